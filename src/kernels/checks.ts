@@ -1,0 +1,115 @@
+/**
+ * Cheap checks before a kernel runs. The folders above check shapes and speak to the user; a failure here is a defect of
+ * the library, caught before it turns into wrong numbers (typed arrays read `undefined` past their end).
+ */
+import { invariant } from "../errors.ts";
+import type {
+  CausalSoftmaxArgs,
+  CrossEntropyArgs,
+  FloatArray,
+  MatmulArgs,
+  MatrixView,
+  NormArgs,
+  SoftmaxArgs,
+} from "./interface.ts";
+
+function checkCount(operation: string, name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 0) {
+    invariant(false, operation, `${name} is ${value}, not a count`);
+  }
+}
+
+function checkRange(operation: string, name: string, length: number, first: number, last: number): void {
+  if (!(Number.isInteger(first) && Number.isInteger(last) && first >= 0 && last < length)) {
+    invariant(
+      false,
+      operation,
+      `${name} reaches from element ${first} to ${last} of an array of ${length}`,
+    );
+  }
+}
+
+function checkView(
+  operation: string,
+  name: string,
+  view: MatrixView,
+  batch: number,
+  rows: number,
+  cols: number,
+): void {
+  if (batch === 0 || rows === 0 || cols === 0) return;
+  const byBatch = (batch - 1) * view.batchStride;
+  const byRow = (rows - 1) * view.rowStride;
+  const byCol = (cols - 1) * view.colStride;
+  const first = view.offset + Math.min(0, byBatch) + Math.min(0, byRow) + Math.min(0, byCol);
+  const last = view.offset + Math.max(0, byBatch) + Math.max(0, byRow) + Math.max(0, byCol);
+  checkRange(operation, name, view.data.length, first, last);
+}
+
+function checkFlat(
+  operation: string,
+  name: string,
+  data: FloatArray | Int32Array,
+  offset: number,
+  size: number,
+): void {
+  if (size > 0) checkRange(operation, name, data.length, offset, offset + size - 1);
+}
+
+/** Sizes are counts and the three views lie inside their arrays. */
+export function checkMatmul(args: MatmulArgs): void {
+  const { batch, m, n, k } = args;
+  checkCount("matmul", "batch", batch);
+  checkCount("matmul", "m", m);
+  checkCount("matmul", "n", n);
+  checkCount("matmul", "k", k);
+  checkView("matmul", "a", args.a, batch, m, k);
+  checkView("matmul", "b", args.b, batch, k, n);
+  checkView("matmul", "out", args.out, batch, m, n);
+}
+
+/** Rows lie inside both arrays; shared by softmax and log-softmax. */
+export function checkRows(operation: string, args: SoftmaxArgs): void {
+  const { rows, cols } = args;
+  checkCount(operation, "rows", rows);
+  checkCount(operation, "cols", cols);
+  checkFlat(operation, "input", args.input, args.inputOffset, rows * cols);
+  checkFlat(operation, "output", args.output, args.outputOffset, rows * cols);
+}
+
+/** Scores and output lie inside their arrays, and the query offset is a count. */
+export function checkCausal(args: CausalSoftmaxArgs): void {
+  const { batch, queries, keys } = args;
+  checkCount("causalSoftmax", "batch", batch);
+  checkCount("causalSoftmax", "queries", queries);
+  checkCount("causalSoftmax", "keys", keys);
+  checkCount("causalSoftmax", "queryOffset", args.queryOffset);
+  checkFlat("causalSoftmax", "scores", args.scores, args.scoresOffset, batch * queries * keys);
+  checkFlat("causalSoftmax", "output", args.output, args.outputOffset, batch * queries * keys);
+}
+
+/** Arrays are long enough and every target is a column. */
+export function checkCrossEntropy(args: CrossEntropyArgs): void {
+  const { rows, cols, targets } = args;
+  checkCount("crossEntropy", "rows", rows);
+  checkCount("crossEntropy", "cols", cols);
+  checkFlat("crossEntropy", "logits", args.logits, args.logitsOffset, rows * cols);
+  checkFlat("crossEntropy", "targets", targets, 0, rows);
+  checkFlat("crossEntropy", "output", args.output, 0, rows);
+  for (let row = 0; row < rows; row++) {
+    const target = targets[row]!;
+    if (target < 0 || target >= cols) {
+      invariant(false, "crossEntropy", `target ${target} of row ${row} is not one of ${cols} columns`);
+    }
+  }
+}
+
+/** Rows, output and scales lie inside their arrays. */
+export function checkNorm(args: NormArgs): void {
+  const { rows, cols } = args;
+  checkCount("normalize", "rows", rows);
+  checkCount("normalize", "cols", cols);
+  checkFlat("normalize", "input", args.input, args.inputOffset, rows * cols);
+  checkFlat("normalize", "output", args.output, args.outputOffset, rows * cols);
+  checkFlat("normalize", "scale", args.scale, args.scaleOffset, rows);
+}

@@ -1,0 +1,114 @@
+/**
+ * What a kernel implementation offers: flat typed arrays, offsets, strides and integers in; results written into a buffer
+ * that the caller hands over. Everything above this folder is immutable; this is the only code that writes.
+ *
+ * Sums are float64 in the plain TypeScript implementations whatever the storage, so a result carries one rounding to its
+ * storage type. Buffers of one call must not overlap, except that the row functions (softmax and friends) may work in
+ * place when input and output start at the same offset of the same array.
+ */
+
+/** Storage that the kernels read and write. */
+export type FloatArray = Float32Array | Float64Array;
+
+/** A batch of matrices inside a flat array. Strides count elements; 0 repeats, and swapping the two transposes. */
+export interface MatrixView {
+  readonly data: FloatArray;
+  /** Index of entry `[0, 0, 0]`. */
+  readonly offset: number;
+  /** Step from one row to the next. */
+  readonly rowStride: number;
+  /** Step from one column to the next. */
+  readonly colStride: number;
+  /** Step from one matrix of the batch to the next; 0 uses one matrix for all. */
+  readonly batchStride: number;
+}
+
+/** `out[b] = a[b] · bᵦ[b]`, with `a` `[batch, m, k]`, `b` `[batch, k, n]`, `out` `[batch, m, n]`. */
+export interface MatmulArgs {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: MatrixView;
+  readonly b: MatrixView;
+  readonly out: MatrixView;
+  /** Add the product to what `out` holds. */
+  readonly accumulate?: boolean;
+}
+
+/** `rows` contiguous rows of `cols` entries, from `input` to `output`. */
+export interface SoftmaxArgs {
+  readonly rows: number;
+  readonly cols: number;
+  readonly input: FloatArray;
+  readonly inputOffset: number;
+  readonly output: FloatArray;
+  readonly outputOffset: number;
+}
+
+/**
+ * Attention scores `[batch, queries, keys]`, contiguous. Query `i` sees key `j` when `j <= i + queryOffset`; every other
+ * key gets probability 0 and its score is never read, so it may hold anything, NaN included.
+ */
+export interface CausalSoftmaxArgs {
+  readonly batch: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly scores: FloatArray;
+  readonly scoresOffset: number;
+  readonly output: FloatArray;
+  readonly outputOffset: number;
+  /** Keys that precede query 0: 0 for a whole sequence. */
+  readonly queryOffset: number;
+}
+
+/** One target per row of logits; `output[row]` is the loss in nats. */
+export interface CrossEntropyArgs {
+  readonly rows: number;
+  readonly cols: number;
+  readonly logits: FloatArray;
+  readonly logitsOffset: number;
+  readonly targets: Int32Array;
+  readonly output: FloatArray;
+}
+
+/**
+ * The core of LayerNorm (`center: true`) and RMSNorm (`center: false`):
+ * `scale = sqrt(mean((x - mean?)²) + eps)` and `output = (x - mean?) / scale`.
+ */
+export interface NormArgs {
+  readonly rows: number;
+  readonly cols: number;
+  readonly input: FloatArray;
+  readonly inputOffset: number;
+  readonly eps: number;
+  readonly center: boolean;
+  readonly output: FloatArray;
+  readonly outputOffset: number;
+  /** `[rows]`, the divisor of each row. */
+  readonly scale: FloatArray;
+  readonly scaleOffset: number;
+}
+
+/** One implementation of every kernel. */
+export interface Kernels {
+  readonly name: KernelName;
+  /** Matrix product over a batch. */
+  matmul(args: MatmulArgs): void;
+  /**
+   * Softmax of each row, its maximum subtracted first. `-Infinity` is probability 0; a row of nothing but `-Infinity` is
+   * all 0 (TransformerLens replaces the NaN of a fully masked row by 0); a `+Infinity` or NaN makes its row NaN.
+   */
+  softmax(args: SoftmaxArgs): void;
+  /** {@link Kernels.softmax} over the keys each query may see. */
+  causalSoftmax(args: CausalSoftmaxArgs): void;
+  /** Logarithm of {@link Kernels.softmax}: a row of nothing but `-Infinity` stays `-Infinity`. */
+  logSoftmax(args: SoftmaxArgs): void;
+  /** Minus the log-probability of each row's target, in nats. */
+  crossEntropy(args: CrossEntropyArgs): void;
+  /** Centre (LayerNorm) and divide by the root mean square. */
+  normalize(args: NormArgs): void;
+}
+
+/** The implementations that exist, slowest first. */
+export type KernelName = "reference" | "blocked";

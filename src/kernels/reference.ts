@@ -1,0 +1,135 @@
+/**
+ * The kernels as plain loops, written to be read: every other implementation is checked against this one.
+ *
+ * Accumulation is float64 on purpose, whatever the storage: this file is the truth, so its only error is the rounding of
+ * the stored result. Nothing here is fast, and nothing should be made fast.
+ */
+import { checkCausal, checkCrossEntropy, checkMatmul, checkNorm, checkRows } from "./checks.ts";
+import type {
+  CausalSoftmaxArgs,
+  CrossEntropyArgs,
+  FloatArray,
+  Kernels,
+  MatmulArgs,
+  NormArgs,
+  SoftmaxArgs,
+} from "./interface.ts";
+
+/** `out[i, j] = Σ_p a[i, p] b[p, j]`, for every matrix of the batch. */
+function matmul(args: MatmulArgs): void {
+  checkMatmul(args);
+  const { batch, m, n, k, a, b, out } = args;
+  for (let t = 0; t < batch; t++) {
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let p = 0; p < k; p++) {
+          const left = a.data[a.offset + t * a.batchStride + i * a.rowStride + p * a.colStride]!;
+          const right = b.data[b.offset + t * b.batchStride + p * b.rowStride + j * b.colStride]!;
+          sum += left * right;
+        }
+        const at = out.offset + t * out.batchStride + i * out.rowStride + j * out.colStride;
+        out.data[at] = args.accumulate === true ? out.data[at]! + sum : sum;
+      }
+    }
+  }
+}
+
+/** Largest entry, and the sum of `exp(x - largest)`. NaN anywhere makes the sum NaN. */
+function maxAndSum(data: FloatArray, start: number, count: number): { max: number; sum: number } {
+  let max = -Infinity;
+  for (let j = 0; j < count; j++) max = Math.max(max, data[start + j]!);
+  if (max === -Infinity) return { max, sum: 0 };
+  let sum = 0;
+  for (let j = 0; j < count; j++) sum += Math.exp(data[start + j]! - max);
+  return { max, sum };
+}
+
+/** Softmax of the first `visible` entries of a row; the rest becomes 0 without being read. */
+function softmaxRow(
+  input: FloatArray,
+  inputStart: number,
+  output: FloatArray,
+  outputStart: number,
+  visible: number,
+  cols: number,
+): void {
+  const { max, sum } = maxAndSum(input, inputStart, visible);
+  for (let j = 0; j < visible; j++) {
+    output[outputStart + j] = max === -Infinity ? 0 : Math.exp(input[inputStart + j]! - max) / sum;
+  }
+  for (let j = visible; j < cols; j++) output[outputStart + j] = 0;
+}
+
+function softmax(args: SoftmaxArgs): void {
+  checkRows("softmax", args);
+  const { rows, cols, input, inputOffset, output, outputOffset } = args;
+  for (let row = 0; row < rows; row++) {
+    softmaxRow(input, inputOffset + row * cols, output, outputOffset + row * cols, cols, cols);
+  }
+}
+
+function causalSoftmax(args: CausalSoftmaxArgs): void {
+  checkCausal(args);
+  const { batch, queries, keys, scores, scoresOffset, output, outputOffset, queryOffset } = args;
+  for (let t = 0; t < batch; t++) {
+    for (let i = 0; i < queries; i++) {
+      const at = (t * queries + i) * keys;
+      const visible = Math.min(keys, i + queryOffset + 1);
+      softmaxRow(scores, scoresOffset + at, output, outputOffset + at, visible, keys);
+    }
+  }
+}
+
+function logSoftmax(args: SoftmaxArgs): void {
+  checkRows("logSoftmax", args);
+  const { rows, cols, input, inputOffset, output, outputOffset } = args;
+  for (let row = 0; row < rows; row++) {
+    const from = inputOffset + row * cols;
+    const to = outputOffset + row * cols;
+    const { max, sum } = maxAndSum(input, from, cols);
+    for (let j = 0; j < cols; j++) {
+      output[to + j] = max === -Infinity ? -Infinity : input[from + j]! - max - Math.log(sum);
+    }
+  }
+}
+
+function crossEntropy(args: CrossEntropyArgs): void {
+  checkCrossEntropy(args);
+  const { rows, cols, logits, logitsOffset, targets, output } = args;
+  for (let row = 0; row < rows; row++) {
+    const from = logitsOffset + row * cols;
+    const { max, sum } = maxAndSum(logits, from, cols);
+    output[row] = max === -Infinity ? Infinity : Math.log(sum) - (logits[from + targets[row]!]! - max);
+  }
+}
+
+/** Two passes: the mean first, then the mean square of what is left, so that a large mean does not cancel. */
+function normalize(args: NormArgs): void {
+  checkNorm(args);
+  const { rows, cols, input, inputOffset, eps, center, output, outputOffset, scale, scaleOffset } = args;
+  for (let row = 0; row < rows; row++) {
+    const from = inputOffset + row * cols;
+    const to = outputOffset + row * cols;
+    let mean = 0;
+    if (center) {
+      for (let j = 0; j < cols; j++) mean += input[from + j]! / cols;
+    }
+    let meanSquare = 0;
+    for (let j = 0; j < cols; j++) meanSquare += (input[from + j]! - mean) ** 2 / cols;
+    const divisor = Math.sqrt(meanSquare + eps);
+    for (let j = 0; j < cols; j++) output[to + j] = (input[from + j]! - mean) / divisor;
+    scale[scaleOffset + row] = divisor;
+  }
+}
+
+/** Plain loops with float64 sums: the truth that the other implementations are measured against. */
+export const referenceKernels: Kernels = {
+  name: "reference",
+  matmul,
+  softmax,
+  causalSoftmax,
+  logSoftmax,
+  crossEntropy,
+  normalize,
+};

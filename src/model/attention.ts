@@ -1,0 +1,142 @@
+/**
+ * Heads and layers of attention: weights whose shapes agree, and the two low-rank maps that a head is
+ * (A Mathematical Framework for Transformer Circuits, "Attention heads are independent and additive").
+ *
+ * Vectors are rows: $W_{QK} = W_Q W_K^\top$ and $W_{OV} = W_V W_O$. The paper writes columns; $W_{QK}$ is the same matrix
+ * there and $W_{OV}$ the transpose.
+ */
+import { InputError } from "../errors.ts";
+import { compose, linear, transpose } from "../linear/index.ts";
+import type { Linear } from "../linear/index.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { headLabel } from "./head-id.ts";
+import type { Norm } from "./norm.ts";
+
+/**
+ * One attention head.
+ *
+ * Keys live in the dual of the queries' space, so that a score is a pairing and the compiler knows it.
+ * @category Model
+ */
+export class AttentionHead {
+  readonly layer: number;
+  readonly head: number;
+  /** `[d_model, d_head]`: residual stream to queries. */
+  readonly W_Q: Linear<"d_model", "d_head">;
+  /** `[d_model, d_head]`: residual stream to keys. */
+  readonly W_K: Linear<"d_model", "d_head*">;
+  /** `[d_model, d_head]`: residual stream to values. */
+  readonly W_V: Linear<"d_model", "d_head">;
+  /** `[d_head, d_model]`: weighted values to the residual stream. */
+  readonly W_O: Linear<"d_head", "d_model">;
+  readonly b_Q: Tensor<"d_head">;
+  readonly b_K: Tensor<"d_head">;
+  readonly b_V: Tensor<"d_head">;
+  #W_QK: Linear<"d_model", "d_model*"> | undefined;
+  #W_OV: Linear<"d_model", "d_model"> | undefined;
+
+  /** @internal */
+  constructor(weights: LayerWeights, layer: number, head: number) {
+    this.layer = layer;
+    this.head = head;
+    this.W_Q = linear("d_model", "d_head", weights.W_Q.select("head", head));
+    this.W_K = linear("d_model", "d_head*", weights.W_K.select("head", head));
+    this.W_V = linear("d_model", "d_head", weights.W_V.select("head", head));
+    this.W_O = linear("d_head", "d_model", weights.W_O.select("head", head));
+    this.b_Q = weights.b_Q.select("head", head);
+    this.b_K = weights.b_K.select("head", head);
+    this.b_V = weights.b_V.select("head", head);
+  }
+
+  /** `L1H4`. */
+  get label(): `L${number}H${number}` {
+    return headLabel(this);
+  }
+
+  /**
+   * Where the head looks: $W_{QK} = W_Q W_K^\top$, `[d_model, d_model]`, kept in factors; unscaled, without biases and,
+   * for rotary models, without the rotation.
+   */
+  get W_QK(): Linear<"d_model", "d_model*"> {
+    this.#W_QK ??= compose(this.W_Q, transpose(this.W_K));
+    return this.#W_QK;
+  }
+
+  /** What the head moves: $W_{OV} = W_V W_O$, `[d_model, d_model]`, kept in factors; without biases. */
+  get W_OV(): Linear<"d_model", "d_model"> {
+    this.#W_OV ??= compose(this.W_V, this.W_O);
+    return this.#W_OV;
+  }
+
+  /** `AttentionHead L1H4`. */
+  toString(): string {
+    return `AttentionHead ${this.label}`;
+  }
+}
+
+/** The weights of a layer, stacked over its heads. */
+export interface LayerWeights {
+  readonly W_Q: Tensor<"head d_model d_head">;
+  readonly W_K: Tensor<"head d_model d_head">;
+  readonly W_V: Tensor<"head d_model d_head">;
+  readonly W_O: Tensor<"head d_head d_model">;
+  readonly b_Q: Tensor<"head d_head">;
+  readonly b_K: Tensor<"head d_head">;
+  readonly b_V: Tensor<"head d_head">;
+  readonly b_O: Tensor<"d_model">;
+}
+
+/**
+ * One layer of attention heads, with the norm before it.
+ * @category Model
+ */
+export class AttentionLayer implements LayerWeights {
+  readonly layer: number;
+  readonly W_Q: Tensor<"head d_model d_head">;
+  readonly W_K: Tensor<"head d_model d_head">;
+  readonly W_V: Tensor<"head d_model d_head">;
+  readonly W_O: Tensor<"head d_head d_model">;
+  readonly b_Q: Tensor<"head d_head">;
+  readonly b_K: Tensor<"head d_head">;
+  readonly b_V: Tensor<"head d_head">;
+  readonly b_O: Tensor<"d_model">;
+  /** The norm that queries, keys and values are read through, if there is one. */
+  readonly ln1: Norm | undefined;
+  /** What this layer's scores are divided by. */
+  readonly attnScale: number;
+  /** The heads, in order. */
+  readonly heads: readonly AttentionHead[];
+
+  /** @internal */
+  constructor(layer: number, weights: LayerWeights, ln1: Norm | undefined, attnScale: number) {
+    this.layer = layer;
+    this.W_Q = weights.W_Q;
+    this.W_K = weights.W_K;
+    this.W_V = weights.W_V;
+    this.W_O = weights.W_O;
+    this.b_Q = weights.b_Q;
+    this.b_K = weights.b_K;
+    this.b_V = weights.b_V;
+    this.b_O = weights.b_O;
+    this.ln1 = ln1;
+    this.attnScale = attnScale;
+    this.heads = Array.from({ length: weights.W_Q.sizeOf("head") }, (_, h) => new AttentionHead(weights, layer, h));
+  }
+
+  /**
+   * One head of this layer.
+   * @throws {@link InputError} when the layer has no such head.
+   */
+  head(index: number): AttentionHead {
+    const head = this.heads[index];
+    if (head === undefined) {
+      throw new InputError(`layer ${this.layer} has heads 0 to ${this.heads.length - 1}, not ${index}.`, {
+        operation: "AttentionLayer.head",
+        argument: "index",
+        expected: [0, this.heads.length - 1],
+        actual: index,
+      });
+    }
+    return head;
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The configuration of an attention-only transformer, under TransformerLens's names.
+ *
+ * What the library cannot compute exactly as TransformerLens does is refused here, by name, rather than ignored.
+ */
+import { ConfigError } from "../errors.ts";
+
+/**
+ * Where positions enter: added to the residual stream (`standard`), added to the inputs of queries and keys only
+ * (`shortformer`), by rotating queries and keys (`rotary`), or nowhere (`none`).
+ * @category Model
+ */
+export type PositionalEmbeddingType = "standard" | "shortformer" | "rotary" | "none";
+
+/**
+ * The norm before each layer and before the unembedding: LayerNorm or RMSNorm, with weights or (`Pre`) without; `null` is none.
+ * @category Model
+ */
+export type NormalizationType = "LN" | "LNPre" | "RMS" | "RMSPre" | null;
+
+/**
+ * The configuration of an attention-only transformer; names and meanings are those of TransformerLens 3.x.
+ * @category Model
+ */
+export interface ModelConfig {
+  /** Layers; 0 is the bigram model. */
+  readonly n_layers: number;
+  /** Heads in each layer. */
+  readonly n_heads: number;
+  /** Width of the residual stream. */
+  readonly d_model: number;
+  /** Width of queries, keys and values. */
+  readonly d_head: number;
+  /** The longest prompt, in tokens. */
+  readonly n_ctx: number;
+  /** Number of tokens. */
+  readonly d_vocab: number;
+  /** Number of output tokens. */
+  readonly d_vocab_out: number;
+  readonly positional_embedding_type: PositionalEmbeddingType;
+  readonly normalization_type: NormalizationType;
+  /** Added to the variance inside the square root of a norm. */
+  readonly eps: number;
+  /** Whether the final norm is an RMSNorm, whatever the others are. */
+  readonly final_rms: boolean;
+  readonly attention_dir: "causal" | "bidirectional";
+  /** What scores are divided by; 1 where `use_attn_scale` is false. */
+  readonly attn_scale: number;
+  readonly use_attn_scale: boolean;
+  /** Whether the scores of layer l are divided by l + 1 as well. */
+  readonly scale_attn_by_inverse_layer_idx: boolean;
+  /** How many coordinates of a head are rotated; `null` unless positions are rotary. */
+  readonly rotary_dim: number | null;
+  readonly rotary_base: number;
+  /** Whether neighbours are rotated together (GPT-J) rather than halves (GPT-NeoX). */
+  readonly rotary_adjacent_pairs: boolean;
+}
+
+const OPERATION = "parseConfig";
+
+/** Fields that change the function computed, with the values under which they do not. */
+const UNSUPPORTED: readonly [field: string, harmless: (value: unknown) => boolean, what: string][] = [
+  ["use_local_attn", (v) => v !== true, "local attention windows"],
+  ["attn_types", (v) => !Array.isArray(v) || v.every((t) => t === "global"), "local attention windows"],
+  ["attn_scores_soft_cap", (v) => typeof v !== "number" || v <= 0, "soft caps on attention scores"],
+  ["output_logits_soft_cap", (v) => typeof v !== "number" || v <= 0, "soft caps on logits"],
+  ["post_embedding_ln", (v) => v !== true, "a norm after the embedding"],
+  ["use_qk_norm", (v) => v !== true, "norms of queries and keys"],
+  ["use_normalization_before_and_after", (v) => v !== true, "norms after a layer"],
+  ["use_hook_mlp_in", () => true, ""],
+];
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out.
+ *
+ * @param json - the parsed content of `config.json`, or any object with its fields; unknown fields are ignored.
+ * @throws {@link ConfigError} when a field is missing, impossible or asks for what is not supported, naming the field.
+ * @category Model
+ * @example
+ * ```ts
+ * import { parseConfig } from "transformer-circuits";
+ *
+ * const config = parseConfig({
+ *   n_layers: 2, n_heads: 12, d_model: 768, d_head: 64, n_ctx: 2048, d_vocab: 50278,
+ *   attn_only: true, positional_embedding_type: "shortformer", normalization_type: null,
+ * });
+ * console.log(config.attn_scale, config.d_vocab_out);
+ * // 8 50278
+ * ```
+ */
+export function parseConfig(json: unknown): ModelConfig {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new ConfigError("the configuration is not an object of fields such as n_layers and d_model.", {
+      operation: OPERATION,
+      argument: "json",
+      expected: "object",
+      actual: json,
+    });
+  }
+  const fields = json as Fields;
+  refuseUnsupported(fields);
+  const d_model = size(fields, "d_model", undefined);
+  const widths = headWidths(fields, d_model);
+  const d_vocab = size(fields, "d_vocab", undefined);
+  const positional_embedding_type = oneOf(
+    { ...fields, positional_embedding_type: fields["positional_embedding_type"] === null ? "none" : fields["positional_embedding_type"] },
+    "positional_embedding_type",
+    ["standard", "shortformer", "rotary", "none"] as const,
+    "standard",
+  );
+  const use_attn_scale = flag(fields, "use_attn_scale", true);
+  return Object.freeze({
+    n_layers: size(fields, "n_layers", undefined, 0),
+    d_model,
+    ...widths,
+    n_ctx: size(fields, "n_ctx", undefined),
+    d_vocab,
+    d_vocab_out: fields["d_vocab_out"] === -1 ? d_vocab : size(fields, "d_vocab_out", d_vocab),
+    positional_embedding_type,
+    normalization_type: normalization(fields),
+    eps: number(fields, "eps", 1e-5, (v) => v >= 0),
+    final_rms: flag(fields, "final_rms", false),
+    attention_dir: oneOf(fields, "attention_dir", ["causal", "bidirectional"] as const, "causal"),
+    attn_scale: use_attn_scale ? attnScale(fields, widths.d_head) : 1,
+    use_attn_scale,
+    scale_attn_by_inverse_layer_idx: flag(fields, "scale_attn_by_inverse_layer_idx", false),
+    rotary_dim: positional_embedding_type === "rotary" ? rotaryDim(fields, widths.d_head) : null,
+    rotary_base: number(fields, "rotary_base", 10000, (v) => v > 0),
+    rotary_adjacent_pairs: flag(fields, "rotary_adjacent_pairs", false),
+  });
+}
+
+function refuseUnsupported(fields: Fields): void {
+  if (fields["attn_only"] !== true) {
+    throw wrong("attn_only", fields["attn_only"], true, "only attention-only models are supported; a model with MLPs is not one.");
+  }
+  for (const [field, isHarmless, what] of UNSUPPORTED) {
+    if (!isHarmless(fields[field])) throw wrong(field, fields[field], undefined, `${what} are not supported.`);
+  }
+}
+
+function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head: number } {
+  const given = fields["n_heads"];
+  const hasHeads = given !== undefined && given !== null && given !== -1;
+  const fallback = hasHeads && typeof given === "number" ? d_model / given : undefined;
+  const d_head = size(fields, "d_head", fallback);
+  const n_heads = hasHeads ? size(fields, "n_heads", undefined) : Math.floor(d_model / d_head);
+  if (n_heads < 1) throw wrong("n_heads", given, "at least 1", `d_model=${d_model} holds no head of d_head=${d_head}.`);
+  const kv = fields["n_key_value_heads"];
+  if (kv !== undefined && kv !== null && kv !== n_heads) {
+    throw wrong("n_key_value_heads", kv, n_heads, "grouped-query attention is not supported.");
+  }
+  return { n_heads, d_head };
+}
+
+function attnScale(fields: Fields, d_head: number): number {
+  if (fields["attn_scale"] === -1) return Math.sqrt(d_head);
+  return number(fields, "attn_scale", Math.sqrt(d_head), (v) => v > 0);
+}
+
+function rotaryDim(fields: Fields, d_head: number): number {
+  const dim = size(fields, "rotary_dim", d_head);
+  if (dim % 2 !== 0 || dim > d_head) {
+    throw wrong("rotary_dim", dim, `an even number up to d_head=${d_head}`, "coordinates are rotated in pairs within a head.");
+  }
+  return dim;
+}
+
+function normalization(fields: Fields): NormalizationType {
+  const value = fields["normalization_type"];
+  if (value === null || value === "none") return null;
+  return oneOf(fields, "normalization_type", ["LN", "LNPre", "RMS", "RMSPre"] as const, "LN");
+}
+
+function wrong(field: string, actual: unknown, expected: unknown, why: string): ConfigError {
+  const shown = actual === undefined ? "is missing" : `is ${JSON.stringify(actual)}`;
+  const wanted = expected === undefined ? "" : ` Expected ${typeof expected === "string" ? expected : JSON.stringify(expected)}.`;
+  return new ConfigError(`"${field}" ${shown}: ${why}${wanted}`, { operation: OPERATION, argument: field, expected, actual });
+}
+
+function size(fields: Fields, field: string, fallback: number | undefined, least = 1): number {
+  const value = fields[field] ?? fallback;
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least) {
+    throw wrong(field, value, `an integer of at least ${least}`, "it is a size.");
+  }
+  return value;
+}
+
+function number(fields: Fields, field: string, fallback: number, isValid: (value: number) => boolean): number {
+  const value = fields[field] ?? fallback;
+  if (typeof value !== "number" || !Number.isFinite(value) || !isValid(value)) {
+    throw wrong(field, value, "a number in range", "it cannot be used.");
+  }
+  return value;
+}
+
+function flag(fields: Fields, field: string, fallback: boolean): boolean {
+  const value = fields[field] ?? fallback;
+  if (typeof value !== "boolean") throw wrong(field, value, "true or false", "it is a switch.");
+  return value;
+}
+
+function oneOf<const T extends string>(fields: Fields, field: string, choices: readonly T[], fallback: T): T {
+  const value = fields[field] ?? fallback;
+  const found = choices.find((choice) => choice === value);
+  if (found === undefined) throw wrong(field, value, choices.join(", "), "it is none of the kinds supported.");
+  return found;
+}

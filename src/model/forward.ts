@@ -1,0 +1,259 @@
+/**
+ * The forward pass. Storage is float32; every product is accumulated in float64 and rounded once.
+ *
+ * Per layer, with row vectors: $q = \mathrm{ln}(x) W_Q + b_Q$ and so on; scores $q k^\top / \text{scale}$, −Infinity
+ * where a key lies after its query; pattern = softmax; $z = \text{pattern} \cdot v$; the layer adds $\sum_h z_h W_O^h + b_O$.
+ * Shortformer positions join the inputs of q and k alone, after the norm; rotary ones turn q and k.
+ */
+import { kernels } from "../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../kernels/index.ts";
+import { add, allocateData, matmul, matrixView, softmax, sum, Tensor } from "../tensor/index.ts";
+import type { AttentionLayer } from "./attention.ts";
+import type { ActivationCache } from "./cache.ts";
+import type { Edits } from "./hooks.ts";
+import type { Norm } from "./norm.ts";
+import { rotate } from "./rotary.ts";
+import { HookSession } from "./session.ts";
+import type { CacheRequest } from "./session.ts";
+import type { Transformer } from "./transformer.ts";
+
+/**
+ * What a run keeps and changes.
+ * @category Model
+ */
+export interface RunOptions {
+  /** Which activations to keep; all by default. What can be computed from others is, when asked for. */
+  readonly cache?: CacheRequest;
+  /** Changes of activations as they pass, by hook name. */
+  readonly edits?: Edits;
+  /** Cancels the run between layers. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The outcome of a run.
+ * @category Model
+ */
+export interface Run {
+  /** The tokens that went in, `[batch, pos]`. */
+  readonly tokens: Tensor<"batch pos">;
+  /** The logits, `[batch, pos, d_vocab]`. */
+  readonly logits: Tensor<"batch pos d_vocab">;
+  /** The activations that were kept. */
+  readonly cache: ActivationCache;
+}
+
+type Stream = Tensor<"batch pos d_model">;
+type HeadStream = Tensor<"batch pos head d_model">;
+type HeadVectors = Tensor<"batch pos head d_head">;
+type Scores = Tensor<"batch head query_pos key_pos">;
+
+/** Runs checked tokens through a model. */
+export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, options: RunOptions): Run {
+  const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
+  const ids = hooks.fire("hook_tokens", tokens);
+  const embed = hooks.fire("hook_embed", embedTokens(model, ids));
+  const positions = positionalEmbedding(model, ids);
+  const pos_embed = positions === undefined ? undefined : hooks.fire("hook_pos_embed", positions);
+  const isStandard = model.config.positional_embedding_type === "standard";
+  let resid = isStandard && pos_embed !== undefined ? add(embed, pos_embed) : embed;
+  const shortformer = isStandard ? undefined : pos_embed;
+  for (const layer of model.layers) {
+    options.signal?.throwIfAborted();
+    resid = runLayer(model, layer, resid, shortformer, hooks);
+  }
+  const normalized =
+    model.ln_final === undefined ? resid : throughNorm(model.ln_final, resid, hooks, "ln_final.hook_scale", "ln_final.hook_normalized");
+  const final = hooks.fire("unembed.hook_in", normalized);
+  const logits = hooks.fire("unembed.hook_out", add(matmul(final, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U));
+  return { tokens, logits, cache: hooks.cache() };
+}
+
+function embedTokens(model: Transformer, tokens: Tensor<"batch pos">): Stream {
+  const W_E = model.weight("embed.W_E");
+  const rows = W_E.data;
+  const d = model.config.d_model;
+  const ids = tokens.data;
+  const out = allocateData("float32", tokens.size * d);
+  for (let i = 0; i < ids.length; i++) out.set(rows.subarray((ids[i] as number) * d, ((ids[i] as number) + 1) * d), i * d);
+  return Tensor.from("batch pos d_model", [...tokens.shape, d], out);
+}
+
+/** The positional embedding repeated over the batch, as a view. */
+function positionalEmbedding(model: Transformer, tokens: Tensor<"batch pos">): Stream | undefined {
+  if (model.W_pos === undefined) return undefined;
+  const d = model.config.d_model;
+  const W_pos = Tensor.from("pos d_model", [model.config.n_ctx, d], model.weight("pos_embed.W_pos").data);
+  return Tensor.view("batch pos d_model", W_pos.storage, { shape: [...tokens.shape, d], strides: [0, d, 1], offset: 0 });
+}
+
+function throughNorm(
+  norm: Norm,
+  x: Stream,
+  hooks: HookSession,
+  scaleName: "ln_final.hook_scale" | `blocks.${number}.ln1.hook_scale`,
+  normalizedName: "ln_final.hook_normalized" | `blocks.${number}.ln1.hook_normalized`,
+): Stream {
+  const scale = hooks.fire(scaleName, norm.scaleOf(x));
+  // TransformerLens places hook_normalized after the weights of a LayerNorm and before those of an RMSNorm.
+  if (norm.kind === "RMS") {
+    const normalized = hooks.fire(normalizedName, norm.normalizeBy(x, scale));
+    return norm.applyWeights(normalized);
+  }
+  return hooks.fire(normalizedName, norm.addBias(norm.applyFrozen(x, scale)));
+}
+
+function runLayer(model: Transformer, layer: AttentionLayer, resid_pre: Stream, shortformer: Stream | undefined, hooks: HookSession): Stream {
+  const at = `blocks.${layer.layer}` as const;
+  const resid = hooks.fire(`${at}.hook_resid_pre`, resid_pre);
+  const inputs = layerInputs(layer, resid, shortformer, hooks);
+  const q = hooks.fire(`${at}.attn.hook_q`, project(inputs.q, layer.W_Q, layer.b_Q));
+  const k = hooks.fire(`${at}.attn.hook_k`, project(inputs.k, layer.W_K, layer.b_K));
+  const v = hooks.fire(`${at}.attn.hook_v`, project(inputs.v, layer.W_V, layer.b_V));
+  const isRotary = model.config.positional_embedding_type === "rotary";
+  const query = isRotary ? hooks.fire(`${at}.attn.hook_rot_q`, rotate(q, model.config)) : q;
+  const key = isRotary ? hooks.fire(`${at}.attn.hook_rot_k`, rotate(k, model.config)) : k;
+  const isCausal = model.config.attention_dir === "causal";
+  const scores = hooks.fire(`${at}.attn.hook_attn_scores`, attentionScores(query, key, layer.attnScale, isCausal));
+  const isUntouchedCausal = isCausal && !hooks.edits(`${at}.attn.hook_attn_scores`);
+  const pattern = hooks.fire(`${at}.attn.hook_pattern`, isUntouchedCausal ? causalPattern(scores) : softmax(scores, "key_pos"));
+  const z = hooks.fire(`${at}.attn.hook_z`, weightValues(pattern, v));
+  const attn_out = hooks.fire(`${at}.hook_attn_out`, writeOut(layer, z, hooks));
+  return hooks.fire(`${at}.hook_resid_post`, add(resid, attn_out));
+}
+
+interface LayerInputs {
+  readonly q: Stream | HeadStream;
+  readonly k: Stream | HeadStream;
+  readonly v: Stream | HeadStream;
+}
+
+/** What queries, keys and values are read from: shared by all heads, unless an edit splits it. */
+function layerInputs(layer: AttentionLayer, resid: Stream, shortformer: Stream | undefined, hooks: HookSession): LayerInputs {
+  const at = `blocks.${layer.layer}` as const;
+  const heads = layer.heads.length;
+  const attn_in = hooks.fire(`${at}.hook_attn_in`, overHeads(resid, heads));
+  const split = (["q", "k", "v"] as const).map((side) => {
+    const name = `${at}.hook_${side}_input` as const;
+    const input = hooks.fire(name, attn_in);
+    return hooks.edits(name) || hooks.edits(`${at}.hook_attn_in`) ? input : undefined;
+  });
+  const shared =
+    layer.ln1 === undefined ? resid : throughNorm(layer.ln1, resid, hooks, `${at}.ln1.hook_scale`, `${at}.ln1.hook_normalized`);
+  const [q, k, v] = split.map((input) => (input === undefined ? shared : normalizePerHead(layer.ln1, input)));
+  const withPositions = (x: Stream | HeadStream): Stream | HeadStream =>
+    shortformer === undefined ? x : (add(x as Tensor, shortformer as Tensor) as Stream | HeadStream);
+  return { q: withPositions(q ?? shared), k: withPositions(k ?? shared), v: v ?? shared };
+}
+
+/** The stream seen once for each head, as a view. */
+function overHeads(x: Stream, heads: number): HeadStream {
+  const [batch = 0, pos = 0, d = 0] = x.shape;
+  const [sb = 0, sp = 0, sd = 0] = x.strides;
+  return Tensor.view("batch pos head d_model", x.storage, { shape: [batch, pos, heads, d], strides: [sb, sp, 0, sd], offset: x.offset });
+}
+
+function normalizePerHead(norm: Norm | undefined, x: HeadStream): HeadStream {
+  if (norm === undefined) return x;
+  const [batch = 0, pos = 0, heads = 0, d = 0] = x.shape;
+  const rows = Tensor.from("batch pos d_model", [batch, pos * heads, d], x.data);
+  const normalized = norm.addBias(norm.applyFrozen(rows, norm.scaleOf(rows)));
+  return Tensor.from("batch pos head d_model", x.shape, normalized.data);
+}
+
+const asFloats = (t: Tensor): FloatArray => t.data as FloatArray;
+
+/** Views of `[batch, pos, head, width]` data as one matrix `[pos, width]` per head, for one element of the batch. */
+function perHead(t: HeadVectors | HeadStream, b: number): MatrixView {
+  const [, pos = 0, heads = 0, width = 0] = t.shape;
+  return { data: asFloats(t), offset: b * pos * heads * width, rowStride: heads * width, colStride: 1, batchStride: width };
+}
+
+function transposed(view: MatrixView): MatrixView {
+  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
+}
+
+/** $x W + b$ for every head. */
+function project(x: Stream | HeadStream, W: Tensor<"head d_model d_head">, b: Tensor<"head d_head">): HeadVectors {
+  const [heads = 0, d_model = 0, d_head = 0] = W.shape;
+  const [batch = 0, pos = 0] = x.shape;
+  const rows = batch * pos;
+  const out = allocateData("float32", rows * heads * d_head) as FloatArray;
+  const isPerHead = x.rank === 4;
+  const a: MatrixView = {
+    data: asFloats(x),
+    offset: 0,
+    rowStride: isPerHead ? heads * d_model : d_model,
+    colStride: 1,
+    batchStride: isPerHead ? d_model : 0,
+  };
+  const view = { data: out, offset: 0, rowStride: heads * d_head, colStride: 1, batchStride: d_head };
+  kernels().matmul({ batch: heads, m: rows, n: d_head, k: d_model, a, b: matrixView(W), out: view });
+  return add(Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out), b);
+}
+
+function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal: boolean): Scores {
+  const [batch = 0, pos = 0, heads = 0, d_head = 0] = q.shape;
+  const out = allocateData("float32", batch * heads * pos * pos) as FloatArray;
+  for (let b = 0; b < batch; b++) {
+    const view = { data: out, offset: b * heads * pos * pos, rowStride: pos, colStride: 1, batchStride: pos * pos };
+    kernels().matmul({ batch: heads, m: pos, n: pos, k: d_head, a: perHead(q, b), b: transposed(perHead(k, b)), out: view });
+  }
+  for (let row = 0; row < batch * heads * pos; row++) {
+    const seen = isCausal ? (row % pos) + 1 : pos;
+    const start = row * pos;
+    for (let j = start; j < start + seen; j++) out[j] = (out[j] as number) / scale;
+    out.fill(-Infinity, start + seen, start + pos);
+  }
+  return Tensor.from("batch head query_pos key_pos", [batch, heads, pos, pos], out);
+}
+
+function causalPattern(scores: Scores): Scores {
+  const [batch = 0, heads = 0, queries = 0, keys = 0] = scores.shape;
+  const output = allocateData("float32", scores.size) as FloatArray;
+  kernels().causalSoftmax({
+    batch: batch * heads,
+    queries,
+    keys,
+    scores: asFloats(scores),
+    scoresOffset: 0,
+    output,
+    outputOffset: 0,
+    queryOffset: 0,
+  });
+  return Tensor.from(scores.axes, scores.shape, output);
+}
+
+function weightValues(pattern: Scores, v: HeadVectors): HeadVectors {
+  const [batch = 0, pos = 0, heads = 0, d_head = 0] = v.shape;
+  const out = allocateData("float32", v.size) as FloatArray;
+  for (let b = 0; b < batch; b++) {
+    const a = { data: asFloats(pattern), offset: b * heads * pos * pos, rowStride: pos, colStride: 1, batchStride: pos * pos };
+    const view = { ...perHead(v, b), data: out };
+    kernels().matmul({ batch: heads, m: pos, n: d_head, k: pos, a, b: perHead(v, b), out: view });
+  }
+  return Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out);
+}
+
+/** $z_h W_O^h$ for every head, without $b_O$. */
+function headResults(layer: AttentionLayer, z: HeadVectors): HeadStream {
+  const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
+  const d_model = layer.W_O.sizeOf("d_model");
+  const rows = batch * pos;
+  const out = allocateData("float32", rows * heads * d_model) as FloatArray;
+  const a = { data: asFloats(z), offset: 0, rowStride: heads * d_head, colStride: 1, batchStride: d_head };
+  const view = { data: out, offset: 0, rowStride: heads * d_model, colStride: 1, batchStride: d_model };
+  kernels().matmul({ batch: heads, m: rows, n: d_model, k: d_head, a, b: matrixView(layer.W_O), out: view });
+  return Tensor.from("batch pos head d_model", [batch, pos, heads, d_model], out);
+}
+
+/** What the layer adds to the stream: the heads' results as one product, or their sum where an edit looks at them. */
+function writeOut(layer: AttentionLayer, z: HeadVectors, hooks: HookSession): Stream {
+  const name = `blocks.${layer.layer}.attn.hook_result` as const;
+  if (hooks.edits(name)) return add(sum(hooks.fire(name, headResults(layer, z)), "head"), layer.b_O);
+  hooks.keepLazily(name, () => headResults(layer, z));
+  const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
+  const concatenated = Tensor.from("batch pos head_and_d_head", [batch, pos, heads * d_head], z.data);
+  const W_O = Tensor.from("head_and_d_head d_model", [heads * d_head, layer.W_O.sizeOf("d_model")], layer.W_O.data);
+  return add(matmul(concatenated, W_O), layer.b_O);
+}

@@ -1,0 +1,70 @@
+/** The loss of next-token prediction, in nats. */
+import { InputError, ShapeError } from "../errors.ts";
+import { kernels } from "../kernels/index.ts";
+import type { FloatArray } from "../kernels/index.ts";
+import { allocateData, describeTensor, meanAll, Tensor } from "../tensor/index.ts";
+
+/**
+ * The loss of each prediction, $-\ln p(t_{i+1} \mid t_{\le i})$ in nats: entry i is the loss of predicting token i + 1.
+ *
+ * @param logits - `[batch, pos, d_vocab]`.
+ * @param tokens - `[batch, pos]`, the tokens that the logits came from.
+ * @returns `[batch, pos]` with one position fewer; empty for prompts of one token.
+ * @throws {@link ShapeError} when batch or positions differ; {@link InputError} when a token is not a column of the logits.
+ * @category Model
+ * @example
+ * ```ts
+ * import { Tensor, lossPerToken } from "transformer-circuits";
+ *
+ * const logits = Tensor.zeros("batch pos d_vocab", [1, 3, 8]);
+ * const tokens = Tensor.from("batch pos", [1, 3], [0, 5, 2], "int32");
+ * const loss = lossPerToken(logits, tokens);
+ * console.log(loss.at(0, 0).toFixed(4), Math.log(8).toFixed(4));
+ * // 2.0794 2.0794
+ * ```
+ */
+export function lossPerToken(logits: Tensor<"batch pos d_vocab">, tokens: Tensor<"batch pos">): Tensor<"batch pos"> {
+  const [batch = 0, pos = 0, d_vocab = 0] = logits.shape;
+  if (tokens.shape[0] !== batch || tokens.shape[1] !== pos) {
+    throw new ShapeError(`logits are ${describeTensor(logits)} but tokens are ${describeTensor(tokens)}.`, {
+      operation: "lossPerToken",
+      argument: "tokens",
+      expected: [batch, pos],
+      actual: tokens.shape,
+    });
+  }
+  const count = Math.max(0, pos - 1);
+  const out = allocateData("float32", batch * count) as FloatArray;
+  const input = logits.data as FloatArray;
+  const ids = tokens.data;
+  const targets = new Int32Array(count);
+  const output = new Float64Array(count);
+  for (let b = 0; b < batch; b++) {
+    for (let p = 0; p < count; p++) targets[p] = targetOf(ids, b * pos + p + 1, d_vocab);
+    kernels().crossEntropy({ rows: count, cols: d_vocab, logits: input, logitsOffset: b * pos * d_vocab, targets, output });
+    out.set(output, b * count);
+  }
+  return Tensor.from("batch pos", [batch, count], out);
+}
+
+function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): number {
+  const id = ids[index] as number;
+  if (!Number.isInteger(id) || id < 0 || id >= d_vocab) {
+    throw new InputError(`token ${id} is not a column of the logits, which have d_vocab=${d_vocab}.`, {
+      operation: "lossPerToken",
+      argument: "tokens",
+      expected: [0, d_vocab - 1],
+      actual: id,
+    });
+  }
+  return id;
+}
+
+/**
+ * The mean loss over all predictions, in nats; NaN where there is none.
+ * @throws {@link ShapeError} and {@link InputError} as {@link lossPerToken}.
+ * @category Model
+ */
+export function meanLoss(logits: Tensor<"batch pos d_vocab">, tokens: Tensor<"batch pos">): number {
+  return meanAll(lossPerToken(logits, tokens));
+}

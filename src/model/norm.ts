@@ -1,0 +1,80 @@
+/**
+ * LayerNorm and RMSNorm: $y = (x - \bar{x}) / s \odot w + b$ with $s = \sqrt{\mathrm{mean}((x - \bar{x})^2) + \epsilon}$;
+ * RMSNorm takes no mean out and has no $b$; the `Pre` kinds have no weights.
+ *
+ * With the scale $s$ frozen at its value in a run, a norm is affine in $x$: that is what makes path expansion exact
+ * (A Mathematical Framework for Transformer Circuits, "Handling Layer Normalization").
+ */
+import { kernels } from "../kernels/index.ts";
+import type { FloatArray } from "../kernels/index.ts";
+import { add, allocateData, divide, mean, multiply, subtract, Tensor } from "../tensor/index.ts";
+
+/**
+ * The kind of a norm; see {@link NormalizationType}.
+ * @category Model
+ */
+export type NormKind = "LN" | "LNPre" | "RMS" | "RMSPre";
+
+/**
+ * One norm of a model.
+ * @category Model
+ */
+export class Norm {
+  readonly kind: NormKind;
+  readonly eps: number;
+  /** Multiplies the normalised stream; absent in the `Pre` kinds. */
+  readonly w: Tensor<"d_model"> | undefined;
+  /** Added at the end; LayerNorm only. */
+  readonly b: Tensor<"d_model"> | undefined;
+
+  constructor(kind: NormKind, eps: number, w?: Tensor<"d_model">, b?: Tensor<"d_model">) {
+    this.kind = kind;
+    this.eps = eps;
+    this.w = w;
+    this.b = b;
+  }
+
+  /** Whether the mean over d_model is taken out. */
+  get centers(): boolean {
+    return this.kind === "LN" || this.kind === "LNPre";
+  }
+
+  /** The scale $s$ at each position, `[..., scale]` with one element on the last axis. */
+  scaleOf(x: Tensor<"batch pos d_model">): Tensor<"batch pos scale"> {
+    const [batch = 0, pos = 0, d = 0] = x.shape;
+    const rows = batch * pos;
+    const scale = allocateData("float32", rows) as FloatArray;
+    const output = allocateData("float32", x.size) as FloatArray;
+    const input = x.data as FloatArray;
+    kernels().normalize({ rows, cols: d, input, inputOffset: 0, eps: this.eps, center: this.centers, output, outputOffset: 0, scale, scaleOffset: 0 });
+    return Tensor.from("batch pos scale", [batch, pos, 1], scale);
+  }
+
+  /**
+   * The norm's linear part with its scale frozen: $(x - \bar{x}) / s \odot w$. Terms that sum to the stream are taken by
+   * it to terms that sum to the normalised stream less the norm's bias.
+   *
+   * @param x - `[..., batch, pos, d_model]`, any leading axes.
+   * @param scale - as the run had it.
+   */
+  applyFrozen<A extends string>(x: Tensor<A>, scale: Tensor<"batch pos scale">): Tensor<A> {
+    return this.applyWeights(this.normalizeBy(x, scale));
+  }
+
+  /** $x \odot w$. */
+  applyWeights<A extends string>(x: Tensor<A>): Tensor<A> {
+    return this.w === undefined ? x : (multiply(x as Tensor, this.w as Tensor) as Tensor<A>);
+  }
+
+  /** $(x - \bar{x}) / s$ for a given scale, before weights: TransformerLens's `apply_ln_to_stack`. */
+  normalizeBy<A extends string>(x: Tensor<A>, scale: Tensor<"batch pos scale">): Tensor<A> {
+    const stream: Tensor = x;
+    const centered = this.centers ? subtract(stream, mean(stream, "d_model")) : stream;
+    return divide(centered, scale.select("scale", 0) as Tensor) as Tensor<A>;
+  }
+
+  /** The affine remainder: adds the norm's bias where it has one. */
+  addBias<A extends string>(x: Tensor<A>): Tensor<A> {
+    return this.b === undefined ? x : (add(x as Tensor, this.b as Tensor) as Tensor<A>);
+  }
+}

@@ -1,0 +1,117 @@
+/** Token ids in: checked once, at the door. */
+import { InputError } from "../errors.ts";
+import { Tensor } from "../tensor/index.ts";
+import type { ModelConfig } from "./config.ts";
+
+/**
+ * Token ids of one prompt, or of several of the same length.
+ * @category Model
+ */
+export type TokensLike = readonly number[] | readonly (readonly number[])[] | Int32Array | Tensor<"pos"> | Tensor<"batch pos">;
+
+function refuse(operation: string, message: string, expected: unknown, actual: unknown): InputError {
+  return new InputError(message, { operation, argument: "tokens", expected, actual });
+}
+
+function toRows(tokens: TokensLike): ArrayLike<number>[] {
+  if (tokens instanceof Tensor) {
+    const length = tokens.shape[tokens.rank - 1] ?? 0;
+    const data = tokens.data;
+    if (tokens.rank === 1) return [data];
+    return Array.from({ length: tokens.shape[0] ?? 0 }, (_, b) => data.subarray(b * length, (b + 1) * length));
+  }
+  if (tokens instanceof Int32Array) return [tokens];
+  const first = tokens[0];
+  return typeof first === "number" || first === undefined ? [tokens as readonly number[]] : [...(tokens as readonly (readonly number[])[])];
+}
+
+/**
+ * Token ids as a tensor `[batch, pos]`, checked against a model's configuration.
+ *
+ * @param config - whose `d_vocab` and `n_ctx` bound ids and length.
+ * @param tokens - one prompt or several of equal length.
+ * @throws {@link InputError} for no prompt, an empty or too long one, prompts of different lengths, or an id out of range;
+ * the text names the prompt and the position.
+ * @category Model
+ * @example
+ * ```ts
+ * import { toTokenTensor } from "transformer-circuits";
+ *
+ * const tokens = toTokenTensor({ d_vocab: 10, n_ctx: 8 }, [[0, 3, 9], [0, 1, 2]]);
+ * console.log(String(tokens));
+ * // Tensor[batch=2 pos=3] int32
+ * ```
+ */
+export function toTokenTensor(
+  config: Pick<ModelConfig, "d_vocab" | "n_ctx">,
+  tokens: TokensLike,
+  operation = "toTokenTensor",
+): Tensor<"batch pos"> {
+  const rows = toRows(tokens);
+  const length = rows[0]?.length ?? 0;
+  if (length === 0) {
+    throw refuse(operation, "the prompt is empty. A run needs at least one token; models usually begin with their BOS token.", "at least 1", 0);
+  }
+  if (length > config.n_ctx) {
+    throw refuse(
+      operation,
+      `the prompt has ${length} tokens but the model has n_ctx=${config.n_ctx} positions. Cut it, or use splitWindows.`,
+      config.n_ctx,
+      length,
+    );
+  }
+  const out = new Int32Array(rows.length * length);
+  for (const [b, row] of rows.entries()) {
+    if (row.length !== length) {
+      throw refuse(operation, `prompt ${b} has ${row.length} tokens but prompt 0 has ${length}. Prompts of one run have equal length.`, length, row.length);
+    }
+    for (let p = 0; p < length; p++) {
+      const id = row[p] as number;
+      if (!Number.isInteger(id) || id < 0 || id >= config.d_vocab) {
+        throw refuse(
+          operation,
+          `token ${String(id)} at position ${p} of prompt ${b} is not a token id; this model has d_vocab=${config.d_vocab}, ids 0 to ${config.d_vocab - 1}.`,
+          [0, config.d_vocab - 1],
+          id,
+        );
+      }
+      out[b * length + p] = id;
+    }
+  }
+  return Tensor.from("batch pos", [rows.length, length], out);
+}
+
+/**
+ * A long text in windows that fit a model, each begun with the BOS token where there is one. Consecutive windows do not
+ * overlap; the last may be shorter.
+ *
+ * @param tokens - the ids of the text, without BOS.
+ * @param options - `length`, the most tokens in a window, BOS included; `bos`, the id that begins each.
+ * @throws {@link InputError} when a window has no room for a token beside its BOS.
+ * @category Model
+ * @example
+ * ```ts
+ * import { splitWindows } from "transformer-circuits";
+ *
+ * console.log(splitWindows([5, 6, 7, 8, 9], { length: 4, bos: 0 }));
+ * // [ [ 0, 5, 6, 7 ], [ 0, 8, 9 ] ]
+ * ```
+ */
+export function splitWindows(
+  tokens: readonly number[],
+  options: { readonly length: number; readonly bos?: number | undefined },
+): number[][] {
+  const head = options.bos === undefined ? [] : [options.bos];
+  const room = options.length - head.length;
+  if (!Number.isInteger(room) || room < 1) {
+    throw new InputError(`a window of ${options.length} tokens has no room for text beside its BOS token.`, {
+      operation: "splitWindows",
+      argument: "length",
+      expected: `at least ${head.length + 1}`,
+      actual: options.length,
+    });
+  }
+  const windows: number[][] = [];
+  for (let start = 0; start < tokens.length; start += room) windows.push([...head, ...tokens.slice(start, start + room)]);
+  return windows;
+}

@@ -1,0 +1,181 @@
+/** An attention-only transformer: its configuration, its weights, and the parts they make. */
+import { InputError } from "../errors.ts";
+import { linear } from "../linear/index.ts";
+import type { Linear } from "../linear/index.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { AttentionLayer } from "./attention.ts";
+import type { AttentionHead, LayerWeights } from "./attention.ts";
+import type { ModelConfig } from "./config.ts";
+import { forwardPass } from "./forward.ts";
+import type { Run, RunOptions } from "./forward.ts";
+import { headLabel, parseHead } from "./head-id.ts";
+import type { HeadRef } from "./head-id.ts";
+import type { Norm } from "./norm.ts";
+import { toTokenTensor } from "./tokens.ts";
+import type { TokensLike } from "./tokens.ts";
+import { checkWeights, finalNormKind, normFrom } from "./weights.ts";
+import type { Weights } from "./weights.ts";
+
+/**
+ * An attention-only transformer: token embedding and positions → layers of heads → unembedding.
+ *
+ * It says what the model *is*; what to think of it are functions over it, such as `pathExpansion(model, tokens)`. A model
+ * never changes: runs take what to keep and what to edit as arguments.
+ *
+ * @category Model
+ * @example
+ * ```ts
+ * import { compose, copyingScores } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const head = model.head("L1H4");
+ * console.log(String(compose(model.W_E, head.W_OV, model.W_U)));
+ * // Linear<d_vocab=1024 → d_vocab=1024> in 4 factors
+ * console.log(String(copyingScores(model)));
+ * // Tensor[layer=2 head=8] float64
+ * ```
+ */
+export class Transformer {
+  readonly config: ModelConfig;
+  /** All weights by their TransformerLens 3.x names. */
+  readonly weights: Weights;
+  /** The layers of heads, in order. */
+  readonly layers: readonly AttentionLayer[];
+  /** The norm before the unembedding, if there is one. */
+  readonly ln_final: Norm | undefined;
+  /** Token embedding, `[d_vocab, d_model]`. */
+  readonly W_E: Linear<"d_vocab", "d_model">;
+  /** Positional embedding, `[pos, d_model]`; absent for rotary positions or none. */
+  readonly W_pos: Linear<"pos", "d_model"> | undefined;
+  /** Unembedding, `[d_model, d_vocab]`. */
+  readonly W_U: Linear<"d_model", "d_vocab">;
+  /** Added to the logits, `[d_vocab]`. */
+  readonly b_U: Tensor<"d_vocab">;
+
+  private constructor(config: ModelConfig, weights: Weights) {
+    this.config = config;
+    this.weights = weights;
+    this.layers = Array.from({ length: config.n_layers }, (_, layer) => {
+      const scale = config.attn_scale * (config.scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
+      const ln1 = normFrom(weights, `blocks.${layer}.ln1`, config.normalization_type, config.eps);
+      return new AttentionLayer(layer, layerWeights(weights, layer), ln1, scale);
+    });
+    this.ln_final = normFrom(weights, "ln_final", finalNormKind(config), config.eps);
+    this.W_E = linear("d_vocab", "d_model", this.weight("embed.W_E"));
+    this.W_pos = weights.has("pos_embed.W_pos") ? linear("pos", "d_model", this.weight("pos_embed.W_pos")) : undefined;
+    this.W_U = linear("d_model", "d_vocab", this.weight("unembed.W_U"));
+    this.b_U = this.weight("unembed.b_U") as Tensor<"d_vocab">;
+  }
+
+  /**
+   * Makes a model of its configuration and its weights under TransformerLens 3.x's names; they are taken as they are,
+   * nothing is folded or centred.
+   *
+   * @throws {@link ConfigError} when a weight is missing, left over or of the wrong shape; {@link InputError} when one
+   * holds a number that is not finite. The text names the weight.
+   */
+  static fromWeights(config: ModelConfig, weights: Weights): Transformer {
+    return new Transformer(config, checkWeights(config, weights, "Transformer.fromWeights"));
+  }
+
+  /**
+   * A weight by its TransformerLens 3.x name, `blocks.0.attn.W_Q`.
+   * @throws {@link InputError} when the model has no such weight.
+   */
+  weight(name: string): Tensor {
+    const weight = this.weights.get(name);
+    if (weight === undefined) {
+      throw new InputError(`there is no weight "${name}" in this model; it has ${[...this.weights.keys()].join(", ")}.`, {
+        operation: "weight",
+        argument: "name",
+        expected: [...this.weights.keys()],
+        actual: name,
+      });
+    }
+    return weight;
+  }
+
+  /**
+   * One layer of heads, counted from 0.
+   * @throws {@link InputError} when the model has no such layer.
+   */
+  layer(index: number): AttentionLayer {
+    const layer = this.layers[index];
+    if (layer === undefined) {
+      throw new InputError(`this model has n_layers=${this.config.n_layers} layers, counted from 0; there is no layer ${index}.`, {
+        operation: "layer",
+        argument: "index",
+        expected: [0, this.config.n_layers - 1],
+        actual: index,
+      });
+    }
+    return layer;
+  }
+
+  /**
+   * One head, by place or label: `model.head({ layer: 1, head: 4 })` or `model.head("L1H4")`.
+   * @throws {@link InputError} when the model has no such head.
+   */
+  head(ref: HeadRef): AttentionHead {
+    const id = typeof ref === "string" ? parseHead(ref) : ref;
+    const head = this.layers[id.layer]?.heads[id.head];
+    if (head === undefined) {
+      const { n_layers, n_heads } = this.config;
+      throw new InputError(
+        `there is no head ${headLabel(id)} in this model of n_layers=${n_layers} and n_heads=${n_heads}, both counted from 0.`,
+        { operation: "head", argument: "ref", expected: { n_layers, n_heads }, actual: id },
+      );
+    }
+    return head;
+  }
+
+  /** The heads of all layers, in order. */
+  get heads(): readonly AttentionHead[] {
+    return this.layers.flatMap((layer) => layer.heads);
+  }
+
+  /** The number of weights. */
+  get parameterCount(): number {
+    let count = 0;
+    for (const weight of this.weights.values()) count += weight.size;
+    return count;
+  }
+
+  /**
+   * The logits of a prompt or of several of equal length, `[batch, pos, d_vocab]`.
+   *
+   * @param tokens - ids, the BOS token included where the model expects one.
+   * @throws {@link InputError} for an empty or too long prompt or an id out of range.
+   */
+  forward(tokens: TokensLike): Tensor<"batch pos d_vocab"> {
+    return forwardPass(this, toTokenTensor(this.config, tokens, "forward"), { cache: [] }).logits;
+  }
+
+  /**
+   * Runs the model, keeps activations and makes edits on the way.
+   *
+   * @param tokens - ids of a prompt, or of several of equal length.
+   * @param options - `cache`: which activations to keep, all by default; `edits`: functions that change activations as
+   * they pass, by hook name; `signal` cancels.
+   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not have;
+   * {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would broadcast.
+   */
+  run(tokens: TokensLike, options: RunOptions = {}): Run {
+    return forwardPass(this, toTokenTensor(this.config, tokens, "run"), options);
+  }
+}
+
+function layerWeights(weights: Weights, layer: number): LayerWeights {
+  const get = <A extends string>(name: string): Tensor<A> => weights.get(`blocks.${layer}.attn.${name}`) as Tensor<A>;
+  return {
+    W_Q: get("W_Q"),
+    W_K: get("W_K"),
+    W_V: get("W_V"),
+    W_O: get("W_O"),
+    b_Q: get("b_Q"),
+    b_K: get("b_K"),
+    b_V: get("b_V"),
+    b_O: get("b_O"),
+  };
+}

@@ -1,0 +1,149 @@
+/** Which weights a configuration calls for, under TransformerLens 3.x's names, and the check that they are there. */
+import { ConfigError, InputError } from "../errors.ts";
+import type { Tensor } from "../tensor/index.ts";
+import type { ModelConfig } from "./config.ts";
+import { Norm } from "./norm.ts";
+import type { NormKind } from "./norm.ts";
+
+/**
+ * The weights of a model by their TransformerLens 3.x names.
+ * @category Model
+ */
+export type Weights = ReadonlyMap<string, Tensor>;
+
+interface Expectation {
+  readonly axes: string;
+  readonly shape: readonly number[];
+}
+
+/** The kind of the norm before the unembedding. */
+export function finalNormKind(config: ModelConfig): NormKind | null {
+  if (!config.final_rms) return config.normalization_type;
+  const hasWeights = config.normalization_type === "LN" || config.normalization_type === "RMS";
+  return hasWeights ? "RMS" : "RMSPre";
+}
+
+function expectNorm(expected: Map<string, Expectation>, name: string, kind: NormKind | null, d_model: number): void {
+  if (kind === "LN" || kind === "RMS") expected.set(`${name}.w`, { axes: "d_model", shape: [d_model] });
+  if (kind === "LN") expected.set(`${name}.b`, { axes: "d_model", shape: [d_model] });
+}
+
+/**
+ * The weights that a configuration calls for: name, axes and shape of each.
+ *
+ * @category Model
+ * @example
+ * ```ts
+ * import { expectedWeights, parseConfig } from "transformer-circuits";
+ *
+ * const config = parseConfig({
+ *   n_layers: 0, n_heads: 1, d_model: 4, d_head: 4, n_ctx: 8, d_vocab: 10, attn_only: true,
+ *   positional_embedding_type: "none", normalization_type: null,
+ * });
+ * console.log([...expectedWeights(config).keys()]);
+ * // [ 'embed.W_E', 'unembed.W_U', 'unembed.b_U' ]
+ * ```
+ */
+export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
+  const { d_model, d_head, n_heads, d_vocab, d_vocab_out, n_ctx } = config;
+  const expected = new Map<string, Expectation>([["embed.W_E", { axes: "d_vocab d_model", shape: [d_vocab, d_model] }]]);
+  if (config.positional_embedding_type === "standard" || config.positional_embedding_type === "shortformer") {
+    expected.set("pos_embed.W_pos", { axes: "pos d_model", shape: [n_ctx, d_model] });
+  }
+  for (let layer = 0; layer < config.n_layers; layer++) {
+    expectNorm(expected, `blocks.${layer}.ln1`, config.normalization_type, d_model);
+    for (const name of ["W_Q", "W_K", "W_V"]) {
+      expected.set(`blocks.${layer}.attn.${name}`, { axes: "head d_model d_head", shape: [n_heads, d_model, d_head] });
+    }
+    expected.set(`blocks.${layer}.attn.W_O`, { axes: "head d_head d_model", shape: [n_heads, d_head, d_model] });
+    for (const name of ["b_Q", "b_K", "b_V"]) {
+      expected.set(`blocks.${layer}.attn.${name}`, { axes: "head d_head", shape: [n_heads, d_head] });
+    }
+    expected.set(`blocks.${layer}.attn.b_O`, { axes: "d_model", shape: [d_model] });
+  }
+  expectNorm(expected, "ln_final", finalNormKind(config), d_model);
+  expected.set("unembed.W_U", { axes: "d_model d_vocab", shape: [d_model, d_vocab_out] });
+  expected.set("unembed.b_U", { axes: "d_vocab", shape: [d_vocab_out] });
+  return expected;
+}
+
+/**
+ * Checks weights against a configuration and gives each its axis names: nothing missing, nothing left over, every shape
+ * right, every number finite.
+ */
+export function checkWeights(config: ModelConfig, weights: Weights, operation: string): Map<string, Tensor> {
+  const checked = new Map<string, Tensor>();
+  const expected = expectedWeights(config);
+  for (const [name, { axes, shape }] of expected) {
+    const given = weights.get(name);
+    if (given === undefined) {
+      throw new ConfigError(
+        `the weights have no "${name}" [${shape.join(", ")}], which the configuration calls for. ${hint(config, weights)}`,
+        { operation, argument: name, expected: shape, actual: undefined },
+      );
+    }
+    if (given.rank !== shape.length || given.shape.some((n, a) => n !== shape[a])) {
+      throw new ConfigError(
+        `"${name}" has shape [${given.shape.join(", ")}] but the configuration calls for [${shape.join(", ")}] (${axes}). One of the two is wrong.`,
+        { operation, argument: name, expected: shape, actual: given.shape },
+      );
+    }
+    requireFinite(name, given, operation);
+    checked.set(name, named(given, axes));
+  }
+  for (const name of weights.keys()) {
+    if (!expected.has(name)) {
+      throw new ConfigError(`the weights have a "${name}" that the configuration does not call for. ${hint(config, weights)}`, {
+        operation,
+        argument: name,
+        expected: [...expected.keys()],
+        actual: name,
+      });
+    }
+  }
+  return checked;
+}
+
+/** The same numbers under other axis names. */
+function named(t: Tensor, axes: string): Tensor {
+  const names = axes.split(" ");
+  if (t.axes === axes) return t;
+  const temporary = names.reduce((r: Tensor, _, a) => r.rename(r.names[a] ?? "", `renamed_${a}`), t);
+  return names.reduce((r: Tensor, name, a) => r.rename(`renamed_${a}`, name), temporary);
+}
+
+/** What the weights themselves say about the model, where that helps to see which side is wrong. */
+function hint(config: ModelConfig, weights: Weights): string {
+  const layers = new Set([...weights.keys()].flatMap((name) => /^blocks\.(\d+)\./.exec(name)?.[1] ?? []));
+  const facts = [
+    `the configuration has n_layers=${config.n_layers}, normalization_type=${String(config.normalization_type)}, positional_embedding_type=${config.positional_embedding_type}`,
+    `the weights have ${layers.size} layers, ${weights.has("blocks.0.ln1.w") ? "a" : "no"} ln1, ${weights.has("pos_embed.W_pos") ? "a" : "no"} W_pos`,
+  ];
+  return `Note that ${facts.join("; ")}.`;
+}
+
+function requireFinite(name: string, t: Tensor, operation: string): void {
+  const data = t.data;
+  for (let i = 0; i < data.length; i++) {
+    if (Number.isFinite(data[i] as number)) continue;
+    const index = t.shape.map((n, a) => {
+      const inner = t.shape.slice(a + 1).reduce((p, size) => p * size, 1);
+      return Math.floor(i / inner) % n;
+    });
+    throw new InputError(
+      `"${name}" holds ${String(data[i])} at [${index.join(", ")}]. A model with weights that are not finite computes nothing of use; the file is damaged or the training diverged.`,
+      { operation, argument: name, expected: "finite numbers", actual: data[i] },
+    );
+  }
+}
+
+/** The norm of a given name, with its weights. */
+export function normFrom(weights: Weights, name: string, kind: NormKind | null, eps: number): Norm | undefined {
+  if (kind === null) return undefined;
+  return new Norm(
+    kind,
+    eps,
+    weights.get(`${name}.w`) as Tensor<"d_model"> | undefined,
+    weights.get(`${name}.b`) as Tensor<"d_model"> | undefined,
+  );
+}

@@ -1,0 +1,136 @@
+/**
+ * Arithmetic element by element. The second operand may be a number, a tensor of the same axes, or a tensor of some of the
+ * first one's axes, which is then repeated along the others: axes are matched by name, never by position.
+ */
+import type { AxisOf } from "../axes.ts";
+import { AxisError, ShapeError } from "../errors.ts";
+import { allocateData, copyStrided, describeTensor, Tensor } from "./tensor.ts";
+import type { DType } from "./tensor.ts";
+
+/** What an operand lacks that has axes other than the first one's; never satisfied. */
+interface NotAmong<A extends string> {
+  readonly "its axes must be among": A;
+}
+
+/** A tensor of axes `B`, all of which must be axes of `A`. */
+type Within<A extends string, B extends string> = Tensor<B> &
+  (AxisOf<B> extends AxisOf<A> ? unknown : NotAmong<NoInfer<A>>);
+
+function combine<A extends string>(
+  operation: string,
+  a: Tensor<A>,
+  b: Tensor | number,
+  f: (x: number, y: number) => number,
+): Tensor<A> {
+  const dtype: DType =
+    a.dtype === "float64" || (typeof b !== "number" && b.dtype === "float64") ? "float64" : "float32";
+  const out = allocateData(dtype, a.size);
+  const x = a.data;
+  if (typeof b === "number") {
+    for (let i = 0; i < out.length; i++) out[i] = f(x[i] as number, b);
+  } else {
+    const y = broadcast(operation, a, b);
+    for (let i = 0; i < out.length; i++) out[i] = f(x[i] as number, y[i] as number);
+  }
+  return Tensor.from(a.axes, a.shape, out);
+}
+
+/** The elements of `b` in the order of `a`'s, repeated along the axes it lacks. */
+function broadcast(operation: string, a: Tensor, b: Tensor): ArrayLike<number> {
+  const strides: number[] = new Array<number>(a.rank).fill(0);
+  for (const [i, name] of b.names.entries()) {
+    const place = a.names.indexOf(name);
+    if (place < 0) {
+      throw new AxisError(
+        `the second operand has an axis "${name}" that the first lacks: a is ${describeTensor(a)}, b is ${describeTensor(b)}. Rename it or swap the operands.`,
+        { operation, argument: "b", expected: a.names, actual: b.names },
+      );
+    }
+    if (a.shape[place] !== b.shape[i]) {
+      throw new ShapeError(
+        `axis "${name}" has size ${a.shape[place]} in the first operand and ${b.shape[i]} in the second: a is ${describeTensor(a)}, b is ${describeTensor(b)}.`,
+        { operation, argument: "b", expected: a.shape[place], actual: b.shape[i] },
+      );
+    }
+    strides[place] = b.strides[i] ?? 0;
+  }
+  if (b.axes === a.axes) return b.data;
+  const out = allocateData(b.dtype, a.size);
+  copyStrided(b.storage, { shape: a.shape, strides, offset: b.offset }, out);
+  return out;
+}
+
+/**
+ * The sum `a + b`; `b` is a number or a tensor whose axes are among `a`'s.
+ *
+ * @throws {@link AxisError} when `b` has an axis that `a` lacks; {@link ShapeError} when sizes differ.
+ * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, add } from "transformer-circuits";
+ *
+ * const resid = Tensor.fromNested("pos d_model", [[1, 2], [3, 4]]);
+ * const bias = Tensor.fromNested("d_model", [10, 20]);
+ * console.log(add(resid, bias).toNested());
+ * // [ [ 11, 22 ], [ 13, 24 ] ]
+ * ```
+ */
+export function add<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
+  return combine("add", a, b, (x, y) => x + y);
+}
+
+/**
+ * The difference `a − b`; `b` is a number or a tensor whose axes are among `a`'s.
+ * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
+ * @category Tensors
+ */
+export function subtract<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
+  return combine("subtract", a, b, (x, y) => x - y);
+}
+
+/**
+ * The product `a · b`, element by element; `b` is a number or a tensor whose axes are among `a`'s.
+ * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
+ * @category Tensors
+ */
+export function multiply<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
+  return combine("multiply", a, b, (x, y) => x * y);
+}
+
+/**
+ * The quotient `a / b`, element by element; `b` is a number or a tensor whose axes are among `a`'s.
+ * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
+ * @category Tensors
+ */
+export function divide<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
+  return combine("divide", a, b, (x, y) => x / y);
+}
+
+/**
+ * A function of each element.
+ *
+ * @param t - any tensor; int32 gives float32.
+ * @param f - called with each element in row-major order.
+ * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, map } from "transformer-circuits";
+ *
+ * console.log(map(Tensor.fromNested("pos", [1, 4, 9]), Math.sqrt).toNested());
+ * // [ 1, 2, 3 ]
+ * ```
+ */
+export function map<A extends string>(t: Tensor<A>, f: (value: number) => number): Tensor<A> {
+  const out = allocateData(t.dtype === "float64" ? "float64" : "float32", t.size);
+  const x = t.data;
+  for (let i = 0; i < out.length; i++) out[i] = f(x[i] as number);
+  return Tensor.from(t.axes, t.shape, out);
+}
+
+/**
+ * The same numbers in another dtype.
+ * @category Tensors
+ */
+export function astype<A extends string>(t: Tensor<A>, dtype: DType): Tensor<A> {
+  return t.dtype === dtype ? t : Tensor.from(t.axes, t.shape, t.data, dtype);
+}

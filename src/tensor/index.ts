@@ -1,0 +1,9 @@
+export { Tensor, allocateData, copyStrided, describeTensor, dtypeOf, rowMajorStrides } from "./tensor.ts";
+export type { DType, Layout, Nested, TensorData } from "./tensor.ts";
+export { add, astype, divide, map, multiply, subtract } from "./elementwise.ts";
+export { argmax, max, mean, meanAll, sum, sumAll } from "./reduce.ts";
+export { batchMatmul, matmul, matrixView } from "./matmul.ts";
+export { logSoftmax, softmax } from "./softmax.ts";
+export { assertAxes, concat, gather, stack } from "./combine.ts";
+export { frobeniusNorm, maxAbsDifference } from "./compare.ts";
+export { Random, randomNormal } from "./random.ts";

@@ -1,0 +1,133 @@
+/** Matrix products by axis name, over the kernel. */
+import type { InitAxes, Join, LastAxis } from "../axes.ts";
+import { AxisError, ShapeError } from "../errors.ts";
+import { kernels } from "../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../kernels/index.ts";
+import { allocateData, describeTensor, Tensor } from "./tensor.ts";
+import { astype } from "./elementwise.ts";
+
+type NoInferLast<A extends string> = LastAxis<NoInfer<A>>;
+
+/**
+ * The matrix product `a @ b` over the last axis of `a` and the first of `b`, which must bear the same name: rows times a
+ * matrix, `matmul(resid, W_U)`. Any leading axes of `a` are rows.
+ *
+ * The product is accumulated in float64 and rounded once to the storage of the result.
+ *
+ * @param a - `[..., inner]`.
+ * @param b - `[inner, out]`.
+ * @returns `[..., out]`.
+ * @throws {@link AxisError} when the joined axes differ in name; {@link ShapeError} when they differ in size or `b` is not a matrix.
+ * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, matmul } from "transformer-circuits";
+ *
+ * const resid = Tensor.fromNested("pos d_model", [[1, 0], [1, 1]]);
+ * const W_U = Tensor.fromNested("d_model d_vocab", [[1, 2, 3], [10, 20, 30]]);
+ * console.log(matmul(resid, W_U).toNested());
+ * // [ [ 1, 2, 3 ], [ 11, 22, 33 ] ]
+ * ```
+ */
+export function matmul<A extends string, J extends string>(
+  a: Tensor<A>,
+  b: Tensor<string extends A ? string : `${NoInferLast<A>} ${J}`>,
+): Tensor<Join<InitAxes<A>, J>> {
+  const operation = "matmul";
+  if (a.rank < 1 || b.rank !== 2) {
+    throw new ShapeError(
+      `takes rows [..., inner] and a matrix [inner, out]: a is ${describeTensor(a)}, b is ${describeTensor(b)}.`,
+      { operation, argument: b.rank === 2 ? "a" : "b", expected: 2, actual: b.rank },
+    );
+  }
+  const inner = a.names[a.rank - 1] ?? "";
+  const [from = "", to = ""] = b.names;
+  const k = a.shape[a.rank - 1] ?? 0;
+  const [kOther = 0, n = 0] = b.shape;
+  if (inner !== from) {
+    const hint = inner === to ? ` Did you mean b.permute("${to} ${from}")?` : "";
+    throw new AxisError(
+      `inner axes differ: a is ${describeTensor(a)}, b is ${describeTensor(b)}. a ends with ${inner}=${k} but b starts with ${from}=${kOther}.${hint}`,
+      { operation, argument: "b", expected: inner, actual: from },
+    );
+  }
+  if (k !== kOther) {
+    throw new ShapeError(
+      `axis "${inner}" has size ${k} in a and ${kOther} in b: a is ${describeTensor(a)}, b is ${describeTensor(b)}.`,
+      { operation, argument: "b", expected: k, actual: kOther },
+    );
+  }
+  const rowShape = a.shape.slice(0, -1);
+  const m = rowShape.reduce((p, size) => p * size, 1);
+  const left = a.rank === 2 ? a : Tensor.from("rows inner", [m, k], a.data);
+  const out = product(left, b, 1, m, n, k);
+  const axes = [...a.names.slice(0, -1), to].join(" ") as Join<InitAxes<A>, J>;
+  return Tensor.from(axes, [...rowShape, n], out);
+}
+
+/**
+ * The product of two stacks of matrices that share their first axis, `[stack, rows, inner] @ [stack, inner, out]`: the
+ * axis that the stacks share and the inner axis must bear the same names.
+ *
+ * @returns `[stack, rows, out]`.
+ * @throws {@link AxisError} when names differ or clash; {@link ShapeError} when sizes differ.
+ * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, batchMatmul } from "transformer-circuits";
+ *
+ * const pattern = Tensor.fromNested("head query_pos key_pos", [[[1, 0], [0.5, 0.5]]]);
+ * const v = Tensor.fromNested("head key_pos d_head", [[[2], [4]]]);
+ * console.log(batchMatmul(pattern, v).toNested());
+ * // [ [ [ 2 ], [ 3 ] ] ]
+ * ```
+ */
+export function batchMatmul<B extends string, I extends string, K extends string, J extends string>(
+  a: Tensor<`${B} ${I} ${K}`>,
+  b: Tensor<`${NoInfer<B>} ${NoInfer<K>} ${J}`>,
+): Tensor<`${B} ${I} ${J}`> {
+  const operation = "batchMatmul";
+  if (a.rank !== 3 || b.rank !== 3) {
+    throw new ShapeError(
+      `takes [stack, rows, inner] and [stack, inner, out]: a is ${describeTensor(a)}, b is ${describeTensor(b)}.`,
+      { operation, argument: a.rank === 3 ? "b" : "a", expected: 3, actual: a.rank === 3 ? b.rank : a.rank },
+    );
+  }
+  for (const [i, j] of [
+    [0, 0],
+    [2, 1],
+  ] as const) {
+    if (a.names[i] !== b.names[j]) {
+      throw new AxisError(
+        `${i === 0 ? "stacked" : "inner"} axes differ: a is ${describeTensor(a)}, b is ${describeTensor(b)}. a has ${a.names[i]} but b has ${b.names[j]}.`,
+        { operation, argument: "b", expected: a.names[i], actual: b.names[j] },
+      );
+    }
+    if (a.shape[i] !== b.shape[j]) {
+      throw new ShapeError(
+        `axis "${a.names[i]}" has size ${a.shape[i]} in a and ${b.shape[j]} in b: a is ${describeTensor(a)}, b is ${describeTensor(b)}.`,
+        { operation, argument: "b", expected: a.shape[i], actual: b.shape[j] },
+      );
+    }
+  }
+  const [batch = 0, m = 0, k = 0] = a.shape;
+  const n = b.shape[2] ?? 0;
+  const out = product(a, b, batch, m, n, k);
+  const axes = `${a.names[0]} ${a.names[1]} ${b.names[2]}` as `${B} ${I} ${J}`;
+  return Tensor.from(axes, [batch, m, n], out);
+}
+
+function product(a: Tensor, b: Tensor, batch: number, m: number, n: number, k: number): FloatArray {
+  const dtype = a.dtype === "float64" || b.dtype === "float64" ? "float64" : "float32";
+  const out = allocateData(dtype, batch * m * n) as FloatArray;
+  const view = { data: out, offset: 0, rowStride: n, colStride: 1, batchStride: m * n };
+  kernels().matmul({ batch, m, n, k, a: matrixView(a), b: matrixView(b), out: view });
+  return out;
+}
+
+/** A rank 2 or 3 tensor as the kernels take it. */
+export function matrixView(t: Tensor): MatrixView {
+  const f = t.dtype === "int32" ? astype(t, "float32") : t;
+  const [batchStride = 0, rowStride = 0, colStride = 0] = f.rank === 3 ? f.strides : [0, ...f.strides];
+  return { data: f.storage as FloatArray, offset: f.offset, rowStride, colStride, batchStride };
+}

@@ -1,0 +1,128 @@
+/** Reductions along one axis. Sums run in float64, whatever the storage. */
+import type { AxisOf, Without } from "../axes.ts";
+import { ShapeError } from "../errors.ts";
+import { allocateData, describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
+import type { DType } from "./tensor.ts";
+
+interface Blocks {
+  readonly outer: number;
+  readonly length: number;
+  readonly inner: number;
+}
+
+/** Row-major data seen as [outer, length, inner] with the axis in the middle. */
+function blocksOf(t: Tensor, axis: string, operation: string): Blocks {
+  const a = t.names.indexOf(axis);
+  if (a < 0) throw noSuchAxis(t, axis, operation);
+  const product = (sizes: readonly number[]): number => sizes.reduce((p, n) => p * n, 1);
+  return { outer: product(t.shape.slice(0, a)), length: t.shape[a] ?? 0, inner: product(t.shape.slice(a + 1)) };
+}
+
+function reduceAxis<A extends string, N extends string>(
+  t: Tensor<A>,
+  axis: N,
+  operation: string,
+  dtype: DType,
+  f: (data: ArrayLike<number>, start: number, step: number, length: number) => number,
+): Tensor<Without<A, N>> {
+  const { outer, length, inner } = blocksOf(t, axis, operation);
+  const data = t.data;
+  const out = allocateData(dtype, outer * inner);
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) out[o * inner + i] = f(data, o * length * inner + i, inner, length);
+  }
+  const keep = t.names.map((name) => name !== axis);
+  return Tensor.from(
+    t.names.filter((_, a) => keep[a]).join(" ") as Without<A, N>,
+    t.shape.filter((_, a) => keep[a]),
+    out,
+  );
+}
+
+const floatType = (t: Tensor): DType => (t.dtype === "float64" ? "float64" : "float32");
+
+function total(data: ArrayLike<number>, start: number, step: number, length: number): number {
+  let s = 0;
+  for (let i = 0; i < length; i++) s += data[start + i * step] as number;
+  return s;
+}
+
+/**
+ * The sum along an axis, accumulated in float64.
+ * @throws {@link AxisError} when there is no such axis.
+ * @category Tensors
+ */
+export function sum<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+  return reduceAxis(t, axis, "sum", floatType(t), total);
+}
+
+/**
+ * The mean along an axis, accumulated in float64.
+ *
+ * @throws {@link AxisError} when there is no such axis; {@link ShapeError} when it is empty.
+ * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, mean } from "transformer-circuits";
+ *
+ * const pattern = Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]]);
+ * console.log(mean(pattern, "query_pos").toNested());
+ * // [ 0.625, 0.375 ]
+ * ```
+ */
+export function mean<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+  requireElements(t, axis, "mean");
+  return reduceAxis(t, axis, "mean", floatType(t), (d, start, step, n) => total(d, start, step, n) / n);
+}
+
+/**
+ * The largest element along an axis; NaN where one of them is NaN.
+ * @throws {@link AxisError} when there is no such axis; {@link ShapeError} when it is empty.
+ * @category Tensors
+ */
+export function max<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+  requireElements(t, axis, "max");
+  return reduceAxis(t, axis, "max", floatType(t), (d, start, step, n) => {
+    let best = d[start] as number;
+    for (let i = 1; i < n; i++) best = Math.max(best, d[start + i * step] as number);
+    return best;
+  });
+}
+
+/**
+ * The index of the largest element along an axis, as int32; the lower index wins a tie.
+ * @throws {@link AxisError} when there is no such axis; {@link ShapeError} when it is empty.
+ * @category Tensors
+ */
+export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+  requireElements(t, axis, "argmax");
+  return reduceAxis(t, axis, "argmax", "int32", (d, start, step, n) => {
+    let best = 0;
+    for (let i = 1; i < n; i++) if ((d[start + i * step] as number) > (d[start + best * step] as number)) best = i;
+    return best;
+  });
+}
+
+/**
+ * The sum of all elements, accumulated in float64.
+ * @category Tensors
+ */
+export function sumAll(t: Tensor): number {
+  return total(t.data, 0, 1, t.size);
+}
+
+/**
+ * The mean of all elements, accumulated in float64; NaN for an empty tensor.
+ * @category Tensors
+ */
+export function meanAll(t: Tensor): number {
+  return sumAll(t) / t.size;
+}
+
+function requireElements(t: Tensor, axis: string, operation: string): void {
+  const a = t.names.indexOf(axis);
+  if (a < 0) throw noSuchAxis(t, axis, operation);
+  if (t.shape[a] === 0) {
+    throw new ShapeError(`axis "${axis}" of ${describeTensor(t)} is empty.`, { operation, argument: "axis", actual: 0 });
+  }
+}

@@ -1,0 +1,519 @@
+/**
+ * Tensors with named axes: immutable strided views over flat typed arrays.
+ *
+ * The element at indices $(i_1, \dots, i_r)$ lies at `offset + Σ i_a · strides[a]` of the storage, so permuting, selecting
+ * and slicing are views that share it. Nobody writes through a tensor: operations return new ones, and only `kernels/`
+ * writes, into storage that it was handed. Storage is float32 unless said; float64 serves spectra and certificates,
+ * int32 token ids.
+ */
+import { describeAxes, parseAxes } from "../axes.ts";
+import type { AxisOf, Renamed, Without } from "../axes.ts";
+import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { allocate } from "../kernels/index.ts";
+
+/**
+ * The element type of a tensor's storage.
+ * @category Tensors
+ */
+export type DType = "float32" | "float64" | "int32";
+
+/**
+ * The flat storage of a tensor.
+ * @category Tensors
+ */
+export type TensorData = Float32Array | Float64Array | Int32Array;
+
+/** Numbers nested as deep as the tensor has axes. */
+export type Nested = number | readonly Nested[];
+
+/** Where a view's elements lie in its storage. */
+export interface Layout {
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+  readonly offset: number;
+}
+
+/** The axis string `C` where it names the axes of `A` in another order. */
+type Permutation<A extends string, C extends string> = string extends A
+  ? C
+  : string extends C
+    ? C
+    : [AxisOf<A>, AxisOf<C>] extends [AxisOf<C>, AxisOf<A>]
+      ? C
+      : A;
+
+/** Zeroed storage of a dtype. */
+export function allocateData(dtype: DType, size: number): TensorData {
+  if (dtype === "float64") return new Float64Array(size);
+  if (dtype === "int32") return new Int32Array(size);
+  return allocate(size);
+}
+
+/** The dtype of a storage. */
+export function dtypeOf(data: TensorData): DType {
+  if (data instanceof Float64Array) return "float64";
+  return data instanceof Int32Array ? "int32" : "float32";
+}
+
+/** Row-major strides of a shape. */
+export function rowMajorStrides(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length).fill(1);
+  for (let a = shape.length - 2; a >= 0; a--) strides[a] = (strides[a + 1] ?? 1) * (shape[a + 1] ?? 1);
+  return strides;
+}
+
+/** The number of elements of a shape; refuses sizes that are not non-negative integers. */
+export function sizeOfShape(shape: readonly number[], operation: string): number {
+  let size = 1;
+  for (const n of shape) {
+    if (!Number.isSafeInteger(n) || n < 0) {
+      throw new ShapeError(`[${shape.join(", ")}] is not a shape: ${n} is not a non-negative integer.`, {
+        operation,
+        argument: "shape",
+        actual: shape,
+      });
+    }
+    size *= n;
+  }
+  return size;
+}
+
+/**
+ * An immutable tensor with named axes, `Tensor<"batch pos d_model">`; the names are part of the type, the sizes are checked
+ * at run time. A plain `Tensor` has axes that only the run time knows.
+ *
+ * The type varies with its axes through the field `axes` alone: methods take their axes from `this`, so that a
+ * `Tensor<"pos d_model">` is a `Tensor`.
+ *
+ * @typeParam A - the axis names, separated by spaces; the empty string is a scalar.
+ * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor } from "transformer-circuits";
+ *
+ * const x = Tensor.fromNested("pos d_model", [[1, 2, 3], [4, 5, 6]]);
+ * console.log(x.at(1, 2), x.sizeOf("d_model"));
+ * // 6 3
+ * console.log(x.select("pos", 0).toNested());
+ * // [ 1, 2, 3 ]
+ * ```
+ */
+export class Tensor<A extends string = string> {
+  /** The axis names, separated by spaces. */
+  readonly axes: A;
+  /** The axis names as a list. */
+  readonly names: readonly string[];
+  /** The size of each axis. */
+  readonly shape: readonly number[];
+  /** The step of each axis in the storage, in elements. */
+  readonly strides: readonly number[];
+  /** Where the first element lies in the storage. */
+  readonly offset: number;
+  /** The number of elements. */
+  readonly size: number;
+  /** The storage that this tensor is a view of; read only. */
+  readonly storage: TensorData;
+  #contiguous: TensorData | undefined;
+
+  private constructor(axes: A, storage: TensorData, layout: Layout, operation: string) {
+    this.axes = axes;
+    this.names = parseAxes(axes, operation);
+    this.shape = layout.shape;
+    this.strides = layout.strides;
+    this.offset = layout.offset;
+    this.storage = storage;
+    if (this.names.length !== layout.shape.length) {
+      throw new AxisError(
+        `axes "${axes}" name ${this.names.length} axes but the shape [${layout.shape.join(", ")}] has ${layout.shape.length}.`,
+        { operation, argument: "axes", expected: layout.shape.length, actual: this.names.length },
+      );
+    }
+    this.size = sizeOfShape(layout.shape, operation);
+  }
+
+  /**
+   * Makes a tensor of flat row-major numbers; typed arrays of the right kind are taken without a copy, so do not write to
+   * them afterwards.
+   *
+   * @throws {@link ShapeError} when the number of elements is not the product of the sizes; {@link AxisError} when the
+   * names do not fit the shape.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * console.log(Tensor.from("pos d_model", [2, 2], [1, 2, 3, 4]).at(1, 0));
+   * // 3
+   * ```
+   */
+  static from<const A extends string>(
+    axes: A,
+    shape: readonly number[],
+    data: ArrayLike<number>,
+    dtype?: DType,
+  ): Tensor<A> {
+    const size = sizeOfShape(shape, "Tensor.from");
+    if (data.length !== size) {
+      throw new ShapeError(
+        `axes "${axes}" of shape [${shape.join(", ")}] hold ${size} numbers but ${data.length} were given.`,
+        { operation: "Tensor.from", argument: "data", expected: size, actual: data.length },
+      );
+    }
+    const isTensorData = data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array;
+    const wanted = dtype ?? (isTensorData ? dtypeOf(data) : "float32");
+    let storage: TensorData;
+    if (isTensorData && dtypeOf(data) === wanted) storage = data;
+    else {
+      storage = allocateData(wanted, size);
+      storage.set(data);
+    }
+    return new Tensor(axes, storage, { shape: [...shape], strides: rowMajorStrides(shape), offset: 0 }, "Tensor.from");
+  }
+
+  /**
+   * A tensor of zeros.
+   *
+   * @throws {@link ShapeError} when a size is not a non-negative integer; {@link AxisError} when the names do not fit.
+   */
+  static zeros<const A extends string>(axes: A, shape: readonly number[], dtype: DType = "float32"): Tensor<A> {
+    const size = sizeOfShape(shape, "Tensor.zeros");
+    return Tensor.from(axes, shape, allocateData(dtype, size));
+  }
+
+  /**
+   * Makes a tensor of nested arrays of numbers.
+   *
+   * @throws {@link ShapeError} when the arrays are ragged or not nested as deep as there are axes.
+   */
+  static fromNested<const A extends string>(axes: A, nested: Nested, dtype: DType = "float32"): Tensor<A> {
+    const rank = parseAxes(axes, "Tensor.fromNested").length;
+    const shape: number[] = [];
+    for (let level: Nested | undefined = nested, a = 0; a < rank; a++) {
+      if (!Array.isArray(level)) {
+        throw new ShapeError(`axes "${axes}" name ${rank} axes but the array is nested ${a} deep.`, {
+          operation: "Tensor.fromNested",
+          argument: "nested",
+          expected: rank,
+          actual: a,
+        });
+      }
+      shape.push(level.length);
+      level = (level as readonly Nested[])[0];
+      if (level === undefined) level = [];
+    }
+    const flat: number[] = [];
+    flatten(nested, shape, 0, flat);
+    return Tensor.from(axes, shape, flat, dtype);
+  }
+
+  /** A view of given storage; the layout must lie inside it. For readers and other packages' strided arrays. */
+  static view<const A extends string>(axes: A, storage: TensorData, layout: Layout): Tensor<A> {
+    if (layout.strides.length !== layout.shape.length) {
+      throw new ShapeError(`${layout.shape.length} sizes need as many strides but ${layout.strides.length} were given.`, {
+        operation: "Tensor.view",
+        argument: "layout",
+        expected: layout.shape.length,
+        actual: layout.strides.length,
+      });
+    }
+    if (sizeOfShape(layout.shape, "Tensor.view") > 0) {
+      let low = layout.offset;
+      let high = layout.offset;
+      for (const [a, n] of layout.shape.entries()) {
+        const reach = (n - 1) * (layout.strides[a] ?? 0);
+        if (reach < 0) low += reach;
+        else high += reach;
+      }
+      const isInside = Number.isSafeInteger(low) && Number.isSafeInteger(high) && low >= 0 && high < storage.length;
+      if (!isInside) {
+        throw new ShapeError(
+          `the view reaches elements ${low} to ${high} but the storage has ${storage.length}. Check offset, shape and strides.`,
+          { operation: "Tensor.view", argument: "layout", expected: storage.length, actual: [low, high] },
+        );
+      }
+    }
+    return new Tensor(axes, storage, layout, "Tensor.view");
+  }
+
+  /** The number of axes. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** The element type of the storage. */
+  get dtype(): DType {
+    return dtypeOf(this.storage);
+  }
+
+  /** Whether the elements lie one after the other in row-major order. */
+  get isContiguous(): boolean {
+    let expected = 1;
+    for (let a = this.rank - 1; a >= 0; a--) {
+      const n = this.shape[a] ?? 1;
+      if (n !== 1 && this.strides[a] !== expected) return false;
+      expected *= n;
+    }
+    return true;
+  }
+
+  /**
+   * The elements as a flat row-major array of length `size`; read only. No copy is made where the view is contiguous, and
+   * at most one per tensor otherwise.
+   */
+  get data(): TensorData {
+    if (this.#contiguous === undefined) {
+      if (this.isContiguous) {
+        const isWhole = this.offset === 0 && this.storage.length === this.size;
+        this.#contiguous = isWhole ? this.storage : this.storage.subarray(this.offset, this.offset + this.size);
+      } else {
+        const out = allocateData(this.dtype, this.size);
+        copyStrided(this.storage, this, out);
+        this.#contiguous = out;
+      }
+    }
+    return this.#contiguous;
+  }
+
+  /**
+   * The place of an axis among the axes.
+   * @throws {@link AxisError} when the tensor has no such axis.
+   */
+  indexOf<B extends string>(this: Tensor<B>, axis: AxisOf<B>): number {
+    const index = this.names.indexOf(axis);
+    if (index < 0) throw noSuchAxis(this, axis, "indexOf");
+    return index;
+  }
+
+  /**
+   * The size of an axis.
+   * @throws {@link AxisError} when the tensor has no such axis.
+   */
+  sizeOf<B extends string>(this: Tensor<B>, axis: AxisOf<B>): number {
+    return this.shape[this.names.indexOf(axis)] ?? raise(noSuchAxis(this, axis, "sizeOf"));
+  }
+
+  /**
+   * One element, by one index per axis.
+   * @throws {@link InputError} when the number of indices is wrong or one is out of range.
+   */
+  at(...indices: readonly number[]): number {
+    if (indices.length !== this.rank) {
+      throw new InputError(`${describeTensor(this)} needs ${this.rank} indices but ${indices.length} were given.`, {
+        operation: "at",
+        argument: "indices",
+        expected: this.rank,
+        actual: indices.length,
+      });
+    }
+    let position = this.offset;
+    for (const [a, index] of indices.entries()) {
+      checkIndex(this, a, index, "at");
+      position += index * (this.strides[a] ?? 0);
+    }
+    return this.storage[position] as number;
+  }
+
+  /**
+   * The one element of a tensor of size 1.
+   * @throws {@link ShapeError} when there are more or fewer.
+   */
+  item(): number {
+    if (this.size !== 1) {
+      throw new ShapeError(`${describeTensor(this)} has ${this.size} elements, not one.`, {
+        operation: "item",
+        expected: 1,
+        actual: this.size,
+      });
+    }
+    return this.storage[this.offset] as number;
+  }
+
+  /**
+   * The view at one index of an axis, without that axis.
+   * @throws {@link AxisError} for an unknown axis, {@link InputError} for an index out of range.
+   */
+  select<B extends string, N extends AxisOf<B>>(this: Tensor<B>, axis: N, index: number): Tensor<Without<B, N>> {
+    const a = this.names.indexOf(axis);
+    if (a < 0) throw noSuchAxis(this, axis, "select");
+    checkIndex(this, a, index, "select");
+    const without = <T>(list: readonly T[]): T[] => list.filter((_, i) => i !== a);
+    return new Tensor(
+      without(this.names).join(" ") as Without<B, N>,
+      this.storage,
+      {
+        shape: without(this.shape),
+        strides: without(this.strides),
+        offset: this.offset + index * (this.strides[a] ?? 0),
+      },
+      "select",
+    );
+  }
+
+  /**
+   * The view of indices `start` (inclusive) to `end` (exclusive) of an axis.
+   * @throws {@link AxisError} for an unknown axis, {@link InputError} for a range that does not lie inside.
+   */
+  slice<B extends string>(this: Tensor<B>, axis: AxisOf<B>, start: number, end?: number): Tensor<B> {
+    const a = this.names.indexOf(axis);
+    if (a < 0) throw noSuchAxis(this, axis, "slice");
+    const n = this.shape[a] ?? 0;
+    const stop = end ?? n;
+    const isRange = Number.isInteger(start) && Number.isInteger(stop) && start >= 0 && start <= stop && stop <= n;
+    if (!isRange) {
+      throw new InputError(
+        `${start} to ${stop} is not a range of axis "${axis}" of ${describeTensor(this)}; it takes 0 to ${n}.`,
+        { operation: "slice", argument: "start", expected: [0, n], actual: [start, stop] },
+      );
+    }
+    return new Tensor(
+      this.axes,
+      this.storage,
+      {
+        shape: this.shape.map((size, i) => (i === a ? stop - start : size)),
+        strides: this.strides,
+        offset: this.offset + start * (this.strides[a] ?? 0),
+      },
+      "slice",
+    );
+  }
+
+  /**
+   * The view with the axes in another order, named in full.
+   * @throws {@link AxisError} when the names are not the tensor's own.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const pattern = Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]]);
+   * console.log(pattern.permute("key_pos query_pos").toNested());
+   * // [ [ 1, 0.25 ], [ 0, 0.75 ] ]
+   * ```
+   */
+  permute<B extends string, const C extends string>(this: Tensor<B>, axes: Permutation<B, C>): Tensor<C> {
+    const wanted = parseAxes(axes, "permute");
+    const order = wanted.map((name) => this.names.indexOf(name));
+    if (wanted.length !== this.rank || order.includes(-1)) {
+      throw new AxisError(`"${axes}" is not an order of the axes of ${describeTensor(this)}. Name each axis once.`, {
+        operation: "permute",
+        argument: "axes",
+        expected: this.names,
+        actual: wanted,
+      });
+    }
+    return new Tensor(
+      axes as string as C,
+      this.storage,
+      {
+        shape: order.map((a) => this.shape[a] ?? 0),
+        strides: order.map((a) => this.strides[a] ?? 0),
+        offset: this.offset,
+      },
+      "permute",
+    );
+  }
+
+  /**
+   * The same tensor with one axis named otherwise.
+   * @throws {@link AxisError} for an unknown axis, or when the new name is taken.
+   */
+  rename<B extends string, N extends AxisOf<B>, const M extends string>(this: Tensor<B>, from: N, to: M): Tensor<Renamed<B, N, M>> {
+    const a = this.names.indexOf(from);
+    if (a < 0) throw noSuchAxis(this, from, "rename");
+    const axes = this.names.map((name, i) => (i === a ? to : name)).join(" ") as Renamed<B, N, M>;
+    return new Tensor(axes, this.storage, this, "rename");
+  }
+
+  /** The elements as arrays nested as deep as there are axes; a number for a scalar. */
+  toNested(): Nested {
+    const data = this.data;
+    let position = 0;
+    const build = (a: number): Nested => {
+      if (a === this.rank) return data[position++] as number;
+      return Array.from({ length: this.shape[a] ?? 0 }, () => build(a + 1));
+    };
+    return build(0);
+  }
+
+  /** Axes with sizes and dtype, not the numbers: `Tensor[pos=5 d_model=64] float32`. */
+  toString(): string {
+    return `Tensor${describeTensor(this)} ${this.dtype}`;
+  }
+}
+
+/** `[pos=5 d_model=64]`: a tensor's axes with sizes, as error texts show them. */
+export function describeTensor(t: Tensor): string {
+  return describeAxes(t.names, t.shape);
+}
+
+/** The error for an axis that a tensor does not have. */
+export function noSuchAxis(t: Tensor, axis: string, operation: string): AxisError {
+  const has = t.rank === 0 ? "no axes" : `axes ${t.names.map((n) => `"${n}"`).join(", ")}`;
+  return new AxisError(`there is no axis "${axis}" in ${describeTensor(t)}; it has ${has}.`, {
+    operation,
+    argument: "axis",
+    expected: t.names,
+    actual: axis,
+  });
+}
+
+/** Copies a strided view into a contiguous row-major array. */
+export function copyStrided(storage: TensorData, layout: Layout, out: TensorData): void {
+  const { shape, strides, offset } = layout;
+  const rank = shape.length;
+  if (out.length === 0) return;
+  if (rank === 0) {
+    out[0] = storage[offset] as number;
+    return;
+  }
+  const inner = shape[rank - 1] ?? 1;
+  const innerStride = strides[rank - 1] ?? 1;
+  const index = new Array<number>(rank).fill(0);
+  let base = offset;
+  for (let position = 0; position < out.length; ) {
+    for (let i = 0, at = base; i < inner; i++, at += innerStride) out[position++] = storage[at] as number;
+    let a = rank - 2;
+    for (; a >= 0; a--) {
+      const next = (index[a] ?? 0) + 1;
+      base += strides[a] ?? 0;
+      if (next < (shape[a] ?? 1)) {
+        index[a] = next;
+        break;
+      }
+      base -= next * (strides[a] ?? 0);
+      index[a] = 0;
+    }
+    if (a < 0) break;
+  }
+}
+
+function flatten(nested: Nested, shape: readonly number[], depth: number, out: number[]): void {
+  if (depth === shape.length) {
+    if (typeof nested !== "number") throw ragged(shape, depth);
+    out.push(nested);
+    return;
+  }
+  if (typeof nested === "number" || nested.length !== shape[depth]) throw ragged(shape, depth);
+  for (const part of nested) flatten(part, shape, depth + 1, out);
+}
+
+function ragged(shape: readonly number[], depth: number): ShapeError {
+  return new ShapeError(
+    `the arrays are ragged: the first elements give the shape [${shape.join(", ")}] but another array at depth ${depth} differs.`,
+    { operation: "Tensor.fromNested", argument: "nested", expected: shape },
+  );
+}
+
+function checkIndex(t: Tensor, a: number, index: number, operation: string): void {
+  const n = t.shape[a] ?? 0;
+  if (!Number.isInteger(index) || index < 0 || index >= n) {
+    throw new InputError(`index ${index} is outside axis "${t.names[a]}" of ${describeTensor(t)}; it takes 0 to ${n - 1}.`, {
+      operation,
+      argument: t.names[a] ?? "index",
+      expected: [0, n - 1],
+      actual: index,
+    });
+  }
+}
+
+function raise(error: Error): never {
+  throw error;
+}
