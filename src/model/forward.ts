@@ -95,12 +95,8 @@ function throughNorm(
   normalizedName: "ln_final.hook_normalized" | `blocks.${number}.ln1.hook_normalized`,
 ): Stream {
   const scale = hooks.fire(scaleName, norm.scaleOf(x));
-  // TransformerLens places hook_normalized after the weights of a LayerNorm and before those of an RMSNorm.
-  if (norm.kind === "RMS") {
-    const normalized = hooks.fire(normalizedName, norm.normalizeBy(x, scale));
-    return norm.applyWeights(normalized);
-  }
-  return hooks.fire(normalizedName, norm.addBias(norm.applyFrozen(x, scale)));
+  // As in TransformerLens, the hook lies before the norm's weights: a Pre norm and a folded one read the same there.
+  return norm.addBias(norm.applyWeights(hooks.fire(normalizedName, norm.normalizeBy(x, scale))));
 }
 
 function runLayer(model: Transformer, layer: AttentionLayer, resid_pre: Stream, shortformer: Stream | undefined, hooks: HookSession): Stream {
