@@ -1,15 +1,15 @@
 /**
- * Matrix product as `reference.ts`, except that the operands are packed into Float64Array panels and multiplied in tiles of
- * 4 x 4, which keeps sixteen sums in registers and spares the conversion from float32 in the inner loop.
+ * Matrix product as `reference.ts`, except that the operands are packed into Float64Array panels and multiplied in
+ * tiles of 4 x 4, which keeps sixteen sums in registers and spares the conversion from float32 in the inner loop.
  *
- * Layout. A panel holds 4 rows of `a` (or 4 columns of `b`) with the four entries of one `p` side by side, short panels
- * padded with zeros. A block of `a` is `BLOCK_M x BLOCK_K`, a block of `b` `BLOCK_K x BLOCK_N`; sums of a block of `out` stay in
- * float64 until all of `k` is done, so the result is rounded once.
+ * Layout. A panel holds 4 rows of `a` (or 4 columns of `b`) with the four entries of one `p` side by side, short
+ * panels padded with zeros. A block of `a` is `BLOCK_M x BLOCK_K`, a block of `b` `BLOCK_K x BLOCK_N`; sums of a
+ * block of `out` stay in float64 until all of `k` is done, so the result is rounded once.
  */
 import { checkMatmul } from "./checks.ts";
 import type { FloatArray, MatmulArgs, MatrixView } from "./interface.ts";
+import { addTile, pack, TILE } from "./tiles.ts";
 
-const TILE = 4;
 const BLOCK_M = 256;
 const BLOCK_N = 256;
 const BLOCK_K = 256;
@@ -48,10 +48,7 @@ export function matmulPath(args: MatmulArgs): MatmulPath {
 function foldBatch(args: MatmulArgs): MatmulArgs {
   const { batch, m, a, b, out } = args;
   const folds =
-    batch > 1 &&
-    b.batchStride === 0 &&
-    a.batchStride === m * a.rowStride &&
-    out.batchStride === m * out.rowStride;
+    batch > 1 && b.batchStride === 0 && a.batchStride === m * a.rowStride && out.batchStride === m * out.rowStride;
   return folds ? { ...args, batch: 1, m: batch * m } : args;
 }
 
@@ -176,43 +173,6 @@ function multiplyTiles(args: MatmulArgs, t: number): void {
   }
 }
 
-/** Panels of 4 lanes; lane `l` of panel `q` is line `4 q + l`, whose entry `p` lies at `start + line * laneStep + p * step`. */
-function pack(
-  target: Float64Array,
-  data: FloatArray,
-  start: number,
-  laneStep: number,
-  step: number,
-  lines: number,
-  kc: number,
-): void {
-  let to = 0;
-  let line = 0;
-  for (; line + TILE <= lines; line += TILE) {
-    let s0 = start + line * laneStep;
-    let s1 = s0 + laneStep;
-    let s2 = s1 + laneStep;
-    let s3 = s2 + laneStep;
-    for (let p = 0; p < kc; p++) {
-      target[to] = data[s0]!;
-      target[to + 1] = data[s1]!;
-      target[to + 2] = data[s2]!;
-      target[to + 3] = data[s3]!;
-      to += TILE;
-      s0 += step;
-      s1 += step;
-      s2 += step;
-      s3 += step;
-    }
-  }
-  if (line === lines) return;
-  for (let p = 0; p < kc; p++) {
-    for (let lane = 0; lane < TILE; lane++) {
-      target[to++] = line + lane < lines ? data[start + (line + lane) * laneStep + p * step]! : 0;
-    }
-  }
-}
-
 function addTiles(space: Scratch, mc: number, nc: number, kc: number): void {
   const panelsA = Math.ceil(mc / TILE);
   const panelsB = Math.ceil(nc / TILE);
@@ -221,64 +181,6 @@ function addTiles(space: Scratch, mc: number, nc: number, kc: number): void {
       addTile(space.a, i * kc * TILE, space.b, j * kc * TILE, kc, space.sums, (i * panelsB + j) * TILE * TILE);
     }
   }
-}
-
-function addTile(
-  a: Float64Array,
-  aStart: number,
-  b: Float64Array,
-  bStart: number,
-  kc: number,
-  sums: Float64Array,
-  at: number,
-): void {
-  let c00 = 0, c01 = 0, c02 = 0, c03 = 0;
-  let c10 = 0, c11 = 0, c12 = 0, c13 = 0;
-  let c20 = 0, c21 = 0, c22 = 0, c23 = 0;
-  let c30 = 0, c31 = 0, c32 = 0, c33 = 0;
-  const end = aStart + kc * TILE;
-  for (let ai = aStart, bi = bStart; ai < end; ai += TILE, bi += TILE) {
-    const b0 = b[bi]!;
-    const b1 = b[bi + 1]!;
-    const b2 = b[bi + 2]!;
-    const b3 = b[bi + 3]!;
-    const a0 = a[ai]!;
-    c00 += a0 * b0;
-    c01 += a0 * b1;
-    c02 += a0 * b2;
-    c03 += a0 * b3;
-    const a1 = a[ai + 1]!;
-    c10 += a1 * b0;
-    c11 += a1 * b1;
-    c12 += a1 * b2;
-    c13 += a1 * b3;
-    const a2 = a[ai + 2]!;
-    c20 += a2 * b0;
-    c21 += a2 * b1;
-    c22 += a2 * b2;
-    c23 += a2 * b3;
-    const a3 = a[ai + 3]!;
-    c30 += a3 * b0;
-    c31 += a3 * b1;
-    c32 += a3 * b2;
-    c33 += a3 * b3;
-  }
-  sums[at] = sums[at]! + c00;
-  sums[at + 1] = sums[at + 1]! + c01;
-  sums[at + 2] = sums[at + 2]! + c02;
-  sums[at + 3] = sums[at + 3]! + c03;
-  sums[at + 4] = sums[at + 4]! + c10;
-  sums[at + 5] = sums[at + 5]! + c11;
-  sums[at + 6] = sums[at + 6]! + c12;
-  sums[at + 7] = sums[at + 7]! + c13;
-  sums[at + 8] = sums[at + 8]! + c20;
-  sums[at + 9] = sums[at + 9]! + c21;
-  sums[at + 10] = sums[at + 10]! + c22;
-  sums[at + 11] = sums[at + 11]! + c23;
-  sums[at + 12] = sums[at + 12]! + c30;
-  sums[at + 13] = sums[at + 13]! + c31;
-  sums[at + 14] = sums[at + 14]! + c32;
-  sums[at + 15] = sums[at + 15]! + c33;
 }
 
 function writeTiles(

@@ -27,7 +27,14 @@ function rowMax(data: FloatArray, start: number, count: number): number {
   return max;
 }
 
-function softmaxRow(input: FloatArray, from: number, output: FloatArray, to: number, visible: number, cols: number): void {
+function softmaxRow(
+  input: FloatArray,
+  from: number,
+  output: FloatArray,
+  to: number,
+  visible: number,
+  cols: number,
+): void {
   const max = rowMax(input, from, visible);
   if (max === -Infinity) {
     output.fill(0, to, to + cols);

@@ -1,6 +1,6 @@
 /**
- * Cheap checks before a kernel runs. The folders above check shapes and speak to the user; a failure here is a defect of
- * the library, caught before it turns into wrong numbers (typed arrays read `undefined` past their end).
+ * Cheap checks before a kernel runs. The folders above check shapes and speak to the user; a failure here is a defect
+ * of the library, caught before it turns into wrong numbers (typed arrays read `undefined` past their end).
  */
 import { invariant } from "../errors.ts";
 import type {
@@ -21,22 +21,11 @@ function checkCount(operation: string, name: string, value: number): void {
 
 function checkRange(operation: string, name: string, length: number, first: number, last: number): void {
   if (!(Number.isInteger(first) && Number.isInteger(last) && first >= 0 && last < length)) {
-    invariant(
-      false,
-      operation,
-      `${name} reaches from element ${first} to ${last} of an array of ${length}`,
-    );
+    invariant(false, operation, `${name} reaches from element ${first} to ${last} of an array of ${length}`);
   }
 }
 
-function checkView(
-  operation: string,
-  name: string,
-  view: MatrixView,
-  batch: number,
-  rows: number,
-  cols: number,
-): void {
+function checkView(operation: string, name: string, view: MatrixView, batch: number, rows: number, cols: number): void {
   if (batch === 0 || rows === 0 || cols === 0) return;
   const byBatch = (batch - 1) * view.batchStride;
   const byRow = (rows - 1) * view.rowStride;
@@ -46,13 +35,7 @@ function checkView(
   checkRange(operation, name, view.data.length, first, last);
 }
 
-function checkFlat(
-  operation: string,
-  name: string,
-  data: FloatArray | Int32Array,
-  offset: number,
-  size: number,
-): void {
+function checkFlat(operation: string, name: string, data: FloatArray | Int32Array, offset: number, size: number): void {
   if (size > 0) checkRange(operation, name, data.length, offset, offset + size - 1);
 }
 

@@ -34,8 +34,8 @@ export function kernels(): Kernels {
 }
 
 /**
- * Makes every later computation use one named kernel implementation, for tests and comparisons; `"auto"` goes back to the
- * fastest one.
+ * Makes every later computation use one named kernel implementation, for tests and comparisons; `"auto"` goes back to
+ * the fastest one.
  *
  * @throws InputError when there is no implementation of that name.
  * @category Kernels

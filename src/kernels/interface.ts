@@ -1,10 +1,10 @@
 /**
- * What a kernel implementation offers: flat typed arrays, offsets, strides and integers in; results written into a buffer
- * that the caller hands over. Everything above this folder is immutable; this is the only code that writes.
+ * What a kernel implementation offers: flat typed arrays, offsets, strides and integers in; results written into a
+ * buffer that the caller hands over. Everything above this folder is immutable; this is the only code that writes.
  *
- * Sums are float64 in the plain TypeScript implementations whatever the storage, so a result carries one rounding to its
- * storage type. Buffers of one call must not overlap, except that the row functions (softmax and friends) may work in
- * place when input and output start at the same offset of the same array.
+ * Sums are float64 in the plain TypeScript implementations whatever the storage, so a result carries one rounding to
+ * its storage type. Buffers of one call must not overlap, except that the row functions (softmax and friends) may
+ * work in place when input and output start at the same offset of the same array.
  */
 
 /** Storage that the kernels read and write. */
@@ -47,8 +47,8 @@ export interface SoftmaxArgs {
 }
 
 /**
- * Attention scores `[batch, queries, keys]`, contiguous. Query `i` sees key `j` when `j <= i + queryOffset`; every other
- * key gets probability 0 and its score is never read, so it may hold anything, NaN included.
+ * Attention scores `[batch, queries, keys]`, contiguous. Query `i` sees key `j` when `j <= i + queryOffset`; every
+ * other key gets probability 0 and its score is never read, so it may hold anything, NaN included.
  */
 export interface CausalSoftmaxArgs {
   readonly batch: number;
@@ -96,8 +96,8 @@ export interface Kernels {
   /** Matrix product over a batch. */
   matmul(args: MatmulArgs): void;
   /**
-   * Softmax of each row, its maximum subtracted first. `-Infinity` is probability 0; a row of nothing but `-Infinity` is
-   * all 0 (TransformerLens replaces the NaN of a fully masked row by 0); a `+Infinity` or NaN makes its row NaN.
+   * Softmax of each row, its maximum subtracted first. `-Infinity` is probability 0; a row of nothing but `-Infinity`
+   * is all 0 (TransformerLens replaces the NaN of a fully masked row by 0); a `+Infinity` or NaN makes its row NaN.
    */
   softmax(args: SoftmaxArgs): void;
   /** {@link Kernels.softmax} over the keys each query may see. */

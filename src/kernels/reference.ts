@@ -1,8 +1,8 @@
 /**
  * The kernels as plain loops, written to be read: every other implementation is checked against this one.
  *
- * Accumulation is float64 on purpose, whatever the storage: this file is the truth, so its only error is the rounding of
- * the stored result. Nothing here is fast, and nothing should be made fast.
+ * Accumulation is float64 on purpose, whatever the storage: this file is the truth, so its only error is the rounding
+ * of the stored result. Nothing here is fast, and nothing should be made fast.
  */
 import { checkCausal, checkCrossEntropy, checkMatmul, checkNorm, checkRows } from "./checks.ts";
 import type {

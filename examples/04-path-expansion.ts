@@ -1,0 +1,19 @@
+/**
+ * 4. The logits as a sum of paths, with the certificate that they add up.
+ *
+ * prints:
+ */
+import { pathExpansion } from "transformer-circuits";
+import { openBundledModel } from "transformer-circuits/bundled";
+
+const { model, tokenizer } = await openBundledModel();
+const text = "interface Array<T> { readonly length: number; } interface Array<T";
+const tokens = tokenizer.encode(text, { bos: true });
+const expansion = pathExpansion(model, tokens);
+const { terms, maxDeviation, bound, withinBound } = expansion.certificate();
+console.log(`${terms} terms; within the bound of rounding: ${withinBound}`);
+console.log(`deviation below 1e-4 logits: ${maxDeviation < 1e-4}, bound below 1: ${bound < 1}`);
+
+for (const { term, value } of expansion.rank("attribution").slice(0, 5)) {
+  console.log(`${term.label.padEnd(12)} ${value.toFixed(2)} logits to the right token, on average`);
+}

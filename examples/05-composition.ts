@@ -1,0 +1,32 @@
+/**
+ * 5. Which heads read what others write: composition scores against the baseline of random heads.
+ *
+ * prints:
+ */
+import { compositionScores } from "transformer-circuits";
+import { openBundledModel } from "transformer-circuits/bundled";
+import { saveFigure } from "transformer-circuits/node";
+import { heatmap } from "transformer-circuits/viz";
+
+const { model } = await openBundledModel();
+const { K, baseline } = compositionScores(model);
+console.log(`a random pair of heads: ${baseline.mean.toFixed(3)} ± ${baseline.std.toFixed(3)}`);
+
+const layer0to1 = K.select("writer_layer", 0).select("reader_layer", 1);
+const heads = Array.from({ length: model.config.n_heads }, (_, head) => head);
+for (const writer of [5, 7]) {
+  console.log(`K-composition with L0H${writer}:`, heads.map((reader) => layer0to1.at(writer, reader).toFixed(2)).join(" "));
+}
+const values = heads.map((writer) => heads.map((reader) => layer0to1.at(writer, reader) - baseline.mean));
+await saveFigure(
+  "k-composition.svg",
+  heatmap({
+    values,
+    rowLabels: heads.map((h) => `L0H${h}`),
+    columnLabels: heads.map((h) => `L1H${h}`),
+    title: "K-composition above the baseline",
+    xLabel: "reader",
+    yLabel: "writer",
+    scale: "diverging",
+  }),
+);

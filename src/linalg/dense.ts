@@ -1,0 +1,223 @@
+/**
+ * Small dense float64 matrices and the few operations that the decompositions and the factored maps are built from.
+ *
+ * Row-major, entry `(i, j)` at `data[i * cols + j]`. Products run through the kernels' float64 path, so a transpose
+ * inside a product costs nothing and is an option, not a copy.
+ */
+import { InputError, ShapeError } from "../errors.ts";
+import { kernels } from "../kernels/index.ts";
+import { norm2 } from "./vector.ts";
+
+/**
+ * A dense float64 matrix, row-major: entry `(i, j)` is `data[i * cols + j]`. Treat `data` as read-only.
+ * @category Linear algebra
+ */
+export interface DenseMatrix {
+  readonly rows: number;
+  readonly cols: number;
+  /** `[rows, cols]`, row-major. */
+  readonly data: Float64Array;
+}
+
+/**
+ * One complex number.
+ * @category Linear algebra
+ */
+export interface Complex {
+  /** Real part. */
+  readonly re: number;
+  /** Imaginary part. */
+  readonly im: number;
+}
+
+/**
+ * Complex numbers as two arrays of one length.
+ * @category Linear algebra
+ */
+export interface ComplexArray {
+  /** Real parts. */
+  readonly re: Float64Array;
+  /** Imaginary parts. */
+  readonly im: Float64Array;
+}
+
+/**
+ * Which operands of {@link matmulDense} to read transposed.
+ * @category Linear algebra
+ */
+export interface MatmulDenseOptions {
+  /** Multiply by the transpose of the first matrix. */
+  readonly transposeA?: boolean;
+  /** Multiply by the transpose of the second matrix. */
+  readonly transposeB?: boolean;
+}
+
+/**
+ * Makes a dense matrix of `rows` x `cols` from row-major numbers; a Float64Array is kept, anything else is copied.
+ *
+ * @throws ShapeError when the number of entries is not `rows * cols`.
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { dense } from "transformer-circuits";
+ *
+ * const a = dense(2, 3, [1, 2, 3, 4, 5, 6]);
+ * console.log(a.rows, a.cols, a.data[1 * a.cols + 2]);
+ * // 2 3 6
+ * ```
+ */
+export function dense(rows: number, cols: number, data: ArrayLike<number>): DenseMatrix {
+  const sizesFit = Number.isInteger(rows) && Number.isInteger(cols) && rows >= 0 && cols >= 0;
+  if (!sizesFit || data.length !== rows * cols) {
+    throw new ShapeError(
+      `a matrix of ${rows} x ${cols} has ${rows * cols} entries but data holds ${data.length}. Pass the rows one after another.`,
+      { operation: "dense", argument: "data", expected: rows * cols, actual: data.length },
+    );
+  }
+  return { rows, cols, data: data instanceof Float64Array ? data : Float64Array.from(data) };
+}
+
+/**
+ * The `n` x `n` identity matrix.
+ *
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { identity } from "transformer-circuits";
+ *
+ * console.log(identity(2).data.join(" "));
+ * // 1 0 0 1
+ * ```
+ */
+export function identity(n: number): DenseMatrix {
+  const data = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) data[i * n + i] = 1;
+  return { rows: n, cols: n, data };
+}
+
+/**
+ * The transpose of a matrix, as a new matrix.
+ *
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { dense, transposeDense } from "transformer-circuits";
+ *
+ * console.log(transposeDense(dense(2, 3, [1, 2, 3, 4, 5, 6])).data.join(" "));
+ * // 1 4 2 5 3 6
+ * ```
+ */
+export function transposeDense(a: DenseMatrix): DenseMatrix {
+  const { rows, cols, data } = a;
+  const out = new Float64Array(data.length);
+  const block = 16;
+  for (let ib = 0; ib < rows; ib += block) {
+    const iEnd = Math.min(rows, ib + block);
+    for (let jb = 0; jb < cols; jb += block) {
+      const jEnd = Math.min(cols, jb + block);
+      for (let i = ib; i < iEnd; i++) {
+        for (let j = jb; j < jEnd; j++) out[j * rows + i] = data[i * cols + j]!;
+      }
+    }
+  }
+  return { rows: cols, cols: rows, data: out };
+}
+
+/**
+ * The product of two dense matrices in float64, either of them read transposed on request.
+ *
+ * @throws ShapeError when the inner sizes differ.
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { dense, matmulDense } from "transformer-circuits";
+ *
+ * const a = dense(2, 2, [1, 2, 3, 4]);
+ * const b = dense(2, 2, [0, 1, 1, 0]);
+ * console.log(matmulDense(a, b).data.join(" "));
+ * // 2 1 4 3
+ * console.log(matmulDense(a, b, { transposeA: true }).data.join(" "));
+ * // 3 1 4 2
+ * ```
+ */
+export function matmulDense(a: DenseMatrix, b: DenseMatrix, options: MatmulDenseOptions = {}): DenseMatrix {
+  const flipA = options.transposeA === true;
+  const flipB = options.transposeB === true;
+  const m = flipA ? a.cols : a.rows;
+  const k = flipA ? a.rows : a.cols;
+  const n = flipB ? b.rows : b.cols;
+  if (k !== (flipB ? b.cols : b.rows)) {
+    const asRead = (x: DenseMatrix, flipped: boolean): string =>
+      flipped ? `${x.cols} x ${x.rows} (transposed)` : `${x.rows} x ${x.cols}`;
+    throw new ShapeError(
+      `inner sizes differ: a is ${asRead(a, flipA)}, b is ${asRead(b, flipB)}. Use transposeA or transposeB if one of them is meant transposed.`,
+      { operation: "matmulDense", argument: "b", expected: k, actual: flipB ? b.cols : b.rows },
+    );
+  }
+  const data = new Float64Array(m * n);
+  kernels().matmul({
+    batch: 1,
+    m,
+    n,
+    k,
+    a: strided(a, flipA),
+    b: strided(b, flipB),
+    out: { data, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
+  });
+  return { rows: m, cols: n, data };
+}
+
+function strided(
+  x: DenseMatrix,
+  flipped: boolean,
+): { data: Float64Array; offset: number; rowStride: number; colStride: number; batchStride: number } {
+  const [rowStride, colStride] = flipped ? [1, x.cols] : [x.cols, 1];
+  return { data: x.data, offset: 0, rowStride, colStride, batchStride: 0 };
+}
+
+/**
+ * The Gram matrix $A^\top A$ of a matrix's columns, exactly symmetric.
+ *
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { dense, gram } from "transformer-circuits";
+ *
+ * console.log(gram(dense(2, 2, [1, 2, 3, 4])).data.join(" "));
+ * // 10 14 14 20
+ * ```
+ */
+export function gram(a: DenseMatrix): DenseMatrix {
+  return matmulDense(a, a, { transposeA: true });
+}
+
+/**
+ * The Frobenius norm $\sqrt{\sum_{ij} a_{ij}^2}$, without overflow or underflow on the way.
+ *
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { dense, frobenius } from "transformer-circuits";
+ *
+ * console.log(frobenius(dense(1, 2, [3, 4])));
+ * // 5
+ * ```
+ */
+export function frobenius(a: DenseMatrix): number {
+  return norm2(a.data, 0, a.data.length);
+}
+
+/** Refuses NaN and infinities, which would keep an iteration from ending. */
+export function requireFinite(operation: string, a: DenseMatrix): void {
+  const { cols, data } = a;
+  for (let i = 0; i < data.length; i++) {
+    const x = data[i]!;
+    // x - x is 0 for every finite number and NaN for the others.
+    if (x - x !== 0) {
+      throw new InputError(
+        `entry (${Math.floor(i / cols)}, ${i % cols}) of the ${a.rows} x ${cols} matrix is ${x}. Every entry must be finite; look for NaN in the weights.`,
+        { operation, argument: "a", expected: "finite entries", actual: x },
+      );
+    }
+  }
+}

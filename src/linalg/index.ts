@@ -1,0 +1,18 @@
+/**
+ * Linear algebra of small dense float64 matrices: products, QR, singular values, eigenvalues.
+ */
+export {
+  type Complex,
+  type ComplexArray,
+  dense,
+  type DenseMatrix,
+  frobenius,
+  gram,
+  identity,
+  matmulDense,
+  type MatmulDenseOptions,
+  transposeDense,
+} from "./dense.ts";
+export { eigenvalues } from "./eigenvalues.ts";
+export { qr, type QR } from "./qr.ts";
+export { singularValues, svd, type SVD } from "./svd.ts";

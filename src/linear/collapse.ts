@@ -1,0 +1,130 @@
+/**
+ * From products with sums inside to plain lists of matrices, and from those to two halves.
+ *
+ * Every question about a map `M` of narrowest size `r` is answered from `M = L R`, with `L` `[rows, r]` and `R`
+ * `[r, cols]` in float64: the product is cut at its narrowest place and each side multiplied in the cheapest order.
+ * The halves of a map are kept as long as the map is.
+ */
+import { multiplyChain, multiplyInto } from "./chain.ts";
+import { identityRows, matrixFactor, sumWidth, toFloat64, widthOf } from "./factor.ts";
+import type { MatrixFactor, Product, SumFactor } from "./factor.ts";
+
+/** `left right`, with `rank` between them. */
+export interface Halves {
+  readonly left: MatrixFactor;
+  readonly right: MatrixFactor;
+  readonly rank: number;
+}
+
+const keptHalves = new WeakMap<Product, Halves>();
+const keptSums = new WeakMap<SumFactor, readonly MatrixFactor[]>();
+
+/** The two halves of a product, its coefficient multiplied in; kept for the next question. */
+export function halvesOf(product: Product): Halves {
+  const kept = keptHalves.get(product);
+  if (kept !== undefined) return kept;
+  const halves = computeHalves(product);
+  keptHalves.set(product, halves);
+  return halves;
+}
+
+/** The product as one of its halves where they are known, as it is where not. */
+export function cheapest(product: Product): Product {
+  const kept = keptHalves.get(product);
+  if (kept === undefined) return product;
+  return { rows: product.rows, cols: product.cols, coefficient: 1, factors: [kept.left, kept.right] };
+}
+
+/** The matrices whose product, times the coefficient, is the product: sums become one or two matrices. Never empty. */
+export function matricesOf(product: Product): readonly MatrixFactor[] {
+  const matrices = product.factors.flatMap((factor) => (factor.kind === "matrix" ? [factor] : expandSum(factor)));
+  return matrices.length === 0 ? [identityRows(product.rows, product.rows)] : matrices;
+}
+
+/** The whole product multiplied out, row-major, in storage of its own. */
+export function multiplyOut(product: Product): Float64Array {
+  const { coefficient } = product;
+  const matrices = matricesOf(product);
+  const result = multiplyChain(matrices);
+  const numbers = toFloat64(result, coefficient);
+  return matrices.includes(result) && numbers.buffer === result.data.buffer ? numbers.slice() : numbers;
+}
+
+function computeHalves(product: Product): Halves {
+  const { coefficient } = product;
+  const matrices = matricesOf(product);
+  const cut = narrowestCut(matrices);
+  const before = matrices.slice(0, cut);
+  const after = matrices.slice(cut);
+  const rank = cut === 0 ? product.rows : (matrices[cut - 1] as MatrixFactor).cols;
+  let left = before.length === 0 ? identityRows(rank, rank) : multiplyChain(before);
+  let right = after.length === 0 ? identityRows(rank, rank) : multiplyChain(after);
+  if (coefficient !== 1) {
+    if (left.rows <= right.cols) left = matrixFactor(left.rows, rank, toFloat64(left, coefficient));
+    else right = matrixFactor(rank, right.cols, toFloat64(right, coefficient));
+  }
+  return { left, right, rank };
+}
+
+/** How many matrices come before the narrowest place of the chain; an inner place wins over an end. */
+function narrowestCut(matrices: readonly MatrixFactor[]): number {
+  const last = matrices.length;
+  let cut = last;
+  let narrowest = (matrices[last - 1] as MatrixFactor).cols;
+  for (let t = last - 1; t >= 0; t--) {
+    const size = (matrices[t] as MatrixFactor).rows;
+    const isInner = t > 0;
+    if (size < narrowest || (size === narrowest && isInner)) {
+      cut = t;
+      narrowest = size;
+    }
+  }
+  return cut;
+}
+
+/**
+ * A sum as `[L1 L2 …] [R1; R2; …]` when that is narrower than the sum itself, otherwise multiplied out: then the inner
+ * size is at least `min(rows, cols)`, and the two long matrices would hold more numbers than their product.
+ */
+function expandSum(sum: SumFactor): readonly MatrixFactor[] {
+  const kept = keptSums.get(sum);
+  if (kept !== undefined) return kept;
+  const width = sumWidth(sum.terms);
+  const expanded = width < Math.min(sum.rows, sum.cols) ? sideBySide(sum, width) : [addedUp(sum)];
+  keptSums.set(sum, expanded);
+  return expanded;
+}
+
+function sideBySide(sum: SumFactor, width: number): readonly MatrixFactor[] {
+  const { rows, cols, terms } = sum;
+  const left = new Float64Array(rows * width);
+  const right = new Float64Array(width * cols);
+  let start = 0;
+  for (const term of terms) {
+    const halves = computeHalves(cheapest(term));
+    const block = toFloat64(halves.left);
+    for (let i = 0; i < rows; i++) {
+      left.set(block.subarray(i * halves.rank, (i + 1) * halves.rank), i * width + start);
+    }
+    right.set(toFloat64(halves.right), start * cols);
+    start += halves.rank;
+  }
+  return [matrixFactor(rows, width, left), matrixFactor(width, cols, right)];
+}
+
+function addedUp(sum: SumFactor): MatrixFactor {
+  const { rows, cols, terms } = sum;
+  const out = new Float64Array(rows * cols);
+  for (const term of terms) {
+    if (term.factors.length === 0) {
+      for (let i = 0; i < rows; i++) out[i * (cols + 1)] = (out[i * (cols + 1)] as number) + term.coefficient;
+    } else if (widthOf(term) < Math.min(rows, cols)) {
+      const { left, right } = computeHalves(cheapest(term));
+      multiplyInto(out, left, right, true);
+    } else {
+      const numbers = multiplyOut(term);
+      for (let t = 0; t < out.length; t++) out[t] = (out[t] as number) + (numbers[t] as number);
+    }
+  }
+  return matrixFactor(rows, cols, out);
+}

@@ -1,0 +1,18 @@
+export { Linear, describeMap, identityMap, innerProductMap, linear } from "./linear.ts";
+export type { Factor, MatrixFactor, Product, SumFactor } from "./factor.ts";
+export { compose, composeAll, transpose } from "./compose.ts";
+export { addMaps, scaleMap, subtractMaps, sumMaps } from "./sum.ts";
+export { applyMap, toDense } from "./dense.ts";
+export type { BaseSpace, MatrixAxes } from "./dense.ts";
+export { columnsOf, diagonalOf, entryOf, restrictColumns, restrictRows, rowsOf } from "./slices.ts";
+export type { SquareMap } from "./square.ts";
+export { eigenvaluesOf, frobeniusNormOf, singularValuesOf, svdOf, traceOf } from "./spectrum.ts";
+export type { Eigenvalues, Svd } from "./spectrum.ts";
+export type { StreamOptions } from "./stream.ts";
+export { argmaxPerRow, diagonalTopK, topKOfColumn, topKOfRow, topKPerRow } from "./top-k.ts";
+export type { MapEntry, TopK } from "./top-k.ts";
+export { topKOverall } from "./top-k-overall.ts";
+export { columnStatistics, rowStatistics } from "./statistics.ts";
+export type { MapStatistics } from "./statistics.ts";
+export { principalAngles, readSpaceOf, writeSpaceOf } from "./subspaces.ts";
+export type { SubspaceOptions } from "./subspaces.ts";

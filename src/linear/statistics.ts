@@ -1,0 +1,96 @@
+/** Mean, largest and smallest entry of each row or column of a map, streamed in bounded memory. */
+import { Tensor } from "../tensor/index.ts";
+import { cheapest } from "./collapse.ts";
+import { transposeProduct } from "./factor.ts";
+import { Linear } from "./linear.ts";
+import { checkIds } from "./slices.ts";
+import { countOf, streamRows, type StreamOptions } from "./stream.ts";
+
+/**
+ * Statistics of each row (or column) of a map, float64.
+ * @category Linear maps
+ */
+export interface MapStatistics<S extends string> {
+  /** `[space]`; NaN for a row without entries. */
+  readonly mean: Tensor<S>;
+  /** `[space]`; -Infinity for a row without entries. */
+  readonly max: Tensor<S>;
+  /** `[space]`; Infinity for a row without entries. */
+  readonly min: Tensor<S>;
+}
+
+/**
+ * Mean, largest and smallest entry of each row.
+ *
+ * @param options - `rows` to look at (all), `signal`, `onProgress`.
+ * @returns three tensors `[in]`.
+ * @throws {@link InputError} when a row does not exist; the signal's reason when aborted.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, linear, rowStatistics } from "transformer-circuits";
+ *
+ * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 1], [-1, -3, -2]]));
+ * const { mean, max, min } = rowStatistics(f);
+ * console.log(mean.toNested(), max.toNested(), min.toNested());
+ * // [ 2, -2 ] [ 5, -1 ] [ 0, -3 ]
+ * ```
+ */
+export function rowStatistics<In extends string>(f: Linear<In>, options: StreamOptions = {}): MapStatistics<In> {
+  return statistics(f, f.in, options, "rowStatistics");
+}
+
+/**
+ * Mean, largest and smallest entry of each column.
+ *
+ * @param options - `columns` to look at (all), `signal`, `onProgress`.
+ * @returns three tensors `[out]`.
+ * @throws {@link InputError} when a column does not exist; the signal's reason when aborted.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, columnStatistics, linear } from "transformer-circuits";
+ *
+ * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 1], [-1, -3, -2]]));
+ * console.log(columnStatistics(f).mean.toNested());
+ * // [ -0.5, 1, -0.5 ]
+ * ```
+ */
+export function columnStatistics<Out extends string>(
+  f: Linear<string, Out>,
+  options: Omit<StreamOptions, "rows"> & { readonly columns?: ArrayLike<number> | undefined } = {},
+): MapStatistics<Out> {
+  const { columns, ...others } = options;
+  const operation = "columnStatistics";
+  if (columns !== undefined) checkIds(f, columns, "column", operation);
+  const turned: Linear = new Linear(f.out, f.in, transposeProduct(cheapest(f)));
+  return statistics(turned, f.out, { ...others, rows: columns }, operation);
+}
+
+function statistics<S extends string>(
+  f: Linear,
+  space: S,
+  options: StreamOptions,
+  operation: string,
+): MapStatistics<S> {
+  const size = countOf(f, options);
+  const [mean, max, min] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
+  streamRows(f, options, operation, ({ numbers, cols, start, count }) => {
+    for (let i = 0; i < count; i++) {
+      let sum = 0;
+      let largest = -Infinity;
+      let smallest = Infinity;
+      for (let at = i * cols; at < (i + 1) * cols; at++) {
+        const x = numbers[at] as number;
+        sum += x;
+        largest = Math.max(largest, x);
+        smallest = Math.min(smallest, x);
+      }
+      mean[start + i] = sum / cols;
+      max[start + i] = largest;
+      min[start + i] = smallest;
+    }
+  });
+  const vector = (numbers: Float64Array): Tensor<S> => Tensor.from(space, [size], numbers);
+  return { mean: vector(mean), max: vector(max), min: vector(min) };
+}

@@ -1,0 +1,78 @@
+/**
+ * Going through a map row by row in bounded memory: bands of whole rows are computed, shown and forgotten.
+ */
+import { InputError } from "../errors.ts";
+import { multiplyInto } from "./chain.ts";
+import { cheapest, halvesOf } from "./collapse.ts";
+import type { MatrixFactor } from "./factor.ts";
+import type { Linear } from "./linear.ts";
+import { checkIds, rowsOfProduct } from "./slices.ts";
+
+/**
+ * Options of the functions that go through a map row by row.
+ * @category Linear maps
+ */
+export interface StreamOptions {
+  /** The rows to go through, in this order; all of them when left out. */
+  readonly rows?: ArrayLike<number> | undefined;
+  /**
+   * Stops the work between bands of rows by throwing the signal's reason. The work is synchronous: a signal acts when
+   * it was aborted before the call or is aborted by `onProgress`.
+   */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after every band with the number of rows done and of rows to do. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** Consecutive whole rows: row `i` of the band is entries `i * cols` to `(i + 1) * cols - 1` of `numbers`. */
+export interface Band {
+  readonly numbers: Float64Array;
+  readonly cols: number;
+  /** The place of the band's first row among the rows asked for. */
+  readonly start: number;
+  readonly count: number;
+}
+
+/** 8 MiB of float64, whatever the sizes of the map. */
+const BAND_ENTRIES = 2 ** 20;
+
+/**
+ * Computes the rows asked for, a band at a time, from the halves of the map. Memory: the halves, `r (rows + cols)`
+ * numbers, and one band of 2^20 numbers or one row, whichever is more.
+ */
+export function streamRows(f: Linear, options: StreamOptions, operation: string, visit: (band: Band) => void): void {
+  const { rows: ids, signal, onProgress } = options;
+  if (ids !== undefined) checkIds(f, ids, "row", operation);
+  signal?.throwIfAborted();
+  const { left, right } = halvesOf(ids === undefined ? f : rowsOfProduct(cheapest(f), ids));
+  const { rows: total } = left;
+  const { cols } = f;
+  const height = Math.max(1, Math.min(total, Math.floor(BAND_ENTRIES / Math.max(1, cols))));
+  const storage = new Float64Array(height * cols);
+  for (let start = 0; start < total; start += height) {
+    const count = Math.min(height, total - start);
+    const numbers = storage.subarray(0, count * cols);
+    const block: MatrixFactor = { ...left, rows: count, offset: left.offset + start * left.rowStride };
+    multiplyInto(numbers, block, right, false);
+    visit({ numbers, cols, start, count });
+    onProgress?.(start + count, total);
+    signal?.throwIfAborted();
+  }
+}
+
+/** How many rows {@link streamRows} goes through. */
+export function countOf(f: Linear, options: StreamOptions): number {
+  return options.rows === undefined ? f.rows : options.rows.length;
+}
+
+/** Refuses a `k` that is not a positive integer. */
+export function checkK(k: number, operation: string): void {
+  if (!Number.isSafeInteger(k) || k < 1) {
+    throw new InputError(`k is ${k}; ask for a positive whole number of entries.`, {
+      operation,
+      argument: "k",
+      expected: "a positive integer",
+      actual: k,
+    });
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * The largest entries of each row of a map, and how often that is the diagonal, streamed in bounded memory.
+ *
+ * Ties go to the lower index, everywhere: of two equal entries the one further left (or further up) is the larger.
+ * NaN counts as less than everything.
+ */
+import { Tensor } from "../tensor/index.ts";
+import type { Linear } from "./linear.ts";
+import { checkIds, columnsOf, rowsOf } from "./slices.ts";
+import { requireSquare, type SquareMap } from "./square.ts";
+import { checkK, countOf, streamRows, type StreamOptions } from "./stream.ts";
+
+/**
+ * The largest entries of some rows, largest first.
+ * @category Linear maps
+ */
+export interface TopK<In extends string> {
+  /** `[in, rank]`, int32: the columns of the largest entries. */
+  readonly indices: Tensor<`${In} rank`>;
+  /** `[in, rank]`, float64: the entries. */
+  readonly values: Tensor<`${In} rank`>;
+}
+
+/**
+ * One entry of a map.
+ * @category Linear maps
+ */
+export interface MapEntry {
+  readonly row: number;
+  readonly column: number;
+  readonly value: number;
+}
+
+/**
+ * The `k` largest entries of each row, largest first; ties go to the lower column. All of a row when it has fewer
+ * than `k`.
+ *
+ * For the full OV circuit: the output tokens that each source token raises most. Rows are computed in bands, so
+ * memory is that of the two halves of the map and of the result, never `rows x cols`.
+ *
+ * @param f - `[in, out]`.
+ * @param k - how many of each row.
+ * @param options - `rows` to look at (all), `signal`, `onProgress`.
+ * @returns columns and values, `[in, rank]`, one line per row asked for.
+ * @throws {@link InputError} when `k` is not a positive integer or a row does not exist; the signal's reason when
+ * aborted.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, linear, topKPerRow } from "transformer-circuits";
+ *
+ * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 2, 5], [-1, -3, -2, -9]]));
+ * const { indices, values } = topKPerRow(f, 2);
+ * console.log(indices.toNested(), values.toNested());
+ * // [ [ 1, 3 ], [ 0, 2 ] ] [ [ 5, 5 ], [ -1, -2 ] ]
+ * ```
+ */
+export function topKPerRow<In extends string>(f: Linear<In>, k: number, options: StreamOptions = {}): TopK<In> {
+  checkK(k, "topKPerRow");
+  const { indices, values, width } = topOfRows(f, k, options, "topKPerRow");
+  const shape = [countOf(f, options), width];
+  return {
+    indices: Tensor.from(`${f.in} rank`, shape, indices),
+    values: Tensor.from(`${f.in} rank`, shape, values),
+  };
+}
+
+/**
+ * The column of the largest entry of each row; ties go to the lower column.
+ *
+ * @param options - `rows` to look at (all), `signal`, `onProgress`.
+ * @returns `[in]`, int32.
+ * @throws {@link InputError} when a row does not exist; the signal's reason when aborted.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, argmaxPerRow, linear } from "transformer-circuits";
+ *
+ * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 2, 5], [-1, -3, -2, -9]]));
+ * console.log(argmaxPerRow(f).toNested());
+ * // [ 1, 0 ]
+ * ```
+ */
+export function argmaxPerRow<In extends string>(f: Linear<In>, options: StreamOptions = {}): Tensor<In> {
+  const { indices } = topOfRows(f, 1, options, "argmaxPerRow");
+  return Tensor.from(f.in, [countOf(f, options)], indices);
+}
+
+/**
+ * The `k` largest entries of one row, largest first; ties go to the lower column.
+ *
+ * @throws {@link InputError} when `k` is not a positive integer or the row does not exist.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, linear, topKOfRow } from "transformer-circuits";
+ *
+ * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 2, 5], [-1, -3, -2, -9]]));
+ * console.log(topKOfRow(f, 0, 3).map(({ column, value }) => `${column}:${value}`).join(" "));
+ * // 1:5 3:5 2:2
+ * ```
+ */
+export function topKOfRow(f: Linear, row: number, k: number): MapEntry[] {
+  checkK(k, "topKOfRow");
+  checkIds(f, [row], "row", "topKOfRow");
+  const numbers = rowsOf(f, [row]).data as Float64Array;
+  return largest(numbers, k).map(({ index, value }) => ({ row, column: index, value }));
+}
+
+/**
+ * The `k` largest entries of one column, largest first; ties go to the lower row. For the full QK circuit: the query
+ * tokens that look most for one key token.
+ *
+ * @throws {@link InputError} when `k` is not a positive integer or the column does not exist.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, linear, topKOfColumn } from "transformer-circuits";
+ *
+ * const f = linear("query", "key", Tensor.fromNested("query key", [[0, 5], [-1, 7], [2, 5]]));
+ * console.log(topKOfColumn(f, 1, 2).map(({ row, value }) => `${row}:${value}`).join(" "));
+ * // 1:7 0:5
+ * ```
+ */
+export function topKOfColumn(f: Linear, column: number, k: number): MapEntry[] {
+  checkK(k, "topKOfColumn");
+  checkIds(f, [column], "column", "topKOfColumn");
+  const numbers = columnsOf(f, [column]).data as Float64Array;
+  return largest(numbers, k).map(({ index, value }) => ({ row: index, column, value }));
+}
+
+/**
+ * The share of rows whose diagonal entry is among the `k` largest of its row; entries equal to it count as larger
+ * when they lie further left, as in {@link topKPerRow}.
+ *
+ * On the full OV circuit this is ARENA's copying accuracy (top-1 and top-5): 1 for the identity, 0 for a permutation
+ * that leaves no token in place, about `k / cols` by chance.
+ *
+ * @param options - `rows` to look at (all), `signal`, `onProgress`.
+ * @returns a share between 0 and 1; NaN when there are no rows.
+ * @throws {@link ShapeError} when the map is not square; {@link AxisError} when its ends are different spaces;
+ * {@link InputError} when `k` is not a positive integer or a row does not exist; the signal's reason when aborted.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, diagonalTopK, linear } from "transformer-circuits";
+ *
+ * const copying = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[3, 1, 0], [2, 1, 0], [4, 5, 0]]));
+ * console.log([1, 2, 3].map((k) => diagonalTopK(copying, k).toFixed(3)).join(" "));
+ * // 0.333 0.667 1.000
+ * ```
+ */
+export function diagonalTopK<S extends string>(f: SquareMap<S>, k = 1, options: StreamOptions = {}): number {
+  requireSquare(f, "diagonalTopK");
+  checkK(k, "diagonalTopK");
+  let hits = 0;
+  streamRows(f, options, "diagonalTopK", ({ numbers, cols, start, count }) => {
+    for (let i = 0; i < count; i++) {
+      const own = options.rows === undefined ? start + i : (options.rows[start + i] as number);
+      if (rankInRow(numbers.subarray(i * cols, (i + 1) * cols), own, k) < k) hits++;
+    }
+  });
+  return hits / countOf(f, options);
+}
+
+/** How many entries precede the one at `own` in descending order; counting stops at `enough`. */
+function rankInRow(row: Float64Array, own: number, enough: number): number {
+  const value = row[own] as number;
+  let rank = 0;
+  for (let j = 0; j < row.length && rank < enough; j++) {
+    const other = row[j] as number;
+    if (other > value || (other === value && j < own)) rank++;
+  }
+  return rank;
+}
+
+interface TopOfRows {
+  readonly indices: Int32Array;
+  readonly values: Float64Array;
+  readonly width: number;
+}
+
+function topOfRows(f: Linear, k: number, options: StreamOptions, operation: string): TopOfRows {
+  const width = Math.min(k, f.cols);
+  const size = countOf(f, options) * width;
+  const top = { indices: new Int32Array(size), values: new Float64Array(size), width };
+  streamRows(f, options, operation, ({ numbers, cols, start, count }) => {
+    for (let i = 0; i < count; i++) {
+      selectLargest(numbers.subarray(i * cols, (i + 1) * cols), width, top, (start + i) * width);
+    }
+  });
+  return top;
+}
+
+function largest(numbers: Float64Array, k: number): readonly { readonly index: number; readonly value: number }[] {
+  const width = Math.min(k, numbers.length);
+  const top = { indices: new Int32Array(width), values: new Float64Array(width) };
+  selectLargest(numbers, width, top, 0);
+  return Array.from(top.indices, (index, rank) => ({ index, value: top.values[rank] as number }));
+}
+
+/**
+ * Insertion into a sorted list: a later entry goes before an earlier one only when it is larger, so ties keep their
+ * order.
+ */
+function selectLargest(
+  row: Float64Array,
+  width: number,
+  into: { readonly indices: Int32Array; readonly values: Float64Array },
+  at: number,
+): void {
+  const { indices, values } = into;
+  let filled = 0;
+  for (let j = 0; j < row.length; j++) {
+    const x = row[j] as number;
+    if (filled === width && !(x > (values[at + width - 1] as number))) continue;
+    const value = Number.isNaN(x) ? -Infinity : x;
+    let place = filled < width ? filled++ : width - 1;
+    for (; place > 0 && (values[at + place - 1] as number) < value; place--) {
+      values[at + place] = values[at + place - 1] as number;
+      indices[at + place] = indices[at + place - 1] as number;
+    }
+    values[at + place] = value;
+    indices[at + place] = j;
+  }
+}

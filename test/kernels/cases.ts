@@ -1,0 +1,204 @@
+/**
+ * One table of cases for every kernel implementation: awkward sizes, layouts and values. Each implementation runs all of
+ * them and is compared with `reference.ts`, which has hand-worked cases of its own.
+ */
+import type { MatmulPath } from "../../src/kernels/blocked-matmul.ts";
+import type { FloatArray, MatmulArgs, MatrixView } from "../../src/kernels/index.ts";
+
+/** Uniform numbers in [-1, 1) from a linear congruence: the same on every machine. */
+export function uniform(seed: number): () => number {
+  let state = seed >>> 0 || 1;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  };
+}
+
+/** How a matrix lies in its array: row-major, transposed, with gaps, backwards, or one matrix for the whole batch. */
+export type Layout = "rows" | "transposed" | "strided" | "reversed" | "shared";
+
+export interface MatmulCase {
+  readonly name: string;
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a?: Layout;
+  readonly b?: Layout;
+  readonly out?: Layout;
+  readonly accumulate?: true;
+  /** Values put over the first entries of a and b. */
+  readonly special?: readonly number[];
+  /** The loop nest that the blocked implementation must take. */
+  readonly path: MatmulPath;
+}
+
+export const matmulCases: readonly MatmulCase[] = [
+  { name: "no rows", batch: 1, m: 0, n: 3, k: 2, path: "nothing" },
+  { name: "no columns", batch: 1, m: 3, n: 0, k: 2, path: "nothing" },
+  { name: "empty batch", batch: 0, m: 3, n: 3, k: 2, path: "nothing" },
+  { name: "nothing to sum gives zeros", batch: 2, m: 5, n: 6, k: 0, path: "dots" },
+  { name: "nothing to sum keeps what out holds", batch: 1, m: 5, n: 6, k: 0, accumulate: true, path: "dots" },
+  { name: "one by one", batch: 1, m: 1, n: 1, k: 1, path: "dots" },
+  { name: "a dot product", batch: 1, m: 1, n: 1, k: 101, path: "dots" },
+  { name: "an outer product", batch: 1, m: 17, n: 19, k: 1, path: "tiles" },
+  { name: "primes", batch: 1, m: 7, n: 11, k: 13, path: "tiles" },
+  { name: "odd", batch: 1, m: 33, n: 35, k: 37, path: "tiles" },
+  { name: "full tiles", batch: 1, m: 16, n: 16, k: 16, path: "tiles" },
+  { name: "tall", batch: 1, m: 301, n: 5, k: 9, path: "tiles" },
+  { name: "wide", batch: 1, m: 5, n: 301, k: 9, path: "tiles" },
+  { name: "deep, beyond one block of k", batch: 1, m: 6, n: 7, k: 523, path: "tiles" },
+  { name: "beyond one block of m and n", batch: 1, m: 259, n: 261, k: 3, path: "tiles" },
+  {
+    name: "beyond one block each way, accumulating",
+    batch: 1,
+    m: 258,
+    n: 257,
+    k: 259,
+    accumulate: true,
+    path: "tiles",
+  },
+  { name: "one row", batch: 1, m: 1, n: 67, k: 31, path: "rows" },
+  { name: "three rows, accumulating", batch: 2, m: 3, n: 67, k: 30, accumulate: true, path: "rows" },
+  { name: "one row, into gaps", batch: 1, m: 1, n: 9, k: 5, out: "strided", path: "rows" },
+  { name: "one row wider than the working space", batch: 1, m: 1, n: 65539, k: 6, path: "rows" },
+  { name: "one row, b transposed", batch: 1, m: 1, n: 67, k: 31, b: "transposed", path: "dots" },
+  { name: "few columns", batch: 1, m: 67, n: 2, k: 31, path: "dots" },
+  { name: "small", batch: 3, m: 5, n: 6, k: 7, accumulate: true, path: "dots" },
+  { name: "a transposed", batch: 1, m: 23, n: 29, k: 31, a: "transposed", path: "tiles" },
+  { name: "b transposed", batch: 1, m: 23, n: 29, k: 31, b: "transposed", path: "tiles" },
+  { name: "both transposed", batch: 2, m: 9, n: 14, k: 31, a: "transposed", b: "transposed", path: "tiles" },
+  { name: "out transposed", batch: 1, m: 23, n: 29, k: 31, out: "transposed", path: "tiles" },
+  { name: "strided", batch: 2, m: 9, n: 10, k: 11, a: "strided", b: "strided", out: "strided", path: "tiles" },
+  {
+    name: "negative strides",
+    batch: 2,
+    m: 9,
+    n: 10,
+    k: 11,
+    a: "reversed",
+    b: "reversed",
+    out: "reversed",
+    path: "tiles",
+  },
+  { name: "batched", batch: 5, m: 8, n: 12, k: 16, path: "tiles" },
+  { name: "batched, accumulating", batch: 5, m: 8, n: 12, k: 16, accumulate: true, path: "tiles" },
+  { name: "one b for the batch", batch: 5, m: 7, n: 12, k: 16, b: "shared", path: "tiles" },
+  { name: "one b for a batch of single rows", batch: 5, m: 1, n: 12, k: 16, b: "shared", path: "tiles" },
+  { name: "one b, a strided", batch: 3, m: 7, n: 12, k: 16, a: "strided", b: "shared", path: "tiles" },
+  { name: "one a for the batch", batch: 5, m: 7, n: 12, k: 16, a: "shared", path: "tiles" },
+  { name: "NaN stays in its row and column", batch: 1, m: 9, n: 9, k: 9, special: [NaN], path: "tiles" },
+  { name: "infinities", batch: 1, m: 9, n: 9, k: 9, special: [Infinity, -Infinity, 0], path: "tiles" },
+  { name: "infinities in a small product", batch: 1, m: 2, n: 2, k: 3, special: [Infinity, 0], path: "dots" },
+  { name: "NaN times 0 in one row", batch: 1, m: 1, n: 8, k: 5, special: [0, NaN], path: "rows" },
+  { name: "large values", batch: 1, m: 9, n: 9, k: 9, special: [1e18, -1e18, 1e-18], path: "tiles" },
+];
+
+export type StorageName = "float32" | "float64";
+
+export function storage(name: StorageName, length: number): FloatArray {
+  return name === "float32" ? new Float32Array(length) : new Float64Array(length);
+}
+
+/** A view of `batch` matrices in an array that begins and ends with unused entries. */
+function layOut(layout: Layout, kind: StorageName, batch: number, rows: number, cols: number): MatrixView {
+  const margin = 3;
+  const size = rows * cols;
+  const dense = { offset: margin, rowStride: cols, colStride: 1, batchStride: size };
+  const room = 2 * (batch * rows * (cols + 2)) + 2 * margin;
+  const data = storage(kind, room);
+  switch (layout) {
+    case "rows":
+      return { data, ...dense };
+    case "shared":
+      return { data, ...dense, batchStride: 0 };
+    case "transposed":
+      return { data, ...dense, rowStride: 1, colStride: rows };
+    case "strided":
+      return { data, offset: margin, rowStride: 2 * cols + 1, colStride: 2, batchStride: rows * (2 * cols + 1) };
+    case "reversed":
+      return { data, offset: margin + batch * size - 1, rowStride: -cols, colStride: -1, batchStride: -size };
+  }
+}
+
+/** Sentinel around the results: an entry that no kernel may touch keeps it. */
+export const UNTOUCHED = 77;
+
+/** The arguments of a case, the same numbers each time it is called. */
+export function matmulArgs(given: MatmulCase, kind: StorageName): MatmulArgs {
+  const { batch, m, n, k } = given;
+  const next = uniform(m * 7919 + n * 104729 + k * 1299709 + batch);
+  const a = layOut(given.a ?? "rows", kind, batch, m, k);
+  const b = layOut(given.b ?? "rows", kind, batch, k, n);
+  const out = layOut(given.out ?? "rows", kind, batch, m, n);
+  for (const view of [a, b]) {
+    for (let i = 0; i < view.data.length; i++) view.data[i] = next();
+    (given.special ?? []).forEach((value, i) => (view.data[view.offset + i * view.colStride] = value));
+  }
+  out.data.fill(UNTOUCHED);
+  return { batch, m, n, k, a, b, out, ...(given.accumulate && { accumulate: true }) };
+}
+
+/** `Σ_p |a b|` (and `|out|` when accumulating) of each entry: what a rounding error is measured against. */
+export function magnitudes(args: MatmulArgs): Float64Array {
+  const { batch, m, n, k, a, b, out } = args;
+  const sums = new Float64Array(out.data.length);
+  for (let t = 0; t < batch; t++) {
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let p = 0; p < k; p++) {
+          const left = a.data[a.offset + t * a.batchStride + i * a.rowStride + p * a.colStride] ?? NaN;
+          const right = b.data[b.offset + t * b.batchStride + p * b.rowStride + j * b.colStride] ?? NaN;
+          sum += Math.abs(left * right);
+        }
+        const at = out.offset + t * out.batchStride + i * out.rowStride + j * out.colStride;
+        sums[at] = sum + (args.accumulate === true ? Math.abs(out.data[at] ?? NaN) : 0);
+      }
+    }
+  }
+  return sums;
+}
+
+export interface RowCase {
+  readonly name: string;
+  readonly rows: number;
+  readonly cols: number;
+  readonly value: (row: number, col: number) => number;
+}
+
+const noise = (seed: number, scale: number): ((row: number, col: number) => number) => {
+  const next = uniform(seed);
+  const table = Float64Array.from({ length: 4096 }, () => scale * next());
+  return (row, col) => table[(row * 131 + col * 7) % 4096] ?? 0;
+};
+
+/** Rows for softmax, log-softmax, cross entropy and norms. */
+export const rowCases: readonly RowCase[] = [
+  { name: "no rows", rows: 0, cols: 4, value: () => 0 },
+  { name: "one entry", rows: 3, cols: 1, value: (row) => row - 1 },
+  { name: "primes", rows: 7, cols: 13, value: noise(1, 3) },
+  { name: "wide", rows: 3, cols: 5003, value: noise(2, 10) },
+  { name: "tall", rows: 501, cols: 2, value: noise(3, 5) },
+  { name: "equal logits", rows: 2, cols: 9, value: () => 4.25 },
+  { name: "logits of 1e4", rows: 2, cols: 5, value: (_, col) => 1e4 + col },
+  { name: "logits of -1e4", rows: 2, cols: 5, value: (_, col) => -1e4 - col },
+  { name: "logits between -1e4 and 1e4", rows: 5, cols: 11, value: noise(4, 1e4) },
+  { name: "down to the smallest exponential", rows: 1, cols: 800, value: (_, col) => -col },
+  { name: "some -Infinity", rows: 4, cols: 6, value: (row, col) => (col % (row + 2) === 0 ? -Infinity : col) },
+  { name: "all -Infinity", rows: 2, cols: 5, value: () => -Infinity },
+  { name: "a +Infinity", rows: 2, cols: 5, value: (row, col) => (row === 1 && col === 3 ? Infinity : col) },
+  { name: "a NaN", rows: 2, cols: 5, value: (row, col) => (row === 1 && col === 3 ? NaN : col) },
+  { name: "NaN before -Infinity", rows: 1, cols: 5, value: (_, col) => (col === 0 ? NaN : -Infinity) },
+  { name: "-Infinity before NaN", rows: 1, cols: 5, value: (_, col) => (col === 4 ? NaN : -Infinity) },
+];
+
+export const ROW_OFFSET = 2;
+
+/** The rows of a case after {@link ROW_OFFSET} unused entries. */
+export function rowData(given: RowCase, kind: StorageName): FloatArray {
+  const { rows, cols, value } = given;
+  const data = storage(kind, ROW_OFFSET + rows * cols);
+  for (let i = 0; i < rows * cols; i++) data[ROW_OFFSET + i] = value(Math.floor(i / cols), i % cols);
+  return data;
+}
