@@ -6,11 +6,11 @@ import { checkCausal, checkCrossEntropy, checkNorm, checkRows } from "./checks.t
 import { exponentials } from "./exponential.ts";
 import type { CausalSoftmaxArgs, CrossEntropyArgs, FloatArray, NormArgs, SoftmaxArgs } from "./interface.ts";
 
-let rowSpace = new Float64Array(0);
+let rowSpace: Float64Array | undefined;
 
 /** Working space for one row in float64, grown as needed and kept, so that a probability is rounded to storage once. */
 function rowBuffer(cols: number): Float64Array {
-  if (rowSpace.length < cols) rowSpace = new Float64Array(cols);
+  if (rowSpace === undefined || rowSpace.length < cols) rowSpace = new Float64Array(cols);
   return rowSpace;
 }
 

@@ -139,7 +139,7 @@ function chooseShift(problem: Problem, block: Block, smallest: number): number {
   const { first, last, step } = block;
   let largest = Math.abs(d[last]!);
   for (let i = first; i < last; i++) largest = Math.max(largest, Math.abs(d[i]!), Math.abs(e[i]!));
-  
+  if (d.length * TOLERANCE * (smallest / largest) <= Math.max(EPS, 0.01 * TOLERANCE)) return 0;
   const shift =
     step === 1
       ? smallerSingularValue(d[last - 1]!, e[last - 1]!, d[last]!)
