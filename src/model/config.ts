@@ -23,6 +23,8 @@ export type NormalizationType = "LN" | "LNPre" | "RMS" | "RMSPre" | null;
  * @category Model
  */
 export interface ModelConfig {
+  /** No MLPs; the one kind of model there is so far. */
+  readonly attn_only: true;
   /** Layers; 0 is the bigram model. */
   readonly n_layers: number;
   /** Heads in each layer. */
@@ -67,7 +69,6 @@ const UNSUPPORTED: readonly [field: string, harmless: (value: unknown) => boolea
   ["post_embedding_ln", (v) => v !== true, "a norm after the embedding"],
   ["use_qk_norm", (v) => v !== true, "norms of queries and keys"],
   ["use_normalization_before_and_after", (v) => v !== true, "norms after a layer"],
-  ["use_hook_mlp_in", () => true, ""],
 ];
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -112,6 +113,7 @@ export function parseConfig(json: unknown): ModelConfig {
   );
   const use_attn_scale = flag(fields, "use_attn_scale", true);
   return Object.freeze({
+    attn_only: true as const,
     n_layers: size(fields, "n_layers", undefined, 0),
     d_model,
     ...widths,

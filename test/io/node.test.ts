@@ -1,0 +1,160 @@
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadFolder, saveFigure } from "../../src/io/node.ts";
+import { goldenFile, loadGolden } from "../support/golden.ts";
+
+let root = "";
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "transformer-circuits-"));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+/** A folder with copies of a golden case's files. */
+async function folderWith(name: string, ...files: string[]): Promise<string> {
+  const folder = join(root, name);
+  await mkdir(folder);
+  for (const file of files) await copyFile(goldenFile("bundled", file), join(folder, file));
+  return folder;
+}
+
+async function rejection(promise: Promise<unknown>): Promise<{ name: string; message: string }> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof Error)) throw new Error("nothing was thrown");
+  return { name: error.name, message: error.message };
+}
+
+const form = "A model folder holds config.json, model.safetensors and, where text is wanted, tokenizer.json.";
+
+describe("loadFolder", () => {
+  test("model and tokenizer, by path and by URL", async () => {
+    const url = goldenFile("bundled", "");
+    for (const path of [fileURLToPath(url), url]) {
+      const { model, tokenizer, config } = await loadFolder(path);
+      expect(config).toBe(model.config);
+      expect(config.n_heads).toBe(8);
+      expect(tokenizer?.encode("declare", { bos: true })[0]).toBe(0);
+    }
+  });
+
+  test("without a tokenizer", async () => {
+    const { model, tokenizer } = await loadFolder(goldenFile("attn-1l-standard", ""));
+    expect(tokenizer).toBeUndefined();
+    expect([...model.weight("unembed.b_U").data]).toEqual([...loadGolden("attn-1l-standard").model.b_U.data]);
+  });
+
+  test("bos as tokenizer_config.json says", async () => {
+    const folder = await folderWith("bos", "config.json", "model.safetensors", "tokenizer.json");
+    await writeFile(join(folder, "tokenizer_config.json"), '{"bos_token":"!"}');
+    expect((await loadFolder(folder)).tokenizer?.bos).toBe(1);
+  });
+
+  test("a folder that is not there, or is a file", async () => {
+    const missing = join(root, "nowhere");
+    expect(await rejection(loadFolder(missing))).toEqual({
+      name: "InputError",
+      message: `loadFolder: cannot read ${missing}: there is no such folder. ${form}`,
+    });
+    const file = fileURLToPath(goldenFile("bundled", "config.json"));
+    expect((await rejection(loadFolder(file))).message).toBe(
+      `loadFolder: cannot read ${file}: it is a file, not a folder. ${form}`,
+    );
+    expect((await rejection(loadFolder("a\u0000b"))).message).toMatch(
+      /^loadFolder: cannot read a\0b: .+\. A model folder/,
+    );
+  });
+
+  test("a file that is not there", async () => {
+    const empty = await folderWith("empty");
+    expect(await rejection(loadFolder(empty))).toEqual({
+      name: "InputError",
+      message: `loadFolder: there is no config.json in ${empty}, which holds nothing. ${form}`,
+    });
+    const config = await folderWith("config", "config.json", "tokenizer.json");
+    expect((await rejection(loadFolder(config))).message).toBe(
+      `loadFolder: there is no model.safetensors in ${config}, which holds config.json, tokenizer.json. ${form}`,
+    );
+  });
+
+  test("weights in a form that is not read", async () => {
+    const pickle = await folderWith("pickle", "config.json");
+    await writeFile(join(pickle, "model_final.pth"), "");
+    expect((await rejection(loadFolder(pickle))).message).toBe(
+      `loadFolder: there is no model.safetensors in ${pickle}, which holds config.json, model_final.pth. model_final.pth is not read: save its tensors with safetensors.torch.save_file. ${form}`,
+    );
+    const sharded = await folderWith("sharded", "config.json");
+    await writeFile(join(sharded, "model.safetensors.index.json"), "{}");
+    expect((await rejection(loadFolder(sharded))).message).toContain(
+      "Weights in several files are not read: save them as one safetensors file.",
+    );
+  });
+
+  test("a file that cannot be read", async () => {
+    const folder = await folderWith("unreadable", "config.json");
+    await mkdir(join(folder, "model.safetensors"));
+    const { name, message } = await rejection(loadFolder(folder));
+    expect(name).toBe("InputError");
+    expect(message).toMatch(/^loadFolder: cannot read .*model\.safetensors: EISDIR.*\.$/);
+  });
+
+  test("damaged weights are named by their path", async () => {
+    const folder = await folderWith("damaged", "config.json");
+    await writeFile(join(folder, "model.safetensors"), "abc");
+    expect(await rejection(loadFolder(folder))).toEqual({
+      name: "FormatError",
+      message: `loadFolder: ${join(folder, "model.safetensors")}: the file is 3 bytes long; a safetensors file begins with 8 bytes of header length. It is empty or cut short.`,
+    });
+  });
+
+  test("a tokenizer of another model", async () => {
+    const folder = join(root, "mixed");
+    await mkdir(folder);
+    for (const file of ["config.json", "model.safetensors"]) {
+      await copyFile(goldenFile("attn-1l-standard", file), join(folder, file));
+    }
+    await copyFile(goldenFile("bundled", "tokenizer.json"), join(folder, "tokenizer.json"));
+    expect(await rejection(loadFolder(folder))).toEqual({
+      name: "ConfigError",
+      message: `loadFolder: the tokenizer in ${folder} has 1024 tokens but the model's d_vocab is 97. One of the two belongs to another model.`,
+    });
+  });
+
+  test("a signal stops it, with the signal's reason", async () => {
+    const before = AbortSignal.abort(new Error("before"));
+    await expect(loadFolder(goldenFile("bundled", ""), { signal: before })).rejects.toThrow("before");
+    const controller = new AbortController();
+    const loading = loadFolder(goldenFile("bundled", ""), { signal: controller.signal });
+    controller.abort(new Error("during"));
+    await expect(loading).rejects.toThrow("during");
+  });
+});
+
+describe("saveFigure", () => {
+  const figure = { svg: "<svg/>", html: "<style></style><svg/>" };
+
+  test(".svg and .html, in folders that it makes, by path and URL", async () => {
+    const svg = join(root, "figures", "deep", "a.svg");
+    await saveFigure(svg, figure);
+    expect(await readFile(svg, "utf8")).toBe("<svg/>\n");
+    const html = join(root, "b.HTML");
+    await saveFigure(pathToFileURL(html), figure);
+    expect(await readFile(html, "utf8")).toBe(
+      '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<body>\n<style></style><svg/>\n</body>\n</html>\n',
+    );
+  });
+
+  test("other forms", async () => {
+    expect(await rejection(saveFigure("a.png", figure))).toEqual({
+      name: "InputError",
+      message: "saveFigure: cannot save to a.png: a figure is saved as .svg or .html. Name the file with one of these.",
+    });
+    expect((await rejection(saveFigure("a.svg", { html: "" }))).message).toBe(
+      "saveFigure: cannot save to a.svg: this figure is HTML only. Name the file with .html.",
+    );
+  });
+});

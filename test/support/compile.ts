@@ -1,0 +1,67 @@
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import ts from "typescript";
+import { root } from "./files.ts";
+
+/** One complaint of the compiler about one file. */
+export interface Complaint {
+  /** Line in the file, from 1. */
+  readonly line: number;
+  /** The text of that line from the complaint's start to its end. */
+  readonly at: string;
+  /** The compiler's whole text; nested lines are indented by two spaces each. */
+  readonly text: string;
+}
+
+function compilerOptions(): ts.CompilerOptions {
+  const { config, error } = ts.readConfigFile(`${root}/tsconfig.json`, (path) => ts.sys.readFile(path)) as {
+    config: unknown;
+    error?: ts.Diagnostic;
+  };
+  if (error !== undefined) throw new Error(ts.flattenDiagnosticMessageText(error.messageText, "\n"));
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root, { noUnusedLocals: false });
+  return options;
+}
+
+/**
+ * Type-checks modules that exist only in memory, all in one program over the library's source with the repository's own
+ * compiler options.
+ *
+ * @param modules - text by path from the root; a path decides what a relative import in it means.
+ * @returns the complaints by the same paths, in source order; an empty list for a module that compiles.
+ */
+export function compile(modules: ReadonlyMap<string, string>): Map<string, Complaint[]> {
+  const texts = new Map([...modules].map(([path, text]) => [`${root}/${path}`, text]));
+  const folders = new Set([...texts.keys()].map((path) => dirname(path)));
+  const options = compilerOptions();
+  const disk = ts.createCompilerHost(options, true);
+  const host: ts.CompilerHost = {
+    ...disk,
+    fileExists: (path) => texts.has(path) || disk.fileExists(path),
+    readFile: (path) => texts.get(path) ?? disk.readFile(path),
+    directoryExists: (path) => folders.has(path) || existsSync(path),
+    getSourceFile: (path, version, ...rest) => {
+      const text = texts.get(path);
+      return text === undefined
+        ? disk.getSourceFile(path, version, ...rest)
+        : ts.createSourceFile(path, text, version, true);
+    },
+  };
+  const program = ts.createProgram([...texts.keys()], options, host);
+  return new Map(
+    [...modules.keys()].map((path) => {
+      const file = program.getSourceFile(`${root}/${path}`);
+      if (file === undefined) throw new Error(`${path} is not in the program`);
+      const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+      return [path, found.map((diagnostic) => complaint(file, diagnostic))];
+    }),
+  );
+}
+
+function complaint(file: ts.SourceFile, { start = 0, length = 0, messageText }: ts.Diagnostic): Complaint {
+  return {
+    line: file.getLineAndCharacterOfPosition(start).line + 1,
+    at: file.text.slice(start, start + length),
+    text: ts.flattenDiagnosticMessageText(messageText, "\n"),
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * The forward pass of an attention-only transformer a second time: nested arrays, float64, one formula per loop, nothing shared
+ * with the library but the weights and the configuration.
+ */
+import type { Transformer } from "../../src/model/index.ts";
+
+export type Matrix = number[][];
+
+export interface ReferenceRun {
+  /** `[batch][pos][d_vocab_out]`. */
+  readonly logits: Matrix[];
+  /** `[layer][batch][head][query][key]`. */
+  readonly patterns: Matrix[][][];
+}
+
+const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((s, x, i) => s + x * (b[i] as number), 0);
+const plus = (a: readonly number[], b: readonly number[]): number[] => a.map((x, i) => x + (b[i] as number));
+const columnsOf = (W: Matrix): Matrix => (W[0] as number[]).map((_, j) => W.map((row) => row[j] as number));
+
+/** `x W + b` for every row. */
+function affine(x: Matrix, W: Matrix, b: readonly number[]): Matrix {
+  const columns = columnsOf(W);
+  return x.map((row) => columns.map((column, j) => dot(row, column) + (b[j] as number)));
+}
+
+function normalize(model: Transformer, x: Matrix, name: string): Matrix {
+  const { normalization_type, final_rms, eps } = model.config;
+  const isRms = (name === "ln_final" && final_rms) || normalization_type?.startsWith("RMS") === true;
+  if (normalization_type === null && !(name === "ln_final" && final_rms)) return x;
+  const weight = model.weights.get(`${name}.w`)?.toNested() as number[] | undefined;
+  const bias = model.weights.get(`${name}.b`)?.toNested() as number[] | undefined;
+  return x.map((row) => {
+    const mean = isRms ? 0 : row.reduce((s, v) => s + v, 0) / row.length;
+    const centred = row.map((v) => v - mean);
+    const scale = Math.sqrt(dot(centred, centred) / row.length + eps);
+    return centred.map((v, i) => (v / scale) * (weight?.[i] ?? 1) + (bias?.[i] ?? 0));
+  });
+}
+
+function rotated(model: Transformer, x: Matrix): Matrix {
+  const { rotary_dim, rotary_base, rotary_adjacent_pairs } = model.config;
+  const dim = rotary_dim ?? 0;
+  return x.map((row, position) => {
+    const out = [...row];
+    for (let i = 0; i < dim / 2; i++) {
+      const angle = position / rotary_base ** ((2 * i) / dim);
+      const [a, b] = rotary_adjacent_pairs ? [2 * i, 2 * i + 1] : [i, i + dim / 2];
+      const [u, v] = [row[a] as number, row[b] as number];
+      out[a] = u * Math.cos(angle) - v * Math.sin(angle);
+      out[b] = u * Math.sin(angle) + v * Math.cos(angle);
+    }
+    return out;
+  });
+}
+
+function softmaxRow(scores: readonly number[]): number[] {
+  const top = Math.max(...scores);
+  const exps = scores.map((s) => Math.exp(s - top));
+  const total = exps.reduce((a, b) => a + b, 0);
+  return exps.map((e) => e / total);
+}
+
+function patternOf(model: Transformer, layer: number, q: Matrix, k: Matrix): Matrix {
+  const { d_head, use_attn_scale, attn_scale, scale_attn_by_inverse_layer_idx, attention_dir } = model.config;
+  const isDefault = Math.abs(attn_scale - Math.sqrt(d_head)) < 1e-9;
+  const scale = (use_attn_scale ? (isDefault ? Math.sqrt(d_head) : attn_scale) : 1) * (scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
+  return q.map((query, i) =>
+    softmaxRow(k.map((key, j) => (attention_dir === "causal" && j > i ? -Infinity : dot(query, key) / scale))),
+  );
+}
+
+function runPrompt(model: Transformer, ids: readonly number[]): { logits: Matrix; patterns: Matrix[][] } {
+  const { n_layers, n_heads, positional_embedding_type } = model.config;
+  const weight = (name: string): never => model.weight(name).toNested() as never;
+  const W_E: Matrix = weight("embed.W_E");
+  const W_pos = model.weights.get("pos_embed.W_pos")?.toNested() as Matrix | undefined;
+  const at = (x: Matrix): Matrix => x.map((row, i) => plus(row, W_pos?.[i] as number[]));
+  let x = ids.map((id) => W_E[id] as number[]);
+  if (positional_embedding_type === "standard") x = at(x);
+  const patterns: Matrix[][] = [];
+  for (let layer = 0; layer < n_layers; layer++) {
+    const name = `blocks.${layer}.attn`;
+    const input = normalize(model, x, `blocks.${layer}.ln1`);
+    const withPositions = positional_embedding_type === "shortformer" ? at(input) : input;
+    let out = x.map((row) => plus(row, weight(`${name}.b_O`)));
+    patterns.push([]);
+    for (let h = 0; h < n_heads; h++) {
+      const project = (side: string, from: Matrix): Matrix =>
+        affine(from, (weight(`${name}.W_${side}`) as Matrix[])[h] as Matrix, (weight(`${name}.b_${side}`) as Matrix)[h] as number[]);
+      let [q, k] = [project("Q", withPositions), project("K", withPositions)];
+      if (positional_embedding_type === "rotary") [q, k] = [rotated(model, q), rotated(model, k)];
+      const A = patternOf(model, layer, q, k);
+      const values = columnsOf(project("V", input));
+      const z = A.map((row) => values.map((column) => dot(row, column)));
+      const W_O = (weight(`${name}.W_O`) as Matrix[])[h] as Matrix;
+      const result = affine(z, W_O, (W_O[0] as number[]).map(() => 0));
+      out = out.map((row, i) => plus(row, result[i] as number[]));
+      patterns[layer]?.push(A);
+    }
+    x = out;
+  }
+  return { logits: affine(normalize(model, x, "ln_final"), weight("unembed.W_U"), weight("unembed.b_U")), patterns };
+}
+
+/** Runs prompts through a model in float64. */
+export function referenceRun(model: Transformer, prompts: readonly (readonly number[])[]): ReferenceRun {
+  const runs = prompts.map((ids) => runPrompt(model, ids));
+  return {
+    logits: runs.map(({ logits }) => logits),
+    patterns: Array.from({ length: model.config.n_layers }, (_, layer) => runs.map(({ patterns }) => patterns[layer] as Matrix[])),
+  };
+}
