@@ -5,6 +5,10 @@
  * ("A Mathematical Framework for Transformer Circuits", "Summarizing OV/QK matrices")
  *
  * prints:
+ *   copying scores; a random head has 0 ± 0.13
+ *   layer 0: 0.51 -0.12 0.00 0.48 0.75 0.13 0.01 -0.04
+ *   layer 1: 0.93 1.00 1.00 0.99 0.99 0.70 0.60 1.00
+ *   L1H4 puts the source token among its top 5 for 57 % of the vocabulary
  */
 import { allHeads, copyingAccuracy, headLabel, ovSpectrum, scoreNull } from "transformer-circuits";
 import { openBundledModel } from "transformer-circuits/bundled";
@@ -27,4 +31,7 @@ const planes = allHeads(model.config).map(({ layer, head }) => {
   const points = Array.from(re, (x, i) => ({ re: x, im: im[i] ?? 0 }));
   return complexPlane({ points, title: headLabel({ layer, head }), radius: "log" });
 });
-await saveFigure("ov-eigenvalues.svg", smallMultiples({ figures: planes, columns: 4, title: "Eigenvalues of the full OV circuits" }));
+await saveFigure(
+  "docs/images/ov-eigenvalues.svg",
+  smallMultiples({ figures: planes, columns: 4, title: "Eigenvalues of the full OV circuits" }),
+);

@@ -2,6 +2,10 @@
  * 7. What each order of paths is worth: the Framework paper's term importance, in nats.
  *
  * prints:
+ *   uniform guess: 6.93 nats
+ *   + direct path: 7.47 nats, a gain of -0.53
+ *   + single heads: 4.80 nats, a gain of 2.67
+ *   + virtual heads: 4.01 nats, a gain of 0.79
  */
 import { lossByMaxOrder, repeatedTokens } from "transformer-circuits";
 import { openBundledModel } from "transformer-circuits/bundled";
