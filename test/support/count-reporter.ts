@@ -2,7 +2,7 @@ import type { Reporter, SerializedError, TestModule } from "vitest/node";
 
 /**
  * Prints the run's real counts as the last line, `N passed, N failed`; tests that did not run are counted beside them and
- * listed by name above. A module that could not be loaded and an error outside any test count as failures.
+ * listed by name above. A module that could not be loaded, a hook that threw and an error outside any test count as failures.
  */
 class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
@@ -11,6 +11,7 @@ class CountReporter implements Reporter {
     const skipped: string[] = [];
     for (const module of modules) {
       failed += module.errors().length;
+      for (const suite of module.children.allSuites()) failed += suite.errors().length;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state === "passed") passed++;

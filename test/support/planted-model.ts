@@ -45,7 +45,8 @@ export function plantedModel(options: PlantedOptions = {}): Transformer {
   };
   const reader = (row: number, column: number, count: number, gain = 1): Tensor =>
     shift("head d_model d_head", [1, d_model, d_head], row, column, count, gain);
-  const writer = (column: number, gain = 1): Tensor => shift("head d_head d_model", [1, d_head, d_model], 0, column, d_vocab, gain);
+  const writer = (column: number, gain = 1): Tensor =>
+    shift("head d_head d_model", [1, d_head, d_model], 0, column, d_vocab, gain);
   const weights = new Map<string, Tensor>([
     ["embed.W_E", shift("d_vocab d_model", [d_vocab, d_model], 0, 0, d_vocab)],
     ["pos_embed.W_pos", shift("pos d_model", [n_ctx, d_model], 0, position, n_ctx)],

@@ -1,0 +1,195 @@
+/**
+ * The d_head x d_head cores of all heads of a layer, from which spectra are read.
+ *
+ * A circuit $W_E W_V W_O W_U$ has, zeros aside, the eigenvalues of the cyclic product $W_O (W_U W_E) W_V$
+ * ($\lambda(AB) = \lambda(BA)$). The middle $W_U W_E$, `[d_model, d_model]`, is the same for all heads: it is computed once per model, and
+ * every head then costs a product through it and one small eigenvalue problem.
+ */
+import { ConfigError } from "../errors.ts";
+import { kernels } from "../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../kernels/index.ts";
+import { eigenvalues } from "../linalg/index.ts";
+import type { DenseMatrix } from "../linalg/index.ts";
+import type { AttentionLayer, Transformer } from "../model/index.ts";
+import { matrixView, Tensor } from "../tensor/index.ts";
+import { Steps } from "./progress.ts";
+import type { ProgressOptions } from "./progress.ts";
+
+/**
+ * Eigenvalues of a circuit of every head, with their positivity.
+ * @category Circuits
+ */
+export interface Spectrum {
+  readonly eigenvalues: {
+    /** `[layer, head, eigenvalue]`: real parts, float64, by descending modulus. */
+    readonly re: Tensor<"layer head eigenvalue">;
+    /** `[layer, head, eigenvalue]`: imaginary parts; conjugate pairs side by side. */
+    readonly im: Tensor<"layer head eigenvalue">;
+  };
+  /** `[layer, head]`: $\sum \lambda / \sum |\lambda|$, from −1 to 1; 0 where all eigenvalues are 0. */
+  readonly score: Tensor<"layer head">;
+  /** `[layer, head]`: the trace of the circuit, which is $\sum \lambda$ but computed without the eigenvalues. */
+  readonly trace: Tensor<"layer head">;
+}
+
+/** The cores of a layer's heads, `[head, n, n]`. */
+export type LayerCores = (layer: AttentionLayer) => { readonly size: number; readonly data: Float64Array };
+
+/** A stack of matrices as the kernels take it, `[count, rows, cols]`. */
+export interface Stack {
+  readonly view: MatrixView;
+  readonly count: number;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+const unembedThenEmbed = new WeakMap<Transformer, Float64Array>();
+const embeddingGrams = new WeakMap<Transformer, Float64Array>();
+
+/** $W_U W_E$, `[d_model, d_model]`, float64; computed once for a model. */
+export function unembedEmbed(model: Transformer, operation: string): Float64Array {
+  const { d_vocab, d_vocab_out, d_model } = model.config;
+  if (d_vocab !== d_vocab_out) {
+    throw new ConfigError(
+      `the full OV circuit has eigenvalues only where input and output tokens are the same; this model has d_vocab=${d_vocab} and d_vocab_out=${d_vocab_out}. Use bareOVSpectrum.`,
+      { operation, argument: "model", expected: d_vocab, actual: d_vocab_out },
+    );
+  }
+  return remembered(unembedThenEmbed, model, () => {
+    const W_U = matrixView(model.weight("unembed.W_U"));
+    return square(d_model, d_vocab, W_U, matrixView(model.weight("embed.W_E")));
+  });
+}
+
+/** $W_E^\top W_E$, `[d_model, d_model]`, float64; computed once for a model. */
+export function embeddingGram(model: Transformer): Float64Array {
+  const { d_vocab, d_model } = model.config;
+  return remembered(embeddingGrams, model, () => {
+    const W_E = matrixView(model.weight("embed.W_E"));
+    return square(d_model, d_vocab, transposed(W_E), W_E);
+  });
+}
+
+/** The cores $W_O M W_V$ of a layer, of the OV circuits when $M = W_U W_E$; without $M$, those of $W_{OV}$. */
+export function ovCores(M: Float64Array | undefined): LayerCores {
+  return (layer) => cyclic(stackOf(layer.W_O), M, stackOf(layer.W_V));
+}
+
+/** The cores $W_K^\top M W_Q$ of a layer, of the QK circuits when $M = W_E^\top W_E$; without $M$, those of $W_{QK}$. */
+export function qkCores(M: Float64Array | undefined): LayerCores {
+  return (layer) => cyclic(transposedStack(stackOf(layer.W_K)), M, stackOf(layer.W_Q));
+}
+
+/** `a b` of two square row-major matrices, the first transposed if asked. */
+export function squareProduct(n: number, a: Float64Array, b: Float64Array, flipA = false): Float64Array {
+  const left = rowMajor(a, n, 0);
+  return square(n, n, flipA ? transposed(left) : left, rowMajor(b, n, 0));
+}
+
+/** Eigenvalues, scores and traces of the cores of all layers. */
+export function spectrumOf(model: Transformer, coresOf: LayerCores, options: ProgressOptions = {}): Spectrum {
+  const { n_layers, n_heads, d_model, d_head } = model.config;
+  const size = Math.min(d_model, d_head);
+  const count = n_layers * n_heads;
+  const [re, im] = [new Float64Array(count * size), new Float64Array(count * size)];
+  const [score, trace] = [new Float64Array(count), new Float64Array(count)];
+  const steps = new Steps(options, count);
+  for (const layer of model.layers) {
+    const cores = coresOf(layer);
+    for (let h = 0; h < n_heads; h++) {
+      const at = layer.layer * n_heads + h;
+      const core = { rows: size, cols: size, data: cores.data.subarray(h * size * size, (h + 1) * size * size) };
+      const values = eigenvalues(core);
+      re.set(values.re, at * size);
+      im.set(values.im, at * size);
+      score[at] = positivityOf(values.re, values.im);
+      trace[at] = traceOfDense(core);
+      steps.advance();
+    }
+  }
+  const perHead = (data: Float64Array): Tensor<"layer head"> => Tensor.from("layer head", [n_layers, n_heads], data);
+  const shape = [n_layers, n_heads, size];
+  return {
+    eigenvalues: {
+      re: Tensor.from("layer head eigenvalue", shape, re),
+      im: Tensor.from("layer head eigenvalue", shape, im),
+    },
+    score: perHead(score),
+    trace: perHead(trace),
+  };
+}
+
+/**
+ * $\sum \lambda / \sum |\lambda|$, 0 where the denominator is. It never leaves [−1, 1], not even by rounding: each $|\lambda|$ is at least the
+ * absolute real part, and adding in the same order keeps the order of the sums.
+ */
+export function positivityOf(re: ArrayLike<number>, im: ArrayLike<number>): number {
+  let sum = 0;
+  let moduli = 0;
+  for (let i = 0; i < re.length; i++) {
+    const [x, y] = [re[i] as number, im[i] as number];
+    sum += x;
+    moduli += y === 0 ? Math.abs(x) : Math.max(Math.abs(x), Math.hypot(x, y));
+  }
+  return moduli === 0 ? 0 : sum / moduli;
+}
+
+function traceOfDense({ rows, data }: DenseMatrix): number {
+  let trace = 0;
+  for (let i = 0; i < rows; i++) trace += data[i * (rows + 1)] as number;
+  return trace;
+}
+
+function remembered(
+  store: WeakMap<Transformer, Float64Array>,
+  model: Transformer,
+  compute: () => Float64Array,
+): Float64Array {
+  const known = store.get(model);
+  if (known !== undefined) return known;
+  const computed = compute();
+  store.set(model, computed);
+  return computed;
+}
+
+/** `left M right` for each head, `[d_head, d_model] M [d_model, d_head]`; `right left M` where d_model is the smaller size. */
+export function cyclic(left: Stack, M: Float64Array | undefined, right: Stack): ReturnType<LayerCores> {
+  const d = left.cols;
+  const middle =
+    M === undefined ? left : stackProduct(left, { view: rowMajor(M, d, 0), count: left.count, rows: d, cols: d });
+  const core = left.rows <= d ? stackProduct(middle, right) : stackProduct(right, middle);
+  return { size: core.rows, data: core.data };
+}
+
+/** A tensor `[head, rows, cols]` as a stack. */
+export function stackOf(W: Tensor): Stack {
+  const [count = 0, rows = 0, cols = 0] = W.shape;
+  return { view: matrixView(W), count, rows, cols };
+}
+
+function transposedStack({ view, count, rows, cols }: Stack): Stack {
+  return { view: transposed(view), count, rows: cols, cols: rows };
+}
+
+function stackProduct(a: Stack, b: Stack): Stack & { readonly data: Float64Array } {
+  const [m, n] = [a.rows, b.cols];
+  const data = new Float64Array(a.count * m * n);
+  const view = rowMajor(data, n, m * n);
+  kernels().matmul({ batch: a.count, m, n, k: a.cols, a: a.view, b: b.view, out: view });
+  return { view, count: a.count, rows: m, cols: n, data };
+}
+
+/** `a b` with sizes n x k and k x n, float64. */
+function square(n: number, k: number, a: MatrixView, b: MatrixView): Float64Array {
+  const data = new Float64Array(n * n);
+  kernels().matmul({ batch: 1, m: n, n, k, a, b, out: rowMajor(data, n, 0) });
+  return data;
+}
+
+function rowMajor(data: FloatArray, cols: number, batchStride: number): MatrixView {
+  return { data, offset: 0, rowStride: cols, colStride: 1, batchStride };
+}
+
+function transposed(view: MatrixView): MatrixView {
+  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
+}

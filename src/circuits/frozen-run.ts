@@ -1,0 +1,134 @@
+/**
+ * A run with its attention patterns and norm scales held fixed ("freezing attention patterns", *A Mathematical Framework for
+ * Transformer Circuits*). What is left of the model is affine in the residual stream: layer $l$ takes it to
+ *
+ * $$x \mapsto x + \sum_h A^h\,(\mathrm{n}_l(x) W_V^h + b_V^h)\,W_O^h + b_O,\qquad \mathrm{n}_l(x) = (x - \bar x) / s_l \odot w_l + b_l$$
+ *
+ * The linear part carries paths, which begin in the embedding; the constants make one stream of their own, the bias. Shortformer
+ * positions, rotations, $b_Q$ and $b_K$ act on patterns alone. Everything here is float64.
+ */
+import { toTokenTensor } from "../model/index.ts";
+import type { HookName, Norm, Run, TokensLike, Transformer } from "../model/index.ts";
+import { add, astype, batchMatmul, matmul, Tensor } from "../tensor/index.ts";
+
+/** A residual stream or what a component adds to it. */
+export type Stream = Tensor<"batch pos d_model">;
+
+/** A model and a run of it, whose patterns and scales are taken as constants. */
+export interface FrozenRun {
+  readonly model: Transformer;
+  readonly run: Run;
+}
+
+const KEPT = /hook_(embed|pos_embed|resid_pre|resid_post|attn_out|scale|normalized|pattern|v|z)$/;
+
+/** Runs a model and keeps what freezing it needs. */
+export function freeze(model: Transformer, tokens: TokensLike, operation: string, signal?: AbortSignal): FrozenRun {
+  const checked = toTokenTensor(model.config, tokens, operation);
+  const cache = (name: HookName): boolean => KEPT.test(name);
+  return { model, run: model.run(checked, { cache, ...(signal === undefined ? {} : { signal }) }) };
+}
+
+/** A norm of the model as the run had it. */
+interface FrozenNorm {
+  readonly norm: Norm;
+  readonly scale: Tensor<"batch pos scale">;
+}
+
+/** The norm before a layer, or with `layer = n_layers` the one before the unembedding. */
+export function frozenNorm({ model, run }: FrozenRun, layer: number): FrozenNorm | undefined {
+  const isFinal = layer === model.config.n_layers;
+  const norm = isFinal ? model.ln_final : model.layer(layer).ln1;
+  if (norm === undefined) return undefined;
+  return { norm, scale: run.cache.get(isFinal ? "ln_final.hook_scale" : `blocks.${layer}.ln1.hook_scale`) };
+}
+
+/** The linear part of a norm with its scale frozen. */
+export function throughFrozenNorm(frozen: FrozenRun, layer: number, x: Stream): Stream {
+  const found = frozenNorm(frozen, layer);
+  return found === undefined ? x : found.norm.applyFrozen(x, found.scale);
+}
+
+/** Where paths begin, in float64: the embedding, and the positional embedding where it enters the residual stream. */
+export function sourceStreams({ model, run }: FrozenRun): { embed: Stream; pos_embed: Stream | undefined } {
+  const isStandard = model.config.positional_embedding_type === "standard";
+  return {
+    embed: astype(run.cache.get("hook_embed"), "float64"),
+    pos_embed: isStandard ? astype(run.cache.get("hook_pos_embed"), "float64") : undefined,
+  };
+}
+
+/** The embedding with the positions that enter the residual stream. */
+export function directStream(frozen: FrozenRun): Stream {
+  const { embed, pos_embed } = sourceStreams(frozen);
+  return pos_embed === undefined ? embed : add(embed, pos_embed);
+}
+
+/** What a head writes when its values are `v`: $A^h v W_O^h$. */
+function writeValues({ model, run }: FrozenRun, layer: number, head: number, v: Tensor<"batch pos d_head">): Stream {
+  const pattern = run.cache.get(`blocks.${layer}.attn.hook_pattern`).select("head", head);
+  const z = batchMatmul(pattern, v.rename("pos", "key_pos"));
+  return matmul(z.rename("query_pos", "pos"), model.layer(layer).W_O.select("head", head));
+}
+
+/** A head's linear part applied to a stream that is already through its layer's norm: $A^h x W_{OV}^h$. */
+export function headTerm(frozen: FrozenRun, layer: number, head: number, normalized: Stream): Stream {
+  return writeValues(frozen, layer, head, matmul(normalized, frozen.model.layer(layer).W_V.select("head", head)));
+}
+
+/** The linear part of what a layer adds, $\sum_h A^h\,\mathrm{n}(x) W_{OV}^h$, over all heads or those that `keep` picks. */
+export function layerTerm(
+  frozen: FrozenRun,
+  layer: number,
+  x: Stream,
+  keep: (head: number) => boolean = () => true,
+): Stream {
+  const normalized = throughFrozenNorm(frozen, layer, x);
+  let sum: Stream = Tensor.zeros("batch pos d_model", x.shape, "float64");
+  for (const { head } of frozen.model.layer(layer).heads) {
+    if (keep(head)) sum = add(sum, headTerm(frozen, layer, head, normalized));
+  }
+  return sum;
+}
+
+/** All that a layer adds, constants included, over the heads that `keep` picks; $b_O$ is always added. */
+export function layerOutput(
+  frozen: FrozenRun,
+  layer: number,
+  x: Stream,
+  keep: (head: number) => boolean = () => true,
+): Stream {
+  const attention = frozen.model.layer(layer);
+  const linear = throughFrozenNorm(frozen, layer, x);
+  const normalized = attention.ln1 === undefined ? linear : attention.ln1.addBias(linear);
+  let sum: Stream = add(Tensor.zeros("batch pos d_model", x.shape, "float64"), attention.b_O);
+  for (const { head } of attention.heads) {
+    if (!keep(head)) continue;
+    const v = add(matmul(normalized, attention.W_V.select("head", head)), attention.b_V.select("head", head));
+    sum = add(sum, writeValues(frozen, layer, head, v));
+  }
+  return sum;
+}
+
+/** Everything that begins in a bias, at the end of the stream: the affine model applied to no embedding at all. */
+export function biasStream(frozen: FrozenRun): Stream {
+  let stream: Stream = Tensor.zeros("batch pos d_model", frozen.run.cache.get("hook_embed").shape, "float64");
+  for (const { layer } of frozen.model.layers) stream = add(stream, layerOutput(frozen, layer, stream));
+  return stream;
+}
+
+/** The bias stream through the final norm, its own bias included: what the unembedding reads. */
+export function finalBias(frozen: FrozenRun): Stream {
+  const linear = throughFrozenNorm(frozen, frozen.model.config.n_layers, biasStream(frozen));
+  return frozen.model.ln_final === undefined ? linear : frozen.model.ln_final.addBias(linear);
+}
+
+/** A stream through the final norm's linear part: what the unembedding reads of it. */
+export function throughFinalNorm(frozen: FrozenRun, x: Stream): Stream {
+  return throughFrozenNorm(frozen, frozen.model.config.n_layers, x);
+}
+
+/** $x W_U$, float64, without $b_U$. */
+export function unembed(model: Transformer, x: Stream): Tensor<"batch pos d_vocab"> {
+  return matmul(x, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">);
+}

@@ -1,0 +1,82 @@
+export {
+  directPathCircuit,
+  effectiveOVCircuit,
+  fullOVCircuit,
+  fullQKCircuit,
+  fullQKCircuitAtOffset,
+  kCompositionCircuit,
+  qCompositionCircuit,
+  virtualOVCircuit,
+} from "./full-circuits.ts";
+export { attentionByOffset, positionalPattern, positionalQKCircuit } from "./positional.ts";
+export {
+  bareOVSpectrum,
+  bareQKSpectrum,
+  copyingScores,
+  matchingScores,
+  ovSpectrum,
+  qkSpectrum,
+} from "./spectra.ts";
+export type { Spectrum } from "./cores.ts";
+export { scoreNull } from "./score-null.ts";
+export type { SampledScore, ScoreNullOptions } from "./score-null.ts";
+export { copyingAccuracies, copyingAccuracy, ovDiagonal } from "./copying.ts";
+export type { CopyingAccuracyOptions, OVDiagonal } from "./copying.ts";
+export { compositionScores, kComposition, qComposition, vComposition } from "./composition.ts";
+export type { CompositionScores, PairScores } from "./composition.ts";
+export { compositionBaseline, compositionExcess, compositionZScores, sampleCompositionBaseline } from "./baselines.ts";
+export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, HeadSizes } from "./baselines.ts";
+export { skipTrigramBugs, skipTrigrams } from "./skip-trigrams.ts";
+export type {
+  SkipTrigramBugs,
+  SkipTrigramEffect,
+  SkipTrigramOptions,
+  SkipTrigramPair,
+  SkipTrigrams,
+} from "./skip-trigrams.ts";
+export type { ScoreReference, TokenValue } from "./token-scores.ts";
+export { topSkipTrigrams } from "./skip-trigram-search.ts";
+export type { TopSkipTrigramOptions } from "./skip-trigram-search.ts";
+export { inductionPositivity } from "./positivity.ts";
+export type { InductionPositivity, InductionPositivityOptions } from "./positivity.ts";
+export type { ProgressOptions } from "./progress.ts";
+export type { Pattern } from "./tally.ts";
+export {
+  currentTokenScores,
+  duplicateTokenScores,
+  firstTokenScores,
+  inductionScores,
+  previousTokenScores,
+} from "./head-scores.ts";
+export type { InductionScoreOptions } from "./head-scores.ts";
+export { prefixMatchingScores } from "./prefix-matching.ts";
+export type { PrefixMatchingOptions } from "./prefix-matching.ts";
+export { detectionPattern, detectionScores } from "./detection.ts";
+export type { DetectionKind, DetectionOptions } from "./detection.ts";
+export { repeatedTokens } from "./repeated-tokens.ts";
+export type { RepeatedTokensOptions } from "./repeated-tokens.ts";
+export { findHeads, headScores } from "./find-heads.ts";
+export type { FoundHeads, HeadScores, HeadScoresOptions } from "./find-heads.ts";
+export type { Certificate } from "./certificate.ts";
+export type { Targets, TokenTargets } from "./targets.ts";
+export { PathExpansion, pathExpansion } from "./path-expansion.ts";
+export type {
+  AttributionOptions,
+  PathCertificate,
+  PathExpansionOptions,
+  PathFilter,
+  RankedTerm,
+  TermMetric,
+} from "./path-expansion.ts";
+export type { PathSource, PathTerm } from "./path-terms.ts";
+export type { FormulaFormat } from "./path-formula.ts";
+export { logitsByOrder, lossByMaxOrder } from "./path-orders.ts";
+export type { LossByMaxOrder } from "./path-orders.ts";
+export { firstOrderLoss, frozenAblationLoss, headTermImportance, layerTermImportance } from "./term-importance.ts";
+export type { HeadSubset, HeadTermImportance, LayerTermImportance } from "./term-importance.ts";
+export { accumulatedResid, decomposeResid } from "./residual-decomposition.ts";
+export type { DecomposeOptions, NormHandling, ResidDecomposition } from "./residual-decomposition.ts";
+export { logitAttribution } from "./attribution.ts";
+export type { LogitAttribution, LogitAttributionOptions } from "./attribution.ts";
+export { valueWeightedPattern } from "./value-weighted.ts";
+export type { ValueWeightedOptions } from "./value-weighted.ts";

@@ -1,0 +1,35 @@
+/** What every long computation of this folder takes: a way to stop it and a way to see how far it is. */
+
+/**
+ * Options of computations that may take long.
+ * @category Circuits
+ */
+export interface ProgressOptions {
+  /**
+   * Stops the work between steps by throwing the signal's reason. The work is synchronous: a signal acts when it was
+   * aborted before the call or is aborted by `onProgress`.
+   */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after every step with the number of steps done and of steps to do. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** Counts the steps of one computation, reports each, and stops it when asked to. */
+export class Steps {
+  readonly #options: ProgressOptions;
+  readonly #total: number;
+  #done = 0;
+
+  constructor(options: ProgressOptions, total: number) {
+    this.#options = options;
+    this.#total = total;
+    options.signal?.throwIfAborted();
+  }
+
+  /** One step is done. */
+  advance(): void {
+    this.#done += 1;
+    this.#options.onProgress?.(this.#done, this.#total);
+    if (this.#done < this.#total) this.#options.signal?.throwIfAborted();
+  }
+}

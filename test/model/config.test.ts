@@ -1,0 +1,93 @@
+/** Configurations: defaults, and what is refused by name. */
+import { describe, expect, test } from "vitest";
+import { ConfigError } from "../../src/errors.ts";
+import { parseConfig } from "../../src/model/index.ts";
+
+const least = { n_layers: 1, d_model: 8, n_heads: 2, n_ctx: 16, d_vocab: 10, attn_only: true };
+
+describe("defaults are TransformerLens's", () => {
+  test("a minimal configuration", () => {
+    expect(parseConfig(least)).toEqual({
+      attn_only: true,
+      n_layers: 1,
+      d_model: 8,
+      n_heads: 2,
+      d_head: 4,
+      n_ctx: 16,
+      d_vocab: 10,
+      d_vocab_out: 10,
+      positional_embedding_type: "standard",
+      normalization_type: "LN",
+      eps: 1e-5,
+      final_rms: false,
+      attention_dir: "causal",
+      attn_scale: 2,
+      use_attn_scale: true,
+      scale_attn_by_inverse_layer_idx: false,
+      rotary_dim: null,
+      rotary_base: 10000,
+      rotary_adjacent_pairs: false,
+    });
+  });
+
+  test.each([
+    [{ d_head: 3 }, { d_head: 3, attn_scale: Math.sqrt(3) }],
+    [{ n_heads: -1, d_head: 2 }, { n_heads: 4 }],
+    [{ attn_scale: -1 }, { attn_scale: 2 }],
+    [{ use_attn_scale: false }, { attn_scale: 1 }],
+    [{ d_vocab_out: -1 }, { d_vocab_out: 10 }],
+    [{ normalization_type: null }, { normalization_type: null }],
+    [{ positional_embedding_type: null }, { positional_embedding_type: "none" }],
+    [{ positional_embedding_type: "rotary" }, { rotary_dim: 4 }],
+    [{ positional_embedding_type: "rotary", rotary_dim: 2 }, { rotary_dim: 2 }],
+    [{ n_layers: 0 }, { n_layers: 0 }],
+    [{ attn_types: ["global", "global"], use_local_attn: false, n_key_value_heads: 2 }, {}],
+    [{ attn_scores_soft_cap: -1, output_logits_soft_cap: -1 }, {}],
+  ])("%j", (fields, expected) => {
+    expect(parseConfig({ ...least, ...fields })).toMatchObject(expected);
+  });
+
+  test("the result is frozen", () => {
+    expect(Object.isFrozen(parseConfig(least))).toBe(true);
+  });
+});
+
+describe("refuses", () => {
+  test.each([null, 3, "text", [1]])("%j", (json) => {
+    expect(() => parseConfig(json)).toThrow(ConfigError);
+    expect(() => parseConfig(json)).toThrow(
+      "parseConfig: the configuration is not an object of fields such as n_layers and d_model.",
+    );
+  });
+
+  test.each([
+    [{ attn_only: false }, '"attn_only" is false: only attention-only models are supported; a model with MLPs is not one. Expected true.'],
+    [{ attn_only: undefined }, '"attn_only" is missing: only attention-only models'],
+    [{ d_model: undefined }, '"d_model" is missing: it is a size. Expected an integer of at least 1.'],
+    [{ n_layers: -1 }, '"n_layers" is -1: it is a size. Expected an integer of at least 0.'],
+    [{ d_vocab: 1.5 }, '"d_vocab" is 1.5: it is a size. Expected an integer of at least 1.'],
+    [{ n_ctx: "16" }, '"n_ctx" is "16": it is a size.'],
+    [{ n_heads: 3 }, '"d_head" is 2.6666666666666665: it is a size.'],
+    [{ n_heads: -1, d_head: 9 }, '"n_heads" is -1: d_model=8 holds no head of d_head=9. Expected at least 1.'],
+    [{ n_key_value_heads: 1 }, '"n_key_value_heads" is 1: grouped-query attention is not supported. Expected 2.'],
+    [{ use_local_attn: true }, '"use_local_attn" is true: local attention windows are not supported.'],
+    [{ attn_types: ["local"] }, '"attn_types" is ["local"]: local attention windows are not supported.'],
+    [{ attn_scores_soft_cap: 50 }, '"attn_scores_soft_cap" is 50: soft caps on attention scores are not supported.'],
+    [{ output_logits_soft_cap: 30 }, '"output_logits_soft_cap" is 30: soft caps on logits are not supported.'],
+    [{ post_embedding_ln: true }, '"post_embedding_ln" is true: norms after the embedding are not supported.'],
+    [{ use_qk_norm: true }, '"use_qk_norm" is true: norms of queries and keys are not supported.'],
+    [{ use_normalization_before_and_after: true }, '"use_normalization_before_and_after" is true: norms after a layer are not supported.'],
+    [{ positional_embedding_type: "alibi" }, '"positional_embedding_type" is "alibi": it is none of the kinds supported. Expected standard, shortformer, rotary, none.'],
+    [{ normalization_type: "BN" }, '"normalization_type" is "BN": it is none of the kinds supported. Expected LN, LNPre, RMS, RMSPre.'],
+    [{ attention_dir: "both" }, '"attention_dir" is "both": it is none of the kinds supported.'],
+    [{ eps: -1 }, '"eps" is -1: it cannot be used. Expected a number in range.'],
+    [{ attn_scale: 0 }, '"attn_scale" is 0: it cannot be used.'],
+    [{ final_rms: 1 }, '"final_rms" is 1: it is a switch. Expected true or false.'],
+    [{ positional_embedding_type: "rotary", rotary_dim: 3 }, '"rotary_dim" is 3: coordinates are rotated in pairs within a head. Expected an even number up to d_head=4.'],
+    [{ positional_embedding_type: "rotary", rotary_dim: 6 }, '"rotary_dim" is 6: coordinates are rotated in pairs'],
+  ])("%j", (fields, text) => {
+    const call = (): unknown => parseConfig({ ...least, ...fields });
+    expect(call).toThrow(ConfigError);
+    expect(call).toThrow(`parseConfig: ${text}`);
+  });
+});

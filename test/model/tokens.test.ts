@@ -1,0 +1,94 @@
+/** Token ids at the door, and long texts in windows. */
+import { describe, expect, test } from "vitest";
+import { InputError } from "../../src/errors.ts";
+import { lossPerToken, meanLoss, splitWindows, toTokenTensor } from "../../src/model/index.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+import { randomModel } from "../support/random-model.ts";
+
+const config = { d_vocab: 10, n_ctx: 4 };
+
+describe("toTokenTensor", () => {
+  test("takes one prompt or several, as arrays, Int32Array or tensors", () => {
+    const one = [[1, 2, 3]];
+    expect(toTokenTensor(config, [1, 2, 3]).toNested()).toEqual(one);
+    expect(toTokenTensor(config, Int32Array.of(1, 2, 3)).toNested()).toEqual(one);
+    expect(toTokenTensor(config, Tensor.from("pos", [3], [1, 2, 3], "int32")).toNested()).toEqual(one);
+    const several = toTokenTensor(config, Tensor.from("batch pos", [2, 2], [1, 2, 3, 4], "int32"));
+    expect(several.toNested()).toEqual([[1, 2], [3, 4]]);
+    expect(String(several)).toBe("Tensor[batch=2 pos=2] int32");
+    expect(toTokenTensor(config, [[0, 9, 0, 9]]).toNested()).toEqual([[0, 9, 0, 9]]);
+  });
+
+  const empty = "the prompt is empty. A run needs at least one token; models usually begin with their BOS token.";
+  test.each([
+    ["no tokens", [], empty],
+    ["no prompts of a tensor", Tensor.zeros("batch pos", [0, 3], "int32"), empty],
+    ["an empty prompt", [[]], empty],
+    ["too many", [1, 2, 3, 4, 5], "the prompt has 5 tokens but the model has n_ctx=4 positions. Cut it, or use splitWindows."],
+    ["ragged prompts", [[1, 2], [1]], "prompt 1 has 1 tokens but prompt 0 has 2. Prompts of one run have equal length."],
+    ["an id too large", [[1, 2], [3, 10]], "token 10 at position 1 of prompt 1 is not a token id; this model has d_vocab=10, ids 0 to 9."],
+    ["a negative id", [-1], "token -1 at position 0 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9."],
+    ["a fraction", [0, 1.5], "token 1.5 at position 1 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9."],
+    ["NaN", [NaN], "token NaN at position 0 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9."],
+  ])("refuses %s", (_, tokens, text) => {
+    const call = (): unknown => toTokenTensor(config, tokens as number[]);
+    expect(call).toThrow(InputError);
+    expect(call).toThrow(`toTokenTensor: ${text}`);
+  });
+
+  test("the error names the operation that was called", () => {
+    const model = randomModel({ n_ctx: 10 });
+    expect(() => model.forward([99])).toThrow("forward: token 99 at position 0 of prompt 0");
+    expect(() => model.run([])).toThrow("run: the prompt is empty.");
+  });
+});
+
+describe("splitWindows", () => {
+  test("begins each window with BOS, overlaps nothing and leaves nothing out", () => {
+    expect(splitWindows([5, 6, 7, 8, 9], { length: 3, bos: 0 })).toEqual([[0, 5, 6], [0, 7, 8], [0, 9]]);
+    expect(splitWindows([5, 6, 7, 8], { length: 2 })).toEqual([[5, 6], [7, 8]]);
+    expect(splitWindows([], { length: 2, bos: 0 })).toEqual([]);
+  });
+
+  test("refuses a window without room", () => {
+    expect(() => splitWindows([1], { length: 1, bos: 0 })).toThrow(
+      "splitWindows: a window of 1 tokens has no room for text beside its BOS token.",
+    );
+    expect(() => splitWindows([1], { length: 0 })).toThrow(InputError);
+    expect(() => splitWindows([1], { length: 2.5 })).toThrow(InputError);
+  });
+});
+
+describe("loss", () => {
+  test("is ln V for uniform logits (P38), to the rounding of one float32", () => {
+    const logits = Tensor.zeros("batch pos d_vocab", [2, 3, 7]);
+    const tokens = Tensor.from("batch pos", [2, 3], [0, 1, 2, 3, 4, 5], "int32");
+    expect(Math.abs(meanLoss(logits, tokens) - Math.log(7))).toBeLessThan(2e-7);
+    expect(lossPerToken(logits, tokens).shape).toEqual([2, 2]);
+  });
+
+  test("entry i is the loss of token i + 1", () => {
+    const logits = Tensor.fromNested("batch pos d_vocab", [[[0, Math.log(3)], [0, 0], [9, 9]]]);
+    const tokens = Tensor.from("batch pos", [1, 3], [0, 1, 0], "int32");
+    const loss = lossPerToken(logits, tokens).toNested() as number[][];
+    expect(loss[0]?.[0]).toBeCloseTo(Math.log(4 / 3), 6);
+    expect(loss[0]?.[1]).toBeCloseTo(Math.log(2), 6);
+  });
+
+  test("is empty for one token, and its mean NaN", () => {
+    const logits = Tensor.zeros("batch pos d_vocab", [1, 1, 4]);
+    const tokens = Tensor.zeros("batch pos", [1, 1], "int32");
+    expect(lossPerToken(logits, tokens).shape).toEqual([1, 0]);
+    expect(meanLoss(logits, tokens)).toBeNaN();
+  });
+
+  test("refuses tokens that do not fit the logits", () => {
+    const logits = Tensor.zeros("batch pos d_vocab", [1, 2, 4]);
+    expect(() => lossPerToken(logits, Tensor.zeros("batch pos", [1, 3], "int32"))).toThrow(
+      "lossPerToken: logits are [batch=1 pos=2 d_vocab=4] but tokens are [batch=1 pos=3].",
+    );
+    expect(() => lossPerToken(logits, Tensor.from("batch pos", [1, 2], [0, 4], "int32"))).toThrow(
+      "lossPerToken: token 4 is not a column of the logits, which have d_vocab=4.",
+    );
+  });
+});
