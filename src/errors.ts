@@ -40,9 +40,13 @@ export interface ErrorDetails {
  */
 export class CircuitsError extends Error {
   override readonly name: string = "CircuitsError";
+  /** The function or reader that refused, as a user would call it. */
   readonly operation: string;
+  /** The argument, tensor name or field at fault. */
   readonly argument: string | undefined;
+  /** What would have been accepted. */
   readonly expected: unknown;
+  /** What was given. */
   readonly actual: unknown;
 
   constructor(message: string, details: ErrorDetails, options?: ErrorOptions) {
@@ -56,7 +60,19 @@ export class CircuitsError extends Error {
 
 /**
  * Sizes disagree, or a size is not what the operation needs.
+ *
  * @category Errors
+ * @example
+ * ```ts
+ * import { Tensor } from "transformer-circuits";
+ *
+ * try {
+ *   Tensor.from("pos d_model", [2, 2], [1, 2, 3]);
+ * } catch (error) {
+ *   console.log(String(error));
+ * }
+ * // ShapeError: Tensor.from: axes "pos d_model" of shape [2, 2] hold 4 numbers but 3 were given.
+ * ```
  */
 export class ShapeError extends CircuitsError {
   override readonly name = "ShapeError";
@@ -64,7 +80,20 @@ export class ShapeError extends CircuitsError {
 
 /**
  * An axis or space is missing, unknown, repeated or not the one that the operation joins on.
+ *
  * @category Errors
+ * @example
+ * ```ts
+ * import { Tensor, softmax } from "transformer-circuits";
+ *
+ * const scores: Tensor = Tensor.zeros("query_pos key_pos", [3, 3]);
+ * try {
+ *   softmax(scores, "key");
+ * } catch (error) {
+ *   console.log(String(error));
+ * }
+ * // AxisError: softmax: there is no axis "key" in [query_pos=3 key_pos=3]; it has axes "query_pos", "key_pos".
+ * ```
  */
 export class AxisError extends CircuitsError {
   override readonly name = "AxisError";
@@ -72,7 +101,19 @@ export class AxisError extends CircuitsError {
 
 /**
  * A model's configuration is impossible, contradicts its weights, or asks for what the library does not support.
+ *
  * @category Errors
+ * @example
+ * ```ts
+ * import { ConfigError, parseConfig } from "transformer-circuits";
+ *
+ * try {
+ *   parseConfig({ attn_only: false });
+ * } catch (error) {
+ *   if (error instanceof ConfigError) console.log(`${error.operation}: ${error.argument} must be ${error.expected}`);
+ * }
+ * // parseConfig: attn_only must be true
+ * ```
  */
 export class ConfigError extends CircuitsError {
   override readonly name = "ConfigError";
@@ -80,7 +121,19 @@ export class ConfigError extends CircuitsError {
 
 /**
  * A file or byte array is not what it says it is.
+ *
  * @category Errors
+ * @example
+ * ```ts
+ * import { FormatError, readSafetensors } from "transformer-circuits";
+ *
+ * try {
+ *   readSafetensors(new Uint8Array(4));
+ * } catch (error) {
+ *   if (error instanceof FormatError) console.log(error.message.split(". ").at(-1));
+ * }
+ * // It is empty or cut short.
+ * ```
  */
 export class FormatError extends CircuitsError {
   override readonly name = "FormatError";
@@ -89,7 +142,19 @@ export class FormatError extends CircuitsError {
 /**
  * A value handed in cannot be used: a token id out of range, an empty or too long prompt, a head that the model does not
  * have, an unknown hook name, a number outside its range.
+ *
  * @category Errors
+ * @example
+ * ```ts
+ * import { parseHead } from "transformer-circuits";
+ *
+ * try {
+ *   parseHead("head 4");
+ * } catch (error) {
+ *   console.log(String(error));
+ * }
+ * // InputError: parseHead: "head 4" does not name a head; write it as L1H4 or 1.4.
+ * ```
  */
 export class InputError extends CircuitsError {
   override readonly name = "InputError";

@@ -13,13 +13,30 @@ import { headLabel } from "./head-id.ts";
 import type { Norm } from "./norm.ts";
 
 /**
- * One attention head.
+ * One attention head: four thin maps, and the two circuits they make, $W_{QK}$ (where it looks) and $W_{OV}$ (what it moves).
  *
  * Keys live in the dual of the queries' space, so that a score is a pairing and the compiler knows it.
+ *
+ * *A Mathematical Framework for Transformer Circuits*, "Attention Heads are Independent and Additive" and "Attention
+ * Heads as Information Movement".
+ *
  * @category Model
+ * @example
+ * ```ts
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const head = model.head("L1H4");
+ * console.log(String(head.W_QK));
+ * // Linear[d_model=128 -> d_model*=128] of rank at most 16
+ * console.log(String(head.W_OV));
+ * // Linear[d_model=128 -> d_model=128] of rank at most 16
+ * ```
  */
 export class AttentionHead {
+  /** The layer, counted from 0. */
   readonly layer: number;
+  /** The place in the layer, counted from 0. */
   readonly head: number;
   /** `[d_model, d_head]`: residual stream to queries. */
   readonly W_Q: Linear<"d_model", "d_head">;
@@ -29,8 +46,11 @@ export class AttentionHead {
   readonly W_V: Linear<"d_model", "d_head">;
   /** `[d_head, d_model]`: weighted values to the residual stream. */
   readonly W_O: Linear<"d_head", "d_model">;
+  /** `[d_head]`, added to queries. */
   readonly b_Q: Tensor<"d_head">;
+  /** `[d_head]`, added to keys. */
   readonly b_K: Tensor<"d_head">;
+  /** `[d_head]`, added to values. */
   readonly b_V: Tensor<"d_head">;
   #W_QK: Linear<"d_model", "d_model*"> | undefined;
   #W_OV: Linear<"d_model", "d_model"> | undefined;
@@ -48,7 +68,7 @@ export class AttentionHead {
     this.b_V = weights.b_V.select("head", head);
   }
 
-  /** `L1H4`. */
+  /** The head's label, `L1H4`. */
   get label(): `L${number}H${number}` {
     return headLabel(this);
   }
@@ -68,13 +88,16 @@ export class AttentionHead {
     return this.#W_OV;
   }
 
-  /** `AttentionHead L1H4`. */
+  /** The head's kind and label, `AttentionHead L1H4`. */
   toString(): string {
     return `AttentionHead ${this.label}`;
   }
 }
 
-/** The weights of a layer, stacked over its heads. */
+/**
+ * The weights of a layer, stacked over its heads.
+ * @category Model
+ */
 export interface LayerWeights {
   readonly W_Q: Tensor<"head d_model d_head">;
   readonly W_K: Tensor<"head d_model d_head">;
@@ -88,9 +111,20 @@ export interface LayerWeights {
 
 /**
  * One layer of attention heads, with the norm before it.
+ *
  * @category Model
+ * @example
+ * ```ts
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const layer = model.layer(1);
+ * console.log(layer.heads.length, layer.attnScale, String(layer.W_Q));
+ * // 8 4 Tensor[head=8 d_model=128 d_head=16] float32
+ * ```
  */
 export class AttentionLayer implements LayerWeights {
+  /** The layer's place, counted from 0. */
   readonly layer: number;
   readonly W_Q: Tensor<"head d_model d_head">;
   readonly W_K: Tensor<"head d_model d_head">;
@@ -124,7 +158,8 @@ export class AttentionLayer implements LayerWeights {
   }
 
   /**
-   * One head of this layer.
+   * One head of this layer, counted from 0.
+   *
    * @throws {@link InputError} when the layer has no such head.
    */
   head(index: number): AttentionHead {

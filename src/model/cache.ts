@@ -33,6 +33,7 @@ export class ActivationCache {
 
   /**
    * The activation at a hook point.
+   *
    * @throws {@link InputError} when the model has no such hook, or the run did not keep it.
    */
   get<N extends HookName>(name: N): Tensor<AxesOfHook<N>> {

@@ -66,7 +66,7 @@ const UNSUPPORTED: readonly [field: string, harmless: (value: unknown) => boolea
   ["attn_types", (v) => !Array.isArray(v) || v.every((t) => t === "global"), "local attention windows"],
   ["attn_scores_soft_cap", (v) => typeof v !== "number" || v <= 0, "soft caps on attention scores"],
   ["output_logits_soft_cap", (v) => typeof v !== "number" || v <= 0, "soft caps on logits"],
-  ["post_embedding_ln", (v) => v !== true, "a norm after the embedding"],
+  ["post_embedding_ln", (v) => v !== true, "norms after the embedding"],
   ["use_qk_norm", (v) => v !== true, "norms of queries and keys"],
   ["use_normalization_before_and_after", (v) => v !== true, "norms after a layer"],
 ];

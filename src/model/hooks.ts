@@ -101,8 +101,8 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * console.log(hookNames(model.config).slice(0, 4));
- * // [ 'hook_tokens', 'hook_embed', 'hook_pos_embed', 'blocks.0.hook_resid_pre' ]
+ * console.log(hookNames(model.config).slice(0, 4).join(" "));
+ * // hook_tokens hook_embed hook_pos_embed blocks.0.hook_resid_pre
  * ```
  */
 export function hookNames(config: ModelConfig): HookName[] {
@@ -117,11 +117,24 @@ export function hookNames(config: ModelConfig): HookName[] {
   return names;
 }
 
+/** How many single letters must be put in, taken out or replaced to get from one text to the other (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
 /** The error for a hook name that the model does not have, with the nearest that it has. */
 export function noSuchHook(name: string, names: readonly string[], operation: string): InputError {
-  const words = new Set(name.split(/[._]/));
-  const score = (candidate: string): number => candidate.split(/[._]/).filter((w) => words.has(w)).length;
-  const nearest = [...names].sort((a, b) => score(b) - score(a)).slice(0, 3);
+  const distances = new Map(names.map((candidate) => [candidate, editDistance(name, candidate)]));
+  const nearest = [...names].sort((a, b) => (distances.get(a) ?? 0) - (distances.get(b) ?? 0)).slice(0, 3);
   return new InputError(
     `there is no hook "${name}" in this model. The nearest are ${nearest.map((n) => `"${n}"`).join(", ")}; hookNames(model.config) lists all ${names.length}.`,
     { operation, argument: "name", expected: names, actual: name },

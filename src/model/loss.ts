@@ -62,8 +62,21 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
 
 /**
  * The mean loss over all predictions, in nats; NaN where there is none.
+ *
+ * @param logits - `[batch, pos, d_vocab]`.
+ * @param tokens - `[batch, pos]`, the tokens that the logits came from.
  * @throws {@link ShapeError} and {@link InputError} as {@link lossPerToken}.
  * @category Model
+ * @example
+ * ```ts
+ * import { meanLoss } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model, tokenizer } = await openBundledModel();
+ * const { logits, tokens } = model.run(tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }));
+ * console.log(meanLoss(logits, tokens).toFixed(2));
+ * // 2.62
+ * ```
  */
 export function meanLoss(logits: Tensor<"batch pos d_vocab">, tokens: Tensor<"batch pos">): number {
   return meanAll(lossPerToken(logits, tokens));

@@ -16,11 +16,27 @@ import { add, allocateData, divide, mean, multiply, subtract, Tensor } from "../
 export type NormKind = "LN" | "LNPre" | "RMS" | "RMSPre";
 
 /**
- * One norm of a model.
+ * One norm of a model; affine in the residual stream once its scale is frozen
+ * (*A Mathematical Framework for Transformer Circuits*, "Handling Layer Normalization").
+ *
  * @category Model
+ * @example
+ * ```ts
+ * import { Norm, Tensor } from "transformer-circuits";
+ *
+ * const norm = new Norm("LNPre", 0);
+ * const resid = Tensor.fromNested("batch pos d_model", [[[5, 1, 5, 1]]]);
+ * const scale = norm.scaleOf(resid);
+ * console.log(scale.at(0, 0, 0));
+ * // 2
+ * console.log(norm.applyFrozen(resid, scale).toNested());
+ * // [ [ [ 1, -1, 1, -1 ] ] ]
+ * ```
  */
 export class Norm {
+  /** LayerNorm or RMSNorm, with weights or without. */
   readonly kind: NormKind;
+  /** Added to the variance inside the square root. */
   readonly eps: number;
   /** Multiplies the normalised stream; absent in the `Pre` kinds. */
   readonly w: Tensor<"d_model"> | undefined;

@@ -16,9 +16,19 @@ function pairOf(config: RotaryConfig, half: number, i: number): readonly [number
  * Queries or keys rotated to their positions.
  *
  * @param x - `[batch, pos, head, d_head]`.
- * @param config - `rotary_dim` coordinates are rotated, angle i at position p being p · base^(−2i / rotary_dim).
+ * @param config - `rotary_dim` coordinates are rotated, angle i at position p being $p \cdot \text{base}^{-2i / \text{rotary\_dim}}$.
  * @param firstPosition - the position of the first row.
  * @category Model
+ * @example
+ * ```ts
+ * import { Tensor, rotate } from "transformer-circuits";
+ *
+ * const config = { d_head: 2, rotary_dim: 2, rotary_base: 10000, rotary_adjacent_pairs: true };
+ * const q = Tensor.fromNested("batch pos head d_head", [[[[1, 0]], [[1, 0]]]]);
+ * const turned = rotate(q, config);
+ * console.log(turned.at(0, 1, 0, 0).toFixed(4), Math.cos(1).toFixed(4));
+ * // 0.5403 0.5403
+ * ```
  */
 export function rotate(
   x: Tensor<"batch pos head d_head">,
@@ -50,12 +60,24 @@ export function rotate(
 }
 
 /**
- * The rotation by which a query at offset δ after its key is turned against it: the matrix R with
- * score = q R kᵀ, float64.
+ * The rotation $R_\delta$ by which a query at offset $\delta$ after its key is turned against it, so that the score of the
+ * unrotated vectors is $q R_\delta k^\top$; float64.
  *
+ * @param config - as for {@link rotate}.
  * @param offset - query position minus key position.
- * @returns `[d_head, d_head]`.
+ * @returns `[d_head, d_head_rotated]`, both of size d_head.
  * @category Model
+ * @example
+ * ```ts
+ * import { rotationMatrix } from "transformer-circuits";
+ *
+ * const config = { d_head: 2, rotary_dim: 2, rotary_base: 10000, rotary_adjacent_pairs: true };
+ * const R = rotationMatrix(config, 3);
+ * console.log(R.at(0, 0).toFixed(4), Math.cos(3).toFixed(4));
+ * // -0.9900 -0.9900
+ * console.log(R.at(0, 1).toFixed(4), Math.sin(3).toFixed(4));
+ * // 0.1411 0.1411
+ * ```
  */
 export function rotationMatrix(config: RotaryConfig, offset: number): Tensor<"d_head d_head_rotated"> {
   const d = config.d_head;

@@ -31,7 +31,7 @@ import type { Weights } from "./weights.ts";
  * const { model } = await openBundledModel();
  * const head = model.head("L1H4");
  * console.log(String(compose(model.W_E, head.W_OV, model.W_U)));
- * // Linear<d_vocab=1024 → d_vocab=1024> in 4 factors
+ * // Linear[d_vocab=1024 -> d_vocab=1024] of rank at most 16
  * console.log(String(copyingScores(model)));
  * // Tensor[layer=2 head=8] float64
  * ```
@@ -74,6 +74,21 @@ export class Transformer {
    *
    * @throws {@link ConfigError} when a weight is missing, left over or of the wrong shape; {@link InputError} when one
    * holds a number that is not finite. The text names the weight.
+   * @example
+   * ```ts
+   * import { Transformer, expectedWeights, parseConfig, randomNormal } from "transformer-circuits";
+   *
+   * const config = parseConfig({
+   *   n_layers: 1, n_heads: 2, d_model: 8, d_head: 4, n_ctx: 16, d_vocab: 10, attn_only: true,
+   *   positional_embedding_type: "shortformer", normalization_type: null,
+   * });
+   * const weights = new Map(
+   *   [...expectedWeights(config)].map(([name, { axes, shape }], seed) => [name, randomNormal(axes, shape, { seed, std: 0.1 })]),
+   * );
+   * const model = Transformer.fromWeights(config, weights);
+   * console.log(model.parameterCount, String(model.forward([0, 3, 7])));
+   * // 586 Tensor[batch=1 pos=3 d_vocab=10] float32
+   * ```
    */
   static fromWeights(config: ModelConfig, weights: Weights): Transformer {
     return new Transformer(config, checkWeights(config, weights, "Transformer.fromWeights"));
@@ -81,7 +96,16 @@ export class Transformer {
 
   /**
    * A weight by its TransformerLens 3.x name, `blocks.0.attn.W_Q`.
+   *
    * @throws {@link InputError} when the model has no such weight.
+   * @example
+   * ```ts
+   * import { openBundledModel } from "transformer-circuits/bundled";
+   *
+   * const { model } = await openBundledModel();
+   * console.log(String(model.weight("blocks.0.attn.W_Q")));
+   * // Tensor[head=8 d_model=128 d_head=16] float32
+   * ```
    */
   weight(name: string): Tensor {
     const weight = this.weights.get(name);
@@ -98,6 +122,7 @@ export class Transformer {
 
   /**
    * One layer of heads, counted from 0.
+   *
    * @throws {@link InputError} when the model has no such layer.
    */
   layer(index: number): AttentionLayer {
@@ -114,8 +139,17 @@ export class Transformer {
   }
 
   /**
-   * One head, by place or label: `model.head({ layer: 1, head: 4 })` or `model.head("L1H4")`.
+   * One head, by place or label.
+   *
    * @throws {@link InputError} when the model has no such head.
+   * @example
+   * ```ts
+   * import { openBundledModel } from "transformer-circuits/bundled";
+   *
+   * const { model } = await openBundledModel();
+   * console.log(String(model.head("L1H4")), model.head({ layer: 1, head: 4 }) === model.head("L1H4"));
+   * // AttentionHead L1H4 true
+   * ```
    */
   head(ref: HeadRef): AttentionHead {
     const id = typeof ref === "string" ? parseHead(ref) : ref;
@@ -147,6 +181,17 @@ export class Transformer {
    *
    * @param tokens - ids, the BOS token included where the model expects one.
    * @throws {@link InputError} for an empty or too long prompt or an id out of range.
+   * @example
+   * ```ts
+   * import { argmax } from "transformer-circuits";
+   * import { openBundledModel } from "transformer-circuits/bundled";
+   *
+   * const { model, tokenizer } = await openBundledModel();
+   * const tokens = tokenizer.encode("interface Array<T> { readonly length", { bos: true });
+   * const next = argmax(model.forward(tokens), "d_vocab").at(0, tokens.length - 1);
+   * console.log(JSON.stringify(tokenizer.tokenString(next)));
+   * // ":"
+   * ```
    */
   forward(tokens: TokensLike): Tensor<"batch pos d_vocab"> {
     return forwardPass(this, toTokenTensor(this.config, tokens, "forward"), { cache: [] }).logits;
@@ -160,6 +205,19 @@ export class Transformer {
    * they pass, by hook name; `signal` cancels.
    * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not have;
    * {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would broadcast.
+   * @example
+   * ```ts
+   * import { map, maxAbsDifference } from "transformer-circuits";
+   * import { openBundledModel } from "transformer-circuits/bundled";
+   *
+   * const { model } = await openBundledModel();
+   * const clean = model.run([0, 5, 6, 7, 5], { cache: ["blocks.1.attn.hook_pattern"] });
+   * console.log(clean.cache.names());
+   * // [ 'blocks.1.attn.hook_pattern' ]
+   * const withoutLayer0 = model.run([0, 5, 6, 7, 5], { edits: { "blocks.0.hook_attn_out": (out) => map(out, () => 0) } });
+   * console.log(maxAbsDifference(clean.logits, withoutLayer0.logits) > 1);
+   * // true
+   * ```
    */
   run(tokens: TokensLike, options: RunOptions = {}): Run {
     return forwardPass(this, toTokenTensor(this.config, tokens, "run"), options);

@@ -28,8 +28,19 @@ export function stack<N extends string, A extends string>(axis: N, tensors: read
 
 /**
  * Tensors joined end to end along an axis that they have.
- * @throws {@link ShapeError} when the list is empty or other sizes differ; {@link AxisError} when axes differ.
+ *
+ * @throws {@link ShapeError} when the list is empty or other sizes differ; {@link AxisError} when axes differ, or when
+ * there is no such axis.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, concat } from "transformer-circuits";
+ *
+ * const bos = Tensor.fromNested("pos d_model", [[0, 0]]);
+ * const text = Tensor.fromNested("pos d_model", [[1, 2], [3, 4]]);
+ * console.log(concat("pos", [bos, text]).toNested());
+ * // [ [ 0, 0 ], [ 1, 2 ], [ 3, 4 ] ]
+ * ```
  */
 export function concat<A extends string>(axis: AxisOf<A>, tensors: readonly Tensor<A>[]): Tensor<A> {
   const first = requireAlike("concat", tensors, axis);

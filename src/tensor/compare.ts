@@ -4,8 +4,16 @@ import { describeTensor } from "./tensor.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
- * The square root of the sum of squares of all elements.
+ * The square root of the sum of squares of all elements, accumulated in float64.
+ *
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, frobeniusNorm } from "transformer-circuits";
+ *
+ * console.log(frobeniusNorm(Tensor.fromNested("d_model d_head", [[1, 2], [2, 4]])));
+ * // 5
+ * ```
  */
 export function frobeniusNorm(t: Tensor): number {
   let s = 0;

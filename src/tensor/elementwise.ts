@@ -81,8 +81,17 @@ export function add<A extends string, B extends string>(a: Tensor<A>, b: Within<
 
 /**
  * The difference `a − b`; `b` is a number or a tensor whose axes are among `a`'s.
+ *
  * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, mean, subtract } from "transformer-circuits";
+ *
+ * const scores = Tensor.fromNested("query_pos key_pos", [[1, 3], [10, 20]]);
+ * console.log(subtract(scores, mean(scores, "key_pos")).toNested());
+ * // [ [ -1, 1 ], [ -5, 5 ] ]
+ * ```
  */
 export function subtract<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
   return combine("subtract", a, b, (x, y) => x - y);
@@ -90,8 +99,18 @@ export function subtract<A extends string, B extends string>(a: Tensor<A>, b: Wi
 
 /**
  * The product `a · b`, element by element; `b` is a number or a tensor whose axes are among `a`'s.
+ *
  * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, multiply } from "transformer-circuits";
+ *
+ * const pattern = Tensor.fromNested("query_pos key_pos", [[1, 0], [0.5, 0.5]]);
+ * const valueNorms = Tensor.fromNested("key_pos", [2, 6]);
+ * console.log(multiply(pattern, valueNorms).toNested());
+ * // [ [ 2, 0 ], [ 1, 3 ] ]
+ * ```
  */
 export function multiply<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
   return combine("multiply", a, b, (x, y) => x * y);
@@ -99,8 +118,17 @@ export function multiply<A extends string, B extends string>(a: Tensor<A>, b: Wi
 
 /**
  * The quotient `a / b`, element by element; `b` is a number or a tensor whose axes are among `a`'s.
+ *
  * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, divide, sum } from "transformer-circuits";
+ *
+ * const counts = Tensor.fromNested("pos d_vocab", [[1, 3], [2, 0]]);
+ * console.log(divide(counts, sum(counts, "d_vocab")).toNested());
+ * // [ [ 0.25, 0.75 ], [ 1, 0 ] ]
+ * ```
  */
 export function divide<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
   return combine("divide", a, b, (x, y) => x / y);
@@ -128,8 +156,18 @@ export function map<A extends string>(t: Tensor<A>, f: (value: number) => number
 }
 
 /**
- * The same numbers in another dtype.
+ * The same numbers in another dtype; int32 drops what follows the decimal point.
+ *
+ * @returns the tensor itself where it has that dtype already.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, astype } from "transformer-circuits";
+ *
+ * const single = Tensor.fromNested("pos", [0.1, 2.7]);
+ * console.log(astype(single, "float64").at(0) - 0.1 < 2e-9, astype(single, "int32").toNested());
+ * // true [ 0, 2 ]
+ * ```
  */
 export function astype<A extends string>(t: Tensor<A>, dtype: DType): Tensor<A> {
   return t.dtype === dtype ? t : Tensor.from(t.axes, t.shape, t.data, dtype);

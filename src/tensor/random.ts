@@ -111,8 +111,20 @@ export class Random {
 /**
  * A tensor of independent normal numbers with mean 0.
  *
- * @param options - `seed` of the generator, or the generator itself to go on with; `std`, the standard deviation (1).
+ * @param options - `seed` of the generator, or the generator itself to go on with; `std`, the standard deviation (1);
+ * `dtype`, float32 unless said.
+ * @throws {@link ShapeError} when a size is not a non-negative integer; {@link AxisError} when the names do not fit;
+ * {@link InputError} for a seed that is none.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { maxAbsDifference, randomNormal } from "transformer-circuits";
+ *
+ * const W = randomNormal("d_model d_head", [64, 8], { seed: 1, std: 0.1 });
+ * const again = randomNormal("d_model d_head", [64, 8], { seed: 1, std: 0.1 });
+ * console.log(String(W), maxAbsDifference(W, again));
+ * // Tensor[d_model=64 d_head=8] float32 0
+ * ```
  */
 export function randomNormal<const A extends string>(
   axes: A,

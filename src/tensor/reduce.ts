@@ -49,8 +49,18 @@ function total(data: ArrayLike<number>, start: number, step: number, length: num
 
 /**
  * The sum along an axis, accumulated in float64.
+ *
+ * @returns the tensor without that axis; 0 where the axis is empty.
  * @throws {@link AxisError} when there is no such axis.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, sum } from "transformer-circuits";
+ *
+ * const pattern = Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]]);
+ * console.log(sum(pattern, "key_pos").toNested(), sum(pattern, "query_pos").toNested());
+ * // [ 1, 1 ] [ 1.25, 0.75 ]
+ * ```
  */
 export function sum<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
   return reduceAxis(t, axis, "sum", floatType(t), total);
@@ -77,8 +87,17 @@ export function mean<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: 
 
 /**
  * The largest element along an axis; NaN where one of them is NaN.
+ *
  * @throws {@link AxisError} when there is no such axis; {@link ShapeError} when it is empty.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, max } from "transformer-circuits";
+ *
+ * const logits = Tensor.fromNested("pos d_vocab", [[1, 5, 2], [7, 0, 7]]);
+ * console.log(max(logits, "d_vocab").toNested());
+ * // [ 5, 7 ]
+ * ```
  */
 export function max<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
   requireElements(t, axis, "max");
@@ -91,8 +110,17 @@ export function max<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N
 
 /**
  * The index of the largest element along an axis, as int32; the lower index wins a tie.
+ *
  * @throws {@link AxisError} when there is no such axis; {@link ShapeError} when it is empty.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, argmax } from "transformer-circuits";
+ *
+ * const logits = Tensor.fromNested("pos d_vocab", [[1, 5, 2], [7, 0, 7]]);
+ * console.log(argmax(logits, "d_vocab").toNested());
+ * // [ 1, 0 ]
+ * ```
  */
 export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
   requireElements(t, axis, "argmax");
@@ -105,7 +133,15 @@ export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis
 
 /**
  * The sum of all elements, accumulated in float64.
+ *
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, sumAll } from "transformer-circuits";
+ *
+ * console.log(sumAll(Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]])));
+ * // 2
+ * ```
  */
 export function sumAll(t: Tensor): number {
   return total(t.data, 0, 1, t.size);
@@ -113,7 +149,15 @@ export function sumAll(t: Tensor): number {
 
 /**
  * The mean of all elements, accumulated in float64; NaN for an empty tensor.
+ *
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, meanAll } from "transformer-circuits";
+ *
+ * console.log(meanAll(Tensor.fromNested("batch pos", [[1, 2], [3, 6]])));
+ * // 3
+ * ```
  */
 export function meanAll(t: Tensor): number {
   return sumAll(t) / t.size;

@@ -26,8 +26,18 @@ export function softmax<A extends string>(t: Tensor<A>, axis: AxisOf<A>): Tensor
 
 /**
  * Log-probabilities along an axis in nats, $x_i - \max x - \ln \sum_j e^{x_j - \max x}$.
+ *
  * @throws {@link AxisError} when there is no such axis.
  * @category Tensors
+ * @example
+ * ```ts
+ * import { Tensor, logSoftmax } from "transformer-circuits";
+ *
+ * const logits = Tensor.fromNested("pos d_vocab", [[0, 0], [1000, 0]]);
+ * const nats = logSoftmax(logits, "d_vocab");
+ * console.log(nats.at(0, 0).toFixed(4), nats.at(1, 1));
+ * // -0.6931 -1000
+ * ```
  */
 export function logSoftmax<A extends string>(t: Tensor<A>, axis: AxisOf<A>): Tensor<A> {
   return alongAxis(t, axis, "logSoftmax");

@@ -23,10 +23,16 @@ export type DType = "float32" | "float64" | "int32";
  */
 export type TensorData = Float32Array | Float64Array | Int32Array;
 
-/** Numbers nested as deep as the tensor has axes. */
+/**
+ * Numbers nested as deep as the tensor has axes.
+ * @category Tensors
+ */
 export type Nested = number | readonly Nested[];
 
-/** Where a view's elements lie in its storage. */
+/**
+ * Where a view's elements lie in its storage: element $(i_1, \dots, i_r)$ at `offset + Σ i_a · strides[a]`.
+ * @category Tensors
+ */
 export interface Layout {
   readonly shape: readonly number[];
   readonly strides: readonly number[];
@@ -173,6 +179,13 @@ export class Tensor<A extends string = string> {
    * A tensor of zeros.
    *
    * @throws {@link ShapeError} when a size is not a non-negative integer; {@link AxisError} when the names do not fit.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * console.log(String(Tensor.zeros("batch pos", [2, 5])));
+   * // Tensor[batch=2 pos=5] float32
+   * ```
    */
   static zeros<const A extends string>(axes: A, shape: readonly number[], dtype: DType = "float32"): Tensor<A> {
     const size = sizeOfShape(shape, "Tensor.zeros");
@@ -182,7 +195,16 @@ export class Tensor<A extends string = string> {
   /**
    * Makes a tensor of nested arrays of numbers.
    *
-   * @throws {@link ShapeError} when the arrays are ragged or not nested as deep as there are axes.
+   * @throws {@link ShapeError} when the arrays are ragged or not nested as deep as there are axes; {@link AxisError} when a
+   * name is malformed or appears twice.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const pattern = Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]]);
+   * console.log(String(pattern), pattern.at(1, 0));
+   * // Tensor[query_pos=2 key_pos=2] float32 0.25
+   * ```
    */
   static fromNested<const A extends string>(axes: A, nested: Nested, dtype: DType = "float32"): Tensor<A> {
     const rank = parseAxes(axes, "Tensor.fromNested").length;
@@ -205,7 +227,21 @@ export class Tensor<A extends string = string> {
     return Tensor.from(axes, shape, flat, dtype);
   }
 
-  /** A view of given storage; the layout must lie inside it. For readers and other packages' strided arrays. */
+  /**
+   * A view of given storage, without a copy: for readers of files and other packages' strided arrays.
+   *
+   * @throws {@link ShapeError} when the layout reaches outside the storage or has not one stride for each size;
+   * {@link AxisError} when the names do not fit.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const storage = new Float32Array([0, 1, 2, 3, 4, 5]);
+   * const everyOther = Tensor.view("pos", storage, { shape: [3], strides: [2], offset: 1 });
+   * console.log(everyOther.toNested());
+   * // [ 1, 3, 5 ]
+   * ```
+   */
   static view<const A extends string>(axes: A, storage: TensorData, layout: Layout): Tensor<A> {
     if (layout.strides.length !== layout.shape.length) {
       throw new ShapeError(`${layout.shape.length} sizes need as many strides but ${layout.strides.length} were given.`, {
@@ -274,7 +310,7 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * The place of an axis among the axes.
+   * The place of an axis among the axes, counted from 0.
    * @throws {@link AxisError} when the tensor has no such axis.
    */
   indexOf<B extends string>(this: Tensor<B>, axis: AxisOf<B>): number {
@@ -292,8 +328,17 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * One element, by one index per axis.
+   * One element, by one index per axis, counted from 0.
+   *
    * @throws {@link InputError} when the number of indices is wrong or one is out of range.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const K = Tensor.fromNested("writer_head reader_head", [[0.1, 0.7], [0.2, 0.3]]);
+   * console.log(K.at(0, 1).toFixed(1));
+   * // 0.7
+   * ```
    */
   at(...indices: readonly number[]): number {
     if (indices.length !== this.rank) {
@@ -314,7 +359,15 @@ export class Tensor<A extends string = string> {
 
   /**
    * The one element of a tensor of size 1.
+   *
    * @throws {@link ShapeError} when there are more or fewer.
+   * @example
+   * ```ts
+   * import { Tensor, mean } from "transformer-circuits";
+   *
+   * console.log(mean(Tensor.fromNested("pos", [1, 2, 6]), "pos").item());
+   * // 3
+   * ```
    */
   item(): number {
     if (this.size !== 1) {
@@ -329,7 +382,16 @@ export class Tensor<A extends string = string> {
 
   /**
    * The view at one index of an axis, without that axis.
+   *
    * @throws {@link AxisError} for an unknown axis, {@link InputError} for an index out of range.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const pattern = Tensor.fromNested("head query_pos key_pos", [[[1, 0], [0.5, 0.5]], [[1, 0], [0, 1]]]);
+   * console.log(pattern.select("head", 1).select("query_pos", 1).toNested());
+   * // [ 0, 1 ]
+   * ```
    */
   select<B extends string, N extends AxisOf<B>>(this: Tensor<B>, axis: N, index: number): Tensor<Without<B, N>> {
     const a = this.names.indexOf(axis);
@@ -349,8 +411,17 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * The view of indices `start` (inclusive) to `end` (exclusive) of an axis.
+   * The view of indices `start` (inclusive) to `end` (exclusive) of an axis; to its end where `end` is left out.
+   *
    * @throws {@link AxisError} for an unknown axis, {@link InputError} for a range that does not lie inside.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const loss = Tensor.fromNested("batch pos", [[5, 4, 1, 0], [6, 5, 2, 1]]);
+   * console.log(loss.slice("pos", 2).toNested());
+   * // [ [ 1, 0 ], [ 2, 1 ] ]
+   * ```
    */
   slice<B extends string>(this: Tensor<B>, axis: AxisOf<B>, start: number, end?: number): Tensor<B> {
     const a = this.names.indexOf(axis);
@@ -378,6 +449,7 @@ export class Tensor<A extends string = string> {
 
   /**
    * The view with the axes in another order, named in full.
+   *
    * @throws {@link AxisError} when the names are not the tensor's own.
    * @example
    * ```ts
@@ -413,7 +485,17 @@ export class Tensor<A extends string = string> {
 
   /**
    * The same tensor with one axis named otherwise.
+   *
    * @throws {@link AxisError} for an unknown axis, or when the new name is taken.
+   * @example
+   * ```ts
+   * import { Tensor, matmul } from "transformer-circuits";
+   *
+   * const q = Tensor.fromNested("query_pos d_head", [[1, 2]]);
+   * const k = Tensor.fromNested("pos d_head", [[3, 4], [5, 6]]);
+   * console.log(matmul(q, k.rename("pos", "key_pos").permute("d_head key_pos")).toNested());
+   * // [ [ 11, 17 ] ]
+   * ```
    */
   rename<B extends string, N extends AxisOf<B>, const M extends string>(this: Tensor<B>, from: N, to: M): Tensor<Renamed<B, N, M>> {
     const a = this.names.indexOf(from);

@@ -1,0 +1,143 @@
+import { pageStyles } from "./page-style.ts";
+import { svgStyles } from "./style.ts";
+import { escapeHtml, px } from "./text.ts";
+
+/** The method by which notebooks ask a value for its rich display. */
+export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display") as never;
+
+/** Pixels around the drawing in a standalone file. */
+const MARGIN = 12;
+
+/** What a {@link Figure} is made of. */
+export interface FigureParts {
+  readonly kind: string;
+  readonly width: number;
+  readonly height: number;
+  /** What a screen reader says. */
+  readonly label: string;
+  /** The drawing: SVG elements in a `width` by `height` box. */
+  readonly content?: string;
+  /** The page form, where it is more than the drawing. */
+  readonly markup?: string;
+  readonly nonce?: string | undefined;
+}
+
+/**
+ * A finished picture: a value that prints as SVG, shows itself in a Deno Jupyter notebook, and is pasted into a page.
+ *
+ * Every figure follows the reader's light or dark scheme, and an ancestor's `data-theme="light"` or `data-theme="dark"`
+ * over that. The same data always give the same text, byte for byte.
+ *
+ * @category Figures
+ * @example
+ * ```ts
+ * import { headGrid } from "transformer-circuits/viz";
+ *
+ * const figure = headGrid({ values: [[0.1, 0.9], [0.4, -0.2]], title: "Induction score" });
+ * console.log(figure.kind, figure.svg?.startsWith("<svg"), figure.label);
+ * // headGrid true Induction score
+ * ```
+ */
+export class Figure {
+  /** The function that drew it: `heatmap`, `attentionExplorer`. */
+  readonly kind: string;
+  /** Width in pixels; of an HTML figure, the width it is at home in. */
+  readonly width: number;
+  /** Height in pixels; of an HTML figure, an estimate. */
+  readonly height: number;
+  /** What the figure shows, in one line: its accessible name. */
+  readonly label: string;
+  /** SVG elements without the `<svg>` around them, for figures made of figures. @internal */
+  readonly content: string | undefined;
+  readonly #markup: string | undefined;
+  readonly #nonce: string | undefined;
+
+  /** @internal */
+  constructor(parts: FigureParts) {
+    this.kind = parts.kind;
+    this.width = Math.ceil(parts.width);
+    this.height = Math.ceil(parts.height);
+    this.label = parts.label;
+    this.content = parts.content;
+    this.#markup = parts.markup;
+    this.#nonce = parts.nonce;
+  }
+
+  /** A standalone SVG file with its own styles, background and a margin of 12 pixels; `undefined` for figures that are HTML only. */
+  get svg(): string | undefined {
+    if (this.content === undefined) return undefined;
+    const [width, height] = [this.width + 2 * MARGIN, this.height + 2 * MARGIN];
+    const background = `<rect class="tc-f-bg" x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}"/>`;
+    const drawing = `${background}\n${this.content}`;
+    return this.#svg(`<style>\n${svgStyles(drawing)}\nsvg.tc-fig:root{color-scheme:light dark}\n</style>\n${drawing}`, MARGIN);
+  }
+
+  /** A piece of HTML that stands alone: styles included, nothing fetched, transparent background. */
+  get html(): string {
+    const nonce = this.#nonce === undefined ? "" : ` nonce="${escapeHtml(this.#nonce)}"`;
+    return `<style${nonce}>\n${this.#markup === undefined ? svgStyles(this.content) : figureStyles()}\n</style>\n${this.fragment}`;
+  }
+
+  /** The HTML without styles, for a page that has {@link figureStyles} once. */
+  get fragment(): string {
+    return this.#markup ?? this.#svg(this.content ?? "");
+  }
+
+  #svg(inner: string, margin = 0): string {
+    const [width, height] = [this.width + 2 * margin, this.height + 2 * margin];
+    const size = `width="${width}" height="${height}" viewBox="${px(-margin)} ${px(-margin)} ${width} ${height}"`;
+    return `<svg xmlns="http://www.w3.org/2000/svg" class="tc-fig tc-${this.kind}" ${size} role="img" aria-label="${escapeHtml(this.label)}">\n${inner}\n</svg>`;
+  }
+
+  /** The SVG text, or the HTML where there is no SVG. */
+  toString(): string {
+    return this.svg ?? this.html;
+  }
+
+  /** Rich display for notebooks: SVG or HTML, and one line of plain text. */
+  [jupyterDisplay](): Record<string, string> {
+    const svg = this.svg;
+    const plain = { "text/plain": `Figure(${this.kind}: ${this.label}, ${this.width} × ${this.height})` };
+    return svg === undefined ? { ...plain, "text/html": this.html } : { ...plain, "image/svg+xml": svg };
+  }
+}
+
+/**
+ * The style sheet that all figures share: put it into a page once and use each figure's `fragment`.
+ *
+ * @returns CSS text, without a `<style>` element.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { figureStyles, tokenStrip } from "transformer-circuits/viz";
+ *
+ * const strip = tokenStrip({ tokens: ["a", " b"], values: [0, 1] });
+ * const page = `<style>${figureStyles()}</style>${strip.fragment}`;
+ * console.log(page.split("<style>").length - 1);
+ * // 1
+ * ```
+ */
+export function figureStyles(): string {
+  return `${svgStyles()}\n${pageStyles()}`;
+}
+
+/** An SVG `<text>`; the text is escaped here and nowhere else. */
+export function svgText(x: number, y: number, classes: string, text: string, attributes = ""): string {
+  return `<text x="${px(x)}" y="${px(y)}" class="${classes}"${attributes === "" ? "" : ` ${attributes}`}>${escapeHtml(text)}</text>`;
+}
+
+/** An SVG `<rect>`; `inner` is markup, usually a `<title>`. */
+export function svgRect(x: number, y: number, width: number, height: number, attributes: string, inner = ""): string {
+  const open = `<rect x="${px(x)}" y="${px(y)}" width="${px(width)}" height="${px(height)}" ${attributes}`;
+  return inner === "" ? `${open}/>` : `${open}>${inner}</rect>`;
+}
+
+/** An SVG `<line>`. */
+export function svgLine(x1: number, y1: number, x2: number, y2: number, attributes: string): string {
+  return `<line x1="${px(x1)}" y1="${px(y1)}" x2="${px(x2)}" y2="${px(y2)}" ${attributes}/>`;
+}
+
+/** A hover text. */
+export function svgTitle(text: string): string {
+  return `<title>${escapeHtml(text)}</title>`;
+}

@@ -1,0 +1,76 @@
+/** Styles of figures that are HTML: tables, controls and the attention explorer. */
+
+const MONO = `ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace`;
+
+/** The style sheet of HTML figures; it uses the custom properties of the drawings' one. */
+export function pageStyles(): string {
+  return [...COMMON, ...TABLE, ...COMPOSITION, ...EXPLORER].join("\n");
+}
+
+const COMMON = [
+  "svg.tc-fig,.tc-fig svg{max-width:100%;height:auto}",
+  "div.tc-fig{color:var(--tc-ink);font-size:13px;line-height:1.4}",
+  ".tc-fig *{box-sizing:border-box}",
+  `.tc-token{font-family:${MONO};font-size:12px;background:var(--tc-panel);border-radius:3px;padding:0 3px;white-space:pre;unicode-bidi:isolate}`,
+  ".tc-controls{display:flex;flex-wrap:wrap;gap:4px 18px;align-items:center;font-size:12px;margin:4px 0 8px}",
+  ".tc-controls label{display:inline-flex;gap:5px;align-items:center;cursor:pointer}",
+  ".tc-controls input{margin:0;accent-color:var(--tc-c0)}",
+];
+
+const TABLE = [
+  ".tc-table{overflow-x:auto}",
+  ".tc-table table{border-collapse:collapse;font-size:12px}",
+  ".tc-table caption{text-align:left;padding:0 0 6px}",
+  ".tc-table caption strong{display:block;font-size:13px;font-weight:600}",
+  ".tc-table caption span{color:var(--tc-muted);font-size:11px}",
+  ".tc-table th{font-weight:600;text-align:left;border-bottom:1px solid var(--tc-axis);padding:3px 14px 3px 0;vertical-align:bottom}",
+  ".tc-table td{border-bottom:1px solid var(--tc-grid);padding:3px 14px 3px 0;vertical-align:top}",
+  ".tc-table tr>:last-child{padding-right:0}",
+  ".tc-table .tc-num{text-align:right;white-space:nowrap}",
+  ".tc-table td svg{margin-right:8px;vertical-align:-1px}",
+  ".tc-table th button{all:unset;cursor:pointer}",
+  ".tc-table th button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:2px}",
+  '.tc-table th[aria-sort="ascending"] button::after{content:" ↑"}',
+  '.tc-table th[aria-sort="descending"] button::after{content:" ↓"}',
+];
+
+const COMPOSITION = ["Q", "K", "V"].map((kind) => `.tc-composition:has(.tc-show-${kind}:not(:checked)) .tc-edges-${kind}{display:none}`);
+
+const EXPLORER = [
+  ".tc-ax{max-width:980px}",
+  ".tc-ax-title strong{display:block;font-size:13px;font-weight:600}",
+  ".tc-ax-title span{color:var(--tc-muted);font-size:11px}",
+  ".tc-ax-heads{margin:8px 0 10px;overflow-x:auto}",
+  ".tc-ax-row{display:flex;gap:6px;margin-bottom:6px}",
+  ".tc-ax-row button{all:unset;box-sizing:border-box;cursor:pointer;padding:3px 3px 1px;border:1px solid var(--tc-grid);border-radius:4px;text-align:center;flex:none}",
+  ".tc-ax-row button:hover{border-color:var(--tc-axis)}",
+  '.tc-ax-row button[aria-pressed="true"]{border-color:var(--tc-ink);box-shadow:0 0 0 1px var(--tc-ink)}',
+  ".tc-ax-row button:focus-visible,.tc-ax-text span:focus-visible{outline:2px solid var(--tc-c0);outline-offset:1px}",
+  ".tc-ax-row canvas{display:block;width:54px;height:54px}",
+  ".tc-ax-row span{font-size:10px;color:var(--tc-muted)}",
+  '.tc-ax-row [aria-pressed="true"] span{color:var(--tc-ink);font-weight:600}',
+  ".tc-ax .tc-controls>span{display:inline-flex;flex-wrap:wrap;gap:4px 12px}",
+  ".tc-ax-body{display:flex;flex-wrap:wrap;gap:16px 28px;align-items:flex-start}",
+  ".tc-ax-side:first-child{flex:1 1 380px;min-width:0}",
+  ".tc-ax-side:last-child{flex:none;max-width:100%;overflow-x:auto}",
+  `.tc-ax-text{font-family:${MONO};font-size:12.5px;line-height:1.75;max-height:300px;overflow:auto;border:1px solid var(--tc-grid);border-radius:4px;padding:6px 8px}`,
+  ".tc-ax-text span{display:inline-block;line-height:1.4;padding:0 1px;border-radius:2px;cursor:pointer;white-space:pre;unicode-bidi:isolate;box-shadow:0 0 0 1px transparent}",
+  ".tc-ax-text .tc-ax-out{opacity:.45}",
+  ".tc-ax-text .tc-ax-on{color:var(--tc-on)}",
+  ".tc-ax-text .tc-ax-at{box-shadow:0 0 0 1.5px var(--tc-pos)}",
+  ".tc-ax-read{margin-top:10px;font-size:12px;min-height:15em}",
+  ".tc-ax-at-line{margin-bottom:4px}",
+  ".tc-ax-link{display:flex;align-items:center;gap:8px;line-height:1.6}",
+  ".tc-ax-link b{font-weight:400;width:3.2em;text-align:right}",
+  ".tc-ax-link small{color:var(--tc-muted);width:2.4em;text-align:right}",
+  ".tc-ax-bar{width:60px;height:9px;background:var(--tc-panel)}",
+  ".tc-ax-bar i{display:block;height:100%;background:var(--tc-seq)}",
+  ".tc-ax-note,.tc-ax-axis{color:var(--tc-muted);font-size:11px}",
+  ".tc-ax-axis{display:flex;justify-content:space-between;gap:12px;margin-bottom:3px}",
+  ".tc-ax-end{justify-content:flex-end;margin:3px 0 0}",
+  ".tc-ax-map{position:relative;outline:1px solid var(--tc-grid);cursor:crosshair}",
+  ".tc-ax-map canvas{display:block;width:100%;height:100%}",
+  ".tc-ax canvas{image-rendering:pixelated}",
+  ".tc-ax-line,.tc-ax-cell{position:absolute;pointer-events:none;outline:1px solid var(--tc-pos)}",
+  ".tc-ax-cell{outline-width:2px}",
+];
