@@ -29,12 +29,12 @@ export type Without<A extends string, Name extends string> = string extends A
   : string extends Name
     ? string
     : A extends `${infer Head} ${infer Rest}`
-    ? Head extends Name
-      ? Rest
-      : Join<Head, Without<Rest, Name>>
-    : A extends Name
-      ? ""
-      : A;
+      ? Head extends Name
+        ? Rest
+        : Join<Head, Without<Rest, Name>>
+      : A extends Name
+        ? ""
+        : A;
 
 /**
  * Two axis strings, one after the other.
@@ -45,10 +45,10 @@ export type Join<A extends string, B extends string> = string extends A
   : string extends B
     ? string
     : A extends ""
-    ? B
-    : B extends ""
-      ? A
-      : `${A} ${B}`;
+      ? B
+      : B extends ""
+        ? A
+        : `${A} ${B}`;
 
 /**
  * The last name: `LastAxis<"batch pos d_model">` is `"d_model"`.
@@ -114,6 +114,17 @@ const AXIS_NAME = /^[A-Za-z_][A-Za-z0-9_]*\*?$/;
 
 /** Splits an axis string into its names; refuses malformed and repeated ones. The empty string has no axes (a scalar). */
 export function parseAxes(axes: string, operation: string): readonly string[] {
+  const known = parsed.get(axes);
+  if (known !== undefined) return known;
+  const names = splitAxes(axes, operation);
+  // Axis strings are few; a program that makes them up without end still keeps no more than this many.
+  if (parsed.size < 4096) parsed.set(axes, names);
+  return names;
+}
+
+const parsed = new Map<string, readonly string[]>();
+
+function splitAxes(axes: string, operation: string): readonly string[] {
   if (axes === "") return [];
   const names = axes.split(" ");
   for (const [index, name] of names.entries()) {

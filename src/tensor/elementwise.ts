@@ -5,37 +5,59 @@
 import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
 import { allocateData, copyStrided, describeTensor, Tensor } from "./tensor.ts";
-import type { DType } from "./tensor.ts";
+import type { DType, TensorData } from "./tensor.ts";
 
-/** What an operand lacks that has axes other than the first one's; never satisfied. */
+/**
+ * What an operand lacks that has axes other than the first one's; never satisfied.
+ * @inline
+ */
 interface NotAmong<A extends string> {
   readonly "its axes must be among": A;
 }
 
-/** A tensor of axes `B`, all of which must be axes of `A`. */
+/**
+ * A tensor of axes `B`, all of which must be axes of `A`.
+ * @inline
+ */
 type Within<A extends string, B extends string> = Tensor<B> &
   (AxisOf<B> extends AxisOf<A> ? unknown : NotAmong<NoInfer<A>>);
 
-function combine<A extends string>(
-  operation: string,
-  a: Tensor<A>,
-  b: Tensor | number,
-  f: (x: number, y: number) => number,
-): Tensor<A> {
+/** `out[i] = x[i] ∘ y[i mod period]`; one loop for each operation, so that each stays fast. */
+type Loop = (out: TensorData, x: ArrayLike<number>, y: ArrayLike<number>, period: number) => void;
+
+const LOOPS = {
+  add(out, x, y, period) {
+    for (let start = 0; start < out.length; start += period) {
+      for (let j = 0; j < period; j++) out[start + j] = (x[start + j] as number) + (y[j] as number);
+    }
+  },
+  subtract(out, x, y, period) {
+    for (let start = 0; start < out.length; start += period) {
+      for (let j = 0; j < period; j++) out[start + j] = (x[start + j] as number) - (y[j] as number);
+    }
+  },
+  multiply(out, x, y, period) {
+    for (let start = 0; start < out.length; start += period) {
+      for (let j = 0; j < period; j++) out[start + j] = (x[start + j] as number) * (y[j] as number);
+    }
+  },
+  divide(out, x, y, period) {
+    for (let start = 0; start < out.length; start += period) {
+      for (let j = 0; j < period; j++) out[start + j] = (x[start + j] as number) / (y[j] as number);
+    }
+  },
+} satisfies Record<string, Loop>;
+
+function combine<A extends string>(operation: keyof typeof LOOPS, a: Tensor<A>, b: Tensor | number): Tensor<A> {
   const dtype: DType =
     a.dtype === "float64" || (typeof b !== "number" && b.dtype === "float64") ? "float64" : "float32";
   const out = allocateData(dtype, a.size);
-  const x = a.data;
-  if (typeof b === "number") {
-    for (let i = 0; i < out.length; i++) out[i] = f(x[i] as number, b);
-  } else {
-    const y = broadcast(operation, a, b);
-    for (let i = 0; i < out.length; i++) out[i] = f(x[i] as number, y[i] as number);
-  }
+  const y = typeof b === "number" ? Float64Array.of(b) : broadcast(operation, a, b);
+  if (out.length > 0) LOOPS[operation](out, a.data, y, y.length);
   return Tensor.from(a.axes, a.shape, out);
 }
 
-/** The elements of `b` in the order of `a`'s, repeated along the axes it lacks. */
+/** The elements of `b` in the order of `a`'s: once where its axes are `a`'s last ones, otherwise repeated along those it lacks. */
 function broadcast(operation: string, a: Tensor, b: Tensor): ArrayLike<number> {
   const strides: number[] = new Array<number>(a.rank).fill(0);
   for (const [i, name] of b.names.entries()) {
@@ -54,7 +76,7 @@ function broadcast(operation: string, a: Tensor, b: Tensor): ArrayLike<number> {
     }
     strides[place] = b.strides[i] ?? 0;
   }
-  if (b.axes === a.axes) return b.data;
+  if (b.rank > 0 && b.names.every((name, i) => name === a.names[a.rank - b.rank + i])) return b.data;
   const out = allocateData(b.dtype, a.size);
   copyStrided(b.storage, { shape: a.shape, strides, offset: b.offset }, out);
   return out;
@@ -76,7 +98,7 @@ function broadcast(operation: string, a: Tensor, b: Tensor): ArrayLike<number> {
  * ```
  */
 export function add<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
-  return combine("add", a, b, (x, y) => x + y);
+  return combine("add", a, b);
 }
 
 /**
@@ -94,7 +116,7 @@ export function add<A extends string, B extends string>(a: Tensor<A>, b: Within<
  * ```
  */
 export function subtract<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
-  return combine("subtract", a, b, (x, y) => x - y);
+  return combine("subtract", a, b);
 }
 
 /**
@@ -113,7 +135,7 @@ export function subtract<A extends string, B extends string>(a: Tensor<A>, b: Wi
  * ```
  */
 export function multiply<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
-  return combine("multiply", a, b, (x, y) => x * y);
+  return combine("multiply", a, b);
 }
 
 /**
@@ -131,7 +153,7 @@ export function multiply<A extends string, B extends string>(a: Tensor<A>, b: Wi
  * ```
  */
 export function divide<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
-  return combine("divide", a, b, (x, y) => x / y);
+  return combine("divide", a, b);
 }
 
 /**

@@ -57,7 +57,10 @@ export function fromNdarray<const A extends string>(view: NdArrayView, axes: A):
  * // [ 2, 2 ] 3
  * ```
  */
-export function toNdarray(t: Tensor): NdArrayView & { get(...indices: number[]): number } {
+export function toNdarray(t: Tensor): NdArrayView & {
+  /** The element at these indices, one for each axis. */
+  get(...indices: number[]): number;
+} {
   return ndarray(t.storage, [...t.shape], [...t.strides], t.offset);
 }
 
@@ -70,6 +73,7 @@ const UNARY = {
 
 /**
  * The name of a function that {@link elementwise} offers.
+ * @useDeclaredType
  * @category ndarray
  */
 export type ElementwiseName = keyof typeof UNARY;

@@ -39,7 +39,10 @@ export interface Layout {
   readonly offset: number;
 }
 
-/** The axis string `C` where it names the axes of `A` in another order. */
+/**
+ * The axis string `C` where it names the axes of `A` in another order.
+ * @inline
+ */
 type Permutation<A extends string, C extends string> = string extends A
   ? C
   : string extends C
