@@ -7,7 +7,10 @@
  * work in place when input and output start at the same offset of the same array.
  */
 
-/** Storage that the kernels read and write. */
+/**
+ * Storage that the kernels read and write.
+ * @inline
+ */
 export type FloatArray = Float32Array | Float64Array;
 
 /** A batch of matrices inside a flat array. Strides count elements; 0 repeats, and swapping the two transposes. */
@@ -110,5 +113,8 @@ export interface Kernels {
   normalize(args: NormArgs): void;
 }
 
-/** The implementations that exist, slowest first. */
+/**
+ * The implementations that exist, slowest first.
+ * @category Kernels
+ */
 export type KernelName = "reference" | "blocked";

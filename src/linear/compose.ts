@@ -12,7 +12,7 @@ import { describeMap, Linear } from "./linear.ts";
  * through `f` and then `g`. Its factors are those of all the maps, in order; nothing is multiplied out.
  *
  * The full OV circuit of a head is `compose(W_E, W_OV, W_U)`, its full QK circuit
- * `compose(W_E, W_QK, transpose(W_E))` (*A Mathematical Framework*, "Splitting attention head terms into circuits").
+ * `compose(W_E, W_QK, transpose(W_E))` (*A Mathematical Framework*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits").
  * A map that does not take what the one before it gives is a compile error at that map; for lists known only at run
  * time there is {@link composeAll}.
  *

@@ -28,6 +28,15 @@ import type { Factor, MatrixFactor, Product } from "./factor.ts";
  * run time.
  *
  * @category Linear maps
+ * @example
+ * ```ts
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const { W_OV } = model.head("L1H4");
+ * console.log(W_OV.in, W_OV.out, W_OV.rows, W_OV.factors.length);
+ * // d_model d_model 128 2
+ * ```
  */
 export class Linear<In extends string = string, Out extends string = string> implements Product {
   /** The space of the row vectors that the map takes. */

@@ -106,7 +106,11 @@ export function parseConfig(json: unknown): ModelConfig {
   const widths = headWidths(fields, d_model);
   const d_vocab = size(fields, "d_vocab", undefined);
   const positional_embedding_type = oneOf(
-    { ...fields, positional_embedding_type: fields["positional_embedding_type"] === null ? "none" : fields["positional_embedding_type"] },
+    {
+      ...fields,
+      positional_embedding_type:
+        fields["positional_embedding_type"] === null ? "none" : fields["positional_embedding_type"],
+    },
     "positional_embedding_type",
     ["standard", "shortformer", "rotary", "none"] as const,
     "standard",
@@ -136,7 +140,12 @@ export function parseConfig(json: unknown): ModelConfig {
 
 function refuseUnsupported(fields: Fields): void {
   if (fields["attn_only"] !== true) {
-    throw wrong("attn_only", fields["attn_only"], true, "only attention-only models are supported; a model with MLPs is not one.");
+    throw wrong(
+      "attn_only",
+      fields["attn_only"],
+      true,
+      "only attention-only models are supported; a model with MLPs is not one.",
+    );
   }
   for (const [field, isHarmless, what] of UNSUPPORTED) {
     if (!isHarmless(fields[field])) throw wrong(field, fields[field], undefined, `${what} are not supported.`);
@@ -165,7 +174,12 @@ function attnScale(fields: Fields, d_head: number): number {
 function rotaryDim(fields: Fields, d_head: number): number {
   const dim = size(fields, "rotary_dim", d_head);
   if (dim % 2 !== 0 || dim > d_head) {
-    throw wrong("rotary_dim", dim, `an even number up to d_head=${d_head}`, "coordinates are rotated in pairs within a head.");
+    throw wrong(
+      "rotary_dim",
+      dim,
+      `an even number up to d_head=${d_head}`,
+      "coordinates are rotated in pairs within a head.",
+    );
   }
   return dim;
 }
@@ -178,8 +192,14 @@ function normalization(fields: Fields): NormalizationType {
 
 function wrong(field: string, actual: unknown, expected: unknown, why: string): ConfigError {
   const shown = actual === undefined ? "is missing" : `is ${JSON.stringify(actual)}`;
-  const wanted = expected === undefined ? "" : ` Expected ${typeof expected === "string" ? expected : JSON.stringify(expected)}.`;
-  return new ConfigError(`"${field}" ${shown}: ${why}${wanted}`, { operation: OPERATION, argument: field, expected, actual });
+  const wanted =
+    expected === undefined ? "" : ` Expected ${typeof expected === "string" ? expected : JSON.stringify(expected)}.`;
+  return new ConfigError(`"${field}" ${shown}: ${why}${wanted}`, {
+    operation: OPERATION,
+    argument: field,
+    expected,
+    actual,
+  });
 }
 
 function size(fields: Fields, field: string, fallback: number | undefined, least = 1): number {

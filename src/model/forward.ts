@@ -63,9 +63,14 @@ export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, opt
     resid = runLayer(model, layer, resid, shortformer, hooks);
   }
   const normalized =
-    model.ln_final === undefined ? resid : throughNorm(model.ln_final, resid, hooks, "ln_final.hook_scale", "ln_final.hook_normalized");
+    model.ln_final === undefined
+      ? resid
+      : throughNorm(model.ln_final, resid, hooks, "ln_final.hook_scale", "ln_final.hook_normalized");
   const final = hooks.fire("unembed.hook_in", normalized);
-  const logits = hooks.fire("unembed.hook_out", add(matmul(final, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U));
+  const logits = hooks.fire(
+    "unembed.hook_out",
+    add(matmul(final, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U),
+  );
   return { tokens, logits, cache: hooks.cache() };
 }
 
@@ -75,7 +80,8 @@ function embedTokens(model: Transformer, tokens: Tensor<"batch pos">): Stream {
   const d = model.config.d_model;
   const ids = tokens.data;
   const out = allocateData("float32", tokens.size * d);
-  for (let i = 0; i < ids.length; i++) out.set(rows.subarray((ids[i] as number) * d, ((ids[i] as number) + 1) * d), i * d);
+  for (let i = 0; i < ids.length; i++)
+    out.set(rows.subarray((ids[i] as number) * d, ((ids[i] as number) + 1) * d), i * d);
   return Tensor.from("batch pos d_model", [...tokens.shape, d], out);
 }
 
@@ -84,7 +90,11 @@ function positionalEmbedding(model: Transformer, tokens: Tensor<"batch pos">): S
   if (model.W_pos === undefined) return undefined;
   const d = model.config.d_model;
   const W_pos = Tensor.from("pos d_model", [model.config.n_ctx, d], model.weight("pos_embed.W_pos").data);
-  return Tensor.view("batch pos d_model", W_pos.storage, { shape: [...tokens.shape, d], strides: [0, d, 1], offset: 0 });
+  return Tensor.view("batch pos d_model", W_pos.storage, {
+    shape: [...tokens.shape, d],
+    strides: [0, d, 1],
+    offset: 0,
+  });
 }
 
 function throughNorm(
@@ -99,7 +109,13 @@ function throughNorm(
   return norm.addBias(norm.applyWeights(hooks.fire(normalizedName, norm.normalizeBy(x, scale))));
 }
 
-function runLayer(model: Transformer, layer: AttentionLayer, resid_pre: Stream, shortformer: Stream | undefined, hooks: HookSession): Stream {
+function runLayer(
+  model: Transformer,
+  layer: AttentionLayer,
+  resid_pre: Stream,
+  shortformer: Stream | undefined,
+  hooks: HookSession,
+): Stream {
   const at = `blocks.${layer.layer}` as const;
   const resid = hooks.fire(`${at}.hook_resid_pre`, resid_pre);
   const inputs = layerInputs(layer, resid, shortformer, hooks);
@@ -112,7 +128,10 @@ function runLayer(model: Transformer, layer: AttentionLayer, resid_pre: Stream, 
   const isCausal = model.config.attention_dir === "causal";
   const scores = hooks.fire(`${at}.attn.hook_attn_scores`, attentionScores(query, key, layer.attnScale, isCausal));
   const isUntouchedCausal = isCausal && !hooks.edits(`${at}.attn.hook_attn_scores`);
-  const pattern = hooks.fire(`${at}.attn.hook_pattern`, isUntouchedCausal ? causalPattern(scores) : softmax(scores, "key_pos"));
+  const pattern = hooks.fire(
+    `${at}.attn.hook_pattern`,
+    isUntouchedCausal ? causalPattern(scores) : softmax(scores, "key_pos"),
+  );
   const z = hooks.fire(`${at}.attn.hook_z`, weightValues(pattern, v));
   const attn_out = hooks.fire(`${at}.hook_attn_out`, writeOut(layer, z, hooks));
   return hooks.fire(`${at}.hook_resid_post`, add(resid, attn_out));
@@ -125,7 +144,12 @@ interface LayerInputs {
 }
 
 /** What queries, keys and values are read from: shared by all heads, unless an edit splits it. */
-function layerInputs(layer: AttentionLayer, resid: Stream, shortformer: Stream | undefined, hooks: HookSession): LayerInputs {
+function layerInputs(
+  layer: AttentionLayer,
+  resid: Stream,
+  shortformer: Stream | undefined,
+  hooks: HookSession,
+): LayerInputs {
   const at = `blocks.${layer.layer}` as const;
   const heads = layer.heads.length;
   const attn_in = hooks.fire(`${at}.hook_attn_in`, overHeads(resid, heads));
@@ -135,7 +159,9 @@ function layerInputs(layer: AttentionLayer, resid: Stream, shortformer: Stream |
     return hooks.edits(name) || hooks.edits(`${at}.hook_attn_in`) ? input : undefined;
   });
   const shared =
-    layer.ln1 === undefined ? resid : throughNorm(layer.ln1, resid, hooks, `${at}.ln1.hook_scale`, `${at}.ln1.hook_normalized`);
+    layer.ln1 === undefined
+      ? resid
+      : throughNorm(layer.ln1, resid, hooks, `${at}.ln1.hook_scale`, `${at}.ln1.hook_normalized`);
   const [q, k, v] = split.map((input) => (input === undefined ? shared : normalizePerHead(layer.ln1, input)));
   const withPositions = (x: Stream | HeadStream): Stream | HeadStream =>
     shortformer === undefined ? x : (add(x as Tensor, shortformer as Tensor) as Stream | HeadStream);
@@ -146,7 +172,11 @@ function layerInputs(layer: AttentionLayer, resid: Stream, shortformer: Stream |
 function overHeads(x: Stream, heads: number): HeadStream {
   const [batch = 0, pos = 0, d = 0] = x.shape;
   const [sb = 0, sp = 0, sd = 0] = x.strides;
-  return Tensor.view("batch pos head d_model", x.storage, { shape: [batch, pos, heads, d], strides: [sb, sp, 0, sd], offset: x.offset });
+  return Tensor.view("batch pos head d_model", x.storage, {
+    shape: [batch, pos, heads, d],
+    strides: [sb, sp, 0, sd],
+    offset: x.offset,
+  });
 }
 
 function normalizePerHead(norm: Norm | undefined, x: HeadStream): HeadStream {
@@ -162,7 +192,13 @@ const asFloats = (t: Tensor): FloatArray => t.data as FloatArray;
 /** Views of `[batch, pos, head, width]` data as one matrix `[pos, width]` per head, for one element of the batch. */
 function perHead(t: HeadVectors | HeadStream, b: number): MatrixView {
   const [, pos = 0, heads = 0, width = 0] = t.shape;
-  return { data: asFloats(t), offset: b * pos * heads * width, rowStride: heads * width, colStride: 1, batchStride: width };
+  return {
+    data: asFloats(t),
+    offset: b * pos * heads * width,
+    rowStride: heads * width,
+    colStride: 1,
+    batchStride: width,
+  };
 }
 
 function transposed(view: MatrixView): MatrixView {
@@ -193,7 +229,15 @@ function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal
   const out = allocateData("float32", batch * heads * pos * pos) as FloatArray;
   for (let b = 0; b < batch; b++) {
     const view = { data: out, offset: b * heads * pos * pos, rowStride: pos, colStride: 1, batchStride: pos * pos };
-    kernels().matmul({ batch: heads, m: pos, n: pos, k: d_head, a: perHead(q, b), b: transposed(perHead(k, b)), out: view });
+    kernels().matmul({
+      batch: heads,
+      m: pos,
+      n: pos,
+      k: d_head,
+      a: perHead(q, b),
+      b: transposed(perHead(k, b)),
+      out: view,
+    });
   }
   for (let row = 0; row < batch * heads * pos; row++) {
     const seen = isCausal ? (row % pos) + 1 : pos;
@@ -224,7 +268,13 @@ function weightValues(pattern: Scores, v: HeadVectors): HeadVectors {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = v.shape;
   const out = allocateData("float32", v.size) as FloatArray;
   for (let b = 0; b < batch; b++) {
-    const a = { data: asFloats(pattern), offset: b * heads * pos * pos, rowStride: pos, colStride: 1, batchStride: pos * pos };
+    const a = {
+      data: asFloats(pattern),
+      offset: b * heads * pos * pos,
+      rowStride: pos,
+      colStride: 1,
+      batchStride: pos * pos,
+    };
     const view = { ...perHead(v, b), data: out };
     kernels().matmul({ batch: heads, m: pos, n: d_head, k: pos, a, b: perHead(v, b), out: view });
   }

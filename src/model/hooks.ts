@@ -5,7 +5,10 @@ import { InputError } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
-/** The axes of each hook inside a layer, without the `blocks.{layer}.`. */
+/**
+ * The axes of each hook inside a layer, without the `blocks.{layer}.`.
+ * @inline
+ */
 interface LayerHooks {
   hook_resid_pre: "batch pos d_model";
   hook_attn_in: "batch pos head d_model";
@@ -27,7 +30,10 @@ interface LayerHooks {
   hook_resid_post: "batch pos d_model";
 }
 
-/** The axes of each hook outside the layers. */
+/**
+ * The axes of each hook outside the layers.
+ * @inline
+ */
 interface ModelHooks {
   hook_tokens: "batch pos";
   hook_embed: "batch pos d_model";

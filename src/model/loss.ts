@@ -41,7 +41,14 @@ export function lossPerToken(logits: Tensor<"batch pos d_vocab">, tokens: Tensor
   const output = new Float64Array(count);
   for (let b = 0; b < batch; b++) {
     for (let p = 0; p < count; p++) targets[p] = targetOf(ids, b * pos + p + 1, d_vocab);
-    kernels().crossEntropy({ rows: count, cols: d_vocab, logits: input, logitsOffset: b * pos * d_vocab, targets, output });
+    kernels().crossEntropy({
+      rows: count,
+      cols: d_vocab,
+      logits: input,
+      logitsOffset: b * pos * d_vocab,
+      targets,
+      output,
+    });
     out.set(output, b * count);
   }
   return Tensor.from("batch pos", [batch, count], out);

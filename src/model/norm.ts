@@ -43,6 +43,10 @@ export class Norm {
   /** Added at the end; LayerNorm only. */
   readonly b: Tensor<"d_model"> | undefined;
 
+  /**
+   * @param w - `[d_model]`, for the kinds with weights.
+   * @param b - `[d_model]`, for LayerNorm with weights.
+   */
   constructor(kind: NormKind, eps: number, w?: Tensor<"d_model">, b?: Tensor<"d_model">) {
     this.kind = kind;
     this.eps = eps;
@@ -62,7 +66,18 @@ export class Norm {
     const scale = allocateData("float32", rows) as FloatArray;
     const output = allocateData("float32", x.size) as FloatArray;
     const input = x.data as FloatArray;
-    kernels().normalize({ rows, cols: d, input, inputOffset: 0, eps: this.eps, center: this.centers, output, outputOffset: 0, scale, scaleOffset: 0 });
+    kernels().normalize({
+      rows,
+      cols: d,
+      input,
+      inputOffset: 0,
+      eps: this.eps,
+      center: this.centers,
+      output,
+      outputOffset: 0,
+      scale,
+      scaleOffset: 0,
+    });
     return Tensor.from("batch pos scale", [batch, pos, 1], scale);
   }
 

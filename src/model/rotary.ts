@@ -5,6 +5,7 @@
 import { allocateData, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
+/** @inline */
 type RotaryConfig = Pick<ModelConfig, "rotary_dim" | "rotary_base" | "rotary_adjacent_pairs" | "d_head">;
 
 /** The pair of coordinates that the i-th angle turns. */

@@ -5,7 +5,7 @@ import { ActivationCache } from "./cache.ts";
 import type { CacheEntry } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";
 import { hookNames, noSuchHook } from "./hooks.ts";
-import type { AxesOfHook, Edit, Edits, HookName } from "./hooks.ts";
+import type { AxesOfHook, Edits, HookName } from "./hooks.ts";
 
 /**
  * Which activations a run keeps: all, those named, or those that a predicate picks.
@@ -24,7 +24,8 @@ export class HookSession {
     this.#known = hookNames(config);
     const known = new Set<string>(this.#known);
     const named = typeof request === "object" ? request : [];
-    for (const name of [...named, ...Object.keys(edits)]) if (!known.has(name)) throw noSuchHook(name, this.#known, "run");
+    for (const name of [...named, ...Object.keys(edits)])
+      if (!known.has(name)) throw noSuchHook(name, this.#known, "run");
     for (const [name, edit] of Object.entries(edits)) {
       if (typeof edit !== "function") {
         throw new InputError(`the edit of "${name}" is not a function from the activation to its new value.`, {
@@ -36,7 +37,11 @@ export class HookSession {
       }
     }
     this.#wanted = new Set(
-      request === "all" ? this.#known : typeof request === "function" ? this.#known.filter((name) => request(name)) : request,
+      request === "all"
+        ? this.#known
+        : typeof request === "function"
+          ? this.#known.filter((name) => request(name))
+          : request,
     );
     this.#edits = edits;
   }
@@ -48,7 +53,7 @@ export class HookSession {
 
   /** Passes an activation through its hook: edits it, keeps it, and returns what to go on with. */
   fire<N extends HookName>(name: N, value: Tensor<AxesOfHook<N>>): Tensor<AxesOfHook<N>> {
-    const edit = this.#edits[name] as Edit<N> | undefined;
+    const edit = this.#edits[name];
     const result = edit === undefined ? value : checked(name, value, edit(value, name));
     if (this.#wanted.has(name)) this.#entries.set(name, result);
     return result;

@@ -7,7 +7,8 @@ import type { ModelConfig } from "./config.ts";
  * Token ids of one prompt, or of several of the same length.
  * @category Model
  */
-export type TokensLike = readonly number[] | readonly (readonly number[])[] | Int32Array | Tensor<"pos"> | Tensor<"batch pos">;
+export type TokensLike =
+  readonly number[] | readonly (readonly number[])[] | Int32Array | Tensor<"pos"> | Tensor<"batch pos">;
 
 function refuse(operation: string, message: string, expected: unknown, actual: unknown): InputError {
   return new InputError(message, { operation, argument: "tokens", expected, actual });
@@ -22,7 +23,9 @@ function toRows(tokens: TokensLike): ArrayLike<number>[] {
   }
   if (tokens instanceof Int32Array) return [tokens];
   const first = tokens[0];
-  return typeof first === "number" || first === undefined ? [tokens as readonly number[]] : [...(tokens as readonly (readonly number[])[])];
+  return typeof first === "number" || first === undefined
+    ? [tokens as readonly number[]]
+    : [...(tokens as readonly (readonly number[])[])];
 }
 
 /**
@@ -50,7 +53,12 @@ export function toTokenTensor(
   const rows = toRows(tokens);
   const length = rows[0]?.length ?? 0;
   if (length === 0) {
-    throw refuse(operation, "the prompt is empty. A run needs at least one token; models usually begin with their BOS token.", "at least 1", 0);
+    throw refuse(
+      operation,
+      "the prompt is empty. A run needs at least one token; models usually begin with their BOS token.",
+      "at least 1",
+      0,
+    );
   }
   if (length > config.n_ctx) {
     throw refuse(
@@ -63,7 +71,12 @@ export function toTokenTensor(
   const out = new Int32Array(rows.length * length);
   for (const [b, row] of rows.entries()) {
     if (row.length !== length) {
-      throw refuse(operation, `prompt ${b} has ${row.length} tokens but prompt 0 has ${length}. Prompts of one run have equal length.`, length, row.length);
+      throw refuse(
+        operation,
+        `prompt ${b} has ${row.length} tokens but prompt 0 has ${length}. Prompts of one run have equal length.`,
+        length,
+        row.length,
+      );
     }
     for (let p = 0; p < length; p++) {
       const id = row[p] as number;
@@ -112,6 +125,7 @@ export function splitWindows(
     });
   }
   const windows: number[][] = [];
-  for (let start = 0; start < tokens.length; start += room) windows.push([...head, ...tokens.slice(start, start + room)]);
+  for (let start = 0; start < tokens.length; start += room)
+    windows.push([...head, ...tokens.slice(start, start + room)]);
   return windows;
 }

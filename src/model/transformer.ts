@@ -37,6 +37,7 @@ import type { Weights } from "./weights.ts";
  * ```
  */
 export class Transformer {
+  /** Sizes and kinds, under TransformerLens's names. */
   readonly config: ModelConfig;
   /** All weights by their TransformerLens 3.x names. */
   readonly weights: Weights;
@@ -110,12 +111,15 @@ export class Transformer {
   weight(name: string): Tensor {
     const weight = this.weights.get(name);
     if (weight === undefined) {
-      throw new InputError(`there is no weight "${name}" in this model; it has ${[...this.weights.keys()].join(", ")}.`, {
-        operation: "weight",
-        argument: "name",
-        expected: [...this.weights.keys()],
-        actual: name,
-      });
+      throw new InputError(
+        `there is no weight "${name}" in this model; it has ${[...this.weights.keys()].join(", ")}.`,
+        {
+          operation: "weight",
+          argument: "name",
+          expected: [...this.weights.keys()],
+          actual: name,
+        },
+      );
     }
     return weight;
   }
@@ -128,12 +132,15 @@ export class Transformer {
   layer(index: number): AttentionLayer {
     const layer = this.layers[index];
     if (layer === undefined) {
-      throw new InputError(`this model has n_layers=${this.config.n_layers} layers, counted from 0; there is no layer ${index}.`, {
-        operation: "layer",
-        argument: "index",
-        expected: [0, this.config.n_layers - 1],
-        actual: index,
-      });
+      throw new InputError(
+        `this model has n_layers=${this.config.n_layers} layers, counted from 0; there is no layer ${index}.`,
+        {
+          operation: "layer",
+          argument: "index",
+          expected: [0, this.config.n_layers - 1],
+          actual: index,
+        },
+      );
     }
     return layer;
   }

@@ -11,6 +11,7 @@ import type { NormKind } from "./norm.ts";
  */
 export type Weights = ReadonlyMap<string, Tensor>;
 
+/** @inline */
 interface Expectation {
   readonly axes: string;
   readonly shape: readonly number[];
@@ -46,7 +47,9 @@ function expectNorm(expected: Map<string, Expectation>, name: string, kind: Norm
  */
 export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
   const { d_model, d_head, n_heads, d_vocab, d_vocab_out, n_ctx } = config;
-  const expected = new Map<string, Expectation>([["embed.W_E", { axes: "d_vocab d_model", shape: [d_vocab, d_model] }]]);
+  const expected = new Map<string, Expectation>([
+    ["embed.W_E", { axes: "d_vocab d_model", shape: [d_vocab, d_model] }],
+  ]);
   if (config.positional_embedding_type === "standard" || config.positional_embedding_type === "shortformer") {
     expected.set("pos_embed.W_pos", { axes: "pos d_model", shape: [n_ctx, d_model] });
   }
@@ -93,12 +96,15 @@ export function checkWeights(config: ModelConfig, weights: Weights, operation: s
   }
   for (const name of weights.keys()) {
     if (!expected.has(name)) {
-      throw new ConfigError(`the weights have a "${name}" that the configuration does not call for. ${hint(config, weights)}`, {
-        operation,
-        argument: name,
-        expected: [...expected.keys()],
-        actual: name,
-      });
+      throw new ConfigError(
+        `the weights have a "${name}" that the configuration does not call for. ${hint(config, weights)}`,
+        {
+          operation,
+          argument: name,
+          expected: [...expected.keys()],
+          actual: name,
+        },
+      );
     }
   }
   return checked;
@@ -125,7 +131,7 @@ function hint(config: ModelConfig, weights: Weights): string {
 function requireFinite(name: string, t: Tensor, operation: string): void {
   const data = t.data;
   for (let i = 0; i < data.length; i++) {
-    if (Number.isFinite(data[i] as number)) continue;
+    if (Number.isFinite(data[i])) continue;
     const index = t.shape.map((n, a) => {
       const inner = t.shape.slice(a + 1).reduce((p, size) => p * size, 1);
       return Math.floor(i / inner) % n;

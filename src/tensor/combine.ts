@@ -84,7 +84,10 @@ export function gather<A extends string>(t: Tensor<A>, axis: AxisOf<A>, indices:
   if (a < 0) throw noSuchAxis(t, axis, "gather");
   const n = t.shape[a] ?? 0;
   const shape = t.shape.map((size, i) => (i === a ? indices.length : size));
-  const out = allocateData(t.dtype, shape.reduce((p, size) => p * size, 1));
+  const out = allocateData(
+    t.dtype,
+    shape.reduce((p, size) => p * size, 1),
+  );
   const strides = rowMajorStrides(shape);
   const inner = strides[a] ?? 1;
   const outer = shape.slice(0, a).reduce((p, size) => p * size, 1);
@@ -93,12 +96,15 @@ export function gather<A extends string>(t: Tensor<A>, axis: AxisOf<A>, indices:
     for (let i = 0; i < indices.length; i++) {
       const index = indices[i] as number;
       if (!Number.isInteger(index) || index < 0 || index >= n) {
-        throw new InputError(`index ${index} is outside axis "${axis}" of ${describeTensor(t)}; it takes 0 to ${n - 1}.`, {
-          operation: "gather",
-          argument: "indices",
-          expected: [0, n - 1],
-          actual: index,
-        });
+        throw new InputError(
+          `index ${index} is outside axis "${axis}" of ${describeTensor(t)}; it takes 0 to ${n - 1}.`,
+          {
+            operation: "gather",
+            argument: "indices",
+            expected: [0, n - 1],
+            actual: index,
+          },
+        );
       }
       const from = (o * n + index) * inner;
       out.set(data.subarray(from, from + inner), (o * indices.length + i) * inner);

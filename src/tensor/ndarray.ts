@@ -66,8 +66,20 @@ export function toNdarray(t: Tensor): NdArrayView & {
 
 /** The functions of one number that {@link elementwise} offers, under the names of `ndarray-ops`. */
 const UNARY = {
-  abs: ops.abs, acos: ops.acos, asin: ops.asin, atan: ops.atan, ceil: ops.ceil, cos: ops.cos, exp: ops.exp,
-  floor: ops.floor, log: ops.log, neg: ops.neg, recip: ops.recip, round: ops.round, sin: ops.sin, sqrt: ops.sqrt,
+  abs: ops.abs,
+  acos: ops.acos,
+  asin: ops.asin,
+  atan: ops.atan,
+  ceil: ops.ceil,
+  cos: ops.cos,
+  exp: ops.exp,
+  floor: ops.floor,
+  log: ops.log,
+  neg: ops.neg,
+  recip: ops.recip,
+  round: ops.round,
+  sin: ops.sin,
+  sqrt: ops.sqrt,
   tan: ops.tan,
 } as const;
 

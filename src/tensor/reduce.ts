@@ -167,6 +167,10 @@ function requireElements(t: Tensor, axis: string, operation: string): void {
   const a = t.names.indexOf(axis);
   if (a < 0) throw noSuchAxis(t, axis, operation);
   if (t.shape[a] === 0) {
-    throw new ShapeError(`axis "${axis}" of ${describeTensor(t)} is empty.`, { operation, argument: "axis", actual: 0 });
+    throw new ShapeError(`axis "${axis}" of ${describeTensor(t)} is empty.`, {
+      operation,
+      argument: "axis",
+      actual: 0,
+    });
   }
 }

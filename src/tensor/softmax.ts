@@ -56,5 +56,5 @@ function alongAxis<A extends string>(t: Tensor<A>, axis: AxisOf<A>, operation: "
   if (operation === "softmax") kernels().softmax(args);
   else kernels().logSoftmax(args);
   const result: Tensor = Tensor.from(order, last.shape, output);
-  return result.permute(t.axes) as Tensor<A>;
+  return result.permute<string, A>(t.axes);
 }

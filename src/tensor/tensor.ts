@@ -247,12 +247,15 @@ export class Tensor<A extends string = string> {
    */
   static view<const A extends string>(axes: A, storage: TensorData, layout: Layout): Tensor<A> {
     if (layout.strides.length !== layout.shape.length) {
-      throw new ShapeError(`${layout.shape.length} sizes need as many strides but ${layout.strides.length} were given.`, {
-        operation: "Tensor.view",
-        argument: "layout",
-        expected: layout.shape.length,
-        actual: layout.strides.length,
-      });
+      throw new ShapeError(
+        `${layout.shape.length} sizes need as many strides but ${layout.strides.length} were given.`,
+        {
+          operation: "Tensor.view",
+          argument: "layout",
+          expected: layout.shape.length,
+          actual: layout.strides.length,
+        },
+      );
     }
     if (sizeOfShape(layout.shape, "Tensor.view") > 0) {
       let low = layout.offset;
@@ -500,7 +503,11 @@ export class Tensor<A extends string = string> {
    * // [ [ 11, 17 ] ]
    * ```
    */
-  rename<B extends string, N extends AxisOf<B>, const M extends string>(this: Tensor<B>, from: N, to: M): Tensor<Renamed<B, N, M>> {
+  rename<B extends string, N extends AxisOf<B>, const M extends string>(
+    this: Tensor<B>,
+    from: N,
+    to: M,
+  ): Tensor<Renamed<B, N, M>> {
     const a = this.names.indexOf(from);
     if (a < 0) throw noSuchAxis(this, from, "rename");
     const axes = this.names.map((name, i) => (i === a ? to : name)).join(" ") as Renamed<B, N, M>;
@@ -553,7 +560,7 @@ export function copyStrided(storage: TensorData, layout: Layout, out: TensorData
   const innerStride = strides[rank - 1] ?? 1;
   const index = new Array<number>(rank).fill(0);
   let base = offset;
-  for (let position = 0; position < out.length; ) {
+  for (let position = 0; position < out.length;) {
     for (let i = 0, at = base; i < inner; i++, at += innerStride) out[position++] = storage[at] as number;
     let a = rank - 2;
     for (; a >= 0; a--) {
@@ -590,12 +597,15 @@ function ragged(shape: readonly number[], depth: number): ShapeError {
 function checkIndex(t: Tensor, a: number, index: number, operation: string): void {
   const n = t.shape[a] ?? 0;
   if (!Number.isInteger(index) || index < 0 || index >= n) {
-    throw new InputError(`index ${index} is outside axis "${t.names[a]}" of ${describeTensor(t)}; it takes 0 to ${n - 1}.`, {
-      operation,
-      argument: t.names[a] ?? "index",
-      expected: [0, n - 1],
-      actual: index,
-    });
+    throw new InputError(
+      `index ${index} is outside axis "${t.names[a]}" of ${describeTensor(t)}; it takes 0 to ${n - 1}.`,
+      {
+        operation,
+        argument: t.names[a] ?? "index",
+        expected: [0, n - 1],
+        actual: index,
+      },
+    );
   }
 }
 

@@ -4,7 +4,10 @@ import { dataToPixels, niceTicks, tickDecimals, type Domain, type Frame, type Tr
 import { formatNumber, textWidth, TYPE_LINE, wrapText } from "./text.ts";
 import { TYPE } from "./style.ts";
 
-/** What every figure may carry above its picture. */
+/**
+ * What every figure may carry above its picture.
+ * @category Figures
+ */
 export interface Captions {
   /** Bold line above the picture. */
   readonly title?: string;
@@ -13,7 +16,11 @@ export interface Captions {
 }
 
 /** Title and subtitle as SVG, and the height they take. */
-export function titleBlock(captions: Captions, width: number, notes: readonly string[] = []): { markup: string; height: number } {
+export function titleBlock(
+  captions: Captions,
+  width: number,
+  notes: readonly string[] = [],
+): { markup: string; height: number } {
   const lines: string[] = [];
   let y = 0;
   for (const line of captions.title === undefined ? [] : wrapText(captions.title, width, TYPE.title)) {
@@ -69,27 +76,50 @@ export function chartGround(options: GroundOptions): ChartGround {
   const y = (value: number): number => project(toPixels, xDomain[0], value)[1];
   const right = frame.left + frame.width;
   const bottom = frame.top + frame.height;
-  const xTicks = niceTicks(xDomain, Math.max(2, Math.floor(frame.width / 76))).filter((t) => options.wholeX !== true || Number.isInteger(t));
+  const xTicks = niceTicks(xDomain, Math.max(2, Math.floor(frame.width / 76))).filter(
+    (t) => options.wholeX !== true || Number.isInteger(t),
+  );
   const yTicks = niceTicks(yDomain, options.yTickCount);
   const parts: string[] = [];
   for (const [ticks, tick] of yTicks.map((t) => [yTicks, t] as const)) {
     parts.push(svgLine(frame.left, y(tick), right, y(tick), 'class="tc-s-grid tc-crisp"'));
-    parts.push(svgText(frame.left - 8, y(tick) + 3.5, "tc-tick tc-f-muted", formatNumber(tick, { decimals: tickDecimals(ticks) }), 'text-anchor="end"'));
+    parts.push(
+      svgText(
+        frame.left - 8,
+        y(tick) + 3.5,
+        "tc-tick tc-f-muted",
+        formatNumber(tick, { decimals: tickDecimals(ticks) }),
+        'text-anchor="end"',
+      ),
+    );
   }
   for (const tick of xTicks) {
-    if (options.verticalGrid === true) parts.push(svgLine(x(tick), frame.top, x(tick), bottom, 'class="tc-s-grid tc-crisp"'));
+    if (options.verticalGrid === true)
+      parts.push(svgLine(x(tick), frame.top, x(tick), bottom, 'class="tc-s-grid tc-crisp"'));
     parts.push(svgLine(x(tick), bottom, x(tick), bottom + 4, 'class="tc-s-axis tc-crisp"'));
-    parts.push(svgText(x(tick), bottom + 15, "tc-tick tc-f-muted", formatNumber(tick, { decimals: tickDecimals(xTicks) }), 'text-anchor="middle"'));
+    parts.push(
+      svgText(
+        x(tick),
+        bottom + 15,
+        "tc-tick tc-f-muted",
+        formatNumber(tick, { decimals: tickDecimals(xTicks) }),
+        'text-anchor="middle"',
+      ),
+    );
   }
   parts.push(svgLine(frame.left, bottom, right, bottom, 'class="tc-s-axis tc-crisp"'));
   if (options.yLabel !== undefined) parts.push(svgText(0, frame.top - 10, "tc-lab tc-f-muted", `↑ ${options.yLabel}`));
-  if (options.xLabel !== undefined) parts.push(svgText(right, bottom + 31, "tc-lab tc-f-muted", `${options.xLabel} →`, 'text-anchor="end"'));
+  if (options.xLabel !== undefined)
+    parts.push(svgText(right, bottom + 31, "tc-lab tc-f-muted", `${options.xLabel} →`, 'text-anchor="end"'));
   return { frame, toPixels, x, y, markup: parts.join("\n") };
 }
 
 /** Width of the widest tick text. */
 function tickWidth(ticks: readonly number[]): number {
-  return Math.max(0, ...ticks.map((tick) => textWidth(formatNumber(tick, { decimals: tickDecimals(ticks) }), TYPE.tick)));
+  return Math.max(
+    0,
+    ...ticks.map((tick) => textWidth(formatNumber(tick, { decimals: tickDecimals(ticks) }), TYPE.tick)),
+  );
 }
 
 /** How many y ticks suit a figure of some height; the same number rounds the domain, so that its ends are ticks. */

@@ -5,7 +5,7 @@ import { Random, Tensor } from "../../src/tensor/index.ts";
 import { compose, principalAngles, readSpaceOf, transpose, writeSpaceOf } from "../../src/linear/index.ts";
 import { expectNumbers, eye, flip, map, randomRows, times } from "./dense-reference.ts";
 
-describe("subspaces (T2 of the Framework)", () => {
+describe("subspaces (Framework, 'Subspaces and Residual Stream Bandwidth')", () => {
   test("a basis has orthonormal columns, as many as the rank", () => {
     const random = new Random(71);
     const narrow = compose(map("d_model", "k", randomRows(random, 9, 2)), map("k", "d_head", randomRows(random, 2, 5)));

@@ -1,0 +1,81 @@
+/**
+ * The maps of docs/ name functions that exist, link files that exist, and leave no public circuit out.
+ */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { filesUnder, readText, root } from "../support/files.ts";
+import { publicNames } from "./exports.ts";
+
+const maps = ["docs/paper-map.md", "docs/arena-map.md", "docs/identities.md"];
+const names = publicNames();
+
+/** The functions named, as `fullOVCircuit()`. */
+const callsIn = (text: string): string[] => [...text.matchAll(/`(\w+)\(\)`/g)].map(([, name = ""]) => name);
+
+/** The members named, as `PathExpansion.rank()` or `Transformer.config`. */
+const membersIn = (text: string): (readonly [owner: string, member: string])[] =>
+  [...text.matchAll(/`([A-Z]\w*)\.(\w+)(?:\(\))?`/g)].map(([, owner = "", member = ""]) => [owner, member]);
+
+/** Relative links, without their anchors. */
+const linksIn = (text: string): string[] =>
+  [...text.matchAll(/\]\((?!https?:)([^)#\s]+)/g)].map(([, target = ""]) => target);
+
+/** The numbers of the identities that a text names. */
+const identitiesIn = (text: string): string[] => [...new Set(text.match(/\bP\d{1,2}\b/g))];
+
+describe.each(maps)("%s", (path) => {
+  const text = readText(path);
+
+  test("every function named is public, and so is every member", () => {
+    const functions = new Set(names.filter(({ kind }) => kind === "function").map(({ name }) => name));
+    expect(callsIn(text).filter((name) => !functions.has(name))).toEqual([]);
+    const members = new Map(names.map(({ name, members }) => [name, members]));
+    expect(membersIn(text).filter(([owner, member]) => members.get(owner)?.has(member) !== true)).toEqual([]);
+  });
+
+  test("every linked file exists", () => {
+    const links = linksIn(text);
+    expect(links.length).toBeGreaterThan(10);
+    expect(links.filter((link) => !existsSync(join(root, dirname(path), link)))).toEqual([]);
+  });
+
+  test("every row has as many cells as its table's head, and none is empty but the last", () => {
+    const rows = text.split("\n").filter((line) => line.startsWith("|") && !/^[|-]+$/.test(line));
+    const cells = rows.map((row) => row.slice(1, -1).split(" | "));
+    expect(cells.filter((row) => row.length !== 3)).toEqual([]);
+    expect(cells.filter((row) => row[1]?.trim() === "")).toEqual([]);
+  });
+});
+
+test("every public function of circuits stands in one of the maps", () => {
+  const mapped = new Set(maps.flatMap((path) => callsIn(readText(path))));
+  const circuits = names.filter(({ where, kind }) => where.startsWith("src/circuits/") && kind === "function");
+  expect(circuits.length).toBeGreaterThan(40);
+  expect(circuits.map(({ name }) => name).filter((name) => !mapped.has(name))).toEqual([]);
+});
+
+describe("docs/identities.md and the tests agree", () => {
+  const rows = new Map(
+    readText("docs/identities.md")
+      .split("\n")
+      .flatMap((line) => {
+        const number = /^\| (P\d{1,2}) \|/.exec(line)?.[1];
+        return number === undefined ? [] : [[number, line] as const];
+      }),
+  );
+
+  test("P1 to P44 are there", () => {
+    expect([...rows.keys()].sort()).toEqual(Array.from({ length: 44 }, (_, i) => `P${i + 1}`).sort());
+  });
+
+  test("a test that names an identity is linked from its row", () => {
+    const naming = filesUnder("test", ".test.ts").filter((path) => !path.startsWith("test/docs/"));
+    const missing = naming.flatMap((path) =>
+      identitiesIn(readText(path))
+        .filter((number) => rows.get(number)?.includes(`(../${path})`) !== true)
+        .map((number) => `${number} in ${path}`),
+    );
+    expect(missing).toEqual([]);
+  });
+});
