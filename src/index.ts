@@ -65,7 +65,6 @@ export {
   columnsOf,
   compose,
   composeAll,
-  describeMap,
   diagonalOf,
   diagonalTopK,
   eigenvaluesOf,
@@ -107,7 +106,7 @@ export type {
   StreamOptions,
   SubspaceOptions,
   SumFactor,
-  Svd,
+  MapSVD,
   TopK,
 } from "./linear/index.ts";
 

@@ -8,6 +8,7 @@
 import { headLabel } from "../model/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { add, astype, matmul, Tensor } from "../tensor/index.ts";
+import { requireChoice } from "./arguments.ts";
 import { NormSum, writtenErrorBound } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
 import { freeze, sourceStreams, throughFinalNorm } from "./frozen-run.ts";
@@ -119,6 +120,7 @@ export function logitAttribution(
 ): LogitAttribution {
   const operation = "logitAttribution";
   const { by = "head", targets = "next" } = options;
+  requireChoice(by, ["head", "layer"], "by", operation);
   const frozen = freeze(model, tokens, operation, options.signal);
   const readout = readoutOf(model, frozen.run.tokens, targets, operation);
   const { embed, pos_embed } = sourceStreams(frozen);

@@ -1,6 +1,7 @@
 /** TransformerLens's head detector: how much a pattern resembles an ideal one. */
 import { InputError, ShapeError } from "../errors.ts";
 import { describeTensor, Tensor } from "../tensor/index.ts";
+import { requireChoice } from "./arguments.ts";
 import { patternSizes } from "./tally.ts";
 import type { Pattern } from "./tally.ts";
 
@@ -79,7 +80,7 @@ export interface DetectionOptions {
  * @param pattern - `[batch, head, query_pos, key_pos]`.
  * @param detection - `[batch, query_pos, key_pos]`, from {@link detectionPattern} or made by hand.
  * @returns `[head]`, float64; 0 under `"mul"` where no attention is left.
- * @throws {@link AxisError} or {@link ShapeError} when the tensors do not fit.
+ * @throws {@link AxisError} or {@link ShapeError} when the tensors do not fit; {@link InputError} for an unknown measure.
  * @category Head scores
  * @example
  * ```ts
@@ -98,6 +99,7 @@ export function detectionScores(
 ): Tensor<"head"> {
   const operation = "detectionScores";
   const { measure = "mul", excludeBos = false, excludeCurrentToken = false } = options;
+  requireChoice(measure, ["mul", "abs"], "measure", operation);
   const { batch, heads, queries, keys } = patternSizes(pattern, operation);
   if (detection.rank !== 3 || [batch, queries, keys].some((n, a) => detection.shape[a] !== n)) {
     throw new ShapeError(

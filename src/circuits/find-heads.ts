@@ -82,7 +82,7 @@ function tallyAll(
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const scores = headScores(model, { length: 20, batch: 4 });
+ * const scores = headScores(model, { batch: 5 });
  * const { previousToken, induction } = findHeads(scores);
  * console.log(previousToken.map(headLabel).join(" "));
  * // L0H5 L0H7

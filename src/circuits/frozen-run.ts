@@ -11,7 +11,10 @@ import { toTokenTensor } from "../model/index.ts";
 import type { HookName, Norm, Run, TokensLike, Transformer } from "../model/index.ts";
 import { add, astype, batchMatmul, matmul, Tensor } from "../tensor/index.ts";
 
-/** A residual stream or what a component adds to it. */
+/**
+ * A residual stream or what a component adds to it.
+ * @inline
+ */
 export type Stream = Tensor<"batch pos d_model">;
 
 /** A model and a run of it, whose patterns and scales are taken as constants. */

@@ -2,7 +2,7 @@
  * The circuits of a model from tokens to tokens, as linear maps in factors: nothing of size vocabulary x vocabulary is
  * built.
  *
- * Source: *A Mathematical Framework for Transformer Circuits*, "Splitting attention head terms into circuits" and "The path
+ * Source: *A Mathematical Framework for Transformer Circuits*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits" and "The path
  * expansion trick". Rows are vectors here and columns in the paper: OV circuits are the transposes of the paper's, QK circuits
  * are the same. All maps are those of the raw weights: without biases, norms, positions and attention scale, so where a model
  * has norms, fold them into the weights first.
@@ -38,7 +38,7 @@ export function directPathCircuit(model: Transformer): Linear<"d_vocab", "d_voca
 
 /**
  * The full OV circuit of a head, $W_E W_V W_O W_U$: how attending to a token changes the logits
- * (*A Mathematical Framework*, "Splitting attention head terms into circuits").
+ * (*A Mathematical Framework*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits").
  *
  * @param head - the head, by place or label.
  * @returns `[d_vocab, d_vocab]`: row = source token, column = output token, logits for each unit of attention.
@@ -91,7 +91,7 @@ export function effectiveOVCircuit(model: Transformer, heads: readonly HeadRef[]
 
 /**
  * The full QK circuit of a head, $W_E W_Q W_K^\top W_E^\top$: which tokens it would look from and to, if tokens were all it saw
- * (*A Mathematical Framework*, "Splitting attention head terms into circuits").
+ * (*A Mathematical Framework*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits").
  *
  * Only differences along a row mean anything: adding a number to a row changes no pattern. Entries are not divided by the
  * attention scale. For a rotary model this is the circuit at offset 0; see {@link fullQKCircuitAtOffset}.
@@ -174,7 +174,7 @@ export function fullQKCircuitAtOffset(
 /**
  * The K-composition circuit of a pair of heads, $W_E W_{QK}^{ind} (W_{OV}^{prev})^\top W_E^\top$: how well the query's token matches
  * the token that an earlier head moved to the key. With a previous-token head it is the heart of an induction head: the
- * token *before* the key, matched with the present one (*A Mathematical Framework*, "How do induction heads work?").
+ * token *before* the key, matched with the present one (*A Mathematical Framework*, "How Induction Heads Work").
  *
  * `diagonalTopK(circuit)` is the share of query tokens that match themselves best; ARENA prints that of the transpose, the
  * share of key tokens whose best query is the same token.

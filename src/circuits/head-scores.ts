@@ -8,6 +8,7 @@
  */
 import { InputError } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { requireChoice } from "./arguments.ts";
 import { diagonal, meanOfTallies, patternSizes, tallyEntries } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
 
@@ -45,6 +46,7 @@ export function tallyDuplicate(pattern: Pattern, period: number): Tally {
 export function tallyInduction(pattern: Pattern, options: InductionScoreOptions): Tally {
   const { period, variant = "arena", bos = true } = options;
   checkPeriod(period, "inductionScores");
+  requireChoice(variant, ["arena", "strict"], "variant", "inductionScores");
   const first = variant === "strict" ? period + (bos ? 1 : 0) : 0;
   return tallyDiagonal(pattern, period - 1, "inductionScores", first);
 }

@@ -9,14 +9,7 @@ export {
   virtualOVCircuit,
 } from "./full-circuits.ts";
 export { attentionByOffset, positionalPattern, positionalQKCircuit } from "./positional.ts";
-export {
-  bareOVSpectrum,
-  bareQKSpectrum,
-  copyingScores,
-  matchingScores,
-  ovSpectrum,
-  qkSpectrum,
-} from "./spectra.ts";
+export { bareOVSpectrum, bareQKSpectrum, copyingScores, matchingScores, ovSpectrum, qkSpectrum } from "./spectra.ts";
 export type { Spectrum } from "./cores.ts";
 export { scoreNull } from "./score-null.ts";
 export type { SampledScore, ScoreNullOptions } from "./score-null.ts";
@@ -59,15 +52,10 @@ export { findHeads, headScores } from "./find-heads.ts";
 export type { FoundHeads, HeadScores, HeadScoresOptions } from "./find-heads.ts";
 export type { Certificate } from "./certificate.ts";
 export type { Targets, TokenTargets } from "./targets.ts";
-export { PathExpansion, pathExpansion } from "./path-expansion.ts";
-export type {
-  AttributionOptions,
-  PathCertificate,
-  PathExpansionOptions,
-  PathFilter,
-  RankedTerm,
-  TermMetric,
-} from "./path-expansion.ts";
+export { pathExpansion } from "./path-expansion.ts";
+export type { PathExpansionOptions } from "./path-expansion.ts";
+export { PathExpansion } from "./expansion.ts";
+export type { AttributionOptions, PathCertificate, PathFilter, RankedTerm, TermMetric } from "./expansion.ts";
 export type { PathSource, PathTerm } from "./path-terms.ts";
 export type { FormulaFormat } from "./path-formula.ts";
 export { logitsByOrder, lossByMaxOrder } from "./path-orders.ts";

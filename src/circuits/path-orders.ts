@@ -104,7 +104,7 @@ export function lossByMaxOrder(model: Transformer, tokens: TokensLike, options: 
   for (const [order, stream] of streams.entries()) {
     kept = kept === undefined ? stream : add(kept, stream);
     loss[order] = lossOfStream(frozen, add(throughFinalNorm(frozen, kept), bias));
-    marginalGain[order] = (order === 0 ? uniformLoss : (loss[order - 1] as number)) - (loss[order] as number);
+    marginalGain[order] = (order === 0 ? uniformLoss : (loss[order - 1] as number)) - loss[order];
   }
   return {
     loss: Tensor.from("order", [loss.length], loss),

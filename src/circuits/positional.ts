@@ -34,7 +34,7 @@ export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"
 /**
  * The attention pattern of a head by position alone,
  * $\mathrm{softmax}(W_{pos} W_Q W_K^\top W_{pos}^\top / \text{scale})$ with future keys masked
- * (*A Mathematical Framework*, "Positional information"; ARENA 1.2 shows it for a previous-token head).
+ * (*A Mathematical Framework*, "Primarily Positional Attention Heads"; ARENA 1.2 shows it for a previous-token head).
  *
  * Biases are left out, as are norms. A head's real pattern also depends on the tokens.
  *

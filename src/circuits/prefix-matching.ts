@@ -2,8 +2,9 @@
  * Prefix matching (Olsson et al. 2022, "Head activation evaluators"): does a head attend from a token to what came after
  * the earlier occurrences of that token?
  */
-import { InputError, ShapeError } from "../errors.ts";
-import { describeTensor, Tensor } from "../tensor/index.ts";
+import { ShapeError } from "../errors.ts";
+import { describeTensor, type Tensor } from "../tensor/index.ts";
+import { requireChoice } from "./arguments.ts";
 import { meanOfTallies, patternSizes } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
 
@@ -45,8 +46,8 @@ export function tallyPrefixMatching(
   const { averaging = "sum", target = "next" } = options;
   const { batch, heads, queries, keys } = patternSizes(pattern, operation);
   checkTokens(pattern, tokens, operation);
-  checkChoice(averaging, ["sum", "mean", "entries", "latest"], "averaging", operation);
-  checkChoice(target, ["next", "previous"], "target", operation);
+  requireChoice(averaging, ["sum", "mean", "entries", "latest"], "averaging", operation);
+  requireChoice(target, ["next", "previous"], "target", operation);
   const [data, ids] = [pattern.data, tokens.data];
   const sums = new Float64Array(heads);
   let count = 0;
@@ -106,16 +107,5 @@ export function checkTokens(pattern: Pattern, tokens: Tensor<"batch pos">, opera
       `the pattern is ${describeTensor(pattern)} but the tokens are ${describeTensor(tokens)}. Pass the tokens that the pattern came from, [batch, pos].`,
       { operation, argument: "tokens", expected: [batch, queries], actual: tokens.shape },
     );
-  }
-}
-
-function checkChoice(value: string, choices: readonly string[], argument: string, operation: string): void {
-  if (!choices.includes(value)) {
-    throw new InputError(`${argument} ${JSON.stringify(value)} is not known; it is one of ${choices.join(", ")}.`, {
-      operation,
-      argument,
-      expected: choices,
-      actual: value,
-    });
   }
 }

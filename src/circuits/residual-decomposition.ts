@@ -7,6 +7,7 @@ import { InputError } from "../errors.ts";
 import { headLabel } from "../model/index.ts";
 import type { Norm, Run, Transformer } from "../model/index.ts";
 import { add, stack, Tensor } from "../tensor/index.ts";
+import { requireChoice } from "./arguments.ts";
 import type { Stream } from "./frozen-run.ts";
 
 /**
@@ -15,6 +16,8 @@ import type { Stream } from "./frozen-run.ts";
  * @category Attribution
  */
 export type NormHandling = "none" | "scale" | "full";
+
+const HANDLINGS: readonly NormHandling[] = ["none", "scale", "full"];
 
 /**
  * What {@link decomposeResid} takes apart.
@@ -71,11 +74,9 @@ function everywhere(run: Run, vector: Tensor<"d_model">): Stream {
 }
 
 function embeddings(model: Transformer, run: Run): Component[] {
-  const isStandard = model.config.positional_embedding_type === "standard";
-  return [
-    { label: "embed", stream: run.cache.get("hook_embed") },
-    ...(isStandard ? [{ label: "pos_embed", stream: run.cache.get("hook_pos_embed") as Stream }] : []),
-  ];
+  const embed: Component = { label: "embed", stream: run.cache.get("hook_embed") };
+  if (model.config.positional_embedding_type !== "standard") return [embed];
+  return [embed, { label: "pos_embed", stream: run.cache.get("hook_pos_embed") }];
 }
 
 function headComponents(model: Transformer, run: Run, layers: number): Component[] {
@@ -128,6 +129,8 @@ function constants(
 export function decomposeResid(model: Transformer, run: Run, options: DecomposeOptions = {}): ResidDecomposition {
   const { n_layers } = model.config;
   const { by = "layer", layer = n_layers, applyNorm = "none" } = options;
+  requireChoice(by, ["head", "layer"], "by", "decomposeResid");
+  requireChoice(applyNorm, HANDLINGS, "applyNorm", "decomposeResid");
   if (!Number.isInteger(layer) || layer < 0 || layer > n_layers) {
     throw new InputError(
       `there is no stream before layer ${layer}; give 0 to ${n_layers}, ${n_layers} being what the unembedding reads.`,
@@ -188,6 +191,7 @@ export function accumulatedResid(
   options: { readonly applyNorm?: NormHandling | undefined } = {},
 ): ResidDecomposition {
   const { applyNorm = "none" } = options;
+  requireChoice(applyNorm, HANDLINGS, "applyNorm", "accumulatedResid");
   const { n_layers } = model.config;
   const reader = readerOf(model, run, n_layers, applyNorm);
   const before = model.layers.map(({ layer }) => ({

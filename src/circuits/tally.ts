@@ -2,7 +2,10 @@
 import { AxisError } from "../errors.ts";
 import { describeTensor, Tensor } from "../tensor/index.ts";
 
-/** Attention patterns of one layer: rows are queries, and each row sums to 1. */
+/**
+ * Attention patterns of one layer: rows are queries, and each row sums to 1.
+ * @category Head scores
+ */
 export type Pattern = Tensor<"batch head query_pos key_pos">;
 
 /** For each head the sum over the entries looked at, and how many they are. */

@@ -102,6 +102,17 @@ export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: H
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @throws {@link InputError} for a head or layer that the model does not have, or tokens it cannot run or predict.
  * @category Path expansion
+ * @example
+ * ```ts
+ * import { frozenAblationLoss, meanLoss } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const run = model.run([0, 300, 301, 302, 300, 301, 302]);
+ * const untouched = frozenAblationLoss(model, run.tokens, { heads: [] });
+ * console.log(Math.abs(untouched - meanLoss(run.logits, run.tokens)) < 1e-5);
+ * // true
+ * ```
  */
 export function frozenAblationLoss(model: Transformer, tokens: TokensLike, subset: HeadSubset): number {
   const isMember = membership(model, subset, "frozenAblationLoss");

@@ -2,9 +2,9 @@
  * Value-weighted attention: a head may look where there is nothing to read, so patterns are shown times the size of what is moved (*A
  * Mathematical Framework for Transformer Circuits*, induction head figures, after Kobayashi et al. 2020).
  */
-import { InputError } from "../errors.ts";
 import type { Run, Transformer } from "../model/index.ts";
 import { astype, matmul, Tensor } from "../tensor/index.ts";
+import { requireChoice } from "./arguments.ts";
 import { rowNorms } from "./row-norms.ts";
 import type { Pattern } from "./tally.ts";
 
@@ -48,14 +48,7 @@ export function valueWeightedPattern(
   options: ValueWeightedOptions = {},
 ): Pattern {
   const { norm = "value" } = options;
-  if (norm !== "value" && norm !== "result") {
-    throw new InputError(`norm ${JSON.stringify(norm)} is not known; it is "value" or "result".`, {
-      operation: "valueWeightedPattern",
-      argument: "norm",
-      expected: ["value", "result"],
-      actual: norm,
-    });
-  }
+  requireChoice(norm, ["value", "result"], "norm", "valueWeightedPattern");
   const { W_O, heads } = model.layer(layer);
   const pattern = run.cache.get(`blocks.${layer}.attn.hook_pattern`);
   const v = astype(run.cache.get(`blocks.${layer}.attn.hook_v`), "float64");

@@ -7,7 +7,7 @@ export type { BaseSpace, MatrixAxes } from "./dense.ts";
 export { columnsOf, diagonalOf, entryOf, restrictColumns, restrictRows, rowsOf } from "./slices.ts";
 export type { SquareMap } from "./square.ts";
 export { eigenvaluesOf, frobeniusNormOf, singularValuesOf, svdOf, traceOf } from "./spectrum.ts";
-export type { Eigenvalues, Svd } from "./spectrum.ts";
+export type { Eigenvalues, MapSVD } from "./spectrum.ts";
 export type { StreamOptions } from "./stream.ts";
 export { argmaxPerRow, diagonalTopK, topKOfColumn, topKOfRow, topKPerRow } from "./top-k.ts";
 export type { MapEntry, TopK } from "./top-k.ts";

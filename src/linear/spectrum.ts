@@ -87,7 +87,7 @@ export function frobeniusNormOf(f: Linear): number {
  * A thin singular value decomposition, $M = U \operatorname{diag}(S) V^T$.
  * @category Linear maps
  */
-export interface Svd<In extends string, Out extends string> {
+export interface MapSVD<In extends string, Out extends string> {
   /** `[in, component]`: orthonormal columns, directions that the map reads. */
   readonly U: Tensor<`${In} component`>;
   /** `[component]`: singular values, largest first, none negative. */
@@ -116,7 +116,7 @@ export interface Svd<In extends string, Out extends string> {
  * // 10.000000 1.000000 0.800000
  * ```
  */
-export function svdOf<In extends string, Out extends string>(f: Linear<In, Out>): Svd<In, Out> {
+export function svdOf<In extends string, Out extends string>(f: Linear<In, Out>): MapSVD<In, Out> {
   const { leftBasis, core, rightBasis, rank } = coreOf(f);
   const { U, S, V } = rank === 0 ? { U: core, S: new Float64Array(0), V: core } : svd(core);
   const left = multiply(factorOf(leftBasis), factorOf(U)).data;

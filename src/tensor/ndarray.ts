@@ -3,7 +3,7 @@
  * elementwise long tail. Both compile code at run time, which a page without `unsafe-eval` forbids, so they live behind this
  * one entry, `transformer-circuits/ndarray`, and nothing else imports them.
  */
-import ndarray from "ndarray";
+import ndarray, { type NdArray } from "ndarray";
 import ops from "ndarray-ops";
 import { InputError } from "../errors.ts";
 import { allocateData, Tensor } from "./tensor.ts";
@@ -64,8 +64,28 @@ export function toNdarray(t: Tensor): NdArrayView & {
   return ndarray(t.storage, [...t.shape], [...t.strides], t.offset);
 }
 
-/** The functions of one number that {@link elementwise} offers, under the names of `ndarray-ops`. */
-const UNARY = {
+/**
+ * The name of a function that {@link elementwise} offers, as `ndarray-ops` has it.
+ * @category ndarray
+ */
+export type ElementwiseName =
+  | "abs"
+  | "acos"
+  | "asin"
+  | "atan"
+  | "ceil"
+  | "cos"
+  | "exp"
+  | "floor"
+  | "log"
+  | "neg"
+  | "recip"
+  | "round"
+  | "sin"
+  | "sqrt"
+  | "tan";
+
+const UNARY: Record<ElementwiseName, (out: NdArray, t: NdArray) => unknown> = {
   abs: ops.abs,
   acos: ops.acos,
   asin: ops.asin,
@@ -81,14 +101,7 @@ const UNARY = {
   sin: ops.sin,
   sqrt: ops.sqrt,
   tan: ops.tan,
-} as const;
-
-/**
- * The name of a function that {@link elementwise} offers.
- * @useDeclaredType
- * @category ndarray
- */
-export type ElementwiseName = keyof typeof UNARY;
+};
 
 /**
  * A function of each element, by `ndarray-ops`.

@@ -49,7 +49,8 @@ const LAYER_WIDTH = 124;
  * ```
  */
 export function architectureDiagram(options: ArchitectureDiagramOptions): Figure {
-  for (const name of ["layers", "heads", "d_model", "d_head", "d_vocab", "n_ctx"] as const) checkSize(options[name], "architectureDiagram", name);
+  for (const name of ["layers", "heads", "d_model", "d_head", "d_vocab", "n_ctx"] as const)
+    checkSize(options[name], "architectureDiagram", name);
   const shown = shownLayers(options.layers);
   const widths = shown.map((layer) => (layer === undefined ? 60 : LAYER_WIDTH));
   const flow = 168 + widths.reduce((sum, width) => sum + width + 22, 0);
@@ -65,8 +66,17 @@ export function architectureDiagram(options: ArchitectureDiagramOptions): Figure
   const lines = wrapText(facts(options), width, TYPE.sub);
   parts.push(...lines.map((line, i) => svgText(0, FACTS + i * TYPE_LINE, "tc-sub tc-f-muted", line)));
   const height = head.height + FACTS + (lines.length - 1) * TYPE_LINE + 8;
-  const label = accessibleName(options, `attention-only transformer, ${options.layers} layers of ${options.heads} heads`);
-  return new Figure({ kind: "architectureDiagram", width, height, label, content: `${head.markup}\n<g transform="translate(0 ${px(head.height)})">\n${parts.join("\n")}\n</g>` });
+  const label = accessibleName(
+    options,
+    `attention-only transformer, ${options.layers} layers of ${options.heads} heads`,
+  );
+  return new Figure({
+    kind: "architectureDiagram",
+    width,
+    height,
+    label,
+    content: `${head.markup}\n<g transform="translate(0 ${px(head.height)})">\n${parts.join("\n")}\n</g>`,
+  });
 }
 
 function shownLayers(layers: number): (number | undefined)[] {
@@ -116,7 +126,10 @@ function drawEnds(options: ArchitectureDiagramOptions, flow: number): string {
 }
 
 function drawGap(x: number, width: number, layers: number): string {
-  return svgText(x + width / 2, 62, "tc-title tc-f-muted", "⋯", 'text-anchor="middle"') + svgText(x + width / 2, 80, "tc-tick tc-f-muted", `${layers - 3} more`, 'text-anchor="middle"');
+  return (
+    svgText(x + width / 2, 62, "tc-title tc-f-muted", "⋯", 'text-anchor="middle"') +
+    svgText(x + width / 2, 80, "tc-tick tc-f-muted", `${layers - 3} more`, 'text-anchor="middle"')
+  );
 }
 
 function drawLayer(x: number, layer: number, options: ArchitectureDiagramOptions): string {
@@ -134,20 +147,25 @@ function drawLayer(x: number, layer: number, options: ArchitectureDiagramOptions
     `<path class="tc-s-ink" d="M${px(outX - 4)} ${STREAM}h8M${px(outX)} ${STREAM - 4}v8"/>`,
   ];
   if (options.norm !== undefined && options.norm !== null) {
-    parts.push(svgRect(inX - 20, 104, 40, 14, 'class="tc-f-bg tc-s-axis" rx="3"'), svgText(inX, 114, "tc-small tc-f-muted", options.norm, 'text-anchor="middle"'));
+    parts.push(
+      svgRect(inX - 20, 104, 40, 14, 'class="tc-f-bg tc-s-axis" rx="3"'),
+      svgText(inX, 114, "tc-small tc-f-muted", options.norm, 'text-anchor="middle"'),
+    );
   }
   return parts.join("\n");
 }
 
 /** Up to 16 heads as squares; more as a number. */
 function drawHeads(x: number, y: number, width: number, height: number, heads: number): string {
-  if (heads > 16) return svgText(x + width / 2, y + height / 2 + 4, "tc-lab tc-f-ink", `${heads} heads`, 'text-anchor="middle"');
+  if (heads > 16)
+    return svgText(x + width / 2, y + height / 2 + 4, "tc-lab tc-f-ink", `${heads} heads`, 'text-anchor="middle"');
   const columns = heads <= 4 ? heads : heads <= 8 ? Math.ceil(heads / 2) : 4;
   const rows = Math.ceil(heads / columns);
   const [w, h] = [(width + 4) / columns - 4, (height + 4) / rows - 4];
   return Array.from({ length: heads }, (_, head) => {
     const [cx, cy] = [x + (head % columns) * (w + 4), y + Math.floor(head / columns) * (h + 4)];
-    const text = h >= 9 ? svgText(cx + w / 2, cy + h / 2 + 3.2, "tc-small tc-f-ink", `H${head}`, 'text-anchor="middle"') : "";
+    const text =
+      h >= 9 ? svgText(cx + w / 2, cy + h / 2 + 3.2, "tc-small tc-f-ink", `H${head}`, 'text-anchor="middle"') : "";
     return svgRect(cx, cy, w, h, 'class="tc-f-seq" fill-opacity="0.18" rx="2"') + text;
   }).join("");
 }

@@ -65,7 +65,11 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
   for (const [i, head] of selected.entries()) checkHead(head, layers, heads, "attentionExplorer", `selected[${i}]`);
   const focus = options.focus ?? count - 1;
   if (!Number.isInteger(focus) || focus < 0 || focus >= count) {
-    throw new InputError(`focus is ${focus}, but positions go from 0 to ${count - 1}.`, { operation: "attentionExplorer", argument: "focus", actual: focus });
+    throw new InputError(`focus is ${focus}, but positions go from 0 to ${count - 1}.`, {
+      operation: "attentionExplorer",
+      argument: "focus",
+      actual: focus,
+    });
   }
   if (options.logProbs) checkCount(options.logProbs.length, count, "attentionExplorer", "logProbs", "tokens");
   const data = {
@@ -77,7 +81,10 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
       const largest = largestOf(triangles.values);
       return { name, largest, bytes: packValues(triangles.values, largest) };
     }),
-    logProbs: options.logProbs === undefined ? null : Array.from(options.logProbs, (value) => (Number.isFinite(value) ? Math.round(value * 1000) / 1000 : null)),
+    logProbs:
+      options.logProbs === undefined
+        ? null
+        : Array.from(options.logProbs, (value) => (Number.isFinite(value) ? Math.round(value * 1000) / 1000 : null)),
   };
   const label = accessibleName(options, `attention of ${layers} layers of ${heads} heads on ${count} tokens`);
   return new Figure({
@@ -85,7 +92,13 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
     width: 960,
     height: 680,
     label,
-    markup: explorerMarkup(options, { layers, heads, data: JSON.stringify(data), label, names: measures.map(({ name }) => name) }),
+    markup: explorerMarkup(options, {
+      layers,
+      heads,
+      data: JSON.stringify(data),
+      label,
+      names: measures.map(({ name }) => name),
+    }),
     nonce: options.nonce,
   });
 }
@@ -101,13 +114,20 @@ function readMeasures(options: AttentionExplorerOptions, count: number): Measure
     { name: "value-weighted", argument: "valueWeighted", stack: options.valueWeighted },
     { name: "result-weighted", argument: "resultWeighted", stack: options.resultWeighted },
   ];
-  const measures = given.flatMap(({ name, argument, stack }) => (stack === undefined ? [] : [{ name, argument, triangles: readTriangles(stack, count, argument) }]));
+  const measures = given.flatMap(({ name, argument, stack }) =>
+    stack === undefined ? [] : [{ name, argument, triangles: readTriangles(stack, count, argument) }],
+  );
   const first = (measures[0] as Measure).triangles;
   for (const { argument, triangles } of measures) {
     if (triangles.layers === first.layers && triangles.heads === first.heads) continue;
     throw new ShapeError(
       `${argument} has ${triangles.layers} layers of ${triangles.heads} heads where pattern has ${first.layers} layers of ${first.heads} heads. Give the same heads for both.`,
-      { operation: "attentionExplorer", argument, expected: [first.layers, first.heads], actual: [triangles.layers, triangles.heads] },
+      {
+        operation: "attentionExplorer",
+        argument,
+        expected: [first.layers, first.heads],
+        actual: [triangles.layers, triangles.heads],
+      },
     );
   }
   return measures;
@@ -162,8 +182,19 @@ function headButtons(parts: MarkupParts): string {
 
 function switches(names: readonly string[]): string {
   const choices = (key: string, list: readonly (readonly [string, string])[]): string =>
-    list.map(([value, text], i) => `<label><input type="radio" data-${key}="${value}"${i === 0 ? " checked" : ""}> ${escapeHtml(text)}</label>`).join("");
-  const measure = names.length < 2 ? "" : `<span role="radiogroup" aria-label="measure">${choices("measure", names.map((name, i) => [i.toString(), name]))}</span>`;
+    list
+      .map(
+        ([value, text], i) =>
+          `<label><input type="radio" data-${key}="${value}"${i === 0 ? " checked" : ""}> ${escapeHtml(text)}</label>`,
+      )
+      .join("");
+  const measure =
+    names.length < 2
+      ? ""
+      : `<span role="radiogroup" aria-label="measure">${choices(
+          "measure",
+          names.map((name, i) => [i.toString(), name]),
+        )}</span>`;
   const direction = choices("direction", [
     ["source", "what the token attends to"],
     ["destination", "what attends to it"],

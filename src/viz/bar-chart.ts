@@ -2,7 +2,16 @@ import { InputError } from "../errors.ts";
 import { checkFinite, checkNonEmpty, countNonFinite } from "./check.ts";
 import { Figure, svgLine, svgRect, svgText, svgTitle } from "./figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "./frame.ts";
-import { dataToPixels, extent, niceDomain, niceTicks, project, tickDecimals, type Domain, type Frame } from "./scale.ts";
+import {
+  dataToPixels,
+  extent,
+  niceDomain,
+  niceTicks,
+  project,
+  tickDecimals,
+  type Domain,
+  type Frame,
+} from "./scale.ts";
 import { SERIES_COLORS, TYPE } from "./style.ts";
 import { formatNumber, textWidth, truncate, type NumberFormat } from "./text.ts";
 
@@ -66,16 +75,31 @@ export function barChart(options: BarChartOptions): Figure {
   const numberRoom = Math.max(...printed.map((text) => textWidth(text, TYPE.tick))) + 10;
   const labelRoom = Math.min(Math.max(...bars.map(({ label }) => textWidth(label, TYPE.lab))), width * 0.4);
   const left = Math.ceil(labelRoom) + 10 + (domain[0] < 0 ? numberRoom : 0);
-  const frame: Frame = { left, top: head.height + 4, width: width - left - numberRoom - 4, height: bars.length * ROW + 4 };
+  const frame: Frame = {
+    left,
+    top: head.height + 4,
+    width: width - left - numberRoom - 4,
+    height: bars.length * ROW + 4,
+  };
   const x = (value: number): number => project(dataToPixels(frame, domain, [0, 1]), value, 0)[0];
   const groups = [...new Set(bars.map(({ group }) => group))];
   const rows = bars.map((bar, i) => {
-    const paint = bar.group === undefined ? (bar.value < 0 ? "neg" : "pos") : `c${groups.indexOf(bar.group) % SERIES_COLORS}`;
-    const label = svgText(labelRoom + 2, frame.top + (i + 0.5) * ROW + 6, "tc-lab tc-f-ink", truncate(bar.label, labelRoom + 1, TYPE.lab), 'text-anchor="end"');
+    const paint =
+      bar.group === undefined ? (bar.value < 0 ? "neg" : "pos") : `c${groups.indexOf(bar.group) % SERIES_COLORS}`;
+    const label = svgText(
+      labelRoom + 2,
+      frame.top + (i + 0.5) * ROW + 6,
+      "tc-lab tc-f-ink",
+      truncate(bar.label, labelRoom + 1, TYPE.lab),
+      'text-anchor="end"',
+    );
     return label + drawBar(bar, printed[i] as string, { x, y: frame.top + 2 + i * ROW, paint });
   });
   const bottom = frame.top + frame.height;
-  const axisLabel = options.xLabel === undefined ? "" : svgText(frame.left + frame.width, bottom + 31, "tc-lab tc-f-muted", `${options.xLabel} →`, 'text-anchor="end"');
+  const axisLabel =
+    options.xLabel === undefined
+      ? ""
+      : svgText(frame.left + frame.width, bottom + 31, "tc-lab tc-f-muted", `${options.xLabel} →`, 'text-anchor="end"');
   return new Figure({
     kind: "barChart",
     width,
@@ -90,7 +114,11 @@ function barDomain(bars: readonly Bar[]): Domain {
     if (error === undefined) continue;
     checkFinite(error, "barChart", `bars[${i}].error`);
     if (error < 0) {
-      throw new InputError(`bars[${i}].error is ${error}. Give the length of the whisker, not below zero.`, { operation: "barChart", argument: "bars", actual: error });
+      throw new InputError(`bars[${i}].error is ${error}. Give the length of the whisker, not below zero.`, {
+        operation: "barChart",
+        argument: "bars",
+        actual: error,
+      });
     }
   }
   const ends = extent(bars.map(({ value, error = 0 }) => [value - error, value + error]));
@@ -104,8 +132,23 @@ function barGround(frame: Frame, domain: Domain, x: (value: number) => number): 
   const ticks = niceTicks(domain, Math.max(2, Math.floor(frame.width / 80)));
   const bottom = frame.top + frame.height;
   const lines = ticks.map((tick) => {
-    const line = svgLine(x(tick), frame.top, x(tick), bottom, `class="${tick === 0 ? "tc-s-axis" : "tc-s-grid"} tc-crisp"`);
-    return line + svgText(x(tick), bottom + 14, "tc-tick tc-f-muted", formatNumber(tick, { decimals: tickDecimals(ticks) }), 'text-anchor="middle"');
+    const line = svgLine(
+      x(tick),
+      frame.top,
+      x(tick),
+      bottom,
+      `class="${tick === 0 ? "tc-s-axis" : "tc-s-grid"} tc-crisp"`,
+    );
+    return (
+      line +
+      svgText(
+        x(tick),
+        bottom + 14,
+        "tc-tick tc-f-muted",
+        formatNumber(tick, { decimals: tickDecimals(ticks) }),
+        'text-anchor="middle"',
+      )
+    );
   });
   return lines.join("\n");
 }
@@ -116,10 +159,23 @@ function drawBar(bar: Bar, printed: string, place: { x: (value: number) => numbe
   const whisker = bar.error === undefined ? "" : ` ± ${formatNumber(bar.error)}`;
   if (!Number.isFinite(bar.value)) return svgText(x(0) + 5, mid + 3.5, "tc-tick tc-f-muted", printed);
   const [from, to] = [Math.min(x(0), x(bar.value)), Math.max(x(0), x(bar.value))];
-  const parts = [svgRect(from, y + 3, to - from, ROW - 6, `class="tc-f-${place.paint}" fill-opacity="0.85"`, svgTitle(`${bar.label}: ${formatNumber(bar.value)}${whisker}`))];
+  const parts = [
+    svgRect(
+      from,
+      y + 3,
+      to - from,
+      ROW - 6,
+      `class="tc-f-${place.paint}" fill-opacity="0.85"`,
+      svgTitle(`${bar.label}: ${formatNumber(bar.value)}${whisker}`),
+    ),
+  ];
   if (bar.error !== undefined) {
     const [low, high] = [x(bar.value - bar.error), x(bar.value + bar.error)];
-    parts.push(svgLine(low, mid, high, mid, 'class="tc-s-ink"'), svgLine(low, mid - 3, low, mid + 3, 'class="tc-s-ink"'), svgLine(high, mid - 3, high, mid + 3, 'class="tc-s-ink"'));
+    parts.push(
+      svgLine(low, mid, high, mid, 'class="tc-s-ink"'),
+      svgLine(low, mid - 3, low, mid + 3, 'class="tc-s-ink"'),
+      svgLine(high, mid - 3, high, mid + 3, 'class="tc-s-ink"'),
+    );
   }
   const error = bar.error ?? 0;
   const negative = bar.value < 0;

@@ -39,19 +39,29 @@ export function chooseScale(
     smallest = Math.min(smallest, value);
   }
   if (options.scale === "sequential" && smallest < 0) {
-    throw new InputError(
-      `a sequential scale begins at 0, but values go down to ${smallest}. Use scale: "diverging".`,
-      { operation, argument: "scale", expected: ">= 0", actual: smallest },
-    );
+    throw new InputError(`a sequential scale begins at 0, but values go down to ${smallest}. Use scale: "diverging".`, {
+      operation,
+      argument: "scale",
+      expected: ">= 0",
+      actual: smallest,
+    });
   }
   if (options.limit !== undefined) checkLimit(options.limit, operation);
-  return { scale: options.scale ?? (smallest < 0 ? "diverging" : "sequential"), limit: options.limit ?? (largest === 0 ? 1 : largest) };
+  return {
+    scale: options.scale ?? (smallest < 0 ? "diverging" : "sequential"),
+    limit: options.limit ?? (largest === 0 ? 1 : largest),
+  };
 }
 
 function checkLimit(limit: number, operation: string): void {
   checkFinite(limit, operation, "limit");
   if (limit <= 0) {
-    throw new InputError(`limit is ${limit}. Give the positive magnitude that has the full colour.`, { operation, argument: "limit", expected: "> 0", actual: limit });
+    throw new InputError(`limit is ${limit}. Give the positive magnitude that has the full colour.`, {
+      operation,
+      argument: "limit",
+      expected: "> 0",
+      actual: limit,
+    });
   }
 }
 
@@ -72,9 +82,15 @@ export interface CellOptions {
 export function drawCell(options: CellOptions): string {
   const { x, y, width, height, value } = options;
   if (Number.isFinite(value)) {
-    return svgRect(x, y, width, height, shadeAttributes(shadeOf(value, options.limit, options.scale)), svgTitle(options.name));
+    return svgRect(
+      x,
+      y,
+      width,
+      height,
+      shadeAttributes(shadeOf(value, options.limit, options.scale)),
+      svgTitle(options.name),
+    );
   }
   const cross = `<path class="tc-s-muted" d="M${px(x)} ${px(y)}l${px(width)} ${px(height)}m0 ${px(-height)}l${px(-width)} ${px(height)}"/>`;
   return `${svgRect(x, y, width, height, 'class="tc-f-muted" fill-opacity="0.25"', svgTitle(options.name))}${cross}`;
 }
-

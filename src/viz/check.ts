@@ -67,7 +67,11 @@ function readRows(values: readonly ArrayLike<number>[], operation: string, argum
   return { rows: values.length, cols, data };
 }
 
-function readFlat(values: Exclude<MatrixLike, readonly ArrayLike<number>[]>, operation: string, argument: string): Matrix {
+function readFlat(
+  values: Exclude<MatrixLike, readonly ArrayLike<number>[]>,
+  operation: string,
+  argument: string,
+): Matrix {
   const shape = "shape" in values ? values.shape : [values.rows, values.cols];
   if (shape.length !== 2) {
     throw new ShapeError(
@@ -88,7 +92,12 @@ function readFlat(values: Exclude<MatrixLike, readonly ArrayLike<number>[]>, ope
 /** Refuses an empty list. */
 export function checkNonEmpty(length: number, operation: string, argument: string): void {
   if (length === 0) {
-    throw new ShapeError(`${argument} is empty. A figure needs at least one entry.`, { operation, argument, expected: ">= 1", actual: 0 });
+    throw new ShapeError(`${argument} is empty. A figure needs at least one entry.`, {
+      operation,
+      argument,
+      expected: ">= 1",
+      actual: 0,
+    });
   }
 }
 
@@ -107,14 +116,24 @@ export function checkCount(actual: number, expected: number, operation: string, 
 /** Refuses a number that is not finite, where leaving it out would change the figure's meaning. */
 export function checkFinite(value: number, operation: string, argument: string): void {
   if (!Number.isFinite(value)) {
-    throw new InputError(`${argument} is ${value}. Give a finite number.`, { operation, argument, expected: "a finite number", actual: value });
+    throw new InputError(`${argument} is ${value}. Give a finite number.`, {
+      operation,
+      argument,
+      expected: "a finite number",
+      actual: value,
+    });
   }
 }
 
 /** Refuses a size that is not a positive whole number. */
 export function checkSize(value: number, operation: string, argument: string): void {
   if (!Number.isInteger(value) || value < 1) {
-    throw new InputError(`${argument} is ${value}. Give a whole number of at least 1.`, { operation, argument, expected: ">= 1", actual: value });
+    throw new InputError(`${argument} is ${value}. Give a whole number of at least 1.`, {
+      operation,
+      argument,
+      expected: ">= 1",
+      actual: value,
+    });
   }
 }
 

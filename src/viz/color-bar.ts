@@ -31,13 +31,24 @@ export function colorBar(options: ColorBarOptions): string {
   });
   const ticks = scale === "diverging" ? [limit, 0, -limit] : [limit, limit / 2, 0];
   const texts = ticks.map((tick) =>
-    svgText(left + 15, at(tick) + (tick === limit ? 8 : tick === low ? 0 : 3.5), "tc-tick tc-f-muted", formatNumber(tick, { significant: 2, sign: scale === "diverging" })),
+    svgText(
+      left + 15,
+      at(tick) + (tick === limit ? 8 : tick === low ? 0 : 3.5),
+      "tc-tick tc-f-muted",
+      formatNumber(tick, { significant: 2, sign: scale === "diverging" }),
+    ),
   );
   const border = `<rect x="${px(left)}" y="${px(top)}" width="10" height="${height}" class="tc-line tc-s-grid"/>`;
   const zero = `<path class="tc-s-axis" d="M${px(left)} ${px(at(0))}h12"/>`;
   const label =
     options.label === undefined
       ? ""
-      : svgText(0, 0, "tc-lab tc-f-muted", options.label, `transform="translate(${px(left + 62)} ${px(top)}) rotate(90)"`);
+      : svgText(
+          0,
+          0,
+          "tc-lab tc-f-muted",
+          options.label,
+          `transform="translate(${px(left + 62)} ${px(top)}) rotate(90)"`,
+        );
   return `<g>${border}<g class="tc-crisp">${shades.join("")}</g>${zero}${texts.join("")}${label}</g>`;
 }

@@ -60,7 +60,9 @@ export function imagePalette(scale: ColorScale): { readonly colors: Uint8Array; 
     const diverging = scale === "diverging";
     const paint: Paint = i < FIRST_LEVEL ? "muted" : diverging ? (i < ZERO_LEVEL ? "neg" : "pos") : "seq";
     colors.set(bytesOf(lightColor(paint)), 3 * i);
-    const t = diverging ? Math.abs(i - ZERO_LEVEL) / (LAST_LEVEL - ZERO_LEVEL) : (i - FIRST_LEVEL) / (LAST_LEVEL - FIRST_LEVEL);
+    const t = diverging
+      ? Math.abs(i - ZERO_LEVEL) / (LAST_LEVEL - ZERO_LEVEL)
+      : (i - FIRST_LEVEL) / (LAST_LEVEL - FIRST_LEVEL);
     alphas[i] = i === VOID_INDEX ? 18 : i === BAD_INDEX ? 255 : Math.round(255 * t);
   }
   return { colors, alphas };

@@ -65,17 +65,34 @@ export function complexPlane(options: ComplexPlaneOptions): Figure {
   const margin = size < 180 ? 10 : 22;
   const width = size + 2 * margin;
   const notes = nonFiniteNote(points.length - finite.length, "point", "left out");
-  const head = size < 180 && options.subtitle === undefined && notes.length === 0 ? smallTitle(options, width) : titleBlock(options, width, notes);
+  const head =
+    size < 180 && options.subtitle === undefined && notes.length === 0
+      ? smallTitle(options, width)
+      : titleBlock(options, width, notes);
   const center: Point = [margin + size / 2, head.height + (size < 180 ? 2 : 14) + size / 2];
-  const polar: Polar = { center, radius: size / 2, rim, log: options.radius !== "linear", decades: options.decades ?? 4 };
+  const polar: Polar = {
+    center,
+    radius: size / 2,
+    rim,
+    log: options.radius !== "linear",
+    decades: options.decades ?? 4,
+  };
   const bottom = center[1] + size / 2 + (size < 180 ? 4 : 16);
-  const caption = options.caption === undefined ? "" : svgText(center[0], bottom + 12, "tc-lab tc-f-ink", options.caption, 'text-anchor="middle"');
+  const caption =
+    options.caption === undefined
+      ? ""
+      : svgText(center[0], bottom + 12, "tc-lab tc-f-ink", options.caption, 'text-anchor="middle"');
   return new Figure({
     kind: "complexPlane",
     width,
     height: bottom + (options.caption === undefined ? 2 : 20),
     label: accessibleName(options, `${points.length} eigenvalues in the complex plane`),
-    content: [head.markup, drawGround(polar, size >= 180), ...finite.map((point) => drawPoint(point, polar, size)), caption]
+    content: [
+      head.markup,
+      drawGround(polar, size >= 180),
+      ...finite.map((point) => drawPoint(point, polar, size)),
+      caption,
+    ]
       .filter((part) => part !== "")
       .join("\n"),
   });
@@ -111,7 +128,12 @@ function readPoints(points: ComplexPlaneOptions["points"]): readonly Complex[] {
 
 function checkPositive(value: number | undefined, argument: string): void {
   if (value !== undefined && !(value > 0 && value < Infinity)) {
-    throw new InputError(`${argument} is ${value}. Give a positive number.`, { operation: "complexPlane", argument, expected: "> 0", actual: value });
+    throw new InputError(`${argument} is ${value}. Give a positive number.`, {
+      operation: "complexPlane",
+      argument,
+      expected: "> 0",
+      actual: value,
+    });
   }
 }
 
@@ -128,21 +150,34 @@ function drawGround(polar: Polar, labelled: boolean): string {
   const half = `<path class="tc-f-pos" fill-opacity="0.07" d="M${px(x)} ${px(y - radius)}A${radius} ${radius} 0 0 1 ${px(x)} ${px(y + radius)}Z"/>`;
   const parts = [half];
   const top = Math.floor(Math.log10(rim));
-  const rings = polar.log ? Array.from({ length: Math.ceil(polar.decades) }, (_, k) => 10 ** (top - k)) : niceTicks([0, rim], 3);
+  const rings = polar.log
+    ? Array.from({ length: Math.ceil(polar.decades) }, (_, k) => 10 ** (top - k))
+    : niceTicks([0, rim], 3);
   for (const ring of rings) {
     const r = reach(ring, polar) * radius;
     if (r <= 2) continue;
-    parts.push(`<circle class="tc-line ${ring === 1 ? "tc-s-axis" : "tc-s-grid"}" cx="${px(x)}" cy="${px(y)}" r="${px(r)}"/>`);
+    parts.push(
+      `<circle class="tc-line ${ring === 1 ? "tc-s-axis" : "tc-s-grid"}" cx="${px(x)}" cy="${px(y)}" r="${px(r)}"/>`,
+    );
     if (!labelled || r < 12) continue;
     const [dx, dy] = [r * Math.cos(1.95), -r * Math.sin(1.95)];
     parts.push(svgText(x + dx, y + dy + 3, "tc-small tc-f-muted", ringText(ring, polar.log), 'text-anchor="middle"'));
   }
   parts.push(`<circle class="tc-line tc-s-axis" cx="${px(x)}" cy="${px(y)}" r="${px(radius)}"/>`);
-  parts.push(svgLine(x - radius, y, x + radius, y, 'class="tc-s-axis tc-crisp"'), svgLine(x, y - radius, x, y + radius, 'class="tc-s-grid tc-crisp"'));
+  parts.push(
+    svgLine(x - radius, y, x + radius, y, 'class="tc-s-axis tc-crisp"'),
+    svgLine(x, y - radius, x, y + radius, 'class="tc-s-grid tc-crisp"'),
+  );
   parts.push(svgLine(x, y, x + radius, y, 'class="tc-s-pos" stroke-width="2"'));
   if (labelled) {
-    parts.push(svgText(x + radius + 5, y + 3.5, "tc-tick tc-b tc-f-pos", "+"), svgText(x - radius - 5, y + 3.5, "tc-tick tc-b tc-f-neg", "−", 'text-anchor="end"'));
-    parts.push(svgText(x, y - radius - 5, "tc-tick tc-f-muted", "+i", 'text-anchor="middle"'), svgText(x, y + radius + 12, "tc-tick tc-f-muted", "−i", 'text-anchor="middle"'));
+    parts.push(
+      svgText(x + radius + 5, y + 3.5, "tc-tick tc-b tc-f-pos", "+"),
+      svgText(x - radius - 5, y + 3.5, "tc-tick tc-b tc-f-neg", "−", 'text-anchor="end"'),
+    );
+    parts.push(
+      svgText(x, y - radius - 5, "tc-tick tc-f-muted", "+i", 'text-anchor="middle"'),
+      svgText(x, y + radius + 12, "tc-tick tc-f-muted", "−i", 'text-anchor="middle"'),
+    );
   }
   return parts.join("\n");
 }

@@ -1,6 +1,14 @@
 import { InputError } from "../errors.ts";
 import { checkFinite, checkHead, checkSize, type HeadRef } from "./check.ts";
-import { FIRST_ROLE_COLOR, drawEdges, drawNodes, panelLayout, strokeOpacity, strokeWidth, type PanelEdge } from "./composition-panel.ts";
+import {
+  FIRST_ROLE_COLOR,
+  drawEdges,
+  drawNodes,
+  panelLayout,
+  strokeOpacity,
+  strokeWidth,
+  type PanelEdge,
+} from "./composition-panel.ts";
 import { Figure, svgText } from "./figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "./frame.ts";
 import { drawLegend } from "./legend.ts";
@@ -100,12 +108,23 @@ export function compositionGraph(options: CompositionGraphOptions): Figure {
   const finite = options.edges.filter(({ value }) => Number.isFinite(value));
   const strongest = Math.max(0, ...finite.map(({ value }) => value - baseline));
   const drawn = KINDS.map(({ kind, name }) => {
-    const above = finite.filter((edge) => edge.kind === kind && strongest > 0 && edge.value - baseline > FAINTEST * strongest);
-    const edges = above.map((edge): PanelEdge => ({ ...edge, name, excess: edge.value - baseline, share: (edge.value - baseline) / strongest }));
+    const above = finite.filter(
+      (edge) => edge.kind === kind && strongest > 0 && edge.value - baseline > FAINTEST * strongest,
+    );
+    const edges = above.map((edge): PanelEdge => ({
+      ...edge,
+      name,
+      excess: edge.value - baseline,
+      share: (edge.value - baseline) / strongest,
+    }));
     return edges.sort((a, b) => a.share - b.share);
   });
   const label = accessibleName(options, `composition of ${options.layers} layers of ${options.heads} heads`);
-  const said = notes(options, finite.length, drawn.reduce((sum, edges) => sum + edges.length, 0));
+  const said = notes(
+    options,
+    finite.length,
+    drawn.reduce((sum, edges) => sum + edges.length, 0),
+  );
   const svg = threePanels(options, drawn, said, strongest);
   const markup = onePanel(options, drawn, said, strongest, label);
   return new Figure({ kind: "compositionGraph", label, ...svg, markup });
@@ -127,7 +146,8 @@ function checkOptions(options: CompositionGraphOptions): void {
     }
   }
   for (const [i, role] of (options.roles ?? []).entries()) {
-    for (const head of role.heads) checkHead(head, options.layers, options.heads, operation, `roles[${i}] (${role.name})`);
+    for (const head of role.heads)
+      checkHead(head, options.layers, options.heads, operation, `roles[${i}] (${role.name})`);
   }
 }
 
@@ -136,7 +156,9 @@ function notes(options: CompositionGraphOptions, finite: number, drawn: number):
   const { baseline, edges } = options;
   const spread = baseline?.std === undefined ? "" : ` ± ${formatNumber(baseline.std)}`;
   return [
-    ...(baseline === undefined ? [] : [`Excess over the random-matrix baseline of ${formatNumber(baseline.mean)}${spread}.`]),
+    ...(baseline === undefined
+      ? []
+      : [`Excess over the random-matrix baseline of ${formatNumber(baseline.mean)}${spread}.`]),
     `${drawn} of ${edges.length} scores drawn.`,
     ...nonFiniteNote(edges.length - finite, "score", "left out"),
   ];
@@ -144,13 +166,23 @@ function notes(options: CompositionGraphOptions, finite: number, drawn: number):
 
 type Drawn = { readonly width: number; readonly height: number; readonly content: string };
 
-function threePanels(options: CompositionGraphOptions, drawn: readonly (readonly PanelEdge[])[], said: readonly string[], strongest: number): Drawn {
+function threePanels(
+  options: CompositionGraphOptions,
+  drawn: readonly (readonly PanelEdge[])[],
+  said: readonly string[],
+  strongest: number,
+): Drawn {
   const narrow = panelLayout(options, 34);
   const across = 3 * (narrow.width + 24) - 24 <= 1000;
   const layout = across ? narrow : panelLayout(options, Math.max(34, Math.min(64, Math.floor(720 / options.heads))));
   const width = Math.max(across ? 3 * (layout.width + 24) - 24 : layout.width, 420);
   const head = titleBlock(options, width, said);
-  const legend = drawLegend((options.roles ?? []).map(({ name }) => name), head.height + 10, width, FIRST_ROLE_COLOR);
+  const legend = drawLegend(
+    (options.roles ?? []).map(({ name }) => name),
+    head.height + 10,
+    width,
+    FIRST_ROLE_COLOR,
+  );
   const top = head.height + legend.height;
   const placed = KINDS.map(({ name, paint }, i) => {
     const [x, y] = across ? [i * (layout.width + 24), top] : [0, top + i * (layout.height + 34)];
@@ -158,18 +190,36 @@ function threePanels(options: CompositionGraphOptions, drawn: readonly (readonly
     return `<g transform="translate(${px(x)} ${px(y)})">\n${svgText(0, 14, `tc-lab tc-b tc-f-${paint}`, name)}\n<g transform="translate(0 24)">\n${drawing}\n</g>\n</g>`;
   });
   const bottom = top + (across ? 1 : 3) * (layout.height + 34);
-  const content = [head.markup, legend.markup, ...placed, `<g transform="translate(0 ${px(bottom)})">${widthKey(strongest)}</g>`];
+  const content = [
+    head.markup,
+    legend.markup,
+    ...placed,
+    `<g transform="translate(0 ${px(bottom)})">${widthKey(strongest)}</g>`,
+  ];
   return { width, height: bottom + 22, content: content.filter((part) => part !== "").join("\n") };
 }
 
 /** The page form: one larger panel with all three kinds, which check boxes show and hide without any script. */
-function onePanel(options: CompositionGraphOptions, drawn: readonly (readonly PanelEdge[])[], said: readonly string[], strongest: number, label: string): string {
+function onePanel(
+  options: CompositionGraphOptions,
+  drawn: readonly (readonly PanelEdge[])[],
+  said: readonly string[],
+  strongest: number,
+  label: string,
+): string {
   const layout = panelLayout(options, Math.max(40, Math.min(84, Math.floor(680 / options.heads))));
   const width = Math.max(layout.width, 420);
   const head = titleBlock(options, width, said);
-  const legend = drawLegend((options.roles ?? []).map(({ name }) => name), head.height + 10, width, FIRST_ROLE_COLOR);
+  const legend = drawLegend(
+    (options.roles ?? []).map(({ name }) => name),
+    head.height + 10,
+    width,
+    FIRST_ROLE_COLOR,
+  );
   const top = head.height + legend.height + 6;
-  const edges = KINDS.map(({ kind, paint }, i) => `<g class="tc-edges-${kind}">\n${drawEdges(drawn[i] ?? [], layout, paint)}\n</g>`).join("\n");
+  const edges = KINDS.map(
+    ({ kind, paint }, i) => `<g class="tc-edges-${kind}">\n${drawEdges(drawn[i] ?? [], layout, paint)}\n</g>`,
+  ).join("\n");
   const height = top + layout.height + 34;
   const inner = [
     head.markup,

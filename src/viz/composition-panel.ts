@@ -39,7 +39,16 @@ export function panelLayout(options: CompositionGraphOptions, spacing: number): 
   const { layers, heads, roles = [] } = options;
   const left = 4;
   const rise = Math.max(118, Math.round(1.8 * spacing));
-  return { layers, heads, roles, spacing, left, rise, width: left + heads * spacing, height: (layers - 1) * rise + NODE.height + 8 };
+  return {
+    layers,
+    heads,
+    roles,
+    spacing,
+    left,
+    rise,
+    width: left + heads * spacing,
+    height: (layers - 1) * rise + NODE.height + 8,
+  };
 }
 
 /** Middle of a head's box, in pixels. */
@@ -68,7 +77,7 @@ function drawEdge(edge: PanelEdge, layout: PanelLayout, paint: string): string {
   const start = vec2.add(new Float64Array(2), middle(edge.from, layout), up);
   const end = vec2.subtract(new Float64Array(2), middle(edge.to, layout), up);
   // Control points straight above and below the ends: a curve leaves and enters its boxes upright.
-  const bend = Float64Array.of(0, (end[1] - (start[1])) * 0.45);
+  const bend = Float64Array.of(0, (end[1] - start[1]) * 0.45);
   const first = vec2.add(new Float64Array(2), start, bend);
   const second = vec2.subtract(new Float64Array(2), end, bend);
   const d = `M${pair(start)}C${pair(first)} ${pair(second)} ${pair(end)}`;
@@ -89,12 +98,27 @@ export function drawNodes(layout: PanelLayout, edges: string): string {
     for (let head = 0; head < layout.heads; head++) {
       const [x = 0, y = 0] = middle({ layer, head }, layout);
       const place = `x="${px(x - NODE.width / 2)}" y="${px(y - NODE.height / 2)}" width="${NODE.width}" height="${NODE.height}" rx="3"`;
-      const names = layout.roles.flatMap((role, i) => (role.heads.some((ref) => ref.layer === layer && ref.head === head) ? [i] : []));
+      const names = layout.roles.flatMap((role, i) =>
+        role.heads.some((ref) => ref.layer === layer && ref.head === head) ? [i] : [],
+      );
       const role = names[0];
-      const hover = role === undefined ? "" : svgTitle(`L${layer}H${head}: ${names.map((i) => layout.roles[i]?.name ?? "").join(", ")}`);
+      const hover =
+        role === undefined
+          ? ""
+          : svgTitle(`L${layer}H${head}: ${names.map((i) => layout.roles[i]?.name ?? "").join(", ")}`);
       const paint = role === undefined ? "tc-f-bg tc-s-axis" : `tc-f-c${(FIRST_ROLE_COLOR + role) % SERIES_COLORS}`;
-      parts.push(hover === "" ? `<rect class="${paint}" ${place}/>` : `<rect class="${paint}" ${place}>${hover}</rect>`);
-      parts.push(svgText(x, y + 3.2, `tc-small ${role === undefined ? "tc-f-ink" : "tc-f-on tc-b"}`, `L${layer}H${head}`, 'text-anchor="middle" pointer-events="none"'));
+      parts.push(
+        hover === "" ? `<rect class="${paint}" ${place}/>` : `<rect class="${paint}" ${place}>${hover}</rect>`,
+      );
+      parts.push(
+        svgText(
+          x,
+          y + 3.2,
+          `tc-small ${role === undefined ? "tc-f-ink" : "tc-f-on tc-b"}`,
+          `L${layer}H${head}`,
+          'text-anchor="middle" pointer-events="none"',
+        ),
+      );
     }
   }
   return `${edges}\n${parts.join("\n")}`;

@@ -24,7 +24,11 @@ function isShaped(layer: readonly ArrayLike<number>[] | ShapedData): layer is Sh
   return "shape" in layer;
 }
 
-function headsOf(layer: readonly ArrayLike<number>[] | ShapedData, count: number, name: string): readonly ArrayLike<number>[] {
+function headsOf(
+  layer: readonly ArrayLike<number>[] | ShapedData,
+  count: number,
+  name: string,
+): readonly ArrayLike<number>[] {
   if (!isShaped(layer)) return layer;
   const shape = layer.shape.length === 4 && layer.shape[0] === 1 ? layer.shape.slice(1) : layer.shape;
   const [heads = 0, queries, keys] = shape;
@@ -49,7 +53,12 @@ export function readTriangles(stack: AttentionStack, count: number, argument: st
   for (const [layer, list] of layers.entries()) {
     checkCount(list.length, heads, OPERATION, `${argument}[${layer}]`, "heads of layer 0");
     for (const [head, pattern] of list.entries()) {
-      copyTriangle(pattern, values.subarray((layer * heads + head) * size, (layer * heads + head + 1) * size), count, `${argument} of L${layer}H${head}`);
+      copyTriangle(
+        pattern,
+        values.subarray((layer * heads + head) * size, (layer * heads + head + 1) * size),
+        count,
+        `${argument} of L${layer}H${head}`,
+      );
     }
   }
   return { layers: layers.length, heads, values };
@@ -68,7 +77,8 @@ function copyTriangle(pattern: ArrayLike<number>, out: Float32Array, count: numb
     for (let key = 0; key < (square ? count : query + 1); key++) {
       const value = pattern[square ? query * count + key : at] as number;
       if (key > query) {
-        if (value !== 0) throw valueError(value, name, query, key, "0 for keys after the query; the explorer shows causal attention");
+        if (value !== 0)
+          throw valueError(value, name, query, key, "0 for keys after the query; the explorer shows causal attention");
         continue;
       }
       if (!(value >= 0 && value < Infinity)) throw valueError(value, name, query, key, "a finite number of at least 0");
@@ -78,7 +88,12 @@ function copyTriangle(pattern: ArrayLike<number>, out: Float32Array, count: numb
 }
 
 function valueError(value: number, name: string, query: number, key: number, expected: string): InputError {
-  return new InputError(`${name} is ${value} at query ${query}, key ${key}. Give ${expected}.`, { operation: OPERATION, argument: name, expected, actual: value });
+  return new InputError(`${name} is ${value} at query ${query}, key ${key}. Give ${expected}.`, {
+    operation: OPERATION,
+    argument: name,
+    expected,
+    actual: value,
+  });
 }
 
 /** The largest value, or 1 when all are 0. */

@@ -69,7 +69,10 @@ export class Figure {
     const [width, height] = [this.width + 2 * MARGIN, this.height + 2 * MARGIN];
     const background = `<rect class="tc-f-bg" x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}"/>`;
     const drawing = `${background}\n${this.content}`;
-    return this.#svg(`<style>\n${svgStyles(drawing)}\nsvg.tc-fig:root{color-scheme:light dark}\n</style>\n${drawing}`, MARGIN);
+    return this.#svg(
+      `<style>\n${svgStyles(drawing)}\nsvg.tc-fig:root{color-scheme:light dark}\n</style>\n${drawing}`,
+      MARGIN,
+    );
   }
 
   /** A piece of HTML that stands alone: styles included, nothing fetched, transparent background. */

@@ -45,7 +45,11 @@ export function headGrid(options: HeadGridOptions): Figure {
   const decimals = options.decimals ?? 2;
   checkSize(decimals + 1, "headGrid", "decimals + 1");
   const bad = countNonFinite(matrix.data);
-  const { scale, limit } = chooseScale({ ...matrix, masked: new Uint8Array(matrix.data.length), bad }, options, "headGrid");
+  const { scale, limit } = chooseScale(
+    { ...matrix, masked: new Uint8Array(matrix.data.length), bad },
+    options,
+    "headGrid",
+  );
   const cell = { width: Math.round(Math.max(34, Math.min(54, 860 / matrix.cols))), height: 36 };
   const size = { width: matrix.cols * cell.width, height: matrix.rows * cell.height };
   const width = Math.max(30 + size.width + COLOR_BAR_WIDTH, 260);
@@ -53,7 +57,15 @@ export function headGrid(options: HeadGridOptions): Figure {
   const [left, top] = [30, head.height + 18];
   const parts: string[] = [];
   for (let layer = 0; layer < matrix.rows; layer++) {
-    parts.push(svgText(left - 7, top + (layer + 0.5) * cell.height + 3.5, "tc-tick tc-f-muted", `L${layer}`, 'text-anchor="end"'));
+    parts.push(
+      svgText(
+        left - 7,
+        top + (layer + 0.5) * cell.height + 3.5,
+        "tc-tick tc-f-muted",
+        `L${layer}`,
+        'text-anchor="end"',
+      ),
+    );
     for (let index = 0; index < matrix.cols; index++) {
       const value = matrix.data[layer * matrix.cols + index] as number;
       const [x, y] = [left + index * cell.width, top + layer * cell.height];
@@ -61,15 +73,44 @@ export function headGrid(options: HeadGridOptions): Figure {
       const ink = Number.isFinite(value) ? inkOver(shadeOf(value, limit, scale)) : "tc-f-ink";
       const gap = { x: x + 1, y: y + 1, width: cell.width - 2, height: cell.height - 2 };
       parts.push(drawCell({ ...gap, value, limit, scale, name: `${label}: ${formatNumber(value)}` }));
-      parts.push(`<rect x="${gap.x}" y="${gap.y}" width="${gap.width}" height="${gap.height}" class="tc-line tc-s-grid" pointer-events="none"/>`);
-      parts.push(svgText(x + cell.width / 2, y + 14, `tc-small ${ink}`, label, 'text-anchor="middle" pointer-events="none" opacity="0.75"'));
-      parts.push(svgText(x + cell.width / 2, y + 28, `tc-lab ${ink}`, formatNumber(value, { decimals }), 'text-anchor="middle" pointer-events="none"'));
+      parts.push(
+        `<rect x="${gap.x}" y="${gap.y}" width="${gap.width}" height="${gap.height}" class="tc-line tc-s-grid" pointer-events="none"/>`,
+      );
+      parts.push(
+        svgText(
+          x + cell.width / 2,
+          y + 14,
+          `tc-small ${ink}`,
+          label,
+          'text-anchor="middle" pointer-events="none" opacity="0.75"',
+        ),
+      );
+      parts.push(
+        svgText(
+          x + cell.width / 2,
+          y + 28,
+          `tc-lab ${ink}`,
+          formatNumber(value, { decimals }),
+          'text-anchor="middle" pointer-events="none"',
+        ),
+      );
     }
   }
   for (let index = 0; index < matrix.cols; index++) {
-    parts.push(svgText(left + (index + 0.5) * cell.width, top - 5, "tc-tick tc-f-muted", `H${index}`, 'text-anchor="middle"'));
+    parts.push(
+      svgText(left + (index + 0.5) * cell.width, top - 5, "tc-tick tc-f-muted", `H${index}`, 'text-anchor="middle"'),
+    );
   }
-  parts.push(colorBar({ left: left + size.width + 14, top: top + 1, height: size.height, limit, scale, label: options.legendLabel }));
+  parts.push(
+    colorBar({
+      left: left + size.width + 14,
+      top: top + 1,
+      height: size.height,
+      limit,
+      scale,
+      label: options.legendLabel,
+    }),
+  );
   return new Figure({
     kind: "headGrid",
     width,

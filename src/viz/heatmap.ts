@@ -93,14 +93,20 @@ export function heatmap(options: HeatmapOptions): Figure {
   const width = Math.max(room.left + size.width + room.right + legendRoom, 240);
   const head = titleBlock(options, width, notes);
   const frame = { left: room.left, top: head.height + room.top, ...size };
-  const cells =
-    image
-      ? imageCells({ ...drawn, frame, cell, block, limit, scale })
-      : rectCells(drawn, options, { left: frame.left, top: frame.top, cell, limit, scale });
+  const cells = image
+    ? imageCells({ ...drawn, frame, cell, block, limit, scale })
+    : rectCells(drawn, options, { left: frame.left, top: frame.top, cell, limit, scale });
   const bar =
     options.legend === false
       ? ""
-      : colorBar({ left: frame.left + size.width + 16, top: frame.top, height: size.height, limit, scale, label: options.legendLabel });
+      : colorBar({
+          left: frame.left + size.width + 16,
+          top: frame.top,
+          height: size.height,
+          limit,
+          scale,
+          label: options.legendLabel,
+        });
   const axes = labelledAxes({ ...options, rows: matrix.rows, columns: matrix.cols, cell: cell / block, frame });
   return new Figure({
     kind: "heatmap",
@@ -114,7 +120,9 @@ export function heatmap(options: HeatmapOptions): Figure {
 function cellSize(matrix: Matrix, options: HeatmapOptions): number {
   const side = Math.max(matrix.rows, matrix.cols);
   if (options.showValues === true) {
-    const widest = Math.max(...Array.from(matrix.data, (value) => textWidth(formatNumber(value, options.format), TYPE.tick)));
+    const widest = Math.max(
+      ...Array.from(matrix.data, (value) => textWidth(formatNumber(value, options.format), TYPE.tick)),
+    );
     return Math.max(24, Math.ceil(widest) + 8);
   }
   return side <= 60 ? Math.min(28, Math.floor(420 / side)) : Math.max(1, Math.floor(MOST_IMAGE_CELLS / side));
@@ -143,7 +151,15 @@ function rectCells(matrix: MaskedMatrix, options: HeatmapOptions, layout: CellLa
       parts.push(drawCell({ x, y, width: cell, height: cell, value, limit: layout.limit, scale: layout.scale, name }));
       if (options.showValues === true && Number.isFinite(value)) {
         const ink = inkOver(shadeOf(value, layout.limit, layout.scale));
-        parts.push(svgText(x + cell / 2, y + cell / 2 + 3.5, `tc-tick ${ink}`, formatNumber(value, options.format), 'text-anchor="middle" pointer-events="none"'));
+        parts.push(
+          svgText(
+            x + cell / 2,
+            y + cell / 2 + 3.5,
+            `tc-tick ${ink}`,
+            formatNumber(value, options.format),
+            'text-anchor="middle" pointer-events="none"',
+          ),
+        );
       }
     }
   }

@@ -1,7 +1,15 @@
 import { InputError } from "../errors.ts";
 import { checkFinite, checkNonEmpty, checkSize, countNonFinite } from "./check.ts";
 import { Figure, svgLine, svgRect, svgText, svgTitle } from "./figure.ts";
-import { accessibleName, chartGround, leftMargin, nonFiniteNote, tickCount, titleBlock, type Captions } from "./frame.ts";
+import {
+  accessibleName,
+  chartGround,
+  leftMargin,
+  nonFiniteNote,
+  tickCount,
+  titleBlock,
+  type Captions,
+} from "./frame.ts";
 import type { ReferenceLine } from "./line-chart.ts";
 import { extent, niceDomain, niceStep, type Domain } from "./scale.ts";
 import { TYPE } from "./style.ts";
@@ -45,7 +53,8 @@ export function histogram(options: HistogramOptions): Figure {
   const { values } = options;
   checkNonEmpty(values.length, "histogram", "values");
   if (options.bins !== undefined) checkSize(options.bins, "histogram", "bins");
-  for (const [i, line] of (options.references ?? []).entries()) checkFinite(line.value, "histogram", `references[${i}].value`);
+  for (const [i, line] of (options.references ?? []).entries())
+    checkFinite(line.value, "histogram", `references[${i}].value`);
   const { edges, counts } = countBins(values, options.bins, options.references ?? []);
   const xDomain: Domain = [edges[0] as number, edges[edges.length - 1] as number];
   const width = options.width ?? 480;
@@ -55,12 +64,29 @@ export function histogram(options: HistogramOptions): Figure {
   const head = titleBlock(options, width, nonFiniteNote(countNonFinite(values), "value", "left out"));
   const left = leftMargin(yDomain, yTickCount);
   const top = head.height + 24;
-  const frame = { left, top, width: width - left - 14, height: height - top - (options.xLabel === undefined ? 24 : 40) };
-  const ground = chartGround({ frame, xDomain, yDomain, yTickCount, xLabel: options.xLabel, yLabel: options.yLabel ?? "count" });
+  const frame = {
+    left,
+    top,
+    width: width - left - 14,
+    height: height - top - (options.xLabel === undefined ? 24 : 40),
+  };
+  const ground = chartGround({
+    frame,
+    xDomain,
+    yDomain,
+    yTickCount,
+    xLabel: options.xLabel,
+    yLabel: options.yLabel ?? "count",
+  });
   const bars = counts.flatMap((count, k) => {
     const [from, to] = [edges[k] as number, edges[k + 1] as number];
     const name = `${formatNumber(from)} to ${formatNumber(to)}: ${formatNumber(count, { decimals: 0 })}`;
-    const shape = [ground.x(from) + 0.5, ground.y(count), ground.x(to) - ground.x(from) - 1, ground.y(0) - ground.y(count)] as const;
+    const shape = [
+      ground.x(from) + 0.5,
+      ground.y(count),
+      ground.x(to) - ground.x(from) - 1,
+      ground.y(0) - ground.y(count),
+    ] as const;
     return count === 0 ? [] : [svgRect(...shape, 'class="tc-f-c0" fill-opacity="0.8"', svgTitle(name))];
   });
   const lines = (options.references ?? []).map(({ value, label }) => {
@@ -68,7 +94,9 @@ export function histogram(options: HistogramOptions): Figure {
     const text = `${label === undefined ? "" : `${label} = `}${formatNumber(value)}`;
     const flip = x + textWidth(text, TYPE.tick) + 6 > frame.left + frame.width;
     const line = svgLine(x, frame.top, x, frame.top + frame.height, 'class="tc-s-ink" stroke-dasharray="3 3"');
-    return line + svgText(x + (flip ? -4 : 4), frame.top + 9, "tc-tick tc-f-ink", text, flip ? 'text-anchor="end"' : "");
+    return (
+      line + svgText(x + (flip ? -4 : 4), frame.top + 9, "tc-tick tc-f-ink", text, flip ? 'text-anchor="end"' : "")
+    );
   });
   return new Figure({
     kind: "histogram",
@@ -79,10 +107,17 @@ export function histogram(options: HistogramOptions): Figure {
   });
 }
 
-function countBins(values: ArrayLike<number>, bins: number | undefined, references: readonly ReferenceLine[]): { edges: number[]; counts: number[] } {
+function countBins(
+  values: ArrayLike<number>,
+  bins: number | undefined,
+  references: readonly ReferenceLine[],
+): { edges: number[]; counts: number[] } {
   const data = extent([values]);
   if (data === undefined) {
-    throw new InputError("no value is finite. There is nothing to draw.", { operation: "histogram", argument: "values" });
+    throw new InputError("no value is finite. There is nothing to draw.", {
+      operation: "histogram",
+      argument: "values",
+    });
   }
   const count = bins ?? Math.min(60, Math.max(5, Math.ceil(Math.sqrt(values.length))));
   const [low, high] = extent([data, references.map(({ value }) => value)]) ?? data;

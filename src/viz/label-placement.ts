@@ -19,12 +19,12 @@ export function spreadApart(positions: readonly number[], apart: number, low: nu
   let floor = low;
   for (const i of order) {
     out[i] = Math.max(positions[i] as number, floor);
-    floor = (out[i]) + apart;
+    floor = out[i] + apart;
   }
   let ceiling = high;
   for (const i of [...order].reverse()) {
     out[i] = Math.min(out[i] as number, ceiling);
-    ceiling = (out[i]) - apart;
+    ceiling = out[i] - apart;
   }
   return out;
 }
@@ -53,8 +53,18 @@ export interface LabelRequest {
  * Boxes for labels, greedily in the order given: the first of eight places around the point that is inside the frame and
  * clear of all points and of labels placed before. `undefined` where none is.
  */
-export function placeLabels(requests: readonly LabelRequest[], points: readonly (readonly [number, number])[], frame: Box, radius: number): (Box | undefined)[] {
-  const taken: Box[] = points.map(([x, y]) => ({ x: x - radius, y: y - radius, width: 2 * radius, height: 2 * radius }));
+export function placeLabels(
+  requests: readonly LabelRequest[],
+  points: readonly (readonly [number, number])[],
+  frame: Box,
+  radius: number,
+): (Box | undefined)[] {
+  const taken: Box[] = points.map(([x, y]) => ({
+    x: x - radius,
+    y: y - radius,
+    width: 2 * radius,
+    height: 2 * radius,
+  }));
   return requests.map((request) => {
     for (const { dx, dy } of CANDIDATES) {
       const gap = dx !== 0 && dy !== 0 ? radius * 0.8 : radius + 2;
@@ -64,7 +74,11 @@ export function placeLabels(requests: readonly LabelRequest[], points: readonly 
         width: request.width,
         height: request.height,
       };
-      const inside = box.x >= frame.x && box.y >= frame.y && box.x + box.width <= frame.x + frame.width && box.y + box.height <= frame.y + frame.height;
+      const inside =
+        box.x >= frame.x &&
+        box.y >= frame.y &&
+        box.x + box.width <= frame.x + frame.width &&
+        box.y + box.height <= frame.y + frame.height;
       if (inside && !taken.some((other) => overlaps(box, other))) {
         taken.push(box);
         return box;

@@ -4,7 +4,12 @@ import { SERIES_COLORS, TYPE } from "./style.ts";
 import { px, textWidth } from "./text.ts";
 
 /** Names of groups with their colours, in a row that wraps. */
-export function drawLegend(groups: readonly string[], top: number, width: number, firstColor = 0): { markup: string; height: number } {
+export function drawLegend(
+  groups: readonly string[],
+  top: number,
+  width: number,
+  firstColor = 0,
+): { markup: string; height: number } {
   if (groups.length === 0) return { markup: "", height: 0 };
   let [x, y] = [0, top];
   const parts = groups.map((group, i) => {

@@ -1,7 +1,16 @@
 import { InputError } from "../errors.ts";
 import { checkCount, checkDomain, checkFinite, checkNonEmpty, countNonFinite } from "./check.ts";
 import { Figure, svgLine, svgRect, svgText, svgTitle } from "./figure.ts";
-import { accessibleName, chartGround, leftMargin, nonFiniteNote, tickCount, titleBlock, type Captions, type ChartGround } from "./frame.ts";
+import {
+  accessibleName,
+  chartGround,
+  leftMargin,
+  nonFiniteNote,
+  tickCount,
+  titleBlock,
+  type Captions,
+  type ChartGround,
+} from "./frame.ts";
 import { spreadApart } from "./label-placement.ts";
 import { extent, niceDomain, type Domain, type Frame } from "./scale.ts";
 import { SERIES_COLORS, TYPE } from "./style.ts";
@@ -100,16 +109,36 @@ export function lineChart(options: LineChartOptions): Figure {
   const head = titleBlock(options, width, nonFiniteNote(bad, "value", "left as gaps"));
   const endLabels = series.length > 1 ? Math.max(...series.map(({ name }) => textWidth(name, TYPE.lab))) : 0;
   const left = leftMargin(yDomain, yTickCount);
-  const top = head.height + (options.yLabel === undefined ? 8 : 24) + (options.regions?.some(({ label }) => label !== undefined) ? 4 : 0);
+  const top =
+    head.height +
+    (options.yLabel === undefined ? 8 : 24) +
+    (options.regions?.some(({ label }) => label !== undefined) ? 4 : 0);
   const right = Math.min(endLabels + 16, width * 0.3);
-  const frame = { left, top, width: width - left - Math.max(right, 12), height: height - top - (options.xLabel === undefined ? 24 : 40) };
+  const frame = {
+    left,
+    top,
+    width: width - left - Math.max(right, 12),
+    height: height - top - (options.xLabel === undefined ? 24 : 40),
+  };
   const wholeX = series.every(({ x }) => Array.from(x).every(Number.isInteger));
-  const ground = chartGround({ frame, xDomain, yDomain, yTickCount, wholeX, xLabel: options.xLabel, yLabel: options.yLabel });
+  const ground = chartGround({
+    frame,
+    xDomain,
+    yDomain,
+    yTickCount,
+    wholeX,
+    xLabel: options.xLabel,
+    yLabel: options.yLabel,
+  });
   const content = [
     head.markup,
     ...(options.regions ?? []).map((region) => drawRegion(region, ground, xDomain)),
     ground.markup,
-    clipped(series.map((one, index) => drawSeries(one, index, ground)), frame, options.xDomain !== undefined || options.yDomain !== undefined),
+    clipped(
+      series.map((one, index) => drawSeries(one, index, ground)),
+      frame,
+      options.xDomain !== undefined || options.yDomain !== undefined,
+    ),
     ...(options.references ?? []).map((line) => drawReference(line, ground, series)),
     series.length > 1 ? drawNames(series, ground, width) : "",
   ];
@@ -137,15 +166,20 @@ function prepare(series: LineSeries, index: number): Prepared {
 }
 
 function domains(series: readonly Prepared[], options: LineChartOptions, yTickCount: number): [Domain, Domain] {
-  for (const [i, line] of (options.references ?? []).entries()) checkFinite(line.value, "lineChart", `references[${i}].value`);
-  for (const [i, region] of (options.regions ?? []).entries()) checkDomain([region.from, region.to], "lineChart", `regions[${i}]`);
+  for (const [i, line] of (options.references ?? []).entries())
+    checkFinite(line.value, "lineChart", `references[${i}].value`);
+  for (const [i, region] of (options.regions ?? []).entries())
+    checkDomain([region.from, region.to], "lineChart", `regions[${i}]`);
   if (options.xDomain) checkDomain(options.xDomain, "lineChart", "xDomain");
   if (options.yDomain) checkDomain(options.yDomain, "lineChart", "yDomain");
   const x = extent(series.map((one) => one.x)) ?? [0, 1];
   const bands = series.flatMap(({ band }) => (band ? [band.lower, band.upper] : []));
   const y = extent([...series.map((one) => one.y), ...bands, (options.references ?? []).map(({ value }) => value)]);
   if (y === undefined || extent(series.map((one) => one.y)) === undefined) {
-    throw new InputError("no value of any series is finite. There is nothing to draw.", { operation: "lineChart", argument: "series" });
+    throw new InputError("no value of any series is finite. There is nothing to draw.", {
+      operation: "lineChart",
+      argument: "series",
+    });
   }
   const whole: Domain = x[0] === x[1] ? [x[0] - 0.5, x[1] + 0.5] : x;
   // A measure that comes near zero is read against zero.
@@ -187,7 +221,13 @@ function drawReference(line: ReferenceLine, ground: ChartGround, series: readonl
     return gaps.reduce((a, b) => Math.min(a, b), Infinity);
   };
   const end = nearest(right - room, right) > nearest(left, left + room);
-  const label = svgText(end ? right - 5 : left + 5, y - 4, "tc-tick tc-f-ink tc-s-bg tc-halo", text, end ? 'text-anchor="end"' : "");
+  const label = svgText(
+    end ? right - 5 : left + 5,
+    y - 4,
+    "tc-tick tc-f-ink tc-s-bg tc-halo",
+    text,
+    end ? 'text-anchor="end"' : "",
+  );
   return svgLine(left, y, right, y, 'class="tc-s-ink" stroke-dasharray="3 3"') + label;
 }
 
@@ -207,7 +247,8 @@ function finiteRuns(count: number, lists: readonly ArrayLike<number>[]): number[
 
 function drawSeries(series: Prepared, index: number, ground: ChartGround): string {
   const color = index % SERIES_COLORS;
-  const point = (i: number, list: ArrayLike<number>): string => `${px(ground.x(series.x[i] as number))} ${px(ground.y(list[i] as number))}`;
+  const point = (i: number, list: ArrayLike<number>): string =>
+    `${px(ground.x(series.x[i] as number))} ${px(ground.y(list[i] as number))}`;
   const parts: string[] = [];
   const { band } = series;
   if (band) {
@@ -222,7 +263,9 @@ function drawSeries(series: Prepared, index: number, ground: ChartGround): strin
       parts.push(`<circle class="tc-f-c${color}" cx="${x}" cy="${y}" r="2.5"/>`);
     } else {
       const d = `M${run.map((i) => point(i, series.y)).join("L")}`;
-      parts.push(`<path class="tc-line tc-s-c${color}" stroke-width="1.6" stroke-linejoin="round" d="${d}">${svgTitle(series.name)}</path>`);
+      parts.push(
+        `<path class="tc-line tc-s-c${color}" stroke-width="1.6" stroke-linejoin="round" d="${d}">${svgTitle(series.name)}</path>`,
+      );
     }
   }
   return parts.join("\n");
@@ -236,6 +279,13 @@ function drawNames(series: readonly Prepared[], ground: ChartGround, width: numb
   });
   const at = spreadApart(ends, 13, ground.frame.top, ground.frame.top + ground.frame.height);
   return series
-    .map((one, i) => svgText(right + 7, (at[i] as number) + 4, `tc-lab tc-f-c${i % SERIES_COLORS}`, truncate(one.name, width - right - 8, TYPE.lab)))
+    .map((one, i) =>
+      svgText(
+        right + 7,
+        (at[i] as number) + 4,
+        `tc-lab tc-f-c${i % SERIES_COLORS}`,
+        truncate(one.name, width - right - 8, TYPE.lab),
+      ),
+    )
     .join("\n");
 }

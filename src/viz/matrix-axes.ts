@@ -29,7 +29,9 @@ export interface AxisRoom {
 /** Every n-th row or column gets a label, at positions apart enough to read. */
 function labelStep(count: number, cell: number, apart: number, labelled: boolean): number {
   if (cell >= apart) return 1;
-  const step = labelled ? Math.ceil(apart / cell) : Math.max(1, Math.round(niceStep(count, (count * cell) / Math.max(48, 2.2 * apart))));
+  const step = labelled
+    ? Math.ceil(apart / cell)
+    : Math.max(1, Math.round(niceStep(count, (count * cell) / Math.max(48, 2.2 * apart))));
   return Math.max(1, step);
 }
 
@@ -39,16 +41,27 @@ function indices(count: number, step: number): number[] {
 
 function rowsOf(options: MatrixAxesOptions): { readonly at: number; readonly text: string }[] {
   const step = labelStep(options.rows, options.cell, 10, options.rowLabels !== undefined);
-  return indices(options.rows, step).map((at) => ({ at, text: truncate(options.rowLabels?.[at] ?? formatNumber(at), LONGEST_LABEL, TYPE.tick) }));
+  return indices(options.rows, step).map((at) => ({
+    at,
+    text: truncate(options.rowLabels?.[at] ?? formatNumber(at), LONGEST_LABEL, TYPE.tick),
+  }));
 }
 
-function columnsOf(options: MatrixAxesOptions): { readonly list: { readonly at: number; readonly text: string }[]; readonly upright: boolean } {
+function columnsOf(options: MatrixAxesOptions): {
+  readonly list: { readonly at: number; readonly text: string }[];
+  readonly upright: boolean;
+} {
   const texts = options.columnLabels ?? [];
-  const widest = Math.max(...(texts.length > 0 ? texts : [formatNumber(options.columns)]).map((text) => textWidth(text, TYPE.tick)));
+  const widest = Math.max(
+    ...(texts.length > 0 ? texts : [formatNumber(options.columns)]).map((text) => textWidth(text, TYPE.tick)),
+  );
   const upright = options.columnLabels === undefined || widest + 4 <= options.cell;
   const apart = upright ? widest + 4 : 11;
   const step = labelStep(options.columns, options.cell, apart, options.columnLabels !== undefined);
-  const list = indices(options.columns, step).map((at) => ({ at, text: truncate(texts[at] ?? formatNumber(at), LONGEST_LABEL, TYPE.tick) }));
+  const list = indices(options.columns, step).map((at) => ({
+    at,
+    text: truncate(texts[at] ?? formatNumber(at), LONGEST_LABEL, TYPE.tick),
+  }));
   return { list, upright };
 }
 
@@ -56,7 +69,9 @@ function columnsOf(options: MatrixAxesOptions): { readonly list: { readonly at: 
 export function axisRoom(options: MatrixAxesOptions): AxisRoom {
   const rowWidth = Math.max(...rowsOf(options).map(({ text }) => textWidth(text, TYPE.tick)));
   const columns = columnsOf(options);
-  const columnHeight = columns.upright ? 14 : Math.max(...columns.list.map(({ text }) => textWidth(text, TYPE.tick))) + 6;
+  const columnHeight = columns.upright
+    ? 14
+    : Math.max(...columns.list.map(({ text }) => textWidth(text, TYPE.tick))) + 6;
   return {
     left: Math.ceil(rowWidth) + 10,
     right: 8,
@@ -69,20 +84,42 @@ export function axisRoom(options: MatrixAxesOptions): AxisRoom {
 export function labelledAxes(options: MatrixAxesOptions & { readonly frame: Frame }): string {
   const { frame, cell } = options;
   const bottom = frame.top + frame.height;
-  const parts = [`<rect x="${px(frame.left)}" y="${px(frame.top)}" width="${px(frame.width)}" height="${px(frame.height)}" class="tc-line tc-s-grid tc-crisp"/>`];
+  const parts = [
+    `<rect x="${px(frame.left)}" y="${px(frame.top)}" width="${px(frame.width)}" height="${px(frame.height)}" class="tc-line tc-s-grid tc-crisp"/>`,
+  ];
   for (const { at, text } of rowsOf(options)) {
-    parts.push(svgText(frame.left - 6, frame.top + (at + 0.5) * cell + 3.5, "tc-tick tc-f-muted", text, 'text-anchor="end"'));
+    parts.push(
+      svgText(frame.left - 6, frame.top + (at + 0.5) * cell + 3.5, "tc-tick tc-f-muted", text, 'text-anchor="end"'),
+    );
   }
   const columns = columnsOf(options);
   for (const { at, text } of columns.list) {
     const x = frame.left + (at + 0.5) * cell;
     if (cell < 8) parts.push(svgLine(x, bottom, x, bottom + 3, 'class="tc-s-axis tc-crisp"'));
     if (columns.upright) parts.push(svgText(x, bottom + 14, "tc-tick tc-f-muted", text, 'text-anchor="middle"'));
-    else parts.push(svgText(0, 0, "tc-tick tc-f-muted", text, `text-anchor="end" transform="translate(${px(x + 3.5)} ${px(bottom + 6)}) rotate(-90)"`));
+    else
+      parts.push(
+        svgText(
+          0,
+          0,
+          "tc-tick tc-f-muted",
+          text,
+          `text-anchor="end" transform="translate(${px(x + 3.5)} ${px(bottom + 6)}) rotate(-90)"`,
+        ),
+      );
   }
-  if (options.yLabel !== undefined) parts.push(svgText(frame.left, frame.top - 6, "tc-lab tc-f-muted", `↓ ${options.yLabel}`));
+  if (options.yLabel !== undefined)
+    parts.push(svgText(frame.left, frame.top - 6, "tc-lab tc-f-muted", `↓ ${options.yLabel}`));
   if (options.xLabel !== undefined) {
-    parts.push(svgText(frame.left + frame.width, bottom + axisRoom(options).bottom - 5, "tc-lab tc-f-muted", `${options.xLabel} →`, 'text-anchor="end"'));
+    parts.push(
+      svgText(
+        frame.left + frame.width,
+        bottom + axisRoom(options).bottom - 5,
+        "tc-lab tc-f-muted",
+        `${options.xLabel} →`,
+        'text-anchor="end"',
+      ),
+    );
   }
   return parts.join("\n");
 }

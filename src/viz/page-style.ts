@@ -34,7 +34,9 @@ const TABLE = [
   '.tc-table th[aria-sort="descending"] button::after{content:" ↓"}',
 ];
 
-const COMPOSITION = ["Q", "K", "V"].map((kind) => `.tc-composition:has(.tc-show-${kind}:not(:checked)) .tc-edges-${kind}{display:none}`);
+const COMPOSITION = ["Q", "K", "V"].map(
+  (kind) => `.tc-composition:has(.tc-show-${kind}:not(:checked)) .tc-edges-${kind}{display:none}`,
+);
 
 const EXPLORER = [
   ".tc-ax{max-width:980px}",

@@ -2,9 +2,12 @@
 
 const WINDOW = 32768;
 const LONGEST = 258;
-const LENGTH_BASE = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
+const LENGTH_BASE = [
+  3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258,
+];
 const DISTANCE_BASE = [
-  1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577,
+  1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145,
+  8193, 12289, 16385, 24577,
 ];
 
 /** Bits in, bytes out, least significant bit first. */
@@ -62,7 +65,8 @@ export function deflate(data: Uint8Array, stride: number): Uint8Array {
   out.bits(0x0178, 16);
   out.bits(0b011, 3);
   const lastSeen = new Int32Array(WINDOW).fill(-1);
-  const hash = (at: number): number => (((data[at] ?? 0) * 0x9e5f) ^ ((data[at + 1] ?? 0) * 0x25) ^ ((data[at + 2] ?? 0) << 7)) & (WINDOW - 1);
+  const hash = (at: number): number =>
+    (((data[at] ?? 0) * 0x9e5f) ^ ((data[at + 1] ?? 0) * 0x25) ^ ((data[at + 2] ?? 0) << 7)) & (WINDOW - 1);
   for (let at = 0; at < data.length;) {
     const seen = lastSeen[hash(at)] as number;
     let length = 0;

@@ -1,7 +1,15 @@
 import { InputError } from "../errors.ts";
 import { checkDomain, checkNonEmpty } from "./check.ts";
 import { Figure, svgLine, svgText, svgTitle } from "./figure.ts";
-import { accessibleName, chartGround, leftMargin, nonFiniteNote, tickCount, titleBlock, type Captions } from "./frame.ts";
+import {
+  accessibleName,
+  chartGround,
+  leftMargin,
+  nonFiniteNote,
+  tickCount,
+  titleBlock,
+  type Captions,
+} from "./frame.ts";
 import { drawLegend } from "./legend.ts";
 import { placeLabels } from "./label-placement.ts";
 import { extent, niceDomain, project, type Domain, type Frame } from "./scale.ts";
@@ -73,15 +81,27 @@ export function scatter(options: ScatterOptions): Figure {
   const yTickCount = tickCount(height);
   const [xDomain, yDomain] = scatterDomains(finite, options, yTickCount);
   const drawn = finite.filter(({ x, y }) => x >= xDomain[0] && x <= xDomain[1] && y >= yDomain[0] && y <= yDomain[1]);
-  const outside = drawn.length === finite.length ? [] : [`${plural(finite.length - drawn.length, "point")} outside the axes.`];
+  const outside =
+    drawn.length === finite.length ? [] : [`${plural(finite.length - drawn.length, "point")} outside the axes.`];
   const width = options.width ?? 480;
-  const head = titleBlock(options, width, [...nonFiniteNote(points.length - finite.length, "point", "left out"), ...outside]);
+  const head = titleBlock(options, width, [
+    ...nonFiniteNote(points.length - finite.length, "point", "left out"),
+    ...outside,
+  ]);
   const groups = [...new Set(points.flatMap(({ group }) => (group === undefined ? [] : [group])))];
   const legend = drawLegend(groups, head.height + 10, width);
   const left = leftMargin(yDomain, yTickCount);
   const top = head.height + legend.height + 24;
   const frame: Frame = { left, top, width: width - left - 14, height: height - top - 40 };
-  const ground = chartGround({ frame, xDomain, yDomain, yTickCount, xLabel: options.xLabel, yLabel: options.yLabel, verticalGrid: true });
+  const ground = chartGround({
+    frame,
+    xDomain,
+    yDomain,
+    yTickCount,
+    xLabel: options.xLabel,
+    yLabel: options.yLabel,
+    verticalGrid: true,
+  });
   const places = drawn.map(({ x, y }) => project(ground.toPixels, x, y));
   const dots = drawn.map((point, i) => {
     const [x, y] = places[i] as readonly [number, number];
@@ -93,13 +113,24 @@ export function scatter(options: ScatterOptions): Figure {
     width,
     height,
     label: accessibleName(options, `scatter plot of ${points.length} points`),
-    content: [head.markup, legend.markup, ground.markup, options.quadrants === false ? "" : zeroLines(frame, xDomain, yDomain, ground), ...dots, drawLabels(drawn, places, frame)]
+    content: [
+      head.markup,
+      legend.markup,
+      ground.markup,
+      options.quadrants === false ? "" : zeroLines(frame, xDomain, yDomain, ground),
+      ...dots,
+      drawLabels(drawn, places, frame),
+    ]
       .filter((part) => part !== "")
       .join("\n"),
   });
 }
 
-function scatterDomains(points: readonly ScatterPoint[], options: ScatterOptions, yTickCount: number): [Domain, Domain] {
+function scatterDomains(
+  points: readonly ScatterPoint[],
+  options: ScatterOptions,
+  yTickCount: number,
+): [Domain, Domain] {
   const x = extent([points.map((point) => point.x)]);
   const y = extent([points.map((point) => point.y)]);
   if (x === undefined || y === undefined) {
@@ -114,20 +145,45 @@ function paintOf(point: ScatterPoint, groups: readonly string[]): string {
   return point.group === undefined ? "muted" : `c${groups.indexOf(point.group) % SERIES_COLORS}`;
 }
 
-function zeroLines(frame: Frame, xDomain: Domain, yDomain: Domain, ground: { x: (v: number) => number; y: (v: number) => number }): string {
+function zeroLines(
+  frame: Frame,
+  xDomain: Domain,
+  yDomain: Domain,
+  ground: { x: (v: number) => number; y: (v: number) => number },
+): string {
   const inside = (domain: Domain): boolean => domain[0] <= 0 && domain[1] >= 0;
-  const vertical = inside(xDomain) ? svgLine(ground.x(0), frame.top, ground.x(0), frame.top + frame.height, 'class="tc-s-axis tc-crisp"') : "";
-  return vertical + (inside(yDomain) ? svgLine(frame.left, ground.y(0), frame.left + frame.width, ground.y(0), 'class="tc-s-axis tc-crisp"') : "");
+  const vertical = inside(xDomain)
+    ? svgLine(ground.x(0), frame.top, ground.x(0), frame.top + frame.height, 'class="tc-s-axis tc-crisp"')
+    : "";
+  return (
+    vertical +
+    (inside(yDomain)
+      ? svgLine(frame.left, ground.y(0), frame.left + frame.width, ground.y(0), 'class="tc-s-axis tc-crisp"')
+      : "")
+  );
 }
 
-function drawLabels(points: readonly ScatterPoint[], places: readonly (readonly [number, number])[], frame: Frame): string {
-  const named = points.flatMap((point, i) => (point.label === undefined ? [] : [{ text: point.label, at: places[i] as readonly [number, number] }]));
+function drawLabels(
+  points: readonly ScatterPoint[],
+  places: readonly (readonly [number, number])[],
+  frame: Frame,
+): string {
+  const named = points.flatMap((point, i) =>
+    point.label === undefined ? [] : [{ text: point.label, at: places[i] as readonly [number, number] }],
+  );
   const requests = named.map(({ text, at }) => ({ x: at[0], y: at[1], width: textWidth(text, TYPE.tick), height: 11 }));
-  const boxes = placeLabels(requests, places, { x: frame.left, y: frame.top, width: frame.width, height: frame.height }, RADIUS);
+  const boxes = placeLabels(
+    requests,
+    places,
+    { x: frame.left, y: frame.top, width: frame.width, height: frame.height },
+    RADIUS,
+  );
   return named
     .flatMap(({ text }, i) => {
       const box = boxes[i];
-      return box === undefined ? [] : [svgText(box.x + box.width / 2, box.y + 9, "tc-tick tc-f-ink", text, 'text-anchor="middle"')];
+      return box === undefined
+        ? []
+        : [svgText(box.x + box.width / 2, box.y + 9, "tc-tick tc-f-ink", text, 'text-anchor="middle"')];
     })
     .join("\n");
 }

@@ -41,27 +41,39 @@ const GAP = 10;
 export function smallMultiples(options: SmallMultiplesOptions): Figure {
   const { figures } = options;
   checkNonEmpty(figures.length, "smallMultiples", "figures");
-  const cell = { width: Math.max(...figures.map(({ width }) => width)), height: Math.max(...figures.map(({ height }) => height)) };
+  const cell = {
+    width: Math.max(...figures.map(({ width }) => width)),
+    height: Math.max(...figures.map(({ height }) => height)),
+  };
   const labels = options.rowLabels ?? [];
   const left = labels.length === 0 ? 0 : Math.ceil(Math.max(...labels.map((text) => textWidth(text, TYPE.lab)))) + 10;
-  const columns = options.columns ?? Math.max(1, Math.min(figures.length, Math.floor((900 - left + GAP) / (cell.width + GAP))));
+  const columns =
+    options.columns ?? Math.max(1, Math.min(figures.length, Math.floor((900 - left + GAP) / (cell.width + GAP))));
   checkSize(columns, "smallMultiples", "columns");
   const rows = Math.ceil(figures.length / columns);
   if (labels.length !== 0 && labels.length !== rows) {
-    throw new ShapeError(`rowLabels has ${labels.length} entries for ${rows} rows (${figures.length} figures in ${columns} columns). Give one entry for each row.`, {
-      operation: "smallMultiples",
-      argument: "rowLabels",
-      expected: rows,
-      actual: labels.length,
-    });
+    throw new ShapeError(
+      `rowLabels has ${labels.length} entries for ${rows} rows (${figures.length} figures in ${columns} columns). Give one entry for each row.`,
+      {
+        operation: "smallMultiples",
+        argument: "rowLabels",
+        expected: rows,
+        actual: labels.length,
+      },
+    );
   }
   const width = left + Math.min(columns, figures.length) * (cell.width + GAP) - GAP;
   const head = titleBlock(options, width);
   const parts = figures.map((figure, i) => {
-    const [x, y] = [left + (i % columns) * (cell.width + GAP), head.height + Math.floor(i / columns) * (cell.height + GAP)];
+    const [x, y] = [
+      left + (i % columns) * (cell.width + GAP),
+      head.height + Math.floor(i / columns) * (cell.height + GAP),
+    ];
     return `<g transform="translate(${px(x)} ${px(y)})">\n${contentOf(figure, i)}\n</g>`;
   });
-  const names = labels.map((text, row) => svgText(0, head.height + row * (cell.height + GAP) + cell.height / 2, "tc-lab tc-b tc-f-muted", text));
+  const names = labels.map((text, row) =>
+    svgText(0, head.height + row * (cell.height + GAP) + cell.height / 2, "tc-lab tc-b tc-f-muted", text),
+  );
   return new Figure({
     kind: "smallMultiples",
     width,
@@ -73,11 +85,14 @@ export function smallMultiples(options: SmallMultiplesOptions): Figure {
 
 function contentOf(figure: Figure, index: number): string {
   if (figure.content === undefined) {
-    throw new ShapeError(`figures[${index}] (${figure.kind}) is HTML only and has no drawing to put into a grid. Leave it out.`, {
-      operation: "smallMultiples",
-      argument: "figures",
-      actual: figure.kind,
-    });
+    throw new ShapeError(
+      `figures[${index}] (${figure.kind}) is HTML only and has no drawing to put into a grid. Leave it out.`,
+      {
+        operation: "smallMultiples",
+        argument: "figures",
+        actual: figure.kind,
+      },
+    );
   }
   return figure.content;
 }

@@ -77,10 +77,17 @@ export function table(options: TableOptions): Figure {
     return `<th scope="col"${isNumeric(kinds[j]) ? ' class="tc-num"' : ""}${help}>${name}</th>`;
   });
   const body = rows.map((row, i) => {
-    const cells = row.map((cell, j) => drawCellOf(cell, kinds[j] ?? "text", { format: columns[j]?.format ?? {}, scale: scales[j] ?? 1, at: `rows[${i}][${j}]` }));
+    const cells = row.map((cell, j) =>
+      drawCellOf(cell, kinds[j] ?? "text", {
+        format: columns[j]?.format ?? {},
+        scale: scales[j] ?? 1,
+        at: `rows[${i}][${j}]`,
+      }),
+    );
     return `<tr>${cells.join("")}</tr>`;
   });
-  const caption = options.title === undefined && options.subtitle === undefined ? "" : `<caption>${captionOf(options)}</caption>\n`;
+  const caption =
+    options.title === undefined && options.subtitle === undefined ? "" : `<caption>${captionOf(options)}</caption>\n`;
   const markup = `<div class="tc-fig tc-table"${sortable ? " data-tc-table" : ""}><table>\n${caption}<thead><tr>${heads.join("")}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table></div>`;
   const nonce = options.nonce === undefined ? "" : ` nonce="${escapeHtml(options.nonce)}"`;
   return new Figure({
@@ -129,7 +136,8 @@ function drawCellOf(cell: TableCell, kind: Kind, style: CellStyle): string {
   }
   if (kind === "tokens" || kind === "token") {
     const list = kind === "token" ? [cell] : cell;
-    if (!Array.isArray(list) || !list.every((token) => typeof token === "string")) throw cellError(cell, kind === "token" ? "a string" : "a list of strings", kind, style.at);
+    if (!Array.isArray(list) || !list.every((token) => typeof token === "string"))
+      throw cellError(cell, kind === "token" ? "a string" : "a list of strings", kind, style.at);
     return `<td>${list.map((token: string) => `<span class="tc-token">${escapeHtml(visibleToken(token))}</span>`).join(" ")}</td>`;
   }
   if (typeof cell === "object") throw cellError(cell, "a string or number", kind, style.at);
@@ -137,12 +145,15 @@ function drawCellOf(cell: TableCell, kind: Kind, style: CellStyle): string {
 }
 
 function cellError(cell: TableCell, expected: string, kind: Kind, at: string): InputError {
-  return new InputError(`${at} is ${JSON.stringify(cell)}, but its column is of kind "${kind}" and takes ${expected}. Change the cell or the column's kind.`, {
-    operation: "table",
-    argument: at,
-    expected,
-    actual: cell,
-  });
+  return new InputError(
+    `${at} is ${JSON.stringify(cell)}, but its column is of kind "${kind}" and takes ${expected}. Change the cell or the column's kind.`,
+    {
+      operation: "table",
+      argument: at,
+      expected,
+      actual: cell,
+    },
+  );
 }
 
 /** A bar from the middle: negative to the left. Drawn as SVG, since a strict policy refuses `style` attributes. */

@@ -1,6 +1,12 @@
 /** Text of figures: escaping, tokens made visible, numbers, and estimated widths (there is no DOM to measure with). */
 
-const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
 
 /**
  * Escapes text for HTML and XML, in element content and in quoted attributes.
@@ -103,7 +109,8 @@ export function formatNumber(value: number, format: NumberFormat = {}): string {
 
 function significantText(magnitude: number, significant: number): string {
   if (magnitude === 0) return "0";
-  if (magnitude >= 10 ** significant) return magnitude < 1e15 ? Math.round(magnitude).toString() : exponentText(magnitude, significant);
+  if (magnitude >= 10 ** significant)
+    return magnitude < 1e15 ? Math.round(magnitude).toString() : exponentText(magnitude, significant);
   if (magnitude < 1e-4) return exponentText(magnitude, significant);
   const text = magnitude.toPrecision(significant);
   return trimZeros(text.includes("e") ? Number(text).toString() : text);

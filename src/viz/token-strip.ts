@@ -65,9 +65,24 @@ export function tokenStrip(options: TokenStripOptions): Figure {
     const room = textWidth(text, SIZE, true) + 5;
     if (x > 0 && x + room > width) [x, y] = [0, y + LINE];
     const shade: Shade = Number.isFinite(value) ? shadeOf(value, limit, scale) : { paint: "muted", opacity: 0 };
-    const box = svgRect(x, y, room, LINE - 4, `${shadeAttributes(shade)} rx="2"`, svgTitle(`${i} ${text}: ${formatNumber(value)}`));
-    const outline = marked.has(i) ? svgRect(x + 0.5, y + 0.5, room - 1, LINE - 5, 'class="tc-line tc-s-ink" rx="2"') : "";
-    const word = svgText(x + 2.5, y + 14.5, `tc-mono ${inkOver(shade)}`, text, `font-size="${SIZE}" textLength="${Math.round((room - 5) * 100) / 100}" lengthAdjust="spacingAndGlyphs" pointer-events="none"`);
+    const box = svgRect(
+      x,
+      y,
+      room,
+      LINE - 4,
+      `${shadeAttributes(shade)} rx="2"`,
+      svgTitle(`${i} ${text}: ${formatNumber(value)}`),
+    );
+    const outline = marked.has(i)
+      ? svgRect(x + 0.5, y + 0.5, room - 1, LINE - 5, 'class="tc-line tc-s-ink" rx="2"')
+      : "";
+    const word = svgText(
+      x + 2.5,
+      y + 14.5,
+      `tc-mono ${inkOver(shade)}`,
+      text,
+      `font-size="${SIZE}" textLength="${Math.round((room - 5) * 100) / 100}" lengthAdjust="spacingAndGlyphs" pointer-events="none"`,
+    );
     x += room + 1;
     return box + outline + word;
   });

@@ -12,13 +12,17 @@ import {
 } from "../../src/circuits/index.ts";
 import type { DetectionKind, Pattern } from "../../src/circuits/index.ts";
 import { AxisError, InputError, ShapeError } from "../../src/errors.ts";
-import { stack, Tensor } from "../../src/tensor/index.ts";
+import { Tensor } from "../../src/tensor/index.ts";
 
 const AXES = "batch head query_pos key_pos";
 
 /** A pattern `[1, 1, n, n]` whose entry is 1 where a rule says so and 0 elsewhere. */
 function planted(n: number, rule: (query: number, key: number) => boolean): Pattern {
-  return Tensor.from(AXES, [1, 1, n, n], Float64Array.from({ length: n * n }, (_, i) => (rule(Math.floor(i / n), i % n) ? 1 : 0)));
+  return Tensor.from(
+    AXES,
+    [1, 1, n, n],
+    Float64Array.from({ length: n * n }, (_, i) => (rule(Math.floor(i / n), i % n) ? 1 : 0)),
+  );
 }
 
 /** Every query spreads evenly over itself and all before it. */
@@ -57,9 +61,8 @@ describe("diagonals and the first column", () => {
   });
 
   test("heads and prompts are kept apart and averaged: one score per head, mean over the batch", () => {
-    const heads = (...patterns: Pattern[]): Tensor =>
-      stack("head", patterns.map((p) => p.select("head", 0))).permute(AXES);
-    const both = Tensor.from(AXES, [2, 2, 6, 6], [...heads(identity, shift).data, ...heads(identity, column).data], "float64");
+    const patterns = [identity, shift, identity, column].flatMap((pattern) => [...pattern.data]);
+    const both = Tensor.from(AXES, [2, 2, 6, 6], patterns, "float64");
     expect([...currentTokenScores(both).data]).toEqual([1, 1 / 6]);
     expect(previousTokenScores(both).at(1)).toBeCloseTo((1 + 1 / 5) / 2, 14);
   });
@@ -99,6 +102,12 @@ describe("induction", () => {
     expect(inductionScores(uniform(n), { period: L, variant: "strict", bos: false }).at(0)).toBeCloseTo(mean(L), 14);
   });
 
+  test("an unknown variant is refused", () => {
+    expect(() => inductionScores(identity, { period: 2, variant: "loose" as "strict" })).toThrow(
+      'inductionScores: variant is "loose"; the choices are arena, strict.',
+    );
+  });
+
   test.each([0, -1, 1.5, NaN])("a period of %s is refused", (period) => {
     const text = `a period of ${period} tokens is none; it is the length of what repeats, a positive integer.`;
     expect(() => inductionScores(identity, { period })).toThrow(InputError);
@@ -122,7 +131,8 @@ describe("prefix matching", () => {
   );
 
   test("a head even over the matches of four copies scores 1, 11/18, 1/2 by averaging (5e-15: float64)", () => {
-    const score = (averaging: "sum" | "mean" | "entries" | "latest"): number => prefixMatchingScores(spread, copies, { averaging }).at(0);
+    const score = (averaging: "sum" | "mean" | "entries" | "latest"): number =>
+      prefixMatchingScores(spread, copies, { averaging }).at(0);
     expect(score("sum")).toBeCloseTo(1, 14);
     expect(score("mean")).toBeCloseTo(11 / 18, 14);
     expect(score("entries")).toBeCloseTo(1 / 2, 14);
@@ -141,7 +151,10 @@ describe("prefix matching", () => {
     const tokens = tokensOf([0, 1, 2, 1, 2, 1]);
     // Queries 3 and 4 have one target each, query 5 has two.
     expect(prefixMatchingScores(uniform(6), tokens).at(0)).toBeCloseTo((1 / 4 + 1 / 5 + 2 / 6) / 3, 14);
-    expect(prefixMatchingScores(uniform(6), tokens, { averaging: "entries" }).at(0)).toBeCloseTo((1 / 4 + 1 / 5 + 2 / 6) / 4, 14);
+    expect(prefixMatchingScores(uniform(6), tokens, { averaging: "entries" }).at(0)).toBeCloseTo(
+      (1 / 4 + 1 / 5 + 2 / 6) / 4,
+      14,
+    );
   });
 
   test("the previous target is the key before the earlier occurrence; what would lie before the prompt is none", () => {
@@ -153,7 +166,12 @@ describe("prefix matching", () => {
   });
 
   test("a token right after its twin has itself as target: the position after the earlier occurrence", () => {
-    expect(prefixMatchingScores(planted(2, (i, j) => i === j), tokensOf([4, 4])).at(0)).toBe(1);
+    expect(
+      prefixMatchingScores(
+        planted(2, (i, j) => i === j),
+        tokensOf([4, 4]),
+      ).at(0),
+    ).toBe(1);
   });
 
   test("chance duplicates inside a repeat count as targets", () => {
@@ -166,27 +184,40 @@ describe("prefix matching", () => {
 
   test("without a repeated token the score is NaN", () => {
     expect(prefixMatchingScores(identity, tokensOf([1, 2, 3, 4, 5, 6])).at(0)).toBeNaN();
-    expect(prefixMatchingScores(planted(1, () => true), tokensOf([1])).at(0)).toBeNaN();
+    expect(
+      prefixMatchingScores(
+        planted(1, () => true),
+        tokensOf([1]),
+      ).at(0),
+    ).toBeNaN();
   });
 
   test("prompts are pooled: the mean is over all queries with targets", () => {
-    const two = Tensor.from(AXES, [2, 1, 3, 3], [...planted(3, (i, j) => j === Math.min(i, 1)).data, ...planted(3, (_, j) => j === 0).data], "float64");
+    const two = Tensor.from(
+      AXES,
+      [2, 1, 3, 3],
+      [...planted(3, (i, j) => j === Math.min(i, 1)).data, ...planted(3, (_, j) => j === 0).data],
+      "float64",
+    );
     // First prompt: query 2 looks at 1, its target. Second: queries 1 and 2 have targets {1} and {1, 2}, and look at 0.
     expect(prefixMatchingScores(two, tokensOf([5, 6, 5], [5, 5, 5])).at(0)).toBeCloseTo(1 / 3, 14);
   });
 
   test("what does not fit is refused", () => {
-    const call = (tokens: Tensor<"batch pos">, options = {}): (() => unknown) => () => prefixMatchingScores(identity, tokens, options);
+    const call =
+      (tokens: Tensor<"batch pos">, options = {}): (() => unknown) =>
+      () =>
+        prefixMatchingScores(identity, tokens, options);
     expect(call(tokensOf([1, 2]))).toThrow(ShapeError);
     expect(call(tokensOf([1, 2]))).toThrow(
       "prefixMatchingScores: the pattern is [batch=1 head=1 query_pos=6 key_pos=6] but the tokens are [batch=1 pos=2]. Pass the tokens that the pattern came from, [batch, pos].",
     );
     const tokens = tokensOf([1, 2, 3, 4, 5, 6]);
     expect(call(tokens, { averaging: "median" })).toThrow(
-      'prefixMatchingScores: averaging "median" is not known; it is one of sum, mean, entries, latest.',
+      'prefixMatchingScores: averaging is "median"; the choices are sum, mean, entries, latest.',
     );
     expect(call(tokens, { target: "here" })).toThrow(
-      'prefixMatchingScores: target "here" is not known; it is one of next, previous.',
+      'prefixMatchingScores: target is "here"; the choices are next, previous.',
     );
   });
 });
@@ -195,9 +226,33 @@ describe("TransformerLens's detector", () => {
   const tokens = tokensOf([5, 6, 5, 6]);
 
   test.each<[DetectionKind, number[][]]>([
-    ["previous_token_head", [[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]],
-    ["duplicate_token_head", [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]]],
-    ["induction_head", [[0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]],
+    [
+      "previous_token_head",
+      [
+        [0, 0, 0, 0],
+        [1, 0, 0, 0],
+        [0, 1, 0, 0],
+        [0, 0, 1, 0],
+      ],
+    ],
+    [
+      "duplicate_token_head",
+      [
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+        [1, 0, 0, 0],
+        [0, 1, 0, 0],
+      ],
+    ],
+    [
+      "induction_head",
+      [
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+        [0, 1, 0, 0],
+        [0, 0, 1, 0],
+      ],
+    ],
   ])("%s", (kind, expected) => {
     expect(detectionPattern(tokens, kind).select("batch", 0).toNested()).toEqual(expected);
   });
@@ -226,6 +281,9 @@ describe("TransformerLens's detector", () => {
     expect(() => detectionPattern(tokens, "copy_head" as DetectionKind)).toThrow(
       'detectionPattern: there is no behaviour "copy_head"; those drawn are previous_token_head, duplicate_token_head, induction_head.',
     );
+    expect(() =>
+      detectionScores(identity, detectionPattern(tokens, "induction_head"), { measure: "cos" as "abs" }),
+    ).toThrow('detectionScores: measure is "cos"; the choices are mul, abs.');
     expect(() => detectionScores(identity, detectionPattern(tokens, "induction_head"))).toThrow(
       "detectionScores: the pattern is [batch=1 head=1 query_pos=6 key_pos=6] but the detection pattern is [batch=1 query_pos=4 key_pos=4].",
     );
@@ -234,12 +292,14 @@ describe("TransformerLens's detector", () => {
 
 /** Half on the token before, half on the current one; the first token wholly on itself. */
 function* shiftHalf(): Generator<number> {
-  for (let i = 0; i < 4; i++) for (let j = 0; j < 4; j++) yield i === 0 ? (j === 0 ? 1 : 0) : j === i || j === i - 1 ? 0.5 : 0;
+  for (let i = 0; i < 4; i++)
+    for (let j = 0; j < 4; j++) yield i === 0 ? (j === 0 ? 1 : 0) : j === i || j === i - 1 ? 0.5 : 0;
 }
 
 test("tensors of other axes are refused", () => {
   const wrong = identity.permute("batch head key_pos query_pos") as unknown as Pattern;
-  const text = "the pattern is [batch=1 head=1 key_pos=6 query_pos=6], not [batch head query_pos key_pos]. Permute or rename its axes.";
+  const text =
+    "the pattern is [batch=1 head=1 key_pos=6 query_pos=6], not [batch head query_pos key_pos]. Permute or rename its axes.";
   expect(() => currentTokenScores(wrong)).toThrow(AxisError);
   expect(() => currentTokenScores(wrong)).toThrow(`currentTokenScores: ${text}`);
   expect(() => firstTokenScores(wrong)).toThrow(`firstTokenScores: ${text}`);

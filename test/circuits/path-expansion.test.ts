@@ -1,7 +1,7 @@
 /** Path expansion: the terms, what they sum to, and how they are picked, ranked and written. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decomposeResid, logitAttribution, logitsByOrder, PathExpansion, pathExpansion } from "../../src/circuits/index.ts";
+import { decomposeResid, logitsByOrder, PathExpansion, pathExpansion } from "../../src/circuits/index.ts";
 import type { PathTerm } from "../../src/circuits/index.ts";
 import { directStream } from "../../src/circuits/frozen-run.ts";
 import { PathNode } from "../../src/circuits/path-terms.ts";
@@ -68,7 +68,14 @@ describe("the certificate (P1)", () => {
     const [first, ...rest] = expansion.all as [PathTerm, ...PathTerm[]];
     const check = (term: PathTerm): boolean => expansion.certificate([term, ...rest]).withinBound;
     expect(check(first)).toBe(true);
-    expect(check(replaced(first, map(first.resid, (x) => 1.001 * x)))).toBe(false);
+    expect(
+      check(
+        replaced(
+          first,
+          map(first.resid, (x) => 1.001 * x),
+        ),
+      ),
+    ).toBe(false);
     const { data, axes, shape } = first.resid;
     const nudged = Float64Array.from(data, (x, i) => (i === 5 ? x + 0.01 : x));
     expect(check(replaced(first, Tensor.from(axes, shape, nudged)))).toBe(false);
@@ -77,7 +84,15 @@ describe("the certificate (P1)", () => {
 
   test("NaN in a term is never within the bound", () => {
     const [first, ...rest] = expansion.all as [PathTerm, ...PathTerm[]];
-    expect(expansion.certificate([replaced(first, map(first.resid, () => NaN)), ...rest]).withinBound).toBe(false);
+    expect(
+      expansion.certificate([
+        replaced(
+          first,
+          map(first.resid, () => NaN),
+        ),
+        ...rest,
+      ]).withinBound,
+    ).toBe(false);
   });
 
   test("a forward pass that computes something else is not excused: a stream off by 1e-3 does not widen the bound", () => {
@@ -125,7 +140,9 @@ describe("cutting at maxOrder", () => {
         expect(certificate.withinBound).toBe(true);
         expect(certificate.complete).toBe(maxOrder >= options.n_layers);
         expect(certificate.maxOrder).toBe(Math.min(maxOrder, options.n_layers));
-        expect(cut.terms.map(({ label }) => label)).toEqual(whole.terms.filter(({ order }) => order <= maxOrder).map(({ label }) => label));
+        expect(cut.terms.map(({ label }) => label)).toEqual(
+          whole.terms.filter(({ order }) => order <= maxOrder).map(({ label }) => label),
+        );
         const longer = whole.terms.filter(({ order }) => order > maxOrder);
         expect(cut.remainder === undefined).toBe(longer.length === 0);
         if (cut.remainder === undefined) return;
@@ -150,7 +167,11 @@ describe("cutting at maxOrder", () => {
     for (let order = 0; order <= 3; order++) {
       const parts = expansion.select({ order }).map((term) => expansion.logits(term));
       if (order === 0) parts.push(expansion.logits(expansion.bias));
-      expectClose(byOrder.select("order", order), parts.reduce((a, b) => add(a, b)), { atol: 1e-6, rtol: 1e-6 });
+      expectClose(
+        byOrder.select("order", order),
+        parts.reduce((a, b) => add(a, b)),
+        { atol: 1e-6, rtol: 1e-6 },
+      );
     }
   });
 });
@@ -210,155 +231,12 @@ describe("splitting token and position", () => {
     for (const term of whole.terms) {
       const halves = split.terms.filter((each) => label(each) === label(term)).map(({ resid }) => resid);
       expect(halves).toHaveLength(2);
-      expectClose(halves.reduce((a, b) => add(a, b)), term.resid, { atol: 1e-12 });
+      expectClose(
+        halves.reduce((a, b) => add(a, b)),
+        term.resid,
+        { atol: 1e-12 },
+      );
     }
-  });
-});
-
-describe("attribution", () => {
-  test("of every term is its logit of the correct next token, and all sum to the model's (1e-5: float32 logits)", () => {
-    fc.assert(
-      fc.property(modelOptions, (options) => {
-        const model = randomModel(options);
-        const rows = prompts(options.d_vocab);
-        const expansion = pathExpansion(model, rows);
-        const attribution = expansion.attribution();
-        expect(attribution.shape).toEqual([expansion.all.length, 2, 5]);
-        const next = (logits: Tensor<"batch pos d_vocab">): number[] =>
-          rows.flatMap((row, b) => row.slice(1).map((id, p) => logits.at(b, p, id)));
-        for (const [t, term] of expansion.all.entries()) {
-          expectClose([...attribution.select("term", t).data], next(expansion.logits(term)), { atol: 1e-10, rtol: 1e-10 });
-        }
-        expectClose([...sum(attribution, "term").data], next(expansion.modelLogits), { atol: 2e-5, rtol: 1e-5 });
-      }),
-      runs(3, 25),
-    );
-  });
-
-  const model = randomModel({ norm: "LN", position: "standard", bias: true });
-  const expansion = pathExpansion(model, tokens);
-  const logits = model.forward(tokens);
-
-  test("of one token, of a token per position, and of a difference (1e-5: float32 logits)", () => {
-    const total = (targets: Parameters<typeof expansion.attribution>[0]): Tensor => sum(expansion.attribution(targets), "term");
-    expectClose(total({ targets: 7 }).data, logits.select("d_vocab", 7).data, { atol: 1e-5, rtol: 1e-5 });
-    const ids = tokens.map((row) => row.map((id) => (id + 3) % 17));
-    const chosen = ids.flatMap((row, b) => row.map((id, p) => logits.at(b, p, id)));
-    expectClose(total({ targets: ids }).data, chosen, { atol: 1e-5, rtol: 1e-5 });
-    expectClose(total({ targets: Tensor.from("batch pos", [2, 6], ids.flat(), "int32") }).data, chosen, { atol: 1e-5, rtol: 1e-5 });
-    const difference = chosen.map((x, i) => x - logits.at(Math.floor(i / 6), i % 6, 7));
-    expectClose(total({ targets: { correct: ids, incorrect: 7 } }).data, difference, { atol: 1e-5, rtol: 1e-5 });
-    const next = total({ targets: { correct: "next", incorrect: 7 } });
-    expect(next.shape).toEqual([2, 5]);
-    expectClose([next.at(0, 0)], [logits.at(0, 0, 1) - logits.at(0, 0, 7)], { atol: 1e-5 });
-  });
-
-  test("of a head is its own path and its virtual heads: logitAttribution splits into the paths that end there (P44, 1e-5)", () => {
-    // A norm with a bias would send that through every head too; these have none.
-    for (const norm of [null, "LNPre", "RMS"] as const) {
-      const plain = randomModel({ norm, position: "rotary", bias: false });
-      const paths = pathExpansion(plain, tokens);
-      const direct = logitAttribution(plain, tokens);
-      const attribution = paths.attribution();
-      for (const head of plain.heads) {
-        const ends = paths.select({ last: head });
-        expect(ends).toHaveLength(head.layer === 0 ? 1 : 4);
-        const parts = ends.map((term) => attribution.select("term", paths.terms.indexOf(term)));
-        const c = direct.labels.indexOf(head.label);
-        const summed = parts.reduce((a, b) => add(a, b));
-        expectClose(summed.data, direct.attribution.select("component", c).data, { atol: 1e-5, rtol: 1e-5 });
-      }
-    }
-  });
-
-  test.each([
-    [[[1, 2]], "attribution: targets are [1, 2] but the tokens are [batch=2 pos=6]; give an id for each position of each prompt."],
-    [Tensor.zeros("batch pos", [2, 5], "int32"), "attribution: targets are [batch=2 pos=5] but the tokens are [batch=2 pos=6]; give an id for each position of each prompt."],
-    [17, "attribution: target 17 at position 0 of prompt 0 is not an output token; this model has d_vocab_out=17."],
-    [{ correct: "next" as const, incorrect: -1 }, "attribution: target -1 at position 0 of prompt 0 is not an output token"],
-  ])("refuses targets that do not fit: %#", (targets, text) => {
-    expect(() => expansion.attribution({ targets })).toThrow(text);
-  });
-
-  test("refuses a prompt without next token, unless a target is given", () => {
-    const one = pathExpansion(model, [3]);
-    expect(() => one.attribution()).toThrow(
-      "attribution: a prompt of one token has no next token to explain. Give more tokens, or targets.",
-    );
-    expect(one.attribution({ targets: 2 }).shape).toEqual([17, 1, 1]);
-    expect(one.certificate().withinBound).toBe(true);
-  });
-});
-
-describe("picking, ranking and writing terms", () => {
-  const model = randomModel({ n_layers: 3, n_heads: 2 });
-  const expansion = pathExpansion(model, tokens);
-  const labels = (terms: readonly PathTerm[]): string[] => terms.map(({ label }) => label);
-
-  test("terms come by order, then head by head", () => {
-    expect(labels(expansion.terms).slice(0, 12)).toEqual([
-      "direct",
-      "L0H0",
-      "L0H1",
-      "L1H0",
-      "L1H1",
-      "L2H0",
-      "L2H1",
-      "L0H0→L1H0",
-      "L0H0→L1H1",
-      "L0H0→L2H0",
-      "L0H0→L2H1",
-      "L0H1→L1H0",
-    ]);
-    expect(expansion.labels.at(-1)).toBe("bias");
-  });
-
-  test("select: every condition must hold", () => {
-    expect(labels(expansion.select({ order: 3, head: "L0H1", last: "L2H0" }))).toEqual(["L0H1→L1H0→L2H0", "L0H1→L1H1→L2H0"]);
-    expect(expansion.select({ layer: 1 })).toHaveLength(2 * 9);
-    expect(expansion.select({ head: { layer: 1, head: 0 } })).toHaveLength(9);
-    expect(labels(expansion.select({ order: 0 }))).toEqual(["direct"]);
-    expect(expansion.select({ order: 4 })).toEqual([]);
-    expect(expansion.select({})).toHaveLength(27);
-  });
-
-  test("rank: by mean attribution, norm or a function, largest absolute value first", () => {
-    const attribution = expansion.attribution();
-    const ranked = expansion.rank();
-    expect(ranked).toHaveLength(28);
-    const means = expansion.all.map((_, t) => [...attribution.select("term", t).data].reduce((a, b) => a + b, 0) / 10);
-    expectClose(ranked.map(({ value }) => Math.abs(value)), means.map(Math.abs).sort((a, b) => b - a), { atol: 1e-12 });
-    expect(expansion.rank("norm", { k: 3 }).map(({ term }) => term.label)).toHaveLength(3);
-    const byLength = expansion.rank((term) => -term.order);
-    expect(byLength[0]?.term.order).toBe(3);
-    const last = expansion.rank((_, values) => values.at(1, 4), { k: 1 })[0];
-    const best = Math.max(...expansion.all.map((_, t) => Math.abs(attribution.at(t, 1, 4))));
-    expect(Math.abs(last?.value ?? 0)).toBe(best);
-  });
-
-  test("formulas with row vectors: later patterns first, later OV matrices last", () => {
-    const [term] = expansion.select({ order: 3 });
-    expect(expansion.formula("text", term)).toBe("A[L2H0] A[L1H0] A[L0H0] T W_E W_OV[L0H0] W_OV[L1H0] W_OV[L2H0] W_U");
-    expect(expansion.formula("latex", term)).toBe("A^{2.0} A^{1.0} A^{0.0} T W_E W_{OV}^{0.0} W_{OV}^{1.0} W_{OV}^{2.0} W_U");
-    const one = pathExpansion(randomModel({ n_layers: 1, n_heads: 1 }), tokens);
-    expect(one.formula()).toBe("logits = T W_E W_U + A[L0H0] T W_E W_OV[L0H0] W_U + bias");
-    expect(one.formula("latex")).toBe("\\mathrm{logits} = T W_E W_U + A^{0.0} T W_E W_{OV}^{0.0} W_U + \\mathrm{bias}");
-  });
-
-  test("formulas name positions that enter the stream, norms, and the remainder", () => {
-    const standard = pathExpansion(randomModel({ position: "standard", n_heads: 1 }), tokens, { maxOrder: 1 });
-    expect(standard.formula()).toBe(
-      "logits = (T W_E + W_pos) W_U + A[L0H0] (T W_E + W_pos) W_OV[L0H0] W_U + A[L1H0] (T W_E + W_pos) W_OV[L1H0] W_U + bias + (paths of order ≥ 2)",
-    );
-    const normed = pathExpansion(randomModel({ position: "standard", n_heads: 1, norm: "LN" }), tokens);
-    const [term] = normed.select({ order: 2 });
-    expect(normed.formula("text", normed.terms[0])).toBe("ln_final(T W_E + W_pos) W_U");
-    expect(normed.formula("text", term)).toBe("ln_final(A[L1H0] ln_1(A[L0H0] ln_0(T W_E + W_pos) W_OV[L0H0]) W_OV[L1H0]) W_U");
-    expect(normed.formula("latex", normed.select({ order: 1 })[0])).toBe(
-      "\\mathrm{ln}_{final}\\left(A^{0.0} \\mathrm{ln}_{0}\\left(T W_E + W_{pos}\\right) W_{OV}^{0.0}\\right) W_U",
-    );
-    const split = pathExpansion(randomModel({ position: "standard", n_heads: 1 }), tokens, { splitPositions: true });
-    expect(split.formula("text", split.select({ head: "L0H0", order: 1 })[1])).toBe("A[L0H0] W_pos W_OV[L0H0] W_U");
   });
 });
 
@@ -367,7 +245,8 @@ describe("stopping and watching", () => {
 
   test("certificate and attribution report every term and stop when asked to", () => {
     for (const work of ["certificate", "attribution"] as const) {
-      const run = (options: object): unknown => (work === "certificate" ? expansion.certificate(expansion.all, options) : expansion.attribution(options));
+      const run = (options: object): unknown =>
+        work === "certificate" ? expansion.certificate(expansion.all, options) : expansion.attribution(options);
       const seen: number[] = [];
       run({ onProgress: (done: number, total: number) => seen.push(done / total) });
       expect(seen).toHaveLength(17);
@@ -381,7 +260,9 @@ describe("stopping and watching", () => {
       expect(() => run({ signal: stop.signal, onProgress: abort })).toThrow("enough");
       expect(count).toEqual([1, 2, 3]);
     }
-    expect(() => pathExpansion(randomModel(), tokens, { signal: AbortSignal.abort(new Error("before")) })).toThrow("before");
+    expect(() => pathExpansion(randomModel(), tokens, { signal: AbortSignal.abort(new Error("before")) })).toThrow(
+      "before",
+    );
   });
 });
 
@@ -391,5 +272,9 @@ test("one position, one head, one token: the smallest model has its two paths", 
   expect(expansion.labels).toEqual(["direct", "L0H0", "bias"]);
   expect(expansion.certificate().withinBound).toBe(true);
   const { components } = decomposeResid(model, model.run([1]), { by: "head" });
-  expectClose(sum(components, "component").data, expansion.all.map(({ resid }) => resid).reduce((a, b) => add(a, b)).data, { atol: 1e-6 });
+  expectClose(
+    sum(components, "component").data,
+    expansion.all.map(({ resid }) => resid).reduce((a, b) => add(a, b)).data,
+    { atol: 1e-6 },
+  );
 });

@@ -20,7 +20,7 @@ import {
   previousTokenScores,
 } from "../../src/circuits/index.ts";
 import type { PathTerm, Pattern } from "../../src/circuits/index.ts";
-import { sum, Tensor } from "../../src/tensor/index.ts";
+import { sum, type Tensor } from "../../src/tensor/index.ts";
 import { attentionCases, expectClose, loadGolden } from "../support/golden.ts";
 
 const tolerance = { atol: 1e-5, rtol: 1e-5 };
@@ -59,7 +59,9 @@ describe.each([...attentionCases, "bundled"] as const)("%s", (name) => {
       ["duplicate", (pattern) => duplicateTokenScores(pattern, period)],
       ["induction", (pattern) => inductionScores(pattern, { period })],
     ])("detect.%s (1e-6: a mean of float32 numbers below 1)", (kind, score) => {
-      const scores = model.layers.flatMap(({ layer }) => [...score(cache.get(`blocks.${layer}.attn.hook_pattern`)).data]);
+      const scores = model.layers.flatMap(({ layer }) => [
+        ...score(cache.get(`blocks.${layer}.attn.hook_pattern`)).data,
+      ]);
       expectClose(scores, golden.expected(`detect.${kind}`).data, { atol: 1e-6 });
     });
   });
@@ -140,7 +142,10 @@ describe.each([...attentionCases, "bundled"] as const)("%s", (name) => {
 
   testIf(golden.has("full_resid_decomposition_ln"))("full_resid_decomposition_ln: by head, centred and scaled", () => {
     const { labels, components } = decomposeResid(model, run, { by: "head", applyNorm: "scale" });
-    const expected = withoutPositions(golden.expected("full_resid_decomposition_ln"), golden.labels.full_resid_decomposition_labels);
+    const expected = withoutPositions(
+      golden.expected("full_resid_decomposition_ln"),
+      golden.labels.full_resid_decomposition_labels,
+    );
     expect(labels).toEqual(expected.labels);
     expectClose(components.data, expected.data, tolerance);
   });
@@ -160,18 +165,21 @@ describe.each([...attentionCases, "bundled"] as const)("%s", (name) => {
     expectClose(actual, expected.data, { atol: 5e-5, rtol: 1e-5 });
   });
 
-  testIf(model.config.normalization_type === null)("logit_attrs_last again, from logitAttribution of that token, less b_U", () => {
-    const targets = tokens.map((row) => row.map(() => row.at(-1) ?? 0));
-    const { labels, attribution } = logitAttribution(model, tokens, { by: "layer", targets });
-    const expected = withoutPositions(golden.expected("logit_attrs_last"), golden.labels.decompose_resid_labels);
-    expect(labels).toEqual([...expected.labels, "bias"]);
-    const last = attribution.sizeOf("pos") - 1;
-    const actual = expected.labels.flatMap((_, c) => tokens.map((_row, b) => attribution.at(c, b, last)));
-    expectClose(actual, expected.data, { atol: 5e-5, rtol: 1e-5 });
-    expectClose(
-      tokens.map((_, b) => attribution.at(labels.length - 1, b, last)),
-      tokens.map((row) => model.b_U.at(row.at(-1) ?? 0)),
-      { atol: 1e-7 },
-    );
-  });
+  testIf(model.config.normalization_type === null)(
+    "logit_attrs_last again, from logitAttribution of that token, less b_U",
+    () => {
+      const targets = tokens.map((row) => row.map(() => row.at(-1) ?? 0));
+      const { labels, attribution } = logitAttribution(model, tokens, { by: "layer", targets });
+      const expected = withoutPositions(golden.expected("logit_attrs_last"), golden.labels.decompose_resid_labels);
+      expect(labels).toEqual([...expected.labels, "bias"]);
+      const last = attribution.sizeOf("pos") - 1;
+      const actual = expected.labels.flatMap((_, c) => tokens.map((_row, b) => attribution.at(c, b, last)));
+      expectClose(actual, expected.data, { atol: 5e-5, rtol: 1e-5 });
+      expectClose(
+        tokens.map((_, b) => attribution.at(labels.length - 1, b, last)),
+        tokens.map((row) => model.b_U.at(row.at(-1) ?? 0)),
+        { atol: 1e-7 },
+      );
+    },
+  );
 });

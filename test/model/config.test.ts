@@ -61,7 +61,10 @@ describe("refuses", () => {
   });
 
   test.each([
-    [{ attn_only: false }, '"attn_only" is false: only attention-only models are supported; a model with MLPs is not one. Expected true.'],
+    [
+      { attn_only: false },
+      '"attn_only" is false: only attention-only models are supported; a model with MLPs is not one. Expected true.',
+    ],
     [{ attn_only: undefined }, '"attn_only" is missing: only attention-only models'],
     [{ d_model: undefined }, '"d_model" is missing: it is a size. Expected an integer of at least 1.'],
     [{ n_layers: -1 }, '"n_layers" is -1: it is a size. Expected an integer of at least 0.'],
@@ -76,14 +79,26 @@ describe("refuses", () => {
     [{ output_logits_soft_cap: 30 }, '"output_logits_soft_cap" is 30: soft caps on logits are not supported.'],
     [{ post_embedding_ln: true }, '"post_embedding_ln" is true: norms after the embedding are not supported.'],
     [{ use_qk_norm: true }, '"use_qk_norm" is true: norms of queries and keys are not supported.'],
-    [{ use_normalization_before_and_after: true }, '"use_normalization_before_and_after" is true: norms after a layer are not supported.'],
-    [{ positional_embedding_type: "alibi" }, '"positional_embedding_type" is "alibi": it is none of the kinds supported. Expected standard, shortformer, rotary, none.'],
-    [{ normalization_type: "BN" }, '"normalization_type" is "BN": it is none of the kinds supported. Expected LN, LNPre, RMS, RMSPre.'],
+    [
+      { use_normalization_before_and_after: true },
+      '"use_normalization_before_and_after" is true: norms after a layer are not supported.',
+    ],
+    [
+      { positional_embedding_type: "alibi" },
+      '"positional_embedding_type" is "alibi": it is none of the kinds supported. Expected standard, shortformer, rotary, none.',
+    ],
+    [
+      { normalization_type: "BN" },
+      '"normalization_type" is "BN": it is none of the kinds supported. Expected LN, LNPre, RMS, RMSPre.',
+    ],
     [{ attention_dir: "both" }, '"attention_dir" is "both": it is none of the kinds supported.'],
     [{ eps: -1 }, '"eps" is -1: it cannot be used. Expected a number in range.'],
     [{ attn_scale: 0 }, '"attn_scale" is 0: it cannot be used.'],
     [{ final_rms: 1 }, '"final_rms" is 1: it is a switch. Expected true or false.'],
-    [{ positional_embedding_type: "rotary", rotary_dim: 3 }, '"rotary_dim" is 3: coordinates are rotated in pairs within a head. Expected an even number up to d_head=4.'],
+    [
+      { positional_embedding_type: "rotary", rotary_dim: 3 },
+      '"rotary_dim" is 3: coordinates are rotated in pairs within a head. Expected an even number up to d_head=4.',
+    ],
     [{ positional_embedding_type: "rotary", rotary_dim: 6 }, '"rotary_dim" is 6: coordinates are rotated in pairs'],
   ])("%j", (fields, text) => {
     const call = (): unknown => parseConfig({ ...least, ...fields });

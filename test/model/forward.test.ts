@@ -108,7 +108,10 @@ describe("what holds of every model", () => {
 
   test("a model without layers is its bigram table: W_E W_U plus b_U, whatever came before", () => {
     const model = randomModel({ n_layers: 0, position: "none", bias: true });
-    const [W_E, W_U] = [model.weight("embed.W_E").toNested() as number[][], model.weight("unembed.W_U").toNested() as number[][]];
+    const [W_E, W_U] = [
+      model.weight("embed.W_E").toNested() as number[][],
+      model.weight("unembed.W_U").toNested() as number[][],
+    ];
     const logits = model.forward([5, 2, 5]);
     const expected = (id: number): number[] =>
       (W_U[0] ?? []).map((_, t) => (W_E[id] ?? []).reduce((s, x, i) => s + x * (W_U[i]?.[t] ?? 0), model.b_U.at(t)));
@@ -119,7 +122,8 @@ describe("what holds of every model", () => {
   test("without a causal mask the first position sees the last", () => {
     const causal = randomModel();
     const bidirectional = randomModel({ config: { attention_dir: "bidirectional" } });
-    const first = (model: typeof causal, prompt: number[]): unknown => model.forward(prompt).select("pos", 0).toNested();
+    const first = (model: typeof causal, prompt: number[]): unknown =>
+      model.forward(prompt).select("pos", 0).toNested();
     expect(first(causal, [1, 2, 3])).toEqual(first(causal, [1, 2, 4]));
     expect(first(bidirectional, [1, 2, 3])).not.toEqual(first(bidirectional, [1, 2, 4]));
   });
@@ -131,7 +135,11 @@ describe("what holds of every model", () => {
       [...run.cache.get(`blocks.${layer}.attn.hook_attn_scores`).data].filter((x) => x !== -Infinity);
     expect(scores(scaled, 0)).toEqual(scores(plain, 0));
     // Halving is exact in float32 but for the quotient's own rounding.
-    expectClose(scores(scaled, 1), scores(plain, 1).map((x) => x / 2), { rtol: 2 ** -22 });
+    expectClose(
+      scores(scaled, 1),
+      scores(plain, 1).map((x) => x / 2),
+      { rtol: 2 ** -22 },
+    );
   });
 
   test("every attention row sums to 1 within 1e-6: at most ten float32 roundings of probabilities", () => {
@@ -162,7 +170,10 @@ describe("what holds of every model", () => {
   });
 
   test("Pre norms are the norms with weights 1 and bias 0", () => {
-    for (const [norm, pre] of [["LN", "LNPre"], ["RMS", "RMSPre"]] as const) {
+    for (const [norm, pre] of [
+      ["LN", "LNPre"],
+      ["RMS", "RMSPre"],
+    ] as const) {
       const plain = withWeights(randomModel({ norm, position: "standard" }), (name, weight) => {
         if (!/ln\w*\.[wb]$/.test(name)) return weight;
         return Tensor.from(weight.axes, weight.shape, new Float32Array(weight.size).fill(name.endsWith(".w") ? 1 : 0));

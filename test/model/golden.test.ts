@@ -7,7 +7,7 @@
 import { describe, expect, test } from "vitest";
 import { hookNames, lossPerToken, meanLoss } from "../../src/model/index.ts";
 import type { HookName } from "../../src/model/index.ts";
-import { Tensor, add, map } from "../../src/tensor/index.ts";
+import { type Tensor, add, map } from "../../src/tensor/index.ts";
 import { attentionCases, expectClose, loadGolden } from "../support/golden.ts";
 
 const tolerance = { atol: 1e-5, rtol: 1e-5 };
@@ -43,7 +43,10 @@ describe.each(cases)("%s", (name) => {
     for (const hook of run.cache.names()) {
       const value: Tensor = run.cache.get(hook);
       const isScores = hook.endsWith("hook_attn_scores");
-      expect([...value.data].every((x) => Number.isFinite(x) || (isScores && x === -Infinity)), hook).toBe(true);
+      expect(
+        [...value.data].every((x) => Number.isFinite(x) || (isScores && x === -Infinity)),
+        hook,
+      ).toBe(true);
     }
   });
 
@@ -59,6 +62,8 @@ describe.each(cases)("%s", (name) => {
   test("the comparison notices a change of one thousandth in one activation", () => {
     const changed = map(run.logits, (x) => x);
     const nudged = add(changed, 1e-3);
-    expect(() => { expectClose(nudged, golden.expected("logits"), tolerance); }).toThrow("are not close");
+    expect(() => {
+      expectClose(nudged, golden.expected("logits"), tolerance);
+    }).toThrow("are not close");
   });
 });

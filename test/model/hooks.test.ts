@@ -35,16 +35,22 @@ describe("edits that change nothing", () => {
   for (const [name, model] of models) {
     const plain = model.forward(tokens);
     const splits = /hook_(attn_in|[qkv]_input|result)$/;
-    test.each(hookNames(model.config).filter((hook) => !splits.test(hook)))(`${name}: an identity edit of %s leaves the logits bit-equal`, (hook) => {
-      const edits = { [hook]: (value: Tensor) => value } as Edits;
-      expect(model.run(tokens, { edits, cache: [] }).logits.toNested()).toEqual(plain.toNested());
-    });
+    test.each(hookNames(model.config).filter((hook) => !splits.test(hook)))(
+      `${name}: an identity edit of %s leaves the logits bit-equal`,
+      (hook) => {
+        const edits = { [hook]: (value: Tensor) => value } as Edits;
+        expect(model.run(tokens, { edits, cache: [] }).logits.toNested()).toEqual(plain.toNested());
+      },
+    );
 
     // These edits make the run sum the same numbers in another order: some float32 roundings of numbers up to about 10.
-    test.each(hookNames(model.config).filter((hook) => splits.test(hook)))(`${name}: an identity edit of %s leaves the logits equal within 1e-5`, (hook) => {
-      const edits = { [hook]: (value: Tensor) => value } as Edits;
-      expectClose(model.run(tokens, { edits, cache: [] }).logits, plain, { atol: 1e-5 });
-    });
+    test.each(hookNames(model.config).filter((hook) => splits.test(hook)))(
+      `${name}: an identity edit of %s leaves the logits equal within 1e-5`,
+      (hook) => {
+        const edits = { [hook]: (value: Tensor) => value } as Edits;
+        expectClose(model.run(tokens, { edits, cache: [] }).logits, plain, { atol: 1e-5 });
+      },
+    );
   }
 });
 
@@ -62,15 +68,24 @@ describe("edits reach what comes after them", () => {
 
   test("zeroing z drops the result with what b_V sends through the head; zeroing v too, as v has b_V in it", () => {
     const run = (hook: string): Tensor =>
-      shortformer.run(tokens, { edits: { [`blocks.1.attn.${hook}`]: (value: Tensor) => zeroHead(value, 2) } as Edits, cache: [] }).logits;
+      shortformer.run(tokens, {
+        edits: { [`blocks.1.attn.${hook}`]: (value: Tensor) => zeroHead(value, 2) } as Edits,
+        cache: [],
+      }).logits;
     expectClose(run("hook_v"), run("hook_z"), { atol: 1e-5 });
     expectClose(run("hook_result"), run("hook_z"), { atol: 1e-5 });
   });
 
   test("an edited activation is what the cache holds", () => {
-    const { cache } = shortformer.run(tokens, { edits: { "blocks.0.hook_resid_pre": (value) => map(value, (x) => 2 * x) } });
+    const { cache } = shortformer.run(tokens, {
+      edits: { "blocks.0.hook_resid_pre": (value) => map(value, (x) => 2 * x) },
+    });
     const before = shortformer.run(tokens).cache.get("blocks.0.hook_resid_pre");
-    expectClose(cache.get("blocks.0.hook_resid_pre"), map(before, (x) => 2 * x), {});
+    expectClose(
+      cache.get("blocks.0.hook_resid_pre"),
+      map(before, (x) => 2 * x),
+      {},
+    );
   });
 
   test("a pattern edit moves what is attended to: all attention on the first token makes every z the first value", () => {
@@ -78,7 +93,11 @@ describe("edits reach what comes after them", () => {
       edits: {
         "blocks.0.attn.hook_pattern": (pattern) => {
           const keys = pattern.sizeOf("key_pos");
-          return Tensor.from(pattern.axes, pattern.shape, Float32Array.from({ length: pattern.size }, (_, i) => (i % keys === 0 ? 1 : 0)));
+          return Tensor.from(
+            pattern.axes,
+            pattern.shape,
+            Float32Array.from({ length: pattern.size }, (_, i) => (i % keys === 0 ? 1 : 0)),
+          );
         },
       },
     });
@@ -87,47 +106,61 @@ describe("edits reach what comes after them", () => {
   });
 
   test("edited scores are softmaxed whole: the edit answers for the mask", () => {
-    const { cache } = shortformer.run(tokens, { edits: { "blocks.0.attn.hook_attn_scores": (scores) => map(scores, () => 0) } });
+    const { cache } = shortformer.run(tokens, {
+      edits: { "blocks.0.attn.hook_attn_scores": (scores) => map(scores, () => 0) },
+    });
     // Six equal scores: each exactly the float32 nearest to one sixth.
     expect([...cache.get("blocks.0.attn.hook_pattern").data].every((x) => x === Math.fround(1 / 6))).toBe(true);
   });
 
-  test.each(["q", "k", "v"] as const)("an edit of one head's %s input reaches that head's %s and nothing beside it", (side) => {
-    for (const model of [shortformer, rotary]) {
-      const hook = `blocks.1.hook_${side}_input` as const;
-      const edits = { [hook]: (value: Tensor) => zeroHead(value, 0) } as Edits;
-      const [plain, edited] = [model.run(tokens).cache, model.run(tokens, { edits }).cache];
-      for (const other of ["q", "k", "v"] as const) {
-        const name = `blocks.1.attn.hook_${other}` as const;
-        const difference = (head: number): number =>
-          maxAbsDifference(plain.get(name).select("head", head), edited.get(name).select("head", head));
-        if (other === side) expect(difference(0)).toBeGreaterThan(1e-2);
-        else expect(difference(0)).toBeLessThan(1e-5);
-        expect(difference(1)).toBeLessThan(1e-5);
+  test.each(["q", "k", "v"] as const)(
+    "an edit of one head's %s input reaches that head's %s and nothing beside it",
+    (side) => {
+      for (const model of [shortformer, rotary]) {
+        const hook = `blocks.1.hook_${side}_input` as const;
+        const edits = { [hook]: (value: Tensor) => zeroHead(value, 0) } as Edits;
+        const [plain, edited] = [model.run(tokens).cache, model.run(tokens, { edits }).cache];
+        for (const other of ["q", "k", "v"] as const) {
+          const name = `blocks.1.attn.hook_${other}` as const;
+          const difference = (head: number): number =>
+            maxAbsDifference(plain.get(name).select("head", head), edited.get(name).select("head", head));
+          if (other === side) expect(difference(0)).toBeGreaterThan(1e-2);
+          else expect(difference(0)).toBeLessThan(1e-5);
+          expect(difference(1)).toBeLessThan(1e-5);
+        }
       }
-    }
-  });
+    },
+  );
 
   test("attn_in reaches queries, keys and values of its head", () => {
     const edits: Edits = { "blocks.1.hook_attn_in": (value) => zeroHead(value, 2) };
     const [plain, edited] = [standard.run(tokens).cache, standard.run(tokens, { edits }).cache];
     for (const side of ["q", "k", "v"] as const) {
       const name = `blocks.1.attn.hook_${side}` as const;
-      expect(maxAbsDifference(plain.get(name).select("head", 2), edited.get(name).select("head", 2))).toBeGreaterThan(1e-2);
-      expect(maxAbsDifference(plain.get(name).select("head", 1), edited.get(name).select("head", 1))).toBeLessThan(1e-5);
+      expect(maxAbsDifference(plain.get(name).select("head", 2), edited.get(name).select("head", 2))).toBeGreaterThan(
+        1e-2,
+      );
+      expect(maxAbsDifference(plain.get(name).select("head", 1), edited.get(name).select("head", 1))).toBeLessThan(
+        1e-5,
+      );
     }
   });
 
   test("a token edit changes what is embedded", () => {
     const other = shortformer.run(tokens, { edits: { hook_tokens: (value) => map(value, () => 7) as typeof value } });
-    expect(other.logits.toNested()).toEqual(shortformer.forward([new Array<number>(6).fill(7), new Array<number>(6).fill(7)]).toNested());
+    expect(other.logits.toNested()).toEqual(
+      shortformer.forward([new Array<number>(6).fill(7), new Array<number>(6).fill(7)]).toNested(),
+    );
   });
 
   test("freezing patterns to those of the run reproduces the run to the last bit", () => {
     const { cache, logits } = standard.run(tokens);
     const edits = Object.fromEntries(
-      standard.layers.map(({ layer }) => [`blocks.${layer}.attn.hook_pattern`, () => cache.get(`blocks.${layer}.attn.hook_pattern`)]),
-    ) as Edits;
+      standard.layers.map(({ layer }) => [
+        `blocks.${layer}.attn.hook_pattern`,
+        () => cache.get(`blocks.${layer}.attn.hook_pattern`),
+      ]),
+    ) as unknown as Edits;
     expect(standard.run(tokens, { edits, cache: [] }).logits.toNested()).toEqual(logits.toNested());
   });
 
@@ -140,10 +173,14 @@ describe("edits reach what comes after them", () => {
 
 describe("what a run keeps", () => {
   test("everything, names, a predicate, or nothing", () => {
-    const names = (cache: "all" | HookName[] | ((name: HookName) => boolean)): HookName[] => shortformer.run(tokens, { cache }).cache.names();
+    const names = (cache: "all" | HookName[] | ((name: HookName) => boolean)): HookName[] =>
+      shortformer.run(tokens, { cache }).cache.names();
     expect(names("all")).toEqual(hookNames(shortformer.config));
     expect(names(["blocks.1.attn.hook_z"])).toEqual(["blocks.1.attn.hook_z"]);
-    expect(names((name) => name.endsWith("pattern"))).toEqual(["blocks.0.attn.hook_pattern", "blocks.1.attn.hook_pattern"]);
+    expect(names((name) => name.endsWith("pattern"))).toEqual([
+      "blocks.0.attn.hook_pattern",
+      "blocks.1.attn.hook_pattern",
+    ]);
     expect(names([])).toEqual([]);
   });
 
@@ -160,7 +197,9 @@ describe("what a run keeps", () => {
   test("each activation has the axes of its name", () => {
     const { cache } = rotary.run(tokens);
     expect(String(cache.get("blocks.0.attn.hook_rot_q"))).toBe("Tensor[batch=2 pos=6 head=3 d_head=4] float32");
-    expect(String(cache.get("blocks.0.attn.hook_pattern"))).toBe("Tensor[batch=2 head=3 query_pos=6 key_pos=6] float32");
+    expect(String(cache.get("blocks.0.attn.hook_pattern"))).toBe(
+      "Tensor[batch=2 head=3 query_pos=6 key_pos=6] float32",
+    );
     expect(String(cache.get("ln_final.hook_scale"))).toBe("Tensor[batch=2 pos=6 scale=1] float32");
     expect(String(cache.get("unembed.hook_out"))).toBe("Tensor[batch=2 pos=6 d_vocab=17] float32");
   });
@@ -172,7 +211,10 @@ describe("what a run keeps", () => {
 });
 
 describe("what is refused", () => {
-  const run = (edits: unknown): (() => unknown) => () => shortformer.run(tokens, { edits: edits as Edits });
+  const run =
+    (edits: unknown): (() => unknown) =>
+    () =>
+      shortformer.run(tokens, { edits: edits as Edits });
 
   test("a hook that the model does not have, with the nearest that it has", () => {
     const misspelt = run({ "blocks.0.attn.hook_patern": (x: Tensor) => x });
@@ -180,8 +222,12 @@ describe("what is refused", () => {
     expect(misspelt).toThrow(
       'run: there is no hook "blocks.0.attn.hook_patern" in this model. The nearest are "blocks.0.attn.hook_pattern", "blocks.1.attn.hook_pattern", "blocks.0.attn.hook_q"; hookNames(model.config) lists all 33.',
     );
-    expect(() => shortformer.run(tokens, { cache: ["blocks.2.attn.hook_z"] })).toThrow('run: there is no hook "blocks.2.attn.hook_z" in this model.');
-    expect(() => shortformer.run(tokens, { cache: ["ln_final.hook_scale"] })).toThrow('there is no hook "ln_final.hook_scale"');
+    expect(() => shortformer.run(tokens, { cache: ["blocks.2.attn.hook_z"] })).toThrow(
+      'run: there is no hook "blocks.2.attn.hook_z" in this model.',
+    );
+    expect(() => shortformer.run(tokens, { cache: ["ln_final.hook_scale"] })).toThrow(
+      'there is no hook "ln_final.hook_scale"',
+    );
   });
 
   test("an edit that is no function, or returns no tensor", () => {
@@ -194,7 +240,10 @@ describe("what is refused", () => {
   });
 
   test("other axes, even of the same sizes", () => {
-    const edit = run({ "blocks.0.attn.hook_pattern": (x: Tensor<"batch head query_pos key_pos">) => x.permute("batch head key_pos query_pos") });
+    const edit = run({
+      "blocks.0.attn.hook_pattern": (x: Tensor<"batch head query_pos key_pos">) =>
+        x.permute("batch head key_pos query_pos"),
+    });
     expect(edit).toThrow(AxisError);
     expect(edit).toThrow(
       'run: the edit of "blocks.0.attn.hook_pattern" returned [batch=2 head=3 key_pos=6 query_pos=6] for [batch=2 head=3 query_pos=6 key_pos=6].',
@@ -202,7 +251,9 @@ describe("what is refused", () => {
   });
 
   test("other sizes, even ones that would broadcast", () => {
-    const edit = run({ "blocks.0.attn.hook_pattern": (x: Tensor<"batch head query_pos key_pos">) => x.slice("key_pos", 0, 1) });
+    const edit = run({
+      "blocks.0.attn.hook_pattern": (x: Tensor<"batch head query_pos key_pos">) => x.slice("key_pos", 0, 1),
+    });
     expect(edit).toThrow(ShapeError);
     expect(edit).toThrow(
       'run: the edit of "blocks.0.attn.hook_pattern" returned [batch=2 head=3 query_pos=6 key_pos=1] for [batch=2 head=3 query_pos=6 key_pos=6]. Sizes must be equal; nothing is broadcast.',
@@ -215,10 +266,18 @@ describe("what is refused", () => {
     expect(() => cache.get("hook_pos_embed")).toThrow(
       'cache.get: "hook_pos_embed" was not kept by this run. Ask for it: run(tokens, { cache: ["hook_pos_embed"] }).',
     );
-    expect(() => cache.get("blocks.9.hook_resid_pre")).toThrow('cache.get: there is no hook "blocks.9.hook_resid_pre" in this model.');
+    expect(() => cache.get("blocks.9.hook_resid_pre")).toThrow(
+      'cache.get: there is no hook "blocks.9.hook_resid_pre" in this model.',
+    );
   });
 
   test("an error inside an edit comes out as it is", () => {
-    expect(run({ hook_embed: () => { throw new RangeError("mine"); } })).toThrow(new RangeError("mine"));
+    expect(
+      run({
+        hook_embed: () => {
+          throw new RangeError("mine");
+        },
+      }),
+    ).toThrow(new RangeError("mine"));
   });
 });

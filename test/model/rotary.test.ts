@@ -12,14 +12,24 @@ const configs = [
 
 /** One vector at every one of `n` positions, `[1, n, 1, d_head]`, float64. */
 function everywhere(vector: readonly number[], n: number): Tensor<"batch pos head d_head"> {
-  return Tensor.from("batch pos head d_head", [1, n, 1, vector.length], Array.from({ length: n }, () => vector).flat(), "float64");
+  return Tensor.from(
+    "batch pos head d_head",
+    [1, n, 1, vector.length],
+    Array.from({ length: n }, () => vector).flat(),
+    "float64",
+  );
 }
 
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => Array.from(a).reduce((s, x, i) => s + x * (b[i] as number), 0);
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).reduce((s, x, i) => s + x * (b[i] as number), 0);
 
 describe.each(configs)("rotation of $rotary_dim of $d_head coordinates, adjacent $rotary_adjacent_pairs", (config) => {
   const n = 9;
-  const arbitrary = fc.tuple(fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 0, max: n - 1 }), fc.integer({ min: 0, max: n - 1 }));
+  const arbitrary = fc.tuple(
+    fc.integer({ min: 0, max: 1e6 }),
+    fc.integer({ min: 0, max: n - 1 }),
+    fc.integer({ min: 0, max: n - 1 }),
+  );
   const draw = (seed: number): [number[], number[]] => {
     const both = randomNormal("side d_head", [2, config.d_head], { seed, dtype: "float64" }).toNested() as number[][];
     return [both[0] ?? [], both[1] ?? []];
@@ -29,10 +39,17 @@ describe.each(configs)("rotation of $rotary_dim of $d_head coordinates, adjacent
     fc.assert(
       fc.property(arbitrary, ([seed, i, j]) => {
         const [q, k] = draw(seed);
-        const row = (v: readonly number[], p: number): ArrayLike<number> => rotate(everywhere(v, n), config).select("pos", p).data;
+        const row = (v: readonly number[], p: number): ArrayLike<number> =>
+          rotate(everywhere(v, n), config).select("pos", p).data;
         const score = dot(row(q, i), row(k, j));
         const R = rotationMatrix(config, i - j).toNested() as number[][];
-        const expected = dot(q.reduce((s, x, a) => s.map((y, b) => y + x * (R[a]?.[b] as number)), new Array<number>(config.d_head).fill(0)), k);
+        const expected = dot(
+          q.reduce(
+            (s, x, a) => s.map((y, b) => y + x * (R[a]?.[b] as number)),
+            new Array<number>(config.d_head).fill(0),
+          ),
+          k,
+        );
         expect(Math.abs(score - expected)).toBeLessThan(1e-12);
         if (i + 1 < n && j + 1 < n) expect(Math.abs(score - dot(row(q, i + 1), row(k, j + 1)))).toBeLessThan(1e-12);
       }),
@@ -50,11 +67,15 @@ describe.each(configs)("rotation of $rotary_dim of $d_head coordinates, adjacent
       expect(rotate(everywhere(q, 1), config, p).data).toEqual(row);
     }
     expect([...rotated.select("pos", 0).data]).toEqual(q);
-    expect(Math.abs((rotated.at(0, 1, 0, 0)) - (q[0] as number))).toBeGreaterThan(1e-3);
+    expect(Math.abs(rotated.at(0, 1, 0, 0) - (q[0] as number))).toBeGreaterThan(1e-3);
   });
 
   test("rotations compose: R(a) R(b) = R(a + b) within 1e-14", () => {
-    const [a, b, both] = [2, 5, 7].map((offset) => rotationMatrix(config, offset).toNested() as number[][]) as [number[][], number[][], number[][]];
+    const [a, b, both] = [2, 5, 7].map((offset) => rotationMatrix(config, offset).toNested() as number[][]) as [
+      number[][],
+      number[][],
+      number[][],
+    ];
     for (const [i, row] of a.entries()) {
       for (const j of row.keys()) {
         const product = row.reduce((s, x, t) => s + x * (b[t]?.[j] as number), 0);
@@ -71,7 +92,10 @@ test("sinusoidal positions shift by a rotation that is the same at every positio
   for (const shift of [1, 3, 10]) {
     const R = rotationMatrix(config, shift).toNested() as number[][];
     for (const p of [0, 4, 100]) {
-      const shifted = sinusoid(p).reduce((s, x, a) => s.map((y, b) => y + x * (R[a]?.[b] as number)), new Array<number>(8).fill(0));
+      const shifted = sinusoid(p).reduce(
+        (s, x, a) => s.map((y, b) => y + x * (R[a]?.[b] as number)),
+        new Array<number>(8).fill(0),
+      );
       const expected = sinusoid(p + shift);
       expect(Math.max(...shifted.map((x, i) => Math.abs(x - (expected[i] as number))))).toBeLessThan(1e-13);
     }

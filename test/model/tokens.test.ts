@@ -14,7 +14,10 @@ describe("toTokenTensor", () => {
     expect(toTokenTensor(config, Int32Array.of(1, 2, 3)).toNested()).toEqual(one);
     expect(toTokenTensor(config, Tensor.from("pos", [3], [1, 2, 3], "int32")).toNested()).toEqual(one);
     const several = toTokenTensor(config, Tensor.from("batch pos", [2, 2], [1, 2, 3, 4], "int32"));
-    expect(several.toNested()).toEqual([[1, 2], [3, 4]]);
+    expect(several.toNested()).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
     expect(String(several)).toBe("Tensor[batch=2 pos=2] int32");
     expect(toTokenTensor(config, [[0, 9, 0, 9]]).toNested()).toEqual([[0, 9, 0, 9]]);
   });
@@ -24,11 +27,34 @@ describe("toTokenTensor", () => {
     ["no tokens", [], empty],
     ["no prompts of a tensor", Tensor.zeros("batch pos", [0, 3], "int32"), empty],
     ["an empty prompt", [[]], empty],
-    ["too many", [1, 2, 3, 4, 5], "the prompt has 5 tokens but the model has n_ctx=4 positions. Cut it, or use splitWindows."],
-    ["ragged prompts", [[1, 2], [1]], "prompt 1 has 1 tokens but prompt 0 has 2. Prompts of one run have equal length."],
-    ["an id too large", [[1, 2], [3, 10]], "token 10 at position 1 of prompt 1 is not a token id; this model has d_vocab=10, ids 0 to 9."],
-    ["a negative id", [-1], "token -1 at position 0 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9."],
-    ["a fraction", [0, 1.5], "token 1.5 at position 1 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9."],
+    [
+      "too many",
+      [1, 2, 3, 4, 5],
+      "the prompt has 5 tokens but the model has n_ctx=4 positions. Cut it, or use splitWindows.",
+    ],
+    [
+      "ragged prompts",
+      [[1, 2], [1]],
+      "prompt 1 has 1 tokens but prompt 0 has 2. Prompts of one run have equal length.",
+    ],
+    [
+      "an id too large",
+      [
+        [1, 2],
+        [3, 10],
+      ],
+      "token 10 at position 1 of prompt 1 is not a token id; this model has d_vocab=10, ids 0 to 9.",
+    ],
+    [
+      "a negative id",
+      [-1],
+      "token -1 at position 0 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9.",
+    ],
+    [
+      "a fraction",
+      [0, 1.5],
+      "token 1.5 at position 1 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9.",
+    ],
     ["NaN", [NaN], "token NaN at position 0 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9."],
   ])("refuses %s", (_, tokens, text) => {
     const call = (): unknown => toTokenTensor(config, tokens as number[]);
@@ -45,8 +71,15 @@ describe("toTokenTensor", () => {
 
 describe("splitWindows", () => {
   test("begins each window with BOS, overlaps nothing and leaves nothing out", () => {
-    expect(splitWindows([5, 6, 7, 8, 9], { length: 3, bos: 0 })).toEqual([[0, 5, 6], [0, 7, 8], [0, 9]]);
-    expect(splitWindows([5, 6, 7, 8], { length: 2 })).toEqual([[5, 6], [7, 8]]);
+    expect(splitWindows([5, 6, 7, 8, 9], { length: 3, bos: 0 })).toEqual([
+      [0, 5, 6],
+      [0, 7, 8],
+      [0, 9],
+    ]);
+    expect(splitWindows([5, 6, 7, 8], { length: 2 })).toEqual([
+      [5, 6],
+      [7, 8],
+    ]);
     expect(splitWindows([], { length: 2, bos: 0 })).toEqual([]);
   });
 
@@ -68,7 +101,13 @@ describe("loss", () => {
   });
 
   test("entry i is the loss of token i + 1", () => {
-    const logits = Tensor.fromNested("batch pos d_vocab", [[[0, Math.log(3)], [0, 0], [9, 9]]]);
+    const logits = Tensor.fromNested("batch pos d_vocab", [
+      [
+        [0, Math.log(3)],
+        [0, 0],
+        [9, 9],
+      ],
+    ]);
     const tokens = Tensor.from("batch pos", [1, 3], [0, 1, 0], "int32");
     const loss = lossPerToken(logits, tokens).toNested() as number[][];
     expect(loss[0]?.[0]).toBeCloseTo(Math.log(4 / 3), 6);

@@ -26,7 +26,10 @@ const check = (property: (seed: number, position: PositionalEmbeddingType) => vo
 /** The same weights under another configuration; weights it does not call for are left out. */
 function rebuilt(model: Transformer, fields: object, change: (name: string, weight: Tensor) => Tensor): Transformer {
   const config = parseConfig({ ...model.config, attn_only: true, ...fields });
-  return Transformer.fromWeights(config, new Map([...expectedWeights(config).keys()].map((name) => [name, change(name, model.weight(name))])));
+  return Transformer.fromWeights(
+    config,
+    new Map([...expectedWeights(config).keys()].map((name) => [name, change(name, model.weight(name))])),
+  );
 }
 
 const isReader = (name: string): boolean => /W_[QKVU]$/.test(name);
@@ -52,7 +55,9 @@ const centredReaders = (model: Transformer): Transformer =>
   withWeights(model, (name, weight) => (isReader(name) ? subtract(weight, mean(weight, "d_model")) : weight));
 
 const centredWriters = (model: Transformer): Transformer =>
-  withWeights(model, (name, weight) => (/W_E$|W_pos$|W_O$|b_O$/.test(name) ? subtract(weight, mean(weight, "d_model")) : weight));
+  withWeights(model, (name, weight) =>
+    /W_E$|W_pos$|W_O$|b_O$/.test(name) ? subtract(weight, mean(weight, "d_model")) : weight,
+  );
 
 describe("the logits stay as they are within 5e-5 absolute plus 1e-5 relative", () => {
   test("when the weights and biases of LayerNorms are folded into readers (P23)", () => {
@@ -100,7 +105,9 @@ describe("the logits stay as they are within 5e-5 absolute plus 1e-5 relative", 
   });
 
   const without = (model: Transformer, bias: string): Transformer =>
-    withWeights(model, (name, weight) => (name.endsWith(bias) ? Tensor.zeros(weight.axes, weight.shape, "float64") : weight));
+    withWeights(model, (name, weight) =>
+      name.endsWith(bias) ? Tensor.zeros(weight.axes, weight.shape, "float64") : weight,
+    );
 
   test("when b_K is dropped (P27), unless positions are rotary; b_Q does matter", () => {
     check(
@@ -150,7 +157,8 @@ function withCoordinate(weight: Tensor, value: number | Tensor): Tensor {
   const out: number[] = [];
   for (let block = 0; block < weight.size / (inner * length); block++) {
     out.push(...weight.data.subarray(block * length * inner, (block + 1) * length * inner));
-    for (let i = 0; i < inner; i++) out.push(typeof value === "number" ? value : (value.data[block * inner + i] as number));
+    for (let i = 0; i < inner; i++)
+      out.push(typeof value === "number" ? value : (value.data[block * inner + i] as number));
   }
   return Tensor.from(weight.axes, shape, out, "float64");
 }

@@ -59,7 +59,12 @@ describe("Transformer.fromWeights refuses", () => {
   });
 
   test("axis names other than ours are no error: shapes decide", () => {
-    const weights = new Map([...model.weights].map(([name, w]) => [name, Tensor.from(w.names.map((_, a) => `x${a}`).join(" "), w.shape, w.data) as Tensor]));
+    const weights = new Map(
+      [...model.weights].map(([name, w]) => [
+        name,
+        Tensor.from(w.names.map((_, a) => `x${a}`).join(" "), w.shape, w.data) as Tensor,
+      ]),
+    );
     const renamed = Transformer.fromWeights(model.config, weights);
     expect(renamed.weight("embed.W_E").axes).toBe("d_vocab d_model");
     expect(renamed.forward([1, 2]).toNested()).toEqual(model.forward([1, 2]).toNested());
@@ -79,9 +84,13 @@ describe("the parts of a model", () => {
     expect(() => model.head("L2H0")).toThrow(
       "head: there is no head L2H0 in this model of n_layers=2 and n_heads=3, both counted from 0.",
     );
-    expect(() => model.layer(2)).toThrow("layer: this model has n_layers=2 layers, counted from 0; there is no layer 2.");
+    expect(() => model.layer(2)).toThrow(
+      "layer: this model has n_layers=2 layers, counted from 0; there is no layer 2.",
+    );
     expect(() => model.layer(1).head(3)).toThrow("AttentionLayer.head: layer 1 has heads 0 to 2, not 3.");
-    expect(() => model.weight("embed.W_e")).toThrow('weight: there is no weight "embed.W_e" in this model; it has embed.W_E, pos_embed.W_pos,');
+    expect(() => model.weight("embed.W_e")).toThrow(
+      'weight: there is no weight "embed.W_e" in this model; it has embed.W_E, pos_embed.W_pos,',
+    );
     expect(() => parseHead("1:4")).toThrow('parseHead: "1:4" does not name a head; write it as L1H4 or 1.4.');
   });
 

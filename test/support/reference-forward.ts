@@ -63,7 +63,9 @@ function softmaxRow(scores: readonly number[]): number[] {
 function patternOf(model: Transformer, layer: number, q: Matrix, k: Matrix): Matrix {
   const { d_head, use_attn_scale, attn_scale, scale_attn_by_inverse_layer_idx, attention_dir } = model.config;
   const isDefault = Math.abs(attn_scale - Math.sqrt(d_head)) < 1e-9;
-  const scale = (use_attn_scale ? (isDefault ? Math.sqrt(d_head) : attn_scale) : 1) * (scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
+  const scale =
+    (use_attn_scale ? (isDefault ? Math.sqrt(d_head) : attn_scale) : 1) *
+    (scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
   return q.map((query, i) =>
     softmaxRow(k.map((key, j) => (attention_dir === "causal" && j > i ? -Infinity : dot(query, key) / scale))),
   );
@@ -86,14 +88,22 @@ function runPrompt(model: Transformer, ids: readonly number[]): { logits: Matrix
     patterns.push([]);
     for (let h = 0; h < n_heads; h++) {
       const project = (side: string, from: Matrix): Matrix =>
-        affine(from, (weight(`${name}.W_${side}`) as Matrix[])[h] as Matrix, (weight(`${name}.b_${side}`) as Matrix)[h] as number[]);
+        affine(
+          from,
+          (weight(`${name}.W_${side}`) as Matrix[])[h] as Matrix,
+          (weight(`${name}.b_${side}`) as Matrix)[h] as number[],
+        );
       let [q, k] = [project("Q", withPositions), project("K", withPositions)];
       if (positional_embedding_type === "rotary") [q, k] = [rotated(model, q), rotated(model, k)];
       const A = patternOf(model, layer, q, k);
       const values = columnsOf(project("V", input));
       const z = A.map((row) => values.map((column) => dot(row, column)));
       const W_O = (weight(`${name}.W_O`) as Matrix[])[h] as Matrix;
-      const result = affine(z, W_O, (W_O[0] as number[]).map(() => 0));
+      const result = affine(
+        z,
+        W_O,
+        (W_O[0] as number[]).map(() => 0),
+      );
       out = out.map((row, i) => plus(row, result[i] as number[]));
       patterns[layer]?.push(A);
     }
@@ -107,6 +117,8 @@ export function referenceRun(model: Transformer, prompts: readonly (readonly num
   const runs = prompts.map((ids) => runPrompt(model, ids));
   return {
     logits: runs.map(({ logits }) => logits),
-    patterns: Array.from({ length: model.config.n_layers }, (_, layer) => runs.map(({ patterns }) => patterns[layer] as Matrix[])),
+    patterns: Array.from({ length: model.config.n_layers }, (_, layer) =>
+      runs.map(({ patterns }) => patterns[layer] as Matrix[]),
+    ),
   };
 }

@@ -1,8 +1,31 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  add, argmax, assertAxes, astype, batchMatmul, concat, divide, frobeniusNorm, gather, logSoftmax, map, matmul, max,
-  maxAbsDifference, mean, meanAll, multiply, Random, randomNormal, softmax, stack, subtract, sum, sumAll, Tensor,
+  add,
+  argmax,
+  assertAxes,
+  astype,
+  batchMatmul,
+  concat,
+  divide,
+  frobeniusNorm,
+  gather,
+  logSoftmax,
+  map,
+  matmul,
+  max,
+  maxAbsDifference,
+  mean,
+  meanAll,
+  multiply,
+  Random,
+  randomNormal,
+  softmax,
+  stack,
+  subtract,
+  sum,
+  sumAll,
+  Tensor,
 } from "../../src/tensor/index.ts";
 
 const T = Tensor.fromNested;
@@ -17,14 +40,35 @@ function message(f: () => unknown): string {
 }
 
 describe("elementwise", () => {
-  const a = T("pos d_model", [[1, 2], [3, 4]]);
+  const a = T("pos d_model", [
+    [1, 2],
+    [3, 4],
+  ]);
   it("matches axes by name, whatever their order", () => {
-    const b = T("d_model pos", [[10, 30], [20, 40]]);
-    expect(add(a, b).toNested()).toEqual([[11, 22], [33, 44]]);
-    expect(subtract(a, T("pos", [1, 2])).toNested()).toEqual([[0, 1], [1, 2]]);
-    expect(multiply(a, T("d_model", [2, 3])).toNested()).toEqual([[2, 6], [6, 12]]);
-    expect(divide(a, 2).toNested()).toEqual([[0.5, 1], [1.5, 2]]);
-    expect(map(a, (x) => -x).toNested()).toEqual([[-1, -2], [-3, -4]]);
+    const b = T("d_model pos", [
+      [10, 30],
+      [20, 40],
+    ]);
+    expect(add(a, b).toNested()).toEqual([
+      [11, 22],
+      [33, 44],
+    ]);
+    expect(subtract(a, T("pos", [1, 2])).toNested()).toEqual([
+      [0, 1],
+      [1, 2],
+    ]);
+    expect(multiply(a, T("d_model", [2, 3])).toNested()).toEqual([
+      [2, 6],
+      [6, 12],
+    ]);
+    expect(divide(a, 2).toNested()).toEqual([
+      [0.5, 1],
+      [1.5, 2],
+    ]);
+    expect(map(a, (x) => -x).toNested()).toEqual([
+      [-1, -2],
+      [-3, -4],
+    ]);
   });
   it("goes to float64 when either operand is float64", () => {
     expect(add(a, Tensor.from("d_model", [2], new Float64Array([1e-12, 0]))).dtype).toBe("float64");
@@ -44,7 +88,10 @@ describe("elementwise", () => {
 });
 
 describe("reductions", () => {
-  const a = T("pos d_model", [[1, 5, 2], [4, 0, 4]]);
+  const a = T("pos d_model", [
+    [1, 5, 2],
+    [4, 0, 4],
+  ]);
   it("run along one axis and drop it", () => {
     expect(sum(a, "pos").toNested()).toEqual([5, 5, 6]);
     expect(sum(a, "d_model").axes).toBe("pos");
@@ -60,8 +107,12 @@ describe("reductions", () => {
     expect(sum(big, "pos").item()).toBe(16777218);
   });
   it("refuse an empty or unknown axis", () => {
-    expect(message(() => mean(Tensor.zeros("pos d_model", [0, 2]), "pos"))).toBe('ShapeError mean: axis "pos" of [pos=0 d_model=2] is empty.');
-    expect(message(() => sum(a as Tensor, "head"))).toBe('AxisError sum: there is no axis "head" in [pos=2 d_model=3]; it has axes "pos", "d_model".');
+    expect(message(() => mean(Tensor.zeros("pos d_model", [0, 2]), "pos"))).toBe(
+      'ShapeError mean: axis "pos" of [pos=0 d_model=2] is empty.',
+    );
+    expect(message(() => sum(a as Tensor, "head"))).toBe(
+      'AxisError sum: there is no axis "head" in [pos=2 d_model=3]; it has axes "pos", "d_model".',
+    );
   });
 });
 
@@ -72,7 +123,9 @@ describe("matmul", () => {
         const random = new Random(seed);
         const a = randomNormal("pos d_model", [m, k], { seed: random });
         const stored = randomNormal("d_vocab d_model", [n, k], { seed: random });
-        const b = flip ? stored.permute("d_model d_vocab") : Tensor.from("d_model d_vocab", [k, n], stored.permute("d_model d_vocab").data);
+        const b = flip
+          ? stored.permute("d_model d_vocab")
+          : Tensor.from("d_model d_vocab", [k, n], stored.permute("d_model d_vocab").data);
         const c = matmul(a, b);
         expect(c.shape).toEqual([m, n]);
         for (let i = 0; i < m; i++) {
@@ -92,7 +145,13 @@ describe("matmul", () => {
   });
   it("keeps the leading axes of the first operand", () => {
     const x = T("batch pos d_model", [[[1, 2]], [[3, 4]]]);
-    const c = matmul(x, T("d_model d_vocab", [[1, 0, 1], [0, 1, 1]]));
+    const c = matmul(
+      x,
+      T("d_model d_vocab", [
+        [1, 0, 1],
+        [0, 1, 1],
+      ]),
+    );
     expect(c.axes).toBe("batch pos d_vocab");
     expect(c.toNested()).toEqual([[[1, 2, 3]], [[3, 4, 7]]]);
   });
@@ -110,7 +169,10 @@ describe("matmul", () => {
   });
   it("multiplies stacks head by head", () => {
     const a = T("head query_pos key_pos", [[[1, 2]], [[3, 4]]]);
-    const b = T("head key_pos d_head", [[[1], [1]], [[10], [100]]]);
+    const b = T("head key_pos d_head", [
+      [[1], [1]],
+      [[10], [100]],
+    ]);
     expect(batchMatmul(a, b).toNested()).toEqual([[[3]], [[430]]]);
     expect(message(() => batchMatmul(a, Tensor.zeros("a d e", [2, 2, 1]) as Tensor as Tensor<"head key_pos e">))).toBe(
       "AxisError batchMatmul: stacked axes differ: a is [head=2 query_pos=1 key_pos=2], b is [a=2 d=2 e=1]. a has head but b has a.",
@@ -120,41 +182,86 @@ describe("matmul", () => {
 
 describe("softmax", () => {
   it("gives hand-worked probabilities and shifts away, to 1e-7 (float32 storage)", () => {
-    const p = softmax(T("pos key_pos", [[0, Math.log(3)], [1e4, 1e4]]), "key_pos");
-    for (const [i, expected] of [0.25, 0.75, 0.5, 0.5].entries()) expect(Math.abs((p.data[i] as number) - expected)).toBeLessThan(1e-7);
+    const p = softmax(
+      T("pos key_pos", [
+        [0, Math.log(3)],
+        [1e4, 1e4],
+      ]),
+      "key_pos",
+    );
+    for (const [i, expected] of [0.25, 0.75, 0.5, 0.5].entries())
+      expect(Math.abs((p.data[i] as number) - expected)).toBeLessThan(1e-7);
   });
   it("runs along any axis", () => {
-    const t = T("key_pos pos", [[0, 5], [0, 5]]);
-    expect(softmax(t, "key_pos").toNested()).toEqual([[0.5, 0.5], [0.5, 0.5]]);
+    const t = T("key_pos pos", [
+      [0, 5],
+      [0, 5],
+    ]);
+    expect(softmax(t, "key_pos").toNested()).toEqual([
+      [0.5, 0.5],
+      [0.5, 0.5],
+    ]);
     expect(logSoftmax(t, "key_pos").at(0, 1)).toBeCloseTo(-Math.LN2, 6); // float32: 7 digits
   });
   it("refuses an unknown axis", () => {
-    expect(message(() => softmax(Tensor.zeros("pos", [1]) as Tensor, "key"))).toBe('AxisError softmax: there is no axis "key" in [pos=1]; it has axes "pos".');
+    expect(message(() => softmax(Tensor.zeros("pos", [1]) as Tensor, "key"))).toBe(
+      'AxisError softmax: there is no axis "key" in [pos=1]; it has axes "pos".',
+    );
   });
 });
 
 describe("combining", () => {
   it("stacks, concatenates and gathers", () => {
-    const a = T("pos d_model", [[1, 2], [3, 4]]);
+    const a = T("pos d_model", [
+      [1, 2],
+      [3, 4],
+    ]);
     expect(stack("head", [a, a]).shape).toEqual([2, 2, 2]);
-    expect(concat("pos", [a, T("pos d_model", [[5, 6]])]).toNested()).toEqual([[1, 2], [3, 4], [5, 6]]);
-    expect(concat("d_model", [a, T("pos d_model", [[9], [8]])]).toNested()).toEqual([[1, 2, 9], [3, 4, 8]]);
-    expect(gather(a, "d_model", [1, 1, 0]).toNested()).toEqual([[2, 2, 1], [4, 4, 3]]);
+    expect(concat("pos", [a, T("pos d_model", [[5, 6]])]).toNested()).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ]);
+    expect(concat("d_model", [a, T("pos d_model", [[9], [8]])]).toNested()).toEqual([
+      [1, 2, 9],
+      [3, 4, 8],
+    ]);
+    expect(gather(a, "d_model", [1, 1, 0]).toNested()).toEqual([
+      [2, 2, 1],
+      [4, 4, 3],
+    ]);
     expect(stack("n", [Tensor.from("", [], [1]), Tensor.from("", [], [2])]).toNested()).toEqual([1, 2]);
   });
   it("refuses what does not fit", () => {
     const a = T("pos d_model", [[1, 2]]);
-    expect(message(() => stack("head", []))).toBe("ShapeError stack: the list of tensors is empty; there is nothing to take axes and sizes from.");
-    expect(message(() => stack("head", [a as Tensor, T("pos", [1]) as Tensor]))).toBe("AxisError stack: tensor 1 is [pos=1] but the first is [pos=1 d_model=2].");
-    expect(message(() => concat("pos", [a, T("pos d_model", [[1, 2, 3]])]))).toBe("ShapeError concat: tensor 1 is [pos=1 d_model=3] but the first is [pos=1 d_model=2].");
-    expect(message(() => gather(a, "d_model", [2]))).toBe('InputError gather: index 2 is outside axis "d_model" of [pos=1 d_model=2]; it takes 0 to 1.');
-    expect(message(() => assertAxes(a, "d_model pos"))).toBe("AxisError assertAxes: the tensor is [pos=1 d_model=2], not [d_model pos]. Permute or rename its axes.");
+    expect(message(() => stack("head", []))).toBe(
+      "ShapeError stack: the list of tensors is empty; there is nothing to take axes and sizes from.",
+    );
+    expect(message(() => stack("head", [a as Tensor, T("pos", [1]) as Tensor]))).toBe(
+      "AxisError stack: tensor 1 is [pos=1] but the first is [pos=1 d_model=2].",
+    );
+    expect(message(() => concat("pos", [a, T("pos d_model", [[1, 2, 3]])]))).toBe(
+      "ShapeError concat: tensor 1 is [pos=1 d_model=3] but the first is [pos=1 d_model=2].",
+    );
+    expect(message(() => gather(a, "d_model", [2]))).toBe(
+      'InputError gather: index 2 is outside axis "d_model" of [pos=1 d_model=2]; it takes 0 to 1.',
+    );
+    expect(message(() => assertAxes(a, "d_model pos"))).toBe(
+      "AxisError assertAxes: the tensor is [pos=1 d_model=2], not [d_model pos]. Permute or rename its axes.",
+    );
   });
 });
 
 describe("comparison", () => {
   it("measures norms and differences", () => {
-    expect(frobeniusNorm(T("a b", [[3, 0], [0, 4]]))).toBe(5);
+    expect(
+      frobeniusNorm(
+        T("a b", [
+          [3, 0],
+          [0, 4],
+        ]),
+      ),
+    ).toBe(5);
     expect(maxAbsDifference(T("a", [1, -Infinity]), T("a", [3, -Infinity]))).toBe(2);
     expect(maxAbsDifference(T("a", [1]), T("a", [NaN]))).toBeNaN();
   });
@@ -163,7 +270,9 @@ describe("comparison", () => {
 describe("Random", () => {
   it("gives the published outputs of xoshiro128++ from the state 1, 2, 3, 4", () => {
     const random = Random.fromState([1, 2, 3, 4]);
-    expect([random.bits(), random.bits(), random.bits(), random.bits()]).toEqual([641, 1573767, 3222811527, 3517856514]);
+    expect([random.bits(), random.bits(), random.bits(), random.bits()]).toEqual([
+      641, 1573767, 3222811527, 3517856514,
+    ]);
   });
   it("is the same on every machine for a seed", () => {
     const r = new Random(1);
@@ -196,7 +305,11 @@ describe("Random", () => {
     expect(counts.reduce((s, c) => s + (c - 1000) ** 2 / 1000, 0)).toBeLessThan(33.7);
   });
   it("refuses seeds and ranges that are not", () => {
-    expect(message(() => new Random(-1))).toBe("InputError Random: -1 is not a seed; use a non-negative integer below 2^32.");
-    expect(message(() => new Random(0).int(0))).toBe("InputError Random.int: 0 is not a number of choices; use a positive integer.");
+    expect(message(() => new Random(-1))).toBe(
+      "InputError Random: -1 is not a seed; use a non-negative integer below 2^32.",
+    );
+    expect(message(() => new Random(0).int(0))).toBe(
+      "InputError Random.int: 0 is not a number of choices; use a positive integer.",
+    );
   });
 });

@@ -1,4 +1,12 @@
-import { attentionExplorer, type Figure, figureStyles, heatmap, lineChart, table, tokenStrip } from "transformer-circuits/viz";
+import {
+  attentionExplorer,
+  type Figure,
+  figureStyles,
+  heatmap,
+  lineChart,
+  table,
+  tokenStrip,
+} from "transformer-circuits/viz";
 import { describe, expect, test } from "vitest";
 import { hostileTokens } from "./gallery.ts";
 import { elementsOf, withClass } from "./svg.ts";
@@ -6,7 +14,9 @@ import { elementsOf, withClass } from "./svg.ts";
 describe("a figure", () => {
   const drawing = heatmap({ values: [[1]], title: `A "title" & <more>` });
   const page = table({ columns: [{ label: "a" }], rows: [[1]] });
-  const display = (figure: Figure): Record<string, string> => (figure as unknown as Record<symbol, () => Record<string, string>>)[Symbol.for("Jupyter.display")]?.call(figure) ?? {};
+  const display = (figure: Figure): Record<string, string> =>
+    (figure as unknown as Record<symbol, () => Record<string, string>>)[Symbol.for("Jupyter.display")]?.call(figure) ??
+    {};
 
   test("prints as SVG where there is one, as HTML otherwise", () => {
     expect(String(drawing)).toBe(drawing.svg);
@@ -15,7 +25,10 @@ describe("a figure", () => {
   });
 
   test("shows itself in a notebook, with a line of plain text", () => {
-    expect(display(drawing)).toEqual({ "image/svg+xml": drawing.svg, "text/plain": `Figure(heatmap: A "title" & <more>, ${drawing.width} × ${drawing.height})` });
+    expect(display(drawing)).toEqual({
+      "image/svg+xml": drawing.svg,
+      "text/plain": `Figure(heatmap: A "title" & <more>, ${drawing.width} × ${drawing.height})`,
+    });
     expect(Object.keys(display(page))).toEqual(["text/plain", "text/html"]);
   });
 
@@ -55,21 +68,27 @@ describe("the style sheet", () => {
   /** Contrast of two colours, WCAG 2.2. */
   const contrast = (a: string, b: string): number => {
     const luminance = (color: string): number => {
-      const [r = 0, g = 0, blue = 0] = [1, 3, 5].map((i) => Number.parseInt(color.slice(i, i + 2), 16) / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+      const [r = 0, g = 0, blue = 0] = [1, 3, 5]
+        .map((i) => Number.parseInt(color.slice(i, i + 2), 16) / 255)
+        .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
       return 0.2126 * r + 0.7152 * g + 0.0722 * blue;
     };
     const [low = 0, high = 0] = [luminance(a), luminance(b)].sort((x, y) => x - y);
     return (high + 0.05) / (low + 0.05);
   };
-  const palettes = [...styles.matchAll(/\.tc-fig\{(--tc-bg[^}]*)\}/g)].map(([, list = ""]) => Object.fromEntries([...list.matchAll(/--tc-(\w+):(#\w+)/g)].map(([, name = "", color = ""]) => [name, color])));
+  const palettes = [...styles.matchAll(/\.tc-fig\{(--tc-bg[^}]*)\}/g)].map(([, list = ""]) =>
+    Object.fromEntries([...list.matchAll(/--tc-(\w+):(#\w+)/g)].map(([, name = "", color = ""]) => [name, color])),
+  );
 
   test("text has a contrast of 4.5 or more with the page, lines of series and full cells of 3 or more (WCAG AA)", () => {
     expect(palettes.length).toBeGreaterThanOrEqual(3);
     for (const palette of palettes) {
       const against = (name: string): number => contrast(palette[name] ?? "", palette.bg ?? "");
       for (const name of ["ink", "muted"]) expect(against(name)).toBeGreaterThanOrEqual(4.5);
-      for (const name of ["pos", "neg", "seq", "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"]) expect(against(name)).toBeGreaterThanOrEqual(3);
-      for (const name of ["pos", "neg", "seq"]) expect(contrast(palette[name] ?? "", palette.on ?? "")).toBeGreaterThanOrEqual(4.5);
+      for (const name of ["pos", "neg", "seq", "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"])
+        expect(against(name)).toBeGreaterThanOrEqual(3);
+      for (const name of ["pos", "neg", "seq"])
+        expect(contrast(palette[name] ?? "", palette.on ?? "")).toBeGreaterThanOrEqual(4.5);
     }
   });
 });
@@ -78,7 +97,8 @@ describe("size", () => {
   test("a 2,048-position causal pattern is below 80 KB and an 8-bit checkerboard of 540 below 450 KB", () => {
     const n = 2048;
     const data = new Float32Array(n * n);
-    for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) data[i * n + j] = j === i - 1 ? 0.7 : j === 0 ? 0.2 : 0.1 / n;
+    for (let i = 0; i < n; i++)
+      for (let j = 0; j <= i; j++) data[i * n + j] = j === i - 1 ? 0.7 : j === 0 ? 0.2 : 0.1 / n;
     expect(heatmap({ values: { rows: n, cols: n, data }, mask: (i, j) => j > i }).html.length).toBeLessThan(80_000);
     const noise = Float64Array.from({ length: 540 * 540 }, (_, i) => ((i * 2654435761) % 4294967296) / 4294967296);
     expect(heatmap({ values: { rows: 540, cols: 540, data: noise } }).html.length).toBeLessThan(450_000);
@@ -92,13 +112,17 @@ describe("size", () => {
     const one = heatmap({ values: { rows: n, cols: n, data }, limit: 1, scale: "diverging" }).fragment;
     expect(one).toContain("block of 3 × 3");
     expect(one).not.toBe(empty);
-    expect(one).not.toBe(heatmap({ values: { rows: n, cols: n, data: new Float64Array(n * n) }, limit: 1, scale: "diverging" }).fragment);
+    expect(one).not.toBe(
+      heatmap({ values: { rows: n, cols: n, data: new Float64Array(n * n) }, limit: 1, scale: "diverging" }).fragment,
+    );
   });
 
   test("an explorer of 16 heads on 96 tokens is below 150 KB", () => {
     const triangle = Float32Array.from({ length: (96 * 97) / 2 }, (_, i) => (i % 17) / 17);
     const pattern = [0, 1].map(() => Array.from({ length: 8 }, () => triangle));
-    expect(attentionExplorer({ tokens: Array.from({ length: 96 }, () => "t"), pattern }).html.length).toBeLessThan(150_000);
+    expect(attentionExplorer({ tokens: Array.from({ length: 96 }, () => "t"), pattern }).html.length).toBeLessThan(
+      150_000,
+    );
   });
 });
 
@@ -107,8 +131,14 @@ describe("hostile text", () => {
     const values = hostileTokens.map(() => 1);
     const strip = tokenStrip({ tokens: hostileTokens, values, title: "</text><script>", subtitle: "&" });
     const map = heatmap({ values: [values], rowLabels: ["</text>"], columnLabels: hostileTokens });
-    const line = lineChart({ series: [{ name: "</path>", y: [1, 2] }, { name: "&", y: [1, 1] }] });
-    for (const figure of [strip, map, line]) expect(elementsOf(figure.fragment).map(({ name }) => name)).not.toContain("script");
+    const line = lineChart({
+      series: [
+        { name: "</path>", y: [1, 2] },
+        { name: "&", y: [1, 1] },
+      ],
+    });
+    for (const figure of [strip, map, line])
+      expect(elementsOf(figure.fragment).map(({ name }) => name)).not.toContain("script");
     const cells = table({ columns: [{ label: "<i>", kind: "tokens" }], rows: [[hostileTokens]], sortable: false });
     expect(withClass(cells.fragment, "span", "tc-token")).toHaveLength(hostileTokens.length);
     const explorer = attentionExplorer({ tokens: ["</script>", "<!--"], pattern: [[[1, 0.5, 0.5]]], title: "<b>" });
@@ -118,8 +148,14 @@ describe("hostile text", () => {
 });
 
 describe("the explorer's data", () => {
-  const read = (figure: Figure): { tokens: string[]; measures: { name: string; largest: number; bytes: string }[]; logProbs: (number | null)[] | null; selected: number[] } =>
-    JSON.parse(/<script type="application\/json">(.*)<\/script>/.exec(figure.fragment)?.[1] ?? "") as never;
+  const read = (
+    figure: Figure,
+  ): {
+    tokens: string[];
+    measures: { name: string; largest: number; bytes: string }[];
+    logProbs: (number | null)[] | null;
+    selected: number[];
+  } => JSON.parse(/<script type="application\/json">(.*)<\/script>/.exec(figure.fragment)?.[1] ?? "") as never;
   const values = [1, 0.001, 0.999, 0.25, 0.25, 0.5];
 
   test("come back within the square-root scale's half step, (√v + 1/510)² − v", () => {
@@ -142,9 +178,18 @@ describe("the explorer's data", () => {
   });
 
   test("name the measures that are given, and carry what is picked and known", () => {
-    const figure = attentionExplorer({ tokens: ["a", "b"], pattern: [[[1, 1, 0]], [[1, 0, 1]]], resultWeighted: [[[8, 2, 0]], [[1, 0, 4]]], selected: [{ layer: 1, head: 0 }], logProbs: [NaN, -0.12345] });
+    const figure = attentionExplorer({
+      tokens: ["a", "b"],
+      pattern: [[[1, 1, 0]], [[1, 0, 1]]],
+      resultWeighted: [[[8, 2, 0]], [[1, 0, 4]]],
+      selected: [{ layer: 1, head: 0 }],
+      logProbs: [NaN, -0.12345],
+    });
     const data = read(figure);
-    expect(data.measures.map(({ name, largest }) => [name, largest])).toEqual([["attention", 1], ["result-weighted", 8]]);
+    expect(data.measures.map(({ name, largest }) => [name, largest])).toEqual([
+      ["attention", 1],
+      ["result-weighted", 8],
+    ]);
     expect(data.selected).toEqual([1]);
     expect(data.logProbs).toEqual([null, -0.123]);
   });

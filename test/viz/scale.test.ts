@@ -53,7 +53,12 @@ describe("domains", () => {
   });
 
   test("the extent passes over what is not finite", () => {
-    expect(extent([[3, NaN, -Infinity], [Infinity, 5]])).toEqual([3, 5]);
+    expect(
+      extent([
+        [3, NaN, -Infinity],
+        [Infinity, 5],
+      ]),
+    ).toEqual([3, 5]);
     expect(extent([[NaN], []])).toBeUndefined();
   });
 });

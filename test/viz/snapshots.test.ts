@@ -8,7 +8,9 @@ const figures = gallery();
 
 describe.each([...figures])("%s", (name, figure) => {
   test("is the committed text", async () => {
-    await expect(`${figure.svg ?? figure.fragment}\n`).toMatchFileSnapshot(`snapshots/${name}.${figure.svg === undefined ? "html" : "svg"}`);
+    await expect(`${figure.svg ?? figure.fragment}\n`).toMatchFileSnapshot(
+      `snapshots/${name}.${figure.svg === undefined ? "html" : "svg"}`,
+    );
   });
 
   test("has no attribute that is not a number where one belongs", () => {
@@ -17,24 +19,31 @@ describe.each([...figures])("%s", (name, figure) => {
 
   test("uses only classes that the style sheets know", () => {
     const styles = figureStyles();
-    const classes = new Set([...(figure.svg ?? "").replace(/<style>[^<]*<\/style>/, "").matchAll(/class="([^"]*)"/g)].flatMap(([, list = ""]) => list.split(" ")));
+    const classes = new Set(
+      [...(figure.svg ?? "").replace(/<style>[^<]*<\/style>/, "").matchAll(/class="([^"]*)"/g)].flatMap(
+        ([, list = ""]) => list.split(" "),
+      ),
+    );
     for (const one of classes) if (one !== `tc-${figure.kind}`) expect(styles).toContain(`.${one}`);
   });
 });
 
 const drawings = [...figures].filter(([, figure]) => figure.svg !== undefined);
-test.each(drawings)("%s is well-formed XML with a name for screen readers, no identifiers and nothing to fetch", (_, figure) => {
-  const svg = figure.svg ?? "";
-  // The style sheet's own text is no markup, and has quotation marks only.
-  const [root, ...rest] = elementsOf(svg.replace(/<style>[^<]*<\/style>/, ""));
-  expect(root?.attributes.xmlns).toBe("http://www.w3.org/2000/svg");
-  expect(root?.attributes["aria-label"]).toBe(figure.label);
-  for (const { attributes } of rest) {
-    expect(attributes.id).toBeUndefined();
-    expect(attributes.href ?? "data:image/png;base64,").toMatch(/^data:image\/png;base64,/);
-  }
-  expect(svg).not.toMatch(/url\(|@import|https?:(?!\/\/www\.w3\.org\/2000\/svg")/);
-});
+test.each(drawings)(
+  "%s is well-formed XML with a name for screen readers, no identifiers and nothing to fetch",
+  (_, figure) => {
+    const svg = figure.svg ?? "";
+    // The style sheet's own text is no markup, and has quotation marks only.
+    const [root, ...rest] = elementsOf(svg.replace(/<style>[^<]*<\/style>/, ""));
+    expect(root?.attributes.xmlns).toBe("http://www.w3.org/2000/svg");
+    expect(root?.attributes["aria-label"]).toBe(figure.label);
+    for (const { attributes } of rest) {
+      expect(attributes.id).toBeUndefined();
+      expect(attributes.href ?? "data:image/png;base64,").toMatch(/^data:image\/png;base64,/);
+    }
+    expect(svg).not.toMatch(/url\(|@import|https?:(?!\/\/www\.w3\.org\/2000\/svg")/);
+  },
+);
 
 test("the same data give the same text", () => {
   for (const [name, figure] of gallery()) expect(figure.html).toBe(figures.get(name)?.html);

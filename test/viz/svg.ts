@@ -32,7 +32,11 @@ export function elementsOf(markup: string): Element[] {
     }
     if (empty !== "/") open.push(name);
     const after = markup.indexOf("<", at);
-    found.push({ name, attributes: attributesOf(attributes), text: unescape(markup.slice(at, after < 0 ? undefined : after)) });
+    found.push({
+      name,
+      attributes: attributesOf(attributes),
+      text: unescape(markup.slice(at, after < 0 ? undefined : after)),
+    });
   }
   if (open.length > 0) throw new Error(`not closed: ${open.join(", ")}`);
   return found;
@@ -40,7 +44,8 @@ export function elementsOf(markup: string): Element[] {
 
 function checkText(text: string): void {
   if (/&(?!(?:amp|lt|gt|quot|#39);)/.test(text)) throw new Error(`a bare & in ${JSON.stringify(text.slice(0, 80))}`);
-  if (/(?![\t\n\r])\p{Cc}|\p{Cs}|[\ufffe\uffff]/u.test(text)) throw new Error(`a character that XML forbids in ${JSON.stringify(text.slice(0, 80))}`);
+  if (/(?![\t\n\r])\p{Cc}|\p{Cs}|[\ufffe\uffff]/u.test(text))
+    throw new Error(`a character that XML forbids in ${JSON.stringify(text.slice(0, 80))}`);
 }
 
 function attributesOf(text: string): Record<string, string> {
@@ -60,12 +65,16 @@ function unescape(text: string): string {
 
 /** The texts that show on hover, in order. */
 export function hovers(markup: string): string[] {
-  return elementsOf(markup).filter(({ name }) => name === "title").map(({ text }) => text);
+  return elementsOf(markup)
+    .filter(({ name }) => name === "title")
+    .map(({ text }) => text);
 }
 
 /** The elements of one name that carry a class. */
 export function withClass(markup: string, name: string, className: string): Element[] {
-  return elementsOf(markup).filter((element) => element.name === name && (element.attributes.class ?? "").split(" ").includes(className));
+  return elementsOf(markup).filter(
+    (element) => element.name === name && (element.attributes.class ?? "").split(" ").includes(className),
+  );
 }
 
 /** A numeric attribute. */

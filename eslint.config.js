@@ -1,0 +1,103 @@
+import js from "@eslint/js";
+import tseslint from "typescript-eslint";
+
+/** The field's own spellings (W_Q, b_O, d_model, n_heads …) stand beside camelCase. */
+const fieldNames =
+  "^(W|b|d|n|ln|hook|resid|pos|query|key|attn|rotary|positional|normalization|attention|use|scale|final)(_[A-Za-z0-9]+)+$";
+
+export default tseslint.config(
+  { ignores: ["dist/", "data/", "docs/api/", "coverage/", ".tmp/", "test/fixtures/"] },
+  js.configs.recommended,
+  ...tseslint.configs.recommendedTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    rules: {
+      eqeqeq: "error",
+      "no-console": "error",
+      "no-eval": "error",
+      "no-new-func": "error",
+      "no-restricted-syntax": [
+        "error",
+        { selector: "ExportDefaultDeclaration", message: "Export by name." },
+        { selector: "ExportAllDeclaration", message: "List the exported names." },
+      ],
+      "max-lines": ["error", { max: 400, skipBlankLines: true, skipComments: true }],
+      "@typescript-eslint/consistent-type-exports": "error",
+      "@typescript-eslint/consistent-type-imports": [
+        "error",
+        { fixStyle: "inline-type-imports", disallowTypeAnnotations: false },
+      ],
+      "@typescript-eslint/explicit-module-boundary-types": "error",
+      "@typescript-eslint/no-explicit-any": "error",
+      "@typescript-eslint/no-import-type-side-effects": "error",
+      "@typescript-eslint/no-non-null-assertion": "error",
+      "@typescript-eslint/restrict-template-expressions": [
+        "error",
+        { allowNumber: true, allowBoolean: true, allowNullish: true },
+      ],
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      "@typescript-eslint/naming-convention": [
+        "error",
+        {
+          selector: "default",
+          format: ["camelCase"],
+          leadingUnderscore: "allowSingleOrDouble",
+          filter: { regex: fieldNames, match: false },
+        },
+        {
+          selector: "variable",
+          format: ["camelCase", "UPPER_CASE"],
+          filter: { regex: fieldNames, match: false },
+        },
+        {
+          selector: "parameter",
+          format: ["camelCase", "UPPER_CASE"],
+          leadingUnderscore: "allowSingleOrDouble",
+          filter: { regex: fieldNames, match: false },
+        },
+        // A filter outranks a modifier, so that these need one too.
+        { selector: "variable", modifiers: ["destructured"], format: null, filter: { regex: "", match: true } },
+        { selector: "parameter", modifiers: ["destructured"], format: null, filter: { regex: "", match: true } },
+        { selector: "typeLike", format: ["PascalCase"] },
+        { selector: "import", format: null },
+        // Keys follow the formats they are read from and the papers they name; a file's own are reviewed, not linted.
+        { selector: ["property", "accessor", "objectLiteralMethod"], format: null },
+      ],
+    },
+  },
+  {
+    files: ["src/**/*.ts"],
+    rules: { "max-lines-per-function": ["error", { max: 80, skipBlankLines: true, skipComments: true }] },
+  },
+  {
+    files: ["src/kernels/**/*.ts", "src/linalg/**/*.ts"],
+    rules: { "@typescript-eslint/no-non-null-assertion": "off" },
+  },
+  {
+    files: ["src/cli.ts", "src/cli/**/*.ts", "examples/**/*.ts", "scripts/**", "bench/**", "test/**"],
+    rules: { "no-console": "off" },
+  },
+  {
+    // A test may widen a type to hand over what the compiler would refuse, shorten a static method's name, and look for
+    // control characters in output.
+    files: ["test/**"],
+    rules: {
+      "@typescript-eslint/no-unnecessary-type-assertion": "off",
+      "@typescript-eslint/unbound-method": "off",
+      "no-control-regex": "off",
+    },
+  },
+  {
+    files: ["*.config.{ts,js,mjs}", "test/support/count-reporter.ts"],
+    rules: { "no-restricted-syntax": "off" },
+  },
+  {
+    files: ["**/*.{js,mjs}"],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: { Buffer: "readonly", console: "readonly", process: "readonly", URL: "readonly" } },
+    rules: { "@typescript-eslint/explicit-module-boundary-types": "off" },
+  },
+);

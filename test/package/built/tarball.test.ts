@@ -1,0 +1,68 @@
+/** What `npm publish` would send, and what the two checkers of package shapes say of it. */
+import { existsSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import manifest from "../../../package.json" with { type: "json" };
+import { root } from "../../support/files.ts";
+import { run } from "../../support/run.ts";
+import { packRepository, type Packed } from "../../support/tarball.ts";
+import "../../support/require-build.ts";
+
+const megabyte = 1e6;
+let packed: Packed;
+beforeAll(() => {
+  packed = packRepository();
+});
+afterAll(() => {
+  rmSync(dirname(packed.path), { recursive: true });
+});
+
+describe("the packed package", () => {
+  test("holds the build, the bundled model and the papers, and nothing else", () => {
+    const expected = [
+      /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
+      /^data\/bundled-model\.(js|d\.ts)$/,
+      /^dist\/(index|viz|report|node|bundled|ndarray)\.(js|cjs|d\.ts|d\.cts)$/,
+      /^dist\/cli\.js$/,
+      // What entries share; the build names these files itself.
+      /^dist\/[\w-]+-[\w-]{8}\.(js|cjs|d\.ts|d\.cts)$/,
+    ];
+    expect(packed.files.filter((path) => !expected.some((pattern) => pattern.test(path)))).toEqual([]);
+    expect(packed.files).toEqual(
+      expect.arrayContaining(["package.json", "README.md", "CHANGELOG.md", "LICENSE", "data/bundled-model.js"]),
+    );
+  });
+
+  test("holds every file that package.json points to", () => {
+    const targets = (value: unknown): string[] =>
+      typeof value === "string" ? [value] : Object.values(value as object).flatMap(targets);
+    const { exports, bin, main, module, types } = manifest;
+    const missing = targets({ exports, bin, main, module, types })
+      .map((path) => path.replace(/^\.\//, ""))
+      .filter((path) => !packed.files.includes(path) || !existsSync(`${root}/${path}`));
+    expect(missing).toEqual([]);
+  });
+
+  test("is smaller than 3 MB, packed and unpacked", () => {
+    expect(packed.size).toBeLessThan(3 * megabyte);
+    expect(packed.unpackedSize).toBeLessThan(3 * megabyte);
+  });
+
+  test("satisfies publint in its strict mode", async () => {
+    const { messages } = await publint({ pkgDir: root, strict: true, pack: false });
+    expect(messages.map((message) => formatMessage(message, manifest))).toEqual([]);
+  });
+
+  test("has types that resolve from ESM, from CommonJS and from bundlers", () => {
+    const attw = `${root}/node_modules/@arethetypeswrong/cli/dist/index.js`;
+    const { problems } = JSON.parse(
+      run(process.execPath, [attw, packed.path, "--profile", "node16", "--format", "json"]),
+    ) as { problems: Record<string, { resolutionKind?: string }[]> };
+    // Node 10 knows no exports, so that it cannot find an entry but the root; it is outside the engines of the package.
+    expect(Object.values(problems).flatMap((found) => found.filter((one) => one.resolutionKind !== "node10"))).toEqual(
+      [],
+    );
+  });
+});

@@ -1,0 +1,13 @@
+/** Opens the bundled model in Deno and runs it: `deno run --allow-read test/package/deno.js src/index.ts src/io/bundled.ts`. */
+import process from "node:process";
+
+const [index, bundled] = process.argv.slice(2).map((path) => new URL(`../../${path}`, import.meta.url).href);
+const { softmax } = await import(index);
+const { openBundledModel } = await import(bundled);
+const { model, tokenizer } = await openBundledModel();
+const tokens = tokenizer.encode("interface Array<T> {");
+const logits = model.forward(tokens);
+const total = softmax(logits, "d_vocab").data.reduce((a, b) => a + b, 0);
+if (!(Math.abs(total - tokens.length) < 1e-4))
+  throw new Error(`the probabilities of ${tokens.length} rows sum to ${total}`);
+console.log(`${index}: ${String(logits)}`);

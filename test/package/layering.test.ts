@@ -1,0 +1,167 @@
+/**
+ * The folders of src/ in their order, held by reading the import lines: a folder imports only folders above it, through
+ * their index.ts.
+ */
+import { dirname, posix } from "node:path";
+import ts from "typescript";
+import { describe, expect, test } from "vitest";
+import { filesUnder, readText } from "../support/files.ts";
+
+const order = [
+  "errors.ts",
+  "axes.ts",
+  "kernels",
+  "tensor",
+  "linalg",
+  "linear",
+  "model",
+  "circuits",
+  "interventions",
+  "train",
+  "io",
+  "viz",
+  "report",
+  "cli",
+  "cli.ts",
+];
+
+/** Modules that are entries of the package: other folders may name them beside an index.ts. */
+const entryModules = ["src/io/node.ts", "src/io/bundled.ts"];
+
+/** Packages, and the files or folders that may import them. */
+const packages: Record<string, readonly string[]> = {
+  ndarray: ["src/tensor/ndarray.ts"],
+  "ndarray-ops": ["src/tensor/ndarray.ts"],
+  "@huggingface/tokenizers": ["src/io/"],
+  "gl-matrix": ["src/viz/"],
+  commander: ["src/cli"],
+  "yocto-spinner": ["src/cli"],
+};
+
+interface Import {
+  readonly from: string;
+  readonly specifier: string;
+  readonly typeOnly: boolean;
+}
+
+function importsOf(from: string): Import[] {
+  const found: Import[] = [];
+  const add = (specifier: ts.Expression | undefined, typeOnly: boolean): void => {
+    if (specifier !== undefined && ts.isStringLiteral(specifier)) {
+      found.push({ from, specifier: specifier.text, typeOnly });
+    }
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isTypeOnly(node));
+    if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], false);
+    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      add(node.argument.literal, true);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(from, readText(from), ts.ScriptTarget.ES2022, true));
+  return found;
+}
+
+function isTypeOnly({ importClause }: ts.ImportDeclaration): boolean {
+  if (importClause === undefined) return false;
+  if (importClause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
+  const { name, namedBindings } = importClause;
+  return (
+    name === undefined &&
+    namedBindings !== undefined &&
+    ts.isNamedImports(namedBindings) &&
+    namedBindings.elements.every((element) => element.isTypeOnly)
+  );
+}
+
+const folderOf = (path: string): string => path.split("/")[1] ?? "";
+const targetOf = ({ from, specifier }: Import): string => posix.join(dirname(from), specifier);
+
+const files = filesUnder("src", ".ts");
+const imports = files.flatMap(importsOf);
+const relative = imports.filter(({ specifier }) => specifier.startsWith("."));
+const inside = relative.filter((line) => targetOf(line).startsWith("src/"));
+const across = inside.filter((line) => folderOf(line.from) !== folderOf(targetOf(line)));
+const loadedBy = new Map(
+  files.map((path) => [path, inside.filter((line) => line.from === path && !line.typeOnly).map(targetOf)]),
+);
+const shown = ({ from, specifier }: Import): string => `${from} imports "${specifier}"`;
+
+describe("layering of src/", () => {
+  test("every folder has its place in the order", () => {
+    expect(files.map(folderOf).filter((folder) => folder !== "index.ts" && !order.includes(folder))).toEqual([]);
+  });
+
+  test("a folder imports only folders above it", () => {
+    const upward = across.filter(
+      (line) =>
+        folderOf(line.from) !== "index.ts" &&
+        order.indexOf(folderOf(targetOf(line))) >= order.indexOf(folderOf(line.from)),
+    );
+    expect(upward.map(shown)).toEqual([]);
+  });
+
+  test("another folder is imported through its index.ts, or through an entry of the package", () => {
+    const around = across.filter((line) => {
+      const target = targetOf(line);
+      return !/^src\/([^/]+\/index|errors|axes)\.ts$/.test(target) && !entryModules.includes(target);
+    });
+    expect(around.map(shown)).toEqual([]);
+  });
+
+  test("viz/ knows errors, axes and the types of tensors, and no model", () => {
+    const foreign = across.filter((line) => {
+      const folder = folderOf(targetOf(line));
+      const allowed = folder === "errors.ts" || folder === "axes.ts" || (folder === "tensor" && line.typeOnly);
+      return folderOf(line.from) === "viz" && !allowed;
+    });
+    expect(foreign.map(shown)).toEqual([]);
+  });
+
+  test("the root entry leaves out figures, the report, the command, the file system, the bundled model and ndarray", () => {
+    const kept = new Set(inside.filter(({ from }) => from === "src/index.ts").map((line) => folderOf(targetOf(line))));
+    expect([...kept].filter((folder) => ["viz", "report", "cli.ts"].includes(folder))).toEqual([]);
+    const entered = new Set(reachable("src/index.ts"));
+    const outside = [...entryModules, "src/tensor/ndarray.ts"].filter((path) => entered.has(path));
+    expect(outside).toEqual([]);
+  });
+
+  test("each package is imported where it belongs, and node:* by io/node.ts and cli.ts alone", () => {
+    const strangers = imports.filter(({ from, specifier }) => {
+      if (specifier.startsWith(".")) return false;
+      const places = specifier.startsWith("node:") ? ["src/io/node.ts", "src/cli"] : (packages[specifier] ?? []);
+      return !places.some((place) => from.startsWith(place));
+    });
+    expect(strangers.map(shown)).toEqual([]);
+  });
+
+  test("nothing outside src/ is imported but the bundled model's data, by io/bundled.ts", () => {
+    const out = relative.filter((line) => !targetOf(line).startsWith("src/"));
+    expect(new Set(out.map(shown))).toEqual(new Set(['src/io/bundled.ts imports "../../data/bundled-model.js"']));
+  });
+
+  test("every relative import names its file with .ts", () => {
+    expect(inside.filter(({ specifier }) => !specifier.endsWith(".ts")).map(shown)).toEqual([]);
+  });
+
+  test("no module needs itself while it loads", () => {
+    expect(files.filter((path) => reachable(path).includes(path))).toEqual([]);
+  });
+});
+
+/** The modules that loading one module loads; itself only if it stands in a cycle. */
+function reachable(start: string): string[] {
+  const found = new Set<string>();
+  const queue = [start];
+  for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+    for (const target of loadedBy.get(path) ?? []) {
+      if (found.has(target)) continue;
+      found.add(target);
+      queue.push(target);
+    }
+  }
+  return [...found];
+}

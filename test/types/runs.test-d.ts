@@ -1,0 +1,48 @@
+import { describe, expectTypeOf, test } from "vitest";
+import type { ActivationCache, AxesOfHook, HookName, Run, Tensor, Transformer } from "transformer-circuits";
+
+declare const model: Transformer;
+declare const cache: ActivationCache;
+
+describe("hook names and their axes", () => {
+  test("a name decides the axes of what the cache gives", () => {
+    expectTypeOf(cache.get("blocks.1.attn.hook_pattern")).toEqualTypeOf<Tensor<"batch head query_pos key_pos">>();
+    expectTypeOf(cache.get("blocks.0.attn.hook_q")).toEqualTypeOf<Tensor<"batch pos head d_head">>();
+    expectTypeOf(cache.get("blocks.0.attn.hook_result")).toEqualTypeOf<Tensor<"batch pos head d_model">>();
+    expectTypeOf(cache.get("hook_embed")).toEqualTypeOf<Tensor<"batch pos d_model">>();
+    expectTypeOf<AxesOfHook<"unembed.hook_out">>().toEqualTypeOf<"batch pos d_vocab">();
+  });
+
+  test("the layer may be known at run time only", () => {
+    const layer = 1 as number;
+    expectTypeOf(cache.get(`blocks.${layer}.attn.hook_z`)).toEqualTypeOf<Tensor<"batch pos head d_head">>();
+  });
+
+  test("other names are no hooks", () => {
+    expectTypeOf<"blocks.0.attn.hook_patern">().not.toExtend<HookName>();
+    expectTypeOf<"blocks.x.attn.hook_z">().not.toExtend<HookName>();
+    // @ts-expect-error no such hook
+    cache.get("blocks.0.hook_pattern");
+  });
+});
+
+describe("a run", () => {
+  test("gives logits with their axes", () => {
+    expectTypeOf(model.forward([0, 1])).toEqualTypeOf<Tensor<"batch pos d_vocab">>();
+    expectTypeOf(model.run([0, 1])).toEqualTypeOf<Run>();
+    expectTypeOf<Run["logits"]>().toEqualTypeOf<Tensor<"batch pos d_vocab">>();
+  });
+
+  test("hands each edit the tensor of its hook and wants the same axes back", () => {
+    model.run([0, 1], {
+      edits: {
+        "blocks.0.attn.hook_pattern": (pattern) => {
+          expectTypeOf(pattern).toEqualTypeOf<Tensor<"batch head query_pos key_pos">>();
+          return pattern;
+        },
+      },
+    });
+    // @ts-expect-error another hook's axes
+    model.run([0, 1], { edits: { "blocks.0.attn.hook_z": () => cache.get("hook_embed") } });
+  });
+});

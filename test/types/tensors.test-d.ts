@@ -1,0 +1,74 @@
+import { describe, expectTypeOf, test } from "vitest";
+import { type Tensor, add, batchMatmul, matmul, mean, multiply, softmax, stack, sum } from "transformer-circuits";
+
+declare const resid: Tensor<"batch pos d_model">;
+declare const scores: Tensor<"head query_pos key_pos">;
+declare const W_Q: Tensor<"d_model d_head">;
+declare const W_O: Tensor<"d_head d_model">;
+declare const untyped: Tensor;
+
+describe("axes of results", () => {
+  test("matmul joins the last axis of the first operand to the first of the second", () => {
+    expectTypeOf(matmul(resid, W_Q)).toEqualTypeOf<Tensor<"batch pos d_head">>();
+    expectTypeOf(matmul(W_Q, W_O)).toEqualTypeOf<Tensor<"d_model d_model">>();
+  });
+
+  test("batchMatmul keeps the stack", () => {
+    const z = batchMatmul({} as Tensor<"head query_pos key_pos">, {} as Tensor<"head key_pos d_head">);
+    expectTypeOf(z).toEqualTypeOf<Tensor<"head query_pos d_head">>();
+  });
+
+  test("reductions and slices take the axis away", () => {
+    expectTypeOf(sum(resid, "pos")).toEqualTypeOf<Tensor<"batch d_model">>();
+    expectTypeOf(mean(scores, "head")).toEqualTypeOf<Tensor<"query_pos key_pos">>();
+    expectTypeOf(resid.select("batch", 0)).toEqualTypeOf<Tensor<"pos d_model">>();
+    expectTypeOf(resid.slice("pos", 0, 1)).toEqualTypeOf<Tensor<"batch pos d_model">>();
+  });
+
+  test("permute, rename and stack write the axes anew", () => {
+    expectTypeOf(W_Q.permute("d_head d_model")).toEqualTypeOf<Tensor<"d_head d_model">>();
+    expectTypeOf(W_Q.rename("d_model", "pos")).toEqualTypeOf<Tensor<"pos d_head">>();
+    expectTypeOf(stack("head", [W_Q, W_Q])).toEqualTypeOf<Tensor<"head d_model d_head">>();
+  });
+
+  test("elementwise functions and softmax keep the axes", () => {
+    expectTypeOf(add(resid, resid)).toEqualTypeOf<Tensor<"batch pos d_model">>();
+    expectTypeOf(multiply(resid, 2)).toEqualTypeOf<Tensor<"batch pos d_model">>();
+    expectTypeOf(softmax(scores, "key_pos")).toEqualTypeOf<Tensor<"head query_pos key_pos">>();
+  });
+
+  test("a tensor of unknown axes goes everywhere first and gives one of unknown axes", () => {
+    expectTypeOf(matmul(untyped, untyped)).toEqualTypeOf<Tensor>();
+    expectTypeOf(sum(untyped, "anything")).toEqualTypeOf<Tensor>();
+    expectTypeOf(resid).toExtend<Tensor>();
+  });
+});
+
+describe("what would be accepted in silence without NoInfer", () => {
+  test("matmul refuses inner axes that differ", () => {
+    // @ts-expect-error d_model against d_head
+    matmul(resid, W_O);
+    // @ts-expect-error d_head against d_model
+    matmul(W_Q, W_Q);
+  });
+
+  test("and refuses them when both operands are written in place", () => {
+    const tensor = <A extends string>(axes: A): Tensor<A> => ({ axes }) as unknown as Tensor<A>;
+    // @ts-expect-error d_model against d_head
+    matmul(tensor("pos d_model"), tensor("d_head d_model"));
+    // @ts-expect-error the stacks differ
+    batchMatmul(tensor("head query_pos key_pos"), tensor("batch key_pos d_head"));
+    // @ts-expect-error the inner axes differ
+    batchMatmul(tensor("head query_pos key_pos"), tensor("head pos d_head"));
+  });
+
+  test("an unnamed tensor is no tensor of given axes", () => {
+    expectTypeOf(untyped).not.toExtend<Tensor<"pos d_model">>();
+    expectTypeOf<Tensor<"pos d_model">>().not.toExtend<Tensor<"pos d_head">>();
+  });
+
+  test("add refuses other axes", () => {
+    // @ts-expect-error scores have no batch
+    add(resid, scores);
+  });
+});

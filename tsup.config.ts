@@ -1,0 +1,54 @@
+import { rmSync } from "node:fs";
+import { defineConfig, type Options } from "tsup";
+
+type EsbuildPlugin = NonNullable<Options["esbuildPlugins"]>[number];
+
+/** The bundled model's data is one committed file beside dist/, shared by the ESM and the CJS build and never inlined. */
+const bundledModel: EsbuildPlugin = {
+  name: "bundled-model",
+  setup(build) {
+    build.onResolve({ filter: /\/data\/bundled-model\.js$/ }, () => ({
+      path: "../data/bundled-model.js",
+      external: true,
+    }));
+  },
+};
+
+/** One source module for each name in package.json's `exports`. */
+export const entries = {
+  index: "src/index.ts",
+  viz: "src/viz/index.ts",
+  report: "src/report/index.ts",
+  node: "src/io/node.ts",
+  bundled: "src/io/bundled.ts",
+  ndarray: "src/tensor/ndarray.ts",
+};
+
+const shared: Options = {
+  target: "es2022",
+  platform: "neutral",
+  external: [/^node:/],
+  removeNodeProtocol: false,
+  splitting: true,
+  // Without tree-shaking by rollup, splitting would turn the CJS build's import() of that file into require().
+  treeshake: true,
+  esbuildPlugins: [bundledModel],
+};
+
+/** Declarations of both formats come from one program. */
+const declarations: Options = {
+  entry: entries,
+  format: ["esm", "cjs"],
+  // TypeScript 6 rejects the baseUrl that tsup 8 sets unless the deprecation is acknowledged.
+  dts: { only: true, compilerOptions: { ignoreDeprecations: "6.0" } },
+};
+
+export default defineConfig(() => {
+  // The builds run side by side, so the folder is emptied once, before all of them.
+  rmSync("dist", { recursive: true, force: true });
+  return [
+    { ...shared, format: "esm", entry: { ...entries, cli: "src/cli.ts" } },
+    { ...shared, format: "cjs", entry: entries },
+    declarations,
+  ];
+});

@@ -1,0 +1,120 @@
+import { katex } from "@mdit/plugin-katex";
+import { existsSync, readdirSync } from "node:fs";
+import { Converter } from "typedoc";
+
+/** One module for each name in package.json's `exports`, under the name that users import. */
+const modules = {
+  "transformer-circuits": "src/index.ts",
+  "transformer-circuits/viz": "src/viz/index.ts",
+  "transformer-circuits/report": "src/report/index.ts",
+  "transformer-circuits/node": "src/io/node.ts",
+  "transformer-circuits/bundled": "src/io/bundled.ts",
+  "transformer-circuits/ndarray": "src/tensor/ndarray.ts",
+};
+
+/** How TypeDoc calls a module before it is named: its path under src/. */
+const pathName = (path) => path.replace(/^src\//, "").replace(/(\/index)?\.ts$/, "");
+
+function nameModules(app) {
+  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+    for (const [name, path] of Object.entries(modules)) {
+      const module = project.children?.find((child) => child.name === pathName(path));
+      if (module) module.name = name;
+    }
+  });
+}
+
+/** {@link Tensor} means the root entry's Tensor in the comments of every entry. */
+function linkToRoot(app) {
+  app.converter.addUnknownSymbolResolver((reference, from) => {
+    const name = reference.symbolReference?.path?.map(({ path }) => path).join(".");
+    const target = name && from.project.getChildByName(["transformer-circuits", ...name.split(".")]);
+    return target ? { target } : undefined;
+  });
+}
+
+/** Names written as calls in the documents, `fullOVCircuit()`, lead to their pages. */
+function linkCalls(app) {
+  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+    const find = (path) =>
+      Object.keys(modules)
+        .map((module) => project.getChildByName([module, ...path]))
+        .find((found) => found !== undefined);
+    for (const document of project.documents ?? []) {
+      document.content = document.content.map((part) => {
+        const name = part.kind === "code" && /^`([A-Za-z]\w*(?:\.\w+)?)(?:\(\))?`$/.exec(part.text)?.[1];
+        const target = name && find(name.split("."));
+        return target ? { kind: "inline-tag", tag: "@linkcode", text: part.text.slice(1, -1), target } : part;
+      });
+    }
+  });
+}
+
+/** The categories of `@category`, in the order of the layers. */
+const categories = [
+  "Axes",
+  "Errors",
+  "Kernels",
+  "Tensors",
+  "ndarray",
+  "Linear algebra",
+  "Linear maps",
+  "Model",
+  "Tokens",
+  "Circuits",
+  "Path expansion",
+  "Attribution",
+  "Head scores",
+  "Files",
+  "Bundled model",
+  "Figures",
+  "Report",
+];
+
+function requireCategories(app) {
+  app.converter.on(Converter.EVENT_END, ({ project }) => {
+    for (const { name: module, categories: found } of project.children ?? []) {
+      for (const { title, children } of found ?? []) {
+        if (categories.includes(title)) continue;
+        const names = children.map(({ name }) => name).join(", ");
+        app.logger.warn(
+          `${module}: "${title}" is no category of typedoc.config.mjs, or @category is missing: ${names}`,
+        );
+      }
+    }
+  });
+}
+
+const documents = existsSync("docs") ? readdirSync("docs").filter((name) => name.endsWith(".md")) : [];
+
+/** @type {import("typedoc").TypeDocOptions} */
+export default {
+  name: "transformer-circuits",
+  entryPoints: Object.values(modules),
+  plugin: [nameModules, linkToRoot, linkCalls, requireCategories],
+  out: "docs/api",
+  readme: existsSync("README.md") ? "README.md" : "none",
+  includeVersion: true,
+  projectDocuments: documents.map((name) => `docs/${name}`),
+  excludeInternal: true,
+  excludePrivate: true,
+  excludeExternals: true,
+  disableSources: true,
+  sort: ["source-order"],
+  kindSortOrder: ["Document", "Module", "Class", "Function", "Interface", "TypeAlias", "Variable"],
+  categorizeByGroup: false,
+  defaultCategory: "none",
+  categoryOrder: categories,
+  navigation: { includeCategories: true, includeGroups: false },
+  highlightLanguages: ["ts", "js", "json", "html", "css", "sh", "bash", "console", "text"],
+  // `npm run typecheck` does that, for the whole repository.
+  skipErrorChecking: true,
+  treatWarningsAsErrors: true,
+  treatValidationWarningsAsErrors: true,
+  validation: { notExported: true, invalidLink: true, rewrittenLink: true, notDocumented: true },
+  // Members of interfaces and classes explain themselves by name and type where they carry no comment.
+  requiredToBeDocumented: ["Class", "Interface", "Function", "TypeAlias", "Variable", "Enum", "Method", "Accessor"],
+  markdownItLoader(parser) {
+    parser.use(katex, { output: "mathml", throwOnError: true });
+  },
+};
