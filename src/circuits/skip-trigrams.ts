@@ -85,12 +85,27 @@ export function skipTrigrams(
     );
   }
   const scores = tokenScores(model, head, reference, start);
-  return sources.map((source) => ({
-    source,
-    destination: largestTokens(scores.destinations([source]), k, (token) => token === start || exclude(token)),
-    out: largestTokens(scores.outputs([source]), k, exclude),
-  }));
+  const { d_vocab, d_vocab_out } = scores;
+  const found: SkipTrigrams[] = [];
+  const band = Math.max(1, Math.floor(BAND_NUMBERS / Math.max(d_vocab, d_vocab_out)));
+  for (let first = 0; first < sources.length; first += band) {
+    const some = sources.slice(first, first + band);
+    const destinations = scores.destinations(some);
+    const outputs = scores.outputs(some);
+    for (const [i, source] of some.entries()) {
+      const row = destinations.subarray(i * d_vocab, (i + 1) * d_vocab);
+      found.push({
+        source,
+        destination: largestTokens(row, k, (token) => token === start || exclude(token)),
+        out: largestTokens(outputs.subarray(i * d_vocab_out, (i + 1) * d_vocab_out), k, exclude),
+      });
+    }
+  }
+  return found;
 }
+
+/** Numbers held at once for a band of sources: 16 MiB. */
+const BAND_NUMBERS = 2 ** 21;
 
 /**
  * One wanted pair of a skip-trigram bug.

@@ -22,6 +22,8 @@ const internal: Record<string, readonly string[]> = {
     "NormArgs",
     "SoftmaxArgs",
   ],
+  // For error texts.
+  linear: ["describeMap"],
   // Storage and layout.
   tensor: ["allocateData", "copyStrided", "describeTensor", "dtypeOf", "matrixView", "rowMajorStrides"],
 };
