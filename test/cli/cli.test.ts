@@ -1,0 +1,205 @@
+/** The command, run as its own process. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import manifest from "../../package.json" with { type: "json" };
+import { randomModel } from "../support/random-model.ts";
+import { declarations } from "../report/text.ts";
+import { bundleCommand, emptyFolder, runCommand, saveModel } from "./command.ts";
+import type { Outcome } from "./command.ts";
+
+const NONE = { code: 0, signal: null, stderr: "" };
+let command: string;
+let folder: string;
+beforeAll(async () => {
+  command = await bundleCommand(declarations);
+}, 60_000);
+afterAll(() => {
+  if (command !== undefined) rmSync(dirname(dirname(command)), { recursive: true });
+});
+beforeEach(() => {
+  folder = emptyFolder();
+  return () => rmSync(folder, { recursive: true });
+});
+
+const run = (...args: string[]): Promise<Outcome> => runCommand(command, args, folder);
+
+describe("transformer-circuits", () => {
+  test("analyses the bundled model on the declaration files beside it", async () => {
+    const outcome = await run();
+    expect(outcome).toMatchObject(NONE);
+    const lines = outcome.stdout.trimEnd().split("\n");
+    expect(lines.length).toBeGreaterThanOrEqual(9);
+    expect(lines.length).toBeLessThanOrEqual(15);
+    expect(outcome.stdout).toMatch(/^previous .*L0H5.*L0H7/m);
+    for (const label of ["L1H1", "L1H2", "L1H3", "L1H4", "L1H7"])
+      expect(outcome.stdout).toContain(`${label}  attention`);
+    const file = join(folder, "transformer-circuits-report.html");
+    expect(lines[lines.length - 1]).toContain(`report       ${file} (`);
+    expect(readdirSync(folder)).toEqual(["transformer-circuits-report.html"]);
+    const page = readFileSync(file, "utf8");
+    expect(page).toContain("<title>The bundled model, taken apart</title>");
+    expect(page).toContain("this package’s declaration files (without comments)");
+    expect(page.length).toBeLessThan(3e6);
+  });
+
+  test("prints its help with examples, and its version", async () => {
+    const help = await run("--help");
+    expect(help).toMatchObject(NONE);
+    expect(help.stdout).toContain("Examples:");
+    expect(help.stdout).toContain("report [options] [folder]");
+    expect((await run("report", "--help")).stdout).toContain("--max-tokens <number>");
+    expect(await run("--version")).toMatchObject({ ...NONE, stdout: `${manifest.version}\n` });
+  });
+
+  test("a wrong use ends with 2", async () => {
+    expect(await run("--colour")).toMatchObject({ code: 2, stdout: "", stderr: "error: unknown option '--colour'\n" });
+    expect((await run("report", "a", "b")).code).toBe(2);
+    expect(await run("--seed", "-1")).toMatchObject({ code: 2 });
+    expect((await run("--seed", "4294967296")).stderr).toContain("Give a whole number from 0 to 4294967295.");
+  });
+});
+
+describe("transformer-circuits report <folder>", () => {
+  const model = (): string => saveModel(randomModel({ n_ctx: 16 }), join(folder, "toy"));
+
+  test("takes a folder without a tokenizer, on random tokens, and says so", async () => {
+    const outcome = await run(
+      "report",
+      model(),
+      "-o",
+      "toy.html",
+      "--json",
+      "toy.json",
+      "--seed",
+      "3",
+      "--title",
+      "A toy",
+    );
+    expect(outcome).toMatchObject(NONE);
+    expect(outcome.stdout).toContain(`numbers      ${join(folder, "toy.json")}`);
+    const page = readFileSync(join(folder, "toy.html"), "utf8");
+    expect(page).toContain("<title>A toy</title>");
+    expect(page).toContain("random token ids (the model has no tokenizer)");
+    const data = JSON.parse(readFileSync(join(folder, "toy.json"), "utf8")) as { seed: number; title: string };
+    expect(data).toMatchObject({ version: 1, seed: 3, title: "A toy" });
+    expect(readdirSync(folder).sort()).toEqual(["toy", "toy.html", "toy.json"]);
+  });
+
+  test("takes token ids from a file, and overwrites its own reports", async () => {
+    writeFileSync(join(folder, "ids.txt"), "1 2 3, 4\n5 6 7 8 9 10");
+    const args = ["report", model(), "--tokens", "ids.txt", "-o", "toy.html", "--json", "toy.json"];
+    expect(await run(...args)).toMatchObject(NONE);
+    const first = readFileSync(join(folder, "toy.html"), "utf8");
+    expect(await run(...args)).toMatchObject(NONE);
+    expect(readFileSync(join(folder, "toy.html"), "utf8")).toBe(first);
+    expect(first).toContain("10 token ids");
+  });
+
+  const refusals: readonly (readonly [string, (toy: string) => string[], string])[] = [
+    [
+      "no such folder",
+      () => ["report", "nowhere"],
+      "InputError: loadFolder: cannot read nowhere: there is no such folder. A model folder holds config.json, model.safetensors and, where text is wanted, tokenizer.json.",
+    ],
+    [
+      "no such text",
+      (toy) => ["report", toy, "--text", "nothing.txt"],
+      "InputError: report: cannot read nothing.txt: there is no such file.",
+    ],
+    [
+      "a folder as text",
+      (toy) => ["report", toy, "--text", toy],
+      "InputError: report: cannot read toy: it is a folder, not a file.",
+    ],
+    [
+      "a text that is no UTF-8",
+      (toy) => ["report", toy, "--text", "latin1.txt"],
+      "FormatError: report: latin1.txt is not UTF-8 text. Convert it, or give token ids with --tokens.",
+    ],
+    [
+      "an empty text",
+      (toy) => ["report", toy, "--text", "empty.txt"],
+      "InputError: report: empty.txt is empty. Give at least a line of what the model was trained on.",
+    ],
+    [
+      "a text for a model without a tokenizer",
+      (toy) => ["report", toy, "--text", "some.txt"],
+      "InputError: analyse: a text was given, but the model has no tokenizer. Give token ids, or a folder with a tokenizer.json.",
+    ],
+    [
+      "tokens that are no ids",
+      (toy) => ["report", toy, "--tokens", "some.txt"],
+      'FormatError: report: some.txt holds "some" where token 0 should be. Give a list of token ids such as [0, 17, 5].',
+    ],
+    [
+      "text and tokens",
+      (toy) => ["report", toy, "--tokens", "some.txt", "--text", "some.txt"],
+      "InputError: report: --text and --tokens were both given. Give one of them.",
+    ],
+    [
+      "an output in no folder",
+      (toy) => ["report", toy, "-o", "no/where.html"],
+      "InputError: report: cannot write FOLDER/no/where.html: there is no folder FOLDER/no. Make it first.",
+    ],
+    [
+      "a folder as output",
+      (toy) => ["report", toy, "-o", toy],
+      "InputError: report: cannot write FOLDER/toy: it is a folder. Name a file in it.",
+    ],
+    [
+      "one file for two things",
+      (toy) => ["report", toy, "-o", "a.html", "--json", "./a.html"],
+      "InputError: report: a.html is named both for the report and for the numbers. Name two files.",
+    ],
+    [
+      "a file that is something else",
+      (toy) => ["report", toy, "-o", "some.txt"],
+      "InputError: report: FOLDER/some.txt is there already and is not a report. Name another file, or overwrite it with --force.",
+    ],
+    [
+      "numbers over something else",
+      (toy) => ["report", toy, "--json", "some.txt"],
+      "InputError: report: FOLDER/some.txt is there already and is not a report. Name another file, or overwrite it with --force.",
+    ],
+  ];
+  test.each(refusals)("refuses %s, in one line and with 1, and touches nothing", async (_, args, message) => {
+    model();
+    writeFileSync(join(folder, "some.txt"), "some text");
+    writeFileSync(join(folder, "empty.txt"), " \n");
+    writeFileSync(join(folder, "latin1.txt"), Buffer.from([0x63, 0xe9]));
+    const before = readdirSync(folder);
+    expect(await run(...args("toy"))).toEqual({
+      code: 1,
+      signal: null,
+      stdout: "",
+      stderr: `${message.replaceAll("FOLDER", folder)}\n`,
+    });
+    expect(readdirSync(folder)).toEqual(before);
+    expect(readFileSync(join(folder, "some.txt"), "utf8")).toBe("some text");
+  });
+
+  test("overwrites anything with --force", async () => {
+    writeFileSync(join(folder, "some.txt"), "some text");
+    expect(await run("report", model(), "-o", "some.txt", "--force")).toMatchObject(NONE);
+    expect(readFileSync(join(folder, "some.txt"), "utf8")).toContain("<!doctype html>");
+  });
+
+  test("leaves nothing behind when the file cannot be written", async () => {
+    const place = join(folder, "place");
+    mkdirSync(place);
+    // a longer file name than file systems allow
+    const name = "x".repeat(256);
+    const outcome = await run("report", model(), "-o", join("place", name));
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toMatch(/^InputError: report: cannot write .*ENAMETOOLONG/);
+    expect(readdirSync(place)).toEqual([]);
+  });
+
+  test("Ctrl-C cancels and leaves nothing", async () => {
+    const { code, signal } = await runCommand(command, [], folder, 1500);
+    // before the handler stands, the signal itself ends the process
+    expect(code === 130 || signal === "SIGINT", `ended with ${code} by ${signal}`).toBe(true);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});

@@ -1,0 +1,79 @@
+/** The command as its own process, bundled from the sources, and folders for it to work in. */
+import { spawn } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { writeSafetensors } from "../../src/io/index.ts";
+import type { Transformer } from "../../src/model/index.ts";
+import { root } from "../support/files.ts";
+
+/** What a run of the command left. */
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Bundles src/cli.ts as the build would, with declaration files beside it; returns the file. */
+export async function bundleCommand(declarations: string): Promise<string> {
+  const folder = `${root}/.tmp/cli-${process.pid}`;
+  mkdirSync(`${folder}/dist`, { recursive: true });
+  copyFileSync(`${root}/package.json`, `${folder}/package.json`);
+  writeFileSync(`${folder}/dist/index.d.ts`, declarations);
+  await build({
+    entryPoints: [`${root}/src/cli.ts`],
+    outfile: `${folder}/dist/cli.js`,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    packages: "external",
+    logLevel: "error",
+    plugins: [
+      {
+        name: "bundled-model",
+        setup: (bundler) => {
+          const path = pathToFileURL(`${root}/data/bundled-model.js`).href;
+          bundler.onResolve({ filter: /\/data\/bundled-model\.js$/ }, () => ({ path, external: true }));
+        },
+      },
+    ],
+  });
+  return `${folder}/dist/cli.js`;
+}
+
+/** Runs the command; `interruptAfter` milliseconds it is sent what Ctrl-C sends. */
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  interruptAfter?: number,
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [command, ...args], { cwd });
+    const timer = interruptAfter === undefined ? undefined : setTimeout(() => child.kill("SIGINT"), interruptAfter);
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (part: Buffer) => (stdout += part.toString()));
+    child.stderr.on("data", (part: Buffer) => (stderr += part.toString()));
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code, signal, stdout, stderr });
+    });
+  });
+}
+
+export function emptyFolder(): string {
+  return mkdtempSync(join(tmpdir(), "transformer-circuits-cli-"));
+}
+
+/** A model as a folder, without a tokenizer. */
+export function saveModel(model: Transformer, folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "config.json"), JSON.stringify({ ...model.config, attn_only: true }));
+  writeFileSync(join(folder, "model.safetensors"), writeSafetensors(model.weights));
+  return folder;
+}

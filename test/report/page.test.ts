@@ -1,0 +1,121 @@
+/** The page: well formed, whole, closed to the network, and safe with hostile tokens. */
+import { beforeAll, describe, expect, test } from "vitest";
+import { analyse, renderReport } from "../../src/report/index.ts";
+import type { ReportData } from "../../src/report/index.ts";
+import { randomModel } from "../support/random-model.ts";
+
+const HOSTILE = [
+  "</script><script>alert(1)</script>",
+  "<img src=x onerror=alert(1)>",
+  '"><b>',
+  "&amp;",
+  "\u202e\u0000",
+  "]]>",
+  "${x}",
+  "`",
+  "<!--",
+  "\ud800",
+];
+const tokenizer = {
+  bos: 0,
+  encode: (text: string): number[] => Array.from(text, (_, i) => 1 + (i % 16)),
+  tokenString: (id: number): string => HOSTILE[id % HOSTILE.length] ?? "",
+};
+
+let data: ReportData;
+let page: string;
+beforeAll(async () => {
+  data = await analyse(randomModel({ n_ctx: 20 }), tokenizer, "a".repeat(300), {
+    title: "</title><script>alert(2)</script>",
+    source: "<b>a text</b>",
+  });
+  page = renderReport(data);
+});
+
+const VOID = new Set(["meta", "br", "input", "img"]);
+
+/** Names of elements that are not closed in order; the content of scripts and styles is not read. */
+function unbalanced(html: string): string[] {
+  const open: string[] = [];
+  const wrong: string[] = [];
+  const bare = html.replace(/<(script|style)\b([^>]*)>[^]*?<\/\1>/g, "<$1$2></$1>");
+  for (const [, close, name = "", , selfClosing] of bare.matchAll(
+    /<(\/?)([a-zA-Z][\w-]*)((?:"[^"]*"|[^">])*?)(\/?)>/g,
+  )) {
+    if (close === "/") {
+      if (open.pop() !== name) wrong.push(name);
+    } else if (selfClosing !== "/" && !VOID.has(name)) open.push(name);
+  }
+  return [...wrong, ...open];
+}
+
+describe("renderReport", () => {
+  test("closes every element that it opens", () => {
+    expect(unbalanced(page)).toEqual([]);
+    expect(unbalanced("<p><b></p>")).not.toEqual([]);
+  });
+
+  test("has every section, each with a heading and a line in the contents", () => {
+    const ids = [...page.matchAll(/<section id="([\w-]+)"/g)].map(([, id]) => id);
+    expect(ids).toEqual([
+      "architecture",
+      "loss",
+      "heads",
+      "attention",
+      "eigenvalues",
+      "composition",
+      "positivity",
+      "skip-trigrams",
+      "paths",
+      "importance",
+      "induction",
+      "method",
+    ]);
+    for (const id of ids) {
+      expect(page).toContain(`<a href="#${id}">`);
+      expect(page).toContain(`<h2 id="${id}-title">`);
+    }
+  });
+
+  test("numbers its figures from 1 without a gap", () => {
+    const numbers = [...page.matchAll(/<b>Figure (\d+)\.<\/b>/g)].map(([, n]) => Number(n));
+    expect(numbers.length).toBeGreaterThan(10);
+    expect(numbers).toEqual(numbers.map((_, i) => i + 1));
+  });
+
+  test("names no address outside: no link, no source, no import, no font", () => {
+    const addresses = [...page.matchAll(/\b(?:src|href|action|data)\s*=\s*"([^"]*)"/g)].map(
+      ([, address]) => address ?? "",
+    );
+    expect(addresses.filter((address) => !address.startsWith("#") && !address.startsWith("data:"))).toEqual([]);
+    expect(page.replaceAll("http://www.w3.org/2000/svg", "")).not.toMatch(/https?:\/\/|@import|url\((?!["']?data:)/);
+  });
+
+  test("allows its own scripts and styles only, by a nonce that every one of them bears, and no style attributes", () => {
+    const policy =
+      /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page)?.[1]?.replaceAll("&#39;", "'") ?? "";
+    const nonce = /script-src 'nonce-(\w+)'/.exec(policy)?.[1];
+    expect(policy).toBe(
+      `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; img-src data:; base-uri 'none'; form-action 'none'`,
+    );
+    for (const [tag] of page.matchAll(/<(?:script|style)\b[^>]*>/g)) {
+      if (!tag.includes("application/json")) expect(tag).toContain(`nonce="${nonce}"`);
+    }
+    expect(page).not.toMatch(/<[a-z][^<>]*\sstyle="/);
+    expect(page).not.toMatch(/<[a-z][^<>]*\son[a-z]+="/);
+  });
+
+  test("hostile tokens, titles and sources stay text", () => {
+    expect(page).not.toContain("<script>alert");
+    expect(page).not.toContain("<img");
+    expect(page).not.toContain("<b>a text</b>");
+    expect(page).toContain("&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;");
+    expect(page).toContain("<title>&lt;/title&gt;&lt;script&gt;alert(2)&lt;/script&gt;</title>");
+    expect(page).not.toMatch(/\p{Cs}|\u202e|(?!\n)\p{Cc}/u);
+  });
+
+  test("the same data give the same page, and data that went through JSON too", () => {
+    expect(renderReport(data)).toBe(page);
+    expect(renderReport(JSON.parse(JSON.stringify(data)) as ReportData)).toBe(page);
+  });
+});
