@@ -1,0 +1,34 @@
+/**
+ * The entry `transformer-circuits/report`: the whole analysis of one model, as data, as a page and in a dozen lines.
+ *
+ * @module transformer-circuits/report
+ */
+export { analyse } from "./analysis.ts";
+export type { AnalyseOptions } from "./analysis.ts";
+export type { ReportTokenizer } from "./corpus.ts";
+export { renderReport } from "./page.ts";
+export type { ReportProgress } from "./progress.ts";
+export { summarise } from "./summary.ts";
+export type {
+  AttentionSample,
+  ByPosition,
+  CompositionFacts,
+  Estimate,
+  ExpansionFacts,
+  FoundHeads,
+  HeadFacts,
+  HeadScoreValues,
+  HeadSkipTrigrams,
+  ImportanceFacts,
+  InductionExample,
+  InductionFacts,
+  InductionHead,
+  LayerAttention,
+  LossOnRepeats,
+  LossOnText,
+  PositivityFacts,
+  ReportData,
+  Spectra,
+  TextFacts,
+  TokenValue,
+} from "./types.ts";

@@ -1,0 +1,249 @@
+/** The section that tells the induction story, and the one on how it was all done. */
+import { barChart, table, tokenStrip, visibleToken } from "../../viz/index.ts";
+import type { Figure } from "../../viz/index.ts";
+import type { InductionExample, InductionFacts, ReportData } from "../types.ts";
+import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
+import { markup } from "./html.ts";
+import type { Content, Html } from "./html.ts";
+import { count, fixed, list, range, shortList, signed, whole } from "./words.ts";
+
+/** How the model repeats what it has seen. */
+export function induction(page: PageContext): Section {
+  const { induction: facts, repeated } = page.data;
+  const title = { id: "induction", title: "The induction story", short: "Induction" };
+  if (facts === null) return { ...title, body: markup`<div class="text">${noStory(page.data)}</div>` };
+  const labels = facts.heads.map((head) => head.label);
+  const [asIs] = facts.silenced;
+  return {
+    ...title,
+    body: markup`<div class="text">
+        <p>
+          What has followed the present token before is likely to follow it again:
+          <span class="mono">[A][B] … [A] → [B]</span>. On random tokens given twice the loss falls from
+          ${fixed(repeated?.first ?? 0)} nats in the first copy to ${fixed(repeated?.second ?? 0)} in the second. This
+          is how it is done, in two steps.
+        </p>
+        <p><b>First,</b> ${previousSentence(facts)}</p>
+        <p>
+          <b>Then</b> ${count(labels.length, "induction head")} (${shortList(labels, 12)})
+          ${labels.length === 1 ? "compares" : "compare"} the present token with what the keys say came before them, and
+          so ${labels.length === 1 ? "attends" : "attend"} to the token after the earlier copy:
+          ${range(facts.heads.map((head) => head.strict))} of their attention lies there. ${compositionSentence(facts)}
+          ${labels.length === 1 ? "Its" : "Their"} OV circuits copy what is found (scores
+          ${range(facts.heads.map((head) => head.copying))}).
+        </p>
+        ${causes(facts)}
+      </div>
+      ${
+        asIs === undefined
+          ? null
+          : page.figure(
+              barChart({
+                bars: facts.silenced.map(({ what, heads, loss }) => ({
+                  label: what === "nothing" ? "the model as it is" : `without ${heads.length > 6 ? what : list(heads)}`,
+                  value: loss,
+                  group: what === "nothing" ? "as it is" : "silenced",
+                })),
+                xLabel: "loss on the second copy (nats)",
+                format: { decimals: 2 },
+                width: 760,
+              }),
+              {
+                text: markup`Loss on the second copy with groups of heads silenced: their outputs set to zero, everything
+                after computed anew${onSequences(page.data)}. A uniform guess costs ${fixed(page.data.loss.uniform)}.`,
+              },
+            )
+      }
+      <h3>The evidence, head by head</h3>
+      ${page.figure(evidence(page, facts), {
+        tall: facts.heads.length > 24,
+        text: markup`What speaks for each induction head: its attention to the token after the earlier copy; the same
+        while the previous-token heads are silenced; copying score; QK positivity through the previous-token heads;
+        K-composition with each of them (random heads: ${fixed(facts.baseline.mean, 3)} ±
+        ${fixed(facts.baseline.std, 3)}); its mean direct effect on the right token’s logit in the second copy; and the
+        change of the loss there, in nats, when it alone is silenced. Where several do the same, one is missed little.`,
+      })}
+      ${facts.example === null ? null : example(page, facts.example)}`,
+  };
+}
+
+function onSequences({ repeated }: ReportData): string {
+  if (repeated === null || repeated.silencedSequences === repeated.sequences) return "";
+  return `, on the first ${repeated.silencedSequences === 1 ? "sequence" : count(repeated.silencedSequences, "sequence")}`;
+}
+
+function noStory(data: ReportData): Content {
+  const { found, config, repeated } = data;
+  if (repeated === null)
+    return markup`<p>
+      Whether the model repeats what it has seen could not be measured: there is no room for a sequence given twice.
+    </p>`;
+  const gain = repeated.first - repeated.second;
+  const layers =
+    config.n_layers < 2
+      ? markup` With ${count(config.n_layers, "layer")} none can be expected: an induction head reads keys that a head of
+        an earlier layer wrote.`
+      : null;
+  const previous =
+    found.previousToken.length === 0
+      ? null
+      : markup` There ${found.previousToken.length === 1 ? "is" : "are"}
+        ${count(found.previousToken.length, "previous-token head")} (${shortList(found.previousToken)}), which is half
+        of it.`;
+  return markup`<p>
+    No head attends to the token after an earlier copy of the present one by ${fixed(found.threshold)} or
+    more.${layers}${previous} The second copy of random tokens costs ${fixed(repeated.second)} nats,
+    ${gain > 0 ? `${fixed(gain)} less than the first` : "no less than the first"}.
+  </p>`;
+}
+
+function previousSentence({ previous }: InductionFacts): Content {
+  if (previous.length === 0)
+    return "no previous-token head was found; the keys must be shifted by other means, such as positions that are copied along.";
+  const one = previous.length === 1;
+  return markup`in earlier layers ${one ? "a previous-token head" : count(previous.length, "previous-token head")},
+  ${shortList(previous.map(({ label }) => label))}, ${one ? "attends" : "attend"} to the token just before
+  (${range(previous.map(({ score }) => score))} of ${one ? "its" : "their"} attention) and ${one ? "writes" : "write"}
+  into each position which token came before it.`;
+}
+
+function compositionSentence({ heads, baseline }: InductionFacts): Content {
+  const pairs = heads.flatMap((head) => head.partners);
+  if (pairs.length === 0) return "";
+  return markup`That their keys read what the previous-token heads wrote, the weights say: K-composition is
+  ${range(
+    pairs.map(({ k }) => k),
+    3,
+  )},
+  ${range(
+    pairs.map(({ z }) => z),
+    0,
+  )}
+  standard deviations above random heads’ ${fixed(baseline.mean, 3)}.`;
+}
+
+function causes({ silenced, heads, previous }: InductionFacts): Content {
+  const delta = (what: string): number | undefined => silenced.find((group) => group.what === what)?.delta;
+  const [byInduction, byPrevious] = [delta("the induction heads"), delta("the previous-token heads")];
+  const broken = heads.flatMap((head) => head.scoreWithoutPrevious ?? []);
+  const first =
+    byInduction === undefined
+      ? null
+      : markup`Silencing the induction ${heads.length === 1 ? "head" : "heads together"} changes the loss on the second
+          copy by <b>${signed(byInduction)}</b> nats. `;
+  const second =
+    byPrevious === undefined
+      ? null
+      : markup`Silencing ${previous.length === 1 ? "the previous-token head" : "the previous-token heads"} instead changes
+          it by
+          <b>${signed(byPrevious)}</b
+          >${broken.length === 0 ? "" : markup`, and the induction heads lose their aim: of ${range(heads.map((head) => head.strict))} of their attention on the right token ${range(broken)} ${broken.length === 1 ? "is" : "are"} left`}. `;
+  return markup`<p>${first}${second}</p>`;
+}
+
+/** How many previous-token heads have a column. */
+const MOST_PARTNERS = 4;
+
+function evidence(page: PageContext, { heads, previous }: InductionFacts): Figure {
+  const two = { decimals: 2 };
+  const partners = [...previous].sort((a, b) => b.score - a.score).slice(0, MOST_PARTNERS);
+  return table({
+    columns: [
+      { label: "head" },
+      { label: "attention", kind: "bar", format: two },
+      {
+        label: "prev. silenced",
+        kind: "number",
+        format: two,
+        help: "attention while the previous-token heads are silenced",
+      },
+      { label: "copying", kind: "number", format: two },
+      { label: "QK positivity", kind: "number", format: two },
+      ...partners.map(({ label }) => ({
+        label: `K with ${label}`,
+        kind: "number" as const,
+        format: { decimals: 3 },
+        help: "K-composition score",
+      })),
+      { label: "direct effect", kind: "number", format: { decimals: 2, sign: true } },
+      { label: "Δ loss", kind: "number", format: { decimals: 2, sign: true } },
+    ],
+    rows: heads.map((head) => [
+      head.label,
+      head.strict,
+      head.scoreWithoutPrevious,
+      head.copying,
+      head.qkPositivity,
+      ...partners.map(({ label }) => head.partners.find((partner) => partner.label === label)?.k ?? null),
+      head.attribution,
+      head.ablation,
+    ]),
+    nonce: page.nonce,
+  });
+}
+
+function example(page: PageContext, facts: InductionExample): Html {
+  const { label, tokens, attention, query, key, next } = facts;
+  const figure = tokenStrip({
+    tokens,
+    values: attention,
+    scale: "sequential",
+    limit: 1,
+    legendLabel: `attention of ${label} from the last token`,
+    marked: [key, query],
+    width: 760,
+  });
+  return markup`<h3>One place in the text</h3>
+    ${page.figure(figure, {
+      text: markup`At the last token, <span class="tok">${visibleToken(tokens[query] ?? "")}</span>, ${label} pays
+        ${fixed(facts.onKey)} of its attention to <span class="tok">${visibleToken(tokens[key] ?? "")}</span>, which
+        came after the earlier <span class="tok">${visibleToken(tokens[key - 1] ?? "")}</span>. What came next was
+        <span class="tok">${visibleToken(next)}</span>, and the model gave it a probability of
+        ${fixed(facts.probability)}.`,
+      source: `${FRAMEWORK}, “Induction heads”`,
+    })}`;
+}
+
+/** How it was done, and what was left out. */
+export function method(page: PageContext): Section {
+  const { data } = page;
+  const { text, seed, repeated } = data;
+  const read =
+    text.characters === null
+      ? `${whole(text.tokens)} token ids`
+      : `${whole(text.tokens)} tokens of a text of ${whole(text.characters)} characters`;
+  return {
+    id: "method",
+    title: "How this was done",
+    short: "Method",
+    body: markup`<div class="text">
+      <p>
+        The text is ${text.source}: ${read} were run in ${count(text.windows, "window")} of up to ${text.windowLength}
+        tokens, ${text.bos === null ? "without a token to begin with" : markup`each begun with token ${text.bos}`}.
+        ${text.hasTokenizer ? "" : "There is no tokenizer, so tokens are shown by their numbers. "}Random tokens, random
+        heads and the bootstrap come from seed
+        ${seed}${repeated === null ? "" : markup`; the ${count(repeated.sequences, "sequence")} of random tokens are drawn evenly from the vocabulary, repeats within a copy allowed`}.
+        The same model, text and seed give this page again, byte for byte.
+      </p>
+      <p>
+        A head counts as one of a kind from a mean attention of ${fixed(data.found.threshold)} on repeated random
+        tokens. Losses are in nats. Spectra, norms, path sums and the certificate are computed in float64, the model’s
+        own run in float32. Circuits are read from the weights as they are, without
+        biases${data.config.normalization_type === null ? "" : " and without normalisation"}.
+      </p>
+      ${
+        data.notes.length === 0
+          ? markup`<p>Nothing was left out.</p>`
+          : markup`<p>To keep the work within bounds:</p>
+              <ul>
+                ${data.notes.map((note) => markup`<li>${note}</li>`)}
+              </ul>`
+      }
+      <p class="note">
+        Papers: N. Elhage et al., <cite>A Mathematical Framework for Transformer Circuits</cite>, 2021; C. Olsson et
+        al., <cite>In-context Learning and Induction Heads</cite>, 2022. Names of weights are those of TransformerLens.
+        Made with <span class="mono">transformer-circuits</span>.
+      </p>
+    </div>`,
+  };
+}

@@ -1,0 +1,172 @@
+/** Sections on the model itself and on its loss. */
+import { architectureDiagram, lineChart } from "../../viz/index.ts";
+import type { LineSeries } from "../../viz/index.ts";
+import type { ByPosition, ReportData } from "../types.ts";
+import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
+import { markup } from "./html.ts";
+import type { Html } from "./html.ts";
+import { circuit, display, inline, op, sumOver, sup, text, v } from "./math.ts";
+import { count, estimate, fixed, whole } from "./words.ts";
+
+const POSITIONS = {
+  standard: "added to the residual stream at the beginning",
+  shortformer:
+    "added to what queries and keys are read from, and to nothing else, so that values and the direct path know no positions",
+  rotary: "by rotating queries and keys against one another",
+  none: "nowhere: order is known only through the causal mask",
+} as const;
+
+/** What kind of model it is. */
+export function architecture(page: PageContext): Section {
+  const { config, parameterCount } = page.data;
+  const { n_layers, n_heads, d_model, d_head, d_vocab, n_ctx } = config;
+  const figure =
+    n_layers === 0
+      ? null
+      : page.figure(
+          architectureDiagram({
+            layers: n_layers,
+            heads: n_heads,
+            d_model,
+            d_head,
+            d_vocab,
+            n_ctx,
+            positions: config.positional_embedding_type,
+            norm: config.normalization_type,
+            parameters: parameterCount,
+          }),
+          {
+            text: "The model: every layer reads the residual stream and adds to it.",
+            source: `${FRAMEWORK}, “High-level architecture”`,
+          },
+        );
+  const layers =
+    n_layers === 0
+      ? markup`<p>
+          There are no layers: the logits are ${inline(v("W_E"), v("W_U"))} of the present token alone, a table of
+          bigrams of rank ${d_model} at most.
+        </p>`
+      : markup`<p>
+            There are ${count(n_layers, "layer")} of ${count(n_heads, "attention head")} and nothing else: no
+            MLP${config.normalization_type === null ? ", no normalisation" : ""}. With attention patterns held as they
+            are, the logits are a linear function of the tokens, a sum over paths:
+          </p>
+          ${display(v("T"), op("="), text("Id"), op("⊗"), v("W_U"), v("W_E"), op("+"), sumOver(v("h")), sup(v("A"), v("h")), op("⊗"), v("W_U"), circuit("OV", "h"), v("W_E"), op("+"), text("paths through two heads and more"))}
+          <p>
+            This is the paper’s notation, in which vectors are columns; in the code they are rows, and products read
+            from left to right. Positions enter ${POSITIONS[config.positional_embedding_type]}.
+          </p>`;
+  return {
+    id: "architecture",
+    title: "Architecture",
+    body: markup`<div class="text">${layers}</div>
+      ${figure}${facts(page.data)}`,
+  };
+}
+
+function facts({ config, parameterCount, text: corpus }: ReportData): Html {
+  const rows: readonly (readonly [string, string])[] = [
+    ["parameters", whole(parameterCount)],
+    ["n_layers × n_heads", `${config.n_layers} × ${config.n_heads}`],
+    ["d_model, d_head", `${config.d_model}, ${config.d_head}`],
+    ["d_vocab", whole(config.d_vocab)],
+    ["n_ctx", whole(config.n_ctx)],
+    ["positions", config.positional_embedding_type],
+    ["normalisation", config.normalization_type ?? "none"],
+    ["attention scale", `scores divided by ${fixed(config.attn_scale, Number.isInteger(config.attn_scale) ? 0 : 2)}`],
+    ["text analysed", corpus.source],
+  ];
+  return markup`<dl class="spec">
+    ${rows.map(
+      ([name, value]) =>
+        markup`<dt>${name}</dt>
+          <dd>${value}</dd>`,
+    )}
+  </dl>`;
+}
+
+/** The loss on text and on repeats. */
+export function lossByPosition(page: PageContext): Section {
+  const { loss, repeated, text: corpus, config } = page.data;
+  const unigram =
+    loss.unigram === null
+      ? null
+      : markup` Guessing by how often each token occurs in this very text (each occurrence left out of its own count)
+        costs ${fixed(loss.unigram)}.`;
+  return {
+    id: "loss",
+    title: "Loss by position",
+    body: markup`<div class="text">
+        <p>
+          On ${whole(loss.predictions)} predictions in ${count(corpus.windows, "window")} of ${corpus.windowLength}
+          tokens the loss is <b>${estimate(loss)}</b> nats per
+          token${loss.standardError === null ? "" : " (standard error over windows)"}. A uniform guess among
+          ${whole(config.d_vocab)} tokens costs ln ${whole(config.d_vocab)} = ${fixed(loss.uniform)}.${unigram}
+        </p>
+      </div>
+      ${page.figure(textChart(page.data), {
+        text: markup`Loss of predicting the token at each position of a window, mean and one standard error over
+        ${count(corpus.windows, "window")}. Where the curve still falls, the model makes use of distant context.`,
+      })}
+      ${repeated === null ? null : repeats(page)}`,
+  };
+}
+
+function repeats(page: PageContext): Html {
+  const { repeated } = page.data;
+  if (repeated === null) return markup``;
+  return markup`<div class="text">
+      <h3>Random tokens, given twice</h3>
+      <p>
+        Random tokens cannot be predicted, unless they have been seen before: in the second copy each token has followed
+        the present one once already. The mean loss is ${fixed(repeated.first)} nats in the first copy and
+        <b>${fixed(repeated.second)}</b> in the second.
+      </p>
+    </div>
+    ${page.figure(repeatChart(page.data), {
+      text: markup`Loss by position on ${count(repeated.sequences, "sequence")} of ${repeated.period} uniformly random
+      tokens followed by the same tokens again. The first token of the second copy is not counted in its mean: nothing
+      announces it.`,
+      source: `${FRAMEWORK}, “Induction heads”`,
+    })}`;
+}
+
+function series(name: string, { position, mean, standardError }: ByPosition): LineSeries {
+  const error = standardError.map((e) => e ?? 0);
+  return {
+    name,
+    x: position,
+    y: mean,
+    band: { lower: mean.map((m, i) => m - (error[i] ?? 0)), upper: mean.map((m, i) => m + (error[i] ?? 0)) },
+  };
+}
+
+function textChart({ loss }: ReportData): ReturnType<typeof lineChart> {
+  return lineChart({
+    series: [series("loss", loss.byPosition)],
+    references: [
+      { value: loss.uniform, label: "uniform guess" },
+      ...(loss.unigram === null ? [] : [{ value: loss.unigram, label: "token frequencies" }]),
+      { value: loss.mean, label: "mean" },
+    ],
+    xLabel: "position of the predicted token",
+    yLabel: "loss (nats)",
+    width: 760,
+    height: 300,
+  });
+}
+
+function repeatChart({ repeated, loss }: ReportData): ReturnType<typeof lineChart> {
+  const positions = repeated?.byPosition.position ?? [];
+  const last = positions[positions.length - 1] ?? 1;
+  const period = repeated?.period ?? 1;
+  return lineChart({
+    series: repeated === null ? [] : [series("loss", repeated.byPosition)],
+    references: [{ value: loss.uniform, label: "uniform guess" }],
+    regions: [{ from: last - period + 1, to: last, label: "second copy" }],
+    xLabel: "position of the predicted token",
+    yLabel: "loss (nats)",
+    width: 760,
+    height: 260,
+  });
+}

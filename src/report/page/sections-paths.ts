@@ -1,0 +1,155 @@
+/** Sections on paths: the expansion with its certificate, and what paths are worth. */
+import { barChart, scatter } from "../../viz/index.ts";
+import type { Bar, Figure } from "../../viz/index.ts";
+import type { ImportanceFacts } from "../types.ts";
+import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
+import { markup } from "./html.ts";
+import { display, op, sub, v } from "./math.ts";
+import { count, fixed, signed, small, whole } from "./words.ts";
+
+/** The path expansion. */
+export function paths(page: PageContext): Section {
+  const { expansion, config } = page.data;
+  const { maxDeviation, bound, withinBound } = expansion;
+  const all = expansion.paths < 1e6 ? whole(expansion.paths) : small(expansion.paths);
+  const layers = config.n_layers;
+  const written =
+    expansion.maxOrder < layers
+      ? markup` Those through at most ${count(expansion.maxOrder, "head")} were written out, the longer ones taken as one
+        term.`
+      : null;
+  const where =
+    expansion.on === "second copy" ? "in the second copy of a sequence of repeated random tokens" : "on the text";
+  return {
+    id: "paths",
+    title: "The logits as a sum over paths",
+    short: "Path expansion",
+    body: markup`<div class="text">
+        <p>
+          With attention patterns${config.normalization_type === null ? "" : " and normalisation scales"} held as they
+          are, every logit is exactly a sum:
+          ${layers === 0 ? "here of the direct path and the bias alone." : markup`the direct path from embedding to unembedding, and one term for every chain of heads through the layers, ${all} paths in all.`}${written}
+        </p>
+        <p>
+          That is not taken on trust. Over ${count(expansion.positions, "position")} and all ${whole(config.d_vocab)}
+          logits at each, the sum of the ${whole(expansion.terms)} terms (the biases are one) differs from the model’s
+          own logits by at most <b>${small(maxDeviation)}</b>; the rounding of the model’s run explains up to
+          ${small(bound)}.
+          ${withinBound ? "The expansion holds." : markup`<b>The deviation is larger than rounding explains: the expansion does not hold for this run.</b>`}
+        </p>
+      </div>
+      ${page.figure(
+        barChart({
+          bars: expansion.top.map(({ label, mean, order }) => ({ label, value: mean, group: groupOf(label, order) })),
+          xLabel: "mean effect on the right token’s logit",
+          format: { decimals: 2, sign: true },
+          width: 720,
+        }),
+        {
+          text: markup`The ${count(expansion.top.length, "term")} of the largest mean effect on the logit of the right
+          next token
+          ${where}.${layers < 2 ? null : markup` Two heads joined by an arrow are a virtual head: the second moves on what the first has moved. Single heads, virtual heads and the bias have a colour each.`}`,
+          source: `${FRAMEWORK}, “Path expansion trick”`,
+        },
+      )}`,
+  };
+}
+
+function groupOf(label: string, order: number): string {
+  if (label === "bias") return "bias";
+  if (label === "remainder") return "longer paths";
+  return order === 0 ? "direct path" : order === 1 ? "single heads" : "virtual heads";
+}
+
+/** Term importance. */
+export function importance(page: PageContext): Section {
+  const { importance: facts } = page.data;
+  const [direct, single, ...longer] = facts.orders;
+  const worth = (gain: number, error: number | null): string =>
+    error === null ? signed(gain) : `${signed(gain)} ± ${fixed(error)}`;
+  // the gains of different lengths are of the same windows; their errors are added as if they went together
+  const virtual = longer.reduce((sum, { gain }) => sum + gain, 0);
+  const virtualError = longer.reduce<number | null>(
+    (sum, { gainError }) => (sum === null || gainError === null ? null : sum + gainError),
+    0,
+  );
+  return {
+    id: "importance",
+    title: "What the terms are worth",
+    short: "Term importance",
+    body: markup`<div class="text">
+        <p>
+          How much of the loss do paths of each length take off, the shorter ones given? Patterns are frozen, and paths
+          are added length by length,
+        </p>
+        ${display(sub(v("Δ"), v("p")), op("="), sub(v("Loss"), "<mrow><mi>p</mi><mo>−</mo><mn>1</mn></mrow>"), op("−"), sub(v("Loss"), v("p")))}
+        <p>
+          beginning with the uniform guess. The direct path is worth ${worth(direct?.gain ?? 0, direct?.gainError ?? null)}
+          nats${single === undefined ? "" : markup`, single heads ${worth(single.gain, single.gainError)}`}${longer.length === 0 ? "" : markup`, and virtual heads ${worth(virtual, virtualError)}${virtual < -2 * (virtualError ?? 0) ? ", which is to say that without them the loss would be lower" : ""}`}.
+          Frozen patterns make this a measure of what values carry: what heads do through the <em>patterns</em> of later
+          heads, as previous-token heads do for induction heads, is not in it.
+        </p>
+      </div>
+      ${page.figure(orderChart(facts), {
+        text: markup`Loss reduction by length of path, ${onWhat(facts)}. ${errorText(facts)}`,
+        source: `${FRAMEWORK}, “Term importance analysis”`,
+      })}
+      ${facts.layers.length < 2 ? null : page.figure(layerChart(facts), { text: markup`The single heads of one layer at a time: added to the direct path alone, and to the direct path with the single heads of all other layers. ${errorText(facts)}` })}
+      ${
+        facts.heads.length === 0
+          ? null
+          : page.figure(headChart(facts), {
+              text: markup`Head by head, on ${whole(facts.headPredictions)} predictions: across, by how much the head’s
+              own path lowers the loss of the direct path alone; up, by how much the loss of the whole model rises
+              without any path through the head. What others do as well is worth little at the end.`,
+            })
+      }`,
+  };
+}
+
+function onWhat({ windows, predictions }: ImportanceFacts): string {
+  return `over ${whole(predictions)} predictions in ${count(windows, "window")}`;
+}
+
+function errorText({ windows }: ImportanceFacts): string {
+  return windows < 2 ? "" : "Whiskers are one standard error, by bootstrap over windows.";
+}
+
+function orderChart({ orders }: ImportanceFacts): Figure {
+  const name = (order: number): string =>
+    order === 0 ? "direct path" : order === 1 ? "single heads" : `chains of ${order} heads`;
+  const bars: Bar[] = orders.map(({ order, terms, gain, gainError }) => ({
+    label: `${name(order)} (${terms < 1e6 ? whole(terms) : small(terms)})`,
+    value: gain,
+    ...(gainError !== null && { error: gainError }),
+  }));
+  return barChart({ bars, xLabel: "loss reduction (nats)", format: { decimals: 3, sign: true }, width: 680 });
+}
+
+function layerChart({ layers }: ImportanceFacts): Figure {
+  const bars: Bar[] = layers.flatMap(({ layer, addedToDirect, addedToOthers }) => [
+    {
+      label: `layer ${layer}, added to direct`,
+      value: addedToDirect.mean,
+      error: addedToDirect.standardError ?? 0,
+      group: "added to the direct path",
+    },
+    {
+      label: `layer ${layer}, added last`,
+      value: addedToOthers.mean,
+      error: addedToOthers.standardError ?? 0,
+      group: "added last",
+    },
+  ]);
+  return barChart({ bars, xLabel: "loss reduction (nats)", format: { decimals: 3, sign: true }, width: 680 });
+}
+
+function headChart({ heads }: ImportanceFacts): Figure {
+  return scatter({
+    points: heads.map(({ label, addedToDirect, removedFromFull }) => ({ x: addedToDirect, y: removedFromFull, label })),
+    xLabel: "gain, added to the direct path (nats)",
+    yLabel: "rise of the model’s loss without it (nats)",
+    width: 620,
+    height: 400,
+  });
+}
