@@ -3,37 +3,17 @@
  * tiles of 4 x 4, which keeps sixteen sums in registers and spares the conversion from float32 in the inner loop.
  *
  * Layout. A panel holds 4 rows of `a` (or 4 columns of `b`) with the four entries of one `p` side by side, short
- * panels padded with zeros. A block of `a` is `BLOCK_M x BLOCK_K`, a block of `b` `BLOCK_K x BLOCK_N`; sums of a
- * block of `out` stay in float64 until all of `k` is done, so the result is rounded once.
+ * panels padded with zeros. Blocks are at most 256 x 256; sums of a block of `out` stay in float64 until all of `k` is
+ * done, so the result is rounded once. Who multiplies the panels is a {@link TileEngine}: TypeScript, or WebAssembly SIMD.
  */
 import { checkMatmul } from "./checks.ts";
 import type { FloatArray, MatmulArgs, MatrixView } from "./interface.ts";
-import { addTile, pack, TILE } from "./tiles.ts";
-
-const BLOCK_M = 256;
-const BLOCK_N = 256;
-const BLOCK_K = 256;
+import { plainEngine } from "./tile-engine.ts";
+import type { TileEngine } from "./tile-engine.ts";
+import { BLOCK, pack, TILE } from "./tiles.ts";
 
 /** Which loop nest a product takes: dot products, weighted sums of rows of `b`, or packed tiles. */
 export type MatmulPath = "nothing" | "dots" | "rows" | "tiles";
-
-interface Scratch {
-  readonly a: Float64Array;
-  readonly b: Float64Array;
-  readonly sums: Float64Array;
-}
-
-let scratch: Scratch | undefined;
-
-/** Working space of 1.5 MiB, made on first use and kept: kernels are synchronous, so two calls never share it. */
-function workspace(): Scratch {
-  scratch ??= {
-    a: new Float64Array(BLOCK_M * BLOCK_K),
-    b: new Float64Array(BLOCK_K * BLOCK_N),
-    sums: new Float64Array(BLOCK_M * BLOCK_N),
-  };
-  return scratch;
-}
 
 /** The path that {@link matmul} takes for these sizes and strides. */
 export function matmulPath(args: MatmulArgs): MatmulPath {
@@ -52,17 +32,22 @@ function foldBatch(args: MatmulArgs): MatmulArgs {
   return folds ? { ...args, batch: 1, m: batch * m } : args;
 }
 
-/** Batched product in float64 sums over any strides; see {@link MatmulArgs}. */
-export function matmul(given: MatmulArgs): void {
+/** Batched product in float64 sums over any strides, by an engine of the caller's; see {@link MatmulArgs}. */
+export function multiplyWith(engine: TileEngine, given: MatmulArgs): void {
   checkMatmul(given);
   const args = foldBatch(given);
   const path = matmulPath(args);
   if (path === "nothing") return;
   for (let t = 0; t < args.batch; t++) {
-    if (path === "tiles") multiplyTiles(args, t);
-    else if (path === "rows") multiplyRows(args, t);
+    if (path === "tiles") multiplyTiles(engine, args, t);
+    else if (path === "rows") multiplyRows(engine, args, t);
     else multiplyDots(args, t);
   }
+}
+
+/** Batched product in float64 sums over any strides, in plain TypeScript; see {@link MatmulArgs}. */
+export function matmul(args: MatmulArgs): void {
+  multiplyWith(plainEngine(), args);
 }
 
 function multiplyDots(args: MatmulArgs, t: number): void {
@@ -91,9 +76,8 @@ function multiplyDots(args: MatmulArgs, t: number): void {
 }
 
 /** Few rows of `a`: each row of the result is a weighted sum of rows of `b`, read in the order they lie in. */
-function multiplyRows(args: MatmulArgs, t: number): void {
+function multiplyRows({ sums }: TileEngine, args: MatmulArgs, t: number): void {
   const { m, n, k, a, b } = args;
-  const { sums } = workspace();
   for (let i = 0; i < m; i++) {
     const aRow = a.offset + t * a.batchStride + i * a.rowStride;
     for (let jc = 0; jc < n; jc += sums.length) {
@@ -151,34 +135,23 @@ function writeRow(args: MatmulArgs, t: number, i: number, jc: number, nc: number
   }
 }
 
-function multiplyTiles(args: MatmulArgs, t: number): void {
+function multiplyTiles(space: TileEngine, args: MatmulArgs, t: number): void {
   const { m, n, k, a, b } = args;
-  const space = workspace();
   const aStart = a.offset + t * a.batchStride;
   const bStart = b.offset + t * b.batchStride;
-  for (let jc = 0; jc < n; jc += BLOCK_N) {
-    const nc = Math.min(BLOCK_N, n - jc);
-    for (let ic = 0; ic < m; ic += BLOCK_M) {
-      const mc = Math.min(BLOCK_M, m - ic);
+  for (let jc = 0; jc < n; jc += BLOCK) {
+    const nc = Math.min(BLOCK, n - jc);
+    for (let ic = 0; ic < m; ic += BLOCK) {
+      const mc = Math.min(BLOCK, m - ic);
       const tiles = Math.ceil(mc / TILE) * Math.ceil(nc / TILE);
       space.sums.fill(0, 0, tiles * TILE * TILE);
-      for (let pc = 0; pc < k; pc += BLOCK_K) {
-        const kc = Math.min(BLOCK_K, k - pc);
+      for (let pc = 0; pc < k; pc += BLOCK) {
+        const kc = Math.min(BLOCK, k - pc);
         pack(space.b, b.data, bStart + pc * b.rowStride + jc * b.colStride, b.colStride, b.rowStride, nc, kc);
         pack(space.a, a.data, aStart + ic * a.rowStride + pc * a.colStride, a.rowStride, a.colStride, mc, kc);
-        addTiles(space, mc, nc, kc);
+        space.addTiles(Math.ceil(mc / TILE), Math.ceil(nc / TILE), kc);
       }
       writeTiles(args.out, t, ic, jc, mc, nc, space.sums, args.accumulate === true);
-    }
-  }
-}
-
-function addTiles(space: Scratch, mc: number, nc: number, kc: number): void {
-  const panelsA = Math.ceil(mc / TILE);
-  const panelsB = Math.ceil(nc / TILE);
-  for (let i = 0; i < panelsA; i++) {
-    for (let j = 0; j < panelsB; j++) {
-      addTile(space.a, i * kc * TILE, space.b, j * kc * TILE, kc, space.sums, (i * panelsB + j) * TILE * TILE);
     }
   }
 }

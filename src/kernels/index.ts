@@ -5,6 +5,8 @@ import { InputError } from "../errors.ts";
 import { blockedKernels } from "./blocked.ts";
 import type { KernelName, Kernels } from "./interface.ts";
 import { referenceKernels } from "./reference.ts";
+import { simdKernels } from "./simd.ts";
+import { simdEngine } from "./wasm/engine.ts";
 
 export { blockedKernels } from "./blocked.ts";
 export type {
@@ -19,25 +21,27 @@ export type {
   SoftmaxArgs,
 } from "./interface.ts";
 export { referenceKernels } from "./reference.ts";
+export { simdKernels } from "./simd.ts";
 
-const names: readonly KernelName[] = ["reference", "blocked"];
+const implementations: readonly Kernels[] = [referenceKernels, blockedKernels, simdKernels];
 
-let asked: KernelName | undefined;
+let asked: Kernels | undefined;
 
-function named(name: KernelName): Kernels {
-  return name === "reference" ? referenceKernels : blockedKernels;
+/** Those that run here, slowest first: WebAssembly may be refused by an old engine or a page's content-security policy. */
+function available(): readonly Kernels[] {
+  return simdEngine() === undefined ? [referenceKernels, blockedKernels] : implementations;
 }
 
 /** The implementation in use: the one asked for by {@link useKernels}, otherwise the fastest that runs here. */
 export function kernels(): Kernels {
-  return named(asked ?? "blocked");
+  return asked ?? (simdEngine() === undefined ? blockedKernels : simdKernels);
 }
 
 /**
  * Makes every later computation use one named kernel implementation, for tests and comparisons; `"auto"` goes back to
  * the fastest one.
  *
- * @throws InputError when there is no implementation of that name.
+ * @throws {@link InputError} when there is no implementation of that name, or it does not run here.
  * @category Kernels
  * @example
  * ```ts
@@ -50,13 +54,20 @@ export function kernels(): Kernels {
  * ```
  */
 export function useKernels(name: KernelName | "auto"): void {
-  if (name !== "auto" && !names.includes(name)) {
+  const found = available().find((implementation) => implementation.name === name);
+  if (name !== "auto" && found === undefined) {
+    const choices = [...available().map((implementation) => implementation.name), "auto"];
     throw new InputError(
-      `there are no kernels named ${JSON.stringify(name)}; the names are ${[...names, "auto"].join(", ")}.`,
-      { operation: "useKernels", argument: "name", expected: [...names, "auto"], actual: name },
+      `there are no kernels named ${JSON.stringify(name)} here; the names are ${choices.join(", ")}.`,
+      {
+        operation: "useKernels",
+        argument: "name",
+        expected: choices,
+        actual: name,
+      },
     );
   }
-  asked = name === "auto" ? undefined : name;
+  asked = found;
 }
 
 /**
@@ -89,9 +100,15 @@ export interface KernelInfo {
 export function kernelInfo(): KernelInfo {
   return {
     name: kernels().name,
-    available: [...names],
-    reason: asked === undefined ? "the fastest implementation that runs here" : "asked for by useKernels",
+    available: available().map(({ name }) => name),
+    reason: reasonOfChoice(),
   };
+}
+
+function reasonOfChoice(): string {
+  if (asked !== undefined) return "asked for by useKernels";
+  if (simdEngine() !== undefined) return "the fastest implementation that runs here";
+  return "the fastest implementation that runs here; WebAssembly SIMD was refused";
 }
 
 /** Float32 storage of `length` zeros: every float32 tensor's data comes from here. */

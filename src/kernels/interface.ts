@@ -117,4 +117,4 @@ export interface Kernels {
  * The implementations that exist, slowest first.
  * @category Kernels
  */
-export type KernelName = "reference" | "blocked";
+export type KernelName = "reference" | "blocked" | "simd";

@@ -6,9 +6,10 @@ import {
   type Kernels,
   type MatrixView,
   referenceKernels,
+  simdKernels,
 } from "../../src/kernels/index.ts";
 
-const implementations: readonly Kernels[] = [referenceKernels, blockedKernels];
+const implementations: readonly Kernels[] = [referenceKernels, blockedKernels, simdKernels];
 
 const view = (data: FloatArray, cols: number): MatrixView => ({
   data,

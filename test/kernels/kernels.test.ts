@@ -8,6 +8,7 @@ import {
   type Kernels,
   kernels,
   referenceKernels,
+  simdKernels,
   useKernels,
 } from "../../src/kernels/index.ts";
 import { expectWithin, storageStep, U } from "./agreement.ts";
@@ -24,7 +25,7 @@ import {
   UNTOUCHED,
 } from "./cases.ts";
 
-const implementations: readonly Kernels[] = [blockedKernels];
+const implementations: readonly Kernels[] = [blockedKernels, simdKernels];
 const kinds: readonly StorageName[] = ["float32", "float64"];
 const runs = implementations.flatMap((fast) => kinds.map((kind) => ({ name: fast.name, fast, kind })));
 
@@ -169,25 +170,25 @@ test("exponentials agree with Math.exp within 5e-16, and within 1e-323 below the
 describe("choice of kernels", () => {
   afterEach(() => useKernels("auto"));
 
-  test("the blocked kernels run unless others are asked for", () => {
-    expect(kernels()).toBe(blockedKernels);
+  test("the WebAssembly kernels run unless others are asked for", () => {
+    expect(kernels()).toBe(simdKernels);
     expect(kernelInfo()).toEqual({
-      name: "blocked",
-      available: ["reference", "blocked"],
+      name: "simd",
+      available: ["reference", "blocked", "simd"],
       reason: "the fastest implementation that runs here",
     });
     useKernels("reference");
     expect(kernels()).toBe(referenceKernels);
     expect(kernelInfo()).toMatchObject({ name: "reference", reason: "asked for by useKernels" });
     useKernels("auto");
-    expect(kernels().name).toBe("blocked");
+    expect(kernels().name).toBe("simd");
   });
 
   test("an unknown name is refused with the names there are", () => {
     expect(() => useKernels("cuda" as "auto")).toThrow(
       expect.objectContaining({
         name: "InputError",
-        message: 'useKernels: there are no kernels named "cuda"; the names are reference, blocked, auto.',
+        message: 'useKernels: there are no kernels named "cuda" here; the names are reference, blocked, simd, auto.',
       }),
     );
   });

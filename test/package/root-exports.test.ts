@@ -13,6 +13,7 @@ const internal: Record<string, readonly string[]> = {
     "blockedKernels",
     "kernels",
     "referenceKernels",
+    "simdKernels",
     "CausalSoftmaxArgs",
     "CrossEntropyArgs",
     "FloatArray",

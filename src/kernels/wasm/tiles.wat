@@ -1,0 +1,60 @@
+;; Products of packed panels into tiles of 4 x 4 float64 sums: addTile of tiles.ts, two sums to a register.
+;;
+;; Panels are those of `pack`: entry p of the four lines of a panel lie side by side, 32 bytes. Each sum is taken
+;; from zero over p in order, one multiplication and one addition at a time, and then added to the sum in memory, exactly as
+;; the TypeScript does, so the two agree to the bit.
+(module
+  (memory (export "memory") 24)
+
+  ;; For all panels i of a and j of b: sums[i, j] += a[i]^T b[j], kc deep. Addresses are in bytes.
+  (func (export "addTiles")
+    (param $a i32) (param $b i32) (param $sums i32) (param $panelsA i32) (param $panelsB i32) (param $kc i32)
+    (local $j i32) (local $p i32) (local $pa i32) (local $pb i32) (local $panel i32)
+    (local $b0 v128) (local $b1 v128) (local $x v128)
+    (local $c00 v128) (local $c01 v128) (local $c10 v128) (local $c11 v128)
+    (local $c20 v128) (local $c21 v128) (local $c30 v128) (local $c31 v128)
+    (local.set $panel (i32.shl (local.get $kc) (i32.const 5)))
+    (loop $rows
+      (local.set $j (local.get $panelsB))
+      (local.set $pb (local.get $b))
+      (loop $columns
+        (local.set $pa (local.get $a))
+        (local.set $p (local.get $kc))
+        (local.set $c00 (v128.const i64x2 0 0))
+        (local.set $c01 (v128.const i64x2 0 0))
+        (local.set $c10 (v128.const i64x2 0 0))
+        (local.set $c11 (v128.const i64x2 0 0))
+        (local.set $c20 (v128.const i64x2 0 0))
+        (local.set $c21 (v128.const i64x2 0 0))
+        (local.set $c30 (v128.const i64x2 0 0))
+        (local.set $c31 (v128.const i64x2 0 0))
+        (loop $depth
+          (local.set $b0 (v128.load (local.get $pb)))
+          (local.set $b1 (v128.load offset=16 (local.get $pb)))
+          (local.set $x (v128.load64_splat (local.get $pa)))
+          (local.set $c00 (f64x2.add (local.get $c00) (f64x2.mul (local.get $x) (local.get $b0))))
+          (local.set $c01 (f64x2.add (local.get $c01) (f64x2.mul (local.get $x) (local.get $b1))))
+          (local.set $x (v128.load64_splat offset=8 (local.get $pa)))
+          (local.set $c10 (f64x2.add (local.get $c10) (f64x2.mul (local.get $x) (local.get $b0))))
+          (local.set $c11 (f64x2.add (local.get $c11) (f64x2.mul (local.get $x) (local.get $b1))))
+          (local.set $x (v128.load64_splat offset=16 (local.get $pa)))
+          (local.set $c20 (f64x2.add (local.get $c20) (f64x2.mul (local.get $x) (local.get $b0))))
+          (local.set $c21 (f64x2.add (local.get $c21) (f64x2.mul (local.get $x) (local.get $b1))))
+          (local.set $x (v128.load64_splat offset=24 (local.get $pa)))
+          (local.set $c30 (f64x2.add (local.get $c30) (f64x2.mul (local.get $x) (local.get $b0))))
+          (local.set $c31 (f64x2.add (local.get $c31) (f64x2.mul (local.get $x) (local.get $b1))))
+          (local.set $pa (i32.add (local.get $pa) (i32.const 32)))
+          (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
+          (br_if $depth (local.tee $p (i32.sub (local.get $p) (i32.const 1)))))
+        (v128.store (local.get $sums) (f64x2.add (v128.load (local.get $sums)) (local.get $c00)))
+        (v128.store offset=16 (local.get $sums) (f64x2.add (v128.load offset=16 (local.get $sums)) (local.get $c01)))
+        (v128.store offset=32 (local.get $sums) (f64x2.add (v128.load offset=32 (local.get $sums)) (local.get $c10)))
+        (v128.store offset=48 (local.get $sums) (f64x2.add (v128.load offset=48 (local.get $sums)) (local.get $c11)))
+        (v128.store offset=64 (local.get $sums) (f64x2.add (v128.load offset=64 (local.get $sums)) (local.get $c20)))
+        (v128.store offset=80 (local.get $sums) (f64x2.add (v128.load offset=80 (local.get $sums)) (local.get $c21)))
+        (v128.store offset=96 (local.get $sums) (f64x2.add (v128.load offset=96 (local.get $sums)) (local.get $c30)))
+        (v128.store offset=112 (local.get $sums) (f64x2.add (v128.load offset=112 (local.get $sums)) (local.get $c31)))
+        (local.set $sums (i32.add (local.get $sums) (i32.const 128)))
+        (br_if $columns (local.tee $j (i32.sub (local.get $j) (i32.const 1)))))
+      (local.set $a (i32.add (local.get $a) (local.get $panel)))
+      (br_if $rows (local.tee $panelsA (i32.sub (local.get $panelsA) (i32.const 1)))))))
