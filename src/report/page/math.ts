@@ -22,7 +22,8 @@ export function num(text: string): string {
 }
 
 export function text(words: string): string {
-  return `<mtext>${words}</mtext>`;
+  // MathML drops spaces at the ends of a text.
+  return `<mtext>${words.replace(/^ | $/g, "\u00a0")}</mtext>`;
 }
 
 export function fraction(above: string, below: string): string {
