@@ -3,13 +3,17 @@
  * those of `blocked.ts` to the bit.
  */
 import { multiplyWith } from "./blocked-matmul.ts";
-import { blockedKernels } from "./blocked.ts";
+import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
 import type { Kernels } from "./interface.ts";
 import { simdOrPlainEngine } from "./wasm/engine.ts";
 
 /** Blocked kernels over WebAssembly SIMD tiles. */
 export const simdKernels: Kernels = {
-  ...blockedKernels,
   name: "simd",
   matmul: (args) => multiplyWith(simdOrPlainEngine(), args),
+  softmax,
+  causalSoftmax,
+  logSoftmax,
+  crossEntropy,
+  normalize,
 };

@@ -10,8 +10,11 @@ import type { TextFacts } from "./types.ts";
  * @category Report
  */
 export interface ReportTokenizer {
+  /** The token ids of a text, without a BOS token. */
   encode(text: string): number[];
+  /** The text of one token by itself. */
   tokenString(id: number): string;
+  /** The token that begins every window, where there is one. */
   readonly bos: number | undefined;
 }
 

@@ -1,24 +1,32 @@
 import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright";
+import { describe } from "vitest";
 
 const usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const advice = "Install it (Debian and Ubuntu: apt-get install chromium) or set CHROMIUM_PATH to a Chromium or Chrome.";
 
-function executable(): string {
+/** The Chromium asked for, or the machine's own, or undefined where there is none. */
+function executable(): string | undefined {
   const asked = process.env.CHROMIUM_PATH;
-  const found = asked === undefined ? usual.find((path) => existsSync(path)) : asked;
-  if (found === undefined || !existsSync(found)) {
-    throw new Error(
-      `The browser tests need Chromium: ${found === undefined ? `none of ${usual.join(", ")} is there` : `CHROMIUM_PATH names ${found}, which is not there`}. ` +
-        "Install it (Debian and Ubuntu: apt-get install chromium) or set CHROMIUM_PATH to a Chromium or Chrome.",
-    );
-  }
-  return found;
+  if (asked === undefined) return usual.find((path) => existsSync(path));
+  if (!existsSync(asked)) throw new Error(`CHROMIUM_PATH names ${asked}, which is not there. ${advice}`);
+  return asked;
 }
+
+/**
+ * A suite that needs Chromium. Without one it does not run, is counted as skipped and named in the list of what did not run;
+ * in continuous integration (`CI` is set) it fails instead.
+ */
+export const browserTests = describe.skipIf(executable() === undefined && process.env.CI === undefined);
 
 /** Starts the machine's Chromium without its own traffic to the network. */
 export async function launchChromium(): Promise<Browser> {
+  const executablePath = executable();
+  if (executablePath === undefined) {
+    throw new Error(`The browser tests need Chromium: none of ${usual.join(", ")} is there. ${advice}`);
+  }
   return chromium.launch({
-    executablePath: executable(),
+    executablePath,
     args: [
       "--no-sandbox",
       "--disable-quic",

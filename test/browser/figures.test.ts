@@ -6,7 +6,7 @@ import type { Browser, Locator, Page } from "playwright";
 import { attentionExplorer, compositionGraph, table } from "transformer-circuits/viz";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { gallery } from "../viz/gallery.ts";
-import { launchChromium } from "./chromium.ts";
+import { browserTests, launchChromium } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
 
 const nonce = "n0nce";
@@ -51,138 +51,142 @@ const figures = [
 ];
 const page = `<!doctype html><html data-theme="light"><title>t</title><style nonce="${nonce}">`;
 
-let browser: Browser;
-let site: Site;
-beforeAll(async () => {
-  const { figureStyles } = await import("transformer-circuits/viz");
-  const html = `${page}${figureStyles()}</style><body>${figures.map(({ fragment }) => fragment).join("\n")}</body></html>`;
-  browser = await launchChromium();
-  site = await serve({ "/index.html": html }, {}, policy);
-});
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-});
-
-let tab: Page;
-let explorer: Locator;
-const complaints: string[] = [];
-beforeEach(async () => {
-  await tab?.close();
-  tab = await browser.newPage();
-  complaints.length = 0;
-  tab.on("pageerror", (error) => complaints.push(error.message));
-  tab.on("console", (message) => {
-    if (message.type() === "error" && !message.text().includes("favicon")) complaints.push(message.text());
+browserTests("figures in Chromium", () => {
+  let browser: Browser;
+  let site: Site;
+  beforeAll(async () => {
+    const { figureStyles } = await import("transformer-circuits/viz");
+    const html = `${page}${figureStyles()}</style><body>${figures.map(({ fragment }) => fragment).join("\n")}</body></html>`;
+    browser = await launchChromium();
+    site = await serve({ "/index.html": html }, {}, policy);
   });
-  await tab.goto(`${site.address}/index.html`);
-  explorer = tab.locator("[data-tc-explorer]").first();
-});
-
-const links = async (): Promise<string[]> =>
-  (await explorer.locator(".tc-ax-link").allTextContents()).map((text) => text.trim());
-
-describe("the attention explorer", () => {
-  test("starts at the last token and the first head, without complaints, globals or broken text", async () => {
-    expect(complaints).toEqual([]);
-    expect(await tab.locator("[data-tc-ready]").count()).toBe(3);
-    expect(await explorer.locator("[data-position]").allTextContents()).toEqual(["a", "</script><b>", "·c↵"]);
-    expect(await links()).toEqual(["1.002·c↵", "0.0000a", "0.0001</script><b>"]);
-    expect(await explorer.locator(".tc-ax-note").textContent()).toBe("log-probability of this token: −0.50 nats");
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
   });
 
-  test("shows what a hovered token attends to, and goes back to the held one", async () => {
-    await explorer.locator("[data-head='2']").click();
-    await explorer.locator("[data-position='1']").hover();
-    expect((await links()).slice(0, 2)).toEqual(["0.500a", "0.501</script><b>"]);
-    await tab.mouse.move(1, 1);
-    expect((await links())[0]).toBe("0.502·c↵");
+  let tab: Page;
+  let explorer: Locator;
+  const complaints: string[] = [];
+  beforeEach(async () => {
+    await tab?.close();
+    tab = await browser.newPage();
+    complaints.length = 0;
+    tab.on("pageerror", (error) => complaints.push(error.message));
+    tab.on("console", (message) => {
+      if (message.type() === "error" && !message.text().includes("favicon")) complaints.push(message.text());
+    });
+    await tab.goto(`${site.address}/index.html`);
+    explorer = tab.locator("[data-tc-explorer]").first();
   });
 
-  test("averages picked heads: 1 and 0.25 towards the first token make 0.63", async () => {
-    await explorer.locator("[data-head='1']").click();
-    await explorer.locator("[data-head='2']").click({ modifiers: ["Shift"] });
-    expect(await explorer.locator("[aria-pressed='true'][data-head]").count()).toBe(2);
-    // 0.625 within the half step of one byte on the square-root scale, 0.003.
-    expect((await links())[0]).toMatch(/^0\.6[23]0a$/);
-    expect(await explorer.locator(".tc-ax-scale").textContent()).toContain("mean of L0H1, L1H0");
+  const links = async (): Promise<string[]> =>
+    (await explorer.locator(".tc-ax-link").allTextContents()).map((text) => text.trim());
+
+  describe("the attention explorer", () => {
+    test("starts at the last token and the first head, without complaints, globals or broken text", async () => {
+      expect(complaints).toEqual([]);
+      expect(await tab.locator("[data-tc-ready]").count()).toBe(3);
+      expect(await explorer.locator("[data-position]").allTextContents()).toEqual(["a", "</script><b>", "·c↵"]);
+      expect(await links()).toEqual(["1.002·c↵", "0.0000a", "0.0001</script><b>"]);
+      expect(await explorer.locator(".tc-ax-note").textContent()).toBe("log-probability of this token: −0.50 nats");
+    });
+
+    test("shows what a hovered token attends to, and goes back to the held one", async () => {
+      await explorer.locator("[data-head='2']").click();
+      await explorer.locator("[data-position='1']").hover();
+      expect((await links()).slice(0, 2)).toEqual(["0.500a", "0.501</script><b>"]);
+      await tab.mouse.move(1, 1);
+      expect((await links())[0]).toBe("0.502·c↵");
+    });
+
+    test("averages picked heads: 1 and 0.25 towards the first token make 0.63", async () => {
+      await explorer.locator("[data-head='1']").click();
+      await explorer.locator("[data-head='2']").click({ modifiers: ["Shift"] });
+      expect(await explorer.locator("[aria-pressed='true'][data-head]").count()).toBe(2);
+      // 0.625 within the half step of one byte on the square-root scale, 0.003.
+      expect((await links())[0]).toMatch(/^0\.6[23]0a$/);
+      expect(await explorer.locator(".tc-ax-scale").textContent()).toContain("mean of L0H1, L1H0");
+    });
+
+    test("turns round: what attends to the token", async () => {
+      await explorer.locator("[data-head='3']").click();
+      await explorer.locator("[data-position='0']").click();
+      await explorer.locator("[data-direction='destination']").check();
+      expect(await links()).toEqual(["1.000a", "1.001</script><b>", "0.0002·c↵"]);
+    });
+
+    test("switches to value-weighted attention", async () => {
+      await explorer.locator("[data-measure='1']").check();
+      expect((await links())[0]).toBe("2.002·c↵");
+    });
+
+    test("is worked with the keyboard", async () => {
+      await explorer.locator("[data-position='2']").focus();
+      await tab.keyboard.press("ArrowLeft");
+      expect(await explorer.locator(".tc-ax-at-line").textContent()).toContain("from 1 ");
+      await tab.keyboard.press("Home");
+      expect(await explorer.locator(".tc-ax-at-line").textContent()).toContain("from 0 ");
+      await explorer.locator("[data-head='1']").focus();
+      await tab.keyboard.press("Enter");
+      expect(await explorer.locator("[data-head='1']").getAttribute("aria-pressed")).toBe("true");
+    });
+
+    test("reads a cell of the map: query 2, key 1 of L1H1 is 1", async () => {
+      await explorer.locator("[data-head='3']").click();
+      const box = await explorer.locator(".tc-ax-map").boundingBox();
+      if (box === null) throw new Error("the map is not on the page");
+      await tab.mouse.move(box.x + box.width / 2, box.y + (box.height * 5) / 6);
+      expect(await explorer.locator(".tc-ax-note").first().textContent()).toBe("query 2, key 1: 1.00");
+    });
+
+    test("repaints when the page's theme changes", async () => {
+      const pixel = async (): Promise<number[]> =>
+        explorer.locator(".tc-ax-map canvas").evaluate((canvas: unknown) => {
+          type Drawn = { getContext(kind: "2d"): { getImageData(...at: number[]): { data: ArrayLike<number> } } };
+          return Array.from((canvas as Drawn).getContext("2d").getImageData(0, 0, 1, 1).data);
+        });
+      // --tc-seq: #54278f in the light, #c7a2ff in the dark
+      expect(await pixel()).toEqual([84, 39, 143, 255]);
+      await tab
+        .locator("html")
+        .evaluate((html: unknown) =>
+          (html as { setAttribute(name: string, value: string): void }).setAttribute("data-theme", "dark"),
+        );
+      expect(await pixel()).toEqual([199, 162, 255, 255]);
+    });
   });
 
-  test("turns round: what attends to the token", async () => {
-    await explorer.locator("[data-head='3']").click();
-    await explorer.locator("[data-position='0']").click();
-    await explorer.locator("[data-direction='destination']").check();
-    expect(await links()).toEqual(["1.000a", "1.001</script><b>", "0.0002·c↵"]);
+  describe("other interactive figures", () => {
+    test("a table sorts by a column: down, up, as it was; what is not finite stays last", async () => {
+      const first = async (): Promise<string[]> => tab.locator(".tc-table td:first-child").allTextContents();
+      const button = tab.locator(".tc-table th button").nth(1);
+      await button.click();
+      expect(await first()).toEqual(["L1H0", "L0H0", "L0H1"]);
+      await button.click();
+      expect(await first()).toEqual(["L0H0", "L1H0", "L0H1"]);
+      await button.click();
+      expect(await first()).toEqual(["L0H0", "L0H1", "L1H0"]);
+    });
+
+    test("a check box hides the edges of one kind without any script", async () => {
+      const edge = tab.locator(".tc-edges-K path");
+      expect(await edge.isVisible()).toBe(true);
+      await tab.locator(".tc-show-K").uncheck();
+      expect(await edge.isVisible()).toBe(false);
+    });
   });
 
-  test("switches to value-weighted attention", async () => {
-    await explorer.locator("[data-measure='1']").check();
-    expect((await links())[0]).toBe("2.002·c↵");
+  test("the browser's XML parser takes every standalone drawing", async () => {
+    const drawings = [...gallery().values()].flatMap(({ svg }) => (svg === undefined ? [] : [svg]));
+    const roots = await tab.evaluate((texts) => {
+      type Parser = new () => {
+        parseFromString(text: string, type: string): { documentElement: { nodeName: string } };
+      };
+      const parser = new (globalThis as unknown as { DOMParser: Parser }).DOMParser();
+      return texts.map((text) => parser.parseFromString(text, "image/svg+xml").documentElement.nodeName);
+    }, drawings);
+    expect(roots).toEqual(drawings.map(() => "svg"));
+    expect(drawings.length).toBeGreaterThan(10);
   });
-
-  test("is worked with the keyboard", async () => {
-    await explorer.locator("[data-position='2']").focus();
-    await tab.keyboard.press("ArrowLeft");
-    expect(await explorer.locator(".tc-ax-at-line").textContent()).toContain("from 1 ");
-    await tab.keyboard.press("Home");
-    expect(await explorer.locator(".tc-ax-at-line").textContent()).toContain("from 0 ");
-    await explorer.locator("[data-head='1']").focus();
-    await tab.keyboard.press("Enter");
-    expect(await explorer.locator("[data-head='1']").getAttribute("aria-pressed")).toBe("true");
-  });
-
-  test("reads a cell of the map: query 2, key 1 of L1H1 is 1", async () => {
-    await explorer.locator("[data-head='3']").click();
-    const box = await explorer.locator(".tc-ax-map").boundingBox();
-    if (box === null) throw new Error("the map is not on the page");
-    await tab.mouse.move(box.x + box.width / 2, box.y + (box.height * 5) / 6);
-    expect(await explorer.locator(".tc-ax-note").first().textContent()).toBe("query 2, key 1: 1.00");
-  });
-
-  test("repaints when the page's theme changes", async () => {
-    const pixel = async (): Promise<number[]> =>
-      explorer.locator(".tc-ax-map canvas").evaluate((canvas: unknown) => {
-        type Drawn = { getContext(kind: "2d"): { getImageData(...at: number[]): { data: ArrayLike<number> } } };
-        return Array.from((canvas as Drawn).getContext("2d").getImageData(0, 0, 1, 1).data);
-      });
-    // --tc-seq: #54278f in the light, #c7a2ff in the dark
-    expect(await pixel()).toEqual([84, 39, 143, 255]);
-    await tab
-      .locator("html")
-      .evaluate((html: unknown) =>
-        (html as { setAttribute(name: string, value: string): void }).setAttribute("data-theme", "dark"),
-      );
-    expect(await pixel()).toEqual([199, 162, 255, 255]);
-  });
-});
-
-describe("other interactive figures", () => {
-  test("a table sorts by a column: down, up, as it was; what is not finite stays last", async () => {
-    const first = async (): Promise<string[]> => tab.locator(".tc-table td:first-child").allTextContents();
-    const button = tab.locator(".tc-table th button").nth(1);
-    await button.click();
-    expect(await first()).toEqual(["L1H0", "L0H0", "L0H1"]);
-    await button.click();
-    expect(await first()).toEqual(["L0H0", "L1H0", "L0H1"]);
-    await button.click();
-    expect(await first()).toEqual(["L0H0", "L0H1", "L1H0"]);
-  });
-
-  test("a check box hides the edges of one kind without any script", async () => {
-    const edge = tab.locator(".tc-edges-K path");
-    expect(await edge.isVisible()).toBe(true);
-    await tab.locator(".tc-show-K").uncheck();
-    expect(await edge.isVisible()).toBe(false);
-  });
-});
-
-test("the browser's XML parser takes every standalone drawing", async () => {
-  const drawings = [...gallery().values()].flatMap(({ svg }) => (svg === undefined ? [] : [svg]));
-  const roots = await tab.evaluate((texts) => {
-    type Parser = new () => { parseFromString(text: string, type: string): { documentElement: { nodeName: string } } };
-    const parser = new (globalThis as unknown as { DOMParser: Parser }).DOMParser();
-    return texts.map((text) => parser.parseFromString(text, "image/svg+xml").documentElement.nodeName);
-  }, drawings);
-  expect(roots).toEqual(drawings.map(() => "svg"));
-  expect(drawings.length).toBeGreaterThan(10);
 });

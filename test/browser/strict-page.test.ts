@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { openBundledModel } from "../../src/io/bundled.ts";
 import { root } from "../support/files.ts";
 import "../support/require-build.ts";
-import { launchChromium } from "./chromium.ts";
+import { browserTests, launchChromium } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
 
 const importMap = JSON.stringify({
@@ -43,53 +43,55 @@ try {
 `;
 const page = `<!doctype html><title>t</title><script type="importmap">${importMap}</script><body></body><script type="module" src="/main.js"></script>`;
 
-let browser: Browser;
-let site: Site;
-beforeAll(async () => {
-  browser = await launchChromium();
-  site = await serve(
-    { "/index.html": page, "/main.js": script },
-    {
-      "/dist/": `${root}/dist`,
-      "/data/": `${root}/data`,
-      "/tokenizers/": `${root}/node_modules/@huggingface/tokenizers/dist`,
-    },
-    policy,
-  );
-});
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-});
+browserTests("the package in Chromium", () => {
+  let browser: Browser;
+  let site: Site;
+  beforeAll(async () => {
+    browser = await launchChromium();
+    site = await serve(
+      { "/index.html": page, "/main.js": script },
+      {
+        "/dist/": `${root}/dist`,
+        "/data/": `${root}/data`,
+        "/tokenizers/": `${root}/node_modules/@huggingface/tokenizers/dist`,
+      },
+      policy,
+    );
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
+  });
 
-describe("a page with a strict content-security policy", () => {
-  test("computes the logits that Node computes, to 1e-5 (the same float32 operations in the same engine)", async () => {
-    const tab = await browser.newPage();
-    const complaints: string[] = [];
-    tab.on("pageerror", (error) => complaints.push(error.message));
-    // The test's own attempt to make a function is reported by the browser too; the favicon is none of ours.
-    tab.on("console", (message) => {
-      if (message.type() === "error" && !/unsafe-eval|favicon/.test(message.text())) complaints.push(message.text());
+  describe("a page with a strict content-security policy", () => {
+    test("computes the logits that Node computes, to 1e-5 (the same float32 operations in the same engine)", async () => {
+      const tab = await browser.newPage();
+      const complaints: string[] = [];
+      tab.on("pageerror", (error) => complaints.push(error.message));
+      // The test's own attempt to make a function is reported by the browser too; the favicon is none of ours.
+      tab.on("console", (message) => {
+        if (message.type() === "error" && !/unsafe-eval|favicon/.test(message.text())) complaints.push(message.text());
+      });
+      await tab.goto(`${site.address}/index.html`);
+      const body = tab.locator("body[data-result]");
+      await body.waitFor({ state: "attached", timeout: 60_000 }).catch(() => undefined);
+      expect(complaints).toEqual([]);
+      expect(await tab.locator("body").getAttribute("data-policy")).toBe("strict");
+      const result = JSON.parse((await body.getAttribute("data-result")) ?? "{}") as {
+        error?: string;
+        logits: number[];
+        total: number;
+        roundTrip: boolean;
+      };
+      expect(result.error).toBeUndefined();
+      expect(result.roundTrip).toBe(true);
+      // Eight rows of probabilities, each 1 to float32 rounding over 1,024 entries.
+      expect(Math.abs(result.total - tokens.length)).toBeLessThan(1e-4);
+      const built = (await import(`${root}/dist/bundled.js`)) as { openBundledModel: typeof openBundledModel };
+      const expected = (await built.openBundledModel()).model.forward(tokens).data;
+      expect(result.logits).toHaveLength(expected.length);
+      const differences = result.logits.map((value, i) => Math.abs(value - (expected[i] ?? Number.NaN)));
+      expect(Math.max(...differences)).toBeLessThan(1e-5);
     });
-    await tab.goto(`${site.address}/index.html`);
-    const body = tab.locator("body[data-result]");
-    await body.waitFor({ state: "attached", timeout: 60_000 }).catch(() => undefined);
-    expect(complaints).toEqual([]);
-    expect(await tab.locator("body").getAttribute("data-policy")).toBe("strict");
-    const result = JSON.parse((await body.getAttribute("data-result")) ?? "{}") as {
-      error?: string;
-      logits: number[];
-      total: number;
-      roundTrip: boolean;
-    };
-    expect(result.error).toBeUndefined();
-    expect(result.roundTrip).toBe(true);
-    // Eight rows of probabilities, each 1 to float32 rounding over 1,024 entries.
-    expect(Math.abs(result.total - tokens.length)).toBeLessThan(1e-4);
-    const built = (await import(`${root}/dist/bundled.js`)) as { openBundledModel: typeof openBundledModel };
-    const expected = (await built.openBundledModel()).model.forward(tokens).data;
-    expect(result.logits).toHaveLength(expected.length);
-    const differences = result.logits.map((value, i) => Math.abs(value - (expected[i] ?? Number.NaN)));
-    expect(Math.max(...differences)).toBeLessThan(1e-5);
   });
 });
