@@ -27,9 +27,9 @@ export interface Plan {
 }
 
 /** Multiply-adds that a part may spend. */
-const TEXT_WORK = 0.31e9;
+const TEXT_WORK = 0.8e9;
 const SILENCED_WORK = 0.9e9;
-const IMPORTANCE_WORK = 0.21e9;
+const IMPORTANCE_WORK = 0.42e9;
 
 /** Multiply-adds of a run for each token. */
 export function workPerToken({ n_layers, n_heads, d_model, d_head, d_vocab }: ModelConfig): number {
