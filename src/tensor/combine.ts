@@ -1,8 +1,9 @@
 /** Putting tensors together and picking them apart by index. */
 import type { AxisOf, Join } from "../axes.ts";
 import { AxisError, InputError, ShapeError } from "../errors.ts";
-import { allocateData, describeTensor, noSuchAxis, rowMajorStrides, Tensor } from "./tensor.ts";
-import type { DType } from "./tensor.ts";
+import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
+import { allocateData, rowMajorStrides } from "./storage.ts";
+import type { DType } from "./storage.ts";
 
 /**
  * Tensors of equal axes and sizes, one after the other along a new first axis.

@@ -4,8 +4,9 @@
  */
 import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
-import { allocateData, copyStrided, describeTensor, Tensor } from "./tensor.ts";
-import type { DType, TensorData } from "./tensor.ts";
+import { describeTensor, Tensor } from "./tensor.ts";
+import { allocateData, copyStrided } from "./storage.ts";
+import type { DType, TensorData } from "./storage.ts";
 
 /**
  * What an operand lacks that has axes other than the first one's; never satisfied.

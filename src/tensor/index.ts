@@ -1,5 +1,7 @@
-export { Tensor, allocateData, copyStrided, describeTensor, dtypeOf, rowMajorStrides } from "./tensor.ts";
-export type { DType, Layout, Nested, TensorData } from "./tensor.ts";
+export { Tensor, describeTensor } from "./tensor.ts";
+export { allocateData, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
+export type { Nested } from "./tensor.ts";
+export type { DType, Layout, TensorData } from "./storage.ts";
 export { add, astype, divide, map, multiply, subtract } from "./elementwise.ts";
 export { argmax, max, mean, meanAll, sum, sumAll } from "./reduce.ts";
 export { batchMatmul, matmul, matrixView } from "./matmul.ts";

@@ -3,7 +3,8 @@ import type { InitAxes, Join, LastAxis } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { allocateData, describeTensor, Tensor } from "./tensor.ts";
+import { describeTensor, Tensor } from "./tensor.ts";
+import { allocateData } from "./storage.ts";
 import { astype } from "./elementwise.ts";
 
 type NoInferLast<A extends string> = LastAxis<NoInfer<A>>;

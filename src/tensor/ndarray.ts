@@ -6,8 +6,9 @@
 import ndarray, { type NdArray } from "ndarray";
 import ops from "ndarray-ops";
 import { InputError } from "../errors.ts";
-import { allocateData, Tensor } from "./tensor.ts";
-import type { TensorData } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
+import { allocateData } from "./storage.ts";
+import type { TensorData } from "./storage.ts";
 
 /**
  * What `ndarray` calls a view, as far as the exchange needs it: any object with these fields can be read.

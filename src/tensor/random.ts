@@ -1,6 +1,7 @@
 /** Seeded random numbers, so that a sample can be drawn again. */
 import { InputError } from "../errors.ts";
-import { allocateData, sizeOfShape, Tensor } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
+import { allocateData, sizeOfShape } from "./storage.ts";
 
 /**
  * A seeded generator of random numbers (xoshiro128++ of Blackman and Vigna, seeded by splitmix32). The same seed gives the

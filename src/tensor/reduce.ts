@@ -1,8 +1,9 @@
 /** Reductions along one axis. Sums run in float64, whatever the storage. */
 import type { AxisOf, Without } from "../axes.ts";
 import { ShapeError } from "../errors.ts";
-import { allocateData, describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
-import type { DType } from "./tensor.ts";
+import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
+import { allocateData } from "./storage.ts";
+import type { DType } from "./storage.ts";
 
 interface Blocks {
   readonly outer: number;

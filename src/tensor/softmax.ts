@@ -2,7 +2,8 @@
 import type { AxisOf } from "../axes.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { allocateData, noSuchAxis, Tensor } from "./tensor.ts";
+import { noSuchAxis, Tensor } from "./tensor.ts";
+import { allocateData } from "./storage.ts";
 
 /**
  * Probabilities along an axis, $e^{x_i - \max x} / \sum_j e^{x_j - \max x}$; the maximum is always taken out first.

@@ -9,35 +9,14 @@
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
 import { AxisError, InputError, ShapeError } from "../errors.ts";
-import { allocate } from "../kernels/index.ts";
-
-/**
- * The element type of a tensor's storage.
- * @category Tensors
- */
-export type DType = "float32" | "float64" | "int32";
-
-/**
- * The flat storage of a tensor.
- * @category Tensors
- */
-export type TensorData = Float32Array | Float64Array | Int32Array;
+import { allocateData, copyStrided, dtypeOf, rowMajorStrides, sizeOfShape } from "./storage.ts";
+import type { DType, Layout, TensorData } from "./storage.ts";
 
 /**
  * Numbers nested as deep as the tensor has axes.
  * @category Tensors
  */
 export type Nested = number | readonly Nested[];
-
-/**
- * Where a view's elements lie in its storage: element $(i_1, \dots, i_r)$ at `offset + Σ i_a · strides[a]`.
- * @category Tensors
- */
-export interface Layout {
-  readonly shape: readonly number[];
-  readonly strides: readonly number[];
-  readonly offset: number;
-}
 
 /**
  * The axis string `C` where it names the axes of `A` in another order.
@@ -50,42 +29,6 @@ type Permutation<A extends string, C extends string> = string extends A
     : [AxisOf<A>, AxisOf<C>] extends [AxisOf<C>, AxisOf<A>]
       ? C
       : A;
-
-/** Zeroed storage of a dtype. */
-export function allocateData(dtype: DType, size: number): TensorData {
-  if (dtype === "float64") return new Float64Array(size);
-  if (dtype === "int32") return new Int32Array(size);
-  return allocate(size);
-}
-
-/** The dtype of a storage. */
-export function dtypeOf(data: TensorData): DType {
-  if (data instanceof Float64Array) return "float64";
-  return data instanceof Int32Array ? "int32" : "float32";
-}
-
-/** Row-major strides of a shape. */
-export function rowMajorStrides(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length).fill(1);
-  for (let a = shape.length - 2; a >= 0; a--) strides[a] = (strides[a + 1] ?? 1) * (shape[a + 1] ?? 1);
-  return strides;
-}
-
-/** The number of elements of a shape; refuses sizes that are not non-negative integers. */
-export function sizeOfShape(shape: readonly number[], operation: string): number {
-  let size = 1;
-  for (const n of shape) {
-    if (!Number.isSafeInteger(n) || n < 0) {
-      throw new ShapeError(`[${shape.join(", ")}] is not a shape: ${n} is not a non-negative integer.`, {
-        operation,
-        argument: "shape",
-        actual: shape,
-      });
-    }
-    size *= n;
-  }
-  return size;
-}
 
 /**
  * An immutable tensor with named axes, `Tensor<"batch pos d_model">`; the names are part of the type, the sizes are checked
@@ -545,36 +488,6 @@ export function noSuchAxis(t: Tensor, axis: string, operation: string): AxisErro
     expected: t.names,
     actual: axis,
   });
-}
-
-/** Copies a strided view into a contiguous row-major array. */
-export function copyStrided(storage: TensorData, layout: Layout, out: TensorData): void {
-  const { shape, strides, offset } = layout;
-  const rank = shape.length;
-  if (out.length === 0) return;
-  if (rank === 0) {
-    out[0] = storage[offset] as number;
-    return;
-  }
-  const inner = shape[rank - 1] ?? 1;
-  const innerStride = strides[rank - 1] ?? 1;
-  const index = new Array<number>(rank).fill(0);
-  let base = offset;
-  for (let position = 0; position < out.length;) {
-    for (let i = 0, at = base; i < inner; i++, at += innerStride) out[position++] = storage[at] as number;
-    let a = rank - 2;
-    for (; a >= 0; a--) {
-      const next = (index[a] ?? 0) + 1;
-      base += strides[a] ?? 0;
-      if (next < (shape[a] ?? 1)) {
-        index[a] = next;
-        break;
-      }
-      base -= next * (strides[a] ?? 0);
-      index[a] = 0;
-    }
-    if (a < 0) break;
-  }
 }
 
 function flatten(nested: Nested, shape: readonly number[], depth: number, out: number[]): void {
