@@ -117,6 +117,8 @@ export {
   Norm,
   Transformer,
   allHeads,
+  combineEdits,
+  editAt,
   expectedWeights,
   headLabel,
   hookNames,

@@ -15,6 +15,7 @@ import type { Norm } from "./norm.ts";
 import { rotate } from "./rotary.ts";
 import { HookSession } from "./session.ts";
 import type { CacheRequest } from "./session.ts";
+import { toTokenTensor } from "./tokens.ts";
 import type { Transformer } from "./transformer.ts";
 
 /**
@@ -51,7 +52,8 @@ type Scores = Tensor<"batch head query_pos key_pos">;
 /** Runs checked tokens through a model. */
 export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, options: RunOptions): Run {
   const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
-  const ids = hooks.fire("hook_tokens", tokens);
+  const fired = hooks.fire("hook_tokens", tokens);
+  const ids = hooks.edits("hook_tokens") ? toTokenTensor(model.config, fired, "run") : fired;
   const embed = hooks.fire("hook_embed", embedTokens(model, ids));
   const positions = positionalEmbedding(model, ids);
   const pos_embed = positions === undefined ? undefined : hooks.fire("hook_pos_embed", positions);

@@ -69,7 +69,7 @@ export type AxesOfHook<N extends HookName> = N extends keyof ModelHooks
 export type Edit<N extends HookName = HookName> = (value: Tensor<AxesOfHook<N>>, name: N) => Tensor<AxesOfHook<N>>;
 
 /**
- * Changes to make during a run, by hook name.
+ * Changes to make during a run, by hook name; `editAt` and `combineEdits` make them of names known at run time.
  * @category Model
  */
 export type Edits = { readonly [N in HookName]?: Edit<N> };

@@ -2,6 +2,7 @@ export { allHeads, headLabel, parseHead } from "./head-id.ts";
 export type { HeadId, HeadRef } from "./head-id.ts";
 export { parseConfig } from "./config.ts";
 export type { ModelConfig, NormalizationType, PositionalEmbeddingType } from "./config.ts";
+export { combineEdits, editAt } from "./edits.ts";
 export { hookNames } from "./hooks.ts";
 export type { AxesOfHook, Edit, Edits, HookName } from "./hooks.ts";
 export { ActivationCache } from "./cache.ts";

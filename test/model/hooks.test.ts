@@ -1,7 +1,7 @@
 /** What a run keeps, what edits do to it, and what is refused. */
 import { describe, expect, test } from "vitest";
 import { AxisError, InputError, ShapeError } from "../../src/errors.ts";
-import { hookNames } from "../../src/model/index.ts";
+import { combineEdits, editAt, hookNames } from "../../src/model/index.ts";
 import type { Edits, HookName, Transformer } from "../../src/model/index.ts";
 import { add, concat, map, maxAbsDifference, Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
@@ -153,14 +153,33 @@ describe("edits reach what comes after them", () => {
     );
   });
 
+  test("a token edit out of range is refused, not embedded as zeros", () => {
+    expect(() =>
+      shortformer.run(tokens, { edits: { hook_tokens: (value) => map(value, () => -1) as typeof value } }),
+    ).toThrow(/^run: token -1 at position 0 of prompt 0 is not a token id; this model has d_vocab=/);
+  });
+
+  test("combined edits of one hook are made in their order, each on what the one before returned", () => {
+    const double = editAt("blocks.0.hook_attn_out", (value) => map(value, (x) => 2 * x));
+    const seen: number[] = [];
+    const look = editAt("blocks.0.hook_attn_out", (value) => {
+      seen.push(value.at(0, 1, 2));
+      return value;
+    });
+    const { cache } = standard.run(tokens, { edits: combineEdits(look, double, look, {}, double, look) });
+    const [first = NaN, ...rest] = seen;
+    expect(rest).toEqual([2 * first, 4 * first]);
+    expect(cache.get("blocks.0.hook_attn_out").at(0, 1, 2)).toBe(4 * first);
+  });
+
   test("freezing patterns to those of the run reproduces the run to the last bit", () => {
     const { cache, logits } = standard.run(tokens);
-    const edits = Object.fromEntries(
-      standard.layers.map(({ layer }) => [
-        `blocks.${layer}.attn.hook_pattern`,
-        () => cache.get(`blocks.${layer}.attn.hook_pattern`),
-      ]),
-    ) as unknown as Edits;
+    const edits = combineEdits(
+      ...standard.layers.map(({ layer }) => {
+        const name = `blocks.${layer}.attn.hook_pattern` as const;
+        return editAt(name, () => cache.get(name));
+      }),
+    );
     expect(standard.run(tokens, { edits, cache: [] }).logits.toNested()).toEqual(logits.toNested());
   });
 

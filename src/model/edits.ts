@@ -1,0 +1,56 @@
+/** Edits whose hook names are made at run time: an object literal with computed keys would lose their types. */
+import type { Edit, Edits, HookName } from "./hooks.ts";
+
+/**
+ * The edit of one hook, for names made in a loop: `` editAt(`blocks.${layer}.attn.hook_z`, f) ``.
+ *
+ * @param name - the hook.
+ * @param edit - takes the activation there, returns the value to go on with, of the same axes and sizes.
+ * @category Model
+ * @example
+ * ```ts
+ * import { combineEdits, editAt, map } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const silenced = model.layers.map(({ layer }) => editAt(`blocks.${layer}.attn.hook_z`, (z) => map(z, () => 0)));
+ * const { cache } = model.run([0, 5, 6], { edits: combineEdits(...silenced) });
+ * console.log(cache.get("blocks.1.hook_resid_post").at(0, 2, 7) === cache.get("hook_embed").at(0, 2, 7));
+ * // false
+ * console.log(cache.get("blocks.1.attn.hook_z").at(0, 2, 0, 0));
+ * // 0
+ * ```
+ */
+export function editAt<N extends HookName>(name: N, edit: Edit<N>): Edits {
+  // The checker widens a computed key to `string`; the pair was checked by the parameters.
+  return { [name]: edit } as unknown as Edits;
+}
+
+/**
+ * Several edits as one. Of those for one hook each takes what the one before returned.
+ *
+ * @category Model
+ * @example
+ * ```ts
+ * import { add, combineEdits, editAt, multiply } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const one = editAt("hook_embed", (x) => add(multiply(x, 0), 1));
+ * const twice = editAt("hook_embed", (x) => multiply(x, 2));
+ * const { cache } = model.run([0], { edits: combineEdits(one, twice) });
+ * console.log(cache.get("hook_embed").at(0, 0, 0));
+ * // 2
+ * ```
+ */
+export function combineEdits(...all: readonly Edits[]): Edits {
+  const combined: Record<string, Edit> = {};
+  for (const edits of all) {
+    for (const [name, edit] of Object.entries(edits) as [HookName, Edit | undefined][]) {
+      const before = combined[name];
+      if (edit === undefined) continue;
+      combined[name] = before === undefined ? edit : (value, hook) => edit(before(value, hook), hook);
+    }
+  }
+  return combined as unknown as Edits;
+}
