@@ -18,7 +18,8 @@ const COMMON = [
 ];
 
 const TABLE = [
-  ".tc-table{overflow-x:auto}",
+  // Shadows at the sides tell that there is more to scroll to: a number cut off by the edge would read as another number.
+  ".tc-table{overflow-x:auto;container-type:inline-size;background:linear-gradient(to right,var(--tc-bg) 30%,transparent) 0 0/36px 100% no-repeat local,linear-gradient(to left,var(--tc-bg) 30%,transparent) 100% 0/36px 100% no-repeat local,linear-gradient(to right,var(--tc-axis),transparent) 0 0/12px 100% no-repeat scroll,linear-gradient(to left,var(--tc-axis),transparent) 100% 0/12px 100% no-repeat scroll}",
   ".tc-table table{border-collapse:collapse;font-size:12px}",
   ".tc-table caption{text-align:left;padding:0 0 6px}",
   ".tc-table caption strong{display:block;font-size:13px;font-weight:600}",
@@ -32,6 +33,8 @@ const TABLE = [
   ".tc-table th button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:2px}",
   '.tc-table th[aria-sort="ascending"] button::after{content:" ↑"}',
   '.tc-table th[aria-sort="descending"] button::after{content:" ↓"}',
+  "@container (max-width:56rem){.tc-table th,.tc-table td{padding-right:7px}.tc-table td svg{margin-right:1px}}",
+  "@container (max-width:50rem){.tc-table td svg{display:none}}",
 ];
 
 const COMPOSITION = ["Q", "K", "V"].map(

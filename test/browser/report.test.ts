@@ -149,6 +149,15 @@ browserTests("the report in Chromium", () => {
       expect(await page.locator("#induction h2").isVisible()).toBe(true);
     });
 
+    test.each([1280, 1200, 1000])("no number of the table of heads is cut off at %i px", async (width) => {
+      await open({ viewport: { width, height: 800 } });
+      const [visible, whole] = await page
+        .locator(".tc-table")
+        .first()
+        .evaluate((element) => [element.clientWidth, element.scrollWidth]);
+      expect(whole).toBe(visible);
+    });
+
     test("works from the keyboard: skip link, heads, tokens", async () => {
       await page.keyboard.press("Tab");
       expect(await page.evaluate<string>("document.activeElement.textContent")).toBe("Skip to the report");
