@@ -151,10 +151,9 @@ browserTests("the report in Chromium", () => {
 
     test.each([1280, 1200, 1000])("no number of the table of heads is cut off at %i px", async (width) => {
       await open({ viewport: { width, height: 800 } });
-      const [visible, whole] = await page
-        .locator(".tc-table")
-        .first()
-        .evaluate((element) => [element.clientWidth, element.scrollWidth]);
+      const [visible, whole] = await page.evaluate<[number, number]>(
+        "(({ clientWidth, scrollWidth }) => [clientWidth, scrollWidth])(document.querySelector('.tc-table'))",
+      );
       expect(whole).toBe(visible);
     });
 
