@@ -8,31 +8,26 @@
  *   L1H4 without L0H5 and L0H7: 0.00
  *   L1H4 without L0H0 and L0H1: 0.68
  */
-import { inductionScores, map, repeatedTokens, stack } from "transformer-circuits";
-import type { Edit } from "transformer-circuits";
+import { inductionScores, multiply, repeatedTokens, Tensor } from "transformer-circuits";
+import type { Edits } from "transformer-circuits";
 import { openBundledModel } from "transformer-circuits/bundled";
 
 const { model } = await openBundledModel();
 const length = 50;
 const tokens = repeatedTokens(model.config, { length, batch: 4, seed: 0, bos: 0 });
 
-/** Sets z of some heads to zero. */
-const withoutHeads =
-  (heads: readonly number[]): Edit<`blocks.${number}.attn.hook_z`> =>
-  (z) => {
-    const kept = Array.from({ length: z.sizeOf("head") }, (_, h) => {
-      const one = z.select("head", h);
-      return heads.includes(h) ? map(one, () => 0) : one;
-    });
-    return stack("head", kept).permute("batch pos head d_head");
-  };
+/** Sets z of some heads of layer 0 to zero. */
+const withoutHeads = (heads: readonly number[]): Edits => {
+  const keep = Array.from({ length: model.config.n_heads }, (_, head) => (heads.includes(head) ? 0 : 1));
+  return { "blocks.0.attn.hook_z": (z) => multiply(z, Tensor.from("head", [keep.length], keep)) };
+};
 
-const score = (edits: Parameters<typeof model.run>[1]): string => {
-  const { cache } = model.run(tokens, { cache: ["blocks.1.attn.hook_pattern"], ...edits });
+const score = (edits: Edits): string => {
+  const { cache } = model.run(tokens, { cache: ["blocks.1.attn.hook_pattern"], edits });
   return inductionScores(cache.get("blocks.1.attn.hook_pattern"), { period: length, variant: "strict" })
     .at(4)
     .toFixed(2);
 };
 console.log("L1H4, untouched:", score({}));
-console.log("L1H4 without L0H5 and L0H7:", score({ edits: { "blocks.0.attn.hook_z": withoutHeads([5, 7]) } }));
-console.log("L1H4 without L0H0 and L0H1:", score({ edits: { "blocks.0.attn.hook_z": withoutHeads([0, 1]) } }));
+console.log("L1H4 without L0H5 and L0H7:", score(withoutHeads([5, 7])));
+console.log("L1H4 without L0H0 and L0H1:", score(withoutHeads([0, 1])));

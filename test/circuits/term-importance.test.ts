@@ -14,7 +14,7 @@ import {
   pathExpansion,
 } from "../../src/circuits/index.ts";
 import { InputError } from "../../src/errors.ts";
-import { meanLoss } from "../../src/model/index.ts";
+import { combineEdits, editAt, meanLoss } from "../../src/model/index.ts";
 import type { Edits, HeadRef, PositionalEmbeddingType, Transformer } from "../../src/model/index.ts";
 import { add, concat, map, Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
@@ -130,10 +130,9 @@ describe("orders of paths", () => {
 describe("subsets of heads", () => {
   const zeroResults = (model: Transformer, heads: readonly HeadRef[]): Edits => {
     const out = new Set(heads.map((ref) => model.head(ref).label as string));
-    return Object.fromEntries(
-      model.layers.map(({ layer }) => [
-        `blocks.${layer}.attn.hook_result`,
-        (result: Tensor<"batch pos head d_model">) =>
+    return combineEdits(
+      ...model.layers.map(({ layer }) =>
+        editAt(`blocks.${layer}.attn.hook_result`, (result) =>
           concat(
             "head",
             Array.from({ length: result.sizeOf("head") }, (_, h) => {
@@ -141,8 +140,9 @@ describe("subsets of heads", () => {
               return out.has(`L${layer}H${h}`) ? map(one, () => 0) : one;
             }),
           ),
-      ]),
-    ) as unknown as Edits;
+        ),
+      ),
+    );
   };
 
   test("removing heads with patterns frozen is the pattern-preserving ablation of a run (P6, 2e-5 nats)", () => {

@@ -1,25 +1,24 @@
 /** What the model does without some of its heads: their outputs set to zero, everything after computed anew. */
 import { inductionScores } from "../../circuits/index.ts";
-import { lossPerToken, Transformer } from "../../model/index.ts";
-import type { Edit, Edits, HeadId, HookName } from "../../model/index.ts";
+import { combineEdits, editAt, lossPerToken, Transformer } from "../../model/index.ts";
+import type { Edits, HeadId, HookName } from "../../model/index.ts";
 import { add, matmul, multiply, subtract, Tensor } from "../../tensor/index.ts";
 import { secondCopyLoss } from "./loss.ts";
 
-type ZHook = `blocks.${number}.attn.hook_z`;
-
 /** Edits that set the outputs of some heads to zero. */
 export function silencing(model: Transformer, heads: readonly HeadId[]): Edits {
-  const edits: Partial<Record<ZHook, Edit<ZHook>>> = {};
-  for (const layer of new Set(heads.map((head) => head.layer))) {
-    const silent = new Set(heads.filter((head) => head.layer === layer).map((head) => head.head));
-    const keep = Tensor.from(
-      "head",
-      [model.config.n_heads],
-      Array.from({ length: model.config.n_heads }, (_, head) => (silent.has(head) ? 0 : 1)),
-    );
-    edits[`blocks.${layer}.attn.hook_z`] = (z) => multiply(z, keep);
-  }
-  return edits;
+  const layers = [...new Set(heads.map((head) => head.layer))];
+  return combineEdits(
+    ...layers.map((layer) => {
+      const silent = new Set(heads.filter((head) => head.layer === layer).map((head) => head.head));
+      const keep = Tensor.from(
+        "head",
+        [model.config.n_heads],
+        Array.from({ length: model.config.n_heads }, (_, head) => (silent.has(head) ? 0 : 1)),
+      );
+      return editAt(`blocks.${layer}.attn.hook_z`, (z) => multiply(z, keep));
+    }),
+  );
 }
 
 const trunks = new WeakMap<Transformer, Transformer>();
