@@ -6,7 +6,7 @@ const fieldNames =
   "^(W|b|d|n|ln|hook|resid|pos|query|key|attn|rotary|positional|normalization|attention|use|scale|final)(_[A-Za-z0-9]+)+$";
 
 export default tseslint.config(
-  { ignores: ["dist/", "data/", "docs/api/", "coverage/", ".tmp/", "test/fixtures/"] },
+  { ignores: ["dist/", "data/", "docs/api/", "coverage/", ".tmp/", "test/fixtures/", "src/*/wasm/assembly/"] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
@@ -97,7 +97,13 @@ export default tseslint.config(
   {
     files: ["**/*.{js,mjs}"],
     extends: [tseslint.configs.disableTypeChecked],
-    languageOptions: { globals: { Buffer: "readonly", console: "readonly", process: "readonly", URL: "readonly" } },
+    languageOptions: { globals: {
+        Buffer: "readonly",
+        console: "readonly",
+        process: "readonly",
+        URL: "readonly",
+        WebAssembly: "readonly",
+      } },
     rules: { "@typescript-eslint/explicit-module-boundary-types": "off" },
   },
 );

@@ -1,29 +1,82 @@
 /**
- * Assembles src/kernels/wasm/tiles.wat and writes it as base64 into src/kernels/wasm/tiles-binary.ts. A test assembles it again and
- * compares.
+ * Builds the WebAssembly modules of the kernels and writes them as base64 into src/kernels/wasm/binaries.ts: the tiles, whose text
+ * scripts/wasm/tiles.mjs writes and wabt assembles, those of float64 sums (f64-tiles.wat), and src/kernels/wasm/assembly/, which AssemblyScript compiles; each with
+ * fused multiply-adds (relaxed SIMD) and without. A test builds them again and compares.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import asc from "assemblyscript/asc";
 import wabt from "wabt";
+import { tilesWat } from "./wasm/tiles.mjs";
 
-const folder = new URL("../src/kernels/wasm/", import.meta.url);
-
-/** The text of the generated module. */
-export async function generated() {
+/** Assembles a module's text. */
+async function assemble(name, text) {
   const { parseWat } = await wabt();
-  const module = parseWat("tiles.wat", readFileSync(new URL("tiles.wat", folder), "utf8"), { simd: true });
-  module.validate();
+  const module = parseWat(name, text, { simd: true, relaxed_simd: true, threads: true });
   const bytes = module.toBinary({}).buffer;
   module.destroy();
+  if (!WebAssembly.validate(bytes) && !text.includes("relaxed")) throw new Error(`${name} is not a valid module`);
+  return Buffer.from(bytes);
+}
+
+/**
+ * Compiles a folder of AssemblyScript.
+ * @param {URL} folder - its modules; `index.ts` is the entry.
+ * @param {string[]} features - WebAssembly features beside SIMD.
+ * @param {string[]} options - further options of the compiler.
+ */
+export async function compile(folder, features, options) {
+  let bytes;
+  const read = (name) => {
+    try {
+      return readFileSync(new URL(name, folder), "utf8");
+    } catch {
+      return null;
+    }
+  };
+  const { error, stderr } = await asc.main(
+    [
+      "index.ts",
+      ...["-O3", "--noAssert", "--runtime", "stub", "--use", "abort="],
+      ...["--enable", ["simd", ...features].join(), "--outFile", "out.wasm"],
+      ...options,
+    ],
+    { readFile: read, writeFile: (_, content) => (bytes = content), listFiles: () => [] },
+  );
+  if (error || stderr.toString() !== "")
+    throw new Error(`${folder.pathname}: ${stderr.toString()} ${error?.message ?? ""}`);
+  return Buffer.from(bytes);
+}
+
+const kernels = (features) =>
+  compile(
+    new URL("../src/kernels/wasm/assembly/", import.meta.url),
+    ["threads", ...features],
+    ["--importMemory", "--sharedMemory", "--noExportMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
+  );
+
+const f64Tiles = new URL("../src/kernels/wasm/f64-tiles.wat", import.meta.url);
+
+/** The text of the generated file. */
+export async function generated() {
+  const modules = [
+    ["FUSED_TILES", "Tiles with fused multiply-adds", await assemble("fused.wat", tilesWat("fused"))],
+    ["PLAIN_TILES", "Tiles without relaxed SIMD", await assemble("plain.wat", tilesWat("plain"))],
+    ["F64_TILES", "Tiles of float64 sums", await assemble("f64-tiles.wat", readFileSync(f64Tiles, "utf8"))],
+    ["FUSED_KERNELS", "The other kernels with fused multiply-adds", await kernels(["relaxed-simd"])],
+    ["PLAIN_KERNELS", "The other kernels without relaxed SIMD", await kernels([])],
+  ];
   return [
-    "// Assembled from tiles.wat by scripts/build-wasm.mjs; do not edit.",
-    "/** The module of tiles.wat, in base64. */",
-    "export const TILES_WASM =",
-    `  "${Buffer.from(bytes).toString("base64")}";`,
+    "// Built by scripts/build-wasm.mjs; do not edit.",
+    ...modules.flatMap(([name, what, bytes]) => [
+      `/** ${what}, in base64. */`,
+      `export const ${name} =`,
+      `  "${bytes.toString("base64")}";`,
+    ]),
     "",
   ].join("\n");
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  writeFileSync(new URL("tiles-binary.ts", folder), await generated());
+  writeFileSync(new URL("../src/kernels/wasm/binaries.ts", import.meta.url), await generated());
 }

@@ -25,7 +25,7 @@ export function matmulPath(args: MatmulArgs): MatmulPath {
 }
 
 /** One matrix for all of the batch and rows that follow on: the batch is only more rows. */
-function foldBatch(args: MatmulArgs): MatmulArgs {
+export function foldBatch(args: MatmulArgs): MatmulArgs {
   const { batch, m, a, b, out } = args;
   const folds =
     batch > 1 && b.batchStride === 0 && a.batchStride === m * a.rowStride && out.batchStride === m * out.rowStride;

@@ -5,6 +5,9 @@
 import { matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
 import type { Kernels } from "./interface.ts";
+import { attentionByParts, rowRankByParts, rowTopByParts } from "./parts.ts";
+
+const parts = { matmul, softmax, causalSoftmax };
 
 /** Tiled matrix product and row functions in plain TypeScript: runs everywhere. */
 export const blockedKernels: Kernels = {
@@ -15,4 +18,7 @@ export const blockedKernels: Kernels = {
   logSoftmax,
   crossEntropy,
   normalize,
+  attention: (args) => attentionByParts(parts, args),
+  rowTop: (args) => rowTopByParts(parts, args),
+  rowRank: (args) => rowRankByParts(parts, args),
 };

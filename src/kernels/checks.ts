@@ -4,12 +4,16 @@
  */
 import { invariant } from "../errors.ts";
 import type {
+  AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
+  HeadVectorsView,
   MatmulArgs,
   MatrixView,
   NormArgs,
+  RowRankArgs,
+  RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
 
@@ -95,4 +99,56 @@ export function checkNorm(args: NormArgs): void {
   checkFlat("normalize", "input", args.input, args.inputOffset, rows * cols);
   checkFlat("normalize", "output", args.output, args.outputOffset, rows * cols);
   checkFlat("normalize", "scale", args.scale, args.scaleOffset, rows);
+}
+
+function checkHeads(name: string, view: HeadVectorsView, args: AttentionArgs, rows: number, width: number): void {
+  const { batch, heads } = args;
+  if (batch === 0 || heads === 0 || rows === 0 || width === 0) return;
+  const reach = [(batch - 1) * view.batchStride, (heads - 1) * view.headStride, (rows - 1) * view.rowStride, width - 1];
+  const first = reach.reduce((at, step) => at + Math.min(0, step), view.offset);
+  const last = reach.reduce((at, step) => at + Math.max(0, step), view.offset);
+  checkRange("attention", name, view.data.length, first, last);
+}
+
+/** Sizes are counts, the views lie inside their arrays and the factor is above 0. */
+export function checkAttention(args: AttentionArgs): void {
+  for (const name of ["batch", "heads", "queries", "keys", "width", "valueWidth", "queryOffset"] as const) {
+    checkCount("attention", name, args[name]);
+  }
+  if (!(args.factor > 0)) invariant(false, "attention", `factor is ${args.factor}, not above 0`);
+  checkHeads("q", args.q, args, args.queries, args.width);
+  checkHeads("k", args.k, args, args.keys, args.width);
+  checkHeads("v", args.v, args, args.keys, args.valueWidth);
+  checkHeads("out", args.out, args, args.queries, args.valueWidth);
+}
+
+/** Sizes are counts and the operands and results lie inside their arrays. */
+export function checkRowTop(args: RowTopArgs): void {
+  checkProduct("rowTop", args);
+  checkCount("rowTop", "top", args.top);
+  if (args.top === 0) invariant(false, "rowTop", "top is 0");
+  checkFlat("rowTop", "values", args.values, 0, args.m * args.top);
+  checkFlat("rowTop", "indices", args.indices, 0, args.m * args.top);
+}
+
+/** Sizes are counts, arrays are long enough and every target is a column. */
+export function checkRowRank(args: RowRankArgs): void {
+  checkProduct("rowRank", args);
+  checkFlat("rowRank", "targets", args.targets, 0, args.m);
+  checkFlat("rowRank", "ranks", args.ranks, 0, args.m);
+  for (let i = 0; i < args.m; i++) {
+    const target = args.targets[i]!;
+    if (target < 0 || target >= args.n) {
+      invariant(false, "rowRank", `target ${target} of row ${i} is not one of ${args.n} columns`);
+    }
+  }
+}
+
+function checkProduct(operation: string, args: RowTopArgs | RowRankArgs): void {
+  const { m, n, k } = args;
+  checkCount(operation, "m", m);
+  checkCount(operation, "n", n);
+  checkCount(operation, "k", k);
+  checkView(operation, "a", args.a, 1, m, k);
+  checkView(operation, "b", args.b, 1, k, n);
 }

@@ -6,22 +6,30 @@ import { blockedKernels } from "./blocked.ts";
 import type { KernelName, Kernels } from "./interface.ts";
 import { referenceKernels } from "./reference.ts";
 import { simdKernels } from "./simd.ts";
-import { simdEngine } from "./wasm/engine.ts";
+import { wasmEngine } from "./wasm/engine.ts";
+import { threadCount } from "./wasm/jobs.ts";
+import { isInHeap, lend } from "./wasm/memory.ts";
 
 export { blockedKernels } from "./blocked.ts";
 export type {
+  AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
+  HeadVectorsView,
   KernelName,
   Kernels,
   MatmulArgs,
   MatrixView,
   NormArgs,
+  RowRankArgs,
+  RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
 export { referenceKernels } from "./reference.ts";
 export { simdKernels } from "./simd.ts";
+export { useThreads } from "./wasm/threads.ts";
+export type { ThreadOptions, WorkerLike } from "./wasm/threads.ts";
 
 const implementations: readonly Kernels[] = [referenceKernels, blockedKernels, simdKernels];
 
@@ -29,12 +37,12 @@ let asked: Kernels | undefined;
 
 /** Those that run here, slowest first: WebAssembly may be refused by an old engine or a page's content-security policy. */
 function available(): readonly Kernels[] {
-  return simdEngine() === undefined ? [referenceKernels, blockedKernels] : implementations;
+  return wasmEngine() === undefined ? [referenceKernels, blockedKernels] : implementations;
 }
 
 /** The implementation in use: the one asked for by {@link useKernels}, otherwise the fastest that runs here. */
 export function kernels(): Kernels {
-  return asked ?? (simdEngine() === undefined ? blockedKernels : simdKernels);
+  return asked ?? (wasmEngine() === undefined ? blockedKernels : simdKernels);
 }
 
 /**
@@ -81,6 +89,12 @@ export interface KernelInfo {
   readonly available: readonly KernelName[];
   /** Why this one is in use. */
   readonly reason: string;
+  /** Whether products are fused multiply-adds (relaxed SIMD), rounded once instead of twice. */
+  readonly fused: boolean;
+  /** Threads that large products run on; see {@link useThreads}. */
+  readonly threads: number;
+  /** Bytes of the WebAssembly memory that tensors and kernels share; 0 where there is none. */
+  readonly memoryBytes: number;
 }
 
 /**
@@ -102,16 +116,44 @@ export function kernelInfo(): KernelInfo {
     name: kernels().name,
     available: available().map(({ name }) => name),
     reason: reasonOfChoice(),
+    fused: kernels().name === "simd" && wasmEngine()?.isFused === true,
+    threads: kernels().name === "simd" ? threadCount() : 1,
+    memoryBytes: wasmEngine()?.heap.memory.buffer.byteLength ?? 0,
   };
 }
 
 function reasonOfChoice(): string {
   if (asked !== undefined) return "asked for by useKernels";
-  if (simdEngine() !== undefined) return "the fastest implementation that runs here";
+  if (wasmEngine() !== undefined) return "the fastest implementation that runs here";
   return "the fastest implementation that runs here; WebAssembly SIMD was refused";
 }
 
 /** Float32 storage of `length` zeros: every float32 tensor's data comes from here. */
 export function allocate(length: number): Float32Array {
-  return new Float32Array(length);
+  return lent(length)?.fill(0) ?? new Float32Array(length);
+}
+
+/** Float32 storage whose content is undefined: for results that a kernel writes whole. */
+export function allocateForResult(length: number): Float32Array {
+  return lent(length) ?? new Float32Array(length);
+}
+
+function lent(length: number): Float32Array | undefined {
+  if (kernels().name !== "simd") return undefined;
+  const heap = wasmEngine()?.heap;
+  return heap === undefined ? undefined : lend(heap, length, false);
+}
+
+/** A copy of numbers in the kernels' memory, where they are used without being copied again; undefined where there is no room. */
+export function keepForKernels(data: Float32Array): Float32Array | undefined {
+  const heap = wasmEngine()?.heap;
+  const kept = heap === undefined ? undefined : lend(heap, data.length, true);
+  kept?.set(data);
+  return kept;
+}
+
+/** Whether an array lies in the kernels' memory: never handed to a user, whose array could outlive its block. */
+export function isKernelMemory(data: { readonly buffer: ArrayBufferLike }): boolean {
+  const heap = wasmEngine()?.heap;
+  return heap !== undefined && isInHeap(heap, data);
 }

@@ -3,7 +3,7 @@
  * buffer that the caller hands over. Everything above this folder is immutable; this is the only code that writes.
  *
  * Sums are float64 in the plain TypeScript implementations whatever the storage, so a result carries one rounding to
- * its storage type. Buffers of one call must not overlap, except that the row functions (softmax and friends) may
+ * its storage type. The WebAssembly kernels sum float32 products in float32; float64 arrays they sum in float64. Buffers of one call must not overlap, except that the row functions (softmax and friends) may
  * work in place when input and output start at the same offset of the same array.
  */
 
@@ -93,6 +93,74 @@ export interface NormArgs {
   readonly scaleOffset: number;
 }
 
+/** Heads' vectors inside a flat array, entries of a vector side by side. Strides count elements; 0 repeats. */
+export interface HeadVectorsView {
+  readonly data: FloatArray;
+  /** Index of the first entry of the first vector of the first head. */
+  readonly offset: number;
+  /** Step from one prompt to the next. */
+  readonly batchStride: number;
+  /** Step from one head to the next. */
+  readonly headStride: number;
+  /** Step from one position to the next. */
+  readonly rowStride: number;
+}
+
+/**
+ * Attention without its pattern: `out[i] = Σ_j softmax_j(q[i] · k[j] · factor) v[j]`, for every head of every prompt. Query `i` sees key `j` when
+ * `j <= i + queryOffset`, or always where `isCausal` is false; a query that sees nothing gets 0.
+ */
+export interface AttentionArgs {
+  readonly batch: number;
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** Entries of queries and keys. */
+  readonly width: number;
+  /** Entries of values and of the result. */
+  readonly valueWidth: number;
+  readonly q: HeadVectorsView;
+  readonly k: HeadVectorsView;
+  readonly v: HeadVectorsView;
+  readonly out: HeadVectorsView;
+  /** What scores are multiplied by before the softmax; above 0. */
+  readonly factor: number;
+  readonly isCausal: boolean;
+  /** Keys that precede query 0: 0 for a whole sequence. */
+  readonly queryOffset: number;
+}
+
+/**
+ * The largest `top` entries of each row of `a · b`, without the product: `values` and `indices` `[m, top]`, descending, equal ones by
+ * column; NaN counts as -Infinity. Where there are fewer than `top` columns above -Infinity, the index is -1.
+ */
+export interface RowTopArgs {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: MatrixView;
+  readonly b: MatrixView;
+  readonly top: number;
+  readonly values: Float32Array;
+  readonly indices: Int32Array;
+}
+
+/**
+ * The rank, counted from 0, of one entry in each row of `a · b`, without the product: how many entries of row `i` are above that of column
+ * `targets[i]`, or equal to it and in an earlier column.
+ */
+export interface RowRankArgs {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: MatrixView;
+  readonly b: MatrixView;
+  /** `[m]`, a column for each row. */
+  readonly targets: Int32Array;
+  /** `[m]`. */
+  readonly ranks: Int32Array;
+}
+
 /** One implementation of every kernel. */
 export interface Kernels {
   readonly name: KernelName;
@@ -111,6 +179,12 @@ export interface Kernels {
   crossEntropy(args: CrossEntropyArgs): void;
   /** Centre (LayerNorm) and divide by the root mean square. */
   normalize(args: NormArgs): void;
+  /** Scores, softmax and weighted values, without keeping scores or pattern. */
+  attention(args: AttentionArgs): void;
+  /** Largest entries of the rows of a product that is not kept. */
+  rowTop(args: RowTopArgs): void;
+  /** Rank of one entry in each row of a product that is not kept. */
+  rowRank(args: RowRankArgs): void;
 }
 
 /**

@@ -4,14 +4,26 @@
  * Accumulation is float64 on purpose, whatever the storage: this file is the truth, so its only error is the rounding
  * of the stored result. Nothing here is fast, and nothing should be made fast.
  */
-import { checkCausal, checkCrossEntropy, checkMatmul, checkNorm, checkRows } from "./checks.ts";
+import {
+  checkAttention,
+  checkCausal,
+  checkCrossEntropy,
+  checkMatmul,
+  checkNorm,
+  checkRowRank,
+  checkRows,
+  checkRowTop,
+} from "./checks.ts";
 import type {
+  AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
   Kernels,
   MatmulArgs,
   NormArgs,
+  RowRankArgs,
+  RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
 
@@ -123,6 +135,70 @@ function normalize(args: NormArgs): void {
   }
 }
 
+function attention(args: AttentionArgs): void {
+  checkAttention(args);
+  const { batch, heads, queries, keys, width, valueWidth, q, k, v, out } = args;
+  const scores = new Float64Array(keys);
+  for (let t = 0; t < batch * heads; t++) {
+    const b = Math.floor(t / heads);
+    const h = t % heads;
+    const at = (view: typeof q, row: number): number =>
+      view.offset + b * view.batchStride + h * view.headStride + row * view.rowStride;
+    for (let i = 0; i < queries; i++) {
+      const visible = args.isCausal ? Math.min(keys, i + args.queryOffset + 1) : keys;
+      for (let j = 0; j < visible; j++) {
+        let score = 0;
+        for (let p = 0; p < width; p++) score += q.data[at(q, i) + p]! * k.data[at(k, j) + p]!;
+        scores[j] = score * args.factor;
+      }
+      softmaxRow(scores, 0, scores, 0, visible, keys);
+      for (let p = 0; p < valueWidth; p++) {
+        let sum = 0;
+        for (let j = 0; j < visible; j++) sum += scores[j]! * v.data[at(v, j) + p]!;
+        out.data[at(out, i) + p] = sum;
+      }
+    }
+  }
+}
+
+/** Row `i` of `a · b`, rounded to float32: ranks are those of numbers as they are stored. */
+function productRow(args: RowTopArgs | RowRankArgs, i: number): Float32Array {
+  const { n, k, a, b } = args;
+  return Float32Array.from({ length: n }, (_, j) => {
+    let sum = 0;
+    for (let p = 0; p < k; p++) {
+      sum +=
+        a.data[a.offset + i * a.rowStride + p * a.colStride]! * b.data[b.offset + p * b.rowStride + j * b.colStride]!;
+    }
+    return sum;
+  });
+}
+
+function rowTop(args: RowTopArgs): void {
+  checkRowTop(args);
+  const { m, top, values, indices } = args;
+  for (let i = 0; i < m; i++) {
+    const row = productRow(args, i);
+    const order = [...row.keys()].filter((j) => row[j]! > -Infinity).sort((x, y) => row[y]! - row[x]! || x - y);
+    for (let t = 0; t < top; t++) {
+      const j = order[t];
+      values[i * top + t] = j === undefined ? -Infinity : row[j]!;
+      indices[i * top + t] = j ?? -1;
+    }
+  }
+}
+
+function rowRank(args: RowRankArgs): void {
+  checkRowRank(args);
+  const { m, targets, ranks } = args;
+  for (let i = 0; i < m; i++) {
+    const row = productRow(args, i);
+    const target = targets[i]!;
+    const bar = row[target]!;
+    ranks[i] = row.reduce((count, x, j) => count + (x > bar || (x === bar && j < target) ? 1 : 0), 0);
+  }
+}
+
 /** Plain loops with float64 sums: the truth that the other implementations are measured against. */
 export const referenceKernels: Kernels = {
   name: "reference",
@@ -132,4 +208,7 @@ export const referenceKernels: Kernels = {
   logSoftmax,
   crossEntropy,
   normalize,
+  attention,
+  rowTop,
+  rowRank,
 };

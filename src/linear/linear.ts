@@ -15,7 +15,7 @@ import type { Dual } from "../axes.ts";
 import { AxisError, InputError, ShapeError } from "../errors.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
-import { astype, describeTensor } from "../tensor/index.ts";
+import { astype, describeTensor, kernelStorage } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { matrixFactor, widthOf } from "./factor.ts";
 import type { Factor, MatrixFactor, Product } from "./factor.ts";
@@ -191,7 +191,7 @@ function tensorFactor(inSpace: string, outSpace: string, matrix: Tensor): Matrix
     kind: "matrix",
     rows,
     cols,
-    data: floats.storage as FloatArray,
+    data: kernelStorage(floats) as FloatArray,
     offset: floats.offset,
     rowStride,
     colStride,

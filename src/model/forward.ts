@@ -7,7 +7,18 @@
  */
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { add, allocateData, matmul, matrixView, softmax, sum, Tensor } from "../tensor/index.ts";
+import {
+  add,
+  dataForResult,
+  matmul,
+  matrixView,
+  rawData,
+  reshaped,
+  softmax,
+  sum,
+  Tensor,
+  viewOf,
+} from "../tensor/index.ts";
 import type { AttentionLayer } from "./attention.ts";
 import type { ActivationCache } from "./cache.ts";
 import type { Edits } from "./hooks.ts";
@@ -78,10 +89,10 @@ export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, opt
 
 function embedTokens(model: Transformer, tokens: Tensor<"batch pos">): Stream {
   const W_E = model.weight("embed.W_E");
-  const rows = W_E.data;
+  const rows = rawData(W_E);
   const d = model.config.d_model;
-  const ids = tokens.data;
-  const out = allocateData("float32", tokens.size * d);
+  const ids = rawData(tokens);
+  const out = dataForResult("float32", tokens.size * d);
   for (let i = 0; i < ids.length; i++)
     out.set(rows.subarray((ids[i] as number) * d, ((ids[i] as number) + 1) * d), i * d);
   return Tensor.from("batch pos d_model", [...tokens.shape, d], out);
@@ -91,8 +102,8 @@ function embedTokens(model: Transformer, tokens: Tensor<"batch pos">): Stream {
 function positionalEmbedding(model: Transformer, tokens: Tensor<"batch pos">): Stream | undefined {
   if (model.W_pos === undefined) return undefined;
   const d = model.config.d_model;
-  const W_pos = Tensor.from("pos d_model", [model.config.n_ctx, d], model.weight("pos_embed.W_pos").data);
-  return Tensor.view("batch pos d_model", W_pos.storage, {
+  const W_pos = reshaped(model.weight("pos_embed.W_pos"), "pos d_model", [model.config.n_ctx, d]);
+  return viewOf(W_pos, "batch pos d_model", {
     shape: [...tokens.shape, d],
     strides: [0, d, 1],
     offset: 0,
@@ -174,7 +185,7 @@ function layerInputs(
 function overHeads(x: Stream, heads: number): HeadStream {
   const [batch = 0, pos = 0, d = 0] = x.shape;
   const [sb = 0, sp = 0, sd = 0] = x.strides;
-  return Tensor.view("batch pos head d_model", x.storage, {
+  return viewOf(x, "batch pos head d_model", {
     shape: [batch, pos, heads, d],
     strides: [sb, sp, 0, sd],
     offset: x.offset,
@@ -184,12 +195,12 @@ function overHeads(x: Stream, heads: number): HeadStream {
 function normalizePerHead(norm: Norm | undefined, x: HeadStream): HeadStream {
   if (norm === undefined) return x;
   const [batch = 0, pos = 0, heads = 0, d = 0] = x.shape;
-  const rows = Tensor.from("batch pos d_model", [batch, pos * heads, d], x.data);
+  const rows = reshaped(x, "batch pos d_model", [batch, pos * heads, d]);
   const normalized = norm.addBias(norm.applyFrozen(rows, norm.scaleOf(rows)));
-  return Tensor.from("batch pos head d_model", x.shape, normalized.data);
+  return reshaped(normalized, "batch pos head d_model", x.shape);
 }
 
-const asFloats = (t: Tensor): FloatArray => t.data as FloatArray;
+const asFloats = (t: Tensor): FloatArray => rawData(t) as FloatArray;
 
 /** Views of `[batch, pos, head, width]` data as one matrix `[pos, width]` per head, for one element of the batch. */
 function perHead(t: HeadVectors | HeadStream, b: number): MatrixView {
@@ -212,7 +223,7 @@ function project(x: Stream | HeadStream, W: Tensor<"head d_model d_head">, b: Te
   const [heads = 0, d_model = 0, d_head = 0] = W.shape;
   const [batch = 0, pos = 0] = x.shape;
   const rows = batch * pos;
-  const out = allocateData("float32", rows * heads * d_head) as FloatArray;
+  const out = dataForResult("float32", rows * heads * d_head) as FloatArray;
   const isPerHead = x.rank === 4;
   const a: MatrixView = {
     data: asFloats(x),
@@ -228,7 +239,7 @@ function project(x: Stream | HeadStream, W: Tensor<"head d_model d_head">, b: Te
 
 function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal: boolean): Scores {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = q.shape;
-  const out = allocateData("float32", batch * heads * pos * pos) as FloatArray;
+  const out = dataForResult("float32", batch * heads * pos * pos) as FloatArray;
   for (let b = 0; b < batch; b++) {
     const view = { data: out, offset: b * heads * pos * pos, rowStride: pos, colStride: 1, batchStride: pos * pos };
     kernels().matmul({
@@ -252,7 +263,7 @@ function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal
 
 function causalPattern(scores: Scores): Scores {
   const [batch = 0, heads = 0, queries = 0, keys = 0] = scores.shape;
-  const output = allocateData("float32", scores.size) as FloatArray;
+  const output = dataForResult("float32", scores.size) as FloatArray;
   kernels().causalSoftmax({
     batch: batch * heads,
     queries,
@@ -268,7 +279,7 @@ function causalPattern(scores: Scores): Scores {
 
 function weightValues(pattern: Scores, v: HeadVectors): HeadVectors {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = v.shape;
-  const out = allocateData("float32", v.size) as FloatArray;
+  const out = dataForResult("float32", v.size) as FloatArray;
   for (let b = 0; b < batch; b++) {
     const a = {
       data: asFloats(pattern),
@@ -288,7 +299,7 @@ function headResults(layer: AttentionLayer, z: HeadVectors): HeadStream {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
   const d_model = layer.W_O.sizeOf("d_model");
   const rows = batch * pos;
-  const out = allocateData("float32", rows * heads * d_model) as FloatArray;
+  const out = dataForResult("float32", rows * heads * d_model) as FloatArray;
   const a = { data: asFloats(z), offset: 0, rowStride: heads * d_head, colStride: 1, batchStride: d_head };
   const view = { data: out, offset: 0, rowStride: heads * d_model, colStride: 1, batchStride: d_model };
   kernels().matmul({ batch: heads, m: rows, n: d_model, k: d_head, a, b: matrixView(layer.W_O), out: view });
@@ -301,7 +312,7 @@ function writeOut(layer: AttentionLayer, z: HeadVectors, hooks: HookSession): St
   if (hooks.edits(name)) return add(sum(hooks.fire(name, headResults(layer, z)), "head"), layer.b_O);
   hooks.keepLazily(name, () => headResults(layer, z));
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
-  const concatenated = Tensor.from("batch pos head_and_d_head", [batch, pos, heads * d_head], z.data);
-  const W_O = Tensor.from("head_and_d_head d_model", [heads * d_head, layer.W_O.sizeOf("d_model")], layer.W_O.data);
+  const concatenated = reshaped(z, "batch pos head_and_d_head", [batch, pos, heads * d_head]);
+  const W_O = reshaped(layer.W_O, "head_and_d_head d_model", [heads * d_head, layer.W_O.sizeOf("d_model")]);
   return add(matmul(concatenated, W_O), layer.b_O);
 }

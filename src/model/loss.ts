@@ -2,7 +2,7 @@
 import { InputError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { allocateData, describeTensor, meanAll, Tensor } from "../tensor/index.ts";
+import { allocateData, describeTensor, meanAll, rawData, Tensor } from "../tensor/index.ts";
 
 /**
  * The loss of each prediction, $-\ln p(t_{i+1} \mid t_{\le i})$ in nats: entry i is the loss of predicting token i + 1.
@@ -35,8 +35,8 @@ export function lossPerToken(logits: Tensor<"batch pos d_vocab">, tokens: Tensor
   }
   const count = Math.max(0, pos - 1);
   const out = allocateData("float32", batch * count) as FloatArray;
-  const input = logits.data as FloatArray;
-  const ids = tokens.data;
+  const input = rawData(logits) as FloatArray;
+  const ids = rawData(tokens);
   const targets = new Int32Array(count);
   const output = new Float64Array(count);
   for (let b = 0; b < batch; b++) {

@@ -7,7 +7,7 @@
  */
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { add, allocateData, divide, mean, multiply, subtract, Tensor } from "../tensor/index.ts";
+import { add, allocateData, divide, mean, multiply, rawData, subtract, Tensor } from "../tensor/index.ts";
 
 /**
  * The kind of a norm; see {@link NormalizationType}.
@@ -65,7 +65,7 @@ export class Norm {
     const rows = batch * pos;
     const scale = allocateData("float32", rows) as FloatArray;
     const output = allocateData("float32", x.size) as FloatArray;
-    const input = x.data as FloatArray;
+    const input = rawData(x) as FloatArray;
     kernels().normalize({
       rows,
       cols: d,

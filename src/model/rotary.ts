@@ -2,7 +2,7 @@
  * Rotary positions (Su et al. 2021): coordinates of a query or key are rotated in pairs by an angle proportional to the
  * position, so that a score depends on positions through their difference alone.
  */
-import { allocateData, Tensor } from "../tensor/index.ts";
+import { allocateData, rawData, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** @inline */
@@ -39,7 +39,7 @@ export function rotate(
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = x.shape;
   const half = (config.rotary_dim ?? 0) / 2;
   const out = allocateData(x.dtype, x.size);
-  out.set(x.data);
+  out.set(rawData(x));
   for (let p = 0; p < pos; p++) {
     for (let i = 0; i < half; i++) {
       const angle = (p + firstPosition) * config.rotary_base ** (-i / half);

@@ -1,5 +1,6 @@
 /** Which weights a configuration calls for, under TransformerLens 3.x's names, and the check that they are there. */
 import { ConfigError, InputError } from "../errors.ts";
+import { moveToKernels, rawData } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import { Norm } from "./norm.ts";
@@ -107,6 +108,7 @@ export function checkWeights(config: ModelConfig, weights: Weights, operation: s
       );
     }
   }
+  for (const t of checked.values()) moveToKernels(t);
   return checked;
 }
 
@@ -129,7 +131,7 @@ function hint(config: ModelConfig, weights: Weights): string {
 }
 
 function requireFinite(name: string, t: Tensor, operation: string): void {
-  const data = t.data;
+  const data = rawData(t);
   for (let i = 0; i < data.length; i++) {
     if (Number.isFinite(data[i])) continue;
     const index = t.shape.map((n, a) => {

@@ -1,7 +1,7 @@
 /** Putting tensors together and picking them apart by index. */
 import type { AxisOf, Join } from "../axes.ts";
 import { AxisError, InputError, ShapeError } from "../errors.ts";
-import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
+import { describeTensor, noSuchAxis, rawData, Tensor } from "./tensor.ts";
 import { allocateData, rowMajorStrides } from "./storage.ts";
 import type { DType } from "./storage.ts";
 
@@ -22,7 +22,7 @@ import type { DType } from "./storage.ts";
 export function stack<N extends string, A extends string>(axis: N, tensors: readonly Tensor<A>[]): Tensor<Join<N, A>> {
   const first = requireAlike("stack", tensors, undefined);
   const out = allocateData(commonType(tensors), tensors.length * first.size);
-  for (const [i, t] of tensors.entries()) out.set(t.data, i * first.size);
+  for (const [i, t] of tensors.entries()) out.set(rawData(t), i * first.size);
   const axes = (first.axes === "" ? axis : `${axis} ${first.axes}`) as Join<N, A>;
   return Tensor.from(axes, [tensors.length, ...first.shape], out);
 }
@@ -55,7 +55,7 @@ export function concat<A extends string>(axis: AxisOf<A>, tensors: readonly Tens
   let start = 0;
   for (const [i, t] of tensors.entries()) {
     const width = (lengths[i] ?? 0) * inner;
-    const data = t.data;
+    const data = rawData(t);
     for (let o = 0; o < outer; o++) out.set(data.subarray(o * width, (o + 1) * width), o * length * inner + start);
     start += width;
   }
@@ -92,7 +92,7 @@ export function gather<A extends string>(t: Tensor<A>, axis: AxisOf<A>, indices:
   const strides = rowMajorStrides(shape);
   const inner = strides[a] ?? 1;
   const outer = shape.slice(0, a).reduce((p, size) => p * size, 1);
-  const data = t.data;
+  const data = rawData(t);
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < indices.length; i++) {
       const index = indices[i] as number;

@@ -1,6 +1,6 @@
 /** Norms and differences, in float64. */
 import { AxisError, ShapeError } from "../errors.ts";
-import { describeTensor } from "./tensor.ts";
+import { describeTensor, rawData } from "./tensor.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
@@ -17,7 +17,7 @@ import type { Tensor } from "./tensor.ts";
  */
 export function frobeniusNorm(t: Tensor): number {
   let s = 0;
-  for (const x of t.data) s += x * x;
+  for (const x of rawData(t)) s += x * x;
   return Math.sqrt(s);
 }
 
@@ -53,8 +53,8 @@ export function maxAbsDifference<A extends string>(a: Tensor<A>, b: Tensor<NoInf
       actual: b.shape,
     });
   }
-  const x = a.data;
-  const y = b.data;
+  const x = rawData(a);
+  const y = rawData(b);
   let worst = 0;
   for (let i = 0; i < x.length; i++) {
     const p = x[i] as number;

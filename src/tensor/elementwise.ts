@@ -4,8 +4,8 @@
  */
 import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
-import { describeTensor, Tensor } from "./tensor.ts";
-import { allocateData, copyStrided } from "./storage.ts";
+import { describeTensor, rawData, rawStorage, Tensor } from "./tensor.ts";
+import { copyStrided, dataForResult } from "./storage.ts";
 import type { DType, TensorData } from "./storage.ts";
 
 /**
@@ -52,9 +52,9 @@ const LOOPS = {
 function combine<A extends string>(operation: keyof typeof LOOPS, a: Tensor<A>, b: Tensor | number): Tensor<A> {
   const dtype: DType =
     a.dtype === "float64" || (typeof b !== "number" && b.dtype === "float64") ? "float64" : "float32";
-  const out = allocateData(dtype, a.size);
+  const out = dataForResult(dtype, a.size);
   const y = typeof b === "number" ? Float64Array.of(b) : broadcast(operation, a, b);
-  if (out.length > 0) LOOPS[operation](out, a.data, y, y.length);
+  if (out.length > 0) LOOPS[operation](out, rawData(a), y, y.length);
   return Tensor.from(a.axes, a.shape, out);
 }
 
@@ -77,9 +77,9 @@ function broadcast(operation: string, a: Tensor, b: Tensor): ArrayLike<number> {
     }
     strides[place] = b.strides[i] ?? 0;
   }
-  if (b.rank > 0 && b.names.every((name, i) => name === a.names[a.rank - b.rank + i])) return b.data;
-  const out = allocateData(b.dtype, a.size);
-  copyStrided(b.storage, { shape: a.shape, strides, offset: b.offset }, out);
+  if (b.rank > 0 && b.names.every((name, i) => name === a.names[a.rank - b.rank + i])) return rawData(b);
+  const out = dataForResult(b.dtype, a.size);
+  copyStrided(rawStorage(b), { shape: a.shape, strides, offset: b.offset }, out);
   return out;
 }
 
@@ -172,8 +172,8 @@ export function divide<A extends string, B extends string>(a: Tensor<A>, b: With
  * ```
  */
 export function map<A extends string>(t: Tensor<A>, f: (value: number) => number): Tensor<A> {
-  const out = allocateData(t.dtype === "float64" ? "float64" : "float32", t.size);
-  const x = t.data;
+  const out = dataForResult(t.dtype === "float64" ? "float64" : "float32", t.size);
+  const x = rawData(t);
   for (let i = 0; i < out.length; i++) out[i] = f(x[i] as number);
   return Tensor.from(t.axes, t.shape, out);
 }
@@ -193,5 +193,5 @@ export function map<A extends string>(t: Tensor<A>, f: (value: number) => number
  * ```
  */
 export function astype<A extends string>(t: Tensor<A>, dtype: DType): Tensor<A> {
-  return t.dtype === dtype ? t : Tensor.from(t.axes, t.shape, t.data, dtype);
+  return t.dtype === dtype ? t : Tensor.from(t.axes, t.shape, rawData(t), dtype);
 }

@@ -1,5 +1,14 @@
-export { Tensor, describeTensor } from "./tensor.ts";
-export { allocateData, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
+export {
+  Tensor,
+  describeTensor,
+  kernelStorage,
+  moveToKernels,
+  rawData,
+  rawStorage,
+  reshaped,
+  viewOf,
+} from "./tensor.ts";
+export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
 export type { Nested } from "./tensor.ts";
 export type { DType, Layout, TensorData } from "./storage.ts";
 export { add, astype, divide, map, multiply, subtract } from "./elementwise.ts";

@@ -3,8 +3,8 @@ import type { InitAxes, Join, LastAxis } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { describeTensor, Tensor } from "./tensor.ts";
-import { allocateData } from "./storage.ts";
+import { describeTensor, kernelStorage, reshaped, Tensor } from "./tensor.ts";
+import { dataForResult } from "./storage.ts";
 import { astype } from "./elementwise.ts";
 
 type NoInferLast<A extends string> = LastAxis<NoInfer<A>>;
@@ -13,7 +13,8 @@ type NoInferLast<A extends string> = LastAxis<NoInfer<A>>;
  * The matrix product `a @ b` over the last axis of `a` and the first of `b`, which must bear the same name: rows times a
  * matrix, `matmul(resid, W_U)`. Any leading axes of `a` are rows.
  *
- * The product is accumulated in float64 and rounded once to the storage of the result.
+ * Products of float32 are summed in float32 where WebAssembly runs: 256 terms in a register, then the sums of 256; see
+ * docs/numerics.md. Products with a float64 operand are summed in float64.
  *
  * @param a - `[..., inner]`.
  * @param b - `[inner, out]`.
@@ -60,7 +61,7 @@ export function matmul<A extends string, J extends string>(
   }
   const rowShape = a.shape.slice(0, -1);
   const m = rowShape.reduce((p, size) => p * size, 1);
-  const left = a.rank === 2 ? a : Tensor.from("rows inner", [m, k], a.data);
+  const left = a.rank === 2 ? a : reshaped(a, "rows inner", [m, k]);
   const out = product(left, b, 1, m, n, k);
   const axes = [...a.names.slice(0, -1), to].join(" ") as Join<InitAxes<A>, J>;
   return Tensor.from(axes, [...rowShape, n], out);
@@ -120,7 +121,7 @@ export function batchMatmul<B extends string, I extends string, K extends string
 
 function product(a: Tensor, b: Tensor, batch: number, m: number, n: number, k: number): FloatArray {
   const dtype = a.dtype === "float64" || b.dtype === "float64" ? "float64" : "float32";
-  const out = allocateData(dtype, batch * m * n) as FloatArray;
+  const out = dataForResult(dtype, batch * m * n) as FloatArray;
   const view = { data: out, offset: 0, rowStride: n, colStride: 1, batchStride: m * n };
   kernels().matmul({ batch, m, n, k, a: matrixView(a), b: matrixView(b), out: view });
   return out;
@@ -130,5 +131,5 @@ function product(a: Tensor, b: Tensor, batch: number, m: number, n: number, k: n
 export function matrixView(t: Tensor): MatrixView {
   const f = t.dtype === "int32" ? astype(t, "float32") : t;
   const [batchStride = 0, rowStride = 0, colStride = 0] = f.rank === 3 ? f.strides : [0, ...f.strides];
-  return { data: f.storage as FloatArray, offset: f.offset, rowStride, colStride, batchStride };
+  return { data: kernelStorage(f) as FloatArray, offset: f.offset, rowStride, colStride, batchStride };
 }

@@ -1,7 +1,7 @@
 /** Reductions along one axis. Sums run in float64, whatever the storage. */
 import type { AxisOf, Without } from "../axes.ts";
 import { ShapeError } from "../errors.ts";
-import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
+import { describeTensor, noSuchAxis, rawData, Tensor } from "./tensor.ts";
 import { allocateData } from "./storage.ts";
 import type { DType } from "./storage.ts";
 
@@ -27,7 +27,7 @@ function reduceAxis<A extends string, N extends string>(
   f: (data: ArrayLike<number>, start: number, step: number, length: number) => number,
 ): Tensor<Without<A, N>> {
   const { outer, length, inner } = blocksOf(t, axis, operation);
-  const data = t.data;
+  const data = rawData(t);
   const out = allocateData(dtype, outer * inner);
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < inner; i++) out[o * inner + i] = f(data, o * length * inner + i, inner, length);
@@ -145,7 +145,7 @@ export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis
  * ```
  */
 export function sumAll(t: Tensor): number {
-  return total(t.data, 0, 1, t.size);
+  return total(rawData(t), 0, 1, t.size);
 }
 
 /**

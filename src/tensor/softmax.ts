@@ -2,8 +2,8 @@
 import type { AxisOf } from "../axes.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { noSuchAxis, Tensor } from "./tensor.ts";
-import { allocateData } from "./storage.ts";
+import { noSuchAxis, rawData, Tensor } from "./tensor.ts";
+import { dataForResult } from "./storage.ts";
 
 /**
  * Probabilities along an axis, $e^{x_i - \max x} / \sum_j e^{x_j - \max x}$; the maximum is always taken out first.
@@ -51,8 +51,8 @@ function alongAxis<A extends string>(t: Tensor<A>, axis: AxisOf<A>, operation: "
   const last = (t as Tensor).permute(order);
   const cols = t.shape[a] ?? 0;
   const rows = cols === 0 ? 0 : t.size / cols;
-  const output = allocateData(t.dtype === "float64" ? "float64" : "float32", t.size) as FloatArray;
-  const input = (t.dtype === "int32" ? Float32Array.from(last.data) : last.data) as FloatArray;
+  const output = dataForResult(t.dtype === "float64" ? "float64" : "float32", t.size) as FloatArray;
+  const input = (t.dtype === "int32" ? Float32Array.from(rawData(last)) : rawData(last)) as FloatArray;
   const args = { rows, cols, input, inputOffset: 0, output, outputOffset: 0 };
   if (operation === "softmax") kernels().softmax(args);
   else kernels().logSoftmax(args);

@@ -1,6 +1,6 @@
 /** Flat storage of tensors: dtypes, allocation, strides, and copying a strided view into row-major order. */
 import { ShapeError } from "../errors.ts";
-import { allocate } from "../kernels/index.ts";
+import { allocate, allocateForResult } from "../kernels/index.ts";
 
 /**
  * The element type of a tensor's storage.
@@ -29,6 +29,11 @@ export function allocateData(dtype: DType, size: number): TensorData {
   if (dtype === "float64") return new Float64Array(size);
   if (dtype === "int32") return new Int32Array(size);
   return allocate(size);
+}
+
+/** Storage of a dtype whose content is undefined: for results that are written whole. */
+export function dataForResult(dtype: DType, size: number): TensorData {
+  return dtype === "float32" ? allocateForResult(size) : allocateData(dtype, size);
 }
 
 /** The dtype of a storage. */

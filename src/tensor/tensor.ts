@@ -11,6 +11,18 @@ import type { AxisOf, Renamed, Without } from "../axes.ts";
 import { AxisError, InputError, ShapeError } from "../errors.ts";
 import { allocateData, copyStrided, dtypeOf, rowMajorStrides, sizeOfShape } from "./storage.ts";
 import type { DType, Layout, TensorData } from "./storage.ts";
+import { Home } from "./home.ts";
+
+/** The storage itself, which may lie in the kernels' memory: for this library alone, within one task, and only to read. */
+export let rawStorage: (t: Tensor) => TensorData;
+/** As {@link Tensor.data}, but not copied out of the kernels' memory; the same cautions as for {@link rawStorage}. */
+export let rawData: (t: Tensor) => TensorData;
+/** As {@link rawStorage}, moved into the kernels' memory where that is worth it. */
+export let kernelStorage: (t: Tensor) => TensorData;
+/** Moves the numbers of a tensor into the kernels' memory, as those of weights, which are used again and again. */
+export let moveToKernels: (t: Tensor) => void;
+/** Another view of the storage of a tensor, without a copy. */
+export let viewOf: <A extends string>(t: Tensor, axes: A, layout: Layout) => Tensor<A>;
 
 /**
  * Numbers nested as deep as the tensor has axes.
@@ -63,17 +75,28 @@ export class Tensor<A extends string = string> {
   readonly offset: number;
   /** The number of elements. */
   readonly size: number;
-  /** The storage that this tensor is a view of; read only. */
-  readonly storage: TensorData;
+  readonly #home: Home;
   #contiguous: TensorData | undefined;
+  #rawContiguous: TensorData | undefined;
 
-  private constructor(axes: A, storage: TensorData, layout: Layout, operation: string) {
+  static {
+    rawStorage = (t) => t.#home.raw;
+    kernelStorage = (t) => t.#home.forKernels();
+    moveToKernels = (t) => t.#home.move();
+    viewOf = (t, axes, layout) => new Tensor(axes, t.#home, layout, "view");
+    rawData = (t) => {
+      t.#rawContiguous ??= t.#contiguousIn(t.#home.raw);
+      return t.#rawContiguous;
+    };
+  }
+
+  private constructor(axes: A, home: Home, layout: Layout, operation: string) {
     this.axes = axes;
     this.names = parseAxes(axes, operation);
     this.shape = layout.shape;
     this.strides = layout.strides;
     this.offset = layout.offset;
-    this.storage = storage;
+    this.#home = home;
     if (this.names.length !== layout.shape.length) {
       throw new AxisError(
         `axes "${axes}" name ${this.names.length} axes but the shape [${layout.shape.join(", ")}] has ${layout.shape.length}.`,
@@ -118,7 +141,8 @@ export class Tensor<A extends string = string> {
       storage = allocateData(wanted, size);
       storage.set(data);
     }
-    return new Tensor(axes, storage, { shape: [...shape], strides: rowMajorStrides(shape), offset: 0 }, "Tensor.from");
+    const layout = { shape: [...shape], strides: rowMajorStrides(shape), offset: 0 };
+    return new Tensor(axes, new Home(storage), layout, "Tensor.from");
   }
 
   /**
@@ -216,7 +240,7 @@ export class Tensor<A extends string = string> {
         );
       }
     }
-    return new Tensor(axes, storage, layout, "Tensor.view");
+    return new Tensor(axes, new Home(storage), layout, "Tensor.view");
   }
 
   /** The number of axes. */
@@ -226,7 +250,15 @@ export class Tensor<A extends string = string> {
 
   /** The element type of the storage. */
   get dtype(): DType {
-    return dtypeOf(this.storage);
+    return dtypeOf(this.#home.raw);
+  }
+
+  /**
+   * The storage that this tensor is a view of; read only. Where the numbers live in the kernels' memory it is a copy, made once and kept with
+   * the tensor.
+   */
+  get storage(): TensorData {
+    return this.#home.shown();
   }
 
   /** Whether the elements lie one after the other in row-major order. */
@@ -241,21 +273,29 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * The elements as a flat row-major array of length `size`; read only. No copy is made where the view is contiguous, and
-   * at most one per tensor otherwise.
+   * The elements as a flat row-major array of length `size`; read only. No copy is made where the view is contiguous and its storage
+   * an ordinary array; otherwise one, once.
    */
   get data(): TensorData {
-    if (this.#contiguous === undefined) {
-      if (this.isContiguous) {
-        const isWhole = this.offset === 0 && this.storage.length === this.size;
-        this.#contiguous = isWhole ? this.storage : this.storage.subarray(this.offset, this.offset + this.size);
-      } else {
-        const out = allocateData(this.dtype, this.size);
-        copyStrided(this.storage, this, out);
-        this.#contiguous = out;
-      }
-    }
+    this.#contiguous ??=
+      this.#home.isHidden && !this.#isWhole ? this.#copied() : this.#contiguousIn(this.#home.shown());
     return this.#contiguous;
+  }
+
+  get #isWhole(): boolean {
+    return this.offset === 0 && this.#home.raw.length === this.size && this.isContiguous;
+  }
+
+  /** The elements in row-major order, as a part of the storage where they lie so. */
+  #contiguousIn(storage: TensorData): TensorData {
+    if (!this.isContiguous) return this.#copied();
+    return this.#isWhole ? storage : storage.subarray(this.offset, this.offset + this.size);
+  }
+
+  #copied(): TensorData {
+    const out = new (this.#home.raw.constructor as new (size: number) => TensorData)(this.size);
+    copyStrided(this.#home.raw, this, out);
+    return out;
   }
 
   /**
@@ -303,7 +343,7 @@ export class Tensor<A extends string = string> {
       checkIndex(this, a, index, "at");
       position += index * (this.strides[a] ?? 0);
     }
-    return this.storage[position] as number;
+    return this.#home.raw[position] as number;
   }
 
   /**
@@ -326,7 +366,7 @@ export class Tensor<A extends string = string> {
         actual: this.size,
       });
     }
-    return this.storage[this.offset] as number;
+    return this.#home.raw[this.offset] as number;
   }
 
   /**
@@ -349,7 +389,7 @@ export class Tensor<A extends string = string> {
     const without = <T>(list: readonly T[]): T[] => list.filter((_, i) => i !== a);
     return new Tensor(
       without(this.names).join(" ") as Without<B, N>,
-      this.storage,
+      this.#home,
       {
         shape: without(this.shape),
         strides: without(this.strides),
@@ -386,7 +426,7 @@ export class Tensor<A extends string = string> {
     }
     return new Tensor(
       this.axes,
-      this.storage,
+      this.#home,
       {
         shape: this.shape.map((size, i) => (i === a ? stop - start : size)),
         strides: this.strides,
@@ -422,7 +462,7 @@ export class Tensor<A extends string = string> {
     }
     return new Tensor(
       axes as string as C,
-      this.storage,
+      this.#home,
       {
         shape: order.map((a) => this.shape[a] ?? 0),
         strides: order.map((a) => this.strides[a] ?? 0),
@@ -454,7 +494,7 @@ export class Tensor<A extends string = string> {
     const a = this.names.indexOf(from);
     if (a < 0) throw noSuchAxis(this, from, "rename");
     const axes = this.names.map((name, i) => (i === a ? to : name)).join(" ") as Renamed<B, N, M>;
-    return new Tensor(axes, this.storage, this, "rename");
+    return new Tensor(axes, this.#home, this, "rename");
   }
 
   /** The elements as arrays nested as deep as there are axes; a number for a scalar. */
@@ -472,6 +512,12 @@ export class Tensor<A extends string = string> {
   toString(): string {
     return `Tensor${describeTensor(this)} ${this.dtype}`;
   }
+}
+
+/** The same numbers under other axes and sizes, in row-major order; a view where they lie so. */
+export function reshaped<A extends string>(t: Tensor, axes: A, shape: readonly number[]): Tensor<A> {
+  if (!t.isContiguous) return Tensor.from(axes, shape, rawData(t));
+  return viewOf(t, axes, { shape, strides: rowMajorStrides(shape), offset: t.offset });
 }
 
 /** `[pos=5 d_model=64]`: a tensor's axes with sizes, as error texts show them. */

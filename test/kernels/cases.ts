@@ -3,7 +3,15 @@
  * them and is compared with `reference.ts`, which has hand-worked cases of its own.
  */
 import type { MatmulPath } from "../../src/kernels/blocked-matmul.ts";
-import type { FloatArray, MatmulArgs, MatrixView } from "../../src/kernels/index.ts";
+import type {
+  AttentionArgs,
+  FloatArray,
+  HeadVectorsView,
+  MatmulArgs,
+  MatrixView,
+  RowRankArgs,
+  RowTopArgs,
+} from "../../src/kernels/index.ts";
 
 /** Uniform numbers in [-1, 1) from a linear congruence: the same on every machine. */
 export function uniform(seed: number): () => number {
@@ -81,6 +89,14 @@ export const matmulCases: readonly MatmulCase[] = [
     out: "reversed",
     path: "tiles",
   },
+  { name: "one row of b's rows, long", batch: 1, m: 1, n: 4099, k: 300, path: "rows" },
+  { name: "four rows, long, accumulating", batch: 1, m: 4, n: 1030, k: 261, accumulate: true, path: "tiles" },
+  { name: "row remainders of every tile, one", batch: 1, m: 13, n: 24, k: 21, path: "tiles" },
+  { name: "row remainders of every tile, two", batch: 1, m: 20, n: 24, k: 22, path: "tiles" },
+  { name: "row remainders of every tile, three", batch: 1, m: 27, n: 25, k: 23, path: "tiles" },
+  { name: "row remainders of every tile, five", batch: 1, m: 11, n: 31, k: 257, path: "tiles" },
+  { name: "wider than a block of columns", batch: 1, m: 70, n: 2057, k: 19, path: "tiles" },
+  { name: "a transposed, deep", batch: 1, m: 250, n: 17, k: 301, a: "transposed", path: "tiles" },
   { name: "batched", batch: 5, m: 8, n: 12, k: 16, path: "tiles" },
   { name: "batched, accumulating", batch: 5, m: 8, n: 12, k: 16, accumulate: true, path: "tiles" },
   { name: "one b for the batch", batch: 5, m: 7, n: 12, k: 16, b: "shared", path: "tiles" },
@@ -201,4 +217,116 @@ export function rowData(given: RowCase, kind: StorageName): FloatArray {
   const data = storage(kind, ROW_OFFSET + rows * cols);
   for (let i = 0; i < rows * cols; i++) data[ROW_OFFSET + i] = value(Math.floor(i / cols), i % cols);
   return data;
+}
+
+export interface AttentionCase {
+  readonly name: string;
+  readonly batch: number;
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly width: number;
+  readonly valueWidth?: number;
+  readonly isCausal?: false;
+  readonly queryOffset?: number;
+  readonly factor?: number;
+}
+
+/** Sizes around the block of 24 queries, a panel of 8 and a block of 256 keys. */
+export const attentionCases: readonly AttentionCase[] = [
+  { name: "one query, one key", batch: 1, heads: 1, queries: 1, keys: 1, width: 4 },
+  { name: "no queries", batch: 1, heads: 2, queries: 0, keys: 0, width: 4 },
+  { name: "heads of 16", batch: 2, heads: 3, queries: 37, keys: 37, width: 16 },
+  { name: "odd widths", batch: 1, heads: 2, queries: 25, keys: 25, width: 5, valueWidth: 11 },
+  { name: "more keys than queries", batch: 1, heads: 2, queries: 7, keys: 20, width: 8, queryOffset: 13 },
+  { name: "offset beyond the last key", batch: 1, heads: 1, queries: 9, keys: 5, width: 8, queryOffset: 3 },
+  { name: "more keys than a block", batch: 1, heads: 2, queries: 270, keys: 270, width: 12 },
+  { name: "both directions", batch: 2, heads: 2, queries: 30, keys: 31, width: 8, isCausal: false },
+  { name: "sharp", batch: 1, heads: 2, queries: 40, keys: 40, width: 16, factor: 20 },
+];
+
+const asHeads = (data: FloatArray, heads: number, rows: number, width: number): HeadVectorsView => ({
+  data,
+  offset: 2,
+  batchStride: rows * heads * width,
+  headStride: width,
+  rowStride: heads * width,
+});
+
+/** The arguments of a case, `[batch, pos, head, width]` after two unused entries, entries in [-1, 1). */
+export function attentionArgs(given: AttentionCase, kind: StorageName): AttentionArgs {
+  const { batch, heads, queries, keys, width, valueWidth = width } = given;
+  const next = uniform(queries * 31 + keys * 7 + width);
+  const make = (rows: number, size: number): HeadVectorsView =>
+    asHeads(
+      storage(kind, 2 + batch * rows * heads * size).map(() => next()),
+      heads,
+      rows,
+      size,
+    );
+  return {
+    ...{ batch, heads, queries, keys, width, valueWidth, queryOffset: given.queryOffset ?? 0 },
+    q: make(queries, width),
+    k: make(keys, width),
+    v: make(keys, valueWidth),
+    out: asHeads(storage(kind, 2 + batch * queries * heads * valueWidth).fill(UNTOUCHED), heads, queries, valueWidth),
+    factor: given.factor ?? 1 / Math.sqrt(width),
+    isCausal: given.isCausal ?? true,
+  };
+}
+
+export interface RankCase {
+  readonly name: string;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly top: number;
+  readonly a?: Layout;
+  readonly b?: Layout;
+  /** Entries are small integers, so that sums are exact and many are equal. */
+  readonly ties?: true;
+  readonly special?: readonly number[];
+}
+
+export const rankCases: readonly RankCase[] = [
+  { name: "one by one", m: 1, n: 1, k: 3, top: 1 },
+  { name: "fewer columns than asked for", m: 3, n: 2, k: 3, top: 5 },
+  { name: "top 1", m: 31, n: 67, k: 13, top: 1 },
+  { name: "top 5, beyond a block of columns", m: 26, n: 1031, k: 9, top: 5 },
+  { name: "ties go to the earlier column", m: 25, n: 1100, k: 4, top: 7, ties: true },
+  { name: "b transposed", m: 50, n: 40, k: 16, top: 3, b: "transposed" },
+  { name: "a transposed", m: 50, n: 40, k: 16, top: 3, a: "transposed" },
+  { name: "deeper than a block", m: 25, n: 90, k: 300, top: 2 },
+  { name: "a row of NaN", m: 9, n: 33, k: 20, top: 2, special: [NaN] },
+];
+
+function rankOperands(
+  given: RankCase,
+  kind: StorageName,
+): { m: number; n: number; k: number; a: MatrixView; b: MatrixView } {
+  const { m, n, k } = given;
+  const next = uniform(m * 13 + n * 17 + k);
+  const a = layOut(given.a ?? "rows", kind, 1, m, k);
+  const b = layOut(given.b ?? "rows", kind, 1, k, n);
+  for (const { data } of [a, b]) {
+    for (let i = 0; i < data.length; i++) data[i] = given.ties === true ? Math.round(2 * next()) : next();
+  }
+  (given.special ?? []).forEach((value, i) => (a.data[a.offset + i] = value));
+  return { m, n, k, a, b };
+}
+
+export function topArgs(given: RankCase, kind: StorageName): RowTopArgs {
+  const { m, top } = given;
+  const results = {
+    top,
+    values: new Float32Array(m * top).fill(UNTOUCHED),
+    indices: new Int32Array(m * top).fill(UNTOUCHED),
+  };
+  return { ...rankOperands(given, kind), ...results };
+}
+
+export function rankArgs(given: RankCase, kind: StorageName): RowRankArgs {
+  const { m, n } = given;
+  const targets = Int32Array.from({ length: m }, (_, i) => (i * 7 + 3) % n);
+  return { ...rankOperands(given, kind), targets, ranks: new Int32Array(m).fill(UNTOUCHED) };
 }

@@ -1,55 +1,203 @@
-/** The WebAssembly tiles: built from their source, really running, equal to the TypeScript to the bit, and dispensable. */
+/** The WebAssembly kernels: built from their source, really running, with and without fused multiply-adds, and dispensable. */
 import { describe, expect, test, vi } from "vitest";
-import { blockedKernels, simdKernels } from "../../src/kernels/index.ts";
-import { matmulPath } from "../../src/kernels/blocked-matmul.ts";
-import { plainEngine } from "../../src/kernels/tile-engine.ts";
-import { simdEngine } from "../../src/kernels/wasm/engine.ts";
+import { blockedKernels, referenceKernels, simdKernels } from "../../src/kernels/index.ts";
+import type { MatrixView } from "../../src/kernels/index.ts";
+import { startEngine, wasmEngine } from "../../src/kernels/wasm/engine.ts";
+import type { Engine, KernelExports, WebAssemblyLike } from "../../src/kernels/wasm/engine.ts";
+import { attention } from "../../src/kernels/wasm/attention.ts";
+import { f64Engine } from "../../src/kernels/wasm/f64-engine.ts";
+import { multiply, rowRank, rowTop } from "../../src/kernels/wasm/products.ts";
+import * as rows from "../../src/kernels/wasm/rows.ts";
 import { readText } from "../support/files.ts";
-import { matmulArgs, matmulCases } from "./cases.ts";
+import { expectWithin } from "./agreement.ts";
+import {
+  attentionArgs,
+  attentionCases,
+  magnitudes,
+  matmulArgs,
+  matmulCases,
+  rankArgs,
+  rankCases,
+  ROW_OFFSET,
+  rowCases,
+  rowData,
+  topArgs,
+  uniform,
+} from "./cases.ts";
 
-describe("WebAssembly SIMD tiles", () => {
-  test("the committed module is what tiles.wat assembles to", async () => {
+function requireEngine(): Engine {
+  const engine = wasmEngine();
+  if (engine === undefined) throw new Error("WebAssembly SIMD does not run on this machine");
+  return engine;
+}
+
+const square = (data: Float32Array | Float64Array, n: number): MatrixView => ({
+  data,
+  offset: 0,
+  rowStride: n,
+  colStride: 1,
+  batchStride: 0,
+});
+
+describe("the modules", () => {
+  test("are what their sources build to", async () => {
     const { generated } = (await import("../../scripts/build-wasm.mjs")) as { generated: () => Promise<string> };
-    expect(readText("src/kernels/wasm/tiles-binary.ts")).toBe(await generated());
+    expect(readText("src/kernels/wasm/binaries.ts")).toBe(await generated());
   });
 
-  test("run here, on the tiled path, in memory of their own", () => {
-    const engine = simdEngine();
+  test("run here, for float32 sums and for float64 sums", () => {
+    expect(requireEngine().heap.isShared).toBe(true);
+    expect(f64Engine()).toBeDefined();
+  });
+});
+
+describe("each kernel runs in WebAssembly", () => {
+  const numbers = (n: number): Float32Array => {
+    const next = uniform(n);
+    return Float32Array.from({ length: n }, next);
+  };
+  const n = 32;
+  const row = { rows: n, cols: n, inputOffset: 0, outputOffset: 0 };
+  const calls: readonly [keyof KernelExports, () => void][] = [
+    [
+      "multiply",
+      () => {
+        const out = square(new Float32Array(n * n), n);
+        simdKernels.matmul({
+          batch: 1,
+          m: n,
+          n,
+          k: n,
+          a: square(numbers(n * n), n),
+          b: square(numbers(n * n), n),
+          out,
+        });
+      },
+    ],
+    ["softmax", () => simdKernels.softmax({ ...row, input: numbers(n * n), output: new Float32Array(n * n) })],
+    [
+      "causalSoftmax",
+      () => {
+        const sizes = { batch: 1, queries: n, keys: n, scoresOffset: 0, outputOffset: 0, queryOffset: 0 };
+        simdKernels.causalSoftmax({ ...sizes, scores: numbers(n * n), output: new Float32Array(n * n) });
+      },
+    ],
+    ["subtractPairs", () => simdKernels.logSoftmax({ ...row, input: numbers(n * n), output: new Float32Array(n * n) })],
+    [
+      "maxAndSum",
+      () => {
+        const targets = new Int32Array(n);
+        const rest = { logits: numbers(n * n), logitsOffset: 0, targets, output: new Float32Array(n) };
+        simdKernels.crossEntropy({ rows: n, cols: n, ...rest });
+      },
+    ],
+    [
+      "normalize",
+      () => {
+        const rest = { input: numbers(n * n), output: new Float32Array(n * n), scale: new Float32Array(n) };
+        simdKernels.normalize({ ...row, ...rest, scaleOffset: 0, eps: 1e-5, center: true });
+      },
+    ],
+    ["attention", () => simdKernels.attention(attentionArgs(attentionCases[2] ?? fail(), "float32"))],
+    ["rankedProduct", () => simdKernels.rowTop(topArgs(rankCases[2] ?? fail(), "float32"))],
+    ["rankedProduct", () => simdKernels.rowRank(rankArgs(rankCases[2] ?? fail(), "float32"))],
+  ];
+
+  function fail(): never {
+    throw new Error("there is no such case");
+  }
+
+  test.each(calls)("%s", (name, call) => {
+    const spy = vi.spyOn(requireEngine().kernels, name);
+    call();
+    expect(spy).toHaveBeenCalled();
+    spy.mockRestore();
+  });
+
+  test("float64 products run on the float64 tiles, equal to the TypeScript to the bit", () => {
+    const engine = f64Engine();
     if (engine === undefined) throw new Error("WebAssembly SIMD does not run on this machine");
-    expect(engine.a.buffer).toBe(engine.sums.buffer);
-    expect(engine.a.buffer).not.toBe(plainEngine().a.buffer);
     const addTiles = vi.spyOn(engine, "addTiles");
-    const a = Float64Array.from({ length: 64 }, (_, i) => i);
-    const view = (data: Float64Array): Parameters<typeof simdKernels.matmul>[0]["a"] => ({
-      data,
-      offset: 0,
-      rowStride: 8,
-      colStride: 1,
-      batchStride: 64,
-    });
-    const args = { batch: 1, m: 8, n: 8, k: 8, a: view(a), b: view(a), out: view(new Float64Array(64)) };
-    expect(matmulPath(args)).toBe("tiles");
-    simdKernels.matmul(args);
-    expect(addTiles).toHaveBeenCalledWith(2, 2, 8);
-    addTiles.mockRestore();
-    // Row 0 of the product of 0 … 63 with itself: Σ_p p (8 p + j) = 8 · 140 + 28 j.
-    expect(Array.from(args.out.data.subarray(0, 8))).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((j) => 1120 + 28 * j));
-  });
-
-  describe.each(["float32", "float64"] as const)("%s", (kind) => {
-    test.each(matmulCases)("equal the TypeScript tiles to the bit: $name", (given) => {
-      const simd = matmulArgs(given, kind);
-      const plain = matmulArgs(given, kind);
+    for (const given of matmulCases) {
+      const simd = matmulArgs(given, "float64");
+      const plain = matmulArgs(given, "float64");
       simdKernels.matmul(simd);
       blockedKernels.matmul(plain);
-      expect(simd.out.data).toEqual(plain.out.data);
-    });
+      expect(simd.out.data, given.name).toEqual(plain.out.data);
+    }
+    expect(addTiles).toHaveBeenCalled();
+    addTiles.mockRestore();
+  });
+});
+
+/**
+ * The same cases without fused multiply-adds, as engines without relaxed SIMD run them: both are within the bound of the reference, and so
+ * within twice the bound of each other.
+ */
+describe("without relaxed SIMD", () => {
+  const plain = startEngine((globalThis as unknown as { WebAssembly: WebAssemblyLike }).WebAssembly, false);
+  const parts = {
+    matmul: (args: Parameters<typeof simdKernels.matmul>[0]) => multiply(plain, args),
+    softmax: (args: Parameters<typeof simdKernels.softmax>[0]) => rows.softmax(plain, args),
+    causalSoftmax: (args: Parameters<typeof simdKernels.causalSoftmax>[0]) => rows.causalSoftmax(plain, args),
+  };
+
+  test("nothing is fused", () => expect(plain.isFused).toBe(false));
+
+  test.each(matmulCases)("matmul within (2 min(k, 256) + k / 256 + 2) 2^-24 Σ|ab|: $name", (given) => {
+    const args = matmulArgs(given, "float32");
+    const want = matmulArgs(given, "float32");
+    const sizes = magnitudes(args);
+    multiply(plain, args);
+    referenceKernels.matmul(want);
+    const allowed = (2 * Math.min(given.k, 256) + given.k / 256 + 2) * 2 ** -24;
+    expectWithin(args.out.data, want.out.data, (i, y) => allowed * (sizes[i] ?? 0) + 2 ** -23 * Math.abs(y));
   });
 
-  test("are given up, visibly, where WebAssembly is refused; the TypeScript tiles then serve", async () => {
+  test.each(rowCases)("softmax as with it, within 1e-5 of each probability and 2^-126: $name", (given) => {
+    const { rows: count, cols } = given;
+    const run = (softmax: typeof simdKernels.softmax): Float32Array => {
+      const output = new Float32Array(count * cols);
+      softmax({
+        rows: count,
+        cols,
+        input: rowData(given, "float32"),
+        inputOffset: ROW_OFFSET,
+        output,
+        outputOffset: 0,
+      });
+      return output;
+    };
+    const want = run((args) => simdKernels.softmax(args));
+    // Exponents of up to 88 carry 2 · 88 roundings of 2^-24 each way.
+    expectWithin(run(parts.softmax), want, (_, y) => 4 * 2 * 88 * 2 ** -24 * y + 2 ** -126);
+  });
+
+  test.each(attentionCases)("attention as with it, within 1e-4: $name", (given) => {
+    const args = attentionArgs(given, "float32");
+    const want = attentionArgs(given, "float32");
+    attention(plain, parts, args);
+    simdKernels.attention(want);
+    expectWithin(args.out.data, want.out.data, () => 1e-4);
+  });
+
+  test.each(rankCases)("largest entries and ranks as with it: $name", (given) => {
+    const [top, wantTop] = [topArgs(given, "float32"), topArgs(given, "float32")];
+    rowTop(plain, parts, top);
+    simdKernels.rowTop(wantTop);
+    expect(Array.from(top.indices)).toEqual(Array.from(wantTop.indices));
+    const [rank, wantRank] = [rankArgs(given, "float32"), rankArgs(given, "float32")];
+    rowRank(plain, parts, rank);
+    simdKernels.rowRank(wantRank);
+    expect(Array.from(rank.ranks)).toEqual(Array.from(wantRank.ranks));
+  });
+});
+
+describe("where WebAssembly is refused", () => {
+  test("the TypeScript kernels serve, visibly", async () => {
     vi.resetModules();
     vi.stubGlobal("WebAssembly", {
-      Module: class {
+      Memory: class {
         constructor() {
           throw new Error("refused by the content-security policy");
         }
@@ -61,18 +209,43 @@ describe("WebAssembly SIMD tiles", () => {
         name: "blocked",
         available: ["reference", "blocked"],
         reason: "the fastest implementation that runs here; WebAssembly SIMD was refused",
+        fused: false,
+        threads: 1,
+        memoryBytes: 0,
       });
       expect(() => fresh.useKernels("simd")).toThrow(
         'useKernels: there are no kernels named "simd" here; the names are reference, blocked, auto.',
       );
-      const out = Float64Array.of(0);
-      const view = (data: Float64Array) => ({ data, offset: 0, rowStride: 1, colStride: 1, batchStride: 1 });
-      const one = Float64Array.of(3);
-      fresh.simdKernels.matmul({ batch: 1, m: 1, n: 1, k: 1, a: view(one), b: view(one), out: view(out) });
-      expect(out[0]).toBe(9);
+      const out = square(new Float32Array(1024), 32);
+      const ones = square(new Float32Array(1024).fill(1), 32);
+      fresh.simdKernels.matmul({ batch: 1, m: 32, n: 32, k: 32, a: ones, b: ones, out });
+      expect(new Set(out.data)).toEqual(new Set([32]));
+      expect(fresh.allocate(5000)).toEqual(new Float32Array(5000));
     } finally {
       vi.unstubAllGlobals();
       vi.resetModules();
     }
+  });
+
+  test("without shared memory the kernels run in a memory that does not grow", () => {
+    const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyLike };
+    const unshared: WebAssemblyLike = {
+      Memory: class {
+        constructor(limits: { shared?: boolean; initial: number; maximum: number }) {
+          if (limits.shared === true) throw new TypeError("shared memory is refused");
+          return new WebAssembly.Memory(limits);
+        }
+      } as unknown as WebAssemblyLike["Memory"],
+      Module: WebAssembly.Module,
+      Instance: WebAssembly.Instance,
+      validate: (bytes) => WebAssembly.validate(bytes),
+    };
+    const engine = startEngine(unshared);
+    expect(engine.heap.isShared).toBe(false);
+    const args = matmulArgs({ name: "", batch: 1, m: 40, n: 50, k: 60, path: "tiles" }, "float32");
+    const want = matmulArgs({ name: "", batch: 1, m: 40, n: 50, k: 60, path: "tiles" }, "float32");
+    multiply(engine, args);
+    simdKernels.matmul(want);
+    expect(args.out.data).toEqual(want.out.data);
   });
 });

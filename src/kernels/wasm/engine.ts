@@ -1,53 +1,114 @@
 /**
- * Tiles of the matrix product in WebAssembly SIMD; see tiles.wat. Where the engine or a page's content-security policy refuses
- * WebAssembly there is no engine, and the TypeScript tiles serve.
+ * The WebAssembly modules, started on first use: the tiles (scripts/wasm/tiles.mjs) and everything around them (assembly/), with
+ * fused multiply-adds where the engine has relaxed SIMD. Where the engine or a page's content-security policy refuses
+ * WebAssembly there is none, and the TypeScript kernels serve.
  */
-import { plainEngine } from "../tile-engine.ts";
-import type { TileEngine } from "../tile-engine.ts";
-import { BLOCK_NUMBERS } from "../tiles.ts";
-import { TILES_WASM } from "./tiles-binary.ts";
+import { FUSED_KERNELS, FUSED_TILES, PLAIN_KERNELS, PLAIN_TILES } from "./binaries.ts";
+import { startHeap } from "./memory.ts";
+import type { Heap, MemoryLike } from "./memory.ts";
 
 /** What is used of WebAssembly; its types are in no library that all supported runtimes share. */
-interface WebAssemblyLike {
+export interface WebAssemblyLike {
+  readonly Memory: new (limits: { initial: number; maximum: number; shared?: boolean }) => MemoryLike;
   readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: Readonly<Record<string, unknown>> };
+  readonly Instance: new (
+    module: object,
+    imports: object,
+  ) => { readonly exports: Readonly<Record<string, (...args: number[]) => number>> };
+  validate(bytes: Uint8Array): boolean;
 }
 
-type AddTiles = (a: number, b: number, sums: number, panelsA: number, panelsB: number, kc: number) => void;
+/** The functions of assembly/index.ts that are called from here. */
+export interface KernelExports {
+  multiply(job: number, space: number): void;
+  softmax(from: number, to: number, rows: number, columns: number): void;
+  causalSoftmax(
+    from: number,
+    to: number,
+    first: number,
+    rows: number,
+    queries: number,
+    keys: number,
+    queryOffset: number,
+  ): void;
+  maxAndSum(from: number, rows: number, columns: number, pairs: number, space: number): void;
+  subtractPairs(from: number, to: number, rows: number, columns: number, pairs: number): void;
+  normalize(from: number, to: number, rows: number, columns: number, eps: number, center: number, scales: number): void;
+  attention(job: number, space: number): void;
+  attentionBytes(keys: number, d_head: number, d_value: number): number;
+  rankedProduct(job: number, space: number): void;
+}
 
-let engine: TileEngine | undefined;
+/** The running modules and their memory. */
+export interface Engine {
+  readonly heap: Heap;
+  readonly kernels: KernelExports;
+  /** Whether products are fused multiply-adds. */
+  readonly isFused: boolean;
+  /** What another thread needs to start the same modules. */
+  readonly start: EngineStart;
+}
+
+/** The modules and the family of tiles that this engine's registers hold. */
+export interface EngineStart {
+  readonly tiles: object;
+  readonly kernels: object;
+  readonly family: string;
+}
+
+let engine: Engine | undefined;
 let isRefused = false;
 
-/** The WebAssembly engine, started on first use, or undefined where WebAssembly or its SIMD is refused. */
-export function simdEngine(): TileEngine | undefined {
+/** The WebAssembly engine, or undefined where WebAssembly, its SIMD or its memory is refused. */
+export function wasmEngine(): Engine | undefined {
   if (engine !== undefined || isRefused) return engine;
   try {
-    engine = startEngine();
+    engine = startEngine((globalThis as unknown as { readonly WebAssembly: WebAssemblyLike }).WebAssembly);
   } catch {
     isRefused = true;
   }
   return engine;
 }
 
-/** For the product itself: the WebAssembly engine where there is one, the plain one otherwise. */
-export function simdOrPlainEngine(): TileEngine {
-  return simdEngine() ?? plainEngine();
+/** The bytes of base64 text. */
+export function fromBase64(text: string): Uint8Array {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
-function startEngine(): TileEngine {
-  const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: WebAssemblyLike };
-  const bytes = Uint8Array.from(atob(TILES_WASM), (character) => character.charCodeAt(0));
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-  const { buffer } = exports["memory"] as { readonly buffer: ArrayBuffer };
-  const addTiles = exports["addTiles"] as AddTiles;
-  const part = (index: number): Float64Array => new Float64Array(buffer, index * BLOCK_NUMBERS * 8, BLOCK_NUMBERS);
-  const bytesOf = BLOCK_NUMBERS * 8;
-  return {
-    a: part(0),
-    b: part(1),
-    sums: part(2),
-    addTiles(panelsA, panelsB, kc) {
-      addTiles(0, bytesOf, 2 * bytesOf, panelsA, panelsB, kc);
-    },
+/** `(module (memory i64 1))`: V8 has memories of 64-bit addresses since 13.3, and since then six rows of tiles stay in registers. */
+const WIDE_MEMORY = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1);
+
+/** The modules import shared memory; where that is refused, the flag in the import (3: shared, with a maximum) is taken back. */
+function withoutShared(bytes: Uint8Array): Uint8Array {
+  const name = [6, ...Array.from("memory", (c) => c.charCodeAt(0)), 2];
+  const at = bytes.findIndex((_, i) => name.every((byte, j) => bytes[i + j] === byte)) + name.length;
+  const changed = bytes.slice();
+  changed[at] = 1;
+  return changed;
+}
+
+/** Starts the modules over a memory of their own; without fused multiply-adds where `mayFuse` is false, as where there is no relaxed SIMD. */
+export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
+  const heap = startHeap(wasm.Memory);
+  const modules = (tiles: string, kernels: string): [Uint8Array, Uint8Array] =>
+    [tiles, kernels].map((text) => (heap.isShared ? fromBase64(text) : withoutShared(fromBase64(text)))) as [
+      Uint8Array,
+      Uint8Array,
+    ];
+  const fused = modules(FUSED_TILES, FUSED_KERNELS);
+  const isFused = mayFuse && wasm.validate(fused[0]) && wasm.validate(fused[1]);
+  const [tiles, kernels] = isFused ? fused : modules(PLAIN_TILES, PLAIN_KERNELS);
+  const start: EngineStart = {
+    tiles: new wasm.Module(tiles),
+    kernels: new wasm.Module(kernels),
+    family: isFused && wasm.validate(WIDE_MEMORY) ? "tiles6" : "tiles4",
   };
+  const env = { memory: heap.memory };
+  const block = new wasm.Instance(start.tiles, { env }).exports[start.family];
+  const { exports } = new wasm.Instance(start.kernels, { env, tiles: { block } });
+  const copied: unknown = { ...exports };
+  return { heap, kernels: copied as KernelExports, isFused, start };
 }

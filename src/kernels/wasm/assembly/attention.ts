@@ -1,0 +1,135 @@
+/** Causal attention in one pass: scores, softmax and weighted values of a block of queries before the next. */
+import { DEPTH, packPanels, packedProduct } from "./matmul";
+import { exponentials, largest } from "./rows";
+
+/** Queries whose scores are in the cache at once: whole tiles of six rows and of four. */
+const QUERIES: usize = 24;
+
+@inline
+function min(x: usize, y: usize): usize {
+  return x < y ? x : y;
+}
+
+/** Bytes of working space for {@link attend}: edges, packed keys and values, and scores. */
+export function attentionBytes(keys: usize, d_head: usize, d_value: usize): usize {
+  const padded = (keys + 7) & ~7;
+  return 256 + padded * d_head * 4 + keys * ((d_value + 7) & ~7) * 4 + QUERIES * padded * 4;
+}
+
+/**
+ * `out = softmax(q kᵀ · factor) v` of one head. Rows of `q`, `k`, `v` and `out` have their entries side by side; steps are in bytes.
+ * Query `i` sees keys up to `i + queryOffset`; all of them where `isCausal` is 0.
+ */
+export function attend(
+  queries: usize,
+  keys: usize,
+  d_head: usize,
+  d_value: usize,
+  q: usize,
+  qRow: usize,
+  k: usize,
+  kRow: usize,
+  v: usize,
+  vRow: usize,
+  out: usize,
+  outRow: usize,
+  factor: f32,
+  isCausal: i32,
+  queryOffset: usize,
+  space: usize,
+): void {
+  const padded = (keys + 7) & ~7;
+  const keyPanels = space + 256;
+  const valuePanels = keyPanels + padded * d_head * 4;
+  const valueColumns = (d_value + 7) & ~7;
+  const scores = valuePanels + keys * valueColumns * 4;
+  const scoreRow = padded << 2;
+  packPanels(keyPanels, k, 4, kRow, d_head, keys);
+  // Values in blocks of DEPTH keys, each in panels of its own, so that sums are taken as in `product`.
+  for (let pc: usize = 0; pc < keys; pc += DEPTH) {
+    packPanels(valuePanels + pc * valueColumns * 4, v + pc * vRow, vRow, 4, min(DEPTH, keys - pc), d_value);
+  }
+  for (let first: usize = 0; first < queries; first += QUERIES) {
+    const count = min(QUERIES, queries - first);
+    const visible = isCausal ? min(keys, first + count + queryOffset) : keys;
+    // Scores of d_head terms beyond DEPTH would need blocks of keys too; a head is never that wide in one step.
+    for (let pc: usize = 0; pc < d_head; pc += DEPTH) {
+      packedProduct(
+        q + first * qRow + (pc << 2),
+        qRow,
+        keyPanels + (pc << 5),
+        d_head << 5,
+        min(DEPTH, d_head - pc),
+        count,
+        visible,
+        scores,
+        scoreRow,
+        i32(pc > 0),
+        space,
+      );
+    }
+    for (let i: usize = 0; i < count; i++) {
+      const row = scores + i * scoreRow;
+      const seen = isCausal ? min(visible, first + i + queryOffset + 1) : visible;
+      const max = largest(row, seen);
+      let sum: f64 = 0;
+      if (max == -Infinity) memory.fill(row, 0, visible << 2);
+      else {
+        sum = exponentials(row, row, seen, max, factor);
+        memory.fill(row + (seen << 2), 0, (visible - seen) << 2);
+      }
+      const inverse = f32x4.splat(sum == 0 ? 0 : <f32>(1 / sum));
+      const end = row + (seen << 2);
+      let at = row;
+      for (; at + 16 <= end; at += 16) v128.store(at, f32x4.mul(v128.load(at), inverse));
+      for (; at < end; at += 4) f32.store(at, f32.load(at) * f32x4.extract_lane(inverse, 0));
+    }
+    for (let pc: usize = 0; pc < visible; pc += DEPTH) {
+      const kc = min(DEPTH, visible - pc);
+      packedProduct(
+        scores + (pc << 2),
+        scoreRow,
+        valuePanels + pc * valueColumns * 4,
+        min(DEPTH, keys - pc) << 5,
+        kc,
+        count,
+        d_value,
+        out + first * outRow,
+        outRow,
+        i32(pc > 0),
+        space,
+      );
+    }
+  }
+}
+
+/**
+ * A job in memory, 4 bytes a field: outer and inner batch (prompts and heads), queries, keys, d_head, d_value; of q, k, v and out the
+ * address and the steps of outer batch, inner batch and row; factor (float32), isCausal, queryOffset.
+ */
+export function attention(job: usize, space: usize): void {
+  const outer = load<usize>(job);
+  const inner = load<usize>(job, 4);
+  for (let b: usize = 0; b < outer; b++) {
+    for (let h: usize = 0; h < inner; h++) {
+      attend(
+        load<usize>(job, 8),
+        load<usize>(job, 12),
+        load<usize>(job, 16),
+        load<usize>(job, 20),
+        load<usize>(job, 24) + b * load<usize>(job, 28) + h * load<usize>(job, 32),
+        load<usize>(job, 36),
+        load<usize>(job, 40) + b * load<usize>(job, 44) + h * load<usize>(job, 48),
+        load<usize>(job, 52),
+        load<usize>(job, 56) + b * load<usize>(job, 60) + h * load<usize>(job, 64),
+        load<usize>(job, 68),
+        load<usize>(job, 72) + b * load<usize>(job, 76) + h * load<usize>(job, 80),
+        load<usize>(job, 84),
+        load<f32>(job, 88),
+        load<i32>(job, 92),
+        load<usize>(job, 96),
+        space,
+      );
+    }
+  }
+}

@@ -1,0 +1,125 @@
+/** Fused attention in WebAssembly. */
+import { checkAttention } from "../checks.ts";
+import type { AttentionArgs, HeadVectorsView } from "../interface.ts";
+import { attentionByParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
+import type { Engine } from "./engine.ts";
+import { runJob } from "./jobs.ts";
+import type { Job } from "./jobs.ts";
+import { isInHeap, SPACE_BYTES } from "./memory.ts";
+import { borrow, giveBackAll, HeapFull } from "./place.ts";
+import type { Borrowed } from "./place.ts";
+import { runRanges } from "./split.ts";
+
+/** Vectors in memory, addresses and steps in bytes. */
+interface PlacedHeads {
+  readonly address: number;
+  readonly batch: number;
+  readonly head: number;
+  readonly row: number;
+}
+
+const bits = new DataView(new ArrayBuffer(4));
+
+/** The bits of a float32, as a field of a job. */
+function floatBits(x: number): number {
+  bits.setFloat32(0, x);
+  return bits.getInt32(0);
+}
+
+/** Vectors that do not live in memory are copied there as `[batch, head, row]`. */
+function placeHeads(
+  engine: Engine,
+  view: HeadVectorsView,
+  { batch, heads }: AttentionArgs,
+  rows: number,
+  width: number,
+  borrowed: Borrowed[],
+): PlacedHeads {
+  const { heap } = engine;
+  const { data, offset } = view;
+  if (isInHeap(heap, data)) {
+    const address = data.byteOffset + 4 * offset;
+    return { address, batch: 4 * view.batchStride, head: 4 * view.headStride, row: 4 * view.rowStride };
+  }
+  const address = borrow(heap, 4 * batch * heads * rows * width, borrowed);
+  let to = address / 4;
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < rows; i++, to += width) {
+        const from = offset + b * view.batchStride + h * view.headStride + i * view.rowStride;
+        heap.floats.set(data.subarray(from, from + width), to);
+      }
+    }
+  }
+  return { address, batch: 4 * heads * rows * width, head: 4 * rows * width, row: 4 * width };
+}
+
+function copyOut(floats: Float32Array, from: number, { batch, heads, queries, valueWidth, out }: AttentionArgs): void {
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < queries; i++, from += valueWidth) {
+        const to = out.offset + b * out.batchStride + h * out.headStride + i * out.rowStride;
+        out.data.set(floats.subarray(from, from + valueWidth), to);
+      }
+    }
+  }
+}
+
+function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void {
+  const { heap } = engine;
+  const { batch, heads, queries, keys, width, valueWidth } = args;
+  const q = placeHeads(engine, args.q, args, queries, width, borrowed);
+  const k = placeHeads(engine, args.k, args, keys, width, borrowed);
+  const v = placeHeads(engine, args.v, args, keys, valueWidth, borrowed);
+  const isInPlace = isInHeap(heap, args.out.data);
+  const out = isInPlace
+    ? placeHeads(engine, args.out, args, queries, valueWidth, borrowed)
+    : {
+        address: borrow(heap, 4 * batch * heads * queries * valueWidth, borrowed),
+        batch: 4 * heads * queries * valueWidth,
+        head: 4 * queries * valueWidth,
+        row: 4 * valueWidth,
+      };
+  const job = (first: number, count: number): Job => {
+    // One prompt at a time where it is divided; all of them where `first` is 0 and everything is asked for.
+    const isAll = count === batch * heads;
+    const b = isAll ? 0 : Math.floor(first / heads);
+    const h = isAll ? 0 : first % heads;
+    const at = (p: PlacedHeads): number[] => [p.address + b * p.batch + h * p.head, p.batch, p.head, p.row];
+    const [outer, inner] = isAll ? [batch, heads] : [1, count];
+    return [
+      ...[outer, inner, queries, keys, width, valueWidth, ...at(q), ...at(k), ...at(v), ...at(out)],
+      ...[floatBits(args.factor), args.isCausal ? 1 : 0, args.queryOffset],
+    ];
+  };
+  const bytes = engine.kernels.attentionBytes(keys, width, valueWidth);
+  if (bytes > SPACE_BYTES) {
+    runJob(engine, "attention", job(0, batch * heads), borrow(heap, bytes, borrowed));
+  } else {
+    const unit = batch === 1 ? 1 : heads;
+    const work = batch * heads * queries * keys * (width + valueWidth);
+    runRanges(engine, "attention", batch * heads, unit, work, job);
+  }
+  if (!isInPlace) copyOut(heap.floats, out.address / 4, args);
+}
+
+/** {@link Kernels.attention}. */
+export function attention(engine: Engine, parts: Parts, args: AttentionArgs): void {
+  checkAttention(args);
+  const isFloat32 = [args.q, args.k, args.v, args.out].every(({ data }) => data instanceof Float32Array);
+  const isNothing = args.batch * args.heads * args.queries * args.valueWidth === 0;
+  if (!isFloat32 || isNothing || args.keys === 0) {
+    attentionByParts(parts, args);
+    return;
+  }
+  const borrowed: Borrowed[] = [];
+  try {
+    attend(engine, args, borrowed);
+  } catch (error) {
+    if (!(error instanceof HeapFull)) throw error;
+    attentionByParts(parts, args);
+  } finally {
+    giveBackAll(engine.heap, borrowed);
+  }
+}

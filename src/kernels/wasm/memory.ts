@@ -1,0 +1,158 @@
+/**
+ * The memory that the WebAssembly kernels compute in, and the blocks of it that tensors live in.
+ *
+ * It is shared, although mostly one thread uses it: shared memory grows without moving, so no array over it is ever
+ * detached. A block is lent as a Float32Array and comes back when that array is collected, never before: finalizers
+ * run between tasks, so inside one no block changes hands. What a task keeps beyond {@link LENT_LIMIT} lives in ordinary arrays.
+ * Only this library sees arrays over the memory; what a tensor shows its user is a copy.
+ */
+
+/** What is used of WebAssembly; its types are in no library that all supported runtimes share. */
+export interface MemoryLike {
+  readonly buffer: ArrayBufferLike;
+  grow(pages: number): number;
+}
+
+type MemoryConstructor = new (limits: { initial: number; maximum: number; shared?: boolean }) => MemoryLike;
+
+const PAGE = 65_536;
+/** Address of the fields of jobs; below lie the constants of the modules. */
+export const JOB = 40_960;
+/** Bytes of the fields of a job. */
+export const JOB_BYTES = 128;
+/** Jobs that one call is divided into at most. */
+export const MOST_JOBS = 64;
+/** Address of the words by which threads agree. */
+export const AGREEMENT = JOB + MOST_JOBS * JOB_BYTES;
+/** The main thread's working space, in bytes. */
+export const SPACE = PAGE;
+export const SPACE_BYTES = 44 * PAGE;
+/** Bytes of tensors that are lent out at once at most; weights are kept beside. */
+const LENT_LIMIT = 128 * 2 ** 20;
+/** Smaller arrays are not worth a block. */
+const LEAST_LENT = 2048;
+/** A growth of memory, at least. */
+const GROWTH = 16 * 2 ** 20;
+/** Without shared memory there is one size for good. */
+const FIXED_BYTES = 64 * 2 ** 20;
+
+/** A memory and who holds which part of it. */
+export interface Heap {
+  readonly memory: MemoryLike;
+  readonly isShared: boolean;
+  /** All of it, newly made when the memory has grown. */
+  floats: Float32Array;
+  ints: Int32Array;
+  /** The first byte that no block has ever used. */
+  end: number;
+  /** Bytes of tensors lent out. */
+  lent: number;
+  /** Blocks that came back, by size in bytes. */
+  readonly free: Map<number, number[]>;
+  readonly buffers: WeakSet<object>;
+  readonly registry: FinalizationRegistry<number>;
+  /** Blocks that arrays lie in, by address. */
+  readonly blocks: Map<number, { readonly bytes: number; readonly isKept: boolean }>;
+}
+
+/** A heap in shared memory of up to 4 GiB, or less where a device refuses that; a fixed one where shared memory is refused. */
+export function startHeap(memoryOf: MemoryConstructor): Heap {
+  const first = (SPACE + SPACE_BYTES) / PAGE + 16;
+  for (const maximum of [65_536, 16_384]) {
+    try {
+      return heapOver(new memoryOf({ initial: first, maximum, shared: true }), true);
+    } catch {
+      continue;
+    }
+  }
+  const pages = FIXED_BYTES / PAGE;
+  return heapOver(new memoryOf({ initial: pages, maximum: pages }), false);
+}
+
+function heapOver(memory: MemoryLike, isShared: boolean): Heap {
+  const heap: Heap = {
+    memory,
+    isShared,
+    floats: new Float32Array(memory.buffer),
+    ints: new Int32Array(memory.buffer),
+    end: SPACE + SPACE_BYTES,
+    lent: 0,
+    free: new Map(),
+    buffers: new WeakSet([memory.buffer]),
+    blocks: new Map(),
+    registry: new FinalizationRegistry((address) => {
+      const block = heap.blocks.get(address);
+      if (block === undefined) return;
+      heap.blocks.delete(address);
+      if (!block.isKept) heap.lent -= block.bytes;
+      giveBack(heap, address, block.bytes);
+    }),
+  };
+  return heap;
+}
+
+/** A size that blocks have: an eighth of a power of two finer than bytes need, so that few sizes serve all. */
+export function blockBytes(bytes: number): number {
+  const step = Math.max(4096, 2 ** (Math.floor(Math.log2(Math.max(bytes, 1))) - 3));
+  return Math.ceil(bytes / step) * step;
+}
+
+/** The address of a block of {@link blockBytes} bytes, or undefined where memory is at its end. Its content is undefined. */
+export function takeBlock(heap: Heap, bytes: number): number | undefined {
+  const size = blockBytes(bytes);
+  const reused = heap.free.get(size)?.pop();
+  if (reused !== undefined) return reused;
+  // Vector loads at the end of the last block may reach beyond it.
+  const end = heap.end + size;
+  if (end + 64 > heap.memory.buffer.byteLength && !grow(heap, end + 64)) return undefined;
+  const address = heap.end;
+  heap.end = end;
+  return address;
+}
+
+function grow(heap: Heap, end: number): boolean {
+  if (!heap.isShared) return false;
+  const missing = end - heap.memory.buffer.byteLength;
+  for (const bytes of [Math.max(missing, GROWTH), missing]) {
+    try {
+      heap.memory.grow(Math.ceil(bytes / PAGE));
+      heap.buffers.add(heap.memory.buffer);
+      heap.floats = new Float32Array(heap.memory.buffer);
+      heap.ints = new Int32Array(heap.memory.buffer);
+      return true;
+    } catch {
+      continue;
+    }
+  }
+  return false;
+}
+
+/** Takes a block back for its next use. */
+export function giveBack(heap: Heap, address: number, bytes: number): void {
+  const size = blockBytes(bytes);
+  const list = heap.free.get(size);
+  if (list === undefined) heap.free.set(size, [address]);
+  else list.push(address);
+}
+
+/**
+ * An array over a block, which comes back when the array is collected; undefined where it is small, or too much is lent. Its
+ * content is undefined. `isKept`: a weight, which does not count as lent.
+ */
+export function lend(heap: Heap, length: number, isKept: boolean): Float32Array | undefined {
+  if (length < LEAST_LENT) return undefined;
+  const size = blockBytes(4 * length);
+  if (!isKept && heap.lent + size > LENT_LIMIT) return undefined;
+  const address = takeBlock(heap, size);
+  if (address === undefined) return undefined;
+  const array = new Float32Array(heap.memory.buffer, address, length);
+  if (!isKept) heap.lent += size;
+  heap.blocks.set(address, { bytes: size, isKept });
+  heap.registry.register(array, address);
+  return array;
+}
+
+/** Whether an array lies in the heap. */
+export function isInHeap(heap: Heap, array: { readonly buffer: ArrayBufferLike }): boolean {
+  return heap.buffers.has(array.buffer);
+}

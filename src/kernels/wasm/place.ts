@@ -1,0 +1,87 @@
+/** Operands in the kernels' memory: those that live there as they are, others copied into a block for the time of a call. */
+import type { FloatArray, MatrixView } from "../interface.ts";
+import { giveBack, isInHeap, takeBlock } from "./memory.ts";
+import type { Heap } from "./memory.ts";
+
+/** An address and steps, in bytes. */
+export interface Placed {
+  readonly address: number;
+  readonly batch: number;
+  readonly row: number;
+  readonly column: number;
+}
+
+/** A block for the time of a call. */
+export interface Borrowed {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** Says that memory is at its end; the call is then computed in TypeScript. */
+export class HeapFull extends Error {}
+
+/** A block for the time of a call. @throws HeapFull */
+export function borrow(heap: Heap, bytes: number, borrowed: Borrowed[]): number {
+  const address = takeBlock(heap, bytes);
+  if (address === undefined) throw new HeapFull();
+  borrowed.push({ address, bytes });
+  return address;
+}
+
+/** Ends the time of a call. */
+export function giveBackAll(heap: Heap, borrowed: readonly Borrowed[]): void {
+  for (const { address, bytes } of borrowed) giveBack(heap, address, bytes);
+}
+
+/** Where a matrix view lies in the heap, copied there if it does not. @throws HeapFull */
+export function place(
+  heap: Heap,
+  view: MatrixView,
+  batch: number,
+  rows: number,
+  cols: number,
+  borrowed: Borrowed[],
+): Placed {
+  const { data, offset, batchStride, rowStride, colStride } = view;
+  const inPlace = { batch: 4 * batchStride, row: 4 * rowStride, column: 4 * colStride };
+  if (isInHeap(heap, data)) return { address: data.byteOffset + 4 * offset, ...inPlace };
+  const matrices = batchStride === 0 ? 1 : batch;
+  const reach = (n: number, stride: number): number => (n - 1) * stride;
+  const steps = [reach(matrices, batchStride), reach(rows, rowStride), reach(cols, colStride)];
+  const first = steps.reduce((at, step) => at + Math.min(0, step), offset);
+  const last = steps.reduce((at, step) => at + Math.max(0, step), offset);
+  const size = matrices * rows * cols;
+  if (last - first + 1 <= 1.25 * size) {
+    const address = borrow(heap, 4 * (last - first + 1), borrowed);
+    heap.floats.set(data.subarray(first, last + 1), address >> 2);
+    return { address: address + 4 * (offset - first), ...inPlace };
+  }
+  const address = borrow(heap, 4 * size, borrowed);
+  let to = address / 4;
+  // Copied in the order in which it lies, so that a column-major operand stays one.
+  const isByColumns = Math.abs(rowStride) < Math.abs(colStride);
+  const [lines, length] = isByColumns ? [cols, rows] : [rows, cols];
+  const [lineStride, step] = isByColumns ? [colStride, rowStride] : [rowStride, colStride];
+  for (let t = 0; t < matrices; t++) {
+    for (let line = 0; line < lines; line++) {
+      copyLine(heap.floats, to, data, offset + t * batchStride + line * lineStride, step, length);
+      to += length;
+    }
+  }
+  const apart = batchStride === 0 ? 0 : 4 * rows * cols;
+  return isByColumns
+    ? { address, batch: apart, row: 4, column: 4 * rows }
+    : { address, batch: apart, row: 4 * cols, column: 4 };
+}
+
+function copyLine(
+  target: Float32Array,
+  to: number,
+  data: FloatArray,
+  from: number,
+  step: number,
+  length: number,
+): void {
+  if (step === 1 && length > 16) target.set(data.subarray(from, from + length), to);
+  else for (let i = 0; i < length; i++) target[to + i] = data[from + i * step]!;
+}

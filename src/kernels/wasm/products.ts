@@ -1,0 +1,199 @@
+/**
+ * Matrix products in WebAssembly: float32 products that are worth the call; small ones and float64 go to the TypeScript loops.
+ *
+ * Operands outside the memory are copied into it a chunk at a time, and results out of it. Chunks divide the batch, the rows and the
+ * columns of the result, never a sum.
+ */
+import { foldBatch, multiplyWith } from "../blocked-matmul.ts";
+import { checkMatmul, checkRowRank, checkRowTop } from "../checks.ts";
+import type { MatmulArgs, MatrixView, RowRankArgs, RowTopArgs } from "../interface.ts";
+import { rowRankByParts, rowTopByParts } from "../parts.ts";
+import type { Parts } from "../parts.ts";
+import type { Engine } from "./engine.ts";
+import { simdOrPlainEngine } from "./f64-engine.ts";
+import { isInHeap } from "./memory.ts";
+import { borrow, giveBackAll, HeapFull, place } from "./place.ts";
+import type { Borrowed } from "./place.ts";
+import { runProduct, runRanges } from "./split.ts";
+
+/** Products of fewer multiplications are done before a call would have begun. */
+const SMALL = 4096;
+/** Bytes of an operand outside the memory that are copied at once. */
+const CHUNK_BYTES = 16 * 2 ** 20;
+
+const isFloat32 = (view: MatrixView): boolean => view.data instanceof Float32Array;
+
+/** {@link Kernels.matmul}. */
+export function multiply(engine: Engine, given: MatmulArgs): void {
+  const { m, n, k, batch } = given;
+  const isWorthIt = batch * m * n * k > SMALL && isFloat32(given.a) && isFloat32(given.b) && isFloat32(given.out);
+  if (!isWorthIt) {
+    multiplyWith(simdOrPlainEngine(), given);
+    return;
+  }
+  checkMatmul(given);
+  try {
+    multiplyChunks(engine, foldBatch(given));
+  } catch (error) {
+    if (!(error instanceof HeapFull)) throw error;
+    multiplyWith(simdOrPlainEngine(), given);
+  }
+}
+
+const shifted = (view: MatrixView, by: number): MatrixView => ({ ...view, offset: view.offset + by });
+
+/** Halves what is too large to be copied at once, by batch, rows or columns, until it is not. */
+function multiplyChunks(engine: Engine, args: MatmulArgs): void {
+  const { heap } = engine;
+  const { batch, m, n, k, a, b, out } = args;
+  const copies = (view: MatrixView, rows: number, cols: number): number =>
+    isInHeap(heap, view.data) ? 0 : 4 * (view.batchStride === 0 ? 1 : batch) * rows * cols;
+  const [ofA, ofB, ofC] = [copies(a, m, k), copies(b, k, n), copies(out, m, n)];
+  if (Math.max(ofA, ofB, ofC) <= CHUNK_BYTES) {
+    multiplyChunk(engine, args);
+  } else if (batch > 1) {
+    const half = batch >> 1;
+    multiplyChunks(engine, { ...args, batch: half });
+    const rest = (view: MatrixView): MatrixView => shifted(view, half * view.batchStride);
+    multiplyChunks(engine, { ...args, batch: batch - half, a: rest(a), b: rest(b), out: rest(out) });
+  } else if (ofB > CHUNK_BYTES && n > 8) {
+    const half = 8 * Math.ceil(n / 16);
+    multiplyChunks(engine, { ...args, n: half });
+    const rest = (view: MatrixView): MatrixView => shifted(view, half * view.colStride);
+    multiplyChunks(engine, { ...args, n: n - half, b: rest(b), out: rest(out) });
+  } else if (m > 1) {
+    const half = m >> 1;
+    multiplyChunks(engine, { ...args, m: half });
+    const rest = (view: MatrixView): MatrixView => shifted(view, half * view.rowStride);
+    multiplyChunks(engine, { ...args, m: m - half, a: rest(a), out: rest(out) });
+  } else multiplyChunk(engine, args);
+}
+
+function multiplyChunk(engine: Engine, args: MatmulArgs): void {
+  const { heap } = engine;
+  const { batch, m, n, k, out } = args;
+  const borrowed: Borrowed[] = [];
+  try {
+    const a = place(heap, args.a, batch, m, k, borrowed);
+    const b = place(heap, args.b, batch, k, n, borrowed);
+    const accumulate = args.accumulate === true;
+    if (out.colStride === 1 && isInHeap(heap, out.data)) {
+      const c = { address: out.data.byteOffset + 4 * out.offset, batch: 4 * out.batchStride, row: 4 * out.rowStride };
+      runProduct(engine, { batch, m, n, k, a, b, c, accumulate });
+      return;
+    }
+    const address = borrow(heap, 4 * batch * m * n, borrowed);
+    const c = { address, batch: 4 * m * n, row: 4 * n };
+    runProduct(engine, { batch, m, n, k, a, b, c, accumulate: false });
+    copyOut(heap.floats, address / 4, args);
+  } finally {
+    giveBackAll(heap, borrowed);
+  }
+}
+
+function copyOut(floats: Float32Array, from: number, { batch, m, n, out, accumulate }: MatmulArgs): void {
+  const { data, colStride, rowStride, batchStride } = out;
+  const isDense = colStride === 1 && accumulate !== true;
+  if (isDense && rowStride === n && (batch === 1 || batchStride === m * n)) {
+    data.set(floats.subarray(from, from + batch * m * n), out.offset);
+    return;
+  }
+  for (let t = 0; t < batch; t++) {
+    for (let i = 0; i < m; i++, from += n) {
+      const to = out.offset + t * batchStride + i * rowStride;
+      if (isDense) data.set(floats.subarray(from, from + n), to);
+      else {
+        for (let j = 0; j < n; j++) {
+          const x = floats[from + j]!;
+          const at = to + j * colStride;
+          data[at] = accumulate === true ? data[at]! + x : x;
+        }
+      }
+    }
+  }
+}
+
+/** Addresses of what a question to rows of a product is about, and of its answers. */
+interface RowQuestion {
+  readonly top: number;
+  readonly values: number;
+  readonly indices: number;
+  readonly bars: number;
+  readonly targets: number;
+  readonly counts: number;
+}
+
+/** `a` with its entries side by side, as the tiles read it. */
+function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
+  if (view.colStride === 1) return view;
+  const data = new Float32Array(m * k);
+  for (let i = 0; i < m; i++) {
+    for (let p = 0; p < k; p++) data[i * k + p] = view.data[view.offset + i * view.rowStride + p * view.colStride]!;
+  }
+  return { data, offset: 0, rowStride: k, colStride: 1, batchStride: 0 };
+}
+
+function askRows(engine: Engine, args: RowTopArgs | RowRankArgs, question: RowQuestion, borrowed: Borrowed[]): void {
+  const { m, n, k } = args;
+  const a = place(engine.heap, rowMajor(args.a, m, k), 1, m, k, borrowed);
+  const b = place(engine.heap, args.b, 1, k, n, borrowed);
+  const { top, values, indices, bars, targets, counts } = question;
+  runRanges(engine, "rankedProduct", m, 24, m * n * k, (i, count) => [
+    ...[count, n, k, a.address + i * a.row, a.row, b.address, b.row, b.column],
+    ...[top, values + 4 * i * top, indices + 4 * i * top, bars + 4 * i, targets + 4 * i, counts + 4 * i],
+  ]);
+}
+
+/** Whether a question to rows of this size is one for the WebAssembly kernels. */
+const isForRows = (args: RowTopArgs | RowRankArgs): boolean =>
+  args.m * args.n * args.k > SMALL && isFloat32(args.a) && isFloat32(args.b);
+
+/** Runs with blocks of memory that are given back; false where memory is at its end. */
+function withBlocks(engine: Engine, run: (borrowed: Borrowed[]) => void): boolean {
+  const borrowed: Borrowed[] = [];
+  try {
+    run(borrowed);
+    return true;
+  } catch (error) {
+    if (!(error instanceof HeapFull)) throw error;
+    return false;
+  } finally {
+    giveBackAll(engine.heap, borrowed);
+  }
+}
+
+/** {@link Kernels.rowTop}. */
+export function rowTop(engine: Engine, parts: Parts, args: RowTopArgs): void {
+  checkRowTop(args);
+  const { heap } = engine;
+  const { m, top } = args;
+  const isDone =
+    isForRows(args) &&
+    withBlocks(engine, (borrowed) => {
+      const values = borrow(heap, 4 * m * top, borrowed);
+      const indices = borrow(heap, 4 * m * top, borrowed);
+      heap.floats.fill(-Infinity, values / 4, values / 4 + m * top);
+      heap.ints.fill(-1, indices / 4, indices / 4 + m * top);
+      askRows(engine, args, { top, values, indices, bars: 0, targets: 0, counts: 0 }, borrowed);
+      args.values.set(heap.floats.subarray(values / 4, values / 4 + m * top));
+      args.indices.set(heap.ints.subarray(indices / 4, indices / 4 + m * top));
+    });
+  if (!isDone) rowTopByParts(parts, args);
+}
+
+/** {@link Kernels.rowRank}. */
+export function rowRank(engine: Engine, parts: Parts, args: RowRankArgs): void {
+  checkRowRank(args);
+  const { heap } = engine;
+  const { m } = args;
+  const isDone =
+    isForRows(args) &&
+    withBlocks(engine, (borrowed) => {
+      const [bars, targets, counts] = [0, 1, 2].map(() => borrow(heap, 4 * m, borrowed)) as [number, number, number];
+      heap.ints.set(args.targets.subarray(0, m), targets / 4);
+      heap.ints.fill(0, counts / 4, counts / 4 + m);
+      askRows(engine, args, { top: 0, values: 0, indices: 0, bars, targets, counts }, borrowed);
+      args.ranks.set(heap.ints.subarray(counts / 4, counts / 4 + m));
+    });
+  if (!isDone) rowRankByParts(parts, args);
+}

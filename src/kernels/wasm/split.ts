@@ -1,0 +1,91 @@
+/** Divides large calls into jobs for threads; a sum is never divided, so the division changes no bit. */
+import type { Engine } from "./engine.ts";
+import { runJob, runJobs, threadCount } from "./jobs.ts";
+import type { Job } from "./jobs.ts";
+import { MOST_JOBS } from "./memory.ts";
+import type { Placed } from "./place.ts";
+
+/** Multiplications below which waking another thread costs more than it brings. */
+const WORTH_SHARING = 4e6;
+/** Jobs a thread, so that a thread that is slow or busy holds nobody up. */
+const JOBS_EACH = 4;
+
+/** A product of operands in memory, addresses and steps in bytes. */
+export interface PlacedProduct {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: Placed;
+  readonly b: Placed;
+  readonly c: Omit<Placed, "column">;
+  readonly accumulate: boolean;
+}
+
+function productJob({ batch, m, n, k, a, b, c, accumulate }: PlacedProduct): Job {
+  const ofA = [a.address, a.batch, a.row, a.column];
+  const ofB = [b.address, b.batch, b.row, b.column];
+  return [batch, m, n, k, ...ofA, ...ofB, c.address, c.batch, c.row, accumulate ? 1 : 0];
+}
+
+/** Ranges that cover `[0, size)`, their bounds multiples of `unit`. */
+function ranges(size: number, unit: number): readonly (readonly [from: number, count: number])[] {
+  const parts = Math.max(1, Math.min(threadCount() * JOBS_EACH, MOST_JOBS, Math.floor(size / unit)));
+  const bound = (i: number): number => (i === parts ? size : Math.round((i * size) / parts / unit) * unit);
+  return Array.from({ length: parts }, (_, i) => [bound(i), bound(i + 1) - bound(i)]);
+}
+
+const moved = <P extends Omit<Placed, "column">>(operand: P, bytes: number): P => ({
+  ...operand,
+  address: operand.address + bytes,
+});
+
+/** Whether a call of so many multiplications is shared. */
+export function isShared(multiplications: number): boolean {
+  return threadCount() > 1 && multiplications >= WORTH_SHARING;
+}
+
+/** Runs a product, by matrices of the batch, columns or rows where it is shared. */
+export function runProduct(engine: Engine, product: PlacedProduct): void {
+  const { batch, m, n, k, a, b, c } = product;
+  if (!isShared(batch * m * n * k)) {
+    runJob(engine, "multiply", productJob(product));
+  } else if (batch >= threadCount()) {
+    const part = ([t, count]: readonly [number, number]): Job =>
+      productJob({
+        ...product,
+        batch: count,
+        a: moved(a, t * a.batch),
+        b: moved(b, t * b.batch),
+        c: moved(c, t * c.batch),
+      });
+    runJobs(engine, "multiply", ranges(batch, 1).map(part));
+  } else if (n >= 64 * threadCount()) {
+    // Two parts never write to one cache line of 64 bytes, and each packs its own columns of b.
+    const part = ([j, count]: readonly [number, number]): Job =>
+      productJob({ ...product, n: count, b: moved(b, j * b.column), c: moved(c, 4 * j) });
+    runJobs(engine, "multiply", ranges(n, 32).map(part));
+  } else {
+    const part = ([i, count]: readonly [number, number]): Job =>
+      productJob({ ...product, m: count, a: moved(a, i * a.row), c: moved(c, i * c.row) });
+    runJobs(engine, "multiply", ranges(m, 12).map(part));
+  }
+}
+
+/** Runs jobs made for ranges of `size` things, `unit` at a time: all in one, or shared. */
+export function runRanges(
+  engine: Engine,
+  kernel: "attention" | "rankedProduct",
+  size: number,
+  unit: number,
+  multiplications: number,
+  job: (from: number, count: number) => Job,
+): void {
+  if (isShared(multiplications))
+    runJobs(
+      engine,
+      kernel,
+      ranges(size, unit).map(([from, count]) => job(from, count)),
+    );
+  else runJob(engine, kernel, job(0, size));
+}
