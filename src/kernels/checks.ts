@@ -34,8 +34,14 @@ function checkView(operation: string, name: string, view: MatrixView, batch: num
   const byBatch = (batch - 1) * view.batchStride;
   const byRow = (rows - 1) * view.rowStride;
   const byCol = (cols - 1) * view.colStride;
-  const first = view.offset + Math.min(0, byBatch) + Math.min(0, byRow) + Math.min(0, byCol);
-  const last = view.offset + Math.max(0, byBatch) + Math.max(0, byRow) + Math.max(0, byCol);
+  let first = view.offset;
+  let last = first;
+  if (byBatch < 0) first += byBatch;
+  else last += byBatch;
+  if (byRow < 0) first += byRow;
+  else last += byRow;
+  if (byCol < 0) first += byCol;
+  else last += byCol;
   checkRange(operation, name, view.data.length, first, last);
 }
 

@@ -6,6 +6,7 @@ export {
   rawData,
   rawStorage,
   reshaped,
+  tensorOf,
   viewOf,
 } from "./tensor.ts";
 export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";

@@ -3,7 +3,8 @@ import type { InitAxes, Join, LastAxis } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { describeTensor, kernelStorage, reshaped, Tensor } from "./tensor.ts";
+import { describeTensor, kernelStorage, reshaped, tensorOf } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 import { dataForResult } from "./storage.ts";
 import { astype } from "./elementwise.ts";
 
@@ -60,11 +61,13 @@ export function matmul<A extends string, J extends string>(
     );
   }
   const rowShape = a.shape.slice(0, -1);
-  const m = rowShape.reduce((p, size) => p * size, 1);
+  let m = 1;
+  for (const size of rowShape) m *= size;
   const left = a.rank === 2 ? a : reshaped(a, "rows inner", [m, k]);
   const out = product(left, b, 1, m, n, k);
-  const axes = [...a.names.slice(0, -1), to].join(" ") as Join<InitAxes<A>, J>;
-  return Tensor.from(axes, [...rowShape, n], out);
+  const axes = (a.rank === 2 ? `${a.names[0]} ${to}` : [...a.names.slice(0, -1), to].join(" ")) as Join<InitAxes<A>, J>;
+  rowShape.push(n);
+  return tensorOf(axes, rowShape, out);
 }
 
 /**
@@ -116,7 +119,7 @@ export function batchMatmul<B extends string, I extends string, K extends string
   const n = b.shape[2] ?? 0;
   const out = product(a, b, batch, m, n, k);
   const axes = `${a.names[0]} ${a.names[1]} ${b.names[2]}` as `${B} ${I} ${J}`;
-  return Tensor.from(axes, [batch, m, n], out);
+  return tensorOf(axes, [batch, m, n], out);
 }
 
 function product(a: Tensor, b: Tensor, batch: number, m: number, n: number, k: number): FloatArray {
@@ -130,6 +133,13 @@ function product(a: Tensor, b: Tensor, batch: number, m: number, n: number, k: n
 /** A rank 2 or 3 tensor as the kernels take it. */
 export function matrixView(t: Tensor): MatrixView {
   const f = t.dtype === "int32" ? astype(t, "float32") : t;
-  const [batchStride = 0, rowStride = 0, colStride = 0] = f.rank === 3 ? f.strides : [0, ...f.strides];
-  return { data: kernelStorage(f) as FloatArray, offset: f.offset, rowStride, colStride, batchStride };
+  const { strides, offset } = f;
+  const rank = strides.length;
+  return {
+    data: kernelStorage(f) as FloatArray,
+    offset,
+    rowStride: strides[rank - 2] ?? 0,
+    colStride: strides[rank - 1] ?? 0,
+    batchStride: rank === 3 ? (strides[0] ?? 0) : 0,
+  };
 }

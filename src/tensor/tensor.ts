@@ -21,6 +21,8 @@ export let rawData: (t: Tensor) => TensorData;
 export let kernelStorage: (t: Tensor) => TensorData;
 /** Moves the numbers of a tensor into the kernels' memory, as those of weights, which are used again and again. */
 export let moveToKernels: (t: Tensor) => void;
+/** A tensor of a result in row-major order, as many numbers as the sizes say. */
+export let tensorOf: <A extends string>(axes: A, shape: readonly number[], data: TensorData) => Tensor<A>;
 /** Another view of the storage of a tensor, without a copy. */
 export let viewOf: <A extends string>(t: Tensor, axes: A, layout: Layout) => Tensor<A>;
 
@@ -82,6 +84,8 @@ export class Tensor<A extends string = string> {
   static {
     rawStorage = (t) => t.#home.raw;
     kernelStorage = (t) => t.#home.forKernels();
+    tensorOf = (axes, shape, data) =>
+      new Tensor(axes, new Home(data), { shape, strides: rowMajorStrides(shape), offset: 0 }, "result");
     moveToKernels = (t) => t.#home.move();
     viewOf = (t, axes, layout) => new Tensor(axes, t.#home, layout, "view");
     rawData = (t) => {

@@ -51,8 +51,6 @@ export interface Heap {
   readonly free: Map<number, number[]>;
   readonly buffers: WeakSet<object>;
   readonly registry: FinalizationRegistry<number>;
-  /** Blocks that arrays lie in, by address. */
-  readonly blocks: Map<number, { readonly bytes: number; readonly isKept: boolean }>;
 }
 
 /** A heap in shared memory of up to 4 GiB, or less where a device refuses that; a fixed one where shared memory is refused. */
@@ -79,21 +77,22 @@ function heapOver(memory: MemoryLike, isShared: boolean): Heap {
     lent: 0,
     free: new Map(),
     buffers: new WeakSet([memory.buffer]),
-    blocks: new Map(),
-    registry: new FinalizationRegistry((address) => {
-      const block = heap.blocks.get(address);
-      if (block === undefined) return;
-      heap.blocks.delete(address);
-      if (!block.isKept) heap.lent -= block.bytes;
-      giveBack(heap, address, block.bytes);
+    registry: new FinalizationRegistry((block) => {
+      const address = Math.abs(block) % 2 ** 32;
+      const bytes = ((Math.abs(block) - address) / 2 ** 32) * LEAST_STEP;
+      if (block > 0) heap.lent -= bytes;
+      giveBack(heap, address, bytes);
     }),
   };
   return heap;
 }
 
+/** Sizes of blocks are multiples of this. */
+const LEAST_STEP = 4096;
+
 /** A size that blocks have: an eighth of a power of two finer than bytes need, so that few sizes serve all. */
 export function blockBytes(bytes: number): number {
-  const step = Math.max(4096, 2 ** (Math.floor(Math.log2(Math.max(bytes, 1))) - 3));
+  const step = Math.max(LEAST_STEP, 2 ** (Math.floor(Math.log2(Math.max(bytes, 1))) - 3));
   return Math.ceil(bytes / step) * step;
 }
 
@@ -147,12 +146,14 @@ export function lend(heap: Heap, length: number, isKept: boolean): Float32Array 
   if (address === undefined) return undefined;
   const array = new Float32Array(heap.memory.buffer, address, length);
   if (!isKept) heap.lent += size;
-  heap.blocks.set(address, { bytes: size, isKept });
-  heap.registry.register(array, address);
+  // Address and size in one number, so that nothing else need remember them; below 0 for what is kept.
+  const block = (size / LEAST_STEP) * 2 ** 32 + address;
+  heap.registry.register(array, isKept ? -block : block);
   return array;
 }
 
 /** Whether an array lies in the heap. */
 export function isInHeap(heap: Heap, array: { readonly buffer: ArrayBufferLike }): boolean {
-  return heap.buffers.has(array.buffer);
+  const { buffer } = array;
+  return buffer === heap.floats.buffer || heap.buffers.has(buffer);
 }

@@ -13,7 +13,7 @@ import type { Engine } from "./engine.ts";
 import { simdOrPlainEngine } from "./f64-engine.ts";
 import { isInHeap } from "./memory.ts";
 import { borrow, giveBackAll, HeapFull, place } from "./place.ts";
-import type { Borrowed } from "./place.ts";
+import type { Borrowed, Placed } from "./place.ts";
 import { runProduct, runRanges } from "./split.ts";
 
 /** Products of fewer multiplications are done before a call would have begun. */
@@ -32,12 +32,32 @@ export function multiply(engine: Engine, given: MatmulArgs): void {
     return;
   }
   checkMatmul(given);
+  const args = foldBatch(given);
+  if (runInPlace(engine, args)) return;
   try {
-    multiplyChunks(engine, foldBatch(given));
+    multiplyChunks(engine, args);
   } catch (error) {
     if (!(error instanceof HeapFull)) throw error;
     multiplyWith(simdOrPlainEngine(), given);
   }
+}
+
+const inPlace = ({ data, offset, batchStride, rowStride, colStride }: MatrixView): Placed => ({
+  address: data.byteOffset + 4 * offset,
+  batch: 4 * batchStride,
+  row: 4 * rowStride,
+  column: 4 * colStride,
+});
+
+/** Runs a product all of which lives in memory; false where something does not. */
+function runInPlace(engine: Engine, { batch, m, n, k, a, b, out, accumulate }: MatmulArgs): boolean {
+  const { heap } = engine;
+  if (!(out.colStride === 1 && isInHeap(heap, a.data) && isInHeap(heap, b.data) && isInHeap(heap, out.data))) {
+    return false;
+  }
+  const operands = { a: inPlace(a), b: inPlace(b), c: inPlace(out) };
+  runProduct(engine, { batch, m, n, k, ...operands, accumulate: accumulate === true });
+  return true;
 }
 
 const shifted = (view: MatrixView, by: number): MatrixView => ({ ...view, offset: view.offset + by });

@@ -106,6 +106,23 @@ function copyBlock(to: usize, toRow: usize, from: usize, row: usize, column: usi
 /** `k` x `n` of `b` into panels of 8 columns, 32 bytes a row; the last panel is filled up with zeros. */
 export function packPanels(to: usize, from: usize, row: usize, column: usize, k: usize, n: usize): void {
   let j: usize = 0;
+  if (column == 4) {
+    // Two panels at a time: 16 columns are a whole line of the cache.
+    for (; j + 16 <= n; j += 16) {
+      let at = from;
+      let second = to + (k << 5);
+      for (const end = second; to < end; to += 32) {
+        v128.store(to, v128.load(at));
+        v128.store(to, v128.load(at, 16), 16);
+        v128.store(second, v128.load(at, 32));
+        v128.store(second, v128.load(at, 48), 16);
+        second += 32;
+        at += row;
+      }
+      to = second;
+      from += 64;
+    }
+  }
   for (; j + 8 <= n; j += 8) {
     if (column == 4) {
       let at = from;
@@ -125,6 +142,90 @@ export function packPanels(to: usize, from: usize, row: usize, column: usize, k:
   memory.fill(to, 0, k << 5);
   copyBlock(to, 32, from, row, column, k, n - j);
 }
+
+/** Columns of few rows that are summed at once: a row of sums and four rows of `b` stay in the first-level cache. */
+const STREAMED: usize = 1024;
+
+@inline
+function multiplyAdd(x: v128, y: v128, z: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, y, z);
+  return f32x4.add(f32x4.mul(x, y), z);
+}
+
+/** `sums[j] += Σ_p a[p] b[p, j]` for `steps` (1 or 4) rows of `b`, one term after the other. */
+@inline
+function addRows(sums: usize, columns: usize, a: usize, aColumn: usize, b: usize, bRow: usize, steps: usize): void {
+  const x0 = v128.load32_splat(a);
+  const x1 = steps == 4 ? v128.load32_splat(a + aColumn) : x0;
+  const x2 = steps == 4 ? v128.load32_splat(a + 2 * aColumn) : x0;
+  const x3 = steps == 4 ? v128.load32_splat(a + 3 * aColumn) : x0;
+  const end = sums + (columns << 2);
+  for (; sums < end; sums += 16) {
+    let sum = multiplyAdd(x0, v128.load(b), v128.load(sums));
+    if (steps == 4) {
+      sum = multiplyAdd(x1, v128.load(b + bRow), sum);
+      sum = multiplyAdd(x2, v128.load(b + 2 * bRow), sum);
+      sum = multiplyAdd(x3, v128.load(b + 3 * bRow), sum);
+    }
+    v128.store(sums, sum);
+    b += 16;
+  }
+}
+
+/**
+ * {@link product} of few rows: rows of `b` pass by once, in the order they lie in. Terms are taken in the order in which a tile takes them.
+ * Sums beyond the last column are of what follows in memory, and not kept.
+ */
+function streamedProduct(
+  m: usize,
+  n: usize,
+  k: usize,
+  a: usize,
+  aRow: usize,
+  aColumn: usize,
+  b: usize,
+  bRow: usize,
+  c: usize,
+  cRow: usize,
+  accumulate: i32,
+  sums: usize,
+): void {
+  for (let jc: usize = 0; jc < n; jc += STREAMED) {
+    const nc = min(STREAMED, n - jc);
+    const padded = (nc + 3) & ~3;
+    for (let pc: usize = 0; pc < k; pc += DEPTH) {
+      const kc = min(DEPTH, k - pc);
+      memory.fill(sums, 0, m * STREAMED * 4);
+      let p: usize = 0;
+      for (; p + 4 <= kc; p += 4) {
+        for (let i: usize = 0; i < m; i++) {
+          const left = a + i * aRow + (pc + p) * aColumn;
+          addRows(sums + i * STREAMED * 4, padded, left, aColumn, b + (pc + p) * bRow + (jc << 2), bRow, 4);
+        }
+      }
+      for (; p < kc; p++) {
+        for (let i: usize = 0; i < m; i++) {
+          const left = a + i * aRow + (pc + p) * aColumn;
+          addRows(sums + i * STREAMED * 4, padded, left, aColumn, b + (pc + p) * bRow + (jc << 2), bRow, 1);
+        }
+      }
+      const adds = accumulate | i32(pc > 0);
+      for (let i: usize = 0; i < m; i++) {
+        let from = sums + i * STREAMED * 4;
+        let to = c + i * cRow + (jc << 2);
+        if (adds) {
+          for (const end = to + (nc << 2); to < end; to += 4) {
+            f32.store(to, f32.load(to) + f32.load(from));
+            from += 4;
+          }
+        } else memory.copy(to, from, nc << 2);
+      }
+    }
+  }
+}
+
+/** At most so many rows are streamed. */
+const FEW_ROWS: usize = 4;
 
 /**
  * `c (+)= a b`, `m` x `n`, `k` deep. Steps are in bytes; entries of a row of `c` lie side by side. `space` is the thread's working
@@ -150,10 +251,14 @@ export function product(
     return;
   }
   const spaceA = space + EDGE_BYTES;
+  if (m <= FEW_ROWS && bColumn == 4 && n >= 64) {
+    streamedProduct(m, n, k, a, aRow, aColumn, b, bRow, c, cRow, accumulate, spaceA);
+    return;
+  }
   const spaceB = spaceA + A_BYTES;
   const columns = m < 64 ? FEW_COLUMNS : COLUMNS;
   // A small row-major b lies well in the cache as it is, and packing would cost as much as it spares.
-  const isDirect = bColumn == 4 && n % 8 == 0 && (m <= 6 ? bRow <= 4096 : bRow <= 256 && k <= 128);
+  const isDirect = bColumn == 4 && n % 8 == 0 && bRow <= 256 && k <= 128;
   for (let jc: usize = 0; jc < n; jc += columns) {
     const nc = min(columns, n - jc);
     for (let pc: usize = 0; pc < k; pc += DEPTH) {
