@@ -10,8 +10,8 @@ export type { AxisOf, Dual, InitAxes, Join, LastAxis, Renamed, Without } from ".
 export { AxisError, CircuitsError, ConfigError, FormatError, InputError, ShapeError } from "./errors.ts";
 export type { ErrorDetails } from "./errors.ts";
 
-export { kernelInfo, useKernels } from "./kernels/index.ts";
-export type { KernelInfo, KernelName } from "./kernels/index.ts";
+export { kernelInfo, useKernels, useThreads } from "./kernels/index.ts";
+export type { KernelInfo, KernelName, ThreadOptions, WorkerLike } from "./kernels/index.ts";
 
 export {
   Random,
@@ -21,6 +21,8 @@ export {
   assertAxes,
   astype,
   batchMatmul,
+  causalAttention,
+  causalSoftmax,
   concat,
   divide,
   frobeniusNorm,
@@ -40,7 +42,7 @@ export {
   sum,
   sumAll,
 } from "./tensor/index.ts";
-export type { DType, Layout, Nested, TensorData } from "./tensor/index.ts";
+export type { AttentionOptions, DType, Layout, Nested, TensorData } from "./tensor/index.ts";
 
 export {
   dense,

@@ -116,12 +116,12 @@ function checkHeads(name: string, view: HeadVectorsView, args: AttentionArgs, ro
   checkRange("attention", name, view.data.length, first, last);
 }
 
-/** Sizes are counts, the views lie inside their arrays and the factor is above 0. */
+/** Sizes are counts, the views lie inside their arrays and the scale is above 0. */
 export function checkAttention(args: AttentionArgs): void {
   for (const name of ["batch", "heads", "queries", "keys", "width", "valueWidth", "queryOffset"] as const) {
     checkCount("attention", name, args[name]);
   }
-  if (!(args.factor > 0)) invariant(false, "attention", `factor is ${args.factor}, not above 0`);
+  if (!(args.scale > 0)) invariant(false, "attention", `scale is ${args.scale}, not above 0`);
   checkHeads("q", args.q, args, args.queries, args.width);
   checkHeads("k", args.k, args, args.keys, args.width);
   checkHeads("v", args.v, args, args.keys, args.valueWidth);

@@ -107,7 +107,7 @@ export interface HeadVectorsView {
 }
 
 /**
- * Attention without its pattern: `out[i] = Σ_j softmax_j(q[i] · k[j] · factor) v[j]`, for every head of every prompt. Query `i` sees key `j` when
+ * Attention without its pattern: `out[i] = Σ_j softmax_j(q[i] · k[j] / scale) v[j]`, for every head of every prompt. Query `i` sees key `j` when
  * `j <= i + queryOffset`, or always where `isCausal` is false; a query that sees nothing gets 0.
  */
 export interface AttentionArgs {
@@ -123,8 +123,8 @@ export interface AttentionArgs {
   readonly k: HeadVectorsView;
   readonly v: HeadVectorsView;
   readonly out: HeadVectorsView;
-  /** What scores are multiplied by before the softmax; above 0. */
-  readonly factor: number;
+  /** What scores are divided by before the softmax, a float32; above 0. */
+  readonly scale: number;
   readonly isCausal: boolean;
   /** Keys that precede query 0: 0 for a whole sequence. */
   readonly queryOffset: number;

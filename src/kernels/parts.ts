@@ -38,7 +38,7 @@ export function attentionByParts(parts: Parts, args: AttentionArgs): void {
   for (let b = 0; b < batch; b++) {
     const kT = { ...headView(k, b), rowStride: 1, colStride: k.rowStride };
     parts.matmul({ batch: heads, m: queries, n: keys, k: width, a: headView(q, b), b: kT, out: scoresView });
-    for (let i = 0; i < scores.length; i++) scores[i] = scores[i]! * args.factor;
+    for (let i = 0; i < scores.length; i++) scores[i] = scores[i]! / args.scale;
     if (args.isCausal) {
       const { queryOffset } = args;
       const causal = { batch: heads, queries, keys, scores, scoresOffset: 0, output: scores, outputOffset: 0 };

@@ -149,7 +149,7 @@ function attention(args: AttentionArgs): void {
       for (let j = 0; j < visible; j++) {
         let score = 0;
         for (let p = 0; p < width; p++) score += q.data[at(q, i) + p]! * k.data[at(k, j) + p]!;
-        scores[j] = score * args.factor;
+        scores[j] = score / args.scale;
       }
       softmaxRow(scores, 0, scores, 0, visible, keys);
       for (let p = 0; p < valueWidth; p++) {

@@ -1,6 +1,5 @@
 /**
- * The kernels in WebAssembly SIMD, each falling back to `blocked.ts` where a call is too small to be worth it, is float64, or finds
- * no memory.
+ * The kernels in WebAssembly SIMD, each falling back to `blocked.ts` where a call is of float64 or finds no memory.
  *
  * Unlike the others they sum float32 products in float32: 256 terms in a register, fused where the engine has relaxed SIMD, and then the
  * sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff times `Σ |a b|`.

@@ -1,5 +1,5 @@
 /**
- * The forward pass. Storage is float32; every product is accumulated in float64 and rounded once.
+ * The forward pass, in float32.
  *
  * Per layer, with row vectors: $q = \mathrm{ln}(x) W_Q + b_Q$ and so on; scores $q k^\top / \text{scale}$, −Infinity
  * where a key lies after its query; pattern = softmax; $z = \text{pattern} \cdot v$; the layer adds $\sum_h z_h W_O^h + b_O$.
@@ -9,6 +9,8 @@ import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import {
   add,
+  causalAttention,
+  causalSoftmax,
   dataForResult,
   matmul,
   matrixView,
@@ -139,15 +141,28 @@ function runLayer(
   const query = isRotary ? hooks.fire(`${at}.attn.hook_rot_q`, rotate(q, model.config)) : q;
   const key = isRotary ? hooks.fire(`${at}.attn.hook_rot_k`, rotate(k, model.config)) : k;
   const isCausal = model.config.attention_dir === "causal";
-  const scores = hooks.fire(`${at}.attn.hook_attn_scores`, attentionScores(query, key, layer.attnScale, isCausal));
-  const isUntouchedCausal = isCausal && !hooks.edits(`${at}.attn.hook_attn_scores`);
-  const pattern = hooks.fire(
-    `${at}.attn.hook_pattern`,
-    isUntouchedCausal ? causalPattern(scores) : softmax(scores, "key_pos"),
-  );
-  const z = hooks.fire(`${at}.attn.hook_z`, weightValues(pattern, v));
+  const isUnseen = !hooks.sees(`${at}.attn.hook_attn_scores`) && !hooks.sees(`${at}.attn.hook_pattern`);
+  const weighted =
+    isCausal && isUnseen
+      ? causalAttention(query, key, v, { scale: layer.attnScale })
+      : weightValues(patternOf(layer, query, key, isCausal, hooks), v);
+  const z = hooks.fire(`${at}.attn.hook_z`, weighted);
   const attn_out = hooks.fire(`${at}.hook_attn_out`, writeOut(layer, z, hooks));
   return hooks.fire(`${at}.hook_resid_post`, add(resid, attn_out));
+}
+
+/** Scores and pattern as they are where someone looks at them; {@link causalAttention} gives the same `z`, to the bit. */
+function patternOf(
+  layer: AttentionLayer,
+  query: HeadVectors,
+  key: HeadVectors,
+  isCausal: boolean,
+  hooks: HookSession,
+): Scores {
+  const at = `blocks.${layer.layer}.attn` as const;
+  const scores = hooks.fire(`${at}.hook_attn_scores`, attentionScores(query, key, layer.attnScale, isCausal));
+  const isUntouched = isCausal && !hooks.edits(`${at}.hook_attn_scores`);
+  return hooks.fire(`${at}.hook_pattern`, isUntouched ? causalSoftmax(scores) : softmax(scores, "key_pos"));
 }
 
 interface LayerInputs {
@@ -252,29 +267,14 @@ function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal
       out: view,
     });
   }
+  const divisor = Math.fround(scale);
   for (let row = 0; row < batch * heads * pos; row++) {
     const seen = isCausal ? (row % pos) + 1 : pos;
     const start = row * pos;
-    for (let j = start; j < start + seen; j++) out[j] = (out[j] as number) / scale;
+    for (let j = start; j < start + seen; j++) out[j] = (out[j] as number) / divisor;
     out.fill(-Infinity, start + seen, start + pos);
   }
   return Tensor.from("batch head query_pos key_pos", [batch, heads, pos, pos], out);
-}
-
-function causalPattern(scores: Scores): Scores {
-  const [batch = 0, heads = 0, queries = 0, keys = 0] = scores.shape;
-  const output = dataForResult("float32", scores.size) as FloatArray;
-  kernels().causalSoftmax({
-    batch: batch * heads,
-    queries,
-    keys,
-    scores: asFloats(scores),
-    scoresOffset: 0,
-    output,
-    outputOffset: 0,
-    queryOffset: 0,
-  });
-  return Tensor.from(scores.axes, scores.shape, output);
 }
 
 function weightValues(pattern: Scores, v: HeadVectors): HeadVectors {

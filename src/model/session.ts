@@ -51,6 +51,11 @@ export class HookSession {
     return this.#edits[name] !== undefined;
   }
 
+  /** Whether an activation is kept or edited. */
+  sees(name: HookName): boolean {
+    return this.#wanted.has(name) || this.edits(name);
+  }
+
   /** Passes an activation through its hook: edits it, keeps it, and returns what to go on with. */
   fire<N extends HookName>(name: N, value: Tensor<AxesOfHook<N>>): Tensor<AxesOfHook<N>> {
     const edit = this.#edits[name];

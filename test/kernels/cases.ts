@@ -229,7 +229,7 @@ export interface AttentionCase {
   readonly valueWidth?: number;
   readonly isCausal?: false;
   readonly queryOffset?: number;
-  readonly factor?: number;
+  readonly scale?: number;
 }
 
 /** Sizes around the block of 24 queries, a panel of 8 and a block of 256 keys. */
@@ -242,7 +242,7 @@ export const attentionCases: readonly AttentionCase[] = [
   { name: "offset beyond the last key", batch: 1, heads: 1, queries: 9, keys: 5, width: 8, queryOffset: 3 },
   { name: "more keys than a block", batch: 1, heads: 2, queries: 270, keys: 270, width: 12 },
   { name: "both directions", batch: 2, heads: 2, queries: 30, keys: 31, width: 8, isCausal: false },
-  { name: "sharp", batch: 1, heads: 2, queries: 40, keys: 40, width: 16, factor: 20 },
+  { name: "sharp", batch: 1, heads: 2, queries: 40, keys: 40, width: 16, scale: 0.05 },
 ];
 
 const asHeads = (data: FloatArray, heads: number, rows: number, width: number): HeadVectorsView => ({
@@ -270,7 +270,7 @@ export function attentionArgs(given: AttentionCase, kind: StorageName): Attentio
     k: make(keys, width),
     v: make(keys, valueWidth),
     out: asHeads(storage(kind, 2 + batch * queries * heads * valueWidth).fill(UNTOUCHED), heads, queries, valueWidth),
-    factor: given.factor ?? 1 / Math.sqrt(width),
+    scale: Math.fround(given.scale ?? Math.sqrt(width)),
     isCausal: given.isCausal ?? true,
   };
 }

@@ -119,7 +119,7 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
     (given) => {
       const { got, want } = bothRows(fast, kind, given, "logSoftmax");
       const nats = inNats(given);
-    expectWithin(got, want, (_, y) => nats + storageStep[kind] * Math.abs(y));
+      expectWithin(got, want, (_, y) => nats + storageStep[kind] * Math.abs(y));
     },
   );
 
@@ -134,7 +134,7 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
       fast.crossEntropy({ rows, cols, logits, logitsOffset: ROW_OFFSET, targets, output: got });
       referenceKernels.crossEntropy({ rows, cols, logits, logitsOffset: ROW_OFFSET, targets, output: want });
       const nats = inNats(given);
-    expectWithin(got, want, (_, y) => nats + storageStep[kind] * Math.abs(y));
+      expectWithin(got, want, (_, y) => nats + storageStep[kind] * Math.abs(y));
     },
   );
 
@@ -191,10 +191,10 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
     const want = attentionArgs(given, kind);
     fast.attention(args);
     referenceKernels.attention(want);
-    const { width, keys, factor } = args;
+    const { width, keys, scale } = args;
     // |q| and |k| are below 1, so a score errs by its sum's bound times width, and moves its probability by so much; values are below 1 too.
-    const ofScores = factor * width * rounding.roundings(width) * rounding.unit;
-    const ofSoftmax = rounding.ofExponentials(keys, 2 * factor * width);
+    const ofScores = (width / scale) * rounding.roundings(width) * rounding.unit;
+    const ofSoftmax = rounding.ofExponentials(keys, (2 * width) / scale);
     const ofValues = rounding.roundings(keys) * rounding.unit;
     expectWithin(args.out.data, want.out.data, () => 2 * ofScores + ofSoftmax + ofValues + storageStep[kind]);
   });

@@ -249,3 +249,41 @@ describe("where WebAssembly is refused", () => {
     expect(args.out.data).toEqual(want.out.data);
   });
 });
+
+describe("float32 sums", () => {
+  /** `[m, k] · [k, n]` in float32. */
+  function product(m: number, n: number, k: number, a: Float32Array, b: Float32Array): Float32Array {
+    const out = { data: new Float32Array(m * n), offset: 0, rowStride: n, colStride: 1, batchStride: 0 };
+    const view = (data: Float32Array, cols: number): MatrixView => ({ ...out, data, rowStride: cols });
+    simdKernels.matmul({ batch: 1, m, n, k, a: view(a, k), b: view(b, n), out });
+    return out.data;
+  }
+
+  test("take 256 terms one after the other: 2^24 and 255 ones stay 2^24, the next 256 ones add up first", () => {
+    const a = new Float32Array(512).fill(1);
+    a[0] = 2 ** 24;
+    expect(product(1, 1, 512, a, new Float32Array(512).fill(1))[0]).toBe(2 ** 24 + 256);
+  });
+
+  test("do not depend on what else is computed: each row and column alone is the same to the bit", () => {
+    const [m, n, k] = [37, 83, 300];
+    const next = uniform(5);
+    const a = Float32Array.from({ length: m * k }, next);
+    const b = Float32Array.from({ length: k * n }, next);
+    const whole = product(m, n, k, a, b);
+    for (const i of [0, 5, 6, 36]) {
+      const row = product(1, n, k, a.slice(i * k, (i + 1) * k), b);
+      expect(row).toEqual(whole.slice(i * n, (i + 1) * n));
+    }
+    for (const j of [0, 7, 8, 82]) {
+      const column = product(
+        m,
+        1,
+        k,
+        a,
+        Float32Array.from({ length: k }, (_, p) => b[p * n + j] ?? NaN),
+      );
+      expect(column).toEqual(Float32Array.from({ length: m }, (_, i) => whole[i * n + j] ?? NaN));
+    }
+  });
+});

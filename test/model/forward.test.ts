@@ -2,6 +2,7 @@
  * The forward pass against a float64 one written apart from it, over norms, positions, biases, depths and the switches of the
  * configuration; and what must hold of it whatever the weights are.
  */
+import { openBundledModel } from "../../src/io/bundled.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { maxAbsDifference, Tensor } from "../../src/tensor/index.ts";
@@ -18,20 +19,28 @@ const tokens = [
 const norms: readonly NormalizationType[] = [null, "LN", "LNPre", "RMS", "RMSPre"];
 const positions: readonly PositionalEmbeddingType[] = ["standard", "shortformer", "rotary", "none"];
 
-/** float32 storage against float64: some tens of roundings of numbers up to about 5; 2e-5 is about 60 of them. */
+/**
+ * float32 storage and sums against float64: some tens of roundings of numbers as large as the largest, about 5 where there is a norm; 2e-5 is
+ * about 60 of them. Without a norm numbers grow from layer to layer, and what a small logit is a difference of grows with them.
+ */
 const tolerance = { atol: 2e-5, rtol: 2e-5 };
+const toleranceOfLogits = (logits: readonly number[]): { atol: number; rtol: number } => ({
+  atol: 2e-5 * Math.max(1, Math.max(...logits.map(Math.abs)) / 5),
+  rtol: 2e-5,
+});
 
 function compare(options: RandomModelOptions): void {
   const model = randomModel({ bias: true, ...options });
   const reference = referenceRun(model, tokens);
   const run = model.run(tokens);
-  expectClose(run.logits.data, reference.logits.flat(2), tolerance);
+  const logits = reference.logits.flat(2);
+  expectClose(run.logits.data, logits, toleranceOfLogits(logits));
   for (const [layer, patterns] of reference.patterns.entries()) {
     expectClose(run.cache.get(`blocks.${layer}.attn.hook_pattern`).data, patterns.flat(3), tolerance);
   }
 }
 
-describe("logits and patterns agree with float64 within 2e-5 absolute plus 2e-5 relative", () => {
+describe("logits and patterns agree with float64 within 2e-5 of the largest over 5, absolute, plus 2e-5 relative", () => {
   const grid = norms.flatMap((norm) => positions.map((position) => ({ norm, position })));
   test.each(grid)("norm $norm, positions $position, 0 to 3 layers, with and without biases", ({ norm, position }) => {
     for (const n_layers of [0, 1, 2, 3]) {
@@ -182,5 +191,21 @@ describe("what holds of every model", () => {
       const same = withWeights(shared, (name) => plain.weight(name));
       expect(same.forward(tokens).toNested()).toEqual(plain.forward(tokens).toNested());
     }
+  });
+});
+
+describe("a run that keeps no pattern takes scores, softmax and weighted values in one pass", () => {
+  test.each(norms.flatMap((norm) => positions.map((position) => ({ norm, position }))))(
+    "with the same logits to the bit: norm $norm, positions $position",
+    ({ norm, position }) => {
+      const model = randomModel({ bias: true, norm, position, n_layers: 2, seed: 3 });
+      expect(model.forward(tokens).data).toEqual(model.run(tokens).logits.data);
+    },
+  );
+
+  test("on the bundled model's own sizes too", async () => {
+    const { model } = await openBundledModel();
+    const prompt = Array.from({ length: model.config.n_ctx }, (_, i) => (i * 37) % model.config.d_vocab);
+    expect(model.forward(prompt).data).toEqual(model.run(prompt).logits.data);
   });
 });

@@ -90,7 +90,7 @@ function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void
     const [outer, inner] = isAll ? [batch, heads] : [1, count];
     return [
       ...[outer, inner, queries, keys, width, valueWidth, ...at(q), ...at(k), ...at(v), ...at(out)],
-      ...[floatBits(args.factor), args.isCausal ? 1 : 0, args.queryOffset],
+      ...[floatBits(args.scale), args.isCausal ? 1 : 0, args.queryOffset],
     ];
   };
   const bytes = engine.kernels.attentionBytes(keys, width, valueWidth);

@@ -1,5 +1,5 @@
 /**
- * Matrix products in WebAssembly: float32 products that are worth the call; small ones and float64 go to the TypeScript loops.
+ * Matrix products in WebAssembly: those of float32; products with a float64 operand are summed in float64 by the packed tiles.
  *
  * Operands outside the memory are copied into it a chunk at a time, and results out of it. Chunks divide the batch, the rows and the
  * columns of the result, never a sum.
@@ -16,8 +16,6 @@ import { borrow, giveBackAll, HeapFull, place } from "./place.ts";
 import type { Borrowed, Placed } from "./place.ts";
 import { runProduct, runRanges } from "./split.ts";
 
-/** Products of fewer multiplications are done before a call would have begun. */
-const SMALL = 4096;
 /** Bytes of an operand outside the memory that are copied at once. */
 const CHUNK_BYTES = 16 * 2 ** 20;
 
@@ -25,13 +23,13 @@ const isFloat32 = (view: MatrixView): boolean => view.data instanceof Float32Arr
 
 /** {@link Kernels.matmul}. */
 export function multiply(engine: Engine, given: MatmulArgs): void {
-  const { m, n, k, batch } = given;
-  const isWorthIt = batch * m * n * k > SMALL && isFloat32(given.a) && isFloat32(given.b) && isFloat32(given.out);
-  if (!isWorthIt) {
+  // Whatever the size: the numbers of a prompt must not depend on how many others are computed with it.
+  if (!(isFloat32(given.a) && isFloat32(given.b) && isFloat32(given.out))) {
     multiplyWith(simdOrPlainEngine(), given);
     return;
   }
   checkMatmul(given);
+  if (given.batch * given.m * given.n === 0) return;
   const args = foldBatch(given);
   if (runInPlace(engine, args)) return;
   try {
@@ -166,7 +164,7 @@ function askRows(engine: Engine, args: RowTopArgs | RowRankArgs, question: RowQu
 
 /** Whether a question to rows of this size is one for the WebAssembly kernels. */
 const isForRows = (args: RowTopArgs | RowRankArgs): boolean =>
-  args.m * args.n * args.k > SMALL && isFloat32(args.a) && isFloat32(args.b);
+  args.m * args.n * args.k > 0 && isFloat32(args.a) && isFloat32(args.b);
 
 /** Runs with blocks of memory that are given back; false where memory is at its end. */
 function withBlocks(engine: Engine, run: (borrowed: Borrowed[]) => void): boolean {

@@ -10,8 +10,6 @@ import { isInHeap } from "./memory.ts";
 import { borrow, giveBackAll, HeapFull } from "./place.ts";
 import type { Borrowed } from "./place.ts";
 
-/** Fewer numbers than this are done before a call would have begun. */
-const SMALL = 256;
 /** Bytes of rows outside the memory that pass through it at once: they stay in the second-level cache. */
 const PASSING_BYTES = 128 * 1024;
 
@@ -75,7 +73,7 @@ export function softmax(engine: Engine, args: SoftmaxArgs): void {
   checkRows("softmax", args);
   const { rows, cols, input, inputOffset, output, outputOffset } = args;
   const isDone =
-    rows * cols > SMALL &&
+    rows * cols > 0 &&
     areFloat32(input, output) &&
     withBlocks(engine, (borrowed) => {
       eachRows(engine, rows, cols, input, inputOffset, output, outputOffset, borrowed, (from, to, _, count) =>
@@ -91,7 +89,7 @@ export function causalSoftmax(engine: Engine, args: CausalSoftmaxArgs): void {
   const { batch, queries, keys, scores, scoresOffset, output, outputOffset, queryOffset } = args;
   const rows = batch * queries;
   const isDone =
-    rows * keys > SMALL &&
+    rows * keys > 0 &&
     areFloat32(scores, output) &&
     withBlocks(engine, (borrowed) => {
       eachRows(engine, rows, keys, scores, scoresOffset, output, outputOffset, borrowed, (from, to, first, count) =>
@@ -121,7 +119,7 @@ export function logSoftmax(engine: Engine, args: SoftmaxArgs): void {
   checkRows("logSoftmax", args);
   const { rows, cols, input, inputOffset, output, outputOffset } = args;
   const isDone =
-    rows * cols > SMALL &&
+    rows * cols > 0 &&
     areFloat32(input, output) &&
     withBlocks(engine, (borrowed) => {
       const pairs = borrow(engine.heap, 16 * rows, borrowed);
@@ -141,7 +139,7 @@ export function crossEntropy(engine: Engine, args: CrossEntropyArgs): void {
   checkCrossEntropy(args);
   const { rows, cols, logits, logitsOffset, targets, output } = args;
   const isDone =
-    rows * cols > SMALL &&
+    rows * cols > 0 &&
     areFloat32(logits) &&
     withBlocks(engine, (borrowed) => {
       const pairs = borrow(engine.heap, 16 * rows, borrowed);
@@ -163,7 +161,7 @@ export function normalize(engine: Engine, args: NormArgs): void {
   checkNorm(args);
   const { rows, cols, input, inputOffset, eps, center, output, outputOffset, scale, scaleOffset } = args;
   const isDone =
-    rows * cols > SMALL &&
+    rows * cols > 0 &&
     areFloat32(input, output, scale) &&
     withBlocks(engine, (borrowed) => {
       const scales = borrow(engine.heap, 4 * rows, borrowed);

@@ -1,6 +1,6 @@
 /** Causal attention in one pass: scores, softmax and weighted values of a block of queries before the next. */
 import { DEPTH, packPanels, packedProduct } from "./matmul";
-import { exponentials, largest } from "./rows";
+import { divide, exponentials, largest, scaleRow } from "./rows";
 
 /** Queries whose scores are in the cache at once: whole tiles of six rows and of four. */
 const QUERIES: usize = 24;
@@ -17,7 +17,7 @@ export function attentionBytes(keys: usize, d_head: usize, d_value: usize): usiz
 }
 
 /**
- * `out = softmax(q kᵀ · factor) v` of one head. Rows of `q`, `k`, `v` and `out` have their entries side by side; steps are in bytes.
+ * `out = softmax(q kᵀ / scale) v` of one head. Rows of `q`, `k`, `v` and `out` have their entries side by side; steps are in bytes.
  * Query `i` sees keys up to `i + queryOffset`; all of them where `isCausal` is 0.
  */
 export function attend(
@@ -33,7 +33,7 @@ export function attend(
   vRow: usize,
   out: usize,
   outRow: usize,
-  factor: f32,
+  scale: f32,
   isCausal: i32,
   queryOffset: usize,
   space: usize,
@@ -71,18 +71,15 @@ export function attend(
     for (let i: usize = 0; i < count; i++) {
       const row = scores + i * scoreRow;
       const seen = isCausal ? min(visible, first + i + queryOffset + 1) : visible;
+      divide(row, seen, scale);
       const max = largest(row, seen);
-      let sum: f64 = 0;
-      if (max == -Infinity) memory.fill(row, 0, visible << 2);
-      else {
-        sum = exponentials(row, row, seen, max, factor);
-        memory.fill(row + (seen << 2), 0, (visible - seen) << 2);
+      if (max == -Infinity) {
+        memory.fill(row, 0, visible << 2);
+        continue;
       }
-      const inverse = f32x4.splat(sum == 0 ? 0 : <f32>(1 / sum));
-      const end = row + (seen << 2);
-      let at = row;
-      for (; at + 16 <= end; at += 16) v128.store(at, f32x4.mul(v128.load(at), inverse));
-      for (; at < end; at += 4) f32.store(at, f32.load(at) * f32x4.extract_lane(inverse, 0));
+      // As softmax and the product with values do it: the result is theirs to the bit.
+      scaleRow(row, seen, <f32>(1 / exponentials(row, row, seen, max)));
+      memory.fill(row + (seen << 2), 0, (visible - seen) << 2);
     }
     for (let pc: usize = 0; pc < visible; pc += DEPTH) {
       const kc = min(DEPTH, visible - pc);
@@ -105,7 +102,7 @@ export function attend(
 
 /**
  * A job in memory, 4 bytes a field: outer and inner batch (prompts and heads), queries, keys, d_head, d_value; of q, k, v and out the
- * address and the steps of outer batch, inner batch and row; factor (float32), isCausal, queryOffset.
+ * address and the steps of outer batch, inner batch and row; scale (float32), isCausal, queryOffset.
  */
 export function attention(job: usize, space: usize): void {
   const outer = load<usize>(job);

@@ -103,10 +103,9 @@ function largest(from: usize, count: usize): f32 {
 /** Numbers whose exponentials are summed in float32 before the sum is taken up in float64. */
 const RUN: usize = 256;
 
-/** Stores `e^((x - max) · factor)` of `count` numbers and returns their sum; `to` may be `from`. */
-export function exponentials(from: usize, to: usize, count: usize, max: f32, factor: f32): f64 {
+/** Stores `e^(x - max)` of `count` numbers and returns their sum; `to` may be `from`. */
+export function exponentials(from: usize, to: usize, count: usize, max: f32): f64 {
   const least = f32x4.splat(max);
-  const scale = f32x4.splat(factor);
   const end = from + (count << 2);
   const whole = from + ((count & ~7) << 2);
   let total: f64 = 0;
@@ -115,8 +114,8 @@ export function exponentials(from: usize, to: usize, count: usize, max: f32, fac
     let s1 = f32x4.splat(0);
     const stop = whole - from > RUN << 2 ? from + (RUN << 2) : whole;
     for (; from < stop; from += 32) {
-      const x = exponential(f32x4.mul(f32x4.sub(v128.load(from), least), scale));
-      const y = exponential(f32x4.mul(f32x4.sub(v128.load(from, 16), least), scale));
+      const x = exponential(f32x4.sub(v128.load(from), least));
+      const y = exponential(f32x4.sub(v128.load(from, 16), least));
       v128.store(to, x);
       v128.store(to, y, 16);
       s0 = f32x4.add(s0, x);
@@ -126,7 +125,7 @@ export function exponentials(from: usize, to: usize, count: usize, max: f32, fac
     total += sumOfLanes(f32x4.add(s0, s1));
   }
   if (from + 16 <= end) {
-    const x = exponential(f32x4.mul(f32x4.sub(v128.load(from), least), scale));
+    const x = exponential(f32x4.sub(v128.load(from), least));
     v128.store(to, x);
     total += sumOfLanes(x);
     from += 16;
@@ -134,15 +133,24 @@ export function exponentials(from: usize, to: usize, count: usize, max: f32, fac
   }
   if (from < end) {
     const left = (end - from) >> 2;
-    const x = exponential(f32x4.mul(f32x4.sub(loadLast(from, left, -Infinity), least), scale));
+    const x = exponential(f32x4.sub(loadLast(from, left, -Infinity), least));
     storeLast(to, left, x);
     total += sumOfLanes(x);
   }
   return total;
 }
 
+/** Divides `count` numbers in place. */
+export function divide(at: usize, count: usize, divisor: f32): void {
+  if (divisor == 1) return;
+  const d = f32x4.splat(divisor);
+  const end = at + (count << 2);
+  for (; at + 16 <= end; at += 16) v128.store(at, f32x4.div(v128.load(at), d));
+  for (; at < end; at += 4) f32.store(at, f32.load(at) / divisor);
+}
+
 /** Multiplies `count` numbers in place. */
-function scaleRow(at: usize, count: usize, factor: f32): void {
+export function scaleRow(at: usize, count: usize, factor: f32): void {
   const f = f32x4.splat(factor);
   const end = at + (count << 2);
   for (; at + 32 <= end; at += 32) {
@@ -159,7 +167,7 @@ function softmaxRow(from: usize, to: usize, visible: usize, columns: usize): voi
     memory.fill(to, 0, columns << 2);
     return;
   }
-  const sum = exponentials(from, to, visible, max, 1);
+  const sum = exponentials(from, to, visible, max);
   scaleRow(to, visible, <f32>(1 / sum));
   if (visible < columns) memory.fill(to + (visible << 2), 0, (columns - visible) << 2);
 }
@@ -198,7 +206,7 @@ export function maxAndSum(from: usize, rows: usize, columns: usize, pairs: usize
   for (let i: usize = 0; i < rows; i++) {
     const max = largest(from, columns);
     f64.store(pairs, max);
-    f64.store(pairs, max == -Infinity ? 0 : exponentials(from, space, columns, max, 1), 8);
+    f64.store(pairs, max == -Infinity ? 0 : exponentials(from, space, columns, max), 8);
     from += columns << 2;
     pairs += 16;
   }

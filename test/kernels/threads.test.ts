@@ -1,0 +1,114 @@
+/** Threads: the same results to the bit, whatever their number; refused with a reason where they cannot be had. */
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { kernelInfo, simdKernels, useThreads } from "../../src/kernels/index.ts";
+import type { MatmulArgs } from "../../src/kernels/index.ts";
+import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
+import { DONE } from "../../src/kernels/wasm/jobs.ts";
+import { attentionArgs, matmulArgs, rankArgs, topArgs } from "./cases.ts";
+import type { MatmulCase } from "./cases.ts";
+
+afterAll(async () => {
+  await useThreads(1);
+});
+
+/** Large enough to be shared, by columns, by rows and by matrices; none divides evenly. */
+const shared: readonly MatmulCase[] = [
+  { name: "by columns", batch: 1, m: 130, n: 517, k: 301, path: "tiles" },
+  { name: "by rows", batch: 1, m: 1201, n: 61, k: 130, path: "tiles" },
+  { name: "by matrices", batch: 13, m: 120, n: 70, k: 129, path: "tiles" },
+  { name: "few rows", batch: 1, m: 3, n: 5003, k: 500, path: "rows" },
+  {
+    name: "accumulating, b transposed",
+    batch: 1,
+    m: 260,
+    n: 300,
+    k: 270,
+    b: "transposed",
+    accumulate: true,
+    path: "tiles",
+  },
+];
+
+const product = (given: MatmulCase): ArrayLike<number> => {
+  const args: MatmulArgs = matmulArgs(given, "float32");
+  simdKernels.matmul(args);
+  return args.out.data;
+};
+const attention = (): ArrayLike<number> => {
+  const sizes = { name: "", batch: 2, heads: 5, queries: 200, keys: 200, width: 24 };
+  const args = attentionArgs(sizes, "float32");
+  simdKernels.attention(args);
+  return args.out.data;
+};
+const rows = (): ArrayLike<number>[] => {
+  const sizes = { name: "", m: 410, n: 1203, k: 33, top: 4 };
+  const top = topArgs(sizes, "float32");
+  const rank = rankArgs(sizes, "float32");
+  simdKernels.rowTop(top);
+  simdKernels.rowRank(rank);
+  return [top.values, top.indices, rank.ranks];
+};
+
+describe("threads change no bit", () => {
+  test("products, attention and questions to rows are the same on 1, 2 and 3 threads", async () => {
+    const all = (): unknown[] => [...shared.map(product), attention(), ...rows()];
+    const alone = all();
+    for (const count of [2, 3]) {
+      expect(await useThreads(count)).toBe(count);
+      expect(kernelInfo().threads).toBe(count);
+      for (let turn = 0; turn < 3; turn++) expect(all()).toEqual(alone);
+    }
+  });
+
+  test("calls are really divided", async () => {
+    await useThreads(2);
+    const engine = wasmEngine();
+    if (engine === undefined) throw new Error("WebAssembly SIMD does not run on this machine");
+    Atomics.store(engine.heap.ints, DONE, 0);
+    for (const given of shared) {
+      product(given);
+      // Four jobs a thread, where there are so many ranges.
+      expect(Atomics.load(engine.heap.ints, DONE), given.name).toBe(8);
+    }
+  });
+
+  test("back on one thread, nothing is divided", async () => {
+    expect(await useThreads(1)).toBe(1);
+    const engine = wasmEngine();
+    if (engine === undefined) throw new Error("WebAssembly SIMD does not run on this machine");
+    Atomics.store(engine.heap.ints, DONE, 77);
+    for (const given of shared) product(given);
+    expect(Atomics.load(engine.heap.ints, DONE)).toBe(77);
+  });
+});
+
+describe("threads are refused", () => {
+  test.each([0, 1.5, 65, NaN])("a number of %s", async (count) => {
+    await expect(useThreads(count)).rejects.toMatchObject({
+      name: "InputError",
+      message: `useThreads: ${count} is not a number of threads; it takes 1 to 64.`,
+    });
+  });
+
+  test("where a page is not cross-origin isolated", async () => {
+    vi.stubGlobal("crossOriginIsolated", false);
+    await expect(useThreads(2)).rejects.toMatchObject({
+      name: "InputError",
+      message:
+        "useThreads: threads need shared memory, which pages have only if they are cross-origin isolated (headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp). One thread goes on computing.",
+    });
+    vi.unstubAllGlobals();
+    expect(kernelInfo().threads).toBe(1);
+  });
+
+  test("when the worker cannot be made, with its reason", async () => {
+    const createWorker = (): never => {
+      throw new Error("blob: is not allowed");
+    };
+    await expect(useThreads(2, { createWorker })).rejects.toMatchObject({
+      name: "InputError",
+      message: "useThreads: a worker was refused: Error: blob: is not allowed. One thread goes on computing.",
+    });
+    expect(kernelInfo().threads).toBe(1);
+  });
+});
