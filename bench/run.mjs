@@ -72,10 +72,10 @@ async function measureGroup(group, { kinds, prefix, plan }) {
   }
 }
 
-async function measureStartGroup(group, { prefix, python, quick }) {
+async function measureStartGroup(group, { python, quick }) {
   say(`${group.id}: fresh processes`);
   const contenders = startContenders(python);
-  const outcomes = await measureStart(contenders, prefix, quick ? 5 : 10);
+  const outcomes = await measureStart(contenders, quick ? 5 : 10);
   return {
     ...group,
     contenders: [{ id: "process", label: "process" }],

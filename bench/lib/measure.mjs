@@ -71,7 +71,7 @@ async function prepareOne(contender, work, { inputs, files, plan, folder }) {
     flops: flops ?? work.flops,
     calls,
     before: callMs < SHORT_CALL_MS ? 1 : 0,
-    count: samplesWithin(calls * callMs, plan),
+    count: callMs > plan.budget ? 2 : samplesWithin(calls * callMs, plan),
     samples: [],
     rss: [],
   };

@@ -36,7 +36,7 @@ function once([program, ...args]) {
 }
 
 /** @returns outcomes by contender, as `measureCase` gives them */
-export async function measureStart(contenders, prefix, count) {
+export async function measureStart(contenders, count) {
   const samples = new Map(contenders.map(({ id }) => [id, []]));
   const outcomes = {};
   // The first round only brings files into the page cache.
@@ -44,7 +44,7 @@ export async function measureStart(contenders, prefix, count) {
     for (const { id, command } of contenders) {
       if (outcomes[id] !== undefined) continue;
       try {
-        const ms = await once([...prefix, ...command]);
+        const ms = await once(command);
         if (round >= 0) samples.get(id).push(ms);
       } catch (error) {
         outcomes[id] = { skip: error.message };

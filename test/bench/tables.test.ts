@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { markdownTable, plainTable, ratioText, replaceBetweenMarkers, threeDigits } from "../../bench/lib/format.mjs";
 import { commandText, parseOptions } from "../../bench/lib/options.mjs";
 import { lossesOf, notesOf, ratioOf, tablesOf } from "../../bench/lib/tables.mjs";
+import { readText } from "../support/files.ts";
 
 const timed = (min: number, median: number) => ({ min, median, p90: 2 * median, n: 5 });
 const MIB = 2 ** 20;
@@ -132,6 +133,10 @@ describe("replaceBetweenMarkers", () => {
     const once = replaceBetweenMarkers(text, "a", "new\n");
     expect(once).toBe(text.replace("old", "\nnew\n"));
     expect(replaceBetweenMarkers(once, "a", "new")).toBe(once);
+  });
+
+  test.each(["node-20", "node-24"])("docs/performance.md has its section %s", (name) => {
+    expect(replaceBetweenMarkers(readText("docs/performance.md"), name, "new tables")).toContain("\n\nnew tables\n\n");
   });
 
   test.each([
