@@ -81,6 +81,10 @@ export default tseslint.config(
     rules: { "no-console": "off" },
   },
   {
+    files: ["bench/**"],
+    languageOptions: { globals: { WebAssembly: "readonly" } },
+  },
+  {
     // A test may widen a type to hand over what the compiler would refuse, shorten a static method's name, and look for
     // control characters in output.
     files: ["test/**"],

@@ -1,0 +1,108 @@
+/** This library as its users have it: the built package, public functions, ordinary tensors. */
+import { readFileSync } from "node:fs";
+import * as library from "../../dist/index.js";
+
+const { Tensor, batchMatmul, dense, eigenvalues, matmul, multiply, softmax, svd } = library;
+
+/** Looked up by name: a build without one of them skips its rows, visibly. */
+const { causalAttention, causalSoftmax, useThreads } = library;
+
+const missing = (name) => ({ skip: `this build has no ${name}` });
+
+export async function open({ threads } = {}) {
+  let refusal;
+  if (threads !== undefined) {
+    if (useThreads === undefined) refusal = missing("useThreads");
+    else await useThreads(threads);
+  }
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  const { name: kernels } = library.kernelInfo();
+  return {
+    versions: { "transformer-circuits": `${version}, kernels "${kernels}"` },
+    prepare: (work, inputs) => refusal ?? prepare[work.kind](work, ...inputs),
+  };
+}
+
+/** A task whose `run` returns a tensor. */
+const tensorTask = (run) => ({ run, result: () => Promise.resolve(run()).then(({ data }) => Float32Array.from(data)) });
+
+const prepare = {
+  matmul(work, a, b) {
+    if (work.batch === undefined) {
+      const left = Tensor.from("pos d_model", a.shape, a.data);
+      const right = Tensor.from("d_model d_vocab", b.shape, b.data);
+      return tensorTask(() => matmul(left, right));
+    }
+    const left = Tensor.from("head query_pos d_head", a.shape, a.data);
+    const right = Tensor.from("head d_head key_pos", b.shape, b.data);
+    return tensorTask(() => batchMatmul(left, right));
+  },
+  softmax(work, { shape, data }) {
+    const scores = Tensor.from("head query_pos key_pos", shape, data);
+    return tensorTask(() => softmax(scores, "key_pos"));
+  },
+  causalSoftmax(work, { shape, data }) {
+    if (causalSoftmax === undefined) return missing("causalSoftmax");
+    const scores = Tensor.from("head query_pos key_pos", shape, data);
+    return tensorTask(() => causalSoftmax(scores));
+  },
+  attention(work, q, k, v) {
+    const queries = Tensor.from("head query_pos d_head", q.shape, q.data);
+    const keys = Tensor.from("head key_pos d_head", k.shape, k.data);
+    const values = Tensor.from("head key_pos d_head", v.shape, v.data);
+    if (work.route === "fused") {
+      return causalAttention === undefined
+        ? missing("causalAttention")
+        : tensorTask(() => causalAttention(queries, keys, values));
+    }
+    if (causalSoftmax === undefined) return missing("causalSoftmax");
+    const scale = 1 / Math.sqrt(work.d_head);
+    return tensorTask(() => {
+      const scores = batchMatmul(multiply(queries, scale), keys.permute("head d_head key_pos"));
+      return batchMatmul(causalSoftmax(scores), values);
+    });
+  },
+  layerNorm(work, { shape, data }) {
+    const norm = new library.Norm("LNPre", 1e-5);
+    const resid = Tensor.from("batch pos d_model", [1, ...shape], data);
+    return tensorTask(() => norm.applyFrozen(resid, norm.scaleOf(resid)));
+  },
+  eigenvalues({ count, size }, { data }) {
+    const matrices = split(count, size, data);
+    return {
+      run: () => matrices.map((matrix) => eigenvalues(matrix)),
+      result: () => concat(matrices.map((matrix) => eigenvalues(matrix)).flatMap(({ re, im }) => [re, im])),
+    };
+  },
+  svd({ count, size }, { data }) {
+    const matrices = split(count, size, data);
+    return {
+      run: () => matrices.map((matrix) => svd(matrix)),
+      result: () => concat(matrices.map((matrix) => svd(matrix)).flatMap(({ U, S, V }) => [U.data, S, V.data])),
+    };
+  },
+  async model({ task, positions }) {
+    const { openBundledModel } = await import("../../dist/bundled.js");
+    const { model } = await openBundledModel();
+    const tokens = Array.from({ length: positions ?? 0 }, (_, i) => (i * 37) % model.config.d_vocab);
+    const tasks = {
+      forward: () => model.forward(tokens),
+      run: () => model.run(tokens),
+      composition: () => library.compositionScores(model),
+    };
+    return { run: tasks[task] };
+  },
+};
+
+const split = (count, size, data) =>
+  Array.from({ length: count }, (_, c) => dense(size, size, data.slice(c * size * size, (c + 1) * size * size)));
+
+function concat(parts) {
+  const all = new Float64Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

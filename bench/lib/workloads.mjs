@@ -1,0 +1,147 @@
+/** What is timed: groups of cases. A case is data; contenders know how to do it or say why not. */
+
+const matmul = (name, m, k, n, batch) => ({
+  name,
+  kind: "matmul",
+  m,
+  k,
+  n,
+  batch,
+  flops: 2 * (batch ?? 1) * m * k * n,
+});
+const cube = (n) => matmul(`${n}³`, n, n, n);
+
+const scores = (kind, prefix, shape, more = {}) => ({ name: `${prefix}${shape.join("×")}`, kind, shape, ...more });
+const attention = (positions, route) => ({
+  name: `12 heads × ${positions} positions${route === "explicit" ? ", step by step" : ""}`,
+  kind: "attention",
+  route,
+  heads: 12,
+  positions,
+  d_head: 64,
+  flops: 4 * 12 * positions * positions * 64,
+});
+const dense = (kind, prefix, count) => ({
+  name: `${prefix} 64×64${count > 1 ? `, ${count} of them` : ""}`,
+  kind,
+  size: 64,
+  count,
+});
+
+/** The peers that share a table with the library, in its columns' order. */
+const everyone = ["ceiling", "ours", "tfjs", "ort", "jax", "ml-matrix", "torch"];
+
+/**
+ * @typedef {object} Workload one row; the other fields are the sizes that its kind needs
+ * @property {string} name
+ * @property {string} kind
+ * @property {number} [flops]
+ */
+
+/**
+ * @typedef {object} WorkloadGroup
+ * @property {string} id what `--only` matches
+ * @property {string} title
+ * @property {string} form which table it becomes: "ratios", "threads", "alone" or "start"
+ * @property {string[]} contenders
+ * @property {Workload[]} cases
+ */
+
+/** @type {WorkloadGroup[]} */
+export const groups = [
+  {
+    id: "matmul",
+    title: "Matrix products (float32)",
+    form: "ratios",
+    contenders: everyone,
+    cases: [
+      cube(64),
+      cube(128),
+      cube(256),
+      cube(512),
+      matmul("128×768×64", 128, 768, 64),
+      matmul("128×768×768", 128, 768, 768),
+      matmul("12 × (128×64×128)", 128, 64, 128, 12),
+      matmul("12 × (512×64×512)", 512, 64, 512, 12),
+      matmul("256×64×50257", 256, 64, 50257),
+    ],
+  },
+  {
+    id: "softmax",
+    title: "Softmax (float32)",
+    form: "ratios",
+    contenders: ["ours", "tfjs", "ort", "jax", "torch"],
+    cases: [
+      scores("softmax", "", [12, 256, 256]),
+      scores("softmax", "", [12, 1024, 1024]),
+      scores("causalSoftmax", "causal ", [12, 256, 256], { masked: "before" }),
+      scores("causalSoftmax", "causal ", [12, 1024, 1024], { masked: "before" }),
+      scores("causalSoftmax", "mask and causal ", [12, 256, 256], { masked: "inside" }),
+      scores("causalSoftmax", "mask and causal ", [12, 1024, 1024], { masked: "inside" }),
+    ],
+  },
+  {
+    id: "attention",
+    title: "Causal attention (float32, d_head 64)",
+    form: "ratios",
+    contenders: ["ours", "tfjs", "ort", "jax", "torch"],
+    cases: [attention(256, "fused"), attention(512, "fused"), attention(256, "explicit"), attention(512, "explicit")],
+  },
+  {
+    id: "layer-norm",
+    title: "Layer norm (float32)",
+    form: "ratios",
+    contenders: ["ours", "tfjs", "ort", "jax", "torch"],
+    cases: [{ name: "512×768", kind: "layerNorm", shape: [512, 768] }],
+  },
+  {
+    id: "linalg",
+    title: "Decompositions (float64)",
+    form: "ratios",
+    contenders: ["ours", "ml-matrix", "torch"],
+    cases: [
+      dense("eigenvalues", "eigenvalues", 1),
+      dense("eigenvalues", "eigenvalues", 12),
+      dense("svd", "SVD", 1),
+      dense("svd", "SVD", 12),
+    ],
+  },
+  {
+    id: "threads",
+    title: "Two threads against one",
+    form: "threads",
+    contenders: ["one-thread", "two-threads"],
+    cases: [cube(512), cube(1024)],
+  },
+  {
+    id: "model",
+    title: "The bundled model (2 layers, d_model 128, 8 heads × 16, 1,024 tokens)",
+    form: "alone",
+    contenders: ["ours"],
+    cases: [
+      { name: "forward, 64 positions", kind: "model", task: "forward", positions: 64 },
+      { name: "forward, 128 positions", kind: "model", task: "forward", positions: 128 },
+      { name: "run with cache, 64 positions", kind: "model", task: "run", positions: 64 },
+      { name: "run with cache, 128 positions", kind: "model", task: "run", positions: 128 },
+      { name: "composition scores Q, K and V", kind: "model", task: "composition" },
+    ],
+  },
+  { id: "start", title: "From a fresh process to the first result", form: "start", contenders: [], cases: [] },
+];
+
+/**
+ * The groups and cases that `--only` asks for: each word must occur in a group's id or in one of its cases' names; a word that
+ * names a group keeps all of its cases.
+ *
+ * @param {readonly string[]} words
+ * @param {readonly WorkloadGroup[]} from
+ * @returns {readonly WorkloadGroup[]}
+ */
+export function selectGroups(words, from = groups) {
+  if (words.length === 0) return from;
+  return from.flatMap((group) => {
+    if (words.some((word) => group.id.includes(word))) return [group];
+    const cases = group.cases.filter(({ name }) => words.some((word) => name.includes(word)));
+    return cases.length === 0 ? [] : [{ ...group, cases }];
+  });
+}
