@@ -14,5 +14,5 @@ export {
   transposeDense,
 } from "./dense.ts";
 export { eigenvalues } from "./eigenvalues.ts";
-export { qr, type QR } from "./qr.ts";
+export { qr, type QR, qrTriangle } from "./qr.ts";
 export { singularValues, svd, type SVD } from "./svd.ts";

@@ -1,0 +1,30 @@
+/** Compiles AssemblyScript, the language of the WebAssembly sources, to bytes. */
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import asc from "assemblyscript/asc";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/**
+ * The WebAssembly module of an AssemblyScript entry.
+ * @param {string} entry a path from the repository's root
+ * @param {readonly string[]} [features] as `asc --enable` names them, such as "simd"
+ * @returns {Promise<Uint8Array>}
+ */
+export async function compile(entry, features = []) {
+  /** @type {Uint8Array | undefined} */
+  let binary;
+  const enabled = features.flatMap((feature) => ["--enable", feature]);
+  const options = ["--outFile", "module.wasm", "-O3", "--converge", "--runtime", "stub", "--noAssert", ...enabled];
+  const { error, stderr } = await asc.main([entry, ...options], {
+    readFile(name) {
+      return existsSync(root + name) ? readFileSync(root + name, "utf8") : null;
+    },
+    writeFile(_name, contents) {
+      if (typeof contents !== "string") binary = contents;
+    },
+    listFiles: () => [],
+  });
+  if (error !== null || binary === undefined) throw new Error(`${entry} does not compile: ${stderr.toString()}`);
+  return binary;
+}
