@@ -6,7 +6,7 @@ const fieldNames =
   "^(W|b|d|n|ln|hook|resid|pos|query|key|attn|rotary|positional|normalization|attention|use|scale|final)(_[A-Za-z0-9]+)+$";
 
 export default tseslint.config(
-  { ignores: ["dist/", "data/", "docs/api/", "coverage/", ".tmp/", "test/fixtures/"] },
+  { ignores: ["dist/", "data/", "docs/api/", "coverage/", ".tmp/", "test/fixtures/", "src/linalg/wasm/assembly/"] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

@@ -18,7 +18,9 @@ export async function compile(entry, features = []) {
   const options = ["--outFile", "module.wasm", "-O3", "--converge", "--runtime", "stub", "--noAssert", ...enabled];
   const { error, stderr } = await asc.main([entry, ...options], {
     readFile(name) {
-      return existsSync(root + name) ? readFileSync(root + name, "utf8") : null;
+      // Imports name their files with .ts, as everywhere in the repository; the compiler appends another.
+      const path = root + name.replace(/\.ts\.ts$/, ".ts");
+      return existsSync(path) ? readFileSync(path, "utf8") : null;
     },
     writeFile(_name, contents) {
       if (typeof contents !== "string") binary = contents;

@@ -45,12 +45,15 @@ export type { DType, Layout, Nested, TensorData } from "./tensor/index.ts";
 export {
   dense,
   eigenvalues,
+  eigenvaluesOfStack,
   frobenius,
   gram,
   identity,
   matmulDense,
   qr,
+  qrTriangle,
   singularValues,
+  singularValuesOfStack,
   svd,
   transposeDense,
 } from "./linalg/index.ts";

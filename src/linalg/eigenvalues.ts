@@ -7,7 +7,7 @@ import { balance } from "./balance.ts";
 import type { ComplexArray, DenseMatrix } from "./dense.ts";
 import { workspaceFor } from "./engine.ts";
 import { hessenbergEigenvalues } from "./francis.ts";
-import { loadMatrix } from "./load.ts";
+import { checkStack, loadMatrix } from "./load.ts";
 import { hypotenuse } from "./vector.ts";
 import { paddedRows, spaceFor, strideOf } from "./workspace.ts";
 
@@ -42,12 +42,40 @@ export function eigenvalues(a: DenseMatrix): ComplexArray {
   }
   const re = new Float64Array(n);
   const im = new Float64Array(n);
-  eigenvaluesInto(a.data, 0, n, re, im, 0);
+  eigenvaluesInto("eigenvalues", a.data, 0, n, re, im, 0);
+  return { re, im };
+}
+
+/**
+ * The eigenvalues of each of `count` square matrices that lie one after the other, those of all heads for instance: of each
+ * matrix as {@link eigenvalues} gives them.
+ *
+ * @param data - `[count, n, n]`, row-major.
+ * @returns real and imaginary parts, each `[count, n]`.
+ * @throws ShapeError when the number of entries is not `count * n * n`.
+ * @throws InputError when an entry is NaN or infinite.
+ * @throws CircuitsError when the iteration does not converge.
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { eigenvaluesOfStack } from "transformer-circuits";
+ *
+ * const { re } = eigenvaluesOfStack(Float64Array.of(2, 0, 0, 3, 5, 1, 0, 4), 2, 2);
+ * console.log(re.join(" "));
+ * // 3 2 5 4
+ * ```
+ */
+export function eigenvaluesOfStack(data: Float64Array, count: number, n: number): ComplexArray {
+  checkStack("eigenvaluesOfStack", data, count, n, n);
+  const re = new Float64Array(count * n);
+  const im = new Float64Array(count * n);
+  for (let t = 0; t < count; t++) eigenvaluesInto("eigenvaluesOfStack", data, t * n * n, n, re, im, t * n);
   return { re, im };
 }
 
 /** Writes the eigenvalues of the `n` x `n` matrix at `offset` of `data` to `re` and `im` from `out` on, sorted. */
-export function eigenvaluesInto(
+function eigenvaluesInto(
+  operation: string,
   data: Float64Array,
   offset: number,
   n: number,
@@ -61,7 +89,7 @@ export function eigenvaluesInto(
   const list = work + 2 * stride;
   const workspace = workspaceFor(list + 5 * n);
   const { numbers } = workspace;
-  const scale = loadMatrix("eigenvalues", numbers, h, { data, offset, rows: n, cols: n });
+  const scale = loadMatrix(operation, numbers, h, { data, offset, rows: n, cols: n });
   const { lo, hi } = balance(numbers, h, n, stride, work);
   for (let i = 0; i < n; i++) {
     re[out + i] = numbers[h + i * (stride + 1)]!;

@@ -1,5 +1,5 @@
 /** Matrices on their way into a workspace. */
-import { InputError } from "../errors.ts";
+import { InputError, ShapeError } from "../errors.ts";
 import { safeScale } from "./vector.ts";
 import { paddedRows, strideOf } from "./workspace.ts";
 
@@ -10,6 +10,16 @@ export interface Source {
   readonly offset: number;
   readonly rows: number;
   readonly cols: number;
+}
+
+/** Refuses a stack of matrices whose entries are too many or too few. */
+export function checkStack(operation: string, data: Float64Array, count: number, rows: number, cols: number): void {
+  const areCounts = [count, rows, cols].every((size) => Number.isInteger(size) && size >= 0);
+  if (areCounts && data.length === count * rows * cols) return;
+  throw new ShapeError(
+    `${count} matrices of ${rows} x ${cols} have ${count * rows * cols} entries but data holds ${data.length}. Pass one matrix after another, each row by row.`,
+    { operation, argument: "data", expected: count * rows * cols, actual: data.length },
+  );
 }
 
 /**

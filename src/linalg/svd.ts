@@ -8,7 +8,7 @@
 import { diagonalize } from "./bidiagonal-qr.ts";
 import type { DenseMatrix } from "./dense.ts";
 import { workspaceFor } from "./engine.ts";
-import { loadMatrix, loadTriangle, type Source } from "./load.ts";
+import { checkStack, loadMatrix, loadTriangle, type Source } from "./load.ts";
 import { queueSpace, RotationQueue } from "./rotation-queue.ts";
 import { type BidiagonalPlaces, Places, spaceFor, strideOf, type Workspace } from "./workspace.ts";
 
@@ -86,13 +86,42 @@ export function svd(a: DenseMatrix): SVD {
  */
 export function singularValues(a: DenseMatrix): Float64Array {
   const out = new Float64Array(Math.min(a.rows, a.cols));
-  singularValuesInto({ ...a, offset: 0 }, out, 0);
+  singularValuesInto("singularValues", { ...a, offset: 0 }, out, 0);
+  return out;
+}
+
+/**
+ * The singular values of each of `count` matrices that lie one after the other: of each as {@link singularValues} gives
+ * them.
+ *
+ * @param data - `[count, rows, cols]`, row-major.
+ * @returns `[count, min(rows, cols)]`.
+ * @throws ShapeError when the number of entries is not `count * rows * cols`.
+ * @throws InputError when an entry is NaN or infinite.
+ * @throws CircuitsError when the iteration does not converge.
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { singularValuesOfStack } from "transformer-circuits";
+ *
+ * const values = singularValuesOfStack(Float64Array.of(0, -2, 0, 1, 0, 0), 1, 2, 3);
+ * console.log(Array.from(values, (x) => x.toFixed(4)).join(" "));
+ * // 2.0000 1.0000
+ * ```
+ */
+export function singularValuesOfStack(data: Float64Array, count: number, rows: number, cols: number): Float64Array {
+  checkStack("singularValuesOfStack", data, count, rows, cols);
+  const rank = Math.min(rows, cols);
+  const out = new Float64Array(count * rank);
+  for (let t = 0; t < count; t++) {
+    singularValuesInto("singularValuesOfStack", { data, offset: t * rows * cols, rows, cols }, out, t * rank);
+  }
   return out;
 }
 
 /** Writes the singular values of a matrix to `out` from `at` on, descending. */
-export function singularValuesInto(source: Source, out: Float64Array, at: number): void {
-  const { d, e, scale } = reduce("singularValues", source, false);
+function singularValuesInto(operation: string, source: Source, out: Float64Array, at: number): void {
+  const { d, e, scale } = reduce(operation, source, false);
   diagonalize(d, e);
   for (let i = 0; i < d.length; i++) d[i] = Math.abs(d[i]!) / scale;
   d.sort().reverse();

@@ -92,14 +92,7 @@ function reflectThreeRows(
 }
 
 /** `count` columns of two neighbouring rows, from the left. */
-function reflectTwoRows(
-  h: Float64Array,
-  at: number,
-  stride: number,
-  count: number,
-  tau: number,
-  v1: number,
-): void {
+function reflectTwoRows(h: Float64Array, at: number, stride: number, count: number, tau: number, v1: number): void {
   for (let p = at; p < at + count; p++) {
     const sum = tau * (h[p]! + v1 * h[p + stride]!);
     h[p] = h[p]! - sum;
@@ -123,14 +116,7 @@ function reflectTwoColumns(h: Float64Array, at: number, tau: number, v1: number)
 }
 
 /** Reflections `k..last - 1` from the right on four rows; the last one spans two columns, the others three. */
-function slideFourRows(
-  h: Float64Array,
-  at: number,
-  stride: number,
-  list: number,
-  k: number,
-  last: number,
-): void {
+function slideFourRows(h: Float64Array, at: number, stride: number, list: number, k: number, last: number): void {
   const lastEntry = list + REFLECTION * (last - 1);
   let p0 = at;
   let p1 = p0 + stride;

@@ -5,7 +5,7 @@
  * Rows that the bulge has left are only ever multiplied from the right from then on. Their share waits, and is done at
  * the end of the sweep, four rows at a time with the sliding pair of columns in registers.
  */
-import { at, hypotenuse } from "./memory";
+import { at, hypotenuse } from "./memory.ts";
 
 /** Bytes of one reflection in the list: `tau`, `tau v₁`, `tau v₂`, `v₁`, `v₂`. */
 const REFLECTION: usize = 40;

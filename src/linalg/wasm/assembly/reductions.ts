@@ -2,8 +2,8 @@
  * Reductions by Householder reflections: to triangular, to Hessenberg and to bidiagonal form, and the orthogonal
  * matrices that belong to them. Layouts as memory.ts says; `row` is the distance of two rows in bytes.
  */
-import { at, beta, clear, dot, reflector } from "./memory";
-import { reflectBothSides, reflectRows, weighRows } from "./reflections";
+import { at, beta, clear, dot, reflector } from "./memory.ts";
+import { reflectBothSides, reflectRows, weighRows } from "./reflections.ts";
 
 // @ts-ignore: decorator
 @inline

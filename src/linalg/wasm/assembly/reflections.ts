@@ -2,7 +2,7 @@
  * Householder reflections applied to the rows of a matrix, four rows at a time. `row` is the distance of two rows in
  * bytes; `from`, `to`, `first` and `end` are multiples of four.
  */
-import { at, total } from "./memory";
+import { at, total } from "./memory.ts";
 
 /** `w[j] = tau Σ v[i] a[i][j]` over the rows `first..end - 1`, for the columns `from..to - 1`. */
 export function weighRows(
@@ -58,16 +58,7 @@ export function weighRows(
 }
 
 /** `a[i] -= tau (a[i] · u) u` for the rows `first..end - 1`. */
-export function reflectRows(
-  a: usize,
-  row: usize,
-  first: i32,
-  end: i32,
-  u: usize,
-  tau: f64,
-  from: i32,
-  to: i32,
-): void {
+export function reflectRows(a: usize, row: usize, first: i32, end: i32, u: usize, tau: f64, from: i32, to: i32): void {
   for (let i = first; i < end; i += 4) {
     const p = a + <usize>i * row;
     let d0 = f64x2.splat(0);

@@ -1,5 +1,5 @@
 /** Sweeps of plane rotations of neighbouring rows, one pair after the next, on eight columns at a time. */
-import { at } from "./memory";
+import { at } from "./memory.ts";
 
 /**
  * Applies the sweeps listed from `list` to `end` to the rows of `x`, `length` entries long. A sweep is listed as the
