@@ -97,11 +97,13 @@ export function formVectors(
 ): void {
   m.fill(0, x, x + rows * stride);
   for (let j = 0; j < rows; j++) m[x + j * stride + j] = 1;
-  for (let k = count - 1; k >= 0; k--) {
-    const from = k + offset;
-    const factor = m[tau + k]!;
-    if (factor === 0) continue;
-    reflectRows(m, x + from * stride + from, stride, rows - from, v + k * vStride + from, factor, length - from);
+  // A row stays in first-level cache for all reflections.
+  for (let i = 0; i < rows; i++) {
+    for (let k = Math.min(count - 1, i - offset); k >= 0; k--) {
+      const from = k + offset;
+      const factor = m[tau + k]!;
+      if (factor !== 0) reflectRows(m, x + i * stride + from, stride, 1, v + k * vStride + from, factor, length - from);
+    }
   }
 }
 
@@ -116,8 +118,10 @@ export function reflectBack(
   tau: number,
   count: number,
 ): void {
-  for (let k = count - 1; k >= 0; k--) {
-    const factor = m[tau + k]!;
-    if (factor !== 0) reflectRows(m, x + k, stride, rows, v + k * vStride + k, factor, length - k);
+  for (let i = 0; i < rows; i++) {
+    for (let k = count - 1; k >= 0; k--) {
+      const factor = m[tau + k]!;
+      if (factor !== 0) reflectRows(m, x + i * stride + k, stride, 1, v + k * vStride + k, factor, length - k);
+    }
   }
 }

@@ -10,8 +10,9 @@ export function rotateRows(
 ): void {
   for (let j = 0; j < length; j += 4) {
     for (let entry = list; entry < end;) {
-      const count = m[entry + 1]!;
-      rotateFourColumns(m, x + j + m[entry]! * stride, count < 0 ? -stride : stride, entry + 2, Math.abs(count));
+      // Counts and places are whole numbers: |0 lets the compiler index with integers.
+      const count = m[entry + 1]! | 0;
+      rotateFourColumns(m, x + j + (m[entry]! | 0) * stride, count < 0 ? -stride : stride, entry + 2, Math.abs(count));
       entry += 2 + 2 * Math.abs(count);
     }
   }

@@ -144,10 +144,12 @@ export function formVectors(
   const endRow = up4(rows);
   memory.fill(x, 0, <usize>endRow * row);
   for (let j = 0; j < rows; j++) store<f64>(at(x + <usize>j * row, j), 1);
-  for (let k = count - 1; k >= 0; k--) {
-    const factor = load<f64>(at(tau, k));
-    const from = down4(k + offset);
-    if (factor !== 0) reflectRows(x, row, from, endRow, v + <usize>k * vRow, factor, from, end);
+  // Four rows stay in first-level cache for all reflections; a reflection leaves rows before its first entry as they are.
+  for (let i = 0; i < endRow; i += 4) {
+    for (let k = min(count - 1, i + 3 - offset); k >= 0; k--) {
+      const factor = load<f64>(at(tau, k));
+      if (factor !== 0) reflectRows(x, row, i, i + 4, v + <usize>k * vRow, factor, down4(k + offset), end);
+    }
   }
 }
 
@@ -163,8 +165,10 @@ export function reflectBack(
   count: i32,
 ): void {
   const end = up4(length);
-  for (let k = count - 1; k >= 0; k--) {
-    const factor = load<f64>(at(tau, k));
-    if (factor !== 0) reflectRows(x, row, 0, up4(rows), v + <usize>k * vRow, factor, down4(k), end);
+  for (let i = 0; i < rows; i += 4) {
+    for (let k = count - 1; k >= 0; k--) {
+      const factor = load<f64>(at(tau, k));
+      if (factor !== 0) reflectRows(x, row, i, i + 4, v + <usize>k * vRow, factor, down4(k), end);
+    }
   }
 }
