@@ -125,16 +125,20 @@ function reflectThreeRows(
   const t2Pair = f64x2.splat(t2);
   const v1Pair = f64x2.splat(v1);
   const v2Pair = f64x2.splat(v2);
-  for (; j < last; j += 2) {
-    const a = v128.load(at(p, j));
-    const b = v128.load(at(second, j));
-    const c = v128.load(at(third, j));
+  let pa = at(p, j);
+  let pb = pa + row;
+  let pc = pb + row;
+  const stop = at(p, last);
+  for (; pa < stop; pa += 16, pb += 16, pc += 16) {
+    const a = v128.load(pa);
+    const b = v128.load(pb);
+    const c = v128.load(pc);
     const sum = f64x2.add(f64x2.add(a, f64x2.mul(v1Pair, b)), f64x2.mul(v2Pair, c));
-    v128.store(at(p, j), f64x2.sub(a, f64x2.mul(sum, tauPair)));
-    v128.store(at(second, j), f64x2.sub(b, f64x2.mul(sum, t1Pair)));
-    v128.store(at(third, j), f64x2.sub(c, f64x2.mul(sum, t2Pair)));
+    v128.store(pa, f64x2.sub(a, f64x2.mul(sum, tauPair)));
+    v128.store(pb, f64x2.sub(b, f64x2.mul(sum, t1Pair)));
+    v128.store(pc, f64x2.sub(c, f64x2.mul(sum, t2Pair)));
   }
-  if (j === last) reflectColumn(p, second, third, j, tau, t1, t2, v1, v2);
+  if (pa === stop) reflectColumn(p, second, third, last, tau, t1, t2, v1, v2);
 }
 
 // @ts-ignore: decorator
