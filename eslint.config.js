@@ -101,13 +101,15 @@ export default tseslint.config(
   {
     files: ["**/*.{js,mjs}"],
     extends: [tseslint.configs.disableTypeChecked],
-    languageOptions: { globals: {
+    languageOptions: {
+      globals: {
         Buffer: "readonly",
         console: "readonly",
         process: "readonly",
         URL: "readonly",
         WebAssembly: "readonly",
-      } },
+      },
+    },
     rules: { "@typescript-eslint/explicit-module-boundary-types": "off" },
   },
 );

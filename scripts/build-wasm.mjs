@@ -5,8 +5,8 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import asc from "assemblyscript/asc";
 import wabt from "wabt";
+import { compile } from "./assemblyscript.mjs";
 import { tilesWat } from "./wasm/tiles.mjs";
 
 /** Assembles a module's text. */
@@ -16,43 +16,24 @@ async function assemble(name, text) {
   const bytes = module.toBinary({}).buffer;
   module.destroy();
   if (!WebAssembly.validate(bytes) && !text.includes("relaxed")) throw new Error(`${name} is not a valid module`);
-  return Buffer.from(bytes);
-}
-
-/**
- * Compiles a folder of AssemblyScript.
- * @param {URL} folder - its modules; `index.ts` is the entry.
- * @param {string[]} features - WebAssembly features beside SIMD.
- * @param {string[]} options - further options of the compiler.
- */
-export async function compile(folder, features, options) {
-  let bytes;
-  const read = (name) => {
-    try {
-      return readFileSync(new URL(name, folder), "utf8");
-    } catch {
-      return null;
-    }
-  };
-  const { error, stderr } = await asc.main(
-    [
-      "index.ts",
-      ...["-O3", "--noAssert", "--runtime", "stub", "--use", "abort="],
-      ...["--enable", ["simd", ...features].join(), "--outFile", "out.wasm"],
-      ...options,
-    ],
-    { readFile: read, writeFile: (_, content) => (bytes = content), listFiles: () => [] },
-  );
-  if (error || stderr.toString() !== "")
-    throw new Error(`${folder.pathname}: ${stderr.toString()} ${error?.message ?? ""}`);
-  return Buffer.from(bytes);
+  return bytes;
 }
 
 const kernels = (features) =>
   compile(
-    new URL("../src/kernels/wasm/assembly/", import.meta.url),
-    ["threads", ...features],
-    ["--importMemory", "--sharedMemory", "--noExportMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
+    "src/kernels/wasm/assembly/index.ts",
+    ["simd", "threads", ...features],
+    [
+      "--use",
+      "abort=",
+      "--importMemory",
+      "--sharedMemory",
+      "--noExportMemory",
+      "--initialMemory",
+      "1",
+      "--maximumMemory",
+      "65536",
+    ],
   );
 
 const f64Tiles = new URL("../src/kernels/wasm/f64-tiles.wat", import.meta.url);
@@ -71,7 +52,7 @@ export async function generated() {
     ...modules.flatMap(([name, what, bytes]) => [
       `/** ${what}, in base64. */`,
       `export const ${name} =`,
-      `  "${bytes.toString("base64")}";`,
+      `  "${Buffer.from(bytes).toString("base64")}";`,
     ]),
     "",
   ].join("\n");

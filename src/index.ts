@@ -47,12 +47,15 @@ export type { AttentionOptions, DType, Layout, Nested, TensorData } from "./tens
 export {
   dense,
   eigenvalues,
+  eigenvaluesOfStack,
   frobenius,
   gram,
   identity,
   matmulDense,
   qr,
+  qrTriangle,
   singularValues,
+  singularValuesOfStack,
   svd,
   transposeDense,
 } from "./linalg/index.ts";

@@ -3,7 +3,7 @@
  * Circuits* subtracts the expectation for random matrices of the same shapes before drawing composition.
  */
 import { InputError } from "../errors.ts";
-import { frobenius, matmulDense, qr } from "../linalg/index.ts";
+import { frobenius, matmulDense, qrTriangle } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import { map, Random } from "../tensor/index.ts";
 import { checkSamples, requireChoice } from "./arguments.ts";
@@ -113,7 +113,7 @@ export function sampleCompositionBaseline(sizes: HeadSizes, options: Composition
 
 /** $R B^\top$ for $A = Q R$: as long as $A B^\top$, in every direction that it gives. */
 function collapsed(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
-  return matmulDense(qr(a).R, b, { transposeB: true });
+  return matmulDense(qrTriangle(a), b, { transposeB: true });
 }
 
 /**

@@ -8,8 +8,7 @@
 import { ConfigError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { eigenvalues } from "../linalg/index.ts";
-import type { DenseMatrix } from "../linalg/index.ts";
+import { eigenvaluesOfStack } from "../linalg/index.ts";
 import type { AttentionLayer, Transformer } from "../model/index.ts";
 import { matrixView, Tensor } from "../tensor/index.ts";
 import { Steps } from "./progress.ts";
@@ -96,14 +95,14 @@ export function spectrumOf(model: Transformer, coresOf: LayerCores, options: Pro
   const steps = new Steps(options, count);
   for (const layer of model.layers) {
     const cores = coresOf(layer);
+    const first = layer.layer * n_heads;
+    const values = eigenvaluesOfStack(cores.data, n_heads, size);
+    re.set(values.re, first * size);
+    im.set(values.im, first * size);
     for (let h = 0; h < n_heads; h++) {
-      const at = layer.layer * n_heads + h;
-      const core = { rows: size, cols: size, data: cores.data.subarray(h * size * size, (h + 1) * size * size) };
-      const values = eigenvalues(core);
-      re.set(values.re, at * size);
-      im.set(values.im, at * size);
-      score[at] = positivityOf(values.re, values.im);
-      trace[at] = traceOfDense(core);
+      const [from, to] = [h * size, (h + 1) * size];
+      score[first + h] = positivityOf(values.re.subarray(from, to), values.im.subarray(from, to));
+      trace[first + h] = traceOfCore(cores.data, h * size * size, size);
       steps.advance();
     }
   }
@@ -129,14 +128,17 @@ export function positivityOf(re: ArrayLike<number>, im: ArrayLike<number>): numb
   for (let i = 0; i < re.length; i++) {
     const [x, y] = [re[i] as number, im[i] as number];
     sum += x;
-    moduli += y === 0 ? Math.abs(x) : Math.max(Math.abs(x), Math.hypot(x, y));
+    const square = x * x + y * y;
+    // Math.hypot is slow, and needed only where squares overflow or lose digits.
+    const modulus = square > 1e-280 && square < 1e280 ? Math.sqrt(square) : Math.hypot(x, y);
+    moduli += y === 0 ? Math.abs(x) : Math.max(Math.abs(x), modulus);
   }
   return moduli === 0 ? 0 : sum / moduli;
 }
 
-function traceOfDense({ rows, data }: DenseMatrix): number {
+function traceOfCore(data: Float64Array, start: number, n: number): number {
   let trace = 0;
-  for (let i = 0; i < rows; i++) trace += data[i * (rows + 1)] as number;
+  for (let i = 0; i < n; i++) trace += data[start + i * (n + 1)] as number;
   return trace;
 }
 

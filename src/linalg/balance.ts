@@ -15,15 +15,15 @@ export interface Balanced {
   readonly hi: number;
 }
 
-/** Balances the row-major `n` x `n` matrix in place. */
-export function balance(a: Float64Array, n: number): Balanced {
+/** Balances the `n` x `n` matrix at `at` in place; `stride` is the distance of two rows, `sums` has room for `n` numbers. */
+export function balance(a: Float64Array, at: number, n: number, stride: number, sums: number): Balanced {
   let lo = 0;
   let hi = n;
   for (let found = true; found && hi > lo;) {
     found = false;
     for (let i = hi - 1; i >= lo && !found; i--) {
-      if (isZero(a, i * n, 1, lo, hi, i)) {
-        exchange(a, n, i, --hi);
+      if (isZero(a, at + i * stride, 1, lo, hi, i)) {
+        exchange(a, at, n, stride, i, --hi);
         found = true;
       }
     }
@@ -31,13 +31,13 @@ export function balance(a: Float64Array, n: number): Balanced {
   for (let found = true; found && hi > lo;) {
     found = false;
     for (let j = lo; j < hi && !found; j++) {
-      if (isZero(a, j, n, lo, hi, j)) {
-        exchange(a, n, j, lo++);
+      if (isZero(a, at + j, stride, lo, hi, j)) {
+        exchange(a, at, n, stride, j, lo++);
         found = true;
       }
     }
   }
-  scaleRange(a, n, lo, hi);
+  if (!isBalanced(a, at, stride, sums, lo, hi)) scaleRange(a, at, stride, lo, hi);
   return { lo, hi };
 }
 
@@ -47,26 +47,43 @@ function isZero(a: Float64Array, start: number, step: number, lo: number, hi: nu
   return true;
 }
 
-function exchange(a: Float64Array, n: number, i: number, j: number): void {
+function exchange(a: Float64Array, at: number, n: number, stride: number, i: number, j: number): void {
   if (i === j) return;
-  for (let k = 0; k < n; k++) {
-    const x = a[k * n + i]!;
-    a[k * n + i] = a[k * n + j]!;
-    a[k * n + j] = x;
-  }
-  for (let k = 0; k < n; k++) {
-    const x = a[i * n + k]!;
-    a[i * n + k] = a[j * n + k]!;
-    a[j * n + k] = x;
+  exchangeEntries(a, at + i, at + j, stride, n);
+  exchangeEntries(a, at + i * stride, at + j * stride, 1, n);
+}
+
+function exchangeEntries(a: Float64Array, p: number, q: number, step: number, count: number): void {
+  for (let k = 0; k < count; k++) {
+    const x = a[p + k * step]!;
+    a[p + k * step] = a[q + k * step]!;
+    a[q + k * step] = x;
   }
 }
 
-function scaleRange(a: Float64Array, n: number, lo: number, hi: number): void {
+/** Whether no row's norm is twice its column's or half of it, in one pass over the matrix. */
+function isBalanced(a: Float64Array, at: number, stride: number, sums: number, lo: number, hi: number): boolean {
+  a.fill(0, sums + lo, sums + hi);
+  for (let i = lo; i < hi; i++) {
+    const row = at + i * stride;
+    for (let j = lo; j < hi; j++) a[sums + j] = a[sums + j]! + a[row + j]! * a[row + j]!;
+  }
+  for (let i = lo; i < hi; i++) {
+    const column = a[sums + i]!;
+    let row = 0;
+    for (let p = at + i * stride + lo; p < at + i * stride + hi; p++) row += a[p]! * a[p]!;
+    const isSafe = column > 1e-280 && row > 1e-280 && column < 1e280 && row < 1e280;
+    if (!isSafe || column < row / RADIX ** 2 || column >= row * RADIX ** 2) return false;
+  }
+  return true;
+}
+
+function scaleRange(a: Float64Array, at: number, stride: number, lo: number, hi: number): void {
   for (let changed = true; changed;) {
     changed = false;
     for (let i = lo; i < hi; i++) {
-      let column = norm2(a, lo * n + i, hi - lo, n);
-      let row = norm2(a, i * n + lo, hi - lo);
+      let column = norm2(a, at + lo * stride + i, hi - lo, stride);
+      let row = norm2(a, at + i * stride + lo, hi - lo);
       if (column === 0 || row === 0) continue;
       const before = column + row;
       let factor = 1;
@@ -82,8 +99,8 @@ function scaleRange(a: Float64Array, n: number, lo: number, hi: number): void {
       }
       if (column + row >= WORTHWHILE * before || factor === 1) continue;
       changed = true;
-      for (let k = lo; k < hi; k++) a[i * n + k] = a[i * n + k]! / factor;
-      for (let k = lo; k < hi; k++) a[k * n + i] = a[k * n + i]! * factor;
+      for (let p = at + i * stride + lo; p < at + i * stride + hi; p++) a[p] = a[p]! / factor;
+      for (let p = at + lo * stride + i; p < at + hi * stride; p += stride) a[p] = a[p]! * factor;
     }
   }
 }

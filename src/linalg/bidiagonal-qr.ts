@@ -8,7 +8,8 @@
  * both.
  */
 import { invariant } from "../errors.ts";
-import { type Rotation, type RotationQueue, rotate } from "./rotations.ts";
+import type { RotationQueue } from "./rotation-queue.ts";
+import { hypotenuse } from "./vector.ts";
 
 const EPS = 2 ** -53;
 /** Relative accuracy asked of each singular value. */
@@ -23,8 +24,6 @@ interface Problem {
   readonly V: RotationQueue | undefined;
   /** An off-diagonal entry this small is 0. */
   readonly threshold: number;
-  readonly right: Rotation;
-  readonly left: Rotation;
 }
 
 /** A block `first..last` of the matrix in which no off-diagonal entry is 0, and the direction to chase in. */
@@ -36,24 +35,16 @@ interface Block {
 
 /**
  * Overwrites `d` with the singular values, of either sign and in no order, and `e` with zeros; the rotations of the
- * columns of `U` and `V` go into the queues.
+ * columns of `U` and `V` go into the queues, which lie in `numbers`.
  */
 export function diagonalize(
   d: Float64Array,
   e: Float64Array,
-  U: RotationQueue | undefined,
-  V: RotationQueue | undefined,
+  queues?: { readonly U: RotationQueue; readonly V: RotationQueue; readonly numbers: Float64Array },
 ): void {
   const n = d.length;
-  const problem: Problem = {
-    d,
-    e,
-    U,
-    V,
-    threshold: negligible(d, e),
-    right: { c: 1, s: 0, r: 0 },
-    left: { c: 1, s: 0, r: 0 },
-  };
+  const { U, V, numbers = d } = queues ?? {};
+  const problem: Problem = { d, e, U, V, threshold: negligible(d, e) };
   const block: Block = { first: -1, last: -1, step: 1 };
   let budget = SWEEPS_PER_VALUE * n * n + 100;
   let last = n - 1;
@@ -72,7 +63,7 @@ export function diagonalize(
     if (smallest === undefined) continue;
     invariant(budget > 0, "svd", "the singular values did not converge");
     budget -= last - first;
-    sweep(problem, block, chooseShift(problem, block, smallest));
+    sweep(problem, block, chooseShift(problem, block, smallest), numbers);
   }
   U?.flush();
   V?.flush();
@@ -166,84 +157,105 @@ function smallerSingularValue(f: number, g: number, h: number): number {
   return 2 * (small * c) * au;
 }
 
-function sweep(problem: Problem, block: Block, shift: number): void {
+function sweep(problem: Problem, block: Block, shift: number, numbers: Float64Array): void {
   const { first, last, step } = block;
   const head = step === 1 ? first : last;
   const count = last - first;
-  const rightSide = step === 1 ? problem.V : problem.U;
-  const leftSide = step === 1 ? problem.U : problem.V;
-  rightSide?.begin(head, step, count);
-  leftSide?.begin(head, step, count);
-  if (shift === 0) sweepUnshifted(problem, head, step, count, rightSide, leftSide);
-  else sweepShifted(problem, head, step, count, shift, rightSide, leftSide);
+  const toRight = (step === 1 ? problem.V : problem.U)?.begin(head, step, count) ?? -1;
+  const toLeft = (step === 1 ? problem.U : problem.V)?.begin(head, step, count) ?? -1;
+  if (shift === 0) sweepUnshifted(problem, head, step, count, numbers, toRight, toLeft);
+  else sweepShifted(problem, head, step, count, shift, numbers, toRight, toLeft);
   const tailEdge = step === 1 ? last - 1 : first;
   if (Math.abs(problem.e[tailEdge]!) <= problem.threshold) problem.e[tailEdge] = 0;
 }
 
-/** Index of the off-diagonal entry between `i` and `i + step`. */
-function edgeAfter(i: number, step: number): number {
-  return step === 1 ? i : i - 1;
-}
-
+/**
+ * The pairs `c, s` go to `numbers` from `toRight` and `toLeft` on, unless those are negative. The off-diagonal entry between
+ * `i` and `i + step` is `e[i + before]`.
+ */
 function sweepUnshifted(
-  problem: Problem,
+  { d, e }: Problem,
   head: number,
-  step: number,
+  step: 1 | -1,
   count: number,
-  rightSide: RotationQueue | undefined,
-  leftSide: RotationQueue | undefined,
+  numbers: Float64Array,
+  toRight: number,
+  toLeft: number,
 ): void {
-  const { d, e, right, left } = problem;
-  right.c = 1;
-  left.c = 1;
-  left.s = 0;
+  const before = step === 1 ? 0 : -1;
+  let rightC = 1;
+  let leftC = 1;
+  let leftS = 0;
   let i = head;
   for (let t = 0; t < count; t++, i += step) {
-    rotate(right, d[i]! * right.c, e[edgeAfter(i, step)]!);
-    if (t > 0) e[edgeAfter(i - step, step)] = left.s * right.r;
-    rotate(left, left.c * right.r, d[i + step]! * right.s);
-    d[i] = left.r;
-    rightSide?.push(right.c, right.s);
-    leftSide?.push(left.c, left.s);
+    let f = d[i]! * rightC;
+    let g = e[i + before]!;
+    let r = g === 0 ? f : hypotenuse(f, g);
+    rightC = g === 0 ? 1 : f / r;
+    const rightS = g === 0 ? 0 : g / r;
+    if (t > 0) e[i - step + before] = leftS * r;
+    f = leftC * r;
+    g = d[i + step]! * rightS;
+    r = g === 0 ? f : hypotenuse(f, g);
+    leftC = g === 0 ? 1 : f / r;
+    leftS = g === 0 ? 0 : g / r;
+    d[i] = r;
+    if (toRight >= 0) {
+      numbers[toRight + 2 * t] = rightC;
+      numbers[toRight + 2 * t + 1] = rightS;
+      numbers[toLeft + 2 * t] = leftC;
+      numbers[toLeft + 2 * t + 1] = leftS;
+    }
   }
-  const h = d[i]! * right.c;
-  d[i] = h * left.c;
-  e[edgeAfter(i - step, step)] = h * left.s;
+  const h = d[i]! * rightC;
+  d[i] = h * leftC;
+  e[i - step + before] = h * leftS;
 }
 
 function sweepShifted(
-  problem: Problem,
+  { d, e }: Problem,
   head: number,
-  step: number,
+  step: 1 | -1,
   count: number,
   shift: number,
-  rightSide: RotationQueue | undefined,
-  leftSide: RotationQueue | undefined,
+  numbers: Float64Array,
+  toRight: number,
+  toLeft: number,
 ): void {
-  const { d, e, right, left } = problem;
-  const d0 = d[head]!;
-  let f = (Math.abs(d0) - shift) * (Math.sign(d0) + shift / d0);
-  let g = e[edgeAfter(head, step)]!;
+  const before = step === 1 ? 0 : -1;
+  let di = d[head]!;
+  let f = (Math.abs(di) - shift) * (Math.sign(di) + shift / di);
+  let g = e[head + before]!;
+  let edge = g;
   let i = head;
   for (let t = 0; t < count; t++, i += step) {
-    const edge = edgeAfter(i, step);
-    rotate(right, f, g);
-    if (t > 0) e[edgeAfter(i - step, step)] = right.r;
-    f = right.c * d[i]! + right.s * e[edge]!;
-    const off = right.c * e[edge]! - right.s * d[i]!;
-    g = right.s * d[i + step]!;
-    const next = right.c * d[i + step]!;
-    rotate(left, f, g);
-    d[i] = left.r;
-    f = left.c * off + left.s * next;
-    d[i + step] = left.c * next - left.s * off;
+    let r = g === 0 ? f : hypotenuse(f, g);
+    const rightC = g === 0 ? 1 : f / r;
+    const rightS = g === 0 ? 0 : g / r;
+    if (t > 0) e[i - step + before] = r;
+    const next = d[i + step]!;
+    f = rightC * di + rightS * edge;
+    const off = rightC * edge - rightS * di;
+    g = rightS * next;
+    const turned = rightC * next;
+    r = g === 0 ? f : hypotenuse(f, g);
+    const leftC = g === 0 ? 1 : f / r;
+    const leftS = g === 0 ? 0 : g / r;
+    d[i] = r;
+    f = leftC * off + leftS * turned;
+    di = leftC * turned - leftS * off;
     if (t < count - 1) {
-      const beyond = edgeAfter(i + step, step);
-      g = left.s * e[beyond]!;
-      e[beyond] = left.c * e[beyond]!;
+      edge = e[i + step + before]!;
+      g = leftS * edge;
+      edge = leftC * edge;
     }
-    rightSide?.push(right.c, right.s);
-    leftSide?.push(left.c, left.s);
+    if (toRight >= 0) {
+      numbers[toRight + 2 * t] = rightC;
+      numbers[toRight + 2 * t + 1] = rightS;
+      numbers[toLeft + 2 * t] = leftC;
+      numbers[toLeft + 2 * t + 1] = leftS;
+    }
   }
-  e[edgeAfter(i - step, step)] = f;
+  d[i] = di;
+  e[i - step + before] = f;
 }

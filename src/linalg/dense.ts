@@ -4,7 +4,7 @@
  * Row-major, entry `(i, j)` at `data[i * cols + j]`. Products run through the kernels' float64 path, so a transpose
  * inside a product costs nothing and is an option, not a copy.
  */
-import { InputError, ShapeError } from "../errors.ts";
+import { ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import { norm2 } from "./vector.ts";
 
@@ -205,19 +205,4 @@ export function gram(a: DenseMatrix): DenseMatrix {
  */
 export function frobenius(a: DenseMatrix): number {
   return norm2(a.data, 0, a.data.length);
-}
-
-/** Refuses NaN and infinities, which would keep an iteration from ending. */
-export function requireFinite(operation: string, a: DenseMatrix): void {
-  const { cols, data } = a;
-  for (let i = 0; i < data.length; i++) {
-    const x = data[i]!;
-    // x - x is 0 for every finite number and NaN for the others.
-    if (x - x !== 0) {
-      throw new InputError(
-        `entry (${Math.floor(i / cols)}, ${i % cols}) of the ${a.rows} x ${cols} matrix is ${x}. Every entry must be finite; look for NaN in the weights.`,
-        { operation, argument: "a", expected: "finite entries", actual: x },
-      );
-    }
-  }
 }

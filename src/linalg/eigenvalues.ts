@@ -1,14 +1,15 @@
 /**
- * Eigenvalues of a real square matrix in float64: balancing, Householder reduction to Hessenberg form, Francis's
+ * Eigenvalues of real square matrices in float64: balancing, Householder reduction to Hessenberg form, Francis's
  * double-shift QR. Values only, so the iteration works on the active block alone.
  */
 import { ShapeError } from "../errors.ts";
 import { balance } from "./balance.ts";
 import type { ComplexArray, DenseMatrix } from "./dense.ts";
-import { requireFinite } from "./dense.ts";
+import { workspaceFor } from "./engine.ts";
 import { hessenbergEigenvalues } from "./francis.ts";
-import { reduceToHessenberg } from "./hessenberg.ts";
-import { hypotenuse, safeScale } from "./vector.ts";
+import { checkStack, loadMatrix } from "./load.ts";
+import { hypotenuse } from "./vector.ts";
+import { paddedRows, spaceFor, strideOf } from "./workspace.ts";
 
 /**
  * The eigenvalues of a real square matrix, with multiplicity, sorted by descending modulus, then descending real
@@ -16,6 +17,7 @@ import { hypotenuse, safeScale } from "./vector.ts";
  *
  * @throws ShapeError when the matrix is not square.
  * @throws InputError when an entry is NaN or infinite.
+ * @throws CircuitsError when the iteration does not converge.
  * @category Linear algebra
  * @example
  * ```ts
@@ -38,49 +40,108 @@ export function eigenvalues(a: DenseMatrix): ComplexArray {
       { operation: "eigenvalues", argument: "a", expected: [n, n], actual: [a.rows, a.cols] },
     );
   }
-  requireFinite("eigenvalues", a);
-  const work = a.data.slice();
-  const scale = safeScale(work);
-  if (scale !== 1) for (let i = 0; i < work.length; i++) work[i] = work[i]! * scale;
-  const { lo, hi } = balance(work, n);
   const re = new Float64Array(n);
   const im = new Float64Array(n);
-  for (let i = 0; i < n; i++) re[i] = work[i * n + i]!;
-  solveBlock(work, n, lo, hi, re, im);
-  return sortedEigenvalues(re, im, scale);
+  eigenvaluesInto("eigenvalues", a.data, 0, n, re, im, 0);
+  return { re, im };
 }
 
-/** Eigenvalues of rows and columns `lo..hi - 1`, into the same places of `re` and `im`. */
-function solveBlock(work: Float64Array, n: number, lo: number, hi: number, re: Float64Array, im: Float64Array): void {
+/**
+ * The eigenvalues of each of `count` square matrices that lie one after the other, those of all heads for instance: of each
+ * matrix as {@link eigenvalues} gives them.
+ *
+ * @param data - `[count, n, n]`, row-major.
+ * @returns real and imaginary parts, each `[count, n]`.
+ * @throws ShapeError when the number of entries is not `count * n * n`.
+ * @throws InputError when an entry is NaN or infinite.
+ * @throws CircuitsError when the iteration does not converge.
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { eigenvaluesOfStack } from "transformer-circuits";
+ *
+ * const { re } = eigenvaluesOfStack(Float64Array.of(2, 0, 0, 3, 5, 1, 0, 4), 2, 2);
+ * console.log(re.join(" "));
+ * // 3 2 5 4
+ * ```
+ */
+export function eigenvaluesOfStack(data: Float64Array, count: number, n: number): ComplexArray {
+  checkStack("eigenvaluesOfStack", data, count, n, n);
+  const re = new Float64Array(count * n);
+  const im = new Float64Array(count * n);
+  for (let t = 0; t < count; t++) eigenvaluesInto("eigenvaluesOfStack", data, t * n * n, n, re, im, t * n);
+  return { re, im };
+}
+
+/** Writes the eigenvalues of the `n` x `n` matrix at `offset` of `data` to `re` and `im` from `out` on, sorted. */
+function eigenvaluesInto(
+  operation: string,
+  data: Float64Array,
+  offset: number,
+  n: number,
+  re: Float64Array,
+  im: Float64Array,
+  out: number,
+): void {
+  const stride = strideOf(n);
+  const h = 0;
+  const work = h + spaceFor(n, n);
+  const list = work + 2 * stride;
+  const workspace = workspaceFor(list + 5 * n);
+  const { numbers } = workspace;
+  const scale = loadMatrix(operation, numbers, h, { data, offset, rows: n, cols: n });
+  const { lo, hi } = balance(numbers, h, n, stride, work);
+  for (let i = 0; i < n; i++) {
+    re[out + i] = numbers[h + i * (stride + 1)]!;
+    im[out + i] = 0;
+  }
   const size = hi - lo;
-  if (size < 2) return;
-  // An odd number of cache lines a row: rows at a power-of-two distance would share the same cache sets.
-  const stride = (((size + 7) >> 3) | 1) << 3;
-  const block = new Float64Array(size * stride);
-  for (let i = 0; i < size; i++) {
-    block.set(work.subarray((lo + i) * n + lo, (lo + i) * n + hi), i * stride);
+  if (size > 1) {
+    if (size < n) moveBlock(numbers, h, stride, lo, size);
+    workspace.reduceToHessenberg(h, size, stride, work);
+    hessenbergEigenvalues(workspace, { h, n: size, stride, list }, re, im, out + lo);
   }
-  reduceToHessenberg(block, size, stride);
-  hessenbergEigenvalues(block, size, stride, re.subarray(lo, hi), im.subarray(lo, hi));
-}
-
-/** Sorts real eigenvalues and conjugate pairs, each pair as one; `im[i] > 0` marks the first of a pair. */
-function sortedEigenvalues(re: Float64Array, im: Float64Array, scale: number): ComplexArray {
-  const units: { re: number; im: number; modulus: number }[] = [];
-  for (let i = 0; i < re.length; i++) {
-    if (im[i]! < 0) continue;
-    units.push({ re: re[i]!, im: im[i]!, modulus: hypotenuse(re[i]!, im[i]!) });
-  }
-  units.sort((x, y) => y.modulus - x.modulus || y.re - x.re);
-  const out = { re: new Float64Array(re.length), im: new Float64Array(re.length) };
-  let at = 0;
-  for (const unit of units) {
-    out.re[at] = unit.re / scale;
-    out.im[at++] = unit.im / scale;
-    if (unit.im > 0) {
-      out.re[at] = unit.re / scale;
-      out.im[at++] = -unit.im / scale;
+  sortEigenvalues(re, im, out, n);
+  if (scale !== 1) {
+    for (let i = out; i < out + n; i++) {
+      re[i] = re[i]! / scale;
+      im[i] = im[i]! / scale;
     }
   }
-  return out;
+}
+
+/** Moves the diagonal block of `size` rows and columns from `lo` on to the origin, padding included. */
+function moveBlock(numbers: Float64Array, h: number, stride: number, lo: number, size: number): void {
+  for (let i = 0; i < size; i++) {
+    const from = h + (lo + i) * stride + lo;
+    const to = h + i * stride;
+    numbers.copyWithin(to, from, from + size);
+    numbers.fill(0, to + size, to + stride);
+  }
+  numbers.fill(0, h + size * stride, h + paddedRows(size) * stride);
+}
+
+/** Sorts real eigenvalues and conjugate pairs, each pair as one, by insertion: the iteration leaves them nearly in order. */
+function sortEigenvalues(re: Float64Array, im: Float64Array, out: number, n: number): void {
+  for (let i = out; i < out + n;) {
+    const width = im[i] === 0 ? 1 : 2;
+    const x = re[i]!;
+    const y = Math.abs(im[i]!);
+    const modulus = hypotenuse(x, y);
+    let at = i;
+    while (at > out) {
+      const other = hypotenuse(re[at - 1]!, im[at - 1]!);
+      if (other > modulus || (other === modulus && re[at - 1]! >= x)) break;
+      at--;
+    }
+    re.copyWithin(at + width, at, i);
+    im.copyWithin(at + width, at, i);
+    re[at] = x;
+    im[at] = y;
+    if (width === 2) {
+      re[at + 1] = x;
+      im[at + 1] = -y;
+    }
+    i += width;
+  }
 }

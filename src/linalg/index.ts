@@ -13,6 +13,6 @@ export {
   type MatmulDenseOptions,
   transposeDense,
 } from "./dense.ts";
-export { eigenvalues } from "./eigenvalues.ts";
-export { qr, type QR } from "./qr.ts";
-export { singularValues, svd, type SVD } from "./svd.ts";
+export { eigenvalues, eigenvaluesOfStack } from "./eigenvalues.ts";
+export { qr, type QR, qrTriangle } from "./qr.ts";
+export { singularValues, singularValuesOfStack, svd, type SVD } from "./svd.ts";

@@ -3,8 +3,9 @@
  * contiguous.
  */
 import type { DenseMatrix } from "./dense.ts";
-import { requireFinite } from "./dense.ts";
-import { addScaled, dot, reflector, safeScale } from "./vector.ts";
+import { workspaceFor } from "./engine.ts";
+import { loadMatrix } from "./load.ts";
+import { Places, spaceFor, strideOf, type Workspace } from "./workspace.ts";
 
 /**
  * A thin QR decomposition.
@@ -35,63 +36,83 @@ export interface QR {
  * ```
  */
 export function qr(a: DenseMatrix): QR {
-  requireFinite("qr", a);
   const { rows, cols } = a;
   const rank = Math.min(rows, cols);
-  const scale = safeScale(a.data);
-  const columns = new Float64Array(rows * cols);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < cols; j++) columns[j * rows + i] = a.data[i * cols + j]! * scale;
+  const { workspace, columns, v, tau, diagonal, Q, scale } = triangularized("qr", a, true);
+  const stride = strideOf(rows);
+  workspace.formVectors(Q, rank, rows, stride, v, stride, tau, rank, 0);
+  const { numbers } = workspace;
+  const data = new Float64Array(rows * rank);
+  for (let j = 0; j < rank; j++) {
+    // Columns that belong to a negative diagonal entry change sign; adding 0 turns -0 into 0.
+    const sign = numbers[diagonal + j]! < 0 ? -1 : 1;
+    for (let i = 0; i < rows; i++) data[i * rank + j] = sign * numbers[Q + j * stride + i]! + 0;
   }
-  const tau = new Float64Array(rank);
-  const diagonal = new Float64Array(rank);
-  for (let k = 0; k < rank; k++) {
-    const at = k * rows + k;
-    const reflection = reflector(columns, at, rows - k);
-    tau[k] = reflection.tau;
-    diagonal[k] = reflection.beta;
-    for (let j = k + 1; j < cols; j++) reflect(columns, at, columns, j * rows + k, rows - k, reflection.tau);
-  }
-  return {
-    Q: formQ(columns, tau, diagonal, rows, rank),
-    R: formR(columns, diagonal, rows, cols, scale),
-  };
-}
-
-/** `x -= tau (v · x) v`. */
-function reflect(v: Float64Array, vStart: number, x: Float64Array, xStart: number, count: number, tau: number): void {
-  if (tau !== 0) addScaled(x, xStart, -tau * dot(v, vStart, x, xStart, count), v, vStart, count);
+  return { Q: { rows, cols: rank, data }, R: triangleOf(numbers, columns, diagonal, rows, cols, scale) };
 }
 
 /**
- * The reflections applied to the first columns of the identity, last reflection first; columns that belong to a
- * negative diagonal entry change sign.
+ * The triangular factor of {@link qr} alone, for half the work or less.
+ *
+ * @returns $R$, `[min(rows, cols), cols]`, upper triangular with a non-negative diagonal.
+ * @throws InputError when an entry is NaN or infinite.
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { dense, qrTriangle } from "transformer-circuits";
+ *
+ * console.log(Array.from(qrTriangle(dense(2, 2, [3, 1, 4, 2])).data, (x) => x.toFixed(1)).join(" "));
+ * // 5.0 2.2 0.0 0.4
+ * ```
  */
-function formQ(
-  columns: Float64Array,
-  tau: Float64Array,
-  diagonal: Float64Array,
-  rows: number,
-  rank: number,
-): DenseMatrix {
-  const data = new Float64Array(rows * rank);
-  const column = new Float64Array(rows);
-  for (let j = 0; j < rank; j++) {
-    column.fill(0);
-    column[j] = diagonal[j]! < 0 ? -1 : 1;
-    for (let k = j; k >= 0; k--) reflect(columns, k * rows + k, column, k, rows - k, tau[k]!);
-    for (let i = 0; i < rows; i++) data[i * rank + j] = column[i]!;
-  }
-  return { rows, cols: rank, data };
+export function qrTriangle(a: DenseMatrix): DenseMatrix {
+  const { workspace, columns, diagonal, scale } = triangularized("qrTriangle", a, false);
+  return triangleOf(workspace.numbers, columns, diagonal, a.rows, a.cols, scale);
 }
 
-function formR(columns: Float64Array, diagonal: Float64Array, rows: number, cols: number, scale: number): DenseMatrix {
-  const rank = diagonal.length;
+interface Triangularized {
+  readonly workspace: Workspace;
+  /** The columns as rows, the triangle above its diagonal in them. */
+  readonly columns: number;
+  readonly v: number;
+  readonly tau: number;
+  readonly diagonal: number;
+  /** Room for `Q`, transposed. */
+  readonly Q: number;
+  readonly scale: number;
+}
+
+function triangularized(operation: string, a: DenseMatrix, keep: boolean): Triangularized {
+  const { rows, cols } = a;
+  const rank = Math.min(rows, cols);
+  const stride = strideOf(rows);
+  const room = new Places();
+  const columns = room.take(spaceFor(cols, rows));
+  const v = room.take(keep ? spaceFor(rank, rows) : stride);
+  const tau = room.take(rank);
+  const diagonal = room.take(rank);
+  const Q = keep ? room.take(spaceFor(rank, rows)) : 0;
+  const workspace = workspaceFor(room.taken);
+  const scale = loadMatrix(operation, workspace.numbers, columns, { ...a, offset: 0 }, true);
+  workspace.triangularize(columns, cols, rows, stride, keep, v, tau, diagonal);
+  return { workspace, columns, v, tau, diagonal, Q, scale };
+}
+
+function triangleOf(
+  numbers: Float64Array,
+  columns: number,
+  diagonal: number,
+  rows: number,
+  cols: number,
+  scale: number,
+): DenseMatrix {
+  const rank = Math.min(rows, cols);
+  const stride = strideOf(rows);
   const data = new Float64Array(rank * cols);
   for (let i = 0; i < rank; i++) {
-    const factor = (diagonal[i]! < 0 ? -1 : 1) / scale;
-    data[i * cols + i] = diagonal[i]! * factor;
-    for (let j = i + 1; j < cols; j++) data[i * cols + j] = columns[j * rows + i]! * factor;
+    const factor = (numbers[diagonal + i]! < 0 ? -1 : 1) / scale;
+    data[i * cols + i] = numbers[diagonal + i]! * factor;
+    for (let j = i + 1; j < cols; j++) data[i * cols + j] = numbers[columns + j * stride + i]! * factor;
   }
   return { rows: rank, cols, data };
 }

@@ -1,14 +1,16 @@
 /**
  * Singular value decomposition of a dense matrix in float64: QR first where the matrix is clearly taller than wide,
  * then Householder reduction to bidiagonal form and implicit QR on that. A wide matrix is taken transposed.
+ *
+ * Vectors are kept as rows, that is transposed, until the end: rotations of neighbouring columns are then rotations of
+ * contiguous rows.
  */
-import { bidiagonalize, leftVectors, rightVectors } from "./bidiagonal.ts";
 import { diagonalize } from "./bidiagonal-qr.ts";
 import type { DenseMatrix } from "./dense.ts";
-import { matmulDense, requireFinite, transposeDense } from "./dense.ts";
-import { qr } from "./qr.ts";
-import { RotationQueue } from "./rotations.ts";
-import { safeScale } from "./vector.ts";
+import { workspaceFor } from "./engine.ts";
+import { checkStack, loadMatrix, loadTriangle, type Source } from "./load.ts";
+import { queueSpace, RotationQueue } from "./rotation-queue.ts";
+import { type BidiagonalPlaces, Places, spaceFor, strideOf, type Workspace } from "./workspace.ts";
 
 /**
  * A thin singular value decomposition, $A = U \operatorname{diag}(S) V^\top$ with $r = \min(\text{rows}, \text{cols})$.
@@ -34,6 +36,7 @@ const TALL = 1.5;
  * singular value is a small multiple of $2^{-53} \lVert A \rVert$.
  *
  * @throws InputError when an entry is NaN or infinite.
+ * @throws CircuitsError when the iteration does not converge.
  * @category Linear algebra
  * @example
  * ```ts
@@ -47,19 +50,31 @@ const TALL = 1.5;
  * ```
  */
 export function svd(a: DenseMatrix): SVD {
-  requireFinite("svd", a);
-  if (a.rows < a.cols) {
-    const { U, S, V } = svdTall(transposeDense(a));
-    return arrange(V, S, U);
-  }
-  const { U, S, V } = svdTall(a);
-  return arrange(U, S, V);
+  const reduced = reduce("svd", { ...a, offset: 0 }, true);
+  const { workspace, rows, cols, square, places, queues, U, V, d, e } = reduced;
+  const { numbers } = workspace;
+  const long = strideOf(rows);
+  const short = strideOf(cols);
+  workspace.formVectors(U, cols, square, long, places.left, places.leftStride, places.leftTau, cols, 0);
+  workspace.formVectors(V, cols, cols, short, places.right, places.rightStride, places.rightTau, cols - 1, 1);
+  const space = queueSpace(cols);
+  diagonalize(d, e, {
+    U: new RotationQueue(workspace, U, long, square, queues, space),
+    V: new RotationQueue(workspace, V, short, cols, queues + space, space),
+    numbers,
+  });
+  if (square < rows) workspace.reflectBack(U, cols, rows, long, reduced.Q, long, reduced.tau, cols);
+  for (let i = 0; i < cols; i++) d[i] = d[i]! / reduced.scale;
+  const left = { at: U, stride: long, length: rows };
+  const right = { at: V, stride: short, length: cols };
+  return a.rows < a.cols ? arrange(numbers, right, d, left) : arrange(numbers, left, d, right);
 }
 
 /**
  * The singular values of a matrix, descending; a fraction of the work of {@link svd}.
  *
  * @throws InputError when an entry is NaN or infinite.
+ * @throws CircuitsError when the iteration does not converge.
  * @category Linear algebra
  * @example
  * ```ts
@@ -70,72 +85,151 @@ export function svd(a: DenseMatrix): SVD {
  * ```
  */
 export function singularValues(a: DenseMatrix): Float64Array {
-  requireFinite("singularValues", a);
-  let tall = a.rows < a.cols ? transposeDense(a) : a;
-  if (tall.rows >= TALL * tall.cols && tall.cols > 0) tall = qr(tall).R;
-  const scale = safeScale(tall.data);
-  const { d, e } = bidiagonalize(scaled(tall.data, scale), tall.rows, tall.cols);
-  diagonalize(d, e, undefined, undefined);
-  for (let i = 0; i < d.length; i++) d[i] = Math.abs(d[i]!) / scale;
-  return d.sort().reverse();
-}
-
-function scaled(data: Float64Array, scale: number): Float64Array {
-  const out = data.slice();
-  if (scale !== 1) for (let i = 0; i < out.length; i++) out[i] = out[i]! * scale;
+  const out = new Float64Array(Math.min(a.rows, a.cols));
+  singularValuesInto("singularValues", { ...a, offset: 0 }, out, 0);
   return out;
 }
 
-/** Unordered factors of a matrix with at least as many rows as columns. */
-function svdTall(a: DenseMatrix): SVD {
-  const { rows, cols } = a;
-  if (rows >= TALL * cols && cols > 0) {
-    const { Q, R } = qr(a);
-    const inner = svdTall(R);
-    return { U: matmulDense(Q, inner.U), S: inner.S, V: inner.V };
+/**
+ * The singular values of each of `count` matrices that lie one after the other: of each as {@link singularValues} gives
+ * them.
+ *
+ * @param data - `[count, rows, cols]`, row-major.
+ * @returns `[count, min(rows, cols)]`.
+ * @throws ShapeError when the number of entries is not `count * rows * cols`.
+ * @throws InputError when an entry is NaN or infinite.
+ * @throws CircuitsError when the iteration does not converge.
+ * @category Linear algebra
+ * @example
+ * ```ts
+ * import { singularValuesOfStack } from "transformer-circuits";
+ *
+ * const values = singularValuesOfStack(Float64Array.of(0, -2, 0, 1, 0, 0), 1, 2, 3);
+ * console.log(Array.from(values, (x) => x.toFixed(4)).join(" "));
+ * // 2.0000 1.0000
+ * ```
+ */
+export function singularValuesOfStack(data: Float64Array, count: number, rows: number, cols: number): Float64Array {
+  checkStack("singularValuesOfStack", data, count, rows, cols);
+  const rank = Math.min(rows, cols);
+  const out = new Float64Array(count * rank);
+  for (let t = 0; t < count; t++) {
+    singularValuesInto("singularValuesOfStack", { data, offset: t * rows * cols, rows, cols }, out, t * rank);
   }
-  const scale = safeScale(a.data);
-  const reduced = bidiagonalize(scaled(a.data, scale), rows, cols);
-  const U = leftVectors(reduced);
-  const V = rightVectors(reduced);
-  const { d, e } = reduced;
-  diagonalize(d, e, new RotationQueue(U, rows, cols), new RotationQueue(V, cols, cols));
-  for (let i = 0; i < cols; i++) d[i] = d[i]! / scale;
-  return { U: { rows, cols, data: U }, S: d, V: { rows: cols, cols, data: V } };
+  return out;
+}
+
+/** Writes the singular values of a matrix to `out` from `at` on, descending. */
+function singularValuesInto(operation: string, source: Source, out: Float64Array, at: number): void {
+  const { d, e, scale } = reduce(operation, source, false);
+  diagonalize(d, e);
+  for (let i = 0; i < d.length; i++) d[i] = Math.abs(d[i]!) / scale;
+  d.sort().reverse();
+  out.set(d, at);
+}
+
+/** A matrix, tall after transposition if need be, reduced to the bidiagonal `d`, `e` in a workspace. */
+interface Reduced {
+  readonly workspace: Workspace;
+  readonly rows: number;
+  readonly cols: number;
+  /** Rows of the matrix that was reduced: fewer than `rows` after a QR decomposition, whose reflections are in `Q` and `tau`. */
+  readonly square: number;
+  readonly scale: number;
+  readonly d: Float64Array;
+  readonly e: Float64Array;
+  readonly places: BidiagonalPlaces;
+  readonly Q: number;
+  readonly tau: number;
+  /** Room for the vectors, transposed, and for two queues of rotations. */
+  readonly U: number;
+  readonly V: number;
+  readonly queues: number;
+}
+
+function reduce(operation: string, source: Source, keep: boolean): Reduced {
+  const isWide = source.rows < source.cols;
+  const rows = isWide ? source.cols : source.rows;
+  const cols = isWide ? source.rows : source.cols;
+  const isTall = rows >= TALL * cols && cols > 0;
+  const square = isTall ? cols : rows;
+  const room = new Places();
+  const [long, short] = [strideOf(rows), strideOf(cols)];
+  const transposed = isTall ? room.take(spaceFor(cols, rows)) : 0;
+  const Q = isTall ? room.take(keep ? spaceFor(cols, rows) : long) : 0;
+  const tau = room.take(short);
+  const diagonal = room.take(short);
+  const a = room.take(spaceFor(square, cols));
+  const places = {
+    d: room.take(short),
+    e: room.take(short),
+    left: room.take(keep ? spaceFor(cols, square) : strideOf(square)),
+    leftStride: strideOf(square),
+    leftTau: room.take(short),
+    right: room.take(keep ? spaceFor(cols, cols) : short),
+    rightStride: short,
+    rightTau: room.take(short),
+    work: room.take(short),
+  };
+  const U = keep && !isTall ? room.take(spaceFor(cols, rows)) : transposed;
+  const V = keep ? room.take(spaceFor(cols, cols)) : 0;
+  const queues = keep ? room.take(2 * queueSpace(cols)) : 0;
+  const workspace = workspaceFor(room.taken);
+  const { numbers } = workspace;
+  let scale: number;
+  if (isTall) {
+    scale = loadMatrix(operation, numbers, transposed, source, !isWide);
+    workspace.triangularize(transposed, cols, rows, long, keep, Q, tau, diagonal);
+    loadTriangle(numbers, a, transposed, cols, long, diagonal);
+  } else {
+    scale = loadMatrix(operation, numbers, a, source, isWide);
+  }
+  workspace.bidiagonalize(a, square, cols, short, keep, places);
+  const d = numbers.slice(places.d, places.d + cols);
+  const e = numbers.slice(places.e, places.e + Math.max(1, cols - 1));
+  return { workspace, rows, cols, square, scale, d, e, places, Q, tau, U, V, queues };
+}
+
+/** Vectors as rows of the workspace. */
+interface Rows {
+  readonly at: number;
+  readonly stride: number;
+  readonly length: number;
 }
 
 /** Singular values positive and descending, signs of the vectors by the rule that {@link svd} states. */
-function arrange(U: DenseMatrix, S: Float64Array, V: DenseMatrix): SVD {
+function arrange(numbers: Float64Array, U: Rows, S: Float64Array, V: Rows): SVD {
   const r = S.length;
   const order = Array.from(S.keys()).sort((i, j) => Math.abs(S[j]!) - Math.abs(S[i]!));
   const signU = new Float64Array(r);
-  const largest = new Float64Array(r);
-  for (let i = 0; i < U.rows; i++) {
-    for (let j = 0; j < r; j++) {
-      const x = U.data[i * r + j]!;
-      if (Math.abs(x) > largest[j]!) {
-        largest[j] = Math.abs(x);
-        signU[j] = x < 0 ? -1 : 1;
-      }
-    }
+  const signV = new Float64Array(r);
+  for (let k = 0; k < r; k++) {
+    const row = U.at + order[k]! * U.stride;
+    let largest = 0;
+    for (let i = row; i < row + U.length; i++) if (Math.abs(numbers[i]!) > Math.abs(largest)) largest = numbers[i]!;
+    signU[k] = largest < 0 ? -1 : 1;
+    signV[k] = S[order[k]!]! < 0 ? -signU[k]! : signU[k]!;
   }
-  const signV = signU.map((sign, j) => (S[j]! < 0 ? -sign : sign));
   return {
-    U: pickColumns(U, order, signU),
+    U: asColumns(numbers, U, order, signU),
     S: Float64Array.from(order, (j) => Math.abs(S[j]!)),
-    V: pickColumns(V, order, signV),
+    V: asColumns(numbers, V, order, signV),
   };
 }
 
-function pickColumns(x: DenseMatrix, order: readonly number[], sign: Float64Array): DenseMatrix {
-  const { rows, cols } = x;
-  const data = new Float64Array(rows * cols);
-  const from = Int32Array.from(order);
-  const signs = Float64Array.from(order, (j) => sign[j]!);
-  // Adding 0 turns -0 into 0.
-  for (let i = 0; i < rows; i++) {
-    const row = i * cols;
-    for (let j = 0; j < cols; j++) data[row + j] = signs[j]! * x.data[row + from[j]!]! + 0;
+/** The matrix whose column `k` is row `order[k]` times `sign[k]`, eight columns at a time. */
+function asColumns(numbers: Float64Array, x: Rows, order: readonly number[], sign: Float64Array): DenseMatrix {
+  const cols = order.length;
+  const data = new Float64Array(x.length * cols);
+  const block = 8;
+  for (let first = 0; first < x.length; first += block) {
+    const end = Math.min(x.length, first + block);
+    for (let k = 0; k < cols; k++) {
+      const row = x.at + order[k]! * x.stride;
+      const s = sign[k]!;
+      // Adding 0 turns -0 into 0.
+      for (let i = first; i < end; i++) data[i * cols + k] = s * numbers[row + i]! + 0;
+    }
   }
-  return { rows, cols, data };
+  return { rows: x.length, cols, data };
 }

@@ -73,13 +73,11 @@ export function reflector(v: Float64Array, start: number, count: number): { tau:
   return { tau: (beta - alpha) / beta, beta };
 }
 
-/** A power of two by which to multiply so that squares of the entries neither overflow nor underflow; 1 as a rule. */
-export function safeScale(data: Float64Array): number {
-  let largest = 0;
-  for (let i = 0; i < data.length; i++) {
-    const x = Math.abs(data[i]!);
-    if (x > largest) largest = x;
-  }
+/**
+ * A power of two by which to multiply a matrix whose largest entry this is, so that squares of its entries neither overflow
+ * nor underflow; 1 as a rule.
+ */
+export function safeScale(largest: number): number {
   if (largest === 0 || (largest > 1e-100 && largest < 1e100)) return 1;
   const exponent = Math.floor(Math.log2(largest));
   // 2^1024 is not a float64: subnormal matrices are lifted as far as one factor can.

@@ -8,7 +8,7 @@
  * $A B v = \lambda v$ gives $B A (B v) = \lambda (B v)$; **norms may not**: $\|A B\|_F \ne \|B A\|_F$ in general. The
  * first version of the Framework's composition figure did cycle a norm (its erratum of 2023).
  */
-import { eigenvalues, frobenius, qr, singularValues, svd } from "../linalg/index.ts";
+import { eigenvalues, frobenius, qr, qrTriangle, singularValues, svd } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { multiply, multiplyChain } from "./chain.ts";
@@ -80,7 +80,7 @@ export function frobeniusNormOf(f: Linear): number {
   for (let t = 0; t < rank * rank; t++) squared += (ofLeft[t] as number) * (ofRight[t] as number);
   const scale = leftTrace * rightTrace;
   const isSafe = squared > CANCELLED * scale && squared > 1e-280 && scale < 1e280;
-  return isSafe ? Math.sqrt(squared) : frobenius(coreOf(f).core);
+  return isSafe ? Math.sqrt(squared) : frobenius(smallCoreOf(f));
 }
 
 /**
@@ -143,8 +143,8 @@ export function svdOf<In extends string, Out extends string>(f: Linear<In, Out>)
  * ```
  */
 export function singularValuesOf(f: Linear): Tensor<"component"> {
-  const { core, rank } = coreOf(f);
-  return Tensor.from("component", [rank], rank === 0 ? new Float64Array(0) : singularValues(core));
+  const core = smallCoreOf(f);
+  return Tensor.from("component", [core.rows], core.rows === 0 ? new Float64Array(0) : singularValues(core));
 }
 
 /**
@@ -217,8 +217,18 @@ function coreOf(f: Linear): Core {
   }
   const { Q: leftBasis, R: leftCore } = qr(denseMatrix(left));
   const { Q: rightBasis, R: rightCore } = qr(denseMatrix(transposeFactor(right) as MatrixFactor));
-  const core = multiply(factorOf(leftCore), transposeFactor(factorOf(rightCore)) as MatrixFactor);
-  return { leftBasis, core: denseMatrix(core), rightBasis, rank };
+  return { leftBasis, core: coreFrom(leftCore, rightCore), rightBasis, rank };
+}
+
+/** The core alone, without the bases. */
+function smallCoreOf(f: Linear): DenseMatrix {
+  const { left, right, rank } = halvesOf(f);
+  if (rank === 0) return { rows: 0, cols: 0, data: new Float64Array(0) };
+  return coreFrom(qrTriangle(denseMatrix(left)), qrTriangle(denseMatrix(transposeFactor(right) as MatrixFactor)));
+}
+
+function coreFrom(left: DenseMatrix, right: DenseMatrix): DenseMatrix {
+  return denseMatrix(multiply(factorOf(left), transposeFactor(factorOf(right)) as MatrixFactor));
 }
 
 function denseMatrix(matrix: MatrixFactor, coefficient = 1): DenseMatrix {
