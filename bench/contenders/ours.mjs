@@ -47,14 +47,20 @@ const prepare = {
     return tensorTask(() => causalSoftmax(scores));
   },
   attention(work, q, k, v) {
+    if (work.route === "fused") {
+      if (causalAttention === undefined) return missing("causalAttention");
+      const [queries, keys, values] = [q, k, v].map(asHeadVectors);
+      return {
+        run: () => causalAttention(queries, keys, values),
+        result: () => {
+          const z = causalAttention(queries, keys, values).select("batch", 0);
+          return Promise.resolve(Float32Array.from(z.permute("head pos d_head").data));
+        },
+      };
+    }
     const queries = Tensor.from("head query_pos d_head", q.shape, q.data);
     const keys = Tensor.from("head key_pos d_head", k.shape, k.data);
     const values = Tensor.from("head key_pos d_head", v.shape, v.data);
-    if (work.route === "fused") {
-      return causalAttention === undefined
-        ? missing("causalAttention")
-        : tensorTask(() => causalAttention(queries, keys, values));
-    }
     if (causalSoftmax === undefined) return missing("causalSoftmax");
     const scale = 1 / Math.sqrt(work.d_head);
     return tensorTask(() => {
@@ -93,6 +99,12 @@ const prepare = {
     return { run: tasks[task] };
   },
 };
+
+/** `[head, pos, d_head]` as the model holds it, `[batch, pos, head, d_head]`. */
+function asHeadVectors({ shape: [heads, pos, d_head], data }) {
+  const byHead = Tensor.from("batch head pos d_head", [1, heads, pos, d_head], data);
+  return Tensor.from("batch pos head d_head", [1, pos, heads, d_head], byHead.permute("batch pos head d_head").data);
+}
 
 const split = (count, size, data) =>
   Array.from({ length: count }, (_, c) => dense(size, size, data.slice(c * size * size, (c + 1) * size * size)));

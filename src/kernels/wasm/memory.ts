@@ -29,6 +29,11 @@ export const SPACE = PAGE;
 export const SPACE_BYTES = 44 * PAGE;
 /** Bytes of tensors that are lent out at once at most; weights are kept beside. */
 const LENT_LIMIT = 128 * 2 ** 20;
+/**
+ * The collector does not see what tensors take of this memory, and would let them lie. It is told by an array of this size, never touched
+ * and so never really taken, for every so many bytes lent.
+ */
+const TOLD_BYTES = 32 * 2 ** 20;
 /** Smaller arrays are not worth a block. */
 const LEAST_LENT = 2048;
 /** A growth of memory, at least. */
@@ -47,6 +52,10 @@ export interface Heap {
   end: number;
   /** Bytes of tensors lent out. */
   lent: number;
+  /** Bytes lent since the collector was last told of some. */
+  untold: number;
+  /** What it was told by. */
+  told: ArrayBuffer | undefined;
   /** Blocks that came back, by size in bytes. */
   readonly free: Map<number, number[]>;
   readonly buffers: WeakSet<object>;
@@ -75,6 +84,8 @@ function heapOver(memory: MemoryLike, isShared: boolean): Heap {
     ints: new Int32Array(memory.buffer),
     end: SPACE + SPACE_BYTES,
     lent: 0,
+    untold: 0,
+    told: undefined,
     free: new Map(),
     buffers: new WeakSet([memory.buffer]),
     registry: new FinalizationRegistry((block) => {
@@ -145,7 +156,14 @@ export function lend(heap: Heap, length: number, isKept: boolean): Float32Array 
   const address = takeBlock(heap, size);
   if (address === undefined) return undefined;
   const array = new Float32Array(heap.memory.buffer, address, length);
-  if (!isKept) heap.lent += size;
+  if (!isKept) {
+    heap.lent += size;
+    heap.untold += size;
+    if (heap.untold >= TOLD_BYTES) {
+      heap.told = new ArrayBuffer(TOLD_BYTES);
+      heap.untold = 0;
+    }
+  }
   // Address and size in one number, so that nothing else need remember them; below 0 for what is kept.
   const block = (size / LEAST_STEP) * 2 ** 32 + address;
   heap.registry.register(array, isKept ? -block : block);

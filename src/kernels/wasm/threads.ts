@@ -37,7 +37,8 @@ export interface ThreadOptions {
 }
 
 /**
- * What a helper runs. It spins for a moment after each call, since the next often follows at once, then sleeps until it is woken.
+ * What a helper runs. It spins for a moment after each call, since the next often follows at once, then sleeps until it is woken; never for
+ * long, so that it ends when its process or its page wants to.
  */
 const SOURCE = `
 const run = ({ tiles, kernels, family, memory, space, names, words }) => {
@@ -53,7 +54,7 @@ const run = ({ tiles, kernels, family, memory, space, names, words }) => {
     const index = ticket & mask;
     if (index >= Atomics.load(ints, words.count) || index === mask) {
       if (++idle > 20000) {
-        Atomics.wait(ints, words.ticket, ticket);
+        Atomics.wait(ints, words.ticket, ticket, 100);
         idle = 0;
       }
       continue;
@@ -118,7 +119,6 @@ function start(engine: Engine, create: (source: string) => WorkerLike): Promise<
     giveBack(engine.heap, space, SPACE_BYTES);
     throw error instanceof InputError ? error : refused(`a worker was refused: ${String(error)}.`);
   }
-  worker.unref?.();
   const words = {
     ticket: TICKET,
     count: COUNT,
@@ -133,7 +133,10 @@ function start(engine: Engine, create: (source: string) => WorkerLike): Promise<
       giveBack(engine.heap, space, SPACE_BYTES);
       reject(refused(`a worker was refused: ${String(what)}.`));
     };
-    const ready = (): void => resolve({ worker, space });
+    const ready = (): void => {
+      worker.unref?.();
+      resolve({ worker, space });
+    };
     if (worker.on === undefined) {
       worker.addEventListener?.("message", ready);
       worker.addEventListener?.("error", (event) => fail(event.message ?? "no reason was given"));
