@@ -114,8 +114,10 @@ export {
   ActivationCache,
   AttentionHead,
   AttentionLayer,
+  MLP,
   Norm,
   Transformer,
+  activate,
   allHeads,
   combineEdits,
   editAt,
@@ -132,6 +134,7 @@ export {
   toTokenTensor,
 } from "./model/index.ts";
 export type {
+  ActivationFunction,
   AxesOfHook,
   CacheRequest,
   Edit,
