@@ -145,13 +145,7 @@ export class AttentionLayer implements LayerWeights {
   readonly heads: readonly AttentionHead[];
 
   /** @internal */
-  constructor(
-    layer: number,
-    weights: LayerWeights,
-    ln1: Norm | undefined,
-    attnScale: number,
-    mlp: MLP | undefined,
-  ) {
+  constructor(layer: number, weights: LayerWeights, ln1: Norm | undefined, attnScale: number, mlp: MLP | undefined) {
     this.layer = layer;
     this.W_Q = weights.W_Q;
     this.W_K = weights.W_K;

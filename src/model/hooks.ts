@@ -91,9 +91,7 @@ function mlpHookNames(config: ModelConfig): (keyof LayerHooks)[] {
     "hook_mlp_in",
     ...(config.normalization_type === null ? [] : (["ln2.hook_scale", "ln2.hook_normalized"] as const)),
     "mlp.hook_pre",
-    ...(config.act_fn === "solu_ln"
-      ? (["mlp.hook_mid", "mlp.ln.hook_scale", "mlp.ln.hook_normalized"] as const)
-      : []),
+    ...(config.act_fn === "solu_ln" ? (["mlp.hook_mid", "mlp.ln.hook_scale", "mlp.ln.hook_normalized"] as const) : []),
     "mlp.hook_post",
     "hook_mlp_out",
   ];

@@ -64,7 +64,16 @@ describe("logits and patterns agree with float64 within 2e-5 absolute plus 2e-5 
     compare({ position: "rotary", config });
   });
 
-  const activations = ["gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "relu", "silu", "solu", "solu_ln"] as const;
+  const activations = [
+    "gelu",
+    "gelu_new",
+    "gelu_fast",
+    "gelu_pytorch_tanh",
+    "relu",
+    "silu",
+    "solu",
+    "solu_ln",
+  ] as const;
   test.each(activations.flatMap((mlp) => [false, true].map((parallel) => ({ mlp, parallel }))))(
     "MLPs of $mlp, parallel: $parallel, over norms and positions",
     ({ mlp, parallel }) => {

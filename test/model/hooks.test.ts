@@ -104,7 +104,9 @@ describe("hooks of MLPs", () => {
       expect(moved("blocks.0.mlp.hook_pre")).toBeGreaterThan(0.1);
       const before = map(cache.get("blocks.0.hook_mlp_out"), (v) => -v);
       const stream = add(cache.get("blocks.0.hook_resid_post"), before);
-      expectClose(stream, add(clean.get("blocks.0.hook_resid_pre"), clean.get("blocks.0.hook_attn_out")), { atol: 1e-5 });
+      expectClose(stream, add(clean.get("blocks.0.hook_resid_pre"), clean.get("blocks.0.hook_attn_out")), {
+        atol: 1e-5,
+      });
     }
   });
 
