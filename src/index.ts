@@ -267,11 +267,28 @@ export type {
   ValueWeightedOptions,
 } from "./circuits/index.ts";
 
-export { loadTokenizer, loadTransformer, parseSafetensors, readSafetensors, writeSafetensors } from "./io/index.ts";
+export {
+  checkpointLayout,
+  gpt2FromTensors,
+  gptNeoXFromTensors,
+  loadTokenizer,
+  loadTransformer,
+  minGPTFromTensors,
+  nanoGPTFromTensors,
+  oldSoluFromTensors,
+  parseSafetensors,
+  readSafetensors,
+  transformerFromTensors,
+  transformerLens4FromTensors,
+  transformerLensFromTensors,
+  writeSafetensors,
+} from "./io/index.ts";
 export type {
   Bytes,
+  CheckpointLayout,
   EncodeOptions,
   LoadTokenizerOptions,
+  NamedTensors,
   ReadTensorOptions,
   SafetensorsDType,
   SafetensorsEntry,
@@ -279,5 +296,6 @@ export type {
   TokenPositionOptions,
   Tokenizer,
   TransformerFiles,
+  TransformerTensors,
   WriteSafetensorsOptions,
 } from "./io/index.ts";

@@ -91,7 +91,8 @@ const UNSUPPORTED: readonly [field: string, harmless: (value: unknown) => boolea
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out.
+ * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out; `normalization` and
+ * `shortformer_pos` of TransformerLens's own repositories are understood.
  *
  * @param json - the parsed content of `config.json`, or any object with its fields; unknown fields are ignored.
  * @throws {@link ConfigError} when a field is missing, impossible or asks for what is not supported, naming the field.
@@ -117,7 +118,7 @@ export function parseConfig(json: unknown): ModelConfig {
       actual: json,
     });
   }
-  const fields = json as Fields;
+  const fields = withHubNames(json as Fields);
   refuseUnsupported(fields);
   const d_model = size(fields, "d_model", undefined);
   const widths = headWidths(fields, d_model);
@@ -155,6 +156,20 @@ export function parseConfig(json: unknown): ModelConfig {
     rotary_base: number(fields, "rotary_base", 10000, (v) => v > 0),
     rotary_adjacent_pairs: flag(fields, "rotary_adjacent_pairs", false),
   });
+}
+
+/** The two fields that the `config.json` of TransformerLens's own repositories names otherwise. */
+function withHubNames(fields: Fields): Fields {
+  const { normalization, shortformer_pos } = fields;
+  const norm = normalization === undefined ? {} : { normalization_type: normalization };
+  if (shortformer_pos === undefined) return { ...norm, ...fields };
+  const isShortformer = flag(fields, "shortformer_pos", false);
+  const positional_embedding_type = isShortformer ? "shortformer" : "standard";
+  const given = fields["positional_embedding_type"];
+  if (given !== undefined && (given === "shortformer") !== isShortformer) {
+    throw wrong("shortformer_pos", isShortformer, undefined, `positional_embedding_type is ${JSON.stringify(given)}.`);
+  }
+  return { ...norm, positional_embedding_type, ...fields };
 }
 
 function refuseUnsupported(fields: Fields): void {
