@@ -116,9 +116,7 @@ function writeRounding({ run: { cache } }: FrozenRun, layer: AttentionLayer): Pe
   const attn_out = cache.get(`${at}.hook_attn_out`);
   const next = rowNorms(cache.get(`${at}.hook_resid_post`));
   const middle = layer.mlp === undefined ? undefined : rowNorms(add(cache.get(`${at}.hook_resid_pre`), attn_out));
-  return rowNorms(attn_out).map(
-    (size, i) => U32 * (2 * size + bias + (next[i] as number) + ((middle?.[i] as number | undefined) ?? 0)),
-  );
+  return rowNorms(attn_out).map((size, i) => U32 * (2 * size + bias + (next[i] as number) + (middle?.[i] ?? 0)));
 }
 
 /** The stored stream after the last layer. */

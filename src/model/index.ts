@@ -22,3 +22,14 @@ export { expectedWeights } from "./weights.ts";
 export type { Weights } from "./weights.ts";
 export type { Run, RunOptions } from "./forward.ts";
 export { Transformer } from "./transformer.ts";
+export {
+  centerUnembed,
+  centerWritingWeights,
+  dropKeyBiases,
+  foldLayerNorm,
+  foldValueBiases,
+  processingReport,
+  processWeights,
+  refactorHeads,
+} from "./processing/index.ts";
+export type { ProcessingOptions, ProcessingReport, ProcessingRow, ProcessingStep } from "./processing/index.ts";

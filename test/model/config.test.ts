@@ -55,8 +55,7 @@ describe("defaults are TransformerLens's", () => {
     ],
     [{ act_fn: "solu_ln", gated_mlp: false, num_experts: null }, { act_fn: "solu_ln" }],
   ])("with MLPs: %j", (fields, expected) => {
-    const { attn_only: _, ...rest } = least;
-    expect(parseConfig({ ...rest, act_fn: "relu", ...fields })).toMatchObject(expected);
+    expect(parseConfig({ ...least, attn_only: undefined, act_fn: "relu", ...fields })).toMatchObject(expected);
   });
 
   test("an attention-only model has no neurons, whatever its file says of them", () => {

@@ -34,8 +34,7 @@ describe("Transformer.fromWeights refuses", () => {
   });
 
   test("an attention-only model's weights where MLPs are wanted", () => {
-    const { attn_only: _, ...config } = model.config;
-    const wanted = { ...config, attn_only: false, act_fn: "gelu", d_mlp: 48, parallel_attn_mlp: false } as const;
+    const wanted = { ...model.config, attn_only: false, act_fn: "gelu", d_mlp: 48, parallel_attn_mlp: false } as const;
     expect(() => Transformer.fromWeights(wanted, model.weights)).toThrow(
       `Transformer.fromWeights: the weights have no "blocks.0.ln2.w" [12], which the configuration calls for. ${note} And attn_only is false, but the weights have no MLP.`,
     );

@@ -62,14 +62,14 @@ function normalCdf(x: number): number {
   return 0.5 + (sum * x) / (3 * n);
 }
 
-function activated(act_fn: string, row: readonly number[]): number[] {
-  if (act_fn.startsWith("solu")) {
+function activated(name: string, row: readonly number[]): number[] {
+  if (name.startsWith("solu")) {
     const shares = softmaxRow(row);
     return row.map((x, i) => x * (shares[i] as number));
   }
-  if (act_fn === "relu") return row.map((x) => (x > 0 ? x : 0));
-  if (act_fn === "silu") return row.map((x) => x / (1 + Math.exp(-x)));
-  if (act_fn === "gelu") return row.map((x) => x * normalCdf(x));
+  if (name === "relu") return row.map((x) => (x > 0 ? x : 0));
+  if (name === "silu") return row.map((x) => x / (1 + Math.exp(-x)));
+  if (name === "gelu") return row.map((x) => x * normalCdf(x));
   return row.map((x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))));
 }
 
@@ -77,7 +77,7 @@ function activated(act_fn: string, row: readonly number[]): number[] {
 function mlpOf(model: Transformer, layer: number, x: Matrix): Matrix {
   const weight = (name: string): never => model.weight(`blocks.${layer}.mlp.${name}`).toNested() as never;
   const pre = affine(normalize(model, x, `blocks.${layer}.ln2`), weight("W_in"), weight("b_in"));
-  const act_fn = model.config.act_fn ?? "";
+  const { act_fn = "" } = model.config;
   let post = pre.map((row) => activated(act_fn, row));
   if (act_fn === "solu_ln") {
     const w = model.weights.get(`blocks.${layer}.mlp.ln.w`)?.toNested() as number[] | undefined;

@@ -86,8 +86,8 @@ function detect(tensors: NamedTensors, config: unknown, source: Source): Detecte
     if (layout === "transformer-lens" && isOldSolu(tensors, config)) return { layout: "solu-old", prefix };
     if (layout !== "huggingface-gpt2") return { layout, prefix };
     // [d_model, 3 d_model] in a Conv1D, the other way round in a Linear.
-    const c_attn = names.find((name) => name.startsWith(prefix) && name.endsWith("h.0.attn.c_attn.weight"));
-    const [rows = 0, cols = 0] = c_attn === undefined ? [] : (tensors.get(c_attn)?.shape ?? []);
+    const joint = names.find((name) => name.startsWith(prefix) && name.endsWith("h.0.attn.c_attn.weight"));
+    const [rows = 0, cols = 0] = joint === undefined ? [] : (tensors.get(joint)?.shape ?? []);
     return { layout: rows > cols ? "nanogpt" : layout, prefix };
   }
   const some = names.slice(0, 4).join(", ") + (names.length > 4 ? `, … (${names.length} in all)` : "");

@@ -1,5 +1,5 @@
 /** The tables of sines and cosines that TransformerLens stores beside weights, compared with the configuration. */
-import { ConfigError } from "../../errors.ts";
+import type { ConfigError } from "../../errors.ts";
 import type { ModelConfig } from "../../model/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 
