@@ -21,3 +21,5 @@ export { loadTransformer } from "./load.ts";
 export type { TransformerFiles } from "./load.ts";
 export { loadTokenizer } from "./tokenizer.ts";
 export type { EncodeOptions, LoadTokenizerOptions, Tokenizer, TokenPositionOptions } from "./tokenizer.ts";
+export { isSingleToken, toTokens } from "./to-tokens.ts";
+export type { ToTokensOptions } from "./to-tokens.ts";

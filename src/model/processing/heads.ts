@@ -165,9 +165,9 @@ function refactorOV(
  * const refactored = refactorHeads(model);
  * console.log(maxAbsDifference(model.forward([0, 5, 6]), refactored.forward([0, 5, 6])) < 1e-4);
  * // true
- * // W_O has orthonormal rows: its squared norm is d_head.
- * console.log((frobeniusNormOf(refactored.head("L1H4").W_O) ** 2).toFixed(4));
- * // 16.0000
+ * const squaredNorm = frobeniusNormOf(refactored.head("L1H4").W_O) ** 2;
+ * console.log(squaredNorm.toFixed(4), model.config.d_head);
+ * // 16.0000 16
  * ```
  */
 export function refactorHeads(model: Transformer): Transformer {
