@@ -203,6 +203,8 @@ export {
   logitsByOrder,
   lossByMaxOrder,
   matchingScores,
+  neuronLogitCircuit,
+  neuronTokenCircuit,
   ovDiagonal,
   ovSpectrum,
   pathExpansion,
