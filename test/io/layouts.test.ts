@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { loadTransformer, parseSafetensors, readSafetensors, transformerFromTensors } from "../../src/io/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
+import { randomModel } from "../support/random-model.ts";
 import { errorOf } from "./bytes.ts";
 
 const goldens = ["hf-gpt2", "hf-gpt-neox", "hf-gpt-neox-f16", "hf-gpt2-bf16-sharded"] as const;
@@ -181,6 +182,47 @@ describe("what contradicts is named", () => {
     const error = errorOf(load(name, nothing, fields));
     expect(error.name).toBe("ConfigError");
     expect(error.message).toContain(text);
+  });
+
+  test.each(["gpt_neo", "gptj"])("an architecture that begins like GPT-2: %s", (type) => {
+    expect(errorOf(load("hf-gpt2", nothing, { model_type: type })).message).toBe(
+      `transformerFromTensors: the configuration's "model_type" is "${type}": this architecture is not supported. Expected gpt2.`,
+    );
+  });
+
+  test("sizes without end, in every layout: the tensor that cannot be there is named, and nothing of that size is made", () => {
+    const huge = 2 ** 40;
+    const attention = randomModel({ norm: "LN", position: "standard" });
+    const cases: [ReadonlyMap<string, Tensor>, object, string][] = [
+      [gpt2, { ...configOf("hf-gpt2"), n_layer: huge }, "h.2.ln_1."],
+      [gpt2, { ...configOf("hf-gpt2"), vocab_size: huge }, "wte.weight"],
+      [gpt2, { ...configOf("hf-gpt2"), n_inner: huge }, "h.0.mlp.c_fc.weight"],
+      [neox, { ...configOf("hf-gpt-neox"), num_hidden_layers: huge }, "layers.2.input_layernorm.weight"],
+      [neox, { ...configOf("hf-gpt-neox"), intermediate_size: huge }, "layers.0.mlp.dense_h_to_4h.weight"],
+      [attention.weights, { ...attention.config, n_layers: huge }, "blocks.2.ln1.w"],
+      [
+        new Map([...attention.weights].filter(([name]) => name !== "unembed.b_U")),
+        { ...attention.config, d_vocab_out: huge },
+        "unembed.W_U",
+      ],
+      [attention.weights, { ...attention.config, n_layers: huge, architecture: "neel-solu-old" }, "blocks.2.ln1.w"],
+    ];
+    for (const [tensors, config, name] of cases) {
+      const error = errorOf(() => transformerFromTensors({ tensors, config }));
+      expect(error.name).toBe("ConfigError");
+      expect(error.message).toContain(name);
+    }
+    const bare = new Map(
+      [...gpt2]
+        .filter(([name]) => !name.endsWith("bias"))
+        .map(([name, t]) => {
+          const [rows = 0, cols = 0] = t.shape;
+          const isMatrix = /\.(c_attn|c_proj|c_fc)\.weight$/.test(name);
+          return [name, isMatrix ? Tensor.zeros("a b", [cols, rows]) : t];
+        }),
+    );
+    const nano = { n_layer: huge, n_head: 4, n_embd: 32, block_size: 40, vocab_size: 101, bias: false };
+    expect(errorOf(() => transformerFromTensors({ tensors: bare, config: nano })).message).toContain("h.2.ln_1.weight");
   });
 
   test("no configuration at all", () => {

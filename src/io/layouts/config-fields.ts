@@ -33,6 +33,13 @@ export class ConfigFields {
     return Object.hasOwn(this.#fields, name) ? (this.#fields[name] ?? undefined) : undefined;
   }
 
+  /** Refuses another architecture whose tensors have like names: GPT-Neo and GPT-J begin as GPT-2 does. */
+  requireType(type: string): void {
+    const given = this.get("model_type");
+    if (given !== undefined && given !== type)
+      throw this.wrong("model_type", "this architecture is not supported.", type);
+  }
+
   /** The first of several names that is given. */
   #first(names: readonly string[]): string {
     return names.find((name) => this.get(name) !== undefined) ?? (names[0] as string);

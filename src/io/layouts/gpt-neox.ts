@@ -39,6 +39,7 @@ function rotaryFields(fields: ConfigFields, checkpoint: Checkpoint): { share: nu
 /** Hugging Face's GPT-NeoX, with the prefix `gpt_neox.` or without. */
 export function convertGptNeoX(checkpoint: Checkpoint, json: unknown): Converted {
   const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-NeoX");
+  fields.requireType("gpt_neox");
   const d_model = fields.size(["hidden_size"]);
   const n_heads = fields.size(["num_attention_heads"]);
   const d_head = fields.headWidth(d_model, n_heads, "num_attention_heads");

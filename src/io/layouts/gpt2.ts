@@ -90,7 +90,7 @@ function differs(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
 }
 
 /** The biases of a checkpoint must all be there, or none: a single missing one is a damaged file. */
-function requireBiases(checkpoint: Checkpoint, expected: boolean, names: readonly string[]): void {
+function requireBiases(checkpoint: Checkpoint, expected: boolean, names: Iterable<string>): void {
   for (const name of names) {
     if (checkpoint.has(name) === expected) continue;
     const why = expected
@@ -100,19 +100,20 @@ function requireBiases(checkpoint: Checkpoint, expected: boolean, names: readonl
   }
 }
 
-function biasNames(config: ModelConfig, names: BlockNames, final: string): string[] {
+/** The names of all biases but those of layers that the checkpoint cannot have, being shorter than the configuration says. */
+function* biasNames(checkpoint: Checkpoint, config: ModelConfig, names: BlockNames, final: string): Generator<string> {
   const { ln, c_fc, c_proj, qkv, out } = names;
   const attention = (typeof qkv === "string" ? [qkv, out] : [...qkv, out]).map((name) => `attn.${name}`);
-  const inBlock = [...ln, ...attention, c_fc, c_proj];
-  const blocks = Array.from({ length: config.n_layers }, (_, layer) =>
-    inBlock.map((name) => `${names.at(layer)}.${name}.bias`),
-  );
-  return [...blocks.flat(), `${final}.bias`];
+  for (let layer = 0; layer < Math.min(config.n_layers, checkpoint.names.size); layer++) {
+    for (const name of [...ln, ...attention, c_fc, c_proj]) yield `${names.at(layer)}.${name}.bias`;
+  }
+  yield `${final}.bias`;
 }
 
 /** Hugging Face's GPT-2, with the prefix `transformer.` or without. */
 export function convertGpt2(checkpoint: Checkpoint, json: unknown): Converted {
   const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-2");
+  fields.requireType("gpt2");
   if (fields.flag("add_cross_attention", false)) {
     throw fields.wrong("add_cross_attention", "cross-attention is not supported.", "false");
   }
@@ -137,7 +138,7 @@ export function convertGpt2(checkpoint: Checkpoint, json: unknown): Converted {
     order: "in out",
     ...BLOCK,
   };
-  requireBiases(checkpoint, true, biasNames(config, names, `${at}ln_f`));
+  requireBiases(checkpoint, true, biasNames(checkpoint, config, names, `${at}ln_f`));
   return convertNanoStyle(checkpoint, config, names, at, fields.flag("tie_word_embeddings", true));
 }
 
@@ -191,7 +192,7 @@ export function convertNanoGpt(checkpoint: Checkpoint, json: unknown): Converted
   const at = checkpoint.below("transformer.");
   const names: BlockNames = { at: (layer) => `${at}h.${layer}`, order: "out in", ...BLOCK };
   const hasBias = fields.flag("bias", checkpoint.has(`${at}ln_f.bias`));
-  requireBiases(checkpoint, hasBias, biasNames(config, names, `${at}ln_f`));
+  requireBiases(checkpoint, hasBias, biasNames(checkpoint, config, names, `${at}ln_f`));
   return convertNanoStyle(checkpoint, config, names, at, undefined);
 }
 
@@ -208,7 +209,7 @@ export function convertMinGpt(checkpoint: Checkpoint, json: unknown): Converted 
     qkv: ["query", "key", "value"],
     out: "proj",
   };
-  requireBiases(checkpoint, true, biasNames(config, names, "ln_f"));
+  requireBiases(checkpoint, true, biasNames(checkpoint, config, names, "ln_f"));
   const weights = new Map<string, Tensor>();
   weights.set("embed.W_E", checkpoint.take("tok_emb.weight", [d_vocab, d_model]));
   const W_pos = checkpoint.take("pos_emb", [1, n_ctx, d_model]);

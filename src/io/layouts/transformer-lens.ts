@@ -4,7 +4,7 @@
  */
 import { ConfigError } from "../../errors.ts";
 import { expectedWeights, parseConfig } from "../../model/index.ts";
-import type { ModelConfig } from "../../model/index.ts";
+import type { ModelConfig, NormKind } from "../../model/index.ts";
 import { concat, Tensor } from "../../tensor/index.ts";
 import { describeValue } from "../bytes.ts";
 import type { Source } from "../safetensors-header.ts";
@@ -71,13 +71,15 @@ export function convertTransformerLens(checkpoint: Checkpoint, json: unknown): C
       weights.set(`${shared[1] ?? ""}${shared[2] ?? ""}`, ungrouped(tensor, groups, n_heads));
     }
   }
-  return { config, weights: withBiasOfUnembedding(config, weights) };
+  return { config, weights: withBiasOfUnembedding(weights) };
 }
 
 /** A missing $b_U$ is zero, as in TransformerLens. */
-function withBiasOfUnembedding(config: ModelConfig, weights: Map<string, Tensor>): Map<string, Tensor> {
-  const b_U = expectedWeights(config).get("unembed.b_U");
-  if (b_U !== undefined && !weights.has("unembed.b_U")) weights.set("unembed.b_U", Tensor.zeros(b_U.axes, b_U.shape));
+function withBiasOfUnembedding(weights: Map<string, Tensor>): Map<string, Tensor> {
+  const d_vocab = weights.get("unembed.W_U")?.shape.at(-1);
+  if (d_vocab !== undefined && !weights.has("unembed.b_U")) {
+    weights.set("unembed.b_U", Tensor.zeros("d_vocab", [d_vocab]));
+  }
   return weights;
 }
 
@@ -121,7 +123,7 @@ export function convertOldSolu(checkpoint: Checkpoint, json: unknown): Converted
     const name = old.replaceAll("norm", "ln").replace(/^ln\./, "ln_final.");
     if (!MASK_BUFFER.test(name)) weights.set(name, checkpoint.take(old));
   }
-  const expected = expectedWeights(config);
+  const expected = expectedWeights({ ...config, n_layers: Math.min(config.n_layers, weights.size) });
   for (const [name, tensor] of weights) {
     const shape = expected.get(name)?.shape;
     if (shape === undefined || tensor.rank < 2 || !name.includes("W_")) continue;
@@ -130,7 +132,7 @@ export function convertOldSolu(checkpoint: Checkpoint, json: unknown): Converted
     const isSwapped = tensor.shape.at(-1) === rows && tensor.shape.at(-2) === cols;
     if (isSwapped && (rows !== cols || config.n_layers <= newest)) weights.set(name, transposed(tensor));
   }
-  return { config, weights: withBiasOfUnembedding(config, weights) };
+  return { config, weights: withBiasOfUnembedding(weights) };
 }
 
 function transposed(t: Tensor): Tensor {
@@ -159,10 +161,10 @@ export function convertTransformerLens4(checkpoint: Checkpoint, json: unknown): 
   if (config.positional_embedding_type === "standard") {
     weights.set("pos_embed.W_pos", checkpoint.take("pos_embed.weight", [n_ctx, d_model]));
   }
-  const expected = expectedWeights(config);
   const norm4 = (name: string, width: number): void => {
-    if (expected.has(`${name}.w`)) weights.set(`${name}.w`, checkpoint.take(`${name}.weight`, [width]));
-    if (expected.has(`${name}.b`)) weights.set(`${name}.b`, checkpoint.take(`${name}.bias`, [width]));
+    const kind = name === "ln_final" ? finalNormKind(config) : config.normalization_type;
+    if (kind === "LN" || kind === "RMS") weights.set(`${name}.w`, checkpoint.take(`${name}.weight`, [width]));
+    if (kind === "LN") weights.set(`${name}.b`, checkpoint.take(`${name}.bias`, [width]));
   };
   for (let layer = 0; layer < n_layers; layer++) {
     const at = `blocks.${layer}`;
@@ -202,6 +204,12 @@ export function convertTransformerLens4(checkpoint: Checkpoint, json: unknown): 
   weights.set("unembed.b_U", checkpoint.takeOrZeros("unembed.bias", [d_vocab_out]));
   checkpoint.finish([MASK_BUFFER, /^(blocks\.\d+\.attn\.)?rotary(_emb)?\./], "TransformerLens 4.x's native model");
   return { config, weights };
+}
+
+/** The kind of the norm before the unembedding; an RMSNorm where the configuration says so, whatever the others are. */
+function finalNormKind({ final_rms, normalization_type: kind }: ModelConfig): NormKind | null {
+  if (!final_rms) return kind;
+  return kind === null ? "RMSPre" : "RMS";
 }
 
 /** Whether a state dict with TransformerLens's names is that of an old SoLU model. */
