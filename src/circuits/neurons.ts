@@ -72,7 +72,7 @@ export function neuronTokenCircuit(model: Transformer, layer: number, via?: Head
  *   [...expectedWeights(config)].map(([name, { axes, shape }], seed) => [name, randomNormal(axes, shape, { seed })]),
  * );
  * const circuit = neuronLogitCircuit(Transformer.fromWeights(config, weights), 0);
- * console.log(String(circuit), topKOfRow(circuit, 3, 2).indices.length);
+ * console.log(String(circuit), topKOfRow(circuit, 3, 2).length);
  * // Linear[d_mlp=32 -> d_vocab=10] of rank at most 8 2
  * ```
  */

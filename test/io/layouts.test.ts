@@ -194,7 +194,7 @@ describe("what contradicts is named", () => {
     const huge = 2 ** 40;
     const attention = randomModel({ norm: "LN", position: "standard" });
     const cases: [ReadonlyMap<string, Tensor>, object, string][] = [
-      [gpt2, { ...configOf("hf-gpt2"), n_layer: huge }, "h.2.ln_1."],
+      [gpt2, { ...configOf("hf-gpt2"), n_layer: huge }, "h.2.ln_1.weight"],
       [gpt2, { ...configOf("hf-gpt2"), vocab_size: huge }, "wte.weight"],
       [gpt2, { ...configOf("hf-gpt2"), n_inner: huge }, "h.0.mlp.c_fc.weight"],
       [neox, { ...configOf("hf-gpt-neox"), num_hidden_layers: huge }, "layers.2.input_layernorm.weight"],

@@ -104,7 +104,7 @@ export function oldSoluFromTensors(given: TransformerTensors): Transformer {
  * } catch (error) {
  *   if (error instanceof ConfigError) console.log(error.argument);
  * }
- * // h.0.ln_1.bias
+ * // wte.weight
  * ```
  */
 export function gpt2FromTensors(given: TransformerTensors): Transformer {

@@ -100,11 +100,11 @@ function requireBiases(checkpoint: Checkpoint, expected: boolean, names: Iterabl
   }
 }
 
-/** The names of all biases but those of layers that the checkpoint cannot have, being shorter than the configuration says. */
-function* biasNames(checkpoint: Checkpoint, config: ModelConfig, names: BlockNames, final: string): Generator<string> {
+/** The names of all biases. */
+function* biasNames(config: ModelConfig, names: BlockNames, final: string): Generator<string> {
   const { ln, c_fc, c_proj, qkv, out } = names;
   const attention = (typeof qkv === "string" ? [qkv, out] : [...qkv, out]).map((name) => `attn.${name}`);
-  for (let layer = 0; layer < Math.min(config.n_layers, checkpoint.names.size); layer++) {
+  for (let layer = 0; layer < config.n_layers; layer++) {
     for (const name of [...ln, ...attention, c_fc, c_proj]) yield `${names.at(layer)}.${name}.bias`;
   }
   yield `${final}.bias`;
@@ -138,8 +138,9 @@ export function convertGpt2(checkpoint: Checkpoint, json: unknown): Converted {
     order: "in out",
     ...BLOCK,
   };
-  requireBiases(checkpoint, true, biasNames(checkpoint, config, names, `${at}ln_f`));
-  return convertNanoStyle(checkpoint, config, names, at, fields.flag("tie_word_embeddings", true));
+  const converted = convertNanoStyle(checkpoint, config, names, at, fields.flag("tie_word_embeddings", true));
+  requireBiases(checkpoint, true, biasNames(config, names, `${at}ln_f`));
+  return converted;
 }
 
 const BLOCK = { ln: ["ln_1", "ln_2"], c_fc: "mlp.c_fc", c_proj: "mlp.c_proj", qkv: "c_attn", out: "c_proj" } as const;
@@ -192,8 +193,9 @@ export function convertNanoGpt(checkpoint: Checkpoint, json: unknown): Converted
   const at = checkpoint.below("transformer.");
   const names: BlockNames = { at: (layer) => `${at}h.${layer}`, order: "out in", ...BLOCK };
   const hasBias = fields.flag("bias", checkpoint.has(`${at}ln_f.bias`));
-  requireBiases(checkpoint, hasBias, biasNames(checkpoint, config, names, `${at}ln_f`));
-  return convertNanoStyle(checkpoint, config, names, at, undefined);
+  const converted = convertNanoStyle(checkpoint, config, names, at, undefined);
+  requireBiases(checkpoint, hasBias, biasNames(config, names, `${at}ln_f`));
+  return converted;
 }
 
 /** minGPT's older checkpoint, as Othello-GPT has it. */
@@ -209,7 +211,6 @@ export function convertMinGpt(checkpoint: Checkpoint, json: unknown): Converted 
     qkv: ["query", "key", "value"],
     out: "proj",
   };
-  requireBiases(checkpoint, true, biasNames(checkpoint, config, names, "ln_f"));
   const weights = new Map<string, Tensor>();
   weights.set("embed.W_E", checkpoint.take("tok_emb.weight", [d_vocab, d_model]));
   const W_pos = checkpoint.take("pos_emb", [1, n_ctx, d_model]);
@@ -220,5 +221,6 @@ export function convertMinGpt(checkpoint: Checkpoint, json: unknown): Converted 
   weights.set("unembed.W_U", checkpoint.matrix("head.weight", [d_model, d_vocab_out], "out in"));
   weights.set("unembed.b_U", checkpoint.takeOrZeros("head.bias", [d_vocab_out]));
   checkpoint.finish(MASKS, "minGPT");
+  requireBiases(checkpoint, true, biasNames(config, names, "ln_f"));
   return { config, weights };
 }
