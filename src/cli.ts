@@ -67,7 +67,7 @@ async function main(argv: readonly string[]): Promise<number> {
     };
   let status = 0;
   const program = new Command(NAME)
-    .description("Takes attention-only transformers apart: circuits, composition, path expansion, induction heads.")
+    .description("Takes transformers apart: circuits, composition, path expansion, induction heads.")
     .version(await ownVersion(), "-V, --version", "print the version")
     .addHelpText("after", EXAMPLES)
     .exitOverride();

@@ -108,11 +108,11 @@ export class AxisError extends CircuitsError {
  * import { ConfigError, parseConfig } from "transformer-circuits";
  *
  * try {
- *   parseConfig({ attn_only: false });
+ *   parseConfig({ d_model: 64.5 });
  * } catch (error) {
  *   if (error instanceof ConfigError) console.log(`${error.operation}: ${error.argument} must be ${error.expected}`);
  * }
- * // parseConfig: attn_only must be true
+ * // parseConfig: d_model must be an integer of at least 1
  * ```
  */
 export class ConfigError extends CircuitsError {

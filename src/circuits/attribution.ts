@@ -11,7 +11,7 @@ import { add, astype, matmul, Tensor } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { NormSum, writtenErrorBound } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
-import { freeze, sourceStreams, throughFinalNorm } from "./frozen-run.ts";
+import { freeze, mlpLabel, mlpStream, sourceStreams, throughFinalNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -34,7 +34,10 @@ export interface LogitAttributionOptions extends ProgressOptions {
  * @category Attribution
  */
 export interface LogitAttribution {
-  /** `embed`, `pos_embed` where positions enter the residual stream, then `L0H0` … or `0_attn_out` …, and `bias`. */
+  /**
+   * `embed`, `pos_embed` where positions enter the residual stream, then `L0H0` … and `0_mlp_out` …, or by layer `0_attn_out`,
+   * `0_mlp_out`, `1_attn_out` …, and `bias`.
+   */
   readonly labels: string[];
   /** `[component, batch, pos]`, float64, in logits; for next tokens one position fewer than the prompt. */
   readonly attribution: Tensor<"component batch pos">;
@@ -76,6 +79,12 @@ function layerComponents(frozen: FrozenRun): Component[] {
   }));
 }
 
+/** What the MLP of a layer wrote, as no component or one. */
+function mlpComponent(frozen: FrozenRun, layer: number): Component[] {
+  const written = mlpStream(frozen, layer);
+  return written === undefined ? [] : [{ label: mlpLabel(layer), stream: () => written }];
+}
+
 /** What no embedding, head or layer writes, through the final norm: $b_O$ where heads stand alone, and that norm's bias. */
 function biasComponent(frozen: FrozenRun, by: "head" | "layer"): Stream {
   const { model, run } = frozen;
@@ -90,7 +99,8 @@ function biasComponent(frozen: FrozenRun, by: "head" | "layer"): Stream {
  * norm, whose scale is that of the run, times the token's column of $W_U$.
  *
  * Exact for every kind of positions and norms: the components sum to the model's logit, with everything that is a constant ($b_U$, the
- * $b_O$ where components are heads, the bias of the final norm) in `bias`; $b_V$ is part of what heads write. The certificate compares
+ * $b_O$ where components are heads, the bias of the final norm) in `bias`; $b_V$ is part of what heads write, $b_{out}$ of what
+ * MLPs do. The certificate compares
  * the sums with the logits. Shortformer positions act on patterns alone and are no component.
  *
  * @param tokens - a prompt, or several of equal length.
@@ -127,7 +137,9 @@ export function logitAttribution(
   const components: Component[] = [
     { label: "embed", stream: () => embed },
     ...(pos_embed === undefined ? [] : [{ label: "pos_embed", stream: () => pos_embed }]),
-    ...(by === "head" ? headComponents(frozen) : layerComponents(frozen)),
+    ...(by === "head"
+      ? [...headComponents(frozen), ...model.layers.flatMap(({ layer }) => mlpComponent(frozen, layer))]
+      : layerComponents(frozen).flatMap((part, layer) => [part, ...mlpComponent(frozen, layer)])),
   ];
   const batch = frozen.run.tokens.sizeOf("batch");
   const size = batch * readout.positions;

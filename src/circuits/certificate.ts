@@ -21,11 +21,12 @@
  * \|r\| &\le \textstyle\sum_h \|W_O^h\|\,\zeta^h + u(2\|\tilde o\| + \|b_O\| + \|\tilde x'\|) &&\text{output } \tilde o \text{: product, bias; stream } \tilde x'
  * \end{aligned}$$
  *
- * and a logit $\ell = \tilde n W_U^{(t)} + b_U$ errs by $\|W_U^{(t)}\|\,\mu + u(2|\ell| + |b_U|)$ more.
+ * What an MLP writes is a term as it is stored, so it adds no more than the rounding of one more sum in the stream,
+ * $u\|\tilde x + \tilde o\|$. A logit $\ell = \tilde n W_U^{(t)} + b_U$ errs by $\|W_U^{(t)}\|\,\mu + u(2|\ell| + |b_U|)$ more.
  */
 import type { AttentionLayer } from "../model/index.ts";
 import { add, astype, frobeniusNorm, map, matmul, subtract, Tensor } from "../tensor/index.ts";
-import { directStream, frozenNorm, layerOutput, layerTerm, throughFinalNorm, unembed } from "./frozen-run.ts";
+import { addMlp, directStream, frozenNorm, layerOutput, layerTerm, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { maxAbs, rowNorms } from "./row-norms.ts";
 
@@ -108,14 +109,14 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
   return out;
 }
 
-/** What the rounding of a layer's output and of its addition to the stream reaches. */
-function writeRounding(frozen: FrozenRun, layer: AttentionLayer): PerPosition {
+/** What the rounding of a layer's output and of its addition to the stream, with that of its MLP's, reaches. */
+function writeRounding({ run: { cache } }: FrozenRun, layer: AttentionLayer): PerPosition {
   const at = `blocks.${layer.layer}` as const;
   const bias = norm(layer.b_O);
-  const next = rowNorms(frozen.run.cache.get(`${at}.hook_resid_post`));
-  return rowNorms(frozen.run.cache.get(`${at}.hook_attn_out`)).map(
-    (size, i) => U32 * (2 * size + bias + (next[i] as number)),
-  );
+  const attn_out = cache.get(`${at}.hook_attn_out`);
+  const next = rowNorms(cache.get(`${at}.hook_resid_post`));
+  const middle = layer.mlp === undefined ? undefined : rowNorms(add(cache.get(`${at}.hook_resid_pre`), attn_out));
+  return rowNorms(attn_out).map((size, i) => U32 * (2 * size + bias + (next[i] as number) + (middle?.[i] ?? 0)));
 }
 
 /** The stored stream after the last layer. */
@@ -153,7 +154,8 @@ function streamError(frozen: FrozenRun): Stream {
   for (const layer of model.layers) {
     const before = astype(streamBefore(layer.layer), "float64");
     const after = astype(streamBefore(layer.layer + 1), "float64");
-    const defect = subtract(after, add(before, layerOutput(frozen, layer.layer, before)));
+    const computed = addMlp(frozen, layer.layer, add(before, layerOutput(frozen, layer.layer, before)));
+    const defect = subtract(after, computed);
     const written = writeRounding(frozen, layer);
     const reach = headRounding(frozen, layer, normRounding(frozen, layer.layer, before)).map(
       (r, i) => r + (written[i] as number),

@@ -6,13 +6,13 @@ import { add, describeTensor, subtract, Tensor } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { NormSum, operationsOf, pathErrorBound } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
-import { directStream, finalBias, throughFinalNorm, unembed } from "./frozen-run.ts";
+import { finalBias, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { streamsByOrder } from "./order-streams.ts";
 import { termFormula } from "./path-formula.ts";
 import type { FormulaFormat } from "./path-formula.ts";
 import { enumeratePaths } from "./path-terms.ts";
-import type { PathNode, PathTerm } from "./path-terms.ts";
+import type { PathNode, PathSource, PathTerm } from "./path-terms.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 import { rowNorms } from "./row-norms.ts";
@@ -32,6 +32,8 @@ export interface PathFilter {
   readonly layer?: number | undefined;
   /** Paths that end in this head: its direct effect on the logits, part by part. */
   readonly last?: HeadRef | undefined;
+  /** Paths that begin here: `"direct"`, or `"0_mlp_out"` for what an MLP wrote. */
+  readonly source?: PathSource | undefined;
 }
 
 /**
@@ -96,7 +98,7 @@ export class PathExpansion {
   readonly tokens: Tensor<"batch pos">;
   /** The logits of the model's own run, which the terms sum to. */
   readonly modelLogits: Tensor<"batch pos d_vocab">;
-  /** The paths: the direct one first, then by order, head by head. */
+  /** The paths: those of no head first, the direct one before what MLPs wrote, then by order, head by head. */
   readonly terms: readonly PathTerm[];
   /** Everything that begins in a bias ($b_V$, $b_O$, those of norms, and in the logits $b_U$), along all paths together. */
   readonly bias: PathTerm;
@@ -175,9 +177,10 @@ export class PathExpansion {
       const wanted = typeof ref === "string" ? parseHead(ref) : ref;
       return (id) => id.layer === wanted.layer && id.head === wanted.head;
     };
-    const { order, head, layer, last } = filter;
+    const { order, head, layer, last, source } = filter;
     return this.terms.filter(
-      ({ path }) =>
+      ({ path, source: from }) =>
+        (source === undefined || from === source) &&
         (order === undefined || path.length === order) &&
         (head === undefined || path.some(isHead(head))) &&
         (layer === undefined || path.some((id) => id.layer === layer)) &&
@@ -291,7 +294,7 @@ function lumpedTerm(label: "bias" | "remainder", order: number, compute: () => S
 
 /** All paths longer than `maxOrder`, through the final norm. */
 function longerPaths(frozen: FrozenRun, maxOrder: number): Stream {
-  const longer = streamsByOrder(frozen, directStream(frozen)).slice(maxOrder + 1);
+  const longer = streamsByOrder(frozen).slice(maxOrder + 1);
   return throughFinalNorm(
     frozen,
     longer.reduce((sum, stream) => add(sum, stream)),

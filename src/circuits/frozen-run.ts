@@ -6,6 +6,9 @@
  *
  * The linear part carries paths, which begin in the embedding; the constants make one stream of their own, the bias. Shortformer
  * positions, rotations, $b_Q$ and $b_K$ act on patterns alone. Everything here is float64.
+ *
+ * An MLP is not affine. What it wrote in the run, $b_{out}$ included, is held fixed too: one more stream that paths begin in, after
+ * its layer's attention ("MLP layers" in the same paper).
  */
 import { toTokenTensor } from "../model/index.ts";
 import type { HookName, Norm, Run, TokensLike, Transformer } from "../model/index.ts";
@@ -23,7 +26,7 @@ export interface FrozenRun {
   readonly run: Run;
 }
 
-const KEPT = /hook_(embed|pos_embed|resid_pre|resid_post|attn_out|scale|normalized|pattern|v|z)$/;
+const KEPT = /(^|\.)(hook_(embed|pos_embed|resid_pre|resid_post|attn_out|mlp_out|pattern|v|z)|ln(1|_final)\.hook_\w+)$/;
 
 /** Runs a model and keeps what freezing it needs. */
 export function freeze(model: Transformer, tokens: TokensLike, operation: string, signal?: AbortSignal): FrozenRun {
@@ -65,6 +68,28 @@ export function sourceStreams({ model, run }: FrozenRun): { embed: Stream; pos_e
 export function directStream(frozen: FrozenRun): Stream {
   const { embed, pos_embed } = sourceStreams(frozen);
   return pos_embed === undefined ? embed : add(embed, pos_embed);
+}
+
+/** What the MLP of a layer wrote in the run, in float64; `undefined` where the layer has none. */
+export function mlpStream({ model, run }: FrozenRun, layer: number): Stream | undefined {
+  if (model.layer(layer).mlp === undefined) return undefined;
+  return astype(run.cache.get(`blocks.${layer}.hook_mlp_out`), "float64");
+}
+
+/** A stream with what the MLP of a layer wrote in the run. */
+export function addMlp(frozen: FrozenRun, layer: number, x: Stream): Stream {
+  const written = mlpStream(frozen, layer);
+  return written === undefined ? x : add(x, written);
+}
+
+/** The label of an MLP as a component, TransformerLens's. */
+export const mlpLabel = (layer: number): `${number}_mlp_out` => `${layer}_mlp_out`;
+
+/** What a layer, or with `layer = n_layers` the unembedding, sees without any head: the embedding and what MLPs wrote before. */
+export function headlessStream(frozen: FrozenRun, layer: number): Stream {
+  let stream = directStream(frozen);
+  for (const before of frozen.model.layers.slice(0, layer)) stream = addMlp(frozen, before.layer, stream);
+  return stream;
 }
 
 /** What a head writes when its values are `v`: $A^h v W_O^h$. */

@@ -8,6 +8,7 @@ export {
   qCompositionCircuit,
   virtualOVCircuit,
 } from "./full-circuits.ts";
+export { neuronLogitCircuit, neuronTokenCircuit } from "./neurons.ts";
 export { attentionByOffset, positionalPattern, positionalQKCircuit } from "./positional.ts";
 export { bareOVSpectrum, bareQKSpectrum, copyingScores, matchingScores, ovSpectrum, qkSpectrum } from "./spectra.ts";
 export type { Spectrum } from "./cores.ts";

@@ -8,12 +8,15 @@
  *
  * (the paper writes columns, so there the order of the OV matrices is reversed). It is exact for every model this library holds;
  * {@link PathExpansion.certificate} says how exactly.
+ *
+ * In a model with MLPs, paths begin in the embedding or in what an MLP wrote in the run, which is a constant like the patterns: no
+ * path goes through an MLP.
  */
 import { InputError } from "../errors.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { PathExpansion } from "./expansion.ts";
-import { directStream, freeze, sourceStreams } from "./frozen-run.ts";
+import { directStream, freeze, mlpLabel, mlpStream, sourceStreams } from "./frozen-run.ts";
 import type { FrozenRun } from "./frozen-run.ts";
 import { countPaths, PathNode } from "./path-terms.ts";
 
@@ -36,7 +39,8 @@ export interface PathExpansionOptions {
  * Writes a model's logits on some tokens as a sum over paths, exactly (*A Mathematical Framework for Transformer Circuits*, "Path
  * expansion trick"; ARENA 1.2 does it for two layers without biases).
  *
- * One ordinary run gives attention patterns and norm scales, which are then constants. Terms are computed when asked for.
+ * One ordinary run gives attention patterns, norm scales and what MLPs wrote, which are then constants. Terms are computed when
+ * asked for.
  *
  * @param tokens - a prompt, or several of equal length.
  * @throws {@link InputError} when there are more paths than `maxTerms`, for an impossible `maxOrder`, for `splitPositions` on a
@@ -85,15 +89,23 @@ export function pathExpansion(
 }
 
 function rootsOf(frozen: FrozenRun, splitPositions: boolean): PathNode[] {
-  if (!splitPositions) return [PathNode.root(frozen, "direct", directStream(frozen))];
+  const mlps = frozen.model.layers.flatMap(({ layer }) => {
+    const written = mlpStream(frozen, layer);
+    return written === undefined ? [] : [PathNode.root(frozen, mlpLabel(layer), written, layer + 1)];
+  });
+  if (!splitPositions) return [PathNode.root(frozen, "direct", directStream(frozen)), ...mlps];
   const { embed, pos_embed } = sourceStreams(frozen);
   const positions = pos_embed ?? Tensor.zeros("batch pos d_model", embed.shape, "float64");
-  return [PathNode.root(frozen, "embed", embed), PathNode.root(frozen, "pos_embed", positions)];
+  return [PathNode.root(frozen, "embed", embed), PathNode.root(frozen, "pos_embed", positions), ...mlps];
 }
 
-function checkCount({ config }: Transformer, maxOrder: number, maxTerms: number, sources: number): void {
+function checkCount({ config, layers }: Transformer, maxOrder: number, maxTerms: number, sources: number): void {
   const { n_layers, n_heads } = config;
-  const count = (order: number): number => sources * countPaths(n_layers, n_heads, order);
+  const count = (order: number): number =>
+    layers.reduce(
+      (sum, { layer, mlp }) => sum + (mlp === undefined ? 0 : countPaths(n_layers - layer - 1, n_heads, order)),
+      sources * countPaths(n_layers, n_heads, order),
+    );
   if (count(maxOrder) <= maxTerms) return;
   let fits = maxOrder;
   while (fits > 0 && count(fits) > maxTerms) fits -= 1;

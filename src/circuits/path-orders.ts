@@ -3,14 +3,15 @@
  *
  * The paper runs the model once to save its patterns, then again and again with patterns forced, heads reading what the run before
  * wrote; run $m$ then holds all paths through at most $m - 1$ heads. The same sums come here from one pass that carries a stream
- * per order. Norm scales are frozen with the patterns.
+ * per order. Norm scales are frozen with the patterns, and so is what MLPs write: it belongs to order 0, and to the orders of the
+ * heads that it goes through later.
  */
 import { InputError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { add, Tensor } from "../tensor/index.ts";
-import { directStream, finalBias, freeze, throughFinalNorm, unembed } from "./frozen-run.ts";
+import { finalBias, freeze, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { streamsByOrder } from "./order-streams.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -43,9 +44,7 @@ export function logitsByOrder(
   options: ProgressOptions = {},
 ): Tensor<"order batch pos d_vocab"> {
   const frozen = freeze(model, tokens, "logitsByOrder", options.signal);
-  const streams = streamsByOrder(frozen, directStream(frozen), options).map((stream) =>
-    throughFinalNorm(frozen, stream),
-  );
+  const streams = streamsByOrder(frozen, options).map((stream) => throughFinalNorm(frozen, stream));
   const shape = [streams.length, ...frozen.run.logits.shape];
   const size = frozen.run.logits.size;
   const out = new Float32Array(streams.length * size);
@@ -95,7 +94,7 @@ export interface LossByMaxOrder {
 export function lossByMaxOrder(model: Transformer, tokens: TokensLike, options: ProgressOptions = {}): LossByMaxOrder {
   const frozen = freeze(model, tokens, "lossByMaxOrder", options.signal);
   requireNextTokens(frozen, "lossByMaxOrder");
-  const streams = streamsByOrder(frozen, directStream(frozen), options);
+  const streams = streamsByOrder(frozen, options);
   const uniformLoss = Math.log(model.config.d_vocab_out);
   const loss = new Float64Array(streams.length);
   const marginalGain = new Float64Array(streams.length);

@@ -1,7 +1,9 @@
 /**
- * The paths of a model: from the embedding through at most one head of each layer, in order, to the unembedding.
+ * The paths of a model: from the embedding, or from what an MLP wrote, through at most one head of each later layer, in order, to
+ * the unembedding.
  *
- * $L$ layers of $H$ heads have $\binom{L}{p} H^p$ paths of order $p$ (through $p$ heads), $(1 + H)^L$ in all.
+ * $L$ layers of $H$ heads have $\binom{L}{p} H^p$ paths of order $p$ (through $p$ heads), $(1 + H)^L$ in all; the MLP of layer $l$
+ * begins $(1 + H)^{L-l-1}$ more.
  */
 import { headLabel } from "../model/index.ts";
 import type { HeadId } from "../model/index.ts";
@@ -9,10 +11,11 @@ import { headTerm, throughFinalNorm, throughFrozenNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 
 /**
- * Where a path begins: in the whole residual stream before the first layer (`direct`), or in one of its two parts.
+ * Where a path begins: in the whole residual stream before the first layer (`direct`), in one of its two parts, or in what the MLP
+ * of a layer wrote (`0_mlp_out`).
  * @category Path expansion
  */
-export type PathSource = "direct" | "embed" | "pos_embed";
+export type PathSource = "direct" | "embed" | "pos_embed" | `${number}_mlp_out`;
 
 /**
  * One term of the logits.
@@ -36,7 +39,7 @@ export interface PathTerm {
   readonly resid: Stream;
 }
 
-/** The number of paths of order at most `maxOrder`, per source. */
+/** The number of paths of order at most `maxOrder` from one source through `n_layers` layers. */
 export function countPaths(n_layers: number, n_heads: number, maxOrder: number): number {
   let count = 0;
   let ofOrder = 1;
@@ -63,6 +66,7 @@ export class PathNode implements PathTerm {
   readonly #frozen: FrozenRun;
   readonly #compute: () => Stream;
   readonly #isLeaf: boolean;
+  readonly #firstLayer: number;
   #stream: Stream | undefined;
   #normalized: { readonly layer: number; readonly stream: Stream } | undefined;
 
@@ -71,6 +75,7 @@ export class PathNode implements PathTerm {
     source: PathSource,
     path: readonly HeadId[],
     isLeaf: boolean,
+    firstLayer: number,
     compute: () => Stream,
   ) {
     this.label = labelOf(source, path);
@@ -78,19 +83,25 @@ export class PathNode implements PathTerm {
     this.path = path;
     this.#frozen = frozen;
     this.#isLeaf = isLeaf;
+    this.#firstLayer = firstLayer;
     this.#compute = compute;
   }
 
-  /** A path of no heads. */
-  static root(frozen: FrozenRun, source: PathSource, stream: Stream): PathNode {
-    return new PathNode(frozen, source, [], false, () => stream);
+  /** A path of no heads; those of `firstLayer` are the first that it can go on through. */
+  static root(frozen: FrozenRun, source: PathSource, stream: Stream, firstLayer = 0): PathNode {
+    return new PathNode(frozen, source, [], false, firstLayer, () => stream);
   }
 
   /** The path that goes on through one more head. */
   extend(head: HeadId, isLeaf: boolean): PathNode {
-    return new PathNode(this.#frozen, this.source, [...this.path, head], isLeaf, () =>
+    return new PathNode(this.#frozen, this.source, [...this.path, head], isLeaf, head.layer + 1, () =>
       headTerm(this.#frozen, head.layer, head.head, this.#readBy(head.layer)),
     );
+  }
+
+  /** The first layer whose heads can read this path. */
+  get firstLayer(): number {
+    return this.#firstLayer;
   }
 
   get order(): number {
@@ -125,8 +136,7 @@ export function enumeratePaths(frozen: FrozenRun, roots: readonly PathNode[], ma
   for (let order = 1; order <= Math.min(maxOrder, n_layers); order++) {
     const longer: PathNode[] = [];
     for (const node of shorter) {
-      const from = (node.path.at(-1)?.layer ?? -1) + 1;
-      for (let layer = from; layer < n_layers; layer++) {
+      for (let layer = node.firstLayer; layer < n_layers; layer++) {
         const isLeaf = layer === n_layers - 1 || order === maxOrder;
         for (let head = 0; head < n_heads; head++) longer.push(node.extend({ layer, head }, isLeaf));
       }

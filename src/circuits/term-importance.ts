@@ -4,14 +4,19 @@
  *
  * The effect of a set of paths depends on which others are there; so it is measured from both ends, as what it adds to the direct
  * path alone and as what its removal from the whole model costs.
+ *
+ * In a model with MLPs, what these wrote in the run is held fixed: the direct path is embedding and MLP outputs together, and a
+ * single-head path begins in whichever of them the head can read.
  */
 import { InputError } from "../errors.ts";
 import type { HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { add, Tensor } from "../tensor/index.ts";
 import {
+  addMlp,
   directStream,
   finalBias,
   freeze,
+  headlessStream,
   headTerm,
   layerOutput,
   layerTerm,
@@ -83,21 +88,20 @@ export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: H
   const isMember = membership(model, subset, "firstOrderLoss");
   const frozen = freeze(model, tokens, "firstOrderLoss");
   requireNextTokens(frozen, "firstOrderLoss");
-  const direct = directStream(frozen);
   const stream = model.layers.reduce(
     (sum, { layer }) =>
       add(
         sum,
-        layerTerm(frozen, layer, direct, (head) => isMember(layer, head)),
+        layerTerm(frozen, layer, headlessStream(frozen, layer), (head) => isMember(layer, head)),
       ),
-    direct,
+    headlessStream(frozen, model.config.n_layers),
   );
   return lossOfPaths(frozen, stream, finalBias(frozen));
 }
 
 /**
- * The mean loss, in nats, of the model without some heads while all patterns and norm scales stay as they were: every path through
- * one of them is gone, with what biases send through them. Olsson et al. call this the pattern-preserving ablation.
+ * The mean loss, in nats, of the model without some heads while all patterns and norm scales, and what MLPs write, stay as they
+ * were: every path through one of them is gone, with what biases send through them. Olsson et al. call this the pattern-preserving ablation.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @throws {@link InputError} for a head or layer that the model does not have, or tokens it cannot run or predict.
@@ -131,9 +135,13 @@ function lossWithout(
   const { layers, ln_final, config } = frozen.model;
   const stream = layers.slice(first).reduce(
     (x, { layer }) =>
-      add(
-        x,
-        layerOutput(frozen, layer, x, (head) => !isOut(layer, head)),
+      addMlp(
+        frozen,
+        layer,
+        add(
+          x,
+          layerOutput(frozen, layer, x, (head) => !isOut(layer, head)),
+        ),
       ),
     from,
   );
@@ -183,15 +191,15 @@ export function headTermImportance(
   const frozen = freeze(model, tokens, "headTermImportance", options.signal);
   requireNextTokens(frozen, "headTermImportance");
   const { n_layers, n_heads } = model.config;
-  const [direct, bias] = [directStream(frozen), finalBias(frozen)];
+  const [direct, bias] = [headlessStream(frozen, n_layers), finalBias(frozen)];
   const directLoss = lossOfPaths(frozen, direct, bias);
-  const fullLoss = lossWithout(frozen, direct, 0, () => false);
+  const fullLoss = lossWithout(frozen, directStream(frozen), 0, () => false);
   const added = new Float64Array(n_layers * n_heads);
   const removed = new Float64Array(n_layers * n_heads);
   const steps = new Steps(options, n_layers * n_heads);
-  let stream = direct;
+  let stream = directStream(frozen);
   for (const { layer } of model.layers) {
-    const normalized = throughFrozenNorm(frozen, layer, direct);
+    const normalized = throughFrozenNorm(frozen, layer, headlessStream(frozen, layer));
     for (let head = 0; head < n_heads; head++) {
       const single = add(direct, headTerm(frozen, layer, head, normalized));
       added[layer * n_heads + head] = directLoss - lossOfPaths(frozen, single, bias);
@@ -199,7 +207,7 @@ export function headTermImportance(
         lossWithout(frozen, stream, layer, (l, h) => l === layer && h === head) - fullLoss;
       steps.advance();
     }
-    stream = add(stream, layerOutput(frozen, layer, stream));
+    stream = addMlp(frozen, layer, add(stream, layerOutput(frozen, layer, stream)));
   }
   const shape = [n_layers, n_heads];
   return {
@@ -251,9 +259,9 @@ export function layerTermImportance(
 ): LayerTermImportance {
   const frozen = freeze(model, tokens, "layerTermImportance", options.signal);
   requireNextTokens(frozen, "layerTermImportance");
-  const [direct, bias] = [directStream(frozen), finalBias(frozen)];
+  const [direct, bias] = [headlessStream(frozen, model.config.n_layers), finalBias(frozen)];
   const directLoss = lossOfPaths(frozen, direct, bias);
-  const terms = model.layers.map(({ layer }) => layerTerm(frozen, layer, direct));
+  const terms = model.layers.map(({ layer }) => layerTerm(frozen, layer, headlessStream(frozen, layer)));
   const sumOf = (keep: (layer: number) => boolean): Stream =>
     terms.reduce((sum, term, layer) => (keep(layer) ? add(sum, term) : sum), direct);
   const all = lossOfPaths(

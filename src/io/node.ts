@@ -51,8 +51,8 @@ const SAVE = "saveFigure";
 const WANTED = "A model folder holds config.json, model.safetensors and, where text is wanted, tokenizer.json.";
 
 /**
- * Loads a model from a folder with `config.json` and `model.safetensors` in TransformerLens 3.x's names, and its tokenizer
- * where there is a `tokenizer.json` (with `tokenizer_config.json` for the beginning-of-sequence token).
+ * Loads a model from a folder with `config.json` and `model.safetensors`, as TransformerLens or Hugging Face name weights (GPT-2,
+ * GPT-NeoX and Pythia; see `transformerFromTensors`), and its tokenizer where there is a `tokenizer.json` (with `tokenizer_config.json` for the beginning-of-sequence token).
  *
  * @param path - the folder, as a path or a `file:` URL.
  * @throws {@link InputError} when the folder or a file in it is missing, naming the path; {@link FormatError} and

@@ -10,6 +10,7 @@ import { compose, linear, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { headLabel } from "./head-id.ts";
+import type { MLP } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 
 /**
@@ -110,7 +111,7 @@ export interface LayerWeights {
 }
 
 /**
- * One layer of attention heads, with the norm before it.
+ * One layer of attention heads, with the norm before it and the MLP beside or after it.
  *
  * @category Model
  * @example
@@ -138,11 +139,13 @@ export class AttentionLayer implements LayerWeights {
   readonly ln1: Norm | undefined;
   /** What this layer's scores are divided by. */
   readonly attnScale: number;
+  /** The layer's MLP; `undefined` in an attention-only model. */
+  readonly mlp: MLP | undefined;
   /** The heads, in order. */
   readonly heads: readonly AttentionHead[];
 
   /** @internal */
-  constructor(layer: number, weights: LayerWeights, ln1: Norm | undefined, attnScale: number) {
+  constructor(layer: number, weights: LayerWeights, ln1: Norm | undefined, attnScale: number, mlp: MLP | undefined) {
     this.layer = layer;
     this.W_Q = weights.W_Q;
     this.W_K = weights.W_K;
@@ -154,6 +157,7 @@ export class AttentionLayer implements LayerWeights {
     this.b_O = weights.b_O;
     this.ln1 = ln1;
     this.attnScale = attnScale;
+    this.mlp = mlp;
     this.heads = Array.from({ length: weights.W_Q.sizeOf("head") }, (_, h) => new AttentionHead(weights, layer, h));
   }
 

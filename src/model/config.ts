@@ -1,9 +1,11 @@
 /**
- * The configuration of an attention-only transformer, under TransformerLens's names.
+ * The configuration of a transformer, attention-only or with MLPs, under TransformerLens's names.
  *
  * What the library cannot compute exactly as TransformerLens does is refused here, by name, rather than ignored.
  */
 import { ConfigError } from "../errors.ts";
+import { ACTIVATIONS } from "./activation.ts";
+import type { ActivationFunction } from "./activation.ts";
 
 /**
  * Where positions enter: added to the residual stream (`standard`), added to the inputs of queries and keys only
@@ -19,12 +21,21 @@ export type PositionalEmbeddingType = "standard" | "shortformer" | "rotary" | "n
 export type NormalizationType = "LN" | "LNPre" | "RMS" | "RMSPre" | null;
 
 /**
- * The configuration of an attention-only transformer; names and meanings are those of TransformerLens 3.x.
+ * The configuration of a transformer; names and meanings are those of TransformerLens 3.x.
  * @category Model
  */
 export interface ModelConfig {
-  /** No MLPs; the one kind of model there is so far. */
-  readonly attn_only: true;
+  /** Whether there are no MLPs. */
+  readonly attn_only: boolean;
+  /** Neurons of each MLP; absent in an attention-only model. */
+  readonly d_mlp?: number;
+  /** What the neurons compute of their inputs; absent in an attention-only model. */
+  readonly act_fn?: ActivationFunction;
+  /**
+   * Whether an MLP reads what the attention of its layer reads (GPT-NeoX), rather than the stream with that attention's output
+   * (GPT-2); absent in an attention-only model.
+   */
+  readonly parallel_attn_mlp?: boolean;
   /** Layers; 0 is the bigram model. */
   readonly n_layers: number;
   /** Heads in each layer. */
@@ -69,12 +80,19 @@ const UNSUPPORTED: readonly [field: string, harmless: (value: unknown) => boolea
   ["post_embedding_ln", (v) => v !== true, "norms after the embedding"],
   ["use_qk_norm", (v) => v !== true, "norms of queries and keys"],
   ["use_normalization_before_and_after", (v) => v !== true, "norms after a layer"],
+  ["gated_mlp", (v) => v !== true, "gated MLPs"],
+  ["num_experts", (v) => v === undefined || v === null || v === 0, "mixtures of experts"],
+  ["use_NTK_by_parts_rope", (v) => v !== true, "rescaled rotations"],
+  ["use_yarn_rope", (v) => v !== true, "rescaled rotations"],
+  ["rotary_scaling_factor", (v) => typeof v !== "number" || v === 1, "rescaled rotations"],
+  ["rope_scaling", (v) => v === undefined || v === null, "rescaled rotations"],
 ];
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out.
+ * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out; `normalization` and
+ * `shortformer_pos` of TransformerLens's own repositories are understood.
  *
  * @param json - the parsed content of `config.json`, or any object with its fields; unknown fields are ignored.
  * @throws {@link ConfigError} when a field is missing, impossible or asks for what is not supported, naming the field.
@@ -100,7 +118,7 @@ export function parseConfig(json: unknown): ModelConfig {
       actual: json,
     });
   }
-  const fields = json as Fields;
+  const fields = withHubNames(json as Fields);
   refuseUnsupported(fields);
   const d_model = size(fields, "d_model", undefined);
   const widths = headWidths(fields, d_model);
@@ -116,8 +134,10 @@ export function parseConfig(json: unknown): ModelConfig {
     "standard",
   );
   const use_attn_scale = flag(fields, "use_attn_scale", true);
+  const attn_only = flag(fields, "attn_only", false);
   return Object.freeze({
-    attn_only: true as const,
+    attn_only,
+    ...(attn_only ? {} : mlp(fields, d_model)),
     n_layers: size(fields, "n_layers", undefined, 0),
     d_model,
     ...widths,
@@ -138,18 +158,40 @@ export function parseConfig(json: unknown): ModelConfig {
   });
 }
 
-function refuseUnsupported(fields: Fields): void {
-  if (fields["attn_only"] !== true) {
-    throw wrong(
-      "attn_only",
-      fields["attn_only"],
-      true,
-      "only attention-only models are supported; a model with MLPs is not one.",
-    );
+/** The two fields that the `config.json` of TransformerLens's own repositories names otherwise. */
+function withHubNames(fields: Fields): Fields {
+  const { normalization, shortformer_pos } = fields;
+  const norm = normalization === undefined ? {} : { normalization_type: normalization };
+  if (shortformer_pos === undefined) return { ...norm, ...fields };
+  const isShortformer = flag(fields, "shortformer_pos", false);
+  const positional_embedding_type = isShortformer ? "shortformer" : "standard";
+  const given = fields["positional_embedding_type"];
+  if (given !== undefined && (given === "shortformer") !== isShortformer) {
+    throw wrong("shortformer_pos", isShortformer, undefined, `positional_embedding_type is ${JSON.stringify(given)}.`);
   }
+  return { ...norm, positional_embedding_type, ...fields };
+}
+
+function refuseUnsupported(fields: Fields): void {
   for (const [field, isHarmless, what] of UNSUPPORTED) {
     if (!isHarmless(fields[field])) throw wrong(field, fields[field], undefined, `${what} are not supported.`);
   }
+}
+
+function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_fn" | "parallel_attn_mlp"> {
+  if (fields["act_fn"] === undefined || fields["act_fn"] === null) {
+    throw wrong(
+      "act_fn",
+      fields["act_fn"],
+      `one of ${ACTIVATIONS.join(", ")}`,
+      "MLPs need it. A model without them says so with attn_only.",
+    );
+  }
+  return {
+    d_mlp: size(fields, "d_mlp", 4 * d_model),
+    act_fn: oneOf(fields, "act_fn", ACTIVATIONS, "gelu"),
+    parallel_attn_mlp: flag(fields, "parallel_attn_mlp", false),
+  };
 }
 
 function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head: number } {

@@ -3,7 +3,9 @@
  *
  * Per layer, with row vectors: $q = \mathrm{ln}(x) W_Q + b_Q$ and so on; scores $q k^\top / \text{scale}$, −Infinity
  * where a key lies after its query; pattern = softmax; $z = \text{pattern} \cdot v$; the layer adds $\sum_h z_h W_O^h + b_O$.
- * Shortformer positions join the inputs of q and k alone, after the norm; rotary ones turn q and k.
+ * Shortformer positions join the inputs of q and k alone, after the norm; rotary ones turn q and k. An MLP reads the stream with
+ * the attention's output, or in parallel models what the attention read, through a norm of its own, and adds
+ * $f(x W_{in} + b_{in}) W_{out} + b_{out}$.
  */
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
@@ -26,6 +28,7 @@ import type { ActivationCache } from "./cache.ts";
 import type { Edits } from "./hooks.ts";
 import type { Norm } from "./norm.ts";
 import { rotate } from "./rotary.ts";
+import { mlpOutput } from "./mlp.ts";
 import { HookSession } from "./session.ts";
 import type { CacheRequest } from "./session.ts";
 import { toTokenTensor } from "./tokens.ts";
@@ -77,10 +80,7 @@ export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, opt
     options.signal?.throwIfAborted();
     resid = runLayer(model, layer, resid, shortformer, hooks);
   }
-  const normalized =
-    model.ln_final === undefined
-      ? resid
-      : throughNorm(model.ln_final, resid, hooks, "ln_final.hook_scale", "ln_final.hook_normalized");
+  const normalized = hooks.throughNorm(model.ln_final, resid, "ln_final");
   const final = hooks.fire("unembed.hook_in", normalized);
   const logits = hooks.fire(
     "unembed.hook_out",
@@ -112,18 +112,6 @@ function positionalEmbedding(model: Transformer, tokens: Tensor<"batch pos">): S
   });
 }
 
-function throughNorm(
-  norm: Norm,
-  x: Stream,
-  hooks: HookSession,
-  scaleName: "ln_final.hook_scale" | `blocks.${number}.ln1.hook_scale`,
-  normalizedName: "ln_final.hook_normalized" | `blocks.${number}.ln1.hook_normalized`,
-): Stream {
-  const scale = hooks.fire(scaleName, norm.scaleOf(x));
-  // As in TransformerLens, the hook lies before the norm's weights: a Pre norm and a folded one read the same there.
-  return norm.addBias(norm.applyWeights(hooks.fire(normalizedName, norm.normalizeBy(x, scale))));
-}
-
 function runLayer(
   model: Transformer,
   layer: AttentionLayer,
@@ -148,7 +136,22 @@ function runLayer(
       : weightValues(patternOf(layer, query, key, isCausal, hooks), v);
   const z = hooks.fire(`${at}.attn.hook_z`, weighted);
   const attn_out = hooks.fire(`${at}.hook_attn_out`, writeOut(layer, z, hooks));
-  return hooks.fire(`${at}.hook_resid_post`, add(resid, attn_out));
+  return hooks.fire(`${at}.hook_resid_post`, throughMlp(model, layer, resid, attn_out, hooks));
+}
+
+/** The stream with what the layer's attention and, where there is one, its MLP add. */
+function throughMlp(
+  model: Transformer,
+  { layer, mlp }: AttentionLayer,
+  resid: Stream,
+  attn_out: Stream,
+  hooks: HookSession,
+): Stream {
+  const sum = add(resid, attn_out);
+  if (mlp === undefined) return sum;
+  if (model.config.parallel_attn_mlp === true) return add(sum, mlpOutput(mlp, resid, hooks));
+  const resid_mid = hooks.fire(`blocks.${layer}.hook_resid_mid`, sum);
+  return add(resid_mid, mlpOutput(mlp, resid_mid, hooks));
 }
 
 /** Scores and pattern as they are where someone looks at them; {@link causalAttention} gives the same `z`, to the bit. */
@@ -186,10 +189,7 @@ function layerInputs(
     const input = hooks.fire(name, attn_in);
     return hooks.edits(name) || hooks.edits(`${at}.hook_attn_in`) ? input : undefined;
   });
-  const shared =
-    layer.ln1 === undefined
-      ? resid
-      : throughNorm(layer.ln1, resid, hooks, `${at}.ln1.hook_scale`, `${at}.ln1.hook_normalized`);
+  const shared = hooks.throughNorm(layer.ln1, resid, `${at}.ln1`);
   const [q, k, v] = split.map((input) => (input === undefined ? shared : normalizePerHead(layer.ln1, input)));
   const withPositions = (x: Stream | HeadStream): Stream | HeadStream =>
     shortformer === undefined ? x : (add(x as Tensor, shortformer as Tensor) as Stream | HeadStream);

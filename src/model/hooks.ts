@@ -27,6 +27,16 @@ interface LayerHooks {
   "attn.hook_z": "batch pos head d_head";
   "attn.hook_result": "batch pos head d_model";
   hook_attn_out: "batch pos d_model";
+  hook_resid_mid: "batch pos d_model";
+  hook_mlp_in: "batch pos d_model";
+  "ln2.hook_scale": "batch pos scale";
+  "ln2.hook_normalized": "batch pos d_model";
+  "mlp.hook_pre": "batch pos d_mlp";
+  "mlp.hook_mid": "batch pos d_mlp";
+  "mlp.ln.hook_scale": "batch pos scale";
+  "mlp.ln.hook_normalized": "batch pos d_mlp";
+  "mlp.hook_post": "batch pos d_mlp";
+  hook_mlp_out: "batch pos d_model";
   hook_resid_post: "batch pos d_model";
 }
 
@@ -74,6 +84,19 @@ export type Edit<N extends HookName = HookName> = (value: Tensor<AxesOfHook<N>>,
  */
 export type Edits = { readonly [N in HookName]?: Edit<N> };
 
+/** Names of the hooks of an MLP and of what it reads and writes; there is no stream between where both are parallel. */
+function mlpHookNames(config: ModelConfig): (keyof LayerHooks)[] {
+  return [
+    ...(config.parallel_attn_mlp === true ? [] : (["hook_resid_mid"] as const)),
+    "hook_mlp_in",
+    ...(config.normalization_type === null ? [] : (["ln2.hook_scale", "ln2.hook_normalized"] as const)),
+    "mlp.hook_pre",
+    ...(config.act_fn === "solu_ln" ? (["mlp.hook_mid", "mlp.ln.hook_scale", "mlp.ln.hook_normalized"] as const) : []),
+    "mlp.hook_post",
+    "hook_mlp_out",
+  ];
+}
+
 /** Names of the hooks of one layer in the order in which they fire, for a configuration. */
 function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
   const hasNorm = config.normalization_type !== null;
@@ -93,6 +116,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
     "attn.hook_z",
     "attn.hook_result",
     "hook_attn_out",
+    ...(config.attn_only ? [] : mlpHookNames(config)),
     "hook_resid_post",
   ];
 }

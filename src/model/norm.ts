@@ -16,7 +16,7 @@ import { add, allocateData, divide, mean, multiply, rawData, subtract, Tensor } 
 export type NormKind = "LN" | "LNPre" | "RMS" | "RMSPre";
 
 /**
- * One norm of a model; affine in the residual stream once its scale is frozen
+ * One norm of a model, over `d_model` or, after SoLU, over `d_mlp`; affine in the residual stream once its scale is frozen
  * (*A Mathematical Framework for Transformer Circuits*, "Handling Layer Normalization").
  *
  * @category Model
@@ -33,34 +33,38 @@ export type NormKind = "LN" | "LNPre" | "RMS" | "RMSPre";
  * // [ [ [ 1, -1, 1, -1 ] ] ]
  * ```
  */
-export class Norm {
+export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
   /** LayerNorm or RMSNorm, with weights or without. */
   readonly kind: NormKind;
   /** Added to the variance inside the square root. */
   readonly eps: number;
   /** Multiplies the normalised stream; absent in the `Pre` kinds. */
-  readonly w: Tensor<"d_model"> | undefined;
+  readonly w: Tensor<Axis> | undefined;
   /** Added at the end; LayerNorm only. */
-  readonly b: Tensor<"d_model"> | undefined;
+  readonly b: Tensor<Axis> | undefined;
+  /** The axis that is normalised over. */
+  readonly axis: Axis;
 
   /**
    * @param w - `[d_model]`, for the kinds with weights.
    * @param b - `[d_model]`, for LayerNorm with weights.
+   * @param axis - `d_model` unless given.
    */
-  constructor(kind: NormKind, eps: number, w?: Tensor<"d_model">, b?: Tensor<"d_model">) {
+  constructor(kind: NormKind, eps: number, w?: Tensor<Axis>, b?: Tensor<Axis>, axis?: Axis) {
     this.kind = kind;
     this.eps = eps;
     this.w = w;
     this.b = b;
+    this.axis = axis ?? ("d_model" as Axis);
   }
 
-  /** Whether the mean over d_model is taken out. */
+  /** Whether the mean is taken out. */
   get centers(): boolean {
     return this.kind === "LN" || this.kind === "LNPre";
   }
 
   /** The scale $s$ at each position, `[..., scale]` with one element on the last axis. */
-  scaleOf(x: Tensor<"batch pos d_model">): Tensor<"batch pos scale"> {
+  scaleOf(x: Tensor<`batch pos ${Axis}`>): Tensor<"batch pos scale"> {
     const [batch = 0, pos = 0, d = 0] = x.shape;
     const rows = batch * pos;
     const scale = allocateData("float32", rows) as FloatArray;
@@ -100,7 +104,7 @@ export class Norm {
   /** $(x - \bar{x}) / s$ for a given scale, before weights: TransformerLens's `apply_ln_to_stack`. */
   normalizeBy<A extends string>(x: Tensor<A>, scale: Tensor<"batch pos scale">): Tensor<A> {
     const stream: Tensor = x;
-    const centered = this.centers ? subtract(stream, mean(stream, "d_model")) : stream;
+    const centered = this.centers ? subtract(stream, mean(stream, this.axis)) : stream;
     return divide(centered, scale.select("scale", 0) as Tensor) as Tensor<A>;
   }
 

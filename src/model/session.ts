@@ -6,6 +6,7 @@ import type { CacheEntry } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";
 import { hookNames, noSuchHook } from "./hooks.ts";
 import type { AxesOfHook, Edits, HookName } from "./hooks.ts";
+import type { Norm } from "./norm.ts";
 
 /**
  * Which activations a run keeps: all, those named, or those that a predicate picks.
@@ -62,6 +63,19 @@ export class HookSession {
     const result = edit === undefined ? value : checked(name, value, edit(value, name));
     if (this.#wanted.has(name)) this.#entries.set(name, result);
     return result;
+  }
+
+  /** Passes a stream through a norm and its two hooks; unchanged where there is none. */
+  throughNorm(
+    norm: Norm | undefined,
+    x: Tensor<"batch pos d_model">,
+    name: "ln_final" | `blocks.${number}.ln${1 | 2}`,
+  ): Tensor<"batch pos d_model"> {
+    if (norm === undefined) return x;
+    const scale = this.fire(`${name}.hook_scale`, norm.scaleOf(x));
+    // As in TransformerLens, the hook lies before the norm's weights: a Pre norm and a folded one read the same there.
+    const normalized = this.fire(`${name}.hook_normalized`, norm.normalizeBy(x, scale));
+    return norm.addBias(norm.applyWeights(normalized));
   }
 
   /** Keeps an activation that nothing downstream needs, computed when it is first asked for. */

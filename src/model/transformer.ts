@@ -1,4 +1,4 @@
-/** An attention-only transformer: its configuration, its weights, and the parts they make. */
+/** A transformer, attention-only or with MLPs: its configuration, its weights, and the parts they make. */
 import { InputError } from "../errors.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
@@ -10,6 +10,7 @@ import { forwardPass } from "./forward.ts";
 import type { Run, RunOptions } from "./forward.ts";
 import { headLabel, parseHead } from "./head-id.ts";
 import type { HeadRef } from "./head-id.ts";
+import { mlpFrom } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 import { toTokenTensor } from "./tokens.ts";
 import type { TokensLike } from "./tokens.ts";
@@ -17,7 +18,8 @@ import { checkWeights, finalNormKind, normFrom } from "./weights.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * An attention-only transformer: token embedding and positions → layers of heads → unembedding.
+ * A transformer, attention-only or with MLPs: token embedding and positions → layers of heads, each with an MLP or without →
+ * unembedding.
  *
  * It says what the model *is*; what to think of it are functions over it, such as `pathExpansion(model, tokens)`. A model
  * never changes: runs take what to keep and what to edit as arguments.
@@ -60,7 +62,7 @@ export class Transformer {
     this.layers = Array.from({ length: config.n_layers }, (_, layer) => {
       const scale = config.attn_scale * (config.scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
       const ln1 = normFrom(weights, `blocks.${layer}.ln1`, config.normalization_type, config.eps);
-      return new AttentionLayer(layer, layerWeights(weights, layer), ln1, scale);
+      return new AttentionLayer(layer, layerWeights(weights, layer), ln1, scale, mlpFrom(config, weights, layer));
     });
     this.ln_final = normFrom(weights, "ln_final", finalNormKind(config), config.eps);
     this.W_E = linear("d_vocab", "d_model", this.weight("embed.W_E"));

@@ -25,9 +25,33 @@ export function finalNormKind(config: ModelConfig): NormKind | null {
   return hasWeights ? "RMS" : "RMSPre";
 }
 
-function expectNorm(expected: Map<string, Expectation>, name: string, kind: NormKind | null, d_model: number): void {
-  if (kind === "LN" || kind === "RMS") expected.set(`${name}.w`, { axes: "d_model", shape: [d_model] });
-  if (kind === "LN") expected.set(`${name}.b`, { axes: "d_model", shape: [d_model] });
+/** The kind of the norm after SoLU, which is a LayerNorm whatever the others are. */
+export function neuronNormKind(config: ModelConfig): NormKind | null {
+  if (config.act_fn !== "solu_ln") return null;
+  return config.normalization_type === "LN" ? "LN" : "LNPre";
+}
+
+function expectNorm(
+  expected: Map<string, Expectation>,
+  name: string,
+  kind: NormKind | null,
+  width: number,
+  axes = "d_model",
+): void {
+  if (kind === "LN" || kind === "RMS") expected.set(`${name}.w`, { axes, shape: [width] });
+  if (kind === "LN") expected.set(`${name}.b`, { axes, shape: [width] });
+}
+
+function expectMlp(expected: Map<string, Expectation>, layer: number, config: ModelConfig): void {
+  const { d_model, d_mlp } = config;
+  if (d_mlp === undefined) return;
+  const at = `blocks.${layer}` as const;
+  expectNorm(expected, `${at}.ln2`, config.normalization_type, d_model);
+  expected.set(`${at}.mlp.W_in`, { axes: "d_model d_mlp", shape: [d_model, d_mlp] });
+  expected.set(`${at}.mlp.b_in`, { axes: "d_mlp", shape: [d_mlp] });
+  expectNorm(expected, `${at}.mlp.ln`, neuronNormKind(config), d_mlp, "d_mlp");
+  expected.set(`${at}.mlp.W_out`, { axes: "d_mlp d_model", shape: [d_mlp, d_model] });
+  expected.set(`${at}.mlp.b_out`, { axes: "d_model", shape: [d_model] });
 }
 
 /**
@@ -64,6 +88,7 @@ export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
       expected.set(`blocks.${layer}.attn.${name}`, { axes: "head d_head", shape: [n_heads, d_head] });
     }
     expected.set(`blocks.${layer}.attn.b_O`, { axes: "d_model", shape: [d_model] });
+    expectMlp(expected, layer, config);
   }
   expectNorm(expected, "ln_final", finalNormKind(config), d_model);
   expected.set("unembed.W_U", { axes: "d_model d_vocab", shape: [d_model, d_vocab_out] });
@@ -77,7 +102,9 @@ export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
  */
 export function checkWeights(config: ModelConfig, weights: Weights, operation: string): Map<string, Tensor> {
   const checked = new Map<string, Tensor>();
-  const expected = expectedWeights(config);
+  // Weights for more layers than there are weights are missing: one such layer shows it, and a list of all might have no end.
+  const n_layers = Math.min(config.n_layers, weights.size + 1);
+  const expected = expectedWeights({ ...config, n_layers });
   for (const [name, { axes, shape }] of expected) {
     const given = weights.get(name);
     if (given === undefined) {
@@ -127,7 +154,9 @@ function hint(config: ModelConfig, weights: Weights): string {
     `the configuration has n_layers=${config.n_layers}, normalization_type=${String(config.normalization_type)}, positional_embedding_type=${config.positional_embedding_type}`,
     `the weights have ${layers.size} layers, ${weights.has("blocks.0.ln1.w") ? "a" : "no"} ln1, ${weights.has("pos_embed.W_pos") ? "a" : "no"} W_pos`,
   ];
-  return `Note that ${facts.join("; ")}.`;
+  const hasMlp = weights.has("blocks.0.mlp.W_in");
+  const mismatch = `attn_only is ${config.attn_only}, but the weights have ${hasMlp ? "MLPs" : "no MLP"}.`;
+  return `Note that ${facts.join("; ")}.${hasMlp === config.attn_only ? ` And ${mismatch}` : ""}`;
 }
 
 function requireFinite(name: string, t: Tensor, operation: string): void {
@@ -146,12 +175,19 @@ function requireFinite(name: string, t: Tensor, operation: string): void {
 }
 
 /** The norm of a given name, with its weights. */
-export function normFrom(weights: Weights, name: string, kind: NormKind | null, eps: number): Norm | undefined {
+export function normFrom<Axis extends "d_model" | "d_mlp" = "d_model">(
+  weights: Weights,
+  name: string,
+  kind: NormKind | null,
+  eps: number,
+  axis?: Axis,
+): Norm<Axis> | undefined {
   if (kind === null) return undefined;
   return new Norm(
     kind,
     eps,
-    weights.get(`${name}.w`) as Tensor<"d_model"> | undefined,
-    weights.get(`${name}.b`) as Tensor<"d_model"> | undefined,
+    weights.get(`${name}.w`) as Tensor<Axis> | undefined,
+    weights.get(`${name}.b`) as Tensor<Axis> | undefined,
+    axis,
   );
 }

@@ -67,7 +67,7 @@ const RANDOM_HEADS = 64;
  * The work is cut to the model's size; what was cut stands in `notes`. Between steps the event loop has its turn, so that
  * timers run and a cancel is noticed.
  *
- * @param model - any attention-only transformer that predicts the next token, down to no layers at all.
+ * @param model - any transformer that predicts the next token, attention-only or with MLPs, down to no layers at all.
  * @param tokenizer - makes text of token ids; without one they are shown as `#123`.
  * @param text - a text, or token ids without BOS; longer ones than the context go through in windows.
  * @param options - cancelling, progress, title, seed and sizes.
@@ -98,7 +98,11 @@ export async function analyse(
   const { config } = model;
   checkModel(config);
   checkCounts(options);
-  const { seed = 0, title = "Attention-only transformer", source = "the text given" } = options;
+  const {
+    seed = 0,
+    title = model.config.attn_only ? "Attention-only transformer" : "Transformer",
+    source = "the text given",
+  } = options;
   const bos = options.bos === null ? undefined : (options.bos ?? tokenizer?.bos);
   checkBos(bos, config);
   const plan = planFor(config, bos !== undefined, options);

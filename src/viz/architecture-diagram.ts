@@ -14,6 +14,8 @@ export interface ArchitectureDiagramOptions extends Captions {
   readonly heads: number;
   readonly d_model: number;
   readonly d_head: number;
+  /** Neurons of each layer's MLP; none if left out. */
+  readonly d_mlp?: number;
   readonly d_vocab: number;
   readonly n_ctx: number;
   /** How positions enter: `standard`, `shortformer`, `rotary`, `none`. */
@@ -31,8 +33,8 @@ const FACTS = 202;
 const LAYER_WIDTH = 124;
 
 /**
- * An attention-only model as a drawing: tokens are embedded, every layer's heads read from the residual stream and add to it,
- * and the stream is unembedded into logits. Deeper models show their first and last layers.
+ * A model as a drawing: tokens are embedded, every layer's heads, and its MLP where there is one, read from the residual stream
+ * and add to it, and the stream is unembedded into logits. Deeper models show their first and last layers.
  *
  * @param options - sizes and kinds.
  * @returns the figure.
@@ -51,6 +53,7 @@ const LAYER_WIDTH = 124;
 export function architectureDiagram(options: ArchitectureDiagramOptions): Figure {
   for (const name of ["layers", "heads", "d_model", "d_head", "d_vocab", "n_ctx"] as const)
     checkSize(options[name], "architectureDiagram", name);
+  if (options.d_mlp !== undefined) checkSize(options.d_mlp, "architectureDiagram", "d_mlp");
   const shown = shownLayers(options.layers);
   const widths = shown.map((layer) => (layer === undefined ? 60 : LAYER_WIDTH));
   const flow = 168 + widths.reduce((sum, width) => sum + width + 22, 0);
@@ -68,7 +71,7 @@ export function architectureDiagram(options: ArchitectureDiagramOptions): Figure
   const height = head.height + FACTS + (lines.length - 1) * TYPE_LINE + 8;
   const label = accessibleName(
     options,
-    `attention-only transformer, ${options.layers} layers of ${options.heads} heads`,
+    `${options.d_mlp === undefined ? "attention-only transformer" : "transformer with MLPs"}, ${options.layers} layers of ${options.heads} heads`,
   );
   return new Figure({
     kind: "architectureDiagram",
@@ -88,6 +91,7 @@ function facts(options: ArchitectureDiagramOptions): string {
   return [
     `d_model ${formatNumber(options.d_model, { decimals: 0 })}`,
     `d_head ${formatNumber(options.d_head, { decimals: 0 })}`,
+    ...(options.d_mlp === undefined ? [] : [`d_mlp ${formatNumber(options.d_mlp, { decimals: 0 })}`]),
     `n_ctx ${formatNumber(options.n_ctx, { decimals: 0 })}`,
     ...(options.positions === undefined ? [] : [`positions: ${options.positions}`]),
     `norm: ${options.norm ?? "none"}`,
@@ -138,7 +142,7 @@ function drawLayer(x: number, layer: number, options: ArchitectureDiagramOptions
   const parts = [
     svgText(x + LAYER_WIDTH / 2, top - 8, "tc-lab tc-b tc-f-ink", `layer ${layer}`, 'text-anchor="middle"'),
     svgRect(x, top, LAYER_WIDTH, height, 'class="tc-f-panel tc-s-axis" rx="4"'),
-    drawHeads(x + 8, top + 8, LAYER_WIDTH - 16, height - 16, options.heads),
+    drawHeads(x + 8, top + 8, LAYER_WIDTH - 16, height - 16 - (options.d_mlp === undefined ? 0 : 20), options.heads),
     svgLine(inX, STREAM, inX, top + height + 6, 'class="tc-s-ink"'),
     arrow(inX, top + height + 1, 0, -1),
     svgLine(outX, top + height, outX, STREAM - 12, 'class="tc-s-ink"'),
@@ -146,6 +150,13 @@ function drawLayer(x: number, layer: number, options: ArchitectureDiagramOptions
     `<circle class="tc-f-bg tc-s-ink" cx="${px(outX)}" cy="${STREAM}" r="7"/>`,
     `<path class="tc-s-ink" d="M${px(outX - 4)} ${STREAM}h8M${px(outX)} ${STREAM - 4}v8"/>`,
   ];
+  if (options.d_mlp !== undefined) {
+    const y = top + height - 23;
+    parts.push(
+      svgRect(x + 8, y, LAYER_WIDTH - 16, 16, 'class="tc-f-bg tc-s-axis" rx="2"'),
+      svgText(x + LAYER_WIDTH / 2, y + 11.5, "tc-small tc-f-ink", "MLP", 'text-anchor="middle"'),
+    );
+  }
   if (options.norm !== undefined && options.norm !== null) {
     parts.push(
       svgRect(inX - 20, 104, 40, 14, 'class="tc-f-bg tc-s-axis" rx="3"'),

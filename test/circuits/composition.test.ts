@@ -12,7 +12,7 @@ import {
 } from "../../src/circuits/index.ts";
 import { map, Tensor } from "../../src/tensor/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
-import { attentionCases, expectClose, loadGolden } from "../support/golden.ts";
+import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
 import { fro, headMatrices, mul, randomOrthogonal, t } from "./dense-reference.ts";
@@ -39,13 +39,16 @@ function byDefinition(
 }
 
 // TransformerLens composes in float32 through SVDs: some roundings of 6e-8 on scores below 1.
-describe.each([...attentionCases, "bundled"] as const)("%s against TransformerLens (float32, 1e-6)", (name) => {
-  const golden = loadGolden(name);
-  const scores = compositionScores(golden.model);
-  it.each(kinds)("composition.%s", (kind) => {
-    expectClose(scores[kind].data, golden.expected(`composition.${kind}`).data, { atol: 1e-6 });
-  });
-});
+describe.each([...attentionCases, ...mlpCases, "bundled"] as const)(
+  "%s against TransformerLens (float32, 1e-6)",
+  (name) => {
+    const golden = loadGolden(name);
+    const scores = compositionScores(golden.model);
+    it.each(kinds)("composition.%s", (kind) => {
+      expectClose(scores[kind].data, golden.expected(`composition.${kind}`).data, { atol: 1e-6 });
+    });
+  },
+);
 
 describe("compositionScores", () => {
   it("is the three ratios of norms of the definition, 0 unless the writer is earlier (P15; float64, 1e-12)", () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { copyingAccuracies, copyingAccuracy, ovDiagonal } from "../../src/circuits/index.ts";
 import { map } from "../../src/tensor/index.ts";
-import { attentionCases, expectClose, loadGolden } from "../support/golden.ts";
+import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
 import { embeddings, headMatrices, mul, plus } from "./dense-reference.ts";
@@ -18,7 +18,7 @@ function topShare(circuit: Matrix, k: number): number {
   return hits.length / circuit.length;
 }
 
-describe.each([...attentionCases, "bundled"] as const)(
+describe.each([...attentionCases, ...mlpCases, "bundled"] as const)(
   "%s: copying accuracies are TransformerLens's counts",
   (name) => {
     const golden = loadGolden(name);

@@ -12,7 +12,7 @@ import {
 } from "../../src/circuits/index.ts";
 import { diagonalTopK, toDense, transpose } from "../../src/linear/index.ts";
 import type { Linear } from "../../src/linear/index.ts";
-import { attentionCases, expectClose, loadGolden } from "../support/golden.ts";
+import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel } from "../support/random-model.ts";
 import { embeddings, headMatrices, matrix, mul, plus, t } from "./dense-reference.ts";
@@ -24,7 +24,7 @@ const float32Oracle = { atol: 1e-5, rtol: 1e-5 };
 const exact = { atol: 1e-10, rtol: 1e-10 };
 const numbers = (f: Linear): ArrayLike<number> => toDense(f).data;
 
-describe.each(attentionCases)("%s against TransformerLens (float32, 1e-5)", (name) => {
+describe.each([...attentionCases, ...mlpCases] as const)("%s against TransformerLens (float32, 1e-5)", (name) => {
   const golden = loadGolden(name);
   const { model } = golden;
   it.each([

@@ -2,7 +2,9 @@
 import fc from "fast-check";
 import type { RandomModelOptions } from "../support/random-model.ts";
 
-export const modelOptions: fc.Arbitrary<Required<Omit<RandomModelOptions, "config">>> = fc.record({
+type Options = Required<Omit<RandomModelOptions, "config">>;
+
+const attentionFields = {
   n_layers: fc.integer({ min: 0, max: 3 }),
   n_heads: fc.integer({ min: 1, max: 3 }),
   d_model: fc.integer({ min: 2, max: 9 }),
@@ -15,6 +17,22 @@ export const modelOptions: fc.Arbitrary<Required<Omit<RandomModelOptions, "confi
   bias: fc.boolean(),
   seed: fc.integer({ min: 0, max: 100_000 }),
   dtype: fc.constantFrom("float32", "float64"),
+} as const;
+
+const activations = ["gelu", "gelu_new", "relu", "silu", "solu", "solu_ln"] as const;
+
+/** Attention-only models. */
+export const modelOptions: fc.Arbitrary<Options> = fc.record({
+  ...attentionFields,
+  mlp: fc.constant(null),
+  parallel: fc.constant(false),
+});
+
+/** Models with MLPs. */
+export const mlpModelOptions: fc.Arbitrary<Options> = fc.record({
+  ...attentionFields,
+  mlp: fc.constantFrom(...activations),
+  parallel: fc.boolean(),
 });
 
 export const runs = (seed: number, numRuns = 60): { seed: number; numRuns: number } => ({ seed, numRuns });

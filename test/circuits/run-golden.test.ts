@@ -19,9 +19,9 @@ import {
   pathExpansion,
   previousTokenScores,
 } from "../../src/circuits/index.ts";
-import type { PathTerm, Pattern } from "../../src/circuits/index.ts";
-import { sum, type Tensor } from "../../src/tensor/index.ts";
-import { attentionCases, expectClose, loadGolden } from "../support/golden.ts";
+import type { DecomposeOptions, PathTerm, Pattern, ResidDecomposition } from "../../src/circuits/index.ts";
+import { gather, sum, type Tensor } from "../../src/tensor/index.ts";
+import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 
 const tolerance = { atol: 1e-5, rtol: 1e-5 };
 
@@ -42,7 +42,7 @@ const testIf =
     if (has) test(name, body);
   };
 
-describe.each([...attentionCases, "bundled"] as const)("%s", (name) => {
+describe.each([...attentionCases, ...mlpCases, "bundled"] as const)("%s", (name) => {
   const golden = loadGolden(name);
   const { model } = golden;
   const tokens = golden.tokens();
@@ -121,8 +121,23 @@ describe.each([...attentionCases, "bundled"] as const)("%s", (name) => {
     return { labels: kept.map(({ label }) => label), data: kept.flatMap(({ i }) => [...stack.select(axis, i).data]) };
   };
 
+  /** By layer, without the MLPs, which the oracle was not asked for. */
+  const attentionParts = (options: DecomposeOptions): ResidDecomposition => {
+    const { labels, components } = decomposeResid(model, run, options);
+    const kept = labels.map((label, i) => ({ label, i })).filter(({ label }) => !label.endsWith("mlp_out"));
+    expect(labels.length - kept.length).toBe(model.config.attn_only ? 0 : model.config.n_layers);
+    return {
+      labels: kept.map(({ label }) => label),
+      components: gather(
+        components,
+        "component",
+        kept.map(({ i }) => i),
+      ),
+    };
+  };
+
   test("decompose_resid, by layer", () => {
-    const { labels, components } = decomposeResid(model, run);
+    const { labels, components } = attentionParts({});
     const expected = withoutPositions(golden.expected("decompose_resid"), golden.labels.decompose_resid_labels);
     expect(labels).toEqual(expected.labels);
     expectClose(components.data, expected.data, tolerance);
@@ -151,7 +166,7 @@ describe.each([...attentionCases, "bundled"] as const)("%s", (name) => {
   });
 
   test("logit_attrs_last: by layer, at the last position, towards the last token, centred and scaled, without biases", () => {
-    const { labels, components } = decomposeResid(model, run, { applyNorm: "scale" });
+    const { labels, components } = attentionParts({ applyNorm: "scale" });
     const expected = withoutPositions(golden.expected("logit_attrs_last"), golden.labels.decompose_resid_labels);
     const W_U = model.weight("unembed.W_U");
     const last = (tokens[0]?.length ?? 0) - 1;

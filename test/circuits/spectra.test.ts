@@ -14,7 +14,7 @@ import { singularValuesOf } from "../../src/linear/index.ts";
 import { dense, eigenvalues } from "../../src/linalg/index.ts";
 import { map } from "../../src/tensor/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
-import { attentionCases, expectClose, loadGolden } from "../support/golden.ts";
+import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
 import { embeddings, fro, headMatrices, mul, t, trace } from "./dense-reference.ts";
@@ -35,7 +35,7 @@ function eigenvaluesAt(spectrum: Spectrum, layer: number, head: number): Z[] {
 
 const largest = (values: readonly Z[]): number => Math.max(...values.map((z) => Math.hypot(...z)));
 
-describe.each([...attentionCases, "bundled"] as const)("%s against float64 results", (name) => {
+describe.each([...attentionCases, ...mlpCases, "bundled"] as const)("%s against float64 results", (name) => {
   const golden = loadGolden(name);
   const { model } = golden;
 

@@ -175,16 +175,21 @@ describe("refusals name the file or the tensor", () => {
     expect(message).toContain('"blocks.0.attn.b_O" holds NaN at [3]');
   });
 
-  test.each([
-    ["transformer.h.0.attn.c_attn.weight", "Hugging Face GPT-2"],
-    ["wte.weight", "Hugging Face GPT-2"],
-    ["gpt_neox.embed_in.weight", "Hugging Face GPT-NeoX"],
-    ["embed.weight", "TransformerLens 4.x"],
-  ])("another library's layout: %s", (tensor, layout) => {
-    const foreign = writeSafetensors(new Map([[tensor, Tensor.zeros("a", [1])]]));
+  test("tensors of no known layout", () => {
+    const foreign = writeSafetensors(new Map([["model.layers.0.self_attn.q_proj.weight", Tensor.zeros("a", [1])]]));
     expect(errorOf(() => loadTransformer({ config, weights: foreign, name: "m" }))).toEqual({
       name: "FormatError",
-      message: `loadTransformer: m, tensor "${tensor}": this is ${layout}'s name for a weight, but TransformerLens 3.x's are read: embed.W_E, blocks.0.attn.W_Q, … Save the state_dict() of a HookedTransformer of TransformerLens 3.x as safetensors.`,
+      message:
+        "loadTransformer: m: no token embedding was found under a known name (embed.W_E, transformer.wte.weight, gpt_neox.embed_in.weight, wte.weight, embed_in.weight, tok_emb.weight, embed.weight); the tensors are model.layers.0.self_attn.q_proj.weight. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.",
+    });
+  });
+
+  test("TransformerLens's configuration for another library's tensors", () => {
+    const foreign = writeSafetensors(new Map([["wte.weight", Tensor.zeros("a", [1])]]));
+    expect(errorOf(() => loadTransformer({ config, weights: foreign, name: "m" }))).toEqual({
+      name: "ConfigError",
+      message:
+        'loadTransformer: the configuration\'s "n_embd" is missing: it is a size. Expected an integer of at least 1.',
     });
   });
 });

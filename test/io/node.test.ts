@@ -81,6 +81,13 @@ describe("loadFolder", () => {
     );
   });
 
+  test.each(["hf-gpt2", "hf-gpt-neox", "hf-gpt-neox-f16"])("a folder as Hugging Face saves it: %s", async (name) => {
+    const { model, config, tokenizer } = await loadFolder(new URL(`../fixtures/golden/${name}`, import.meta.url));
+    expect(config).toMatchObject({ attn_only: false, n_layers: 2, d_vocab: 101, normalization_type: "LN" });
+    expect(model.forward([1, 2, 3]).shape).toEqual([1, 3, 101]);
+    expect(tokenizer).toBeUndefined();
+  });
+
   test("weights in a form that is not read", async () => {
     const pickle = await folderWith("pickle", "config.json");
     await writeFile(join(pickle, "model_final.pth"), "");

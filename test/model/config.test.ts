@@ -47,6 +47,23 @@ describe("defaults are TransformerLens's", () => {
     expect(parseConfig({ ...least, ...fields })).toMatchObject(expected);
   });
 
+  test.each([
+    [{}, { attn_only: false, d_mlp: 32, act_fn: "relu", parallel_attn_mlp: false }],
+    [
+      { d_mlp: 5, parallel_attn_mlp: true },
+      { d_mlp: 5, parallel_attn_mlp: true },
+    ],
+    [{ act_fn: "solu_ln", gated_mlp: false, num_experts: null }, { act_fn: "solu_ln" }],
+  ])("with MLPs: %j", (fields, expected) => {
+    expect(parseConfig({ ...least, attn_only: undefined, act_fn: "relu", ...fields })).toMatchObject(expected);
+  });
+
+  test("an attention-only model has no neurons, whatever its file says of them", () => {
+    const config = parseConfig({ ...least, d_mlp: 2048, act_fn: "solu_ln", parallel_attn_mlp: false });
+    expect(Object.keys(config)).not.toContain("d_mlp");
+    expect(config.act_fn).toBeUndefined();
+  });
+
   test("the result is frozen", () => {
     expect(Object.isFrozen(parseConfig(least))).toBe(true);
   });
@@ -63,9 +80,19 @@ describe("refuses", () => {
   test.each([
     [
       { attn_only: false },
-      '"attn_only" is false: only attention-only models are supported; a model with MLPs is not one. Expected true.',
+      '"act_fn" is missing: MLPs need it. A model without them says so with attn_only. Expected one of gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu, silu, solu, solu_ln.',
     ],
-    [{ attn_only: undefined }, '"attn_only" is missing: only attention-only models'],
+    [{ attn_only: undefined, act_fn: null }, '"act_fn" is null: MLPs need it.'],
+    [{ attn_only: 1 }, '"attn_only" is 1: it is a switch. Expected true or false.'],
+    [
+      { attn_only: false, act_fn: "xielu" },
+      '"act_fn" is "xielu": it is none of the kinds supported. Expected gelu, gelu_new,',
+    ],
+    [{ attn_only: false, act_fn: "gelu", d_mlp: 0 }, '"d_mlp" is 0: it is a size. Expected an integer of at least 1.'],
+    [{ gated_mlp: true }, '"gated_mlp" is true: gated MLPs are not supported.'],
+    [{ num_experts: 8 }, '"num_experts" is 8: mixtures of experts are not supported.'],
+    [{ use_NTK_by_parts_rope: true }, '"use_NTK_by_parts_rope" is true: rescaled rotations are not supported.'],
+    [{ rope_scaling: { factor: 2 } }, '"rope_scaling" is {"factor":2}: rescaled rotations are not supported.'],
     [{ d_model: undefined }, '"d_model" is missing: it is a size. Expected an integer of at least 1.'],
     [{ n_layers: -1 }, '"n_layers" is -1: it is a size. Expected an integer of at least 0.'],
     [{ d_vocab: 1.5 }, '"d_vocab" is 1.5: it is a size. Expected an integer of at least 1.'],

@@ -73,6 +73,35 @@ describe("logits and patterns agree with float64 within 2e-5 of the largest over
     compare({ position: "rotary", config });
   });
 
+  const activations = [
+    "gelu",
+    "gelu_new",
+    "gelu_fast",
+    "gelu_pytorch_tanh",
+    "relu",
+    "silu",
+    "solu",
+    "solu_ln",
+  ] as const;
+  test.each(activations.flatMap((mlp) => [false, true].map((parallel) => ({ mlp, parallel }))))(
+    "MLPs of $mlp, parallel: $parallel, over norms and positions",
+    ({ mlp, parallel }) => {
+      for (const [i, norm] of norms.entries()) {
+        const position = positions[i % positions.length] ?? "standard";
+        compare({ mlp, parallel, norm, position, n_layers: 2, seed: 31 + i });
+      }
+    },
+  );
+
+  test("the comparison notices that a parallel MLP reads another stream, and gelu_new is not gelu", () => {
+    const options = { mlp: "gelu", norm: "LN", bias: true } as const;
+    const model = randomModel(options);
+    const others = [randomModel({ ...options, parallel: true }), randomModel({ ...options, mlp: "gelu_new" })];
+    const differences = others.map((other) => maxAbsDifference(model.forward(tokens), other.forward(tokens)));
+    expect(differences[0]).toBeGreaterThan(0.1);
+    expect(differences[1]).toBeGreaterThan(1e-4);
+  });
+
   test("the comparison notices that adjacent pairs are not halves", () => {
     const model = randomModel({ position: "rotary", config: { rotary_dim: 4 } });
     const other = randomModel({ position: "rotary", config: { rotary_dim: 4, rotary_adjacent_pairs: true } });

@@ -8,10 +8,10 @@ import { describe, expect, test } from "vitest";
 import { hookNames, lossPerToken, meanLoss } from "../../src/model/index.ts";
 import type { HookName } from "../../src/model/index.ts";
 import { type Tensor, add, map } from "../../src/tensor/index.ts";
-import { attentionCases, expectClose, loadGolden } from "../support/golden.ts";
+import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 
 const tolerance = { atol: 1e-5, rtol: 1e-5 };
-const cases = [...attentionCases, "bundled"] as const;
+const cases = [...attentionCases, ...mlpCases, "bundled"] as const;
 
 describe.each(cases)("%s", (name) => {
   const golden = loadGolden(name);

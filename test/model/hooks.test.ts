@@ -14,6 +14,8 @@ const tokens = [
 const shortformer = randomModel({ bias: true });
 const rotary = randomModel({ position: "rotary", norm: "LN", bias: true });
 const standard = randomModel({ position: "standard", norm: "RMS", bias: true });
+const withMlps = randomModel({ position: "standard", norm: "LN", bias: true, mlp: "solu_ln" });
+const parallel = randomModel({ position: "rotary", norm: "LN", bias: true, mlp: "gelu", parallel: true });
 
 /** The slice of one head set to zero. */
 function zeroHead<A extends string>(t: Tensor<A>, head: number): Tensor<A> {
@@ -31,6 +33,8 @@ describe("edits that change nothing", () => {
     ["shortformer", shortformer],
     ["rotary, LN", rotary],
     ["standard, RMS", standard],
+    ["MLPs after the attention", withMlps],
+    ["MLPs beside the attention", parallel],
   ];
   for (const [name, model] of models) {
     const plain = model.forward(tokens);
@@ -52,6 +56,65 @@ describe("edits that change nothing", () => {
       },
     );
   }
+});
+
+describe("hooks of MLPs", () => {
+  const inLayer0 = (model: Transformer): string[] =>
+    hookNames(model.config).flatMap((name) => /^blocks\.0\.(.*(?:mlp|ln2|resid_mid).*)$/.exec(name)?.[1] ?? []);
+
+  test("fire in TransformerLens's order and under its names", () => {
+    expect(inLayer0(withMlps)).toEqual([
+      "hook_resid_mid",
+      "hook_mlp_in",
+      "ln2.hook_scale",
+      "ln2.hook_normalized",
+      "mlp.hook_pre",
+      "mlp.hook_mid",
+      "mlp.ln.hook_scale",
+      "mlp.ln.hook_normalized",
+      "mlp.hook_post",
+      "hook_mlp_out",
+    ]);
+    expect(inLayer0(parallel)).toEqual([
+      "hook_mlp_in",
+      "ln2.hook_scale",
+      "ln2.hook_normalized",
+      "mlp.hook_pre",
+      "mlp.hook_post",
+      "hook_mlp_out",
+    ]);
+    expect(inLayer0(standard)).toEqual([]);
+  });
+
+  test("silent neurons write b_out alone, and a silent MLP leaves the middle of the stream", () => {
+    const zero = <A extends string>(t: Tensor<A>): Tensor<A> => map(t, () => 0);
+    const { cache } = withMlps.run(tokens, {
+      edits: combineEdits(editAt("blocks.0.mlp.hook_post", zero), editAt("blocks.1.hook_mlp_out", zero)),
+    });
+    const b_out = withMlps.weight("blocks.0.mlp.b_out");
+    expect(cache.get("blocks.0.hook_mlp_out").select("batch", 1).select("pos", 3).toNested()).toEqual(b_out.toNested());
+    expect(cache.get("blocks.1.hook_resid_post").toNested()).toEqual(cache.get("blocks.1.hook_resid_mid").toNested());
+  });
+
+  test("an edit of hook_mlp_in reaches the MLP and not the stream", () => {
+    for (const model of [withMlps, parallel]) {
+      const clean = model.run(tokens).cache;
+      const { cache } = model.run(tokens, { edits: { "blocks.0.hook_mlp_in": (x) => map(x, (v) => v * v) } });
+      const moved = (name: HookName): number => maxAbsDifference(cache.get(name) as Tensor, clean.get(name) as Tensor);
+      expect(moved("blocks.0.mlp.hook_pre")).toBeGreaterThan(0.1);
+      const before = map(cache.get("blocks.0.hook_mlp_out"), (v) => -v);
+      const stream = add(cache.get("blocks.0.hook_resid_post"), before);
+      expectClose(stream, add(clean.get("blocks.0.hook_resid_pre"), clean.get("blocks.0.hook_attn_out")), {
+        atol: 1e-5,
+      });
+    }
+  });
+
+  test("a parallel model has no middle of the stream", () => {
+    expect(() => parallel.run(tokens, { cache: ["blocks.0.hook_resid_mid"] })).toThrow(
+      'run: there is no hook "blocks.0.hook_resid_mid" in this model.',
+    );
+  });
 });
 
 describe("edits reach what comes after them", () => {

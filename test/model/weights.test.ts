@@ -29,7 +29,14 @@ describe("Transformer.fromWeights refuses", () => {
     const call = changed((weights) => weights.set("blocks.0.mlp.W_in", Tensor.zeros("d_model d_mlp", [12, 48])));
     expect(call).toThrow(ConfigError);
     expect(call).toThrow(
-      `Transformer.fromWeights: the weights have a "blocks.0.mlp.W_in" that the configuration does not call for. ${note}`,
+      `Transformer.fromWeights: the weights have a "blocks.0.mlp.W_in" that the configuration does not call for. ${note} And attn_only is true, but the weights have MLPs.`,
+    );
+  });
+
+  test("an attention-only model's weights where MLPs are wanted", () => {
+    const wanted = { ...model.config, attn_only: false, act_fn: "gelu", d_mlp: 48, parallel_attn_mlp: false } as const;
+    expect(() => Transformer.fromWeights(wanted, model.weights)).toThrow(
+      `Transformer.fromWeights: the weights have no "blocks.0.ln2.w" [12], which the configuration calls for. ${note} And attn_only is false, but the weights have no MLP.`,
     );
   });
 

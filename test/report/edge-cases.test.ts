@@ -25,6 +25,8 @@ const cases: readonly (readonly [string, RandomModelOptions])[] = [
   ["two positions", { n_ctx: 2 }],
   ["one head of one dimension", { n_heads: 1, d_head: 1 }],
   ["heads wider than the stream", { d_model: 6, d_head: 9 }],
+  ["MLPs after the attention", { mlp: "gelu_new", norm: "LN", position: "standard", bias: true }],
+  ["MLPs beside the attention", { mlp: "solu_ln", norm: "LN", position: "rotary", parallel: true }],
   ["more paths than can be written out", { n_layers: 6, n_heads: 4 }],
 ];
 
@@ -68,6 +70,30 @@ describe("analyse on any model", () => {
     // Σλ of a circuit that is a positive multiple of the identity on all tokens is Σ|λ|
     expect(Math.abs((head?.qkPositivity ?? 0) - 1)).toBeLessThan(1e-6);
     expect(Math.abs((head?.copying ?? 0) - 1)).toBeLessThan(1e-6);
+  });
+
+  test("a model with MLPs: they are sources of paths, and the page says so", async () => {
+    for (const parallel of [false, true]) {
+      const model = randomModel({ mlp: "gelu", parallel, norm: "LN", position: "standard", n_heads: 2 });
+      const data = await analyse(model, undefined, idsFor(model), { bos: 0 });
+      // 1 + 4 + 4 from the embedding, 3 + 1 from the MLPs; the bias is one term more
+      expect(data.expansion).toMatchObject({ paths: 13, terms: 14, withinBound: true });
+      const page = renderReport(data)
+        .replace(/<[^>]*>/g, " ")
+        .replace(/\s+/g, " ");
+      expect(page).toContain("This two-layer transformer with MLPs of");
+      expect(page).toContain(
+        parallel
+          ? "which reads what the heads of its layer read"
+          : "which reads the residual stream after the heads of its layer",
+      );
+      expect(page).toContain("each with an MLP of 15 neurons (gelu)");
+      expect(page).toContain(
+        "what each MLP wrote, and one term for every chain of heads through the layers that begins in either, 13 paths",
+      );
+      expect(page).not.toMatch(/[Aa]ttention-only transformer of/);
+      expect(page).not.toContain("nothing else");
+    }
   });
 
   test("long texts are run in windows, each begun with BOS, and the page says what was left out", async () => {

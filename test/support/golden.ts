@@ -11,6 +11,8 @@ export type GoldenCase =
   | "attn-2l-shortformer"
   | "attn-2l-shortformer-nobias"
   | "attn-3l-rotary"
+  | "gpt2-2l"
+  | "neox-2l"
   | "bundled";
 
 /** The cases whose every intermediate result is kept. */
@@ -21,6 +23,9 @@ export const attentionCases = [
   "attn-2l-shortformer-nobias",
   "attn-3l-rotary",
 ] as const satisfies readonly GoldenCase[];
+
+/** The cases with MLPs: after the attention, and beside it. */
+export const mlpCases = ["gpt2-2l", "neox-2l"] as const satisfies readonly GoldenCase[];
 
 /** The scalars and labels of `expected.json`, as far as they are used. */
 export interface GoldenLabels {

@@ -1,5 +1,5 @@
 /**
- * The forward pass of an attention-only transformer a second time: nested arrays, float64, one formula per loop, nothing shared
+ * The forward pass of a transformer a second time: nested arrays, float64, one formula per loop, nothing shared
  * with the library but the weights and the configuration.
  */
 import type { Transformer } from "../../src/model/index.ts";
@@ -51,6 +51,44 @@ function rotated(model: Transformer, x: Matrix): Matrix {
     }
     return out;
   });
+}
+
+/** $\Phi(x) = \frac12 + \int_0^x \varphi$ by Simpson's rule. */
+function normalCdf(x: number): number {
+  const n = 2000;
+  const density = (t: number): number => Math.exp((-t * t) / 2) / Math.sqrt(2 * Math.PI);
+  let sum = density(0) + density(x);
+  for (let i = 1; i < n; i++) sum += (i % 2 === 0 ? 2 : 4) * density((i * x) / n);
+  return 0.5 + (sum * x) / (3 * n);
+}
+
+function activated(name: string, row: readonly number[]): number[] {
+  if (name.startsWith("solu")) {
+    const shares = softmaxRow(row);
+    return row.map((x, i) => x * (shares[i] as number));
+  }
+  if (name === "relu") return row.map((x) => (x > 0 ? x : 0));
+  if (name === "silu") return row.map((x) => x / (1 + Math.exp(-x)));
+  if (name === "gelu") return row.map((x) => x * normalCdf(x));
+  return row.map((x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))));
+}
+
+/** What the MLP of a layer adds to a stream. */
+function mlpOf(model: Transformer, layer: number, x: Matrix): Matrix {
+  const weight = (name: string): never => model.weight(`blocks.${layer}.mlp.${name}`).toNested() as never;
+  const pre = affine(normalize(model, x, `blocks.${layer}.ln2`), weight("W_in"), weight("b_in"));
+  const { act_fn = "" } = model.config;
+  let post = pre.map((row) => activated(act_fn, row));
+  if (act_fn === "solu_ln") {
+    const w = model.weights.get(`blocks.${layer}.mlp.ln.w`)?.toNested() as number[] | undefined;
+    const b = model.weights.get(`blocks.${layer}.mlp.ln.b`)?.toNested() as number[] | undefined;
+    post = post.map((row) => {
+      const mean = row.reduce((s, v) => s + v, 0) / row.length;
+      const scale = Math.sqrt(row.reduce((s, v) => s + (v - mean) ** 2, 0) / row.length + model.config.eps);
+      return row.map((v, i) => ((v - mean) / scale) * (w?.[i] ?? 1) + (b?.[i] ?? 0));
+    });
+  }
+  return affine(post, weight("W_out"), weight("b_out"));
 }
 
 function softmaxRow(scores: readonly number[]): number[] {
@@ -106,6 +144,10 @@ function runPrompt(model: Transformer, ids: readonly number[]): { logits: Matrix
       );
       out = out.map((row, i) => plus(row, result[i] as number[]));
       patterns[layer]?.push(A);
+    }
+    if (!model.config.attn_only) {
+      const written = mlpOf(model, layer, model.config.parallel_attn_mlp === true ? x : out);
+      out = out.map((row, i) => plus(row, written[i] as number[]));
     }
     x = out;
   }

@@ -94,6 +94,20 @@ export function gallery(): ReadonlyMap<string, Figure> {
       }),
     ],
     [
+      "architecture-mlp",
+      architectureDiagram({
+        layers: 2,
+        heads: 4,
+        d_model: 512,
+        d_head: 128,
+        d_mlp: 2048,
+        d_vocab: 48262,
+        n_ctx: 1024,
+        positions: "standard",
+        norm: "LN",
+      }),
+    ],
+    [
       "architecture-wide",
       architectureDiagram({ layers: 1, heads: 32, d_model: 2048, d_head: 64, d_vocab: 50257, n_ctx: 2048 }),
     ],

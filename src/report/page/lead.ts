@@ -15,9 +15,10 @@ function modelSentence({ config, parameterCount, loss, text }: ReportData): Cont
   const kind =
     config.n_layers === 0
       ? "model without layers"
-      : `${count(config.n_layers, "layer")}, attention-only transformer`
+      : `${count(config.n_layers, "layer")},${config.attn_only ? " attention-only transformer" : " transformer with MLPs"}`
           .replace(" layers,", "-layer,")
-          .replace(" layer,", "-layer,");
+          .replace(" layer,", "-layer,")
+          .replace(config.attn_only ? "" : ",", "");
   return markup`This ${kind} of ${whole(parameterCount)} parameters predicts ${text.source} at
     <b>${estimate(loss)} nats</b> per token, where a uniform guess costs
     ${fixed(loss.uniform)}${loss.unigram === null ? "" : ` and token frequencies alone ${fixed(loss.unigram)}`}. `;

@@ -1,4 +1,5 @@
 /** Sections on the model itself and on its loss. */
+import type { ModelConfig } from "../../model/index.ts";
 import { architectureDiagram, lineChart } from "../../viz/index.ts";
 import type { LineSeries } from "../../viz/index.ts";
 import type { ByPosition, ReportData } from "../types.ts";
@@ -34,6 +35,7 @@ export function architecture(page: PageContext): Section {
             positions: config.positional_embedding_type,
             norm: config.normalization_type,
             parameters: parameterCount,
+            ...(config.d_mlp === undefined ? {} : { d_mlp: config.d_mlp }),
           }),
           {
             text: "The model: every layer reads the residual stream and adds to it.",
@@ -47,9 +49,13 @@ export function architecture(page: PageContext): Section {
           bigrams of rank ${d_model} at most.
         </p>`
       : markup`<p>
-            There are ${count(n_layers, "layer")} of ${count(n_heads, "attention head")} and nothing else: no
+            There are ${count(n_layers, "layer")} of ${count(n_heads, "attention head")}${
+              config.attn_only
+                ? markup` and nothing else: no
             MLP${config.normalization_type === null ? ", no normalisation" : ""}. With attention patterns held as they
-            are, the logits are a linear function of the tokens, a sum over paths:
+            are, the logits are a linear function of the tokens, a sum over paths:`
+                : mlps(config)
+            }
           </p>
           ${display(v("T"), op("="), text("Id"), op("⊗"), v("W_U"), v("W_E"), op("+"), sumOver(v("h")), sup(v("A"), v("h")), op("⊗"), v("W_U"), circuit("OV", "h"), v("W_E"), op("+"), text("paths through two heads and more"))}
           <p>
@@ -64,11 +70,19 @@ export function architecture(page: PageContext): Section {
   };
 }
 
+function mlps({ d_mlp = 0, act_fn, parallel_attn_mlp }: ModelConfig): Html {
+  return markup`, each with an MLP of ${whole(d_mlp)} neurons (${act_fn ?? ""}), which reads
+    ${parallel_attn_mlp === true ? "what the heads of its layer read" : "the residual stream after the heads of its layer"}. With
+    attention patterns held as they are, and what the MLPs write too, the logits are a sum over paths of heads that begin in the
+    tokens, as written here, or in an MLP:`;
+}
+
 function facts({ config, parameterCount, text: corpus }: ReportData): Html {
   const rows: readonly (readonly [string, string])[] = [
     ["parameters", whole(parameterCount)],
     ["n_layers × n_heads", `${config.n_layers} × ${config.n_heads}`],
     ["d_model, d_head", `${config.d_model}, ${config.d_head}`],
+    ...(config.d_mlp === undefined ? [] : ([["d_mlp, act_fn", `${config.d_mlp}, ${config.act_fn ?? ""}`]] as const)),
     ["d_vocab", whole(config.d_vocab)],
     ["n_ctx", whole(config.n_ctx)],
     ["positions", config.positional_embedding_type],

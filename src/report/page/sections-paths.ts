@@ -27,8 +27,8 @@ export function paths(page: PageContext): Section {
     body: markup`<div class="text">
         <p>
           With attention patterns${config.normalization_type === null ? "" : " and normalisation scales"} held as they
-          are, every logit is exactly a sum:
-          ${layers === 0 ? "here of the direct path and the bias alone." : markup`the direct path from embedding to unembedding, and one term for every chain of heads through the layers, ${all} paths in all.`}${written}
+          are${config.attn_only ? "" : ", and what each MLP wrote"}, every logit is exactly a sum:
+          ${layers === 0 ? "here of the direct path and the bias alone." : markup`the direct path from embedding to unembedding, ${config.attn_only ? "" : "what each MLP wrote, "}and one term for every chain of heads through the layers${config.attn_only ? "" : " that begins in either"}, ${all} paths in all.`}${written}
         </p>
         <p>
           That is not taken on trust. Over ${count(expansion.positions, "position")} and all ${whole(config.d_vocab)}
@@ -58,12 +58,13 @@ export function paths(page: PageContext): Section {
 function groupOf(label: string, order: number): string {
   if (label === "bias") return "bias";
   if (label === "remainder") return "longer paths";
+  if (/^\d+_mlp_out$/.test(label)) return "MLPs";
   return order === 0 ? "direct path" : order === 1 ? "single heads" : "virtual heads";
 }
 
 /** Term importance. */
 export function importance(page: PageContext): Section {
-  const { importance: facts } = page.data;
+  const { importance: facts, config } = page.data;
   const [direct, single, ...longer] = facts.orders;
   const worth = (gain: number, error: number | null): string =>
     error === null ? signed(gain) : `${signed(gain)} ± ${fixed(error)}`;
@@ -84,7 +85,7 @@ export function importance(page: PageContext): Section {
         </p>
         ${display(sub(v("Δ"), v("p")), op("="), sub(v("Loss"), "<mrow><mi>p</mi><mo>−</mo><mn>1</mn></mrow>"), op("−"), sub(v("Loss"), v("p")))}
         <p>
-          beginning with the uniform guess. The direct path is worth ${worth(direct?.gain ?? 0, direct?.gainError ?? null)}
+          beginning with the uniform guess. ${config.attn_only ? "The direct path is worth" : "The direct path, which is here the embedding and what the MLPs wrote, is worth"} ${worth(direct?.gain ?? 0, direct?.gainError ?? null)}
           nats${single === undefined ? "" : markup`, single heads ${worth(single.gain, single.gainError)}`}${longer.length === 0 ? "" : markup`, and virtual heads ${worth(virtual, virtualError)}${virtual < -2 * (virtualError ?? 0) ? ", which is to say that without them the loss would be lower" : ""}`}.
           Frozen patterns make this a measure of what values carry: what heads do through the <em>patterns</em> of later
           heads, as previous-token heads do for induction heads, is not in it.

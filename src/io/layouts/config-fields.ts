@@ -1,0 +1,99 @@
+/** The fields of another library's configuration, read with errors that name them. */
+import { ConfigError } from "../../errors.ts";
+import type { Source } from "../safetensors-header.ts";
+import { describeValue } from "../bytes.ts";
+
+/** Activation functions as Hugging Face names them, by TransformerLens's name. */
+const ACTIVATIONS: ReadonlyMap<string, string> = new Map([
+  ["gelu", "gelu"],
+  ["gelu_new", "gelu_new"],
+  ["gelu_fast", "gelu_fast"],
+  ["gelu_pytorch_tanh", "gelu_pytorch_tanh"],
+  ["relu", "relu"],
+  ["silu", "silu"],
+  ["swish", "silu"],
+]);
+
+export class ConfigFields {
+  readonly #fields: Readonly<Record<string, unknown>>;
+  readonly #source: Source;
+
+  constructor(json: unknown, source: Source, layout: string) {
+    if (typeof json !== "object" || json === null || Array.isArray(json)) {
+      throw new ConfigError(
+        `${source.name}: ${layout} needs its configuration, as the tensors do not say how many heads there are; the one given is ${describeValue(json)}.`,
+        { operation: source.operation, argument: "config", expected: "object", actual: json },
+      );
+    }
+    this.#fields = json as Readonly<Record<string, unknown>>;
+    this.#source = source;
+  }
+
+  get(name: string): unknown {
+    return Object.hasOwn(this.#fields, name) ? (this.#fields[name] ?? undefined) : undefined;
+  }
+
+  /** Refuses another architecture whose tensors have like names: GPT-Neo and GPT-J begin as GPT-2 does. */
+  requireType(type: string): void {
+    const given = this.get("model_type");
+    if (given !== undefined && given !== type)
+      throw this.wrong("model_type", "this architecture is not supported.", type);
+  }
+
+  /** The first of several names that is given. */
+  #first(names: readonly string[]): string {
+    return names.find((name) => this.get(name) !== undefined) ?? (names[0] as string);
+  }
+
+  size(names: readonly string[], fallback?: number): number {
+    const name = this.#first(names);
+    const value = this.get(name) ?? fallback;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
+      throw this.wrong(name, "it is a size.", "an integer of at least 1");
+    }
+    return value;
+  }
+
+  number(names: readonly string[], fallback: number): number {
+    const name = this.#first(names);
+    const value = this.get(name) ?? fallback;
+    if (typeof value !== "number" || !Number.isFinite(value)) throw this.wrong(name, "it is a number.", "a number");
+    return value;
+  }
+
+  flag(name: string, fallback: boolean): boolean {
+    const value = this.get(name) ?? fallback;
+    if (typeof value !== "boolean") throw this.wrong(name, "it is a switch.", "true or false");
+    return value;
+  }
+
+  activation(names: readonly string[], fallback: string): string {
+    const name = this.#first(names);
+    const value = this.get(name) ?? fallback;
+    const known = typeof value === "string" ? ACTIVATIONS.get(value) : undefined;
+    if (known === undefined) {
+      throw this.wrong(name, "this activation function is not supported.", [...ACTIVATIONS.keys()].join(", "));
+    }
+    return known;
+  }
+
+  /** The width of a head, where heads share the stream's width evenly. */
+  headWidth(d_model: number, n_heads: number, name: string): number {
+    if (d_model % n_heads !== 0) {
+      throw this.wrong(name, `heads share ${d_model} coordinates evenly.`, `a divisor of ${d_model}`);
+    }
+    return d_model / n_heads;
+  }
+
+  /** The error for a field that is missing, impossible, or asks for what is not supported. */
+  wrong(name: string, why: string, expected: string): ConfigError {
+    const actual = this.get(name);
+    const shown = actual === undefined ? "is missing" : `is ${JSON.stringify(actual)}`;
+    return new ConfigError(`the configuration's "${name}" ${shown}: ${why} Expected ${expected}.`, {
+      operation: this.#source.operation,
+      argument: name,
+      expected,
+      actual,
+    });
+  }
+}

@@ -1,0 +1,175 @@
+/** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
+import { Transformer } from "../../model/index.ts";
+import { toJson } from "../bytes.ts";
+import { fault } from "../safetensors-header.ts";
+import type { Source } from "../safetensors-header.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import type { NamedTensors } from "./checkpoint.ts";
+import { convertGptNeoX } from "./gpt-neox.ts";
+import { convertGpt2, convertMinGpt, convertNanoGpt } from "./gpt2.ts";
+import type { Converted } from "./gpt2.ts";
+import { convertOldSolu, convertTransformerLens, convertTransformerLens4, isOldSolu } from "./transformer-lens.ts";
+
+/**
+ * How a checkpoint names and stores its weights.
+ * @category Files
+ */
+export type CheckpointLayout =
+  | "transformer-lens"
+  | "transformer-lens-4"
+  | "solu-old"
+  | "huggingface-gpt2"
+  | "huggingface-gpt-neox"
+  | "nanogpt"
+  | "mingpt";
+
+/**
+ * The tensors of a checkpoint with its configuration.
+ * @category Files
+ */
+export interface TransformerTensors {
+  /** By name; what is not asked for is not read. */
+  readonly tensors: NamedTensors;
+  /** The content of `config.json`, or nanoGPT's `model_args`: parsed, as text or as bytes. */
+  readonly config?: unknown;
+  /** What error texts call the tensors; `the weights` unless given. */
+  readonly name?: string;
+}
+
+const CONVERTERS: Readonly<Record<CheckpointLayout, (checkpoint: Checkpoint, config: unknown) => Converted>> = {
+  "transformer-lens": convertTransformerLens,
+  "transformer-lens-4": convertTransformerLens4,
+  "solu-old": convertOldSolu,
+  "huggingface-gpt2": convertGpt2,
+  "huggingface-gpt-neox": convertGptNeoX,
+  nanogpt: convertNanoGpt,
+  mingpt: convertMinGpt,
+};
+
+/** The token embedding under each layout's name, which every checkpoint has. */
+const ANCHORS: readonly (readonly [anchor: string, layout: CheckpointLayout])[] = [
+  ["embed.W_E", "transformer-lens"],
+  ["transformer.wte.weight", "huggingface-gpt2"],
+  ["gpt_neox.embed_in.weight", "huggingface-gpt-neox"],
+  ["wte.weight", "huggingface-gpt2"],
+  ["embed_in.weight", "huggingface-gpt-neox"],
+  ["tok_emb.weight", "mingpt"],
+  ["embed.weight", "transformer-lens-4"],
+];
+
+/** Other names by which a checkpoint without its embedding is known, so that the error says what is missing. */
+const SIGNS: typeof ANCHORS = [
+  ["blocks.0.attn.W_Q", "transformer-lens"],
+  ["unembed.W_U", "transformer-lens"],
+  ["transformer.h.0.attn.c_attn.weight", "huggingface-gpt2"],
+  ["h.0.attn.c_attn.weight", "huggingface-gpt2"],
+  ["gpt_neox.layers.0.attention.query_key_value.weight", "huggingface-gpt-neox"],
+  ["layers.0.attention.query_key_value.weight", "huggingface-gpt-neox"],
+  ["blocks.0.attn.query.weight", "mingpt"],
+  ["blocks.0.attn.q.weight", "transformer-lens-4"],
+];
+
+/** What training scripts put before the names: of a compiled or wrapped module, of the model's part of a checkpoint. */
+const WRAPPERS = /^((_orig_mod|module|model|state_dict|model_state_dict)\.)*$/;
+
+interface Detected {
+  readonly layout: CheckpointLayout;
+  readonly prefix: string;
+}
+
+function detect(tensors: NamedTensors, config: unknown, source: Source): Detected {
+  const names = [...tensors.keys()];
+  for (const [anchor, layout] of [...ANCHORS, ...SIGNS]) {
+    const found = names.find((name) => name.endsWith(anchor) && WRAPPERS.test(name.slice(0, -anchor.length)));
+    if (found === undefined) continue;
+    const prefix = found.slice(0, -anchor.length);
+    if (layout === "transformer-lens" && isOldSolu(tensors, config)) return { layout: "solu-old", prefix };
+    if (layout !== "huggingface-gpt2") return { layout, prefix };
+    // [d_model, 3 d_model] in a Conv1D, the other way round in a Linear.
+    const joint = names.find((name) => name.startsWith(prefix) && name.endsWith("h.0.attn.c_attn.weight"));
+    const [rows = 0, cols = 0] = joint === undefined ? [] : (tensors.get(joint)?.shape ?? []);
+    return { layout: rows > cols ? "nanogpt" : layout, prefix };
+  }
+  const some = names.slice(0, 4).join(", ") + (names.length > 4 ? `, … (${names.length} in all)` : "");
+  throw fault(
+    source,
+    `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.`,
+  );
+}
+
+/**
+ * Which library wrote a checkpoint, from the names and shapes of its tensors.
+ *
+ * @throws {@link FormatError} when no layout that is read has such names.
+ * @category Files
+ * @example
+ * ```ts
+ * import { checkpointLayout } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * console.log(checkpointLayout({ tensors: model.weights, config: model.config }));
+ * // transformer-lens
+ * ```
+ */
+export function checkpointLayout({ tensors, config, name }: TransformerTensors): CheckpointLayout {
+  const source = { operation: "checkpointLayout", name: name ?? "the weights" };
+  return detect(tensors, toJson(config, source.operation, "config.json"), source).layout;
+}
+
+/**
+ * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x state dicts, its
+ * oldest SoLU models, 4.x's native model), Hugging Face's GPT-2 and GPT-NeoX or Pythia, nanoGPT, minGPT. Names and shapes say which;
+ * the configuration is that library's own `config.json` (nanoGPT's `model_args`).
+ *
+ * Masks and rotation frequencies among the weights are not read. Missing biases are zero where the layout allows none; tied embeddings
+ * are used twice. A `d_vocab` padded beyond the tokenizer's stays padded. ARENA's `attn_only_2L_half.pth` needs no configuration.
+ *
+ * @throws {@link FormatError} when the names belong to no layout; {@link ConfigError} when the configuration cannot be used, or when a
+ * tensor is missing, left over, or of another shape than it says, naming the tensor; {@link InputError} when a weight is not finite.
+ * @category Files
+ * @example
+ * ```ts
+ * import { Tensor, randomNormal, transformerFromTensors } from "transformer-circuits";
+ *
+ * // Hugging Face's GPT-2, as small as it can be.
+ * const shapes = {
+ *   "wte.weight": [5, 4], "wpe.weight": [8, 4], "ln_f.weight": [4], "ln_f.bias": [4],
+ *   "h.0.ln_1.weight": [4], "h.0.ln_1.bias": [4], "h.0.ln_2.weight": [4], "h.0.ln_2.bias": [4],
+ *   "h.0.attn.c_attn.weight": [4, 12], "h.0.attn.c_attn.bias": [12],
+ *   "h.0.attn.c_proj.weight": [4, 4], "h.0.attn.c_proj.bias": [4],
+ *   "h.0.mlp.c_fc.weight": [4, 16], "h.0.mlp.c_fc.bias": [16],
+ *   "h.0.mlp.c_proj.weight": [16, 4], "h.0.mlp.c_proj.bias": [4],
+ * };
+ * const tensors = new Map<string, Tensor>();
+ * for (const [name, shape] of Object.entries(shapes)) {
+ *   tensors.set(name, randomNormal(shape.length === 1 ? "a" : "a b", shape, { seed: 1 }));
+ * }
+ * const config = { model_type: "gpt2", n_layer: 1, n_head: 2, n_embd: 4, n_positions: 8, vocab_size: 5 };
+ * const model = transformerFromTensors({ tensors, config });
+ * console.log(model.config.act_fn, String(model.weight("blocks.0.attn.W_Q")));
+ * // gelu_new Tensor[head=2 d_model=4 d_head=2] float32
+ * ```
+ */
+export function transformerFromTensors({ tensors, config, name }: TransformerTensors): Transformer {
+  return convert(tensors, config, { operation: "transformerFromTensors", name: name ?? "the weights" });
+}
+
+/** {@link transformerFromTensors} on behalf of another operation. */
+export function convert(tensors: NamedTensors, config: unknown, source: Source): Transformer {
+  const json = toJson(config, source.operation, "config.json");
+  const { layout, prefix } = detect(tensors, json, source);
+  return build(tensors, json, source, layout, prefix);
+}
+
+/** The model of a checkpoint whose layout is known. */
+export function build(
+  tensors: NamedTensors,
+  json: unknown,
+  source: Source,
+  layout: CheckpointLayout,
+  prefix = "",
+): Transformer {
+  const converted = CONVERTERS[layout](new Checkpoint(tensors, source, prefix), json);
+  return Transformer.fromWeights(converted.config, converted.weights);
+}

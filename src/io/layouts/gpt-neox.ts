@@ -1,0 +1,111 @@
+/**
+ * GPT-NeoX and Pythia as Hugging Face stores them: queries, keys and values interleaved head by head in one Linear, rotary positions
+ * on a share of each head, attention and MLP side by side.
+ */
+import { parseConfig } from "../../model/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import type { Checkpoint, HeadsLayout } from "./checkpoint.ts";
+import { ConfigFields } from "./config-fields.ts";
+import { convertUnembedding } from "./gpt2.ts";
+import type { Converted } from "./gpt2.ts";
+
+/** Masks and rotation frequencies that follow from the configuration. */
+const BUFFERS = [
+  /(^|\.)layers\.\d+\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
+  /(^|\.)rotary_emb\.inv_freq$/,
+];
+
+/** How far and in which share of a head positions are rotated: newer files keep it in `rope_parameters`. */
+function rotaryFields(fields: ConfigFields, checkpoint: Checkpoint): { share: number; base: number } {
+  const scaling = fields.get("rope_scaling");
+  const nested = fields.get("rope_parameters");
+  const type = (rope: unknown): unknown => {
+    const { rope_type, type: older } = rope as Readonly<Record<string, unknown>>;
+    return rope_type ?? older ?? "default";
+  };
+  for (const [name, rope] of Object.entries({ rope_scaling: scaling, rope_parameters: nested })) {
+    if (rope === undefined) continue;
+    if (typeof rope !== "object" || type(rope) !== "default") {
+      throw fields.wrong(name, "rescaled rotations are not supported.", 'rope_type "default"');
+    }
+  }
+  const rope = nested === undefined ? fields : new ConfigFields(nested, checkpoint.source, "rope_parameters");
+  return {
+    share: rope.number(["partial_rotary_factor"], fields.number(["rotary_pct", "partial_rotary_factor"], 0.25)),
+    base: rope.number(["rope_theta"], fields.number(["rotary_emb_base", "rope_theta"], 10000)),
+  };
+}
+
+/** Hugging Face's GPT-NeoX, with the prefix `gpt_neox.` or without. */
+export function convertGptNeoX(checkpoint: Checkpoint, json: unknown): Converted {
+  const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-NeoX");
+  fields.requireType("gpt_neox");
+  const d_model = fields.size(["hidden_size"]);
+  const n_heads = fields.size(["num_attention_heads"]);
+  const d_head = fields.headWidth(d_model, n_heads, "num_attention_heads");
+  const { share, base } = rotaryFields(fields, checkpoint);
+  const config = parseConfig({
+    n_layers: fields.size(["num_hidden_layers"]),
+    n_heads,
+    d_model,
+    d_head,
+    d_mlp: fields.size(["intermediate_size"], 4 * d_model),
+    n_ctx: fields.size(["max_position_embeddings"]),
+    d_vocab: fields.size(["vocab_size"]),
+    act_fn: fields.activation(["hidden_act"], "gelu"),
+    eps: fields.number(["layer_norm_eps"], 1e-5),
+    parallel_attn_mlp: fields.flag("use_parallel_residual", true),
+    positional_embedding_type: "rotary",
+    rotary_dim: Math.trunc(d_head * share),
+    rotary_base: base,
+  });
+  const { n_layers, d_vocab, d_mlp = 0 } = config;
+  const at = checkpoint.below("gpt_neox.");
+  const embedding = `${at}embed_in.weight`;
+  const weights = new Map<string, Tensor>([["embed.W_E", checkpoint.take(embedding, [d_vocab, d_model])]]);
+  const hasBias = fields.flag("attention_bias", true);
+  for (let layer = 0; layer < n_layers; layer++) {
+    const [from, to] = [`${at}layers.${layer}`, `blocks.${layer}`];
+    for (const [norm, name] of [
+      ["ln1", "input_layernorm"],
+      ["ln2", "post_attention_layernorm"],
+    ] as const) {
+      weights.set(`${to}.${norm}.w`, checkpoint.take(`${from}.${name}.weight`, [d_model]));
+      weights.set(`${to}.${norm}.b`, checkpoint.take(`${from}.${name}.bias`, [d_model]));
+    }
+    const layout: HeadsLayout = {
+      order: "out in",
+      n_heads,
+      d_head,
+      d_model,
+      headStep: 3,
+      start: 0,
+      total: 3 * n_heads,
+    };
+    const [qkv, dense] = [`${from}.attention.query_key_value`, `${from}.attention.dense`];
+    if (hasBias)
+      for (const [name, size] of [
+        [qkv, 3 * d_model],
+        [dense, d_model],
+      ] as const)
+        checkpoint.take(`${name}.bias`, [size]);
+    for (const [start, kind] of ["Q", "K", "V"].entries()) {
+      weights.set(`${to}.attn.W_${kind}`, checkpoint.headMatrices(`${qkv}.weight`, { ...layout, start }));
+      weights.set(`${to}.attn.b_${kind}`, checkpoint.headBiases(`${qkv}.bias`, { ...layout, start }));
+    }
+    weights.set(`${to}.attn.W_O`, checkpoint.outputMatrices(`${dense}.weight`, layout));
+    weights.set(`${to}.attn.b_O`, checkpoint.takeOrZeros(`${dense}.bias`, [d_model]));
+    const [up, down] = [`${from}.mlp.dense_h_to_4h`, `${from}.mlp.dense_4h_to_h`];
+    weights.set(`${to}.mlp.W_in`, checkpoint.matrix(`${up}.weight`, [d_model, d_mlp], "out in"));
+    weights.set(`${to}.mlp.b_in`, checkpoint.take(`${up}.bias`, [d_mlp]));
+    weights.set(`${to}.mlp.W_out`, checkpoint.matrix(`${down}.weight`, [d_mlp, d_model], "out in"));
+    weights.set(`${to}.mlp.b_out`, checkpoint.take(`${down}.bias`, [d_model]));
+  }
+  weights.set("ln_final.w", checkpoint.take(`${at}final_layer_norm.weight`, [d_model]));
+  weights.set("ln_final.b", checkpoint.take(`${at}final_layer_norm.bias`, [d_model]));
+  const isTied = fields.flag("tie_word_embeddings", false);
+  weights.set("unembed.W_U", convertUnembedding(checkpoint, config, { own: "embed_out.weight", embedding, isTied }));
+  weights.set("unembed.b_U", checkpoint.takeOrZeros("embed_out.bias", [d_vocab]));
+  checkpoint.finish(BUFFERS, "Hugging Face's GPT-NeoX");
+  return { config, weights };
+}

@@ -1,0 +1,223 @@
+/**
+ * TransformerLens's own checkpoints: the state dict of `HookedTransformer` (2.x, 3.x), that of the oldest SoLU models, and the flat
+ * Linear layers of the native model of 4.x.
+ */
+import { ConfigError } from "../../errors.ts";
+import { expectedWeights, parseConfig } from "../../model/index.ts";
+import type { ModelConfig, NormKind } from "../../model/index.ts";
+import { concat, Tensor } from "../../tensor/index.ts";
+import { describeValue } from "../bytes.ts";
+import type { Source } from "../safetensors-header.ts";
+import type { Checkpoint, HeadsLayout, NamedTensors } from "./checkpoint.ts";
+import type { Converted } from "./gpt2.ts";
+import { checkRotaryTable } from "./rotary-table.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What TransformerLens keeps among its weights though it follows from the configuration. */
+const MASK_BUFFER = /^blocks\.[0-9]+\.attn\.(mask|IGNORE|causal_mask)$/;
+const ROTARY_TABLE = /^blocks\.[0-9]+\.attn\.rotary_(sin|cos)$/;
+
+function asFields(json: unknown, source: Source): Fields {
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Fields;
+  throw new ConfigError(
+    `${source.name}: the tensors have TransformerLens's names, but the configuration is ${describeValue(json)}. Pass the content of config.json, which says what tensors do not: kinds of positions and norms.`,
+    { operation: source.operation, argument: "config", expected: "object", actual: json },
+  );
+}
+
+/** The number of heads whose keys and values are stored, where groups of heads share them; `undefined` where none do. */
+function storedGroups(fields: Fields): { groups: number | undefined; fields: Fields } {
+  const { n_key_value_heads: groups, ...rest } = fields;
+  const { n_heads } = rest;
+  const isShared =
+    typeof groups === "number" &&
+    typeof n_heads === "number" &&
+    Number.isInteger(groups) &&
+    groups > 0 &&
+    groups < n_heads &&
+    n_heads % groups === 0;
+  return isShared ? { groups, fields: rest } : { groups: undefined, fields };
+}
+
+/** Keys or values of each group, once for every head of it. */
+function ungrouped(stored: Tensor, groups: number, n_heads: number): Tensor {
+  const head = stored.names[0] ?? "";
+  const repeated = Array.from({ length: n_heads }, (_, h) => {
+    const group = Math.floor(h / (n_heads / groups));
+    return stored.slice(head, group, group + 1);
+  });
+  return concat(head, repeated);
+}
+
+/** The state dict of a `HookedTransformer`; its names are the library's own. */
+export function convertTransformerLens(checkpoint: Checkpoint, json: unknown): Converted {
+  const stored = json === undefined ? arenaConfig(checkpoint) : json;
+  const { groups, fields } = storedGroups(asFields(stored, checkpoint.source));
+  const config = parseConfig(fields);
+  const weights = new Map<string, Tensor>();
+  for (const name of checkpoint.names) {
+    if (MASK_BUFFER.test(name)) continue;
+    if (ROTARY_TABLE.test(name)) {
+      checkRotaryTable(checkpoint, name, config);
+      continue;
+    }
+    const shared = groups === undefined ? null : /^(blocks\.\d+\.attn\.)_([Wb]_[KV])$/.exec(name);
+    if (shared === null || groups === undefined) weights.set(name, checkpoint.take(name));
+    else {
+      const { d_model, d_head, n_heads } = config;
+      const isMatrix = shared[2]?.startsWith("W") === true;
+      const tensor = checkpoint.take(name, isMatrix ? [groups, d_model, d_head] : [groups, d_head]);
+      weights.set(`${shared[1] ?? ""}${shared[2] ?? ""}`, ungrouped(tensor, groups, n_heads));
+    }
+  }
+  return { config, weights: withBiasOfUnembedding(weights) };
+}
+
+/** A missing $b_U$ is zero, as in TransformerLens. */
+function withBiasOfUnembedding(weights: Map<string, Tensor>): Map<string, Tensor> {
+  const d_vocab = weights.get("unembed.W_U")?.shape.at(-1);
+  if (d_vocab !== undefined && !weights.has("unembed.b_U")) {
+    weights.set("unembed.b_U", Tensor.zeros("d_vocab", [d_vocab]));
+  }
+  return weights;
+}
+
+/**
+ * The configuration of a checkpoint without one, as ARENA's `attn_only_2L_half.pth` comes: attention only, shortformer positions, no
+ * norm and no trained bias. Sizes are read off the tensors. A model whose LayerNorm was folded away has the same names, but its biases
+ * are not zero; so one bias that is not zero is enough to refuse.
+ */
+function arenaConfig(checkpoint: Checkpoint): Fields {
+  const names = [...checkpoint.names];
+  const isPlain =
+    checkpoint.has("blocks.0.attn.W_Q") &&
+    checkpoint.has("pos_embed.W_pos") &&
+    !names.some((name) => /\.(ln\d?|ln_final|mlp)\.|^ln_final\.|\._W_K$/.test(name)) &&
+    names.filter((name) => /\.b_[QKVOU]$/.test(name)).every((name) => checkpoint.take(name).data.every((x) => x === 0));
+  if (!isPlain) return asFields(undefined, checkpoint.source);
+  const [n_heads = 0, d_model = 0, d_head = 0] = checkpoint.take("blocks.0.attn.W_Q").shape;
+  const layers = names.flatMap((name) => /^blocks\.(\d+)\.attn\.W_Q$/.exec(name)?.[1] ?? []);
+  return {
+    attn_only: true,
+    n_layers: layers.length,
+    n_heads,
+    d_model,
+    d_head,
+    n_ctx: checkpoint.take("pos_embed.W_pos").shape[0],
+    d_vocab: checkpoint.take("embed.W_E").shape[0],
+    d_vocab_out: checkpoint.take("unembed.W_U").shape[1],
+    positional_embedding_type: "shortformer",
+    normalization_type: null,
+  };
+}
+
+/**
+ * The oldest SoLU models: norms are called `norm`, `W_pos` is stored transposed in models of up to 8 layers and every other matrix in
+ * those of up to 6. The shapes say so themselves unless a matrix is square.
+ */
+export function convertOldSolu(checkpoint: Checkpoint, json: unknown): Converted {
+  const config = parseConfig(asFields(json, checkpoint.source));
+  const weights = new Map<string, Tensor>();
+  for (const old of checkpoint.names) {
+    const name = old.replaceAll("norm", "ln").replace(/^ln\./, "ln_final.");
+    if (!MASK_BUFFER.test(name)) weights.set(name, checkpoint.take(old));
+  }
+  const expected = expectedWeights({ ...config, n_layers: Math.min(config.n_layers, weights.size) });
+  for (const [name, tensor] of weights) {
+    const shape = expected.get(name)?.shape;
+    if (shape === undefined || tensor.rank < 2 || !name.includes("W_")) continue;
+    const [rows = 0, cols = 0] = shape.slice(-2);
+    const newest = name === "pos_embed.W_pos" ? 8 : 6;
+    const isSwapped = tensor.shape.at(-1) === rows && tensor.shape.at(-2) === cols;
+    if (isSwapped && (rows !== cols || config.n_layers <= newest)) weights.set(name, transposed(tensor));
+  }
+  return { config, weights: withBiasOfUnembedding(weights) };
+}
+
+function transposed(t: Tensor): Tensor {
+  const order = [...t.names.slice(0, -2), t.names.at(-1) ?? "", t.names.at(-2) ?? ""].join(" ");
+  const swapped = t.permute(order);
+  return Tensor.from(order, swapped.shape, swapped.data);
+}
+
+/**
+ * The native model of TransformerLens 4.x. It rotates neighbours together, gives every kind of norm its weights and always scales
+ * scores, whatever its configuration says; that is what is computed here.
+ */
+export function convertTransformerLens4(checkpoint: Checkpoint, json: unknown): Converted {
+  const given = asFields(json, checkpoint.source);
+  const { groups, fields } = storedGroups(given);
+  const norms: Readonly<Record<string, string>> = { LNPre: "LN", RMSPre: "RMS" };
+  const norm = given["normalization_type"];
+  const config = parseConfig({
+    ...fields,
+    ...(typeof norm === "string" ? { normalization_type: norms[norm] ?? norm } : {}),
+    ...(given["use_attn_scale"] === false ? { use_attn_scale: true, attn_scale: -1 } : {}),
+    rotary_adjacent_pairs: true,
+  });
+  const { n_layers, n_heads, d_head, d_model, d_vocab, d_vocab_out, n_ctx, d_mlp } = config;
+  const weights = new Map<string, Tensor>([["embed.W_E", checkpoint.take("embed.weight", [d_vocab, d_model])]]);
+  if (config.positional_embedding_type === "standard") {
+    weights.set("pos_embed.W_pos", checkpoint.take("pos_embed.weight", [n_ctx, d_model]));
+  }
+  const norm4 = (name: string, width: number): void => {
+    const kind = name === "ln_final" ? finalNormKind(config) : config.normalization_type;
+    if (kind === "LN" || kind === "RMS") weights.set(`${name}.w`, checkpoint.take(`${name}.weight`, [width]));
+    if (kind === "LN") weights.set(`${name}.b`, checkpoint.take(`${name}.bias`, [width]));
+  };
+  for (let layer = 0; layer < n_layers; layer++) {
+    const at = `blocks.${layer}`;
+    norm4(`${at}.ln1`, d_model);
+    for (const kind of ["Q", "K", "V"] as const) {
+      const stored = kind === "Q" ? n_heads : (groups ?? n_heads);
+      const layout: HeadsLayout = {
+        order: "out in",
+        n_heads: stored,
+        d_head,
+        d_model,
+        headStep: 1,
+        start: 0,
+        total: stored,
+      };
+      const name = `${at}.attn.${kind.toLowerCase()}`;
+      const [W, b] = [checkpoint.headMatrices(`${name}.weight`, layout), checkpoint.headBiases(`${name}.bias`, layout)];
+      weights.set(`${at}.attn.W_${kind}`, stored === n_heads ? W : ungrouped(W, stored, n_heads));
+      weights.set(`${at}.attn.b_${kind}`, stored === n_heads ? b : ungrouped(b, stored, n_heads));
+    }
+    const layout: HeadsLayout = { order: "out in", n_heads, d_head, d_model, headStep: 1, start: 0, total: n_heads };
+    weights.set(`${at}.attn.W_O`, checkpoint.outputMatrices(`${at}.attn.o.weight`, layout));
+    weights.set(`${at}.attn.b_O`, checkpoint.takeOrZeros(`${at}.attn.o.bias`, [d_model]));
+    if (d_mlp === undefined) continue;
+    norm4(`${at}.ln2`, d_model);
+    for (const [side, shape] of [
+      ["in", [d_model, d_mlp]],
+      ["out", [d_mlp, d_model]],
+    ] as const) {
+      const name = checkpoint.has(`${at}.mlp.fc_${side}.weight`) ? `${at}.mlp.fc_${side}` : `${at}.mlp.${side}`;
+      weights.set(`${at}.mlp.W_${side}`, checkpoint.matrix(`${name}.weight`, shape, "out in"));
+      weights.set(`${at}.mlp.b_${side}`, checkpoint.takeOrZeros(`${name}.bias`, [shape[1]]));
+    }
+  }
+  norm4("ln_final", d_model);
+  weights.set("unembed.W_U", checkpoint.matrix("unembed.weight", [d_model, d_vocab_out], "out in"));
+  weights.set("unembed.b_U", checkpoint.takeOrZeros("unembed.bias", [d_vocab_out]));
+  checkpoint.finish([MASK_BUFFER, /^(blocks\.\d+\.attn\.)?rotary(_emb)?\./], "TransformerLens 4.x's native model");
+  return { config, weights };
+}
+
+/** The kind of the norm before the unembedding; an RMSNorm where the configuration says so, whatever the others are. */
+function finalNormKind({ final_rms, normalization_type: kind }: ModelConfig): NormKind | null {
+  if (!final_rms) return kind;
+  return kind === null ? "RMSPre" : "RMS";
+}
+
+/** Whether a state dict with TransformerLens's names is that of an old SoLU model. */
+export function isOldSolu(tensors: NamedTensors, json: unknown): boolean {
+  if (typeof json !== "object" || json === null) return false;
+  const { architecture, original_architecture, d_model, d_vocab } = json as Fields;
+  if (architecture === "neel-solu-old" || original_architecture === "neel-solu-old") return true;
+  for (const name of tensors.keys()) if (/(^|\.)norm\d?\.[wb]$/.test(name)) return true;
+  const [rows, cols] = tensors.get("embed.W_E")?.shape ?? [];
+  return d_model !== d_vocab && rows === d_model && cols === d_vocab;
+}
