@@ -264,15 +264,30 @@ export type {
   ValueWeightedOptions,
 } from "./circuits/index.ts";
 
-export { loadTokenizer, loadTransformer, parseSafetensors, readSafetensors, writeSafetensors } from "./io/index.ts";
+export {
+  loadTokenizer,
+  loadTransformer,
+  parseSafetensors,
+  parseTorch,
+  readSafetensors,
+  writeSafetensors,
+} from "./io/index.ts";
 export type {
+  BlobLike,
+  ByteSource,
   Bytes,
+  CheckpointFormat,
   EncodeOptions,
+  FileInput,
   LoadTokenizerOptions,
+  PlainObject,
+  PlainValue,
   ReadTensorOptions,
   SafetensorsDType,
   SafetensorsEntry,
   SafetensorsFile,
+  TensorEntry,
+  TensorFile,
   TokenPositionOptions,
   Tokenizer,
   TransformerFiles,

@@ -1,7 +1,11 @@
 export type { Bytes } from "./bytes.ts";
 export type { SafetensorsDType } from "./dtype.ts";
 export { parseSafetensors, readSafetensors } from "./safetensors.ts";
-export type { ReadTensorOptions, SafetensorsFile } from "./safetensors.ts";
+export { parseTorch } from "./torch.ts";
+export type { PlainObject, PlainValue } from "./plain.ts";
+export type { BlobLike, ByteSource, FileInput } from "./reading.ts";
+export type { SafetensorsFile } from "./safetensors.ts";
+export type { CheckpointFormat, ReadTensorOptions, TensorEntry, TensorFile } from "./tensor-file.ts";
 export type { SafetensorsEntry } from "./safetensors-header.ts";
 export { writeSafetensors } from "./safetensors-writer.ts";
 export type { WriteSafetensorsOptions } from "./safetensors-writer.ts";
