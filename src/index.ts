@@ -267,6 +267,8 @@ export type {
 export {
   loadTokenizer,
   loadTransformer,
+  parseNpy,
+  parseNpz,
   parseSafetensors,
   parseTorch,
   readSafetensors,

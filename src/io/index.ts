@@ -1,6 +1,7 @@
 export type { Bytes } from "./bytes.ts";
 export type { SafetensorsDType } from "./dtype.ts";
 export { parseSafetensors, readSafetensors } from "./safetensors.ts";
+export { parseNpy, parseNpz } from "./npy.ts";
 export { parseTorch } from "./torch.ts";
 export type { PlainObject, PlainValue } from "./plain.ts";
 export type { BlobLike, ByteSource, FileInput } from "./reading.ts";

@@ -1,5 +1,6 @@
 /** Storages of PyTorch files: how they are referred to, and tensors gathered from them. */
 import { ITEM_SIZES } from "./dtype.ts";
+import { rowMajor, swapped } from "./elements.ts";
 import { PickleTuple, StorageRef, StorageType } from "./pickle-values.ts";
 import type { PickleValue } from "./pickle-values.ts";
 import type { TorchTensor } from "./torch-tensors.ts";
@@ -36,41 +37,6 @@ export function bytesInStorage({ dtype, offset, span }: TorchTensor): { begin: n
 /** A tensor's elements in row-major order, little-endian, from the bytes that it spans. */
 export function gather(bytes: Uint8Array, tensor: TorchTensor, isBigEndian: boolean): Uint8Array {
   const itemSize = ITEM_SIZES.get(tensor.dtype) ?? 1;
-  const elements = tensor.isContiguous ? bytes : strided(bytes, tensor, itemSize);
+  const elements = tensor.isContiguous ? bytes : rowMajor(bytes, tensor.shape, tensor.strides, itemSize);
   return isBigEndian && itemSize > 1 ? swapped(elements, itemSize) : elements;
-}
-
-function strided(bytes: Uint8Array, { shape, strides, byteLength }: TorchTensor, itemSize: number): Uint8Array {
-  const out = new Uint8Array(byteLength);
-  const rank = shape.length;
-  const inner = shape[rank - 1] ?? 1;
-  const step = (strides[rank - 1] ?? 0) * itemSize;
-  const index = new Array<number>(rank).fill(0);
-  let from = 0;
-  for (let to = 0; to < byteLength;) {
-    for (let i = 0, at = from; i < inner; i++, at += step) {
-      for (let b = 0; b < itemSize; b++) out[to++] = bytes[at + b] as number;
-    }
-    for (let axis = rank - 2; axis >= 0; axis--) {
-      const stride = (strides[axis] ?? 0) * itemSize;
-      const next = (index[axis] ?? 0) + 1;
-      from += stride;
-      if (next < (shape[axis] ?? 0)) {
-        index[axis] = next;
-        break;
-      }
-      from -= stride * next;
-      index[axis] = 0;
-    }
-  }
-  return out;
-}
-
-/** The bytes of each item in reverse, as a copy. */
-export function swapped(bytes: Uint8Array, itemSize: number): Uint8Array {
-  const out = new Uint8Array(bytes.byteLength);
-  for (let at = 0; at < out.length; at += itemSize) {
-    for (let b = 0; b < itemSize; b++) out[at + b] = bytes[at + itemSize - 1 - b] as number;
-  }
-  return out;
 }

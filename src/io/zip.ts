@@ -3,7 +3,7 @@
  * directory at the end of the file and checked against the file before anything is allocated.
  * Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
-import { inflateSync } from "fflate";
+import { Inflate, inflateSync } from "fflate";
 import { fault, quoted } from "./fault.ts";
 import type { Source } from "./fault.ts";
 import { allowance, take } from "./reading.ts";
@@ -54,6 +54,49 @@ export function* readEntry(zip: ZipFile, entry: ZipEntry, source: Source): Readi
   return entry.method === 0 ? bytes : inflate(bytes, entry, zip.size, source);
 }
 
+/** The beginning of an entry: at least `length` bytes of it, where it has as many and does not shrink to nearly nothing. */
+export function* readEntryStart(entry: ZipEntry, length: number, source: Source): Reading<Uint8Array> {
+  const start = yield* entryStart(entry, source);
+  const bytes = yield* take(start, Math.min(length, entry.compressedSize));
+  if (entry.method === 0) return bytes;
+  const parts: Uint8Array[] = [];
+  try {
+    new Inflate((part) => parts.push(part)).push(bytes);
+  } catch (cause) {
+    throw notDeflated(entry, cause as Error, source);
+  }
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.byteLength;
+  }
+  return out;
+}
+
+function notDeflated({ name, compressedSize }: ZipEntry, cause: Error, source: Source): Error {
+  return fault(source, `entry ${quoted(name)}: ${compressedSize} deflated bytes are not valid: ${cause.message}.`);
+}
+
+/** {@link readEntry} for archives that keep their checksums; those of PyTorch may not. */
+export function* readCheckedEntry(zip: ZipFile, entry: ZipEntry, source: Source): Reading<Uint8Array> {
+  const bytes = yield* readEntry(zip, entry, source);
+  if (crc32(bytes) === entry.crc32) return bytes;
+  throw fault(source, `entry ${quoted(entry.name)}: its bytes are not those of which its checksum was taken.`);
+}
+
+const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
+  let c = n;
+  for (let bit = 0; bit < 8; bit++) c = (c & 1) === 0 ? c >>> 1 : (c >>> 1) ^ 0xedb88320;
+  return c;
+});
+
+function crc32(bytes: Uint8Array): number {
+  let c = -1;
+  for (let i = 0; i < bytes.length; i++) c = (c >>> 8) ^ (CRC[(c ^ (bytes[i] as number)) & 0xff] as number);
+  return ~c >>> 0;
+}
+
 function inflate(bytes: Uint8Array, entry: ZipEntry, fileSize: number, source: Source): Uint8Array {
   const { name, size, compressedSize } = entry;
   const what = `entry ${quoted(name)}: ${compressedSize} deflated bytes`;
@@ -74,7 +117,7 @@ function inflate(bytes: Uint8Array, entry: ZipEntry, fileSize: number, source: S
     // One byte more than announced, so that an entry that goes on is seen.
     inflated = inflateSync(bytes, { out: new Uint8Array(size + 1) });
   } catch (cause) {
-    throw fault(source, `${what} are not valid: ${(cause as Error).message}.`);
+    throw notDeflated(entry, cause as Error, source);
   }
   if (inflated.byteLength !== size) {
     const found = inflated.byteLength > size ? "more" : String(inflated.byteLength);
