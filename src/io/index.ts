@@ -1,6 +1,19 @@
 export type { Bytes } from "./bytes.ts";
 export type { SafetensorsDType } from "./dtype.ts";
 export { parseSafetensors, readSafetensors } from "./safetensors.ts";
+export { detectFormat } from "./format.ts";
+export { openCheckpoint, readTensors } from "./checkpoint.ts";
+export type {
+  Checkpoint,
+  CheckpointEntry,
+  OpenCheckpointOptions,
+  ReadCheckpointOptions,
+  ReadTensorsOptions,
+} from "./checkpoint.ts";
+export { safetensorsChunks } from "./convert.ts";
+export type { ConvertOptions } from "./convert.ts";
+export { inspect } from "./inspect.ts";
+export type { Inspection } from "./inspect.ts";
 export { parseNpy, parseNpz } from "./npy.ts";
 export { parseTorch } from "./torch.ts";
 export type { PlainObject, PlainValue } from "./plain.ts";

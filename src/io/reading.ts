@@ -26,6 +26,8 @@ export interface ByteSource {
   readonly size: number;
   /** The bytes from `begin` up to `end`, which is not included: exactly `end - begin` of them. */
   read(begin: number, end: number): Promise<Uint8Array>;
+  /** Lets go of the file. */
+  close?(): Promise<void>;
 }
 
 /**
