@@ -36,14 +36,13 @@ export interface ConvertOptions {
  * @category Files
  * @example
  * ```ts
- * import { Tensor, detectFormat, openCheckpoint, safetensorsChunks, writeSafetensors } from "transformer-circuits";
+ * import { Tensor, openCheckpoint, safetensorsChunks, writeSafetensors } from "transformer-circuits";
  *
  * const checkpoint = await openCheckpoint(writeSafetensors(new Map([["b_U", Tensor.from("d_vocab", [2], [1, 2])]])));
- * const chunks: Uint8Array[] = [];
- * for await (const chunk of safetensorsChunks(checkpoint, { dtype: "BF16" })) chunks.push(chunk);
- * const bytes = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
- * console.log(detectFormat(bytes), bytes.length % 8);
- * // safetensors 4
+ * const lengths: number[] = [];
+ * for await (const chunk of safetensorsChunks(checkpoint, { dtype: "BF16" })) lengths.push(chunk.length);
+ * console.log(lengths);
+ * // [ 72, 4 ]
  * ```
  */
 export async function* safetensorsChunks(

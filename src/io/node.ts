@@ -15,6 +15,8 @@ export { convertPath } from "./node/convert.ts";
 export type { Converted, ConvertPathOptions } from "./node/convert.ts";
 export { inspectPath, openPath } from "./node/files.ts";
 export type { OpenPathOptions } from "./node/files.ts";
+export { downloadFromHub, loadFromHub } from "./node/hub.ts";
+export type { HubFolder, HubOptions } from "./node/hub.ts";
 
 /**
  * What a model folder holds.

@@ -60,7 +60,7 @@ describe("openCheckpoint", () => {
   test.each(formats)("%s, from bytes, a Blob and random access", async (name, format) => {
     const bytes = fixture(name);
     const random: ByteSource = { size: bytes.length, read: (begin, end) => Promise.resolve(bytes.slice(begin, end)) };
-    for (const input of [bytes, bytes.slice().buffer, new Blob([bytes as BlobPart]), random]) {
+    for (const input of [bytes, bytes.slice().buffer, new Blob([bytes]), random]) {
       const checkpoint = await openCheckpoint(input, { name });
       expect(checkpoint).toMatchObject({ name, format, files: [name], size: bytes.length, config: undefined });
       const tensors = await readTensors(checkpoint, { filter: (key) => !/^(u64|u32|u8|i8)$/.test(key) });
@@ -69,7 +69,7 @@ describe("openCheckpoint", () => {
   });
 
   test("the tensors are those that the reader of bytes gives", async () => {
-    const checkpoint = await openCheckpoint(new Blob([fixture("state.pt") as BlobPart]));
+    const checkpoint = await openCheckpoint(new Blob([fixture("state.pt")]));
     const expected = expectedState();
     for (const name of expected.tensors.keys()) {
       const dtype = name === "f64" ? ({ dtype: "float64" } as const) : {};

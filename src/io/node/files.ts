@@ -71,7 +71,7 @@ export async function inspectPath(path: string | URL, options: OpenPathOptions =
 export async function openPathFor(
   operation: string,
   given: string | URL,
-  { signal }: OpenPathOptions,
+  { signal, weights }: OpenPathOptions & { readonly weights?: string },
 ): Promise<Checkpoint> {
   signal?.throwIfAborted();
   const path = typeof given === "string" ? given : fileURLToPath(given);
@@ -79,7 +79,12 @@ export async function openPathFor(
     throw cannotRead(operation, path, cause);
   });
   const options = { name: path, signal };
-  if (info.isDirectory()) return openFor(operation, await folderFiles(operation, path), options);
+  if (info.isDirectory()) {
+    const files = await folderFiles(operation, path);
+    if (weights?.includes("/") === true)
+      files.set(weights, fileSource(join(path, weights), (await stat(join(path, weights))).size));
+    return openFor(operation, files, weights === undefined ? options : { ...options, weights });
+  }
   if (!isIndex(path)) return openFor(operation, fileSource(path, info.size), options);
   const files = await folderFiles(operation, dirname(path));
   return openFor(operation, files, { name: dirname(path), signal, weights: basename(path) });
