@@ -1,9 +1,9 @@
 /** Any checkpoint as a safetensors file, piece by piece, so that a large one need not fit in memory. */
 import { InputError } from "../errors.ts";
-import { totalBytes } from "./checkpoint.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ITEM_SIZES, isFloating } from "./dtype.ts";
 import type { SafetensorsDType } from "./dtype.ts";
+import { totalBytes } from "./read-tensors.ts";
 import { encodeFloats, headerOf } from "./safetensors-writer.ts";
 import type { HeaderEntry } from "./safetensors-writer.ts";
 import type { PlainValue } from "./plain.ts";

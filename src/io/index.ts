@@ -2,14 +2,10 @@ export type { Bytes } from "./bytes.ts";
 export type { SafetensorsDType } from "./dtype.ts";
 export { parseSafetensors, readSafetensors } from "./safetensors.ts";
 export { detectFormat } from "./format.ts";
-export { openCheckpoint, readTensors } from "./checkpoint.ts";
-export type {
-  Checkpoint,
-  CheckpointEntry,
-  OpenCheckpointOptions,
-  ReadCheckpointOptions,
-  ReadTensorsOptions,
-} from "./checkpoint.ts";
+export { openCheckpoint } from "./checkpoint.ts";
+export { readTensors } from "./read-tensors.ts";
+export type { ReadTensorsOptions } from "./read-tensors.ts";
+export type { Checkpoint, CheckpointEntry, OpenCheckpointOptions, ReadCheckpointOptions } from "./checkpoint.ts";
 export { safetensorsChunks } from "./convert.ts";
 export type { ConvertOptions } from "./convert.ts";
 export { inspect } from "./inspect.ts";
