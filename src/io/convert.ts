@@ -42,7 +42,7 @@ export interface ConvertOptions {
  * const lengths: number[] = [];
  * for await (const chunk of safetensorsChunks(checkpoint, { dtype: "BF16" })) lengths.push(chunk.length);
  * console.log(lengths);
- * // [ 72, 4 ]
+ * // [ 88, 4 ]
  * ```
  */
 export async function* safetensorsChunks(

@@ -38,8 +38,20 @@ export type PickleKey = string | number | bigint | boolean | null;
 
 /** A Python dict or `OrderedDict`. */
 export class PickleDict {
-  readonly items: Map<PickleKey, PickleValue> = new Map();
+  /** Made with the first item: a million empty dicts are a megabyte of pickle. */
+  #items: Map<PickleKey, PickleValue> | undefined;
+
+  get items(): ReadonlyMap<PickleKey, PickleValue> {
+    return this.#items ?? NO_ITEMS;
+  }
+
+  set(key: PickleKey, value: PickleValue): void {
+    this.#items ??= new Map();
+    this.#items.set(key, value);
+  }
 }
+
+const NO_ITEMS: ReadonlyMap<PickleKey, PickleValue> = new Map();
 
 /** One of the few functions and classes that a pickle may name. */
 export class PickleGlobal {

@@ -23,8 +23,11 @@ export function unpickle(bytes: Uint8Array, start: number, options: PickleOption
   return new Unpickler(bytes, start, options).run();
 }
 
-const MAX_STACK = 1_000_000;
+const MAX_STACK = 500_000;
 const MAX_PROTOCOL = 5;
+/** A first item makes a dict or a list as heavy as this many more objects. */
+const FIRST_ITEM = 3;
+const EMPTY_TUPLE = new PickleTuple([]);
 
 class Unpickler {
   readonly #bytes: PickleBytes;
@@ -136,6 +139,7 @@ class Unpickler {
   }
 
   #tuple(items: readonly PickleValue[]): true {
+    if (items.length === 0) return this.#push(EMPTY_TUPLE);
     this.#count(1, items.length);
     return this.#push(new PickleTuple(items));
   }
@@ -143,7 +147,7 @@ class Unpickler {
   #append(items: readonly PickleValue[]): true {
     const list = this.#pop();
     if (!(list instanceof PickleList)) return this.#fail(`${describePickle(list)} is appended to; that is for lists`);
-    this.#count(0, items.length);
+    this.#count(list.items.length === 0 ? FIRST_ITEM : 0, items.length);
     for (const item of items) list.items.push(item);
     return this.#push(list);
   }
@@ -152,17 +156,17 @@ class Unpickler {
     const dict = this.#pop();
     if (!(dict instanceof PickleDict)) return this.#fail(`${describePickle(dict)} is given keys; that is for dicts`);
     if (items.length % 2 !== 0) this.#fail("a key has no value");
-    this.#count(items.length / 2, items.length);
+    this.#count(items.length / 2 + (dict.items.size === 0 ? FIRST_ITEM : 0), items.length);
     for (let i = 0; i < items.length; i += 2) this.#setItem(dict, items[i] as PickleValue, items[i + 1] as PickleValue);
     return this.#push(dict);
   }
 
-  #setItem({ items }: PickleDict, key: PickleValue, value: PickleValue): void {
+  #setItem(dict: PickleDict, key: PickleValue, value: PickleValue): void {
     if (!isKey(key))
       return this.#fail(`${describePickle(key)} is a dict's key; only strings and numbers are read there`);
     if (key === FORBIDDEN_KEY) this.#fail(`a dict has the key "${FORBIDDEN_KEY}", which would change a prototype`);
-    if (items.has(key)) this.#fail(`the key ${quoted(String(key))} appears a second time in a dict`);
-    items.set(key, value);
+    if (dict.items.has(key)) this.#fail(`the key ${quoted(String(key))} appears a second time in a dict`);
+    dict.set(key, value);
   }
 
   /** Opcodes that move values: the memo and the stack. */
