@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /**
- * The command: `transformer-circuits report` analyses a model and writes the report.
+ * The command: `transformer-circuits report` analyses a model and writes the report; `inspect` lists a checkpoint's tensors,
+ * `convert` makes safetensors of it.
  *
- * The work runs in a worker thread, which is this same file: the terminal stays alive, and a cancel takes effect at once. The
+ * The report's work runs in a worker thread, which is this same file: the terminal stays alive, and a cancel takes effect at once. The
  * worker touches no files; they are written here, to a temporary name first.
  */
 import { access, constants, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -10,6 +11,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { CircuitsError, FormatError, InputError } from "./errors.ts";
+import type { ConvertCommandOptions, InspectCommandOptions } from "./cli/index.ts";
 import type { ReportTokenizer } from "./report/index.ts";
 
 /** What the worker is given to do. */
@@ -52,12 +54,16 @@ Examples:
       analyses a folder with config.json, model.safetensors and tokenizer.json on a text
   $ ${NAME} report models/toy --tokens ids.json --seed 3 --json toy.json
       analyses a model without a tokenizer on token ids, and keeps the numbers
+  $ ${NAME} inspect attn_only_2L_half.pth
+      lists the tensors of a checkpoint
+  $ ${NAME} convert attn_only_2L_half.pth model.safetensors
+      makes safetensors of it
 
 The report is one HTML file that opens without a network. Exit status: 0 done, 1 failed, 2 wrong usage, ${CANCELLED} cancelled.`;
 
 /** Reads the command line; returns the exit status. */
 async function main(argv: readonly string[]): Promise<number> {
-  const { Command, CommanderError, InvalidArgumentError } = await import("commander");
+  const { Command, CommanderError, InvalidArgumentError, Option } = await import("commander");
   const wholeNumber =
     (least: number, most: number) =>
     (text: string): number => {
@@ -86,6 +92,26 @@ async function main(argv: readonly string[]): Promise<number> {
     .addHelpText("after", EXAMPLES)
     .action(async (folder: string | undefined, options: Options) => {
       status = await report(folder, options);
+    });
+  program
+    .command("inspect")
+    .description("list the tensors of a checkpoint, without reading them")
+    .argument("<path>", "a file (safetensors, .pth, .pt, .bin, .npz, .npy), an index, or a folder")
+    .option("--json", "print everything as JSON")
+    .action(async (path: string, options: InspectCommandOptions) => {
+      const { inspect } = await import("./cli/index.ts");
+      status = await inspect(path, options);
+    });
+  program
+    .command("convert")
+    .description("convert a checkpoint to safetensors, with its config.json where there is one")
+    .argument("<from>", "what inspect takes")
+    .argument("<to>", "the file to be written, such as model.safetensors")
+    .addOption(new Option("--dtype <type>", "round floating-point numbers").choices(["F32", "F16", "BF16"]))
+    .option("-f, --force", "overwrite files that are there")
+    .action(async (from: string, to: string, options: ConvertCommandOptions) => {
+      const { convert } = await import("./cli/index.ts");
+      status = await convert(from, to, options);
     });
   try {
     await program.parseAsync(argv);

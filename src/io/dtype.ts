@@ -1,14 +1,15 @@
 /**
- * The element types of safetensors files and the conversions between their bytes and JavaScript numbers. All are
+ * The element types of checkpoints, as safetensors files name them, and the conversions between their bytes and JavaScript numbers. All are
  * little-endian, as is every machine that runs JavaScript today, so aligned data are read in place.
  */
 import type { DType, TensorData } from "../tensor/index.ts";
 
 /**
- * An element type of a safetensors file.
+ * An element type of a checkpoint, as safetensors files name it.
  * @category Files
  */
-export type SafetensorsDType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
+export type SafetensorsDType =
+  "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U64" | "U32" | "U16" | "U8" | "BOOL";
 
 /** Bytes per element. */
 export const ITEM_SIZES: ReadonlyMap<string, number> = new Map<SafetensorsDType, number>([
@@ -20,6 +21,9 @@ export const ITEM_SIZES: ReadonlyMap<string, number> = new Map<SafetensorsDType,
   ["I32", 4],
   ["I16", 2],
   ["I8", 1],
+  ["U64", 8],
+  ["U32", 4],
+  ["U16", 2],
   ["U8", 1],
   ["BOOL", 1],
 ]);
@@ -120,7 +124,10 @@ function expand(bytes: Uint8Array, format: SmallFloat): Float32Array {
 }
 
 /** The elements as they are stored; 64-bit integers come as bigints. */
-export function storedElements(bytes: Uint8Array, dtype: SafetensorsDType): ArrayLike<number> | BigInt64Array {
+export function storedElements(
+  bytes: Uint8Array,
+  dtype: SafetensorsDType,
+): ArrayLike<number> | BigInt64Array | BigUint64Array {
   switch (dtype) {
     case "F64":
       return over(bytes, 8, (b, o, n) => new Float64Array(b, o, n));
@@ -138,6 +145,12 @@ export function storedElements(bytes: Uint8Array, dtype: SafetensorsDType): Arra
       return over(bytes, 2, (b, o, n) => new Int16Array(b, o, n));
     case "I8":
       return over(bytes, 1, (b, o, n) => new Int8Array(b, o, n));
+    case "U64":
+      return over(bytes, 8, (b, o, n) => new BigUint64Array(b, o, n));
+    case "U32":
+      return over(bytes, 4, (b, o, n) => new Uint32Array(b, o, n));
+    case "U16":
+      return over(bytes, 2, (b, o, n) => new Uint16Array(b, o, n));
     case "U8":
     case "BOOL":
       return bytes;

@@ -29,10 +29,15 @@ class Reader {
   readonly #text: string;
   readonly #fail: (message: string) => never;
   #at = 0;
+  /** Objects, and values of any kind, that may still come: a tensor's entry takes 51 characters for 1 and 8 of them. */
+  #objects: number;
+  #values: number;
 
   constructor(text: string, fail: (message: string) => never) {
     this.#text = text;
     this.#fail = fail;
+    this.#objects = 1000 + text.length / 32;
+    this.#values = 10_000 + text.length / 5;
   }
 
   whole(): StrictJson {
@@ -59,6 +64,8 @@ class Reader {
 
   #value(depth: number): StrictJson {
     const c = this.#next();
+    if (--this.#values < 0)
+      this.#fail(`the JSON holds more values than a header of its size has, at character ${this.#at}`);
     if (depth > MAX_DEPTH) this.#fail(`the JSON is nested deeper than ${MAX_DEPTH} levels at character ${this.#at}`);
     if (c === "{") return this.#object(depth);
     if (c === "[") return this.#array(depth);
@@ -77,6 +84,8 @@ class Reader {
 
   #object(depth: number): ReadonlyMap<string, StrictJson> {
     const members = new Map<string, StrictJson>();
+    if (--this.#objects < 0)
+      this.#fail(`the JSON holds more objects than a header of its size has, at character ${this.#at}`);
     this.#list("{", "}", () => {
       this.#next();
       const start = this.#at;

@@ -1,4 +1,7 @@
-/** The entry `transformer-circuits/node`: model folders and figures on disk. The only module that touches the file system. */
+/**
+ * The entry `transformer-circuits/node`: model folders, checkpoints and figures on disk. It and its folder alone touch the file
+ * system.
+ */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +10,13 @@ import type { ModelConfig, Transformer } from "../model/index.ts";
 import { readTransformer } from "./load.ts";
 import { loadTokenizer } from "./tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+
+export { convertPath } from "./node/convert.ts";
+export type { Converted, ConvertPathOptions } from "./node/convert.ts";
+export { inspectPath, openPath } from "./node/files.ts";
+export type { OpenPathOptions } from "./node/files.ts";
+export { downloadFromHub, loadFromHub } from "./node/hub.ts";
+export type { HubFolder, HubOptions } from "./node/hub.ts";
 
 /**
  * What a model folder holds.

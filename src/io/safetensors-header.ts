@@ -2,29 +2,29 @@
  * The header of a safetensors file: 8 bytes of length (little-endian), that many bytes of JSON, then the data of all
  * tensors, end to end. Everything the header claims is checked against the bytes that are there.
  */
-import { FormatError } from "../errors.ts";
 import { ITEM_SIZES, isSafetensorsDType } from "./dtype.ts";
-import type { SafetensorsDType } from "./dtype.ts";
+import { FORBIDDEN_KEY, fault } from "./fault.ts";
+import type { Source } from "./fault.ts";
 import { parseStrictJson } from "./json.ts";
 import type { StrictJson } from "./json.ts";
+import { take } from "./reading.ts";
+import type { Reading } from "./reading.ts";
+import { MAX_RANK, byteLengthOf } from "./tensor-file.ts";
+import type { TensorEntry } from "./tensor-file.ts";
+
+export { fault } from "./fault.ts";
+export type { Source } from "./fault.ts";
 
 /** Bytes of header at most; that of a model of 100,000 tensors is half of it. */
 export const MAX_HEADER_BYTES = 25_000_000;
-const MAX_RANK = 32;
 
 /**
  * What a safetensors file says about one tensor.
  * @category Files
  */
-export interface SafetensorsEntry {
-  /** The stored element type. */
-  readonly dtype: SafetensorsDType;
-  /** The size of each dimension; empty for a scalar. */
-  readonly shape: readonly number[];
+export interface SafetensorsEntry extends TensorEntry {
   /** Where the tensor's first byte lies in the file. */
   readonly byteOffset: number;
-  /** The number of bytes it takes. */
-  readonly byteLength: number;
 }
 
 /** A checked header. */
@@ -33,64 +33,32 @@ export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
 }
 
-/** Which call reads which file, for error texts. */
-export interface Source {
-  readonly operation: string;
-  /** The file, as the caller named it. */
-  readonly name: string;
-}
-
-/** The error for a fault of a file, or of one tensor in it. */
-export function fault(
-  source: Source,
-  message: string,
-  tensor?: string,
-  expected?: unknown,
-  actual?: unknown,
-): FormatError {
-  const where = tensor === undefined ? source.name : `${source.name}, tensor ${JSON.stringify(tensor)}`;
-  return new FormatError(`${where}: ${message}`, {
-    operation: source.operation,
-    argument: tensor ?? source.name,
-    expected,
-    actual,
-  });
-}
-
-/** Reads and checks the header; the tensors come in the order of their data. */
-export function readHeader(bytes: Uint8Array, source: Source): SafetensorsHeader {
-  const text = headerText(bytes, source);
-  const json = parseStrictJson(text, (message) => {
+/** Reads and checks the header; the tensors come in the order of their data. Nothing after the header is read. */
+export function* readHeader(fileSize: number, source: Source): Reading<SafetensorsHeader> {
+  if (fileSize < 8) {
+    throw fault(
+      source,
+      `the file is ${fileSize} bytes long; a safetensors file begins with 8 bytes of header length. It is empty or cut short.`,
+    );
+  }
+  const first = yield* take(0, 8);
+  const length = checkedLength(new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true), fileSize, source);
+  const json = parseStrictJson(headerText(yield* take(8, length), source), (message) => {
     throw fault(source, `the header is not valid: ${message}.`);
   });
   if (!(json instanceof Map)) throw fault(source, "the header is not a JSON object.");
   const header = json as ReadonlyMap<string, StrictJson>;
-  const dataStart = bytes.byteLength - dataLength(bytes);
+  const dataStart = 8 + length;
   const entries: [string, SafetensorsEntry][] = [];
   for (const [name, value] of header) {
-    if (name !== "__metadata__") entries.push([name, readEntry(name, value, dataStart, bytes.byteLength, source)]);
+    if (name !== "__metadata__") entries.push([name, readEntry(name, value, dataStart, fileSize, source)]);
   }
   entries.sort(([, a], [, b]) => a.byteOffset - b.byteOffset || a.byteLength - b.byteLength);
-  checkCoverage(entries, dataStart, bytes.byteLength, source);
+  checkCoverage(entries, dataStart, fileSize, source);
   return { metadata: readMetadata(header.get("__metadata__"), source), tensors: new Map(entries) };
 }
 
-function headerLength(bytes: Uint8Array): bigint {
-  return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
-}
-
-function dataLength(bytes: Uint8Array): number {
-  return bytes.byteLength - 8 - Number(headerLength(bytes));
-}
-
-function headerText(bytes: Uint8Array, source: Source): string {
-  if (bytes.byteLength < 8) {
-    throw fault(
-      source,
-      `the file is ${bytes.byteLength} bytes long; a safetensors file begins with 8 bytes of header length. It is empty or cut short.`,
-    );
-  }
-  const length = headerLength(bytes);
+function checkedLength(length: bigint, fileSize: number, source: Source): number {
   if (length > BigInt(MAX_HEADER_BYTES)) {
     throw fault(
       source,
@@ -100,19 +68,23 @@ function headerText(bytes: Uint8Array, source: Source): string {
       length,
     );
   }
-  if (Number(length) > bytes.byteLength - 8) {
+  if (Number(length) > fileSize - 8) {
     throw fault(
       source,
-      `the header should take ${length} bytes from offset 8 but the file ends at ${bytes.byteLength}. It is cut short.`,
+      `the header should take ${length} bytes from offset 8 but the file ends at ${fileSize}. It is cut short.`,
       undefined,
       Number(length),
-      bytes.byteLength - 8,
+      fileSize - 8,
     );
   }
+  return Number(length);
+}
+
+function headerText(bytes: Uint8Array, source: Source): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.slice(8, 8 + Number(length)));
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.slice());
   } catch {
-    throw fault(source, `the header, bytes 8 to ${8 + Number(length)}, is not UTF-8 text.`);
+    throw fault(source, `the header, bytes 8 to ${8 + bytes.byteLength}, is not UTF-8 text.`);
   }
 }
 
@@ -121,6 +93,7 @@ function readMetadata(json: StrictJson | undefined, source: Source): ReadonlyMap
   if (json === undefined) return metadata;
   if (!(json instanceof Map)) throw fault(source, "the header's __metadata__ is not a JSON object.");
   for (const [key, value] of json as ReadonlyMap<string, StrictJson>) {
+    if (key === FORBIDDEN_KEY) throw fault(source, `the header's __metadata__ has the key "${FORBIDDEN_KEY}".`);
     if (typeof value !== "string") {
       throw fault(source, `the header's __metadata__ holds ${JSON.stringify(key)}, which is not a string.`);
     }
@@ -136,6 +109,8 @@ function readEntry(
   fileEnd: number,
   source: Source,
 ): SafetensorsEntry {
+  if (name === FORBIDDEN_KEY)
+    throw fault(source, "a tensor may not have this name, which would change a prototype.", name);
   if (!(json instanceof Map)) throw fault(source, "its entry in the header is not a JSON object.", name);
   const fields = json as ReadonlyMap<string, StrictJson>;
   for (const field of fields.keys()) {
@@ -186,16 +161,6 @@ function readEntry(
     );
   }
   return { dtype, shape, byteOffset: dataStart + begin, byteLength: end - begin };
-}
-
-/** Bytes of a shape, or `undefined` where the product is beyond what a double holds exactly, even if a later size is 0. */
-function byteLengthOf(shape: readonly number[], itemSize: number): number | undefined {
-  let size = itemSize;
-  for (const n of shape) {
-    size *= n;
-    if (!Number.isSafeInteger(size)) return undefined;
-  }
-  return size;
 }
 
 function integers(json: StrictJson | undefined, field: string, name: string, source: Source): readonly number[] {

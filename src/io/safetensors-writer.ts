@@ -18,12 +18,17 @@ export interface WriteSafetensorsOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-interface Placed {
+/** One tensor of a header, its bytes counted from the first of the data. */
+export interface HeaderEntry {
   readonly name: string;
-  readonly tensor: Tensor;
   readonly dtype: SafetensorsDType;
+  readonly shape: readonly number[];
   readonly begin: number;
   readonly end: number;
+}
+
+interface Placed extends HeaderEntry {
+  readonly tensor: Tensor;
 }
 
 const OPERATION = "writeSafetensors";
@@ -55,14 +60,30 @@ export function writeSafetensors(
   options: WriteSafetensorsOptions = {},
 ): Uint8Array {
   const placed = place(tensors, options.dtype ?? "F32");
-  const header = new TextEncoder().encode(headerJson(placed, options.metadata));
-  const dataStart = Math.ceil((8 + header.length) / 8) * 8;
+  const header = headerOf(placed, options.metadata);
   const dataLength = placed.reduce((most, { end }) => Math.max(most, end), 0);
-  const bytes = new Uint8Array(dataStart + dataLength).fill(0x20, 8, dataStart);
+  const bytes = new Uint8Array(header.length + dataLength);
+  bytes.set(header, 0);
   const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, BigInt(dataStart - 8), true);
-  bytes.set(header, 8);
-  for (const entry of placed) encode(entry, view, dataStart + entry.begin);
+  for (const { name, tensor, dtype, begin } of placed)
+    encode(tensor, name, dtype, view, header.length + begin, OPERATION);
+  return bytes;
+}
+
+/** The file's first bytes, up to the data, which begin at a multiple of 8. */
+export function headerOf(entries: readonly HeaderEntry[], metadata: WriteSafetensorsOptions["metadata"]): Uint8Array {
+  const json = new TextEncoder().encode(headerJson(entries, metadata));
+  const dataStart = Math.ceil((8 + json.length) / 8) * 8;
+  const bytes = new Uint8Array(dataStart).fill(0x20, 8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - 8), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+/** The bytes of a tensor's numbers in a floating-point type. */
+export function encodeFloats(tensor: Tensor, name: string, dtype: SafetensorsDType, operation: string): Uint8Array {
+  const bytes = new Uint8Array(tensor.size * (ITEM_SIZES.get(dtype) ?? 0));
+  encode(tensor, name, dtype, new DataView(bytes.buffer), 0, operation);
   return bytes;
 }
 
@@ -83,16 +104,16 @@ function place(tensors: ReadonlyMap<string, Tensor>, floats: "F32" | "F16" | "BF
   let begin = 0;
   return typed.map(({ name, tensor, dtype, itemSize }) => {
     const end = begin + tensor.size * itemSize;
-    const entry = { name, tensor, dtype, begin, end };
+    const entry = { name, tensor, dtype, shape: tensor.shape, begin, end };
     begin = end;
     return entry;
   });
 }
 
-function headerJson(placed: readonly Placed[], metadata: WriteSafetensorsOptions["metadata"]): string {
+function headerJson(placed: readonly HeaderEntry[], metadata: WriteSafetensorsOptions["metadata"]): string {
   const member = (name: string, value: unknown): string => `${JSON.stringify(name)}:${JSON.stringify(value)}`;
-  const members = placed.map(({ name, tensor, dtype, begin, end }) =>
-    member(name, { dtype, shape: tensor.shape, data_offsets: [begin, end] }),
+  const members = placed.map(({ name, shape, dtype, begin, end }) =>
+    member(name, { dtype, shape, data_offsets: [begin, end] }),
   );
   if (metadata !== undefined) {
     const pairs = Object.entries(metadata).map(([key, value]) => member(key, value));
@@ -108,22 +129,29 @@ const OVERFLOW: ReadonlyMap<SafetensorsDType, number> = new Map([
   ["BF16", (2 - 2 ** -8) * 2 ** 127],
 ]);
 
-function encode({ name, tensor, dtype }: Placed, view: DataView, start: number): void {
+function encode(
+  tensor: Tensor,
+  name: string,
+  dtype: SafetensorsDType,
+  view: DataView,
+  start: number,
+  operation: string,
+): void {
   const data = tensor.data;
   const overflow = OVERFLOW.get(dtype) ?? Infinity;
   for (let i = 0; i < data.length; i++) {
     const x = data[i] as number;
-    if (Number.isFinite(x) && Math.abs(x) >= overflow) throw tooLarge(name, i, x, dtype);
+    if (Number.isFinite(x) && Math.abs(x) >= overflow) throw tooLarge(name, i, x, dtype, operation);
     if (dtype === "I32") view.setInt32(start + 4 * i, x, true);
     else if (dtype === "F32") view.setFloat32(start + 4 * i, x, true);
     else view.setUint16(start + 2 * i, encodeSmallFloat(x, dtype === "F16" ? FLOAT16 : BFLOAT16), true);
   }
 }
 
-function tooLarge(name: string, index: number, value: number, dtype: SafetensorsDType): InputError {
+function tooLarge(name: string, index: number, value: number, dtype: SafetensorsDType, operation: string): InputError {
   const fix = dtype === "F16" ? `Write "BF16" or "F32".` : "Scale the tensor.";
   return new InputError(
     `tensor ${JSON.stringify(name)}, element ${index}: ${value} is too large for ${dtype} and would become infinite. ${fix}`,
-    { operation: OPERATION, argument: name, expected: dtype, actual: value },
+    { operation, argument: name, expected: dtype, actual: value },
   );
 }

@@ -2,26 +2,17 @@
  * Reading safetensors files: a list of named arrays, with nothing in it that could run.
  * Format: https://huggingface.co/docs/safetensors
  */
-import { InputError } from "../errors.ts";
-import { Tensor } from "../tensor/index.ts";
-import type { DType } from "../tensor/index.ts";
+import type { Tensor } from "../tensor/index.ts";
 import { toBytes } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
-import { ITEM_SIZES, decodeElements, isFloating } from "./dtype.ts";
-import type { SafetensorsDType } from "./dtype.ts";
-import { fault, readHeader } from "./safetensors-header.ts";
-import type { SafetensorsEntry, Source } from "./safetensors-header.ts";
-
-/**
- * How one tensor of a file is decoded.
- * @category Files
- */
-export interface ReadTensorOptions<A extends string = string> {
-  /** The axis names; `dim0 dim1 …` unless given. */
-  readonly axes?: A;
-  /** The wanted element type; unless given, float32 for floating-point numbers and int32 for integers and booleans. */
-  readonly dtype?: DType;
-}
+import type { Source } from "./fault.ts";
+import { plainObject } from "./plain.ts";
+import { readNow, take } from "./reading.ts";
+import type { Reading } from "./reading.ts";
+import { readHeader } from "./safetensors-header.ts";
+import type { SafetensorsEntry } from "./safetensors-header.ts";
+import { decodeTensor, noSuchTensor, wantedType } from "./tensor-file.ts";
+import type { ReadTensorOptions, StoredTensor, TensorStore } from "./tensor-file.ts";
 
 /**
  * An open safetensors file: what it holds, and a way to decode single tensors.
@@ -97,59 +88,35 @@ export function readSafetensors(bytes: Bytes, options: { readonly name?: string 
 /** {@link parseSafetensors} on behalf of another operation. */
 export function openSafetensors(given: Bytes, source: Source): SafetensorsFile {
   const bytes = toBytes(given, source.operation, "bytes");
-  const { metadata, tensors } = readHeader(bytes, source);
+  const { metadata, tensors } = readNow(bytes, readHeader(bytes.byteLength, source));
   return {
     name: source.name,
     metadata,
     tensors,
-    read: <const A extends string = string>(name: string, options: ReadTensorOptions<A> = {}): Tensor<A> => {
+    read: (name, options = {}) => {
       const entry = tensors.get(name);
       if (entry === undefined) throw noSuchTensor(source, name, tensors);
-      return decode(bytes, name, entry, options, source);
+      const { dtype, byteOffset, byteLength } = entry;
+      const wanted = wantedType(name, dtype, options.dtype, source);
+      const stored = bytes.subarray(byteOffset, byteOffset + byteLength);
+      return decodeTensor(stored, name, entry, wanted, options.axes, source, byteOffset);
     },
   };
 }
 
-function decode<A extends string>(
-  bytes: Uint8Array,
-  name: string,
-  entry: SafetensorsEntry,
-  options: ReadTensorOptions<A>,
-  source: Source,
-): Tensor<A> {
-  const { dtype, shape, byteOffset, byteLength } = entry;
-  const wanted = options.dtype ?? (isFloating(dtype) ? "float32" : "int32");
-  if (wanted === "int32" && isFloating(dtype)) {
-    throw fault(
-      source,
-      `it holds ${dtype} and cannot be read as int32. Read it as float32 or float64.`,
-      name,
-      wanted,
-      dtype,
-    );
-  }
-  const stored = bytes.subarray(byteOffset, byteOffset + byteLength);
-  const data = decodeElements(stored, dtype, wanted, (index, value) => {
-    const at = byteOffset + index * (ITEM_SIZES.get(dtype) ?? 0);
-    const fits = `element ${index}, at offset ${at}, is ${value}, which does not fit ${wanted}.`;
-    throw fault(source, `${fits} ${fixFor(dtype, wanted)}`, name, wanted, value);
-  });
-  const axes = (options.axes ?? shape.map((_, i) => `dim${i}`).join(" ")) as A;
-  return Tensor.from<A>(axes, shape, data);
-}
-
-function fixFor(dtype: SafetensorsDType, wanted: DType): string {
-  if (dtype === "BOOL") return "A BOOL is a byte 0 or 1.";
-  return wanted === "float64" ? "Integers up to 2^53 can be read." : 'Ask for dtype "float64".';
-}
-
-function noSuchTensor(source: Source, name: string, tensors: ReadonlyMap<string, unknown>): InputError {
-  const names = [...tensors.keys()];
-  const some = names.slice(0, 8).join(", ") + (names.length > 8 ? `, … (${names.length} in all)` : "");
-  return new InputError(`there is no tensor ${JSON.stringify(name)} in ${source.name}; it holds ${some || "none"}.`, {
-    operation: source.operation,
-    argument: "name",
-    expected: names,
-    actual: name,
-  });
+/** The reader of a safetensors file for {@link TensorStore}'s users. */
+export function* openSafetensorsStore(fileSize: number, source: Source): Reading<TensorStore> {
+  const { metadata, tensors } = yield* readHeader(fileSize, source);
+  return {
+    format: "safetensors",
+    fileSize,
+    metadata,
+    values: plainObject([]),
+    tensors: new Map([...tensors].map(([name, entry]): [string, StoredTensor] => [name, { ...entry, scratch: 0 }])),
+    *load(name) {
+      const entry = tensors.get(name);
+      if (entry === undefined) throw noSuchTensor(source, name, tensors);
+      return yield* take(entry.byteOffset, entry.byteLength);
+    },
+  };
 }

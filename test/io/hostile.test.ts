@@ -86,6 +86,24 @@ describe("the JSON", () => {
     );
   });
 
+  test("more objects and values than a header of its size has", () => {
+    expect(refusal(fileOf(`{"__metadata__":[${"{},".repeat(100_000)}1]}`))).toMatch(
+      /^m: the header is not valid: the JSON holds more objects than a header of its size has, at character \d+\.$/,
+    );
+    expect(refusal(fileOf(`{"__metadata__":[${"1,".repeat(100_000)}1]}`))).toMatch(
+      /^m: the header is not valid: the JSON holds more values than a header of its size has, at character \d+\.$/,
+    );
+  });
+
+  test("a key that would change a prototype", () => {
+    expect(refusal(fileOf('{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', [7]))).toBe(
+      'm, tensor "__proto__": a tensor may not have this name, which would change a prototype.',
+    );
+    expect(refusal(fileOf('{"__metadata__":{"__proto__":"1"}}'))).toBe(
+      'm: the header\'s __metadata__ has the key "__proto__".',
+    );
+  });
+
   test("metadata that is not an object of strings", () => {
     expect(refusal(fileOf('{"__metadata__":3}'))).toBe("m: the header's __metadata__ is not a JSON object.");
     expect(refusal(fileOf('{"__metadata__":{"a":3}}'))).toBe(
@@ -112,7 +130,7 @@ describe("one tensor's entry", () => {
     [JSON.stringify("long".repeat(30)), `"${"long".repeat(14)}...`],
   ])("dtype %s", (dtype, shown) => {
     expect(refusal(fileOf(`{"x":{"dtype":${dtype},"shape":[4],"data_offsets":[0,4]}}`, four))).toBe(
-      `m, tensor "x": dtype ${shown} is not one that can be read; it must be one of F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL.`,
+      `m, tensor "x": dtype ${shown} is not one that can be read; it must be one of F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL.`,
     );
   });
 

@@ -1,0 +1,4 @@
+export { convert } from "./convert.ts";
+export type { ConvertCommandOptions } from "./convert.ts";
+export { inspect } from "./inspect.ts";
+export type { InspectCommandOptions } from "./inspect.ts";
