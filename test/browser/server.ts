@@ -17,11 +17,13 @@ export interface Site {
  * @param pages - text by path, as `/index.html`.
  * @param folders - folder on disk by path, as `/dist/`.
  * @param policy - the content-security policy of every answer.
+ * @param headers - further headers of every answer.
  */
 export async function serve(
   pages: Readonly<Record<string, string>>,
   folders: Readonly<Record<string, string>>,
   policy: string,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<Site> {
   const contentOf = async (path: string): Promise<string | Buffer> => {
     const page = pages[path];
@@ -35,7 +37,7 @@ export async function serve(
     contentOf(pathname).then(
       (content) => {
         const type = `${types[extname(pathname)] ?? "application/octet-stream"}; charset=utf-8`;
-        response.writeHead(200, { "Content-Type": type, "Content-Security-Policy": policy }).end(content);
+        response.writeHead(200, { "Content-Type": type, "Content-Security-Policy": policy, ...headers }).end(content);
       },
       () => response.writeHead(404).end(),
     );

@@ -1,0 +1,103 @@
+/**
+ * The kernels in Chromium: WebAssembly with memory that grows, on any page that allows WebAssembly; threads on a page that is cross-origin isolated,
+ * refused with the reason on one that is not.
+ */
+import { createHash } from "node:crypto";
+import type { Browser } from "playwright";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { root } from "../support/files.ts";
+import "../support/require-build.ts";
+import { browserTests, launchChromium } from "./chromium.ts";
+import { serve, type Site } from "./server.ts";
+
+const importMap = JSON.stringify({ imports: { "transformer-circuits": "/dist/index.js" } });
+const hash = createHash("sha256").update(importMap).digest("base64");
+const policy = `default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'sha256-${hash}'; worker-src blob:; connect-src 'self'`;
+const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+const script = `
+import { Tensor, kernelInfo, matmul, randomNormal, useThreads } from "transformer-circuits";
+const report = async () => {
+  const a = randomNormal("pos d_model", [200, 301], { seed: 1 });
+  const b = randomNormal("d_model d_vocab", [301, 517], { seed: 2 });
+  const before = kernelInfo();
+  const alone = matmul(a, b).data;
+  let exact = 0;
+  for (let p = 0; p < 301; p++) exact += a.at(7, p) * b.at(p, 11);
+  const threads = await useThreads(2).catch((error) => error.message);
+  const together = matmul(a, b).data;
+  const many = Array.from({ length: 40 }, (_, i) => matmul(a, b).select("pos", i).at(3));
+  return {
+    before,
+    threads,
+    deviation: Math.abs(alone[7 * 517 + 11] - exact),
+    isSame: alone.every((x, i) => x === together[i]),
+    isKept: many.every((x, i) => x === alone[i * 517 + 3]),
+    grown: kernelInfo().memoryBytes > before.memoryBytes,
+  };
+};
+document.body.dataset.result = JSON.stringify(await report().catch((error) => ({ error: String(error) })));
+`;
+const page = `<!doctype html><title>t</title><script type="importmap">${importMap}</script><body></body><script type="module" src="/main.js"></script>`;
+
+interface Report {
+  readonly error?: string;
+  readonly before: { readonly name: string; readonly threads: number };
+  readonly threads: number | string;
+  readonly deviation: number;
+  readonly isSame: boolean;
+  readonly isKept: boolean;
+  readonly grown: boolean;
+}
+
+browserTests("the kernels in Chromium", () => {
+  let browser: Browser;
+  const sites: Site[] = [];
+  beforeAll(async () => {
+    browser = await launchChromium();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    for (const site of sites) await site.close();
+  });
+
+  async function reportOf(headers: Record<string, string>): Promise<Report> {
+    const site = await serve(
+      { "/index.html": page, "/main.js": script },
+      { "/dist/": `${root}/dist` },
+      policy,
+      headers,
+    );
+    sites.push(site);
+    const tab = await browser.newPage();
+    await tab.goto(`${site.address}/index.html`);
+    const body = tab.locator("body[data-result]");
+    await body.waitFor({ state: "attached", timeout: 60_000 });
+    return JSON.parse((await body.getAttribute("data-result")) ?? "{}") as Report;
+  }
+
+  const numbers = {
+    before: { name: "simd", threads: 1 },
+    isSame: true,
+    isKept: true,
+    grown: true,
+  };
+
+  test("on any page that allows WebAssembly; threads are refused where it is not cross-origin isolated", async () => {
+    const report = await reportOf({});
+    expect(report.error).toBeUndefined();
+    expect(report).toMatchObject(numbers);
+    // 301 terms of unit variance: 258 roundings of 2^-24 of their absolute sum, about 190, at most.
+    expect(report.deviation).toBeLessThan(260 * 2 ** -24 * 190);
+    expect(report.threads).toContain("cross-origin isolated");
+  });
+
+  test("two threads on a page that is, with the same numbers to the bit", async () => {
+    const report = await reportOf(isolation);
+    expect(report.error).toBeUndefined();
+    expect(report).toMatchObject({ ...numbers, threads: 2 });
+  });
+});
