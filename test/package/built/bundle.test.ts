@@ -92,10 +92,10 @@ describe("the root entry in a bundle", () => {
     expect(analysis.size).toBeLessThan(50e3);
   });
 
-  test("as a whole it stays under 220 kB, 75 kB compressed, of which the tokenizer is 35 kB", async () => {
+  test("as a whole it stays under 250 kB, 85 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
     const whole = await bundle(`export * from "./dist/index.js";`);
-    expect(whole.size).toBeLessThan(220e3);
-    expect(whole.gzipped).toBeLessThan(75e3);
+    expect(whole.size).toBeLessThan(250e3);
+    expect(whole.gzipped).toBeLessThan(85e3);
   });
 });
 
