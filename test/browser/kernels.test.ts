@@ -10,7 +10,18 @@ import "../support/require-build.ts";
 import { browserTests, launchChromium } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
 
-const importMap = JSON.stringify({ imports: { "transformer-circuits": "/dist/index.js" } });
+const importMap = JSON.stringify({
+  imports: {
+    "transformer-circuits": "/dist/index.js",
+    "@huggingface/tokenizers": "/tokenizers/tokenizers.mjs",
+    fflate: "/fflate/browser.js",
+  },
+});
+const folders = {
+  "/dist/": `${root}/dist`,
+  "/tokenizers/": `${root}/node_modules/@huggingface/tokenizers/dist`,
+  "/fflate/": `${root}/node_modules/fflate/esm`,
+};
 const hash = createHash("sha256").update(importMap).digest("base64");
 const policy = `default-src 'none'; script-src 'self' 'wasm-unsafe-eval' 'sha256-${hash}'; worker-src blob:; connect-src 'self'`;
 const isolation = {
@@ -65,12 +76,7 @@ browserTests("the kernels in Chromium", () => {
   });
 
   async function reportOf(headers: Record<string, string>): Promise<Report> {
-    const site = await serve(
-      { "/index.html": page, "/main.js": script },
-      { "/dist/": `${root}/dist` },
-      policy,
-      headers,
-    );
+    const site = await serve({ "/index.html": page, "/main.js": script }, folders, policy, headers);
     sites.push(site);
     const tab = await browser.newPage();
     await tab.goto(`${site.address}/index.html`);

@@ -16,6 +16,7 @@ const importMap = JSON.stringify({
     "transformer-circuits": "/dist/index.js",
     "transformer-circuits/": "/dist/",
     "@huggingface/tokenizers": "/tokenizers/tokenizers.mjs",
+    fflate: "/fflate/browser.js",
   },
 });
 const hash = createHash("sha256").update(importMap).digest("base64");
@@ -54,6 +55,7 @@ browserTests("the package in Chromium", () => {
         "/dist/": `${root}/dist`,
         "/data/": `${root}/data`,
         "/tokenizers/": `${root}/node_modules/@huggingface/tokenizers/dist`,
+        "/fflate/": `${root}/node_modules/fflate/esm`,
       },
       policy,
     );

@@ -10,23 +10,45 @@ const internal: Record<string, readonly string[]> = {
   // Kernels work on flat arrays: users see tensors, and choose with useKernels.
   kernels: [
     "allocate",
+    "allocateForResult",
     "blockedKernels",
+    "isKernelMemory",
+    "keepForKernels",
     "kernels",
     "referenceKernels",
     "simdKernels",
+    "AttentionArgs",
     "CausalSoftmaxArgs",
     "CrossEntropyArgs",
     "FloatArray",
+    "HeadVectorsView",
     "Kernels",
     "MatmulArgs",
     "MatrixView",
     "NormArgs",
+    "RowRankArgs",
+    "RowTopArgs",
     "SoftmaxArgs",
   ],
   // For error texts.
   linear: ["describeMap"],
-  // Storage and layout.
-  tensor: ["allocateData", "copyStrided", "describeTensor", "dtypeOf", "matrixView", "rowMajorStrides"],
+  // Storage and layout; arrays over the kernels' memory are for this library alone.
+  tensor: [
+    "allocateData",
+    "copyStrided",
+    "dataForResult",
+    "describeTensor",
+    "dtypeOf",
+    "kernelStorage",
+    "matrixView",
+    "moveToKernels",
+    "rawData",
+    "rawStorage",
+    "reshaped",
+    "rowMajorStrides",
+    "tensorOf",
+    "viewOf",
+  ],
 };
 
 function exportedNames(path: string): string[] {

@@ -50,6 +50,22 @@ describe("a project that installs the package", () => {
     expect(run(process.execPath, ["main.mjs"], project)).toMatch(printed);
   });
 
+  test("computes on two threads, which end with the process, from ESM and from CommonJS", () => {
+    const text = `
+      const a = randomNormal("pos d_model", [300, 200], { seed: 1 });
+      const b = randomNormal("d_model d_vocab", [200, 400], { seed: 2 });
+      const alone = matmul(a, b).data;
+      const threads = await useThreads(2);
+      const together = matmul(a, b).data;
+      console.log(threads, kernelInfo().name, alone.every((x, i) => x === together[i]));`;
+    const names = "kernelInfo, matmul, randomNormal, useThreads";
+    write("threads.mjs", `import { ${names} } from "transformer-circuits"; ${text}`);
+    write("threads.cjs", `const { ${names} } = require("transformer-circuits"); (async () => { ${text} })();`);
+    for (const script of ["threads.mjs", "threads.cjs"]) {
+      expect(run(process.execPath, [script], project)).toBe("2 simd true\n");
+    }
+  });
+
   test("requires every entry as CommonJS, with one class per error among them", () => {
     write(
       "main.cjs",

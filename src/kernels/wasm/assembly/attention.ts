@@ -1,6 +1,6 @@
 /** Causal attention in one pass: scores, softmax and weighted values of a block of queries before the next. */
-import { DEPTH, packPanels, packedProduct } from "./matmul";
-import { divide, exponentials, largest, scaleRow } from "./rows";
+import { DEPTH, packPanels, packedProduct } from "./matmul.ts";
+import { divide, exponentials, largest, scaleRow } from "./rows.ts";
 
 /** Queries whose scores are in the cache at once: whole tiles of six rows and of four. */
 const QUERIES: usize = 24;

@@ -1,5 +1,5 @@
 /** The WebAssembly module of kernels, in AssemblyScript: everything but the tiles, which it imports. */
-export { multiply } from "./matmul";
-export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./rows";
-export { attention, attentionBytes } from "./attention";
-export { rankedProduct } from "./ranks";
+export { multiply } from "./matmul.ts";
+export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./rows.ts";
+export { attention, attentionBytes } from "./attention.ts";
+export { rankedProduct } from "./ranks.ts";

@@ -1,5 +1,5 @@
 /** What is asked of the rows of a product without keeping it: largest entries, and the rank of one entry of each row. */
-import { B_BYTES, DEPTH, EDGE_BYTES, packPanels, packedProduct, product } from "./matmul";
+import { B_BYTES, DEPTH, EDGE_BYTES, packPanels, packedProduct, product } from "./matmul.ts";
 
 /** Rows and columns of the product that exist at a time: 96 KiB. */
 const ROWS: usize = 24;
