@@ -11,3 +11,12 @@ const total = softmax(logits, "d_vocab").data.reduce((a, b) => a + b, 0);
 if (!(Math.abs(total - tokens.length) < 1e-4))
   throw new Error(`the probabilities of ${tokens.length} rows sum to ${total}`);
 console.log(`${index}: ${String(logits)}`);
+
+const { matmul, randomNormal, useThreads } = await import(index);
+const a = randomNormal("pos d_model", [300, 200], { seed: 1 });
+const b = randomNormal("d_model d_vocab", [200, 400], { seed: 2 });
+const alone = matmul(a, b).data;
+const threads = await useThreads(2);
+const together = matmul(a, b).data;
+if (!alone.every((x, i) => x === together[i])) throw new Error("two threads give other numbers than one");
+console.log(`${index}: the same numbers on ${threads} threads`);

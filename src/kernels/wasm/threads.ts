@@ -65,9 +65,9 @@ const run = ({ tiles, kernels, family, memory, space, names, words }) => {
     Atomics.add(ints, words.done, 1);
   }
 };
-const isNode = typeof process === "object" && process.versions?.node !== undefined && typeof Deno === "undefined";
-if (isNode) {
-  const { parentPort } = process.getBuiltinModule("node:worker_threads");
+const threads = typeof process === "object" ? process.getBuiltinModule?.("node:worker_threads") : undefined;
+if (threads !== undefined && threads.parentPort !== null) {
+  const { parentPort } = threads;
   parentPort.once("message", (start) => { parentPort.postMessage("ready"); run(start); });
 } else {
   onmessage = ({ data }) => { postMessage("ready"); run(data); };
@@ -83,10 +83,10 @@ let team: Helper[] = [];
 
 interface Surroundings {
   readonly process?: {
-    readonly versions?: { readonly node?: string };
-    getBuiltinModule?(name: string): { readonly Worker: new (source: string, options: { eval: true }) => WorkerLike };
+    getBuiltinModule?(
+      name: string,
+    ): { readonly Worker: new (source: string, options: { eval: true }) => WorkerLike } | undefined;
   };
-  readonly Deno?: unknown;
   readonly crossOriginIsolated?: boolean;
   readonly Worker?: new (url: string, options: { type: "module" }) => WorkerLike;
   readonly Blob?: new (parts: string[], options: { type: string }) => object;
@@ -97,11 +97,10 @@ const refused = (why: string): InputError =>
   new InputError(`${why} One thread goes on computing.`, { operation: "useThreads", argument: "count" });
 
 function createWorker(source: string): WorkerLike {
-  const { process, Deno, Worker, Blob, URL } = globalThis as unknown as Surroundings;
-  if (process?.versions?.node !== undefined && Deno === undefined && process.getBuiltinModule !== undefined) {
-    const threads = process.getBuiltinModule("node:worker_threads");
-    return new threads.Worker(source, { eval: true });
-  }
+  const { process, Worker, Blob, URL } = globalThis as unknown as Surroundings;
+  // Node's and Deno's: a web worker would keep a Deno process alive.
+  const threads = process?.getBuiltinModule?.("node:worker_threads");
+  if (threads !== undefined) return new threads.Worker(source, { eval: true });
   if (Worker === undefined || Blob === undefined || URL === undefined) {
     throw refused("there are no workers here; pass createWorker.");
   }
