@@ -25,7 +25,8 @@
  */
 import type { AttentionLayer } from "../model/index.ts";
 import { add, astype, frobeniusNorm, map, matmul, subtract, Tensor } from "../tensor/index.ts";
-import { directStream, frozenNorm, layerOutput, layerTerm, throughFinalNorm, unembed } from "./frozen-run.ts";
+import { layerOutput, layerTerm } from "./frozen-layers.ts";
+import { directStream, frozenNorm, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { maxAbs, rowNorms } from "./row-norms.ts";
 

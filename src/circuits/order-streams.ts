@@ -6,13 +6,21 @@
  * the paths number $(1+H)^L$.
  */
 import { add } from "../tensor/index.ts";
-import { layerTerm } from "./frozen-run.ts";
+import { constantValues, layerTerm, toStream } from "./frozen-layers.ts";
+import { frozenHeads } from "./frozen-heads.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 
-/** What the paths of order 0 to `n_layers` write to the residual stream, each order summed, float64, before the final norm. */
-export function streamsByOrder(frozen: FrozenRun, source: Stream, options: ProgressOptions = {}): Stream[] {
+/**
+ * What the paths of order 0 to `n_layers` write to the residual stream, each order summed, float64, before the final norm; with
+ * `withBiases`, paths that begin in biases of layers too.
+ */
+export function streamsByOrder(
+  frozen: FrozenRun,
+  source: Stream,
+  options: ProgressOptions & { readonly withBiases?: boolean } = {},
+): Stream[] {
   const { layers } = frozen.model;
   const sums: Stream[] = [source];
   const steps = new Steps(options, layers.length);
@@ -22,7 +30,18 @@ export function streamsByOrder(frozen: FrozenRun, source: Stream, options: Progr
       const before = sums[order];
       sums[order] = before === undefined ? term : add(before, term);
     }
+    if (options.withBiases === true) addBiases(frozen, layer, sums);
     steps.advance();
   }
   return sums;
+}
+
+/** $b_O$ joins the direct path; $b_V$ and the norm's bias go through one head. */
+function addBiases(frozen: FrozenRun, layer: number, sums: Stream[]): void {
+  const heads = frozenHeads(frozen, layer);
+  const values = new Float64Array(heads.rows * heads.width);
+  const constants = constantValues(heads);
+  for (let row = 0; row < heads.rows; row++) values.set(constants, row * heads.width);
+  sums[0] = add(sums[0] as Stream, heads.layer.b_O);
+  sums[1] = add(sums[1] as Stream, toStream(frozen, heads.write(heads.attend(values))));
 }

@@ -8,16 +8,8 @@
 import { InputError } from "../errors.ts";
 import type { HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { add, Tensor } from "../tensor/index.ts";
-import {
-  directStream,
-  finalBias,
-  freeze,
-  headTerm,
-  layerOutput,
-  layerTerm,
-  throughFinalNorm,
-  throughFrozenNorm,
-} from "./frozen-run.ts";
+import { finalBias, layerOutput, layerTerm } from "./frozen-layers.ts";
+import { directStream, freeze, headTerm, throughFinalNorm, throughFrozenNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { lossOfStream, requireNextTokens } from "./path-orders.ts";
 import { Steps } from "./progress.ts";

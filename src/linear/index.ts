@@ -16,3 +16,15 @@ export { columnStatistics, rowStatistics } from "./statistics.ts";
 export type { MapStatistics } from "./statistics.ts";
 export { principalAngles, readSpaceOf, writeSpaceOf } from "./subspaces.ts";
 export type { SubspaceOptions } from "./subspaces.ts";
+export {
+  TensorProduct,
+  composeProducts,
+  onFeatures,
+  scalePositions,
+  scaleProduct,
+  tensorProduct,
+} from "./tensor-product.ts";
+export type { PositionFactor, PositionMap } from "./tensor-product.ts";
+export { applyProduct, positionMatrixOf, toDenseKronecker } from "./apply-product.ts";
+export { TensorSum, applySum, countTerms, expandSums, sumProducts } from "./tensor-sum.ts";
+export type { ExpandOptions, ExpandedProduct, NamedProduct } from "./tensor-sum.ts";
