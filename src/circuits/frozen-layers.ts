@@ -66,10 +66,11 @@ function writeKept(heads: FrozenHeads, z: Float64Array, keep?: (head: number) =>
   return heads.write(z);
 }
 
-/** Everything that begins in a bias, at the end of the stream: the affine model applied to no embedding at all. */
-export function biasStream(frozen: FrozenRun): Stream {
+/** Everything that begins in a bias, before a layer (by default at the end): the affine model applied to no embedding at all. */
+export function biasStream(frozen: FrozenRun, before = frozen.model.config.n_layers): Stream {
   let stream: Stream = Tensor.zeros("batch pos d_model", frozen.run.cache.get("hook_embed").shape, "float64");
-  for (const { layer } of frozen.model.layers) stream = add(stream, layerOutput(frozen, layer, stream));
+  for (const { layer } of frozen.model.layers.slice(0, before))
+    stream = add(stream, layerOutput(frozen, layer, stream));
   return stream;
 }
 

@@ -25,10 +25,16 @@ export interface FrozenRun {
 
 const KEPT = /hook_(embed|pos_embed|resid_pre|resid_post|attn_out|scale|normalized|pattern|v|z)$/;
 
-/** Runs a model and keeps what freezing it needs. */
-export function freeze(model: Transformer, tokens: TokensLike, operation: string, signal?: AbortSignal): FrozenRun {
+/** Runs a model and keeps what freezing it needs, and the hooks named beside. */
+export function freeze(
+  model: Transformer,
+  tokens: TokensLike,
+  operation: string,
+  signal?: AbortSignal,
+  also: readonly HookName[] = [],
+): FrozenRun {
   const checked = toTokenTensor(model.config, tokens, operation);
-  const cache = (name: HookName): boolean => KEPT.test(name);
+  const cache = (name: HookName): boolean => KEPT.test(name) || also.includes(name);
   return { model, run: model.run(checked, { cache, ...(signal === undefined ? {} : { signal }) }) };
 }
 

@@ -14,14 +14,14 @@ import type { ProgressOptions } from "./progress.ts";
 
 /**
  * What the paths of order 0 to `n_layers` write to the residual stream, each order summed, float64, before the final norm; with
- * `withBiases`, paths that begin in biases of layers too.
+ * `withBiases`, paths that begin in biases of layers too; with `before`, of the layers before that one alone.
  */
 export function streamsByOrder(
   frozen: FrozenRun,
   source: Stream,
-  options: ProgressOptions & { readonly withBiases?: boolean } = {},
+  options: ProgressOptions & { readonly withBiases?: boolean; readonly before?: number } = {},
 ): Stream[] {
-  const { layers } = frozen.model;
+  const layers = frozen.model.layers.slice(0, options.before);
   const sums: Stream[] = [source];
   const steps = new Steps(options, layers.length);
   for (const { layer } of layers) {

@@ -56,6 +56,8 @@ export class PathNode implements PathTerm {
   readonly source: PathSource;
   readonly path: readonly HeadId[];
   readonly root: FrozenSource;
+  /** The layer that paths end before. */
+  readonly end: number;
   /** Where the paths that go on through a layer stand in the list of terms, head by head. */
   readonly children = new Map<number, number>();
   readonly #frozen: FrozenRun;
@@ -69,11 +71,13 @@ export class PathNode implements PathTerm {
     root: FrozenSource,
     path: readonly HeadId[],
     isLeaf: boolean,
+    end: number,
     parent?: PathNode,
   ) {
     this.label = labelOf(root.source, path);
     this.source = root.source;
     this.root = root;
+    this.end = end;
     this.path = path;
     this.#frozen = frozen;
     this.#isLeaf = isLeaf;
@@ -82,13 +86,13 @@ export class PathNode implements PathTerm {
   }
 
   /** A path of no heads. */
-  static root(frozen: FrozenRun, source: FrozenSource): PathNode {
-    return new PathNode(frozen, source, [], false);
+  static root(frozen: FrozenRun, source: FrozenSource, end = frozen.model.config.n_layers): PathNode {
+    return new PathNode(frozen, source, [], false, end);
   }
 
   /** The path that goes on through one more head. */
   extend(head: HeadId, isLeaf: boolean): PathNode {
-    return new PathNode(this.#frozen, this.root, [...this.path, head], isLeaf, this);
+    return new PathNode(this.#frozen, this.root, [...this.path, head], isLeaf, this.end, this);
   }
 
   get order(): number {
@@ -98,10 +102,9 @@ export class PathNode implements PathTerm {
   /** The layers that may come next: all from the first to before the last. */
   get nextLayers(): readonly [first: number, end: number] {
     const last = this.path.at(-1);
-    const { n_layers } = this.#frozen.model.config;
-    if (last !== undefined) return [last.layer + 1, n_layers];
+    if (last !== undefined) return [last.layer + 1, this.end];
     const { from, enters } = this.root;
-    return [from, enters === "stream" ? n_layers : enters === "final" ? from : from + 1];
+    return [from, enters === "stream" ? this.end : enters === "final" ? from : from + 1];
   }
 
   get resid(): Stream {
@@ -200,7 +203,7 @@ export function enumeratePaths(frozen: FrozenRun, roots: readonly PathNode[], ma
     for (const node of shorter) {
       const [from, end] = node.nextLayers;
       for (let layer = from; layer < end; layer++) {
-        const isLeaf = layer === n_layers - 1 || order === maxOrder;
+        const isLeaf = layer === node.end - 1 || order === maxOrder;
         node.children.set(layer, nodes.length + longer.length);
         for (let head = 0; head < n_heads; head++) longer.push(node.extend({ layer, head }, isLeaf));
       }

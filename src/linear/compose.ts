@@ -99,6 +99,11 @@ export function composeAll<S extends string>(maps: readonly Linear<S, S>[]): Lin
   return chain(maps, "composeAll") as Linear<S, S>;
 }
 
+/** The composition of maps whose spaces the compiler does not know, first map first. */
+export function composeMaps(maps: readonly Linear[]): Linear {
+  return chain(maps, "composeAll");
+}
+
 /**
  * The transpose: `Linear<A, B>` becomes `Linear<B*, A*>`, the factors transposed and in reverse order, without a copy.
  *

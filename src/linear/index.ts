@@ -1,6 +1,6 @@
 export { Linear, describeMap, identityMap, innerProductMap, linear } from "./linear.ts";
 export type { Factor, MatrixFactor, Product, SumFactor } from "./factor.ts";
-export { compose, composeAll, transpose } from "./compose.ts";
+export { compose, composeAll, composeMaps, transpose } from "./compose.ts";
 export { addMaps, scaleMap, subtractMaps, sumMaps } from "./sum.ts";
 export { applyMap, toDense } from "./dense.ts";
 export type { BaseSpace, MatrixAxes } from "./dense.ts";
