@@ -173,6 +173,7 @@ export {
   FactoredModel,
   PathExpansion,
   ScoreExpansion,
+  VirtualHead,
   accumulatedResid,
   attentionByOffset,
   attributeScore,
@@ -227,11 +228,18 @@ export {
   sampleCompositionBaseline,
   scoreExpansion,
   scoreNull,
+  searchVirtualHeads,
   skipTrigramBugs,
   skipTrigrams,
+  strongestVirtualHeads,
   topSkipTrigrams,
   vComposition,
   valueWeightedPattern,
+  virtualComposition,
+  virtualCopyingScore,
+  virtualHead,
+  virtualHeadContribution,
+  virtualHeadPattern,
   virtualOVCircuit,
 } from "./circuits/index.ts";
 export type {
@@ -274,6 +282,7 @@ export type {
   PrefixMatchingOptions,
   ProgressOptions,
   RankedTerm,
+  RankedVirtualHead,
   RepeatedTokensOptions,
   ResidDecomposition,
   SampledScore,
@@ -299,6 +308,10 @@ export type {
   TokenValue,
   TopSkipTrigramOptions,
   ValueWeightedOptions,
+  VirtualHeadContribution,
+  VirtualSearch,
+  VirtualSearchOnTokensOptions,
+  VirtualSearchOptions,
 } from "./circuits/index.ts";
 
 export { loadTokenizer, loadTransformer, parseSafetensors, readSafetensors, writeSafetensors } from "./io/index.ts";

@@ -66,6 +66,22 @@ export type { ScoreExpansionOptions, ScoreTerm, ScoreTermFilter } from "./score-
 export type { ScoreStatisticsOptions, ScoreTermStatistics } from "./score-statistics.ts";
 export { attributeScore } from "./score-attribution.ts";
 export type { AttributeScoreOptions, ScoreAttribution, ScoreSide } from "./score-attribution.ts";
+export {
+  VirtualHead,
+  virtualComposition,
+  virtualCopyingScore,
+  virtualHead,
+  virtualHeadContribution,
+  virtualHeadPattern,
+} from "./virtual-heads.ts";
+export type { VirtualHeadContribution } from "./virtual-heads.ts";
+export { searchVirtualHeads, strongestVirtualHeads } from "./virtual-search.ts";
+export type {
+  RankedVirtualHead,
+  VirtualSearch,
+  VirtualSearchOnTokensOptions,
+  VirtualSearchOptions,
+} from "./virtual-search.ts";
 export { pathTotals } from "./path-totals.ts";
 export type { PathTotals, PathTotalsOptions } from "./path-totals.ts";
 export { logitsByOrder, lossByMaxOrder } from "./path-orders.ts";
