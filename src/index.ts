@@ -248,6 +248,7 @@ export type {
   Certificate,
   CompositionBaseline,
   CompositionMaps,
+  CompositionOptions,
   CompositionSampleOptions,
   CompositionScores,
   CopyingAccuracyOptions,

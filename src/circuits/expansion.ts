@@ -13,7 +13,7 @@ import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { streamsByOrder } from "./order-streams.ts";
 import { termFormula } from "./path-formula.ts";
 import type { FormulaFormat } from "./path-formula.ts";
-import { attributePaths } from "./path-attribution.ts";
+import { attributePaths, precisionOf } from "./path-attribution.ts";
 import type { FrozenSource, PathSource } from "./path-sources.ts";
 import { enumeratePaths, PathNode } from "./path-terms.ts";
 import type { PathTerm } from "./path-terms.ts";
@@ -65,6 +65,11 @@ export interface RankedTerm {
 export interface AttributionOptions extends ProgressOptions {
   /** The logits to explain; those of the correct next tokens by default. */
   readonly targets?: Targets | undefined;
+  /**
+   * How products are taken when all paths are evaluated at once: `"float32"`, the default where all weights are, as the model's own run;
+   * or `"float64"`.
+   */
+  readonly precision?: "float32" | "float64" | undefined;
   /** The terms to evaluate, such as groups; {@link PathExpansion.all} by default. */
   readonly terms?: readonly PathTerm[] | undefined;
 }
@@ -165,8 +170,8 @@ export class PathExpansion {
    * What every term adds to the logit of a target, by default the correct next token: one dot product with a column of $W_U$ per
    * position, without the term's other logits. All paths together cost little more than what they share.
    *
-   * @param options - `targets`, `terms`, `signal`, `onProgress`.
-   * @returns `[term, batch, pos]`, float64, in logits; terms as asked for, one position fewer than the prompt for next tokens.
+   * @param options - `targets`, `terms`, `precision`, `signal`, `onProgress`.
+   * @returns `[term, batch, pos]`, float64 storage, in logits; terms as asked for, one position fewer than the prompt for next tokens.
    * @throws {@link InputError} when a prompt has no next token or a target is no output token; {@link ShapeError} when targets
    * do not fit the prompts.
    */
@@ -174,12 +179,13 @@ export class PathExpansion {
     const readout = readoutOf(this.model, this.tokens, options.targets ?? "next", "attribution");
     const batch = this.tokens.sizeOf("batch");
     const size = batch * readout.positions;
-    const { terms = this.all } = options;
+    const { terms = this.all, precision = precisionOf(this.#frozen) } = options;
+    requireChoice(precision, ["float32", "float64"], "precision", "attribution");
     const out = new Float64Array(terms.length * size);
     const steps = new Steps(options, terms.length);
     const paths = options.terms === undefined ? this.#nodes.length : 0;
     if (paths > 0) {
-      attributePaths(this.#frozen, this.#nodes, this.#inner, readout, (t, values) => {
+      attributePaths(this.#frozen, this.#nodes, this.#inner, readout, precision, (t, values) => {
         out.set(values, t * size);
         steps.advance();
       });

@@ -1,5 +1,5 @@
 /**
- * All heads of a frozen layer at once, on many streams at once, in float64: values $x\,C\,\mathrm{diag}(w) W_V / s$, weighted values $z = A v$ and what
+ * All heads of a frozen layer at once, on many streams at once, in the precision of the streams: values $x\,C\,\mathrm{diag}(w) W_V / s$, weighted values $z = A v$ and what
  * they write, $z W_O$; and the same steps backwards. Streams are flat, `[stream, batch, pos, d_model]`; values have all heads side by side,
  * `[stream, batch, pos, head, d_head]`. Few large products: a path expansion is made of little else.
  */
@@ -44,10 +44,10 @@ export class FrozenHeads {
   }
 
   /** What the heads' values read of some streams; $b_V$ and the norm's bias are not added. */
-  values(streams: Float64Array): Float64Array {
+  values<T extends FloatArray>(streams: T): T {
     const rows = streams.length / this.d_model;
-    const W_V = foldedReader(this.layer, "W_V");
-    const out = new Float64Array(rows * this.width);
+    const W_V = foldedReader(this.layer, "W_V", streams instanceof Float32Array);
+    const out = like(streams, rows * this.width);
     kernels().matmul({
       batch: this.heads,
       m: rows,
@@ -83,8 +83,8 @@ export class FrozenHeads {
   }
 
   /** Weighted values $A v$; with `isBackward`, $A^\top v$. */
-  attend(values: Float64Array, isBackward = false): Float64Array {
-    const out = new Float64Array(values.length);
+  attend<T extends FloatArray>(values: T, isBackward = false): T {
+    const out = like(values, values.length);
     const streams = values.length / (this.rows * this.width);
     const { pos } = this;
     for (let s = 0; s < streams; s++) {
@@ -112,9 +112,9 @@ export class FrozenHeads {
   }
 
   /** What weighted values write to the stream, summed over heads; $b_O$ is not added. */
-  write(z: Float64Array): Float64Array {
+  write<T extends FloatArray>(z: T): T {
     const rows = z.length / this.width;
-    const out = new Float64Array(rows * this.d_model);
+    const out = like(z, rows * this.d_model);
     kernels().matmul({
       batch: 1,
       m: rows,
@@ -128,8 +128,8 @@ export class FrozenHeads {
   }
 
   /** What each head writes of one stream's weighted values, `[head, batch, pos, d_model]`. */
-  writeEach(z: Float64Array): Float64Array {
-    const out = new Float64Array(this.heads * this.rows * this.d_model);
+  writeEach<T extends FloatArray>(z: T): T {
+    const out = like(z, this.heads * this.rows * this.d_model);
     kernels().matmul({
       batch: this.heads,
       m: this.rows,
@@ -143,9 +143,9 @@ export class FrozenHeads {
   }
 
   /** The adjoint of {@link FrozenHeads.write}: readings of the stream as readings of weighted values, `[rows, head, d_head]`. */
-  writeBack(readings: Float64Array): Float64Array {
+  writeBack<T extends FloatArray>(readings: T): T {
     const rows = readings.length / this.d_model;
-    const out = new Float64Array(rows * this.width);
+    const out = like(readings, rows * this.width);
     kernels().matmul({
       batch: 1,
       m: rows,
@@ -159,7 +159,7 @@ export class FrozenHeads {
   }
 
   /** Values of all heads side by side as one matrix per head. */
-  #perHead(data: Float64Array, offset: number): MatrixView {
+  #perHead(data: FloatArray, offset: number): MatrixView {
     return { data, offset, rowStride: this.width, colStride: 1, batchStride: this.d_head };
   }
 
@@ -175,13 +175,18 @@ export class FrozenHeads {
     };
   }
 
-  #divideByScale(numbers: Float64Array, width: number): void {
+  #divideByScale(numbers: FloatArray, width: number): void {
     const scale = this.#scale;
     if (scale === undefined) return;
     for (let t = 0; t < numbers.length; t++) {
       numbers[t] = (numbers[t] as number) / (scale[Math.floor(t / width) % this.rows] as number);
     }
   }
+}
+
+/** Zeros of the same kind. */
+function like<T extends FloatArray>(data: T, size: number): T {
+  return (data instanceof Float64Array ? new Float64Array(size) : new Float32Array(size)) as T;
 }
 
 function transposed(view: MatrixView): MatrixView {

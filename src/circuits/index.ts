@@ -16,7 +16,7 @@ export type { SampledScore, ScoreNullOptions } from "./score-null.ts";
 export { copyingAccuracies, copyingAccuracy, ovDiagonal } from "./copying.ts";
 export type { CopyingAccuracyOptions, OVDiagonal } from "./copying.ts";
 export { compositionScores, kComposition, qComposition, vComposition } from "./composition.ts";
-export type { CompositionScores, PairScores } from "./composition.ts";
+export type { CompositionOptions, CompositionScores, PairScores } from "./composition.ts";
 export { compositionBaseline, compositionExcess, compositionZScores, sampleCompositionBaseline } from "./baselines.ts";
 export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, HeadSizes } from "./baselines.ts";
 export { skipTrigramBugs, skipTrigrams } from "./skip-trigrams.ts";

@@ -6,26 +6,27 @@
 import { compose, identityMap, linear, subtractMaps } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { AttentionLayer, Norm } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
+import { astype, Tensor } from "../tensor/index.ts";
 
 /** Weights that heads read the stream by. */
 export type ReaderName = "W_Q" | "W_K" | "W_V";
 
-const folded = new WeakMap<AttentionLayer, Map<ReaderName, Tensor<"head d_model d_head">>>();
+const folded = new WeakMap<AttentionLayer, Map<string, Tensor<"head d_model d_head">>>();
 
 /**
- * $C\,\mathrm{diag}(w)\,W$ of a layer's readers, float64: what reads the raw stream as the weight reads the normalised one, up to the
+ * $C\,\mathrm{diag}(w)\,W$ of a layer's readers, in float64 or rounded to float32: what reads the raw stream as the weight reads the normalised one, up to the
  * scale. The weight itself where there is no norm. Kept for the next question.
  */
-export function foldedReader(layer: AttentionLayer, name: ReaderName): Tensor<"head d_model d_head"> {
+export function foldedReader(layer: AttentionLayer, name: ReaderName, isSingle = false): Tensor<"head d_model d_head"> {
   const { ln1 } = layer;
   if (ln1 === undefined || (ln1.w === undefined && !ln1.centers)) return layer[name];
-  const kept = folded.get(layer) ?? new Map<ReaderName, Tensor<"head d_model d_head">>();
+  const kept = folded.get(layer) ?? new Map<string, Tensor<"head d_model d_head">>();
   folded.set(layer, kept);
-  const known = kept.get(name);
+  const key = isSingle ? `${name} float32` : name;
+  const known = kept.get(key);
   if (known !== undefined) return known;
-  const computed = throughNorm(ln1, layer[name]);
-  kept.set(name, computed);
+  const computed = isSingle ? astype(foldedReader(layer, name), "float32") : throughNorm(ln1, layer[name]);
+  kept.set(key, computed);
   return computed;
 }
 

@@ -5,6 +5,7 @@
  * through $W_O$ once per layer, and every path costs the weighted values of its last head: the paths that end in a layer are computed from the
  * streams of those before it, all of these and all heads in one product. What leaves write is never formed.
  */
+import type { FloatArray } from "../kernels/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { frozenHeads } from "./frozen-heads.ts";
 import type { FrozenHeads } from "./frozen-heads.ts";
@@ -21,37 +22,53 @@ const CHUNK = 2 ** 22;
 /** Called with the place of a path in the list, and its attribution `[batch, pos]`. */
 type Visit = (term: number, values: Float64Array) => void;
 
+/** Whether the products are float32, for which the streams are rounded; streams kept for later are float64 alone. */
+export type Precision = "float32" | "float64";
+
+/** The precision of a model's own weights. */
+export function precisionOf({ model }: FrozenRun): Precision {
+  return [...model.weights.values()].every(({ dtype }) => dtype === "float32") ? "float32" : "float64";
+}
+
 /** Goes through all paths; `nodes` is the list that children's places refer to, `inner` the roots that are not in it. */
 export function attributePaths(
   frozen: FrozenRun,
   nodes: readonly PathNode[],
   inner: readonly PathNode[],
   readout: Readout,
+  precision: Precision,
   visit: Visit,
 ): void {
   const u = readingsOfStream(frozen, readout);
+  const inPrecision = (x: Stream): FloatArray => (precision === "float32" ? Float32Array.from(x.data) : flat(x));
+  const streams = new Map<PathNode, FloatArray>();
+  const streamOf = (node: PathNode): FloatArray => streams.get(node) ?? inPrecision(node.stream);
   for (const [t, node] of nodes.entries()) {
     if (node.order > 0) break;
-    visit(
-      t,
-      node.root.enters === "final"
-        ? readAlong(readout, node.resid)
-        : readAlong({ ...readout, directions: u }, node.stream),
-    );
+    const isFinal = node.root.enters === "final";
+    visit(t, readAlong(isFinal ? readout : { ...readout, directions: u }, isFinal ? node.resid : node.stream));
   }
   for (const { layer } of frozen.model.layers) {
     const heads = frozenHeads(frozen, layer);
-    const readings = heads.writeBack(flat(u));
+    const readings = heads.writeBack(inPrecision(u));
     const parents = [...inner, ...nodes].filter((node) => node.children.has(layer));
     const perChunk = Math.max(1, Math.floor(CHUNK / (heads.rows * heads.d_model)));
     for (let from = 0; from < parents.length; from += perChunk) {
       const some = parents.slice(from, from + perChunk);
-      const z = heads.attend(valuesOf(heads, some));
+      const z = heads.attend(valuesOf(heads, some, streamOf, precision));
       for (const [p, parent] of some.entries()) {
         const own = z.subarray(p * heads.rows * heads.width, (p + 1) * heads.rows * heads.width);
         const first = parent.children.get(layer) as number;
         readHeads(heads, own, readings, readout.positions, (h, values) => visit(first + h, values));
-        keepStreams(frozen, heads, own, nodes.slice(first, first + heads.heads));
+        const children = nodes.slice(first, first + heads.heads);
+        if (children.every((child) => child.children.size === 0)) continue;
+        const size = heads.rows * heads.d_model;
+        const written = heads.writeEach(own);
+        for (const [h, child] of children.entries()) {
+          const stream = written.subarray(h * size, (h + 1) * size);
+          if (stream instanceof Float64Array) child.adopt(toStream(frozen, stream));
+          else streams.set(child, stream);
+        }
       }
     }
   }
@@ -80,18 +97,23 @@ export function readingsOfStream(frozen: FrozenRun, readout: Readout): Stream {
 }
 
 /** The values that heads read of some paths, one after another. */
-function valuesOf(heads: FrozenHeads, parents: readonly PathNode[]): Float64Array {
+function valuesOf(
+  heads: FrozenHeads,
+  parents: readonly PathNode[],
+  streamOf: (node: PathNode) => FloatArray,
+  precision: Precision,
+): FloatArray {
   const { rows, width, d_model } = heads;
   const isInner = ({ order, root }: PathNode): boolean => order === 0 && root.enters !== "stream";
-  const streams = new Float64Array(parents.length * rows * d_model);
+  const size = parents.length * rows * d_model;
+  const streams: FloatArray = precision === "float32" ? new Float32Array(size) : new Float64Array(size);
   for (const [p, parent] of parents.entries()) {
-    if (!isInner(parent)) streams.set(flat(parent.stream), p * rows * d_model);
+    if (!isInner(parent)) streams.set(streamOf(parent), p * rows * d_model);
   }
   const values = heads.values(streams);
   for (const [p, parent] of parents.entries()) {
     if (!isInner(parent)) continue;
-    const { enters } = parent.root;
-    const constants = enters === "values" ? heads.layer.b_V.data : normBiasValues(heads.layer);
+    const constants = parent.root.enters === "values" ? heads.layer.b_V.data : normBiasValues(heads.layer);
     for (let row = 0; row < rows; row++) values.set(constants ?? [], (p * rows + row) * width);
   }
   return values;
@@ -100,8 +122,8 @@ function valuesOf(heads: FrozenHeads, parents: readonly PathNode[]): Float64Arra
 /** The dot products of every head's weighted values with the readings, `[batch, positions]` each. */
 function readHeads(
   heads: FrozenHeads,
-  z: Float64Array,
-  readings: Float64Array,
+  z: FloatArray,
+  readings: FloatArray,
   positions: number,
   visit: (head: number, values: Float64Array) => void,
 ): void {
@@ -117,13 +139,4 @@ function readHeads(
     }
     visit(h, values);
   }
-}
-
-/** Gives the paths that end in a layer, and that longer ones go on from, what they write. */
-function keepStreams(frozen: FrozenRun, heads: FrozenHeads, z: Float64Array, children: readonly PathNode[]): void {
-  if (children.every((child) => child.children.size === 0 || child.isKnown)) return;
-  const size = heads.rows * heads.d_model;
-  const written = heads.writeEach(z);
-  for (const [h, child] of children.entries())
-    child.adopt(toStream(frozen, written.subarray(h * size, (h + 1) * size)));
 }

@@ -146,11 +146,6 @@ export class PathNode implements PathTerm {
     return computed;
   }
 
-  /** Whether the stream is known without computing it. */
-  get isKnown(): boolean {
-    return this.#stream !== undefined;
-  }
-
   /** Takes a stream that was computed with those of other heads. */
   adopt(stream: Stream): void {
     if (!this.#isLeaf) this.#stream ??= stream;

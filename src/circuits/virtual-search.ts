@@ -85,15 +85,14 @@ export function strongestVirtualHeads(model: Transformer, options: VirtualSearch
   const reach = (head: AttentionHead): number => reaches.get(head) ?? 0;
   const best = bestFrom(model, reach);
   const { V } = compositionScores(model, { signal: options.signal });
-  const pair = (a: AttentionHead, b: AttentionHead): number => V.at(a.layer, a.head, b.layer, b.head);
+  // V is float32 where the weights are; as bounds its scores are rounded up.
+  const pair = (a: AttentionHead, b: AttentionHead): number => V.at(a.layer, a.head, b.layer, b.head) + 2e-6;
   return search<Chain>(model, order, k, options, {
     start: (head) => ({ last: head, before: 1, map: head.W_OV, score: norms.get(head) === 0 ? 0 : 1 }),
     extend: ({ last, before, map, score }, head) => {
       const longer = compose(map, head.W_OV);
-      const isPair = before === 1 && map === last.W_OV;
-      const shorter = isPair ? 0 : frobeniusNormOf(map);
-      const scale = shorter * (norms.get(head) ?? 0);
-      const next = isPair ? pair(last, head) : scale === 0 ? 0 : (score * frobeniusNormOf(longer)) / scale;
+      const scale = frobeniusNormOf(map) * (norms.get(head) ?? 0);
+      const next = scale === 0 ? 0 : (score * frobeniusNormOf(longer)) / scale;
       return { last: head, before: before * reach(last), map: longer, score: next };
     },
     bound: ({ score }, from, remaining) => score * best(from, remaining),
@@ -213,11 +212,11 @@ function search<Prefix>(
     const from = (heads.at(-1)?.layer ?? -1) + 1;
     const isHopeless = (bound: number): boolean => bound * ROUNDING < worst();
     if (isHopeless(walk.bound(prefix, from, remaining))) return;
-    for (const layer of model.layers.slice(from, n_layers - remaining + 1)) {
-      for (const head of layer.heads) {
-        const isOut = walk.boundStep !== undefined && isHopeless(walk.boundStep(prefix, head, remaining - 1));
-        if (!isOut) visit([...heads, head], walk.extend(prefix, head));
-      }
+    const next = model.layers.slice(from, n_layers - remaining + 1).flatMap((layer) => layer.heads);
+    const bounded = next.map((head) => ({ head, bound: walk.boundStep?.(prefix, head, remaining - 1) ?? Infinity }));
+    bounded.sort((a, b) => (a.bound === b.bound ? 0 : b.bound - a.bound));
+    for (const { head, bound } of bounded) {
+      if (!isHopeless(bound)) visit([...heads, head], walk.extend(prefix, head));
     }
   };
   const firsts = model.layers.slice(0, n_layers - order + 1).flatMap(({ heads }) => heads);

@@ -140,7 +140,7 @@ describe("biases as sources", () => {
   });
 
   test("attribution of every term is its logit of the correct next token (1e-9)", () => {
-    const attribution = expansion.attribution();
+    const attribution = expansion.attribution({ precision: "float64" });
     for (const [t, term] of expansion.all.entries()) {
       const logits = expansion.logits(term);
       const next = tokens.flatMap((row, b) => row.slice(1).map((id, p) => logits.at(b, p, id)));
@@ -199,7 +199,10 @@ describe("groups", () => {
 
   test("are attributed and ranked like terms (1e-9)", () => {
     const groups = expansion.group("last");
-    const whole = expansion.attribution();
+    const whole = expansion.attribution({ precision: "float64" });
+    expect(() => expansion.attribution({ precision: "float16" as "float32" })).toThrow(
+      'attribution: precision is "float16"; the choices are float32, float64.',
+    );
     const found = expansion.attribution({ terms: groups });
     expect(found.shape).toEqual([8, 2, 5]);
     for (const [g, { label }] of groups.entries()) {
@@ -225,7 +228,7 @@ describe("totals without enumeration", () => {
         const model = randomModel(options);
         const rows = prompts(options.d_vocab);
         const expansion = pathExpansion(model, rows);
-        const attribution = expansion.attribution();
+        const attribution = expansion.attribution({ precision: "float64" });
         const mean = (t: number): number => [...attribution.select("term", t).data].reduce((a, b) => a + b, 0) / 10;
         const means = expansion.terms.map((_, t) => mean(t));
         const scale = Math.max(1, ...means.map(Math.abs));
