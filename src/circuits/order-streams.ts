@@ -25,15 +25,20 @@ export function streamsByOrder(
   const sums: Stream[] = [source];
   const steps = new Steps(options, layers.length);
   for (const { layer } of layers) {
-    for (let order = Math.min(layer + 1, layers.length); order >= 1; order--) {
-      const term = layerTerm(frozen, layer, sums[order - 1] as Stream);
-      const before = sums[order];
-      sums[order] = before === undefined ? term : add(before, term);
-    }
+    advanceOrders(frozen, layer, sums);
     if (options.withBiases === true) addBiases(frozen, layer, sums);
     steps.advance();
   }
   return sums;
+}
+
+/** Takes the sums of the paths of each order through one more layer. */
+export function advanceOrders(frozen: FrozenRun, layer: number, sums: Stream[]): void {
+  for (let order = sums.length; order >= 1; order--) {
+    const term = layerTerm(frozen, layer, sums[order - 1] as Stream);
+    const before = sums[order];
+    sums[order] = before === undefined ? term : add(before, term);
+  }
 }
 
 /** $b_O$ joins the direct path; $b_V$ and the norm's bias go through one head. */
