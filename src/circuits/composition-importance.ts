@@ -4,7 +4,6 @@
  * alone, as it freezes patterns; it names the question for queries and keys, and leaves the definition open. This is one.
  */
 import { kernels } from "../kernels/index.ts";
-import type { FloatArray } from "../kernels/index.ts";
 import type { AttentionLayer, TokensLike, Transformer } from "../model/index.ts";
 import { rotate } from "../model/index.ts";
 import { add, astype, batchMatmul, matmul, stack, Tensor } from "../tensor/index.ts";
@@ -179,11 +178,7 @@ function moved({ run }: FrozenRun, layer: AttentionLayer, pattern: Float64Array)
   const [batch = 0, pos = 0] = v.shape;
   const size = batch * pos * pos;
   const parts = layer.heads.map(({ head }) => {
-    const A = Tensor.from(
-      "batch pos key_pos",
-      [batch, pos, pos],
-      pattern.subarray(head * size, (head + 1) * size),
-    );
+    const A = Tensor.from("batch pos key_pos", [batch, pos, pos], pattern.subarray(head * size, (head + 1) * size));
     const own: Tensor<"batch pos d_head"> = v.select("head", head);
     const values = astype(own, "float64").rename("pos", "key_pos");
     return matmul(batchMatmul(A, values), layer.W_O.select("head", head));

@@ -64,6 +64,7 @@ export type { FormulaFormat } from "./path-formula.ts";
 export { ScoreExpansion, scoreExpansion } from "./score-expansion.ts";
 export type { ScoreExpansionOptions, ScoreTerm, ScoreTermFilter } from "./score-expansion.ts";
 export type { ScoreStatisticsOptions, ScoreTermStatistics } from "./score-statistics.ts";
+export { smearedKeys } from "./smeared-keys.ts";
 export { attributeScore } from "./score-attribution.ts";
 export type { AttributeScoreOptions, ScoreAttribution, ScoreSide } from "./score-attribution.ts";
 export {

@@ -9,8 +9,17 @@ export type { SquareMap } from "./square.ts";
 export { eigenvaluesOf, frobeniusNormOf, singularValuesOf, svdOf, traceOf } from "./spectrum.ts";
 export type { Eigenvalues, MapSVD } from "./spectrum.ts";
 export type { StreamOptions } from "./stream.ts";
-export { argmaxPerRow, diagonalTopK, topKOfColumn, topKOfRow, topKPerRow } from "./top-k.ts";
-export type { MapEntry, TopK } from "./top-k.ts";
+export {
+  argmaxPerColumn,
+  argmaxPerRow,
+  diagonalRanks,
+  diagonalTopK,
+  topKOfColumn,
+  topKOfRow,
+  topKPerColumn,
+  topKPerRow,
+} from "./top-k.ts";
+export type { ColumnOptions, MapEntry, TopK } from "./top-k.ts";
 export { topKOverall } from "./top-k-overall.ts";
 export { columnStatistics, rowStatistics } from "./statistics.ts";
 export type { MapStatistics } from "./statistics.ts";
