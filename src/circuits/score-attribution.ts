@@ -2,16 +2,17 @@
  * One attention score as a sum over the tokens that it came from, on the query's side and on the key's (*A Mathematical Framework for
  * Transformer Circuits*, "Analyzing a two-layer model", the figures of key and query intensity).
  *
- * With patterns and norm scales frozen a query is affine in the embeddings, $q_i = \sum_u x_u Q_u + \text{bias}$, and so is a key. The matrices are
- * found by taking the $d_{head}$ readings of one position back through the layers, so that all paths are counted and none is enumerated.
+ * With patterns and norm scales frozen a query is affine in the embeddings, $q_i = \sum_u x_u Q_u + \text{bias}$, and so is a key. For one side the
+ * other is a constant, and the score one reading of the stream at one position, taken back through the layers: all paths are counted and
+ * none is enumerated. Pairs of sources take the $d_{head}$ readings of both sides back.
  */
 import { InputError } from "../errors.ts";
 import type { HeadId, HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { rotate, toTokenTensor } from "../model/index.ts";
 import { add, astype, matmul, Tensor } from "../tensor/index.ts";
 import { frozenHeads } from "./frozen-heads.ts";
-import { biasStream } from "./frozen-layers.ts";
-import { constantStream, freeze, frozenNorm, sourceStreams, throughFrozenNorm } from "./frozen-run.ts";
+import { biasStream, layerOutput } from "./frozen-layers.ts";
+import { constantStream, directStream, freeze, frozenNorm, sourceStreams, throughFrozenNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { foldedReader } from "./norm-folding.ts";
 
@@ -55,7 +56,8 @@ export interface ScoreAttribution {
   /** The score by what the key was made of. */
   readonly key: ScoreSide;
   /**
-   * `[query_source, key_source]`: what each pair of source tokens adds; sums to the score where positions and biases add nothing.
+   * `[query_source, key_source]`: what each pair of source tokens adds; sums to the score where positions and biases add nothing. Computed
+   * when first asked for, at d_head times the cost of the rest.
    */
   readonly pairs: Tensor<"query_source key_source">;
 }
@@ -99,92 +101,133 @@ export function attributeScore(
   checkPlace(key, pos, "key", operation);
   const frozen = freeze(model, all.slice("batch", prompt, prompt + 1), operation, options.signal);
   const id = { layer, head: index };
-  const [q, k] = [sideVectors(frozen, id, "W_Q", query), sideVectors(frozen, id, "W_K", key)];
   const scale = model.layer(layer).attnScale;
-  const scored = (vectors: Float64Array, whole: Float64Array): Float64Array =>
-    dots(vectors, whole).map((x) => x / scale);
-  const side = (own: SideVectors, other: SideVectors): ScoreSide => ({
-    tokens: Tensor.from("pos", [pos], scored(own.tokens, other.whole)),
-    positions: Tensor.from("pos", [pos], scored(own.positions, other.whole)),
-    bias: scored(own.bias, other.whole)[0] ?? 0,
-  });
-  const d = q.whole.length;
-  const rows: Tensor<"query_source d_head"> = Tensor.from("query_source d_head", [pos, d], q.tokens);
-  const columns: Tensor<"d_head key_source"> = Tensor.from("key_source d_head", [pos, d], k.tokens).permute(
-    "d_head key_source",
-  );
-  const pairs = matmul(rows, columns);
+  const [q, k] = [wholeVector(frozen, id, "W_Q", query), wholeVector(frozen, id, "W_K", key)];
+  let pairs: ScoreAttribution["pairs"] | undefined;
   return {
-    score: scored(q.whole, k.whole)[0] ?? 0,
-    query: side(q, k),
-    key: side(k, q),
-    pairs: Tensor.from(
-      "query_source key_source",
-      [pos, pos],
-      (pairs.data as Float64Array).map((x) => x / scale),
-    ),
+    score: dot(q, k) / scale,
+    query: sideOf(frozen, id, "W_Q", query, k),
+    key: sideOf(frozen, id, "W_K", key, q),
+    get pairs(): ScoreAttribution["pairs"] {
+      pairs ??= pairsOf(frozen, id, query, key);
+      return pairs;
+    },
   };
 }
 
-/** A query or key of one position by source; each row `[d_head]`, rotated where positions are. */
-interface SideVectors {
-  readonly tokens: Float64Array;
-  readonly positions: Float64Array;
-  readonly bias: Float64Array;
-  readonly whole: Float64Array;
+/** A query or key of one position, `[d_head]`, turned to it where positions are rotary, by the frozen affine model in float64. */
+function wholeVector(frozen: FrozenRun, { layer, head }: HeadId, name: "W_Q" | "W_K", at: number): Float64Array {
+  const { model } = frozen;
+  const attention = model.layer(layer);
+  const stream = model.layers
+    .slice(0, layer)
+    .reduce((x, each) => add(x, layerOutput(frozen, each.layer, x)), directStream(frozen));
+  const linear = throughFrozenNorm(frozen, layer, stream);
+  let read: Stream = attention.ln1?.b === undefined ? linear : add(linear, constantStream(frozen, attention.ln1.b));
+  if (model.config.positional_embedding_type === "shortformer") {
+    read = add(read, astype(frozen.run.cache.get("hook_pos_embed"), "float64"));
+  }
+  const b = (name === "W_Q" ? attention.b_Q : attention.b_K).select("head", head);
+  const vector = add(matmul(read.slice("pos", at, at + 1), attention[name].select("head", head)), b);
+  return turnedTo(model, vector.data as Float64Array, at);
 }
 
-function sideVectors(frozen: FrozenRun, { layer, head }: HeadId, name: "W_Q" | "W_K", at: number): SideVectors {
+/** The score by the sources of one side, the other side's vector given. */
+function sideOf(frozen: FrozenRun, id: HeadId, name: "W_Q" | "W_K", at: number, other: Float64Array): ScoreSide {
   const { model } = frozen;
-  const pos = frozen.run.tokens.sizeOf("pos");
+  const { layer, head } = id;
   const attention = model.layer(layer);
-  const { d_head } = model.config;
-  const readings = readingsOf(frozen, { layer, head }, name, at);
-  const { embed, pos_embed } = sourceStreams(frozen);
+  const pos = frozen.run.tokens.sizeOf("pos");
+  // The rotation of this side, taken over to the other: a rotation's transpose turns back.
+  const weights = turnedTo(model, other, -at).map((x) => x / attention.attnScale);
   const W = attention[name].select("head", head);
-  const tokens = bySource(embed, readings, d_head);
-  const positions = pos_embed === undefined ? new Float64Array(pos * d_head) : bySource(pos_embed, readings, d_head);
+  const readings = takenBack(frozen, layer, firstReadings(frozen, id, name, at, [weights]));
+  const { embed, pos_embed } = sourceStreams(frozen);
+  const positions = pos_embed === undefined ? new Float64Array(pos) : bySource(pos_embed, readings, 1);
+  const scored = (x: Tensor<"batch pos d_head">): number => dot(x.data as Float64Array, weights);
   if (model.config.positional_embedding_type === "shortformer") {
-    const own = matmul(astype(frozen.run.cache.get("hook_pos_embed"), "float64").slice("pos", at, at + 1), W);
-    positions.set(own.data, at * d_head);
+    positions[at] = scored(
+      matmul(astype(frozen.run.cache.get("hook_pos_embed"), "float64").slice("pos", at, at + 1), W),
+    );
   }
   const linear = throughFrozenNorm(frozen, layer, biasStream(frozen, layer));
   const read = attention.ln1?.b === undefined ? linear : add(linear, constantStream(frozen, attention.ln1.b));
-  const b = name === "W_Q" ? attention.b_Q : attention.b_K;
-  const bias = add(matmul(read.slice("pos", at, at + 1), W), b.select("head", head)).data as Float64Array;
-  const turned = (rows: Float64Array): Float64Array => turnedTo(model, rows, at);
-  const parts = { tokens: turned(tokens), positions: turned(positions), bias: turned(bias) };
-  return { ...parts, whole: sumRows([parts.tokens, parts.positions, parts.bias], d_head) };
+  const b = (name === "W_Q" ? attention.b_Q : attention.b_K).select("head", head);
+  return {
+    tokens: Tensor.from("pos", [pos], bySource(embed, readings, 1)),
+    positions: Tensor.from("pos", [pos], positions),
+    bias: scored(add(matmul(read.slice("pos", at, at + 1), W), b)),
+  };
 }
 
-/** The readings of one position's query or key as readings of the embeddings, `[d_head, pos, d_model]`. */
-function readingsOf(frozen: FrozenRun, { layer, head }: HeadId, name: "W_Q" | "W_K", at: number): Float64Array {
+/** What each pair of source tokens adds to the score. */
+function pairsOf(frozen: FrozenRun, id: HeadId, query: number, key: number): ScoreAttribution["pairs"] {
+  const { model } = frozen;
+  const { d_head } = model.config;
+  const pos = frozen.run.tokens.sizeOf("pos");
+  const units = Array.from({ length: d_head }, (_, e) =>
+    Float64Array.from({ length: d_head }, (__, i) => (i === e ? 1 : 0)),
+  );
+  const { embed } = sourceStreams(frozen);
+  const vectors = (name: "W_Q" | "W_K", at: number): Float64Array => {
+    const readings = takenBack(frozen, id.layer, firstReadings(frozen, id, name, at, units));
+    return turnedTo(model, bySource(embed, readings, d_head), at);
+  };
+  const rows: Tensor<"query_source d_head"> = Tensor.from("query_source d_head", [pos, d_head], vectors("W_Q", query));
+  const columns: Tensor<"d_head key_source"> = Tensor.from(
+    "key_source d_head",
+    [pos, d_head],
+    vectors("W_K", key),
+  ).permute("d_head key_source");
+  const { attnScale } = model.layer(id.layer);
+  const products = (matmul(rows, columns).data as Float64Array).map((x) => x / attnScale);
+  return Tensor.from("query_source key_source", [pos, pos], products);
+}
+
+/** Readings of one position's query or key, each a weighting of its coordinates, as readings of the stream, `[reading, pos, d_model]`. */
+function firstReadings(
+  frozen: FrozenRun,
+  { layer, head }: HeadId,
+  name: "W_Q" | "W_K",
+  at: number,
+  weightings: readonly Float64Array[],
+): Float64Array {
   const { d_model, d_head } = frozen.model.config;
   const pos = frozen.run.tokens.sizeOf("pos");
-  const W = foldedReader(frozen.model.layer(layer), name).select("head", head);
+  const W = foldedReader(frozen.model.layer(layer), name).select("head", head).data;
   const scale = frozenNorm(frozen, layer)?.scale.at(0, at, 0) ?? 1;
-  let readings = new Float64Array(d_head * pos * d_model);
-  for (let e = 0; e < d_head; e++) {
-    for (let i = 0; i < d_model; i++) readings[(e * pos + at) * d_model + i] = W.at(i, e) / scale;
+  const out = new Float64Array(weightings.length * pos * d_model);
+  for (const [r, weights] of weightings.entries()) {
+    for (let i = 0; i < d_model; i++) {
+      let sum = 0;
+      for (let e = 0; e < d_head; e++) sum += (W[i * d_head + e] as number) * (weights[e] as number);
+      out[(r * pos + at) * d_model + i] = sum / scale;
+    }
   }
-  for (let l = layer - 1; l >= 0; l--) {
-    const heads = frozenHeads(frozen, l);
+  return out;
+}
+
+/** Readings of the stream before a layer as readings of the embeddings. */
+function takenBack(frozen: FrozenRun, before: number, first: Float64Array): Float64Array {
+  let readings = first;
+  for (let layer = before - 1; layer >= 0; layer--) {
+    const heads = frozenHeads(frozen, layer);
     const through = heads.valuesBack(heads.attend(heads.writeBack(readings), true));
     readings = readings.map((x, t) => x + (through[t] as number));
   }
   return readings;
 }
 
-/** What each position of a stream gives to the readings, `[pos, d_head]`. */
-function bySource(stream: Stream, readings: Float64Array, d_head: number): Float64Array {
+/** What each position of a stream gives to the readings, `[pos, reading]`. */
+function bySource(stream: Stream, readings: Float64Array, count: number): Float64Array {
   const [, pos = 0, d = 0] = stream.shape;
-  const out = new Float64Array(pos * d_head);
+  const out = new Float64Array(pos * count);
   const x = stream.data;
   for (let u = 0; u < pos; u++) {
-    for (let e = 0; e < d_head; e++) {
+    for (let e = 0; e < count; e++) {
       let s = 0;
       for (let i = 0; i < d; i++) s += (x[u * d + i] as number) * (readings[(e * pos + u) * d + i] as number);
-      out[u * d_head + e] = s;
+      out[u * count + e] = s;
     }
   }
   return out;
@@ -198,21 +241,8 @@ function turnedTo({ config }: Transformer, rows: Float64Array, at: number): Floa
   return rotate(one, config, at).data as Float64Array;
 }
 
-/** The dot product of every row with one vector. */
-function dots(rows: Float64Array, vector: Float64Array): Float64Array {
-  const d = vector.length;
-  return Float64Array.from({ length: rows.length / d }, (_, r) => {
-    let s = 0;
-    for (let e = 0; e < d; e++) s += (rows[r * d + e] as number) * (vector[e] as number);
-    return s;
-  });
-}
-
-function sumRows(parts: readonly Float64Array[], d: number): Float64Array {
-  const out = new Float64Array(d);
-  for (const part of parts)
-    for (let t = 0; t < part.length; t++) out[t % d] = (out[t % d] as number) + (part[t] as number);
-  return out;
+function dot(a: Float64Array, b: Float64Array): number {
+  return a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
 }
 
 function checkPlace(place: number, size: number, argument: string, operation: string): void {

@@ -79,7 +79,9 @@ export function strongestVirtualHeads(model: Transformer, options: VirtualSearch
   const reaches = new Map(
     model.heads.map((head) => {
       const norm = norms.get(head) ?? 0;
-      return [head, norm === 0 ? 0 : largestSingularValue(head.W_OV) / norm];
+      if (norm === 0) return [head, 0];
+      // Of two heads the pair's own score is the better bound, and no singular value is needed.
+      return [head, order === 2 ? 1 : largestSingularValue(head.W_OV) / norm];
     }),
   );
   const reach = (head: AttentionHead): number => reaches.get(head) ?? 0;
