@@ -65,8 +65,9 @@ export function pathExpansion(
   tokens: TokensLike,
   options: PathExpansionOptions = {},
 ): PathExpansion {
-  checkOptions(model, options, "pathExpansion");
-  return expand(new FactoredModel(freeze(model, tokens, "pathExpansion", options.signal)), options);
+  const operation = "pathExpansion";
+  checkOptions(model, options, operation);
+  return expandAs(new FactoredModel(freeze(model, tokens, operation, options.signal)), options, operation);
 }
 
 /**
@@ -92,12 +93,16 @@ export function pathExpansion(
  * ```
  */
 export function expand(factored: FactoredModel, options: PathExpansionOptions = {}): PathExpansion {
+  checkOptions(factored.model, options, "expand");
+  return expandAs(factored, options, "expand");
+}
+
+function expandAs(factored: FactoredModel, options: PathExpansionOptions, operation: string): PathExpansion {
   const { model, frozen } = factored;
   const { n_layers } = model.config;
   const { maxOrder = n_layers, splitPositions = false, splitBiases = false } = options;
-  checkOptions(model, options, "expand");
   const sources = [...embeddingSources(frozen, splitPositions), ...(splitBiases ? biasSources(frozen) : [])];
-  if (splitBiases) checkCount(model, sources, options, "expand");
+  if (splitBiases) checkCount(model, sources, options, operation);
   return new PathExpansion(factored, sources, Math.min(maxOrder, n_layers), splitBiases);
 }
 

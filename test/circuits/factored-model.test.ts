@@ -173,7 +173,7 @@ describe("biases as sources", () => {
 
   test("they count towards maxTerms", () => {
     expect(() => pathExpansion(model, tokens, { splitBiases: true, maxTerms: 20 })).toThrow(
-      "expand: there are 30 paths of at most 2 heads through n_layers=2 layers of n_heads=2, more than maxTerms=20.",
+      "pathExpansion: there are 30 paths of at most 2 heads through n_layers=2 layers of n_heads=2, more than maxTerms=20.",
     );
   });
 });
