@@ -23,8 +23,8 @@ const internal: Record<string, readonly string[]> = {
     "NormArgs",
     "SoftmaxArgs",
   ],
-  // For error texts.
-  linear: ["describeMap"],
+  // For error texts, and for chains of maps whose spaces are known at run time alone.
+  linear: ["composeMaps", "describeMap"],
   // Storage and layout.
   tensor: ["allocateData", "copyStrided", "describeTensor", "dtypeOf", "matrixView", "rowMajorStrides"],
 };
