@@ -45,14 +45,10 @@ export class FactoredModel {
   readonly modelLogits: Tensor<"batch pos d_vocab">;
   /** What enters the first layer: $T W_E$, with positions where they are in the residual stream; float64. */
   readonly embedding: Stream;
-  /**
-   * What the MLP of each layer wrote in the run, $b_{out}$ included, float64: it joins the stream after that layer's factor. `undefined` for
-   * every layer of an attention-only model.
-   */
-  readonly mlpOutputs: readonly (Stream | undefined)[];
   /** @internal */
   readonly frozen: FrozenRun;
   #layers: readonly TensorSum<"d_model", "d_model">[] | undefined;
+  #mlpOutputs: readonly (Stream | undefined)[] | undefined;
 
   /** @internal */
   constructor(frozen: FrozenRun) {
@@ -60,7 +56,6 @@ export class FactoredModel {
     this.tokens = frozen.run.tokens;
     this.modelLogits = frozen.run.logits;
     this.embedding = directStream(frozen);
-    this.mlpOutputs = frozen.model.layers.map(({ layer }) => mlpStream(frozen, layer));
     this.frozen = frozen;
   }
 
@@ -73,6 +68,15 @@ export class FactoredModel {
       ]),
     );
     return this.#layers;
+  }
+
+  /**
+   * What the MLP of each layer wrote in the run, $b_{out}$ included, float64: it joins the stream after that layer's factor. `undefined` for
+   * every layer of an attention-only model.
+   */
+  get mlpOutputs(): readonly (Stream | undefined)[] {
+    this.#mlpOutputs ??= this.model.layers.map(({ layer }) => mlpStream(this.frozen, layer));
+    return this.#mlpOutputs;
   }
 
   /** From the last residual stream to the logits: the final norm's linear part and $W_U$. */
