@@ -26,7 +26,8 @@
  */
 import type { AttentionLayer } from "../model/index.ts";
 import { add, astype, frobeniusNorm, map, matmul, subtract, Tensor } from "../tensor/index.ts";
-import { addMlp, directStream, frozenNorm, layerOutput, layerTerm, throughFinalNorm, unembed } from "./frozen-run.ts";
+import { layerOutput, layerTerm } from "./frozen-layers.ts";
+import { addMlp, directStream, frozenNorm, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { maxAbs, rowNorms } from "./row-norms.ts";
 
@@ -46,11 +47,11 @@ export interface Certificate {
 }
 
 /** Unit roundoff of float32, and a hundredth for the second order. */
-const U32 = 1.01 * 2 ** -24;
+export const U32 = 1.01 * 2 ** -24;
 const U64 = 2 ** -53;
 
 /** A number for each position of each prompt. */
-type PerPosition = Float64Array;
+export type PerPosition = Float64Array;
 
 const norm = (vector: Tensor): number => rowNorms(vector)[0] ?? 0;
 
@@ -58,7 +59,7 @@ const norm = (vector: Tensor): number => rowNorms(vector)[0] ?? 0;
  * A bound on the largest singular value of a matrix, at most $k^{1/16}$ times it for the smaller side $k$:
  * $\sigma_1^8 \le \|G^4\|_F$ for the Gram matrix $G$ of that side.
  */
-function spectralBound(matrix: Tensor): number {
+export function spectralBound(matrix: Tensor): number {
   const W = astype(matrix, "float64");
   const square = (G: Tensor): Tensor => matmul(G, Tensor.from("column next", G.shape, G.data)).rename("next", "column");
   const G: Tensor = matmul(W.permute("d_head d_model"), W.permute("d_model d_head").rename("d_head", "column"));
@@ -66,7 +67,7 @@ function spectralBound(matrix: Tensor): number {
 }
 
 /** What the rounding of a norm reaches. */
-function normRounding(frozen: FrozenRun, layer: number, stream: Stream): PerPosition {
+export function normRounding(frozen: FrozenRun, layer: number, stream: Stream): PerPosition {
   const found = frozenNorm(frozen, layer);
   if (found === undefined) return new Float64Array(stream.size / stream.sizeOf("d_model"));
   const isFinal = layer === frozen.model.config.n_layers;
@@ -110,7 +111,7 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
 }
 
 /** What the rounding of a layer's output and of its addition to the stream, with that of its MLP's, reaches. */
-function writeRounding({ run: { cache } }: FrozenRun, layer: AttentionLayer): PerPosition {
+export function writeRounding({ run: { cache } }: FrozenRun, layer: AttentionLayer): PerPosition {
   const at = `blocks.${layer.layer}` as const;
   const bias = norm(layer.b_O);
   const attn_out = cache.get(`${at}.hook_attn_out`);
@@ -140,8 +141,11 @@ function asRounding(defect: Stream, reach: PerPosition): Stream {
   );
 }
 
-/** The rounding of the whole run at the end of the residual stream: every layer's, carried on by the frozen layers after it. */
-function streamError(frozen: FrozenRun): Stream {
+/**
+ * The rounding of the whole run in the residual stream before a layer, by default at the end: every layer's, carried on by the frozen
+ * layers after it.
+ */
+export function streamError(frozen: FrozenRun, end = frozen.model.config.n_layers): Stream {
   const { model, run } = frozen;
   const direct = directStream(frozen);
   const streamBefore = (layer: number): Stream =>
@@ -151,7 +155,7 @@ function streamError(frozen: FrozenRun): Stream {
     subtract(first, direct),
     rowNorms(first).map((size) => U32 * size),
   );
-  for (const layer of model.layers) {
+  for (const layer of model.layers.slice(0, end)) {
     const before = astype(streamBefore(layer.layer), "float64");
     const after = astype(streamBefore(layer.layer + 1), "float64");
     const computed = addMlp(frozen, layer.layer, add(before, layerOutput(frozen, layer.layer, before)));

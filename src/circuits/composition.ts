@@ -9,21 +9,23 @@
  *
  * A norm may not be cycled as a trace may, $\|AB\| \ne \|BA\|$: the first version of the paper's composition figure did that
  * (its erratum of 2023). What may be done: $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. The two outer
- * factors of a score are replaced by such triangles, d_head x d_head, so that it needs one product
- * $(R W_O)(B R'^\top)$, d_head x d_model x d_head, and those of all heads of two layers are one matrix product.
+ * factors of a score are replaced by such roots, d_head x d_head, so that it needs one product
+ * $(R W_O)(B R'^\top)$, d_head x d_model x d_head; those of all pairs of heads are a few large products, see pair-scores.ts.
  */
-import { kernels } from "../kernels/index.ts";
 import { compose, frobeniusNormOf, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
-import type { AttentionHead, HeadId, Transformer } from "../model/index.ts";
+import type { AttentionHead, AttentionLayer, HeadId, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { compositionBaseline } from "./baselines.ts";
-import type { CompositionBaseline, HeadSizes } from "./baselines.ts";
+import { requireChoice } from "./arguments.ts";
+import type { CompositionBaseline } from "./baselines.ts";
 import { requireOrder } from "./full-circuits.ts";
+import { pairSteps, routeCosts, symmetricSteps, visitByPairs, visitSymmetric } from "./pair-scores.ts";
+import type { MapStack } from "./pair-scores.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
-import { collapseLayer } from "./unit-maps.ts";
-import type { CollapsedLayer, UnitMaps } from "./unit-maps.ts";
+import { readersOf, writersOf, zeroHeadsOf } from "./unit-maps.ts";
+import type { NormsInScores, UnitMaps } from "./unit-maps.ts";
 
 /**
  * One kind of composition between all pairs of heads, `[writer_layer, writer_head, reader_layer, reader_head]`.
@@ -49,13 +51,25 @@ export interface CompositionScores {
 }
 
 /**
+ * Options of {@link compositionScores}.
+ * @category Circuits
+ */
+export interface CompositionOptions extends ProgressOptions {
+  /**
+   * `"raw"` (the default): of the weights as they are, as TransformerLens's; `"folded"`: of the weights with every norm's own folded into
+   * what reads through it, and with the mean over d_model, which LayerNorm takes out, taken out of what is written.
+   */
+  readonly norms?: NormsInScores | undefined;
+}
+
+/**
  * Q-, K- and V-composition between all pairs of heads, writers in earlier layers than readers.
  *
- * Scores are of the raw weights, as TransformerLens's: where a model has norms, fold them into the weights first. Compare them with
- * the baseline and with each other, but not between models.
+ * Products are float32 where the weights are (scores then err by less than 1e-6), float64 otherwise. Compare scores with the baseline and
+ * with each other, but not between models. A rotary model's rotations are left out, as they are in $W_{QK}$.
  *
- * @param options - `signal`, `onProgress` (in pairs of layers).
- * @throws the signal's reason when aborted.
+ * @param options - `norms`, `signal`, `onProgress` (in products: of pairs of layers, or bands of matrices where layers are many).
+ * @throws {@link InputError} for an unknown choice of `norms`; the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts
@@ -70,23 +84,28 @@ export interface CompositionScores {
  * // true
  * ```
  */
-export function compositionScores(model: Transformer, options: ProgressOptions = {}): CompositionScores {
+export function compositionScores(model: Transformer, options: CompositionOptions = {}): CompositionScores {
+  const { norms = "raw", signal } = options;
+  requireChoice(norms, ["raw", "folded"], "norms", "compositionScores");
   const { n_layers, n_heads, d_model, d_head } = model.config;
   const shape = [n_layers, n_heads, n_layers, n_heads];
-  const scores = { Q: zeros(shape), K: zeros(shape), V: zeros(shape) };
-  const steps = new Steps(options, (n_layers * (n_layers - 1)) / 2);
-  const layers = model.layers.map(collapseLayer);
-  for (const [w, writer] of layers.entries()) {
-    for (let r = w + 1; r < n_layers; r++) {
-      const reader = layers[r] as CollapsedLayer;
-      for (const kind of ["Q", "K", "V"] as const) {
-        scorePairs(writer.writers, reader[kind], model.config, (i, j, score) => {
-          scores[kind][((w * n_heads + i) * n_layers + r) * n_heads + j] = score;
-        });
-      }
-      steps.advance();
-    }
-  }
+  const size = (n_layers * n_heads) ** 2;
+  const scores = { Q: new Float64Array(size), K: new Float64Array(size), V: new Float64Array(size) };
+  signal?.throwIfAborted();
+  const writers = stackMaps(model, 0, n_layers - 1, (layer) => [writersOf(layer, norms)]);
+  const readers = stackMaps(model, 1, n_layers, (layer) => {
+    const { Q, K, V } = readersOf(layer, norms);
+    return [Q, K, V];
+  });
+  const sizes = { k: d_head, d: d_model };
+  const costs = routeCosts(writers, readers, sizes);
+  const isByPairs = costs.pairs <= costs.symmetric;
+  const steps = new Steps(options, isByPairs ? pairSteps(writers, readers) : symmetricSteps(sizes));
+  const visit = isByPairs ? visitByPairs : visitSymmetric;
+  visit(writers, readers, sizes, steps, ([w, i], [r, place], score) => {
+    const kind = KINDS[Math.floor(place / n_heads)] as "Q" | "K" | "V";
+    scores[kind][((w * n_heads + i) * n_layers + r) * n_heads + (place % n_heads)] = score;
+  });
   const tensor = (data: Float64Array): PairScores =>
     Tensor.from("writer_layer writer_head reader_layer reader_head", shape, data);
   return {
@@ -94,11 +113,40 @@ export function compositionScores(model: Transformer, options: ProgressOptions =
     K: tensor(scores.K),
     V: tensor(scores.V),
     baseline: compositionBaseline({ d_model, d_head }),
-    zeroHeads: {
-      W_OV: zeroHeads(layers.map((layer) => layer.writers)),
-      W_QK: zeroHeads(layers.map((layer) => layer.Q)),
-    },
+    zeroHeads: { W_OV: zeroHeads(model, "W_OV", norms), W_QK: zeroHeads(model, "W_QK", norms) },
   };
+}
+
+const KINDS = ["Q", "K", "V"] as const;
+
+/** The maps of some layers, one after another. */
+function stackMaps(
+  model: Transformer,
+  from: number,
+  end: number,
+  mapsOf: (layer: AttentionLayer) => readonly UnitMaps[],
+): MapStack {
+  const layers = model.layers.slice(from, Math.max(from, end));
+  const { n_heads, d_model, d_head } = model.config;
+  let data: MapStack["data"] = new Float32Array(0);
+  let perLayer = n_heads;
+  for (const [at, layer] of layers.entries()) {
+    const kinds = mapsOf(layer);
+    perLayer = kinds.length * n_heads;
+    const size = perLayer * d_head * d_model;
+    if (at === 0) {
+      const isDouble = kinds.some((kind) => kind.data instanceof Float64Array);
+      data = isDouble ? new Float64Array(layers.length * size) : new Float32Array(layers.length * size);
+    }
+    for (const [i, kind] of kinds.entries()) data.set(kind.data, at * size + i * kind.data.length);
+  }
+  return { data, firstLayer: from, layers: layers.length, perLayer };
+}
+
+function zeroHeads(model: Transformer, circuit: "W_OV" | "W_QK", norms: NormsInScores): HeadId[] {
+  return model.layers.flatMap((layer) =>
+    zeroHeadsOf(layer, circuit, norms).map((head) => ({ layer: layer.layer, head })),
+  );
 }
 
 /**
@@ -183,43 +231,4 @@ export function vComposition(writer: AttentionHead, reader: AttentionHead): numb
 function ratio(product: Linear, a: Linear, b: Linear): number {
   const scale = frobeniusNormOf(a) * frobeniusNormOf(b);
   return scale === 0 ? 0 : frobeniusNormOf(product) / scale;
-}
-
-/** The scores of all pairs of two layers for one kind, from one product `[head and d_head, d_model] [d_model, head and d_head]`. */
-function scorePairs(
-  writers: UnitMaps,
-  readers: UnitMaps,
-  { d_model, d_head }: HeadSizes,
-  visit: (writer: number, reader: number, score: number) => void,
-): void {
-  const m = writers.count * d_head;
-  const n = readers.count * d_head;
-  const products = new Float64Array(m * n);
-  kernels().matmul({
-    batch: 1,
-    m,
-    n,
-    k: d_model,
-    a: { data: writers.data, offset: 0, rowStride: d_model, colStride: 1, batchStride: 0 },
-    b: { data: readers.data, offset: 0, rowStride: 1, colStride: d_model, batchStride: 0 },
-    out: { data: products, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
-  });
-  for (let i = 0; i < writers.count; i++) {
-    for (let j = 0; j < readers.count; j++) {
-      let squares = 0;
-      for (let row = i * d_head; row < (i + 1) * d_head; row++) {
-        const start = row * n + j * d_head;
-        for (let t = start; t < start + d_head; t++) squares += (products[t] as number) ** 2;
-      }
-      visit(i, j, Math.min(1, Math.sqrt(squares)));
-    }
-  }
-}
-
-function zeroHeads(layers: readonly UnitMaps[]): HeadId[] {
-  return layers.flatMap(({ isZero }, layer) => isZero.flatMap((zero, head) => (zero ? [{ layer, head }] : [])));
-}
-
-function zeros(shape: readonly number[]): Float64Array {
-  return new Float64Array(shape.reduce((product, n) => product * n, 1));
 }

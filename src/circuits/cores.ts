@@ -157,10 +157,22 @@ function remembered(
 /** `left M right` for each head, `[d_head, d_model] M [d_model, d_head]`; `right left M` where d_model is the smaller size. */
 export function cyclic(left: Stack, M: Float64Array | undefined, right: Stack): ReturnType<LayerCores> {
   const d = left.cols;
-  const middle =
-    M === undefined ? left : stackProduct(left, { view: rowMajor(M, d, 0), count: left.count, rows: d, cols: d });
+  const middle = M === undefined ? left : throughMiddle(left, M);
   const core = left.rows <= d ? stackProduct(middle, right) : stackProduct(right, middle);
   return { size: core.rows, data: core.data };
+}
+
+/** `left M` for each head; in float32 where `left` is and heads are many. */
+function throughMiddle(left: Stack, M: Float64Array): Stack {
+  const d = left.cols;
+  const square: Omit<Stack, "view"> = { count: left.count, rows: d, cols: d };
+  const isSingle = left.view.data instanceof Float32Array && left.count * left.rows * d * d >= LARGE;
+  if (!isSingle) return stackProduct(left, { ...square, view: rowMajor(M, d, 0) });
+  const [m, count] = [left.rows, left.count];
+  const view = rowMajor(new Float32Array(count * m * d), d, m * d);
+  const b = rowMajor(Float32Array.from(M), d, 0);
+  kernels().matmul({ batch: count, m, n: d, k: d, a: left.view, b, out: view });
+  return { view, count, rows: m, cols: d };
 }
 
 /** A tensor `[head, rows, cols]` as a stack. */
@@ -181,10 +193,35 @@ function stackProduct(a: Stack, b: Stack): Stack & { readonly data: Float64Array
   return { view, count: a.count, rows: m, cols: n, data };
 }
 
-/** `a b` with sizes n x k and k x n, float64. */
+/** Multiply-adds from which on float32 operands are multiplied in float32. */
+const LARGE = 2 ** 28;
+/** Terms of a sum that are added in float32 at most, before they join float64 sums. */
+const SPAN = 4096;
+
+/**
+ * `a b` with sizes n x k and k x n, float64. Of float32 matrices with a vocabulary between them it is a float64 sum of float32 products, each
+ * over 4,096 tokens.
+ */
 function square(n: number, k: number, a: MatrixView, b: MatrixView): Float64Array {
   const data = new Float64Array(n * n);
-  kernels().matmul({ batch: 1, m: n, n, k, a, b, out: rowMajor(data, n, 0) });
+  const isSingle = a.data instanceof Float32Array && b.data instanceof Float32Array && n * n * k >= LARGE;
+  if (!isSingle) {
+    kernels().matmul({ batch: 1, m: n, n, k, a, b, out: rowMajor(data, n, 0) });
+    return data;
+  }
+  const part = new Float32Array(n * n);
+  for (let from = 0; from < k; from += SPAN) {
+    kernels().matmul({
+      batch: 1,
+      m: n,
+      n,
+      k: Math.min(SPAN, k - from),
+      a: { ...a, offset: a.offset + from * a.colStride },
+      b: { ...b, offset: b.offset + from * b.rowStride },
+      out: rowMajor(part, n, 0),
+    });
+    for (let t = 0; t < data.length; t++) data[t] = (data[t] as number) + (part[t] as number);
+  }
   return data;
 }
 

@@ -6,18 +6,24 @@ import { add, describeTensor, subtract, Tensor } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { NormSum, operationsOf, pathErrorBound } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
-import { finalBias, throughFinalNorm, unembed } from "./frozen-run.ts";
+import type { FactoredModel } from "./factored-model.ts";
+import { finalBias } from "./frozen-layers.ts";
+import { throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { streamsByOrder } from "./order-streams.ts";
 import { termFormula } from "./path-formula.ts";
 import type { FormulaFormat } from "./path-formula.ts";
-import { enumeratePaths } from "./path-terms.ts";
-import type { PathNode, PathSource, PathTerm } from "./path-terms.ts";
+import { attributePaths, precisionOf } from "./path-attribution.ts";
+import type { FrozenSource, PathSource } from "./path-sources.ts";
+import { enumeratePaths, PathNode } from "./path-terms.ts";
+import type { PathTerm } from "./path-terms.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 import { rowNorms } from "./row-norms.ts";
 import { readAlong, readoutOf } from "./targets.ts";
 import type { Targets } from "./targets.ts";
+import { GROUPINGS, groupTerms } from "./term-groups.ts";
+import type { TermGrouping } from "./term-groups.ts";
 
 /**
  * Which terms {@link PathExpansion.select} picks: those that meet every condition given.
@@ -32,7 +38,7 @@ export interface PathFilter {
   readonly layer?: number | undefined;
   /** Paths that end in this head: its direct effect on the logits, part by part. */
   readonly last?: HeadRef | undefined;
-  /** Paths that begin here: `"direct"`, or `"0_mlp_out"` for what an MLP wrote. */
+  /** Paths that begin here: `"direct"`, `"0_mlp_out"` for what an MLP wrote, `"b_O[0]"` for a bias. */
   readonly source?: PathSource | undefined;
 }
 
@@ -59,6 +65,13 @@ export interface RankedTerm {
 export interface AttributionOptions extends ProgressOptions {
   /** The logits to explain; those of the correct next tokens by default. */
   readonly targets?: Targets | undefined;
+  /**
+   * How products are taken when all paths are evaluated at once: `"float32"`, the default where all weights are, as the model's own run;
+   * or `"float64"`.
+   */
+  readonly precision?: "float32" | "float64" | undefined;
+  /** The terms to evaluate, such as groups; {@link PathExpansion.all} by default. */
+  readonly terms?: readonly PathTerm[] | undefined;
 }
 
 /**
@@ -98,29 +111,39 @@ export class PathExpansion {
   readonly tokens: Tensor<"batch pos">;
   /** The logits of the model's own run, which the terms sum to. */
   readonly modelLogits: Tensor<"batch pos d_vocab">;
-  /** The paths: those of no head first, the direct one before what MLPs wrote, then by order, head by head. */
+  /** The paths: those of no head first, the direct one before what MLPs wrote and biases, then by order, head by head. */
   readonly terms: readonly PathTerm[];
-  /** Everything that begins in a bias ($b_V$, $b_O$, those of norms, and in the logits $b_U$), along all paths together. */
+  /**
+   * Everything that begins in a bias ($b_V$, $b_O$, those of norms, and in the logits $b_U$), along all paths together; where biases are
+   * sources of paths, $b_U$ alone.
+   */
   readonly bias: PathTerm;
   /** All paths longer than `maxOrder` together; absent when every path is written out. */
   readonly remainder: PathTerm | undefined;
   /** The most heads on a path that is written out. */
   readonly maxOrder: number;
   readonly #frozen: FrozenRun;
+  readonly #nodes: readonly PathNode[];
+  readonly #inner: readonly PathNode[];
 
   /** @internal */
-  constructor(frozen: FrozenRun, roots: readonly PathNode[], maxOrder: number) {
+  constructor({ frozen }: FactoredModel, sources: readonly FrozenSource[], maxOrder: number, splitBiases: boolean) {
     const { model, run } = frozen;
+    const roots = sources.map((source) => PathNode.root(frozen, source));
     this.model = model;
     this.tokens = run.tokens;
     this.modelLogits = run.logits;
     this.maxOrder = maxOrder;
     this.#frozen = frozen;
-    this.terms = enumeratePaths(frozen, roots, maxOrder);
-    this.bias = lumpedTerm("bias", 0, () => finalBias(frozen));
+    this.#nodes = enumeratePaths(frozen, roots, maxOrder);
+    this.#inner = roots.filter((root) => !this.#nodes.includes(root));
+    this.terms = this.#nodes;
+    this.bias = splitBiases
+      ? lumpedTerm("b_U", 0, () => Tensor.zeros("batch pos d_model", run.cache.get("hook_embed").shape, "float64"))
+      : lumpedTerm("bias", 0, () => finalBias(frozen));
     this.remainder =
       maxOrder < model.config.n_layers
-        ? lumpedTerm("remainder", maxOrder + 1, () => longerPaths(frozen, maxOrder))
+        ? lumpedTerm("remainder", maxOrder + 1, () => longerPaths(frozen, maxOrder, splitBiases))
         : undefined;
   }
 
@@ -145,11 +168,10 @@ export class PathExpansion {
 
   /**
    * What every term adds to the logit of a target, by default the correct next token: one dot product with a column of $W_U$ per
-   * position, without the term's other logits.
+   * position, without the term's other logits. All paths together cost little more than what they share.
    *
-   * @param options - `targets`, `signal`, `onProgress`.
-   * @returns `[term, batch, pos]`, float64, in logits; terms as in {@link PathExpansion.all}, one position fewer than the prompt
-   * for next tokens.
+   * @param options - `targets`, `terms`, `precision`, `signal`, `onProgress`.
+   * @returns `[term, batch, pos]`, float64 storage, in logits; terms as asked for, one position fewer than the prompt for next tokens.
    * @throws {@link InputError} when a prompt has no next token or a target is no output token; {@link ShapeError} when targets
    * do not fit the prompts.
    */
@@ -157,10 +179,19 @@ export class PathExpansion {
     const readout = readoutOf(this.model, this.tokens, options.targets ?? "next", "attribution");
     const batch = this.tokens.sizeOf("batch");
     const size = batch * readout.positions;
-    const terms = this.all;
+    const { terms = this.all, precision = precisionOf(this.#frozen) } = options;
+    requireChoice(precision, ["float32", "float64"], "precision", "attribution");
     const out = new Float64Array(terms.length * size);
     const steps = new Steps(options, terms.length);
+    const paths = options.terms === undefined ? this.#nodes.length : 0;
+    if (paths > 0) {
+      attributePaths(this.#frozen, this.#nodes, this.#inner, readout, precision, (t, values) => {
+        out.set(values, t * size);
+        steps.advance();
+      });
+    }
     for (const [t, term] of terms.entries()) {
+      if (t < paths) continue;
       const values = readAlong(readout, term.resid);
       out.set(term.kind === "bias" ? values.map((x, i) => x + (readout.constants[i] as number)) : values, t * size);
       steps.advance();
@@ -189,10 +220,22 @@ export class PathExpansion {
   }
 
   /**
+   * Terms taken together: by order, by first or last head, by source, by the layers passed through, or as a function says. Each group is
+   * a term, the sum of its members, and can be ranked, attributed and certified like any other; bias and remainder stay as they are.
+   *
+   * @param terms - what to group; {@link PathExpansion.all} by default.
+   * @throws {@link InputError} for an unknown grouping.
+   */
+  group(by: TermGrouping, terms: readonly PathTerm[] = this.all): PathTerm[] {
+    if (typeof by !== "function") requireChoice(by, GROUPINGS, "by", "group");
+    return groupTerms(terms, by);
+  }
+
+  /**
    * The terms with the largest values of a metric, in absolute value, largest first.
    *
    * @param metric - `"attribution"` by default.
-   * @param options - `k`, how many (all); `targets`, `signal` and `onProgress` as for {@link PathExpansion.attribution}.
+   * @param options - `k`, how many (all); `targets`, `terms`, `signal` and `onProgress` as for {@link PathExpansion.attribution}.
    * @throws as {@link PathExpansion.attribution}.
    */
   rank(
@@ -200,7 +243,7 @@ export class PathExpansion {
     options: AttributionOptions & { readonly k?: number | undefined } = {},
   ): RankedTerm[] {
     if (typeof metric !== "function") requireChoice(metric, ["attribution", "norm"], "metric", "rank");
-    const terms = this.all;
+    const { terms = this.all } = options;
     const evaluate = metric === "norm" ? undefined : this.attribution(options);
     const ranked = terms.map((term, t) => {
       const attribution = evaluate?.select("term", t);
@@ -277,12 +320,12 @@ export class PathExpansion {
 }
 
 /** A term that is not one path; kept once computed. */
-function lumpedTerm(label: "bias" | "remainder", order: number, compute: () => Stream): PathTerm {
+function lumpedTerm(label: "bias" | "remainder" | "b_U", order: number, compute: () => Stream): PathTerm {
   let resid: Stream | undefined;
   return {
     label,
-    kind: label,
-    source: "direct",
+    kind: label === "b_U" ? "bias" : label,
+    source: label === "b_U" ? "b_U" : "direct",
     path: [],
     order,
     get resid(): Stream {
@@ -293,8 +336,8 @@ function lumpedTerm(label: "bias" | "remainder", order: number, compute: () => S
 }
 
 /** All paths longer than `maxOrder`, through the final norm. */
-function longerPaths(frozen: FrozenRun, maxOrder: number): Stream {
-  const longer = streamsByOrder(frozen).slice(maxOrder + 1);
+function longerPaths(frozen: FrozenRun, maxOrder: number, withBiases: boolean): Stream {
+  const longer = streamsByOrder(frozen, { withBiases }).slice(maxOrder + 1);
   return throughFinalNorm(
     frozen,
     longer.reduce((sum, stream) => add(sum, stream)),

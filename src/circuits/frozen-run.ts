@@ -28,10 +28,16 @@ export interface FrozenRun {
 
 const KEPT = /(^|\.)(hook_(embed|pos_embed|resid_pre|resid_post|attn_out|mlp_out|pattern|v|z)|ln(1|_final)\.hook_\w+)$/;
 
-/** Runs a model and keeps what freezing it needs. */
-export function freeze(model: Transformer, tokens: TokensLike, operation: string, signal?: AbortSignal): FrozenRun {
+/** Runs a model and keeps what freezing it needs, and the hooks named beside. */
+export function freeze(
+  model: Transformer,
+  tokens: TokensLike,
+  operation: string,
+  signal?: AbortSignal,
+  also: readonly HookName[] = [],
+): FrozenRun {
   const checked = toTokenTensor(model.config, tokens, operation);
-  const cache = (name: HookName): boolean => KEPT.test(name);
+  const cache = (name: HookName): boolean => KEPT.test(name) || also.includes(name);
   return { model, run: model.run(checked, { cache, ...(signal === undefined ? {} : { signal }) }) };
 }
 
@@ -92,8 +98,22 @@ export function headlessStream(frozen: FrozenRun, layer: number): Stream {
   return stream;
 }
 
+/** A vector at every position of every prompt, float64. */
+export function constantStream({ run }: FrozenRun, vector: Tensor<"d_model">): Stream {
+  const [batch = 0, pos = 0] = run.tokens.shape;
+  const d = vector.size;
+  const data = new Float64Array(batch * pos * d);
+  for (let row = 0; row < batch * pos; row++) data.set(vector.data, row * d);
+  return Tensor.from("batch pos d_model", [batch, pos, d], data);
+}
+
 /** What a head writes when its values are `v`: $A^h v W_O^h$. */
-function writeValues({ model, run }: FrozenRun, layer: number, head: number, v: Tensor<"batch pos d_head">): Stream {
+export function writeValues(
+  { model, run }: FrozenRun,
+  layer: number,
+  head: number,
+  v: Tensor<"batch pos d_head">,
+): Stream {
   const pattern = run.cache.get(`blocks.${layer}.attn.hook_pattern`).select("head", head);
   const z = batchMatmul(pattern, v.rename("pos", "key_pos"));
   return matmul(z.rename("query_pos", "pos"), model.layer(layer).W_O.select("head", head));
@@ -102,53 +122,6 @@ function writeValues({ model, run }: FrozenRun, layer: number, head: number, v: 
 /** A head's linear part applied to a stream that is already through its layer's norm: $A^h x W_{OV}^h$. */
 export function headTerm(frozen: FrozenRun, layer: number, head: number, normalized: Stream): Stream {
   return writeValues(frozen, layer, head, matmul(normalized, frozen.model.layer(layer).W_V.select("head", head)));
-}
-
-/** The linear part of what a layer adds, $\sum_h A^h\,\mathrm{n}(x) W_{OV}^h$, over all heads or those that `keep` picks. */
-export function layerTerm(
-  frozen: FrozenRun,
-  layer: number,
-  x: Stream,
-  keep: (head: number) => boolean = () => true,
-): Stream {
-  const normalized = throughFrozenNorm(frozen, layer, x);
-  let sum: Stream = Tensor.zeros("batch pos d_model", x.shape, "float64");
-  for (const { head } of frozen.model.layer(layer).heads) {
-    if (keep(head)) sum = add(sum, headTerm(frozen, layer, head, normalized));
-  }
-  return sum;
-}
-
-/** All that a layer adds, constants included, over the heads that `keep` picks; $b_O$ is always added. */
-export function layerOutput(
-  frozen: FrozenRun,
-  layer: number,
-  x: Stream,
-  keep: (head: number) => boolean = () => true,
-): Stream {
-  const attention = frozen.model.layer(layer);
-  const linear = throughFrozenNorm(frozen, layer, x);
-  const normalized = attention.ln1 === undefined ? linear : attention.ln1.addBias(linear);
-  let sum: Stream = add(Tensor.zeros("batch pos d_model", x.shape, "float64"), attention.b_O);
-  for (const { head } of attention.heads) {
-    if (!keep(head)) continue;
-    const v = add(matmul(normalized, attention.W_V.select("head", head)), attention.b_V.select("head", head));
-    sum = add(sum, writeValues(frozen, layer, head, v));
-  }
-  return sum;
-}
-
-/** Everything that begins in a bias, at the end of the stream: the affine model applied to no embedding at all. */
-export function biasStream(frozen: FrozenRun): Stream {
-  let stream: Stream = Tensor.zeros("batch pos d_model", frozen.run.cache.get("hook_embed").shape, "float64");
-  for (const { layer } of frozen.model.layers) stream = add(stream, layerOutput(frozen, layer, stream));
-  return stream;
-}
-
-/** The bias stream through the final norm, its own bias included: what the unembedding reads. */
-export function finalBias(frozen: FrozenRun): Stream {
-  const linear = throughFrozenNorm(frozen, frozen.model.config.n_layers, biasStream(frozen));
-  return frozen.model.ln_final === undefined ? linear : frozen.model.ln_final.addBias(linear);
 }
 
 /** A stream through the final norm's linear part: what the unembedding reads of it. */

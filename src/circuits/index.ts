@@ -17,7 +17,7 @@ export type { SampledScore, ScoreNullOptions } from "./score-null.ts";
 export { copyingAccuracies, copyingAccuracy, ovDiagonal } from "./copying.ts";
 export type { CopyingAccuracyOptions, OVDiagonal } from "./copying.ts";
 export { compositionScores, kComposition, qComposition, vComposition } from "./composition.ts";
-export type { CompositionScores, PairScores } from "./composition.ts";
+export type { CompositionOptions, CompositionScores, PairScores } from "./composition.ts";
 export { compositionBaseline, compositionExcess, compositionZScores, sampleCompositionBaseline } from "./baselines.ts";
 export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, HeadSizes } from "./baselines.ts";
 export { skipTrigramBugs, skipTrigrams } from "./skip-trigrams.ts";
@@ -53,16 +53,47 @@ export { findHeads, headScores } from "./find-heads.ts";
 export type { FoundHeads, HeadScores, HeadScoresOptions } from "./find-heads.ts";
 export type { Certificate } from "./certificate.ts";
 export type { Targets, TokenTargets } from "./targets.ts";
-export { pathExpansion } from "./path-expansion.ts";
+export { expand, pathExpansion } from "./path-expansion.ts";
 export type { PathExpansionOptions } from "./path-expansion.ts";
 export { PathExpansion } from "./expansion.ts";
 export type { AttributionOptions, PathCertificate, PathFilter, RankedTerm, TermMetric } from "./expansion.ts";
-export type { PathSource, PathTerm } from "./path-terms.ts";
+export { FactoredModel, factoredModel } from "./factored-model.ts";
+export type { PathSource } from "./path-sources.ts";
+export type { PathTerm } from "./path-terms.ts";
+export type { TermGrouping } from "./term-groups.ts";
 export type { FormulaFormat } from "./path-formula.ts";
+export { ScoreExpansion, scoreExpansion } from "./score-expansion.ts";
+export type { ScoreExpansionOptions, ScoreTerm, ScoreTermFilter } from "./score-expansion.ts";
+export type { ScoreStatisticsOptions, ScoreTermStatistics } from "./score-statistics.ts";
+export { smearedKeys } from "./smeared-keys.ts";
+export { attributeScore } from "./score-attribution.ts";
+export type { AttributeScoreOptions, ScoreAttribution, ScoreSide } from "./score-attribution.ts";
+export {
+  VirtualHead,
+  virtualComposition,
+  virtualCopyingScore,
+  virtualHead,
+  virtualHeadContribution,
+  virtualHeadPattern,
+} from "./virtual-heads.ts";
+export type { VirtualHeadContribution } from "./virtual-heads.ts";
+export { searchVirtualHeads, strongestVirtualHeads } from "./virtual-search.ts";
+export type {
+  RankedVirtualHead,
+  VirtualSearch,
+  VirtualSearchOnTokensOptions,
+  VirtualSearchOptions,
+} from "./virtual-search.ts";
+export { pathTotals } from "./path-totals.ts";
+export type { PathTotals, PathTotalsOptions } from "./path-totals.ts";
 export { logitsByOrder, lossByMaxOrder } from "./path-orders.ts";
 export type { LossByMaxOrder } from "./path-orders.ts";
 export { firstOrderLoss, frozenAblationLoss, headTermImportance, layerTermImportance } from "./term-importance.ts";
 export type { HeadSubset, HeadTermImportance, LayerTermImportance } from "./term-importance.ts";
+export { termImportance } from "./importance-table.ts";
+export type { TermImportanceOptions, TermImportanceRow } from "./importance-table.ts";
+export { compositionImportance } from "./composition-importance.ts";
+export type { CompositionImportance } from "./composition-importance.ts";
 export { accumulatedResid, decomposeResid } from "./residual-decomposition.ts";
 export type { DecomposeOptions, NormHandling, ResidDecomposition } from "./residual-decomposition.ts";
 export { logitAttribution } from "./attribution.ts";

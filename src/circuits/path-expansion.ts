@@ -9,16 +9,16 @@
  * (the paper writes columns, so there the order of the OV matrices is reversed). It is exact for every model this library holds;
  * {@link PathExpansion.certificate} says how exactly.
  *
- * In a model with MLPs, paths begin in the embedding or in what an MLP wrote in the run, which is a constant like the patterns: no
- * path goes through an MLP.
+ * In a model with MLPs, paths begin in the embedding, in what an MLP wrote in the run, which is a constant like the patterns, or in a
+ * bias: no path goes through an MLP.
  */
 import { InputError } from "../errors.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
 import { PathExpansion } from "./expansion.ts";
-import { directStream, freeze, mlpLabel, mlpStream, sourceStreams } from "./frozen-run.ts";
-import type { FrozenRun } from "./frozen-run.ts";
-import { countPaths, PathNode } from "./path-terms.ts";
+import { FactoredModel } from "./factored-model.ts";
+import { freeze } from "./frozen-run.ts";
+import { biasSources, countFrom, embeddingSources, mlpEntries, mlpSources } from "./path-sources.ts";
+import type { FrozenSource, SourceEntry } from "./path-sources.ts";
 
 /**
  * Which paths {@link pathExpansion} writes out.
@@ -31,6 +31,11 @@ export interface PathExpansionOptions {
   readonly maxTerms?: number | undefined;
   /** Whether token and positional embedding begin paths of their own; only where positions enter the residual stream. */
   readonly splitPositions?: boolean | undefined;
+  /**
+   * Whether every bias begins paths of its own, `b_O[0]`, `b_V[0]→L0H3`, rather than all of them standing as one term `bias`; those within
+   * MLPs are part of what these wrote.
+   */
+  readonly splitBiases?: boolean | undefined;
   /** Cancels the run that patterns and scales are taken from. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -67,13 +72,60 @@ export function pathExpansion(
   tokens: TokensLike,
   options: PathExpansionOptions = {},
 ): PathExpansion {
+  const operation = "pathExpansion";
+  checkOptions(model, options, operation);
+  return expandAs(new FactoredModel(freeze(model, tokens, operation, options.signal)), options, operation);
+}
+
+/**
+ * Writes a model that stands as the product of its layers as a sum over paths: one choice from every factor
+ * (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick"). Nothing is evaluated before it is asked for.
+ *
+ * @param factored - of {@link factoredModel}.
+ * @throws {@link InputError} as {@link pathExpansion}.
+ * @category Path expansion
+ * @example
+ * ```ts
+ * import { applyProduct, expand, factoredModel, maxAbsDifference } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const factored = factoredModel(model, [0, 300, 301, 302, 300, 301]);
+ * const [term] = expand(factored).select({ order: 2, head: "L0H5", last: "L1H4" });
+ * if (term?.product === undefined) throw new Error("a path is one tensor product");
+ * console.log(String(term.product));
+ * // TensorProduct[pos=6 -> pos=6] ⊗ [d_model=128 -> d_model=128]
+ * console.log(maxAbsDifference(applyProduct(factored.embedding, term.product), term.resid) < 1e-9);
+ * // true
+ * ```
+ */
+export function expand(factored: FactoredModel, options: PathExpansionOptions = {}): PathExpansion {
+  checkOptions(factored.model, options, "expand");
+  return expandAs(factored, options, "expand");
+}
+
+function expandAs(factored: FactoredModel, options: PathExpansionOptions, operation: string): PathExpansion {
+  const { model, frozen } = factored;
+  const { n_layers } = model.config;
+  const { maxOrder = n_layers, splitPositions = false, splitBiases = false } = options;
+  const sources: FrozenSource[] = [
+    ...embeddingSources(frozen, splitPositions),
+    ...mlpSources(frozen),
+    ...(splitBiases ? biasSources(frozen) : []),
+  ];
+  if (splitBiases) checkCount(model, sources, options, operation);
+  return new PathExpansion(factored, sources, Math.min(maxOrder, n_layers), splitBiases);
+}
+
+function checkOptions(model: Transformer, options: PathExpansionOptions, operation: string): void {
   const { n_layers, positional_embedding_type } = model.config;
-  const { maxOrder = n_layers, maxTerms = 4096, splitPositions = false } = options;
+  const { maxOrder = n_layers, splitPositions = false } = options;
   if (!Number.isSafeInteger(maxOrder) || maxOrder < 0) {
     throw refuse(
       `maxOrder is ${maxOrder}; it counts the heads on a path, from 0 to n_layers=${n_layers}.`,
       "maxOrder",
       maxOrder,
+      operation,
     );
   }
   if (splitPositions && positional_embedding_type !== "standard") {
@@ -81,42 +133,35 @@ export function pathExpansion(
       `splitPositions asks for the paths of the positional embedding, but ${positional_embedding_type} positions do not enter the residual stream: they act on patterns alone. Leave it out.`,
       "splitPositions",
       positional_embedding_type,
+      operation,
     );
   }
-  checkCount(model, Math.min(maxOrder, n_layers), maxTerms, splitPositions ? 2 : 1);
-  const frozen = freeze(model, tokens, "pathExpansion", options.signal);
-  return new PathExpansion(frozen, rootsOf(frozen, splitPositions), Math.min(maxOrder, n_layers));
+  const embeddings = Array.from({ length: splitPositions ? 2 : 1 }, (): SourceEntry => ({ from: 0, enters: "stream" }));
+  checkCount(model, [...embeddings, ...mlpEntries(model)], options, operation);
 }
 
-function rootsOf(frozen: FrozenRun, splitPositions: boolean): PathNode[] {
-  const mlps = frozen.model.layers.flatMap(({ layer }) => {
-    const written = mlpStream(frozen, layer);
-    return written === undefined ? [] : [PathNode.root(frozen, mlpLabel(layer), written, layer + 1)];
-  });
-  if (!splitPositions) return [PathNode.root(frozen, "direct", directStream(frozen)), ...mlps];
-  const { embed, pos_embed } = sourceStreams(frozen);
-  const positions = pos_embed ?? Tensor.zeros("batch pos d_model", embed.shape, "float64");
-  return [PathNode.root(frozen, "embed", embed), PathNode.root(frozen, "pos_embed", positions), ...mlps];
-}
-
-function checkCount({ config, layers }: Transformer, maxOrder: number, maxTerms: number, sources: number): void {
+function checkCount(
+  { config }: Transformer,
+  sources: readonly SourceEntry[],
+  options: PathExpansionOptions,
+  operation: string,
+): void {
   const { n_layers, n_heads } = config;
-  const count = (order: number): number =>
-    layers.reduce(
-      (sum, { layer, mlp }) => sum + (mlp === undefined ? 0 : countPaths(n_layers - layer - 1, n_heads, order)),
-      sources * countPaths(n_layers, n_heads, order),
-    );
+  const { maxTerms = 4096 } = options;
+  const maxOrder = Math.min(options.maxOrder ?? n_layers, n_layers);
+  const count = (order: number): number => sources.reduce((sum, source) => sum + countFrom(config, source, order), 0);
   if (count(maxOrder) <= maxTerms) return;
   let fits = maxOrder;
   while (fits > 0 && count(fits) > maxTerms) fits -= 1;
   throw refuse(
     `there are ${count(maxOrder)} paths of at most ${maxOrder} heads through n_layers=${n_layers} layers of n_heads=${n_heads}, more than maxTerms=${maxTerms}. ` +
-      `Keep the short ones with maxOrder (maxOrder=${fits} has ${count(fits)}; the others become one remainder), sum each order without writing it out with logitsByOrder, or raise maxTerms.`,
+      `Keep the short ones with maxOrder (maxOrder=${fits} has ${count(fits)}; the others become one remainder), sum each order without writing it out with logitsByOrder, each head's with pathTotals, or raise maxTerms.`,
     "maxTerms",
     count(maxOrder),
+    operation,
   );
 }
 
-function refuse(message: string, argument: string, actual: unknown): InputError {
-  return new InputError(message, { operation: "pathExpansion", argument, actual });
+function refuse(message: string, argument: string, actual: unknown, operation: string): InputError {
+  return new InputError(message, { operation, argument, actual });
 }

@@ -11,7 +11,8 @@ import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { add, Tensor } from "../tensor/index.ts";
-import { finalBias, freeze, throughFinalNorm, unembed } from "./frozen-run.ts";
+import { finalBias } from "./frozen-layers.ts";
+import { freeze, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { streamsByOrder } from "./order-streams.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -125,18 +126,24 @@ export function requireNextTokens({ run }: FrozenRun, operation: string): void {
   }
 }
 
-/** The mean loss in nats when the unembedding reads a given stream; one prompt at a time, float64. */
-export function lossOfStream({ model, run }: FrozenRun, normalized: Stream): number {
+/** The mean loss in nats when the unembedding reads a given stream. */
+export function lossOfStream(frozen: FrozenRun, normalized: Stream): number {
+  const losses = lossesOfStream(frozen, normalized);
+  return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+}
+
+/** The mean loss of each prompt, in nats, when the unembedding reads a given stream; one prompt at a time, float64. */
+export function lossesOfStream({ model, run }: FrozenRun, normalized: Stream): Float64Array {
   const [batch = 0, pos = 0] = run.tokens.shape;
   const rows = pos - 1;
   const output = new Float64Array(rows);
-  let total = 0;
+  const losses = new Float64Array(batch);
   for (let b = 0; b < batch; b++) {
     const one = normalized.slice("batch", b, b + 1).slice("pos", 0, rows);
     const logits = add(unembed(model, one), model.b_U).data as FloatArray;
     const targets = Int32Array.from({ length: rows }, (_, p) => run.tokens.at(b, p + 1));
     kernels().crossEntropy({ rows, cols: model.config.d_vocab_out, logits, logitsOffset: 0, targets, output });
-    total = output.reduce((s, loss) => s + loss, total);
+    losses[b] = output.reduce((s, loss) => s + loss, 0) / rows;
   }
-  return total / (batch * rows);
+  return losses;
 }

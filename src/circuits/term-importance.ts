@@ -11,15 +11,13 @@
 import { InputError } from "../errors.ts";
 import type { HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { add, Tensor } from "../tensor/index.ts";
+import { finalBias, layerOutput, layerTerm } from "./frozen-layers.ts";
 import {
   addMlp,
   directStream,
-  finalBias,
   freeze,
   headlessStream,
   headTerm,
-  layerOutput,
-  layerTerm,
   throughFinalNorm,
   throughFrozenNorm,
 } from "./frozen-run.ts";

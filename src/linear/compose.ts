@@ -6,6 +6,7 @@ import type { Dual } from "../axes.ts";
 import { AxisError, InputError, ShapeError } from "../errors.ts";
 import { transposeProduct } from "./factor.ts";
 import { describeMap, Linear } from "./linear.ts";
+import type { OneSpace } from "./one-space.ts";
 
 /**
  * The composition of two to six maps, first map first: `compose(f, g)` is the matrix product `F G`, a row vector going
@@ -80,7 +81,7 @@ export function compose(...maps: readonly Linear[]): Linear {
 
 /**
  * The composition of a list of maps known only at run time, first map first: maps of one space to itself, or maps
- * without names in their types.
+ * without names in their types. A list of maps of different spaces is a compile error.
  *
  * @param maps - at least one map; each must take what the one before it gives.
  * @throws {@link InputError} when the list is empty; {@link AxisError} when spaces differ in name; {@link ShapeError}
@@ -95,8 +96,13 @@ export function compose(...maps: readonly Linear[]): Linear {
  * // 24
  * ```
  */
-export function composeAll<S extends string>(maps: readonly Linear<S, S>[]): Linear<S, S> {
+export function composeAll<S extends string>(maps: readonly Linear<S, S>[] & OneSpace<S>): Linear<S, S> {
   return chain(maps, "composeAll") as Linear<S, S>;
+}
+
+/** The composition of maps whose spaces the compiler does not know, first map first. */
+export function composeMaps(maps: readonly Linear[]): Linear {
+  return chain(maps, "composeAll");
 }
 
 /**

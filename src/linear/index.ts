@@ -1,6 +1,6 @@
 export { Linear, describeMap, identityMap, innerProductMap, linear } from "./linear.ts";
 export type { Factor, MatrixFactor, Product, SumFactor } from "./factor.ts";
-export { compose, composeAll, transpose } from "./compose.ts";
+export { compose, composeAll, composeMaps, transpose } from "./compose.ts";
 export { addMaps, scaleMap, subtractMaps, sumMaps } from "./sum.ts";
 export { applyMap, toDense } from "./dense.ts";
 export type { BaseSpace, MatrixAxes } from "./dense.ts";
@@ -9,10 +9,31 @@ export type { SquareMap } from "./square.ts";
 export { eigenvaluesOf, frobeniusNormOf, singularValuesOf, svdOf, traceOf } from "./spectrum.ts";
 export type { Eigenvalues, MapSVD } from "./spectrum.ts";
 export type { StreamOptions } from "./stream.ts";
-export { argmaxPerRow, diagonalTopK, topKOfColumn, topKOfRow, topKPerRow } from "./top-k.ts";
-export type { MapEntry, TopK } from "./top-k.ts";
+export {
+  argmaxPerColumn,
+  argmaxPerRow,
+  diagonalRanks,
+  diagonalTopK,
+  topKOfColumn,
+  topKOfRow,
+  topKPerColumn,
+  topKPerRow,
+} from "./top-k.ts";
+export type { ColumnOptions, MapEntry, TopK } from "./top-k.ts";
 export { topKOverall } from "./top-k-overall.ts";
 export { columnStatistics, rowStatistics } from "./statistics.ts";
 export type { MapStatistics } from "./statistics.ts";
 export { principalAngles, readSpaceOf, writeSpaceOf } from "./subspaces.ts";
 export type { SubspaceOptions } from "./subspaces.ts";
+export {
+  TensorProduct,
+  composeProducts,
+  onFeatures,
+  scalePositions,
+  scaleProduct,
+  tensorProduct,
+} from "./tensor-product.ts";
+export type { PositionFactor, PositionMap } from "./tensor-product.ts";
+export { applyProduct, positionMatrixOf, toDenseKronecker } from "./apply-product.ts";
+export { TensorSum, applySum, countTerms, expandSums, sumProducts } from "./tensor-sum.ts";
+export type { ExpandOptions, ExpandedProduct, NamedProduct } from "./tensor-sum.ts";

@@ -1,4 +1,4 @@
-/** Mean, largest and smallest entry of each row or column of a map, streamed in bounded memory. */
+/** Mean, spread, length, largest and smallest entry of each row or column of a map, streamed in bounded memory. */
 import { Tensor } from "../tensor/index.ts";
 import { cheapest } from "./collapse.ts";
 import { transposeProduct } from "./factor.ts";
@@ -17,13 +17,17 @@ export interface MapStatistics<S extends string> {
   readonly max: Tensor<S>;
   /** `[space]`; Infinity for a row without entries. */
   readonly min: Tensor<S>;
+  /** `[space]`: the standard deviation of the entries, with n; NaN for a row without entries. */
+  readonly std: Tensor<S>;
+  /** `[space]`: the 2-norm. */
+  readonly norm: Tensor<S>;
 }
 
 /**
- * Mean, largest and smallest entry of each row.
+ * Mean, largest and smallest entry, standard deviation and norm of each row.
  *
  * @param options - `rows` to look at (all), `signal`, `onProgress`.
- * @returns three tensors `[in]`.
+ * @returns tensors `[in]`.
  * @throws {@link InputError} when a row does not exist; the signal's reason when aborted.
  * @category Linear maps
  * @example
@@ -41,10 +45,10 @@ export function rowStatistics<In extends string>(f: Linear<In>, options: StreamO
 }
 
 /**
- * Mean, largest and smallest entry of each column.
+ * Mean, largest and smallest entry, standard deviation and norm of each column.
  *
  * @param options - `columns` to look at (all), `signal`, `onProgress`.
- * @returns three tensors `[out]`.
+ * @returns tensors `[out]`.
  * @throws {@link InputError} when a column does not exist; the signal's reason when aborted.
  * @category Linear maps
  * @example
@@ -75,6 +79,7 @@ function statistics<S extends string>(
 ): MapStatistics<S> {
   const size = countOf(f, options);
   const [mean, max, min] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
+  const [std, norm] = [new Float64Array(size), new Float64Array(size)];
   streamRows(f, options, operation, ({ numbers, cols, start, count }) => {
     for (let i = 0; i < count; i++) {
       let sum = 0;
@@ -86,11 +91,20 @@ function statistics<S extends string>(
         largest = Math.max(largest, x);
         smallest = Math.min(smallest, x);
       }
-      mean[start + i] = sum / cols;
+      const center = sum / cols;
+      let [spread, squares] = [0, 0];
+      for (let at = i * cols; at < (i + 1) * cols; at++) {
+        const x = numbers[at] as number;
+        spread += (x - center) ** 2;
+        squares += x * x;
+      }
+      mean[start + i] = center;
+      std[start + i] = Math.sqrt(spread / cols);
+      norm[start + i] = Math.sqrt(squares);
       max[start + i] = largest;
       min[start + i] = smallest;
     }
   });
   const vector = (numbers: Float64Array): Tensor<S> => Tensor.from(space, [size], numbers);
-  return { mean: vector(mean), max: vector(max), min: vector(min) };
+  return { mean: vector(mean), max: vector(max), min: vector(min), std: vector(std), norm: vector(norm) };
 }

@@ -5,6 +5,7 @@ import { AxisError, InputError, ShapeError } from "../errors.ts";
 import { sameFactor, sumWidth } from "./factor.ts";
 import type { Factor, Product, SumFactor } from "./factor.ts";
 import { describeMap, Linear } from "./linear.ts";
+import type { OneSpace } from "./one-space.ts";
 
 /**
  * The sum of maps between the same spaces, kept in factors.
@@ -34,7 +35,7 @@ export function addMaps<In extends string, Out extends string>(
 
 /**
  * The sum of a list of maps known only at run time; see {@link addMaps}. The effective OV circuit of several heads
- * that attend alike is the sum of their OV circuits.
+ * that attend alike is the sum of their OV circuits. A list of maps between different spaces is a compile error.
  *
  * @param maps - at least one map, all between the same spaces.
  * @throws {@link InputError} when the list is empty; {@link AxisError} when spaces differ in name; {@link ShapeError}
@@ -49,7 +50,9 @@ export function addMaps<In extends string, Out extends string>(
  * // 9
  * ```
  */
-export function sumMaps<In extends string, Out extends string>(maps: readonly Linear<In, Out>[]): Linear<In, Out> {
+export function sumMaps<In extends string, Out extends string>(
+  maps: readonly Linear<In, Out>[] & OneSpace<In> & OneSpace<Out>,
+): Linear<In, Out> {
   return added(maps, "sumMaps");
 }
 

@@ -5,7 +5,9 @@
  * NaN counts as less than everything.
  */
 import { Tensor } from "../tensor/index.ts";
-import type { Linear } from "./linear.ts";
+import { cheapest } from "./collapse.ts";
+import { transposeProduct } from "./factor.ts";
+import { Linear } from "./linear.ts";
 import { checkIds, columnsOf, rowsOf } from "./slices.ts";
 import { requireSquare, type SquareMap } from "./square.ts";
 import { checkK, countOf, streamRows, type StreamOptions } from "./stream.ts";
@@ -87,6 +89,83 @@ export function argmaxPerRow<In extends string>(f: Linear<In>, options: StreamOp
 }
 
 /**
+ * The `k` largest entries of each column, largest first; ties go to the lower row. For the full QK circuit: the query tokens that look
+ * most for each key token.
+ *
+ * @param f - `[in, out]`.
+ * @param k - how many of each column.
+ * @param options - `columns` to look at (all), `signal`, `onProgress`.
+ * @returns rows and values, `[out, rank]`, one line per column asked for.
+ * @throws {@link InputError} when `k` is not a positive integer or a column does not exist; the signal's reason when aborted.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, linear, topKPerColumn } from "transformer-circuits";
+ *
+ * const f = linear("query", "key", Tensor.fromNested("query key", [[0, 5], [-1, 7], [2, 5]]));
+ * const { indices, values } = topKPerColumn(f, 2);
+ * console.log(indices.toNested(), values.toNested());
+ * // [ [ 2, 0 ], [ 1, 0 ] ] [ [ 2, 0 ], [ 7, 5 ] ]
+ * ```
+ */
+export function topKPerColumn<Out extends string>(
+  f: Linear<string, Out>,
+  k: number,
+  options: ColumnOptions = {},
+): TopK<Out> {
+  const operation = "topKPerColumn";
+  checkK(k, operation);
+  const turned = turnedMap(f, options, operation);
+  const { indices, values, width } = topOfRows(turned, k, rowOptions(options), operation);
+  const shape = [countOf(turned, rowOptions(options)), width];
+  return {
+    indices: Tensor.from(`${f.out} rank`, shape, indices),
+    values: Tensor.from(`${f.out} rank`, shape, values),
+  };
+}
+
+/**
+ * The row of the largest entry of each column; ties go to the lower row.
+ *
+ * @param options - `columns` to look at (all), `signal`, `onProgress`.
+ * @returns `[out]`, int32.
+ * @throws {@link InputError} when a column does not exist; the signal's reason when aborted.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, argmaxPerColumn, linear } from "transformer-circuits";
+ *
+ * const f = linear("query", "key", Tensor.fromNested("query key", [[0, 5], [-1, 7], [2, 5]]));
+ * console.log(argmaxPerColumn(f).toNested());
+ * // [ 2, 1 ]
+ * ```
+ */
+export function argmaxPerColumn<Out extends string>(f: Linear<string, Out>, options: ColumnOptions = {}): Tensor<Out> {
+  const operation = "argmaxPerColumn";
+  const turned = turnedMap(f, options, operation);
+  const { indices } = topOfRows(turned, 1, rowOptions(options), operation);
+  return Tensor.from(f.out, [countOf(turned, rowOptions(options))], indices);
+}
+
+/**
+ * Options of the functions that go through a map column by column.
+ * @category Linear maps
+ */
+export interface ColumnOptions extends Omit<StreamOptions, "rows"> {
+  /** The columns to go through, in this order; all of them when left out. */
+  readonly columns?: ArrayLike<number> | undefined;
+}
+
+function rowOptions({ columns, signal, onProgress }: ColumnOptions): StreamOptions {
+  return { rows: columns, signal, onProgress };
+}
+
+function turnedMap(f: Linear, { columns }: ColumnOptions, operation: string): Linear {
+  if (columns !== undefined) checkIds(f, columns, "column", operation);
+  return new Linear(f.out, f.in, transposeProduct(cheapest(f)));
+}
+
+/**
  * The `k` largest entries of one row, largest first; ties go to the lower column.
  *
  * @throws {@link InputError} when `k` is not a positive integer or the row does not exist.
@@ -161,6 +240,36 @@ export function diagonalTopK<S extends string>(f: SquareMap<S>, k = 1, options: 
     }
   });
   return hits / countOf(f, options);
+}
+
+/**
+ * The place of each diagonal entry among the entries of its row, largest first: 0 where it is the largest. Equal entries come before it
+ * when they lie further left, as in {@link topKPerRow}; {@link diagonalTopK} is the share of ranks below `k`.
+ *
+ * @param options - `rows` to look at (all), `signal`, `onProgress`.
+ * @returns `[in]`, int32.
+ * @throws {@link ShapeError} when the map is not square; {@link AxisError} when its ends are different spaces; {@link InputError} when
+ * a row does not exist; the signal's reason when aborted.
+ * @category Linear maps
+ * @example
+ * ```ts
+ * import { Tensor, diagonalRanks, linear } from "transformer-circuits";
+ *
+ * const copying = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[3, 1, 0], [2, 1, 0], [4, 5, 0]]));
+ * console.log(diagonalRanks(copying).toNested());
+ * // [ 0, 1, 2 ]
+ * ```
+ */
+export function diagonalRanks<S extends string>(f: SquareMap<S>, options: StreamOptions = {}): Tensor<S> {
+  requireSquare(f, "diagonalRanks");
+  const ranks = new Int32Array(countOf(f, options));
+  streamRows(f, options, "diagonalRanks", ({ numbers, cols, start, count }) => {
+    for (let i = 0; i < count; i++) {
+      const own = options.rows === undefined ? start + i : (options.rows[start + i] as number);
+      ranks[start + i] = rankInRow(numbers.subarray(i * cols, (i + 1) * cols), own, cols);
+    }
+  });
+  return Tensor.from(f.in, [ranks.length], ranks);
 }
 
 /** How many entries precede the one at `own` in descending order; counting stops at `enough`. */

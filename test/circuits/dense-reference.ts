@@ -83,3 +83,18 @@ export function randomInvertible(n: number, seed: number): { readonly matrix: Ma
     rows.map((row, i) => row.map((x) => x * (values[i] as number) ** power));
   return { matrix: mul(t(u), stretched(v, 1)), inverse: mul(t(v), stretched(u, -1)) };
 }
+
+/** The definition: three norms of dense products. */
+export function compositionByDefinition(
+  model: Transformer,
+  writer: { layer: number; head: number },
+  reader: { layer: number; head: number },
+): number[] {
+  const { OV } = headMatrices(model, writer);
+  const later = headMatrices(model, reader);
+  const score = (X: Matrix): number => {
+    const scale = fro(OV) * fro(X);
+    return scale === 0 ? 0 : fro(mul(OV, X)) / scale;
+  };
+  return [score(later.QK), score(t(later.QK)), score(later.OV)];
+}

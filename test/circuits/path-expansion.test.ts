@@ -1,10 +1,8 @@
 /** Path expansion: the terms, what they sum to, and how they are picked, ranked and written. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decomposeResid, logitsByOrder, PathExpansion, pathExpansion } from "../../src/circuits/index.ts";
-import type { PathTerm } from "../../src/circuits/index.ts";
-import { directStream } from "../../src/circuits/frozen-run.ts";
-import { PathNode } from "../../src/circuits/path-terms.ts";
+import { decomposeResid, expand, FactoredModel, logitsByOrder, pathExpansion } from "../../src/circuits/index.ts";
+import type { PathExpansion, PathTerm } from "../../src/circuits/index.ts";
 import { InputError, ShapeError } from "../../src/errors.ts";
 import { headLabel } from "../../src/model/index.ts";
 import type { Edits } from "../../src/model/index.ts";
@@ -99,7 +97,7 @@ describe("the certificate (P1)", () => {
     const model = randomModel({ n_layers: 2, position: "standard", bias: true });
     const expansionOf = (edits: Edits): PathExpansion => {
       const frozen = { model, run: model.run(tokens, { edits }) };
-      return new PathExpansion(frozen, [PathNode.root(frozen, "direct", directStream(frozen))], 2);
+      return expand(new FactoredModel(frozen));
     };
     const right = expansionOf({}).certificate();
     const wrong = expansionOf({ "blocks.0.hook_resid_post": (x) => add(x, 1e-3) }).certificate();
@@ -184,7 +182,7 @@ describe("what is refused", () => {
     expect(call).toThrow(InputError);
     expect(call).toThrow(
       "pathExpansion: there are 64 paths of at most 3 heads through n_layers=3 layers of n_heads=3, more than maxTerms=50. " +
-        "Keep the short ones with maxOrder (maxOrder=2 has 37; the others become one remainder), sum each order without writing it out with logitsByOrder, or raise maxTerms.",
+        "Keep the short ones with maxOrder (maxOrder=2 has 37; the others become one remainder), sum each order without writing it out with logitsByOrder, each head's with pathTotals, or raise maxTerms.",
     );
     expect(pathExpansion(deep, tokens, { maxTerms: 64 }).terms).toHaveLength(64);
     expect(pathExpansion(deep, tokens, { maxTerms: 40, maxOrder: 2 }).terms).toHaveLength(37);

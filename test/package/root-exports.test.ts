@@ -30,8 +30,8 @@ const internal: Record<string, readonly string[]> = {
     "RowTopArgs",
     "SoftmaxArgs",
   ],
-  // For error texts.
-  linear: ["describeMap"],
+  // For error texts, and for chains of maps whose spaces are known at run time alone.
+  linear: ["composeMaps", "describeMap"],
   // Storage and layout; arrays over the kernels' memory are for this library alone.
   tensor: [
     "allocateData",

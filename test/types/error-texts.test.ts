@@ -7,7 +7,7 @@ import { compile, type Complaint } from "../support/compile.ts";
 import { mistakes, type Mistake } from "./mistakes.ts";
 
 const preamble = `
-import { compose, matmul, softmax, sum, transpose } from "transformer-circuits";
+import { compose, composeAll, composeProducts, matmul, onFeatures, softmax, sum, sumMaps, transpose } from "transformer-circuits";
 import type { ActivationCache, Linear, Tensor, Transformer } from "transformer-circuits";
 declare const resid: Tensor<"pos d_model">;
 declare const scores: Tensor<"head query_pos key_pos">;
@@ -22,13 +22,19 @@ declare const cache: ActivationCache;
 declare const model: Transformer;
 declare function tensor<A extends string>(axes: A): Tensor<A>;
 declare function linearMap<In extends string, Out extends string>(from: In, to: Out): Linear<In, Out>;
-export { compose, matmul, softmax, sum, transpose };
+export { compose, composeAll, composeProducts, matmul, onFeatures, softmax, sum, sumMaps, transpose };
 export { cache, model, resid, scores, tensor, linearMap, W_E, W_O, W_OV, W_Q, W_QK, W_U, W_V };
 `;
 
 /** The members of a union stand in the order in which the program met them, which is no one's business: sorted. */
+const sorted = (union: string, separator: string | RegExp): string => union.split(separator).sort().join(" | ");
 const withSortedUnions = (text: string): string =>
-  text.replace(/"[^"]+"(?: \| "[^"]+")+/g, (union) => union.split(" | ").sort().join(" | "));
+  text
+    .replace(/"[^"]+"(?: \| "[^"]+")+/g, (union) => sorted(union, " | "))
+    .replace(
+      /\((Linear<[^()|]+>(?: \| Linear<[^()|]+>)+)\)/g,
+      (_, union: string) => `(${sorted(union, / \| (?=Linear)/)})`,
+    );
 
 const pathOf = (index: number): string => `test/types/snippets/${index}.ts`;
 

@@ -10,6 +10,7 @@ import {
   compose,
   composeAll,
   scaleMap,
+  sumMaps,
   toDense,
   transpose,
 } from "transformer-circuits";
@@ -70,6 +71,14 @@ describe("what would be accepted in silence without NoInfer and duals", () => {
     compose(W_E, head.W_QK, W_U);
     // @ts-expect-error keys are read before queries write
     compose(head.W_QK, head.W_OV);
+  });
+
+  test("lists of maps of several spaces are none of one space", () => {
+    // @ts-expect-error one is a score
+    sumMaps([head.W_OV, head.W_QK]);
+    // @ts-expect-error two spaces
+    composeAll([head.W_OV, linearMap("d_head", "d_head")]);
+    expectTypeOf(sumMaps([W_V, W_V])).toEqualTypeOf<Linear<"d_model", "d_head">>();
   });
 
   test("maps between different spaces do not add", () => {

@@ -132,6 +132,42 @@ export const mistakes: readonly Mistake[] = [
     ].join("\n"),
   },
   {
+    title: "sumMaps and composeAll: lists of maps that fit, in place or known at run time",
+    code: [
+      "declare const heads: readonly Linear<'d_model', 'd_model'>[];",
+      "declare const unnamed: readonly Linear[];",
+      "export const sums: Linear<'d_model', 'd_model'>[] = [sumMaps([W_OV, W_OV]), sumMaps(heads), composeAll(heads)];",
+      "export const untyped: Linear[] = [sumMaps(unnamed), composeAll(unnamed), sumMaps([W_V]), composeAll([W_OV, W_OV])];",
+    ].join("\n"),
+  },
+  {
+    title: "sumMaps: a list of maps between different spaces",
+    code: "sumMaps([W_OV, W_QK]);",
+    at: "[W_OV, W_QK]",
+    text: [
+      `Argument of type '(Linear<"d_model", "d_model"> | Linear<"d_model", "d_model*">)[]' is not assignable to parameter of type 'readonly Linear<"d_model", "d_model" | "d_model*">[] & SameSpaces'.`,
+      `  Property '"these maps are between different spaces"' is missing in type '(Linear<"d_model", "d_model"> | Linear<"d_model", "d_model*">)[]' but required in type 'SameSpaces'.`,
+    ].join("\n"),
+  },
+  {
+    title: "composeAll: a list of maps of different spaces to themselves",
+    code: 'composeAll([W_OV, linearMap("d_head", "d_head")]);',
+    at: '[W_OV, linearMap("d_head", "d_head")]',
+    text: [
+      `Argument of type '(Linear<"d_head", "d_head"> | Linear<"d_model", "d_model">)[]' is not assignable to parameter of type 'readonly Linear<"d_head" | "d_model", "d_head" | "d_model">[] & SameSpaces'.`,
+      `  Property '"these maps are between different spaces"' is missing in type '(Linear<"d_head", "d_head"> | Linear<"d_model", "d_model">)[]' but required in type 'SameSpaces'.`,
+    ].join("\n"),
+  },
+  {
+    title: "composeProducts: tensor products whose features do not meet",
+    code: "composeProducts(onFeatures(W_E), onFeatures(W_E));",
+    at: "onFeatures(W_E)",
+    text: [
+      `Argument of type 'TensorProduct<"d_vocab", "d_model">' is not assignable to parameter of type 'TensorProduct<"d_model", "d_model">'.`,
+      `  Type '"d_vocab"' is not assignable to type '"d_model"'.`,
+    ].join("\n"),
+  },
+  {
     title: "cache: each hook has its axes",
     code: [
       'export const pattern: Tensor<"batch head query_pos key_pos"> = cache.get("blocks.1.attn.hook_pattern");',

@@ -1,0 +1,233 @@
+/**
+ * The lengths $\|B A^\top\|_F$ of products of all earlier writers $B$ with all later readers $A$, each d_head x d_model and of norm 1, by two routes.
+ *
+ * *Pairs*: one product `[head and d_head, d_model] [d_model, head and d_head]` for every pair of layers, and the sums of squares of its
+ * blocks. *Symmetric*: $\|B A^\top\|_F^2 = \langle B^\top B,\, A^\top A \rangle$, inner products of symmetric d_model x d_model matrices, each made once: cheaper where
+ * layers are many, as what it costs grows with heads and only then with pairs. They are made a band of rows at a time, diagonal and
+ * right of it alone, so that memory stays bounded.
+ *
+ * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by its own product.
+ */
+import { kernels } from "../kernels/index.ts";
+import type { FloatArray } from "../kernels/index.ts";
+import type { Steps } from "./progress.ts";
+
+/** Maps of norm 1 of the heads of some layers, in float32 or float64, `[layer, head, d_head, d_model]`. */
+export interface MapStack {
+  readonly data: FloatArray;
+  /** The layer of the first. */
+  readonly firstLayer: number;
+  readonly layers: number;
+  /** Maps in a layer: heads, or heads of several kinds one after another. */
+  readonly perLayer: number;
+}
+
+export interface PairSizes {
+  readonly k: number;
+  readonly d: number;
+}
+
+/** Called with a writer and a reader, their layers and places in the layer, and the score. */
+export type PairVisit = (
+  writer: readonly [layer: number, place: number],
+  reader: readonly [layer: number, place: number],
+  score: number,
+) => void;
+
+/** Rows of the symmetric matrices in a band. */
+const BAND = 48;
+/** How many of the writers' layers share a product with readers in the symmetric route. */
+const LAYERS_TOGETHER = 4;
+/** Below this share of chance, $1/d$, an inner product of float32 numbers is not trusted. */
+const CANCELLED = 0.02;
+
+/** Multiply-adds of the two routes. */
+export function routeCosts(
+  writers: MapStack,
+  readers: MapStack,
+  { k, d }: PairSizes,
+): { pairs: number; symmetric: number } {
+  const layerPairs = countLayerPairs(writers, readers);
+  const pairs = layerPairs * writers.perLayer * readers.perLayer * k * k * d;
+  const entries = (d * (d + Math.min(BAND, d))) / 2;
+  const maps = writers.layers * writers.perLayer + readers.layers * readers.perLayer;
+  const products = (layerPairs + (LAYERS_TOGETHER - 1) * readers.layers) * writers.perLayer * readers.perLayer;
+  return { pairs, symmetric: entries * (maps * k + products) };
+}
+
+function countLayerPairs(writers: MapStack, readers: MapStack): number {
+  let count = 0;
+  for (let w = 0; w < writers.layers; w++) {
+    const later = readers.firstLayer + readers.layers - Math.max(readers.firstLayer, writers.firstLayer + w + 1);
+    count += Math.max(0, later);
+  }
+  return count;
+}
+
+/** Steps that {@link visitByPairs} reports: pairs of layers. */
+export function pairSteps(writers: MapStack, readers: MapStack): number {
+  return countLayerPairs(writers, readers);
+}
+
+/** Steps that {@link visitSymmetric} reports: bands. */
+export function symmetricSteps({ d }: PairSizes): number {
+  return Math.ceil(d / BAND);
+}
+
+/** All pairs by a product for every pair of layers. */
+export function visitByPairs(
+  writers: MapStack,
+  readers: MapStack,
+  { k, d }: PairSizes,
+  steps: Steps,
+  visit: PairVisit,
+): void {
+  const [m, n] = [writers.perLayer * k, readers.perLayer * k];
+  const products = sameKind(writers.data, m * n);
+  for (let w = writers.firstLayer; w < writers.firstLayer + writers.layers; w++) {
+    for (let r = Math.max(readers.firstLayer, w + 1); r < readers.firstLayer + readers.layers; r++) {
+      const from = (w - writers.firstLayer) * m * d;
+      const to = (r - readers.firstLayer) * n * d;
+      kernels().matmul({
+        batch: 1,
+        m,
+        n,
+        k: d,
+        a: { data: writers.data, offset: from, rowStride: d, colStride: 1, batchStride: 0 },
+        b: { data: readers.data, offset: to, rowStride: 1, colStride: d, batchStride: 0 },
+        out: { data: products, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
+      });
+      for (let i = 0; i < writers.perLayer; i++) {
+        for (let j = 0; j < readers.perLayer; j++) visit([w, i], [r, j], lengthOfBlock(products, i * k, j * k, k, n));
+      }
+      steps.advance();
+    }
+  }
+}
+
+function lengthOfBlock(products: FloatArray, row: number, col: number, k: number, width: number): number {
+  let squares = 0;
+  for (let i = row; i < row + k; i++) {
+    const start = i * width + col;
+    for (let t = start; t < start + k; t++) squares += (products[t] as number) * (products[t] as number);
+  }
+  return Math.min(1, Math.sqrt(squares));
+}
+
+/** All pairs by inner products of symmetric matrices. */
+export function visitSymmetric(
+  writers: MapStack,
+  readers: MapStack,
+  sizes: PairSizes,
+  steps: Steps,
+  visit: PairVisit,
+): void {
+  const { d } = sizes;
+  const [nW, nR] = [writers.layers * writers.perLayer, readers.layers * readers.perLayer];
+  const squares = new Float64Array(nW * nR);
+  const band = Math.min(BAND, d);
+  const S = sameKind(writers.data, nW * band * d);
+  const T = sameKind(readers.data, nR * band * d);
+  const products = sameKind(writers.data, LAYERS_TOGETHER * writers.perLayer * nR);
+  for (let start = 0; start < d; start += band) {
+    const rows = Math.min(band, d - start);
+    fillBand(S, writers, nW, sizes, start, rows);
+    fillBand(T, readers, nR, sizes, start, rows);
+    doubleOffDiagonal(S, nW, rows, d - start);
+    for (let layer = 0; layer < writers.layers; layer += LAYERS_TOGETHER) {
+      const together = Math.min(LAYERS_TOGETHER, writers.layers - layer);
+      const firstReader = Math.max(0, writers.firstLayer + layer + 1 - readers.firstLayer) * readers.perLayer;
+      const [m, n, size] = [together * writers.perLayer, nR - firstReader, rows * (d - start)];
+      const firstWriter = layer * writers.perLayer;
+      kernels().matmul({
+        batch: 1,
+        m,
+        n,
+        k: size,
+        a: { data: S, offset: firstWriter * size, rowStride: size, colStride: 1, batchStride: 0 },
+        b: { data: T, offset: firstReader * size, rowStride: 1, colStride: size, batchStride: 0 },
+        out: { data: products, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
+      });
+      for (let i = 0; i < m; i++) {
+        const into = (firstWriter + i) * nR + firstReader;
+        for (let j = 0; j < n; j++) squares[into + j] = (squares[into + j] as number) + (products[i * n + j] as number);
+      }
+    }
+    steps.advance();
+  }
+  visitSquares(writers, readers, sizes, squares, visit);
+}
+
+function visitSquares(
+  writers: MapStack,
+  readers: MapStack,
+  sizes: PairSizes,
+  squares: Float64Array,
+  visit: PairVisit,
+): void {
+  const nR = readers.layers * readers.perLayer;
+  const least = CANCELLED / sizes.d;
+  const space = sameKind(writers.data, sizes.k * sizes.k);
+  for (let i = 0; i < writers.layers * writers.perLayer; i++) {
+    const w = writers.firstLayer + Math.floor(i / writers.perLayer);
+    for (let j = 0; j < nR; j++) {
+      const r = readers.firstLayer + Math.floor(j / readers.perLayer);
+      if (r <= w) continue;
+      const square = squares[i * nR + j] as number;
+      const score = square > least ? Math.min(1, Math.sqrt(square)) : onePair(writers, readers, i, j, sizes, space);
+      visit([w, i % writers.perLayer], [r, j % readers.perLayer], score);
+    }
+  }
+}
+
+function onePair(
+  writers: MapStack,
+  readers: MapStack,
+  i: number,
+  j: number,
+  { k, d }: PairSizes,
+  space: FloatArray,
+): number {
+  kernels().matmul({
+    batch: 1,
+    m: k,
+    n: k,
+    k: d,
+    a: { data: writers.data, offset: i * k * d, rowStride: d, colStride: 1, batchStride: 0 },
+    b: { data: readers.data, offset: j * k * d, rowStride: 1, colStride: d, batchStride: 0 },
+    out: { data: space, offset: 0, rowStride: k, colStride: 1, batchStride: 0 },
+  });
+  return lengthOfBlock(space, 0, 0, k, k);
+}
+
+/** Rows `start` to `start + rows` of $B^\top B$ from the diagonal block on, for every map, `[map, rows, d - start]`. */
+function fillBand(
+  into: FloatArray,
+  { data }: MapStack,
+  count: number,
+  { k, d }: PairSizes,
+  start: number,
+  rows: number,
+): void {
+  const width = d - start;
+  kernels().matmul({
+    batch: count,
+    m: rows,
+    n: width,
+    k,
+    a: { data, offset: start, rowStride: 1, colStride: d, batchStride: k * d },
+    b: { data, offset: start, rowStride: d, colStride: 1, batchStride: k * d },
+    out: { data: into, offset: 0, rowStride: width, colStride: 1, batchStride: rows * width },
+  });
+}
+
+/** What lies right of the diagonal block stands for what lies below it too. */
+function doubleOffDiagonal(band: FloatArray, count: number, rows: number, width: number): void {
+  for (let row = 0; row < count * rows; row++) {
+    for (let t = row * width + rows; t < (row + 1) * width; t++) band[t] = 2 * (band[t] as number);
+  }
+}
+
+function sameKind(data: FloatArray, size: number): FloatArray {
+  return data instanceof Float64Array ? new Float64Array(size) : new Float32Array(size);
+}

@@ -1,0 +1,172 @@
+/**
+ * What queries and keys of a head are made of: each part of the stream that its layer reads, through the layer's norm (scale frozen), the
+ * head's $W_Q$ or $W_K$, and its rotation.
+ */
+import { InputError } from "../errors.ts";
+import { headLabel, rotate } from "../model/index.ts";
+import type { HeadId, Transformer } from "../model/index.ts";
+import { add, astype, matmul, Tensor } from "../tensor/index.ts";
+import { biasStream } from "./frozen-layers.ts";
+import { constantStream, sourceStreams, throughFrozenNorm } from "./frozen-run.ts";
+import type { FrozenRun, Stream } from "./frozen-run.ts";
+import { streamsByOrder } from "./order-streams.ts";
+import { countFrom, embeddingSources, mlpEntries, mlpSources } from "./path-sources.ts";
+import type { FrozenSource, SourceEntry } from "./path-sources.ts";
+import { enumeratePaths, PathNode } from "./path-terms.ts";
+
+/** @inline */
+type HeadVectors = Tensor<"batch pos d_head">;
+
+/** A part of the stream, or of what queries and keys read beside it. */
+export interface ScoreComponent {
+  /** `embed`, `pos_embed`, `L0H5`, `0_mlp_out`, `L0H5→L1H2`, `bias`, `remainder`. */
+  readonly label: string;
+  /** The heads that moved it, earliest first. */
+  readonly path: readonly HeadId[];
+  /** Its part of the queries, `[batch, pos, d_head]`, float64, rotated where positions are rotary. */
+  readonly query: HeadVectors;
+  /** Its part of the keys. */
+  readonly key: HeadVectors;
+}
+
+/** A part of the stream before it is read. */
+interface Part {
+  readonly label: string;
+  readonly path: readonly HeadId[];
+  readonly stream: () => Stream;
+}
+
+/** The parts that queries and keys of a head are split into, evaluated. */
+export function scoreComponents(
+  frozen: FrozenRun,
+  head: HeadId,
+  by: "head" | "path",
+  maxOrder: number,
+): ScoreComponent[] {
+  const { layer } = head;
+  const parts = by === "head" ? writtenParts(frozen, layer) : pathParts(frozen, layer, maxOrder);
+  const components = parts.map(({ label, path, stream }) => {
+    const read = throughFrozenNorm(frozen, layer, stream());
+    return { label, path, query: projected(frozen, head, "Q", read), key: projected(frozen, head, "K", read) };
+  });
+  const { model, run } = frozen;
+  if (model.config.positional_embedding_type === "shortformer") {
+    // Positions join what queries and keys read, after the norm.
+    const positions = astype(run.cache.get("hook_pos_embed"), "float64");
+    const [query, key] = [projected(frozen, head, "Q", positions), projected(frozen, head, "K", positions)];
+    components.splice(1, 0, { label: "pos_embed", path: [], query, key });
+  }
+  const bias = biasComponent(frozen, head, by);
+  return [bias.query, bias.key].every((side) => side.data.every((x) => x === 0)) ? components : [...components, bias];
+}
+
+/** How many components there are, the bias counted. */
+export function countComponents(model: Transformer, layer: number, by: "head" | "path", maxOrder: number): number {
+  const { n_heads, positional_embedding_type } = model.config;
+  const embeddings = positional_embedding_type === "standard" ? 2 : 1;
+  const positions = positional_embedding_type === "shortformer" ? 1 : 0;
+  const mlps = mlpEntries(model, layer);
+  if (by === "head") return embeddings + positions + layer * n_heads + mlps.length + 1;
+  const whole = Array.from({ length: embeddings }, (): SourceEntry => ({ from: 0, enters: "stream" }));
+  const before = { n_layers: layer, n_heads };
+  const paths = [...whole, ...mlps].reduce((sum, source) => sum + countFrom(before, source, maxOrder), 0);
+  return paths + positions + (maxOrder < layer ? 1 : 0) + 1;
+}
+
+/** What was really written: embeddings, the result of every earlier head, its $b_V$ included, and that of every earlier MLP. */
+function writtenParts(frozen: FrozenRun, before: number): Part[] {
+  const { model, run } = frozen;
+  const { embed, pos_embed } = sourceStreams(frozen);
+  const heads = model.layers.slice(0, before).flatMap(({ layer, heads: all, W_O }) =>
+    all.map((each): Part => ({
+      label: headLabel(each),
+      path: [{ layer, head: each.head }],
+      stream: () => {
+        const z: HeadVectors = run.cache.get(`blocks.${layer}.attn.hook_z`).select("head", each.head);
+        return matmul(astype(z, "float64"), W_O.select("head", each.head));
+      },
+    })),
+  );
+  return [
+    { label: "embed", path: [], stream: () => embed },
+    ...(pos_embed === undefined ? [] : [{ label: "pos_embed", path: [], stream: () => pos_embed }]),
+    ...heads,
+    ...mlpSources(frozen, before).map(({ source, stream }) => ({ label: source, path: [], stream: () => stream })),
+  ];
+}
+
+/** Every path of embeddings and of what MLPs wrote through earlier heads. */
+function pathParts(frozen: FrozenRun, before: number, maxOrder: number): Part[] {
+  const isStandard = frozen.model.config.positional_embedding_type === "standard";
+  const sources: FrozenSource[] = [...embeddingSources(frozen, isStandard), ...mlpSources(frozen, before)];
+  const roots = sources.map((source) => PathNode.root(frozen, source, before));
+  const parts = enumeratePaths(frozen, roots, maxOrder).map((node): Part => ({
+    label: node.label === "direct" ? "embed" : node.label,
+    path: node.path,
+    stream: () => node.stream,
+  }));
+  if (maxOrder >= before) return parts;
+  const longer = (): Stream =>
+    streamsByOrder(frozen, { before })
+      .slice(maxOrder + 1)
+      .reduce((a, b) => add(a, b));
+  return [...parts, { label: "remainder", path: [], stream: longer }];
+}
+
+/** What no token, position or head gives: biases written before, the norm's own, and $b_Q$ or $b_K$. */
+function biasComponent(frozen: FrozenRun, head: HeadId, by: "head" | "path"): ScoreComponent {
+  const { model } = frozen;
+  const { layer } = head;
+  const { ln1, b_Q, b_K } = model.layer(layer);
+  const zeros: Stream = Tensor.zeros("batch pos d_model", frozen.run.cache.get("hook_embed").shape, "float64");
+  const written =
+    by === "path"
+      ? biasStream(frozen, layer)
+      : model.layers.slice(0, layer).reduce<Stream>((sum, { b_O }) => add(sum, b_O), zeros);
+  const linear = throughFrozenNorm(frozen, layer, written);
+  const read = ln1?.b === undefined ? linear : add(linear, constantStream(frozen, ln1.b));
+  return {
+    label: "bias",
+    path: [],
+    query: projected(frozen, head, "Q", read, b_Q.select("head", head.head)),
+    key: projected(frozen, head, "K", read, b_K.select("head", head.head)),
+  };
+}
+
+/** $x W$ of one head's queries or keys, with its rotation. */
+function projected(
+  { model }: FrozenRun,
+  { layer, head }: HeadId,
+  side: "Q" | "K",
+  x: Stream,
+  bias?: Tensor<"d_head">,
+): HeadVectors {
+  const W = (side === "Q" ? model.layer(layer).W_Q : model.layer(layer).W_K).select("head", head);
+  const read = matmul(x, W);
+  return rotated(model, bias === undefined ? read : add(read, bias));
+}
+
+/** Queries or keys of one head turned to their positions, where the model turns them. */
+export function rotated({ config }: Transformer, x: HeadVectors): HeadVectors {
+  if (config.positional_embedding_type !== "rotary") return x;
+  const [batch = 0, pos = 0, d_head = 0] = x.shape;
+  const turned = rotate(Tensor.from("batch pos head d_head", [batch, pos, 1, d_head], x.data), config);
+  return Tensor.from("batch pos d_head", x.shape, turned.data);
+}
+
+/** Refuses a number of terms beyond `maxTerms`. */
+export function checkTermCount(
+  model: Transformer,
+  head: HeadId,
+  by: "head" | "path",
+  maxOrder: number,
+  maxTerms: number,
+): void {
+  const components = countComponents(model, head.layer, by, maxOrder);
+  if (components ** 2 <= maxTerms) return;
+  throw new InputError(
+    `queries and keys of ${headLabel(head)} have up to ${components} parts each, ${components ** 2} terms, more than maxTerms=${maxTerms}. ` +
+      `Take parts by head (by: "head"), keep the short paths with maxOrder, or raise maxTerms.`,
+    { operation: "scoreExpansion", argument: "maxTerms", expected: maxTerms, actual: components ** 2 },
+  );
+}
