@@ -3,8 +3,9 @@
  *
  * Terms are computed in float64 from the patterns and scales of a run. What separates their sum from the logits is the rounding
  * of that run, whose activations are stored as float32: each stored number is the exact result of one operation on stored
- * numbers, times $1 + \delta$ with $|\delta| \le u = 2^{-24}$ (products are accumulated in float64 and rounded once). The bound
- * is that rounding, followed to the logits; it never looks at the terms.
+ * numbers, times $1 + \delta$ with $|\delta| \le u = 2^{-24}$, except products, whose sums of $k$ terms are float32 too and err by at
+ * most $\gamma_k \sum |a b|$, $\gamma_k = (\min(k, 256) + \lceil k / 256 \rceil + 1)\,u$. The bound is that rounding, followed to the
+ * logits; it never looks at the terms.
  *
  * With $\tilde x_l$ the stored stream and $x + L_l(x) + c_l$ the frozen layer in float64, the rounding of layer $l$ is its defect
  * $r_l = \tilde x_{l+1} - (\tilde x_l + L_l(\tilde x_l) + c_l)$. As frozen layers are affine, errors add up linearly,
@@ -12,20 +13,22 @@
  *
  * A defect counts as rounding only as far as rounding can reach; what exceeds that is cut off, so that a forward pass that
  * computes something else is not excused. To first order in $u$, with 2-norms over a position's vector and
- * $\|W\|$ a bound on the largest singular value, rounding reaches
+ * $\|W\|$ a bound on the largest singular value, rounding reaches ($\|W\|_F$ where sums err, for $|W|$ is no smaller than $W$)
  *
  * $$\begin{aligned}
  * \mu &= 4u\,\tfrac{\max|w|}{s}\|\tilde x\| + u\|\tilde n\| &&\text{norm: mean, difference, quotient, weights; bias}\\
- * \nu &= \|W_V\|\,\mu + u(2\|\tilde v\| + \|b_V\|) &&\text{values: product, bias}\\
- * \zeta_i &= \textstyle\sum_j \tilde A_{ij}\nu_j + u\|\tilde z_i\| &&\text{weighted values}\\
- * \|r\| &\le \textstyle\sum_h \|W_O^h\|\,\zeta^h + u(2\|\tilde o\| + \|b_O\| + \|\tilde x'\|) &&\text{output } \tilde o \text{: product, bias; stream } \tilde x'
+ * \nu &= \|W_V\|\,\mu + \gamma_d \|\tilde n\| \|W_V\|_F + u(2\|\tilde v\| + \|b_V\|) &&\text{values: product, bias}\\
+ * \zeta_i &= \textstyle\sum_j \tilde A_{ij}(\nu_j + \gamma_n \|\tilde v_j\|) + u\|\tilde z_i\| &&\text{weighted values}\\
+ * \|r\| &\le \textstyle\sum_h \|W_O^h\|\,\zeta^h + \gamma_{Hk} \|\tilde z\| \|W_O\|_F + u(2\|\tilde o\| + \|b_O\| + \|\tilde x'\|) &&\text{output } \tilde o \text{: product, bias; stream } \tilde x'
  * \end{aligned}$$
  *
  * What an MLP writes is a term as it is stored, so it adds no more than the rounding of one more sum in the stream,
- * $u\|\tilde x + \tilde o\|$. A logit $\ell = \tilde n W_U^{(t)} + b_U$ errs by $\|W_U^{(t)}\|\,\mu + u(2|\ell| + |b_U|)$ more.
+ * $u\|\tilde x + \tilde o\|$. A logit $\ell = \tilde n W_U^{(t)} + b_U$ errs by $\|W_U^{(t)}\|\,\mu + u(2|\ell| + |b_U|)$ more, and by its sum of $d$
+ * products: by what that is seen to err, no more than $\gamma_d \|\tilde n\| \|W_U^{(t)}\|$, for paths; by that limit itself for attributions,
+ * which do not compute all logits anew.
  */
 import type { AttentionLayer } from "../model/index.ts";
-import { add, astype, frobeniusNorm, map, matmul, subtract, Tensor } from "../tensor/index.ts";
+import { add, astype, frobeniusNorm, map, matmul, rawData, subtract, Tensor } from "../tensor/index.ts";
 import { layerOutput, layerTerm } from "./frozen-layers.ts";
 import { addMlp, directStream, frozenNorm, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
@@ -49,6 +52,14 @@ export interface Certificate {
 /** Unit roundoff of float32, and a hundredth for the second order. */
 export const U32 = 1.01 * 2 ** -24;
 const U64 = 2 ** -53;
+
+/** Float32 sums take this many terms in a register before they are added up; see src/kernels/simd.ts. */
+const RUN = 256;
+
+/** What a float32 sum of `k` products errs by, relative to the sum of their sizes. */
+export function sumRounding(k: number): number {
+  return U32 * (Math.min(k, RUN) + Math.ceil(k / RUN) + 1);
+}
 
 /** A number for each position of each prompt. */
 export type PerPosition = Float64Array;
@@ -82,6 +93,20 @@ export function normRounding(frozen: FrozenRun, layer: number, stream: Stream): 
   );
 }
 
+/** The norm of what a layer, or with `layer = n_layers` the unembedding, reads: of the stream after its norm, weights and bias included. */
+export function readNorms(frozen: FrozenRun, layer: number): PerPosition {
+  const found = frozenNorm(frozen, layer);
+  const isFinal = layer === frozen.model.config.n_layers;
+  if (found === undefined) {
+    return rowNorms(isFinal ? lastStream(frozen) : frozen.run.cache.get(`blocks.${layer}.hook_resid_pre`));
+  }
+  const { w, b } = found.norm;
+  const gain = w === undefined ? 1 : maxAbs(w.data);
+  const shift = b === undefined ? 0 : norm(b);
+  const name = isFinal ? "ln_final.hook_normalized" : (`blocks.${layer}.ln1.hook_normalized` as const);
+  return rowNorms(frozen.run.cache.get(name)).map((size) => gain * size + shift);
+}
+
 /** What the rounding of normalised stream, values and weighted values reaches once it is written to the stream. */
 function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerPosition): PerPosition {
   const at = `blocks.${layer.layer}.attn` as const;
@@ -93,12 +118,18 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
   ];
   const [batch = 0, heads = 0, queries = 0, keys = 0] = A.shape;
   const pattern = A.data;
+  const read = readNorms(frozen, layer.layer);
+  const [ofRead, ofWeighted] = [sumRounding(frozen.model.config.d_model), sumRounding(keys)];
   const out = new Float64Array(normalized.length);
   for (let h = 0; h < heads; h++) {
     const bias = norm(layer.b_V.select("head", h));
     const ofV = spectralBound(layer.W_V.select("head", h));
     const ofO = spectralBound(layer.W_O.select("head", h));
-    const values = normalized.map((mu, row) => ofV * mu + U32 * (2 * (v[row * heads + h] as number) + bias));
+    const ofSums = ofRead * frobeniusNorm(layer.W_V.select("head", h));
+    const values = normalized.map((mu, row) => {
+      const size = v[row * heads + h] as number;
+      return ofV * mu + ofSums * (read[row] as number) + U32 * (2 * size + bias) + ofWeighted * size;
+    });
     for (let row = 0; row < batch * queries; row++) {
       const b = Math.floor(row / queries);
       const start = ((b * heads + h) * queries + (row % queries)) * keys;
@@ -116,8 +147,15 @@ export function writeRounding({ run: { cache } }: FrozenRun, layer: AttentionLay
   const bias = norm(layer.b_O);
   const attn_out = cache.get(`${at}.hook_attn_out`);
   const next = rowNorms(cache.get(`${at}.hook_resid_post`));
+  const z = cache.get(`${at}.attn.hook_z`);
+  const heads = z.sizeOf("head");
+  const ofSums = sumRounding(heads * z.sizeOf("d_head")) * frobeniusNorm(layer.W_O);
+  const perHead = rowNorms(z);
+  const weighted = (row: number): number => Math.hypot(...perHead.subarray(row * heads, (row + 1) * heads));
   const middle = layer.mlp === undefined ? undefined : rowNorms(add(cache.get(`${at}.hook_resid_pre`), attn_out));
-  return rowNorms(attn_out).map((size, i) => U32 * (2 * size + bias + (next[i] as number) + (middle?.[i] ?? 0)));
+  return rowNorms(attn_out).map(
+    (size, i) => U32 * (2 * size + bias + (next[i] as number) + (middle?.[i] ?? 0)) + ofSums * weighted(i),
+  );
 }
 
 /** The stored stream after the last layer. */
@@ -178,14 +216,32 @@ function largestColumn(frozen: FrozenRun): number {
   return Math.sqrt(maxAbs(squares));
 }
 
-/** What the rounding of final norm, unembedding and the terms themselves reaches, in logits. */
-function endRounding(frozen: FrozenRun, extra: PerPosition, terms: FloatTerms): number {
+/** What the rounding of final norm, unembedding and the terms themselves reaches, in logits, but for the sums of the unembedding. */
+function endRounding(frozen: FrozenRun, column: number, extra: PerPosition, terms: FloatTerms): number {
   const { model, run } = frozen;
   const local = normRounding(frozen, model.config.n_layers, lastStream(frozen)).map((r, i) => r + (extra[i] ?? 0));
   const ofTerms = U64 * terms.operations * terms.norms;
-  return (
-    largestColumn(frozen) * (maxAbs(local) + ofTerms) + U32 * (2 * maxAbs(run.logits.data) + maxAbs(model.b_U.data))
-  );
+  return column * (maxAbs(local) + ofTerms) + U32 * (2 * maxAbs(rawData(run.logits)) + maxAbs(model.b_U.data));
+}
+
+/** What the sums of the unembedding of one prompt are seen to err by, as far as sums can. */
+function seenUnembedding(frozen: FrozenRun, column: number, b: number): number {
+  const { model, run } = frozen;
+  const { n_layers, d_model } = model.config;
+  const one = <A extends string>(t: Tensor<A>): Tensor<A> => (t as Tensor).slice("batch", b, b + 1) as Tensor<A>;
+  const stored = one(run.cache.get("unembed.hook_in"));
+  const exact = add(unembed(model, astype(stored, "float64")), model.b_U).data;
+  const logits = rawData(one(run.logits));
+  const perPosition = logits.length / stored.sizeOf("pos");
+  const limit = readNorms(frozen, n_layers)
+    .subarray(b * stored.sizeOf("pos"))
+    .map((size) => sumRounding(d_model) * size * column);
+  let seen = 0;
+  for (let i = 0; i < logits.length; i++) {
+    const error = Math.abs((logits[i] as number) - (exact[i] as number));
+    seen = Math.max(seen, Math.min(error, limit[Math.floor(i / perPosition)] as number));
+  }
+  return seen;
 }
 
 /** The float64 arithmetic that terms went through. */
@@ -199,11 +255,13 @@ export interface FloatTerms {
 /** How far, by rounding, the logits of a run may be from the sum of its paths. */
 export function pathErrorBound(frozen: FrozenRun, terms: FloatTerms): number {
   const error = throughFinalNorm(frozen, streamError(frozen));
-  let carried = 0;
+  const column = largestColumn(frozen);
+  let [carried, seen] = [0, 0];
   for (let b = 0; b < error.sizeOf("batch"); b++) {
     carried = Math.max(carried, maxAbs(unembed(frozen.model, error.slice("batch", b, b + 1)).data));
+    seen = Math.max(seen, seenUnembedding(frozen, column, b));
   }
-  return carried + endRounding(frozen, new Float64Array(), terms);
+  return carried + seen + endRounding(frozen, column, new Float64Array(), terms);
 }
 
 /** How far, by rounding, the logits of a run may be from the sum of what its embeddings, heads and biases wrote. */
@@ -217,11 +275,10 @@ export function writtenErrorBound(frozen: FrozenRun, terms: FloatTerms): number 
   }
   const gain = final?.norm.w === undefined ? 1 : maxAbs(final.norm.w.data);
   const scale = final?.scale.data;
-  return endRounding(
-    frozen,
-    error.map((e, i) => (gain * e) / (scale?.[i] ?? 1)),
-    terms,
-  );
+  const column = largestColumn(frozen);
+  const ofSums = sumRounding(model.config.d_model) * maxAbs(readNorms(frozen, model.config.n_layers)) * column;
+  const ofStream = error.map((e, i) => (gain * e) / (scale?.[i] ?? 1));
+  return ofSums + endRounding(frozen, column, ofStream, terms);
 }
 
 /** The sum of the norms of terms at each position, at its largest: what their float64 rounding is proportional to. */

@@ -26,7 +26,8 @@ export interface FrozenRun {
   readonly run: Run;
 }
 
-const KEPT = /(^|\.)(hook_(embed|pos_embed|resid_pre|resid_post|attn_out|mlp_out|pattern|v|z)|ln(1|_final)\.hook_\w+)$/;
+const KEPT =
+  /(^|\.)(hook_(in|embed|pos_embed|resid_pre|resid_post|attn_out|mlp_out|pattern|v|z)|ln(1|_final)\.hook_\w+)$/;
 
 /** Runs a model and keeps what freezing it needs, and the hooks named beside. */
 export function freeze(

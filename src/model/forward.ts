@@ -130,8 +130,10 @@ function runLayer(
   const key = isRotary ? hooks.fire(`${at}.attn.hook_rot_k`, rotate(k, model.config)) : k;
   const isCausal = model.config.attention_dir === "causal";
   const isUnseen = !hooks.sees(`${at}.attn.hook_attn_scores`) && !hooks.sees(`${at}.attn.hook_pattern`);
+  // Patterns are float32 whatever the weights are; in one pass float64 vectors would give float64 ones.
+  const areFloat32 = [query, key, v].every(({ dtype }) => dtype === "float32");
   const weighted =
-    isCausal && isUnseen
+    isCausal && isUnseen && areFloat32
       ? causalAttention(query, key, v, { scale: layer.attnScale })
       : weightValues(patternOf(layer, query, key, isCausal, hooks), v);
   const z = hooks.fire(`${at}.attn.hook_z`, weighted);

@@ -79,8 +79,8 @@ export interface AttentionOptions {
  *
  * const q = Tensor.fromNested("batch pos head d_head", [[[[1]], [[0]]]]);
  * const v = Tensor.fromNested("batch pos head d_head", [[[[2]], [[6]]]]);
- * console.log(causalAttention(q, q, v).toNested());
- * // [ [ [ [ 2 ] ], [ [ 4 ] ] ] ]
+ * console.log(Array.from(causalAttention(q, q, v).data));
+ * // [ 2, 4 ]
  * ```
  */
 export function causalAttention(

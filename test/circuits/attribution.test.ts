@@ -39,11 +39,12 @@ describe("logitAttribution", () => {
     );
   });
 
-  test("the bound is not vacuous: below 1e-3 on the trained model, whose deviation is above 1e-9", () => {
+  test("the bound is not vacuous: below 1e-2 on the trained model, whose deviation is above 1e-9", () => {
     const golden = loadGolden("bundled");
     const { certificate } = logitAttribution(golden.model, golden.tokens());
     expect(certificate.withinBound).toBe(true);
-    expect(certificate.bound).toBeLessThan(1e-3);
+    // γ of 128 products is 8e-6, of a normalised stream and columns of W_U whose norms multiply to some hundreds.
+    expect(certificate.bound).toBeLessThan(1e-2);
     expect(certificate.maxDeviation).toBeGreaterThan(1e-9);
   });
 

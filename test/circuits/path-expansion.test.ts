@@ -103,8 +103,9 @@ describe("the certificate (P1)", () => {
     const wrong = expansionOf({ "blocks.0.hook_resid_post": (x) => add(x, 1e-3) }).certificate();
     expect(right.withinBound).toBe(true);
     expect(wrong.withinBound).toBe(false);
-    expect(wrong.maxDeviation).toBeGreaterThan(1e-4);
-    expect(wrong.bound).toBeLessThan(1e-4);
+    // What float32 sums of 12 products reach at these weights is about 1e-4 logits; the stream moved by 35 times as much.
+    expect(wrong.bound).toBeLessThan(2e-4);
+    expect(wrong.maxDeviation).toBeGreaterThan(3 * wrong.bound);
   });
 
   test("a term of other sizes is refused", () => {

@@ -82,7 +82,8 @@ describe("the sum over all terms", () => {
       const { maxDeviation, bound, withinBound } = scoreExpansion(golden.model, golden.tokens(), label).certificate();
       expect(withinBound).toBe(true);
       expect(maxDeviation).toBeGreaterThan(1e-8);
-      expect(bound).toBeLessThan(1e-2);
+      // Scores of up to 40 are products of queries and keys that float32 sums of 128 products made: γ of 8e-6 on both sides.
+      expect(bound).toBeLessThan(3e-2);
     }
   });
 
