@@ -38,7 +38,10 @@ interface Sizes {
   readonly d: number;
 }
 
-/** How norms enter: not at all, or folded into the weights that read through them and taken out of those that write. */
+/**
+ * How norms enter: not at all, or folded into the weights that read through them and taken out of those that write.
+ * @inline
+ */
 export type NormsInScores = "raw" | "folded";
 
 /** $R W_O$ with $R^\top R = W_V^\top W_V$ for every head of a layer: what it writes. */

@@ -38,7 +38,13 @@ export interface BlobLike {
   /** The length in bytes. */
   readonly size: number;
   /** A part of it, not read yet. */
-  slice(begin: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+  slice(
+    begin: number,
+    end: number,
+  ): {
+    /** Its bytes, read now. */
+    arrayBuffer(): Promise<ArrayBuffer>;
+  };
 }
 
 /**

@@ -50,6 +50,10 @@ export function causalSoftmax<A extends string>(scores: Tensor<A>): Tensor<A> {
   return tensorOf(scores.axes, [...scores.shape], output);
 }
 
+/**
+ * Vectors of every head at every position.
+ * @inline
+ */
 type HeadVectors = Tensor<"batch pos head d_head">;
 
 /**

@@ -13,11 +13,15 @@ import { giveBack, JOB, JOB_BYTES, SPACE_BYTES, takeBlock } from "./memory.ts";
  * @category Kernels
  */
 export interface WorkerLike {
+  /** Sends a message to the worker. */
   postMessage(message: unknown): void;
+  /** Ends the worker. */
   terminate(): unknown;
   /** Where there is one, the worker does not keep the process alive. */
   unref?(): unknown;
+  /** Listens as in Node; where this is missing, `addEventListener` is used. */
   on?(event: "message" | "error", listener: (value: unknown) => void): unknown;
+  /** Listens as in browsers. */
   addEventListener?(
     event: "message" | "error",
     listener: (event: { data?: unknown; message?: string }) => void,
