@@ -307,6 +307,7 @@ export {
   readTensors,
   safetensorsChunks,
   toTokens,
+  transformerFromCheckpoint,
   transformerFromTensors,
   transformerLens4FromTensors,
   transformerLensFromTensors,
@@ -341,6 +342,7 @@ export type {
   TokenPositionOptions,
   ToTokensOptions,
   TransformerFiles,
+  TransformerFromCheckpointOptions,
   TransformerTensors,
   WriteSafetensorsOptions,
 } from "./io/index.ts";
