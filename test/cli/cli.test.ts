@@ -47,7 +47,7 @@ describe("transformer-circuits", () => {
     const help = await run("--help");
     expect(help).toMatchObject(NONE);
     expect(help.stdout).toContain("Examples:");
-    expect(help.stdout).toContain("report [options] [folder]");
+    expect(help.stdout).toContain("report [options] [path]");
     expect((await run("report", "--help")).stdout).toContain("--max-tokens <number>");
     expect(await run("--version")).toMatchObject({ ...NONE, stdout: `${manifest.version}\n` });
   });
