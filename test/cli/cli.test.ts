@@ -100,7 +100,7 @@ describe("transformer-circuits report <folder>", () => {
     [
       "no such folder",
       () => ["report", "nowhere"],
-      "InputError: loadFolder: cannot read nowhere: there is no such folder. A model folder holds config.json, model.safetensors and, where text is wanted, tokenizer.json.",
+      "InputError: loadFolder: cannot read nowhere: there is no such file or folder.",
     ],
     [
       "no such text",
