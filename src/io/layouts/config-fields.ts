@@ -1,6 +1,6 @@
 /** The fields of another library's configuration, read with errors that name them. */
 import { ConfigError } from "../../errors.ts";
-import type { Source } from "../safetensors-header.ts";
+import type { Source } from "../fault.ts";
 import { describeValue } from "../bytes.ts";
 
 /** Activation functions as Hugging Face names them, by TransformerLens's name. */

@@ -1,8 +1,9 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
 import { Transformer } from "../../model/index.ts";
 import { toJson } from "../bytes.ts";
-import { fault } from "../safetensors-header.ts";
-import type { Source } from "../safetensors-header.ts";
+import { some } from "../checkpoint-files.ts";
+import { fault } from "../fault.ts";
+import type { Source } from "../fault.ts";
 import { Checkpoint, takeFrom } from "./checkpoint.ts";
 import type { ListedTensors, NamedTensors, Taking } from "./checkpoint.ts";
 import { convertGptNeoX } from "./gpt-neox.ts";
@@ -98,10 +99,9 @@ export function detect(tensors: ListedTensors, config: unknown, source: Source):
     const [rows = 0, cols = 0] = joint === undefined ? [] : (tensors.shapeOf(joint) ?? []);
     return { layout: rows > cols ? "nanogpt" : layout, prefix };
   }
-  const some = names.slice(0, 4).join(", ") + (names.length > 4 ? `, … (${names.length} in all)` : "");
   throw fault(
     source,
-    `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.`,
+    `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some(names, 4) || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.`,
   );
 }
 
