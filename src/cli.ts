@@ -16,7 +16,7 @@ import type { ReportTokenizer } from "./report/index.ts";
 
 /** What the worker is given to do. */
 interface Job {
-  /** The model's folder; the bundled model without one. */
+  /** The model's folder or file; the bundled model without one. */
   readonly folder: string | undefined;
   /** A text or token ids. */
   readonly text: string | readonly number[];
@@ -51,7 +51,9 @@ Examples:
   $ ${NAME}
       analyses the model that comes with the package and writes ${DEFAULT_OUTPUT}
   $ ${NAME} report models/attn-only-2l --text moby-dick.txt -o attn-only-2l.html
-      analyses a folder with config.json, model.safetensors and tokenizer.json on a text
+      analyses a folder with weights, config.json and tokenizer.json on a text
+  $ ${NAME} report downloads/attn_only_2L_half.pth --tokens ids.json
+      analyses a single file, PyTorch's or any other that inspect takes
   $ ${NAME} report models/toy --tokens ids.json --seed 3 --json toy.json
       analyses a model without a tokenizer on token ids, and keeps the numbers
   $ ${NAME} inspect attn_only_2L_half.pth
@@ -80,7 +82,10 @@ async function main(argv: readonly string[]): Promise<number> {
   program
     .command("report", { isDefault: true })
     .description("analyse a model and write the report (the default command)")
-    .argument("[folder]", "a folder with config.json and model.safetensors; the bundled model without one")
+    .argument(
+      "[path]",
+      "a folder or file of weights, config.json and tokenizer.json beside it; the bundled model without one",
+    )
     .option("-t, --text <file>", "the text to analyse the model on, UTF-8 (default: this package's declaration files)")
     .option("--tokens <file>", "token ids instead of a text: a JSON list, or numbers between spaces or commas")
     .option("-o, --output <file>", "where the report goes", DEFAULT_OUTPUT)

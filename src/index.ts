@@ -368,6 +368,7 @@ export {
   readTensors,
   safetensorsChunks,
   toTokens,
+  transformerFromCheckpoint,
   transformerFromTensors,
   transformerLens4FromTensors,
   transformerLensFromTensors,
@@ -402,6 +403,7 @@ export type {
   TokenPositionOptions,
   ToTokensOptions,
   TransformerFiles,
+  TransformerFromCheckpointOptions,
   TransformerTensors,
   WriteSafetensorsOptions,
 } from "./io/index.ts";

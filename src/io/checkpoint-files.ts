@@ -45,8 +45,9 @@ export function weightsAmong(names: readonly string[], operation: string, where:
   );
 }
 
-function some(names: readonly string[]): string {
-  return names.slice(0, 12).join(", ") + (names.length > 12 ? `, … (${names.length} in all)` : "");
+/** The first names of a list, for error texts. */
+export function some(names: readonly string[], most = 12): string {
+  return names.slice(0, most).join(", ") + (names.length > most ? `, … (${names.length} in all)` : "");
 }
 
 /** Whether a file is an index of weights in several files. */

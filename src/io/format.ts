@@ -2,6 +2,7 @@
 import { toBytes } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
 import { FormatError } from "../errors.ts";
+import { kindOf } from "./file-kind.ts";
 import { fault } from "./fault.ts";
 import type { Source } from "./fault.ts";
 import { openNpy, openNpzArchive } from "./npy.ts";
@@ -55,19 +56,6 @@ function formatOfFirstEntry(bytes: Uint8Array): CheckpointFormat | undefined {
   const name = new TextDecoder().decode(bytes.slice(30, 30 + nameLength));
   if (/(^|\/)data\.pkl$/.test(name)) return "torch";
   return name.endsWith(".npy") ? "npz" : undefined;
-}
-
-type Kind = Exclude<CheckpointFormat, "torch" | "npz"> | "zip";
-
-const begins = (bytes: Uint8Array, text: string): boolean =>
-  bytes.byteLength >= text.length && [...text].every((c, i) => bytes[i] === c.charCodeAt(0));
-
-function kindOf(head: Uint8Array): Kind | undefined {
-  if (begins(head, "PK\x03\x04") || begins(head, "PK\x05\x06")) return "zip";
-  if (begins(head, "\x93NUMPY")) return "npy";
-  if (head[0] === 0x80 && (head[1] ?? 255) <= 5) return "torch-legacy";
-  // Eight bytes of length, then a JSON object.
-  return head[8] === 0x7b ? "safetensors" : undefined;
 }
 
 /** Opens a file of any format. */

@@ -31,6 +31,8 @@ export {
   transformerLensFromTensors,
 } from "./layouts/index.ts";
 export type { CheckpointLayout, NamedTensors, TransformerTensors } from "./layouts/index.ts";
+export { transformerFromCheckpoint } from "./from-checkpoint.ts";
+export type { TransformerFromCheckpointOptions } from "./from-checkpoint.ts";
 export { loadTransformer } from "./load.ts";
 export type { TransformerFiles } from "./load.ts";
 export { loadTokenizer } from "./tokenizer.ts";

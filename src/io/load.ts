@@ -1,11 +1,13 @@
 /** A configuration and a file of weights to a model. */
 import type { Transformer } from "../model/index.ts";
-import { toJson } from "./bytes.ts";
+import { toBytes, toJson } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
+import { fault } from "./fault.ts";
+import type { Source } from "./fault.ts";
+import { kindOf } from "./file-kind.ts";
 import { convert } from "./layouts/index.ts";
 import type { NamedTensors } from "./layouts/index.ts";
 import { openSafetensors } from "./safetensors.ts";
-import type { Source } from "./safetensors-header.ts";
 
 /**
  * What {@link loadTransformer} reads.
@@ -28,6 +30,8 @@ export interface TransformerFiles {
  * read, rotary tables (`attn.rotary_sin`, `attn.rotary_cos`) are compared with the configuration and dropped, and a missing
  * `unembed.b_U` is zero, as in TransformerLens; every other weight that the configuration calls for must be there. Aligned float32
  * data are not copied, so do not write to the bytes afterwards.
+ *
+ * Files of other formats go through {@link openCheckpoint} and {@link transformerFromCheckpoint}.
  *
  * @throws {@link FormatError} when the bytes are not a sound safetensors file, the configuration is not JSON or the names
  * are those of no layout that is read; {@link ConfigError} when the configuration cannot be used or contradicts the weights, naming the
@@ -53,6 +57,19 @@ export function loadTransformer(files: TransformerFiles): Transformer {
 /** {@link loadTransformer} on behalf of another operation. */
 export function readTransformer({ config, weights: bytes }: TransformerFiles, source: Source): Transformer {
   const json = toJson(config, source.operation, "config.json");
+  const kind = kindOf(toBytes(bytes, source.operation, source.name));
+  if (kind !== undefined && kind !== "safetensors") {
+    const what =
+      kind === "npy"
+        ? "a NumPy file"
+        : kind === "zip"
+          ? "a ZIP archive, as PyTorch and NumPy write them"
+          : "a PyTorch file";
+    throw fault(
+      source,
+      `it is ${what}, not safetensors. Read it with openCheckpoint() and transformerFromCheckpoint(), or make safetensors of it: npx transformer-circuits convert.`,
+    );
+  }
   const file = openSafetensors(bytes, source);
   const tensors: NamedTensors = {
     keys: () => file.tensors.keys(),

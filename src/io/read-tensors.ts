@@ -55,10 +55,16 @@ export async function readTensors(
 /** Bytes of tensors together; tensors that share storages may be many times what the file has. */
 export function totalBytes(checkpoint: Checkpoint, names: readonly string[], operation: string): number {
   const total = names.reduce((sum, name) => sum + (checkpoint.tensors.get(name)?.byteLength ?? 0), 0);
-  if (total <= allowance(checkpoint.size)) return total;
+  checkTotal(checkpoint, total, operation, " Read them one by one.");
+  return total;
+}
+
+/** Refuses so many bytes of tensors as a checkpoint cannot mean. */
+export function checkTotal(checkpoint: Checkpoint, total: number, operation: string, help = ""): void {
+  if (total <= allowance(checkpoint.size)) return;
   throw fault(
     { operation, name: checkpoint.name },
-    `its tensors take ${total} bytes together, far more than files of ${checkpoint.size} bytes can mean: they share what is stored. Read them one by one.`,
+    `its tensors take ${total} bytes together, far more than files of ${checkpoint.size} bytes can mean: they share what is stored.${help}`,
     undefined,
     allowance(checkpoint.size),
     total,

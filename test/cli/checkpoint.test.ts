@@ -53,6 +53,20 @@ test("convert writes safetensors and config.json", async () => {
   expect((await run("convert", goldenPath("tl-pth-ln"), "model.safetensors", "--force")).code).toBe(0);
 });
 
+test("report takes a folder of weights in several files, and a single PyTorch file", async () => {
+  for (const [path, title] of [
+    [goldenPath("hf-gpt2-bf16-sharded"), "hf-gpt2-bf16-sharded, taken apart"],
+    [
+      join(goldenPath("tl-pth-shortformer"), "tl-pth-shortformer_final.pth"),
+      "tl-pth-shortformer_final.pth, taken apart",
+    ],
+  ] as const) {
+    const outcome = await run("report", path, "--max-tokens", "64", "-o", "report.html", "--force");
+    expect(outcome).toMatchObject({ code: 0, stderr: "" });
+    expect(readFileSync(join(folder, "report.html"), "utf8")).toContain(`<title>${title}</title>`);
+  }
+});
+
 test("what is wrong is said in one line, and a wrong use ends with 2", async () => {
   expect(await run("inspect", "nowhere")).toMatchObject({
     code: 1,

@@ -47,7 +47,7 @@ describe("transformer-circuits", () => {
     const help = await run("--help");
     expect(help).toMatchObject(NONE);
     expect(help.stdout).toContain("Examples:");
-    expect(help.stdout).toContain("report [options] [folder]");
+    expect(help.stdout).toContain("report [options] [path]");
     expect((await run("report", "--help")).stdout).toContain("--max-tokens <number>");
     expect(await run("--version")).toMatchObject({ ...NONE, stdout: `${manifest.version}\n` });
   });
@@ -100,7 +100,7 @@ describe("transformer-circuits report <folder>", () => {
     [
       "no such folder",
       () => ["report", "nowhere"],
-      "InputError: loadFolder: cannot read nowhere: there is no such folder. A model folder holds config.json, model.safetensors and, where text is wanted, tokenizer.json.",
+      "InputError: loadFolder: cannot read nowhere: there is no such file or folder.",
     ],
     [
       "no such text",

@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { downloadFromHub, loadFromHub } from "../../src/io/node.ts";
-import { readTensors } from "../../src/io/index.ts";
 import { golden } from "./formats.ts";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
@@ -29,6 +28,9 @@ const repos: Record<string, Record<string, Uint8Array>> = {
   },
   "org/sharded": Object.fromEntries(sharded.map((name) => [name, golden(`hf-gpt2-bf16-sharded/${name}`)])),
   "org/private": { "config.json": config, "model_final.pth": pth },
+  "org/bundled": Object.fromEntries(
+    ["config.json", "model.safetensors", "tokenizer.json"].map((name) => [name, golden(`bundled/${name}`)]),
+  ),
   "org/empty": { "README.md": new Uint8Array(10) },
   "org/web": { "model.safetensors": new TextEncoder().encode("<!DOCTYPE html>") },
 };
@@ -140,31 +142,32 @@ describe("downloadFromHub", () => {
 
 describe("loadFromHub", () => {
   test("one file", async () => {
-    const checkpoint = await loadFromHub("org/tl", { hubUrl, cacheDir });
-    expect(checkpoint.format).toBe("torch");
-    expect(checkpoint.config).toMatchObject({ n_layers: 2 });
-    expect((await readTensors(checkpoint)).size).toBe(30);
-    await checkpoint.close();
+    const { model, tokenizer, config } = await loadFromHub("org/tl", { hubUrl, cacheDir });
+    expect(config).toMatchObject({ n_layers: 2, normalization_type: "LN" });
+    expect(model.config).toBe(config);
+    expect(tokenizer).toBeUndefined();
+  });
+
+  test("with a tokenizer", async () => {
+    const { model, tokenizer } = await loadFromHub("org/bundled", { hubUrl, cacheDir });
+    expect(tokenizer?.vocabSize).toBe(model.config.d_vocab);
   });
 
   test("several, by their index", async () => {
-    const checkpoint = await loadFromHub("org/sharded", { hubUrl, cacheDir });
-    expect(checkpoint.files.length).toBe(5);
-    expect(checkpoint.tensors.size).toBe(40);
-    await checkpoint.close();
+    const { config } = await loadFromHub("org/sharded", { hubUrl, cacheDir });
+    expect(config).toMatchObject({ n_layers: 3, act_fn: "gelu_new" });
   });
 
   test("a training checkpoint in a folder of the repository", async () => {
-    const checkpoint = await loadFromHub("org/tl", { hubUrl, cacheDir, weights: "checkpoints/model_100.pth" });
-    expect(checkpoint.files).toEqual(["checkpoints/model_100.pth"]);
-    expect(checkpoint.config).toMatchObject({ n_layers: 2 });
-    await checkpoint.close();
+    const { config } = await loadFromHub("org/tl", { hubUrl, cacheDir, weights: "checkpoints/model_100.pth" });
+    expect(config).toMatchObject({ n_layers: 2 });
+    const weights = new Set(asked.filter((path) => path.endsWith(".pth")));
+    expect([...weights]).toEqual([`/org/tl/resolve/${COMMIT}/checkpoints/model_100.pth`]);
   });
 
   test("with a token", async () => {
-    const checkpoint = await loadFromHub("org/private", { hubUrl, cacheDir, token: TOKEN });
-    expect(checkpoint.tensors.size).toBe(30);
-    await checkpoint.close();
+    const { config } = await loadFromHub("org/private", { hubUrl, cacheDir, token: TOKEN });
+    expect(config.n_layers).toBe(2);
     expect(await rejected(loadFromHub("org/private", { hubUrl, cacheDir: `${cacheDir}/other`, token: "" }))).toBe(
       "InputError: loadFromHub: cannot fetch org/private at main: it is private, gated or not there, or the token does not open it.",
     );

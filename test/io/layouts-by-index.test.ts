@@ -290,7 +290,7 @@ describe("TransformerLens's own", () => {
     const { name, message } = errorOf(() => transformerFromTensors({ tensors: model.weights }));
     expect(name).toBe("ConfigError");
     expect(message).toBe(
-      "transformerFromTensors: the weights: the tensors have TransformerLens's names, but the configuration is undefined. Pass the content of config.json, which says what tensors do not: kinds of positions and norms.",
+      "transformerFromTensors: the weights: TransformerLens's model needs its configuration, as the tensors do not say kinds of positions and norms, but there is none. Pass the content of config.json, or put the file beside the weights.",
     );
   });
 

@@ -227,7 +227,7 @@ describe("what contradicts is named", () => {
 
   test("no configuration at all", () => {
     expect(errorOf(() => transformerFromTensors({ tensors: gpt2 })).message).toBe(
-      "transformerFromTensors: the weights: Hugging Face's GPT-2 needs its configuration, as the tensors do not say how many heads there are; the one given is undefined.",
+      "transformerFromTensors: the weights: Hugging Face's GPT-2 needs its configuration, as the tensors do not say how many heads there are, but there is none. Pass the content of config.json, or put the file beside the weights.",
     );
   });
 

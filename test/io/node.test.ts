@@ -29,8 +29,6 @@ async function rejection(promise: Promise<unknown>): Promise<{ name: string; mes
   return { name: error.name, message: error.message };
 }
 
-const form = "A model folder holds config.json, model.safetensors and, where text is wanted, tokenizer.json.";
-
 describe("loadFolder", () => {
   test("model and tokenizer, by path and by URL", async () => {
     const url = goldenFile("bundled", "");
@@ -54,30 +52,34 @@ describe("loadFolder", () => {
     expect((await loadFolder(folder)).tokenizer?.bos).toBe(1);
   });
 
-  test("a folder that is not there, or is a file", async () => {
+  test("a path that is not there, or no checkpoint", async () => {
     const missing = join(root, "nowhere");
     expect(await rejection(loadFolder(missing))).toEqual({
       name: "InputError",
-      message: `loadFolder: cannot read ${missing}: there is no such folder. ${form}`,
+      message: `loadFolder: cannot read ${missing}: there is no such file or folder.`,
     });
     const file = fileURLToPath(goldenFile("bundled", "config.json"));
     expect((await rejection(loadFolder(file))).message).toBe(
-      `loadFolder: cannot read ${file}: it is a file, not a folder. ${form}`,
+      `loadFolder: ${file}: its format is not known. Read are safetensors, PyTorch (.pt, .pth, .bin), .npz and .npy.`,
     );
-    expect((await rejection(loadFolder("a\u0000b"))).message).toMatch(
-      /^loadFolder: cannot read a\0b: .+\. A model folder/,
-    );
+    expect((await rejection(loadFolder("a\u0000b"))).message).toMatch(/^loadFolder: cannot read a\0b: .+\.$/);
   });
 
   test("a file that is not there", async () => {
+    const read = "Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin), .npz and .npy.";
     const empty = await folderWith("empty");
     expect(await rejection(loadFolder(empty))).toEqual({
       name: "InputError",
-      message: `loadFolder: there is no config.json in ${empty}, which holds nothing. ${form}`,
+      message: `loadFolder: ${empty} holds no weights; it holds nothing. ${read}`,
     });
     const config = await folderWith("config", "config.json", "tokenizer.json");
     expect((await rejection(loadFolder(config))).message).toBe(
-      `loadFolder: there is no model.safetensors in ${config}, which holds config.json, tokenizer.json. ${form}`,
+      `loadFolder: ${config} holds no weights; it holds config.json, tokenizer.json. ${read}`,
+    );
+    const bare = await folderWith("bare", "model.safetensors");
+    // shortformer positions without norms, but its biases are trained
+    expect((await rejection(loadFolder(bare))).message).toBe(
+      `loadFolder: ${bare}: TransformerLens's model needs its configuration, as the tensors do not say kinds of positions and norms, but there is none. Pass the content of config.json, or put the file beside the weights.`,
     );
   });
 
@@ -88,25 +90,12 @@ describe("loadFolder", () => {
     expect(tokenizer).toBeUndefined();
   });
 
-  test("weights in a form that is not read", async () => {
-    const pickle = await folderWith("pickle", "config.json");
-    await writeFile(join(pickle, "model_final.pth"), "");
-    expect((await rejection(loadFolder(pickle))).message).toBe(
-      `loadFolder: there is no model.safetensors in ${pickle}, which holds config.json, model_final.pth. model_final.pth is not read: save its tensors with safetensors.torch.save_file. ${form}`,
-    );
-    const sharded = await folderWith("sharded", "config.json");
-    await writeFile(join(sharded, "model.safetensors.index.json"), "{}");
-    expect((await rejection(loadFolder(sharded))).message).toContain(
-      "Weights in several files are not read: save them as one safetensors file.",
-    );
-  });
-
   test("a file that cannot be read", async () => {
-    const folder = await folderWith("unreadable", "config.json");
-    await mkdir(join(folder, "model.safetensors"));
+    const folder = await folderWith("unreadable", "config.json", "model.safetensors");
+    await mkdir(join(folder, "tokenizer.json"));
     const { name, message } = await rejection(loadFolder(folder));
     expect(name).toBe("InputError");
-    expect(message).toMatch(/^loadFolder: cannot read .*model\.safetensors: EISDIR.*\.$/);
+    expect(message).toMatch(/^loadFolder: cannot read .*tokenizer\.json: EISDIR.*\.$/);
   });
 
   test("damaged weights are named by their path", async () => {

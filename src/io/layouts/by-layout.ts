@@ -1,12 +1,12 @@
 /** One function for each layout, for who knows what a checkpoint is: nothing is guessed from names. */
 import type { Transformer } from "../../model/index.ts";
-import { toJson } from "../bytes.ts";
-import { build } from "./detect.ts";
+import { takeFrom } from "./checkpoint.ts";
+import { building, listed } from "./detect.ts";
 import type { CheckpointLayout, TransformerTensors } from "./detect.ts";
 
 function from(layout: CheckpointLayout, operation: string, given: TransformerTensors): Transformer {
   const source = { operation, name: given.name ?? "the weights" };
-  return build(given.tensors, toJson(given.config, operation, "config.json"), source, layout);
+  return takeFrom(given.tensors, building(listed(given.tensors), given.config, source, { layout, prefix: "" }));
 }
 
 /**

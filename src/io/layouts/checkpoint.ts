@@ -1,7 +1,11 @@
-/** The named tensors of a checkpoint, taken one by one: each must be there, of its shape, and none may be left over. */
+/**
+ * The named tensors of a checkpoint, taken one by one: each must be there, of its shape, and none may be left over. What takes them is a
+ * generator that yields the name of the next and is handed the tensor, so that each layout is written once for tensors in memory and for
+ * files of which one tensor at a time is read.
+ */
 import { ConfigError } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
-import type { Source } from "../safetensors-header.ts";
+import type { Source } from "../fault.ts";
 
 /**
  * Tensors by name: a `Map`, or anything that finds them when asked, so that what is not wanted need not be read.
@@ -14,6 +18,22 @@ export interface NamedTensors {
   has(name: string): boolean;
   /** The tensor of a name, whatever its axes are called. */
   get(name: string): Tensor | undefined;
+}
+
+/** The names of tensors and their shapes, which say what a checkpoint is. */
+export interface ListedTensors {
+  keys(): Iterable<string>;
+  shapeOf(name: string): readonly number[] | undefined;
+}
+
+/** What makes a `T` of tensors: it yields the name of each that it needs. */
+export type Taking<T> = Generator<string, T, Tensor | undefined>;
+
+/** Hands over tensors that are there. */
+export function takeFrom<T>(tensors: NamedTensors, taking: Taking<T>): T {
+  let step = taking.next();
+  while (step.done !== true) step = taking.next(tensors.get(step.value));
+  return step.value;
 }
 
 /** How a matrix is stored: a Linear layer of PyTorch keeps `[out, in]`, a Conv1D of Hugging Face's GPT-2 `[in, out]`. */
@@ -36,20 +56,16 @@ export interface HeadsLayout {
 export class Checkpoint {
   readonly source: Source;
   readonly names: ReadonlySet<string>;
-  readonly #tensors: NamedTensors;
   readonly #prefix: string;
   readonly #taken = new Set<string>();
-  /** Queries, keys and values are taken from one tensor, one after another. */
-  #latest: readonly [name: string, tensor: Tensor] | undefined;
+  /** Queries, keys and values are taken from one matrix and one bias, in turns: the last two tensors. */
+  #latest: readonly (readonly [name: string, tensor: Tensor])[] = [];
 
   /** Names are read below `prefix`; those outside it are another part of the file. */
-  constructor(tensors: NamedTensors, source: Source, prefix = "") {
+  constructor(names: Iterable<string>, source: Source, prefix = "") {
     this.source = source;
-    this.#tensors = tensors;
     this.#prefix = prefix;
-    this.names = new Set(
-      [...tensors.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)),
-    );
+    this.names = new Set([...names].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)));
   }
 
   has(name: string): boolean {
@@ -63,15 +79,16 @@ export class Checkpoint {
   }
 
   /** A tensor of a shape, or of any. */
-  take(name: string, shape?: readonly number[]): Tensor {
+  *take(name: string, shape?: readonly number[]): Taking<Tensor> {
     const full = this.#prefix + name;
-    const tensor = this.#latest?.[0] === full ? this.#latest[1] : this.has(name) ? this.#tensors.get(full) : undefined;
+    const kept = this.#latest.find(([other]) => other === full)?.[1];
+    const tensor = kept ?? (this.has(name) ? yield full : undefined);
     if (tensor === undefined) {
       const wanted = shape === undefined ? "" : ` [${shape.join(", ")}]`;
       throw this.fault(full, `it is missing; the configuration calls for it${wanted}.`, shape, undefined);
     }
     this.#taken.add(name);
-    this.#latest = [full, tensor];
+    this.#latest = [[full, tensor], ...this.#latest.filter(([other]) => other !== full).slice(0, 1)];
     if (tensor.dtype === "int32") throw this.fault(full, "it holds integers, not weights.", "numbers", tensor.dtype);
     if (shape !== undefined && (tensor.rank !== shape.length || tensor.shape.some((n, a) => n !== shape[a]))) {
       throw this.fault(
@@ -85,44 +102,45 @@ export class Checkpoint {
   }
 
   /** A tensor, or zeros where the checkpoint leaves it out. */
-  takeOrZeros(name: string, shape: readonly number[]): Tensor {
-    if (this.has(name)) return this.take(name, shape);
+  *takeOrZeros(name: string, shape: readonly number[]): Taking<Tensor> {
+    if (this.has(name)) return yield* this.take(name, shape);
     return Tensor.zeros(shape.map((_, i) => `dim${i}`).join(" "), shape);
   }
 
   /** A matrix as `[in, out]`. */
-  matrix(name: string, [rows, cols]: readonly [number, number], order: MatrixOrder): Tensor {
-    if (order === "in out") return this.take(name, [rows, cols]);
-    const stored = this.take(name, [cols, rows]);
+  *matrix(name: string, [rows, cols]: readonly [number, number], order: MatrixOrder): Taking<Tensor> {
+    if (order === "in out") return yield* this.take(name, [rows, cols]);
+    const stored = yield* this.take(name, [cols, rows]);
     return strided(stored, [rows, cols], [1, rows]);
   }
 
   /** The maps of one kind, queries, keys or values, as `[head, d_model, d_head]`. */
-  headMatrices(name: string, layout: HeadsLayout): Tensor {
+  *headMatrices(name: string, layout: HeadsLayout): Taking<Tensor> {
     const { order, n_heads, d_head, d_model, headStep, start, total } = layout;
     const width = total * d_head;
     const shape = [n_heads, d_model, d_head];
     if (order === "in out") {
-      const stored = this.take(name, [d_model, width]);
+      const stored = yield* this.take(name, [d_model, width]);
       return strided(stored, shape, [headStep * d_head, width, 1], start * d_head);
     }
-    const stored = this.take(name, [width, d_model]);
+    const stored = yield* this.take(name, [width, d_model]);
     return strided(stored, shape, [headStep * d_head * d_model, 1, d_model], start * d_head * d_model);
   }
 
   /** The biases of one kind as `[head, d_head]`; zeros where the checkpoint has none. */
-  headBiases(name: string, layout: HeadsLayout): Tensor {
+  *headBiases(name: string, layout: HeadsLayout): Taking<Tensor> {
     const { n_heads, d_head, headStep, start, total } = layout;
-    const stored = this.takeOrZeros(name, [total * d_head]);
+    const stored = yield* this.takeOrZeros(name, [total * d_head]);
     return strided(stored, [n_heads, d_head], [headStep * d_head, 1], start * d_head);
   }
 
   /** $W_O$ as `[head, d_head, d_model]`. */
-  outputMatrices(name: string, { order, n_heads, d_head, d_model }: HeadsLayout): Tensor {
+  *outputMatrices(name: string, { order, n_heads, d_head, d_model }: HeadsLayout): Taking<Tensor> {
     const inner = n_heads * d_head;
     const shape = [n_heads, d_head, d_model];
-    if (order === "in out") return strided(this.take(name, [inner, d_model]), shape, [d_head * d_model, d_model, 1]);
-    return strided(this.take(name, [d_model, inner]), shape, [d_head, 1, inner]);
+    if (order === "in out")
+      return strided(yield* this.take(name, [inner, d_model]), shape, [d_head * d_model, d_model, 1]);
+    return strided(yield* this.take(name, [d_model, inner]), shape, [d_head, 1, inner]);
   }
 
   /** Refuses tensors that were neither taken nor are known to say nothing. */

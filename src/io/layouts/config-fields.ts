@@ -1,6 +1,6 @@
 /** The fields of another library's configuration, read with errors that name them. */
 import { ConfigError } from "../../errors.ts";
-import type { Source } from "../safetensors-header.ts";
+import type { Source } from "../fault.ts";
 import { describeValue } from "../bytes.ts";
 
 /** Activation functions as Hugging Face names them, by TransformerLens's name. */
@@ -14,18 +14,30 @@ const ACTIVATIONS: ReadonlyMap<string, string> = new Map([
   ["swish", "silu"],
 ]);
 
+/** A configuration, which must be an object; its absence is another text than its being something else. */
+export function configObject(
+  json: unknown,
+  source: Source,
+  layout: string,
+  unsaid: string,
+): Readonly<Record<string, unknown>> {
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  const what =
+    json === undefined
+      ? ", but there is none. Pass the content of config.json, or put the file beside the weights."
+      : `; the one given is ${describeValue(json)}. Pass the content of config.json.`;
+  throw new ConfigError(
+    `${source.name}: ${layout} needs its configuration, as the tensors do not say ${unsaid}${what}`,
+    { operation: source.operation, argument: "config", expected: "object", actual: json },
+  );
+}
+
 export class ConfigFields {
   readonly #fields: Readonly<Record<string, unknown>>;
   readonly #source: Source;
 
   constructor(json: unknown, source: Source, layout: string) {
-    if (typeof json !== "object" || json === null || Array.isArray(json)) {
-      throw new ConfigError(
-        `${source.name}: ${layout} needs its configuration, as the tensors do not say how many heads there are; the one given is ${describeValue(json)}.`,
-        { operation: source.operation, argument: "config", expected: "object", actual: json },
-      );
-    }
-    this.#fields = json as Readonly<Record<string, unknown>>;
+    this.#fields = configObject(json, source, layout, "how many heads there are");
     this.#source = source;
   }
 

@@ -1,10 +1,11 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
 import { Transformer } from "../../model/index.ts";
 import { toJson } from "../bytes.ts";
-import { fault } from "../safetensors-header.ts";
-import type { Source } from "../safetensors-header.ts";
-import { Checkpoint } from "./checkpoint.ts";
-import type { NamedTensors } from "./checkpoint.ts";
+import { some } from "../checkpoint-files.ts";
+import { fault } from "../fault.ts";
+import type { Source } from "../fault.ts";
+import { Checkpoint, takeFrom } from "./checkpoint.ts";
+import type { ListedTensors, NamedTensors, Taking } from "./checkpoint.ts";
 import { convertGptNeoX } from "./gpt-neox.ts";
 import { convertGpt2, convertMinGpt, convertNanoGpt } from "./gpt2.ts";
 import type { Converted } from "./gpt2.ts";
@@ -36,7 +37,7 @@ export interface TransformerTensors {
   readonly name?: string;
 }
 
-const CONVERTERS: Readonly<Record<CheckpointLayout, (checkpoint: Checkpoint, config: unknown) => Converted>> = {
+const CONVERTERS: Readonly<Record<CheckpointLayout, (checkpoint: Checkpoint, config: unknown) => Taking<Converted>>> = {
   "transformer-lens": convertTransformerLens,
   "transformer-lens-4": convertTransformerLens4,
   "solu-old": convertOldSolu,
@@ -72,12 +73,20 @@ const SIGNS: typeof ANCHORS = [
 /** What training scripts put before the names: of a compiled or wrapped module, of the model's part of a checkpoint. */
 const WRAPPERS = /^((_orig_mod|module|model|state_dict|model_state_dict)\.)*$/;
 
-interface Detected {
+/** What a checkpoint is, and what stands before its names. */
+export interface Detected {
   readonly layout: CheckpointLayout;
   readonly prefix: string;
 }
 
-function detect(tensors: NamedTensors, config: unknown, source: Source): Detected {
+/** What tensors in memory say of themselves. */
+export const listed = (tensors: NamedTensors): ListedTensors => ({
+  keys: () => tensors.keys(),
+  shapeOf: (name) => tensors.get(name)?.shape,
+});
+
+/** Tells the layout by names, shapes and configuration. */
+export function detect(tensors: ListedTensors, config: unknown, source: Source): Detected {
   const names = [...tensors.keys()];
   for (const [anchor, layout] of [...ANCHORS, ...SIGNS]) {
     const found = names.find((name) => name.endsWith(anchor) && WRAPPERS.test(name.slice(0, -anchor.length)));
@@ -87,13 +96,12 @@ function detect(tensors: NamedTensors, config: unknown, source: Source): Detecte
     if (layout !== "huggingface-gpt2") return { layout, prefix };
     // [d_model, 3 d_model] in a Conv1D, the other way round in a Linear.
     const joint = names.find((name) => name.startsWith(prefix) && name.endsWith("h.0.attn.c_attn.weight"));
-    const [rows = 0, cols = 0] = joint === undefined ? [] : (tensors.get(joint)?.shape ?? []);
+    const [rows = 0, cols = 0] = joint === undefined ? [] : (tensors.shapeOf(joint) ?? []);
     return { layout: rows > cols ? "nanogpt" : layout, prefix };
   }
-  const some = names.slice(0, 4).join(", ") + (names.length > 4 ? `, … (${names.length} in all)` : "");
   throw fault(
     source,
-    `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.`,
+    `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some(names, 4) || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.`,
   );
 }
 
@@ -114,7 +122,7 @@ function detect(tensors: NamedTensors, config: unknown, source: Source): Detecte
  */
 export function checkpointLayout({ tensors, config, name }: TransformerTensors): CheckpointLayout {
   const source = { operation: "checkpointLayout", name: name ?? "the weights" };
-  return detect(tensors, toJson(config, source.operation, "config.json"), source).layout;
+  return detect(listed(tensors), toJson(config, source.operation, "config.json"), source).layout;
 }
 
 /**
@@ -158,18 +166,17 @@ export function transformerFromTensors({ tensors, config, name }: TransformerTen
 /** {@link transformerFromTensors} on behalf of another operation. */
 export function convert(tensors: NamedTensors, config: unknown, source: Source): Transformer {
   const json = toJson(config, source.operation, "config.json");
-  const { layout, prefix } = detect(tensors, json, source);
-  return build(tensors, json, source, layout, prefix);
+  return takeFrom(tensors, building(listed(tensors), json, source, detect(listed(tensors), json, source)));
 }
 
-/** The model of a checkpoint whose layout is known. */
-export function build(
-  tensors: NamedTensors,
-  json: unknown,
+/** Makes the model of a checkpoint of a known layout, tensor by tensor as they are handed over. */
+export function* building(
+  tensors: ListedTensors,
+  config: unknown,
   source: Source,
-  layout: CheckpointLayout,
-  prefix = "",
-): Transformer {
-  const converted = CONVERTERS[layout](new Checkpoint(tensors, source, prefix), json);
+  { layout, prefix }: Detected,
+): Taking<Transformer> {
+  const json = toJson(config, source.operation, "config.json");
+  const converted = yield* CONVERTERS[layout](new Checkpoint(tensors.keys(), source, prefix), json);
   return Transformer.fromWeights(converted.config, converted.weights);
 }

@@ -4,7 +4,7 @@
  */
 import { parseConfig } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
-import type { Checkpoint, HeadsLayout } from "./checkpoint.ts";
+import type { Checkpoint, HeadsLayout, Taking } from "./checkpoint.ts";
 import { ConfigFields } from "./config-fields.ts";
 import { convertUnembedding } from "./gpt2.ts";
 import type { Converted } from "./gpt2.ts";
@@ -37,7 +37,7 @@ function rotaryFields(fields: ConfigFields, checkpoint: Checkpoint): { share: nu
 }
 
 /** Hugging Face's GPT-NeoX, with the prefix `gpt_neox.` or without. */
-export function convertGptNeoX(checkpoint: Checkpoint, json: unknown): Converted {
+export function* convertGptNeoX(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-NeoX");
   fields.requireType("gpt_neox");
   const d_model = fields.size(["hidden_size"]);
@@ -62,7 +62,7 @@ export function convertGptNeoX(checkpoint: Checkpoint, json: unknown): Converted
   const { n_layers, d_vocab, d_mlp = 0 } = config;
   const at = checkpoint.below("gpt_neox.");
   const embedding = `${at}embed_in.weight`;
-  const weights = new Map<string, Tensor>([["embed.W_E", checkpoint.take(embedding, [d_vocab, d_model])]]);
+  const weights = new Map<string, Tensor>([["embed.W_E", yield* checkpoint.take(embedding, [d_vocab, d_model])]]);
   const hasBias = fields.flag("attention_bias", true);
   for (let layer = 0; layer < n_layers; layer++) {
     const [from, to] = [`${at}layers.${layer}`, `blocks.${layer}`];
@@ -70,8 +70,8 @@ export function convertGptNeoX(checkpoint: Checkpoint, json: unknown): Converted
       ["ln1", "input_layernorm"],
       ["ln2", "post_attention_layernorm"],
     ] as const) {
-      weights.set(`${to}.${norm}.w`, checkpoint.take(`${from}.${name}.weight`, [d_model]));
-      weights.set(`${to}.${norm}.b`, checkpoint.take(`${from}.${name}.bias`, [d_model]));
+      weights.set(`${to}.${norm}.w`, yield* checkpoint.take(`${from}.${name}.weight`, [d_model]));
+      weights.set(`${to}.${norm}.b`, yield* checkpoint.take(`${from}.${name}.bias`, [d_model]));
     }
     const layout: HeadsLayout = {
       order: "out in",
@@ -88,24 +88,27 @@ export function convertGptNeoX(checkpoint: Checkpoint, json: unknown): Converted
         [qkv, 3 * d_model],
         [dense, d_model],
       ] as const)
-        checkpoint.take(`${name}.bias`, [size]);
+        yield* checkpoint.take(`${name}.bias`, [size]);
     for (const [start, kind] of ["Q", "K", "V"].entries()) {
-      weights.set(`${to}.attn.W_${kind}`, checkpoint.headMatrices(`${qkv}.weight`, { ...layout, start }));
-      weights.set(`${to}.attn.b_${kind}`, checkpoint.headBiases(`${qkv}.bias`, { ...layout, start }));
+      weights.set(`${to}.attn.W_${kind}`, yield* checkpoint.headMatrices(`${qkv}.weight`, { ...layout, start }));
+      weights.set(`${to}.attn.b_${kind}`, yield* checkpoint.headBiases(`${qkv}.bias`, { ...layout, start }));
     }
-    weights.set(`${to}.attn.W_O`, checkpoint.outputMatrices(`${dense}.weight`, layout));
-    weights.set(`${to}.attn.b_O`, checkpoint.takeOrZeros(`${dense}.bias`, [d_model]));
+    weights.set(`${to}.attn.W_O`, yield* checkpoint.outputMatrices(`${dense}.weight`, layout));
+    weights.set(`${to}.attn.b_O`, yield* checkpoint.takeOrZeros(`${dense}.bias`, [d_model]));
     const [up, down] = [`${from}.mlp.dense_h_to_4h`, `${from}.mlp.dense_4h_to_h`];
-    weights.set(`${to}.mlp.W_in`, checkpoint.matrix(`${up}.weight`, [d_model, d_mlp], "out in"));
-    weights.set(`${to}.mlp.b_in`, checkpoint.take(`${up}.bias`, [d_mlp]));
-    weights.set(`${to}.mlp.W_out`, checkpoint.matrix(`${down}.weight`, [d_mlp, d_model], "out in"));
-    weights.set(`${to}.mlp.b_out`, checkpoint.take(`${down}.bias`, [d_model]));
+    weights.set(`${to}.mlp.W_in`, yield* checkpoint.matrix(`${up}.weight`, [d_model, d_mlp], "out in"));
+    weights.set(`${to}.mlp.b_in`, yield* checkpoint.take(`${up}.bias`, [d_mlp]));
+    weights.set(`${to}.mlp.W_out`, yield* checkpoint.matrix(`${down}.weight`, [d_mlp, d_model], "out in"));
+    weights.set(`${to}.mlp.b_out`, yield* checkpoint.take(`${down}.bias`, [d_model]));
   }
-  weights.set("ln_final.w", checkpoint.take(`${at}final_layer_norm.weight`, [d_model]));
-  weights.set("ln_final.b", checkpoint.take(`${at}final_layer_norm.bias`, [d_model]));
+  weights.set("ln_final.w", yield* checkpoint.take(`${at}final_layer_norm.weight`, [d_model]));
+  weights.set("ln_final.b", yield* checkpoint.take(`${at}final_layer_norm.bias`, [d_model]));
   const isTied = fields.flag("tie_word_embeddings", false);
-  weights.set("unembed.W_U", convertUnembedding(checkpoint, config, { own: "embed_out.weight", embedding, isTied }));
-  weights.set("unembed.b_U", checkpoint.takeOrZeros("embed_out.bias", [d_vocab]));
+  weights.set(
+    "unembed.W_U",
+    yield* convertUnembedding(checkpoint, config, { own: "embed_out.weight", embedding, isTied }),
+  );
+  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("embed_out.bias", [d_vocab]));
   checkpoint.finish(BUFFERS, "Hugging Face's GPT-NeoX");
   return { config, weights };
 }

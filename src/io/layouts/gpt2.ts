@@ -5,7 +5,7 @@
 import { parseConfig } from "../../model/index.ts";
 import type { ModelConfig } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
-import type { Checkpoint, HeadsLayout, MatrixOrder } from "./checkpoint.ts";
+import type { Checkpoint, HeadsLayout, MatrixOrder, Taking } from "./checkpoint.ts";
 import { ConfigFields } from "./config-fields.ts";
 
 /** What a layout makes of a checkpoint: TransformerLens's configuration and names. */
@@ -28,19 +28,19 @@ interface BlockNames {
   readonly out: string;
 }
 
-function convertBlocks(
+function* convertBlocks(
   checkpoint: Checkpoint,
   config: ModelConfig,
   names: BlockNames,
   weights: Map<string, Tensor>,
-): void {
+): Taking<void> {
   const { n_heads, d_head, d_model, d_mlp = 0 } = config;
   for (let layer = 0; layer < config.n_layers; layer++) {
     const at = names.at(layer);
     const to = `blocks.${layer}`;
     for (const [i, ln] of names.ln.entries()) {
-      weights.set(`${to}.ln${i + 1}.w`, checkpoint.take(`${at}.${ln}.weight`, [d_model]));
-      weights.set(`${to}.ln${i + 1}.b`, checkpoint.takeOrZeros(`${at}.${ln}.bias`, [d_model]));
+      weights.set(`${to}.ln${i + 1}.w`, yield* checkpoint.take(`${at}.${ln}.weight`, [d_model]));
+      weights.set(`${to}.ln${i + 1}.b`, yield* checkpoint.takeOrZeros(`${at}.${ln}.bias`, [d_model]));
     }
     const isJoint = typeof names.qkv === "string";
     for (const [i, kind] of ["Q", "K", "V"].entries()) {
@@ -50,30 +50,37 @@ function convertBlocks(
         total: isJoint ? 3 * n_heads : n_heads,
       };
       const name = `${at}.attn.${isJoint ? names.qkv : (names.qkv[i] ?? "")}`;
-      weights.set(`${to}.attn.W_${kind}`, checkpoint.headMatrices(`${name}.weight`, layout));
-      weights.set(`${to}.attn.b_${kind}`, checkpoint.headBiases(`${name}.bias`, layout));
+      weights.set(`${to}.attn.W_${kind}`, yield* checkpoint.headMatrices(`${name}.weight`, layout));
+      weights.set(`${to}.attn.b_${kind}`, yield* checkpoint.headBiases(`${name}.bias`, layout));
     }
     const layout = { order: names.order, n_heads, d_head, d_model, headStep: 1, start: 0, total: n_heads };
-    weights.set(`${to}.attn.W_O`, checkpoint.outputMatrices(`${at}.attn.${names.out}.weight`, layout));
-    weights.set(`${to}.attn.b_O`, checkpoint.takeOrZeros(`${at}.attn.${names.out}.bias`, [d_model]));
-    weights.set(`${to}.mlp.W_in`, checkpoint.matrix(`${at}.${names.c_fc}.weight`, [d_model, d_mlp], names.order));
-    weights.set(`${to}.mlp.b_in`, checkpoint.takeOrZeros(`${at}.${names.c_fc}.bias`, [d_mlp]));
-    weights.set(`${to}.mlp.W_out`, checkpoint.matrix(`${at}.${names.c_proj}.weight`, [d_mlp, d_model], names.order));
-    weights.set(`${to}.mlp.b_out`, checkpoint.takeOrZeros(`${at}.${names.c_proj}.bias`, [d_model]));
+    weights.set(`${to}.attn.W_O`, yield* checkpoint.outputMatrices(`${at}.attn.${names.out}.weight`, layout));
+    weights.set(`${to}.attn.b_O`, yield* checkpoint.takeOrZeros(`${at}.attn.${names.out}.bias`, [d_model]));
+    weights.set(
+      `${to}.mlp.W_in`,
+      yield* checkpoint.matrix(`${at}.${names.c_fc}.weight`, [d_model, d_mlp], names.order),
+    );
+    weights.set(`${to}.mlp.b_in`, yield* checkpoint.takeOrZeros(`${at}.${names.c_fc}.bias`, [d_mlp]));
+    weights.set(
+      `${to}.mlp.W_out`,
+      yield* checkpoint.matrix(`${at}.${names.c_proj}.weight`, [d_mlp, d_model], names.order),
+    );
+    weights.set(`${to}.mlp.b_out`, yield* checkpoint.takeOrZeros(`${at}.${names.c_proj}.bias`, [d_model]));
   }
 }
 
 /** The unembedding: a matrix `[d_vocab, d_model]` of its own, or the token embedding again. */
-export function convertUnembedding(
+export function* convertUnembedding(
   checkpoint: Checkpoint,
   config: ModelConfig,
   names: { readonly own: string; readonly embedding: string; readonly isTied: boolean | undefined },
-): Tensor {
+): Taking<Tensor> {
   const { d_model, d_vocab_out, d_vocab } = config;
   const { own, embedding, isTied } = names;
-  if (!checkpoint.has(own) && isTied !== false) return checkpoint.matrix(embedding, [d_model, d_vocab], "out in");
-  const W_U = checkpoint.matrix(own, [d_model, d_vocab_out], "out in");
-  if (isTied === true && differs(checkpoint.take(own).data, checkpoint.take(embedding).data)) {
+  if (!checkpoint.has(own) && isTied !== false)
+    return yield* checkpoint.matrix(embedding, [d_model, d_vocab], "out in");
+  const W_U = yield* checkpoint.matrix(own, [d_model, d_vocab_out], "out in");
+  if (isTied === true && differs((yield* checkpoint.take(own)).data, (yield* checkpoint.take(embedding)).data)) {
     throw checkpoint.fault(
       own,
       `it is not ${embedding}, though the configuration ties the two. One of them is wrong.`,
@@ -111,7 +118,7 @@ function* biasNames(config: ModelConfig, names: BlockNames, final: string): Gene
 }
 
 /** Hugging Face's GPT-2, with the prefix `transformer.` or without. */
-export function convertGpt2(checkpoint: Checkpoint, json: unknown): Converted {
+export function* convertGpt2(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-2");
   fields.requireType("gpt2");
   if (fields.flag("add_cross_attention", false)) {
@@ -138,30 +145,33 @@ export function convertGpt2(checkpoint: Checkpoint, json: unknown): Converted {
     order: "in out",
     ...BLOCK,
   };
-  const converted = convertNanoStyle(checkpoint, config, names, at, fields.flag("tie_word_embeddings", true));
+  const converted = yield* convertNanoStyle(checkpoint, config, names, at, fields.flag("tie_word_embeddings", true));
   requireBiases(checkpoint, true, biasNames(config, names, `${at}ln_f`));
   return converted;
 }
 
 const BLOCK = { ln: ["ln_1", "ln_2"], c_fc: "mlp.c_fc", c_proj: "mlp.c_proj", qkv: "c_attn", out: "c_proj" } as const;
 
-function convertNanoStyle(
+function* convertNanoStyle(
   checkpoint: Checkpoint,
   config: ModelConfig,
   names: BlockNames,
   at: string,
   isTied: boolean | undefined,
-): Converted {
+): Taking<Converted> {
   const { d_model, d_vocab, n_ctx } = config;
   const weights = new Map<string, Tensor>();
   const embedding = `${at}wte.weight`;
-  weights.set("embed.W_E", checkpoint.take(embedding, [d_vocab, d_model]));
-  weights.set("pos_embed.W_pos", checkpoint.take(`${at}wpe.weight`, [n_ctx, d_model]));
-  convertBlocks(checkpoint, config, names, weights);
-  weights.set("ln_final.w", checkpoint.take(`${at}ln_f.weight`, [d_model]));
-  weights.set("ln_final.b", checkpoint.takeOrZeros(`${at}ln_f.bias`, [d_model]));
-  weights.set("unembed.W_U", convertUnembedding(checkpoint, config, { own: "lm_head.weight", embedding, isTied }));
-  weights.set("unembed.b_U", checkpoint.takeOrZeros("lm_head.bias", [d_vocab]));
+  weights.set("embed.W_E", yield* checkpoint.take(embedding, [d_vocab, d_model]));
+  weights.set("pos_embed.W_pos", yield* checkpoint.take(`${at}wpe.weight`, [n_ctx, d_model]));
+  yield* convertBlocks(checkpoint, config, names, weights);
+  weights.set("ln_final.w", yield* checkpoint.take(`${at}ln_f.weight`, [d_model]));
+  weights.set("ln_final.b", yield* checkpoint.takeOrZeros(`${at}ln_f.bias`, [d_model]));
+  weights.set(
+    "unembed.W_U",
+    yield* convertUnembedding(checkpoint, config, { own: "lm_head.weight", embedding, isTied }),
+  );
+  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("lm_head.bias", [d_vocab]));
   checkpoint.finish(MASKS, "GPT-2");
   return { config, weights };
 }
@@ -186,20 +196,20 @@ function nanoConfig(fields: ConfigFields): ModelConfig {
 }
 
 /** nanoGPT's checkpoint; its configuration is `model_args`. */
-export function convertNanoGpt(checkpoint: Checkpoint, json: unknown): Converted {
+export function* convertNanoGpt(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const given = new ConfigFields(json, checkpoint.source, "nanoGPT");
   const fields = new ConfigFields(given.get("model_args") ?? json, checkpoint.source, "nanoGPT");
   const config = nanoConfig(fields);
   const at = checkpoint.below("transformer.");
   const names: BlockNames = { at: (layer) => `${at}h.${layer}`, order: "out in", ...BLOCK };
   const hasBias = fields.flag("bias", checkpoint.has(`${at}ln_f.bias`));
-  const converted = convertNanoStyle(checkpoint, config, names, at, undefined);
+  const converted = yield* convertNanoStyle(checkpoint, config, names, at, undefined);
   requireBiases(checkpoint, hasBias, biasNames(config, names, `${at}ln_f`));
   return converted;
 }
 
 /** minGPT's older checkpoint, as Othello-GPT has it. */
-export function convertMinGpt(checkpoint: Checkpoint, json: unknown): Converted {
+export function* convertMinGpt(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const config = nanoConfig(new ConfigFields(json, checkpoint.source, "minGPT"));
   const { d_model, d_vocab, n_ctx, d_vocab_out } = config;
   const names: BlockNames = {
@@ -212,14 +222,14 @@ export function convertMinGpt(checkpoint: Checkpoint, json: unknown): Converted 
     out: "proj",
   };
   const weights = new Map<string, Tensor>();
-  weights.set("embed.W_E", checkpoint.take("tok_emb.weight", [d_vocab, d_model]));
-  const W_pos = checkpoint.take("pos_emb", [1, n_ctx, d_model]);
+  weights.set("embed.W_E", yield* checkpoint.take("tok_emb.weight", [d_vocab, d_model]));
+  const W_pos = yield* checkpoint.take("pos_emb", [1, n_ctx, d_model]);
   weights.set("pos_embed.W_pos", W_pos.select(W_pos.names[0] ?? "", 0));
-  convertBlocks(checkpoint, config, names, weights);
-  weights.set("ln_final.w", checkpoint.take("ln_f.weight", [d_model]));
-  weights.set("ln_final.b", checkpoint.take("ln_f.bias", [d_model]));
-  weights.set("unembed.W_U", checkpoint.matrix("head.weight", [d_model, d_vocab_out], "out in"));
-  weights.set("unembed.b_U", checkpoint.takeOrZeros("head.bias", [d_vocab_out]));
+  yield* convertBlocks(checkpoint, config, names, weights);
+  weights.set("ln_final.w", yield* checkpoint.take("ln_f.weight", [d_model]));
+  weights.set("ln_final.b", yield* checkpoint.take("ln_f.bias", [d_model]));
+  weights.set("unembed.W_U", yield* checkpoint.matrix("head.weight", [d_model, d_vocab_out], "out in"));
+  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("head.bias", [d_vocab_out]));
   checkpoint.finish(MASKS, "minGPT");
   requireBiases(checkpoint, true, biasNames(config, names, "ln_f"));
   return { config, weights };

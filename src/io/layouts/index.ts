@@ -7,6 +7,6 @@ export {
   transformerLens4FromTensors,
   transformerLensFromTensors,
 } from "./by-layout.ts";
-export type { NamedTensors } from "./checkpoint.ts";
-export { checkpointLayout, convert, transformerFromTensors } from "./detect.ts";
+export type { ListedTensors, NamedTensors } from "./checkpoint.ts";
+export { building, checkpointLayout, convert, detect, transformerFromTensors } from "./detect.ts";
 export type { CheckpointLayout, TransformerTensors } from "./detect.ts";

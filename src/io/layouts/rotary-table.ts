@@ -1,7 +1,7 @@
 /** The tables of sines and cosines that TransformerLens stores beside weights, compared with the configuration. */
 import type { ConfigError } from "../../errors.ts";
 import type { ModelConfig } from "../../model/index.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint, Taking } from "./checkpoint.ts";
 
 /** What rounding to float16 or bfloat16 moves a sine or cosine by, at most. */
 const F16 = 2 ** -11;
@@ -23,8 +23,8 @@ function unitOf(data: ArrayLike<number>): number {
 }
 
 /** A stored table that is not the configuration's own rotation would silently be another model. */
-export function checkRotaryTable(checkpoint: Checkpoint, name: string, config: ModelConfig): void {
-  const table = checkpoint.take(name);
+export function* checkRotaryTable(checkpoint: Checkpoint, name: string, config: ModelConfig): Taking<void> {
+  const table = yield* checkpoint.take(name);
   const dim = config.rotary_dim ?? 0;
   const half = dim / 2;
   const wrong = (message: string): ConfigError =>

@@ -2,13 +2,12 @@
  * TransformerLens's own checkpoints: the state dict of `HookedTransformer` (2.x, 3.x), that of the oldest SoLU models, and the flat
  * Linear layers of the native model of 4.x.
  */
-import { ConfigError } from "../../errors.ts";
 import { expectedWeights, parseConfig } from "../../model/index.ts";
 import type { ModelConfig, NormKind } from "../../model/index.ts";
 import { concat, Tensor } from "../../tensor/index.ts";
-import { describeValue } from "../bytes.ts";
-import type { Source } from "../safetensors-header.ts";
-import type { Checkpoint, HeadsLayout, NamedTensors } from "./checkpoint.ts";
+import type { Source } from "../fault.ts";
+import type { Checkpoint, HeadsLayout, ListedTensors, Taking } from "./checkpoint.ts";
+import { configObject } from "./config-fields.ts";
 import type { Converted } from "./gpt2.ts";
 import { checkRotaryTable } from "./rotary-table.ts";
 
@@ -19,11 +18,7 @@ const MASK_BUFFER = /^blocks\.[0-9]+\.attn\.(mask|IGNORE|causal_mask)$/;
 const ROTARY_TABLE = /^blocks\.[0-9]+\.attn\.rotary_(sin|cos)$/;
 
 function asFields(json: unknown, source: Source): Fields {
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Fields;
-  throw new ConfigError(
-    `${source.name}: the tensors have TransformerLens's names, but the configuration is ${describeValue(json)}. Pass the content of config.json, which says what tensors do not: kinds of positions and norms.`,
-    { operation: source.operation, argument: "config", expected: "object", actual: json },
-  );
+  return configObject(json, source, "TransformerLens's model", "kinds of positions and norms");
 }
 
 /** The number of heads whose keys and values are stored, where groups of heads share them; `undefined` where none do. */
@@ -51,23 +46,23 @@ function ungrouped(stored: Tensor, groups: number, n_heads: number): Tensor {
 }
 
 /** The state dict of a `HookedTransformer`; its names are the library's own. */
-export function convertTransformerLens(checkpoint: Checkpoint, json: unknown): Converted {
-  const stored = json === undefined ? arenaConfig(checkpoint) : json;
+export function* convertTransformerLens(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
+  const stored = json === undefined ? yield* arenaConfig(checkpoint) : json;
   const { groups, fields } = storedGroups(asFields(stored, checkpoint.source));
   const config = parseConfig(fields);
   const weights = new Map<string, Tensor>();
   for (const name of checkpoint.names) {
     if (MASK_BUFFER.test(name)) continue;
     if (ROTARY_TABLE.test(name)) {
-      checkRotaryTable(checkpoint, name, config);
+      yield* checkRotaryTable(checkpoint, name, config);
       continue;
     }
     const shared = groups === undefined ? null : /^(blocks\.\d+\.attn\.)_([Wb]_[KV])$/.exec(name);
-    if (shared === null || groups === undefined) weights.set(name, checkpoint.take(name));
+    if (shared === null || groups === undefined) weights.set(name, yield* checkpoint.take(name));
     else {
       const { d_model, d_head, n_heads } = config;
       const isMatrix = shared[2]?.startsWith("W") === true;
-      const tensor = checkpoint.take(name, isMatrix ? [groups, d_model, d_head] : [groups, d_head]);
+      const tensor = yield* checkpoint.take(name, isMatrix ? [groups, d_model, d_head] : [groups, d_head]);
       weights.set(`${shared[1] ?? ""}${shared[2] ?? ""}`, ungrouped(tensor, groups, n_heads));
     }
   }
@@ -88,15 +83,17 @@ function withBiasOfUnembedding(weights: Map<string, Tensor>): Map<string, Tensor
  * norm and no trained bias. Sizes are read off the tensors. A model whose LayerNorm was folded away has the same names, but its biases
  * are not zero; so one bias that is not zero is enough to refuse.
  */
-function arenaConfig(checkpoint: Checkpoint): Fields {
+function* arenaConfig(checkpoint: Checkpoint): Taking<Fields> {
   const names = [...checkpoint.names];
-  const isPlain =
+  let isPlain =
     checkpoint.has("blocks.0.attn.W_Q") &&
     checkpoint.has("pos_embed.W_pos") &&
-    !names.some((name) => /\.(ln\d?|ln_final|mlp)\.|^ln_final\.|\._W_K$/.test(name)) &&
-    names.filter((name) => /\.b_[QKVOU]$/.test(name)).every((name) => checkpoint.take(name).data.every((x) => x === 0));
+    !names.some((name) => /\.(ln\d?|ln_final|mlp)\.|^ln_final\.|\._W_K$/.test(name));
+  for (const name of names) {
+    if (isPlain && /\.b_[QKVOU]$/.test(name)) isPlain = (yield* checkpoint.take(name)).data.every((x) => x === 0);
+  }
   if (!isPlain) return asFields(undefined, checkpoint.source);
-  const [n_heads = 0, d_model = 0, d_head = 0] = checkpoint.take("blocks.0.attn.W_Q").shape;
+  const [n_heads = 0, d_model = 0, d_head = 0] = (yield* checkpoint.take("blocks.0.attn.W_Q")).shape;
   const layers = names.flatMap((name) => /^blocks\.(\d+)\.attn\.W_Q$/.exec(name)?.[1] ?? []);
   return {
     attn_only: true,
@@ -104,9 +101,9 @@ function arenaConfig(checkpoint: Checkpoint): Fields {
     n_heads,
     d_model,
     d_head,
-    n_ctx: checkpoint.take("pos_embed.W_pos").shape[0],
-    d_vocab: checkpoint.take("embed.W_E").shape[0],
-    d_vocab_out: checkpoint.take("unembed.W_U").shape[1],
+    n_ctx: (yield* checkpoint.take("pos_embed.W_pos")).shape[0],
+    d_vocab: (yield* checkpoint.take("embed.W_E")).shape[0],
+    d_vocab_out: (yield* checkpoint.take("unembed.W_U")).shape[1],
     positional_embedding_type: "shortformer",
     normalization_type: null,
   };
@@ -116,12 +113,12 @@ function arenaConfig(checkpoint: Checkpoint): Fields {
  * The oldest SoLU models: norms are called `norm`, `W_pos` is stored transposed in models of up to 8 layers and every other matrix in
  * those of up to 6. The shapes say so themselves unless a matrix is square.
  */
-export function convertOldSolu(checkpoint: Checkpoint, json: unknown): Converted {
+export function* convertOldSolu(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const config = parseConfig(asFields(json, checkpoint.source));
   const weights = new Map<string, Tensor>();
   for (const old of checkpoint.names) {
     const name = old.replaceAll("norm", "ln").replace(/^ln\./, "ln_final.");
-    if (!MASK_BUFFER.test(name)) weights.set(name, checkpoint.take(old));
+    if (!MASK_BUFFER.test(name)) weights.set(name, yield* checkpoint.take(old));
   }
   const expected = expectedWeights({ ...config, n_layers: Math.min(config.n_layers, weights.size) });
   for (const [name, tensor] of weights) {
@@ -145,7 +142,7 @@ function transposed(t: Tensor): Tensor {
  * The native model of TransformerLens 4.x. It rotates neighbours together, gives every kind of norm its weights and always scales
  * scores, whatever its configuration says; that is what is computed here.
  */
-export function convertTransformerLens4(checkpoint: Checkpoint, json: unknown): Converted {
+export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const given = asFields(json, checkpoint.source);
   const { groups, fields } = storedGroups(given);
   const norms: Readonly<Record<string, string>> = { LNPre: "LN", RMSPre: "RMS" };
@@ -157,18 +154,18 @@ export function convertTransformerLens4(checkpoint: Checkpoint, json: unknown): 
     rotary_adjacent_pairs: true,
   });
   const { n_layers, n_heads, d_head, d_model, d_vocab, d_vocab_out, n_ctx, d_mlp } = config;
-  const weights = new Map<string, Tensor>([["embed.W_E", checkpoint.take("embed.weight", [d_vocab, d_model])]]);
+  const weights = new Map<string, Tensor>([["embed.W_E", yield* checkpoint.take("embed.weight", [d_vocab, d_model])]]);
   if (config.positional_embedding_type === "standard") {
-    weights.set("pos_embed.W_pos", checkpoint.take("pos_embed.weight", [n_ctx, d_model]));
+    weights.set("pos_embed.W_pos", yield* checkpoint.take("pos_embed.weight", [n_ctx, d_model]));
   }
-  const norm4 = (name: string, width: number): void => {
+  const norm4 = function* (name: string, width: number): Taking<void> {
     const kind = name === "ln_final" ? finalNormKind(config) : config.normalization_type;
-    if (kind === "LN" || kind === "RMS") weights.set(`${name}.w`, checkpoint.take(`${name}.weight`, [width]));
-    if (kind === "LN") weights.set(`${name}.b`, checkpoint.take(`${name}.bias`, [width]));
+    if (kind === "LN" || kind === "RMS") weights.set(`${name}.w`, yield* checkpoint.take(`${name}.weight`, [width]));
+    if (kind === "LN") weights.set(`${name}.b`, yield* checkpoint.take(`${name}.bias`, [width]));
   };
   for (let layer = 0; layer < n_layers; layer++) {
     const at = `blocks.${layer}`;
-    norm4(`${at}.ln1`, d_model);
+    yield* norm4(`${at}.ln1`, d_model);
     for (const kind of ["Q", "K", "V"] as const) {
       const stored = kind === "Q" ? n_heads : (groups ?? n_heads);
       const layout: HeadsLayout = {
@@ -181,27 +178,30 @@ export function convertTransformerLens4(checkpoint: Checkpoint, json: unknown): 
         total: stored,
       };
       const name = `${at}.attn.${kind.toLowerCase()}`;
-      const [W, b] = [checkpoint.headMatrices(`${name}.weight`, layout), checkpoint.headBiases(`${name}.bias`, layout)];
+      const [W, b] = [
+        yield* checkpoint.headMatrices(`${name}.weight`, layout),
+        yield* checkpoint.headBiases(`${name}.bias`, layout),
+      ];
       weights.set(`${at}.attn.W_${kind}`, stored === n_heads ? W : ungrouped(W, stored, n_heads));
       weights.set(`${at}.attn.b_${kind}`, stored === n_heads ? b : ungrouped(b, stored, n_heads));
     }
     const layout: HeadsLayout = { order: "out in", n_heads, d_head, d_model, headStep: 1, start: 0, total: n_heads };
-    weights.set(`${at}.attn.W_O`, checkpoint.outputMatrices(`${at}.attn.o.weight`, layout));
-    weights.set(`${at}.attn.b_O`, checkpoint.takeOrZeros(`${at}.attn.o.bias`, [d_model]));
+    weights.set(`${at}.attn.W_O`, yield* checkpoint.outputMatrices(`${at}.attn.o.weight`, layout));
+    weights.set(`${at}.attn.b_O`, yield* checkpoint.takeOrZeros(`${at}.attn.o.bias`, [d_model]));
     if (d_mlp === undefined) continue;
-    norm4(`${at}.ln2`, d_model);
+    yield* norm4(`${at}.ln2`, d_model);
     for (const [side, shape] of [
       ["in", [d_model, d_mlp]],
       ["out", [d_mlp, d_model]],
     ] as const) {
       const name = checkpoint.has(`${at}.mlp.fc_${side}.weight`) ? `${at}.mlp.fc_${side}` : `${at}.mlp.${side}`;
-      weights.set(`${at}.mlp.W_${side}`, checkpoint.matrix(`${name}.weight`, shape, "out in"));
-      weights.set(`${at}.mlp.b_${side}`, checkpoint.takeOrZeros(`${name}.bias`, [shape[1]]));
+      weights.set(`${at}.mlp.W_${side}`, yield* checkpoint.matrix(`${name}.weight`, shape, "out in"));
+      weights.set(`${at}.mlp.b_${side}`, yield* checkpoint.takeOrZeros(`${name}.bias`, [shape[1]]));
     }
   }
-  norm4("ln_final", d_model);
-  weights.set("unembed.W_U", checkpoint.matrix("unembed.weight", [d_model, d_vocab_out], "out in"));
-  weights.set("unembed.b_U", checkpoint.takeOrZeros("unembed.bias", [d_vocab_out]));
+  yield* norm4("ln_final", d_model);
+  weights.set("unembed.W_U", yield* checkpoint.matrix("unembed.weight", [d_model, d_vocab_out], "out in"));
+  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("unembed.bias", [d_vocab_out]));
   checkpoint.finish([MASK_BUFFER, /^(blocks\.\d+\.attn\.)?rotary(_emb)?\./], "TransformerLens 4.x's native model");
   return { config, weights };
 }
@@ -213,11 +213,11 @@ function finalNormKind({ final_rms, normalization_type: kind }: ModelConfig): No
 }
 
 /** Whether a state dict with TransformerLens's names is that of an old SoLU model. */
-export function isOldSolu(tensors: NamedTensors, json: unknown): boolean {
+export function isOldSolu(tensors: ListedTensors, json: unknown): boolean {
   if (typeof json !== "object" || json === null) return false;
   const { architecture, original_architecture, d_model, d_vocab } = json as Fields;
   if (architecture === "neel-solu-old" || original_architecture === "neel-solu-old") return true;
   for (const name of tensors.keys()) if (/(^|\.)norm\d?\.[wb]$/.test(name)) return true;
-  const [rows, cols] = tensors.get("embed.W_E")?.shape ?? [];
+  const [rows, cols] = tensors.shapeOf("embed.W_E") ?? [];
   return d_model !== d_vocab && rows === d_model && cols === d_vocab;
 }

@@ -1,5 +1,5 @@
 /**
- * Checkpoints from the Hugging Face Hub, by its official client `@huggingface/hub`, an optional peer dependency that is loaded
+ * Models from the Hugging Face Hub, by its official client `@huggingface/hub`, an optional peer dependency that is loaded
  * when it is needed. Files are kept in the cache that other Hugging Face libraries use, under the commit they are of.
  */
 import { createWriteStream } from "node:fs";
@@ -10,10 +10,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 import { CircuitsError, InputError } from "../../errors.ts";
-import type { Checkpoint } from "../checkpoint.ts";
 import { isIndex, shardsOf, weightsAmong } from "../checkpoint-files.ts";
 import { parsePlainJson } from "../plain-json.ts";
-import { openPathFor } from "./files.ts";
+import { loadAt } from "./folder.ts";
+import type { LoadedFolder } from "./folder.ts";
 import { readList, writeList } from "./hub-list.ts";
 
 type Client = typeof import("@huggingface/hub");
@@ -80,26 +80,26 @@ export async function downloadFromHub(repo: string, options: HubOptions = {}): P
 }
 
 /**
- * Opens a checkpoint on the Hugging Face Hub: fetches its files as {@link downloadFromHub} does and opens them as
- * {@link openPath} does, with the parsed `config.json`.
+ * Loads a model from the Hugging Face Hub: fetches its files as {@link downloadFromHub} does and loads them as {@link loadFolder} does,
+ * with the tokenizer where there is a `tokenizer.json`. To look at the tensors alone, open the folder of {@link downloadFromHub} with
+ * {@link openPath}.
  *
  * @param repo - the repository, `org/name`.
- * @throws {@link InputError} for whatever {@link downloadFromHub} refuses; {@link FormatError} when a file is damaged.
+ * @throws {@link InputError} for whatever {@link downloadFromHub} refuses; {@link FormatError} and {@link ConfigError} as
+ * {@link loadFolder}.
  * @category Files
  * @example
  * ```ts no-run
- * import { readTensors } from "transformer-circuits";
  * import { loadFromHub } from "transformer-circuits/node";
  *
- * const checkpoint = await loadFromHub("EleutherAI/pythia-70m", { revision: "step1000" });
- * console.log(checkpoint.config?.model_type, (await readTensors(checkpoint)).size);
- * await checkpoint.close();
+ * const { model, tokenizer } = await loadFromHub("EleutherAI/pythia-70m", { revision: "step1000" });
+ * console.log(model.config.n_layers, tokenizer?.encode("Hello"));
  * ```
  */
-export async function loadFromHub(repo: string, options: HubOptions = {}): Promise<Checkpoint> {
+export async function loadFromHub(repo: string, options: HubOptions = {}): Promise<LoadedFolder> {
   const { folder, weights } = await download("loadFromHub", repo, options);
   // A folder of the cache may hold weights of other calls; those of this one are meant.
-  return openPathFor("loadFromHub", folder, { signal: options.signal, weights });
+  return loadAt("loadFromHub", folder, { signal: options.signal, weights });
 }
 
 interface Job {
