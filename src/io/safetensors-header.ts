@@ -12,9 +12,6 @@ import type { Reading } from "./reading.ts";
 import { MAX_RANK, byteLengthOf } from "./tensor-file.ts";
 import type { TensorEntry } from "./tensor-file.ts";
 
-export { fault } from "./fault.ts";
-export type { Source } from "./fault.ts";
-
 /** Bytes of header at most; that of a model of 100,000 tensors is half of it. */
 export const MAX_HEADER_BYTES = 25_000_000;
 
