@@ -5,26 +5,32 @@
  * sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff times `Σ |a b|`.
  */
 import { blockedKernels } from "./blocked.ts";
-import type { Kernels } from "./interface.ts";
+import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "./interface.ts";
 import type { Parts } from "./parts.ts";
 import { attention } from "./wasm/attention.ts";
 import { wasmEngine } from "./wasm/engine.ts";
-import type { Engine } from "./wasm/engine.ts";
 import { multiply, rowRank, rowTop } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
 
-/** A kernel over the engine where there is one, over `blocked.ts` otherwise. */
-function overEngine<A>(run: (engine: Engine, args: A) => void, plain: (args: A) => void): (args: A) => void {
-  return (args) => {
-    const engine = wasmEngine();
-    if (engine === undefined) plain(args);
-    else run(engine, args);
-  };
+// Functions, not values made by calls: what runs when a module loads is kept in every bundle.
+function matmul(args: MatmulArgs): void {
+  const engine = wasmEngine();
+  if (engine === undefined) blockedKernels.matmul(args);
+  else multiply(engine, args);
 }
 
-const matmul = overEngine(multiply, (args) => blockedKernels.matmul(args));
-const softmax = overEngine(rows.softmax, (args) => blockedKernels.softmax(args));
-const causalSoftmax = overEngine(rows.causalSoftmax, (args) => blockedKernels.causalSoftmax(args));
+function softmax(args: SoftmaxArgs): void {
+  const engine = wasmEngine();
+  if (engine === undefined) blockedKernels.softmax(args);
+  else rows.softmax(engine, args);
+}
+
+function causalSoftmax(args: CausalSoftmaxArgs): void {
+  const engine = wasmEngine();
+  if (engine === undefined) blockedKernels.causalSoftmax(args);
+  else rows.causalSoftmax(engine, args);
+}
+
 const parts: Parts = { matmul, softmax, causalSoftmax };
 
 /** The kernels in WebAssembly SIMD. */
@@ -33,19 +39,34 @@ export const simdKernels: Kernels = {
   matmul,
   softmax,
   causalSoftmax,
-  logSoftmax: overEngine(rows.logSoftmax, (args) => blockedKernels.logSoftmax(args)),
-  crossEntropy: overEngine(rows.crossEntropy, (args) => blockedKernels.crossEntropy(args)),
-  normalize: overEngine(rows.normalize, (args) => blockedKernels.normalize(args)),
-  attention: overEngine(
-    (engine, args) => attention(engine, parts, args),
-    (args) => blockedKernels.attention(args),
-  ),
-  rowTop: overEngine(
-    (engine, args) => rowTop(engine, parts, args),
-    (args) => blockedKernels.rowTop(args),
-  ),
-  rowRank: overEngine(
-    (engine, args) => rowRank(engine, parts, args),
-    (args) => blockedKernels.rowRank(args),
-  ),
+  logSoftmax(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.logSoftmax(args);
+    else rows.logSoftmax(engine, args);
+  },
+  crossEntropy(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.crossEntropy(args);
+    else rows.crossEntropy(engine, args);
+  },
+  normalize(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.normalize(args);
+    else rows.normalize(engine, args);
+  },
+  attention(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.attention(args);
+    else attention(engine, parts, args);
+  },
+  rowTop(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.rowTop(args);
+    else rowTop(engine, parts, args);
+  },
+  rowRank(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.rowRank(args);
+    else rowRank(engine, parts, args);
+  },
 };

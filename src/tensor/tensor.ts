@@ -13,19 +13,6 @@ import { allocateData, copyStrided, dtypeOf, rowMajorStrides, sizeOfShape } from
 import type { DType, Layout, TensorData } from "./storage.ts";
 import { Home } from "./home.ts";
 
-/** The storage itself, which may lie in the kernels' memory: for this library alone, within one task, and only to read. */
-export let rawStorage: (t: Tensor) => TensorData;
-/** As {@link Tensor.data}, but not copied out of the kernels' memory; the same cautions as for {@link rawStorage}. */
-export let rawData: (t: Tensor) => TensorData;
-/** As {@link rawStorage}, moved into the kernels' memory where that is worth it. */
-export let kernelStorage: (t: Tensor) => TensorData;
-/** Moves the numbers of a tensor into the kernels' memory, as those of weights, which are used again and again. */
-export let moveToKernels: (t: Tensor) => void;
-/** A tensor of a result in row-major order, as many numbers as the sizes say. */
-export let tensorOf: <A extends string>(axes: A, shape: readonly number[], data: TensorData) => Tensor<A>;
-/** Another view of the storage of a tensor, without a copy. */
-export let viewOf: <A extends string>(t: Tensor, axes: A, layout: Layout) => Tensor<A>;
-
 /**
  * Numbers nested as deep as the tensor has axes.
  * @category Tensors
@@ -77,22 +64,11 @@ export class Tensor<A extends string = string> {
   readonly offset: number;
   /** The number of elements. */
   readonly size: number;
-  readonly #home: Home;
+  // Private by TypeScript's word alone, for the functions at the end of this file: a static block that handed them out would be kept in every
+  // bundle, and the kernels with it.
+  private readonly home: Home;
   #contiguous: TensorData | undefined;
   #rawContiguous: TensorData | undefined;
-
-  static {
-    rawStorage = (t) => t.#home.raw;
-    kernelStorage = (t) => t.#home.forKernels();
-    tensorOf = (axes, shape, data) =>
-      new Tensor(axes, new Home(data), { shape, strides: rowMajorStrides(shape), offset: 0 }, "result");
-    moveToKernels = (t) => t.#home.move();
-    viewOf = (t, axes, layout) => new Tensor(axes, t.#home, layout, "view");
-    rawData = (t) => {
-      t.#rawContiguous ??= t.#contiguousIn(t.#home.raw);
-      return t.#rawContiguous;
-    };
-  }
 
   private constructor(axes: A, home: Home, layout: Layout, operation: string) {
     this.axes = axes;
@@ -100,7 +76,7 @@ export class Tensor<A extends string = string> {
     this.shape = layout.shape;
     this.strides = layout.strides;
     this.offset = layout.offset;
-    this.#home = home;
+    this.home = home;
     if (this.names.length !== layout.shape.length) {
       throw new AxisError(
         `axes "${axes}" name ${this.names.length} axes but the shape [${layout.shape.join(", ")}] has ${layout.shape.length}.`,
@@ -254,7 +230,7 @@ export class Tensor<A extends string = string> {
 
   /** The element type of the storage. */
   get dtype(): DType {
-    return dtypeOf(this.#home.raw);
+    return dtypeOf(this.home.raw);
   }
 
   /**
@@ -262,7 +238,7 @@ export class Tensor<A extends string = string> {
    * the tensor.
    */
   get storage(): TensorData {
-    return this.#home.shown();
+    return this.home.shown();
   }
 
   /** Whether the elements lie one after the other in row-major order. */
@@ -281,13 +257,19 @@ export class Tensor<A extends string = string> {
    * an ordinary array; otherwise one, once.
    */
   get data(): TensorData {
-    this.#contiguous ??=
-      this.#home.isHidden && !this.#isWhole ? this.#copied() : this.#contiguousIn(this.#home.shown());
+    if (!this.home.isHidden) return this.rawElements();
+    this.#contiguous ??= this.#isWhole ? this.home.shown() : this.#copied();
     return this.#contiguous;
   }
 
+  /** The elements as {@link data}, not copied out of the kernels' memory. */
+  private rawElements(): TensorData {
+    this.#rawContiguous ??= this.#contiguousIn(this.home.raw);
+    return this.#rawContiguous;
+  }
+
   get #isWhole(): boolean {
-    return this.offset === 0 && this.#home.raw.length === this.size && this.isContiguous;
+    return this.offset === 0 && this.home.raw.length === this.size && this.isContiguous;
   }
 
   /** The elements in row-major order, as a part of the storage where they lie so. */
@@ -297,8 +279,8 @@ export class Tensor<A extends string = string> {
   }
 
   #copied(): TensorData {
-    const out = new (this.#home.raw.constructor as new (size: number) => TensorData)(this.size);
-    copyStrided(this.#home.raw, this, out);
+    const out = new (this.home.raw.constructor as new (size: number) => TensorData)(this.size);
+    copyStrided(this.home.raw, this, out);
     return out;
   }
 
@@ -347,7 +329,7 @@ export class Tensor<A extends string = string> {
       checkIndex(this, a, index, "at");
       position += index * (this.strides[a] ?? 0);
     }
-    return this.#home.raw[position] as number;
+    return this.home.raw[position] as number;
   }
 
   /**
@@ -370,7 +352,7 @@ export class Tensor<A extends string = string> {
         actual: this.size,
       });
     }
-    return this.#home.raw[this.offset] as number;
+    return this.home.raw[this.offset] as number;
   }
 
   /**
@@ -393,7 +375,7 @@ export class Tensor<A extends string = string> {
     const without = <T>(list: readonly T[]): T[] => list.filter((_, i) => i !== a);
     return new Tensor(
       without(this.names).join(" ") as Without<B, N>,
-      this.#home,
+      this.home,
       {
         shape: without(this.shape),
         strides: without(this.strides),
@@ -430,7 +412,7 @@ export class Tensor<A extends string = string> {
     }
     return new Tensor(
       this.axes,
-      this.#home,
+      this.home,
       {
         shape: this.shape.map((size, i) => (i === a ? stop - start : size)),
         strides: this.strides,
@@ -466,7 +448,7 @@ export class Tensor<A extends string = string> {
     }
     return new Tensor(
       axes as string as C,
-      this.#home,
+      this.home,
       {
         shape: order.map((a) => this.shape[a] ?? 0),
         strides: order.map((a) => this.strides[a] ?? 0),
@@ -498,7 +480,7 @@ export class Tensor<A extends string = string> {
     const a = this.names.indexOf(from);
     if (a < 0) throw noSuchAxis(this, from, "rename");
     const axes = this.names.map((name, i) => (i === a ? to : name)).join(" ") as Renamed<B, N, M>;
-    return new Tensor(axes, this.#home, this, "rename");
+    return new Tensor(axes, this.home, this, "rename");
   }
 
   /** The elements as arrays nested as deep as there are axes; a number for a scalar. */
@@ -516,6 +498,50 @@ export class Tensor<A extends string = string> {
   toString(): string {
     return `Tensor${describeTensor(this)} ${this.dtype}`;
   }
+}
+
+/** What the functions below reach into. */
+interface Internals {
+  readonly home: Home;
+  rawElements(): TensorData;
+}
+
+type MakeTensor = new <A extends string>(axes: A, home: Home, layout: Layout, operation: string) => Tensor<A>;
+
+const inside = (t: Tensor): Internals => t as unknown as Internals;
+
+function make<A extends string>(axes: A, home: Home, layout: Layout, operation: string): Tensor<A> {
+  return new (Tensor as unknown as MakeTensor)(axes, home, layout, operation);
+}
+
+/** The storage itself, which may lie in the kernels' memory: for this library alone, within one task, and only to read. */
+export function rawStorage(t: Tensor): TensorData {
+  return inside(t).home.raw;
+}
+
+/** As {@link Tensor.data}, but not copied out of the kernels' memory; the same cautions as for {@link rawStorage}. */
+export function rawData(t: Tensor): TensorData {
+  return inside(t).rawElements();
+}
+
+/** As {@link rawStorage}, moved into the kernels' memory where that is worth it. */
+export function kernelStorage(t: Tensor): TensorData {
+  return inside(t).home.forKernels();
+}
+
+/** Moves the numbers of a tensor into the kernels' memory, as those of weights, which are used again and again. */
+export function moveToKernels(t: Tensor): void {
+  inside(t).home.move();
+}
+
+/** A tensor of a result in row-major order, as many numbers as the sizes say. */
+export function tensorOf<A extends string>(axes: A, shape: readonly number[], data: TensorData): Tensor<A> {
+  return make(axes, new Home(data), { shape, strides: rowMajorStrides(shape), offset: 0 }, "result");
+}
+
+/** Another view of the storage of a tensor, without a copy. */
+export function viewOf<A extends string>(t: Tensor, axes: A, layout: Layout): Tensor<A> {
+  return make(axes, inside(t).home, layout, "view");
 }
 
 /** The same numbers under other axes and sizes, in row-major order; a view where they lie so. */

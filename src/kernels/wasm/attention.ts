@@ -19,10 +19,9 @@ interface PlacedHeads {
   readonly row: number;
 }
 
-const bits = new DataView(new ArrayBuffer(4));
-
 /** The bits of a float32, as a field of a job. */
 function floatBits(x: number): number {
+  const bits = new DataView(new ArrayBuffer(4));
   bits.setFloat32(0, x);
   return bits.getInt32(0);
 }

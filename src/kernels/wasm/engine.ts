@@ -79,7 +79,7 @@ export function fromBase64(text: string): Uint8Array {
 }
 
 /** `(module (memory i64 1))`: V8 has memories of 64-bit addresses since 13.3, and since then six rows of tiles stay in registers. */
-const WIDE_MEMORY = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1);
+const wideMemory = (): Uint8Array => Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1);
 
 /** The modules import shared memory; where that is refused, the flag in the import (3: shared, with a maximum) is taken back. */
 function withoutShared(bytes: Uint8Array): Uint8Array {
@@ -104,7 +104,7 @@ export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const start: EngineStart = {
     tiles: new wasm.Module(tiles),
     kernels: new wasm.Module(kernels),
-    family: isFused && wasm.validate(WIDE_MEMORY) ? "tiles6" : "tiles4",
+    family: isFused && wasm.validate(wideMemory()) ? "tiles6" : "tiles4",
   };
   const env = { memory: heap.memory };
   const block = new wasm.Instance(start.tiles, { env }).exports[start.family];
