@@ -7,7 +7,7 @@ import type { Engine } from "./engine.ts";
 import { runJob } from "./jobs.ts";
 import type { Job } from "./jobs.ts";
 import { isInHeap, SPACE_BYTES } from "./memory.ts";
-import { borrow, giveBackAll, HeapFull } from "./place.ts";
+import { borrow, withBlocks } from "./place.ts";
 import type { Borrowed } from "./place.ts";
 import { runRanges } from "./split.ts";
 
@@ -112,13 +112,5 @@ export function attention(engine: Engine, parts: Parts, args: AttentionArgs): vo
     attentionByParts(parts, args);
     return;
   }
-  const borrowed: Borrowed[] = [];
-  try {
-    attend(engine, args, borrowed);
-  } catch (error) {
-    if (!(error instanceof HeapFull)) throw error;
-    attentionByParts(parts, args);
-  } finally {
-    giveBackAll(engine.heap, borrowed);
-  }
+  if (!withBlocks(engine.heap, (borrowed) => attend(engine, args, borrowed))) attentionByParts(parts, args);
 }

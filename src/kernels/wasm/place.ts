@@ -18,7 +18,7 @@ export interface Borrowed {
 }
 
 /** Says that memory is at its end; the call is then computed in TypeScript. */
-export class HeapFull extends Error {}
+class HeapFull extends Error {}
 
 /** A block for the time of a call. @throws HeapFull */
 export function borrow(heap: Heap, bytes: number, borrowed: Borrowed[]): number {
@@ -28,9 +28,18 @@ export function borrow(heap: Heap, bytes: number, borrowed: Borrowed[]): number 
   return address;
 }
 
-/** Ends the time of a call. */
-export function giveBackAll(heap: Heap, borrowed: readonly Borrowed[]): void {
-  for (const { address, bytes } of borrowed) giveBack(heap, address, bytes);
+/** Runs a call on borrowed blocks, which are given back; false where memory is at its end. */
+export function withBlocks(heap: Heap, run: (borrowed: Borrowed[]) => void): boolean {
+  const borrowed: Borrowed[] = [];
+  try {
+    run(borrowed);
+    return true;
+  } catch (error) {
+    if (!(error instanceof HeapFull)) throw error;
+    return false;
+  } finally {
+    for (const { address, bytes } of borrowed) giveBack(heap, address, bytes);
+  }
 }
 
 /** Where a matrix view lies in the heap, copied there if it does not. @throws HeapFull */

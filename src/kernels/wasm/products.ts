@@ -12,7 +12,7 @@ import type { Parts } from "../parts.ts";
 import type { Engine } from "./engine.ts";
 import { simdOrPlainEngine } from "./f64-engine.ts";
 import { isInHeap } from "./memory.ts";
-import { borrow, giveBackAll, HeapFull, place } from "./place.ts";
+import { borrow, place, withBlocks } from "./place.ts";
 import type { Borrowed, Placed } from "./place.ts";
 import { runProduct, runRanges } from "./split.ts";
 
@@ -32,12 +32,7 @@ export function multiply(engine: Engine, given: MatmulArgs): void {
   if (given.batch * given.m * given.n === 0) return;
   const args = foldBatch(given);
   if (runInPlace(engine, args)) return;
-  try {
-    multiplyChunks(engine, args);
-  } catch (error) {
-    if (!(error instanceof HeapFull)) throw error;
-    multiplyWith(simdOrPlainEngine(), given);
-  }
+  multiplyChunks(engine, args);
 }
 
 const inPlace = ({ data, offset, batchStride, rowStride, colStride }: MatrixView): Placed => ({
@@ -87,26 +82,23 @@ function multiplyChunks(engine: Engine, args: MatmulArgs): void {
   } else multiplyChunk(engine, args);
 }
 
+/** Runs a chunk, in TypeScript where memory is at its end; nothing of it has been written by then. */
 function multiplyChunk(engine: Engine, args: MatmulArgs): void {
   const { heap } = engine;
   const { batch, m, n, k, out } = args;
-  const borrowed: Borrowed[] = [];
-  try {
+  const isDone = withBlocks(heap, (borrowed) => {
     const a = place(heap, args.a, batch, m, k, borrowed);
     const b = place(heap, args.b, batch, k, n, borrowed);
-    const accumulate = args.accumulate === true;
     if (out.colStride === 1 && isInHeap(heap, out.data)) {
-      const c = { address: out.data.byteOffset + 4 * out.offset, batch: 4 * out.batchStride, row: 4 * out.rowStride };
-      runProduct(engine, { batch, m, n, k, a, b, c, accumulate });
+      runProduct(engine, { batch, m, n, k, a, b, c: inPlace(out), accumulate: args.accumulate === true });
       return;
     }
     const address = borrow(heap, 4 * batch * m * n, borrowed);
     const c = { address, batch: 4 * m * n, row: 4 * n };
     runProduct(engine, { batch, m, n, k, a, b, c, accumulate: false });
     copyOut(heap.floats, address / 4, args);
-  } finally {
-    giveBackAll(heap, borrowed);
-  }
+  });
+  if (!isDone) multiplyWith(simdOrPlainEngine(), args);
 }
 
 function copyOut(floats: Float32Array, from: number, { batch, m, n, out, accumulate }: MatmulArgs): void {
@@ -166,20 +158,6 @@ function askRows(engine: Engine, args: RowTopArgs | RowRankArgs, question: RowQu
 const isForRows = (args: RowTopArgs | RowRankArgs): boolean =>
   args.m * args.n * args.k > 0 && isFloat32(args.a) && isFloat32(args.b);
 
-/** Runs with blocks of memory that are given back; false where memory is at its end. */
-function withBlocks(engine: Engine, run: (borrowed: Borrowed[]) => void): boolean {
-  const borrowed: Borrowed[] = [];
-  try {
-    run(borrowed);
-    return true;
-  } catch (error) {
-    if (!(error instanceof HeapFull)) throw error;
-    return false;
-  } finally {
-    giveBackAll(engine.heap, borrowed);
-  }
-}
-
 /** {@link Kernels.rowTop}. */
 export function rowTop(engine: Engine, parts: Parts, args: RowTopArgs): void {
   checkRowTop(args);
@@ -187,7 +165,7 @@ export function rowTop(engine: Engine, parts: Parts, args: RowTopArgs): void {
   const { m, top } = args;
   const isDone =
     isForRows(args) &&
-    withBlocks(engine, (borrowed) => {
+    withBlocks(heap, (borrowed) => {
       const values = borrow(heap, 4 * m * top, borrowed);
       const indices = borrow(heap, 4 * m * top, borrowed);
       heap.floats.fill(-Infinity, values / 4, values / 4 + m * top);
@@ -206,7 +184,7 @@ export function rowRank(engine: Engine, parts: Parts, args: RowRankArgs): void {
   const { m } = args;
   const isDone =
     isForRows(args) &&
-    withBlocks(engine, (borrowed) => {
+    withBlocks(heap, (borrowed) => {
       const [bars, targets, counts] = [0, 1, 2].map(() => borrow(heap, 4 * m, borrowed)) as [number, number, number];
       heap.ints.set(args.targets.subarray(0, m), targets / 4);
       heap.ints.fill(0, counts / 4, counts / 4 + m);

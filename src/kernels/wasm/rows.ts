@@ -7,25 +7,11 @@ import { checkCausal, checkCrossEntropy, checkNorm, checkRows } from "../checks.
 import type { CausalSoftmaxArgs, CrossEntropyArgs, FloatArray, NormArgs, SoftmaxArgs } from "../interface.ts";
 import type { Engine } from "./engine.ts";
 import { isInHeap } from "./memory.ts";
-import { borrow, giveBackAll, HeapFull } from "./place.ts";
+import { borrow, withBlocks } from "./place.ts";
 import type { Borrowed } from "./place.ts";
 
 /** Bytes of rows outside the memory that pass through it at once: they stay in the second-level cache. */
 const PASSING_BYTES = 128 * 1024;
-
-/** Runs on blocks of memory that are given back; false where memory is at its end. */
-function withBlocks(engine: Engine, run: (borrowed: Borrowed[]) => void): boolean {
-  const borrowed: Borrowed[] = [];
-  try {
-    run(borrowed);
-    return true;
-  } catch (error) {
-    if (!(error instanceof HeapFull)) throw error;
-    return false;
-  } finally {
-    giveBackAll(engine.heap, borrowed);
-  }
-}
 
 const areFloat32 = (...arrays: FloatArray[]): boolean => arrays.every((data) => data instanceof Float32Array);
 
@@ -75,7 +61,7 @@ export function softmax(engine: Engine, args: SoftmaxArgs): void {
   const isDone =
     rows * cols > 0 &&
     areFloat32(input, output) &&
-    withBlocks(engine, (borrowed) => {
+    withBlocks(engine.heap, (borrowed) => {
       eachRows(engine, rows, cols, input, inputOffset, output, outputOffset, borrowed, (from, to, _, count) =>
         engine.kernels.softmax(from, to, count, cols),
       );
@@ -91,7 +77,7 @@ export function causalSoftmax(engine: Engine, args: CausalSoftmaxArgs): void {
   const isDone =
     rows * keys > 0 &&
     areFloat32(scores, output) &&
-    withBlocks(engine, (borrowed) => {
+    withBlocks(engine.heap, (borrowed) => {
       eachRows(engine, rows, keys, scores, scoresOffset, output, outputOffset, borrowed, (from, to, first, count) =>
         engine.kernels.causalSoftmax(from, to, first, count, queries, keys, queryOffset),
       );
@@ -121,7 +107,7 @@ export function logSoftmax(engine: Engine, args: SoftmaxArgs): void {
   const isDone =
     rows * cols > 0 &&
     areFloat32(input, output) &&
-    withBlocks(engine, (borrowed) => {
+    withBlocks(engine.heap, (borrowed) => {
       const pairs = borrow(engine.heap, 16 * rows, borrowed);
       const row = borrow(engine.heap, 4 * cols, borrowed);
       eachRows(engine, rows, cols, input, inputOffset, output, outputOffset, borrowed, (from, to, _, count) => {
@@ -141,7 +127,7 @@ export function crossEntropy(engine: Engine, args: CrossEntropyArgs): void {
   const isDone =
     rows * cols > 0 &&
     areFloat32(logits) &&
-    withBlocks(engine, (borrowed) => {
+    withBlocks(engine.heap, (borrowed) => {
       const pairs = borrow(engine.heap, 16 * rows, borrowed);
       const row = borrow(engine.heap, 4 * cols, borrowed);
       eachRows(engine, rows, cols, logits, logitsOffset, undefined, 0, borrowed, (from, _, first, count) => {
@@ -163,7 +149,7 @@ export function normalize(engine: Engine, args: NormArgs): void {
   const isDone =
     rows * cols > 0 &&
     areFloat32(input, output, scale) &&
-    withBlocks(engine, (borrowed) => {
+    withBlocks(engine.heap, (borrowed) => {
       const scales = borrow(engine.heap, 4 * rows, borrowed);
       eachRows(engine, rows, cols, input, inputOffset, output, outputOffset, borrowed, (from, to, first, count) =>
         engine.kernels.normalize(from, to, count, cols, eps, center ? 1 : 0, scales + 4 * first),
