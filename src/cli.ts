@@ -136,42 +136,17 @@ async function ownVersion(): Promise<string> {
 
 /** The command `report`; returns the exit status. */
 async function report(folder: string | undefined, options: Options): Promise<number> {
-  const cancel = new AbortController();
-  const onInterrupt = (): void => cancel.abort();
-  process.on("SIGINT", onInterrupt);
-  process.on("SIGTERM", onInterrupt);
-  const { default: yoctoSpinner } = await import("yocto-spinner");
-  const isTerminal = process.stderr.isTTY === true;
-  const spinner = yoctoSpinner({ text: "loading the model", handleSignals: false });
-  try {
+  const { runCommand } = await import("./cli/index.ts");
+  return runCommand("loading the model", async ({ signal, onProgress }) => {
     const files = await checkOutputs(options);
     const job = await readJob(folder, options);
-    if (isTerminal) spinner.start();
-    const done = await runWorker(job, cancel.signal, (fraction, step) => {
-      // setting the text draws it, started or not
-      if (isTerminal) spinner.text = `${String(Math.floor(100 * fraction)).padStart(3)} %  ${step}`;
-    });
-    if (isTerminal) spinner.stop();
+    const done = await runWorker(job, signal, (fraction, step) => onProgress(fraction, 1, step));
     const contents = [done.page, done.json];
-    for (const [i, file] of files.entries()) await writeWhole(file, contents[i] ?? "", cancel.signal);
+    for (const [i, file] of files.entries()) await writeWhole(file, contents[i] ?? "", signal);
     const [page, json] = files;
     const where = `${"report".padEnd(12)} ${page} (${(done.page.length / 1e6).toFixed(1)} MB, ${(performance.now() / 1000).toFixed(1)} s)`;
-    process.stdout.write(
-      `${[done.summary, where, ...(json === undefined ? [] : [`${"numbers".padEnd(12)} ${json}`])].join("\n")}\n`,
-    );
-    return 0;
-  } catch (error) {
-    if (isTerminal) spinner.stop();
-    if (cancel.signal.aborted) {
-      process.stderr.write("Cancelled; nothing was written.\n");
-      return CANCELLED;
-    }
-    process.stderr.write(`${error instanceof CircuitsError ? `${error.name}: ${error.message}` : String(error)}\n`);
-    return 1;
-  } finally {
-    process.off("SIGINT", onInterrupt);
-    process.off("SIGTERM", onInterrupt);
-  }
+    return [done.summary, where, ...(json === undefined ? [] : [`${"numbers".padEnd(12)} ${json}`])].join("\n");
+  });
 }
 
 /** Runs the job in a worker; a cancel ends it on the spot. */

@@ -7,8 +7,8 @@ export const CANCELLED = 130;
 /** What a command's work is given. */
 export interface Work {
   readonly signal: AbortSignal;
-  /** Shows how far the work is, where standard error is a terminal. */
-  readonly onProgress: (done: number, total: number) => void;
+  /** Shows how far the work is, and at what where that changes, if standard error is a terminal. */
+  readonly onProgress: (done: number, total: number, at?: string) => void;
 }
 
 /**
@@ -28,9 +28,9 @@ export async function runCommand(step: string, work: (given: Work) => Promise<st
   try {
     const text = await work({
       signal: cancel.signal,
-      onProgress: (done, total) => {
+      onProgress: (done, total, at = step) => {
         const percent = total === 0 ? 100 : Math.floor((100 * done) / total);
-        if (isTerminal) spinner.text = `${String(percent).padStart(3)} %  ${step}`;
+        if (isTerminal) spinner.text = `${String(percent).padStart(3)} %  ${at}`;
       },
     });
     if (isTerminal) spinner.stop();
