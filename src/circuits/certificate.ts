@@ -117,7 +117,7 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
     rowNorms(cache.get(`${at}.hook_z`)),
   ];
   const [batch = 0, heads = 0, queries = 0, keys = 0] = A.shape;
-  const pattern = A.data;
+  const pattern = rawData(A);
   const read = readNorms(frozen, layer.layer);
   const [ofRead, ofWeighted] = [sumRounding(frozen.model.config.d_model), sumRounding(keys)];
   const out = new Float64Array(normalized.length);
@@ -209,8 +209,9 @@ export function streamError(frozen: FrozenRun, end = frozen.model.config.n_layer
 
 /** The largest 2-norm of a column of `W_U`. */
 function largestColumn(frozen: FrozenRun): number {
-  const { data, shape } = frozen.model.weight("unembed.W_U");
-  const cols = shape[1] ?? 0;
+  const W_U = frozen.model.weight("unembed.W_U");
+  const data = rawData(W_U);
+  const cols = W_U.shape[1] ?? 0;
   const squares = new Float64Array(cols);
   for (let i = 0; i < data.length; i++) squares[i % cols] = (squares[i % cols] as number) + (data[i] as number) ** 2;
   return Math.sqrt(maxAbs(squares));

@@ -6,7 +6,7 @@
 import { kernels } from "../kernels/index.ts";
 import type { AttentionLayer, TokensLike, Transformer } from "../model/index.ts";
 import { rotate } from "../model/index.ts";
-import { add, astype, batchMatmul, matmul, stack, Tensor } from "../tensor/index.ts";
+import { add, astype, batchMatmul, matmul, stack, Tensor, reshaped } from "../tensor/index.ts";
 import { layerOutput } from "./frozen-layers.ts";
 import { addMlp, constantStream, directStream, freeze, throughFinalNorm, throughFrozenNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
@@ -150,8 +150,7 @@ function sideOf(
 /** Patterns of all heads, `[head, batch, query_pos, key_pos]`, float64. */
 function patternOf({ model }: FrozenRun, layer: AttentionLayer, q: Vectors, k: Vectors): Float64Array {
   const [heads = 0, batch = 0, pos = 0, d_head = 0] = q.shape;
-  const flat = (t: Tensor): Tensor<"stack pos d_head"> =>
-    Tensor.from("stack pos d_head", [heads * batch, pos, d_head], t.data);
+  const flat = (t: Tensor): Tensor<"stack pos d_head"> => reshaped(t, "stack pos d_head", [heads * batch, pos, d_head]);
   const keys = flat(k).rename("pos", "key_pos").permute("stack d_head key_pos");
   const scores = (batchMatmul(flat(q), keys).data as Float64Array).map((x) => x / layer.attnScale);
   const output = new Float64Array(scores.length);

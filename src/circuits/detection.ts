@@ -1,6 +1,6 @@
 /** TransformerLens's head detector: how much a pattern resembles an ideal one. */
 import { InputError, ShapeError } from "../errors.ts";
-import { describeTensor, Tensor } from "../tensor/index.ts";
+import { describeTensor, Tensor, rawData } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { patternSizes } from "./tally.ts";
 import type { Pattern } from "./tally.ts";
@@ -112,7 +112,7 @@ export function detectionScores(
       },
     );
   }
-  const [data, ideal] = [pattern.data, detection.data];
+  const [data, ideal] = [rawData(pattern), rawData(detection)];
   const size = queries * keys;
   const scores = new Float64Array(heads);
   for (let i = 0; i < batch * heads; i++) {

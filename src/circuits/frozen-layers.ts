@@ -1,7 +1,7 @@
 /**
  * Whole layers of a frozen run: their linear part, which paths go through, and their constants, which begin in biases.
  */
-import { add, Tensor } from "../tensor/index.ts";
+import { add, Tensor, rawData } from "../tensor/index.ts";
 import { frozenHeads } from "./frozen-heads.ts";
 import type { FrozenHeads } from "./frozen-heads.ts";
 import { throughFrozenNorm } from "./frozen-run.ts";
@@ -9,7 +9,7 @@ import type { FrozenRun, Stream } from "./frozen-run.ts";
 
 /** A stream's numbers in float64. */
 export function flat(x: Stream): Float64Array {
-  return x.dtype === "float64" ? (x.data as Float64Array) : Float64Array.from(x.data);
+  return x.dtype === "float64" ? (x.data as Float64Array) : Float64Array.from(rawData(x));
 }
 
 /** Numbers as a stream of the run's sizes. */

@@ -6,7 +6,7 @@
 import { compose, identityMap, linear, subtractMaps } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { AttentionLayer, Norm } from "../model/index.ts";
-import { astype, Tensor } from "../tensor/index.ts";
+import { astype, Tensor, rawData } from "../tensor/index.ts";
 
 /** Weights that heads read the stream by. */
 export type ReaderName = "W_Q" | "W_K" | "W_V";
@@ -32,7 +32,7 @@ export function foldedReader(layer: AttentionLayer, name: ReaderName, isSingle =
 
 function throughNorm(norm: Norm, W: Tensor<"head d_model d_head">): Tensor<"head d_model d_head"> {
   const [heads = 0, d = 0, k = 0] = W.shape;
-  const data = Float64Array.from(W.data);
+  const data = Float64Array.from(rawData(W));
   const w = norm.w?.data;
   const mean = new Float64Array(k);
   for (let h = 0; h < heads; h++) {

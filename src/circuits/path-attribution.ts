@@ -6,7 +6,7 @@
  * streams of those before it, all of these and all heads in one product. What leaves write is never formed.
  */
 import type { FloatArray } from "../kernels/index.ts";
-import { Tensor } from "../tensor/index.ts";
+import { Tensor, rawData } from "../tensor/index.ts";
 import { frozenHeads } from "./frozen-heads.ts";
 import type { FrozenHeads } from "./frozen-heads.ts";
 import { flat, normBiasValues, toStream } from "./frozen-layers.ts";
@@ -40,7 +40,7 @@ export function attributePaths(
   visit: Visit,
 ): void {
   const u = readingsOfStream(frozen, readout);
-  const inPrecision = (x: Stream): FloatArray => (precision === "float32" ? Float32Array.from(x.data) : flat(x));
+  const inPrecision = (x: Stream): FloatArray => (precision === "float32" ? Float32Array.from(rawData(x)) : flat(x));
   const streams = new Map<PathNode, FloatArray>();
   const streamOf = (node: PathNode): FloatArray => streams.get(node) ?? inPrecision(node.stream);
   for (const [t, node] of nodes.entries()) {

@@ -10,7 +10,7 @@ import { InputError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
-import { add, Tensor } from "../tensor/index.ts";
+import { add, Tensor, rawData } from "../tensor/index.ts";
 import { finalBias } from "./frozen-layers.ts";
 import { freeze, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
@@ -52,7 +52,7 @@ export function logitsByOrder(
   for (const [order, stream] of streams.entries()) {
     const logits =
       order === 0 ? add(unembed(model, add(stream, finalBias(frozen))), model.b_U) : unembed(model, stream);
-    out.set(logits.data, order * size);
+    out.set(rawData(logits), order * size);
   }
   return Tensor.from("order batch pos d_vocab", shape, out);
 }

@@ -4,7 +4,7 @@ import { allocate, kernels } from "../kernels/index.ts";
 import { compose, restrictRows, toDense, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
-import { describeTensor, softmax, Tensor } from "../tensor/index.ts";
+import { describeTensor, softmax, Tensor, rawData } from "../tensor/index.ts";
 
 /**
  * The positional part of a head's QK circuit, $W_{pos} W_Q W_K^\top W_{pos}^\top$: from which positions it would look to which, if
@@ -124,7 +124,7 @@ export function attentionByOffset(pattern: Tensor<"query_pos key_pos">): Tensor<
       actual: pattern.shape,
     });
   }
-  const data = pattern.data;
+  const data = rawData(pattern);
   const profile = new Float64Array(n);
   for (let offset = 0; offset < n; offset++) {
     let total = 0;

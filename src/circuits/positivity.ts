@@ -5,7 +5,7 @@
 import { InputError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { AttentionLayer, HeadRef, Transformer } from "../model/index.ts";
-import { describeTensor, matrixView, Tensor } from "../tensor/index.ts";
+import { describeTensor, matrixView, Tensor, rawData } from "../tensor/index.ts";
 import { embeddingGram, ovCores, qkCores, spectrumOf, squareProduct, unembedEmbed } from "./cores.ts";
 import type { Spectrum } from "./cores.ts";
 import { distinctHeads } from "./full-circuits.ts";
@@ -133,7 +133,7 @@ function checkWeights(model: Transformer, weights: Tensor<"layer head">, operati
       { operation, argument: "previous", expected: [n_layers, n_heads], actual: weights.shape },
     );
   }
-  const data = Float64Array.from(weights.data);
+  const data = Float64Array.from(rawData(weights));
   const at = data.findIndex((weight) => !Number.isFinite(weight));
   if (at >= 0) {
     throw new InputError(

@@ -3,7 +3,7 @@
  * the earlier occurrences of that token?
  */
 import { ShapeError } from "../errors.ts";
-import { describeTensor, type Tensor } from "../tensor/index.ts";
+import { describeTensor, type Tensor, rawData } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { meanOfTallies, patternSizes } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
@@ -48,7 +48,7 @@ export function tallyPrefixMatching(
   checkTokens(pattern, tokens, operation);
   requireChoice(averaging, ["sum", "mean", "entries", "latest"], "averaging", operation);
   requireChoice(target, ["next", "previous"], "target", operation);
-  const [data, ids] = [pattern.data, tokens.data];
+  const [data, ids] = [rawData(pattern), rawData(tokens)];
   const sums = new Float64Array(heads);
   let count = 0;
   for (let b = 0; b < batch; b++) {

@@ -1,10 +1,11 @@
 /** Sizes of vectors. */
+import { rawData } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 
 /** The 2-norm of every row of the last axis, in row-major order. */
 export function rowNorms(t: Tensor): Float64Array {
   const width = t.shape[t.rank - 1] ?? 1;
-  const data = t.data;
+  const data = rawData(t);
   return Float64Array.from({ length: width === 0 ? 0 : t.size / width }, (_, row) => {
     let s = 0;
     for (let i = row * width; i < (row + 1) * width; i++) s += (data[i] as number) ** 2;

@@ -5,7 +5,7 @@
 import { InputError } from "../errors.ts";
 import { headLabel, rotate } from "../model/index.ts";
 import type { HeadId, Transformer } from "../model/index.ts";
-import { add, astype, matmul, Tensor } from "../tensor/index.ts";
+import { add, astype, matmul, Tensor, reshaped } from "../tensor/index.ts";
 import { biasStream } from "./frozen-layers.ts";
 import { constantStream, sourceStreams, throughFrozenNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
@@ -150,8 +150,8 @@ function projected(
 export function rotated({ config }: Transformer, x: HeadVectors): HeadVectors {
   if (config.positional_embedding_type !== "rotary") return x;
   const [batch = 0, pos = 0, d_head = 0] = x.shape;
-  const turned = rotate(Tensor.from("batch pos head d_head", [batch, pos, 1, d_head], x.data), config);
-  return Tensor.from("batch pos d_head", x.shape, turned.data);
+  const turned = rotate(reshaped(x, "batch pos head d_head", [batch, pos, 1, d_head]), config);
+  return reshaped(turned, "batch pos d_head", x.shape);
 }
 
 /** Refuses a number of terms beyond `maxTerms`. */

@@ -10,7 +10,7 @@ import { InputError } from "../errors.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadId, HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { headLabel } from "../model/index.ts";
-import { astype, batchMatmul, map, matmul, Tensor } from "../tensor/index.ts";
+import { astype, batchMatmul, map, matmul, Tensor, reshaped } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import type { Certificate } from "./certificate.ts";
 import { freeze } from "./frozen-run.ts";
@@ -177,7 +177,7 @@ export class ScoreExpansion {
       return stacked(parts);
     };
     const [q, k] = [rows("query"), rows("key")].map((t) =>
-      Tensor.from("row d_head", [count * pos, t.size / (count * pos)], t.data),
+      reshaped(t, "row d_head", [count * pos, t.size / (count * pos)]),
     );
     const products = matmul(q as Tensor, (k as Tensor).permute("d_head row").rename("row", "column")).data;
     const out = new Float64Array(size);

@@ -1,6 +1,6 @@
 /** Means over some entries of attention patterns, kept as sums and a count so that several prompts can be joined. */
 import { AxisError } from "../errors.ts";
-import { describeTensor, Tensor } from "../tensor/index.ts";
+import { describeTensor, Tensor, rawData } from "../tensor/index.ts";
 
 /**
  * Attention patterns of one layer: rows are queries, and each row sums to 1.
@@ -41,7 +41,7 @@ export function patternSizes(
  */
 export function tallyEntries(pattern: Pattern, operation: string, entries: (b: number) => readonly number[]): Tally {
   const { batch, heads, queries, keys } = patternSizes(pattern, operation);
-  const data = pattern.data;
+  const data = rawData(pattern);
   const sums = new Float64Array(heads);
   let count = 0;
   for (let b = 0; b < batch; b++) {

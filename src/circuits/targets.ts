@@ -1,7 +1,7 @@
 /** Which logits to explain: those of the correct next tokens, of tokens given, or a difference of two. */
 import { InputError, ShapeError } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
-import { describeTensor, Tensor } from "../tensor/index.ts";
+import { describeTensor, Tensor, rawData } from "../tensor/index.ts";
 import type { Stream } from "./frozen-run.ts";
 
 /**
@@ -134,7 +134,7 @@ export function readoutOf(
 /** The dot product of a normalised stream with the readout at every position, `[batch, pos]` flat. */
 export function readAlong(readout: Readout, normalized: Stream): Float64Array {
   const [batch = 0, positions = 0, d = 0] = readout.directions.shape;
-  const x = normalized.data;
+  const x = rawData(normalized);
   const u = readout.directions.data;
   const pos = normalized.sizeOf("pos");
   const out = new Float64Array(batch * positions);

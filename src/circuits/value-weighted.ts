@@ -3,7 +3,7 @@
  * Mathematical Framework for Transformer Circuits*, induction head figures, after Kobayashi et al. 2020).
  */
 import type { Run, Transformer } from "../model/index.ts";
-import { astype, matmul, Tensor } from "../tensor/index.ts";
+import { astype, matmul, Tensor, rawData } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { rowNorms } from "./row-norms.ts";
 import type { Pattern } from "./tally.ts";
@@ -54,7 +54,7 @@ export function valueWeightedPattern(
   const v = astype(run.cache.get(`blocks.${layer}.attn.hook_v`), "float64");
   const [batch = 0, n_heads = 0, queries = 0, keys = 0] = pattern.shape;
   const out = new Float32Array(pattern.size);
-  const A = pattern.data;
+  const A = rawData(pattern);
   for (const { head } of heads) {
     const values: Tensor = v.select("head", head);
     const sizes = rowNorms(

@@ -1,5 +1,6 @@
 /** Writing safetensors files. */
 import { InputError } from "../errors.ts";
+import { rawData } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { BFLOAT16, FLOAT16, ITEM_SIZES, encodeSmallFloat } from "./dtype.ts";
 import type { SafetensorsDType } from "./dtype.ts";
@@ -137,7 +138,7 @@ function encode(
   start: number,
   operation: string,
 ): void {
-  const data = tensor.data;
+  const data = rawData(tensor);
   const overflow = OVERFLOW.get(dtype) ?? Infinity;
   for (let i = 0; i < data.length; i++) {
     const x = data[i] as number;

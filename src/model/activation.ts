@@ -5,7 +5,7 @@
  * nearest multiple of 1/16: $\Phi^{(n+1)}(a) = (-1)^n He_n(a)\,\varphi(a)$, and seven terms at a distance of 1/32 leave less than
  * $10^{-11}$ of $\Phi$ wherever it exceeds $10^{-18}$.
  */
-import { allocateData, softmax, Tensor } from "../tensor/index.ts";
+import { allocateData, softmax, Tensor, rawData } from "../tensor/index.ts";
 
 /**
  * The name of an activation function, as TransformerLens has it: the exact GELU, its two tanh forms (`gelu_new` and
@@ -111,7 +111,7 @@ const OF_ONE: Readonly<Record<Exclude<ActivationFunction, "solu" | "solu_ln">, (
  * ```
  */
 export function activate<A extends string>(name: ActivationFunction, x: Tensor<A>): Tensor<A> {
-  const input = x.data;
+  const input = rawData(x);
   const out = allocateData(x.dtype === "int32" ? "float32" : x.dtype, x.size);
   if (name === "solu" || name === "solu_ln") {
     const shares = softmax(x as Tensor, "d_mlp").data;

@@ -297,6 +297,7 @@ export const rankCases: readonly RankCase[] = [
   { name: "b transposed", m: 50, n: 40, k: 16, top: 3, b: "transposed" },
   { name: "a transposed", m: 50, n: 40, k: 16, top: 3, a: "transposed" },
   { name: "deeper than a block", m: 25, n: 90, k: 300, top: 2 },
+  { name: "deeper than a thread's working space", m: 2, n: 9, k: 90_001, top: 2 },
   { name: "a row of NaN", m: 9, n: 33, k: 20, top: 2, special: [NaN] },
 ];
 

@@ -5,6 +5,7 @@ import type { MatrixView } from "../../src/kernels/index.ts";
 import { startEngine, wasmEngine } from "../../src/kernels/wasm/engine.ts";
 import type { Engine, KernelExports, WebAssemblyLike } from "../../src/kernels/wasm/engine.ts";
 import { attention } from "../../src/kernels/wasm/attention.ts";
+import { takeBlock } from "../../src/kernels/wasm/memory.ts";
 import { f64Engine } from "../../src/kernels/wasm/f64-engine.ts";
 import { multiply, rowRank, rowTop } from "../../src/kernels/wasm/products.ts";
 import * as rows from "../../src/kernels/wasm/rows.ts";
@@ -247,6 +248,13 @@ describe("where WebAssembly is refused", () => {
     multiply(engine, args);
     simdKernels.matmul(want);
     expect(args.out.data).toEqual(want.out.data);
+    // With that memory full, TypeScript serves, and adds to what was there once.
+    for (const bytes of [2 ** 22, 4096, ...engine.heap.free.keys()]) while (takeBlock(engine.heap, bytes) !== undefined);
+    const given = { name: "", batch: 1, m: 40, n: 50, k: 60, accumulate: true, path: "tiles" } as const;
+    const [full, plain] = [matmulArgs(given, "float32"), matmulArgs(given, "float32")];
+    multiply(engine, full);
+    blockedKernels.matmul(plain);
+    expect(full.out.data).toEqual(plain.out.data);
   });
 });
 

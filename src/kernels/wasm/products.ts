@@ -154,9 +154,12 @@ function askRows(engine: Engine, args: RowTopArgs | RowRankArgs, question: RowQu
   ]);
 }
 
+/** The deepest product of which 8 columns fit packed into a thread's working space; see `B_BYTES` of assembly/matmul.ts. */
+const DEEPEST = 65_536;
+
 /** Whether a question to rows of this size is one for the WebAssembly kernels. */
 const isForRows = (args: RowTopArgs | RowRankArgs): boolean =>
-  args.m * args.n * args.k > 0 && isFloat32(args.a) && isFloat32(args.b);
+  args.m * args.n * args.k > 0 && args.k <= DEEPEST && isFloat32(args.a) && isFloat32(args.b);
 
 /** {@link Kernels.rowTop}. */
 export function rowTop(engine: Engine, parts: Parts, args: RowTopArgs): void {

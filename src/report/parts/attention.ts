@@ -1,7 +1,7 @@
 /** Attention of all heads on a short sequence, as the page's explorer takes it. */
 import { lossPerToken } from "../../model/index.ts";
 import type { AttentionLayer, HookName, Transformer } from "../../model/index.ts";
-import { matmul } from "../../tensor/index.ts";
+import { matmul, rawData } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { Corpus } from "../corpus.ts";
 import { short } from "../numbers.ts";
@@ -70,7 +70,7 @@ function layerAttention(
 }
 
 function triangle(pattern: Tensor<"query_pos key_pos">): number[] {
-  const data = pattern.data;
+  const data = rawData(pattern);
   const n = pattern.sizeOf("key_pos");
   const out: number[] = [];
   for (let query = 0; query < n; query++)

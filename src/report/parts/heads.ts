@@ -1,4 +1,5 @@
 /** What each head does: scores on repeated tokens and eigenvalues, for all heads. */
+import { rawData } from "../../tensor/index.ts";
 import { findHeads, headScores, ovSpectrum, qkSpectrum, scoreNull } from "../../circuits/index.ts";
 import type { HeadScores, SampledScore, Spectrum } from "../../circuits/index.ts";
 import { headLabel } from "../../model/index.ts";
@@ -62,7 +63,7 @@ export function spectraOf(
   });
   const ov = ovSpectrum(model, parts(0));
   const qk = qkSpectrum(model, parts(1));
-  const isZero = ["embed.W_E", "unembed.W_U"].some((name) => model.weight(name).data.every((x) => x === 0));
+  const isZero = ["embed.W_E", "unembed.W_U"].some((name) => rawData(model.weight(name)).every((x) => x === 0));
   const chance = isZero ? undefined : scoreNull(model, { samples, seed, ...parts(2) });
   return { ov, qk, chance };
 }

@@ -52,7 +52,7 @@ export function attend(
   for (let first: usize = 0; first < queries; first += QUERIES) {
     const count = min(QUERIES, queries - first);
     const visible = isCausal ? min(keys, first + count + queryOffset) : keys;
-    // Scores of d_head terms beyond DEPTH would need blocks of keys too; a head is never that wide in one step.
+    // Heads wider than DEPTH are taken in parts, so that sums are taken as in `product`.
     for (let pc: usize = 0; pc < d_head; pc += DEPTH) {
       packedProduct(
         q + first * qRow + (pc << 2),
