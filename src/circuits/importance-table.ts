@@ -7,19 +7,12 @@ import { headLabel } from "../model/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { add, Random } from "../tensor/index.ts";
 import { checkSamples } from "./arguments.ts";
-import { finalBias, layerOutput, layerTerm } from "./frozen-layers.ts";
-import {
-  addMlp,
-  directStream,
-  freeze,
-  headlessStream,
-  headTerm,
-  throughFinalNorm,
-  throughFrozenNorm,
-} from "./frozen-run.ts";
+import { finalBias } from "./frozen-layers.ts";
+import { freeze } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
+import { headGains, layerGains, lossesOfPaths, minus } from "./importance-gains.ts";
 import { streamsByOrder } from "./order-streams.ts";
-import { lossesOfStream, requireNextTokens } from "./path-orders.ts";
+import { requireNextTokens } from "./path-orders.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 
@@ -102,17 +95,21 @@ export function termImportance(
     steps.advance();
   };
   orderRows(frozen, push);
-  layerRows(frozen, push);
-  if (heads) headRows(frozen, push);
+  layerGains(frozen, (layer, alone, last) => {
+    push(`L${layer}`, "direct", alone);
+    push(`L${layer}`, "direct and other layers", last);
+  });
+  if (heads) {
+    headGains(frozen, (head, added, removed) => {
+      push(headLabel(head), "direct", added);
+      push(headLabel(head), "full", removed);
+    });
+  }
   return rows;
 }
 
 /** Takes a line: terms, what they are relative to, and the gain on every prompt. */
 type Push = (terms: string, relativeTo: string, gains: Float64Array) => void;
-
-function lossesOfPaths(frozen: FrozenRun, stream: Stream, bias: Stream): Float64Array {
-  return lossesOfStream(frozen, add(throughFinalNorm(frozen, stream), bias));
-}
 
 function orderRows(frozen: FrozenRun, push: Push): void {
   const bias = finalBias(frozen);
@@ -125,72 +122,6 @@ function orderRows(frozen: FrozenRun, push: Push): void {
     push(`order ${order}`, order === 0 ? "uniform" : "orders below", minus(before, losses));
     before = losses;
   }
-}
-
-function layerRows(frozen: FrozenRun, push: Push): void {
-  const [direct, bias] = [headlessStream(frozen, frozen.model.config.n_layers), finalBias(frozen)];
-  const terms = frozen.model.layers.map(({ layer }) => layerTerm(frozen, layer, headlessStream(frozen, layer)));
-  const lossesWith = (keep: (layer: number) => boolean): Float64Array =>
-    lossesOfPaths(
-      frozen,
-      terms.reduce((sum, term, layer) => (keep(layer) ? add(sum, term) : sum), direct),
-      bias,
-    );
-  const none = lossesWith(() => false);
-  const all = lossesWith(() => true);
-  for (const layer of terms.keys()) {
-    push(
-      `L${layer}`,
-      "direct",
-      minus(
-        none,
-        lossesWith((l) => l === layer),
-      ),
-    );
-    push(
-      `L${layer}`,
-      "direct and other layers",
-      minus(
-        lossesWith((l) => l !== layer),
-        all,
-      ),
-    );
-  }
-}
-
-function headRows(frozen: FrozenRun, push: Push): void {
-  const { model } = frozen;
-  const [direct, bias] = [headlessStream(frozen, model.config.n_layers), finalBias(frozen)];
-  const none = lossesOfPaths(frozen, direct, bias);
-  const full = lossesFrom(frozen, 0, directStream(frozen));
-  let stream = directStream(frozen);
-  for (const { layer, heads } of model.layers) {
-    const normalized = throughFrozenNorm(frozen, layer, headlessStream(frozen, layer));
-    for (const head of heads) {
-      const single = add(direct, headTerm(frozen, layer, head.head, normalized));
-      push(headLabel(head), "direct", minus(none, lossesOfPaths(frozen, single, bias)));
-      const without = throughLayer(frozen, layer, stream, (h) => h !== head.head);
-      push(headLabel(head), "full", minus(lossesFrom(frozen, layer + 1, without), full));
-    }
-    stream = throughLayer(frozen, layer, stream);
-  }
-}
-
-/** The stream after a layer of the affine model, over all heads or those that `keep` picks. */
-function throughLayer(frozen: FrozenRun, layer: number, x: Stream, keep?: (head: number) => boolean): Stream {
-  return addMlp(frozen, layer, add(x, layerOutput(frozen, layer, x, keep)));
-}
-
-/** The losses of the affine model from a layer on. */
-function lossesFrom(frozen: FrozenRun, first: number, from: Stream): Float64Array {
-  const { layers, ln_final } = frozen.model;
-  const end = layers.slice(first).reduce((x, { layer }) => throughLayer(frozen, layer, x), from);
-  const linear = throughFinalNorm(frozen, end);
-  return lossesOfStream(frozen, ln_final === undefined ? linear : ln_final.addBias(linear));
-}
-
-function minus(a: Float64Array, b: Float64Array): Float64Array {
-  return a.map((x, i) => x - (b[i] as number));
 }
 
 /** The mean of the gains, and its spread over draws of prompts. */

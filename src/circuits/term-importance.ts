@@ -11,18 +11,10 @@
 import { InputError } from "../errors.ts";
 import type { HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { add, Tensor } from "../tensor/index.ts";
-import { finalBias, layerOutput, layerTerm } from "./frozen-layers.ts";
-import {
-  addMlp,
-  directStream,
-  freeze,
-  headlessStream,
-  headTerm,
-  throughFinalNorm,
-  throughFrozenNorm,
-} from "./frozen-run.ts";
-import type { FrozenRun, Stream } from "./frozen-run.ts";
-import { lossOfStream, requireNextTokens } from "./path-orders.ts";
+import { finalBias, layerTerm } from "./frozen-layers.ts";
+import { directStream, freeze, headlessStream } from "./frozen-run.ts";
+import { headGains, layerGains, lossesFrom, lossesOfPaths } from "./importance-gains.ts";
+import { requireNextTokens } from "./path-orders.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 
@@ -56,10 +48,7 @@ function membership(
   return (layer, head) => members.has(`L${layer}H${head}`);
 }
 
-/** The loss when the unembedding reads a path stream beside the bias. */
-function lossOfPaths(frozen: FrozenRun, stream: Stream, bias: Stream): number {
-  return lossOfStream(frozen, add(throughFinalNorm(frozen, stream), bias));
-}
+const mean = (losses: Float64Array): number => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
 
 /**
  * The mean loss, in nats, of the direct path together with the single-head paths of some heads, and the biases: no path
@@ -94,7 +83,7 @@ export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: H
       ),
     headlessStream(frozen, model.config.n_layers),
   );
-  return lossOfPaths(frozen, stream, finalBias(frozen));
+  return mean(lossesOfPaths(frozen, stream, finalBias(frozen)));
 }
 
 /**
@@ -120,31 +109,7 @@ export function frozenAblationLoss(model: Transformer, tokens: TokensLike, subse
   const isMember = membership(model, subset, "frozenAblationLoss");
   const frozen = freeze(model, tokens, "frozenAblationLoss");
   requireNextTokens(frozen, "frozenAblationLoss");
-  return lossWithout(frozen, directStream(frozen), 0, isMember);
-}
-
-/** The loss of the affine model from a layer on, without the heads that `isOut` picks. */
-function lossWithout(
-  frozen: FrozenRun,
-  from: Stream,
-  first: number,
-  isOut: (layer: number, head: number) => boolean,
-): number {
-  const { layers, ln_final, config } = frozen.model;
-  const stream = layers.slice(first).reduce(
-    (x, { layer }) =>
-      addMlp(
-        frozen,
-        layer,
-        add(
-          x,
-          layerOutput(frozen, layer, x, (head) => !isOut(layer, head)),
-        ),
-      ),
-    from,
-  );
-  const linear = throughFrozenNorm(frozen, config.n_layers, stream);
-  return lossOfStream(frozen, ln_final === undefined ? linear : ln_final.addBias(linear));
+  return mean(lossesFrom(frozen, 0, directStream(frozen), (layer, head) => !isMember(layer, head)));
 }
 
 /**
@@ -189,30 +154,20 @@ export function headTermImportance(
   const frozen = freeze(model, tokens, "headTermImportance", options.signal);
   requireNextTokens(frozen, "headTermImportance");
   const { n_layers, n_heads } = model.config;
-  const [direct, bias] = [headlessStream(frozen, n_layers), finalBias(frozen)];
-  const directLoss = lossOfPaths(frozen, direct, bias);
-  const fullLoss = lossWithout(frozen, directStream(frozen), 0, () => false);
   const added = new Float64Array(n_layers * n_heads);
   const removed = new Float64Array(n_layers * n_heads);
   const steps = new Steps(options, n_layers * n_heads);
-  let stream = directStream(frozen);
-  for (const { layer } of model.layers) {
-    const normalized = throughFrozenNorm(frozen, layer, headlessStream(frozen, layer));
-    for (let head = 0; head < n_heads; head++) {
-      const single = add(direct, headTerm(frozen, layer, head, normalized));
-      added[layer * n_heads + head] = directLoss - lossOfPaths(frozen, single, bias);
-      removed[layer * n_heads + head] =
-        lossWithout(frozen, stream, layer, (l, h) => l === layer && h === head) - fullLoss;
-      steps.advance();
-    }
-    stream = addMlp(frozen, layer, add(stream, layerOutput(frozen, layer, stream)));
-  }
+  const { direct, full } = headGains(frozen, ({ layer, head }, gain, cost) => {
+    added[layer * n_heads + head] = mean(gain);
+    removed[layer * n_heads + head] = mean(cost);
+    steps.advance();
+  });
   const shape = [n_layers, n_heads];
   return {
     addedToDirect: Tensor.from("layer head", shape, added),
     removedFromFull: Tensor.from("layer head", shape, removed),
-    directLoss,
-    fullLoss,
+    directLoss: mean(direct),
+    fullLoss: mean(full),
   };
 }
 
@@ -257,46 +212,19 @@ export function layerTermImportance(
 ): LayerTermImportance {
   const frozen = freeze(model, tokens, "layerTermImportance", options.signal);
   requireNextTokens(frozen, "layerTermImportance");
-  const [direct, bias] = [headlessStream(frozen, model.config.n_layers), finalBias(frozen)];
-  const directLoss = lossOfPaths(frozen, direct, bias);
-  const terms = model.layers.map(({ layer }) => layerTerm(frozen, layer, headlessStream(frozen, layer)));
-  const sumOf = (keep: (layer: number) => boolean): Stream =>
-    terms.reduce((sum, term, layer) => (keep(layer) ? add(sum, term) : sum), direct);
-  const all = lossOfPaths(
-    frozen,
-    sumOf(() => true),
-    bias,
-  );
-  const steps = new Steps(options, terms.length);
-  const gains = terms.map((_, layer) => {
-    const alone =
-      directLoss -
-      lossOfPaths(
-        frozen,
-        sumOf((l) => l === layer),
-        bias,
-      );
-    const last =
-      lossOfPaths(
-        frozen,
-        sumOf((l) => l !== layer),
-        bias,
-      ) - all;
+  const { n_layers } = model.config;
+  const added = new Float64Array(n_layers);
+  const last = new Float64Array(n_layers);
+  const steps = new Steps(options, n_layers);
+  const { direct, firstOrder } = layerGains(frozen, (layer, alone, beside) => {
+    added[layer] = mean(alone);
+    last[layer] = mean(beside);
     steps.advance();
-    return { alone, last };
   });
   return {
-    addedToDirect: Tensor.from(
-      "layer",
-      [gains.length],
-      Float64Array.from(gains, ({ alone }) => alone),
-    ),
-    addedToOthers: Tensor.from(
-      "layer",
-      [gains.length],
-      Float64Array.from(gains, ({ last }) => last),
-    ),
-    directLoss,
-    firstOrderLoss: all,
+    addedToDirect: Tensor.from("layer", [n_layers], added),
+    addedToOthers: Tensor.from("layer", [n_layers], last),
+    directLoss: mean(direct),
+    firstOrderLoss: mean(firstOrder),
   };
 }

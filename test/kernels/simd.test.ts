@@ -249,7 +249,8 @@ describe("where WebAssembly is refused", () => {
     simdKernels.matmul(want);
     expect(args.out.data).toEqual(want.out.data);
     // With that memory full, TypeScript serves, and adds to what was there once.
-    for (const bytes of [2 ** 22, 4096, ...engine.heap.free.keys()]) while (takeBlock(engine.heap, bytes) !== undefined);
+    for (const bytes of [2 ** 22, 4096, ...engine.heap.free.keys()])
+      while (takeBlock(engine.heap, bytes) !== undefined);
     const given = { name: "", batch: 1, m: 40, n: 50, k: 60, accumulate: true, path: "tiles" } as const;
     const [full, plain] = [matmulArgs(given, "float32"), matmulArgs(given, "float32")];
     multiply(engine, full);
