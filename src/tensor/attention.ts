@@ -2,7 +2,8 @@
 import { InputError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, HeadVectorsView } from "../kernels/index.ts";
-import { describeTensor, kernelStorage, rawData, tensorOf } from "./tensor.ts";
+import { kernelStorage, rawData, tensorOf } from "./raw.ts";
+import { describeTensor } from "./tensor.ts";
 import type { Tensor } from "./tensor.ts";
 import { dataForResult } from "./storage.ts";
 import { astype } from "./elementwise.ts";

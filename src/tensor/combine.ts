@@ -1,7 +1,8 @@
 /** Putting tensors together and picking them apart by index. */
 import type { AxisOf, Join } from "../axes.ts";
 import { AxisError, InputError, ShapeError } from "../errors.ts";
-import { describeTensor, noSuchAxis, rawData, Tensor } from "./tensor.ts";
+import { rawData } from "./raw.ts";
+import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
 import { allocateData, rowMajorStrides } from "./storage.ts";
 import type { DType } from "./storage.ts";
 

@@ -1,6 +1,7 @@
 /** Norms and differences, in float64. */
 import { AxisError, ShapeError } from "../errors.ts";
-import { describeTensor, rawData } from "./tensor.ts";
+import { rawData } from "./raw.ts";
+import { describeTensor } from "./tensor.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**

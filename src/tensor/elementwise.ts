@@ -4,7 +4,8 @@
  */
 import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
-import { describeTensor, rawData, rawStorage, Tensor } from "./tensor.ts";
+import { rawData, rawStorage } from "./raw.ts";
+import { describeTensor, Tensor } from "./tensor.ts";
 import { copyStrided, dataForResult } from "./storage.ts";
 import type { DType, TensorData } from "./storage.ts";
 

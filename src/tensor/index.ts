@@ -1,14 +1,5 @@
-export {
-  Tensor,
-  describeTensor,
-  kernelStorage,
-  moveToKernels,
-  rawData,
-  rawStorage,
-  reshaped,
-  tensorOf,
-  viewOf,
-} from "./tensor.ts";
+export { kernelStorage, moveToKernels, rawData, rawStorage, reshaped, tensorOf, viewOf } from "./raw.ts";
+export { Tensor, describeTensor } from "./tensor.ts";
 export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
 export type { Nested } from "./tensor.ts";
 export type { DType, Layout, TensorData } from "./storage.ts";

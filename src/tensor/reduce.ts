@@ -1,7 +1,8 @@
 /** Reductions along one axis. Sums run in float64, whatever the storage. */
 import type { AxisOf, Without } from "../axes.ts";
 import { ShapeError } from "../errors.ts";
-import { describeTensor, noSuchAxis, rawData, Tensor } from "./tensor.ts";
+import { rawData } from "./raw.ts";
+import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
 import { allocateData } from "./storage.ts";
 import type { DType } from "./storage.ts";
 

@@ -2,7 +2,8 @@
 import type { AxisOf } from "../axes.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { noSuchAxis, rawData, Tensor } from "./tensor.ts";
+import { rawData } from "./raw.ts";
+import { noSuchAxis, Tensor } from "./tensor.ts";
 import { dataForResult } from "./storage.ts";
 
 /**

@@ -64,7 +64,7 @@ export class Tensor<A extends string = string> {
   readonly offset: number;
   /** The number of elements. */
   readonly size: number;
-  // Private by TypeScript's word alone, for the functions at the end of this file: a static block that handed them out would be kept in every
+  // Private by TypeScript's word alone, for the functions of raw.ts: a static block that handed them out would be kept in every
   // bundle, and the kernels with it.
   private readonly home: Home;
   #contiguous: TensorData | undefined;
@@ -498,56 +498,6 @@ export class Tensor<A extends string = string> {
   toString(): string {
     return `Tensor${describeTensor(this)} ${this.dtype}`;
   }
-}
-
-/** What the functions below reach into. */
-interface Internals {
-  readonly home: Home;
-  rawElements(): TensorData;
-}
-
-type MakeTensor = new <A extends string>(axes: A, home: Home, layout: Layout, operation: string) => Tensor<A>;
-
-const inside = (t: Tensor): Internals => t as unknown as Internals;
-
-function make<A extends string>(axes: A, home: Home, layout: Layout, operation: string): Tensor<A> {
-  return new (Tensor as unknown as MakeTensor)(axes, home, layout, operation);
-}
-
-/** The storage itself, which may lie in the kernels' memory: for this library alone, within one task, and only to read. */
-export function rawStorage(t: Tensor): TensorData {
-  return inside(t).home.raw;
-}
-
-/** As {@link Tensor.data}, but not copied out of the kernels' memory; the same cautions as for {@link rawStorage}. */
-export function rawData(t: Tensor): TensorData {
-  return inside(t).rawElements();
-}
-
-/** As {@link rawStorage}, moved into the kernels' memory where that is worth it. */
-export function kernelStorage(t: Tensor): TensorData {
-  return inside(t).home.forKernels();
-}
-
-/** Moves the numbers of a tensor into the kernels' memory, as those of weights, which are used again and again. */
-export function moveToKernels(t: Tensor): void {
-  inside(t).home.move();
-}
-
-/** A tensor of a result in row-major order, as many numbers as the sizes say. */
-export function tensorOf<A extends string>(axes: A, shape: readonly number[], data: TensorData): Tensor<A> {
-  return make(axes, new Home(data), { shape, strides: rowMajorStrides(shape), offset: 0 }, "result");
-}
-
-/** Another view of the storage of a tensor, without a copy. */
-export function viewOf<A extends string>(t: Tensor, axes: A, layout: Layout): Tensor<A> {
-  return make(axes, inside(t).home, layout, "view");
-}
-
-/** The same numbers under other axes and sizes, in row-major order; a view where they lie so. */
-export function reshaped<A extends string>(t: Tensor, axes: A, shape: readonly number[]): Tensor<A> {
-  if (!t.isContiguous) return Tensor.from(axes, shape, rawData(t));
-  return viewOf(t, axes, { shape, strides: rowMajorStrides(shape), offset: t.offset });
 }
 
 /** `[pos=5 d_model=64]`: a tensor's axes with sizes, as error texts show them. */

@@ -1,5 +1,5 @@
 /** Causal attention in one pass: scores, softmax and weighted values of a block of queries before the next. */
-import { DEPTH, packPanels, packedProduct } from "./matmul.ts";
+import { packDeep, packedProduct } from "./matmul.ts";
 import { divide, exponentials, largest, scaleRow } from "./rows.ts";
 
 /** Queries whose scores are in the cache at once: whole tiles of six rows and of four. */
@@ -44,30 +44,24 @@ export function attend(
   const valueColumns = (d_value + 7) & ~7;
   const scores = valuePanels + keys * valueColumns * 4;
   const scoreRow = padded << 2;
-  packPanels(keyPanels, k, 4, kRow, d_head, keys);
-  // Values in blocks of DEPTH keys, each in panels of its own, so that sums are taken as in `product`.
-  for (let pc: usize = 0; pc < keys; pc += DEPTH) {
-    packPanels(valuePanels + pc * valueColumns * 4, v + pc * vRow, vRow, 4, min(DEPTH, keys - pc), d_value);
-  }
+  packDeep(keyPanels, k, 4, kRow, d_head, keys);
+  packDeep(valuePanels, v, vRow, 4, keys, d_value);
   for (let first: usize = 0; first < queries; first += QUERIES) {
     const count = min(QUERIES, queries - first);
     const visible = isCausal ? min(keys, first + count + queryOffset) : keys;
-    // Heads wider than DEPTH are taken in parts, so that sums are taken as in `product`.
-    for (let pc: usize = 0; pc < d_head; pc += DEPTH) {
-      packedProduct(
-        q + first * qRow + (pc << 2),
-        qRow,
-        keyPanels + (pc << 5),
-        d_head << 5,
-        min(DEPTH, d_head - pc),
-        count,
-        visible,
-        scores,
-        scoreRow,
-        i32(pc > 0),
-        space,
-      );
-    }
+    packedProduct(
+      q + first * qRow,
+      qRow,
+      keyPanels,
+      padded,
+      d_head,
+      d_head,
+      count,
+      visible,
+      scores,
+      scoreRow,
+      space,
+    );
     for (let i: usize = 0; i < count; i++) {
       const row = scores + i * scoreRow;
       const seen = isCausal ? min(visible, first + i + queryOffset + 1) : visible;
@@ -81,22 +75,19 @@ export function attend(
       scaleRow(row, seen, <f32>(1 / exponentials(row, row, seen, max)));
       memory.fill(row + (seen << 2), 0, (visible - seen) << 2);
     }
-    for (let pc: usize = 0; pc < visible; pc += DEPTH) {
-      const kc = min(DEPTH, visible - pc);
-      packedProduct(
-        scores + (pc << 2),
-        scoreRow,
-        valuePanels + pc * valueColumns * 4,
-        min(DEPTH, keys - pc) << 5,
-        kc,
-        count,
-        d_value,
-        out + first * outRow,
-        outRow,
-        i32(pc > 0),
-        space,
-      );
-    }
+    packedProduct(
+      scores,
+      scoreRow,
+      valuePanels,
+      valueColumns,
+      keys,
+      visible,
+      count,
+      d_value,
+      out + first * outRow,
+      outRow,
+      space,
+    );
   }
 }
 

@@ -320,22 +320,36 @@ export function multiply(job: usize, space: usize): void {
   }
 }
 
-/** All of a block of tiles with operands that are packed already. */
-@inline
+/** All of `k` x `n` of `b` into panels, the {@link DEPTH} blocks of `k` after one another, each `n` rounded up to whole panels wide. */
+export function packDeep(to: usize, from: usize, row: usize, column: usize, k: usize, n: usize): void {
+  const padded = (n + 7) & ~7;
+  for (let pc: usize = 0; pc < k; pc += DEPTH) {
+    packPanels(to + pc * padded * 4, from + pc * row, row, column, min(DEPTH, k - pc), n);
+  }
+}
+
+/**
+ * `c = a b` with `b` packed by {@link packDeep} to a width of `padded`, of which the first `k` rows and `n` columns are taken; `depth` rows were
+ * packed. Sums are taken as in {@link product}.
+ */
 export function packedProduct(
   a: usize,
   aRow: usize,
-  panels: usize,
-  panel: usize,
+  packed: usize,
+  padded: usize,
+  depth: usize,
   k: usize,
   m: usize,
   n: usize,
   c: usize,
   cRow: usize,
-  accumulate: i32,
   edge: usize,
 ): void {
-  tiles(a, aRow, panels, 32, panel, k, m, n, c, cRow, accumulate, edge);
+  for (let pc: usize = 0; pc < k; pc += DEPTH) {
+    const panel = min(DEPTH, depth - pc) << 5;
+    const kc = min(DEPTH, k - pc);
+    tiles(a + (pc << 2), aRow, packed + pc * padded * 4, 32, panel, kc, m, n, c, cRow, i32(pc > 0), edge);
+  }
 }
 
 /** Bytes of working space that {@link product} uses; the arrays of `rankedProduct` fit in as well. */

@@ -1,5 +1,5 @@
 /** What is asked of the rows of a product without keeping it: largest entries, and the rank of one entry of each row. */
-import { B_BYTES, DEPTH, EDGE_BYTES, packPanels, packedProduct, product } from "./matmul.ts";
+import { B_BYTES, EDGE_BYTES, packDeep, packedProduct, product } from "./matmul.ts";
 
 /** Rows and columns of the product that exist at a time: 96 KiB. */
 const ROWS: usize = 24;
@@ -133,28 +133,10 @@ export function rankedProduct(job: usize, space: usize): void {
   for (let jc: usize = 0; jc < n; jc += columns) {
     const nc = n - jc < columns ? n - jc : columns;
     const padded = (nc + 7) & ~7;
-    for (let pc: usize = 0; pc < k; pc += DEPTH) {
-      const kc = k - pc < DEPTH ? k - pc : DEPTH;
-      packPanels(packed + pc * padded * 4, b + pc * bRow + jc * bColumn, bRow, bColumn, kc, nc);
-    }
+    packDeep(packed, b + jc * bColumn, bRow, bColumn, k, nc);
     for (let ic: usize = 0; ic < m; ic += ROWS) {
       const mc = m - ic < ROWS ? m - ic : ROWS;
-      for (let pc: usize = 0; pc < k; pc += DEPTH) {
-        const kc = k - pc < DEPTH ? k - pc : DEPTH;
-        packedProduct(
-          a + ic * aRow + (pc << 2),
-          aRow,
-          packed + pc * padded * 4,
-          kc << 5,
-          kc,
-          mc,
-          nc,
-          block,
-          blockRow,
-          i32(pc > 0),
-          space,
-        );
-      }
+      packedProduct(a + ic * aRow, aRow, packed, padded, k, k, mc, nc, block, blockRow, space);
       if (top > 0) {
         const kept = ic * top * 4;
         takeTop(block, blockRow, mc, nc, <i32>jc, top, values + kept, indices + kept);
