@@ -71,7 +71,7 @@ const prepare = {
   layerNorm(work, { shape, data }) {
     const norm = new library.Norm("LNPre", 1e-5);
     const resid = Tensor.from("batch pos d_model", [1, ...shape], data);
-    return tensorTask(() => norm.applyFrozen(resid, norm.scaleOf(resid)));
+    return tensorTask(() => norm.apply(resid));
   },
   eigenvalues({ count, size }, { data }) {
     const matrices = split(count, size, data);

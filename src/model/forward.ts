@@ -213,7 +213,7 @@ function normalizePerHead(norm: Norm | undefined, x: HeadStream): HeadStream {
   if (norm === undefined) return x;
   const [batch = 0, pos = 0, heads = 0, d = 0] = x.shape;
   const rows = reshaped(x, "batch pos d_model", [batch, pos * heads, d]);
-  const normalized = norm.addBias(norm.applyFrozen(rows, norm.scaleOf(rows)));
+  const normalized = norm.apply(rows);
   return reshaped(normalized, "batch pos head d_model", x.shape);
 }
 

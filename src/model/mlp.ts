@@ -129,6 +129,8 @@ function afterSolu(
   hooks: HookSession,
 ): Tensor<"batch pos d_mlp"> {
   const mid = hooks.fire(`${at}.mlp.hook_mid`, active);
-  const scale = hooks.fire(`${at}.mlp.ln.hook_scale`, ln.scaleOf(mid));
-  return ln.addBias(ln.applyWeights(hooks.fire(`${at}.mlp.ln.hook_normalized`, ln.normalizeBy(mid, scale))));
+  const own = ln.normalize(mid);
+  const scale = hooks.fire(`${at}.mlp.ln.hook_scale`, own.scale);
+  const normalized = scale === own.scale ? own.normalized : ln.normalizeBy(mid, scale);
+  return ln.addBias(ln.applyWeights(hooks.fire(`${at}.mlp.ln.hook_normalized`, normalized)));
 }

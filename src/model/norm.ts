@@ -7,7 +7,18 @@
  */
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { add, allocateData, divide, mean, multiply, rawData, subtract, Tensor } from "../tensor/index.ts";
+import {
+  add,
+  allocateData,
+  dataForResult,
+  divide,
+  mean,
+  multiply,
+  rawData,
+  subtract,
+  tensorOf,
+} from "../tensor/index.ts";
+import type { Tensor, TensorData } from "../tensor/index.ts";
 
 /**
  * The kind of a norm; see {@link NormalizationType}.
@@ -63,17 +74,28 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
     return this.kind === "LN" || this.kind === "LNPre";
   }
 
-  /** The scale $s$ at each position, `[..., scale]` with one element on the last axis. */
-  scaleOf(x: Tensor<`batch pos ${Axis}`>): Tensor<"batch pos scale"> {
+  /** The whole norm, $(x - \bar{x}) / s \odot w + b$. */
+  apply(x: Tensor<`batch pos ${Axis}`>): Tensor<`batch pos ${Axis}`> {
+    return this.addBias(this.applyWeights(this.normalize(x).normalized));
+  }
+
+  /**
+   * The stream divided by its own scale, before weights, $(x - \bar{x}) / s$, and that scale; in one pass over it.
+   *
+   * @returns `normalized`, as `x`; `scale`, as {@link Norm.scaleOf}.
+   */
+  normalize(x: Tensor<`batch pos ${Axis}`>): {
+    readonly normalized: Tensor<`batch pos ${Axis}`>;
+    readonly scale: Tensor<"batch pos scale">;
+  } {
     const [batch = 0, pos = 0, d = 0] = x.shape;
     const rows = batch * pos;
     const scale = allocateData("float32", rows) as FloatArray;
-    const output = allocateData("float32", x.size) as FloatArray;
-    const input = rawData(x) as FloatArray;
+    const output = dataForResult(x.dtype === "float64" ? "float64" : "float32", x.size) as FloatArray;
     kernels().normalize({
       rows,
       cols: d,
-      input,
+      input: rawData(x) as FloatArray,
       inputOffset: 0,
       eps: this.eps,
       center: this.centers,
@@ -82,7 +104,15 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
       scale,
       scaleOffset: 0,
     });
-    return Tensor.from("batch pos scale", [batch, pos, 1], scale);
+    return {
+      normalized: tensorOf(x.axes, x.shape, output),
+      scale: tensorOf("batch pos scale", [batch, pos, 1], scale),
+    };
+  }
+
+  /** The scale $s$ at each position, `[..., scale]` with one element on the last axis. */
+  scaleOf(x: Tensor<`batch pos ${Axis}`>): Tensor<"batch pos scale"> {
+    return this.normalize(x).scale;
   }
 
   /**
@@ -103,13 +133,33 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
 
   /** $(x - \bar{x}) / s$ for a given scale, before weights: TransformerLens's `apply_ln_to_stack`. */
   normalizeBy<A extends string>(x: Tensor<A>, scale: Tensor<"batch pos scale">): Tensor<A> {
+    const divisors = scale.select("scale", 0);
     const stream: Tensor = x;
+    const [batch, pos] = divisors.shape;
+    if (stream.axes.endsWith(`batch pos ${this.axis}`) && x.shape.at(-3) === batch && x.shape.at(-2) === pos) {
+      const out = dataForResult(x.dtype === "float64" ? "float64" : "float32", x.size);
+      divideRows(rawData(x), rawData(divisors), this.centers, x.shape.at(-1) ?? 0, out);
+      return tensorOf(x.axes, x.shape, out);
+    }
     const centered = this.centers ? subtract(stream, mean(stream, this.axis)) : stream;
-    return divide(centered, scale.select("scale", 0) as Tensor) as Tensor<A>;
+    return divide(centered, divisors as Tensor) as Tensor<A>;
   }
 
   /** The affine remainder: adds the norm's bias where it has one. */
   addBias<A extends string>(x: Tensor<A>): Tensor<A> {
     return this.b === undefined ? x : (add(x as Tensor, this.b as Tensor) as Tensor<A>);
+  }
+}
+
+/** Rows less their means, where they are centred, each divided by its divisor; divisors repeat for every stack of rows. */
+function divideRows(x: TensorData, divisors: TensorData, centers: boolean, d: number, out: TensorData): void {
+  for (let start = 0, row = 0; start < out.length; start += d, row = (row + 1) % divisors.length) {
+    let mean = 0;
+    if (centers) {
+      for (let i = start; i < start + d; i++) mean += x[i] as number;
+      mean /= d;
+    }
+    const divisor = divisors[row] as number;
+    for (let i = start; i < start + d; i++) out[i] = ((x[i] as number) - mean) / divisor;
   }
 }

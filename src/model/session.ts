@@ -72,10 +72,11 @@ export class HookSession {
     name: "ln_final" | `blocks.${number}.ln${1 | 2}`,
   ): Tensor<"batch pos d_model"> {
     if (norm === undefined) return x;
-    const scale = this.fire(`${name}.hook_scale`, norm.scaleOf(x));
+    const own = norm.normalize(x);
+    const scale = this.fire(`${name}.hook_scale`, own.scale);
     // As in TransformerLens, the hook lies before the norm's weights: a Pre norm and a folded one read the same there.
-    const normalized = this.fire(`${name}.hook_normalized`, norm.normalizeBy(x, scale));
-    return norm.addBias(norm.applyWeights(normalized));
+    const normalized = scale === own.scale ? own.normalized : norm.normalizeBy(x, scale);
+    return norm.addBias(norm.applyWeights(this.fire(`${name}.hook_normalized`, normalized)));
   }
 
   /** Keeps an activation that nothing downstream needs, computed when it is first asked for. */

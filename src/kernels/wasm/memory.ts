@@ -29,11 +29,13 @@ export const SPACE = PAGE;
 export const SPACE_BYTES = 44 * PAGE;
 /** Bytes of tensors that are lent out at once at most; weights are kept beside. */
 const LENT_LIMIT = 128 * 2 ** 20;
+/** The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it is told. */
+const UNTOLD_LIMIT = 24 * 2 ** 20;
 /**
- * The collector does not see what tensors take of this memory, and would let them lie. It is told by an array of this size, never touched
- * and so never really taken, for every so many bytes lent.
+ * It is told by an array of this size: large enough to make it collect at once, and too large for an allocator to take from memory that was used
+ * before and must be cleared, so that no page of it is ever touched or really taken.
  */
-const TOLD_BYTES = 32 * 2 ** 20;
+const TOLD_BYTES = 128 * 2 ** 20;
 /** Smaller arrays are not worth a block. */
 const LEAST_LENT = 2048;
 /** A growth of memory, at least. */
@@ -159,15 +161,22 @@ export function lend(heap: Heap, length: number, isKept: boolean): Float32Array 
   if (!isKept) {
     heap.lent += size;
     heap.untold += size;
-    if (heap.untold >= TOLD_BYTES) {
-      heap.told = new ArrayBuffer(TOLD_BYTES);
-      heap.untold = 0;
-    }
+    if (heap.untold >= UNTOLD_LIMIT) tellCollector(heap);
   }
   // Address and size in one number, so that nothing else need remember them; below 0 for what is kept.
   const block = (size / LEAST_STEP) * 2 ** 32 + address;
   heap.registry.register(array, isKept ? -block : block);
   return array;
+}
+
+function tellCollector(heap: Heap): void {
+  heap.untold = 0;
+  heap.told = undefined;
+  try {
+    heap.told = new ArrayBuffer(TOLD_BYTES);
+  } catch {
+    // Where there is no room for it there is none for a collection to be put off either.
+  }
 }
 
 /** Whether an array lies in the heap. */

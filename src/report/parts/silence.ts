@@ -83,8 +83,7 @@ function secondCopy(loss: Tensor<"batch pos">, period: number): number {
 
 function unembed(model: Transformer, resid: Tensor<"batch pos d_model">): Tensor<"batch pos d_vocab"> {
   const { ln_final } = model;
-  const normalized =
-    ln_final === undefined ? resid : ln_final.addBias(ln_final.applyFrozen(resid, ln_final.scaleOf(resid)));
+  const normalized = ln_final === undefined ? resid : ln_final.apply(resid);
   return add(matmul(normalized, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U);
 }
 
