@@ -23,6 +23,13 @@ function multiplyAdd(x: v128, y: v128, z: v128): v128 {
   return f32x4.add(f32x4.mul(x, y), z);
 }
 
+/** `z - x y`. */
+@inline
+function multiplySubtract(x: v128, y: v128, z: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(x, y, z);
+  return f32x4.sub(z, f32x4.mul(x, y));
+}
+
 /**
  * `e^x` for `x` ≤ 0: 0 below -87.34 (the least normal number), NaN for NaN.
  * With `n = round(x / ln 2)` and `r = x - n ln 2`, `e^x = 2^n e^r`; the exponent's bits are those of the rounded sum, shifted.
@@ -32,14 +39,14 @@ function exponential(x: v128): v128 {
   const magic = v128.load(TABLE, 32);
   const shifted = multiplyAdd(x, v128.load(TABLE, 16), magic);
   const n = f32x4.sub(shifted, magic);
-  let r = f32x4.sub(x, f32x4.mul(n, v128.load(TABLE, 48)));
-  r = f32x4.sub(r, f32x4.mul(n, v128.load(TABLE, 64)));
+  let r = multiplySubtract(n, v128.load(TABLE, 48), x);
+  r = multiplySubtract(n, v128.load(TABLE, 64), r);
   let q = multiplyAdd(v128.load(TABLE, 80), r, v128.load(TABLE, 96));
   q = multiplyAdd(q, r, v128.load(TABLE, 112));
   q = multiplyAdd(q, r, v128.load(TABLE, 128));
   q = multiplyAdd(q, r, v128.load(TABLE, 144));
   const one = v128.load(TABLE, 160);
-  const power = multiplyAdd(f32x4.mul(r, r), q, f32x4.add(r, one));
+  const power = multiplyAdd(multiplyAdd(q, r, one), r, one);
   const scale = i32x4.add(i32x4.shl(shifted, 23), one);
   return v128.andnot(f32x4.mul(power, scale), f32x4.le(x, v128.load(TABLE)));
 }
