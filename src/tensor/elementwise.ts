@@ -4,7 +4,7 @@
  */
 import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
-import { rawData, rawStorage } from "./raw.ts";
+import { rawData, rawStorage, tensorOf } from "./raw.ts";
 import { describeTensor, Tensor } from "./tensor.ts";
 import { copyStrided, dataForResult } from "./storage.ts";
 import type { DType, TensorData } from "./storage.ts";
@@ -24,10 +24,13 @@ interface NotAmong<A extends string> {
 type Within<A extends string, B extends string> = Tensor<B> &
   (AxisOf<B> extends AxisOf<A> ? unknown : NotAmong<NoInfer<A>>);
 
-/** `out[i] = x[i] ∘ y[i mod period]`; one loop for each operation, so that each stays fast. */
-type Loop = (out: TensorData, x: ArrayLike<number>, y: ArrayLike<number>, period: number) => void;
+/**
+ * `out[i] = x[i] ∘ y[i mod period]`, `period` dividing the length. An engine compiles a loop well for one kind of arrays, so those of
+ * float32 alone, which nearly all are, have loops of their own.
+ */
+type Loop<Data> = (out: Data, x: Data, y: Data, period: number) => void;
 
-const LOOPS = {
+const FLOAT32_LOOPS = {
   add(out, x, y, period) {
     for (let start = 0; start < out.length; start += period) {
       for (let j = 0; j < period; j++) out[start + j] = (x[start + j] as number) + (y[j] as number);
@@ -48,19 +51,58 @@ const LOOPS = {
       for (let j = 0; j < period; j++) out[start + j] = (x[start + j] as number) / (y[j] as number);
     }
   },
-} satisfies Record<string, Loop>;
+} satisfies Record<string, Loop<Float32Array>>;
 
-function combine<A extends string>(operation: keyof typeof LOOPS, a: Tensor<A>, b: Tensor | number): Tensor<A> {
-  const dtype: DType =
-    a.dtype === "float64" || (typeof b !== "number" && b.dtype === "float64") ? "float64" : "float32";
-  const out = dataForResult(dtype, a.size);
-  const y = typeof b === "number" ? Float64Array.of(b) : broadcast(operation, a, b);
-  if (out.length > 0) LOOPS[operation](out, rawData(a), y, y.length);
-  return Tensor.from(a.axes, a.shape, out);
+const FUNCTIONS = {
+  add: (x: number, y: number) => x + y,
+  subtract: (x: number, y: number) => x - y,
+  multiply: (x: number, y: number) => x * y,
+  divide: (x: number, y: number) => x / y,
+};
+
+type Operation = keyof typeof FUNCTIONS;
+
+function mixedLoop(operation: Operation, out: TensorData, x: TensorData, y: TensorData, period: number): void {
+  const f = FUNCTIONS[operation];
+  for (let start = 0; start < out.length; start += period) {
+    for (let j = 0; j < period; j++) out[start + j] = f(x[start + j] as number, y[j] as number);
+  }
+}
+
+/** A number is no float32 in general: the loops keep its float64. */
+const NUMBER_LOOPS = {
+  add(out, x, y) {
+    for (let i = 0; i < out.length; i++) out[i] = (x[i] as number) + y;
+  },
+  subtract(out, x, y) {
+    for (let i = 0; i < out.length; i++) out[i] = (x[i] as number) - y;
+  },
+  multiply(out, x, y) {
+    for (let i = 0; i < out.length; i++) out[i] = (x[i] as number) * y;
+  },
+  divide(out, x, y) {
+    for (let i = 0; i < out.length; i++) out[i] = (x[i] as number) / y;
+  },
+} satisfies Record<string, (out: Float32Array, x: Float32Array, y: number) => void>;
+
+function combine<A extends string>(operation: Operation, a: Tensor<A>, b: Tensor | number): Tensor<A> {
+  const isDouble = a.dtype === "float64" || (typeof b !== "number" && b.dtype === "float64");
+  const out = dataForResult(isDouble ? "float64" : "float32", a.size);
+  const x = rawData(a);
+  const isSingle = out instanceof Float32Array && x instanceof Float32Array;
+  if (isSingle && typeof b === "number") NUMBER_LOOPS[operation](out, x, b);
+  else {
+    const y = typeof b === "number" ? Float64Array.of(b) : broadcast(operation, a, b);
+    if (out.length > 0) {
+      if (isSingle && y instanceof Float32Array) FLOAT32_LOOPS[operation](out, x, y, y.length);
+      else mixedLoop(operation, out, x, y, y.length);
+    }
+  }
+  return tensorOf(a.axes, a.shape, out);
 }
 
 /** The elements of `b` in the order of `a`'s: once where its axes are `a`'s last ones, otherwise repeated along those it lacks. */
-function broadcast(operation: string, a: Tensor, b: Tensor): ArrayLike<number> {
+function broadcast(operation: string, a: Tensor, b: Tensor): TensorData {
   const strides: number[] = new Array<number>(a.rank).fill(0);
   for (const [i, name] of b.names.entries()) {
     const place = a.names.indexOf(name);
