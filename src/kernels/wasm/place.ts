@@ -55,10 +55,12 @@ export function place(
   const inPlace = { batch: 4 * batchStride, row: 4 * rowStride, column: 4 * colStride };
   if (isInHeap(heap, data)) return { address: data.byteOffset + 4 * offset, ...inPlace };
   const matrices = batchStride === 0 ? 1 : batch;
-  const reach = (n: number, stride: number): number => (n - 1) * stride;
-  const steps = [reach(matrices, batchStride), reach(rows, rowStride), reach(cols, colStride)];
-  const first = steps.reduce((at, step) => at + Math.min(0, step), offset);
-  const last = steps.reduce((at, step) => at + Math.max(0, step), offset);
+  const reaches = (n: number, stride: number): number => (n - 1) * stride;
+  const byBatch = reaches(matrices, batchStride);
+  const byRow = reaches(rows, rowStride);
+  const byColumn = reaches(cols, colStride);
+  const first = offset + Math.min(0, byBatch) + Math.min(0, byRow) + Math.min(0, byColumn);
+  const last = offset + Math.max(0, byBatch) + Math.max(0, byRow) + Math.max(0, byColumn);
   const size = matrices * rows * cols;
   if (last - first + 1 <= 1.25 * size) {
     const address = borrow(heap, 4 * (last - first + 1), borrowed);
