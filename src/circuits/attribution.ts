@@ -11,6 +11,7 @@ import { add, astype, matmul, Tensor } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { NormSum, writtenErrorBound } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
+import { layerWritten } from "./frozen-layers.ts";
 import { freeze, mlpLabel, mlpStream, sourceStreams, throughFinalNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { Steps } from "./progress.ts";
@@ -65,17 +66,9 @@ function headComponents(frozen: FrozenRun): Component[] {
 
 /** A layer's heads together, with its $b_O$, in float64 from what they read. */
 function layerComponents(frozen: FrozenRun): Component[] {
-  const heads = headComponents(frozen);
-  const { n_heads } = frozen.model.config;
-  return frozen.model.layers.map(({ layer, b_O }) => ({
+  return frozen.model.layers.map(({ layer }) => ({
     label: `${layer}_attn_out`,
-    stream: (): Stream => {
-      const streams = heads.slice(layer * n_heads, (layer + 1) * n_heads).map((head) => head.stream());
-      return add(
-        streams.reduce((sum, stream) => add(sum, stream)),
-        b_O,
-      );
-    },
+    stream: () => layerWritten(frozen, layer),
   }));
 }
 
@@ -158,7 +151,7 @@ export function logitAttribution(
   return {
     labels: [...components.map(({ label }) => label), "bias"],
     attribution,
-    certificate: certify(frozen, readout, attribution, norms.largest, targets),
+    certificate: certify(frozen, readout, attribution, norms.largest),
   };
 }
 
@@ -168,7 +161,6 @@ function certify(
   readout: Readout,
   attribution: Tensor<"component batch pos">,
   norms: number,
-  targets: Targets,
 ): Certificate {
   const wanted = readout.logitsOf(frozen.run.logits);
   const terms = attribution.sizeOf("component");
@@ -181,7 +173,6 @@ function certify(
   }
   const { d_model, d_head } = frozen.model.config;
   const operations = terms + 2 * d_model + d_head;
-  const sides = typeof targets === "object" && "correct" in targets ? 2 : 1;
-  const bound = sides * writtenErrorBound(frozen, { operations, norms });
+  const bound = writtenErrorBound(frozen, readout, { operations, norms });
   return { maxDeviation, bound, withinBound: maxDeviation <= bound, terms };
 }

@@ -29,10 +29,12 @@
  */
 import type { AttentionLayer } from "../model/index.ts";
 import { add, astype, frobeniusNorm, map, matmul, rawData, subtract, Tensor } from "../tensor/index.ts";
-import { layerOutput, layerTerm } from "./frozen-layers.ts";
+import { layerOutput, layerTerm, layerWritten } from "./frozen-layers.ts";
 import { addMlp, directStream, frozenNorm, throughFinalNorm, unembed } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { maxAbs, rowNorms } from "./row-norms.ts";
+import { readAlong } from "./targets.ts";
+import type { Readout } from "./targets.ts";
 
 /**
  * Whether terms sum to the logits of a model, as far as float arithmetic allows.
@@ -218,9 +220,9 @@ function largestColumn(frozen: FrozenRun): number {
 }
 
 /** What the rounding of final norm, unembedding and the terms themselves reaches, in logits, but for the sums of the unembedding. */
-function endRounding(frozen: FrozenRun, column: number, extra: PerPosition, terms: FloatTerms): number {
+function endRounding(frozen: FrozenRun, column: number, terms: FloatTerms): number {
   const { model, run } = frozen;
-  const local = normRounding(frozen, model.config.n_layers, lastStream(frozen)).map((r, i) => r + (extra[i] ?? 0));
+  const local = normRounding(frozen, model.config.n_layers, lastStream(frozen));
   const ofTerms = U64 * terms.operations * terms.norms;
   return column * (maxAbs(local) + ofTerms) + U32 * (2 * maxAbs(rawData(run.logits)) + maxAbs(model.b_U.data));
 }
@@ -262,24 +264,57 @@ export function pathErrorBound(frozen: FrozenRun, terms: FloatTerms): number {
     carried = Math.max(carried, maxAbs(unembed(frozen.model, error.slice("batch", b, b + 1)).data));
     seen = Math.max(seen, seenUnembedding(frozen, column, b));
   }
-  return carried + seen + endRounding(frozen, column, new Float64Array(), terms);
+  return carried + seen + endRounding(frozen, column, terms);
 }
 
-/** How far, by rounding, the logits of a run may be from the sum of what its embeddings, heads and biases wrote. */
-export function writtenErrorBound(frozen: FrozenRun, terms: FloatTerms): number {
-  const { model } = frozen;
-  const final = frozenNorm(frozen, model.config.n_layers);
-  let error = rowNorms(directStream(frozen)).map((size) => U32 * size);
-  for (const layer of model.layers) {
-    const written = writeRounding(frozen, layer);
-    error = error.map((e, i) => e + (written[i] as number));
+/** What the sums of the unembedding of the targets' logits are seen to err by, as far as sums can. */
+function seenAtTargets(frozen: FrozenRun, readout: Readout, column: number): number {
+  const { model, run } = frozen;
+  const exact = readAlong(readout, run.cache.get("unembed.hook_in"));
+  const sizes = readNorms(frozen, model.config.n_layers);
+  const pos = run.tokens.sizeOf("pos");
+  let seen = 0;
+  for (const [row, logit] of readout.logitsOf(run.logits).entries()) {
+    const error = Math.abs(logit - (exact[row] as number) - (readout.constants[row] as number));
+    const at = Math.floor(row / readout.positions) * pos + (row % readout.positions);
+    seen = Math.max(
+      seen,
+      Math.min(error, readout.sides * sumRounding(model.config.d_model) * (sizes[at] as number) * column),
+    );
   }
-  const gain = final?.norm.w === undefined ? 1 : maxAbs(final.norm.w.data);
-  const scale = final?.scale.data;
+  return seen;
+}
+
+/** The rounding of what was written to the stream of a run, and of its sums, at the end of the stream. */
+function writtenError(frozen: FrozenRun): Stream {
+  const { model, run } = frozen;
+  const { n_layers } = model.config;
+  let stored = directStream(frozen);
+  let error: Stream | undefined;
+  const take = (computed: Stream, next: Stream, reach: PerPosition): void => {
+    stored = astype(next, "float64");
+    const rounding = asRounding(subtract(stored, computed), reach);
+    error = error === undefined ? rounding : add(error, rounding);
+  };
+  const first = n_layers === 0 ? lastStream(frozen) : run.cache.get("blocks.0.hook_resid_pre");
+  take(
+    stored,
+    first,
+    rowNorms(first).map((size) => U32 * size),
+  );
+  for (const layer of model.layers) {
+    const written = addMlp(frozen, layer.layer, add(stored, layerWritten(frozen, layer.layer)));
+    take(written, run.cache.get(`blocks.${layer.layer}.hook_resid_post`), writeRounding(frozen, layer));
+  }
+  return error ?? subtract(stored, stored);
+}
+
+/** How far, by rounding, the targets' logits of a run may be from the sum of what its embeddings, heads and biases wrote. */
+export function writtenErrorBound(frozen: FrozenRun, readout: Readout, terms: FloatTerms): number {
   const column = largestColumn(frozen);
-  const ofSums = sumRounding(model.config.d_model) * maxAbs(readNorms(frozen, model.config.n_layers)) * column;
-  const ofStream = error.map((e, i) => (gain * e) / (scale?.[i] ?? 1));
-  return ofSums + endRounding(frozen, column, ofStream, terms);
+  const carried = maxAbs(readAlong(readout, throughFinalNorm(frozen, writtenError(frozen))));
+  const ofEnd = readout.sides * endRounding(frozen, column, terms);
+  return carried + seenAtTargets(frozen, readout, column) + ofEnd;
 }
 
 /** The sum of the norms of terms at each position, at its largest: what their float64 rounding is proportional to. */

@@ -32,6 +32,13 @@ export function layerOutput(frozen: FrozenRun, layer: number, x: Stream, keep?: 
   return add(toStream(frozen, writeKept(heads, heads.attend(values), keep)), heads.layer.b_O);
 }
 
+/** What a layer's heads wrote in the run, from the weighted values that it stored, $b_O$ included. */
+export function layerWritten(frozen: FrozenRun, layer: number): Stream {
+  const heads = frozenHeads(frozen, layer);
+  const z = Float64Array.from(rawData(frozen.run.cache.get(`blocks.${layer}.attn.hook_z`)));
+  return add(toStream(frozen, heads.write(z)), heads.layer.b_O);
+}
+
 /** What $b_V$ and the norm's bias give to the values of every position, `[head, d_head]`. */
 export function constantValues({ layer, width, d_head }: FrozenHeads): Float64Array {
   const out = Float64Array.from(layer.b_V.data);

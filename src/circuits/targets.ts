@@ -25,6 +25,8 @@ export interface Readout {
   readonly constants: Float64Array;
   /** The number of positions. */
   readonly positions: number;
+  /** 1, or 2 where a difference is meant. */
+  readonly sides: number;
   /** The part of the logits themselves that is meant, `[batch, pos]`. */
   logitsOf(logits: Tensor<"batch pos d_vocab">): Float64Array;
 }
@@ -104,8 +106,9 @@ export function readoutOf(
     });
   }
   const ids = sides.map((side) => idsOf(model, tokens, side, positions, operation));
-  const { data: W_U, shape } = model.weight("unembed.W_U");
-  const [d = 0, d_vocab = 0] = shape;
+  const unembedding = model.weight("unembed.W_U");
+  const W_U = rawData(unembedding);
+  const [d = 0, d_vocab = 0] = unembedding.shape;
   const b_U = model.b_U.data;
   const rows = batch * positions;
   const columns = new Float64Array(rows * d);
@@ -127,6 +130,7 @@ export function readoutOf(
     directions: Tensor.from("batch pos d_model", [batch, positions, d], columns),
     constants,
     positions,
+    sides: sides.length,
     logitsOf,
   };
 }
