@@ -16,6 +16,7 @@ export type {
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
+  GramArgs,
   HeadVectorsView,
   KernelName,
   Kernels,
