@@ -1,9 +1,9 @@
 /**
  * Builds the WebAssembly modules of the kernels and writes them as base64 into src/kernels/wasm/binaries.ts: the tiles, whose text
- * scripts/wasm/tiles.mjs writes and wabt assembles, those of float64 sums (f64-tiles.wat), and src/kernels/wasm/assembly/, which AssemblyScript compiles; each with
+ * scripts/wasm/tiles.mjs writes and wabt assembles, and src/kernels/wasm/assembly/, which AssemblyScript compiles; each with
  * fused multiply-adds (relaxed SIMD) and without. A test builds them again and compares.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import wabt from "wabt";
 import { compile } from "./assemblyscript.mjs";
@@ -36,14 +36,11 @@ const kernels = (features) =>
     ],
   );
 
-const f64Tiles = new URL("../src/kernels/wasm/f64-tiles.wat", import.meta.url);
-
 /** The text of the generated file. */
 export async function generated() {
   const modules = [
     ["FUSED_TILES", "Tiles with fused multiply-adds", await assemble("fused.wat", tilesWat("fused"))],
     ["PLAIN_TILES", "Tiles without relaxed SIMD", await assemble("plain.wat", tilesWat("plain"))],
-    ["F64_TILES", "Tiles of float64 sums", await assemble("f64-tiles.wat", readFileSync(f64Tiles, "utf8"))],
     ["FUSED_KERNELS", "The other kernels with fused multiply-adds", await kernels(["relaxed-simd"])],
     ["PLAIN_KERNELS", "The other kernels without relaxed SIMD", await kernels([])],
   ];

@@ -1,7 +1,7 @@
 /**
- * The text of the WebAssembly module of matrix tiles: `c[i, j] (+)= Σ_p a[i, p] b[p, j]` in float32, held in registers over `p`.
+ * The text of the WebAssembly module of matrix tiles: `c[i, j] (+)= Σ_p a[i, p] b[p, j]` in float32 or in float64, held in registers over `p`.
  *
- * A tile has `rows` rows and 8 columns: two registers of sums a row, two of `b`, one splat of `a`. Every sum starts at
+ * A tile has `rows` rows and 8 columns of float32 or 4 of float64: two registers of sums a row, two of `b`, one splat of `a`. Every sum starts at
  * zero, takes its terms in the order of `p`, and is then stored or added to `c`; so a result does not depend on the
  * tile that it falls into, and any division of a product among tiles, calls or threads gives the same bits.
  *
@@ -16,20 +16,27 @@ const set = (name, value) => `(local.set $${name} ${value})`;
 const add = (x, y) => `(i32.add ${x} ${y})`;
 const constant = (n) => `(i32.const ${n})`;
 
+/** The two kinds of numbers. */
+const SINGLE = { vector: "f32x4", scalar: "f32", splat: "v128.load32_splat", shift: 2 };
+const DOUBLE = { vector: "f64x2", scalar: "f64", splat: "v128.load64_splat", shift: 3 };
+
+/** Bytes of a row of a tile: two registers. */
+const WIDTH = 32;
+
 /** `sum + x · y`, fused or not. */
-function multiplyAdd(isFused, x, y, sum) {
-  return isFused ? `(f32x4.relaxed_madd ${x} ${y} ${sum})` : `(f32x4.add (f32x4.mul ${x} ${y}) ${sum})`;
+function multiplyAdd(isFused, { vector }, x, y, sum) {
+  return isFused ? `(${vector}.relaxed_madd ${x} ${y} ${sum})` : `(${vector}.add (${vector}.mul ${x} ${y}) ${sum})`;
 }
 
 /** One step of `p`: entry `p` of each row of `a`, `byte` bytes after the pointers, times row `p` of `b`. */
-function step(rows, isFused, byte) {
+function step(rows, isFused, kind, byte) {
   return [
     set("b0", `(v128.load ${get("b")})`),
     set("b1", `(v128.load offset=16 ${get("b")})`),
     ...range(rows).flatMap((r) => [
-      set("x", `(v128.load32_splat offset=${byte} ${get(`a${r}`)})`),
-      set(`c${r}0`, multiplyAdd(isFused, get("x"), get("b0"), get(`c${r}0`))),
-      set(`c${r}1`, multiplyAdd(isFused, get("x"), get("b1"), get(`c${r}1`))),
+      set("x", `(${kind.splat} offset=${byte} ${get(`a${r}`)})`),
+      set(`c${r}0`, multiplyAdd(isFused, kind, get("x"), get("b0"), get(`c${r}0`))),
+      set(`c${r}1`, multiplyAdd(isFused, kind, get("x"), get("b1"), get(`c${r}1`))),
     ]),
     set("b", add(get("b"), get("bStep"))),
   ];
@@ -47,19 +54,20 @@ function loop(label, count, body) {
 }
 
 /**
- * A tile of `rows` x 8, `k` deep. `a` has its rows `aRow` bytes apart and its entries side by side; rows of `b` are `bStep` bytes
+ * A tile of `rows` x 8 (or 4), `k` deep. `a` has its rows `aRow` bytes apart and its entries side by side; rows of `b` are `bStep` bytes
  * apart; with `accumulate` the sums are added to `c`.
  */
-function tile(name, { rows, isFused, unroll }) {
+function tile(name, { rows, isFused, unroll, kind }) {
+  const bytes = 1 << kind.shift;
   const sums = range(rows).flatMap((r) => [`c${r}0`, `c${r}1`]);
   const steps = range(unroll).flatMap((u) => [
     ...(u > 0 ? [`(br_if $done ${get("guard")})`] : []),
-    ...step(rows, isFused, 4 * u),
+    ...step(rows, isFused, kind, bytes * u),
   ]);
   const stored = (r, half) => {
     const old = `(v128.load offset=${16 * half} ${get("c")})`;
     return [
-      `(if ${get("accumulate")} (then ${set(`c${r}${half}`, `(f32x4.add ${old} ${get(`c${r}${half}`)})`)}))`,
+      `(if ${get("accumulate")} (then ${set(`c${r}${half}`, `(${kind.vector}.add ${old} ${get(`c${r}${half}`)})`)}))`,
       `(v128.store offset=${16 * half} ${get("c")} ${get(`c${r}${half}`)})`,
     ];
   };
@@ -74,8 +82,8 @@ function tile(name, { rows, isFused, unroll }) {
     set("turns", `(i32.shr_u ${get("k")} ${constant(Math.log2(unroll))})`),
     set("rest", `(i32.and ${get("k")} ${constant(unroll - 1)})`),
     "(block $done",
-    ...loop("deep", "turns", [...steps, ...advance(rows, 4 * unroll)]),
-    ...loop("left", "rest", [...step(rows, isFused, 0), ...advance(rows, 4)]),
+    ...loop("deep", "turns", [...steps, ...advance(rows, bytes * unroll)]),
+    ...loop("left", "rest", [...step(rows, isFused, kind, 0), ...advance(rows, bytes)]),
     ")",
     ...range(rows).flatMap((r) => [
       ...stored(r, 0),
@@ -100,12 +108,13 @@ function callTile(family, rows, c, cRow, accumulate) {
 }
 
 /**
- * All tiles of a block: `m` rows of `a` against `n` columns of `b`, which lies in panels of 8 columns, `bPanel` bytes apart.
+ * All tiles of a block: `m` rows of `a` against `n` columns of `b`, which lies in panels of 8 columns (or 4), `bPanel` bytes apart.
  * A panel stays in the first-level cache while the rows of `a` pass by. Rows are divided so that no tile is thin: at most `rows`
  * each, and the last two share what is left. Columns beyond `n` in the last panel are computed, in `edge`, and not written.
  */
-function block(name, family, { rows }) {
-  const edgeCount = `(i32.lt_u ${get("n")} ${constant(8)})`;
+function block(name, family, { rows, kind: { scalar, shift } }) {
+  const columns = WIDTH >> shift;
+  const edgeCount = `(i32.lt_u ${get("n")} ${constant(columns)})`;
   return [
     `(func (export "${name}")`,
     "(param $a i32) (param $aRow i32) (param $b i32) (param $bStep i32) (param $bPanel i32) (param $k i32)",
@@ -128,18 +137,19 @@ function block(name, family, { rows }) {
     set("count", `(i32.shr_u (i32.add ${get("left")} ${constant(1)}) ${constant(1)})`),
     "))))",
     `(if ${edgeCount} (then`,
-    ...callTile(family, rows, get("edge"), constant(32), constant(0)),
+    ...callTile(family, rows, get("edge"), constant(WIDTH), constant(0)),
     set("i", get("count")),
     set("from", get("edge")),
     set("to", get("c")),
     "(loop $edgeRows",
     set("j", constant(0)),
     "(loop $edgeColumns",
-    `(f32.store ${add(get("to"), get("j"))} (select`,
-    `(f32.add (f32.load ${add(get("to"), get("j"))}) (f32.load ${add(get("from"), get("j"))}))`,
-    `(f32.load ${add(get("from"), get("j"))}) ${get("accumulate")}))`,
-    `(br_if $edgeColumns (i32.lt_u (local.tee $j ${add(get("j"), constant(4))}) (i32.shl ${get("n")} ${constant(2)}))))`,
-    set("from", add(get("from"), constant(32))),
+    `(${scalar}.store ${add(get("to"), get("j"))} (select`,
+    `(${scalar}.add (${scalar}.load ${add(get("to"), get("j"))}) (${scalar}.load ${add(get("from"), get("j"))}))`,
+    `(${scalar}.load ${add(get("from"), get("j"))}) ${get("accumulate")}))`,
+    set("j", add(get("j"), constant(1 << shift))),
+    `(br_if $edgeColumns (i32.lt_u ${get("j")} (i32.shl ${get("n")} ${constant(shift)}))))`,
+    set("from", add(get("from"), constant(WIDTH))),
     set("to", add(get("to"), get("cRow"))),
     `(br_if $edgeRows (local.tee $i (i32.sub ${get("i")} ${constant(1)}))))`,
     ") (else",
@@ -149,9 +159,9 @@ function block(name, family, { rows }) {
     set("c", add(get("c"), `(i32.mul ${get("count")} ${get("cRow")})`)),
     `(br_if $tiles (local.tee $left (i32.sub ${get("left")} ${get("count")}))))`,
     set("b", add(get("b"), get("bPanel"))),
-    set("firstC", add(get("firstC"), constant(32))),
-    `(if (i32.gt_u ${get("n")} ${constant(8)}) (then`,
-    set("n", `(i32.sub ${get("n")} ${constant(8)})`),
+    set("firstC", add(get("firstC"), constant(WIDTH))),
+    `(if (i32.gt_u ${get("n")} ${constant(columns)}) (then`,
+    set("n", `(i32.sub ${get("n")} ${constant(columns)})`),
     "(br $panels)))",
     "))",
   ].join("\n");
@@ -160,20 +170,25 @@ function block(name, family, { rows }) {
 /** The families of tiles: as many rows as the registers of an engine hold, and steps between two turns of the loop. */
 const FAMILIES = {
   fused: [
-    { name: "tiles6", rows: 6, unroll: 4 },
-    { name: "tiles4", rows: 4, unroll: 2 },
+    { name: "tiles6", kind: SINGLE, rows: 6, unroll: 4 },
+    { name: "tiles4", kind: SINGLE, rows: 4, unroll: 2 },
+    { name: "tiles6OfDoubles", kind: DOUBLE, rows: 6, unroll: 4 },
+    { name: "tiles4OfDoubles", kind: DOUBLE, rows: 4, unroll: 2 },
   ],
-  plain: [{ name: "tiles4", rows: 4, unroll: 2 }],
+  plain: [
+    { name: "tiles4", kind: SINGLE, rows: 4, unroll: 2 },
+    { name: "tiles4OfDoubles", kind: DOUBLE, rows: 4, unroll: 2 },
+  ],
 };
 
 /** The module's text: `fused` where the engine has relaxed SIMD, else `plain`. The memory is imported. */
-export function tilesWat(kind) {
-  const isFused = kind === "fused";
+export function tilesWat(which) {
+  const isFused = which === "fused";
   return [
     `(module (import "env" "memory" (memory 1 65536 shared))`,
-    ...FAMILIES[kind].flatMap(({ name, rows, unroll }) => [
-      ...range(rows).map((r) => tile(`${name}of${r + 1}`, { rows: r + 1, isFused, unroll })),
-      block(name, `${name}of`, { rows }),
+    ...FAMILIES[which].flatMap(({ name, kind, rows, unroll }) => [
+      ...range(rows).map((r) => tile(`${name}of${r + 1}`, { rows: r + 1, isFused, unroll, kind })),
+      block(name, `${name}of`, { rows, kind }),
     ]),
     ")",
   ].join("\n");

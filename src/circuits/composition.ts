@@ -12,9 +12,11 @@
  * factors of a score are replaced by such roots, d_head x d_head, so that it needs one product
  * $(R W_O)(B R'^\top)$, d_head x d_model x d_head; those of all pairs of heads are a few large products, see pair-scores.ts.
  */
+import { withWorkspace } from "../kernels/index.ts";
+import type { FloatArray, TakeArray } from "../kernels/index.ts";
 import { compose, frobeniusNormOf, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
-import type { AttentionHead, AttentionLayer, HeadId, Transformer } from "../model/index.ts";
+import type { AttentionHead, HeadId, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { compositionBaseline } from "./baselines.ts";
 import { requireChoice } from "./arguments.ts";
@@ -24,8 +26,8 @@ import { pairSteps, routeCosts, symmetricSteps, visitByPairs, visitSymmetric } f
 import type { MapStack } from "./pair-scores.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
-import { readersOf, writersOf, zeroHeadsOf } from "./unit-maps.ts";
-import type { NormsInScores, UnitMaps } from "./unit-maps.ts";
+import { UnitMaps, zeroHeadsOf } from "./unit-maps.ts";
+import type { NormsInScores } from "./unit-maps.ts";
 
 /**
  * One kind of composition between all pairs of heads, `[writer_layer, writer_head, reader_layer, reader_head]`.
@@ -92,19 +94,17 @@ export function compositionScores(model: Transformer, options: CompositionOption
   const size = (n_layers * n_heads) ** 2;
   const scores = { Q: new Float64Array(size), K: new Float64Array(size), V: new Float64Array(size) };
   signal?.throwIfAborted();
-  const writers = stackMaps(model, 0, n_layers - 1, (layer) => [writersOf(layer, norms)]);
-  const readers = stackMaps(model, 1, n_layers, (layer) => {
-    const { Q, K, V } = readersOf(layer, norms);
-    return [Q, K, V];
-  });
-  const sizes = { k: d_head, d: d_model };
-  const costs = routeCosts(writers, readers, sizes);
-  const isByPairs = costs.pairs <= costs.symmetric;
-  const steps = new Steps(options, isByPairs ? pairSteps(writers, readers) : symmetricSteps(sizes));
-  const visit = isByPairs ? visitByPairs : visitSymmetric;
-  visit(writers, readers, sizes, steps, ([w, i], [r, place], score) => {
-    const kind = KINDS[Math.floor(place / n_heads)] as "Q" | "K" | "V";
-    scores[kind][((w * n_heads + i) * n_layers + r) * n_heads + (place % n_heads)] = score;
+  withWorkspace((take) => {
+    const { writers, readers } = stackMaps(model, norms, take);
+    const sizes = { k: d_head, d: d_model };
+    const costs = routeCosts(writers, readers, sizes);
+    const isByPairs = costs.pairs <= costs.symmetric;
+    const steps = new Steps(options, isByPairs ? pairSteps(writers, readers) : symmetricSteps(sizes));
+    const visit = isByPairs ? visitByPairs : visitSymmetric;
+    visit(writers, readers, sizes, steps, ([w, i], [r, place], score) => {
+      const kind = KINDS[Math.floor(place / n_heads)] as "Q" | "K" | "V";
+      scores[kind][((w * n_heads + i) * n_layers + r) * n_heads + (place % n_heads)] = score;
+    });
   });
   const tensor = (data: Float64Array): PairScores =>
     Tensor.from("writer_layer writer_head reader_layer reader_head", shape, data);
@@ -119,28 +119,32 @@ export function compositionScores(model: Transformer, options: CompositionOption
 
 const KINDS = ["Q", "K", "V"] as const;
 
-/** The maps of some layers, one after another. */
+/** What the layers but the last write, and what those but the first read by queries, keys and values. */
 function stackMaps(
   model: Transformer,
-  from: number,
-  end: number,
-  mapsOf: (layer: AttentionLayer) => readonly UnitMaps[],
-): MapStack {
-  const layers = model.layers.slice(from, Math.max(from, end));
+  norms: NormsInScores,
+  take: TakeArray,
+): { readonly writers: MapStack; readonly readers: MapStack } {
   const { n_heads, d_model, d_head } = model.config;
-  let data: MapStack["data"] = new Float32Array(0);
-  let perLayer = n_heads;
-  for (const [at, layer] of layers.entries()) {
-    const kinds = mapsOf(layer);
-    perLayer = kinds.length * n_heads;
-    const size = perLayer * d_head * d_model;
-    if (at === 0) {
-      const isDouble = kinds.some((kind) => kind.data instanceof Float64Array);
-      data = isDouble ? new Float64Array(layers.length * size) : new Float32Array(layers.length * size);
-    }
-    for (const [i, kind] of kinds.entries()) data.set(kind.data, at * size + i * kind.data.length);
+  const layers = model.layers.map((layer) => new UnitMaps(layer, norms));
+  const kind = layers.some((maps) => maps.kind === "float64") ? "float64" : "float32";
+  const later = Math.max(0, layers.length - 1);
+  const size = n_heads * d_head * d_model;
+  const written = take(kind, later * size);
+  const read = take(kind, later * KINDS.length * size);
+  for (const [l, maps] of layers.entries()) {
+    if (l < later) maps.writers(written.subarray(l * size, (l + 1) * size));
+    if (l === 0) continue;
+    const into = (place: number): FloatArray =>
+      read.subarray((KINDS.length * (l - 1) + place) * size, (KINDS.length * (l - 1) + place + 1) * size);
+    maps.queries(into(0));
+    maps.keys(into(1));
+    maps.values(into(2));
   }
-  return { data, firstLayer: from, layers: layers.length, perLayer };
+  return {
+    writers: { data: written, firstLayer: 0, layers: later, perLayer: n_heads },
+    readers: { data: read, firstLayer: 1, layers: later, perLayer: KINDS.length * n_heads },
+  };
 }
 
 function zeroHeads(model: Transformer, circuit: "W_OV" | "W_QK", norms: NormsInScores): HeadId[] {

@@ -8,7 +8,7 @@
  *
  * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by its own product.
  */
-import { kernels } from "../kernels/index.ts";
+import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { Steps } from "./progress.ts";
 
@@ -39,7 +39,7 @@ const BAND = 48;
 /** How many of the writers' layers share a product with readers in the symmetric route. */
 const LAYERS_TOGETHER = 4;
 /** Below this share of chance, $1/d$, an inner product of float32 numbers is not trusted. */
-const CANCELLED = 0.02;
+const CANCELLED = 0.1;
 
 /** Multiply-adds of the two routes. */
 export function routeCosts(
@@ -83,35 +83,58 @@ export function visitByPairs(
   visit: PairVisit,
 ): void {
   const [m, n] = [writers.perLayer * k, readers.perLayer * k];
-  const products = sameKind(writers.data, m * n);
-  for (let w = writers.firstLayer; w < writers.firstLayer + writers.layers; w++) {
-    for (let r = Math.max(readers.firstLayer, w + 1); r < readers.firstLayer + readers.layers; r++) {
-      const from = (w - writers.firstLayer) * m * d;
-      const to = (r - readers.firstLayer) * n * d;
-      kernels().matmul({
-        batch: 1,
-        m,
-        n,
-        k: d,
-        a: { data: writers.data, offset: from, rowStride: d, colStride: 1, batchStride: 0 },
-        b: { data: readers.data, offset: to, rowStride: 1, colStride: d, batchStride: 0 },
-        out: { data: products, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
-      });
-      for (let i = 0; i < writers.perLayer; i++) {
-        for (let j = 0; j < readers.perLayer; j++) visit([w, i], [r, j], lengthOfBlock(products, i * k, j * k, k, n));
+  withWorkspace((take) => {
+    const products = take(kindOf(writers.data), m * n);
+    for (let w = writers.firstLayer; w < writers.firstLayer + writers.layers; w++) {
+      for (let r = Math.max(readers.firstLayer, w + 1); r < readers.firstLayer + readers.layers; r++) {
+        const from = (w - writers.firstLayer) * m * d;
+        const to = (r - readers.firstLayer) * n * d;
+        multiplyTransposed(writers.data, from, m, readers.data, to, n, d, products);
+        for (let i = 0; i < writers.perLayer; i++) {
+          for (let j = 0; j < readers.perLayer; j++) visit([w, i], [r, j], lengthOfBlock(products, i * k, j * k, k, n));
+        }
+        steps.advance();
       }
-      steps.advance();
     }
-  }
+  });
+}
+
+/** $A B^\top$, `[m, depth] [depth, n]`, of rows one after another. */
+function multiplyTransposed(
+  a: FloatArray,
+  fromA: number,
+  m: number,
+  b: FloatArray,
+  fromB: number,
+  n: number,
+  depth: number,
+  into: FloatArray,
+): void {
+  kernels().matmul({
+    batch: 1,
+    m,
+    n,
+    k: depth,
+    a: { data: a, offset: fromA, rowStride: depth, colStride: 1, batchStride: 0 },
+    b: { data: b, offset: fromB, rowStride: 1, colStride: depth, batchStride: 0 },
+    out: { data: into, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
+  });
 }
 
 function lengthOfBlock(products: FloatArray, row: number, col: number, k: number, width: number): number {
-  let squares = 0;
+  // Two sums, so that no addition waits for the one before it.
+  let [even, odd] = [0, 0];
   for (let i = row; i < row + k; i++) {
     const start = i * width + col;
-    for (let t = start; t < start + k; t++) squares += (products[t] as number) * (products[t] as number);
+    let t = start;
+    for (; t + 1 < start + k; t += 2) {
+      const [x, y] = [products[t] as number, products[t + 1] as number];
+      even += x * x;
+      odd += y * y;
+    }
+    if (t < start + k) even += (products[t] as number) * (products[t] as number);
   }
-  return Math.min(1, Math.sqrt(squares));
+  return Math.min(1, Math.sqrt(even + odd));
 }
 
 /** All pairs by inner products of symmetric matrices. */
@@ -126,36 +149,53 @@ export function visitSymmetric(
   const [nW, nR] = [writers.layers * writers.perLayer, readers.layers * readers.perLayer];
   const squares = new Float64Array(nW * nR);
   const band = Math.min(BAND, d);
-  const S = sameKind(writers.data, nW * band * d);
-  const T = sameKind(readers.data, nR * band * d);
-  const products = sameKind(writers.data, LAYERS_TOGETHER * writers.perLayer * nR);
-  for (let start = 0; start < d; start += band) {
-    const rows = Math.min(band, d - start);
-    fillBand(S, writers, nW, sizes, start, rows);
-    fillBand(T, readers, nR, sizes, start, rows);
-    doubleOffDiagonal(S, nW, rows, d - start);
-    for (let layer = 0; layer < writers.layers; layer += LAYERS_TOGETHER) {
-      const together = Math.min(LAYERS_TOGETHER, writers.layers - layer);
-      const firstReader = Math.max(0, writers.firstLayer + layer + 1 - readers.firstLayer) * readers.perLayer;
-      const [m, n, size] = [together * writers.perLayer, nR - firstReader, rows * (d - start)];
-      const firstWriter = layer * writers.perLayer;
-      kernels().matmul({
-        batch: 1,
-        m,
-        n,
-        k: size,
-        a: { data: S, offset: firstWriter * size, rowStride: size, colStride: 1, batchStride: 0 },
-        b: { data: T, offset: firstReader * size, rowStride: 1, colStride: size, batchStride: 0 },
-        out: { data: products, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
-      });
-      for (let i = 0; i < m; i++) {
-        const into = (firstWriter + i) * nR + firstReader;
-        for (let j = 0; j < n; j++) squares[into + j] = (squares[into + j] as number) + (products[i * n + j] as number);
+  withWorkspace((take) => {
+    const kind = kindOf(writers.data);
+    const S = take(kind, nW * band * d);
+    const T = take(kind, nR * band * d);
+    const products = take(kind, LAYERS_TOGETHER * writers.perLayer * nR);
+    for (let start = 0; start < d; start += band) {
+      const rows = Math.min(band, d - start);
+      // On the diagonal, and right of it, where an entry stands for what mirrors it too.
+      for (const [first, width, weight] of [
+        [start, rows, 1],
+        [start + rows, d - start - rows, 2],
+      ] as const) {
+        fillBand(S, writers, nW, sizes, start, rows, first, width);
+        fillBand(T, readers, nR, sizes, start, rows, first, width);
+        addProducts(squares, writers, readers, S, T, rows * width, weight, products);
+      }
+      steps.advance();
+    }
+  });
+  visitSquares(writers, readers, sizes, squares, visit);
+}
+
+/** Adds `weight` times the inner products of rows of `S` and `T`, `size` numbers each, of writers with later readers. */
+function addProducts(
+  squares: Float64Array,
+  writers: MapStack,
+  readers: MapStack,
+  S: FloatArray,
+  T: FloatArray,
+  size: number,
+  weight: number,
+  products: FloatArray,
+): void {
+  const nR = readers.layers * readers.perLayer;
+  for (let layer = 0; layer < writers.layers; layer += LAYERS_TOGETHER) {
+    const together = Math.min(LAYERS_TOGETHER, writers.layers - layer);
+    const firstReader = Math.max(0, writers.firstLayer + layer + 1 - readers.firstLayer) * readers.perLayer;
+    const firstWriter = layer * writers.perLayer;
+    const [m, n] = [together * writers.perLayer, nR - firstReader];
+    multiplyTransposed(S, firstWriter * size, m, T, firstReader * size, n, size, products);
+    for (let i = 0; i < m; i++) {
+      const into = (firstWriter + i) * nR + firstReader;
+      for (let j = 0; j < n; j++) {
+        squares[into + j] = (squares[into + j] as number) + weight * (products[i * n + j] as number);
       }
     }
-    steps.advance();
   }
-  visitSquares(writers, readers, sizes, squares, visit);
 }
 
 function visitSquares(
@@ -167,7 +207,7 @@ function visitSquares(
 ): void {
   const nR = readers.layers * readers.perLayer;
   const least = CANCELLED / sizes.d;
-  const space = sameKind(writers.data, sizes.k * sizes.k);
+  const space = kindOf(writers.data) === "float64" ? new Float64Array(sizes.k ** 2) : new Float32Array(sizes.k ** 2);
   for (let i = 0; i < writers.layers * writers.perLayer; i++) {
     const w = writers.firstLayer + Math.floor(i / writers.perLayer);
     for (let j = 0; j < nR; j++) {
@@ -188,19 +228,11 @@ function onePair(
   { k, d }: PairSizes,
   space: FloatArray,
 ): number {
-  kernels().matmul({
-    batch: 1,
-    m: k,
-    n: k,
-    k: d,
-    a: { data: writers.data, offset: i * k * d, rowStride: d, colStride: 1, batchStride: 0 },
-    b: { data: readers.data, offset: j * k * d, rowStride: 1, colStride: d, batchStride: 0 },
-    out: { data: space, offset: 0, rowStride: k, colStride: 1, batchStride: 0 },
-  });
+  multiplyTransposed(writers.data, i * k * d, k, readers.data, j * k * d, k, d, space);
   return lengthOfBlock(space, 0, 0, k, k);
 }
 
-/** Rows `start` to `start + rows` of $B^\top B$ from the diagonal block on, for every map, `[map, rows, d - start]`. */
+/** Rows `start` to `start + rows` and `width` columns from `first` on of $B^\top B$, for every map, `[map, rows, width]`. */
 function fillBand(
   into: FloatArray,
   { data }: MapStack,
@@ -208,26 +240,16 @@ function fillBand(
   { k, d }: PairSizes,
   start: number,
   rows: number,
+  first: number,
+  width: number,
 ): void {
-  const width = d - start;
   kernels().matmul({
     batch: count,
     m: rows,
     n: width,
     k,
     a: { data, offset: start, rowStride: 1, colStride: d, batchStride: k * d },
-    b: { data, offset: start, rowStride: d, colStride: 1, batchStride: k * d },
+    b: { data, offset: first, rowStride: d, colStride: 1, batchStride: k * d },
     out: { data: into, offset: 0, rowStride: width, colStride: 1, batchStride: rows * width },
   });
-}
-
-/** What lies right of the diagonal block stands for what lies below it too. */
-function doubleOffDiagonal(band: FloatArray, count: number, rows: number, width: number): void {
-  for (let row = 0; row < count * rows; row++) {
-    for (let t = row * width + rows; t < (row + 1) * width; t++) band[t] = 2 * (band[t] as number);
-  }
-}
-
-function sameKind(data: FloatArray, size: number): FloatArray {
-  return data instanceof Float64Array ? new Float64Array(size) : new Float32Array(size);
 }

@@ -2,36 +2,25 @@
  * Heads' maps collapsed for composition: $W_{OV} = W_V W_O$ enters a score only through lengths, so that $W_V$ may be replaced
  * by any $R$, d_head x d_head, with $R^\top R = W_V^\top W_V$: then $\|W_V W_O X\| = \|R W_O X\|$ for every $X$. The other outer factors likewise.
  *
- * Numbers are float32 where the weights are, sums of squares float64.
+ * All that is needed besides the weights are the Gram matrices of the four of them, d_head x d_head: roots $R$ are taken of these, and the
+ * norm of a map is $\|W_V W_O\|^2 = \langle W_V^\top W_V,\, W_O W_O^\top \rangle$. Gram matrices are summed in float64, whatever the weights are;
+ * maps are float32 where these are.
  */
-import { kernels } from "../kernels/index.ts";
+import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
+import { matrixView, rawData, Tensor } from "../tensor/index.ts";
+import { rootOf } from "./gram-roots.ts";
 import { foldedReader } from "./norm-folding.ts";
 import type { ReaderName } from "./norm-folding.ts";
 
-/** Matrices of one kind of all heads of a layer, each scaled to norm 1 (or zero). */
-export interface UnitMaps {
-  readonly count: number;
-  /** `[head, d_head, d_model]` */
-  readonly data: FloatArray;
-  readonly isZero: readonly boolean[];
+/** A weight of all heads of a layer, seen as `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]`. */
+interface Side {
+  readonly view: MatrixView;
+  readonly grams: Float64Array;
 }
 
-/** What later heads read. */
-export interface Readers {
-  /** $R W_Q^\top$ with $R^\top R = W_K^\top W_K$: what queries read. */
-  readonly Q: UnitMaps;
-  /** $R W_K^\top$ with $R^\top R = W_Q^\top W_Q$: what keys read. */
-  readonly K: UnitMaps;
-  /** $R W_V^\top$ with $R^\top R = W_O W_O^\top$: what values read. */
-  readonly V: UnitMaps;
-}
-
-/** A scaled weight of all heads, seen as `[head, d_head, d_model]`. */
-type Side = MatrixView;
-
+/** The sizes of a layer's heads. */
 interface Sizes {
   readonly count: number;
   readonly k: number;
@@ -44,29 +33,119 @@ interface Sizes {
  */
 export type NormsInScores = "raw" | "folded";
 
-/** $R W_O$ with $R^\top R = W_V^\top W_V$ for every head of a layer: what it writes. */
-export function writersOf(layer: AttentionLayer, norms: NormsInScores): UnitMaps {
-  const sizes = sizesOf(layer);
-  const V = sideOf(readerOf(layer, "W_V", norms), sizes);
-  return unitMaps(rootsOf(V, sizes), sideOf(writtenOf(layer, norms), sizes), sizes);
+/** What writes and what reads in a layer, each head's scaled to norm 1 (or zero). */
+export class UnitMaps {
+  readonly #layer: AttentionLayer;
+  readonly #norms: NormsInScores;
+  readonly #sides = new Map<string, Side>();
+
+  constructor(layer: AttentionLayer, norms: NormsInScores) {
+    this.#layer = layer;
+    this.#norms = norms;
+  }
+
+  /** How the maps are stored. */
+  get kind(): "float32" | "float64" {
+    const { W_O } = this.#layer;
+    const weights = [W_O, ...(["W_Q", "W_K", "W_V"] as const).map((name) => readerOf(this.#layer, name, this.#norms))];
+    return weights.some(({ dtype }) => dtype === "float64") ? "float64" : "float32";
+  }
+
+  /** $R W_O$ with $R^\top R = W_V^\top W_V$: what heads write. */
+  writers(into: FloatArray): readonly boolean[] {
+    return this.#unit("W_V", "W_O", into);
+  }
+
+  /** What queries read: $R W_Q^\top$ with $R^\top R = W_K^\top W_K$. */
+  queries(into: FloatArray): readonly boolean[] {
+    return this.#unit("W_K", "W_Q", into);
+  }
+
+  /** What keys read: $R W_K^\top$ with $R^\top R = W_Q^\top W_Q$. */
+  keys(into: FloatArray): readonly boolean[] {
+    return this.#unit("W_Q", "W_K", into);
+  }
+
+  /** What values read: $R W_V^\top$ with $R^\top R = W_O W_O^\top$. */
+  values(into: FloatArray): readonly boolean[] {
+    return this.#unit("W_O", "W_V", into);
+  }
+
+  get #sizes(): Sizes {
+    const [count = 0, k = 0, d = 0] = this.#layer.W_O.shape;
+    return { count, k, d };
+  }
+
+  #side(name: ReaderName | "W_O"): Side {
+    const known = this.#sides.get(name);
+    if (known !== undefined) return known;
+    const weight = name === "W_O" ? writtenOf(this.#layer, this.#norms) : readerOf(this.#layer, name, this.#norms);
+    const side = sideOf(weight, this.#sizes);
+    this.#sides.set(name, side);
+    return side;
+  }
+
+  /** Writes $R B / \|R B\|$ for each head, $R$ a root of the one weight's Gram matrix and $B$ the other; says which are zero. */
+  #unit(outer: ReaderName | "W_O", inner: ReaderName | "W_O", into: FloatArray): readonly boolean[] {
+    const sizes = this.#sizes;
+    const { count, k, d } = sizes;
+    const [{ grams }, B] = [this.#side(outer), this.#side(inner)];
+    const isZero = new Array<boolean>(count).fill(false);
+    withWorkspace((take) => {
+      const roots = take(kindOf(into), count * k * k);
+      for (let h = 0; h < count; h++) {
+        const at = h * k * k;
+        const root = rootOf(grams.subarray(at, at + k * k), k);
+        let norm = normOfProduct(grams, B.grams, at, k);
+        norm ??= normByProduct(root, B.view, h, sizes);
+        isZero[h] = norm === 0;
+        const inverse = norm === 0 ? 0 : 1 / norm;
+        for (let t = 0; t < root.length; t++) roots[at + t] = (root[t] as number) * inverse;
+      }
+      kernels().matmul({
+        batch: count,
+        m: k,
+        n: d,
+        k,
+        a: { data: roots, offset: 0, rowStride: k, colStride: 1, batchStride: k * k },
+        b: B.view,
+        out: { data: into, offset: 0, rowStride: d, colStride: 1, batchStride: k * d },
+      });
+    });
+    return isZero;
+  }
 }
 
-/** What the queries, keys and values of every head of a layer read. */
-export function readersOf(layer: AttentionLayer, norms: NormsInScores): Readers {
-  const sizes = sizesOf(layer);
-  const side = (name: ReaderName): Side => sideOf(readerOf(layer, name, norms), sizes);
-  const [Q, K] = [side("W_Q"), side("W_K")];
-  const O = sideOf(writtenOf(layer, norms), sizes);
-  return {
-    Q: unitMaps(rootsOf(K, sizes), Q, sizes),
-    K: unitMaps(rootsOf(Q, sizes), K, sizes),
-    V: unitMaps(rootsOf(O, sizes), side("W_V"), sizes),
-  };
+/** Below this share of what the traces allow, too little of a norm is left after cancellation. */
+const CANCELLED = 1e-6;
+
+/** $\|A B\|$ from $A^\top A$ and $B B^\top$ of a head; `undefined` where it cancels. */
+function normOfProduct(left: Float64Array, right: Float64Array, at: number, k: number): number | undefined {
+  let square = 0;
+  let [traceA, traceB] = [0, 0];
+  for (let t = at; t < at + k * k; t++) square += (left[t] as number) * (right[t] as number);
+  for (let i = 0; i < k; i++) {
+    traceA += left[at + i * (k + 1)] as number;
+    traceB += right[at + i * (k + 1)] as number;
+  }
+  return square > CANCELLED * traceA * traceB ? Math.sqrt(square) : undefined;
 }
 
-function sizesOf({ W_O }: AttentionLayer): Sizes {
-  const [count = 0, k = 0, d = 0] = W_O.shape;
-  return { count, k, d };
+/** $\|R B\|$ of a head by multiplying out, in float64. */
+function normByProduct(root: Float64Array, B: MatrixView, head: number, { k, d }: Sizes): number {
+  const data = new Float64Array(k * d);
+  kernels().matmul({
+    batch: 1,
+    m: k,
+    n: d,
+    k,
+    a: { data: root, offset: 0, rowStride: k, colStride: 1, batchStride: 0 },
+    b: { ...B, offset: B.offset + head * B.batchStride },
+    out: { data, offset: 0, rowStride: d, colStride: 1, batchStride: 0 },
+  });
+  let squares = 0;
+  for (const x of data) squares += x * x;
+  return Math.sqrt(squares);
 }
 
 function readerOf(layer: AttentionLayer, name: ReaderName, norms: NormsInScores): Tensor<"head d_model d_head"> {
@@ -78,8 +157,8 @@ export function zeroHeadsOf(layer: AttentionLayer, circuit: "W_OV" | "W_QK", nor
   const isQK = circuit === "W_QK";
   const left = readerOf(layer, isQK ? "W_Q" : "W_V", norms);
   const right = isQK ? readerOf(layer, "W_K", norms) : writtenOf(layer, norms);
-  const [, d = 0, k = 0] = left.shape;
-  const [A, B] = [left.data, right.data];
+  const [heads = 0, d = 0, k = 0] = left.shape;
+  const [A, B] = [rawData(left), rawData(right)];
   const isTurned = right.names[1] === "d_head";
   const isSettled = layer.heads.every(({ head }) => {
     // One row of the product, which is nothing but zeros for hardly any head that is not zero.
@@ -94,15 +173,16 @@ export function zeroHeadsOf(layer: AttentionLayer, circuit: "W_OV" | "W_QK", nor
     return false;
   });
   if (isSettled) return [];
-  const maps = isQK ? readersOf(layer, norms).Q : writersOf(layer, norms);
-  return maps.isZero.flatMap((zero, head) => (zero ? [head] : []));
+  const maps = new UnitMaps(layer, norms);
+  const into = maps.kind === "float64" ? new Float64Array(heads * k * d) : new Float32Array(heads * k * d);
+  return (isQK ? maps.queries(into) : maps.writers(into)).flatMap((zero, head) => (zero ? [head] : []));
 }
 
 /** $W_O$, its rows centred where the layer's norm takes the mean out: no head reads it. */
 function writtenOf({ W_O, ln1 }: AttentionLayer, norms: NormsInScores): Tensor<"head d_head d_model"> {
   if (norms === "raw" || ln1?.centers !== true) return W_O;
   const d = W_O.sizeOf("d_model");
-  const data = W_O.data.slice() as FloatArray;
+  const data = rawData(W_O).slice() as FloatArray;
   for (let start = 0; start < data.length; start += d) {
     const row = data.subarray(start, start + d);
     let mean = 0;
@@ -112,23 +192,45 @@ function writtenOf({ W_O, ln1 }: AttentionLayer, norms: NormsInScores): Tensor<"
   return Tensor.from(W_O.axes, W_O.shape, data);
 }
 
-function like(data: FloatArray, size: number): FloatArray {
-  return data instanceof Float64Array ? new Float64Array(size) : new Float32Array(size);
+/**
+ * A weight with its Gram matrices. Where squares would overflow or vanish it is a copy with such heads scaled: a scale does not enter a score.
+ */
+function sideOf(weight: Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">, sizes: Sizes): Side {
+  const isTurned = weight.names[1] === "d_model";
+  const asStored = matrixView(weight);
+  const view = isTurned ? transposed(asStored) : asStored;
+  const grams = gramsOf(view, sizes);
+  if (Array.from({ length: sizes.count }, (_, h) => isOfSize(grams, h, sizes)).every(Boolean)) return { view, grams };
+  const data = scaledHeads(rawData(weight) as FloatArray, sizes);
+  const { k, d } = sizes;
+  const [rowStride, colStride] = isTurned ? [1, k] : [d, 1];
+  const scaled: MatrixView = { data, offset: 0, rowStride, colStride, batchStride: k * d };
+  return { view: scaled, grams: gramsOf(scaled, sizes) };
 }
 
-/** A weight whose squares neither overflow nor vanish: a copy with its heads scaled where they would. A scale does not enter a score. */
-function sideOf(weight: Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">, { count, k, d }: Sizes): Side {
-  let data = weight.data as FloatArray;
-  const each = k * d;
-  const sizes = Array.from({ length: count }, (_, h) => largestOf(data, h * each, (h + 1) * each));
-  if (sizes.some((size) => size !== 0 && !(size > 1e-6 && size < 1e6))) {
-    data = data.slice();
-    for (const [h, size] of sizes.entries()) {
-      for (let t = h * each; size > 0 && t < (h + 1) * each; t++) data[t] = (data[t] as number) / size;
-    }
+function transposed(view: MatrixView): MatrixView {
+  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
+}
+
+/** Whether no row of a head is of a length whose fourth power leaves the numbers there are. */
+function isOfSize(grams: Float64Array, head: number, { k }: Sizes): boolean {
+  let largest = 0;
+  for (let i = 0; i < k; i++) {
+    const square = grams[head * k * k + i * (k + 1)] as number;
+    if (!(square <= largest)) largest = square;
   }
-  const [rowStride, colStride] = weight.names[1] === "d_model" ? [1, k] : [d, 1];
-  return { data, offset: 0, rowStride, colStride, batchStride: k * d };
+  return largest > 1e-12 && largest < 1e12;
+}
+
+function scaledHeads(weights: FloatArray, { count, k, d }: Sizes): FloatArray {
+  const data = weights.slice();
+  const each = k * d;
+  for (let h = 0; h < count; h++) {
+    const size = largestOf(data, h * each, (h + 1) * each);
+    if (size === 0 || (size > 1e-6 && size < 1e6)) continue;
+    for (let t = h * each; t < (h + 1) * each; t++) data[t] = (data[t] as number) / size;
+  }
+  return data;
 }
 
 function largestOf(numbers: FloatArray, start: number, end: number): number {
@@ -140,76 +242,9 @@ function largestOf(numbers: FloatArray, start: number, end: number): number {
   return largest;
 }
 
-/** Roots of the Gram matrices of a weight, `[head, d_head, d_head]`. */
-function rootsOf(side: Side, { count, k, d }: Sizes): FloatArray {
-  const grams = like(side.data, count * k * k);
-  kernels().matmul({
-    batch: count,
-    m: k,
-    n: k,
-    k: d,
-    a: side,
-    b: { ...side, rowStride: side.colStride, colStride: side.rowStride },
-    out: { data: grams, offset: 0, rowStride: k, colStride: 1, batchStride: k * k },
-  });
-  for (let h = 0; h < count; h++) rootOf(grams.subarray(h * k * k, (h + 1) * k * k), k);
+function gramsOf(view: MatrixView, { count, k, d }: Sizes): Float64Array {
+  const grams = new Float64Array(count * k * k);
+  const out = { data: grams, offset: 0, rowStride: k, colStride: 1, batchStride: k * k };
+  kernels().gram({ batch: count, m: k, k: d, a: view, out });
   return grams;
-}
-
-/**
- * A root $R$ of a Gram matrix, $R^\top R = G$ up to roundings of $G$, in its place: Cholesky's factorisation, the largest pivot left taken
- * each time and columns where they are, until what is left is rounding of the largest. Pivots of rounding alone would be divided by.
- */
-function rootOf(gram: FloatArray, n: number): void {
-  const g = Float64Array.from(gram);
-  gram.fill(0);
-  const unit = gram instanceof Float64Array ? 2 ** -53 : 2 ** -24;
-  const row = new Float64Array(n);
-  const left = Array.from({ length: n }, (_, i) => i);
-  let least = 0;
-  for (let step = 0; step < n; step++) {
-    let place = 0;
-    for (const [p, i] of left.entries()) {
-      if ((g[i * n + i] as number) > (g[(left[place] as number) * (n + 1)] as number)) place = p;
-    }
-    const at = left[place] as number;
-    const pivot = g[at * n + at] as number;
-    if (step === 0) least = 8 * unit * pivot;
-    if (!(pivot > least)) return;
-    const inverse = 1 / Math.sqrt(pivot);
-    row.fill(0);
-    // The upper half is kept up to date, the row read through it.
-    for (const j of left) row[j] = inverse * (g[j < at ? j * n + at : at * n + j] as number);
-    left.splice(place, 1);
-    for (const i of left) {
-      const factor = row[i] as number;
-      const start = i * n;
-      for (let j = i; j < n; j++) g[start + j] = (g[start + j] as number) - factor * (row[j] as number);
-    }
-    gram.set(row, step * n);
-  }
-}
-
-/** $R B / \|R B\|$ for each head, $R$ the root of one side and $B$ the weights of the other. */
-function unitMaps(roots: FloatArray, inner: Side, { count, k, d }: Sizes): UnitMaps {
-  const data = like(roots instanceof Float64Array ? roots : inner.data, count * k * d);
-  kernels().matmul({
-    batch: count,
-    m: k,
-    n: d,
-    k,
-    a: { data: roots, offset: 0, rowStride: k, colStride: 1, batchStride: k * k },
-    b: inner,
-    out: { data, offset: 0, rowStride: d, colStride: 1, batchStride: k * d },
-  });
-  const isZero = Array.from({ length: count }, (_, h) => {
-    const map = data.subarray(h * k * d, (h + 1) * k * d);
-    let squares = 0;
-    for (let t = 0; t < map.length; t++) squares += (map[t] as number) * (map[t] as number);
-    const norm = Math.sqrt(squares);
-    const inverse = 1 / norm;
-    if (norm > 0) for (let t = 0; t < map.length; t++) map[t] = (map[t] as number) * inverse;
-    return norm === 0;
-  });
-  return { count, data, isZero };
 }

@@ -4,13 +4,11 @@
  *
  * Layout. A panel holds 4 rows of `a` (or 4 columns of `b`) with the four entries of one `p` side by side, short
  * panels padded with zeros. Blocks are at most 256 x 256; sums of a block of `out` stay in float64 until all of `k` is
- * done, so the result is rounded once. Who multiplies the panels is a {@link TileEngine}: TypeScript, or WebAssembly SIMD.
+ * done, so the result is rounded once.
  */
-import { checkMatmul } from "./checks.ts";
-import type { FloatArray, MatmulArgs, MatrixView } from "./interface.ts";
-import { plainEngine } from "./tile-engine.ts";
-import type { TileEngine } from "./tile-engine.ts";
-import { BLOCK, pack, TILE } from "./tiles.ts";
+import { checkGram, checkMatmul } from "./checks.ts";
+import type { FloatArray, GramArgs, MatmulArgs, MatrixView } from "./interface.ts";
+import { addTile, BLOCK, pack, TILE } from "./tiles.ts";
 
 /** Which loop nest a product takes: dot products, weighted sums of rows of `b`, or packed tiles. */
 export type MatmulPath = "nothing" | "dots" | "rows" | "tiles";
@@ -32,22 +30,24 @@ export function foldBatch(args: MatmulArgs): MatmulArgs {
   return folds ? { ...args, batch: 1, m: batch * m } : args;
 }
 
-/** Batched product in float64 sums over any strides, by an engine of the caller's; see {@link MatmulArgs}. */
-export function multiplyWith(engine: TileEngine, given: MatmulArgs): void {
+/** Batched product in float64 sums over any strides, in plain TypeScript; see {@link MatmulArgs}. */
+export function matmul(given: MatmulArgs): void {
   checkMatmul(given);
   const args = foldBatch(given);
   const path = matmulPath(args);
   if (path === "nothing") return;
   for (let t = 0; t < args.batch; t++) {
-    if (path === "tiles") multiplyTiles(engine, args, t);
-    else if (path === "rows") multiplyRows(engine, args, t);
+    if (path === "tiles") multiplyTiles(args, t);
+    else if (path === "rows") multiplyRows(args, t);
     else multiplyDots(args, t);
   }
 }
 
-/** Batched product in float64 sums over any strides, in plain TypeScript; see {@link MatmulArgs}. */
-export function matmul(args: MatmulArgs): void {
-  multiplyWith(plainEngine(), args);
+/** Gram matrices as products with the operand transposed; see {@link GramArgs}. */
+export function gram(args: GramArgs): void {
+  checkGram(args);
+  const { a, m } = args;
+  matmul({ ...args, n: m, b: { ...a, rowStride: a.colStride, colStride: a.rowStride } });
 }
 
 function multiplyDots(args: MatmulArgs, t: number): void {
@@ -76,8 +76,9 @@ function multiplyDots(args: MatmulArgs, t: number): void {
 }
 
 /** Few rows of `a`: each row of the result is a weighted sum of rows of `b`, read in the order they lie in. */
-function multiplyRows({ sums }: TileEngine, args: MatmulArgs, t: number): void {
+function multiplyRows(args: MatmulArgs, t: number): void {
   const { m, n, k, a, b } = args;
+  const { sums } = workingSpace();
   for (let i = 0; i < m; i++) {
     const aRow = a.offset + t * a.batchStride + i * a.rowStride;
     for (let jc = 0; jc < n; jc += sums.length) {
@@ -135,7 +136,23 @@ function writeRow(args: MatmulArgs, t: number, i: number, jc: number, nc: number
   }
 }
 
-function multiplyTiles(space: TileEngine, args: MatmulArgs, t: number): void {
+interface Space {
+  readonly a: Float64Array;
+  readonly b: Float64Array;
+  readonly sums: Float64Array;
+}
+
+let kept: Space | undefined;
+
+/** Working space for one block of each operand and of the sums: 1.5 MiB, made on first use and kept. */
+function workingSpace(): Space {
+  const numbers = (): Float64Array => new Float64Array(BLOCK * BLOCK);
+  kept ??= { a: numbers(), b: numbers(), sums: numbers() };
+  return kept;
+}
+
+function multiplyTiles(args: MatmulArgs, t: number): void {
+  const space = workingSpace();
   const { m, n, k, a, b } = args;
   const aStart = a.offset + t * a.batchStride;
   const bStart = b.offset + t * b.batchStride;
@@ -149,9 +166,18 @@ function multiplyTiles(space: TileEngine, args: MatmulArgs, t: number): void {
         const kc = Math.min(BLOCK, k - pc);
         pack(space.b, b.data, bStart + pc * b.rowStride + jc * b.colStride, b.colStride, b.rowStride, nc, kc);
         pack(space.a, a.data, aStart + ic * a.rowStride + pc * a.colStride, a.rowStride, a.colStride, mc, kc);
-        space.addTiles(Math.ceil(mc / TILE), Math.ceil(nc / TILE), kc);
+        addTiles(space, Math.ceil(mc / TILE), Math.ceil(nc / TILE), kc);
       }
       writeTiles(args.out, t, ic, jc, mc, nc, space.sums, args.accumulate === true);
+    }
+  }
+}
+
+/** Adds the product of every panel of `a` with every panel of `b`, `kc` deep, to their tiles of `sums`. */
+function addTiles({ a, b, sums }: Space, panelsA: number, panelsB: number, kc: number): void {
+  for (let i = 0; i < panelsA; i++) {
+    for (let j = 0; j < panelsB; j++) {
+      addTile(a, i * kc * TILE, b, j * kc * TILE, kc, sums, (i * panelsB + j) * TILE * TILE);
     }
   }
 }

@@ -2,7 +2,7 @@
  * Plain TypeScript kernels made fast: identical to `reference.ts` except for the order of the sums (packed tiles in the
  * matrix product), the exponential (a table and a short polynomial) and one division a row instead of one an entry.
  */
-import { matmul } from "./blocked-matmul.ts";
+import { gram, matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
 import type { Kernels } from "./interface.ts";
 import { attentionByParts, rowRankByParts, rowTopByParts } from "./parts.ts";
@@ -13,6 +13,7 @@ const parts = { matmul, softmax, causalSoftmax };
 export const blockedKernels: Kernels = {
   name: "blocked",
   matmul,
+  gram,
   softmax,
   causalSoftmax,
   logSoftmax,

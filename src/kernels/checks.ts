@@ -8,6 +8,7 @@ import type {
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
+  GramArgs,
   HeadVectorsView,
   MatmulArgs,
   MatrixView,
@@ -59,6 +60,16 @@ export function checkMatmul(args: MatmulArgs): void {
   checkView("matmul", "a", args.a, batch, m, k);
   checkView("matmul", "b", args.b, batch, k, n);
   checkView("matmul", "out", args.out, batch, m, n);
+}
+
+/** Sizes are counts and the two views lie inside their arrays. */
+export function checkGram(args: GramArgs): void {
+  const { batch, m, k } = args;
+  checkCount("gram", "batch", batch);
+  checkCount("gram", "m", m);
+  checkCount("gram", "k", k);
+  checkView("gram", "a", args.a, batch, m, k);
+  checkView("gram", "out", args.out, batch, m, m);
 }
 
 /** Rows lie inside both arrays; shared by softmax and log-softmax. */

@@ -16,6 +16,7 @@ export type {
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
+  GramArgs,
   HeadVectorsView,
   KernelName,
   Kernels,
@@ -30,6 +31,8 @@ export { referenceKernels } from "./reference.ts";
 export { simdKernels } from "./simd.ts";
 export { useThreads } from "./wasm/threads.ts";
 export type { ThreadOptions, WorkerLike } from "./wasm/threads.ts";
+export { kindOf, withWorkspace } from "./workspace.ts";
+export type { TakeArray } from "./workspace.ts";
 
 const implementations: readonly Kernels[] = [referenceKernels, blockedKernels, simdKernels];
 

@@ -39,6 +39,18 @@ export interface MatmulArgs {
   readonly accumulate?: boolean;
 }
 
+/**
+ * `out[b] = a[b] · a[b]ᵀ`, the Gram matrices of the rows of `a` `[batch, m, k]`; `out` `[batch, m, m]` is symmetric to the bit. Where either is
+ * float64, sums are.
+ */
+export interface GramArgs {
+  readonly batch: number;
+  readonly m: number;
+  readonly k: number;
+  readonly a: MatrixView;
+  readonly out: MatrixView;
+}
+
 /** `rows` contiguous rows of `cols` entries, from `input` to `output`. */
 export interface SoftmaxArgs {
   readonly rows: number;
@@ -166,6 +178,8 @@ export interface Kernels {
   readonly name: KernelName;
   /** Matrix product over a batch. */
   matmul(args: MatmulArgs): void;
+  /** Inner products of the rows of a matrix, each pair's once. */
+  gram(args: GramArgs): void;
   /**
    * Softmax of each row, its maximum subtracted first. `-Infinity` is probability 0; a row of nothing but `-Infinity`
    * is all 0 (TransformerLens replaces the NaN of a fully masked row by 0); a `+Infinity` or NaN makes its row NaN.

@@ -8,6 +8,7 @@ import {
   checkAttention,
   checkCausal,
   checkCrossEntropy,
+  checkGram,
   checkMatmul,
   checkNorm,
   checkRowRank,
@@ -19,6 +20,7 @@ import type {
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
+  GramArgs,
   Kernels,
   MatmulArgs,
   NormArgs,
@@ -42,6 +44,24 @@ function matmul(args: MatmulArgs): void {
         }
         const at = out.offset + t * out.batchStride + i * out.rowStride + j * out.colStride;
         out.data[at] = args.accumulate === true ? out.data[at]! + sum : sum;
+      }
+    }
+  }
+}
+
+/** `out[i, j] = Σ_p a[i, p] a[j, p]`, for every matrix of the batch. */
+function gram(args: GramArgs): void {
+  checkGram(args);
+  const { batch, m, k, a, out } = args;
+  for (let t = 0; t < batch; t++) {
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < m; j++) {
+        let sum = 0;
+        for (let p = 0; p < k; p++) {
+          const start = a.offset + t * a.batchStride + p * a.colStride;
+          sum += a.data[start + i * a.rowStride]! * a.data[start + j * a.rowStride]!;
+        }
+        out.data[out.offset + t * out.batchStride + i * out.rowStride + j * out.colStride] = sum;
       }
     }
   }
@@ -203,6 +223,7 @@ function rowRank(args: RowRankArgs): void {
 export const referenceKernels: Kernels = {
   name: "reference",
   matmul,
+  gram,
   softmax,
   causalSoftmax,
   logSoftmax,

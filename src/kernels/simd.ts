@@ -1,5 +1,5 @@
 /**
- * The kernels in WebAssembly SIMD, each falling back to `blocked.ts` where a call is of float64 or finds no memory.
+ * The kernels in WebAssembly SIMD, each falling back to `blocked.ts` where a call finds no memory, and row functions where it is of float64.
  *
  * Unlike the others they sum float32 products in float32: 256 terms in a register, fused where the engine has relaxed SIMD, and then the
  * sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff times `Σ |a b|`.
@@ -8,6 +8,7 @@ import { blockedKernels } from "./blocked.ts";
 import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "./interface.ts";
 import type { Parts } from "./parts.ts";
 import { attention } from "./wasm/attention.ts";
+import { gram } from "./wasm/doubles.ts";
 import { wasmEngine } from "./wasm/engine.ts";
 import { multiply, rowRank, rowTop } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
@@ -37,6 +38,11 @@ const parts: Parts = { matmul, softmax, causalSoftmax };
 export const simdKernels: Kernels = {
   name: "simd",
   matmul,
+  gram(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.gram(args);
+    else gram(engine, args);
+  },
   softmax,
   causalSoftmax,
   logSoftmax(args) {

@@ -10,9 +10,6 @@ export const TILE = 4;
 /** Rows, columns and depth of a block: what is packed and multiplied at once. */
 export const BLOCK = 256;
 
-/** Numbers in a block of either operand or of sums. */
-export const BLOCK_NUMBERS = BLOCK * BLOCK;
-
 /**
  * Panels of 4 lanes; lane `l` of panel `q` is line `4 q + l`, whose entry `p` lies at `start + line * laneStep + p *
  * step`.

@@ -22,3 +22,11 @@ export function expectWithin(
     expect.fail(`entry ${i} is ${x}, the reference has ${y}; allowed difference ${allowed(i, y)}`);
   }
 }
+
+/** Checks that both arrays hold the same numbers, to the bit. */
+export function expectSame(got: ArrayLike<number>, want: ArrayLike<number>, name = ""): void {
+  expect(got.length, name).toBe(want.length);
+  for (let i = 0; i < want.length; i++) {
+    if (!Object.is(got[i], want[i])) expect.fail(`${name}: entry ${i} is ${String(got[i])}, not ${String(want[i])}`);
+  }
+}

@@ -6,6 +6,7 @@ import type { MatmulPath } from "../../src/kernels/blocked-matmul.ts";
 import type {
   AttentionArgs,
   FloatArray,
+  GramArgs,
   HeadVectorsView,
   MatmulArgs,
   MatrixView,
@@ -140,19 +141,72 @@ function layOut(layout: Layout, kind: StorageName, batch: number, rows: number, 
 /** Sentinel around the results: an entry that no kernel may touch keeps it. */
 export const UNTOUCHED = 77;
 
-/** The arguments of a case, the same numbers each time it is called. */
-export function matmulArgs(given: MatmulCase, kind: StorageName): MatmulArgs {
+/** The arguments of a case, the same numbers each time it is called; `bKind` and `outKind` where these are stored otherwise than `a`. */
+export function matmulArgs(given: MatmulCase, kind: StorageName, bKind = kind, outKind = kind): MatmulArgs {
   const { batch, m, n, k } = given;
   const next = uniform(m * 7919 + n * 104729 + k * 1299709 + batch);
   const a = layOut(given.a ?? "rows", kind, batch, m, k);
-  const b = layOut(given.b ?? "rows", kind, batch, k, n);
-  const out = layOut(given.out ?? "rows", kind, batch, m, n);
+  const b = layOut(given.b ?? "rows", bKind, batch, k, n);
+  const out = layOut(given.out ?? "rows", outKind, batch, m, n);
   for (const view of [a, b]) {
     for (let i = 0; i < view.data.length; i++) view.data[i] = next();
     (given.special ?? []).forEach((value, i) => (view.data[view.offset + i * view.colStride] = value));
   }
   out.data.fill(UNTOUCHED);
   return { batch, m, n, k, a, b, out, ...(given.accumulate && { accumulate: true }) };
+}
+
+export interface GramCase {
+  readonly name: string;
+  readonly batch: number;
+  readonly m: number;
+  readonly k: number;
+  readonly a?: Layout;
+  readonly out?: Layout;
+  readonly special?: readonly number[];
+}
+
+/** Sizes around blocks of 24 and 96 rows, 256 of depth, and panels of 4 and 8 columns. */
+export const gramCases: readonly GramCase[] = [
+  { name: "no rows", batch: 2, m: 0, k: 3 },
+  { name: "empty batch", batch: 0, m: 3, k: 3 },
+  { name: "nothing to sum gives zeros", batch: 2, m: 5, k: 0 },
+  { name: "one by one", batch: 1, m: 1, k: 1 },
+  { name: "one row", batch: 3, m: 1, k: 101 },
+  { name: "two rows", batch: 1, m: 2, k: 7 },
+  { name: "primes", batch: 2, m: 13, k: 7 },
+  { name: "odd", batch: 1, m: 33, k: 37 },
+  { name: "heads", batch: 3, m: 64, k: 300 },
+  { name: "rank 1", batch: 1, m: 29, k: 1 },
+  { name: "deep, beyond one block", batch: 1, m: 11, k: 769 },
+  { name: "wider than a block of rows, odd", batch: 1, m: 271, k: 21 },
+  { name: "beyond one block of columns", batch: 1, m: 1033, k: 3 },
+  { name: "transposed", batch: 2, m: 51, k: 31, a: "transposed" },
+  { name: "transposed, wide and deep", batch: 1, m: 103, k: 261, a: "transposed" },
+  { name: "strided, into gaps", batch: 2, m: 27, k: 19, a: "strided", out: "strided" },
+  { name: "negative strides", batch: 2, m: 27, k: 19, a: "reversed", out: "reversed" },
+  { name: "into columns", batch: 2, m: 27, k: 19, out: "transposed" },
+  { name: "one matrix for the batch", batch: 3, m: 7, k: 12, a: "shared" },
+  { name: "NaN stays in its row and column", batch: 1, m: 26, k: 9, special: [NaN] },
+  { name: "infinities", batch: 1, m: 9, k: 9, special: [Infinity, -Infinity, 0] },
+  { name: "large values", batch: 1, m: 9, k: 9, special: [1e18, -1e18, 1e-18] },
+];
+
+/** The arguments of a case, the same numbers each time it is called; `outKind` where the result is stored otherwise. */
+export function gramArgs(given: GramCase, kind: StorageName, outKind = kind): GramArgs {
+  const { batch, m, k } = given;
+  const next = uniform(m * 7919 + k * 1299709 + batch);
+  const a = layOut(given.a ?? "rows", kind, batch, m, k);
+  const out = layOut(given.out ?? "rows", outKind, batch, m, m);
+  for (let i = 0; i < a.data.length; i++) a.data[i] = next();
+  (given.special ?? []).forEach((value, i) => (a.data[a.offset + i * a.colStride] = value));
+  out.data.fill(UNTOUCHED);
+  return { batch, m, k, a, out };
+}
+
+/** The same as a product with the operand transposed, for its magnitudes. */
+export function gramAsMatmul({ batch, m, k, a, out }: GramArgs): MatmulArgs {
+  return { batch, m, n: m, k, a, b: { ...a, rowStride: a.colStride, colStride: a.rowStride }, out };
 }
 
 /** `Σ_p |a b|` (and `|out|` when accumulating) of each entry: what a rounding error is measured against. */

@@ -15,6 +15,9 @@ import { expectWithin, storageStep, U } from "./agreement.ts";
 import {
   attentionArgs,
   attentionCases,
+  gramArgs,
+  gramAsMatmul,
+  gramCases,
   magnitudes,
   matmulArgs,
   matmulCases,
@@ -90,6 +93,16 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
     const sizes = magnitudes(args);
     fast.matmul(args);
     referenceKernels.matmul(want);
+    const allowed = rounding.roundings(given.k) * rounding.unit;
+    expectWithin(args.out.data, want.out.data, (i, y) => allowed * (sizes[i] ?? 0) + storageStep[kind] * Math.abs(y));
+  });
+
+  test.each(gramCases)("gram within the bound of its sums times Σ|ab|, and one step of storage: $name", (given) => {
+    const args = gramArgs(given, kind);
+    const want = gramArgs(given, kind);
+    const sizes = magnitudes(gramAsMatmul(want));
+    fast.gram(args);
+    referenceKernels.gram(want);
     const allowed = rounding.roundings(given.k) * rounding.unit;
     expectWithin(args.out.data, want.out.data, (i, y) => allowed * (sizes[i] ?? 0) + storageStep[kind] * Math.abs(y));
   });
@@ -217,6 +230,51 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
     referenceKernels.rowRank(want);
     expect(Array.from(args.ranks)).toEqual(Array.from(want.ranks));
   });
+});
+
+/** Operands and results of different kinds: whatever is float64 makes the sums float64. */
+const mixtures = implementations.flatMap((fast) =>
+  (
+    [
+      ["float64", "float32", "float64"],
+      ["float32", "float64", "float64"],
+      ["float32", "float32", "float64"],
+      ["float64", "float64", "float32"],
+      ["float32", "float64", "float32"],
+    ] as const
+  ).map(([a, b, out]) => ({ name: fast.name, fast, a, b, out })),
+);
+
+describe.each(mixtures)("$name, $a times $b into $out, within 2 (k + 1) 2^-53 Σ|ab|", ({ fast, a, b, out }) => {
+  test.each(matmulCases)("and one step of storage: $name", (given) => {
+    const args = matmulArgs(given, a, b, out);
+    const want = matmulArgs(given, a, b, out);
+    const sizes = magnitudes(args);
+    fast.matmul(args);
+    referenceKernels.matmul(want);
+    const allowed = 2 * (given.k + 1) * U;
+    expectWithin(args.out.data, want.out.data, (i, y) => allowed * (sizes[i] ?? 0) + storageStep[out] * Math.abs(y));
+  });
+});
+
+describe.each(implementations.map((fast) => ({ name: fast.name, fast })))("$name", ({ fast }) => {
+  test.each(gramCases)(
+    "gram of float32 into float64 within 2 (k + 1) 2^-53 Σ|ab|, symmetric to the bit: $name",
+    (given) => {
+      const args = gramArgs(given, "float32", "float64");
+      const want = gramArgs(given, "float32", "float64");
+      const sizes = magnitudes(gramAsMatmul(want));
+      fast.gram(args);
+      referenceKernels.gram(want);
+      expectWithin(args.out.data, want.out.data, (i) => 2 * (given.k + 1) * U * (sizes[i] ?? 0));
+      const { data, offset, rowStride, colStride } = args.out;
+      const at = (i: number, j: number): number => data[offset + i * rowStride + j * colStride] ?? NaN;
+      for (let i = 0; i < (given.batch === 0 ? 0 : given.m); i++) {
+        for (let j = 0; j < i; j++)
+          if (!Object.is(at(i, j), at(j, i))) expect.fail(`entry ${i}, ${j} is not entry ${j}, ${i}`);
+      }
+    },
+  );
 });
 
 function bothRows(

@@ -1,19 +1,22 @@
 /** The WebAssembly kernels: built from their source, really running, with and without fused multiply-adds, and dispensable. */
 import { describe, expect, test, vi } from "vitest";
 import { blockedKernels, referenceKernels, simdKernels } from "../../src/kernels/index.ts";
-import type { MatrixView } from "../../src/kernels/index.ts";
+import type { FloatArray, MatrixView } from "../../src/kernels/index.ts";
 import { startEngine, wasmEngine } from "../../src/kernels/wasm/engine.ts";
 import type { Engine, KernelExports, WebAssemblyLike } from "../../src/kernels/wasm/engine.ts";
 import { attention } from "../../src/kernels/wasm/attention.ts";
 import { takeBlock } from "../../src/kernels/wasm/memory.ts";
-import { f64Engine } from "../../src/kernels/wasm/f64-engine.ts";
+import { gram } from "../../src/kernels/wasm/doubles.ts";
 import { multiply, rowRank, rowTop } from "../../src/kernels/wasm/products.ts";
 import * as rows from "../../src/kernels/wasm/rows.ts";
 import { readText } from "../support/files.ts";
-import { expectWithin } from "./agreement.ts";
+import { expectSame, expectWithin, U } from "./agreement.ts";
 import {
   attentionArgs,
   attentionCases,
+  gramArgs,
+  gramAsMatmul,
+  gramCases,
   magnitudes,
   matmulArgs,
   matmulCases,
@@ -22,6 +25,7 @@ import {
   ROW_OFFSET,
   rowCases,
   rowData,
+  storage,
   topArgs,
   uniform,
 } from "./cases.ts";
@@ -46,9 +50,8 @@ describe("the modules", () => {
     expect(readText("src/kernels/wasm/binaries.ts")).toBe(await generated());
   });
 
-  test("run here, for float32 sums and for float64 sums", () => {
+  test("run here", () => {
     expect(requireEngine().heap.isShared).toBe(true);
-    expect(f64Engine()).toBeDefined();
   });
 });
 
@@ -75,6 +78,10 @@ describe("each kernel runs in WebAssembly", () => {
         });
       },
     ],
+    ["multiplyDoubles", () => simdKernels.matmul(matmulArgs(matmulCases[9] ?? fail(), "float64"))],
+    ["multiplyDoubles", () => simdKernels.matmul(matmulArgs(matmulCases[9] ?? fail(), "float64", "float32"))],
+    ["gram", () => simdKernels.gram(gramArgs(gramCases[7] ?? fail(), "float32"))],
+    ["gram", () => simdKernels.gram(gramArgs(gramCases[7] ?? fail(), "float64"))],
     ["softmax", () => simdKernels.softmax({ ...row, input: numbers(n * n), output: new Float32Array(n * n) })],
     [
       "causalSoftmax",
@@ -114,21 +121,6 @@ describe("each kernel runs in WebAssembly", () => {
     expect(spy).toHaveBeenCalled();
     spy.mockRestore();
   });
-
-  test("float64 products run on the float64 tiles, equal to the TypeScript to the bit", () => {
-    const engine = f64Engine();
-    if (engine === undefined) throw new Error("WebAssembly SIMD does not run on this machine");
-    const addTiles = vi.spyOn(engine, "addTiles");
-    for (const given of matmulCases) {
-      const simd = matmulArgs(given, "float64");
-      const plain = matmulArgs(given, "float64");
-      simdKernels.matmul(simd);
-      blockedKernels.matmul(plain);
-      expect(simd.out.data, given.name).toEqual(plain.out.data);
-    }
-    expect(addTiles).toHaveBeenCalled();
-    addTiles.mockRestore();
-  });
 });
 
 /**
@@ -154,6 +146,31 @@ describe("without relaxed SIMD", () => {
     const allowed = (2 * Math.min(given.k, 256) + given.k / 256 + 2) * 2 ** -24;
     expectWithin(args.out.data, want.out.data, (i, y) => allowed * (sizes[i] ?? 0) + 2 ** -23 * Math.abs(y));
   });
+
+  test.each(matmulCases)("matmul of float64 within 2 (k + 1) 2^-53 Σ|ab|: $name", (given) => {
+    const args = matmulArgs(given, "float64");
+    const want = matmulArgs(given, "float64");
+    const sizes = magnitudes(args);
+    multiply(plain, args);
+    referenceKernels.matmul(want);
+    expectWithin(args.out.data, want.out.data, (i, y) => 2 * (given.k + 1) * U * (sizes[i] ?? 0) + 2 * U * Math.abs(y));
+  });
+
+  test.each(gramCases)(
+    "gram within (2 min(k, 256) + k / 256 + 2) 2^-24 Σ|ab|, float64 within 2 (k + 1) 2^-53: $name",
+    (given) => {
+      for (const kind of ["float32", "float64"] as const) {
+        const args = gramArgs(given, kind);
+        const want = gramArgs(given, kind);
+        const sizes = magnitudes(gramAsMatmul(args));
+        gram(plain, args);
+        referenceKernels.gram(want);
+        const single = (2 * Math.min(given.k, 256) + given.k / 256 + 2) * 2 ** -24;
+        const [sums, step] = kind === "float32" ? [single, 2 ** -23] : [2 * (given.k + 1) * U, 2 * U];
+        expectWithin(args.out.data, want.out.data, (i, y) => sums * (sizes[i] ?? 0) + step * Math.abs(y));
+      }
+    },
+  );
 
   test.each(rowCases)("softmax as with it, within 1e-5 of each probability and 2^-126: $name", (given) => {
     const { rows: count, cols } = given;
@@ -259,40 +276,47 @@ describe("where WebAssembly is refused", () => {
   });
 });
 
-describe("float32 sums", () => {
-  /** `[m, k] · [k, n]` in float32. */
-  function product(m: number, n: number, k: number, a: Float32Array, b: Float32Array): Float32Array {
-    const out = { data: new Float32Array(m * n), offset: 0, rowStride: n, colStride: 1, batchStride: 0 };
-    const view = (data: Float32Array, cols: number): MatrixView => ({ ...out, data, rowStride: cols });
-    simdKernels.matmul({ batch: 1, m, n, k, a: view(a, k), b: view(b, n), out });
-    return out.data;
+describe("sums", () => {
+  /** `[m, k] · [k, n]` in the precision of the operands. */
+  function product(m: number, n: number, k: number, a: FloatArray, b: FloatArray): FloatArray {
+    const data = storage(a instanceof Float64Array ? "float64" : "float32", m * n);
+    simdKernels.matmul({ batch: 1, m, n, k, a: square(a, k), b: square(b, n), out: square(data, n) });
+    return data;
   }
 
-  test("take 256 terms one after the other: 2^24 and 255 ones stay 2^24, the next 256 ones add up first", () => {
+  test("of float32 take 256 terms one after the other: 2^24 and 255 ones stay 2^24, the next 256 ones add up first", () => {
     const a = new Float32Array(512).fill(1);
     a[0] = 2 ** 24;
     expect(product(1, 1, 512, a, new Float32Array(512).fill(1))[0]).toBe(2 ** 24 + 256);
   });
 
-  test("do not depend on what else is computed: each row and column alone is the same to the bit", () => {
-    const [m, n, k] = [37, 83, 300];
-    const next = uniform(5);
-    const a = Float32Array.from({ length: m * k }, next);
-    const b = Float32Array.from({ length: k * n }, next);
-    const whole = product(m, n, k, a, b);
-    for (const i of [0, 5, 6, 36]) {
-      const row = product(1, n, k, a.slice(i * k, (i + 1) * k), b);
-      expect(row).toEqual(whole.slice(i * n, (i + 1) * n));
-    }
-    for (const j of [0, 7, 8, 82]) {
-      const column = product(
-        m,
-        1,
-        k,
-        a,
-        Float32Array.from({ length: k }, (_, p) => b[p * n + j] ?? NaN),
-      );
-      expect(column).toEqual(Float32Array.from({ length: m }, (_, i) => whole[i * n + j] ?? NaN));
+  test.each(["float32", "float64"] as const)(
+    "do not depend on what else is computed: each row and column alone is the same to the bit, %s",
+    (kind) => {
+      const [m, n, k] = [37, 83, 300];
+      const next = uniform(5);
+      const a = storage(kind, m * k).map(next);
+      const b = storage(kind, k * n).map(next);
+      const whole = product(m, n, k, a, b);
+      for (const i of [0, 5, 6, 36]) {
+        expectSame(product(1, n, k, a.slice(i * k, (i + 1) * k), b), whole.slice(i * n, (i + 1) * n));
+      }
+      for (const j of [0, 7, 8, 82]) {
+        const column = storage(kind, k).map((_, p) => b[p * n + j] ?? NaN);
+        expectSame(
+          product(m, 1, k, a, column),
+          storage(kind, m).map((_, i) => whole[i * n + j] ?? NaN),
+        );
+      }
+    },
+  );
+
+  test.each(["float32", "float64"] as const)("of Gram matrices are those of the product, %s", (kind) => {
+    for (const given of gramCases) {
+      const [args, want] = [gramArgs(given, kind), gramArgs(given, kind)];
+      simdKernels.gram(args);
+      simdKernels.matmul(gramAsMatmul(want));
+      expectSame(args.out.data, want.out.data, given.name);
     }
   });
 });

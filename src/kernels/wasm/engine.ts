@@ -21,6 +21,8 @@ export interface WebAssemblyLike {
 /** The functions of assembly/index.ts that are called from here. */
 export interface KernelExports {
   multiply(job: number, space: number): void;
+  multiplyDoubles(job: number, space: number): void;
+  gram(job: number, space: number): void;
   softmax(from: number, to: number, rows: number, columns: number): void;
   causalSoftmax(
     from: number,
@@ -107,8 +109,9 @@ export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
     family: isFused && wasm.validate(wideMemory()) ? "tiles6" : "tiles4",
   };
   const env = { memory: heap.memory };
-  const block = new wasm.Instance(start.tiles, { env }).exports[start.family];
-  const { exports } = new wasm.Instance(start.kernels, { env, tiles: { block } });
+  const blocks = new wasm.Instance(start.tiles, { env }).exports;
+  const families = { block: blocks[start.family], blockOfDoubles: blocks[`${start.family}OfDoubles`] };
+  const { exports } = new wasm.Instance(start.kernels, { env, tiles: families });
   const copied: unknown = { ...exports };
   return { heap, kernels: copied as KernelExports, isFused, start };
 }

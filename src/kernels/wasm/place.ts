@@ -52,8 +52,9 @@ export function place(
   borrowed: Borrowed[],
 ): Placed {
   const { data, offset, batchStride, rowStride, colStride } = view;
-  const inPlace = { batch: 4 * batchStride, row: 4 * rowStride, column: 4 * colStride };
-  if (isInHeap(heap, data)) return { address: data.byteOffset + 4 * offset, ...inPlace };
+  const bytes = data.BYTES_PER_ELEMENT;
+  const inPlace = { batch: bytes * batchStride, row: bytes * rowStride, column: bytes * colStride };
+  if (isInHeap(heap, data)) return { address: data.byteOffset + bytes * offset, ...inPlace };
   const matrices = batchStride === 0 ? 1 : batch;
   const reaches = (n: number, stride: number): number => (n - 1) * stride;
   const byBatch = reaches(matrices, batchStride);
@@ -63,36 +64,35 @@ export function place(
   const last = offset + Math.max(0, byBatch) + Math.max(0, byRow) + Math.max(0, byColumn);
   const size = matrices * rows * cols;
   if (last - first + 1 <= 1.25 * size) {
-    const address = borrow(heap, 4 * (last - first + 1), borrowed);
-    heap.floats.set(data.subarray(first, last + 1), address >> 2);
-    return { address: address + 4 * (offset - first), ...inPlace };
+    const address = borrow(heap, bytes * (last - first + 1), borrowed);
+    numbersOf(heap, bytes).set(data.subarray(first, last + 1), address / bytes);
+    return { address: address + bytes * (offset - first), ...inPlace };
   }
-  const address = borrow(heap, 4 * size, borrowed);
-  let to = address / 4;
+  const address = borrow(heap, bytes * size, borrowed);
+  const numbers = numbersOf(heap, bytes);
+  let to = address / bytes;
   // Copied in the order in which it lies, so that a column-major operand stays one.
   const isByColumns = Math.abs(rowStride) < Math.abs(colStride);
   const [lines, length] = isByColumns ? [cols, rows] : [rows, cols];
   const [lineStride, step] = isByColumns ? [colStride, rowStride] : [rowStride, colStride];
   for (let t = 0; t < matrices; t++) {
     for (let line = 0; line < lines; line++) {
-      copyLine(heap.floats, to, data, offset + t * batchStride + line * lineStride, step, length);
+      copyLine(numbers, to, data, offset + t * batchStride + line * lineStride, step, length);
       to += length;
     }
   }
-  const apart = batchStride === 0 ? 0 : 4 * rows * cols;
+  const apart = batchStride === 0 ? 0 : bytes * rows * cols;
   return isByColumns
-    ? { address, batch: apart, row: 4, column: 4 * rows }
-    : { address, batch: apart, row: 4 * cols, column: 4 };
+    ? { address, batch: apart, row: bytes, column: bytes * rows }
+    : { address, batch: apart, row: bytes * cols, column: bytes };
 }
 
-function copyLine(
-  target: Float32Array,
-  to: number,
-  data: FloatArray,
-  from: number,
-  step: number,
-  length: number,
-): void {
+/** All of memory, as numbers of 4 or 8 bytes. */
+function numbersOf(heap: Heap, bytes: number): FloatArray {
+  return bytes === 4 ? heap.floats : new Float64Array(heap.memory.buffer, 0, Math.floor(heap.end / 8));
+}
+
+function copyLine(target: FloatArray, to: number, data: FloatArray, from: number, step: number, length: number): void {
   if (step === 1 && length > 16) target.set(data.subarray(from, from + length), to);
   else for (let i = 0; i < length; i++) target[to + i] = data[from + i * step]!;
 }

@@ -1,23 +1,18 @@
 /**
- * Matrix products in WebAssembly: those of float32; products with a float64 operand are summed in float64 by the packed tiles.
- *
- * Operands outside the memory are copied into it a chunk at a time, and results out of it. Chunks divide the batch, the rows and the
- * columns of the result, never a sum.
+ * Matrix products in WebAssembly: those of float32; products with a float64 operand are those of doubles.ts.
  */
-import { foldBatch, multiplyWith } from "../blocked-matmul.ts";
+import { foldBatch, matmul } from "../blocked-matmul.ts";
 import { checkMatmul, checkRowRank, checkRowTop } from "../checks.ts";
 import type { MatmulArgs, MatrixView, RowRankArgs, RowTopArgs } from "../interface.ts";
 import { rowRankByParts, rowTopByParts } from "../parts.ts";
 import type { Parts } from "../parts.ts";
+import { copyOut, eachChunk } from "./chunks.ts";
+import { multiplyDoubles } from "./doubles.ts";
 import type { Engine } from "./engine.ts";
-import { simdOrPlainEngine } from "./f64-engine.ts";
 import { isInHeap } from "./memory.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import type { Borrowed, Placed } from "./place.ts";
 import { runProduct, runRanges } from "./split.ts";
-
-/** Bytes of an operand outside the memory that are copied at once. */
-const CHUNK_BYTES = 16 * 2 ** 20;
 
 const isFloat32 = (view: MatrixView): boolean => view.data instanceof Float32Array;
 
@@ -25,14 +20,14 @@ const isFloat32 = (view: MatrixView): boolean => view.data instanceof Float32Arr
 export function multiply(engine: Engine, given: MatmulArgs): void {
   // Whatever the size: the numbers of a prompt must not depend on how many others are computed with it.
   if (!(isFloat32(given.a) && isFloat32(given.b) && isFloat32(given.out))) {
-    multiplyWith(simdOrPlainEngine(), given);
+    multiplyDoubles(engine, given);
     return;
   }
   checkMatmul(given);
   if (given.batch * given.m * given.n === 0) return;
   const args = foldBatch(given);
   if (runInPlace(engine, args)) return;
-  multiplyChunks(engine, args);
+  eachChunk(engine.heap, args, (chunk) => multiplyChunk(engine, chunk));
 }
 
 const inPlace = ({ data, offset, batchStride, rowStride, colStride }: MatrixView): Placed => ({
@@ -53,35 +48,6 @@ function runInPlace(engine: Engine, { batch, m, n, k, a, b, out, accumulate }: M
   return true;
 }
 
-const shifted = (view: MatrixView, by: number): MatrixView => ({ ...view, offset: view.offset + by });
-
-/** Halves what is too large to be copied at once, by batch, rows or columns, until it is not. */
-function multiplyChunks(engine: Engine, args: MatmulArgs): void {
-  const { heap } = engine;
-  const { batch, m, n, k, a, b, out } = args;
-  const copies = (view: MatrixView, rows: number, cols: number): number =>
-    isInHeap(heap, view.data) ? 0 : 4 * (view.batchStride === 0 ? 1 : batch) * rows * cols;
-  const [ofA, ofB, ofC] = [copies(a, m, k), copies(b, k, n), copies(out, m, n)];
-  if (Math.max(ofA, ofB, ofC) <= CHUNK_BYTES) {
-    multiplyChunk(engine, args);
-  } else if (batch > 1) {
-    const half = batch >> 1;
-    multiplyChunks(engine, { ...args, batch: half });
-    const rest = (view: MatrixView): MatrixView => shifted(view, half * view.batchStride);
-    multiplyChunks(engine, { ...args, batch: batch - half, a: rest(a), b: rest(b), out: rest(out) });
-  } else if (ofB > CHUNK_BYTES && n > 8) {
-    const half = 8 * Math.ceil(n / 16);
-    multiplyChunks(engine, { ...args, n: half });
-    const rest = (view: MatrixView): MatrixView => shifted(view, half * view.colStride);
-    multiplyChunks(engine, { ...args, n: n - half, b: rest(b), out: rest(out) });
-  } else if (m > 1) {
-    const half = m >> 1;
-    multiplyChunks(engine, { ...args, m: half });
-    const rest = (view: MatrixView): MatrixView => shifted(view, half * view.rowStride);
-    multiplyChunks(engine, { ...args, m: m - half, a: rest(a), out: rest(out) });
-  } else multiplyChunk(engine, args);
-}
-
 /** Runs a chunk, in TypeScript where memory is at its end; nothing of it has been written by then. */
 function multiplyChunk(engine: Engine, args: MatmulArgs): void {
   const { heap } = engine;
@@ -98,29 +64,7 @@ function multiplyChunk(engine: Engine, args: MatmulArgs): void {
     runProduct(engine, { batch, m, n, k, a, b, c, accumulate: false });
     copyOut(heap.floats, address / 4, args);
   });
-  if (!isDone) multiplyWith(simdOrPlainEngine(), args);
-}
-
-function copyOut(floats: Float32Array, from: number, { batch, m, n, out, accumulate }: MatmulArgs): void {
-  const { data, colStride, rowStride, batchStride } = out;
-  const isDense = colStride === 1 && accumulate !== true;
-  if (isDense && rowStride === n && (batch === 1 || batchStride === m * n)) {
-    data.set(floats.subarray(from, from + batch * m * n), out.offset);
-    return;
-  }
-  for (let t = 0; t < batch; t++) {
-    for (let i = 0; i < m; i++, from += n) {
-      const to = out.offset + t * batchStride + i * rowStride;
-      if (isDense) data.set(floats.subarray(from, from + n), to);
-      else {
-        for (let j = 0; j < n; j++) {
-          const x = floats[from + j]!;
-          const at = to + j * colStride;
-          data[at] = accumulate === true ? data[at]! + x : x;
-        }
-      }
-    }
-  }
+  if (!isDone) matmul(args);
 }
 
 /** Addresses of what a question to rows of a product is about, and of its answers. */

@@ -20,6 +20,8 @@ export interface PlacedProduct {
   readonly b: Placed;
   readonly c: Omit<Placed, "column">;
   readonly accumulate: boolean;
+  /** Where sums are float64, and so is `c`: the bytes of a number of `a` and of `b`. */
+  readonly sizes?: readonly [number, number];
 }
 
 /** One product on this thread; written field by field, since small products are over in microseconds. */
@@ -45,10 +47,10 @@ function runAlone(engine: Engine, { batch, m, n, k, a, b, c, accumulate }: Place
   engine.kernels.multiply(JOB, SPACE);
 }
 
-function productJob({ batch, m, n, k, a, b, c, accumulate }: PlacedProduct): Job {
+function productJob({ batch, m, n, k, a, b, c, accumulate, sizes = [4, 4] }: PlacedProduct): Job {
   const ofA = [a.address, a.batch, a.row, a.column];
   const ofB = [b.address, b.batch, b.row, b.column];
-  return [batch, m, n, k, ...ofA, ...ofB, c.address, c.batch, c.row, accumulate ? 1 : 0];
+  return [batch, m, n, k, ...ofA, ...ofB, c.address, c.batch, c.row, accumulate ? 1 : 0, ...sizes];
 }
 
 /** Ranges that cover `[0, size)`, their bounds multiples of `unit`. */
@@ -70,9 +72,12 @@ export function isShared(multiplications: number): boolean {
 
 /** Runs a product, by matrices of the batch, columns or rows where it is shared. */
 export function runProduct(engine: Engine, product: PlacedProduct): void {
-  const { batch, m, n, k, a, b, c } = product;
+  const { batch, m, n, k, a, b, c, sizes } = product;
+  const kernel = sizes === undefined ? "multiply" : "multiplyDoubles";
+  const width = sizes === undefined ? 4 : 8;
   if (!isShared(batch * m * n * k)) {
-    runAlone(engine, product);
+    if (sizes === undefined) runAlone(engine, product);
+    else runJob(engine, kernel, productJob(product));
   } else if (batch >= threadCount()) {
     const part = ([t, count]: readonly [number, number]): Job =>
       productJob({
@@ -82,16 +87,55 @@ export function runProduct(engine: Engine, product: PlacedProduct): void {
         b: moved(b, t * b.batch),
         c: moved(c, t * c.batch),
       });
-    runJobs(engine, "multiply", ranges(batch, 1).map(part));
+    runJobs(engine, kernel, ranges(batch, 1).map(part));
   } else if (n >= 64 * threadCount()) {
     // Two parts never write to one cache line of 64 bytes, and each packs its own columns of b.
     const part = ([j, count]: readonly [number, number]): Job =>
-      productJob({ ...product, n: count, b: moved(b, j * b.column), c: moved(c, 4 * j) });
-    runJobs(engine, "multiply", ranges(n, 32).map(part));
+      productJob({ ...product, n: count, b: moved(b, j * b.column), c: moved(c, width * j) });
+    runJobs(engine, kernel, ranges(n, 32).map(part));
   } else {
     const part = ([i, count]: readonly [number, number]): Job =>
       productJob({ ...product, m: count, a: moved(a, i * a.row), c: moved(c, i * c.row) });
-    runJobs(engine, "multiply", ranges(m, 12).map(part));
+    runJobs(engine, kernel, ranges(m, 12).map(part));
+  }
+}
+
+/** Gram matrices of operands in memory, addresses and steps in bytes. */
+export interface PlacedGram {
+  readonly batch: number;
+  readonly m: number;
+  readonly k: number;
+  readonly a: Placed;
+  readonly c: Omit<Placed, "column">;
+  /** The bytes of a number of `a` and of `c`. */
+  readonly sizes: readonly [number, number];
+}
+
+/** Runs Gram matrices, by matrices of the batch or by rows where they are shared. */
+export function runGram(engine: Engine, { batch, m, k, a, c, sizes }: PlacedGram): void {
+  const job = (t: number, count: number, first: number, end: number): Job => [
+    ...[count, first, end, k, a.address + t * a.batch, a.batch, a.row, a.column],
+    ...[c.address + t * c.batch, c.batch, c.row, ...sizes],
+  ];
+  if (!isShared((batch * m * m * k) / 2)) runJob(engine, "gram", job(0, batch, 0, m));
+  else if (batch >= threadCount()) {
+    runJobs(
+      engine,
+      "gram",
+      ranges(batch, 1).map(([t, count]) => job(t, count, 0, m)),
+    );
+  } else {
+    const parts = threadCount() * JOBS_EACH;
+    // Triangles of equal area.
+    const bound = (i: number): number => Math.round(m * Math.sqrt(i / parts));
+    const rows = Array.from({ length: parts }, (_, i) => [bound(i), bound(i + 1)] as const);
+    for (let t = 0; t < batch; t++) {
+      runJobs(
+        engine,
+        "gram",
+        rows.map(([first, end]) => job(t, 1, first, end)),
+      );
+    }
   }
 }
 

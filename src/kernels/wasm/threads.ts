@@ -47,8 +47,9 @@ export interface ThreadOptions {
 const SOURCE = `
 const run = ({ tiles, kernels, family, memory, space, names, words }) => {
   const env = { memory };
-  const block = new WebAssembly.Instance(tiles, { env }).exports[family];
-  const { exports } = new WebAssembly.Instance(kernels, { env, tiles: { block } });
+  const blocks = new WebAssembly.Instance(tiles, { env }).exports;
+  const families = { block: blocks[family], blockOfDoubles: blocks[family + "OfDoubles"] };
+  const { exports } = new WebAssembly.Instance(kernels, { env, tiles: families });
   const functions = names.map((name) => exports[name]);
   const ints = new Int32Array(memory.buffer);
   const mask = 2 ** words.bits - 1;

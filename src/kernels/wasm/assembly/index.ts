@@ -1,5 +1,7 @@
 /** The WebAssembly module of kernels, in AssemblyScript: everything but the tiles, which it imports. */
 export { multiply } from "./matmul.ts";
+export { multiplyDoubles } from "./doubles.ts";
+export { gram } from "./gram.ts";
 export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./rows.ts";
 export { attention, attentionBytes } from "./attention.ts";
 export { rankedProduct } from "./ranks.ts";

@@ -8,7 +8,7 @@
 
 /** All tiles of a block of the module of tiles. */
 @external("tiles", "block")
-declare function tiles(
+export declare function tiles(
   a: usize,
   aRow: usize,
   b: usize,
@@ -26,17 +26,17 @@ declare function tiles(
 /** Terms that a register takes before it is added to the result. */
 export const DEPTH: usize = 256;
 const ROWS: usize = 240;
-const COLUMNS: usize = 2048;
+export const COLUMNS: usize = 2048;
 /** Columns packed at once where few rows use them: the packed block stays in the second-level cache. */
 const FEW_COLUMNS: usize = 256;
 
 /** Bytes of a thread's working space: edges of tiles, a packed block of either operand, a block of attention scores. */
 export const EDGE_BYTES: usize = 256;
-const A_BYTES: usize = ROWS * DEPTH * 4;
+export const A_BYTES: usize = ROWS * DEPTH * 4;
 export const B_BYTES: usize = COLUMNS * DEPTH * 4;
 
 @inline
-function min(x: usize, y: usize): usize {
+export function min(x: usize, y: usize): usize {
   return x < y ? x : y;
 }
 
@@ -54,7 +54,7 @@ function storeTransposed(r0: v128, r1: v128, r2: v128, r3: v128, to: usize, step
 }
 
 /** Copies `rows` x `columns` entries, any steps in bytes, to rows `toRow` bytes apart with entries side by side. */
-function copyBlock(to: usize, toRow: usize, from: usize, row: usize, column: usize, rows: usize, columns: usize): void {
+export function copyBlock(to: usize, toRow: usize, from: usize, row: usize, column: usize, rows: usize, columns: usize): void {
   if (column == 4) {
     const bytes = columns << 2;
     for (let i: usize = 0; i < rows; i++) {

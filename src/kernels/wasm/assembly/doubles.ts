@@ -1,0 +1,276 @@
+/**
+ * Blocked matrix products summed in float64: operands of float32 are widened as they are packed. Blocks and the order of additions are those
+ * of matmul.ts: 256 terms in a register, then added to the result.
+ */
+import { B_BYTES, DEPTH, EDGE_BYTES, min } from "./matmul.ts";
+
+/** All tiles of a block of the module of tiles; panels have 4 columns. */
+@external("tiles", "blockOfDoubles")
+export declare function tilesOfDoubles(
+  a: usize,
+  aRow: usize,
+  b: usize,
+  bStep: usize,
+  bPanel: usize,
+  k: usize,
+  m: usize,
+  n: usize,
+  c: usize,
+  cRow: usize,
+  accumulate: i32,
+  edge: usize,
+): void;
+
+/** Rows of a block of `a`: as many bytes as one of float32 has. */
+const ROWS: usize = 120;
+export const A_BYTES: usize = ROWS * DEPTH * 8;
+export const COLUMNS: usize = B_BYTES / (DEPTH * 8);
+/** Columns packed at once where few rows use them: the packed block stays in the second-level cache. */
+const FEW_COLUMNS: usize = 128;
+
+/** Two neighbouring numbers. */
+@inline
+function load2<T>(at: usize): v128 {
+  if (sizeof<T>() == 4) return f64x2.promote_low_f32x4(v128.load64_zero(at));
+  return v128.load(at);
+}
+
+@inline
+function load1<T>(at: usize): f64 {
+  if (sizeof<T>() == 4) return <f64>f32.load(at);
+  return f64.load(at);
+}
+
+/** Copies `rows` x `columns` entries, any steps in bytes, to rows `toRow` bytes apart with entries side by side. */
+export function copyDoubles<T>(to: usize, toRow: usize, from: usize, row: usize, column: usize, rows: usize, columns: usize): void {
+  let i: usize = 0;
+  if (row == sizeof<T>() && column != sizeof<T>()) {
+    for (; i + 2 <= rows; i += 2) {
+      let at = from + i * sizeof<T>();
+      let out = to + i * toRow;
+      let j: usize = 0;
+      for (; j + 2 <= columns; j += 2) {
+        const left = load2<T>(at);
+        const right = load2<T>(at + column);
+        v128.store(out, v128.shuffle<i64>(left, right, 0, 2));
+        v128.store(out + toRow, v128.shuffle<i64>(left, right, 1, 3));
+        at += 2 * column;
+        out += 16;
+      }
+      if (j < columns) {
+        f64.store(out, load1<T>(at));
+        f64.store(out + toRow, load1<T>(at + sizeof<T>()));
+      }
+    }
+  }
+  for (; i < rows; i++) {
+    let at = from + i * row;
+    let out = to + i * toRow;
+    let j: usize = 0;
+    if (column == sizeof<T>()) {
+      for (; j + 2 <= columns; j += 2) {
+        v128.store(out, load2<T>(at));
+        at += 2 * sizeof<T>();
+        out += 16;
+      }
+    }
+    for (; j < columns; j++) {
+      f64.store(out, load1<T>(at));
+      at += column;
+      out += 8;
+    }
+  }
+}
+
+/** `k` x `n` of `b` into panels of 4 columns, 32 bytes a row; the last panel is filled up with zeros. */
+export function packDoubles<T>(to: usize, from: usize, row: usize, column: usize, k: usize, n: usize): void {
+  let j: usize = 0;
+  for (; j + 4 <= n; j += 4) {
+    if (column == sizeof<T>()) {
+      let at = from;
+      const end = to + (k << 5);
+      for (; to < end; to += 32) {
+        v128.store(to, load2<T>(at));
+        v128.store(to, load2<T>(at + 2 * sizeof<T>()), 16);
+        at += row;
+      }
+    } else {
+      copyDoubles<T>(to, 32, from, row, column, k, 4);
+      to += k << 5;
+    }
+    from += 4 * column;
+  }
+  if (j == n) return;
+  memory.fill(to, 0, k << 5);
+  copyDoubles<T>(to, 32, from, row, column, k, n - j);
+}
+
+@inline
+function multiplyAdd(x: v128, y: v128, z: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f64x2.relaxed_madd(x, y, z);
+  return f64x2.add(f64x2.mul(x, y), z);
+}
+
+/** `sums[j] += Σ_p a[p] b[p, j]` for `steps` (1 or 4) rows of `b`, one term after the other. */
+@inline
+function addRows<T>(sums: usize, columns: usize, a: usize, b: usize, bRow: usize, steps: usize): void {
+  const x0 = v128.load64_splat(a);
+  const x1 = steps == 4 ? v128.load64_splat(a, 8) : x0;
+  const x2 = steps == 4 ? v128.load64_splat(a, 16) : x0;
+  const x3 = steps == 4 ? v128.load64_splat(a, 24) : x0;
+  const end = sums + (columns << 3);
+  for (; sums < end; sums += 16) {
+    let sum = multiplyAdd(x0, load2<T>(b), v128.load(sums));
+    if (steps == 4) {
+      sum = multiplyAdd(x1, load2<T>(b + bRow), sum);
+      sum = multiplyAdd(x2, load2<T>(b + 2 * bRow), sum);
+      sum = multiplyAdd(x3, load2<T>(b + 3 * bRow), sum);
+    }
+    v128.store(sums, sum);
+    b += 2 * sizeof<T>();
+  }
+}
+
+/** Columns of few rows that are summed at once: a row of sums and four rows of `b` stay in the first-level cache. */
+const STREAMED: usize = 512;
+/** At most so many rows are streamed. */
+const FEW_ROWS: usize = 4;
+
+/**
+ * A block of `k` of few rows, `a` packed to rows of {@link DEPTH}: rows of `b` pass by once, in the order they lie in. Terms are taken in the
+ * order in which a tile takes them. Sums beyond the last column are of what follows in memory, and not kept.
+ */
+function streamed<T>(
+  m: usize,
+  n: usize,
+  k: usize,
+  a: usize,
+  b: usize,
+  bRow: usize,
+  c: usize,
+  cRow: usize,
+  accumulate: i32,
+  sums: usize,
+): void {
+  for (let jc: usize = 0; jc < n; jc += STREAMED) {
+    const nc = min(STREAMED, n - jc);
+    const padded = (nc + 1) & ~1;
+    memory.fill(sums, 0, m * STREAMED * 8);
+    let p: usize = 0;
+    for (; p + 4 <= k; p += 4) {
+      for (let i: usize = 0; i < m; i++) {
+        addRows<T>(sums + i * STREAMED * 8, padded, a + (i * DEPTH + p) * 8, b + p * bRow + jc * sizeof<T>(), bRow, 4);
+      }
+    }
+    for (; p < k; p++) {
+      for (let i: usize = 0; i < m; i++) {
+        addRows<T>(sums + i * STREAMED * 8, padded, a + (i * DEPTH + p) * 8, b + p * bRow + jc * sizeof<T>(), bRow, 1);
+      }
+    }
+    for (let i: usize = 0; i < m; i++) {
+      let from = sums + i * STREAMED * 8;
+      let to = c + i * cRow + (jc << 3);
+      if (accumulate) {
+        for (const end = to + (nc << 3); to < end; to += 8) {
+          f64.store(to, f64.load(to) + f64.load(from));
+          from += 8;
+        }
+      } else memory.copy(to, from, nc << 3);
+    }
+  }
+}
+
+/**
+ * `c (+)= a b`, `m` x `n`, `k` deep; `A` and `B` are what the operands are stored in. Steps are in bytes; entries of a row of `c`, float64, lie
+ * side by side. `space` is the thread's working space. With `k` 0 the result is zero, or `c` as it is.
+ */
+function product<A, B>(
+  m: usize,
+  n: usize,
+  k: usize,
+  a: usize,
+  aRow: usize,
+  aColumn: usize,
+  b: usize,
+  bRow: usize,
+  bColumn: usize,
+  c: usize,
+  cRow: usize,
+  accumulate: i32,
+  space: usize,
+): void {
+  if (k == 0) {
+    if (!accumulate) for (let i: usize = 0; i < m; i++) memory.fill(c + i * cRow, 0, n << 3);
+    return;
+  }
+  const spaceA = space + EDGE_BYTES;
+  const spaceB = spaceA + A_BYTES;
+  if (m <= FEW_ROWS && bColumn == sizeof<B>() && n >= 32) {
+    for (let pc: usize = 0; pc < k; pc += DEPTH) {
+      const kc = min(DEPTH, k - pc);
+      copyDoubles<A>(spaceA, DEPTH * 8, a + pc * aColumn, aRow, aColumn, m, kc);
+      streamed<B>(m, n, kc, spaceA, b + pc * bRow, bRow, c, cRow, accumulate | i32(pc > 0), spaceB);
+    }
+    return;
+  }
+  const columns = m < 64 ? FEW_COLUMNS : COLUMNS;
+  for (let jc: usize = 0; jc < n; jc += columns) {
+    const nc = min(columns, n - jc);
+    for (let pc: usize = 0; pc < k; pc += DEPTH) {
+      const kc = min(DEPTH, k - pc);
+      packDoubles<B>(spaceB, b + pc * bRow + jc * bColumn, bRow, bColumn, kc, nc);
+      for (let ic: usize = 0; ic < m; ic += ROWS) {
+        const mc = min(ROWS, m - ic);
+        let rows = a + ic * aRow + pc * aColumn;
+        let rowStep = aRow;
+        if (sizeof<A>() != 8 || aColumn != 8) {
+          rowStep = kc << 3;
+          copyDoubles<A>(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
+          rows = spaceA;
+        }
+        const adds = accumulate | i32(pc > 0);
+        tilesOfDoubles(rows, rowStep, spaceB, 32, kc << 5, kc, mc, nc, c + ic * cRow + (jc << 3), cRow, adds, space);
+      }
+    }
+  }
+}
+
+@inline
+function products<A, B>(job: usize, space: usize): void {
+  const batch = <usize>load<usize>(job);
+  let a = <usize>load<usize>(job, 16);
+  let b = <usize>load<usize>(job, 32);
+  let c = <usize>load<usize>(job, 48);
+  for (let t: usize = 0; t < batch; t++) {
+    product<A, B>(
+      load<usize>(job, 4),
+      load<usize>(job, 8),
+      load<usize>(job, 12),
+      a,
+      load<usize>(job, 24),
+      load<usize>(job, 28),
+      b,
+      load<usize>(job, 40),
+      load<usize>(job, 44),
+      c,
+      load<usize>(job, 56),
+      load<i32>(job, 60),
+      space,
+    );
+    a += load<usize>(job, 20);
+    b += load<usize>(job, 36);
+    c += load<usize>(job, 52);
+  }
+}
+
+/** A job as `multiply` of matmul.ts takes it, with `c` of float64, and two fields more: the bytes of a number of `a` and of `b`. */
+export function multiplyDoubles(job: usize, space: usize): void {
+  const isSingleB = load<i32>(job, 68) == 4;
+  if (load<i32>(job, 64) == 4) {
+    if (isSingleB) products<f32, f32>(job, space);
+    else products<f32, f64>(job, space);
+  } else {
+    if (isSingleB) products<f64, f32>(job, space);
+    else products<f64, f64>(job, space);
+  }
+}

@@ -1,0 +1,38 @@
+/** Working arrays of a computation, where kernels use them without copying. */
+import type { FloatArray } from "./interface.ts";
+import { wasmEngine } from "./wasm/engine.ts";
+import { giveBack, takeBlock } from "./wasm/memory.ts";
+
+/** An array of so many numbers, whose content is undefined. */
+export type TakeArray = (kind: "float32" | "float64", length: number) => FloatArray;
+
+const ordinary: TakeArray = (kind, length) =>
+  kind === "float64" ? new Float64Array(length) : new Float32Array(length);
+
+/**
+ * Runs a computation on arrays in the kernels' memory, or ordinary ones where that has no room. They go back when it ends, so that nothing of them
+ * may be kept.
+ */
+export function withWorkspace<R>(run: (take: TakeArray) => R): R {
+  const heap = wasmEngine()?.heap;
+  if (heap === undefined) return run(ordinary);
+  const taken: (readonly [address: number, bytes: number])[] = [];
+  const take: TakeArray = (kind, length) => {
+    const bytes = length * (kind === "float64" ? 8 : 4);
+    const address = takeBlock(heap, bytes);
+    if (address === undefined) return ordinary(kind, length);
+    taken.push([address, bytes]);
+    const { buffer } = heap.memory;
+    return kind === "float64" ? new Float64Array(buffer, address, length) : new Float32Array(buffer, address, length);
+  };
+  try {
+    return run(take);
+  } finally {
+    for (const [address, bytes] of taken) giveBack(heap, address, bytes);
+  }
+}
+
+/** The kind of an array. */
+export function kindOf(data: FloatArray): "float32" | "float64" {
+  return data instanceof Float64Array ? "float64" : "float32";
+}
