@@ -65,8 +65,11 @@ export interface TensorFile {
 
 /** A tensor as a reader of one format knows it. */
 export interface StoredTensor extends TensorEntry {
-  /** Bytes that loading it allocates: what is inflated, and its elements where they do not lie in the file as they are. */
-  readonly scratch: number;
+  /**
+   * Bytes that loading it allocates, none unless given: what is inflated, and its elements where they do not lie in the file as
+   * they are.
+   */
+  readonly scratch?: number;
 }
 
 /** The reader of one format, open. */
@@ -102,7 +105,8 @@ export function* readTensor<A extends string>(
   const entry = store.tensors.get(name);
   if (entry === undefined) throw noSuchTensor(source, name, store.tensors);
   const wanted = wantedType(name, entry.dtype, options.dtype, source);
-  const needed = entry.scratch + (entry.scratch === 0 ? 0 : decodedSize(entry, wanted));
+  const { scratch = 0 } = entry;
+  const needed = scratch + (scratch === 0 ? 0 : decodedSize(entry, wanted));
   checkAllowance(store, name, needed, source);
   return decodeTensor(yield* store.load(name), name, entry, wanted, options.axes, source);
 }
