@@ -222,7 +222,7 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
     },
     readBytes: async (name, options = {}) => {
       const { input, source, store } = partOf(name);
-      checkAllowance(store, name, store.tensors.get(name)?.scratch ?? 0, source);
+      checkAllowance(store, name, store.scratch(name), source);
       return readFrom(input, store.load(name), source, options.signal);
     },
     close: () => closeAll(folder),

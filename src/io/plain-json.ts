@@ -14,9 +14,13 @@ export function parsePlainJson(bytes: Uint8Array, source: Source): PlainObject {
   const hasBOM = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   // A name and its file take 40 characters and more.
   const values = Math.min(50_000 + bytes.length / 16, 500_000);
-  const json = parseStrictJson(hasBOM ? bytes.subarray(3) : bytes, { containers: Math.min(values / 5, 50_000), values }, (message) => {
-    throw fault(source, `it is not valid: ${message}.`);
-  });
+  const json = parseStrictJson(
+    hasBOM ? bytes.subarray(3) : bytes,
+    { containers: Math.min(values / 5, 50_000), values },
+    (message) => {
+      throw fault(source, `it is not valid: ${message}.`);
+    },
+  );
   if (!isObject(json)) throw fault(source, "it is not a JSON object.");
   if (reachesPrototype(json)) {
     throw fault(source, `it has the key "${FORBIDDEN_KEY}", which would change a prototype.`);

@@ -113,6 +113,7 @@ export function* openSafetensorsStore(fileSize: number, source: Source): Reading
     metadata,
     values: plainObject([]),
     tensors,
+    scratch: () => 0,
     *load(name) {
       const entry = tensors.get(name);
       if (entry === undefined) throw noSuchTensor(source, name, tensors);

@@ -81,12 +81,17 @@ export function manyTorchTensors(count: number, isShared: boolean): Uint8Array {
 }
 
 /** A folder of safetensors in shards, with their index. */
-export function manyShards(count: number, shards: number): ReadonlyMap<string, Uint8Array<ArrayBuffer>> {
-  const fileOfShard = (k: number): string => `model-${String(k + 1).padStart(5, "0")}-of-${String(shards).padStart(5, "0")}.safetensors`;
+export function manyShards(count: number, shards: number): ReadonlyMap<string, Uint8Array> {
+  const fileOfShard = (k: number): string =>
+    `model-${String(k + 1).padStart(5, "0")}-of-${String(shards).padStart(5, "0")}.safetensors`;
   const names = Array.from({ length: count }, (_, i) => [nameOf(i), fileOfShard(i % shards)] as const);
-  const files = new Map([["model.safetensors.index.json", encoder.encode(JSON.stringify({ weight_map: Object.fromEntries(names) }))]]);
+  const files = new Map<string, Uint8Array>([
+    ["model.safetensors.index.json", encoder.encode(JSON.stringify({ weight_map: Object.fromEntries(names) }))],
+  ]);
   for (let k = 0; k < shards; k++) {
-    const own = names.filter((_, i) => i % shards === k).map(([name]) => `"${name}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`);
+    const own = names
+      .filter((_, i) => i % shards === k)
+      .map(([name]) => `"${name}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`);
     files.set(fileOfShard(k), fileOf(`{${own.join(",")}}`));
   }
   return files;
