@@ -8,14 +8,16 @@
  */
 import { fork } from "node:child_process";
 import { performance } from "node:perf_hooks";
-import { clearTimeout, setTimeout } from "node:timers";
+import { clearInterval, setInterval } from "node:timers";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 const here = (name) => new URL(name, import.meta.url);
 const bundle = fileURLToPath(here("../../.tmp/fuzz.mjs"));
 const HANG_MS = 2000;
-const SILENCE_MS = 60_000;
+/** A reader that says nothing for so many ticks hangs; time in which all processes stood still is one tick. */
+const SILENT_TICKS = 12;
+const TICK_MS = 5000;
 
 if (process.send === undefined) await parent();
 else await child(process.argv[2], Number(process.argv[3]), Number(process.argv[4]));
@@ -65,16 +67,17 @@ function run(name, count, first) {
     const end = (crash) => {
       if (ended) return;
       ended = true;
-      clearTimeout(timer);
+      clearInterval(timer);
       worker.kill();
       resolve({ ...last, crash });
     };
-    const silent = () => end(`silent after seed ${first + last.done}`);
-    let timer = setTimeout(silent, SILENCE_MS);
+    let silence = 0;
+    const timer = setInterval(() => {
+      if (++silence > SILENT_TICKS) end(`silent after seed ${first + last.done}`);
+    }, TICK_MS);
     worker.on("message", (message) => {
       last = message;
-      clearTimeout(timer);
-      timer = setTimeout(silent, SILENCE_MS);
+      silence = 0;
       if (message.done === count) end(undefined);
     });
     worker.on("exit", (code, signal) => end(`exit ${code ?? signal} after seed ${first + last.done}`));
