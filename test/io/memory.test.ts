@@ -76,7 +76,7 @@ async function put(folder: string, files: Files): Promise<{ path: string; size: 
 }
 
 describe.each(cases)("%s", (name, make, most, outcome) => {
-  test.each([most / 2, most])("%d", async (count) => {
+  test.each([most / 2, most])("%d", { timeout: 180_000 }, async (count) => {
     const folder = `${name}-${count}`;
     const small = await put(`${folder}-small`, make(20));
     const { path, size } = await put(folder, make(count));
