@@ -11,7 +11,7 @@ const { inspectPath } = await import(library);
 await inspectPath(small);
 globalThis.gc();
 const before = process.memoryUsage.rss();
-let outcome = "";
+let outcome;
 try {
   const { tensors } = await inspectPath(path);
   outcome = `${tensors.length} tensors`;

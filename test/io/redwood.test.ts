@@ -87,8 +87,8 @@ test("and from a folder, a PyTorch file or safetensors", async () => {
 });
 
 test("without an activation, which no attention-only model has", () => {
-  for (const act_fn of [null, undefined]) {
-    const model = transformerFromTensors({ tensors: state(), config: { ...config, act_fn, d_mlp: undefined } });
+  for (const none of [null, undefined]) {
+    const model = transformerFromTensors({ tensors: state(), config: { ...config, act_fn: none, d_mlp: undefined } });
     expectClose(model.forward(tokens).data, logits, close);
   }
 });
