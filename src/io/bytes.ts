@@ -56,10 +56,18 @@ export function toJson(value: unknown, operation: string, what: string): unknown
 }
 
 function decodeUtf8(bytes: Uint8Array, operation: string, what: string): string {
+  const text = utf8Text(bytes);
+  if (text !== undefined) return text;
+  throw new FormatError(`${what} is not UTF-8 text.`, { operation, argument: what });
+}
+
+/** UTF-8 bytes as text, `undefined` where they are none. A byte order mark is dropped unless it is asked for. */
+export function utf8Text(bytes: Uint8Array, { keepBOM = false } = {}): string | undefined {
+  const isShared = Object.prototype.toString.call(bytes.buffer) === "[object SharedArrayBuffer]";
   try {
-    // A copy where the bytes are shared memory, which TextDecoder refuses in browsers.
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes.slice());
-  } catch (cause) {
-    throw new FormatError(`${what} is not UTF-8 text.`, { operation, argument: what }, { cause });
+    // TextDecoder refuses shared memory in browsers.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: keepBOM }).decode(isShared ? bytes.slice() : bytes);
+  } catch {
+    return undefined;
   }
 }

@@ -61,8 +61,10 @@ export function shardsOf(index: PlainObject, source: Source): ReadonlyMap<string
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw fault(source, "it has no weight_map, an object of tensors' names and their files.");
   }
+  const files = map as PlainObject;
   const shards = new Map<string, string[]>();
-  for (const [tensor, file] of Object.entries(map)) {
+  for (const tensor in files) {
+    const file = files[tensor];
     if (typeof file !== "string" || file === "" || /[\\/]|^\.\.?$/.test(file) || file === FORBIDDEN_KEY) {
       const shown = typeof file === "string" ? quoted(file) : "something else than a string";
       throw fault(source, `its file is ${shown}, not the name of a file beside the index.`, tensor);

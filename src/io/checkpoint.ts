@@ -1,11 +1,12 @@
 /** A checkpoint of any format, in one file or several, with what lies beside it: one view of all of them. */
-import { InputError } from "../errors.ts";
+import { InputError, invariant } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { isIndex, shardsOf, weightsAmong } from "./checkpoint-files.ts";
 import { fault } from "./fault.ts";
 import type { Source } from "./fault.ts";
 import { openStore } from "./format.ts";
-import { parsePlainJson } from "./plain-json.ts";
+import { checkJsonSize, parsePlainJson } from "./plain-json.ts";
+import { Mapped } from "./mapped.ts";
 import { plainObject } from "./plain.ts";
 import type { PlainObject } from "./plain.ts";
 import { readFrom, take, toByteSource } from "./reading.ts";
@@ -74,9 +75,6 @@ export interface OpenCheckpointOptions {
   /** Stops the opening; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
-
-/** Bytes of a configuration or an index at most. */
-const MAX_JSON = 100_000_000;
 
 /**
  * Opens a checkpoint of any format that is read: safetensors, PyTorch's both layouts, `.npz`, `.npy`; told by its content. Only
@@ -175,7 +173,7 @@ async function readJson(folder: Folder, file: string): Promise<PlainObject> {
   const { operation, prefix, signal } = folder;
   const input = inputOf(folder, file);
   const source = { operation, name: `${prefix}${file}` };
-  if (input.size > MAX_JSON) throw fault(source, `it has ${input.size} bytes; at most ${MAX_JSON} are read.`);
+  checkJsonSize(input.size, source);
   return parsePlainJson(await readFrom(input, take(0, input.size), source, signal), source);
 }
 
@@ -199,16 +197,9 @@ async function openShards(folder: Folder, index: string): Promise<ReadonlyMap<st
 }
 
 function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainObject | undefined): Checkpoint {
-  const tensors = new Map<string, CheckpointEntry>();
+  const tensors = entriesOf(parts);
   const metadata = new Map<string, string>();
-  for (const [file, { store, source }] of parts) {
-    for (const [name, { dtype, shape, byteLength }] of store.tensors) {
-      const other = tensors.get(name)?.file;
-      if (other !== undefined) throw fault(source, `${other} has a tensor of this name too.`, name);
-      tensors.set(name, { dtype, shape, byteLength, file });
-    }
-    for (const [key, text] of store.metadata) metadata.set(key, text);
-  }
+  for (const { store } of parts.values()) for (const [key, text] of store.metadata) metadata.set(key, text);
   const whole = { operation: folder.operation, name: folder.name };
   const partOf = (name: string): Part => {
     const part = parts.get(tensors.get(name)?.file ?? "");
@@ -231,9 +222,37 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
     },
     readBytes: async (name, options = {}) => {
       const { input, source, store } = partOf(name);
-      checkAllowance(store, name, store.tensors.get(name)?.scratch ?? 0, source);
+      checkAllowance(store, name, store.scratch(name), source);
       return readFrom(input, store.load(name), source, options.signal);
     },
     close: () => closeAll(folder),
   };
+}
+
+/** The tensors of all files; a name is that of one. */
+function entriesOf(parts: ReadonlyMap<string, Part>): ReadonlyMap<string, CheckpointEntry> {
+  const entryIn = (file: string, { dtype, shape, byteLength }: TensorEntry): CheckpointEntry => ({
+    dtype,
+    shape,
+    byteLength,
+    file,
+  });
+  const [only, ...others] = parts;
+  if (only !== undefined && others.length === 0) {
+    const [file, { store }] = only;
+    return new Mapped(store.tensors, (entry) => entryIn(file, entry));
+  }
+  const files = new Map<string, string>();
+  for (const [file, { store, source }] of parts) {
+    for (const name of store.tensors.keys()) {
+      const other = files.get(name);
+      if (other !== undefined) throw fault(source, `${other} has a tensor of this name too.`, name);
+      files.set(name, file);
+    }
+  }
+  return new Mapped(files, (file, name) => {
+    const entry = parts.get(file)?.store.tensors.get(name);
+    invariant(entry !== undefined, "openCheckpoint", `tensor ${name} is in no file`);
+    return entryIn(file, entry);
+  });
 }

@@ -16,7 +16,7 @@ export type { PlainObject, PlainValue } from "./plain.ts";
 export type { BlobLike, ByteSource, FileInput } from "./reading.ts";
 export type { SafetensorsFile } from "./safetensors.ts";
 export type { CheckpointFormat, ReadTensorOptions, TensorEntry, TensorFile } from "./tensor-file.ts";
-export type { SafetensorsEntry } from "./safetensors-header.ts";
+export type { SafetensorsEntry } from "./safetensors-table.ts";
 export { writeSafetensors } from "./safetensors-writer.ts";
 export type { WriteSafetensorsOptions } from "./safetensors-writer.ts";
 export {

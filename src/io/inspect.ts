@@ -57,7 +57,14 @@ export async function inspect(
 
 /** {@link inspect} of a checkpoint that is open. */
 export function inspectionOf({ name, format, files, size, tensors, metadata, values, config }: Checkpoint): Inspection {
-  const listed = [...tensors].map(([tensor, entry]) => ({ name: tensor, ...entry }));
-  const elements = listed.reduce((sum, { shape }) => sum + shape.reduce((n, m) => n * m, 1), 0);
+  const listed: (CheckpointEntry & { readonly name: string })[] = [];
+  let elements = 0;
+  for (const tensor of tensors.keys()) {
+    const entry = tensors.get(tensor);
+    if (entry === undefined) continue;
+    const { dtype, shape, byteLength, file } = entry;
+    listed.push({ name: tensor, dtype, shape, byteLength, file });
+    elements += shape.reduce((n, m) => n * m, 1);
+  }
   return { name, format, files, size, tensors: listed, elements, metadata, values, config };
 }

@@ -11,11 +11,12 @@ import { FORBIDDEN_KEY, fault, quoted } from "./fault.ts";
 import type { Source } from "./fault.ts";
 import { headerEnd, readNpyHeader } from "./npy-header.ts";
 import type { NpyHeader } from "./npy-header.ts";
+import { Mapped } from "./mapped.ts";
 import { plainObject } from "./plain.ts";
 import { readNow, take } from "./reading.ts";
 import type { Reading } from "./reading.ts";
 import { noSuchTensor, readTensor, tensorFile } from "./tensor-file.ts";
-import type { ReadTensorOptions, StoredTensor, TensorFile, TensorStore } from "./tensor-file.ts";
+import type { ReadTensorOptions, TensorEntry, TensorFile, TensorStore } from "./tensor-file.ts";
 import { openZip, readCheckedEntry, readEntryStart } from "./zip.ts";
 import type { ZipFile } from "./zip.ts";
 import type { ZipEntry } from "./zip-directory.ts";
@@ -85,9 +86,10 @@ export function parseNpz(bytes: Bytes, options: { readonly name?: string } = {})
 export function* openNpy(fileSize: number, source: Source): Reading<TensorStore> {
   const head = yield* take(0, Math.min(fileSize, 12));
   const header = readNpyHeader(yield* take(0, Math.min(fileSize, headerEnd(head, source))), fileSize, source);
-  const tensors = new Map([[ALONE, stored(header, 0)]]);
+  const tensors = new Map([[ALONE, header]]);
   return {
     ...store("npy", fileSize, tensors),
+    scratch: () => copied(header),
     *load(name) {
       if (name !== ALONE) throw noSuchTensor(source, name, tensors);
       return rearranged(yield* take(header.end, header.byteLength), header);
@@ -103,18 +105,23 @@ export function* openNpz(fileSize: number, source: Source): Reading<TensorStore>
 /** {@link openNpz} for an archive that is open. */
 export function* openNpzArchive(zip: ZipFile, source: Source): Reading<TensorStore> {
   const arrays = new Map<string, { readonly entry: ZipEntry; readonly header: NpyHeader }>();
-  const tensors = new Map<string, StoredTensor>();
+  const buffer = { bytes: new Uint8Array(0) };
   for (const [path, entry] of zip.entries) {
     const name = path.slice(0, -SUFFIX.length);
     if (!path.endsWith(SUFFIX)) throw fault(source, `entry ${quoted(path)} is not an array, ${quoted("name.npy")}.`);
     if (name === FORBIDDEN_KEY)
       throw fault(source, "an array may not have this name, which would change a prototype.", name);
-    const header = readNpyHeader(yield* readEntryStart(entry, HEADER_WINDOW, source), entry.size, source, name);
+    const header = readNpyHeader(yield* readEntryStart(entry, HEADER_WINDOW, buffer, source), entry.size, source, name);
     arrays.set(name, { entry, header });
-    tensors.set(name, stored(header, entry.method === 0 ? 0 : entry.size));
   }
+  const tensors = new Mapped(arrays, ({ header }): TensorEntry => header);
   return {
     ...store("npz", zip.size, tensors),
+    scratch: (name) => {
+      const array = arrays.get(name);
+      if (array === undefined) return 0;
+      return copied(array.header) + (array.entry.method === 0 ? 0 : array.entry.size);
+    },
     *load(name) {
       const array = arrays.get(name);
       if (array === undefined) throw noSuchTensor(source, name, tensors);
@@ -127,14 +134,14 @@ export function* openNpzArchive(zip: ZipFile, source: Source): Reading<TensorSto
 function store(
   format: "npy" | "npz",
   fileSize: number,
-  tensors: ReadonlyMap<string, StoredTensor>,
-): Omit<TensorStore, "load"> {
+  tensors: ReadonlyMap<string, TensorEntry>,
+): Omit<TensorStore, "load" | "scratch"> {
   return { format, fileSize, metadata: new Map(), values: plainObject([]), tensors };
 }
 
-function stored(header: NpyHeader, inflated: number): StoredTensor {
-  const copied = header.isBigEndian || header.isFortran ? header.byteLength : 0;
-  return { dtype: header.dtype, shape: header.shape, byteLength: header.byteLength, scratch: inflated + copied };
+/** Bytes of an array's elements where they are put into another order. */
+function copied({ isBigEndian, isFortran, byteLength }: NpyHeader): number {
+  return isBigEndian || isFortran ? byteLength : 0;
 }
 
 function rearranged(bytes: Uint8Array, { dtype, shape, isBigEndian, isFortran }: NpyHeader): Uint8Array {

@@ -91,12 +91,19 @@ export class StorageRef {
 
 /** A tensor as the pickle describes it, unchecked. */
 export class TensorRef {
-  readonly args: readonly PickleValue[];
+  readonly storage: PickleValue | undefined;
+  readonly offset: PickleValue | undefined;
+  /** The items of its tuples of sizes and strides; `undefined` where they are something else. */
+  readonly size: readonly PickleValue[] | undefined;
+  readonly stride: readonly PickleValue[] | undefined;
   /** Where in the pickle it is made. */
   readonly at: number;
 
-  constructor(args: readonly PickleValue[], at: number) {
-    this.args = args;
+  constructor([storage, offset, size, stride]: readonly PickleValue[], at: number) {
+    this.storage = storage;
+    this.offset = offset;
+    this.size = size instanceof PickleTuple ? size.items : undefined;
+    this.stride = stride instanceof PickleTuple ? stride.items : undefined;
     this.at = at;
   }
 }

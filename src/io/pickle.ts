@@ -3,7 +3,7 @@
  * is a loop over opcodes without jumps; what it makes is bounded by the pickle's length.
  * Format: the Python standard library's pickletools.
  */
-import { PickleBytes, readScalar } from "./pickle-bytes.ts";
+import { PickleBytes, notesInUse, readScalar } from "./pickle-bytes.ts";
 import type { PickleOptions } from "./pickle-bytes.ts";
 import { reduce } from "./pickle-reduce.ts";
 import { PickleDict, PickleList, PickleTuple, allowedGlobal, describePickle } from "./pickle-values.ts";
@@ -24,6 +24,7 @@ export function unpickle(bytes: Uint8Array, start: number, options: PickleOption
 }
 
 const MAX_STACK = 500_000;
+const MAX_NOTES = 250_000;
 const MAX_PROTOCOL = 5;
 /** A first item makes a dict or a list as heavy as this many more objects. */
 const FIRST_ITEM = 3;
@@ -34,7 +35,12 @@ class Unpickler {
   readonly #persistent: PickleOptions["persistent"];
   #stack: PickleValue[] = [];
   readonly #marks: number[] = [];
+  /** What was noted and is read again. */
   readonly #memo = new Map<number, PickleValue>();
+  readonly #inUse: ReadonlySet<number>;
+  /** Notes so far, and whether each was one above the last, so that the next one's number is known. */
+  #notes = 0;
+  #isCounted = true;
   /** Containers and notes that may still be made, and elements that may still be put into them. */
   #objects: number;
   #elements: number;
@@ -42,9 +48,10 @@ class Unpickler {
   constructor(bytes: Uint8Array, start: number, options: PickleOptions) {
     this.#bytes = new PickleBytes(bytes, start, options);
     this.#persistent = options.persistent;
-    // A tensor takes 140 bytes at least, for about eight of each.
+    // A tensor takes about 100 bytes at least, for 7 objects and 15 elements.
     this.#objects = 250_000 + bytes.byteLength / 12;
     this.#elements = 2_000_000 + bytes.byteLength / 4;
+    this.#inUse = notesInUse(bytes, start, MAX_NOTES) ?? this.#fail(`it reads more than ${MAX_NOTES} of its notes`);
   }
 
   run(): Unpickled {
@@ -177,7 +184,8 @@ class Unpickler {
       case 0x72: // LONG_BINPUT
         return this.#put(this.#bytes.u32());
       case 0x94: // MEMOIZE
-        return this.#put(this.#memo.size);
+        if (!this.#isCounted) this.#fail("it counts its notes after it numbered some out of order");
+        return this.#put(this.#notes);
       case 0x68: // BINGET
         return this.#get(this.#bytes.u8());
       case 0x6a: // LONG_BINGET
@@ -200,8 +208,12 @@ class Unpickler {
 
   #put(index: number): true {
     const value = this.#pop();
-    this.#count(1, 0);
-    this.#memo.set(index, value);
+    if (index !== this.#notes) this.#isCounted = false;
+    this.#notes++;
+    if (this.#inUse.has(index)) {
+      this.#count(1, 0);
+      this.#memo.set(index, value);
+    }
     return this.#push(value);
   }
 

@@ -5,24 +5,23 @@
 import { ITEM_SIZES, isSafetensorsDType } from "./dtype.ts";
 import { FORBIDDEN_KEY, fault } from "./fault.ts";
 import type { Source } from "./fault.ts";
-import { parseStrictJson } from "./json.ts";
-import type { StrictJson } from "./json.ts";
+import { eachMember, isUtf8 } from "./json.ts";
+import type { JsonBudget } from "./json.ts";
+import type { PlainObject, PlainValue } from "./plain.ts";
 import { take } from "./reading.ts";
 import type { Reading } from "./reading.ts";
+import { EntryTable, checkCoverage } from "./safetensors-table.ts";
+import type { SafetensorsEntry } from "./safetensors-table.ts";
 import { MAX_RANK, byteLengthOf } from "./tensor-file.ts";
-import type { TensorEntry } from "./tensor-file.ts";
 
 /** Bytes of header at most; that of a model of 100,000 tensors is half of it. */
 export const MAX_HEADER_BYTES = 25_000_000;
 
-/**
- * What a safetensors file says about one tensor.
- * @category Files
- */
-export interface SafetensorsEntry extends TensorEntry {
-  /** Where the tensor's first byte lies in the file. */
-  readonly byteOffset: number;
-}
+/** Tensors at most; a header of the longest that is read has room for so many with names of 40 characters. */
+const MAX_TENSORS = 250_000;
+const METADATA = "__metadata__";
+/** An entry of a tensor of 32 dimensions holds 38 values. */
+const ENTRY: JsonBudget = { containers: 100, values: 1000 };
 
 /** A checked header. */
 export interface SafetensorsHeader {
@@ -40,19 +39,50 @@ export function* readHeader(fileSize: number, source: Source): Reading<Safetenso
   }
   const first = yield* take(0, 8);
   const length = checkedLength(new DataView(first.buffer, first.byteOffset, 8).getBigUint64(0, true), fileSize, source);
-  const json = parseStrictJson(headerText(yield* take(8, length), source), (message) => {
+  const json = yield* take(8, length);
+  if (!isUtf8(json)) throw fault(source, `the header, bytes 8 to ${8 + length}, is not UTF-8 text.`);
+  const { metadata, table } = readMembers(json, 8 + length, fileSize, source);
+  const tensors = table.inOrder();
+  checkCoverage(tensors, 8 + length, fileSize, source);
+  return { metadata, tensors };
+}
+
+function readMembers(
+  json: Uint8Array,
+  dataStart: number,
+  fileSize: number,
+  source: Source,
+): { metadata: ReadonlyMap<string, string>; table: EntryTable } {
+  const fail = (message: string): never => {
     throw fault(source, `the header is not valid: ${message}.`);
-  });
-  if (!(json instanceof Map)) throw fault(source, "the header is not a JSON object.");
-  const header = json as ReadonlyMap<string, StrictJson>;
-  const dataStart = 8 + length;
-  const entries: [string, SafetensorsEntry][] = [];
-  for (const [name, value] of header) {
-    if (name !== "__metadata__") entries.push([name, readEntry(name, value, dataStart, fileSize, source)]);
-  }
-  entries.sort(([, a], [, b]) => a.byteOffset - b.byteOffset || a.byteLength - b.byteLength);
-  checkCoverage(entries, dataStart, fileSize, source);
-  return { metadata: readMetadata(header.get("__metadata__"), source), tensors: new Map(entries) };
+  };
+  const values = Math.min(10_000 + json.length / 5, MAX_TENSORS);
+  const notes: JsonBudget = { containers: Math.min(1000 + json.length / 32, MAX_TENSORS / 4), values };
+  const table = new EntryTable();
+  // Keys of entries at fault, so that what is no JSON at all is said first.
+  const refused = new Set<string>();
+  let first: unknown;
+  let metadata: PlainValue | undefined;
+  const members = {
+    has: (key: string) => (key === METADATA ? metadata !== undefined : table.has(key) || refused.has(key)),
+    budgetOf: (key: string) => (key === METADATA ? notes : ENTRY),
+    add: (key: string, value: PlainValue) => {
+      if (key === METADATA) {
+        metadata = value;
+        return;
+      }
+      if (table.size + refused.size >= MAX_TENSORS) fail(`it names more than ${MAX_TENSORS} tensors`);
+      try {
+        table.add(key, readEntry(key, value, dataStart, fileSize, source));
+      } catch (error) {
+        first ??= error;
+        refused.add(key);
+      }
+    },
+  };
+  if (!eachMember(json, members, fail)) throw fault(source, "the header is not a JSON object.");
+  if (first !== undefined) throw first as Error;
+  return { metadata: readMetadata(metadata, source), table };
 }
 
 function checkedLength(length: bigint, fileSize: number, source: Source): number {
@@ -77,19 +107,12 @@ function checkedLength(length: bigint, fileSize: number, source: Source): number
   return Number(length);
 }
 
-function headerText(bytes: Uint8Array, source: Source): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.slice());
-  } catch {
-    throw fault(source, `the header, bytes 8 to ${8 + bytes.byteLength}, is not UTF-8 text.`);
-  }
-}
-
-function readMetadata(json: StrictJson | undefined, source: Source): ReadonlyMap<string, string> {
+function readMetadata(json: PlainValue | undefined, source: Source): ReadonlyMap<string, string> {
   const metadata = new Map<string, string>();
   if (json === undefined) return metadata;
-  if (!(json instanceof Map)) throw fault(source, "the header's __metadata__ is not a JSON object.");
-  for (const [key, value] of json as ReadonlyMap<string, StrictJson>) {
+  if (!isObject(json)) throw fault(source, "the header's __metadata__ is not a JSON object.");
+  for (const key in json) {
+    const value = json[key];
     if (key === FORBIDDEN_KEY) throw fault(source, `the header's __metadata__ has the key "${FORBIDDEN_KEY}".`);
     if (typeof value !== "string") {
       throw fault(source, `the header's __metadata__ holds ${JSON.stringify(key)}, which is not a string.`);
@@ -99,23 +122,26 @@ function readMetadata(json: StrictJson | undefined, source: Source): ReadonlyMap
   return metadata;
 }
 
+function isObject(json: PlainValue | undefined): json is PlainObject {
+  return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
 function readEntry(
   name: string,
-  json: StrictJson,
+  json: PlainValue,
   dataStart: number,
   fileEnd: number,
   source: Source,
 ): SafetensorsEntry {
   if (name === FORBIDDEN_KEY)
     throw fault(source, "a tensor may not have this name, which would change a prototype.", name);
-  if (!(json instanceof Map)) throw fault(source, "its entry in the header is not a JSON object.", name);
-  const fields = json as ReadonlyMap<string, StrictJson>;
-  for (const field of fields.keys()) {
+  if (!isObject(json)) throw fault(source, "its entry in the header is not a JSON object.", name);
+  for (const field in json) {
     if (field !== "dtype" && field !== "shape" && field !== "data_offsets") {
       throw fault(source, `its entry in the header has an unknown field ${JSON.stringify(field)}.`, name);
     }
   }
-  const dtype = fields.get("dtype");
+  const dtype = json.dtype;
   if (!isSafetensorsDType(dtype)) {
     const known = [...ITEM_SIZES.keys()].join(", ");
     throw fault(
@@ -126,7 +152,7 @@ function readEntry(
       dtype,
     );
   }
-  const shape = integers(fields.get("shape"), "shape", name, source);
+  const shape = integers(json.shape, "shape", name, source);
   if (shape.length > MAX_RANK) {
     throw fault(
       source,
@@ -136,7 +162,7 @@ function readEntry(
       shape.length,
     );
   }
-  const offsets = integers(fields.get("data_offsets"), "data_offsets", name, source);
+  const offsets = integers(json.data_offsets, "data_offsets", name, source);
   const [begin, end] = offsets;
   if (begin === undefined || end === undefined || offsets.length !== 2 || begin > end || end > fileEnd - dataStart) {
     throw fault(
@@ -160,7 +186,7 @@ function readEntry(
   return { dtype, shape, byteOffset: dataStart + begin, byteLength: end - begin };
 }
 
-function integers(json: StrictJson | undefined, field: string, name: string, source: Source): readonly number[] {
+function integers(json: PlainValue | undefined, field: string, name: string, source: Source): readonly number[] {
   const isList = Array.isArray(json) && json.every((n) => Number.isSafeInteger(n) && (n as number) >= 0);
   if (!isList) {
     throw fault(source, `${field} ${show(json)} is not a list of non-negative integers.`, name, "integers >= 0", json);
@@ -168,52 +194,10 @@ function integers(json: StrictJson | undefined, field: string, name: string, sou
   return json as readonly number[];
 }
 
-/** Every byte of the data must belong to one tensor: no gap in which something hides, no two tensors on one byte. */
-function checkCoverage(
-  entries: readonly (readonly [string, SafetensorsEntry])[],
-  dataStart: number,
-  fileEnd: number,
-  source: Source,
-): void {
-  let covered = dataStart;
-  let previous: string | undefined;
-  for (const [name, { byteOffset, byteLength }] of entries) {
-    if (byteOffset < covered) {
-      throw fault(
-        source,
-        `its data begin at offset ${byteOffset}, inside tensor ${JSON.stringify(previous)}, which ends at ${covered}. Tensors may not overlap.`,
-        name,
-        covered,
-        byteOffset,
-      );
-    }
-    if (byteOffset > covered) {
-      throw fault(
-        source,
-        `its data begin at offset ${byteOffset} but bytes ${covered} to ${byteOffset} before it belong to no tensor.`,
-        name,
-        covered,
-        byteOffset,
-      );
-    }
-    covered = byteOffset + byteLength;
-    previous = name;
-  }
-  if (covered !== fileEnd) {
-    throw fault(
-      source,
-      `bytes ${covered} to ${fileEnd}, at the end of the file, belong to no tensor.`,
-      undefined,
-      covered,
-      fileEnd,
-    );
-  }
-}
-
 /** JSON as error texts show it, cut short. */
-function show(json: StrictJson | undefined): string {
+function show(json: PlainValue | undefined): string {
   if (json === undefined) return "(missing)";
   const finite = (_: string, value: unknown): unknown => (value === Infinity ? "Infinity" : value);
-  const text = json instanceof Map ? "an object" : JSON.stringify(json, finite);
+  const text = isObject(json) ? "an object" : JSON.stringify(json, finite);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -10,9 +10,9 @@ import { plainObject } from "./plain.ts";
 import { readNow, take } from "./reading.ts";
 import type { Reading } from "./reading.ts";
 import { readHeader } from "./safetensors-header.ts";
-import type { SafetensorsEntry } from "./safetensors-header.ts";
+import type { SafetensorsEntry } from "./safetensors-table.ts";
 import { decodeTensor, noSuchTensor, wantedType } from "./tensor-file.ts";
-import type { ReadTensorOptions, StoredTensor, TensorStore } from "./tensor-file.ts";
+import type { ReadTensorOptions, TensorStore } from "./tensor-file.ts";
 
 /**
  * An open safetensors file: what it holds, and a way to decode single tensors.
@@ -112,7 +112,8 @@ export function* openSafetensorsStore(fileSize: number, source: Source): Reading
     fileSize,
     metadata,
     values: plainObject([]),
-    tensors: new Map([...tensors].map(([name, entry]): [string, StoredTensor] => [name, { ...entry, scratch: 0 }])),
+    tensors,
+    scratch: () => 0,
     *load(name) {
       const entry = tensors.get(name);
       if (entry === undefined) throw noSuchTensor(source, name, tensors);

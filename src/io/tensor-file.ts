@@ -63,12 +63,6 @@ export interface TensorFile {
   read<const A extends string = string>(name: string, options?: ReadTensorOptions<A>): Tensor<A>;
 }
 
-/** A tensor as a reader of one format knows it. */
-export interface StoredTensor extends TensorEntry {
-  /** Bytes that loading it allocates: what is inflated, and its elements where they do not lie in the file as they are. */
-  readonly scratch: number;
-}
-
 /** The reader of one format, open. */
 export interface TensorStore {
   readonly format: CheckpointFormat;
@@ -76,7 +70,11 @@ export interface TensorStore {
   /** Free-form strings. */
   readonly metadata: ReadonlyMap<string, string>;
   readonly values: PlainObject;
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /**
+   * Bytes that loading a tensor allocates: what is inflated, and its elements where they do not lie in the file as they are.
+   */
+  scratch(name: string): number;
   /** The elements of a tensor, row-major and little-endian. */
   load(name: string): Reading<Uint8Array>;
 }
@@ -102,7 +100,8 @@ export function* readTensor<A extends string>(
   const entry = store.tensors.get(name);
   if (entry === undefined) throw noSuchTensor(source, name, store.tensors);
   const wanted = wantedType(name, entry.dtype, options.dtype, source);
-  const needed = entry.scratch + (entry.scratch === 0 ? 0 : decodedSize(entry, wanted));
+  const scratch = store.scratch(name);
+  const needed = scratch + (scratch === 0 ? 0 : decodedSize(entry, wanted));
   checkAllowance(store, name, needed, source);
   return decodeTensor(yield* store.load(name), name, entry, wanted, options.axes, source);
 }

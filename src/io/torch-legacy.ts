@@ -11,10 +11,9 @@ import type { PickleValue, StorageRef } from "./pickle-values.ts";
 import { take } from "./reading.ts";
 import type { Reading } from "./reading.ts";
 import { noSuchTensor } from "./tensor-file.ts";
-import type { StoredTensor, TensorStore } from "./tensor-file.ts";
+import type { TensorStore } from "./tensor-file.ts";
 import { bytesInStorage, gather, storageOf } from "./torch-storage.ts";
 import { contentsOf } from "./torch-tensors.ts";
-import type { TorchTensor } from "./torch-tensors.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
@@ -33,7 +32,7 @@ interface Pickles {
 
 /** Opens the older layout. Pickles say no length, so that as much is read as turns out to be needed. */
 export function* openTorchLegacy(fileSize: number, source: Source): Reading<TensorStore> {
-  for (let window = FIRST_WINDOW; ; window *= 4) {
+  for (let window = FIRST_WINDOW; ; window *= 16) {
     const bytes = yield* take(0, Math.min(window, fileSize));
     let pickles: Pickles;
     try {
@@ -55,8 +54,10 @@ function readPickles(bytes: Uint8Array, fileSize: number, source: Source): Pickl
     if (bytes.byteLength < fileSize) throw new MoreBytes();
     return fail("the pickle is cut short", at);
   };
+  let last: StorageRef | undefined;
   const persistent = (id: PickleValue, at: number): PickleValue => {
-    const storage = storageOf(id, (message) => fail(message, at));
+    last = storageOf(id, (message) => fail(message, at), last);
+    const storage = last;
     const known = storages.get(storage.key);
     if (known !== undefined && (known.dtype !== storage.dtype || known.total !== storage.total)) {
       fail(`storage ${quoted(storage.key)} is named with two classes or sizes`, at);
@@ -85,12 +86,9 @@ function* openStorages(pickles: Pickles, fileSize: number, source: Source): Read
   const { value, isBigEndian, end } = pickles;
   const places = yield* placeStorages(pickles, fileSize, source);
   const contents = contentsOf(value, end, source);
-  const tensors = new Map<string, StoredTensor & TorchTensor>();
-  for (const [name, tensor] of contents.tensors) {
-    if (!places.has(tensor.storage.key)) {
-      throw fault(source, `its storage ${quoted(tensor.storage.key)} is not in the file.`, name);
-    }
-    tensors.set(name, { ...tensor, scratch: tensor.isContiguous && !isBigEndian ? 0 : tensor.byteLength });
+  const { tensors } = contents;
+  for (const [name, { storage }] of tensors) {
+    if (!places.has(storage.key)) throw fault(source, `its storage ${quoted(storage.key)} is not in the file.`, name);
   }
   return {
     format: "torch-legacy",
@@ -98,6 +96,10 @@ function* openStorages(pickles: Pickles, fileSize: number, source: Source): Read
     metadata: new Map(),
     values: contents.values,
     tensors,
+    scratch: (name) => {
+      const tensor = tensors.get(name);
+      return tensor === undefined || (tensor.isContiguous && !isBigEndian) ? 0 : tensor.byteLength;
+    },
     *load(name) {
       const tensor = tensors.get(name);
       if (tensor === undefined) throw noSuchTensor(source, name, tensors);

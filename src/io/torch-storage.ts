@@ -8,15 +8,20 @@ import type { TorchTensor } from "./torch-tensors.ts";
 /**
  * The storage that a persistent id names: `("storage", class, key, device, elements)`, in the older layout with a view, a part of
  * the storage, or None behind it.
+ *
+ * @param last - a storage that is returned where it is the one.
  */
-export function storageOf(id: PickleValue, fail: (message: string) => never): StorageRef {
+export function storageOf(id: PickleValue, fail: (message: string) => never, last?: StorageRef): StorageRef {
   const items = id instanceof PickleTuple ? id.items : [];
   const [kind, type, key, , numel, view = null] = items;
   if (kind !== "storage" || !(type instanceof StorageType) || typeof key !== "string" || !isCount(numel)) {
     return fail("a persistent id is not that of a storage with its class, key, device and number of elements");
   }
   const total = numel;
-  if (view === null) return new StorageRef(key, type.dtype, numel, 0, total);
+  if (view === null) {
+    const isLast = last?.key === key && last.dtype === type.dtype && last.numel === numel && last.total === total;
+    return isLast && last.base === 0 ? last : new StorageRef(key, type.dtype, numel, 0, total);
+  }
   const [, base, length] = view instanceof PickleTuple ? view.items : [];
   if (!isCount(base) || !isCount(length) || base + length > total) {
     return fail(`a view of a storage is not a part of its ${total} elements`);

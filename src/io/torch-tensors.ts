@@ -83,11 +83,15 @@ class Walk {
 
   #dict({ items }: PickleDict, name: string, depth: number): PlainObject | undefined {
     const plain = new Map<string, PlainValue>();
-    const keys = new Set<string>();
+    const written = new Set<string>();
     for (const [key, item] of items) {
       const text = String(key);
-      if (keys.has(text)) throw fault(this.#source, `two keys of a dict are both written ${quoted(text)}.`, name);
-      keys.add(text);
+      if (typeof key !== "string") {
+        if (items.has(text) || written.has(text)) {
+          throw fault(this.#source, `two keys of a dict are both written ${quoted(text)}.`, name);
+        }
+        written.add(text);
+      }
       const value = this.visit(item, name === "" ? text : `${name}.${text}`, depth + 1);
       if (value !== undefined) plain.set(text, value);
     }
@@ -108,12 +112,12 @@ class Walk {
   }
 }
 
-function checkedTensor({ args, at }: TensorRef, name: string, source: Source): TorchTensor {
+function checkedTensor(ref: TensorRef, name: string, source: Source): TorchTensor {
+  const { storage, offset, at } = ref;
   const wrong = (what: string): Error => fault(source, `${what}, at byte ${at} of the pickle.`, name);
-  const [storage, offset, size, stride] = args;
   if (!(storage instanceof StorageRef)) throw wrong(`it is made of ${describePickle(storage)}, not of a storage`);
-  const shape = sizes(size);
-  const strides = sizes(stride);
+  const shape = sizes(ref.size);
+  const strides = sizes(ref.stride);
   if (!isSize(offset) || shape === undefined || strides === undefined || shape.length !== strides.length) {
     throw wrong("its offset, sizes and strides are not non-negative integers, a stride for each size");
   }
@@ -149,7 +153,6 @@ function isSize(value: PickleValue | undefined): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-function sizes(value: PickleValue | undefined): readonly number[] | undefined {
-  const items = value instanceof PickleTuple ? value.items : undefined;
+function sizes(items: readonly PickleValue[] | undefined): readonly number[] | undefined {
   return items?.every(isSize) === true ? items : undefined;
 }

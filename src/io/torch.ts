@@ -11,8 +11,9 @@ import { unpickle } from "./pickle.ts";
 import { readNow, take } from "./reading.ts";
 import type { Reading } from "./reading.ts";
 import { noSuchTensor, tensorFile } from "./tensor-file.ts";
-import type { StoredTensor, TensorFile, TensorStore } from "./tensor-file.ts";
+import type { TensorFile, TensorStore } from "./tensor-file.ts";
 import { openTorchLegacy } from "./torch-legacy.ts";
+import type { StorageRef } from "./pickle-values.ts";
 import { bytesInStorage, gather, storageOf } from "./torch-storage.ts";
 import { contentsOf } from "./torch-tensors.ts";
 import type { TorchTensor } from "./torch-tensors.ts";
@@ -81,26 +82,29 @@ export function* openTorchArchive(zip: ZipFile, source: Source): Reading<TensorS
   const fail = (message: string, at: number): never => {
     throw fault(source, `byte ${at} of ${entry.name}: ${message}.`);
   };
+  let last: StorageRef | undefined;
   const { value, end } = unpickle(pickle, 0, {
     fail,
     cut: (at) => fail("the pickle is cut short", at),
-    persistent: (id, at) => storageOf(id, (message) => fail(message, at)),
+    persistent: (id, at) => (last = storageOf(id, (message) => fail(message, at), last)),
   });
   if (end !== pickle.byteLength) fail("something follows the pickle", end);
   const contents = contentsOf(value, pickle.byteLength, source);
-  const tensors = new Map<string, StoredTensor & TorchTensor>();
-  for (const [name, tensor] of contents.tensors) {
-    const data = dataEntry(zip, root, name, tensor, source);
-    const isAsStored = data.method === 0 && tensor.isContiguous && !isBigEndian;
-    const inflated = data.method === 0 ? 0 : data.size;
-    tensors.set(name, { ...tensor, scratch: isAsStored ? 0 : inflated + tensor.byteLength });
-  }
+  const { tensors } = contents;
+  for (const [name, tensor] of tensors) dataEntry(zip, root, name, tensor, source);
   return {
     format: "torch",
     fileSize: zip.size,
     metadata: new Map(),
     values: contents.values,
     tensors,
+    scratch: (name) => {
+      const tensor = tensors.get(name);
+      if (tensor === undefined) return 0;
+      const data = dataEntry(zip, root, name, tensor, source);
+      if (data.method === 0 && tensor.isContiguous && !isBigEndian) return 0;
+      return (data.method === 0 ? 0 : data.size) + tensor.byteLength;
+    },
     *load(name) {
       const tensor = tensors.get(name);
       if (tensor === undefined) throw noSuchTensor(source, name, tensors);

@@ -34,6 +34,8 @@ const MAX_ENTRIES = 250_000;
 
 interface Directory {
   readonly count: number;
+  /** Whether the count is a ZIP64 record's; that of others is the last 16 bits of it. */
+  readonly is64: boolean;
   readonly offset: number;
   readonly size: number;
 }
@@ -41,7 +43,8 @@ interface Directory {
 /** Reads the directory; names are unique, and entries lie within the file, one after the other. */
 export function* readDirectory(fileSize: number, source: Source): Reading<ReadonlyMap<string, ZipEntry>> {
   const directory = yield* findDirectory(fileSize, source);
-  if (directory.count > MAX_ENTRIES || directory.count * CENTRAL_SIZE > directory.size) {
+  const most = Math.floor(directory.size / CENTRAL_SIZE);
+  if (directory.count > Math.min(MAX_ENTRIES, most)) {
     throw fault(
       source,
       `the ZIP directory says that it has ${directory.count} entries in ${directory.size} bytes; at most ${MAX_ENTRIES} are read, of at least ${CENTRAL_SIZE} bytes each.`,
@@ -49,10 +52,11 @@ export function* readDirectory(fileSize: number, source: Source): Reading<Readon
   }
   const bytes = yield* take(directory.offset, directory.size);
   const entries = readEntries(bytes, directory, source);
-  const byPlace = [...entries].sort((a, b) => a.headerOffset - b.headerOffset);
+  entries.sort((a, b) => a.headerOffset - b.headerOffset);
   const named = new Map<string, ZipEntry>();
-  for (const [i, entry] of byPlace.entries()) {
-    const limit = byPlace[i + 1]?.headerOffset ?? directory.offset;
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i] as Placed;
+    const limit = entries[i + 1]?.headerOffset ?? directory.offset;
     if (entry.headerOffset + LOCAL_SIZE + entry.nameLength + entry.compressedSize > limit) {
       throw fault(
         source,
@@ -60,7 +64,8 @@ export function* readDirectory(fileSize: number, source: Source): Reading<Readon
       );
     }
     if (named.has(entry.name)) throw fault(source, `two entries of the ZIP archive are called ${quoted(entry.name)}.`);
-    named.set(entry.name, { ...entry, limit });
+    entry.limit = limit;
+    named.set(entry.name, entry);
   }
   return named;
 }
@@ -93,7 +98,7 @@ function* findDirectory(fileSize: number, source: Source): Reading<Directory> {
     throw fault(source, "the ZIP archive is one of several parts, which are not read.");
   }
   const is64 = count === 0xffff || size === 0xffffffff || offset === 0xffffffff;
-  const directory = is64 ? yield* readEnd64(at, source) : { count, size, offset };
+  const directory = is64 ? yield* readEnd64(at, source) : { count, is64, size, offset };
   if (directory.offset + directory.size > at) {
     throw fault(
       source,
@@ -116,16 +121,17 @@ function* readEnd64(end: number, source: Source): Reading<Directory> {
   if (at + END_64_SIZE > end - LOCATOR_64_SIZE) throw broken();
   const record = viewOf(yield* take(at, END_64_SIZE));
   if (record.getUint32(0, true) !== END_64) throw broken();
-  return { count: uint64(record, 32), size: uint64(record, 40), offset: uint64(record, 48) };
+  return { count: uint64(record, 32), is64: true, size: uint64(record, 40), offset: uint64(record, 48) };
 }
 
-type Placed = Omit<ZipEntry, "limit">;
+/** An entry whose limit is set once all entries are known. */
+type Placed = Omit<ZipEntry, "limit"> & { limit: number };
 
-function readEntries(bytes: Uint8Array, { count, offset, size }: Directory, source: Source): Placed[] {
+function readEntries(bytes: Uint8Array, { count, is64, offset, size }: Directory, source: Source): Placed[] {
   const view = viewOf(bytes);
   const entries: Placed[] = [];
   let at = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count || (at < size && i < MAX_ENTRIES); i++) {
     if (at + CENTRAL_SIZE > size || view.getUint32(at, true) !== CENTRAL) {
       throw fault(source, `entry ${i} of the ZIP directory, at offset ${offset + at}, is missing or damaged.`);
     }
@@ -136,6 +142,12 @@ function readEntries(bytes: Uint8Array, { count, offset, size }: Directory, sour
     }
     entries.push(readEntry(bytes.subarray(at, at + length), i, offset + at, source));
     at += length;
+  }
+  if (at !== size || (is64 ? entries.length : entries.length % 0x10000) !== count) {
+    throw fault(
+      source,
+      `the ZIP directory says that it has ${count} entries, but its ${size} bytes from offset ${offset} hold ${at === size ? entries.length : "more"}.`,
+    );
   }
   return entries;
 }
@@ -162,7 +174,7 @@ function readEntry(bytes: Uint8Array, index: number, offset: number, source: Sou
   if (method === 0 && size !== compressedSize) {
     throw wrong(`it is stored, yet its sizes ${compressedSize} and ${size} differ`);
   }
-  return { name, nameLength, method, size, compressedSize, crc32: view.getUint32(16, true), headerOffset };
+  return { name, nameLength, method, size, compressedSize, crc32: view.getUint32(16, true), headerOffset, limit: 0 };
 }
 
 /** The sizes and the offset of an entry, of which those that do not fit 32 bits stand in its ZIP64 field. */

@@ -54,11 +54,27 @@ export function* readEntry(zip: ZipFile, entry: ZipEntry, source: Source): Readi
   return entry.method === 0 ? bytes : inflate(bytes, entry, zip.size, source);
 }
 
-/** The beginning of an entry: at least `length` bytes of it, where it has as many and does not shrink to nearly nothing. */
-export function* readEntryStart(entry: ZipEntry, length: number, source: Source): Reading<Uint8Array> {
+/** Entries up to this size that are read whole are inflated into one buffer, one after the other. */
+const BUFFER = 2 ** 20;
+
+/**
+ * The beginning of an entry: at least `length` bytes of it, where it has as many and does not shrink to nearly nothing.
+ *
+ * @param buffer - one for all entries of an archive, empty at first: each overwrites what the last one left in it.
+ */
+export function* readEntryStart(
+  entry: ZipEntry,
+  length: number,
+  buffer: { bytes: Uint8Array },
+  source: Source,
+): Reading<Uint8Array> {
   const start = yield* entryStart(entry, source);
   const bytes = yield* take(start, Math.min(length, entry.compressedSize));
   if (entry.method === 0) return bytes;
+  if (bytes.byteLength === entry.compressedSize && entry.size < BUFFER) {
+    if (buffer.bytes.byteLength <= entry.size) buffer.bytes = new Uint8Array(Math.max(65_536, 2 * entry.size));
+    return inflateInto(bytes, buffer.bytes.subarray(0, entry.size + 1), entry, source);
+  }
   const parts: Uint8Array[] = [];
   try {
     new Inflate((part) => parts.push(part)).push(bytes);
@@ -112,16 +128,19 @@ function inflate(bytes: Uint8Array, entry: ZipEntry, fileSize: number, source: S
       size,
     );
   }
-  let inflated: Uint8Array;
-  try {
-    // One byte more than announced, so that an entry that goes on is seen.
-    inflated = inflateSync(bytes, { out: new Uint8Array(size + 1) });
-  } catch (cause) {
-    throw notDeflated(entry, cause as Error, source);
-  }
+  // One byte more than announced, so that an entry that goes on is seen.
+  const inflated = inflateInto(bytes, new Uint8Array(size + 1), entry, source);
   if (inflated.byteLength !== size) {
     const found = inflated.byteLength > size ? "more" : String(inflated.byteLength);
     throw fault(source, `${what} become ${found}, not the ${size} that its directory says.`);
   }
   return inflated;
+}
+
+function inflateInto(bytes: Uint8Array, out: Uint8Array, entry: ZipEntry, source: Source): Uint8Array {
+  try {
+    return inflateSync(bytes, { out });
+  } catch (cause) {
+    throw notDeflated(entry, cause as Error, source);
+  }
 }

@@ -170,7 +170,14 @@ describe("pickles that make no sense", () => {
     expect(many(0x7d, 400_000)).toContain("it holds more values than a checkpoint of its size has.");
     expect(many(0x4e, 1_100_000)).toContain("more than 500000 values are waiting.");
     expect(many(0x28, 1_100_000)).toContain("more than 500000 values are waiting.");
-    expect(refusal(of([0x4e, ...new Array<number>(400_000).fill(0x94)]))).toContain("it holds more values than");
+    const noted = Array.from({ length: 300_000 }, (_, i) => [0x6a, ...new Uint8Array(new Uint32Array([i]).buffer)]);
+    expect(refusal(of([0x4e, 0x94, ...noted.flat()]))).toContain("it reads more than 250000 of its notes.");
+  });
+
+  test("notes that are never read again cost nothing; numbers out of order are refused where they are then counted", () => {
+    expect(() => parseTorch(of([0x4e, ...new Array<number>(400_000).fill(0x94)]))).not.toThrow();
+    expect(refusal(of([0x4e, 0x71, 7, 0x94]))).toContain("it counts its notes after it numbered some out of order.");
+    expect(() => parseTorch(of([0x4e, 0x71, 7, 0x30, 0x68, 7]))).not.toThrow();
   });
 });
 

@@ -65,6 +65,20 @@ test("ZIP64: what cannot be told in 32 bits", () => {
   expect(names).toEqual([...unzip(fixture("state.pt")).keys()]);
 });
 
+test("more entries than 16 bits count, without a ZIP64 record, and a directory that holds more than it says", () => {
+  const many = zipSync(Object.fromEntries(Array.from({ length: 65_540 }, (_, i) => [String(i), new Uint8Array(0)])), {
+    level: 0,
+  });
+  const count = many.length - 12;
+  expect(new DataView(many.buffer).getUint16(count, true)).toBe(4);
+  const source = { operation: "parseNpz", name: "m" };
+  expect(readNow(many, openZip(many.length, source)).entries.size).toBe(65_540);
+  many[count] = 3;
+  expect(() => readNow(many, openZip(many.length, source))).toThrow(
+    /^parseNpz: m: the ZIP directory says that it has 3 entries, but its \d+ bytes from offset \d+ hold 65540\.$/,
+  );
+});
+
 describe("refused with the entry and the offset", () => {
   test("a directory that is not there, or elsewhere, or of several parts", () => {
     expect(refusal(stored.subarray(0, stored.length - 1))).toBe(

@@ -6,7 +6,7 @@ import { InputError } from "../../errors.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { safetensorsChunks } from "../convert.ts";
 import type { ConvertOptions } from "../convert.ts";
-import { openPathFor } from "./files.ts";
+import { folderOf, openPathFor, readBeside } from "./files.ts";
 
 /**
  * How {@link convertPath} writes.
@@ -62,7 +62,7 @@ export async function convertPath(
   const file = resolve(typeof to === "string" ? to : fileURLToPath(to));
   const checkpoint = await openPathFor(OPERATION, source, options);
   try {
-    const config = await configBeside(source, file);
+    const config = await configBeside(source, file, options.signal);
     await checkTarget(file, options.force === true);
     if (config !== undefined && !config.same) await checkTarget(config.target, options.force === true);
     const size = await writeChunks(
@@ -89,9 +89,12 @@ interface Config {
   readonly same: boolean;
 }
 
-async function configBeside(source: string, file: string): Promise<Config | undefined> {
-  const isFolder = (await stat(source)).isDirectory();
-  const bytes = await readFile(join(isFolder ? source : dirname(source), "config.json")).catch(() => undefined);
+async function configBeside(
+  source: string,
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<Config | undefined> {
+  const bytes = await readBeside(OPERATION, await folderOf(source), "config.json", signal);
   if (bytes === undefined) return undefined;
   const target = join(dirname(file), "config.json");
   const old = await readFile(target).catch(() => undefined);

@@ -1,5 +1,5 @@
 /** Checkpoints on disk: a file or a folder, of which only what is asked for is read. */
-import { open, readdir, stat } from "node:fs/promises";
+import { open, readFile, readdir, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -134,4 +134,29 @@ export function fileSource(path: string, size: number): ByteSource {
       await handle?.close();
     },
   };
+}
+
+/** The folder of a checkpoint: the path itself, or that in which the file lies. */
+export async function folderOf(path: string): Promise<string> {
+  return (await stat(path)).isDirectory() ? path : dirname(path);
+}
+
+/** A file beside a checkpoint's weights, `undefined` where there is none. */
+export async function readBeside(
+  operation: string,
+  folder: string,
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(join(folder, file), { signal });
+  } catch (cause) {
+    signal?.throwIfAborted();
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new InputError(
+      `cannot read ${join(folder, file)}: ${(cause as Error).message}.`,
+      { operation, argument: "path", actual: file },
+      { cause },
+    );
+  }
 }

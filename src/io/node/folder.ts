@@ -1,14 +1,13 @@
 /** Models on disk: a folder or a file of any format, with the configuration and the tokenizer beside it. */
-import { readFile, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ConfigError, InputError } from "../../errors.ts";
+import { ConfigError } from "../../errors.ts";
 import type { ModelConfig, Transformer } from "../../model/index.ts";
 import { transformerOf } from "../from-checkpoint.ts";
 import { parsePlainJson } from "../plain-json.ts";
 import { loadTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer.ts";
-import { openPathFor } from "./files.ts";
+import { folderOf, openPathFor, readBeside } from "./files.ts";
 
 /**
  * What a model folder holds.
@@ -65,7 +64,7 @@ export async function loadAt(
   const { signal } = options;
   const checkpoint = await openPathFor(operation, path, options);
   try {
-    const folder = (await stat(path)).isDirectory() ? path : dirname(path);
+    const folder = await folderOf(path);
     const beside = (file: string): Promise<Uint8Array | undefined> => readBeside(operation, folder, file, signal);
     const json = checkpoint.config === undefined ? await beside("config.json") : undefined;
     const source = { operation, name: join(folder, "config.json") };
@@ -85,24 +84,5 @@ export async function loadAt(
     return { model, tokenizer, config };
   } finally {
     await checkpoint.close();
-  }
-}
-
-async function readBeside(
-  operation: string,
-  folder: string,
-  file: string,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(join(folder, file), { signal });
-  } catch (cause) {
-    signal?.throwIfAborted();
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new InputError(
-      `cannot read ${join(folder, file)}: ${(cause as Error).message}.`,
-      { operation, argument: "path", actual: file },
-      { cause },
-    );
   }
 }

@@ -1,0 +1,103 @@
+/** Files that are nearly all names: many tensors, each of nothing or next to nothing. */
+import { zipSync } from "fflate";
+import { fileOf } from "./bytes.ts";
+import { global, str } from "./pickles.ts";
+
+const encoder = new TextEncoder();
+const nameOf = (i: number): string => `t${String(i).padStart(6, "0")}`;
+
+/** A safetensors file of empty tensors. */
+export function emptyTensors(count: number): Uint8Array {
+  const entry = (_: unknown, i: number): string => `"${nameOf(i)}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`;
+  return fileOf(`{${Array.from({ length: count }, entry).join(",")}}`);
+}
+
+/** The same, the last name beyond Latin letters, so that the header's text takes two bytes a character, and shapes of rank 4. */
+export function wideTensors(count: number): Uint8Array {
+  const entry = (_: unknown, i: number): string =>
+    `"${i === count - 1 ? "β" : nameOf(i)}":{"dtype":"U8","shape":[${i},1,2,0],"data_offsets":[0,0]}`;
+  return fileOf(`{${Array.from({ length: count }, entry).join(",")}}`);
+}
+
+/** A safetensors file of one-byte tensors whose header lists them last first. */
+export function reversedTensors(count: number): Uint8Array {
+  const entry = (_: unknown, i: number): string =>
+    `"${nameOf(i)}":{"dtype":"U8","shape":[1],"data_offsets":[${count - 1 - i},${count - i}]}`;
+  return fileOf(`{${Array.from({ length: count }, entry).join(",")}}`, new Uint8Array(count));
+}
+
+/** A safetensors file without tensors, all metadata. */
+export function manyNotes(count: number): Uint8Array {
+  const note = (_: unknown, i: number): string => `"${nameOf(i)}":""`;
+  return fileOf(`{"__metadata__":{${Array.from({ length: count }, note).join(",")}}}`);
+}
+
+/** An archive of arrays of one float. */
+export function manyArrays(count: number, level: 0 | 6): Uint8Array {
+  const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".padEnd(117) + "\n";
+  const array = new Uint8Array(132);
+  array.set([0x93, ...encoder.encode("NUMPY"), 1, 0, 118, 0]);
+  array.set(encoder.encode(header), 10);
+  return zipSync(Object.fromEntries(Array.from({ length: count }, (_, i) => [`${nameOf(i)}.npy`, array])), { level });
+}
+
+function joined(parts: readonly (readonly number[])[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+const u32 = (value: number): number[] => [...new Uint8Array(new Uint32Array([value]).buffer)];
+const put = (note: number): number[] => [0x71, note];
+const get = (note: number): number[] => [0x68, note];
+
+/** The pickle of a dict of tensors of one float as `torch.save` writes it: names that come again are noted. */
+function tensorsPickle(count: number, isShared: boolean): Uint8Array {
+  const first = [
+    [0x80, 2, 0x7d, 0x28],
+    [...str("notes"), 0x28, ...global("torch._utils._rebuild_tensor_v2"), ...put(1), ...str("storage"), ...put(2)],
+    [...global("torch.FloatStorage"), ...put(3), ...str("cpu"), ...put(4)],
+    [...global("collections.OrderedDict"), ...put(5), 0x31, 0x4e],
+  ];
+  const storage = (key: string): number[] => [0x28, ...get(2), ...get(3), ...str(key), ...get(4), 0x4b, 1, 0x74, 0x51];
+  const tensors = Array.from({ length: count }, (_, i) => {
+    const note = (at: number): number[] => [0x72, ...u32(6 + 4 * i + at)];
+    return [
+      ...str(nameOf(i)), ...note(0), ...get(1), 0x28, ...storage(isShared ? "0" : String(i)), 0x4b, 0, 0x4b, 1, 0x85,
+      ...note(1), 0x4b, 1, 0x85, ...note(2), 0x89, ...get(5), 0x29, 0x52, ...note(3), 0x74, 0x52,
+    ]; // prettier-ignore
+  });
+  return joined([...first, ...tensors, [0x75, 0x2e]]);
+}
+
+/** A PyTorch archive of tensors of one float, of one storage or each of its own. */
+export function manyTorchTensors(count: number, isShared: boolean): Uint8Array {
+  const storages = Array.from({ length: isShared ? 1 : count }, (_, i) => [`a/data/${i}`, new Uint8Array(4)] as const);
+  return zipSync({ "a/data.pkl": tensorsPickle(count, isShared), ...Object.fromEntries(storages) }, { level: 0 });
+}
+
+/** A folder of safetensors in shards, with their index. */
+export function manyShards(count: number, shards: number): ReadonlyMap<string, Uint8Array> {
+  const fileOfShard = (k: number): string =>
+    `model-${String(k + 1).padStart(5, "0")}-of-${String(shards).padStart(5, "0")}.safetensors`;
+  const names = Array.from({ length: count }, (_, i) => [nameOf(i), fileOfShard(i % shards)] as const);
+  const files = new Map<string, Uint8Array>([
+    ["model.safetensors.index.json", encoder.encode(JSON.stringify({ weight_map: Object.fromEntries(names) }))],
+  ]);
+  for (let k = 0; k < shards; k++) {
+    const own = names
+      .filter((_, i) => i % shards === k)
+      .map(([name]) => `"${name}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`);
+    files.set(fileOfShard(k), fileOf(`{${own.join(",")}}`));
+  }
+  return files;
+}
+
+/** A configuration of some length: numbers, names, or lists in lists. */
+export function longConfig(length: number, item: string): Uint8Array {
+  return encoder.encode(`{"d_model":4,"more":[${`${item},`.repeat(Math.floor(length / (item.length + 1)))}0]}`);
+}
