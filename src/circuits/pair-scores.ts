@@ -122,19 +122,24 @@ function multiplyTransposed(
 }
 
 function lengthOfBlock(products: FloatArray, row: number, col: number, k: number, width: number): number {
-  // Two sums, so that no addition waits for the one before it.
-  let [even, odd] = [0, 0];
+  // Four sums, so that no addition waits for the one before it.
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
   for (let i = row; i < row + k; i++) {
-    const start = i * width + col;
-    let t = start;
-    for (; t + 1 < start + k; t += 2) {
-      const [x, y] = [products[t] as number, products[t + 1] as number];
-      even += x * x;
-      odd += y * y;
+    const end = i * width + col + k;
+    let t = end - k;
+    for (; t + 3 < end; t += 4) {
+      const x0 = products[t] as number;
+      const x1 = products[t + 1] as number;
+      const x2 = products[t + 2] as number;
+      const x3 = products[t + 3] as number;
+      s0 += x0 * x0;
+      s1 += x1 * x1;
+      s2 += x2 * x2;
+      s3 += x3 * x3;
     }
-    if (t < start + k) even += (products[t] as number) * (products[t] as number);
+    for (; t < end; t++) s0 += (products[t] as number) * (products[t] as number);
   }
-  return Math.min(1, Math.sqrt(even + odd));
+  return Math.min(1, Math.sqrt(s0 + s1 + (s2 + s3)));
 }
 
 /** All pairs by inner products of symmetric matrices. */

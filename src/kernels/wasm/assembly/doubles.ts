@@ -21,9 +21,8 @@ export declare function tilesOfDoubles(
   edge: usize,
 ): void;
 
-/** Rows of a block of `a`: as many bytes as one of float32 has. */
-const ROWS: usize = 120;
-export const A_BYTES: usize = ROWS * DEPTH * 8;
+const ROWS: usize = 48;
+export const A_BYTES: usize = 120 * DEPTH * 8;
 export const COLUMNS: usize = B_BYTES / (DEPTH * 8);
 /** Columns packed at once where few rows use them: the packed block stays in the second-level cache. */
 const FEW_COLUMNS: usize = 128;

@@ -1,8 +1,8 @@
 /**
  * Blocked float32 matrix products over tiles; see scripts/wasm/tiles.mjs for the tiles themselves.
  *
- * Blocks. 256 of `k` at a time, so that a panel of 8 columns of `b` (8 KiB) stays in the first-level cache; at most 240 rows of `a`
- * (240 KiB), which stay in the second level; at most 2048 columns of `b`. A sum takes 256 terms in a register and is then
+ * Blocks. 256 of `k` at a time, so that a panel of 8 columns of `b` (8 KiB) stays in the first-level cache; 48 rows of `a`
+ * (48 KiB), which stay in the second level whoever else uses it; 1024 columns of `b`. A sum takes 256 terms in a register and is then
  * added to the result: this order of additions is the same whatever the strides, the blocks of rows and columns, and the thread.
  */
 
@@ -25,15 +25,15 @@ export declare function tiles(
 
 /** Terms that a register takes before it is added to the result. */
 export const DEPTH: usize = 256;
-const ROWS: usize = 240;
-export const COLUMNS: usize = 2048;
+const ROWS: usize = 48;
+export const COLUMNS: usize = 1024;
 /** Columns packed at once where few rows use them: the packed block stays in the second-level cache. */
 const FEW_COLUMNS: usize = 256;
 
-/** Bytes of a thread's working space: edges of tiles, a packed block of either operand, a block of attention scores. */
+/** Bytes of a thread's working space: edges of tiles, a packed block of either operand with room to spare, a block of attention scores. */
 export const EDGE_BYTES: usize = 256;
-export const A_BYTES: usize = ROWS * DEPTH * 4;
-export const B_BYTES: usize = COLUMNS * DEPTH * 4;
+export const A_BYTES: usize = 240 * DEPTH * 4;
+export const B_BYTES: usize = 2048 * DEPTH * 4;
 
 @inline
 export function min(x: usize, y: usize): usize {
