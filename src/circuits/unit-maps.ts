@@ -99,8 +99,7 @@ export class UnitMaps {
         let norm = normOfProduct(grams, B.grams, at, k);
         norm ??= normByProduct(root, B.view, h, sizes);
         isZero[h] = norm === 0;
-        const inverse = norm === 0 ? 0 : 1 / norm;
-        for (let t = 0; t < root.length; t++) roots[at + t] = (root[t] as number) * inverse;
+        scaleInto(roots, at, root, norm === 0 ? 0 : 1 / norm);
       }
       kernels().matmul({
         batch: count,
@@ -114,6 +113,10 @@ export class UnitMaps {
     });
     return isZero;
   }
+}
+
+function scaleInto(target: FloatArray, at: number, numbers: Float64Array, factor: number): void {
+  for (let t = 0; t < numbers.length; t++) target[at + t] = (numbers[t] as number) * factor;
 }
 
 /** Below this share of what the traces allow, too little of a norm is left after cancellation. */
