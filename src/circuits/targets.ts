@@ -104,8 +104,9 @@ export function readoutOf(
     });
   }
   const ids = sides.map((side) => idsOf(model, tokens, side, positions, operation));
-  const { data: W_U, shape } = model.weight("unembed.W_U");
-  const [d = 0, d_vocab = 0] = shape;
+  const unembedding = model.weight("unembed.W_U");
+  const W_U = rawData(unembedding);
+  const [d = 0, d_vocab = 0] = unembedding.shape;
   const b_U = model.b_U.data;
   const rows = batch * positions;
   const columns = new Float64Array(rows * d);
