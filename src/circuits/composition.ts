@@ -126,7 +126,7 @@ function stackMaps(
   take: TakeArray,
 ): { readonly writers: MapStack; readonly readers: MapStack } {
   const { n_heads, d_model, d_head } = model.config;
-  const layers = model.layers.map((layer) => new UnitMaps(layer, norms));
+  const layers = model.layers.map((layer) => new UnitMaps(layer, norms, take));
   const kind = layers.some((maps) => maps.kind === "float64") ? "float64" : "float32";
   const later = Math.max(0, layers.length - 1);
   const size = n_heads * d_head * d_model;

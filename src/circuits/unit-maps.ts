@@ -7,7 +7,7 @@
  * maps are float32 where these are.
  */
 import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../kernels/index.ts";
+import type { FloatArray, MatrixView, TakeArray } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
 import { matrixView, rawData, Tensor } from "../tensor/index.ts";
 import { rootOf } from "./gram-roots.ts";
@@ -17,7 +17,7 @@ import type { ReaderName } from "./norm-folding.ts";
 /** A weight of all heads of a layer, seen as `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]`. */
 interface Side {
   readonly view: MatrixView;
-  readonly grams: Float64Array;
+  readonly grams: FloatArray;
 }
 
 /** The sizes of a layer's heads. */
@@ -33,15 +33,17 @@ interface Sizes {
  */
 export type NormsInScores = "raw" | "folded";
 
-/** What writes and what reads in a layer, each head's scaled to norm 1 (or zero). */
+/** What writes and what reads in a layer, each head's scaled to norm 1 (or zero); worked out in arrays of a workspace. */
 export class UnitMaps {
   readonly #layer: AttentionLayer;
   readonly #norms: NormsInScores;
+  readonly #take: TakeArray;
   readonly #sides = new Map<string, Side>();
 
-  constructor(layer: AttentionLayer, norms: NormsInScores) {
+  constructor(layer: AttentionLayer, norms: NormsInScores, take: TakeArray) {
     this.#layer = layer;
     this.#norms = norms;
+    this.#take = take;
   }
 
   /** How the maps are stored. */
@@ -80,7 +82,7 @@ export class UnitMaps {
     const known = this.#sides.get(name);
     if (known !== undefined) return known;
     const weight = name === "W_O" ? writtenOf(this.#layer, this.#norms) : readerOf(this.#layer, name, this.#norms);
-    const side = sideOf(weight, this.#sizes);
+    const side = sideOf(weight, this.#sizes, this.#take);
     this.#sides.set(name, side);
     return side;
   }
@@ -93,9 +95,10 @@ export class UnitMaps {
     const isZero = new Array<boolean>(count).fill(false);
     withWorkspace((take) => {
       const roots = take(kindOf(into), count * k * k);
+      const root = new Float64Array(k * k);
       for (let h = 0; h < count; h++) {
         const at = h * k * k;
-        const root = rootOf(grams.subarray(at, at + k * k), k);
+        rootOf(grams, at, k, root);
         let norm = normOfProduct(grams, B.grams, at, k);
         norm ??= normByProduct(root, B.view, h, sizes);
         isZero[h] = norm === 0;
@@ -123,7 +126,7 @@ function scaleInto(target: FloatArray, at: number, numbers: Float64Array, factor
 const CANCELLED = 1e-6;
 
 /** $\|A B\|$ from $A^\top A$ and $B B^\top$ of a head; `undefined` where it cancels. */
-function normOfProduct(left: Float64Array, right: Float64Array, at: number, k: number): number | undefined {
+function normOfProduct(left: FloatArray, right: FloatArray, at: number, k: number): number | undefined {
   let square = 0;
   let [traceA, traceB] = [0, 0];
   for (let t = at; t < at + k * k; t++) square += (left[t] as number) * (right[t] as number);
@@ -176,9 +179,11 @@ export function zeroHeadsOf(layer: AttentionLayer, circuit: "W_OV" | "W_QK", nor
     return false;
   });
   if (isSettled) return [];
-  const maps = new UnitMaps(layer, norms);
-  const into = maps.kind === "float64" ? new Float64Array(heads * k * d) : new Float32Array(heads * k * d);
-  return (isQK ? maps.queries(into) : maps.writers(into)).flatMap((zero, head) => (zero ? [head] : []));
+  return withWorkspace((take) => {
+    const maps = new UnitMaps(layer, norms, take);
+    const into = take(maps.kind, heads * k * d);
+    return (isQK ? maps.queries(into) : maps.writers(into)).flatMap((zero, head) => (zero ? [head] : []));
+  });
 }
 
 /** $W_O$, its rows centred where the layer's norm takes the mean out: no head reads it. */
@@ -198,31 +203,38 @@ function writtenOf({ W_O, ln1 }: AttentionLayer, norms: NormsInScores): Tensor<"
 /**
  * A weight with its Gram matrices. Where squares would overflow or vanish it is a copy with such heads scaled: a scale does not enter a score.
  */
-function sideOf(weight: Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">, sizes: Sizes): Side {
+function sideOf(
+  weight: Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">,
+  sizes: Sizes,
+  take: TakeArray,
+): Side {
   const isTurned = weight.names[1] === "d_model";
   const asStored = matrixView(weight);
   const view = isTurned ? transposed(asStored) : asStored;
-  const grams = gramsOf(view, sizes);
-  if (Array.from({ length: sizes.count }, (_, h) => isOfSize(grams, h, sizes)).every(Boolean)) return { view, grams };
+  const grams = gramsOf(view, sizes, take);
+  if (areOfSize(grams, sizes)) return { view, grams };
   const data = scaledHeads(rawData(weight) as FloatArray, sizes);
   const { k, d } = sizes;
   const [rowStride, colStride] = isTurned ? [1, k] : [d, 1];
   const scaled: MatrixView = { data, offset: 0, rowStride, colStride, batchStride: k * d };
-  return { view: scaled, grams: gramsOf(scaled, sizes) };
+  return { view: scaled, grams: gramsOf(scaled, sizes, take) };
 }
 
 function transposed(view: MatrixView): MatrixView {
   return { ...view, rowStride: view.colStride, colStride: view.rowStride };
 }
 
-/** Whether no row of a head is of a length whose fourth power leaves the numbers there are. */
-function isOfSize(grams: Float64Array, head: number, { k }: Sizes): boolean {
-  let largest = 0;
-  for (let i = 0; i < k; i++) {
-    const square = grams[head * k * k + i * (k + 1)] as number;
-    if (!(square <= largest)) largest = square;
+/** Whether every head's longest row is of a length whose fourth power is far from the ends of the numbers there are. */
+function areOfSize(grams: FloatArray, { count, k }: Sizes): boolean {
+  for (let h = 0; h < count; h++) {
+    let largest = 0;
+    for (let i = 0; i < k; i++) {
+      const square = grams[h * k * k + i * (k + 1)] as number;
+      if (!(square <= largest)) largest = square;
+    }
+    if (!(largest > 1e-12 && largest < 1e12)) return false;
   }
-  return largest > 1e-12 && largest < 1e12;
+  return true;
 }
 
 function scaledHeads(weights: FloatArray, { count, k, d }: Sizes): FloatArray {
@@ -245,8 +257,8 @@ function largestOf(numbers: FloatArray, start: number, end: number): number {
   return largest;
 }
 
-function gramsOf(view: MatrixView, { count, k, d }: Sizes): Float64Array {
-  const grams = new Float64Array(count * k * k);
+function gramsOf(view: MatrixView, { count, k, d }: Sizes, take: TakeArray): FloatArray {
+  const grams = take("float64", count * k * k);
   const out = { data: grams, offset: 0, rowStride: k, colStride: 1, batchStride: k * k };
   kernels().gram({ batch: count, m: k, k: d, a: view, out });
   return grams;
