@@ -30,6 +30,10 @@ function ensurePackages() {
   if (status !== 0) throw new Error("npm ci in bench/ failed: the packages to compare with are not there.");
 }
 
+/** Whether a group compares the library with anything but itself. */
+const needsPackages = ({ form, contenders }) =>
+  form === "start" || contenders.some((id) => !["ours", "one-thread", "two-threads"].includes(id));
+
 /** Runs the same command under Node 24. */
 function underNode24(args) {
   const rest = args.filter((arg) => arg !== "--node24");
@@ -59,7 +63,7 @@ async function measureGroup(group, { kinds, prefix, plan }) {
     const cases = [];
     for (const work of group.cases) {
       say(`${group.id}: ${work.name}`);
-      cases.push({ name: work.name, outcomes: await measureCase(work, present, plan) });
+      cases.push({ name: work.name, recorded: work.recorded, outcomes: await measureCase(work, present, plan) });
     }
     return {
       ...group,
@@ -96,7 +100,7 @@ async function main(args) {
     const names = groups.map(({ id, cases }) => [id, ...cases.map(({ name }) => name)].join(", "));
     throw new Error(`--only ${options.only.join(",")} names nothing. There are:\n  ${names.join("\n  ")}`);
   }
-  ensurePackages();
+  if (selected.some(needsPackages)) ensurePackages();
   ensureBuild();
 
   const prefix = pinPrefix(options.core);

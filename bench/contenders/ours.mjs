@@ -1,6 +1,7 @@
 /** This library as its users have it: the built package, public functions, ordinary tensors. */
 import { readFileSync } from "node:fs";
 import * as library from "../../dist/index.js";
+import { randomWeights, sizes } from "../lib/models.mjs";
 
 const { Tensor, batchMatmul, dense, eigenvalues, matmul, multiply, softmax, svd } = library;
 
@@ -97,6 +98,32 @@ const prepare = {
       composition: () => library.compositionScores(model),
     };
     return { run: tasks[task] };
+  },
+  circuits({ task, size }) {
+    const { parseConfig, Transformer } = library;
+    const config = parseConfig(sizes[size]);
+    const weights = randomWeights(library, sizes[size]);
+    let model = Transformer.fromWeights(config, weights);
+    const tokens = Array.from({ length: 64 }, (_, i) => (i * 37 + 11) % config.d_vocab);
+    let expansion;
+    const tasks = {
+      composition: { run: () => library.compositionScores(model) },
+      "first copying": {
+        renew() {
+          model = Transformer.fromWeights(config, weights);
+        },
+        run: () => library.ovSpectrum(model),
+      },
+      copying: { run: () => library.ovSpectrum(model) },
+      attribution: {
+        renew() {
+          expansion = library.pathExpansion(model, tokens);
+        },
+        run: () => expansion.attribution(),
+      },
+      totals: { run: () => library.pathTotals(model, tokens) },
+    };
+    return tasks[task];
   },
 };
 

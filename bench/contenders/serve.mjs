@@ -4,7 +4,8 @@
  * same protocol.
  *
  * A contender module exports `open(options)`, which returns `{ versions, prepare(work, inputs) }`; `prepare` returns
- * `{ run, result, dispose?, flops? }`, or `{ skip: "why not" }`. `run` is what is timed; `result` returns the numbers of one run.
+ * `{ run, result, renew?, dispose?, flops? }`, or `{ skip: "why not" }`. `run` is what is timed; `result` returns the numbers of one run; `renew` goes
+ * before each run, untimed, where a second run would find what the first has kept.
  */
 import { readFileSync, writeFileSync, writeSync } from "node:fs";
 import { performance } from "node:perf_hooks";
@@ -24,12 +25,25 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Milliseconds for `calls` calls. Only what returns promises is awaited: an await a call costs more than a small product. */
 async function time(calls) {
+  if (task.renew !== undefined) return timeRenewed(calls);
   const start = performance.now();
   for (let i = 0; i < calls; i++) {
     last = task.run();
     if (typeof last?.then === "function") last = await last;
   }
   return performance.now() - start;
+}
+
+async function timeRenewed(calls) {
+  let spent = 0;
+  for (let i = 0; i < calls; i++) {
+    await task.renew();
+    await turn();
+    const start = performance.now();
+    last = task.run();
+    spent += performance.now() - start;
+  }
+  return spent;
 }
 
 /** Windows of calls until the best of a window is no longer better than the best before it, so that tiers have settled. */

@@ -20,7 +20,7 @@ import { ratioText, threeDigits } from "./format.mjs";
  * @property {string} title
  * @property {string} form
  * @property {{ id: string, label: string, absence?: string }[]} contenders
- * @property {{ name: string, outcomes: Record<string, Outcome> }[]} cases
+ * @property {{ name: string, recorded?: number, outcomes: Record<string, Outcome> }[]} cases `recorded`: milliseconds of a peer that does not run here
  */
 
 const isTimed = (outcome) => outcome?.min !== undefined;
@@ -108,6 +108,23 @@ const byForm = {
         name,
         ...(isTimed(ours) ? [ours.min, ours.median, ours.p90].map(threeDigits) : [absentCell(ours), "–", "–"]),
         memoryCell(ours),
+      ]),
+    },
+  ],
+  recorded: (group) => [
+    {
+      caption:
+        "Milliseconds, minimum / median; beside them recorded minima of TransformerLens 3.9 (one thread), measured elsewhere and not in this run, and theirs over ours",
+      head: ["work", "one thread", "two threads", "recorded", "over one thread", "over two", "our memory"],
+      rows: group.cases.map(({ name, recorded, outcomes: { "one-thread": one, "two-threads": two } }) => [
+        name,
+        timeCell(one),
+        timeCell(two),
+        recorded === undefined ? "–" : threeDigits(recorded),
+        ...[one, two].map((ours) =>
+          recorded !== undefined && isTimed(ours) ? ratioText(recorded / ours.min) : absentCell(undefined),
+        ),
+        memoryCell(one),
       ]),
     },
   ],

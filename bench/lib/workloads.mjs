@@ -28,6 +28,15 @@ const dense = (kind, prefix, count) => ({
   count,
 });
 
+const modelNames = { small: "small", arena: "ARENA", "twelve-layer": "12 layers" };
+const circuits = (size, what, task, recorded) => ({
+  name: `${modelNames[size]}: ${what}`,
+  kind: "circuits",
+  size,
+  task,
+  recorded,
+});
+
 /** The peers that share a table with the library, in its columns' order. */
 const everyone = ["ceiling", "ours", "tfjs", "ort", "jax", "ml-matrix", "torch"];
 
@@ -36,13 +45,14 @@ const everyone = ["ceiling", "ours", "tfjs", "ort", "jax", "ml-matrix", "torch"]
  * @property {string} name
  * @property {string} kind
  * @property {number} [flops]
+ * @property {number} [recorded] milliseconds of TransformerLens 3.9, which is not part of a run
  */
 
 /**
  * @typedef {object} WorkloadGroup
  * @property {string} id what `--only` matches
  * @property {string} title
- * @property {string} form which table it becomes: "ratios", "threads", "alone" or "start"
+ * @property {string} form which table it becomes: "ratios", "threads", "alone", "recorded" or "start"
  * @property {string[]} contenders
  * @property {Workload[]} cases
  */
@@ -124,6 +134,23 @@ export const groups = [
       { name: "run with cache, 64 positions", kind: "model", task: "run", positions: 64 },
       { name: "run with cache, 128 positions", kind: "model", task: "run", positions: 128 },
       { name: "composition scores Q, K and V", kind: "model", task: "composition" },
+    ],
+  },
+  {
+    id: "circuits",
+    title: "Circuits of whole models, of random weights",
+    form: "recorded",
+    contenders: ["one-thread", "two-threads"],
+    cases: [
+      circuits("small", "composition scores Q, K and V", "composition", 27.7),
+      circuits("arena", "composition scores Q, K and V", "composition", 1655),
+      circuits("twelve-layer", "composition scores Q, K and V", "composition", 88_477),
+      circuits("small", "OV eigenvalues of all heads", "first copying", 7.26),
+      circuits("arena", "OV eigenvalues of all heads", "first copying", 6771),
+      circuits("arena", "the same, asked again", "copying"),
+      circuits("twelve-layer", "OV eigenvalues of all heads", "first copying", 38_574),
+      circuits("arena", "attribution of all 169 paths on 64 tokens", "attribution"),
+      circuits("twelve-layer", "path totals by order and head on 64 tokens", "totals"),
     ],
   },
   { id: "start", title: "From a fresh process to the first result", form: "start", contenders: [], cases: [] },

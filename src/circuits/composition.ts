@@ -27,7 +27,7 @@ import type { MapStack } from "./pair-scores.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 import { UnitMaps, zeroHeadsOf } from "./unit-maps.ts";
-import type { NormsInScores } from "./unit-maps.ts";
+import type { NormsInScores } from "./head-weights.ts";
 
 /**
  * One kind of composition between all pairs of heads, `[writer_layer, writer_head, reader_layer, reader_head]`.
@@ -126,9 +126,11 @@ function stackMaps(
   take: TakeArray,
 ): { readonly writers: MapStack; readonly readers: MapStack } {
   const { n_heads, d_model, d_head } = model.config;
-  const layers = model.layers.map((layer) => new UnitMaps(layer, norms));
+  const later = Math.max(0, model.layers.length - 1);
+  const layers = model.layers.map(
+    (layer) => new UnitMaps(layer, norms, { writes: layer.layer < later, reads: layer.layer > 0 }, take),
+  );
   const kind = layers.some((maps) => maps.kind === "float64") ? "float64" : "float32";
-  const later = Math.max(0, layers.length - 1);
   const size = n_heads * d_head * d_model;
   const written = take(kind, later * size);
   const read = take(kind, later * KINDS.length * size);

@@ -6,7 +6,7 @@
  * every head then costs a product through it and one small eigenvalue problem.
  */
 import { ConfigError } from "../errors.ts";
-import { kernels } from "../kernels/index.ts";
+import { allocateForResult, kernels, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import { eigenvaluesOfStack } from "../linalg/index.ts";
 import type { AttentionLayer, Transformer } from "../model/index.ts";
@@ -64,8 +64,7 @@ export function unembedEmbed(model: Transformer, operation: string): Float64Arra
 export function embeddingGram(model: Transformer): Float64Array {
   const { d_vocab, d_model } = model.config;
   return remembered(embeddingGrams, model, () => {
-    const W_E = matrixView(model.weight("embed.W_E"));
-    return square(d_model, d_vocab, transposed(W_E), W_E);
+    return gram(d_model, d_vocab, transposed(matrixView(model.weight("embed.W_E"))));
   });
 }
 
@@ -169,10 +168,19 @@ function throughMiddle(left: Stack, M: Float64Array): Stack {
   const isSingle = left.view.data instanceof Float32Array && left.count * left.rows * d * d >= LARGE;
   if (!isSingle) return stackProduct(left, { ...square, view: rowMajor(M, d, 0) });
   const [m, count] = [left.rows, left.count];
-  const view = rowMajor(new Float32Array(count * m * d), d, m * d);
-  const b = rowMajor(Float32Array.from(M), d, 0);
+  const view = rowMajor(allocateForResult(count * m * d), d, m * d);
+  const b = rowMajor(roundedOnce(M), d, 0);
   kernels().matmul({ batch: count, m, n: d, k: d, a: left.view, b, out: view });
   return { view, count, rows: m, cols: d };
+}
+
+const rounded = new WeakMap<Float64Array, Float32Array>();
+
+/** A square matrix in float32, kept for the heads of the other layers. */
+function roundedOnce(M: Float64Array): Float32Array {
+  const known = rounded.get(M) ?? Float32Array.from(M);
+  rounded.set(M, known);
+  return known;
 }
 
 /** A tensor `[head, rows, cols]` as a stack. */
@@ -203,26 +211,50 @@ const SPAN = 4096;
  * over 4,096 tokens.
  */
 function square(n: number, k: number, a: MatrixView, b: MatrixView): Float64Array {
-  const data = new Float64Array(n * n);
   const isSingle = a.data instanceof Float32Array && b.data instanceof Float32Array && n * n * k >= LARGE;
-  if (!isSingle) {
-    kernels().matmul({ batch: 1, m: n, n, k, a, b, out: rowMajor(data, n, 0) });
-    return data;
-  }
-  const part = new Float32Array(n * n);
-  for (let from = 0; from < k; from += SPAN) {
+  return sumOfSpans(n, k, isSingle, (from, depth, out) =>
     kernels().matmul({
       batch: 1,
       m: n,
       n,
-      k: Math.min(SPAN, k - from),
+      k: depth,
       a: { ...a, offset: a.offset + from * a.colStride },
       b: { ...b, offset: b.offset + from * b.rowStride },
-      out: rowMajor(part, n, 0),
+      out,
+    }),
+  );
+}
+
+/** `a aᵀ` of a matrix n x k, summed as in {@link square}. */
+function gram(n: number, k: number, a: MatrixView): Float64Array {
+  return sumOfSpans(n, k, a.data instanceof Float32Array && n * n * k >= LARGE, (from, depth, out) =>
+    kernels().gram({ batch: 1, m: n, k: depth, a: { ...a, offset: a.offset + from * a.colStride }, out }),
+  );
+}
+
+/** A sum over `k` terms, of float32 products of spans where `isSingle`, otherwise of one product. */
+function sumOfSpans(
+  n: number,
+  k: number,
+  isSingle: boolean,
+  multiply: (from: number, depth: number, out: MatrixView) => void,
+): Float64Array {
+  const data = new Float64Array(n * n);
+  if (!isSingle) multiply(0, k, rowMajor(data, n, 0));
+  else {
+    withWorkspace((take) => {
+      const part = take("float32", n * n);
+      for (let from = 0; from < k; from += SPAN) {
+        multiply(from, Math.min(SPAN, k - from), rowMajor(part, n, 0));
+        addTo(data, part);
+      }
     });
-    for (let t = 0; t < data.length; t++) data[t] = (data[t] as number) + (part[t] as number);
   }
   return data;
+}
+
+function addTo(sums: Float64Array, terms: FloatArray): void {
+  for (let t = 0; t < sums.length; t++) sums[t] = (sums[t] as number) + (terms[t] as number);
 }
 
 function rowMajor(data: FloatArray, cols: number, batchStride: number): MatrixView {

@@ -3,10 +3,10 @@
  * they write, $z W_O$; and the same steps backwards. Streams are flat, `[stream, batch, pos, d_model]`; values have all heads side by side,
  * `[stream, batch, pos, head, d_head]`. Few large products: a path expansion is made of little else.
  */
-import { kernels } from "../kernels/index.ts";
+import { allocateForResult, kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
-import { matrixView } from "../tensor/index.ts";
+import { matrixView, rawData } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { frozenNorm } from "./frozen-run.ts";
 import type { FrozenRun } from "./frozen-run.ts";
@@ -20,14 +20,14 @@ export class FrozenHeads {
   readonly d_model: number;
   readonly batch: number;
   readonly pos: number;
-  readonly #pattern: FloatArray;
+  readonly #pattern: Tensor;
   readonly #scale: ArrayLike<number> | undefined;
 
   constructor(frozen: FrozenRun, layer: number) {
     this.layer = frozen.model.layer(layer);
     const pattern: Tensor = frozen.run.cache.get(`blocks.${layer}.attn.hook_pattern`);
     [this.batch, this.heads, this.pos] = pattern.shape as [number, number, number];
-    this.#pattern = pattern.data as FloatArray;
+    this.#pattern = pattern;
     this.#scale = frozenNorm(frozen, layer)?.scale.data;
     this.d_head = frozen.model.config.d_head;
     this.d_model = frozen.model.config.d_model;
@@ -64,20 +64,22 @@ export class FrozenHeads {
   /** The adjoint of {@link FrozenHeads.values}: readings of values as readings of the stream, summed over heads. */
   valuesBack(readings: Float64Array): Float64Array {
     const rows = readings.length / this.width;
-    const W_V = foldedReader(this.layer, "W_V");
     const out = new Float64Array(rows * this.d_model);
-    for (let h = 0; h < this.heads; h++) {
-      kernels().matmul({
-        batch: 1,
-        m: rows,
-        n: this.d_model,
-        k: this.d_head,
-        a: { ...this.#perHead(readings, 0), offset: h * this.d_head },
-        b: transposed(matrixView(W_V.select("head", h))),
-        out: { data: out, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: 0 },
-        accumulate: true,
-      });
-    }
+    kernels().matmul({
+      batch: 1,
+      m: rows,
+      n: this.d_model,
+      k: this.width,
+      a: { data: readings, offset: 0, rowStride: this.width, colStride: 1, batchStride: 0 },
+      b: {
+        data: turned(foldedReader(this.layer, "W_V")),
+        offset: 0,
+        rowStride: this.d_model,
+        colStride: 1,
+        batchStride: 0,
+      },
+      out: { data: out, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: 0 },
+    });
     this.#divideByScale(out, this.d_model);
     return out;
   }
@@ -87,11 +89,12 @@ export class FrozenHeads {
     const out = like(values, values.length);
     const streams = values.length / (this.rows * this.width);
     const { pos } = this;
+    const data = rawData(this.#pattern) as FloatArray;
     for (let s = 0; s < streams; s++) {
       for (let b = 0; b < this.batch; b++) {
         const start = (s * this.batch + b) * pos * this.width;
         const A = {
-          data: this.#pattern,
+          data,
           offset: b * this.heads * pos * pos,
           rowStride: pos,
           colStride: 1,
@@ -166,27 +169,43 @@ export class FrozenHeads {
   /** `[head and d_head, d_model]`. */
   #stackedWriters(): MatrixView {
     const { W_O } = this.layer;
-    return {
-      data: W_O.data as FloatArray,
-      offset: 0,
-      rowStride: this.d_model,
-      colStride: 1,
-      batchStride: 0,
-    };
+    const view = matrixView(W_O);
+    if (W_O.isContiguous) return { ...view, batchStride: 0 };
+    return { data: W_O.data as FloatArray, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: 0 };
   }
 
   #divideByScale(numbers: FloatArray, width: number): void {
     const scale = this.#scale;
     if (scale === undefined) return;
-    for (let t = 0; t < numbers.length; t++) {
-      numbers[t] = (numbers[t] as number) / (scale[Math.floor(t / width) % this.rows] as number);
+    const { rows } = this;
+    for (let row = 0; row * width < numbers.length; row++) {
+      divide(numbers, row * width, (row + 1) * width, scale[row % rows] as number);
     }
   }
 }
 
-/** Zeros of the same kind. */
-function like<T extends FloatArray>(data: T, size: number): T {
-  return (data instanceof Float64Array ? new Float64Array(size) : new Float32Array(size)) as T;
+function divide(numbers: FloatArray, from: number, end: number, by: number): void {
+  for (let t = from; t < end; t++) numbers[t] = (numbers[t] as number) / by;
+}
+
+/** `[head, d_model, d_head]` as `[head and d_head, d_model]`. */
+function turned(W: Tensor): FloatArray {
+  const [heads = 0, d = 0, k = 0] = W.shape;
+  const data = rawData(W) as FloatArray;
+  const out = data instanceof Float64Array ? new Float64Array(data.length) : new Float32Array(data.length);
+  for (let h = 0; h < heads; h++) {
+    for (let e = 0; e < k; e++) copyColumn(out, (h * k + e) * d, data, h * d * k + e, k, d);
+  }
+  return out;
+}
+
+function copyColumn(to: FloatArray, start: number, from: FloatArray, at: number, step: number, count: number): void {
+  for (let i = 0; i < count; i++) to[start + i] = from[at + i * step] as number;
+}
+
+/** An array of the same kind for a result, where kernels write it without a copy if they can. */
+export function like<T extends FloatArray>(data: T, size: number): T {
+  return (data instanceof Float64Array ? new Float64Array(size) : allocateForResult(size)) as T;
 }
 
 function transposed(view: MatrixView): MatrixView {

@@ -28,7 +28,7 @@ export function layerOutput(frozen: FrozenRun, layer: number, x: Stream, keep?: 
   const heads = frozenHeads(frozen, layer);
   const values = heads.values(flat(x));
   const constants = constantValues(heads);
-  for (let t = 0; t < values.length; t++) values[t] = (values[t] as number) + (constants[t % heads.width] as number);
+  for (let start = 0; start < values.length; start += heads.width) addTo(values, start, constants);
   return add(toStream(frozen, writeKept(heads, heads.attend(values), keep)), heads.layer.b_O);
 }
 
@@ -39,9 +39,13 @@ export function layerWritten(frozen: FrozenRun, layer: number): Stream {
   return add(toStream(frozen, heads.write(z)), heads.layer.b_O);
 }
 
+function addTo(sums: Float64Array, start: number, terms: Float64Array): void {
+  for (let t = 0; t < terms.length; t++) sums[start + t] = (sums[start + t] as number) + (terms[t] as number);
+}
+
 /** What $b_V$ and the norm's bias give to the values of every position, `[head, d_head]`. */
 export function constantValues({ layer, width, d_head }: FrozenHeads): Float64Array {
-  const out = Float64Array.from(layer.b_V.data);
+  const out = Float64Array.from(rawData(layer.b_V));
   const fromNorm = normBiasValues(layer);
   for (let t = 0; t < width && d_head > 0; t++) out[t] = (out[t] as number) + (fromNorm?.[t] ?? 0);
   return out;
@@ -52,7 +56,8 @@ export function normBiasValues({ ln1, W_V }: FrozenHeads["layer"]): Float64Array
   if (ln1?.b === undefined) return undefined;
   const [heads = 0, d = 0, k = 0] = W_V.shape;
   const out = new Float64Array(heads * k);
-  const [b, W] = [ln1.b.data, W_V.data];
+  if (isAllZero(ln1.b)) return out;
+  const [b, W] = [rawData(ln1.b), rawData(W_V)];
   for (let h = 0; h < heads; h++) {
     for (let i = 0; i < d; i++) {
       for (let e = 0; e < k; e++) {
@@ -76,10 +81,16 @@ function writeKept(heads: FrozenHeads, z: Float64Array, keep?: (head: number) =>
 /** Everything that begins in a bias, before a layer (by default at the end): the affine model applied to no embedding at all. */
 export function biasStream(frozen: FrozenRun, before = frozen.model.config.n_layers): Stream {
   let stream: Stream = Tensor.zeros("batch pos d_model", frozen.run.cache.get("hook_embed").shape, "float64");
-  for (const { layer } of frozen.model.layers.slice(0, before))
-    stream = add(stream, layerOutput(frozen, layer, stream));
+  let isZero = true;
+  for (const { layer, b_O } of frozen.model.layers.slice(0, before)) {
+    // Nothing comes of nothing: most models without biases have them as zeros.
+    isZero &&= isAllZero(b_O) && constantValues(frozenHeads(frozen, layer)).every((x) => x === 0);
+    if (!isZero) stream = add(stream, layerOutput(frozen, layer, stream));
+  }
   return stream;
 }
+
+const isAllZero = (t: Tensor): boolean => rawData(t).every((x) => x === 0);
 
 /** The bias stream through the final norm, its own bias included: what the unembedding reads. */
 export function finalBias(frozen: FrozenRun): Stream {

@@ -85,13 +85,16 @@ export function visitByPairs(
   const [m, n] = [writers.perLayer * k, readers.perLayer * k];
   withWorkspace((take) => {
     const products = take(kindOf(writers.data), m * n);
+    const squares = new Float64Array(readers.perLayer);
     for (let w = writers.firstLayer; w < writers.firstLayer + writers.layers; w++) {
       for (let r = Math.max(readers.firstLayer, w + 1); r < readers.firstLayer + readers.layers; r++) {
         const from = (w - writers.firstLayer) * m * d;
         const to = (r - readers.firstLayer) * n * d;
         multiplyTransposed(writers.data, from, m, readers.data, to, n, d, products);
         for (let i = 0; i < writers.perLayer; i++) {
-          for (let j = 0; j < readers.perLayer; j++) visit([w, i], [r, j], lengthOfBlock(products, i * k, j * k, k, n));
+          squares.fill(0);
+          for (let row = i * k; row < (i + 1) * k; row++) addSquares(squares, products, row * n, k);
+          for (const [j, square] of squares.entries()) visit([w, i], [r, j], lengthOf(square));
         }
         steps.advance();
       }
@@ -121,21 +124,30 @@ function multiplyTransposed(
   });
 }
 
-function lengthOfBlock(products: FloatArray, row: number, col: number, k: number, width: number): number {
-  // Two sums, so that no addition waits for the one before it.
-  let [even, odd] = [0, 0];
-  for (let i = row; i < row + k; i++) {
-    const start = i * width + col;
-    let t = start;
-    for (; t + 1 < start + k; t += 2) {
-      const [x, y] = [products[t] as number, products[t + 1] as number];
+/** Adds the sums of squares of a row's entries, `k` after `k`. */
+function addSquares(squares: Float64Array, numbers: FloatArray, start: number, k: number): void {
+  let from = start;
+  for (let j = 0; j < squares.length; j++) {
+    const end = from + k;
+    // Two sums, so that no addition waits for the one before it.
+    let even = 0;
+    let odd = 0;
+    for (; from + 1 < end; from += 2) {
+      const x = numbers[from] as number;
+      const y = numbers[from + 1] as number;
       even += x * x;
       odd += y * y;
     }
-    if (t < start + k) even += (products[t] as number) * (products[t] as number);
+    if (from < end) {
+      const x = numbers[from++] as number;
+      even += x * x;
+    }
+    squares[j] = (squares[j] as number) + (even + odd);
   }
-  return Math.min(1, Math.sqrt(even + odd));
 }
+
+/** A length of maps of norm 1, which rounding does not take beyond 1. */
+const lengthOf = (square: number): number => Math.min(1, Math.sqrt(square));
 
 /** All pairs by inner products of symmetric matrices. */
 export function visitSymmetric(
@@ -214,7 +226,7 @@ function visitSquares(
       const r = readers.firstLayer + Math.floor(j / readers.perLayer);
       if (r <= w) continue;
       const square = squares[i * nR + j] as number;
-      const score = square > least ? Math.min(1, Math.sqrt(square)) : onePair(writers, readers, i, j, sizes, space);
+      const score = square > least ? lengthOf(square) : onePair(writers, readers, i, j, sizes, space);
       visit([w, i % writers.perLayer], [r, j % readers.perLayer], score);
     }
   }
@@ -229,7 +241,9 @@ function onePair(
   space: FloatArray,
 ): number {
   multiplyTransposed(writers.data, i * k * d, k, readers.data, j * k * d, k, d, space);
-  return lengthOfBlock(space, 0, 0, k, k);
+  const square = new Float64Array(1);
+  addSquares(square, space, 0, k * k);
+  return lengthOf(square[0] as number);
 }
 
 /** Rows `start` to `start + rows` and `width` columns from `first` on of $B^\top B$, for every map, `[map, rows, width]`. */

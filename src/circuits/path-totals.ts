@@ -13,7 +13,7 @@ import type { FrozenHeads } from "./frozen-heads.ts";
 import { flat } from "./frozen-layers.ts";
 import { addMlp, directStream, freeze, throughFinalNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
-import { readingsOfStream } from "./path-attribution.ts";
+import { dot, readingsOfStream } from "./path-attribution.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 import { readAlong, readoutOf } from "./targets.ts";
@@ -96,9 +96,9 @@ function totalsOf(frozen: FrozenRun, readout: Readout, options: ProgressOptions)
   const readings: Float64Array[] = [wholeReading(frozen, readout)];
   for (let layer = n_layers - 1; layer >= 0; layer--) {
     const heads = frozenHeads(frozen, layer);
-    const back = readings.map((reading) => heads.writeBack(reading));
+    const back = heads.writeBack(joined(readings));
     for (const [a, z] of (weighted[layer] ?? []).entries()) {
-      for (const [b, reading] of back.entries()) {
+      for (const [b, reading] of parts(back, readings.length).entries()) {
         const at = ((a + 1 + b) * n_layers + layer) * n_heads;
         addHeadProducts(heads, z, reading, mean, byHead.subarray(at, at + n_heads));
       }
@@ -118,24 +118,44 @@ function totalsOf(frozen: FrozenRun, readout: Readout, options: ProgressOptions)
   };
 }
 
-/** Takes the sums of paths of each order through a layer, and returns the weighted values of each. */
+/** Takes the sums of paths of each order through a layer, all orders in one product, and returns the weighted values of each. */
 function forwards(heads: FrozenHeads, streams: Float64Array[]): Float64Array[] {
-  const weighted = streams.map((stream) => heads.attend(heads.values(stream)));
-  for (const [order, z] of weighted.entries()) accumulate(streams, order + 1, heads.write(z));
-  return weighted;
+  const weighted = heads.attend(heads.values(joined(streams)));
+  const orders = streams.length;
+  accumulate(streams, parts(heads.write(weighted), orders));
+  return parts(weighted, orders);
 }
 
 /** Takes the readings after a layer, given as readings of weighted values, to readings before it. */
-function backwards(heads: FrozenHeads, back: readonly Float64Array[], readings: Float64Array[]): void {
-  for (const [order, reading] of back.entries()) {
-    accumulate(readings, order + 1, heads.valuesBack(heads.attend(reading, true)));
+function backwards(heads: FrozenHeads, back: Float64Array, readings: Float64Array[]): void {
+  accumulate(readings, parts(heads.valuesBack(heads.attend(back, true)), readings.length));
+}
+
+/** Terms of order $p$ join the sums of order $p + 1$. */
+function accumulate(sums: Float64Array[], terms: readonly Float64Array[]): void {
+  for (const [order, term] of terms.entries()) {
+    const sum = sums[order + 1];
+    if (sum === undefined) sums[order + 1] = term;
+    else addTo(sum, term);
   }
 }
 
-function accumulate(sums: Float64Array[], at: number, term: Float64Array): void {
-  const sum = sums[at];
-  if (sum === undefined) sums[at] = term;
-  else sums[at] = sum.map((x, i) => x + (term[i] as number));
+function addTo(sum: Float64Array, term: Float64Array): void {
+  for (let t = 0; t < sum.length; t++) sum[t] = (sum[t] as number) + (term[t] as number);
+}
+
+/** Arrays of one size, one after another. */
+function joined(arrays: readonly Float64Array[]): Float64Array {
+  const size = arrays[0]?.length ?? 0;
+  const out = new Float64Array(arrays.length * size);
+  for (const [i, array] of arrays.entries()) out.set(array, i * size);
+  return out;
+}
+
+/** What {@link joined} put together. */
+function parts(all: Float64Array, count: number): Float64Array[] {
+  const size = all.length / count;
+  return Array.from({ length: count }, (_, i) => all.subarray(i * size, (i + 1) * size));
 }
 
 /** The target's reading of the raw stream at every position; 0 at positions that have none. */
@@ -159,10 +179,8 @@ function addHeadProducts(
 ): void {
   for (let start = 0; start < z.length; start += width) {
     for (let h = 0; h < heads; h++) {
-      let s = 0;
-      const end = start + (h + 1) * d_head;
-      for (let t = start + h * d_head; t < end; t++) s += (z[t] as number) * (reading[t] as number);
-      into[h] = (into[h] as number) + scale * s;
+      const from = start + h * d_head;
+      into[h] = (into[h] as number) + scale * dot(z, from, reading, from, d_head);
     }
   }
 }

@@ -7,41 +7,32 @@
  * maps are float32 where these are.
  */
 import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../kernels/index.ts";
+import type { FloatArray, MatrixView, TakeArray } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
-import { matrixView, rawData, Tensor } from "../tensor/index.ts";
+import { rawData } from "../tensor/index.ts";
 import { rootOf } from "./gram-roots.ts";
-import { foldedReader } from "./norm-folding.ts";
-import type { ReaderName } from "./norm-folding.ts";
+import { gramsOf, readerOf, withGrams, withoutGrams, writtenOf } from "./head-weights.ts";
+import type { NormsInScores, Side, Sizes, WeightName } from "./head-weights.ts";
 
-/** A weight of all heads of a layer, seen as `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]`. */
-interface Side {
-  readonly view: MatrixView;
-  readonly grams: Float64Array;
-}
-
-/** The sizes of a layer's heads. */
-interface Sizes {
-  readonly count: number;
-  readonly k: number;
-  readonly d: number;
-}
-
-/**
- * How norms enter: not at all, or folded into the weights that read through them and taken out of those that write.
- * @inline
- */
-export type NormsInScores = "raw" | "folded";
-
-/** What writes and what reads in a layer, each head's scaled to norm 1 (or zero). */
+/** What writes and what reads in a layer, each head's scaled to norm 1 (or zero); worked out in arrays of a workspace. */
 export class UnitMaps {
   readonly #layer: AttentionLayer;
   readonly #norms: NormsInScores;
+  readonly #take: TakeArray;
+  readonly #rooted: readonly WeightName[];
   readonly #sides = new Map<string, Side>();
 
-  constructor(layer: AttentionLayer, norms: NormsInScores) {
+  /** `writes` and `reads` say which maps will be asked for. */
+  constructor(
+    layer: AttentionLayer,
+    norms: NormsInScores,
+    { writes, reads }: { readonly writes: boolean; readonly reads: boolean },
+    take: TakeArray,
+  ) {
     this.#layer = layer;
     this.#norms = norms;
+    this.#take = take;
+    this.#rooted = [...(writes ? (["W_V"] as const) : []), ...(reads ? (["W_Q", "W_K", "W_O"] as const) : [])];
   }
 
   /** How the maps are stored. */
@@ -76,31 +67,32 @@ export class UnitMaps {
     return { count, k, d };
   }
 
-  #side(name: ReaderName | "W_O"): Side {
+  #side(name: WeightName): Side {
     const known = this.#sides.get(name);
     if (known !== undefined) return known;
     const weight = name === "W_O" ? writtenOf(this.#layer, this.#norms) : readerOf(this.#layer, name, this.#norms);
-    const side = sideOf(weight, this.#sizes);
+    const isRooted = this.#rooted.includes(name);
+    const side = isRooted ? withGrams(weight, this.#sizes, this.#take) : withoutGrams(weight, this.#sizes);
     this.#sides.set(name, side);
     return side;
   }
 
   /** Writes $R B / \|R B\|$ for each head, $R$ a root of the one weight's Gram matrix and $B$ the other; says which are zero. */
-  #unit(outer: ReaderName | "W_O", inner: ReaderName | "W_O", into: FloatArray): readonly boolean[] {
+  #unit(outer: WeightName, inner: WeightName, into: FloatArray): readonly boolean[] {
     const sizes = this.#sizes;
     const { count, k, d } = sizes;
-    const [{ grams }, B] = [this.#side(outer), this.#side(inner)];
+    const B = this.#side(inner);
+    const grams = this.#side(outer).grams ?? gramsOf(this.#side(outer).view, sizes, this.#take);
     const isZero = new Array<boolean>(count).fill(false);
     withWorkspace((take) => {
       const roots = take(kindOf(into), count * k * k);
+      const root = new Float64Array(k * k);
       for (let h = 0; h < count; h++) {
         const at = h * k * k;
-        const root = rootOf(grams.subarray(at, at + k * k), k);
-        let norm = normOfProduct(grams, B.grams, at, k);
-        norm ??= normByProduct(root, B.view, h, sizes);
+        rootOf(grams, at, k, root);
+        const norm = B.grams && (normOfProduct(grams, B.grams, at, k) ?? normByProduct(root, B.view, h, sizes));
         isZero[h] = norm === 0;
-        const inverse = norm === 0 ? 0 : 1 / norm;
-        for (let t = 0; t < root.length; t++) roots[at + t] = (root[t] as number) * inverse;
+        scaleInto(roots, at, root, norm === undefined ? 1 : inverseOf(norm));
       }
       kernels().matmul({
         batch: count,
@@ -112,15 +104,42 @@ export class UnitMaps {
         out: { data: into, offset: 0, rowStride: d, colStride: 1, batchStride: k * d },
       });
     });
+    if (B.grams === undefined) for (let h = 0; h < count; h++) isZero[h] = normalize(into, h * k * d, k * d) === 0;
     return isZero;
   }
+}
+
+const inverseOf = (norm: number): number => (norm === 0 ? 0 : 1 / norm);
+
+/** Scales numbers to norm 1 in their place, and gives the norm that they had. */
+function normalize(numbers: FloatArray, start: number, count: number): number {
+  const norm = Math.sqrt(sumOfSquares(numbers, start, count));
+  const inverse = inverseOf(norm);
+  for (let t = start; t < start + count; t++) numbers[t] = (numbers[t] as number) * inverse;
+  return norm;
+}
+
+/** In two sums, so that no addition waits for the one before it. */
+function sumOfSquares(numbers: FloatArray, start: number, count: number): number {
+  let [even, odd] = [0, 0];
+  let t = start;
+  for (; t + 1 < start + count; t += 2) {
+    even += (numbers[t] as number) * (numbers[t] as number);
+    odd += (numbers[t + 1] as number) * (numbers[t + 1] as number);
+  }
+  if (t < start + count) even += (numbers[t] as number) * (numbers[t] as number);
+  return even + odd;
+}
+
+function scaleInto(target: FloatArray, at: number, numbers: Float64Array, factor: number): void {
+  for (let t = 0; t < numbers.length; t++) target[at + t] = (numbers[t] as number) * factor;
 }
 
 /** Below this share of what the traces allow, too little of a norm is left after cancellation. */
 const CANCELLED = 1e-6;
 
 /** $\|A B\|$ from $A^\top A$ and $B B^\top$ of a head; `undefined` where it cancels. */
-function normOfProduct(left: Float64Array, right: Float64Array, at: number, k: number): number | undefined {
+function normOfProduct(left: FloatArray, right: FloatArray, at: number, k: number): number | undefined {
   let square = 0;
   let [traceA, traceB] = [0, 0];
   for (let t = at; t < at + k * k; t++) square += (left[t] as number) * (right[t] as number);
@@ -143,13 +162,7 @@ function normByProduct(root: Float64Array, B: MatrixView, head: number, { k, d }
     b: { ...B, offset: B.offset + head * B.batchStride },
     out: { data, offset: 0, rowStride: d, colStride: 1, batchStride: 0 },
   });
-  let squares = 0;
-  for (const x of data) squares += x * x;
-  return Math.sqrt(squares);
-}
-
-function readerOf(layer: AttentionLayer, name: ReaderName, norms: NormsInScores): Tensor<"head d_model d_head"> {
-  return norms === "folded" ? foldedReader(layer, name) : layer[name];
+  return Math.sqrt(sumOfSquares(data, 0, data.length));
 }
 
 /** The heads of a layer whose $W_{OV}$ (or $W_{QK}$) is zero, by one row of each product where that settles it. */
@@ -173,78 +186,9 @@ export function zeroHeadsOf(layer: AttentionLayer, circuit: "W_OV" | "W_QK", nor
     return false;
   });
   if (isSettled) return [];
-  const maps = new UnitMaps(layer, norms);
-  const into = maps.kind === "float64" ? new Float64Array(heads * k * d) : new Float32Array(heads * k * d);
-  return (isQK ? maps.queries(into) : maps.writers(into)).flatMap((zero, head) => (zero ? [head] : []));
-}
-
-/** $W_O$, its rows centred where the layer's norm takes the mean out: no head reads it. */
-function writtenOf({ W_O, ln1 }: AttentionLayer, norms: NormsInScores): Tensor<"head d_head d_model"> {
-  if (norms === "raw" || ln1?.centers !== true) return W_O;
-  const d = W_O.sizeOf("d_model");
-  const data = rawData(W_O).slice() as FloatArray;
-  for (let start = 0; start < data.length; start += d) {
-    const row = data.subarray(start, start + d);
-    let mean = 0;
-    for (const x of row) mean += x / d;
-    for (let i = 0; i < d; i++) row[i] = (row[i] as number) - mean;
-  }
-  return Tensor.from(W_O.axes, W_O.shape, data);
-}
-
-/**
- * A weight with its Gram matrices. Where squares would overflow or vanish it is a copy with such heads scaled: a scale does not enter a score.
- */
-function sideOf(weight: Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">, sizes: Sizes): Side {
-  const isTurned = weight.names[1] === "d_model";
-  const asStored = matrixView(weight);
-  const view = isTurned ? transposed(asStored) : asStored;
-  const grams = gramsOf(view, sizes);
-  if (Array.from({ length: sizes.count }, (_, h) => isOfSize(grams, h, sizes)).every(Boolean)) return { view, grams };
-  const data = scaledHeads(rawData(weight) as FloatArray, sizes);
-  const { k, d } = sizes;
-  const [rowStride, colStride] = isTurned ? [1, k] : [d, 1];
-  const scaled: MatrixView = { data, offset: 0, rowStride, colStride, batchStride: k * d };
-  return { view: scaled, grams: gramsOf(scaled, sizes) };
-}
-
-function transposed(view: MatrixView): MatrixView {
-  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
-}
-
-/** Whether no row of a head is of a length whose fourth power leaves the numbers there are. */
-function isOfSize(grams: Float64Array, head: number, { k }: Sizes): boolean {
-  let largest = 0;
-  for (let i = 0; i < k; i++) {
-    const square = grams[head * k * k + i * (k + 1)] as number;
-    if (!(square <= largest)) largest = square;
-  }
-  return largest > 1e-12 && largest < 1e12;
-}
-
-function scaledHeads(weights: FloatArray, { count, k, d }: Sizes): FloatArray {
-  const data = weights.slice();
-  const each = k * d;
-  for (let h = 0; h < count; h++) {
-    const size = largestOf(data, h * each, (h + 1) * each);
-    if (size === 0 || (size > 1e-6 && size < 1e6)) continue;
-    for (let t = h * each; t < (h + 1) * each; t++) data[t] = (data[t] as number) / size;
-  }
-  return data;
-}
-
-function largestOf(numbers: FloatArray, start: number, end: number): number {
-  let largest = 0;
-  for (let t = start; t < end; t++) {
-    const size = Math.abs(numbers[t] as number);
-    if (size > largest) largest = size;
-  }
-  return largest;
-}
-
-function gramsOf(view: MatrixView, { count, k, d }: Sizes): Float64Array {
-  const grams = new Float64Array(count * k * k);
-  const out = { data: grams, offset: 0, rowStride: k, colStride: 1, batchStride: k * k };
-  kernels().gram({ batch: count, m: k, k: d, a: view, out });
-  return grams;
+  return withWorkspace((take) => {
+    const maps = new UnitMaps(layer, norms, { writes: !isQK, reads: isQK }, take);
+    const into = take(maps.kind, heads * k * d);
+    return (isQK ? maps.queries(into) : maps.writers(into)).flatMap((zero, head) => (zero ? [head] : []));
+  });
 }

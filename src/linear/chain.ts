@@ -15,6 +15,14 @@ export function multiply(a: MatrixFactor, b: MatrixFactor): MatrixFactor {
   return matrixFactor(a.rows, b.cols, out);
 }
 
+/** `a aᵀ` in float64, the inner products of its rows. */
+export function gramOf(a: MatrixFactor): Float64Array {
+  const data = new Float64Array(a.rows * a.rows);
+  const out = { data, offset: 0, rowStride: a.rows, colStride: 1, batchStride: 0 };
+  kernels().gram({ batch: 1, m: a.rows, k: a.cols, a: viewOf(a), out });
+  return data;
+}
+
 /** `out = a b`, or `out += a b`, into a row-major array. */
 export function multiplyInto(out: Float64Array, a: MatrixFactor, b: MatrixFactor, accumulate: boolean): void {
   const target = { data: out, offset: 0, rowStride: b.cols, colStride: 1, batchStride: 0 };

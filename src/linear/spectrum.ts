@@ -11,7 +11,7 @@
 import { eigenvalues, frobenius, qr, qrTriangle, singularValues, svd } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import { multiply, multiplyChain } from "./chain.ts";
+import { gramOf, multiply, multiplyChain } from "./chain.ts";
 import { cheapest, halvesOf, matricesOf } from "./collapse.ts";
 import { matrixFactor, toFloat64, transposeFactor } from "./factor.ts";
 import type { MatrixFactor, Product } from "./factor.ts";
@@ -68,8 +68,8 @@ const CANCELLED = 1e-6;
 export function frobeniusNormOf(f: Linear): number {
   if (f.factors.length === 0) return Math.abs(f.coefficient) * Math.sqrt(f.rows);
   const { left, right, rank } = halvesOf(f);
-  const ofLeft = multiply(transposeFactor(left) as MatrixFactor, left).data;
-  const ofRight = multiply(right, transposeFactor(right) as MatrixFactor).data;
+  const ofLeft = gramOf(transposeFactor(left) as MatrixFactor);
+  const ofRight = gramOf(right);
   let squared = 0;
   let leftTrace = 0;
   let rightTrace = 0;

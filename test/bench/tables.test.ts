@@ -87,6 +87,18 @@ describe("tables of a group", () => {
       cases: [{ name: "512³", outcomes: { "one-thread": timed(9, 9), "two-threads": timed(5, 6) } }],
     };
     expect(tablesOf(threads)[0]?.rows).toEqual([["512³", "9.00 / 9.00", "5.00 / 6.00", "1.80 / 1.50"]]);
+    const recorded = {
+      ...group,
+      form: "recorded",
+      cases: [
+        { name: "scores", recorded: 1655, outcomes: { "one-thread": timed(80, 90), "two-threads": timed(40, 50) } },
+        { name: "paths", outcomes: { "one-thread": timed(40, 41), "two-threads": { failed: "no workers" } } },
+      ],
+    };
+    expect(tablesOf(recorded)[0]?.rows).toEqual([
+      ["scores", "80.0 / 90.0", "40.0 / 50.0", "1660", "20.7", "41.4", "–"],
+      ["paths", "40.0 / 41.0", "failed", "–", "–", "–", "–"],
+    ]);
     const start = { ...group, form: "start", cases: [{ name: "node", outcomes: { process: timed(40.4, 50.6) } }] };
     expect(tablesOf(start)[0]?.rows).toEqual([["node", "40", "51", "101"]]);
   });

@@ -166,7 +166,7 @@ export interface GramCase {
   readonly special?: readonly number[];
 }
 
-/** Sizes around blocks of 24 and 96 rows, 256 of depth, and panels of 4 and 8 columns. */
+/** Sizes around blocks of 12 and 96 rows, 256 of depth, and panels of 4 and 8 columns. */
 export const gramCases: readonly GramCase[] = [
   { name: "no rows", batch: 2, m: 0, k: 3 },
   { name: "empty batch", batch: 0, m: 3, k: 3 },

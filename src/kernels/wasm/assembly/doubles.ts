@@ -21,12 +21,12 @@ export declare function tilesOfDoubles(
   edge: usize,
 ): void;
 
-/** Rows of a block of `a`: as many bytes as one of float32 has. */
-const ROWS: usize = 120;
-export const A_BYTES: usize = ROWS * DEPTH * 8;
-export const COLUMNS: usize = B_BYTES / (DEPTH * 8);
-/** Columns packed at once where few rows use them: the packed block stays in the second-level cache. */
-const FEW_COLUMNS: usize = 128;
+const ROWS: usize = 48;
+export const A_BYTES: usize = 120 * DEPTH * 8;
+/** Half of the columns of float32. */
+export const COLUMNS: usize = 128;
+/** Depth of `b` that is packed at once. */
+const SPAN: usize = B_BYTES / (COLUMNS * 8);
 
 /** Two neighbouring numbers. */
 @inline
@@ -213,23 +213,31 @@ function product<A, B>(
     }
     return;
   }
-  const columns = m < 64 ? FEW_COLUMNS : COLUMNS;
-  for (let jc: usize = 0; jc < n; jc += columns) {
-    const nc = min(columns, n - jc);
-    for (let pc: usize = 0; pc < k; pc += DEPTH) {
-      const kc = min(DEPTH, k - pc);
-      packDoubles<B>(spaceB, b + pc * bRow + jc * bColumn, bRow, bColumn, kc, nc);
+  for (let jc: usize = 0; jc < n; jc += COLUMNS) {
+    const nc = min(COLUMNS, n - jc);
+    const padded = (nc + 3) & ~3;
+    for (let ps: usize = 0; ps < k; ps += SPAN) {
+      const end = ps + min(SPAN, k - ps);
+      for (let pc = ps; pc < end; pc += DEPTH) {
+        const to = spaceB + (pc - ps) * padded * 8;
+        packDoubles<B>(to, b + pc * bRow + jc * bColumn, bRow, bColumn, min(DEPTH, end - pc), nc);
+      }
       for (let ic: usize = 0; ic < m; ic += ROWS) {
         const mc = min(ROWS, m - ic);
-        let rows = a + ic * aRow + pc * aColumn;
-        let rowStep = aRow;
-        if (sizeof<A>() != 8 || aColumn != 8) {
-          rowStep = kc << 3;
-          copyDoubles<A>(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
-          rows = spaceA;
+        for (let pc = ps; pc < end; pc += DEPTH) {
+          const kc = min(DEPTH, end - pc);
+          let rows = a + ic * aRow + pc * aColumn;
+          let rowStep = aRow;
+          if (sizeof<A>() != 8 || aColumn != 8) {
+            rowStep = kc << 3;
+            copyDoubles<A>(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
+            rows = spaceA;
+          }
+          const panels = spaceB + (pc - ps) * padded * 8;
+          const to = c + ic * cRow + (jc << 3);
+          const adds = accumulate | i32(pc > 0);
+          tilesOfDoubles(rows, rowStep, panels, 32, kc << 5, kc, mc, nc, to, cRow, adds, space);
         }
-        const adds = accumulate | i32(pc > 0);
-        tilesOfDoubles(rows, rowStep, spaceB, 32, kc << 5, kc, mc, nc, c + ic * cRow + (jc << 3), cRow, adds, space);
       }
     }
   }

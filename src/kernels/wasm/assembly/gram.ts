@@ -6,7 +6,7 @@ import * as doubles from "./doubles.ts";
 import * as singles from "./matmul.ts";
 
 /** Rows of a block: fewer waste less above the diagonal, more use a packed panel longer. */
-const FEW: usize = 24;
+const FEW: usize = 12;
 const MANY: usize = 96;
 
 /** Rows `first` to `end` of one matrix and what mirrors them; numbers of `a` are `A`, sums `S`. Steps are in bytes. */

@@ -1,9 +1,9 @@
 /**
  * Blocked float32 matrix products over tiles; see scripts/wasm/tiles.mjs for the tiles themselves.
  *
- * Blocks. 256 of `k` at a time, so that a panel of 8 columns of `b` (8 KiB) stays in the first-level cache; at most 240 rows of `a`
- * (240 KiB), which stay in the second level; at most 2048 columns of `b`. A sum takes 256 terms in a register and is then
- * added to the result: this order of additions is the same whatever the strides, the blocks of rows and columns, and the thread.
+ * Blocks. 256 of `k` at a time, so that a panel of 8 columns of `b` (8 KiB) stays in the first-level cache; 48 rows of `a`
+ * (48 KiB), which stay in the second level whoever else uses it, and so do their sums with 256 columns of `b`, packed 2048 deep, to the end.
+ * A sum takes 256 terms in a register and is then added to the result: this order of additions is the same whatever the strides, the blocks of rows and columns, and the thread.
  */
 
 /** All tiles of a block of the module of tiles. */
@@ -25,15 +25,15 @@ export declare function tiles(
 
 /** Terms that a register takes before it is added to the result. */
 export const DEPTH: usize = 256;
-const ROWS: usize = 240;
-export const COLUMNS: usize = 2048;
-/** Columns packed at once where few rows use them: the packed block stays in the second-level cache. */
-const FEW_COLUMNS: usize = 256;
+const ROWS: usize = 48;
+export const COLUMNS: usize = 256;
+/** Depth of `b` that is packed at once. */
+const SPAN: usize = 2048;
 
-/** Bytes of a thread's working space: edges of tiles, a packed block of either operand, a block of attention scores. */
+/** Bytes of a thread's working space: edges of tiles, a packed block of either operand with room to spare, a block of attention scores. */
 export const EDGE_BYTES: usize = 256;
-export const A_BYTES: usize = ROWS * DEPTH * 4;
-export const B_BYTES: usize = COLUMNS * DEPTH * 4;
+export const A_BYTES: usize = 240 * DEPTH * 4;
+export const B_BYTES: usize = COLUMNS * SPAN * 4;
 
 @inline
 export function min(x: usize, y: usize): usize {
@@ -256,33 +256,30 @@ export function product(
     return;
   }
   const spaceB = spaceA + A_BYTES;
-  const columns = m < 64 ? FEW_COLUMNS : COLUMNS;
   // A small row-major b lies well in the cache as it is, and packing would cost as much as it spares.
   const isDirect = bColumn == 4 && n % 8 == 0 && bRow <= 256 && k <= 128;
-  for (let jc: usize = 0; jc < n; jc += columns) {
-    const nc = min(columns, n - jc);
-    for (let pc: usize = 0; pc < k; pc += DEPTH) {
-      const kc = min(DEPTH, k - pc);
-      const adds = accumulate | i32(pc > 0);
-      let panels = b + pc * bRow + jc * bColumn;
-      let step = bRow;
-      let panel: usize = 32;
-      if (!isDirect) {
-        packPanels(spaceB, panels, bRow, bColumn, kc, nc);
-        panels = spaceB;
-        step = 32;
-        panel = kc << 5;
-      }
+  for (let jc: usize = 0; jc < n; jc += COLUMNS) {
+    const nc = min(COLUMNS, n - jc);
+    const padded = (nc + 7) & ~7;
+    for (let ps: usize = 0; ps < k; ps += SPAN) {
+      const end = ps + min(SPAN, k - ps);
+      if (!isDirect) packDeep(spaceB, b + ps * bRow + jc * bColumn, bRow, bColumn, end - ps, nc);
       for (let ic: usize = 0; ic < m; ic += ROWS) {
         const mc = min(ROWS, m - ic);
-        let rows = a + ic * aRow + pc * aColumn;
-        let rowStep = aRow;
-        if (aColumn != 4) {
-          rowStep = kc << 2;
-          copyBlock(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
-          rows = spaceA;
+        for (let pc = ps; pc < end; pc += DEPTH) {
+          const kc = min(DEPTH, end - pc);
+          let rows = a + ic * aRow + pc * aColumn;
+          let rowStep = aRow;
+          if (aColumn != 4) {
+            rowStep = kc << 2;
+            copyBlock(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
+            rows = spaceA;
+          }
+          const to = c + ic * cRow + (jc << 2);
+          const adds = accumulate | i32(pc > 0);
+          if (isDirect) tiles(rows, rowStep, b + (jc << 2), bRow, 32, kc, mc, nc, to, cRow, adds, space);
+          else tiles(rows, rowStep, spaceB + (pc - ps) * padded * 4, 32, kc << 5, kc, mc, nc, to, cRow, adds, space);
         }
-        tiles(rows, rowStep, panels, step, panel, kc, mc, nc, c + ic * cRow + (jc << 2), cRow, adds, space);
       }
     }
   }
