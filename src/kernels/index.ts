@@ -23,6 +23,7 @@ export type {
   MatrixView,
   NormArgs,
   RowRankArgs,
+  RowScreenArgs,
   RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";

@@ -9,7 +9,7 @@ import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "./inte
 import type { Parts } from "./parts.ts";
 import { attention } from "./wasm/attention.ts";
 import { wasmEngine } from "./wasm/engine.ts";
-import { multiply, rowRank, rowTop } from "./wasm/products.ts";
+import { multiply, rowRank, rowScreen, rowTop } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
 
 // Functions, not values made by calls: what runs when a module loads is kept in every bundle.
@@ -68,5 +68,10 @@ export const simdKernels: Kernels = {
     const engine = wasmEngine();
     if (engine === undefined) blockedKernels.rowRank(args);
     else rowRank(engine, parts, args);
+  },
+  rowScreen(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.rowScreen(args);
+    else rowScreen(engine, parts, args);
   },
 };

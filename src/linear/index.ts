@@ -9,11 +9,11 @@ export type { SquareMap } from "./square.ts";
 export { eigenvaluesOf, frobeniusNormOf, singularValuesOf, svdOf, traceOf } from "./spectrum.ts";
 export type { Eigenvalues, MapSVD } from "./spectrum.ts";
 export type { StreamOptions } from "./stream.ts";
+export { diagonalRanks, diagonalTopK } from "./diagonal.ts";
+export type { DiagonalRankOptions } from "./diagonal.ts";
 export {
   argmaxPerColumn,
   argmaxPerRow,
-  diagonalRanks,
-  diagonalTopK,
   topKOfColumn,
   topKOfRow,
   topKPerColumn,

@@ -1,5 +1,5 @@
 /**
- * The largest entries of each row of a map, and how often that is the diagonal, streamed in bounded memory.
+ * The largest entries of each row of a map, streamed in bounded memory.
  *
  * Ties go to the lower index, everywhere: of two equal entries the one further left (or further up) is the larger.
  * NaN counts as less than everything.
@@ -9,7 +9,6 @@ import { cheapest } from "./collapse.ts";
 import { transposeProduct } from "./factor.ts";
 import { Linear } from "./linear.ts";
 import { checkIds, columnsOf, rowsOf } from "./slices.ts";
-import { requireSquare, type SquareMap } from "./square.ts";
 import { checkK, countOf, streamRows, type StreamOptions } from "./stream.ts";
 
 /**
@@ -206,81 +205,6 @@ export function topKOfColumn(f: Linear, column: number, k: number): MapEntry[] {
   checkIds(f, [column], "column", "topKOfColumn");
   const numbers = columnsOf(f, [column]).data as Float64Array;
   return largest(numbers, k).map(({ index, value }) => ({ row: index, column, value }));
-}
-
-/**
- * The share of rows whose diagonal entry is among the `k` largest of its row; entries equal to it count as larger
- * when they lie further left, as in {@link topKPerRow}.
- *
- * On the full OV circuit this is ARENA's copying accuracy (top-1 and top-5): 1 for the identity, 0 for a permutation
- * that leaves no token in place, about `k / cols` by chance.
- *
- * @param options - `rows` to look at (all), `signal`, `onProgress`.
- * @returns a share between 0 and 1; NaN when there are no rows.
- * @throws {@link ShapeError} when the map is not square; {@link AxisError} when its ends are different spaces;
- * {@link InputError} when `k` is not a positive integer or a row does not exist; the signal's reason when aborted.
- * @category Linear maps
- * @example
- * ```ts
- * import { Tensor, diagonalTopK, linear } from "transformer-circuits";
- *
- * const copying = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[3, 1, 0], [2, 1, 0], [4, 5, 0]]));
- * console.log([1, 2, 3].map((k) => diagonalTopK(copying, k).toFixed(3)).join(" "));
- * // 0.333 0.667 1.000
- * ```
- */
-export function diagonalTopK<S extends string>(f: SquareMap<S>, k = 1, options: StreamOptions = {}): number {
-  requireSquare(f, "diagonalTopK");
-  checkK(k, "diagonalTopK");
-  let hits = 0;
-  streamRows(f, options, "diagonalTopK", ({ numbers, cols, start, count }) => {
-    for (let i = 0; i < count; i++) {
-      const own = options.rows === undefined ? start + i : (options.rows[start + i] as number);
-      if (rankInRow(numbers.subarray(i * cols, (i + 1) * cols), own, k) < k) hits++;
-    }
-  });
-  return hits / countOf(f, options);
-}
-
-/**
- * The place of each diagonal entry among the entries of its row, largest first: 0 where it is the largest. Equal entries come before it
- * when they lie further left, as in {@link topKPerRow}; {@link diagonalTopK} is the share of ranks below `k`.
- *
- * @param options - `rows` to look at (all), `signal`, `onProgress`.
- * @returns `[in]`, int32.
- * @throws {@link ShapeError} when the map is not square; {@link AxisError} when its ends are different spaces; {@link InputError} when
- * a row does not exist; the signal's reason when aborted.
- * @category Linear maps
- * @example
- * ```ts
- * import { Tensor, diagonalRanks, linear } from "transformer-circuits";
- *
- * const copying = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[3, 1, 0], [2, 1, 0], [4, 5, 0]]));
- * console.log(diagonalRanks(copying).toNested());
- * // [ 0, 1, 2 ]
- * ```
- */
-export function diagonalRanks<S extends string>(f: SquareMap<S>, options: StreamOptions = {}): Tensor<S> {
-  requireSquare(f, "diagonalRanks");
-  const ranks = new Int32Array(countOf(f, options));
-  streamRows(f, options, "diagonalRanks", ({ numbers, cols, start, count }) => {
-    for (let i = 0; i < count; i++) {
-      const own = options.rows === undefined ? start + i : (options.rows[start + i] as number);
-      ranks[start + i] = rankInRow(numbers.subarray(i * cols, (i + 1) * cols), own, cols);
-    }
-  });
-  return Tensor.from(f.in, [ranks.length], ranks);
-}
-
-/** How many entries precede the one at `own` in descending order; counting stops at `enough`. */
-function rankInRow(row: Float64Array, own: number, enough: number): number {
-  const value = row[own] as number;
-  let rank = 0;
-  for (let j = 0; j < row.length && rank < enough; j++) {
-    const other = row[j] as number;
-    if (other > value || (other === value && j < own)) rank++;
-  }
-  return rank;
 }
 
 interface TopOfRows {

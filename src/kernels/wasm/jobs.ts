@@ -3,7 +3,7 @@ import type { Engine } from "./engine.ts";
 import { AGREEMENT, JOB, JOB_BYTES, SPACE } from "./memory.ts";
 
 /** Kernels that take a job, by the number that stands for them between threads. */
-export const JOB_KERNELS = ["multiply", "attention", "rankedProduct"] as const;
+export const JOB_KERNELS = ["multiply", "attention", "rankedProduct", "screenedProduct"] as const;
 
 /** A kernel that takes a job. */
 export type JobKernel = (typeof JOB_KERNELS)[number];

@@ -98,7 +98,7 @@ export function runProduct(engine: Engine, product: PlacedProduct): void {
 /** Runs jobs made for ranges of `size` things, `unit` at a time: all in one, or shared. */
 export function runRanges(
   engine: Engine,
-  kernel: "attention" | "rankedProduct",
+  kernel: "attention" | "rankedProduct" | "screenedProduct",
   size: number,
   unit: number,
   multiplications: number,

@@ -3,3 +3,4 @@ export { multiply } from "./matmul.ts";
 export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./rows.ts";
 export { attention, attentionBytes } from "./attention.ts";
 export { rankedProduct } from "./ranks.ts";
+export { screenedProduct } from "./screen.ts";
