@@ -6,9 +6,9 @@
 import { frobenius, matmulDense, svd, transposeDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import { multiply } from "./chain.ts";
-import type { Halves } from "./collapse.ts";
 import { toFloat64, transposeFactor } from "./factor.ts";
 import type { MatrixFactor } from "./factor.ts";
+import type { Half } from "./screen-vectors.ts";
 
 /** A change of basis and how far the two matrices are from inverse to each other. */
 export interface Balance {
@@ -23,15 +23,16 @@ export interface Balance {
 /** Wider products are left in their own basis: finding another would take longer than it spares. */
 const WIDEST = 256;
 /** Rows and columns that the basis is found from. */
-const SAMPLE = 8192;
+const SAMPLE = 2048;
 /** Directions weaker than this share of the strongest are taken for as strong, so that the change of basis stays well conditioned. */
 const FLOOR = 1e-4;
 
 /** The balanced basis, or undefined where there is none that is worth it. */
-export function balanceOf({ left, right, rank }: Halves): Balance | undefined {
+export function balanceOf(ofRows: Half, ofColumns: Half): Balance | undefined {
+  const rank = ofRows.small?.cols ?? ofRows.long.cols;
   if (rank < 2 || rank > WIDEST) return undefined;
-  const reads = rootOfGram(sampled(left));
-  const writes = rootOfGram(sampled(transposeFactor(right) as MatrixFactor));
+  const reads = rootOfGram(sampled(ofRows));
+  const writes = rootOfGram(sampled(ofColumns));
   if (reads === undefined || writes === undefined) return undefined;
   const { U, S } = svd(matmulDense(reads.root, writes.root));
   const floor = FLOOR * (S[0] ?? 0);
@@ -47,11 +48,12 @@ export function balanceOf({ left, right, rank }: Halves): Balance | undefined {
   return { left: G, right: inverse, error };
 }
 
-/** Some rows of a matrix, evenly spread. */
-function sampled(matrix: MatrixFactor): MatrixFactor {
-  const step = Math.max(1, Math.floor(matrix.rows / SAMPLE));
-  const rows = Math.min(matrix.rows, SAMPLE);
-  return { ...matrix, rows, rowStride: matrix.rowStride * step };
+/** Some rows of a half, evenly spread. */
+function sampled({ long, small }: Half): MatrixFactor {
+  const step = Math.max(1, Math.floor(long.rows / SAMPLE));
+  const rows = Math.min(long.rows, SAMPLE);
+  const some = { ...long, rows, rowStride: long.rowStride * step };
+  return small === undefined ? some : multiply(some, small);
 }
 
 /** The symmetric root of a matrix's Gram matrix, raised where it is next to singular, and its inverse. */

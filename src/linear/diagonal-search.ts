@@ -1,34 +1,30 @@
 /** Ranks of the diagonal by bounds: see screen.ts. */
-import type { Halves } from "./collapse.ts";
-import { askRows, bestLead, leadOf, reachOf, roundedDown, roundedUp, SCREEN_BAND } from "./screen.ts";
+import { askRows, estimateOf, leads, reachOf, roundedDown, roundedUp, SCREEN_BAND } from "./screen.ts";
 import type { RowsFound, Screen } from "./screen.ts";
-import { entryOfHalves, forEachWholeRow, Settled } from "./screened-rows.ts";
+import { forEachWholeRow, Settled } from "./screened-rows.ts";
 import type { StreamOptions } from "./stream.ts";
 
 /** A question to the diagonal. */
 export interface DiagonalSearch {
-  readonly halves: Halves;
   readonly screen: Screen;
   /** `[rows]`: the column that belongs to each row. */
   readonly columns: Int32Array;
   readonly options: StreamOptions;
 }
 
-/** The entries that belong to the rows, and between which float32 numbers others may be on either side of them. */
+/** Between which float32 numbers others may be on either side of the entries that belong to the rows. */
 interface Own {
-  readonly entries: Float64Array;
   readonly lows: Float32Array;
   readonly highs: Float32Array;
 }
 
-function ownEntries({ halves, screen, columns }: DiagonalSearch): Own {
-  const { scales, margins } = screen;
-  const entries = Float64Array.from(columns, (column, row) => entryOfHalves(halves, row, column));
-  const scaled = (row: number): number => (entries[row] as number) * (scales[row] as number);
+function ownEntries({ screen, columns }: DiagonalSearch): Own {
+  const entries = Float64Array.from(columns, (column, row) => estimateOf(screen, row, column));
+  // The own entry can be off by the margin, and so can the other.
+  const margin = (row: number): number => 2 * (screen.margins[row] as number);
   return {
-    entries,
-    lows: Float32Array.from(entries, (_, row) => roundedDown(scaled(row) - (margins[row] as number))),
-    highs: Float32Array.from(entries, (_, row) => roundedUp(scaled(row) + (margins[row] as number))),
+    lows: Float32Array.from(entries, (entry, row) => roundedDown(entry - margin(row))),
+    highs: Float32Array.from(entries, (entry, row) => roundedUp(entry + margin(row))),
   };
 }
 
@@ -48,13 +44,13 @@ export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array 
   const order = Int32Array.from(reaches.keys()).sort((a, b) => (reaches[b] as number) - (reaches[a] as number) || a - b);
   const rows = order.map((t) => open[t] as number);
   reaches.sort().reverse();
-  const size = bestLead(screen, rows, pick(own.lows, rows), reaches);
-  const lead = size === undefined ? undefined : leadOf(screen, size);
+  const leadFor = leads(screen);
   const most = enough + NEAR;
   const unsettled: number[] = [];
   for (let start = 0; start < rows.length; start += SCREEN_BAND) {
     const band = rows.subarray(start, start + SCREEN_BAND);
     const bars = pick(own.lows, band);
+    const lead = leadFor(band, bars, reaches.subarray(start));
     const found = askRows(screen, { rows: band, bars, keep: "first", most, to: reaches[start] as number, lead });
     const before = unsettled.length;
     for (const [i, row] of band.entries()) {
@@ -108,14 +104,14 @@ function settleByFirst(
   const nothing = (screen.right.norms[0] as number) === 0;
   for (let start = 0; start < screen.rows; start += SCREEN_BAND) {
     const rows = range(start, Math.min(screen.rows, start + SCREEN_BAND));
-    const highs = pick(own.highs, rows);
+    const bars = pick(own.highs, rows);
     const to = Math.min(FIRST_COLUMNS, screen.cols);
-    const { above } = askRows(screen, { rows, bars: highs.slice(), highs, keep: "between", most: 1, to });
+    const { found } = askRows(screen, { rows, bars, keep: "first", most: enough, to });
     const before = open.length;
     for (const [i, row] of rows.entries()) {
       // Entries of a row of zeros are all equal, so that all columns further left come before.
       if (nothing || screen.left.norms[row] === 0) ranks[row] = Math.min(enough, columns[row] as number);
-      else if ((above[i] as number) >= enough) ranks[row] = enough;
+      else if ((found[i] as number) >= enough) ranks[row] = enough;
       else open.push(row);
     }
     settled.add(rows.length - (open.length - before));
@@ -125,14 +121,15 @@ function settleByFirst(
 
 /** How many of the columns found come before the own entry of a row; equal columns count each. */
 function aboveOwn(
-  { halves, screen, columns }: DiagonalSearch,
-  { entries, highs }: Own,
+  { screen, columns }: DiagonalSearch,
+  { highs }: Own,
   row: number,
   { values, places }: RowsFound,
   at: number,
   count: number,
 ): number {
-  const [own, entry] = [columns[row] as number, entries[row] as number];
+  const own = columns[row] as number;
+  let entry: number | undefined;
   let above = 0;
   for (let t = at; t < at + count; t++) {
     const place = places[t] as number;
@@ -140,12 +137,14 @@ function aboveOwn(
     const twins = screen.twins.get(place);
     let isAbove = (values[t] as number) > (highs[row] as number);
     if (!isAbove) {
-      const other = entryOfHalves(halves, row, column);
+      const isOwn = place === screen.places[own];
+      entry ??= isOwn ? undefined : screen.entry(row, own);
+      const other = isOwn ? entry : screen.entry(row, column);
       if (other === entry) {
-        above += twins === undefined ? (column < own ? 1 : 0) : twins.filter((twin) => twin < own).length;
+        above += twins === undefined ? (column < own ? 1 : 0) : countBelow(twins, own);
         continue;
       }
-      isAbove = other > entry;
+      isAbove = (other as number) > (entry as number);
     }
     if (isAbove) above += twins?.length ?? 1;
   }
@@ -154,13 +153,14 @@ function aboveOwn(
 
 /** Rows of which too many entries are next to the own one: computed whole. */
 function settleWhole(
-  { halves, columns, options }: DiagonalSearch,
+  { screen, columns, options }: DiagonalSearch,
   rows: readonly number[],
   enough: number,
   ranks: Int32Array,
   settled: Settled,
 ): void {
-  forEachWholeRow(halves, rows, options.signal, (numbers, at) => {
+  if (rows.length === 0) return;
+  forEachWholeRow(screen.halves(), rows, options.signal, (numbers, at) => {
     const row = rows[at] as number;
     ranks[row] = rankInRow(numbers, columns[row] as number, enough);
     settled.add(1);
@@ -176,6 +176,17 @@ export function rankInRow(row: Float64Array, own: number, enough: number): numbe
     if (other > value || (other === value && j < own)) rank++;
   }
   return rank;
+}
+
+/** How many of ascending numbers are below one. */
+function countBelow(ascending: readonly number[], bound: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ascending[middle] as number) < bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function pick(numbers: Float32Array, rows: ArrayLike<number>): Float32Array {

@@ -1,12 +1,13 @@
 /** Where the diagonal stands among the entries of its row: how often a token is copied. */
 import { Tensor } from "../tensor/index.ts";
+import { halvesOf } from "./collapse.ts";
 import type { Halves } from "./collapse.ts";
 import { cappedRanks, rankInRow, wholeRanks } from "./diagonal-search.ts";
 import { isWorthScreening } from "./screened-rows.ts";
 import { screenOf } from "./screen.ts";
 import { checkIds } from "./slices.ts";
 import { requireSquare, type SquareMap } from "./square.ts";
-import { askedHalves, checkK, countOf, streamHalves, type StreamOptions } from "./stream.ts";
+import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from "./stream.ts";
 
 /**
  * The share of rows whose diagonal entry is among the `k` largest of its row; entries equal to it count as larger
@@ -84,16 +85,17 @@ function ranksOf(f: SquareMap<string>, enough: number, options: StreamOptions, o
   const { rows: ids, signal } = options;
   if (ids !== undefined) checkIds(f, ids, "row", operation);
   signal?.throwIfAborted();
-  const halves = askedHalves(f, options);
   const columns = ids === undefined ? Int32Array.from({ length: f.rows }, (_, i) => i) : Int32Array.from(ids);
-  if (isWorthScreening(halves)) {
-    const screen = screenOf(halves, enough <= FEW);
+  const asked = askedProduct(f, options);
+  if (isWorthScreening(asked)) {
+    const isCapped = enough <= FEW;
+    const screen = screenOf(asked, { mergesTwins: isCapped, isFine: !isCapped });
     if (screen !== undefined) {
-      const search = { halves, screen, columns, options };
-      return enough <= FEW ? cappedRanks(search, enough) : wholeRanks(search, enough);
+      const search = { screen, columns, options };
+      return isCapped ? cappedRanks(search, enough) : wholeRanks(search, enough);
     }
   }
-  return plainRanks(halves, columns, enough, options);
+  return plainRanks(halvesOf(asked), columns, enough, options);
 }
 
 function plainRanks(halves: Halves, columns: Int32Array, enough: number, options: StreamOptions): Int32Array {

@@ -9,21 +9,15 @@
  */
 import { allocateForResult, kernels } from "../kernels/index.ts";
 import type { RowScreenArgs } from "../kernels/index.ts";
+import { transposeDense } from "../linalg/index.ts";
 import { balanceOf } from "./balance.ts";
-import { multiply } from "./chain.ts";
-import type { Halves } from "./collapse.ts";
-import { matrixFactor, toFloat64, transposeFactor } from "./factor.ts";
-import type { MatrixFactor } from "./factor.ts";
-
-/** Numbers of one row or column each, with their norms. */
-interface Vectors {
-  /** `[count, width]`, float32, filled up with zeros to a width that is a multiple of 8. */
-  readonly data: Float32Array;
-  /** `[count]`: norms in the balanced basis, scaled as the numbers are. */
-  readonly norms: Float64Array;
-  /** `[count]`: norms before the change of basis, scaled likewise. */
-  readonly plainNorms: Float64Array;
-}
+import { halvesOf, lateHalvesOf } from "./collapse.ts";
+import type { Halves, LateHalves } from "./collapse.ts";
+import { entryOfHalves, lateEntries } from "./entries.ts";
+import { transposeFactor } from "./factor.ts";
+import type { MatrixFactor, Product } from "./factor.ts";
+import { marginsOf, reordered, vectorsOf } from "./screen-vectors.ts";
+import type { Half, Vectors } from "./screen-vectors.ts";
 
 /** A product made ready for questions. */
 export interface Screen {
@@ -37,107 +31,115 @@ export interface Screen {
   readonly right: Vectors;
   /** Which column stands at a place of that order; of equal columns the first alone. */
   readonly columns: Int32Array;
+  /** `[columns of the product]`: the place at which a column, or one that is equal to it, stands. */
+  readonly places: Int32Array;
   /** The places at which equal columns stand for one another: all of them, ascending. */
   readonly twins: ReadonlyMap<number, readonly number[]>;
-  /** `[rows]`: what an entry of the row is multiplied by to be compared with scaled numbers. */
-  readonly scales: Float64Array;
-  /** `[rows]`: how far a float32 entry of the row, or its bound, can be off; scaled. */
+  /** `[rows]`: how far a float32 entry of the row, or its bound, can be off. */
   readonly margins: Float64Array;
+  /** An entry of the product in float64. */
+  readonly entry: (row: number, column: number) => number;
+  /** The halves in float64: for rows that are to be computed whole. */
+  readonly halves: () => Halves;
 }
 
 /** Rows of a band: so many are brought together for one call of a kernel. */
 export const SCREEN_BAND = 4096;
-/** A half is turned into the balanced basis so many rows at a time. */
-const TURNED = 2048;
 
-/**
- * The screen of a product, or undefined where its numbers are not finite or beyond what scaling mends. Where entries are counted, each column must
- * stand for itself alone.
- */
-export function screenOf(halves: Halves, mergesTwins = true): Screen | undefined {
-  const { left, right, rank } = halves;
-  const [rows, cols] = [left.rows, right.cols];
-  const width = 8 * Math.ceil(Math.max(1, rank) / 8);
-  const turnedRight = transposeFactor(right) as MatrixFactor;
-  if (!(isFinite(left) && isFinite(right))) return undefined;
-  const balance = balanceOf(halves);
-  const inBasis = (half: MatrixFactor, basis: MatrixFactor | undefined): MatrixFactor =>
-    basis === undefined ? half : multiply(half, basis);
-  const ofLeft = balance && matrixFactor(rank, rank, balance.left.data);
-  const ofRight = balance && (transposeFactor(matrixFactor(rank, rank, balance.right.data)) as MatrixFactor);
+/** How a screen is made. */
+export interface ScreenOptions {
+  /** Whether equal columns stand for one another; where entries are counted by a kernel, each stands for itself. */
+  readonly mergesTwins: boolean;
+  /**
+   * Whether margins matter more than the time it takes to make halves in float64: where most entries are compared, not where few come near
+   * a bar.
+   */
+  readonly isFine: boolean;
+}
 
-  const norms = new Float64Array(cols);
-  forEachVector(turnedRight, ofRight, inBasis, (j, numbers, at) => (norms[j] = normAt(numbers, at, rank)));
-  const { columns, twins } = distinctColumns(turnedRight, norms, mergesTwins);
-  const places = new Int32Array(cols).fill(-1);
-  columns.forEach((column, place) => (places[column] = place));
-  const one = powerOfTwo(norms[columns[0] ?? 0] ?? 0);
-  const rightVectors = emptyVectors(columns.length, width);
-  forEachVector(turnedRight, ofRight, inBasis, (j, numbers, at) => {
-    const place = places[j] as number;
-    if (place >= 0) fill(rightVectors, place, numbers, at, rank, width, one);
-  });
-  plainNorms(turnedRight, (j, norm) => {
-    const place = places[j] as number;
-    if (place >= 0) rightVectors.plainNorms[place] = norm * one;
-  });
-
-  const leftVectors = emptyVectors(rows, width);
-  const scales = new Float64Array(rows);
-  forEachVector(left, ofLeft, inBasis, (i, numbers, at) => {
-    const scale = powerOfTwo(normAt(numbers, at, rank));
-    scales[i] = scale * one;
-    fill(leftVectors, i, numbers, at, rank, width, scale);
-  });
-  plainNorms(left, (i, norm) => (leftVectors.plainNorms[i] = (norm * (scales[i] as number)) / one));
-  const margins = marginsOf(leftVectors, rightVectors, rank, balance?.error ?? 0);
-  if (!margins.every(Number.isFinite)) return undefined;
+/** The screen of a product, or undefined where its numbers are not finite or of a size that float32 does not hold. */
+export function screenOf(product: Product, { mergesTwins, isFine }: ScreenOptions): Screen | undefined {
+  const late = isFine ? undefined : lateHalvesOf(product);
+  const halves = late === undefined ? halvesOf(product) : undefined;
+  const { rank } = late ?? (halves as Halves);
+  const ofLeft: Half = halves === undefined ? (late as LateHalves).left : { long: halves.left, small: undefined };
+  const ofRight: Half =
+    halves === undefined
+      ? turned((late as LateHalves).right)
+      : { long: transposeFactor(halves.right) as MatrixFactor, small: undefined };
+  const balance = balanceOf(ofLeft, ofRight);
+  const left = vectorsOf(ofLeft, balance?.left);
+  const unsorted = vectorsOf(ofRight, balance && transposeDense(balance.right));
+  if (!(isSound(left) && isSound(unsorted))) return undefined;
+  const { columns, places, twins } = distinctColumns(ofRight.long, unsorted, mergesTwins);
+  const right = reordered(unsorted, columns);
+  const margins = marginsOf(left, right, rank, balance);
   return {
-    ...{ rows, cols: columns.length, rank, width, left: leftVectors, right: rightVectors },
-    ...{ columns, twins, scales, margins },
+    ...{ rows: left.count, cols: columns.length, rank, width: left.width, left, right, columns, places, twins, margins },
+    entry: late === undefined ? (i, j) => entryOfHalves(halves as Halves, i, j) : lateEntries(late, product),
+    halves: () => halvesOf(product),
   };
+}
+
+const turned = ({ small, long }: LateHalves["right"]): Half => ({
+  long: transposeFactor(long) as MatrixFactor,
+  small: transposeFactor(small) as MatrixFactor,
+});
+
+/** Sizes of vectors whose products neither overflow float32 nor come near its smallest numbers. */
+const [LEAST_NORM, LARGEST_NORM] = [2 ** -30, 2 ** 30];
+
+function isSound({ norms, errors }: Vectors): boolean {
+  let largest = 0;
+  for (let i = 0; i < norms.length; i++) {
+    const norm = (norms[i] as number) + (errors[i] as number);
+    if (!(norm < LARGEST_NORM)) return false;
+    largest = Math.max(largest, norms[i] as number);
+  }
+  return largest === 0 || largest > LEAST_NORM;
 }
 
 /** Columns by descending norm, the first of those that are equal to the last bit, and which those are. */
 function distinctColumns(
-  turned: MatrixFactor,
-  norms: Float64Array,
+  matrix: MatrixFactor,
+  vectors: Vectors,
   mergesTwins: boolean,
-): { readonly columns: Int32Array; readonly twins: ReadonlyMap<number, readonly number[]> } {
+): Pick<Screen, "columns" | "places" | "twins"> {
+  const { norms } = vectors;
   const order = Int32Array.from(norms.keys()).sort((i, j) => (norms[j] as number) - (norms[i] as number) || i - j);
-  if (!mergesTwins) return { columns: order, twins: new Map() };
+  const places = new Int32Array(order.length);
   const kept: number[] = [];
   const twins = new Map<number, number[]>();
   // Equal columns have equal norms, so they stand side by side; where many others do too, one more sum tells them apart.
-  let places = new Map<number, number[]>();
+  let byKey = new Map<number, number[]>();
   for (const [t, column] of order.entries()) {
     const norm = norms[column] as number;
     const isLikeLast = t > 0 && norms[order[t - 1] as number] === norm;
     const isLikeNext = t + 1 < order.length && norms[order[t + 1] as number] === norm;
-    if (!isLikeLast) places = new Map();
-    if (isLikeLast || isLikeNext) {
-      const key = keyOf(turned, column);
-      const candidates = places.get(key);
-      const place = candidates?.find((p) => areEqual(turned, kept[p] as number, column));
+    if (!isLikeLast) byKey = new Map();
+    if (mergesTwins && (isLikeLast || isLikeNext)) {
+      const key = keyOf(vectors, column);
+      const candidates = byKey.get(key) ?? [];
+      const place = candidates.find((p) => areEqual(matrix, kept[p] as number, column));
       if (place !== undefined) {
         const group = twins.get(place);
         if (group === undefined) twins.set(place, [kept[place] as number, column]);
         else group.push(column);
+        places[column] = place;
         continue;
       }
-      if (candidates === undefined) places.set(key, [kept.length]);
-      else candidates.push(kept.length);
+      candidates.push(kept.length);
+      byKey.set(key, candidates);
     }
+    places[column] = kept.length;
     kept.push(column);
   }
-  return { columns: Int32Array.from(kept), twins };
+  return { columns: Int32Array.from(kept), places, twins };
 }
 
-function keyOf({ cols, data, offset, rowStride, colStride }: MatrixFactor, row: number): number {
+function keyOf({ data, width }: Vectors, at: number): number {
   let sum = 0;
-  for (let p = 0, at = offset + row * rowStride; p < cols; p++, at += colStride) {
-    sum += (data[at] as number) * Math.sqrt(p + 2);
-  }
+  for (let p = 0; p < width; p++) sum += (data[at * width + p] as number) * Math.sqrt(p + 2);
   return sum;
 }
 
@@ -149,89 +151,13 @@ function areEqual({ cols, data, offset, rowStride, colStride }: MatrixFactor, i:
   return true;
 }
 
-function isFinite({ rows, cols, data, offset, rowStride, colStride }: MatrixFactor): boolean {
-  for (let i = 0; i < rows; i++) {
-    let sum = 0;
-    for (let j = 0, at = offset + i * rowStride; j < cols; j++, at += colStride) sum += 0 * (data[at] as number);
-    if (sum !== 0) return false;
-  }
-  return true;
-}
-
-function emptyVectors(count: number, width: number): Vectors {
-  const data = allocateForResult(count * width);
-  return { data, norms: new Float64Array(count), plainNorms: new Float64Array(count) };
-}
-
-/** Calls with each row of a half in the basis, in an array of float64, and where it begins there. */
-function forEachVector(
-  half: MatrixFactor,
-  basis: MatrixFactor | undefined,
-  inBasis: (half: MatrixFactor, basis: MatrixFactor | undefined) => MatrixFactor,
-  visit: (row: number, numbers: Float64Array, at: number) => void,
-): void {
-  for (let start = 0; start < half.rows; start += TURNED) {
-    const rows = Math.min(TURNED, half.rows - start);
-    const numbers = toFloat64(inBasis({ ...half, rows, offset: half.offset + start * half.rowStride }, basis));
-    for (let i = 0; i < rows; i++) visit(start + i, numbers, i * half.cols);
-  }
-}
-
-function normAt(numbers: Float64Array, at: number, rank: number): number {
+/** An entry from the float32 vectors, off by no more than the row's margin. */
+export function estimateOf({ left, right, places, width }: Screen, row: number, column: number): number {
+  let a = row * width;
+  let b = (places[column] as number) * width;
   let sum = 0;
-  for (let p = 0; p < rank; p++) sum += (numbers[at + p] as number) ** 2;
-  return Math.sqrt(sum);
-}
-
-/** The norms of the rows of a matrix. */
-function plainNorms(
-  { rows, cols, data, offset, rowStride, colStride }: MatrixFactor,
-  visit: (row: number, norm: number) => void,
-): void {
-  for (let i = 0; i < rows; i++) {
-    let sum = 0;
-    for (let j = 0, at = offset + i * rowStride; j < cols; j++, at += colStride) sum += (data[at] as number) ** 2;
-    visit(i, Math.sqrt(sum));
-  }
-}
-
-/** A power of two that brings a norm between 1/2 and 1; 1 for 0. */
-function powerOfTwo(norm: number): number {
-  return norm > 0 ? 2 ** -Math.ceil(Math.log2(norm)) : 1;
-}
-
-function fill(
-  { data, norms }: Vectors,
-  place: number,
-  numbers: Float64Array,
-  at: number,
-  rank: number,
-  width: number,
-  scale: number,
-): void {
-  let sum = 0;
-  for (let p = 0, to = place * width; p < rank; p++, to++) {
-    const x = (numbers[at + p] as number) * scale;
-    data[to] = x;
-    sum += x * x;
-  }
-  data.fill(0, place * width + rank, (place + 1) * width);
-  norms[place] = Math.sqrt(sum);
-}
-
-/**
- * A sum of `rank` products in float32, of operands rounded to float32, in any order, errs by at most `rank + 2` roundings of the sum of their
- * absolute values, which is at most the product of norms; the bounds have one term more and norms rounded up. A product below the
- * smallest float32 is lost whole.
- */
-function marginsOf(left: Vectors, right: Vectors, rank: number, basisError: number): Float64Array {
-  const largest = right.norms[0] ?? 0;
-  const plainLargest = right.plainNorms.reduce((most, norm) => Math.max(most, norm), 0);
-  const relative = (rank + 16) * 2 ** -24;
-  return left.norms.map(
-    (norm, i) =>
-      relative * norm * largest + 1.01 * basisError * (left.plainNorms[i] as number) * plainLargest + rank * 2 ** -120,
-  );
+  for (const end = a + width; a < end; a++, b++) sum += (left.data[a] as number) * (right.data[b] as number);
+  return sum;
 }
 
 /** The largest float32 that is not above a number, or a little less. */
@@ -244,7 +170,7 @@ export function roundedUp(x: number): number {
   return Math.fround(x + 2 ** -23 * Math.abs(x));
 }
 
-/** How many columns can have an entry above a bar, by their norms; the bar is scaled and has its margin taken off. */
+/** How many columns can have an entry above a bar from which the margin is taken off, by their norms. */
 export function reachOf({ left, right, cols }: Screen, row: number, bar: number): number {
   if (!(bar >= 0)) return cols;
   const least = bar / (left.norms[row] as number);
@@ -264,8 +190,22 @@ export interface Lead {
   readonly right: Float32Array;
 }
 
+/** Chooses for bands of rows, and keeps what it has chosen for the next. */
+export function leads(
+  screen: Screen,
+): (rows: ArrayLike<number>, bars: ArrayLike<number>, reaches: ArrayLike<number>) => Lead | undefined {
+  const kept = new Map<number, Lead>();
+  return (rows, bars, reaches) => {
+    const size = bestLead(screen, rows, bars, reaches);
+    if (size === undefined) return undefined;
+    let lead = kept.get(size);
+    if (lead === undefined) kept.set(size, (lead = leadOf(screen, size)));
+    return lead;
+  };
+}
+
 /** The bounds of the columns by so many leading coordinates. */
-export function leadOf({ right, cols, rank, width }: Screen, size: number): Lead {
+function leadOf({ right, cols, rank, width }: Screen, size: number): Lead {
   const data = allocateForResult((size + 1) * cols);
   for (let j = 0; j < cols; j++) {
     for (let p = 0; p < size; p++) data[p * cols + j] = right.data[j * width + p] as number;
@@ -343,15 +283,15 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
 }
 
 /** Nanoseconds, of which only the ratios matter: one coordinate of an entry's bound, looking at it, and computing an entry alone. */
-const COSTS = { coordinate: 0.042, look: 0.35, alone: 25 };
-const SAMPLE_ROWS = 48;
-const SAMPLE_COLUMNS = 768;
+const COSTS = { coordinate: 0.042, look: 0.35, alone: 13 };
+const SAMPLE_ROWS = 32;
+const SAMPLE_COLUMNS = 256;
 
 /**
  * How many leading coordinates make the bounds that cost least, from a sample of the rows, their bars and the columns they reach; undefined where
  * whole entries do. The choice changes how long it takes and nothing else.
  */
-export function bestLead(
+function bestLead(
   screen: Screen,
   rows: ArrayLike<number>,
   bars: ArrayLike<number>,

@@ -1,5 +1,6 @@
-/** What searches through screened rows share: entries in float64, rows computed whole, bands, and progress. */
+/** What searches through screened rows share: whether they are worth it, rows computed whole, and progress. */
 import type { Halves } from "./collapse.ts";
+import type { Product } from "./factor.ts";
 import { gatherRows } from "./slices.ts";
 import { streamHalves, type StreamOptions } from "./stream.ts";
 
@@ -8,27 +9,8 @@ const LEAST_ROWS = 256;
 const LEAST_COLUMNS = 256;
 
 /** Whether a product is large enough for bounds to be worth it. */
-export function isWorthScreening({ left, right }: Halves): boolean {
-  return left.rows >= LEAST_ROWS && right.cols >= LEAST_COLUMNS;
-}
-
-/** Terms that a kernel sums before it adds them to the rest. */
-const DEPTH = 256;
-
-/** One entry, in float64: the same sum, in the same order, as that of a band of the product. */
-export function entryOfHalves({ left, right, rank }: Halves, row: number, column: number): number {
-  let a = left.offset + row * left.rowStride;
-  let b = right.offset + column * right.colStride;
-  let total = 0;
-  for (let start = 0; start < rank; start += DEPTH) {
-    const end = Math.min(rank, start + DEPTH);
-    let sum = 0;
-    for (let p = start; p < end; p++, a += left.colStride, b += right.rowStride) {
-      sum += (left.data[a] as number) * (right.data[b] as number);
-    }
-    total += sum;
-  }
-  return total;
+export function isWorthScreening({ rows, cols }: Product): boolean {
+  return rows >= LEAST_ROWS && cols >= LEAST_COLUMNS;
 }
 
 /** Fewer rows than this take another path through the kernels, which sums in another order. */

@@ -5,7 +5,7 @@ import { InputError } from "../errors.ts";
 import { multiplyInto } from "./chain.ts";
 import { cheapest, halvesOf } from "./collapse.ts";
 import type { Halves } from "./collapse.ts";
-import type { MatrixFactor } from "./factor.ts";
+import type { MatrixFactor, Product } from "./factor.ts";
 import type { Linear } from "./linear.ts";
 import { checkIds, rowsOfProduct } from "./slices.ts";
 
@@ -45,12 +45,12 @@ export function streamRows(f: Linear, options: StreamOptions, operation: string,
   const { rows: ids, signal } = options;
   if (ids !== undefined) checkIds(f, ids, "row", operation);
   signal?.throwIfAborted();
-  streamHalves(askedHalves(f, options), options, visit);
+  streamHalves(halvesOf(askedProduct(f, options)), options, visit);
 }
 
-/** The halves of the rows asked for. */
-export function askedHalves(f: Linear, { rows }: StreamOptions): Halves {
-  return halvesOf(rows === undefined ? f : rowsOfProduct(cheapest(f), rows));
+/** The product of the rows asked for. */
+export function askedProduct(f: Linear, { rows }: StreamOptions): Product {
+  return rows === undefined ? f : rowsOfProduct(cheapest(f), rows);
 }
 
 /** {@link streamRows} of halves. */

@@ -9,19 +9,34 @@ const COLUMNS: usize = 1024;
 const LARGEST = 0;
 const FIRST = 1;
 
+@inline
+function multiplyAdd(x: v128, y: v128, z: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, y, z);
+  return f32x4.add(f32x4.mul(x, y), z);
+}
+
 /** The dot product of two rows of `bytes`, a multiple of 32. */
 @inline
 function dot(a: usize, b: usize, bytes: usize): f32 {
-  let s = f32x4.splat(0);
-  let t = f32x4.splat(0);
-  for (const end = a + bytes; a < end; a += 32) {
-    s = f32x4.add(s, f32x4.mul(v128.load(a), v128.load(b)));
-    t = f32x4.add(t, f32x4.mul(v128.load(a, 16), v128.load(b, 16)));
-    b += 32;
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  const end = a + bytes;
+  for (; a + 64 <= end; a += 64) {
+    s0 = multiplyAdd(v128.load(a), v128.load(b), s0);
+    s1 = multiplyAdd(v128.load(a, 16), v128.load(b, 16), s1);
+    s2 = multiplyAdd(v128.load(a, 32), v128.load(b, 32), s2);
+    s3 = multiplyAdd(v128.load(a, 48), v128.load(b, 48), s3);
+    b += 64;
   }
-  s = f32x4.add(s, t);
+  if (a < end) {
+    s0 = multiplyAdd(v128.load(a), v128.load(b), s0);
+    s1 = multiplyAdd(v128.load(a, 16), v128.load(b, 16), s1);
+  }
+  s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
   return (
-    f32x4.extract_lane(s, 0) + f32x4.extract_lane(s, 1) + (f32x4.extract_lane(s, 2) + f32x4.extract_lane(s, 3))
+    f32x4.extract_lane(s0, 0) + f32x4.extract_lane(s0, 1) + (f32x4.extract_lane(s0, 2) + f32x4.extract_lane(s0, 3))
   );
 }
 
@@ -60,19 +75,22 @@ function scanRow(
   const start = at;
   let lanes = f32x4.splat(bar);
   while (at < end) {
-    if (at + 64 <= end) {
-      const low = v128.or(f32x4.gt(v128.load(at), lanes), f32x4.gt(v128.load(at, 16), lanes));
-      const high = v128.or(f32x4.gt(v128.load(at, 32), lanes), f32x4.gt(v128.load(at, 48), lanes));
-      if (!v128.any_true(v128.or(low, high))) {
-        at += 64;
-        continue;
-      }
-    }
-    const stop = at + 64 <= end ? at + 64 : end;
-    for (; at < stop; at += 4) {
-      let x = f32.load(at);
+    // A bit for each of the next 16 entries: whether it is above the bar. Beyond the last column there is something, which is not looked at.
+    const g0 = f32x4.gt(v128.load(at), lanes);
+    const g1 = f32x4.gt(v128.load(at, 16), lanes);
+    const g2 = f32x4.gt(v128.load(at, 32), lanes);
+    const g3 = f32x4.gt(v128.load(at, 48), lanes);
+    const from = at;
+    at += 64;
+    if (!v128.any_true(v128.or(v128.or(g0, g1), v128.or(g2, g3)))) continue;
+    let bits =
+      i32x4.bitmask(g0) | (i32x4.bitmask(g1) << 4) | (i32x4.bitmask(g2) << 8) | (i32x4.bitmask(g3) << 12);
+    if (at > end) bits &= (1 << <i32>((end - from) >> 2)) - 1;
+    for (; bits != 0; bits &= bits - 1) {
+      const here = from + (<usize>ctz(bits) << 2);
+      let x = f32.load(here);
       if (!(x > bar)) continue;
-      const column = first + <i32>((at - start) >> 2);
+      const column = first + <i32>((here - start) >> 2);
       if (bytes) {
         x = dot(wholeA, wholeB + <usize>column * bytes, bytes);
         if (!(x > bar)) continue;
