@@ -34,7 +34,9 @@ export function balanceOf(ofRows: Half, ofColumns: Half): Balance | undefined {
   const reads = rootOfGram(sampled(ofRows));
   const writes = rootOfGram(sampled(ofColumns));
   if (reads === undefined || writes === undefined) return undefined;
-  const { U, S } = svd(matmulDense(reads.root, writes.root));
+  const middle = matmulDense(reads.root, writes.root);
+  if (!middle.data.every(Number.isFinite)) return undefined;
+  const { U, S } = svd(middle);
   const floor = FLOOR * (S[0] ?? 0);
   if (!(floor > 0)) return undefined;
   const strengths = Float64Array.from(S, (s) => Math.sqrt(Math.max(s, floor)));
@@ -60,6 +62,7 @@ function sampled({ long, small }: Half): MatrixFactor {
 function rootOfGram(matrix: MatrixFactor): { root: DenseMatrix; inverse: DenseMatrix } | undefined {
   const gram = multiply(transposeFactor(matrix) as MatrixFactor, matrix);
   const size = matrix.cols;
+  if (!gram.data.every(Number.isFinite)) return undefined;
   const { U, S } = svd({ rows: size, cols: size, data: toFloat64(gram) });
   const largest = Math.sqrt(S[0] ?? 0);
   if (!(largest > 0)) return undefined;

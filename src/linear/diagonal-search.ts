@@ -2,6 +2,7 @@
 import { askRows, estimateOf, leads, reachOf, roundedDown, roundedUp, SCREEN_BAND } from "./screen.ts";
 import type { RowsFound, Screen } from "./screen.ts";
 import { forEachWholeRow, Settled } from "./screened-rows.ts";
+import type { Vectors } from "./screen-vectors.ts";
 import type { StreamOptions } from "./stream.ts";
 
 /** A question to the diagonal. */
@@ -101,7 +102,7 @@ function settleByFirst(
 ): Int32Array {
   const open: number[] = [];
   options.signal?.throwIfAborted();
-  const nothing = (screen.right.norms[0] as number) === 0;
+  const nothing = (screen.right.norms[0] as number) === 0 && isZero(screen.right, 0);
   for (let start = 0; start < screen.rows; start += SCREEN_BAND) {
     const rows = range(start, Math.min(screen.rows, start + SCREEN_BAND));
     const bars = pick(own.highs, rows);
@@ -110,7 +111,7 @@ function settleByFirst(
     const before = open.length;
     for (const [i, row] of rows.entries()) {
       // Entries of a row of zeros are all equal, so that all columns further left come before.
-      if (nothing || screen.left.norms[row] === 0) ranks[row] = Math.min(enough, columns[row] as number);
+      if (nothing || isZero(screen.left, row)) ranks[row] = Math.min(enough, columns[row] as number);
       else if ((found[i] as number) >= enough) ranks[row] = enough;
       else open.push(row);
     }
@@ -176,6 +177,11 @@ export function rankInRow(row: Float64Array, own: number, enough: number): numbe
     if (other > value || (other === value && j < own)) rank++;
   }
   return rank;
+}
+
+/** Whether the exact vector is zero. */
+function isZero({ norms, plain }: Vectors, at: number): boolean {
+  return norms[at] === 0 && plain[at] === 0;
 }
 
 /** How many of ascending numbers are below one. */

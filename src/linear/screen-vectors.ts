@@ -88,8 +88,9 @@ function denseOf(matrix: MatrixFactor): DenseMatrix {
   return { rows: matrix.rows, cols: matrix.cols, data: toFloat64(matrix) };
 }
 
-/** The norms of the rows of a matrix, read in the order in which it lies. */
-function normsOf({ rows, cols, data, offset, rowStride, colStride }: MatrixFactor): Float64Array {
+/** The norms of the rows of a matrix, or what is above them; 0 for nothing but zeros. */
+function normsOf(matrix: MatrixFactor): Float64Array {
+  const { rows, cols, data, offset, rowStride, colStride } = matrix;
   const squares = new Float64Array(rows);
   if (Math.abs(rowStride) < Math.abs(colStride)) {
     for (let j = 0; j < cols; j++) {
@@ -108,7 +109,16 @@ function normsOf({ rows, cols, data, offset, rowStride, colStride }: MatrixFacto
       squares[i] = sum;
     }
   }
-  return squares.map(Math.sqrt);
+  // Squares below this have lost digits, or everything.
+  return squares.map((square, i) => (square < 1e-280 ? boundOf(matrix, i) : Math.sqrt(square)));
+}
+
+function boundOf({ cols, data, offset, rowStride, colStride }: MatrixFactor, i: number): number {
+  let largest = 0;
+  for (let j = 0, at = offset + i * rowStride; j < cols; j++, at += colStride) {
+    largest = Math.max(largest, Math.abs(data[at] as number));
+  }
+  return largest * Math.sqrt(cols);
 }
 
 /** Vectors in an order, some of them left out. */

@@ -89,14 +89,15 @@ const turned = ({ small, long }: LateHalves["right"]): Half => ({
 /** Sizes of vectors whose products neither overflow float32 nor come near its smallest numbers. */
 const [LEAST_NORM, LARGEST_NORM] = [2 ** -30, 2 ** 30];
 
-function isSound({ norms, errors }: Vectors): boolean {
-  let largest = 0;
+function isSound({ norms, errors, plain }: Vectors): boolean {
+  let [largest, isZero] = [0, true];
   for (let i = 0; i < norms.length; i++) {
     const norm = (norms[i] as number) + (errors[i] as number);
     if (!(norm < LARGEST_NORM)) return false;
     largest = Math.max(largest, norms[i] as number);
+    isZero &&= plain[i] === 0;
   }
-  return largest === 0 || largest > LEAST_NORM;
+  return isZero || largest > LEAST_NORM;
 }
 
 /** Columns by descending norm, the first of those that are equal to the last bit, and which those are. */

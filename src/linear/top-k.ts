@@ -5,11 +5,13 @@
  * NaN counts as less than everything.
  */
 import { Tensor } from "../tensor/index.ts";
-import { cheapest } from "./collapse.ts";
+import { cheapest, halvesOf } from "./collapse.ts";
 import { transposeProduct } from "./factor.ts";
 import { Linear } from "./linear.ts";
 import { checkIds, columnsOf, rowsOf } from "./slices.ts";
-import { checkK, countOf, streamRows, type StreamOptions } from "./stream.ts";
+import { selectLargest, type TopOfRows } from "./select.ts";
+import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from "./stream.ts";
+import { screenedTop } from "./top-k-search.ts";
 
 /**
  * The largest entries of some rows, largest first.
@@ -207,17 +209,16 @@ export function topKOfColumn(f: Linear, column: number, k: number): MapEntry[] {
   return largest(numbers, k).map(({ index, value }) => ({ row: index, column, value }));
 }
 
-interface TopOfRows {
-  readonly indices: Int32Array;
-  readonly values: Float64Array;
-  readonly width: number;
-}
-
 function topOfRows(f: Linear, k: number, options: StreamOptions, operation: string): TopOfRows {
+  const { rows: ids, signal } = options;
+  if (ids !== undefined) checkIds(f, ids, "row", operation);
+  signal?.throwIfAborted();
   const width = Math.min(k, f.cols);
-  const size = countOf(f, options) * width;
-  const top = { indices: new Int32Array(size), values: new Float64Array(size), width };
-  streamRows(f, options, operation, ({ numbers, cols, start, count }) => {
+  const asked = askedProduct(f, options);
+  const screened = screenedTop(asked, width, options);
+  if (screened !== undefined) return screened;
+  const top = { indices: new Int32Array(asked.rows * width), values: new Float64Array(asked.rows * width), width };
+  streamHalves(halvesOf(asked), options, ({ numbers, cols, start, count }) => {
     for (let i = 0; i < count; i++) {
       selectLargest(numbers.subarray(i * cols, (i + 1) * cols), width, top, (start + i) * width);
     }
@@ -230,30 +231,4 @@ function largest(numbers: Float64Array, k: number): readonly { readonly index: n
   const top = { indices: new Int32Array(width), values: new Float64Array(width) };
   selectLargest(numbers, width, top, 0);
   return Array.from(top.indices, (index, rank) => ({ index, value: top.values[rank] as number }));
-}
-
-/**
- * Insertion into a sorted list: a later entry goes before an earlier one only when it is larger, so ties keep their
- * order.
- */
-function selectLargest(
-  row: Float64Array,
-  width: number,
-  into: { readonly indices: Int32Array; readonly values: Float64Array },
-  at: number,
-): void {
-  const { indices, values } = into;
-  let filled = 0;
-  for (let j = 0; j < row.length; j++) {
-    const x = row[j] as number;
-    if (filled === width && !(x > (values[at + width - 1] as number))) continue;
-    const value = Number.isNaN(x) ? -Infinity : x;
-    let place = filled < width ? filled++ : width - 1;
-    for (; place > 0 && (values[at + place - 1] as number) < value; place--) {
-      values[at + place] = values[at + place - 1] as number;
-      indices[at + place] = indices[at + place - 1] as number;
-    }
-    values[at + place] = value;
-    indices[at + place] = j;
-  }
 }
