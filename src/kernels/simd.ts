@@ -9,8 +9,9 @@ import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "./inte
 import type { Parts } from "./parts.ts";
 import { attention } from "./wasm/attention.ts";
 import { wasmEngine } from "./wasm/engine.ts";
-import { multiply, rowRank, rowScreen, rowTop } from "./wasm/products.ts";
+import { multiply, rowRank, rowTop } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
+import { rowScreen } from "./wasm/screen.ts";
 
 // Functions, not values made by calls: what runs when a module loads is kept in every bundle.
 function matmul(args: MatmulArgs): void {

@@ -9,6 +9,7 @@ import { takeBlock } from "../../src/kernels/wasm/memory.ts";
 import { f64Engine } from "../../src/kernels/wasm/f64-engine.ts";
 import { multiply, rowRank, rowTop } from "../../src/kernels/wasm/products.ts";
 import * as rows from "../../src/kernels/wasm/rows.ts";
+import { rowScreen } from "../../src/kernels/wasm/screen.ts";
 import { readText } from "../support/files.ts";
 import { expectWithin } from "./agreement.ts";
 import {
@@ -22,6 +23,8 @@ import {
   ROW_OFFSET,
   rowCases,
   rowData,
+  screenArgs,
+  screenCases,
   topArgs,
   uniform,
 } from "./cases.ts";
@@ -102,6 +105,7 @@ describe("each kernel runs in WebAssembly", () => {
     ["attention", () => simdKernels.attention(attentionArgs(attentionCases[2] ?? fail(), "float32"))],
     ["rankedProduct", () => simdKernels.rowTop(topArgs(rankCases[2] ?? fail(), "float32"))],
     ["rankedProduct", () => simdKernels.rowRank(rankArgs(rankCases[2] ?? fail(), "float32"))],
+    ["screenedProduct", () => simdKernels.rowScreen(screenArgs(screenCases[2] ?? fail(), "first"))],
   ];
 
   function fail(): never {
@@ -191,6 +195,17 @@ describe("without relaxed SIMD", () => {
     rowRank(plain, parts, rank);
     simdKernels.rowRank(wantRank);
     expect(Array.from(rank.ranks)).toEqual(Array.from(wantRank.ranks));
+  });
+
+  test.each(screenCases)("entries above bars as with it: $name", (given) => {
+    const [screen, want] = [screenArgs(given, "largest"), screenArgs(given, "largest")];
+    rowScreen(plain, parts, screen);
+    simdKernels.rowScreen(want);
+    expect(Array.from(screen.found)).toEqual(Array.from(want.found));
+    want.found.forEach((count, i) => {
+      const kept = [i * given.most, i * given.most + count] as const;
+      expect(Array.from(screen.indices.subarray(...kept))).toEqual(Array.from(want.indices.subarray(...kept)));
+    });
   });
 });
 

@@ -5,9 +5,9 @@
  * columns of the result, never a sum.
  */
 import { foldBatch, multiplyWith } from "../blocked-matmul.ts";
-import { checkMatmul, checkRowRank, checkRowScreen, checkRowTop } from "../checks.ts";
+import { checkMatmul, checkRowRank, checkRowTop } from "../checks.ts";
 import type { MatmulArgs, MatrixView, RowRankArgs, RowScreenArgs, RowTopArgs } from "../interface.ts";
-import { rowRankByParts, rowScreenByParts, rowTopByParts } from "../parts.ts";
+import { rowRankByParts, rowTopByParts } from "../parts.ts";
 import type { Parts } from "../parts.ts";
 import type { Engine } from "./engine.ts";
 import { simdOrPlainEngine } from "./f64-engine.ts";
@@ -134,7 +134,7 @@ interface RowQuestion {
 }
 
 /** `a` with its entries side by side, as the tiles read it. */
-function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
+export function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
   if (view.colStride === 1) return view;
   const data = new Float32Array(m * k);
   for (let i = 0; i < m; i++) {
@@ -158,7 +158,7 @@ function askRows(engine: Engine, args: RowTopArgs | RowRankArgs, question: RowQu
 const DEEPEST = 65_536;
 
 /** Whether a question to rows of this size is one for the WebAssembly kernels. */
-const isForRows = (args: RowTopArgs | RowRankArgs | RowScreenArgs): boolean =>
+export const isForRows = (args: RowTopArgs | RowRankArgs | RowScreenArgs): boolean =>
   args.m * args.n * args.k > 0 && args.k <= DEEPEST && isFloat32(args.a) && isFloat32(args.b);
 
 /** {@link Kernels.rowTop}. */
@@ -195,49 +195,4 @@ export function rowRank(engine: Engine, parts: Parts, args: RowRankArgs): void {
       args.ranks.set(heap.ints.subarray(counts / 4, counts / 4 + m));
     });
   if (!isDone) rowRankByParts(parts, args);
-}
-
-/** Modes of assembly/screen.ts. */
-const MODES = ["largest", "first", "between"] as const;
-
-/** {@link Kernels.rowScreen}. */
-export function rowScreen(engine: Engine, parts: Parts, args: RowScreenArgs): void {
-  checkRowScreen(args);
-  const { heap } = engine;
-  const { m, n, k, most, whole, keep } = args;
-  const isDone =
-    isForRows(args) &&
-    withBlocks(heap, (borrowed) => {
-      const a = place(heap, rowMajor(args.a, m, k), 1, m, k, borrowed);
-      const b = place(heap, args.b, 1, k, n, borrowed);
-      const rowsOf = (data: Float32Array, rows: number, width: number): number =>
-        place(heap, { data, offset: 0, rowStride: width, colStride: 1, batchStride: 0 }, 1, rows, width, borrowed)
-          .address;
-      const bytes = 4 * (whole?.width ?? 0);
-      const wholeA = whole === undefined ? 0 : rowsOf(whole.a, m, whole.width);
-      const wholeB = whole === undefined ? 0 : rowsOf(whole.b, n, whole.width);
-      const [bars, highs, found, above] = [0, 1, 2, 3].map(() => borrow(heap, 4 * m, borrowed)) as [
-        number,
-        number,
-        number,
-        number,
-      ];
-      const [values, indices] = [0, 1].map(() => borrow(heap, 4 * m * most, borrowed)) as [number, number];
-      heap.floats.set(args.bars.subarray(0, m), bars / 4);
-      if (keep === "between") heap.floats.set(args.highs!.subarray(0, m), highs / 4);
-      else heap.floats.fill(Infinity, highs / 4, highs / 4 + m);
-      if (keep === "largest") heap.floats.fill(-Infinity, values / 4, values / 4 + m * most);
-      heap.ints.fill(0, found / 4, found / 4 + m);
-      heap.ints.fill(0, above / 4, above / 4 + m);
-      runRanges(engine, "screenedProduct", m, 24, m * n * k, (i, count) => [
-        ...[count, n, k, a.address + i * a.row, a.row, b.address, b.row, b.column],
-        ...[bytes, wholeA + i * bytes, wholeB, MODES.indexOf(keep), most],
-        ...[values + 4 * i * most, indices + 4 * i * most, bars + 4 * i, highs + 4 * i, found + 4 * i, above + 4 * i],
-      ]);
-      args.values.set(heap.floats.subarray(values / 4, values / 4 + m * most));
-      args.indices.set(heap.ints.subarray(indices / 4, indices / 4 + m * most));
-      args.found.set(heap.ints.subarray(found / 4, found / 4 + m));
-      args.above?.set(heap.ints.subarray(above / 4, above / 4 + m));
-    });
-  if (!isDone) rowScreenByParts(parts, args);
 }
