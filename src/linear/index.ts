@@ -2,6 +2,7 @@ export { Linear, describeMap, identityMap, innerProductMap, linear } from "./lin
 export type { Factor, MatrixFactor, Product, SumFactor } from "./factor.ts";
 export { compose, composeAll, composeMaps, transpose } from "./compose.ts";
 export { addMaps, scaleMap, subtractMaps, sumMaps } from "./sum.ts";
+export { collapsed } from "./collapsed.ts";
 export { applyMap, toDense } from "./dense.ts";
 export type { BaseSpace, MatrixAxes } from "./dense.ts";
 export { columnsOf, diagonalOf, entryOf, restrictColumns, restrictRows, rowsOf } from "./slices.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { skipTrigramBugs, skipTrigrams, topSkipTrigrams } from "../../src/circuits/index.ts";
+import { findSkipTrigramBugs, skipTrigramBugs, skipTrigrams, topSkipTrigrams } from "../../src/circuits/index.ts";
 import type { SkipTrigramEffect } from "../../src/circuits/index.ts";
 import { map } from "../../src/tensor/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
@@ -123,6 +123,180 @@ describe("skipTrigrams", () => {
       (a as number[]).map((x) => x / 4),
       close,
     );
+  });
+});
+
+describe("references by frequencies", () => {
+  const model = randomModel({ d_vocab: 23, n_layers: 1, seed: 21 });
+  const frequencies = Array.from({ length: 23 }, (_, token) => (token % 5 === 0 ? 0 : token));
+  const total = frequencies.reduce((sum, x) => sum + x, 0);
+  const { S } = circuits(model);
+  const destinationsOf = (options: object): { token: number; value: number }[] => [
+    ...(skipTrigrams(model, "L0H0", [4], { k: 23, ...options })[0]?.destination ?? []),
+  ];
+  const column = (reference: (row: readonly number[]) => number): number[] =>
+    S.map((row) => (row[4] as number) - reference(row));
+  const weighted = (row: readonly number[], of: (x: number) => number, weights?: readonly number[]): number =>
+    row.reduce((sum, x, token) => sum + of(x) * (weights === undefined ? 1 / 23 : (weights[token] ?? 0) / total), 0);
+
+  it.each([
+    ["mean", undefined, (row: readonly number[]) => weighted(row, (x) => x)],
+    ["mean", frequencies, (row: readonly number[]) => weighted(row, (x) => x, frequencies)],
+    ["logMeanExp", undefined, (row: readonly number[]) => Math.log(weighted(row, Math.exp))],
+    ["logMeanExp", frequencies, (row: readonly number[]) => Math.log(weighted(row, Math.exp, frequencies))],
+  ] as const)("%s, frequencies %#", (reference, given, of) => {
+    const found = destinationsOf({ reference, frequencies: given });
+    const wanted = column(of);
+    // Exponentials are float32: about 1e-6 of scores of size 1.
+    const tolerance = reference === "mean" ? close : { atol: 1e-5, rtol: 1e-5 };
+    for (const { token, value } of found) expectClose([value], [wanted[token] as number], tolerance);
+    expect(found.length).toBe(23);
+  });
+
+  it("the exponential of a score less logMeanExp is the attention against one token of each kind, times their number", () => {
+    const row = S[7] as number[];
+    const weights = row.map(Math.exp);
+    const share = (weights[4] as number) / weights.reduce((sum, x) => sum + x, 0);
+    const found = destinationsOf({ reference: "logMeanExp" }).find(({ token }) => token === 7);
+    expectClose([Math.exp(found?.value ?? 0)], [23 * share], { rtol: 1e-5, atol: 0 });
+  });
+
+  it.each([
+    [[1, 2], "frequencies must be 23 numbers, none below 0 and not all 0; these are 2 with the sum 3."],
+    [
+      frequencies.map((x, t) => (t === 3 ? -1 : x)),
+      "frequencies must be 23 numbers, none below 0 and not all 0; these are 23 with the sum NaN.",
+    ],
+    [
+      frequencies.map(() => 0),
+      "frequencies must be 23 numbers, none below 0 and not all 0; these are 23 with the sum 0.",
+    ],
+  ])("refuses %#", (given, text) => {
+    expect(() => skipTrigrams(model, "L0H0", [4], { reference: "mean", frequencies: given })).toThrow(
+      expect.objectContaining({ message: `skipTrigrams: ${text}` }),
+    );
+  });
+});
+
+describe("filters", () => {
+  const model = randomModel({ d_vocab: 31, n_layers: 1, seed: 22 });
+  const among = { source: [5, 3, 9], destination: (token: number) => token % 2 === 0, out: [1, 4, 30] };
+
+  it("leave only the tokens given in each place", () => {
+    const [list] = skipTrigrams(model, "L0H0", [3], { k: 31, among });
+    const [all] = skipTrigrams(model, "L0H0", [3], { k: 31 });
+    expect(list?.destination).toEqual(all?.destination.filter(({ token }) => token % 2 === 0));
+    expect(list?.out).toEqual(all?.out.filter(({ token }) => among.out.includes(token)));
+    const found = topSkipTrigrams(model, "L0H0", { k: 1e4, among, exclude: (token) => token === 4 });
+    const wanted = topSkipTrigrams(model, "L0H0", { k: 31 ** 3, exclude: (token) => token === 4 }).filter(
+      ({ source, destination, out }) =>
+        among.source.includes(source) && destination % 2 === 0 && among.out.includes(out),
+    );
+    expect(found.length).toBeGreaterThan(10);
+    expect(found).toEqual(wanted);
+    expect(topSkipTrigrams(model, "L0H0", { among: { out: [] } })).toEqual([]);
+  });
+
+  it("refuse tokens that do not exist", () => {
+    expect(() => topSkipTrigrams(model, "L0H0", { among: { source: [31] } })).toThrow(
+      "topSkipTrigrams: among.source is 31; token ids of this model are 0 to 30.",
+    );
+    expect(() => skipTrigrams(model, "L0H0", [1], { among: { out: [-1] } })).toThrow(
+      "skipTrigrams: among.out is -1; token ids of this model are 0 to 30.",
+    );
+  });
+});
+
+describe("topSkipTrigrams on a vocabulary that is large enough for bounds", () => {
+  /** The best triples of all, from the sorted attentions and logits of each source. */
+  function best(model: Transformer, k: number, start: number): number[] {
+    const { S, OV } = circuits(model);
+    const effects = OV.flatMap((row, source) => {
+      if (source === start) return [];
+      const looks = S.flatMap((scores, destination) =>
+        destination === start ? [] : [sigmoid((scores[source] as number) - (scores[start] as number))],
+      );
+      const [attentions, logits] = [looks, [...row]].map((list) => list.sort((a, b) => b - a).slice(0, k));
+      return (attentions ?? []).flatMap((attention) => (logits ?? []).map((logit) => attention * logit));
+    });
+    return effects.sort((a, b) => b - a).slice(0, k);
+  }
+
+  it.each([300, 700])("of %i tokens: random heads, and one that attends sharply (float64, 1e-10)", (d_vocab) => {
+    for (const gain of [1, 30]) {
+      const model = withWeights(randomModel({ d_vocab, n_layers: 1, n_heads: 1, d_model: 12, seed: 23 }), (name, W) =>
+        name.endsWith("W_Q") ? map(W, (x) => gain * x) : W,
+      );
+      const found = topSkipTrigrams(model, "L0H0", { k: 25, start: 2 });
+      expectClose(
+        found.map(({ effect }) => effect),
+        best(model, 25, 2),
+        close,
+      );
+    }
+  });
+});
+
+describe("findSkipTrigramBugs", () => {
+  const model = randomModel({ d_vocab: 20, n_layers: 1, seed: 24 });
+  const { S, OV } = circuits(model);
+  const attested = [
+    { source: 4, destination: 2, out: 5 },
+    { source: 4, destination: 7, out: 3 },
+    { source: 1, destination: 2, out: 5 },
+  ];
+  const effect = (a: number, b: number, c: number): number => sigmoid(at(S, b, a) - at(S, b, 0)) * at(OV, a, c);
+
+  it("lists the crossings of the largest destinations and outputs that are not attested, with their effects", () => {
+    const bugs = findSkipTrigramBugs(model, "L0H0", attested, { k: 20, start: 0 });
+    const wanted = [1, 4].flatMap((source) =>
+      Array.from({ length: 20 * 19 }, (_, t) => ({ source, destination: 1 + (t % 19), out: Math.floor(t / 19) })).filter(
+        ({ destination, out }) =>
+          effect(source, destination, out) > 0 &&
+          !attested.some((x) => x.source === source && x.destination === destination && x.out === out),
+      ),
+    );
+    const name = ({ source, destination, out }: (typeof attested)[number]): string => [source, destination, out].join();
+    expect(new Set(bugs.map(name))).toEqual(new Set(wanted.map(name)));
+    expect(bugs.length).toBe(wanted.length);
+    for (const bug of bugs) expectClose([bug.effect], [effect(bug.source, bug.destination, bug.out)], close);
+    expect(bugs.every((bug, t) => t === 0 || bug.effect <= (bugs[t - 1]?.effect ?? 0))).toBe(true);
+  });
+
+  it("brings the two crossings of two attested trigrams, where only their tokens are looked at", () => {
+    const signed = attested.slice(0, 2).every(({ source, destination, out }) => effect(source, destination, out) > 0);
+    const bugs = findSkipTrigramBugs(model, "L0H0", attested.slice(0, 2), {
+      start: 0,
+      among: { destination: [2, 7], out: [5, 3] },
+    });
+    const { bugs: crossed } = skipTrigramBugs(model, "L0H0", 4, [attested[0], attested[1]] as never, { start: 0 });
+    const positive = crossed.filter((bug) => bug.effect > 0).sort((a, b) => b.effect - a.effect);
+    expect(bugs).toEqual(positive);
+    expect(signed ? bugs.length : 2).toBe(2);
+  });
+
+  it("looks at the sources asked for, reports them and stops when asked to", () => {
+    const seen: number[] = [];
+    const onProgress = (done: number, total: number): void => void seen.push(done, total);
+    const bugs = findSkipTrigramBugs(model, "L0H0", [], { sources: [9, 8], k: 2, onProgress });
+    expect(new Set(bugs.map(({ source }) => source))).toEqual(new Set([8, 9]));
+    expect(seen).toEqual([1, 2, 2, 2]);
+    const signal = AbortSignal.abort(new Error("never"));
+    expect(() => findSkipTrigramBugs(model, "L0H0", attested, { signal })).toThrow("never");
+  });
+
+  it.each([
+    [() => findSkipTrigramBugs(model, "L0H0", attested, { k: 0 }), "k is 0; ask for a positive whole number."],
+    [
+      () => findSkipTrigramBugs(model, "L0H0", [{ source: 20, destination: 1, out: 1 }]),
+      "source is 20; token ids of this model are 0 to 19.",
+    ],
+    [
+      () => findSkipTrigramBugs(model, "L0H0", [], { sources: [20] }),
+      "source is 20; token ids of this model are 0 to 19.",
+    ],
+  ])("refuses %#", (call, text) => {
+    expect(call).toThrow(expect.objectContaining({ message: `findSkipTrigramBugs: ${text}` }));
   });
 });
 
@@ -309,7 +483,7 @@ describe("refusals", () => {
     ],
     [
       () => skipTrigrams(model, "L0H0", [1], { reference: "N2" as never }),
-      'skipTrigrams: reference is "N2"; the choices are raw, mean, start.',
+      'skipTrigrams: reference is "N2"; the choices are raw, mean, start, logMeanExp.',
     ],
     [() => topSkipTrigrams(model, "L0H0", { k: 1.5 }), "topSkipTrigrams: k is 1.5; ask for a positive whole number."],
     [
