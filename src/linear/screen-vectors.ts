@@ -32,7 +32,7 @@ export function vectorsOf({ long, small }: Half, basis: DenseMatrix | undefined)
   const rank = small?.cols ?? long.cols;
   const width = 8 * Math.ceil(Math.max(1, rank) / 8);
   const count = long.rows;
-  const data = allocateForResult(count * width);
+  const data = new Float32Array(count * width);
   const changed = changedBasis(small, basis);
   if (changed === undefined) copyInto(data, width, long);
   else {
@@ -121,7 +121,7 @@ function boundOf({ cols, data, offset, rowStride, colStride }: MatrixFactor, i: 
   return largest * Math.sqrt(cols);
 }
 
-/** Vectors in an order, some of them left out. */
+/** Vectors in an order, some of them left out; where the kernels take them without copying. */
 export function reordered(vectors: Vectors, order: Int32Array): Vectors {
   const { width } = vectors;
   const data = allocateForResult(order.length * width);

@@ -250,7 +250,8 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
   const { width, rank, cols } = screen;
   const { rows, bars, highs, keep, most, from = 0, to, lead } = question;
   const m = rows.length;
-  const whole = allocateForResult(m * width);
+  // Ordinary arrays: a call copies them into memory that the next one takes again.
+  const whole = new Float32Array(m * width);
   for (let i = 0; i < m; i++) {
     const at = (rows[i] as number) * width;
     whole.set(screen.left.data.subarray(at, at + width), i * width);
@@ -270,7 +271,7 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
     kernels().rowScreen({ ...common, k: Math.max(1, rank), a, b });
   } else {
     const k = lead.size + 1;
-    const leading = allocateForResult(m * k);
+    const leading = new Float32Array(m * k);
     for (let i = 0; i < m; i++) {
       leading.set(whole.subarray(i * width, i * width + lead.size), i * k);
       leading[i * k + lead.size] = restOf(whole, i * width, lead.size, rank);
