@@ -126,6 +126,22 @@ export const groups = [
       { name: "composition scores Q, K and V", kind: "model", task: "composition" },
     ],
   },
+  {
+    id: "vocabulary",
+    title: "Questions to a head's circuits of 50,278 × 50,278 (d_model 768, d_head 64)",
+    form: "threads",
+    contenders: ["one-thread", "two-threads"],
+    cases: [
+      { name: "OV top-1 and top-5 accuracy, random head", kind: "vocabulary", head: "random", task: "accuracy" },
+      {
+        name: "OV top-1 and top-5 accuracy, head that copies 95 %",
+        kind: "vocabulary",
+        head: "copying",
+        task: "accuracy",
+      },
+      { name: "20 largest entries of OV, random head", kind: "vocabulary", head: "random", task: "largest" },
+    ],
+  },
   { id: "start", title: "From a fresh process to the first result", form: "start", contenders: [], cases: [] },
 ];
 

@@ -80,7 +80,9 @@ function logMeanExp(model: Transformer, head: AttentionHead, shares: Float64Arra
   const width = queries.shape[1] ?? 0;
   const common = shares.indexOf(shares.reduce((most, share) => Math.max(most, share), 0));
   const a = withColumn(queries.data as Float64Array, d_vocab, width, 1 / scale, () => 1);
-  const b = withColumn(keys.data as Float64Array, d_vocab, width, 1, (token) => Math.max(-1e30, Math.log(shares[token] as number)));
+  const b = withColumn(keys.data as Float64Array, d_vocab, width, 1, (token) =>
+    Math.max(-1e30, Math.log(shares[token] as number)),
+  );
   const out = new Float64Array(d_vocab);
   const height = Math.max(1, Math.floor(BAND_SCORES / d_vocab));
   const scores = new Float32Array(height * d_vocab);

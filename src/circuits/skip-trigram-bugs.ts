@@ -192,7 +192,11 @@ export function findSkipTrigramBugs(
   );
 }
 
-function knownBySource(model: Transformer, attested: Iterable<SkipTrigram>, operation: string): Map<number, Set<number>> {
+function knownBySource(
+  model: Transformer,
+  attested: Iterable<SkipTrigram>,
+  operation: string,
+): Map<number, Set<number>> {
   const known = new Map<number, Set<number>>();
   for (const { source, destination, out } of attested) {
     requireToken(model, source, "source", operation);

@@ -40,7 +40,10 @@ export function balanceOf(ofRows: Half, ofColumns: Half): Balance | undefined {
   const floor = FLOOR * (S[0] ?? 0);
   if (!(floor > 0)) return undefined;
   const strengths = Float64Array.from(S, (s) => Math.sqrt(Math.max(s, floor)));
-  const G = matmulDense(reads.inverse, scaledColumns(U, (j) => strengths[j] as number));
+  const G = matmulDense(
+    reads.inverse,
+    scaledColumns(U, (j) => strengths[j] as number),
+  );
   const inverse = matmulDense(transposeDense(scaledColumns(U, (j) => 1 / (strengths[j] as number))), reads.root);
   const unit = matmulDense(G, inverse).data.slice();
   for (let i = 0; i < rank; i++) unit[i * (rank + 1)] = (unit[i * (rank + 1)] as number) - 1;

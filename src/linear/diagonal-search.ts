@@ -42,7 +42,9 @@ export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array 
   const ranks = new Int32Array(screen.rows);
   const open = settleByFirst(search, own, enough, ranks, settled);
   const reaches = Int32Array.from(open, (row) => reachOf(screen, row, own.lows[row] as number));
-  const order = Int32Array.from(reaches.keys()).sort((a, b) => (reaches[b] as number) - (reaches[a] as number) || a - b);
+  const order = Int32Array.from(reaches.keys()).sort(
+    (a, b) => (reaches[b] as number) - (reaches[a] as number) || a - b,
+  );
   const rows = order.map((t) => open[t] as number);
   reaches.sort().reverse();
   const leadFor = leads(screen);

@@ -12,14 +12,7 @@ export type { Eigenvalues, MapSVD } from "./spectrum.ts";
 export type { StreamOptions } from "./stream.ts";
 export { diagonalRanks, diagonalTopK } from "./diagonal.ts";
 export type { DiagonalRankOptions } from "./diagonal.ts";
-export {
-  argmaxPerColumn,
-  argmaxPerRow,
-  topKOfColumn,
-  topKOfRow,
-  topKPerColumn,
-  topKPerRow,
-} from "./top-k.ts";
+export { argmaxPerColumn, argmaxPerRow, topKOfColumn, topKOfRow, topKPerColumn, topKPerRow } from "./top-k.ts";
 export type { ColumnOptions, MapEntry, TopK } from "./top-k.ts";
 export { topKOverall } from "./top-k-overall.ts";
 export { columnStatistics, rowStatistics } from "./statistics.ts";

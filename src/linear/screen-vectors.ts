@@ -126,8 +126,7 @@ export function reordered(vectors: Vectors, order: Int32Array): Vectors {
   const { width } = vectors;
   const data = allocateForResult(order.length * width);
   order.forEach((from, to) => data.set(vectors.data.subarray(from * width, (from + 1) * width), to * width));
-  const picked = (numbers: Float64Array): Float64Array =>
-    Float64Array.from(order, (from) => numbers[from] as number);
+  const picked = (numbers: Float64Array): Float64Array => Float64Array.from(order, (from) => numbers[from] as number);
   return {
     ...{ count: order.length, width, data },
     ...{ norms: picked(vectors.norms), errors: picked(vectors.errors), plain: picked(vectors.plain) },

@@ -75,7 +75,18 @@ export function screenOf(product: Product, { mergesTwins, isFine }: ScreenOption
   const right = reordered(unsorted, columns);
   const margins = marginsOf(left, right, rank, balance);
   return {
-    ...{ rows: left.count, cols: columns.length, rank, width: left.width, left, right, columns, places, twins, margins },
+    ...{
+      rows: left.count,
+      cols: columns.length,
+      rank,
+      width: left.width,
+      left,
+      right,
+      columns,
+      places,
+      twins,
+      margins,
+    },
     entry: late === undefined ? (i, j) => entryOfHalves(halves as Halves, i, j) : lateEntries(late, product),
     halves: () => halvesOf(product),
   };

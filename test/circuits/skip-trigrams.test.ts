@@ -250,7 +250,11 @@ describe("findSkipTrigramBugs", () => {
   it("lists the crossings of the largest destinations and outputs that are not attested, with their effects", () => {
     const bugs = findSkipTrigramBugs(model, "L0H0", attested, { k: 20, start: 0 });
     const wanted = [1, 4].flatMap((source) =>
-      Array.from({ length: 20 * 19 }, (_, t) => ({ source, destination: 1 + (t % 19), out: Math.floor(t / 19) })).filter(
+      Array.from({ length: 20 * 19 }, (_, t) => ({
+        source,
+        destination: 1 + (t % 19),
+        out: Math.floor(t / 19),
+      })).filter(
         ({ destination, out }) =>
           effect(source, destination, out) > 0 &&
           !attested.some((x) => x.source === source && x.destination === destination && x.out === out),

@@ -256,9 +256,9 @@ describe.each(["reference", "blocked", "simd"] as const)("%s: entries above bars
     const args = screenArgs(screenCases[1] ?? expect.fail(), "between");
     expect(() => kernels.rowScreen({ ...args, most: 0 })).toThrow("rowScreen: internal: most is 0");
     expect(() => kernels.rowScreen({ ...args, highs: undefined })).toThrow("there is no second bar");
-    expect(() => kernels.rowScreen({ ...args, whole: { width: 12, a: new Float32Array(0), b: new Float32Array(0) } })).toThrow(
-      "width is 12",
-    );
+    expect(() =>
+      kernels.rowScreen({ ...args, whole: { width: 12, a: new Float32Array(0), b: new Float32Array(0) } }),
+    ).toThrow("width is 12");
   });
 });
 

@@ -57,7 +57,12 @@ const rows = (): ArrayLike<number>[] => {
       screen.indices.fill(0, i * screen.most + Math.min(count, screen.most), (i + 1) * screen.most);
     });
   }
-  return [top.values, top.indices, rank.ranks, ...screens.flatMap(({ values, indices, found }) => [values, indices, found])];
+  return [
+    top.values,
+    top.indices,
+    rank.ranks,
+    ...screens.flatMap(({ values, indices, found }) => [values, indices, found]),
+  ];
 };
 
 describe("threads change no bit", () => {
