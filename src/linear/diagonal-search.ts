@@ -1,6 +1,8 @@
 /** Ranks of the diagonal by bounds: see screen.ts. */
-import { askRows, estimateOf, leads, reachOf, roundedDown, roundedUp, SCREEN_BAND } from "./screen.ts";
-import type { RowsFound, Screen } from "./screen.ts";
+import { estimateOf } from "./screen.ts";
+import type { Screen } from "./screen.ts";
+import { askRows, leads, reachOf, roundedDown, roundedUp, SCREEN_BAND } from "./screen-questions.ts";
+import type { RowsFound } from "./screen-questions.ts";
 import { forEachWholeRow, Settled } from "./screened-rows.ts";
 import type { Vectors } from "./screen-vectors.ts";
 import type { StreamOptions } from "./stream.ts";

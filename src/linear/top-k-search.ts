@@ -1,7 +1,9 @@
 /** Largest entries of rows, and of all of them, by bounds: see screen.ts. */
 import type { Product } from "./factor.ts";
-import { askRows, leads, reachOf, roundedDown, SCREEN_BAND, screenOf } from "./screen.ts";
-import type { RowsFound, Screen } from "./screen.ts";
+import { screenOf } from "./screen.ts";
+import type { Screen } from "./screen.ts";
+import { askRows, leads, reachOf, roundedDown, SCREEN_BAND } from "./screen-questions.ts";
+import type { RowsFound } from "./screen-questions.ts";
 import { forEachWholeRow, isWorthScreening, Settled } from "./screened-rows.ts";
 import { selectLargest, type TopOfRows } from "./select.ts";
 import type { StreamOptions } from "./stream.ts";
