@@ -50,7 +50,7 @@ export interface CopyingAccuraciesOptions extends ProgressOptions {
  * console.log(copyingAccuracy(model, "L1H4", { k: 5 }).toFixed(2));
  * // 0.57
  * console.log(copyingAccuracy(model, ["L1H3", "L1H4"], { k: [1, 5] }).map((share) => share.toFixed(2)));
- * // [ '0.70', '0.90' ]
+ * // [ '0.69', '0.90' ]
  * ```
  */
 export function copyingAccuracy(
