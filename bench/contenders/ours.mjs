@@ -88,6 +88,14 @@ const prepare = {
       result: () => concat(matrices.map((matrix) => svd(matrix)).flatMap(({ U, S, V }) => [U.data, S, V.data])),
     };
   },
+  vocabulary({ head, task }) {
+    const circuit = circuits(head);
+    const tasks = {
+      accuracy: () => library.diagonalRanks(circuit(), { atMost: 5 }),
+      largest: () => library.topKOverall(circuit(), 20),
+    };
+    return { run: tasks[task] };
+  },
   async model({ task, positions }) {
     const { openBundledModel } = await import("../../dist/bundled.js");
     const { model } = await openBundledModel();
@@ -126,6 +134,54 @@ const prepare = {
     return tasks[task];
   },
 };
+
+let vocabulary;
+
+/**
+ * A head over 50,278 tokens of random embeddings: with a random unembedding and output, or one that undoes embedding and values for all tokens
+ * but every twentieth, so that 95 % are copied. Makes a circuit of which nothing is known yet.
+ */
+function circuits(head) {
+  const [tokens, d_model, d_head] = [50278, 768, 64];
+  vocabulary ??= { W_E: normals(tokens * d_model, 1, 1), W_V: normals(d_model * d_head, d_model ** -0.5, 2) };
+  const { W_E, W_V } = vocabulary;
+  const columns = new Float32Array(tokens * d_model);
+  const W_O = head === "random" ? normals(d_head * d_model, d_head ** -0.5, 3) : W_V;
+  if (head === "random") columns.set(normals(tokens * d_model, d_model ** -0.5, 4));
+  else {
+    for (let token = 0; token < tokens; token++) {
+      const other = token % 20 === 0 ? (token + 20) % tokens : token;
+      columns.set(W_E.subarray(other * d_model, (other + 1) * d_model), token * d_model);
+    }
+  }
+  const W_U = Tensor.from(
+    "d_model d_vocab",
+    [d_model, tokens],
+    Tensor.from("d_vocab d_model", [tokens, d_model], columns).permute("d_model d_vocab").data,
+  );
+  const maps = [
+    ["d_vocab", "d_model", Tensor.from("d_vocab d_model", [tokens, d_model], W_E)],
+    ["d_model", "d_head", Tensor.from("d_model d_head", [d_model, d_head], W_V)],
+    head === "random"
+      ? ["d_head", "d_model", Tensor.from("d_head d_model", [d_head, d_model], W_O)]
+      : ["d_head", "d_model", Tensor.from("d_model d_head", [d_model, d_head], W_O).permute("d_head d_model")],
+    ["d_model", "d_vocab", W_U],
+  ].map((map) => library.linear(...map));
+  return () => library.compose(...maps);
+}
+
+/** Numbers that are nearly normal: sums of six uniform ones, from a small generator. */
+function normals(count, scale, seed) {
+  let state = seed * 7919;
+  return new Float32Array(count).map(() => {
+    let sum = 0;
+    for (let t = 0; t < 6; t++) {
+      state = (Math.imul(state, 1664525) + 1013904223) | 0;
+      sum += (state >>> 8) / 2 ** 24 - 0.5;
+    }
+    return scale * Math.SQRT2 * sum;
+  });
+}
 
 /** `[head, pos, d_head]` as the model holds it, `[batch, pos, head, d_head]`. */
 function asHeadVectors({ shape: [heads, pos, d_head], data }) {

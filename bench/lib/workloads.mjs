@@ -153,6 +153,22 @@ export const groups = [
       circuits("twelve-layer", "path totals by order and head on 64 tokens", "totals"),
     ],
   },
+  {
+    id: "vocabulary",
+    title: "Questions to a head's circuits of 50,278 × 50,278 (d_model 768, d_head 64)",
+    form: "threads",
+    contenders: ["one-thread", "two-threads"],
+    cases: [
+      { name: "OV top-1 and top-5 accuracy, random head", kind: "vocabulary", head: "random", task: "accuracy" },
+      {
+        name: "OV top-1 and top-5 accuracy, head that copies 95 %",
+        kind: "vocabulary",
+        head: "copying",
+        task: "accuracy",
+      },
+      { name: "20 largest entries of OV, random head", kind: "vocabulary", head: "random", task: "largest" },
+    ],
+  },
   { id: "start", title: "From a fresh process to the first result", form: "start", contenders: [], cases: [] },
 ];
 

@@ -2,10 +2,11 @@
  * Copying read from the full OV circuit itself: how often a token raises its own logit most, and what its diagonal says
  * (*A Mathematical Framework for Transformer Circuits*, "Detecting copying behavior"; ARENA 1.2).
  */
-import { diagonalOf, diagonalTopK, traceOf } from "../linear/index.ts";
+import { diagonalOf, traceOf } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import { effectiveOVCircuit, fullOVCircuit } from "./full-circuits.ts";
+import { sharesWithin } from "./accuracy.ts";
+import { effectiveOVCircuit, fullOVCircuit, isList } from "./full-circuits.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 
@@ -19,16 +20,25 @@ export interface CopyingAccuracyOptions extends ProgressOptions {
 }
 
 /**
+ * Options of {@link copyingAccuracy} for several `k` at once.
+ * @category Circuits
+ */
+export interface CopyingAccuraciesOptions extends ProgressOptions {
+  /** How many of the most raised tokens count, each with a share of its own: `[1, 5]` for ARENA's two. */
+  readonly k: readonly number[];
+}
+
+/**
  * The share of tokens that are among the `k` output tokens a head raises most when it attends to them: ARENA's OV copying
  * accuracy. Several heads are taken together, as one of their effective OV circuit.
  *
- * Exact over the whole vocabulary, a band of rows at a time; ties go to the lower id, so a zero head has about `k / d_vocab`, as
- * chance has.
+ * Exact over the whole vocabulary, without most of the circuit: a token is settled by the first outputs that are raised more, or by a proof that
+ * too few can be (see {@link diagonalRanks}). Ties go to the lower id, so a zero head has about `k / d_vocab`, as chance has.
  *
  * @param heads - one head or several that attend alike.
  * @param options - `k`, `signal`, `onProgress` (in source tokens).
- * @returns a share from 0 to 1.
- * @throws {@link InputError} when `k` is not a positive integer, a head is missing or named twice; {@link ShapeError} when
+ * @returns a share from 0 to 1; for a list of `k`, one for each, for the time of the largest.
+ * @throws {@link InputError} when a `k` is not a positive integer, a head is missing or named twice; {@link ShapeError} when
  * output tokens are not the input tokens; the signal's reason when aborted.
  * @category Circuits
  * @example
@@ -39,18 +49,28 @@ export interface CopyingAccuracyOptions extends ProgressOptions {
  * const { model } = await openBundledModel();
  * console.log(copyingAccuracy(model, "L1H4", { k: 5 }).toFixed(2));
  * // 0.57
- * console.log(copyingAccuracy(model, ["L1H3", "L1H4"], { k: 5 }).toFixed(2));
- * // 0.90
+ * console.log(copyingAccuracy(model, ["L1H3", "L1H4"], { k: [1, 5] }).map((share) => share.toFixed(2)));
+ * // [ '0.69', '0.90' ]
  * ```
  */
 export function copyingAccuracy(
   model: Transformer,
   heads: HeadRef | readonly HeadRef[],
-  options: CopyingAccuracyOptions = {},
-): number {
-  const { k = 1, ...loop } = options;
+  options?: CopyingAccuracyOptions,
+): number;
+/** As above, for several `k` at once. */
+export function copyingAccuracy(
+  model: Transformer,
+  heads: HeadRef | readonly HeadRef[],
+  options: CopyingAccuraciesOptions,
+): number[];
+export function copyingAccuracy(
+  model: Transformer,
+  heads: HeadRef | readonly HeadRef[],
+  options: CopyingAccuracyOptions | CopyingAccuraciesOptions = {},
+): number | number[] {
   const circuit = isList(heads) ? effectiveOVCircuit(model, heads) : fullOVCircuit(model, heads);
-  return diagonalTopK(circuit, k, loop);
+  return sharesWithin(circuit, options.k, options, "copyingAccuracy");
 }
 
 /**
@@ -77,7 +97,7 @@ export function copyingAccuracies(model: Transformer, options: CopyingAccuracyOp
   const shares = new Float64Array(n_layers * n_heads);
   const steps = new Steps(options, shares.length);
   for (const [at, head] of model.heads.entries()) {
-    shares[at] = diagonalTopK(fullOVCircuit(model, head), k, { signal });
+    shares[at] = sharesWithin(fullOVCircuit(model, head), k, { signal }, "copyingAccuracies") as number;
     steps.advance();
   }
   return Tensor.from("layer head", [n_layers, n_heads], shares);
@@ -122,8 +142,4 @@ export function ovDiagonal(model: Transformer, head: HeadRef): OVDiagonal {
   const diagonal = diagonalOf(circuit);
   const positive = (diagonal.data as Float64Array).reduce((count, x) => count + (x > 0 ? 1 : 0), 0);
   return { diagonal, meanDiagonal: traceOf(circuit) / diagonal.size, fractionPositive: positive / diagonal.size };
-}
-
-function isList(heads: HeadRef | readonly HeadRef[]): heads is readonly HeadRef[] {
-  return Array.isArray(heads);
 }

@@ -176,34 +176,36 @@ export function fullQKCircuitAtOffset(
  * the token that an earlier head moved to the key. With a previous-token head it is the heart of an induction head: the
  * token *before* the key, matched with the present one (*A Mathematical Framework*, "How Induction Heads Work").
  *
- * `diagonalTopK(circuit)` is the share of query tokens that match themselves best; ARENA prints that of the transpose, the
- * share of key tokens whose best query is the same token.
+ * Several previous-token heads whose patterns agree are taken together, as the sum of what they move.
  *
- * @param previous - the earlier head, which writes what keys are read from.
+ * How often a token matches itself best, for queries and for keys: {@link kCompositionAccuracy}.
+ *
+ * @param previous - the earlier head, which writes what keys are read from, or several.
  * @param induction - the later head, which looks.
  * @returns `[d_vocab, d_vocab]`: row = query token, column = token that `previous` attended to from the key, unscaled scores.
- * @throws {@link InputError} when the heads are not in this order, or the model has no such head.
+ * @throws {@link InputError} when the heads are not in this order, there are none, one is named twice or the model has no such head.
  * @category Circuits
  * @example
  * ```ts
- * import { diagonalTopK, kCompositionCircuit, transpose } from "transformer-circuits";
+ * import { kCompositionCircuit } from "transformer-circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const circuit = kCompositionCircuit(model, "L0H5", "L1H4");
- * console.log(String(circuit));
+ * console.log(String(kCompositionCircuit(model, "L0H5", "L1H4")));
  * // Linear[d_vocab=1024 -> d_vocab*=1024] of rank at most 16
- * console.log(diagonalTopK(circuit).toFixed(2), diagonalTopK(transpose(circuit)).toFixed(2));
- * // 0.40 0.48
  * ```
  */
 export function kCompositionCircuit(
   model: Transformer,
-  previous: HeadRef,
+  previous: HeadRef | readonly HeadRef[],
   induction: HeadRef,
 ): Linear<"d_vocab", "d_vocab*"> {
-  const [earlier, later] = inOrder(model, previous, induction, "kCompositionCircuit");
-  return compose(model.W_E, later.W_QK, transpose(earlier.W_OV), transpose(model.W_E));
+  const operation = "kCompositionCircuit";
+  const earlier = distinctHeads(model, listOf(previous), operation);
+  const later = model.head(induction);
+  for (const head of earlier) requireOrder(head, later, operation);
+  const moved = sumMaps(earlier.map((head) => head.W_OV));
+  return compose(model.W_E, later.W_QK, transpose(moved), transpose(model.W_E));
 }
 
 /**
@@ -253,6 +255,16 @@ export function qCompositionCircuit(
 export function virtualOVCircuit(model: Transformer, earlier: HeadRef, later: HeadRef): Linear<"d_vocab", "d_vocab"> {
   const [first, second] = inOrder(model, earlier, later, "virtualOVCircuit");
   return compose(model.W_E, first.W_OV, second.W_OV, model.W_U);
+}
+
+/** One head or several, as a list. */
+export function listOf(heads: HeadRef | readonly HeadRef[]): readonly HeadRef[] {
+  return isList(heads) ? heads : [heads];
+}
+
+/** Whether several heads are given. */
+export function isList(heads: HeadRef | readonly HeadRef[]): heads is readonly HeadRef[] {
+  return Array.isArray(heads);
 }
 
 /** Heads of a list in its order; refuses an empty list and repeats. */

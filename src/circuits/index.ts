@@ -15,20 +15,26 @@ export type { Spectrum } from "./cores.ts";
 export { scoreNull } from "./score-null.ts";
 export type { SampledScore, ScoreNullOptions } from "./score-null.ts";
 export { copyingAccuracies, copyingAccuracy, ovDiagonal } from "./copying.ts";
-export type { CopyingAccuracyOptions, OVDiagonal } from "./copying.ts";
+export type { CopyingAccuraciesOptions, CopyingAccuracyOptions, OVDiagonal } from "./copying.ts";
+export { kCompositionAccuracy } from "./matching.ts";
+export type { KCompositionAccuracyOptions, MatchingSide } from "./matching.ts";
 export { compositionScores, kComposition, qComposition, vComposition } from "./composition.ts";
 export type { CompositionOptions, CompositionScores, PairScores } from "./composition.ts";
 export { compositionBaseline, compositionExcess, compositionZScores, sampleCompositionBaseline } from "./baselines.ts";
 export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, HeadSizes } from "./baselines.ts";
-export { skipTrigramBugs, skipTrigrams } from "./skip-trigrams.ts";
+export { skipTrigrams } from "./skip-trigrams.ts";
+export type { SkipTrigramOptions, SkipTrigrams } from "./skip-trigrams.ts";
+export { findSkipTrigramBugs, skipTrigramBugs } from "./skip-trigram-bugs.ts";
 export type {
+  FindSkipTrigramBugsOptions,
+  SkipTrigram,
   SkipTrigramBugs,
   SkipTrigramEffect,
-  SkipTrigramOptions,
   SkipTrigramPair,
-  SkipTrigrams,
-} from "./skip-trigrams.ts";
-export type { ScoreReference, TokenValue } from "./token-scores.ts";
+} from "./skip-trigram-bugs.ts";
+export type { ScoreReference } from "./score-references.ts";
+export type { SkipTrigramFilters, TokenFilter } from "./token-filters.ts";
+export type { TokenValue } from "./token-scores.ts";
 export { topSkipTrigrams } from "./skip-trigram-search.ts";
 export type { TopSkipTrigramOptions } from "./skip-trigram-search.ts";
 export { inductionPositivity } from "./positivity.ts";

@@ -1,10 +1,16 @@
 /** The strongest skip-trigrams of a head over the whole vocabulary, found in bounded memory. */
+import { collapsed, restrictColumns, topKOverall, topKPerRow } from "../linear/index.ts";
+import type { Linear, MapEntry, TopK } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
-import { requireCount, requireToken } from "./arguments.ts";
+import { requireCount } from "./arguments.ts";
 import type { ProgressOptions } from "./progress.ts";
-import { attentionAgainstRival } from "./skip-trigrams.ts";
-import type { SkipTrigramEffect } from "./skip-trigrams.ts";
-import { largestTokens, tokenScores } from "./token-scores.ts";
+import type { ScoreReference } from "./score-references.ts";
+import { attentionAgainstRival } from "./skip-trigram-bugs.ts";
+import type { SkipTrigramEffect } from "./skip-trigram-bugs.ts";
+import { requireReference } from "./skip-trigrams.ts";
+import { passes, tokensThat } from "./token-filters.ts";
+import type { SkipTrigramFilters } from "./token-filters.ts";
+import { tokenScores } from "./token-scores.ts";
 import type { TokenValue } from "./token-scores.ts";
 
 /**
@@ -23,6 +29,12 @@ export interface TopSkipTrigramOptions extends ProgressOptions {
   readonly start?: number | undefined;
   /** Tokens that are to appear nowhere, such as untrained ones. */
   readonly exclude?: ((token: number) => boolean) | undefined;
+  /** The only tokens that may appear, for each place. */
+  readonly among?: SkipTrigramFilters | undefined;
+  /** What takes the part of the rival: the start token where it is given, the mean otherwise. */
+  readonly reference?: ScoreReference | undefined;
+  /** `[d_vocab]`: how often each token occurs, for the means of `reference`; alike if left out. */
+  readonly frequencies?: ArrayLike<number> | undefined;
 }
 
 /**
@@ -32,13 +44,14 @@ export interface TopSkipTrigramOptions extends ProgressOptions {
  * output $c$: what the source's share of attention adds to the output's logit where the destination can also rest on the
  * start token, or without one on a token of mean score. Only increases are listed.
  *
- * Both circuits are computed a band of source tokens at a time and only the best triples are kept: time in proportion to
- * d_vocab² d_head, memory to d_vocab.
+ * Exact: sources come by bounds of their largest logit and most are left out, the others' lists are those of the float64 circuits; memory in
+ * proportion to d_vocab.
  *
  * @param head - the head, by place or label.
- * @param options - `k`, `perPair`, `start`, `exclude`, `signal`, `onProgress` (in source tokens).
+ * @param options - `k`, `perPair`, `start`, `exclude`, `among`, `reference`, `frequencies`, `signal`, `onProgress` (in source tokens).
  * @returns at most `k` triples, largest effect first; of equal ones those of lower sources come first.
- * @throws {@link InputError} when `k`, `perPair`, the start token or the head does not exist; the signal's reason when aborted.
+ * @throws {@link InputError} when `k`, `perPair`, a token, the reference or the head does not exist, or frequencies are not those of the vocabulary; the
+ * signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts
@@ -62,39 +75,114 @@ export function topSkipTrigrams(
   options: TopSkipTrigramOptions = {},
 ): SkipTrigramEffect[] {
   const operation = "topSkipTrigrams";
-  const { k = 20, perPair = k, start, exclude = () => false, signal, onProgress } = options;
+  const { k = 20, perPair = k, start, exclude = () => false, frequencies, among = {}, signal } = options;
+  const { reference = start === undefined ? "mean" : "start" } = options;
   requireCount(k, "k", operation);
   requireCount(perPair, "perPair", operation);
-  if (start !== undefined) requireToken(model, start, "start", operation);
+  requireReference(model, { reference, start, frequencies }, operation);
+  const { d_vocab, d_vocab_out } = model.config;
+  const [isSource, isDestination, isOut] = (["source", "destination", "out"] as const).map((place) =>
+    passes(model, among[place], place, operation),
+  ) as [TokenTest, TokenTest, TokenTest];
+  const isContext = (token: number): boolean => token !== start && !exclude(token);
   signal?.throwIfAborted();
-  const scores = tokenScores(model, head, start === undefined ? "mean" : "start", start);
-  const { d_vocab, d_vocab_out } = scores;
-  const isNoContext = (token: number): boolean => token === start || exclude(token);
-  const best: SkipTrigramEffect[] = [];
-  const height = Math.max(1, Math.floor(BAND_ENTRIES / Math.max(d_vocab, d_vocab_out)));
-  for (let from = 0; from < d_vocab; from += height) {
-    const sources = Array.from({ length: Math.min(height, d_vocab - from) }, (_, i) => from + i);
-    const lookedAt = scores.destinations(sources);
-    const raised = scores.outputs(sources);
-    for (const [i, source] of sources.entries()) {
-      if (isNoContext(source)) continue;
-      const out = largestTokens(raised.subarray(i * d_vocab_out, (i + 1) * d_vocab_out), k, exclude);
-      if (best.length === k && (out[0]?.value ?? 0) <= (best[k - 1] as SkipTrigramEffect).effect) continue;
-      const destination = largestTokens(
-        lookedAt.subarray(i * d_vocab, (i + 1) * d_vocab),
-        Math.min(k, perPair),
-        isNoContext,
-      );
-      merge(best, k, source, destination, out);
+  const sources = tokensThat((token) => isContext(token) && isSource(token), d_vocab);
+  const destinations = tokensThat((token) => isContext(token) && isDestination(token), d_vocab);
+  const outs = tokensThat((token) => !exclude(token) && isOut(token), d_vocab_out);
+  if (sources.length * destinations.length * outs.length === 0) return [];
+  const { raised, lookedAt } = tokenScores(model, head, reference, { start, frequencies });
+  return searchTriples({
+    ...{ sources, destinations, outs, k, perPair: Math.min(k, perPair), options },
+    raised: restrictColumns(collapsed(raised), outs),
+    lookedAt: restrictColumns(collapsed(lookedAt), destinations),
+  });
+}
+
+type TokenTest = (token: number) => boolean;
+
+/** What is searched: maps whose rows are all tokens, and whose columns are those that may appear. */
+interface Search {
+  readonly sources: Int32Array;
+  readonly destinations: Int32Array;
+  readonly outs: Int32Array;
+  readonly raised: Linear;
+  readonly lookedAt: Linear;
+  readonly k: number;
+  readonly perPair: number;
+  readonly options: ProgressOptions;
+}
+
+/** Numbers of lists of outputs and destinations that are held at once. */
+const LISTED = 2 ** 19;
+/** Sources looked at together, at least. */
+const LEAST_TOGETHER = 1024;
+/** Vocabularies up to this are searched through as they are. */
+const SMALL = 512;
+
+/**
+ * An effect is a share of attention, at most 1, times a logit. So the largest logits of all come first: with the destinations of their
+ * sources they give effects, and no source without a logit above the k-th of these needs be looked at.
+ */
+function searchTriples(search: Search): SkipTrigramEffect[] {
+  const { sources, k, options } = search;
+  if (sources.length > SMALL) {
+    for (const [round, logits] of [2 ** 10, 2 ** 14].entries()) {
+      const progress = partOf(options, round / 4, (round + 1) / 4);
+      const largest = topKOverall(search.raised, logits, { rows: sources, ...progress });
+      const rows = Int32Array.from(new Set(largest.map(({ row }) => row))).sort();
+      const best = bestOf(search, rows, { signal: options.signal });
+      const least = best.length === k ? (best[k - 1] as SkipTrigramEffect).effect : 0;
+      // Where even the last of the largest logits is below, all that matter are among them.
+      if ((largest[largest.length - 1] as MapEntry).value < least) {
+        options.onProgress?.(sources.length, sources.length);
+        options.signal?.throwIfAborted();
+        return best;
+      }
     }
-    onProgress?.(from + sources.length, d_vocab);
+    return bestOf(search, sources, partOf(options, 1 / 2, 1));
+  }
+  return bestOf(search, sources, options);
+}
+
+/** Reports of a part of the work as those of the whole. */
+function partOf({ signal, onProgress }: ProgressOptions, from: number, to: number): ProgressOptions {
+  if (onProgress === undefined) return { signal };
+  return {
+    signal,
+    onProgress: (done, total) => onProgress(Math.floor(total * (from + ((to - from) * done) / total)), total),
+  };
+}
+
+/** The best triples of some sources, which are taken in order. */
+function bestOf(search: Search, sources: Int32Array, options: ProgressOptions): SkipTrigramEffect[] {
+  const { k, perPair, raised, lookedAt } = search;
+  const best: SkipTrigramEffect[] = [];
+  const together = Math.max(LEAST_TOGETHER, Math.min(Math.floor(LISTED / k), Math.ceil(sources.length / 4)));
+  for (let first = 0; first < sources.length; first += together) {
+    const some = sources.subarray(first, first + together);
+    const { signal } = options;
+    const outs = listsOf(topKPerRow(raised, k, { rows: some, signal }), search.outs);
+    const bar = best.length === k ? (best[k - 1] as SkipTrigramEffect).effect : 0;
+    const open = Int32Array.from(some.keys()).filter((i) => (outs(i)[0]?.value ?? 0) > bar);
+    const rows = open.map((i) => some[i] as number);
+    const destinations = listsOf(topKPerRow(lookedAt, perPair, { rows, signal }), search.destinations);
+    for (const [t, i] of open.entries()) merge(best, k, some[i] as number, destinations(t), outs(i));
+    options.onProgress?.(Math.min(sources.length, first + together), sources.length);
     signal?.throwIfAborted();
   }
   return best;
 }
 
-/** 8 MiB of float64. */
-const BAND_ENTRIES = 2 ** 20;
+/** Rows of a result as tokens with values. */
+function listsOf({ indices, values }: TopK<string>, tokens: Int32Array): (row: number) => TokenValue[] {
+  const width = indices.shape[1] ?? 0;
+  const [columns, numbers] = [indices.data, values.data];
+  return (row) =>
+    Array.from({ length: width }, (_, t) => ({
+      token: tokens[columns[row * width + t] as number] as number,
+      value: numbers[row * width + t] as number,
+    }));
+}
 
 /**
  * Puts the triples of one source among the best `k`. The triple of the i-th destination and the j-th output, counted from 0, is

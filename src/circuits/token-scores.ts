@@ -1,16 +1,11 @@
 /** What a head's circuits say of single source tokens: rows of the OV circuit, columns of the QK circuit made comparable. */
-import { applyMap, columnsOf, rowsOf, transpose } from "../linear/index.ts";
+import { addMaps, compose, linear, rowsOf, scaleMap, transpose } from "../linear/index.ts";
+import type { Linear } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { fullOVCircuit, fullQKCircuit } from "./full-circuits.ts";
-
-/**
- * What a score of the QK circuit is compared with, as scores of different query tokens are not comparable: nothing (`raw`),
- * the query token's mean over all key tokens (`mean`), or its score with the start token (`start`), where heads rest that
- * find nothing. All leave every pattern as it is.
- * @category Circuits
- */
-export type ScoreReference = "raw" | "mean" | "start";
+import { referenceOf } from "./score-references.ts";
+import type { ReferenceOptions, ScoreReference } from "./score-references.ts";
 
 /**
  * A token with what a circuit gives it.
@@ -29,28 +24,47 @@ export interface TokenScores {
   destinations(sources: readonly number[]): Float64Array;
   /** Logits of each output token, `[source, d_vocab_out]`. */
   outputs(sources: readonly number[]): Float64Array;
+  /** All scores as a map, row = source token, column = destination token, in factors. */
+  readonly lookedAt: Linear;
+  /** All logits as a map, row = source token, column = output token, in factors. */
+  readonly raised: Linear;
 }
 
 /** Sets up the scores of a head; `start` is needed for the reference `start`. */
-export function tokenScores(model: Transformer, ref: HeadRef, reference: ScoreReference, start?: number): TokenScores {
+export function tokenScores(
+  model: Transformer,
+  ref: HeadRef,
+  reference: ScoreReference,
+  options: ReferenceOptions = {},
+): TokenScores {
   const head = model.head(ref);
-  const ov = fullOVCircuit(model, head);
+  const raised = fullOVCircuit(model, head);
   const qk = fullQKCircuit(model, head);
   const byKey = transpose(qk);
   const { d_vocab, d_vocab_out } = model.config;
   const scale = model.layer(head.layer).attnScale;
-  let compared: Float64Array | undefined;
-  if (reference === "mean") {
-    const uniform = Tensor.from("row d_vocab", [1, d_vocab], new Float64Array(d_vocab).fill(1 / d_vocab));
-    compared = applyMap(uniform, byKey).data as Float64Array;
-  } else if (reference === "start" && start !== undefined) compared = columnsOf(qk, [start]).data as Float64Array;
+  const compared = referenceOf(model, head, qk, reference, options);
   return {
     d_vocab,
     d_vocab_out,
-    outputs: (sources) => rowsOf(ov, sources).data as Float64Array,
+    outputs: (sources) => rowsOf(raised, sources).data as Float64Array,
     destinations: (sources) =>
       (rowsOf(byKey, sources).data as Float64Array).map((score, t) => (score - (compared?.[t % d_vocab] ?? 0)) / scale),
+    raised,
+    lookedAt: scaleMap(compared === undefined ? byKey : addMaps<string, string>(byKey, minus(compared)), 1 / scale),
   };
+}
+
+/** What every row has taken off, as a map of rank 1. */
+function minus(compared: Float64Array): Linear {
+  const { length } = compared;
+  const ones = Tensor.from("d_vocab one", [length, 1], new Float64Array(length).fill(1));
+  const negative = Tensor.from(
+    "one d_vocab",
+    [1, length],
+    compared.map((x) => -x),
+  );
+  return compose<string, string, string>(linear("d_vocab", "one", ones), linear("one", "d_vocab*", negative));
 }
 
 /** The `k` largest entries that are not left out, largest first; ties go to the lower token. */

@@ -5,7 +5,7 @@
 import { gram, matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
 import type { Kernels } from "./interface.ts";
-import { attentionByParts, rowRankByParts, rowTopByParts } from "./parts.ts";
+import { attentionByParts, rowRankByParts, rowScreenByParts, rowTopByParts } from "./parts.ts";
 
 const parts = { matmul, softmax, causalSoftmax };
 
@@ -22,4 +22,5 @@ export const blockedKernels: Kernels = {
   attention: (args) => attentionByParts(parts, args),
   rowTop: (args) => rowTopByParts(parts, args),
   rowRank: (args) => rowRankByParts(parts, args),
+  rowScreen: (args) => rowScreenByParts(parts, args),
 };

@@ -14,6 +14,7 @@ import type {
   MatrixView,
   NormArgs,
   RowRankArgs,
+  RowScreenArgs,
   RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
@@ -161,7 +162,29 @@ export function checkRowRank(args: RowRankArgs): void {
   }
 }
 
-function checkProduct(operation: string, args: RowTopArgs | RowRankArgs): void {
+/** Sizes are counts and the operands, bars and results lie inside their arrays. */
+export function checkRowScreen(args: RowScreenArgs): void {
+  checkProduct("rowScreen", args);
+  const { m, n, most, whole, keep, highs, above } = args;
+  checkCount("rowScreen", "most", most);
+  if (most === 0) invariant(false, "rowScreen", "most is 0");
+  if (whole !== undefined) {
+    if (!(whole.width > 0 && whole.width % 8 === 0)) invariant(false, "rowScreen", `width is ${whole.width}`);
+    checkFlat("rowScreen", "whole.a", whole.a, 0, m * whole.width);
+    checkFlat("rowScreen", "whole.b", whole.b, 0, n * whole.width);
+  }
+  if (keep === "between" && (highs === undefined || above === undefined)) {
+    invariant(false, "rowScreen", "there is no second bar, or no place to count beyond it");
+  }
+  checkFlat("rowScreen", "bars", args.bars, 0, m);
+  checkFlat("rowScreen", "values", args.values, 0, m * most);
+  checkFlat("rowScreen", "indices", args.indices, 0, m * most);
+  checkFlat("rowScreen", "found", args.found, 0, m);
+  if (highs !== undefined) checkFlat("rowScreen", "highs", highs, 0, m);
+  if (above !== undefined) checkFlat("rowScreen", "above", above, 0, m);
+}
+
+function checkProduct(operation: string, args: RowTopArgs | RowRankArgs | RowScreenArgs): void {
   const { m, n, k } = args;
   checkCount(operation, "m", m);
   checkCount(operation, "n", n);

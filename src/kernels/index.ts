@@ -24,6 +24,7 @@ export type {
   MatrixView,
   NormArgs,
   RowRankArgs,
+  RowScreenArgs,
   RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";

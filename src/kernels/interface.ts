@@ -173,6 +173,43 @@ export interface RowRankArgs {
   readonly ranks: Int32Array;
 }
 
+/**
+ * What {@link RowScreenArgs} keeps of a row: its largest entries above the bar, descending; the first ones, after which the row is
+ * done; or those up to the second bar, in order, while what lies beyond it is counted.
+ */
+export type Kept = "largest" | "first" | "between";
+
+/**
+ * The entries of each row of a product that lie above a bar of the row, without the product.
+ *
+ * `a · b` is the product itself, or with `whole` a cheaper one whose entries are bounds: then an entry is computed, from a row of `whole.a` and a
+ * row of `whole.b`, only where its bound is above the bar. Numbers are finite.
+ */
+export interface RowScreenArgs {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: MatrixView;
+  readonly b: MatrixView;
+  /** `[m, width]` and `[n, width]`, contiguous from their starts; the width is a multiple of 8. */
+  readonly whole?: { readonly width: number; readonly a: Float32Array; readonly b: Float32Array } | undefined;
+  readonly keep: Kept;
+  /** Entries kept of a row at most. */
+  readonly most: number;
+  /** `[m]`: only what is above is looked at; below Infinity. Its content is undefined afterwards. */
+  readonly bars: Float32Array;
+  /** `[m]`: for `between`. */
+  readonly highs?: Float32Array | undefined;
+  /** `[m, most]`: entries kept; the rest is undefined. */
+  readonly values: Float32Array;
+  /** `[m, most]`: their columns. */
+  readonly indices: Int32Array;
+  /** `[m]`: how many were found; for `between` all of them, those too that found no place. */
+  readonly found: Int32Array;
+  /** `[m]`: for `between`, how many lie beyond the second bar. */
+  readonly above?: Int32Array | undefined;
+}
+
 /** One implementation of every kernel. */
 export interface Kernels {
   readonly name: KernelName;
@@ -199,6 +236,8 @@ export interface Kernels {
   rowTop(args: RowTopArgs): void;
   /** Rank of one entry in each row of a product that is not kept. */
   rowRank(args: RowRankArgs): void;
+  /** Entries above a bar in each row of a product that is not kept. */
+  rowScreen(args: RowScreenArgs): void;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Attention, and questions to the rows of a product, made of matrix products and softmax of a block at a time: what serves where
  * there is no kernel that does it in one pass.
  */
-import { checkAttention, checkRowRank, checkRowTop } from "./checks.ts";
+import { checkAttention, checkRowRank, checkRowScreen, checkRowTop } from "./checks.ts";
 import type {
   AttentionArgs,
   CausalSoftmaxArgs,
@@ -10,6 +10,7 @@ import type {
   MatmulArgs,
   MatrixView,
   RowRankArgs,
+  RowScreenArgs,
   RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
@@ -64,7 +65,7 @@ const BLOCK_NUMBERS = 2 ** 20;
 
 function forEachBlock(
   parts: Parts,
-  { m, n, k, a, b }: RowTopArgs | RowRankArgs,
+  { m, n, k, a, b }: RowTopArgs | RowRankArgs | RowScreenArgs,
   take: (row: Float32Array, i: number) => void,
 ): void {
   const rows = Math.max(1, Math.min(m, Math.floor(BLOCK_NUMBERS / Math.max(n, 1))));
@@ -110,4 +111,52 @@ export function rowRankByParts(parts: Parts, args: RowRankArgs): void {
     for (let j = 0; j < row.length; j++) if (row[j]! > bar || (row[j] === bar && j < target)) rank++;
     args.ranks[i] = rank;
   });
+}
+
+/** The entries of one row that are above its bar, given the row of the cheap product; shared by all that are written in TypeScript. */
+export function screenRow(args: RowScreenArgs, row: Float32Array, i: number): void {
+  const { keep, most, whole, bars, values, indices, found } = args;
+  const high = keep === "between" ? args.highs![i]! : Infinity;
+  let bar = bars[i]!;
+  let [count, beyond] = [0, 0];
+  for (let j = 0; j < row.length; j++) {
+    let x = row[j]!;
+    if (!(x > bar)) continue;
+    if (whole !== undefined) {
+      x = Math.fround(wholeEntry(whole, i, j));
+      if (!(x > bar)) continue;
+    }
+    if (x > high) {
+      beyond++;
+      continue;
+    }
+    let place = i * most + Math.min(count, most - 1);
+    if (keep === "largest") {
+      for (; place > i * most && values[place - 1]! < x; place--) {
+        values[place] = values[place - 1]!;
+        indices[place] = indices[place - 1]!;
+      }
+    }
+    if (keep === "largest" || count < most) {
+      values[place] = x;
+      indices[place] = j;
+    }
+    count = keep === "largest" ? Math.min(count + 1, most) : count + 1;
+    if (keep === "first" && count === most) break;
+    if (keep === "largest" && count === most) bar = values[i * most + most - 1]!;
+  }
+  found[i] = count;
+  if (args.above !== undefined) args.above[i] = beyond;
+}
+
+function wholeEntry({ width, a, b }: NonNullable<RowScreenArgs["whole"]>, i: number, j: number): number {
+  let sum = 0;
+  for (let p = 0; p < width; p++) sum += a[i * width + p]! * b[j * width + p]!;
+  return sum;
+}
+
+/** Entries above the bars of a product's rows, by blocks of rows. */
+export function rowScreenByParts(parts: Parts, args: RowScreenArgs): void {
+  checkRowScreen(args);
+  forEachBlock(parts, args, (row, i) => screenRow(args, row, i));
 }

@@ -13,6 +13,7 @@ import {
   checkNorm,
   checkRowRank,
   checkRows,
+  checkRowScreen,
   checkRowTop,
 } from "./checks.ts";
 import type {
@@ -25,9 +26,11 @@ import type {
   MatmulArgs,
   NormArgs,
   RowRankArgs,
+  RowScreenArgs,
   RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
+import { screenRow } from "./parts.ts";
 
 /** `out[i, j] = Σ_p a[i, p] b[p, j]`, for every matrix of the batch. */
 function matmul(args: MatmulArgs): void {
@@ -182,7 +185,7 @@ function attention(args: AttentionArgs): void {
 }
 
 /** Row `i` of `a · b`, rounded to float32: ranks are those of numbers as they are stored. */
-function productRow(args: RowTopArgs | RowRankArgs, i: number): Float32Array {
+function productRow(args: RowTopArgs | RowRankArgs | RowScreenArgs, i: number): Float32Array {
   const { n, k, a, b } = args;
   return Float32Array.from({ length: n }, (_, j) => {
     let sum = 0;
@@ -219,6 +222,11 @@ function rowRank(args: RowRankArgs): void {
   }
 }
 
+function rowScreen(args: RowScreenArgs): void {
+  checkRowScreen(args);
+  for (let i = 0; i < args.m; i++) screenRow(args, productRow(args, i), i);
+}
+
 /** Plain loops with float64 sums: the truth that the other implementations are measured against. */
 export const referenceKernels: Kernels = {
   name: "reference",
@@ -232,4 +240,5 @@ export const referenceKernels: Kernels = {
   attention,
   rowTop,
   rowRank,
+  rowScreen,
 };

@@ -12,6 +12,7 @@ import { gram } from "./wasm/doubles.ts";
 import { wasmEngine } from "./wasm/engine.ts";
 import { multiply, rowRank, rowTop } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
+import { rowScreen } from "./wasm/screen.ts";
 
 // Functions, not values made by calls: what runs when a module loads is kept in every bundle.
 function matmul(args: MatmulArgs): void {
@@ -74,5 +75,10 @@ export const simdKernels: Kernels = {
     const engine = wasmEngine();
     if (engine === undefined) blockedKernels.rowRank(args);
     else rowRank(engine, parts, args);
+  },
+  rowScreen(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.rowScreen(args);
+    else rowScreen(engine, parts, args);
   },
 };

@@ -66,6 +66,33 @@ function computeHalves(product: Product): Halves {
   return { left, right, rank };
 }
 
+/** Halves of which each is a long matrix times a small one, as they are before that product is taken. */
+export interface LateHalves {
+  readonly left: { readonly long: MatrixFactor; readonly small: MatrixFactor };
+  readonly right: { readonly small: MatrixFactor; readonly long: MatrixFactor };
+  readonly rank: number;
+}
+
+/** The halves of a product without the last step, where that is what takes the time: for each half one long matrix; undefined otherwise. */
+export function lateHalvesOf(product: Product): LateHalves | undefined {
+  if (keptHalves.has(product) || product.coefficient !== 1) return undefined;
+  const matrices = matricesOf(product);
+  const cut = narrowestCut(matrices);
+  const rank = cut === 0 ? product.rows : (matrices[cut - 1] as MatrixFactor).cols;
+  const [first, ...middle] = matrices.slice(0, cut);
+  const after = matrices.slice(cut);
+  const last = after.at(-1);
+  if (first === undefined || last === undefined || middle.length === 0 || after.length < 2) return undefined;
+  // Only where the long matrix is what the chain is multiplied with last.
+  const isLong = first.rows >= LONG * first.cols && last.cols >= LONG * last.rows && first.cols >= rank;
+  if (!isLong || last.rows < rank) return undefined;
+  const [left, right] = [multiplyChain(middle), multiplyChain(after.slice(0, -1))];
+  return { left: { long: first, small: left }, right: { small: right, long: last }, rank };
+}
+
+/** A matrix is long from so many times its width on. */
+const LONG = 2;
+
 /** How many matrices come before the narrowest place of the chain; an inner place wins over an end. */
 function narrowestCut(matrices: readonly MatrixFactor[]): number {
   const last = matrices.length;

@@ -2,6 +2,7 @@ export { Linear, describeMap, identityMap, innerProductMap, linear } from "./lin
 export type { Factor, MatrixFactor, Product, SumFactor } from "./factor.ts";
 export { compose, composeAll, composeMaps, transpose } from "./compose.ts";
 export { addMaps, scaleMap, subtractMaps, sumMaps } from "./sum.ts";
+export { collapsed } from "./collapsed.ts";
 export { applyMap, toDense } from "./dense.ts";
 export type { BaseSpace, MatrixAxes } from "./dense.ts";
 export { columnsOf, diagonalOf, entryOf, restrictColumns, restrictRows, rowsOf } from "./slices.ts";
@@ -9,16 +10,9 @@ export type { SquareMap } from "./square.ts";
 export { eigenvaluesOf, frobeniusNormOf, singularValuesOf, svdOf, traceOf } from "./spectrum.ts";
 export type { Eigenvalues, MapSVD } from "./spectrum.ts";
 export type { StreamOptions } from "./stream.ts";
-export {
-  argmaxPerColumn,
-  argmaxPerRow,
-  diagonalRanks,
-  diagonalTopK,
-  topKOfColumn,
-  topKOfRow,
-  topKPerColumn,
-  topKPerRow,
-} from "./top-k.ts";
+export { diagonalRanks, diagonalTopK } from "./diagonal.ts";
+export type { DiagonalRankOptions } from "./diagonal.ts";
+export { argmaxPerColumn, argmaxPerRow, topKOfColumn, topKOfRow, topKPerColumn, topKPerRow } from "./top-k.ts";
 export type { ColumnOptions, MapEntry, TopK } from "./top-k.ts";
 export { topKOverall } from "./top-k-overall.ts";
 export { columnStatistics, rowStatistics } from "./statistics.ts";

@@ -189,8 +189,8 @@ function rowsOfFactor(factor: Factor, ids: ArrayLike<number>): Factor {
   return { kind: "sum", rows: ids.length, cols: factor.cols, terms } satisfies SumFactor;
 }
 
-/** A view where the ids are evenly spaced, otherwise a copy of the rows. */
-function gatherRows(matrix: MatrixFactor, ids: ArrayLike<number>): MatrixFactor {
+/** Rows of a matrix: a view where the ids are evenly spaced, otherwise a copy of the rows. */
+export function gatherRows(matrix: MatrixFactor, ids: ArrayLike<number>): MatrixFactor {
   const { cols, data, offset, rowStride, colStride } = matrix;
   const start = ids[0] ?? 0;
   const step = (ids[1] ?? start) - start;

@@ -4,7 +4,8 @@
 import { InputError } from "../errors.ts";
 import { multiplyInto } from "./chain.ts";
 import { cheapest, halvesOf } from "./collapse.ts";
-import type { MatrixFactor } from "./factor.ts";
+import type { Halves } from "./collapse.ts";
+import type { MatrixFactor, Product } from "./factor.ts";
 import type { Linear } from "./linear.ts";
 import { checkIds, rowsOfProduct } from "./slices.ts";
 
@@ -41,12 +42,25 @@ const BAND_ENTRIES = 2 ** 20;
  * numbers, and one band of 2^20 numbers or one row, whichever is more.
  */
 export function streamRows(f: Linear, options: StreamOptions, operation: string, visit: (band: Band) => void): void {
-  const { rows: ids, signal, onProgress } = options;
+  const { rows: ids, signal } = options;
   if (ids !== undefined) checkIds(f, ids, "row", operation);
   signal?.throwIfAborted();
-  const { left, right } = halvesOf(ids === undefined ? f : rowsOfProduct(cheapest(f), ids));
+  streamHalves(halvesOf(askedProduct(f, options)), options, visit);
+}
+
+/** The product of the rows asked for. */
+export function askedProduct(f: Linear, { rows }: StreamOptions): Product {
+  return rows === undefined ? f : rowsOfProduct(cheapest(f), rows);
+}
+
+/** {@link streamRows} of halves. */
+export function streamHalves(
+  { left, right }: Halves,
+  { signal, onProgress }: Omit<StreamOptions, "rows">,
+  visit: (band: Band) => void,
+): void {
   const { rows: total } = left;
-  const { cols } = f;
+  const { cols } = right;
   const height = Math.max(1, Math.min(total, Math.floor(BAND_ENTRIES / Math.max(1, cols))));
   const storage = new Float64Array(height * cols);
   for (let start = 0; start < total; start += height) {

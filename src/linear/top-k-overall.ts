@@ -1,14 +1,18 @@
-/** The largest entries of a whole map, by a bounded heap over streamed rows. */
+/** The largest entries of a whole map, by a bounded heap over the rows that can have them. */
+import { halvesOf } from "./collapse.ts";
 import type { Linear } from "./linear.ts";
-import { checkK, countOf, streamRows, type StreamOptions } from "./stream.ts";
+import { checkIds } from "./slices.ts";
+import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from "./stream.ts";
+import { screenedOverall } from "./top-k-search.ts";
 import type { MapEntry } from "./top-k.ts";
 
 /**
  * The `k` largest entries of a map, largest first; ties go to the lower row, then to the lower column. All entries
  * when there are fewer.
  *
- * A heap of `k` entries whose smallest stands on top sees every row once; memory is that of the two halves of the map
- * and of the heap.
+ * Rows come by the largest entry that they can have, so that most are soon left out, and of the others only the columns that can reach the
+ * smallest of the entries held; entries are float64 sums of products of the two halves of the map, in order, and the result is that of all of them.
+ * Memory is that of the two halves of the map and of the entries.
  *
  * @param options - `rows` to look at (all; an order other than ascending breaks ties by that order), `signal`,
  * `onProgress`.
@@ -30,22 +34,35 @@ import type { MapEntry } from "./top-k.ts";
  */
 export function topKOverall(f: Linear, k: number, options: StreamOptions = {}): MapEntry[] {
   checkK(k, "topKOverall");
+  const { rows: ids, signal } = options;
+  if (ids !== undefined) checkIds(f, ids, "row", "topKOverall");
+  signal?.throwIfAborted();
   const width = Math.min(k, countOf(f, options) * f.cols);
   const heap: Heap = { values: new Float64Array(width), places: new Float64Array(width), size: 0 };
-  streamRows(f, options, "topKOverall", ({ numbers, cols, start }) => {
-    for (let t = 0; t < numbers.length; t++) {
-      const value = numbers[t] as number;
-      if (heap.size < width) push(heap, Number.isNaN(value) ? -Infinity : value, start * cols + t);
-      else if (value > (heap.values[0] as number)) replaceTop(heap, value, start * cols + t);
-    }
-  });
-  const ids = options.rows;
+  if (width > 0) collectLargest(heap, f, options);
   return Array.from(heap.places, (place, t) => ({ place, value: heap.values[t] as number }))
     .sort((a, b) => b.value - a.value || a.place - b.place)
     .map(({ place, value }) => {
       const row = Math.floor(place / f.cols);
       return { row: ids === undefined ? row : (ids[row] as number), column: place - row * f.cols, value };
     });
+}
+
+function collectLargest(heap: Heap, f: Linear, options: StreamOptions): void {
+  const asked = askedProduct(f, options);
+  const collected = {
+    least: (): number => (heap.size < heap.values.length ? -Infinity : (heap.values[0] as number)),
+    offer: (row: number, column: number, value: number): boolean => offer(heap, value, row * f.cols + column),
+  };
+  if (screenedOverall(asked, heap.values.length, options, collected)) return;
+  streamHalves(halvesOf(asked), options, ({ numbers, cols, start }) => {
+    for (let t = 0; t < numbers.length; t++) {
+      const value = numbers[t] as number;
+      if (heap.size < heap.values.length || value > (heap.values[0] as number)) {
+        offer(heap, Number.isNaN(value) ? -Infinity : value, start * cols + t);
+      }
+    }
+  });
 }
 
 /** A binary heap: no entry is above one that is smaller, or equal and later. */
@@ -69,6 +86,18 @@ function swap(numbers: Float64Array, a: number, b: number): void {
 function swapEntries(heap: Heap, a: number, b: number): void {
   swap(heap.values, a, b);
   swap(heap.places, a, b);
+}
+
+/** Takes an entry if it is among the largest so far, whatever the order in which they come. */
+function offer(heap: Heap, value: number, place: number): boolean {
+  if (heap.size < heap.values.length) {
+    push(heap, value, place);
+    return true;
+  }
+  const least = heap.values[0] as number;
+  const isTaken = value > least || (value === least && place < (heap.places[0] as number));
+  if (isTaken) replaceTop(heap, value, place);
+  return isTaken;
 }
 
 function push(heap: Heap, value: number, place: number): void {

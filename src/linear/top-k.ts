@@ -1,16 +1,17 @@
 /**
- * The largest entries of each row of a map, and how often that is the diagonal, streamed in bounded memory.
+ * The largest entries of each row of a map, streamed in bounded memory.
  *
  * Ties go to the lower index, everywhere: of two equal entries the one further left (or further up) is the larger.
  * NaN counts as less than everything.
  */
 import { Tensor } from "../tensor/index.ts";
-import { cheapest } from "./collapse.ts";
+import { cheapest, halvesOf } from "./collapse.ts";
 import { transposeProduct } from "./factor.ts";
 import { Linear } from "./linear.ts";
 import { checkIds, columnsOf, rowsOf } from "./slices.ts";
-import { requireSquare, type SquareMap } from "./square.ts";
-import { checkK, countOf, streamRows, type StreamOptions } from "./stream.ts";
+import { selectLargest, type TopOfRows } from "./select.ts";
+import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from "./stream.ts";
+import { screenedTop } from "./top-k-search.ts";
 
 /**
  * The largest entries of some rows, largest first.
@@ -208,92 +209,16 @@ export function topKOfColumn(f: Linear, column: number, k: number): MapEntry[] {
   return largest(numbers, k).map(({ index, value }) => ({ row: index, column, value }));
 }
 
-/**
- * The share of rows whose diagonal entry is among the `k` largest of its row; entries equal to it count as larger
- * when they lie further left, as in {@link topKPerRow}.
- *
- * On the full OV circuit this is ARENA's copying accuracy (top-1 and top-5): 1 for the identity, 0 for a permutation
- * that leaves no token in place, about `k / cols` by chance.
- *
- * @param options - `rows` to look at (all), `signal`, `onProgress`.
- * @returns a share between 0 and 1; NaN when there are no rows.
- * @throws {@link ShapeError} when the map is not square; {@link AxisError} when its ends are different spaces;
- * {@link InputError} when `k` is not a positive integer or a row does not exist; the signal's reason when aborted.
- * @category Linear maps
- * @example
- * ```ts
- * import { Tensor, diagonalTopK, linear } from "transformer-circuits";
- *
- * const copying = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[3, 1, 0], [2, 1, 0], [4, 5, 0]]));
- * console.log([1, 2, 3].map((k) => diagonalTopK(copying, k).toFixed(3)).join(" "));
- * // 0.333 0.667 1.000
- * ```
- */
-export function diagonalTopK<S extends string>(f: SquareMap<S>, k = 1, options: StreamOptions = {}): number {
-  requireSquare(f, "diagonalTopK");
-  checkK(k, "diagonalTopK");
-  let hits = 0;
-  streamRows(f, options, "diagonalTopK", ({ numbers, cols, start, count }) => {
-    for (let i = 0; i < count; i++) {
-      const own = options.rows === undefined ? start + i : (options.rows[start + i] as number);
-      if (rankInRow(numbers.subarray(i * cols, (i + 1) * cols), own, k) < k) hits++;
-    }
-  });
-  return hits / countOf(f, options);
-}
-
-/**
- * The place of each diagonal entry among the entries of its row, largest first: 0 where it is the largest. Equal entries come before it
- * when they lie further left, as in {@link topKPerRow}; {@link diagonalTopK} is the share of ranks below `k`.
- *
- * @param options - `rows` to look at (all), `signal`, `onProgress`.
- * @returns `[in]`, int32.
- * @throws {@link ShapeError} when the map is not square; {@link AxisError} when its ends are different spaces; {@link InputError} when
- * a row does not exist; the signal's reason when aborted.
- * @category Linear maps
- * @example
- * ```ts
- * import { Tensor, diagonalRanks, linear } from "transformer-circuits";
- *
- * const copying = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[3, 1, 0], [2, 1, 0], [4, 5, 0]]));
- * console.log(diagonalRanks(copying).toNested());
- * // [ 0, 1, 2 ]
- * ```
- */
-export function diagonalRanks<S extends string>(f: SquareMap<S>, options: StreamOptions = {}): Tensor<S> {
-  requireSquare(f, "diagonalRanks");
-  const ranks = new Int32Array(countOf(f, options));
-  streamRows(f, options, "diagonalRanks", ({ numbers, cols, start, count }) => {
-    for (let i = 0; i < count; i++) {
-      const own = options.rows === undefined ? start + i : (options.rows[start + i] as number);
-      ranks[start + i] = rankInRow(numbers.subarray(i * cols, (i + 1) * cols), own, cols);
-    }
-  });
-  return Tensor.from(f.in, [ranks.length], ranks);
-}
-
-/** How many entries precede the one at `own` in descending order; counting stops at `enough`. */
-function rankInRow(row: Float64Array, own: number, enough: number): number {
-  const value = row[own] as number;
-  let rank = 0;
-  for (let j = 0; j < row.length && rank < enough; j++) {
-    const other = row[j] as number;
-    if (other > value || (other === value && j < own)) rank++;
-  }
-  return rank;
-}
-
-interface TopOfRows {
-  readonly indices: Int32Array;
-  readonly values: Float64Array;
-  readonly width: number;
-}
-
 function topOfRows(f: Linear, k: number, options: StreamOptions, operation: string): TopOfRows {
+  const { rows: ids, signal } = options;
+  if (ids !== undefined) checkIds(f, ids, "row", operation);
+  signal?.throwIfAborted();
   const width = Math.min(k, f.cols);
-  const size = countOf(f, options) * width;
-  const top = { indices: new Int32Array(size), values: new Float64Array(size), width };
-  streamRows(f, options, operation, ({ numbers, cols, start, count }) => {
+  const asked = askedProduct(f, options);
+  const screened = screenedTop(asked, width, options);
+  if (screened !== undefined) return screened;
+  const top = { indices: new Int32Array(asked.rows * width), values: new Float64Array(asked.rows * width), width };
+  streamHalves(halvesOf(asked), options, ({ numbers, cols, start, count }) => {
     for (let i = 0; i < count; i++) {
       selectLargest(numbers.subarray(i * cols, (i + 1) * cols), width, top, (start + i) * width);
     }
@@ -306,30 +231,4 @@ function largest(numbers: Float64Array, k: number): readonly { readonly index: n
   const top = { indices: new Int32Array(width), values: new Float64Array(width) };
   selectLargest(numbers, width, top, 0);
   return Array.from(top.indices, (index, rank) => ({ index, value: top.values[rank] as number }));
-}
-
-/**
- * Insertion into a sorted list: a later entry goes before an earlier one only when it is larger, so ties keep their
- * order.
- */
-function selectLargest(
-  row: Float64Array,
-  width: number,
-  into: { readonly indices: Int32Array; readonly values: Float64Array },
-  at: number,
-): void {
-  const { indices, values } = into;
-  let filled = 0;
-  for (let j = 0; j < row.length; j++) {
-    const x = row[j] as number;
-    if (filled === width && !(x > (values[at + width - 1] as number))) continue;
-    const value = Number.isNaN(x) ? -Infinity : x;
-    let place = filled < width ? filled++ : width - 1;
-    for (; place > 0 && (values[at + place - 1] as number) < value; place--) {
-      values[at + place] = values[at + place - 1] as number;
-      indices[at + place] = indices[at + place - 1] as number;
-    }
-    values[at + place] = value;
-    indices[at + place] = j;
-  }
 }

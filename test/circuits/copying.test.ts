@@ -50,6 +50,23 @@ describe("copyingAccuracy", () => {
     expect(copyingAccuracy(model, ["L0H0", "L1H0"])).toBe(1);
   });
 
+  it("answers for several k at once, on a vocabulary that is large enough for bounds", () => {
+    const model = randomModel({ d_vocab: 700, n_layers: 1, n_heads: 2, seed: 12 });
+    // Output directions are those of the embedding, so that the circuit is a form on tokens.
+    const copier = withWeights(model, (name, W) => {
+      if (name === "unembed.W_U") {
+        return map(model.weight("embed.W_E").permute("d_model d_vocab"), (x) => x) as typeof W;
+      }
+      return W;
+    });
+    const { W_E, W_U } = embeddings(copier);
+    const [a, b] = [0, 1].map((head) => headMatrices(copier, { layer: 0, head }).OV) as [Matrix, Matrix];
+    const [one, both] = [mul(W_E, b, W_U), mul(W_E, plus(a, b), W_U)];
+    expect(copyingAccuracy(copier, "L0H1", { k: [1, 5, 64] })).toEqual([1, 5, 64].map((k) => topShare(one, k)));
+    expect(copyingAccuracy(copier, ["L0H0", "L0H1"], { k: [5, 1] })).toEqual([5, 1].map((k) => topShare(both, k)));
+    expect(copyingAccuracy(copier, "L0H0", { k: [] })).toEqual([]);
+  });
+
   it("is 0 for a head that lowers what it reads", () => {
     const model = withWeights(plantedModel({ d_vocab: 10, n_ctx: 8 }), (name, W) =>
       name === "blocks.1.attn.W_O" ? map(W, (x) => -x) : W,

@@ -126,6 +126,117 @@ describe("skipTrigrams", () => {
   });
 });
 
+describe("references by frequencies", () => {
+  const model = randomModel({ d_vocab: 23, n_layers: 1, seed: 21 });
+  const frequencies = Array.from({ length: 23 }, (_, token) => (token % 5 === 0 ? 0 : token));
+  const total = frequencies.reduce((sum, x) => sum + x, 0);
+  const { S } = circuits(model);
+  const destinationsOf = (options: object): { token: number; value: number }[] => [
+    ...(skipTrigrams(model, "L0H0", [4], { k: 23, ...options })[0]?.destination ?? []),
+  ];
+  const column = (reference: (row: readonly number[]) => number): number[] =>
+    S.map((row) => (row[4] as number) - reference(row));
+  const weighted = (row: readonly number[], of: (x: number) => number, weights?: readonly number[]): number =>
+    row.reduce((sum, x, token) => sum + of(x) * (weights === undefined ? 1 / 23 : (weights[token] ?? 0) / total), 0);
+
+  it.each([
+    ["mean", undefined, (row: readonly number[]) => weighted(row, (x) => x)],
+    ["mean", frequencies, (row: readonly number[]) => weighted(row, (x) => x, frequencies)],
+    ["logMeanExp", undefined, (row: readonly number[]) => Math.log(weighted(row, Math.exp))],
+    ["logMeanExp", frequencies, (row: readonly number[]) => Math.log(weighted(row, Math.exp, frequencies))],
+  ] as const)("%s, frequencies %#", (reference, given, of) => {
+    const found = destinationsOf({ reference, frequencies: given });
+    const wanted = column(of);
+    // Exponentials are float32: about 1e-6 of scores of size 1.
+    const tolerance = reference === "mean" ? close : { atol: 1e-5, rtol: 1e-5 };
+    for (const { token, value } of found) expectClose([value], [wanted[token] as number], tolerance);
+    expect(found.length).toBe(23);
+  });
+
+  it("the exponential of a score less logMeanExp is the attention against one token of each kind, times their number", () => {
+    const row = S[7] as number[];
+    const weights = row.map(Math.exp);
+    const share = (weights[4] as number) / weights.reduce((sum, x) => sum + x, 0);
+    const found = destinationsOf({ reference: "logMeanExp" }).find(({ token }) => token === 7);
+    expectClose([Math.exp(found?.value ?? 0)], [23 * share], { rtol: 1e-5, atol: 0 });
+  });
+
+  it.each([
+    [[1, 2], "frequencies must be 23 numbers, none below 0 and not all 0; these are 2 with the sum 3."],
+    [
+      frequencies.map((x, t) => (t === 3 ? -1 : x)),
+      "frequencies must be 23 numbers, none below 0 and not all 0; these are 23 with the sum NaN.",
+    ],
+    [
+      frequencies.map(() => 0),
+      "frequencies must be 23 numbers, none below 0 and not all 0; these are 23 with the sum 0.",
+    ],
+  ])("refuses %#", (given, text) => {
+    expect(() => skipTrigrams(model, "L0H0", [4], { reference: "mean", frequencies: given })).toThrow(
+      expect.objectContaining({ message: `skipTrigrams: ${text}` }),
+    );
+  });
+});
+
+describe("filters", () => {
+  const model = randomModel({ d_vocab: 31, n_layers: 1, seed: 22 });
+  const among = { source: [5, 3, 9], destination: (token: number) => token % 2 === 0, out: [1, 4, 30] };
+
+  it("leave only the tokens given in each place", () => {
+    const [list] = skipTrigrams(model, "L0H0", [3], { k: 31, among });
+    const [all] = skipTrigrams(model, "L0H0", [3], { k: 31 });
+    expect(list?.destination).toEqual(all?.destination.filter(({ token }) => token % 2 === 0));
+    expect(list?.out).toEqual(all?.out.filter(({ token }) => among.out.includes(token)));
+    const found = topSkipTrigrams(model, "L0H0", { k: 1e4, among, exclude: (token) => token === 4 });
+    const wanted = topSkipTrigrams(model, "L0H0", { k: 31 ** 3, exclude: (token) => token === 4 }).filter(
+      ({ source, destination, out }) =>
+        among.source.includes(source) && destination % 2 === 0 && among.out.includes(out),
+    );
+    expect(found.length).toBeGreaterThan(10);
+    expect(found).toEqual(wanted);
+    expect(topSkipTrigrams(model, "L0H0", { among: { out: [] } })).toEqual([]);
+  });
+
+  it("refuse tokens that do not exist", () => {
+    expect(() => topSkipTrigrams(model, "L0H0", { among: { source: [31] } })).toThrow(
+      "topSkipTrigrams: among.source is 31; token ids of this model are 0 to 30.",
+    );
+    expect(() => skipTrigrams(model, "L0H0", [1], { among: { out: [-1] } })).toThrow(
+      "skipTrigrams: among.out is -1; token ids of this model are 0 to 30.",
+    );
+  });
+});
+
+describe("topSkipTrigrams on a vocabulary that is large enough for bounds", () => {
+  /** The best triples of all, from the sorted attentions and logits of each source. */
+  function best(model: Transformer, k: number, start: number): number[] {
+    const { S, OV } = circuits(model);
+    const effects = OV.flatMap((row, source) => {
+      if (source === start) return [];
+      const looks = S.flatMap((scores, destination) =>
+        destination === start ? [] : [sigmoid((scores[source] as number) - (scores[start] as number))],
+      );
+      const [attentions, logits] = [looks, [...row]].map((list) => list.sort((a, b) => b - a).slice(0, k));
+      return (attentions ?? []).flatMap((attention) => (logits ?? []).map((logit) => attention * logit));
+    });
+    return effects.sort((a, b) => b - a).slice(0, k);
+  }
+
+  it.each([300, 700])("of %i tokens: random heads, and one that attends sharply (float64, 1e-10)", (d_vocab) => {
+    for (const gain of [1, 30]) {
+      const model = withWeights(randomModel({ d_vocab, n_layers: 1, n_heads: 1, d_model: 12, seed: 23 }), (name, W) =>
+        name.endsWith("W_Q") ? map(W, (x) => gain * x) : W,
+      );
+      const found = topSkipTrigrams(model, "L0H0", { k: 25, start: 2 });
+      expectClose(
+        found.map(({ effect }) => effect),
+        best(model, 25, 2),
+        close,
+      );
+    }
+  });
+});
+
 describe("topSkipTrigrams", () => {
   /** Every triple with its effect, sorted, at most `perPair` of them of one source and output. */
   function bruteForce(
@@ -239,57 +350,6 @@ describe("topSkipTrigrams", () => {
   });
 });
 
-describe("skipTrigramBugs", () => {
-  const pairs = [
-    { destination: 2, out: 5 },
-    { destination: 7, out: 3 },
-  ] as const;
-
-  it("is the product of a share of attention and a logit, for both pairs and both crossings", () => {
-    const model = randomModel({ seed: 9 });
-    const { S, OV } = circuits(model);
-    const effect = (b: number, c: number): number => sigmoid(at(S, b, 4) - at(S, b, 0)) * at(OV, 4, c);
-    const { wanted, bugs } = skipTrigramBugs(model, "L0H0", 4, pairs, { start: 0 });
-    expectClose(
-      [...wanted, ...bugs].map((x) => x.effect),
-      [effect(2, 5), effect(7, 3), effect(2, 3), effect(7, 5)],
-      close,
-    );
-    expect(bugs.map(({ source, destination, out }) => [source, destination, out])).toEqual([
-      [4, 2, 3],
-      [4, 7, 5],
-    ]);
-  });
-
-  it("has rank 1: wanted and unwanted effects have the same product (P20)", () => {
-    fc.assert(
-      fc.property(modelOptions, (options) => {
-        const model = randomModel({ ...options, n_layers: 1, d_vocab: 19 });
-        const { wanted, bugs } = skipTrigramBugs(model, "L0H0", 4, pairs);
-        const product = ([a, b]: readonly SkipTrigramEffect[]): number => (a?.effect ?? 0) * (b?.effect ?? 0);
-        expectClose([product(bugs)], [product(wanted)], { atol: 1e-15, rtol: 1e-12 });
-      }),
-      runs(503),
-    );
-  });
-
-  it("and so have the effects of a source in real runs, over destinations and outputs (P20; float32, 1e-4)", () => {
-    const model = randomModel({ n_layers: 1, n_heads: 1, position: "none", seed: 10 });
-    const { OV } = circuits(model);
-    const effects = [2, 7].map((destination) => {
-      const pattern = model.run([0, 4, destination]).cache.get("blocks.0.attn.hook_pattern");
-      return [5, 3].map((out) => pattern.at(0, 0, 2, 1) * at(OV, 4, out));
-    });
-    const minor = at(effects, 0, 0) * at(effects, 1, 1) - at(effects, 0, 1) * at(effects, 1, 0);
-    expect(Math.abs(minor)).toBeLessThan(1e-12);
-    // The runs contain these effects: moving weight onto the source changes the logits along its OV row.
-    const silent = withWeights(model, (name, W) => (name.endsWith("W_V") ? map(W, () => 0) : W));
-    const prompt = [4];
-    const difference = [5, 3].map((out) => model.forward(prompt).at(0, 0, out) - silent.forward(prompt).at(0, 0, out));
-    expectClose(difference, [at(OV, 4, 5), at(OV, 4, 3)], { atol: 1e-4 });
-  });
-});
-
 describe("refusals", () => {
   const model = randomModel({ d_vocab: 9, config: { d_vocab_out: 6 } });
   const pairs = [
@@ -309,7 +369,7 @@ describe("refusals", () => {
     ],
     [
       () => skipTrigrams(model, "L0H0", [1], { reference: "N2" as never }),
-      'skipTrigrams: reference is "N2"; the choices are raw, mean, start.',
+      'skipTrigrams: reference is "N2"; the choices are raw, mean, start, logMeanExp.',
     ],
     [() => topSkipTrigrams(model, "L0H0", { k: 1.5 }), "topSkipTrigrams: k is 1.5; ask for a positive whole number."],
     [

@@ -11,6 +11,7 @@ import type {
   MatmulArgs,
   MatrixView,
   RowRankArgs,
+  RowScreenArgs,
   RowTopArgs,
 } from "../../src/kernels/index.ts";
 
@@ -384,4 +385,71 @@ export function rankArgs(given: RankCase, kind: StorageName): RowRankArgs {
   const { m, n } = given;
   const targets = Int32Array.from({ length: m }, (_, i) => (i * 7 + 3) % n);
   return { ...rankOperands(given, kind), targets, ranks: new Int32Array(m).fill(UNTOUCHED) };
+}
+
+/** A case of entries above bars; all numbers are small integers, so that sums are exact and many are equal. */
+export interface ScreenCase {
+  readonly name: string;
+  readonly m: number;
+  readonly n: number;
+  /** Of the whole operands, a multiple of 8. */
+  readonly width: number;
+  readonly most: number;
+  /** Leading coordinates of the bounds; none if left out, and then entries are computed at once. */
+  readonly lead?: number;
+}
+
+export const screenCases: readonly ScreenCase[] = [
+  { name: "one by one", m: 1, n: 1, width: 8, most: 1 },
+  { name: "whole entries", m: 31, n: 67, width: 16, most: 3 },
+  { name: "bounds", m: 31, n: 67, width: 16, most: 3, lead: 5 },
+  { name: "bounds, beyond a block of columns", m: 50, n: 1101, width: 40, most: 5, lead: 24 },
+  { name: "more kept than there are", m: 25, n: 20, width: 24, most: 30, lead: 8 },
+  { name: "deeper than a block", m: 26, n: 90, width: 304, most: 4, lead: 280 },
+  { name: "bounds of nothing but norms", m: 48, n: 70, width: 32, most: 2, lead: 0 },
+];
+
+export function screenArgs(given: ScreenCase, keep: RowScreenArgs["keep"]): RowScreenArgs {
+  const { m, n, width, most, lead } = given;
+  const next = uniform(m * 19 + n * 5 + width);
+  const draw = (size: number): Float32Array => new Float32Array(size).map(() => Math.round(2 * next()));
+  const whole = { width, a: draw(m * width), b: draw(n * width) };
+  const k = lead === undefined ? width : lead + 1;
+  const [a, b] = [new Float32Array(m * k), new Float32Array(k * n)];
+  for (let i = 0; i < m; i++) {
+    for (let p = 0; p < width; p++) {
+      const x = whole.a[i * width + p] ?? 0;
+      if (lead === undefined || p < lead) a[i * k + p] = x;
+      else a[i * k + lead] = (a[i * k + lead] ?? 0) + Math.abs(x);
+    }
+  }
+  for (let j = 0; j < n; j++) {
+    for (let p = 0; p < k; p++) b[p * n + j] = p === lead ? 2 : (whole.b[j * width + p] ?? 0);
+  }
+  const view = (data: Float32Array, columns: number): MatrixView => ({
+    ...{ data, offset: 0, rowStride: columns, colStride: 1, batchStride: 0 },
+  });
+  const bars = new Float32Array(m).map(() => Math.round(width * 0.2 * (next() + 0.5)));
+  return {
+    ...{ m, n, k, a: view(a, k), b: view(b, n), keep, most, bars },
+    whole: lead === undefined ? undefined : whole,
+    highs: bars.map((bar) => bar + Math.round(width * 0.05)),
+    values: new Float32Array(m * most).fill(UNTOUCHED),
+    indices: new Int32Array(m * most).fill(UNTOUCHED),
+    found: new Int32Array(m).fill(UNTOUCHED),
+    above: new Int32Array(m).fill(UNTOUCHED),
+  };
+}
+
+/** What a screen is to find in a row, from all its entries. */
+export function screenedRow(
+  { keep, most, bars, highs }: RowScreenArgs,
+  entries: readonly number[],
+  i: number,
+): { columns: number[]; found: number; above: number } {
+  const [bar, high] = [bars[i] ?? 0, keep === "between" ? (highs?.[i] ?? 0) : Infinity];
+  const columns = entries.flatMap((x, j) => (x > bar && !(x > high) ? [j] : []));
+  if (keep === "largest") columns.sort((x, y) => (entries[y] ?? 0) - (entries[x] ?? 0) || x - y);
+  const found = keep === "between" ? columns.length : Math.min(most, columns.length);
+  return { columns: columns.slice(0, most), found, above: entries.filter((x) => x > high).length };
 }

@@ -27,6 +27,9 @@ import {
   type RowCase,
   rowCases,
   rowData,
+  screenArgs,
+  screenCases,
+  screenedRow,
   storage,
   type StorageName,
   topArgs,
@@ -275,6 +278,46 @@ describe.each(implementations.map((fast) => ({ name: fast.name, fast })))("$name
       }
     },
   );
+});
+
+describe.each(["reference", "blocked", "simd"] as const)("%s: entries above bars", (name) => {
+  const kernels = { reference: referenceKernels, blocked: blockedKernels, simd: simdKernels }[name];
+
+  test.each(screenCases)("are those of all entries: $name", (given) => {
+    for (const keep of ["largest", "first", "between"] as const) {
+      const args = screenArgs(given, keep);
+      const want = screenArgs(given, keep);
+      const { m, n, width, most } = given;
+      const operands = args.whole ?? { a: args.a.data, b: new Float32Array(0) };
+      kernels.rowScreen(args);
+      for (let i = 0; i < m; i++) {
+        const entries = Array.from({ length: n }, (_, j) => {
+          let sum = 0;
+          for (let p = 0; p < width; p++) {
+            const right = args.whole === undefined ? args.b.data[p * n + j] : operands.b[j * width + p];
+            sum += (operands.a[i * width + p] ?? 0) * (right ?? 0);
+          }
+          return sum;
+        });
+        const { columns, found, above } = screenedRow(want, entries, i);
+        expect(args.found[i], keep).toBe(found);
+        expect(Array.from(args.indices.subarray(i * most, i * most + columns.length)), keep).toEqual(columns);
+        expect(Array.from(args.values.subarray(i * most, i * most + columns.length)), keep).toEqual(
+          columns.map((j) => entries[j]),
+        );
+        if (keep === "between") expect(args.above?.[i]).toBe(above);
+      }
+    }
+  });
+
+  test("what is no question is a defect of the caller", () => {
+    const args = screenArgs(screenCases[1] ?? expect.fail(), "between");
+    expect(() => kernels.rowScreen({ ...args, most: 0 })).toThrow("rowScreen: internal: most is 0");
+    expect(() => kernels.rowScreen({ ...args, highs: undefined })).toThrow("there is no second bar");
+    expect(() =>
+      kernels.rowScreen({ ...args, whole: { width: 12, a: new Float32Array(0), b: new Float32Array(0) } }),
+    ).toThrow("width is 12");
+  });
 });
 
 function bothRows(

@@ -9,6 +9,7 @@ import { takeBlock } from "../../src/kernels/wasm/memory.ts";
 import { gram } from "../../src/kernels/wasm/doubles.ts";
 import { multiply, rowRank, rowTop } from "../../src/kernels/wasm/products.ts";
 import * as rows from "../../src/kernels/wasm/rows.ts";
+import { rowScreen } from "../../src/kernels/wasm/screen.ts";
 import { readText } from "../support/files.ts";
 import { expectSame, expectWithin, U } from "./agreement.ts";
 import {
@@ -26,6 +27,8 @@ import {
   rowCases,
   rowData,
   storage,
+  screenArgs,
+  screenCases,
   topArgs,
   uniform,
 } from "./cases.ts";
@@ -109,6 +112,7 @@ describe("each kernel runs in WebAssembly", () => {
     ["attention", () => simdKernels.attention(attentionArgs(attentionCases[2] ?? fail(), "float32"))],
     ["rankedProduct", () => simdKernels.rowTop(topArgs(rankCases[2] ?? fail(), "float32"))],
     ["rankedProduct", () => simdKernels.rowRank(rankArgs(rankCases[2] ?? fail(), "float32"))],
+    ["screenedProduct", () => simdKernels.rowScreen(screenArgs(screenCases[2] ?? fail(), "first"))],
   ];
 
   function fail(): never {
@@ -208,6 +212,17 @@ describe("without relaxed SIMD", () => {
     rowRank(plain, parts, rank);
     simdKernels.rowRank(wantRank);
     expect(Array.from(rank.ranks)).toEqual(Array.from(wantRank.ranks));
+  });
+
+  test.each(screenCases)("entries above bars as with it: $name", (given) => {
+    const [screen, want] = [screenArgs(given, "largest"), screenArgs(given, "largest")];
+    rowScreen(plain, parts, screen);
+    simdKernels.rowScreen(want);
+    expect(Array.from(screen.found)).toEqual(Array.from(want.found));
+    want.found.forEach((count, i) => {
+      const kept = [i * given.most, i * given.most + count] as const;
+      expect(Array.from(screen.indices.subarray(...kept))).toEqual(Array.from(want.indices.subarray(...kept)));
+    });
   });
 });
 

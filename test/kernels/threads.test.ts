@@ -5,7 +5,7 @@ import type { MatmulArgs } from "../../src/kernels/index.ts";
 import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
 import { DONE } from "../../src/kernels/wasm/jobs.ts";
 import { expectSame } from "./agreement.ts";
-import { attentionArgs, gramArgs, matmulArgs, rankArgs, topArgs } from "./cases.ts";
+import { attentionArgs, gramArgs, matmulArgs, rankArgs, screenArgs, topArgs } from "./cases.ts";
 import type { GramCase, MatmulCase, StorageName } from "./cases.ts";
 
 afterAll(async () => {
@@ -61,7 +61,23 @@ const rows = (): ArrayLike<number>[] => {
   const rank = rankArgs(sizes, "float32");
   simdKernels.rowTop(top);
   simdKernels.rowRank(rank);
-  return [top.values, top.indices, rank.ranks];
+  const screens = (["largest", "first", "between"] as const).map((keep) =>
+    screenArgs({ name: "", m: 410, n: 1203, width: 40, most: 6, lead: 16 }, keep),
+  );
+  for (const { found, ...screen } of screens) {
+    simdKernels.rowScreen({ ...screen, found });
+    // What lies behind the entries found is of no question.
+    found.forEach((count, i) => {
+      screen.values.fill(0, i * screen.most + Math.min(count, screen.most), (i + 1) * screen.most);
+      screen.indices.fill(0, i * screen.most + Math.min(count, screen.most), (i + 1) * screen.most);
+    });
+  }
+  return [
+    top.values,
+    top.indices,
+    rank.ranks,
+    ...screens.flatMap(({ values, indices, found }) => [values, indices, found]),
+  ];
 };
 
 describe("threads change no bit", () => {

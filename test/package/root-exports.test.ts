@@ -30,12 +30,13 @@ const internal: Record<string, readonly string[]> = {
     "MatrixView",
     "NormArgs",
     "RowRankArgs",
+    "RowScreenArgs",
     "RowTopArgs",
     "SoftmaxArgs",
     "TakeArray",
   ],
-  // For error texts, and for chains of maps whose spaces are known at run time alone.
-  linear: ["composeMaps", "describeMap"],
+  // For error texts, for chains of maps whose spaces are known at run time alone, and for a map's halves as a map.
+  linear: ["collapsed", "composeMaps", "describeMap"],
   // Storage and layout; arrays over the kernels' memory are for this library alone.
   tensor: [
     "allocateData",

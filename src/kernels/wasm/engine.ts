@@ -39,6 +39,7 @@ export interface KernelExports {
   attention(job: number, space: number): void;
   attentionBytes(keys: number, d_head: number, d_value: number): number;
   rankedProduct(job: number, space: number): void;
+  screenedProduct(job: number, space: number): void;
 }
 
 /** The running modules and their memory. */

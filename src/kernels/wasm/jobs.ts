@@ -3,7 +3,14 @@ import type { Engine } from "./engine.ts";
 import { AGREEMENT, JOB, JOB_BYTES, SPACE } from "./memory.ts";
 
 /** Kernels that take a job, by the number that stands for them between threads. */
-export const JOB_KERNELS = ["multiply", "multiplyDoubles", "gram", "attention", "rankedProduct"] as const;
+export const JOB_KERNELS = [
+  "multiply",
+  "multiplyDoubles",
+  "gram",
+  "attention",
+  "rankedProduct",
+  "screenedProduct",
+] as const;
 
 /** A kernel that takes a job. */
 export type JobKernel = (typeof JOB_KERNELS)[number];

@@ -3,7 +3,7 @@
  */
 import { foldBatch, matmul } from "../blocked-matmul.ts";
 import { checkMatmul, checkRowRank, checkRowTop } from "../checks.ts";
-import type { MatmulArgs, MatrixView, RowRankArgs, RowTopArgs } from "../interface.ts";
+import type { MatmulArgs, MatrixView, RowRankArgs, RowScreenArgs, RowTopArgs } from "../interface.ts";
 import { rowRankByParts, rowTopByParts } from "../parts.ts";
 import type { Parts } from "../parts.ts";
 import { copyOut, eachChunk } from "./chunks.ts";
@@ -78,7 +78,7 @@ interface RowQuestion {
 }
 
 /** `a` with its entries side by side, as the tiles read it. */
-function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
+export function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
   if (view.colStride === 1) return view;
   const data = new Float32Array(m * k);
   for (let i = 0; i < m; i++) {
@@ -102,7 +102,7 @@ function askRows(engine: Engine, args: RowTopArgs | RowRankArgs, question: RowQu
 const DEEPEST = 65_536;
 
 /** Whether a question to rows of this size is one for the WebAssembly kernels. */
-const isForRows = (args: RowTopArgs | RowRankArgs): boolean =>
+export const isForRows = (args: RowTopArgs | RowRankArgs | RowScreenArgs): boolean =>
   args.m * args.n * args.k > 0 && args.k <= DEEPEST && isFloat32(args.a) && isFloat32(args.b);
 
 /** {@link Kernels.rowTop}. */

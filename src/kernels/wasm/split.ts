@@ -142,7 +142,7 @@ export function runGram(engine: Engine, { batch, m, k, a, c, sizes }: PlacedGram
 /** Runs jobs made for ranges of `size` things, `unit` at a time: all in one, or shared. */
 export function runRanges(
   engine: Engine,
-  kernel: "attention" | "rankedProduct",
+  kernel: "attention" | "rankedProduct" | "screenedProduct",
   size: number,
   unit: number,
   multiplications: number,

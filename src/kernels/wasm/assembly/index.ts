@@ -5,3 +5,4 @@ export { gram } from "./gram.ts";
 export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./rows.ts";
 export { attention, attentionBytes } from "./attention.ts";
 export { rankedProduct } from "./ranks.ts";
+export { screenedProduct } from "./screen.ts";
