@@ -8,7 +8,7 @@ export {
   qCompositionCircuit,
   virtualOVCircuit,
 } from "./full-circuits.ts";
-export { neuronLogitCircuit, neuronTokenCircuit } from "./neurons.ts";
+export { neuronCosines, neuronLogitCircuit, neuronTokenCircuit } from "./neurons.ts";
 export { attentionByOffset, positionalPattern, positionalQKCircuit } from "./positional.ts";
 export { bareOVSpectrum, bareQKSpectrum, copyingScores, matchingScores, ovSpectrum, qkSpectrum } from "./spectra.ts";
 export type { Spectrum } from "./cores.ts";
@@ -100,3 +100,21 @@ export { logitAttribution } from "./attribution.ts";
 export type { LogitAttribution, LogitAttributionOptions } from "./attribution.ts";
 export { valueWeightedPattern } from "./value-weighted.ts";
 export type { ValueWeightedOptions } from "./value-weighted.ts";
+export { bigramFit } from "./bigram-fit.ts";
+export type { BigramFit, BigramFitOptions } from "./bigram-fit.ts";
+export { jointPCA } from "./joint-pca.ts";
+export type { JointPCA, JointPCAOptions } from "./joint-pca.ts";
+export { inContextLearningScore, logIndexDerivative } from "./in-context-learning.ts";
+export type { InContextLearningOptions } from "./in-context-learning.ts";
+export { beforeAndAfterAttribution, lossTrajectory } from "./loss-trajectory.ts";
+export type { LossTrajectory } from "./loss-trajectory.ts";
+export { copyingEvaluator } from "./copying-evaluator.ts";
+export type { CopyingEvaluatorOptions } from "./copying-evaluator.ts";
+export { memoryScores } from "./memory-heads.ts";
+export type { MemoryScores } from "./memory-heads.ts";
+export { effectiveEmbedding, mixedOV, mixedQK } from "./mixed-heads.ts";
+export { compositionOfMaps } from "./map-composition.ts";
+export { ablatedLosses, headAblation } from "./head-ablation.ts";
+export type { AblationOptions, HeadAblation, HeadAblationOptions } from "./head-ablation.ts";
+export { offsetAblatedLosses } from "./offset-ablation.ts";
+export type { OffsetAblationOptions } from "./offset-ablation.ts";
