@@ -22,7 +22,10 @@ import { Tensor } from "../tensor/index.ts";
  */
 export function figureJson(name: string, data: unknown): string {
   return JSON.stringify({ figure: name, data }, (_, value: unknown) => {
-    if (value instanceof Tensor) return { axes: value.axes, shape: value.shape, data: Array.from(value.data) };
+    if (value instanceof Tensor) {
+      const { axes, shape, data } = value as Tensor;
+      return { axes, shape, data: Array.from(data) };
+    }
     if (value instanceof Map) return [...(value as Map<unknown, unknown>)];
     if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Float64Array);
     return value;

@@ -31,7 +31,7 @@ export function tokenTexts(tokenizer: FigureTokenizer | undefined): (id: number)
 /** The heads asked for, or all; refuses those that the model does not have. */
 export function chosenHeads(model: Transformer, heads: readonly HeadRef[] | undefined): HeadId[] {
   return (heads ?? model.heads).map((ref) => {
-    const { layer, head } = model.head(ref as HeadRef);
+    const { layer, head } = model.head(ref);
     return { layer, head };
   });
 }
