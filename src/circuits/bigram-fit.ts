@@ -71,7 +71,7 @@ const MOST_LOGITS = 2 ** 22;
  * const { model, tokenizer } = await openBundledModel();
  * const fit = bigramFit(model, tokenizer.encode("interface Array<T> { readonly length: number; }"), { smoothing: 0 });
  * console.log(fit.pairs, Math.abs(fit.loss - fit.entropy - fit.meanDivergence) < 1e-9);
- * // 16 true
+ * // 12 true
  * ```
  */
 export function bigramFit(

@@ -39,11 +39,12 @@ export interface AblationOptions {
  * @example
  * ```ts
  * import { ablatedLosses, meanAll, repeatedTokens } from "transformer-circuits";
+ * import type { HeadRef } from "transformer-circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
  * const tokens = repeatedTokens(model.config, { length: 50, seed: 0, bos: 0 });
- * const loss = (heads: string[]) => meanAll(ablatedLosses(model, tokens, heads).slice("pos", 51, 100));
+ * const loss = (heads: HeadRef[]) => meanAll(ablatedLosses(model, tokens, heads).slice("pos", 51, 100));
  * console.log(loss(["L0H5", "L0H7"]) - loss([]) > 1);
  * // true
  * ```

@@ -58,7 +58,7 @@ export interface JointPCA {
  * const { variance, embedShare } = jointPCA(model);
  * const half = [...variance.data].findIndex((_, i, all) => all.slice(0, i + 1).reduce((a, b) => a + b, 0) > 0.5);
  * console.log(variance.size, half + 1, embedShare.at(0).toFixed(2));
- * // 128 28 0.10
+ * // 128 33 0.52
  * ```
  */
 export function jointPCA(model: Transformer, options: JointPCAOptions = {}): JointPCA {

@@ -35,7 +35,7 @@ export interface MemoryScores {
  * const { model, tokenizer } = await openBundledModel();
  * const { OV, current } = memoryScores(model, tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }));
  * console.log(String(OV), OV.at(0, 0).toFixed(2), current.at(0, 0).toFixed(2));
- * // Tensor[layer=2 head=8] float64 0.11 0.09
+ * // Tensor[layer=2 head=8] float64 0.11 0.08
  * ```
  */
 export function memoryScores(model: Transformer, tokens: TokensLike, options: ProgressOptions = {}): MemoryScores {
