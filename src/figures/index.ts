@@ -11,3 +11,63 @@ export { figureEntries, figureEntry, makeFigure, type MadeFigure } from "./regis
 
 export { copyingHistogram, drawCopyingHistogram, type CopyingHistogram } from "./copying-histogram.ts";
 export { drawOVEigenvalues, ovEigenvalues, type HeadEigenvalues, type OVEigenvalues } from "./ov-eigenvalues.ts";
+
+export type { FigureCheckpoint } from "./input.ts";
+export type { CheckpointPlace } from "./checkpoints.ts";
+export {
+  ablationRises,
+  drawAblationRises,
+  drawOffsetRises,
+  offsetRises,
+  type AblationRises,
+  type OffsetRises,
+} from "./ablation.ts";
+export { allHeadPatterns, drawAllHeadPatterns, type AllHeads, type HeadPattern } from "./all-heads.ts";
+export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure } from "./attention.ts";
+export { attributionMap, drawAttributionMap, type AttributionMap } from "./attribution-map.ts";
+export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./change-attribution.ts";
+export {
+  compositionChance,
+  compositionMaps,
+  drawCompositionChance,
+  drawCompositionMaps,
+  type CompositionChance,
+  type CompositionMapsFigure,
+} from "./composition-maps.ts";
+export {
+  drawEvaluatorScatter,
+  drawEvaluatorValidation,
+  drawPrefixOverTraining,
+  drawTraceOverTraining,
+  evaluations,
+  type Evaluations,
+} from "./evaluators.ts";
+export { drawImportanceByLayer, drawImportanceByOrder, importanceFigure, type ImportanceFigure } from "./importance.ts";
+export {
+  drawInductionExamples,
+  inductionExamples,
+  type InductionExample,
+  type InductionExamples,
+} from "./induction-examples.ts";
+export { drawInductionStripes, inductionStripes, type InductionStripes } from "./induction-stripes.ts";
+export { drawJointComponents } from "./joint-components.ts";
+export { drawLossOnRepeats, lossOnRepeats, type LossOnRepeats } from "./loss-on-repeats.ts";
+export { drawOVSample, ovSample, type OVSample } from "./ov-sample.ts";
+export {
+  drawPositivityScatter,
+  positivityScatter,
+  type PositivityPoint,
+  type PositivityScatter,
+} from "./positivity.ts";
+export { drawPreviousPattern, previousPattern, type PreviousPattern } from "./previous-pattern.ts";
+export { drawScoreIntensity, scoreIntensity, type ScoreIntensity } from "./score-intensity.ts";
+export {
+  drawComponentNorms,
+  drawScoreSpread,
+  drawScoreStripe,
+  drawScoreTiles,
+  scoreParts,
+  type ScoreParts,
+} from "./score-parts.ts";
+export { drawContextScore, drawLossByIndex, drawLossCurve, drawLossPath, drawLossSlope } from "./training-figures.ts";
+export { trainingLosses, type TrainingLosses } from "./training-losses.ts";

@@ -18,6 +18,19 @@ export interface FigureTokenizer {
 }
 
 /**
+ * One of the checkpoints that a training run left.
+ * @category Figures
+ */
+export interface FigureCheckpoint {
+  /** What it is called in figures. */
+  readonly label: string;
+  /** Where in training it is, in steps or tokens; checkpoints without are placed one after the other. */
+  readonly step?: number | undefined;
+  /** Loads the model; called when a figure comes to it, so that one model is held at a time. */
+  load(): Transformer | Promise<Transformer>;
+}
+
+/**
  * What a figure is made of.
  * @category Figures
  */
@@ -29,6 +42,8 @@ export interface FigureInput {
   readonly text?: string | readonly number[] | undefined;
   /** The token that begins every sequence; the tokenizer's own unless given, `null` for none. */
   readonly bos?: number | null | undefined;
+  /** The checkpoints of a training run, for figures that follow one, in their order; `model` alone unless given. */
+  readonly checkpoints?: readonly FigureCheckpoint[] | undefined;
 }
 
 /**
@@ -44,13 +59,15 @@ export interface FigureOptions extends ProgressOptions {
 
 /**
  * What a figure cannot be made without: `text`, something to run the model on; `layer` and `two layers`; `next token`, output
- * tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind.
+ * tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind; `checkpoints`, two or
+ * more of them.
  * @category Figures
  */
-export type FigureNeed = "text" | "layer" | "two layers" | "next token" | "causal" | "positions";
+export type FigureNeed = "text" | "layer" | "two layers" | "next token" | "causal" | "positions" | "checkpoints";
 
 const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | undefined>> = {
   text: () => undefined,
+  checkpoints: () => undefined,
   layer: ({ n_layers }) =>
     n_layers < 1 ? `it shows attention heads, and this model has none (n_layers=${n_layers})` : undefined,
   "two layers": ({ n_layers }) =>
@@ -82,6 +99,13 @@ export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, o
       expected: need,
       actual: why,
     });
+  }
+  const count = input.checkpoints?.length ?? 1;
+  if (needs.includes("checkpoints") && count < 2) {
+    throw new InputError(
+      "this figure follows a model through its training, and one checkpoint was given. Give two or more as `checkpoints`.",
+      { operation, argument: "checkpoints", expected: "at least 2", actual: count },
+    );
   }
   if (needs.includes("text") && input.text === undefined) {
     throw new InputError(
