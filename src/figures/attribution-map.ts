@@ -70,7 +70,7 @@ export function attributionMap(input: FigureInput, options: FigureOptions = {}):
 export function drawAttributionMap(data: AttributionMap, captions: Captions = {}): Figure {
   const { labels, attribution, tokens, period, first } = data;
   const [rows = 0, columns = 0] = attribution.shape;
-  const cell = Math.max(4, Math.min(14, Math.floor(760 / Math.max(columns, rows))));
+  const cell = Math.max(4, Math.min(11, Math.floor(1100 / Math.max(columns, rows))));
   const again = first + period;
   return heatmap({
     title: ENTRY_TITLE,

@@ -23,6 +23,8 @@ export interface CompositionMapsFigure {
 }
 
 const NEEDS: readonly FigureNeed[] = ["two layers"];
+/** Of more heads only the layers are named. */
+const MOST_LABELS = 40;
 
 /**
  * Q-, K- and V-composition between all pairs of heads, with the score of random weights (ARENA 1.2, "Composition scores").
@@ -70,8 +72,12 @@ export function drawCompositionMaps(data: CompositionMapsFigure, captions: Capti
   const values = { Q: valuesOf(data.Q, data), K: valuesOf(data.K, data), V: valuesOf(data.V, data) };
   const all = Object.values(values).flatMap((map) => Array.from(map));
   const largest = all.reduce((a, b) => Math.max(a, b), 0);
-  const labels = (layer: number): string[] =>
-    Array.from({ length: side }, (_, i) => `L${layer + Math.floor(i / n_heads)}H${i % n_heads}`);
+  const labels = (first: number): string[] =>
+    Array.from({ length: side }, (_, i) => {
+      const [layer, head] = [first + Math.floor(i / n_heads), i % n_heads];
+      if (side <= MOST_LABELS) return `L${layer}H${head}`;
+      return head === Math.floor(n_heads / 2) ? `L${layer}` : "";
+    });
   const cell = Math.max(2, Math.min(26, Math.floor(260 / side)));
   const map = (kind: "Q" | "K" | "V", excess: boolean): Figure =>
     heatmap({
@@ -82,7 +88,6 @@ export function drawCompositionMaps(data: CompositionMapsFigure, captions: Capti
       columnLabels: labels(1),
       scale: excess ? "diverging" : "sequential",
       limit: largest === 0 ? 1 : largest,
-      legend: kind === "V",
       cell,
     });
   return smallMultiples({

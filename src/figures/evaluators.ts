@@ -95,7 +95,7 @@ export async function evaluations(input: FigureInput, options: FigureOptions = {
 type Evaluated = "prefixMatching" | "previous" | "copying" | "eigenvalues" | "trace";
 
 /** At most this many heads have a line of their own. */
-const LINES = 6;
+const LINES = 5;
 
 function overTraining(
   data: Evaluations,

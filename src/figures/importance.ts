@@ -87,7 +87,7 @@ export function drawImportanceByOrder(data: ImportanceFigure, captions: Captions
     subtitle: `By how much each lowers the mean loss once all shorter paths are there; together ${formatNumber(total)} nats below a uniform guess. ${ground(data)}`,
     bars: orders.map((row, order) => barOf(name(order), row)),
     xLabel: "marginal loss reduction (nats)",
-    format: { decimals: 2 },
+    format: formatOf(orders),
     width: 640,
     ...captions,
   });
@@ -119,7 +119,7 @@ export function drawImportanceByLayer(data: ImportanceFigure, captions: Captions
       return { ...barOf(label, row), group: alone ? "alone" : "after the others" };
     }),
     xLabel: "marginal loss reduction (nats)",
-    format: { decimals: 2 },
+    format: formatOf(layers),
     width: 640,
     ...captions,
   });
@@ -130,6 +130,11 @@ function barOf(
   { gain, error }: TermImportanceRow,
 ): { readonly label: string; readonly value: number; readonly error?: number } {
   return { label, value: gain, ...(Number.isFinite(error) && { error }) };
+}
+
+/** Two decimals, or three where all gains are small. */
+function formatOf(rows: readonly TermImportanceRow[]): { readonly decimals: number } {
+  return { decimals: rows.some(({ gain }) => Math.abs(gain) >= 0.1) ? 2 : 3 };
 }
 
 function ground({ windows, length }: ImportanceFigure): string {

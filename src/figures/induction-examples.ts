@@ -72,14 +72,23 @@ export function inductionExamples(input: FigureInput, options: FigureOptions = {
   const pattern = rawData(cache.get(`blocks.${id.layer}.attn.hook_pattern`).select("batch", 0).select("head", id.head));
   const n = ids.length;
   const queries = Array.from({ length: n - 1 }, (_, i) => i);
-  const again = queries.filter((i) => ids.indexOf(ids[i] as number) < i);
-  const ranked = (again.length > 0 ? again : queries).sort(
+  const rows = queries.map((query) => Float64Array.from(pattern.subarray(query * n, (query + 1) * n)));
+  const keyOf = (query: number): number => {
+    const row = rows[query] as Float64Array;
+    return row.indexOf(row.reduce((a, b) => Math.max(a, b), 0));
+  };
+  // Where the head looks at what followed an earlier copy of the token; otherwise where there is such a copy; otherwise anywhere.
+  const kinds = [
+    queries.filter((query) => keyOf(query) > 0 && ids[keyOf(query) - 1] === ids[query] && keyOf(query) <= query),
+    queries.filter((query) => ids.indexOf(ids[query] as number) < query),
+    queries,
+  ];
+  const ranked = [...(kinds.find((kind) => kind.length > 0) ?? [])].sort(
     (a, b) => (effect[b + 1] as number) - (effect[a + 1] as number),
   );
-  const examples = ranked.slice(0, EXAMPLES).map((query) => {
-    const attention = Float64Array.from(pattern.subarray(query * n, (query + 1) * n));
-    return { query, key: attention.indexOf(attention.reduce((a, b) => Math.max(a, b), 0)), attention };
-  });
+  const examples = ranked
+    .slice(0, EXAMPLES)
+    .map((query) => ({ query, key: keyOf(query), attention: rows[query] as Float64Array }));
   return { head: id, tokens: tokensOf(input, ids), effect, examples };
 }
 

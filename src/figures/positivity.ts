@@ -38,6 +38,8 @@ export interface PositivityScatter {
 const NEEDS: readonly FigureNeed[] = ["two layers", "next token", "causal"];
 /** From this score on a head is called a previous-token head, or an induction head. */
 const THRESHOLD = 0.4;
+/** Where the corner of the scatter begins. */
+const CORNER = 0.9;
 
 /**
  * Positivity of the eigenvalues of OV and of QK through previous-token heads, of every later head (*A Mathematical Framework for Transformer Circuits*, "Checking the
@@ -105,10 +107,15 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
 export function drawPositivityScatter(data: PositivityScatter, captions: Captions = {}): Figure {
   const through = data.previous.map(headLabel);
   const named = through.length > 6 ? `${through.length} previous-token heads` : through.join(", ");
+  const corner = data.points.filter(({ OV, QK }) => OV > CORNER && QK > CORNER).map(headLabel);
+  const inCorner =
+    corner.length === 0
+      ? "No head has both above 0.9."
+      : `Both are above 0.9 for ${corner.length > 12 ? `${corner.length} heads` : corner.join(", ")}.`;
   const ranked = [...data.points].sort((a, b) => (b.induction || 0) - (a.induction || 0));
   return scatter({
     title: ENTRY_TITLE,
-    subtitle: `Sum of eigenvalues over the sum of their moduli. Keys are read through ${named}.`,
+    subtitle: `Sum of eigenvalues over the sum of their moduli. Keys are read through ${named}. ${inCorner}`,
     points: ranked.map((point) => ({
       x: point.OV,
       y: point.QK,

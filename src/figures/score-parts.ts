@@ -42,7 +42,8 @@ export interface ScoreParts {
 }
 
 const NEEDS: readonly FigureNeed[] = ["two layers", "causal"];
-const PERIOD = 20;
+/** Fourteen tiles of 37 tokens are drawn token by token. */
+const PERIOD = 18;
 /** As many as ARENA's model has: embedding, positions and twelve heads. */
 const TILED = 14;
 
@@ -180,7 +181,7 @@ export function drawComponentNorms(data: ScoreParts, captions: Captions = {}): F
       scale: "sequential",
       limit: limit === 0 ? 1 : limit,
       legendLabel: "norm",
-      cell: Math.max(4, Math.min(12, Math.floor(700 / Math.max(rows, cols)))),
+      cell: Math.max(4, Math.min(13, Math.floor(900 / Math.max(rows, cols)))),
     });
   return smallMultiples({
     title: `What the queries and keys of ${headLabel(data.head)} are made of`,
@@ -219,6 +220,7 @@ export function drawScoreStripe(data: ScoreParts, captions: Captions = {}): Figu
     xLabel: "key",
     yLabel: "query",
     legendLabel: "score",
+    cell: 12,
     ...captions,
   });
 }
@@ -292,6 +294,7 @@ export function drawScoreTiles(data: ScoreParts, captions: Captions = {}): Figur
     xLabel: "part of the key",
     yLabel: "part of the query",
     legendLabel: "score",
+    cell: side > 270 ? 2 : 3,
     ...captions,
   });
 }

@@ -50,7 +50,7 @@ export function drawLossCurve(data: TrainingLosses, captions: Captions = {}): Fi
 }
 
 /**
- * Draws the loss by token index over training, checkpoints downward: where it falls to the right, models make use of context.
+ * Draws the loss by token index over training, as nats below a uniform guess, checkpoints downward: where this grows to the right, models make use of context.
  *
  * @category Figures
  * @example
@@ -67,7 +67,7 @@ export function drawLossCurve(data: TrainingLosses, captions: Captions = {}): Fi
  */
 export function drawLossByIndex(data: TrainingLosses, captions: Captions = {}): Figure {
   const rows = data.checkpoints.length;
-  const bins = indexBins(data.byIndex.sizeOf("pos"), 60);
+  const bins = indexBins(data.byIndex.sizeOf("pos"), 40);
   const count = data.byIndex.sizeOf("pos");
   const values = rawData(data.byIndex);
   const cells = new Float64Array(rows * bins.length);
@@ -75,20 +75,19 @@ export function drawLossByIndex(data: TrainingLosses, captions: Captions = {}): 
     for (const [k, { from, to }] of bins.entries()) {
       let sum = 0;
       for (let t = from; t < to; t++) sum += values[c * count + t] as number;
-      cells[c * bins.length + k] = sum / (to - from);
+      cells[c * bins.length + k] = data.uniform - sum / (to - from);
     }
   }
   return heatmap({
     title: INDEX_TITLE,
-    subtitle: `${ground(data)} Token indices are spaced by their logarithm; each column is the mean of its tokens.`,
+    subtitle: `${ground(data)} Token indices are spaced by their logarithm; each column is the mean of its tokens. A uniform guess loses ${formatNumber(data.uniform)} nats.`,
     values: { rows, cols: bins.length, data: cells },
     rowLabels: data.checkpoints.map(({ label }) => label),
     columnLabels: bins.map(({ from }) => String(from + 2)),
     xLabel: "token index",
     yLabel: data.stepName,
-    scale: "sequential",
-    legendLabel: "loss (nats)",
-    cell: Math.max(6, Math.min(14, Math.floor(420 / rows))),
+    legendLabel: "nats below a uniform guess",
+    cell: Math.max(6, Math.min(18, Math.floor(420 / rows))),
     ...captions,
   });
 }
@@ -106,6 +105,8 @@ function indexBins(count: number, most: number): { readonly from: number; readon
   return bins;
 }
 
+/** How far the fit of a slope reaches, as a factor. */
+const REACH = 2;
 /** At most this many lines in one chart. */
 const LINES = 6;
 
@@ -136,11 +137,11 @@ export function drawLossSlope(data: TrainingLosses, captions: Captions = {}): Fi
   const series: LineSeries[] = spread(data.checkpoints.length).map((c) => ({
     name: data.checkpoints[c]?.label ?? "",
     x,
-    y: rawData(logIndexDerivative(data.byIndex.select("checkpoint", c))),
+    y: rawData(logIndexDerivative(data.byIndex.select("checkpoint", c), REACH)),
   }));
   return lineChart({
     title: SLOPE_TITLE,
-    subtitle: `${ground(data)} Least squares over tokens within a factor of 1.5; below 0 the loss still falls.`,
+    subtitle: `${ground(data)} Least squares over tokens within a factor of ${REACH}; below 0 the loss still falls.`,
     series,
     references: [{ value: 0 }],
     xLabel: "log₁₀ of the token index",

@@ -20,6 +20,8 @@ export interface TrainingLosses {
   readonly length: number;
   /** `[checkpoint, pos]`: the mean loss over windows of predicting each token but the first, in nats. */
   readonly byIndex: Tensor<"checkpoint pos">;
+  /** The loss of a uniform guess, $\ln V$. */
+  readonly uniform: number;
   /** `[snapshot, token]`: the loss of every token of the windows. */
   readonly losses: Tensor<"snapshot token">;
 }
@@ -80,6 +82,7 @@ export async function trainingLosses(input: FigureInput, options: FigureOptions 
     stepName: stepName(checkpoints),
     windows: windows.length,
     length,
+    uniform: Math.log(input.model.config.d_vocab_out),
     byIndex: Tensor.from("checkpoint pos", [rows.length, length - 1], means),
     losses: Tensor.from("snapshot token", [rows.length, windows.length * (length - 1)], flat),
   };
