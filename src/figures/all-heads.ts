@@ -2,7 +2,7 @@
 import { valueWeightedPattern } from "../circuits/index.ts";
 import { headLabel } from "../model/index.ts";
 import type { HeadId } from "../model/index.ts";
-import { map, rawData } from "../tensor/index.ts";
+import { map } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { heatmap, smallMultiples } from "../viz/index.ts";
 import type { Captions, Figure } from "../viz/index.ts";
@@ -12,7 +12,7 @@ import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import { chosenHeads } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
 import { columnsFor } from "./ov-eigenvalues.ts";
-import { tokensOf } from "./prompts.ts";
+import { numbersOf, tokensOf } from "./prompts.ts";
 
 /**
  * A head with its value-weighted pattern on the prompt.
@@ -70,7 +70,7 @@ export function allHeadPatterns(input: FigureInput, options: FigureOptions = {})
     const pattern = (byLayer.get(layer) as ReturnType<typeof valueWeightedPattern>)
       .select("batch", 0)
       .select("head", head);
-    const largest = rawData(pattern).reduce((a: number, b: number) => Math.max(a, b), 0);
+    const largest = numbersOf(pattern).reduce((a, b) => Math.max(a, b), 0);
     return { layer, head, weighted: map(pattern, (x) => (largest === 0 ? 0 : x / largest)) };
   });
   return { n_layers: model.config.n_layers, n_heads: model.config.n_heads, tokens: tokensOf(input, ids), heads };

@@ -7,6 +7,7 @@ import type { Captions, Figure } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
 import { requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
+import { numbersOf } from "./prompts.ts";
 
 /**
  * Composition scores as maps of writing heads by reading heads.
@@ -155,9 +156,9 @@ export function compositionChance(input: FigureInput, options: FigureOptions = {
   });
   const { Q, K, V, baseline } = compositionScores(input.model, { signal });
   const most = (scores: CompositionScores["Q"]): number =>
-    rawData(scores).reduce((a: number, b: number) => Math.max(a, b), 0);
+    numbersOf(scores).reduce((a, b) => Math.max(a, b), 0);
   return {
-    samples: Float64Array.from(rawData(samples)),
+    samples: numbersOf(samples),
     mean,
     std,
     expected: baseline.mean,

@@ -3,14 +3,14 @@ import { copyingScores, fullOVCircuit } from "../circuits/index.ts";
 import { restrictColumns, restrictRows, toDense } from "../linear/index.ts";
 import { headLabel } from "../model/index.ts";
 import type { HeadId } from "../model/index.ts";
-import { Random, rawData, Tensor } from "../tensor/index.ts";
+import { Random, Tensor } from "../tensor/index.ts";
 import { formatNumber, heatmap } from "../viz/index.ts";
 import type { Captions, Figure } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
 import { requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import type { FigureToken } from "./labels.ts";
-import { largestHead, oneHead, tokensOf } from "./prompts.ts";
+import { largestHead, numbersOf, oneHead, tokensOf } from "./prompts.ts";
 
 /**
  * A sample of a full OV circuit.
@@ -81,10 +81,10 @@ function sampleOf(n: number, count: number, seed: number): number[] {
  */
 export function drawOVSample(data: OVSample, captions: Captions = {}): Figure {
   const count = data.tokens.length;
-  const values = rawData(data.values);
+  const values = numbersOf(data.values);
   let own = 0;
   for (let i = 0; i < count; i++) own += (values[i * (count + 1)] as number) / count;
-  const mean = values.reduce((a: number, b: number) => a + b, 0) / values.length;
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
   return heatmap({
     title: `The full OV circuit of ${headLabel(data.head)} between ${count} random tokens`,
     subtitle: `What attending to a source token adds to the logit of an output token. On the diagonal, a token and itself: ${formatNumber(own)} on average, over all pairs ${formatNumber(mean)}.`,

@@ -10,6 +10,11 @@ import type { FigureInput } from "./input.ts";
 import { tokenTexts } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
 
+/** The numbers of a tensor, in float64. */
+export function numbersOf(t: Tensor): Float64Array {
+  return Float64Array.from(rawData(t));
+}
+
 /** Ids with their texts. */
 export function tokensOf(input: FigureInput, ids: readonly number[]): FigureToken[] {
   const textOf = tokenTexts(input.tokenizer);

@@ -5,6 +5,7 @@ import { formatNumber, heatmap, lineChart, scatter } from "../viz/index.ts";
 import type { Captions, Figure, LineSeries } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
 import type { FigureNeed } from "./input.ts";
+import { numbersOf } from "./prompts.ts";
 import { comparedTokens, contextScores, LOSS_NEEDS, trainingLosses } from "./training-losses.ts";
 import type { TrainingLosses } from "./training-losses.ts";
 
@@ -34,10 +35,10 @@ function ground({ windows, length }: TrainingLosses): string {
  */
 export function drawLossCurve(data: TrainingLosses, captions: Captions = {}): Figure {
   const count = data.byIndex.sizeOf("pos");
-  const values = rawData(data.byIndex);
+  const values = numbersOf(data.byIndex);
   const y = Float64Array.from(
     data.checkpoints,
-    (_, c) => values.slice(c * count, (c + 1) * count).reduce((a: number, b: number) => a + b, 0) / count,
+    (_, c) => values.slice(c * count, (c + 1) * count).reduce((a, b) => a + b, 0) / count,
   );
   return lineChart({
     title: CURVE_TITLE,

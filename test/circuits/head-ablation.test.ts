@@ -40,7 +40,7 @@ describe("ablatedLosses", () => {
       [1, 5, 3, 5, 2],
       [2, 2, 7, 1, 9],
     ];
-    for (const heads of [["L0H1"], ["L1H0", "L2H2"]]) {
+    for (const heads of [["L0H1"], ["L1H0", "L2H2"]] as const) {
       const kept = meanAll(ablatedLosses(model, tokens, heads, { patterns: "kept" }));
       expect(Math.abs(kept - frozenAblationLoss(model, tokens, { heads }))).toBeLessThan(2e-6);
       const anew = meanAll(ablatedLosses(model, tokens, heads));

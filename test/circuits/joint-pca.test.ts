@@ -103,7 +103,7 @@ describe("jointPCA", () => {
     for (let i = 0; i < 6; i++)
       for (let j = 0; j < 6; j++)
         expect(Math.abs((inBasis[i]?.[j] as number) - (i === j ? 2 * variance.at(i) : 0))).toBeLessThan(1e-9);
-    expectClose([variance.data.reduce((a, b) => a + b, 0)], [1], { atol: 1e-12 });
+    expectClose([[...variance.data].reduce((a, b) => a + b, 0)], [1], { atol: 1e-12 });
     const ofE = mul(C, E, t(C));
     for (let i = 0; i < 6; i++)
       expectClose([embedShare.at(i)], [(ofE[i]?.[i] as number) / trace(E) / (2 * variance.at(i))], { atol: 1e-9 });
