@@ -7,7 +7,23 @@ export type { FigureEntry } from "./entry.ts";
 export type { FigureInput, FigureNeed, FigureOptions, FigureTokenizer } from "./input.ts";
 export { figureJson } from "./json.ts";
 export type { FigureToken } from "./labels.ts";
+export type { TokenEntry, TrigramRow } from "./sources.ts";
 export { figureEntries, figureEntry, makeFigure, type MadeFigure } from "./registry.ts";
 
+export {
+  copyingTable,
+  drawCopyingTable,
+  type CopyingRow,
+  type CopyingTable,
+  type CopyingTableOptions,
+} from "./copying-table.ts";
 export { copyingHistogram, drawCopyingHistogram, type CopyingHistogram } from "./copying-histogram.ts";
+export { drawHeadDump, headDump, type HeadDump, type HeadDumpOptions } from "./head-dump.ts";
 export { drawOVEigenvalues, ovEigenvalues, type HeadEigenvalues, type OVEigenvalues } from "./ov-eigenvalues.ts";
+export {
+  drawSkipTrigramList,
+  skipTrigramList,
+  type ListedTrigram,
+  type SkipTrigramList,
+  type SkipTrigramListOptions,
+} from "./skip-trigram-list.ts";

@@ -1,9 +1,12 @@
-/** The part of the list that is read from weights alone. */
+/** The part of the list that is read from weights alone, and the table of bugs. */
 import { copyingHistogramEntry } from "./copying-histogram.ts";
+import { copyingTableEntry } from "./copying-table.ts";
 import type { FigureEntry } from "./entry.ts";
+import { headDumpEntry } from "./head-dump.ts";
 import { ovEigenvaluesEntry } from "./ov-eigenvalues.ts";
+import { skipTrigramListEntry } from "./skip-trigram-list.ts";
 
 /** Figures 1 to 11. */
 export function weightFigures(): readonly FigureEntry[] {
-  return [ovEigenvaluesEntry, copyingHistogramEntry];
+  return [copyingTableEntry, skipTrigramListEntry, headDumpEntry, ovEigenvaluesEntry, copyingHistogramEntry];
 }

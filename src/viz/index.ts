@@ -29,4 +29,12 @@ export { scatter, type ScatterOptions, type ScatterPoint } from "./scatter.ts";
 export { smallMultiples, type SmallMultiplesOptions } from "./small-multiples.ts";
 export { table, type TableCell, type TableColumn, type TableOptions } from "./table.ts";
 export { escapeHtml, formatNumber, visibleToken, type NumberFormat } from "./text.ts";
+export {
+  tokenTable,
+  type TokenChip,
+  type TokenTableCell,
+  type TokenTableColumn,
+  type TokenTableGroup,
+  type TokenTableOptions,
+} from "./token-table.ts";
 export { tokenStrip, type TokenStripOptions } from "./token-strip.ts";
