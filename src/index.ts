@@ -257,6 +257,7 @@ export {
   scoreNull,
   searchVirtualHeads,
   skipTrigramBugs,
+  skipTrigramEffects,
   skipTrigrams,
   smearedKeys,
   strongestVirtualHeads,

@@ -28,6 +28,7 @@ export type {
   SkipTrigramPair,
   SkipTrigrams,
 } from "./skip-trigrams.ts";
+export { skipTrigramEffects } from "./skip-trigram-effects.ts";
 export type { ScoreReference, TokenValue } from "./token-scores.ts";
 export { topSkipTrigrams } from "./skip-trigram-search.ts";
 export type { TopSkipTrigramOptions } from "./skip-trigram-search.ts";

@@ -27,3 +27,18 @@ export {
   type SkipTrigramList,
   type SkipTrigramListOptions,
 } from "./skip-trigram-list.ts";
+export {
+  drawSkipTrigramBugTable,
+  skipTrigramBugTable,
+  type BugRow,
+  type BugTrigram,
+  type SkipTrigramBugOptions,
+  type SkipTrigramBugTable,
+} from "./skip-trigram-bugs.ts";
+export {
+  drawSplitTokenTable,
+  splitTokenTable,
+  type SplitToken,
+  type SplitTokenOptions,
+  type SplitTokenTable,
+} from "./split-token-table.ts";

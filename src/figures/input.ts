@@ -44,13 +44,14 @@ export interface FigureOptions extends ProgressOptions {
 
 /**
  * What a figure cannot be made without: `text`, something to run the model on; `layer` and `two layers`; `next token`, output
- * tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind.
+ * tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind; `tokenizer`, texts of tokens.
  * @category Figures
  */
-export type FigureNeed = "text" | "layer" | "two layers" | "next token" | "causal" | "positions";
+export type FigureNeed = "text" | "layer" | "two layers" | "next token" | "causal" | "positions" | "tokenizer";
 
 const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | undefined>> = {
   text: () => undefined,
+  tokenizer: () => undefined,
   layer: ({ n_layers }) =>
     n_layers < 1 ? `it shows attention heads, and this model has none (n_layers=${n_layers})` : undefined,
   "two layers": ({ n_layers }) =>
@@ -82,6 +83,17 @@ export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, o
       expected: need,
       actual: why,
     });
+  }
+  if (needs.includes("tokenizer") && input.tokenizer === undefined) {
+    throw new InputError(
+      "this figure is about the texts of tokens, and the model has no tokenizer. Give one, as tokenizer.json.",
+      {
+        operation,
+        argument: "tokenizer",
+        expected: "a tokenizer",
+        actual: undefined,
+      },
+    );
   }
   if (needs.includes("text") && input.text === undefined) {
     throw new InputError(

@@ -4,9 +4,20 @@ import { copyingTableEntry } from "./copying-table.ts";
 import type { FigureEntry } from "./entry.ts";
 import { headDumpEntry } from "./head-dump.ts";
 import { ovEigenvaluesEntry } from "./ov-eigenvalues.ts";
+import { skipTrigramBugTableEntry } from "./skip-trigram-bugs.ts";
 import { skipTrigramListEntry } from "./skip-trigram-list.ts";
+
+import { splitTokenTableEntry } from "./split-token-table.ts";
 
 /** Figures 1 to 11. */
 export function weightFigures(): readonly FigureEntry[] {
-  return [copyingTableEntry, skipTrigramListEntry, headDumpEntry, ovEigenvaluesEntry, copyingHistogramEntry];
+  return [
+    copyingTableEntry,
+    splitTokenTableEntry,
+    skipTrigramListEntry,
+    headDumpEntry,
+    skipTrigramBugTableEntry,
+    ovEigenvaluesEntry,
+    copyingHistogramEntry,
+  ];
 }

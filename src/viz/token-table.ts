@@ -67,6 +67,8 @@ export interface TokenTableOptions extends Captions {
 const GAP = 18;
 const WIDEST_TEXT = 220;
 const NARROWEST_TOKENS = 150;
+/** Room for the title. */
+const NARROWEST = 520;
 
 /**
  * A table of tokens as a drawing: cells hold lists of tokens with a value as background, wrapped, in groups of rows with
@@ -98,9 +100,12 @@ export function tokenTable(options: TokenTableOptions): Figure {
       checkCount(row.length, columns.length, "tokenTable", `groups[${g}].rows[${i}]`, "columns");
   const cells = columns.map((_, j) => groups.flatMap(({ rows }) => rows.map((row) => row[j] ?? "")));
   const styled = columns.map((column, j): ChipColumn => chipColumn(column, cells[j] ?? [], j));
-  const widths = columnWidths(columns, cells, options.width ?? 860);
+  const widths = columnWidths(columns, styled, cells, options.width ?? 860);
   const lefts = widths.map((_, j) => widths.slice(0, j).reduce((sum, width) => sum + width + GAP, 0));
-  const width = widths.reduce((sum, one) => sum + one + GAP, -GAP);
+  const width = Math.max(
+    NARROWEST,
+    widths.reduce((sum, one) => sum + one + GAP, -GAP),
+  );
   const head = titleBlock(options, width);
   const parts: string[] = [head.markup];
   let y = head.height + columnHeads(columns, styled, lefts, widths, head.height, parts);
@@ -146,12 +151,15 @@ function columnHeads(
   for (const [j, { label, legend }] of columns.entries()) {
     const [left, room] = [lefts[j] ?? 0, (widths[j] ?? 0) + GAP - 4];
     parts.push(svgText(left, top + 12, "tc-lab tc-b tc-f-ink", label));
-    const { limit, signed } = styled[j] as ChipColumn;
     if (legend === undefined) continue;
-    const range = `${legend}, ${signed ? `±${formatNumber(limit)}` : `0 to ${formatNumber(limit)}`}`;
-    parts.push(svgText(left, top + 25, "tc-tick tc-f-muted", truncate(range, room, TYPE.tick)));
+    const text = truncate(legendText(legend, styled[j] as ChipColumn), room, TYPE.tick);
+    parts.push(svgText(left, top + 25, "tc-tick tc-f-muted", text));
   }
   return columns.some(({ legend }) => legend !== undefined) ? 32 : 19;
+}
+
+function legendText(legend: string, { limit, signed }: ChipColumn): string {
+  return `${legend}, ${signed ? `±${formatNumber(limit)}` : `0 to ${formatNumber(limit)}`}`;
 }
 
 function chipColumn(column: TokenTableColumn, cells: readonly TokenTableCell[], j: number): ChipColumn {
@@ -176,13 +184,20 @@ function chipColumn(column: TokenTableColumn, cells: readonly TokenTableCell[], 
 /** Columns of texts and numbers as wide as their widest; what remains is shared by the columns of tokens, none getting more than it needs. */
 function columnWidths(
   columns: readonly TokenTableColumn[],
+  styled: readonly ChipColumn[],
   cells: readonly (readonly TokenTableCell[])[],
   total: number,
 ): number[] {
   const natural = columns.map((column, j) => {
     const list = cells[j] ?? [];
     const label = textWidth(column.label, TYPE.lab) + 2;
-    const widest = Math.max(label, ...list.map((cell) => cellWidth(cell, column.format)));
+    const { legend } = column;
+    const under = legend === undefined ? 0 : textWidth(legendText(legend, styled[j] as ChipColumn), TYPE.tick);
+    const widest = Math.max(
+      label,
+      Math.min(under, NARROWEST_TOKENS),
+      ...list.map((cell) => cellWidth(cell, column.format)),
+    );
     return { fixed: column.width, widest, tokens: list.some((cell) => typeof cell === "object" && cell.length > 1) };
   });
   const isShared = ({ fixed, tokens }: (typeof natural)[number]): boolean => fixed === undefined && tokens;
