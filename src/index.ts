@@ -238,6 +238,7 @@ export {
   logitsByOrder,
   lossByMaxOrder,
   matchingScores,
+  meanRotaryPattern,
   neuronLogitCircuit,
   neuronTokenCircuit,
   ovDiagonal,

@@ -21,6 +21,12 @@ export { copyingHistogram, drawCopyingHistogram, type CopyingHistogram } from ".
 export { drawHeadDump, headDump, type HeadDump, type HeadDumpOptions } from "./head-dump.ts";
 export { drawOVEigenvalues, ovEigenvalues, type HeadEigenvalues, type OVEigenvalues } from "./ov-eigenvalues.ts";
 export {
+  drawPositionalHeads,
+  positionalHeads,
+  type PositionalHeads,
+  type PositionalHeadsOptions,
+} from "./positional-heads.ts";
+export {
   drawSkipTrigramList,
   skipTrigramList,
   type ListedTrigram,

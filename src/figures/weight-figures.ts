@@ -4,6 +4,7 @@ import { copyingTableEntry } from "./copying-table.ts";
 import type { FigureEntry } from "./entry.ts";
 import { headDumpEntry } from "./head-dump.ts";
 import { ovEigenvaluesEntry } from "./ov-eigenvalues.ts";
+import { positionalHeadsEntry } from "./positional-heads.ts";
 import { skipTrigramBugTableEntry } from "./skip-trigram-bugs.ts";
 import { skipTrigramListEntry } from "./skip-trigram-list.ts";
 
@@ -16,6 +17,7 @@ export function weightFigures(): readonly FigureEntry[] {
     splitTokenTableEntry,
     skipTrigramListEntry,
     headDumpEntry,
+    positionalHeadsEntry,
     skipTrigramBugTableEntry,
     ovEigenvaluesEntry,
     copyingHistogramEntry,

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { architectureDiagram, type ArchitectureDiagramOptions } from "./architecture-diagram.ts";
+export { arrange, type ArrangeOptions } from "./arrange.ts";
 export { attentionExplorer, type AttentionExplorerOptions } from "./attention-explorer.ts";
 export { barChart, type Bar, type BarChartOptions } from "./bar-chart.ts";
 export type { HeadRef, MatrixLike, ShapedData } from "./check.ts";
