@@ -21,6 +21,8 @@ export { compositionScores, kComposition, qComposition, vComposition } from "./c
 export type { CompositionOptions, CompositionScores, PairScores } from "./composition.ts";
 export { compositionBaseline, compositionExcess, compositionZScores, sampleCompositionBaseline } from "./baselines.ts";
 export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, HeadSizes } from "./baselines.ts";
+export { cycledCompositionScores } from "./composition-erratum.ts";
+export type { CycledCompositionScores } from "./composition-erratum.ts";
 export { skipTrigramBugs, skipTrigrams } from "./skip-trigrams.ts";
 export type {
   SkipTrigramBugs,

@@ -11,6 +11,12 @@ export type { TokenEntry, TrigramRow } from "./sources.ts";
 export { figureEntries, figureEntry, makeFigure, type MadeFigure } from "./registry.ts";
 
 export {
+  compositionDiagram,
+  drawCompositionDiagram,
+  type CompositionDiagram,
+  type CompositionDiagramOptions,
+} from "./composition.ts";
+export {
   copyingTable,
   drawCopyingTable,
   type CopyingRow,

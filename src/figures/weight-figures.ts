@@ -1,4 +1,5 @@
 /** The part of the list that is read from weights alone, and the table of bugs. */
+import { compositionDiagramEntry } from "./composition.ts";
 import { copyingHistogramEntry } from "./copying-histogram.ts";
 import { copyingTableEntry } from "./copying-table.ts";
 import type { FigureEntry } from "./entry.ts";
@@ -21,5 +22,6 @@ export function weightFigures(): readonly FigureEntry[] {
     skipTrigramBugTableEntry,
     ovEigenvaluesEntry,
     copyingHistogramEntry,
+    compositionDiagramEntry,
   ];
 }
