@@ -10,6 +10,7 @@ export {
 } from "./full-circuits.ts";
 export { neuronCosines, neuronLogitCircuit, neuronTokenCircuit } from "./neurons.ts";
 export { attentionByOffset, positionalPattern, positionalQKCircuit } from "./positional.ts";
+export { meanRotaryPattern } from "./rotary-pattern.ts";
 export { bareOVSpectrum, bareQKSpectrum, copyingScores, matchingScores, ovSpectrum, qkSpectrum } from "./spectra.ts";
 export type { Spectrum } from "./cores.ts";
 export { scoreNull } from "./score-null.ts";
@@ -20,6 +21,8 @@ export { compositionScores, kComposition, qComposition, vComposition } from "./c
 export type { CompositionOptions, CompositionScores, PairScores } from "./composition.ts";
 export { compositionBaseline, compositionExcess, compositionZScores, sampleCompositionBaseline } from "./baselines.ts";
 export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, HeadSizes } from "./baselines.ts";
+export { cycledCompositionScores } from "./composition-erratum.ts";
+export type { CycledCompositionScores } from "./composition-erratum.ts";
 export { skipTrigramBugs, skipTrigrams } from "./skip-trigrams.ts";
 export type {
   SkipTrigramBugs,
@@ -28,6 +31,7 @@ export type {
   SkipTrigramPair,
   SkipTrigrams,
 } from "./skip-trigrams.ts";
+export { skipTrigramEffects } from "./skip-trigram-effects.ts";
 export type { ScoreReference, TokenValue } from "./token-scores.ts";
 export { topSkipTrigrams } from "./skip-trigram-search.ts";
 export type { TopSkipTrigramOptions } from "./skip-trigram-search.ts";

@@ -94,6 +94,7 @@ const NEED_WORDS: Readonly<Record<FigureNeed, string>> = {
   "next token": "output tokens that are the input tokens",
   causal: "causal attention",
   positions: "positions",
+  tokenizer: "a tokenizer",
 };
 
 /** One figure a line: number, name, title, what it needs. */

@@ -155,8 +155,7 @@ export function compositionChance(input: FigureInput, options: FigureOptions = {
     onProgress,
   });
   const { Q, K, V, baseline } = compositionScores(input.model, { signal });
-  const most = (scores: CompositionScores["Q"]): number =>
-    numbersOf(scores).reduce((a, b) => Math.max(a, b), 0);
+  const most = (scores: CompositionScores["Q"]): number => numbersOf(scores).reduce((a, b) => Math.max(a, b), 0);
   return {
     samples: numbersOf(samples),
     mean,

@@ -59,14 +59,16 @@ export interface FigureOptions extends ProgressOptions {
 
 /**
  * What a figure cannot be made without: `text`, something to run the model on; `layer` and `two layers`; `next token`, output
- * tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind; `checkpoints`, two or
- * more of them.
+ * tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind; `tokenizer`, texts of
+ * tokens; `checkpoints`, two or more of them.
  * @category Figures
  */
-export type FigureNeed = "text" | "layer" | "two layers" | "next token" | "causal" | "positions" | "checkpoints";
+export type FigureNeed =
+  "text" | "layer" | "two layers" | "next token" | "causal" | "positions" | "tokenizer" | "checkpoints";
 
 const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | undefined>> = {
   text: () => undefined,
+  tokenizer: () => undefined,
   checkpoints: () => undefined,
   layer: ({ n_layers }) =>
     n_layers < 1 ? `it shows attention heads, and this model has none (n_layers=${n_layers})` : undefined,
@@ -105,6 +107,17 @@ export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, o
     throw new InputError(
       "this figure follows a model through its training, and one checkpoint was given. Give two or more as `checkpoints`.",
       { operation, argument: "checkpoints", expected: "at least 2", actual: count },
+    );
+  }
+  if (needs.includes("tokenizer") && input.tokenizer === undefined) {
+    throw new InputError(
+      "this figure is about the texts of tokens, and the model has no tokenizer. Give one, as tokenizer.json.",
+      {
+        operation,
+        argument: "tokenizer",
+        expected: "a tokenizer",
+        actual: undefined,
+      },
     );
   }
   if (needs.includes("text") && input.text === undefined) {
