@@ -110,7 +110,10 @@ function addFigure(program: Program, commander: Commander, end: End): void {
     .command("figure")
     .description("make one figure of the papers of a model, as SVG (viewers as a page)")
     .argument("[name]", "the figure's name; --list shows them")
-    .argument("[path]", "a model as report takes it; the bundled model without one")
+    .argument(
+      "[paths...]",
+      "a model as report takes it, the bundled model without one; for figures of training several, or a folder of them",
+    )
     .option("-l, --list", "list the figures by name, with what each needs")
     .option("-o, --output <file>", "where the figure goes (default: its name, in this folder)")
     .option("--json <file>", "where its data go as JSON; nowhere unless given")
@@ -120,9 +123,9 @@ function addFigure(program: Program, commander: Commander, end: End): void {
     .option("--title <text>", "the figure's title")
     .option("--seed <number>", SEED_HELP, wholeNumber(commander, 0, LAST_SEED), 0)
     .option("-f, --force", "overwrite files that are not figures")
-    .action(async (name: string | undefined, path: string | undefined, options: FigureCommandOptions) => {
+    .action(async (name: string | undefined, paths: string[], options: FigureCommandOptions) => {
       const { figure } = await import("./cli/index.ts");
-      end(await figure(command, name, path, options));
+      end(await figure(command, name, paths, options));
     });
 }
 

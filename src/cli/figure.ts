@@ -1,7 +1,10 @@
 /** The command `figure`: makes one figure of the papers of a model, as SVG or as a page. */
 import { resolve } from "node:path";
 import { InputError } from "../errors.ts";
-import type { FigureEntry, FigureNeed } from "../figures/index.ts";
+import type { FigureCheckpoint, FigureEntry, FigureNeed } from "../figures/index.ts";
+import type { Transformer } from "../model/index.ts";
+import { checkpointPaths } from "./checkpoints.ts";
+import type { CheckpointPath } from "./checkpoints.ts";
 import { modelName, openModel } from "./model.ts";
 import { checkOutputs, writeWhole } from "./outputs.ts";
 import { runCommand } from "./run.ts";
@@ -27,6 +30,8 @@ export interface FigureJob {
   readonly name: string;
   /** The model's folder or file; the bundled model without one. */
   readonly path: string | undefined;
+  /** The checkpoints, of which the model is the last, for figures that follow a model through its training. */
+  readonly checkpoints: readonly CheckpointPath[];
   /** Read for figures that run the model. */
   readonly given: GivenText | undefined;
   readonly heads: readonly string[];
@@ -54,7 +59,7 @@ const OPERATION = "figure";
 export async function figure(
   command: string,
   name: string | undefined,
-  path: string | undefined,
+  paths: readonly string[],
   options: FigureCommandOptions,
 ): Promise<number> {
   const { figureEntries, figureEntry } = await import("../figures/index.ts");
@@ -63,7 +68,7 @@ export async function figure(
     if (name === undefined) throw refuse("name a figure; --list shows their names.", "name");
     const entry = figureEntry(name);
     const files = await checkFiles(entry, options);
-    const job = await readJob(command, entry, path, options);
+    const job = await readJob(command, entry, paths, options);
     const done = await runInWorker<FigureJob, Done>(command, job, signal, (fraction) =>
       onProgress(fraction, 1, `figure ${name}`),
     );
@@ -95,6 +100,7 @@ const NEED_WORDS: Readonly<Record<FigureNeed, string>> = {
   causal: "causal attention",
   positions: "positions",
   tokenizer: "a tokenizer",
+  checkpoints: "several checkpoints",
 };
 
 /** One figure a line: number, name, title, what it needs. */
@@ -123,10 +129,14 @@ async function checkFiles({ name, output }: FigureEntry, options: FigureCommandO
 
 async function readJob(
   command: string,
-  { name, needs }: FigureEntry,
-  path: string | undefined,
+  { name, needs, takesCheckpoints = false }: FigureEntry,
+  paths: readonly string[],
   options: FigureCommandOptions,
 ): Promise<FigureJob> {
+  if (paths.length > 1 && !takesCheckpoints)
+    throw refuse(`${name} is made of one model, and ${paths.length} paths were given. Give one of them.`, "path");
+  const checkpoints = takesCheckpoints ? await checkpointPaths(paths) : [];
+  const path = checkpoints.length > 0 ? checkpoints[checkpoints.length - 1]?.path : paths[0];
   const { title, seed, head: heads, json } = options;
   const wanted = needs.includes("text");
   if (!wanted && (options.text !== undefined || options.tokens !== undefined)) {
@@ -134,7 +144,7 @@ async function readJob(
     throw refuse(`${name} is made of the weights alone; --${option} has no use. Leave it out.`, option);
   }
   const given = wanted ? await readGivenText(options, command, OPERATION) : undefined;
-  return { command: "figure", name, path, given, heads, title, seed, json: json !== undefined };
+  return { command: "figure", name, path, checkpoints, given, heads, title, seed, json: json !== undefined };
 }
 
 /** The worker's side: everything but files. */
@@ -151,7 +161,14 @@ export async function serveFigure(job: FigureJob): Promise<void> {
       figure: drawn,
     } = await makeFigure(
       job.name,
-      { model, tokenizer, text: text?.text },
+      {
+        model,
+        tokenizer,
+        text: text?.text,
+        ...(job.checkpoints.length > 0 && {
+          checkpoints: job.checkpoints.map((one) => toCheckpoint(one, job.path, model)),
+        }),
+      },
       {
         ...(heads.length > 0 && { heads }),
         seed: job.seed,
@@ -167,6 +184,15 @@ export async function serveFigure(job: FigureJob): Promise<void> {
       source: text?.source,
     };
   });
+}
+
+/** A checkpoint that is read when a figure comes to it; the last is the model, which is open. */
+function toCheckpoint(
+  { path, label, step }: CheckpointPath,
+  opened: string | undefined,
+  model: Transformer,
+): FigureCheckpoint {
+  return { label, step, load: async () => (path === opened ? model : (await openModel(path)).model) };
 }
 
 /** A page with the figure alone. */

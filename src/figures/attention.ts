@@ -60,7 +60,7 @@ function longest(input: FigureInput, most: number): number {
  * const text = "interface Array<T> { readonly length: number; }\ninterface Map<K, V> { readonly size: number; }";
  * const { tokens, pattern } = storyAttention({ ...(await openBundledModel()), text });
  * console.log(tokens.length, pattern.length, String(pattern[0]?.shape));
- * // 25 2 1,8,25,25
+ * // 33 2 1,8,33,33
  * ```
  */
 export function storyAttention(input: FigureInput, options: FigureOptions = {}): AttentionFigure {
@@ -83,7 +83,7 @@ export function storyAttention(input: FigureInput, options: FigureOptions = {}):
  *
  * const { tokens, selected } = repeatedAttention(await openBundledModel());
  * console.log(tokens.length, tokens[1]?.id === tokens[21]?.id, JSON.stringify(selected));
- * // 61 true [{"layer":1,"head":7}]
+ * // 61 true [{"layer":1,"head":2}]
  * ```
  */
 export function repeatedAttention(

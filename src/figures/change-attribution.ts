@@ -122,6 +122,7 @@ export const changeAttributionEntry: FigureEntry<ChangeAttribution> = {
   title: "Which heads carry the change of the losses from the first checkpoint to the last",
   source: 'In-context Learning and Induction Heads, "before-and-after vector"',
   needs: NEEDS,
+  takesCheckpoints: true,
   output: "svg",
   make: changeAttribution,
   draw: drawChangeAttribution,

@@ -17,6 +17,8 @@ export interface FigureEntry<Data = unknown> {
   readonly source: string;
   /** What it cannot be made without. */
   readonly needs: readonly FigureNeed[];
+  /** Whether it follows a model through several checkpoints of its training; not unless this is `true`. */
+  readonly takesCheckpoints?: boolean;
   /** What its drawing is a file of. */
   readonly output: "svg" | "html";
   /** The figure's data: plain values and tensors, which {@link figureJson} writes. */

@@ -303,6 +303,7 @@ export function evaluatorEntries(): readonly FigureEntry<Evaluations>[] {
     title,
     source: 'In-context Learning and Induction Heads, "Head activation evaluators"',
     needs: [...NEEDS, ...also],
+    takesCheckpoints: true,
     output: "svg",
     make: evaluations,
     draw,

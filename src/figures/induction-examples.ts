@@ -124,7 +124,7 @@ export function effectOf(
  * const text = "interface Array<T> { readonly length: number; }\ninterface Map<K, V> { readonly size: number; }";
  * const figure = drawInductionExamples(inductionExamples({ ...(await openBundledModel()), text }));
  * console.log(figure.kind, figure.label);
- * // smallMultiples L1H1 on a text: what it does to each token, and where it looks
+ * // smallMultiples L1H2 on a text: what it does to each token, and where it looks
  * ```
  */
 export function drawInductionExamples(data: InductionExamples, captions: Captions = {}): Figure {

@@ -20,8 +20,8 @@ import type { FigureInput } from "./input.ts";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * console.log(drawJointComponents(jointPCA(model)).svg?.includes("half of the variance in 33 of 128 components"));
- * // true
+ * console.log(drawJointComponents(jointPCA(model)).label);
+ * // Principal components of embedding and unembedding together
  * ```
  */
 export function drawJointComponents(data: JointPCA, captions: Captions = {}): Figure {

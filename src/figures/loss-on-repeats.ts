@@ -43,7 +43,7 @@ const NEEDS: readonly FigureNeed[] = ["causal", "next token"];
  * const { mean, period } = lossOnRepeats(await openBundledModel());
  * const average = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
  * // Token period + 1 is the first of the second copy, which nothing announces.
- * console.log(average(mean.slice(0, period)) > 9, average(mean.slice(period + 1)) < 2);
+ * console.log(average(mean.slice(0, period)) > 6, average(mean.slice(period + 1)) < 2);
  * // true true
  * ```
  */

@@ -1,5 +1,5 @@
 /** Figure: where a previous-token head looks by positions alone. */
-import { attentionByOffset, positionalPattern } from "../circuits/index.ts";
+import { attentionByOffset, meanRotaryPattern, positionalPattern } from "../circuits/index.ts";
 import { headLabel } from "../model/index.ts";
 import type { HeadId } from "../model/index.ts";
 import { rawData } from "../tensor/index.ts";
@@ -28,10 +28,10 @@ const SHOWN = 200;
 
 /**
  * The attention pattern of a previous-token head by positions alone, of the first 200 positions (ARENA 1.2, "Reverse-engineering induction circuits", the positional
- * stripe).
+ * stripe); of rotary positions that of the mean query and the mean key.
  *
  * @param options - `heads`: the first is shown, otherwise the head of the highest previous-token score; `seed` of the tokens that is measured on; `signal`.
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, or has no positional embedding (rotary positions turn queries and keys instead);
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, or has no positions;
  * {@link InputError} when there is no such head.
  * @category Figures
  * @example
@@ -50,7 +50,9 @@ export function previousPattern(input: FigureInput, options: FigureOptions = {})
   const head = oneHead(model, options.heads, () =>
     largestHead(measuredHeads(input, options.seed ?? 0, { signal: options.signal }).previous),
   );
-  const pattern = positionalPattern(model, head, Math.min(SHOWN, model.config.n_ctx));
+  const shown = Math.min(SHOWN, model.config.n_ctx);
+  const isRotary = model.config.positional_embedding_type === "rotary";
+  const pattern = isRotary ? meanRotaryPattern(model, head, shown) : positionalPattern(model, head, shown);
   const profile = attentionByOffset(pattern);
   return { head, pattern, previous: profile.size > 1 ? profile.at(1) : NaN };
 }
@@ -72,7 +74,7 @@ export function drawPreviousPattern(data: PreviousPattern, captions: Captions = 
   const n = data.pattern.sizeOf("query_pos");
   return heatmap({
     title: `Where ${headLabel(data.head)} looks by positions alone`,
-    subtitle: `Softmax of the positional QK circuit, ${n} positions. One position back: ${formatNumber(data.previous)} on average.`,
+    subtitle: `Its pattern over ${n} positions with nothing but positions to go by. One position back: ${formatNumber(data.previous)} on average.`,
     values: { rows: n, cols: n, data: rawData(data.pattern) },
     scale: "sequential",
     limit: 1,

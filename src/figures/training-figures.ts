@@ -240,6 +240,7 @@ export function trainingEntries(): readonly FigureEntry<TrainingLosses>[] {
     title,
     source: SOURCE,
     needs,
+    takesCheckpoints: true,
     output: "svg",
     make: trainingLosses,
     draw,
