@@ -40,8 +40,14 @@ describe("attention", () => {
     expect(tokens[1]?.text).toBe("#5");
     const run = planted.model.run([0, ...text]);
     for (const layer of [0, 1]) {
-      expectClose(pattern[layer] as (typeof pattern)[0], run.cache.get(`blocks.${layer}.attn.hook_pattern`), { atol: 0 });
-      expectClose(rawData(valueWeighted[layer] as (typeof pattern)[0]), rawData(pattern[layer] as (typeof pattern)[0]), { atol: 1e-6 });
+      expectClose(pattern[layer] as (typeof pattern)[0], run.cache.get(`blocks.${layer}.attn.hook_pattern`), {
+        atol: 0,
+      });
+      expectClose(
+        rawData(valueWeighted[layer] as (typeof pattern)[0]),
+        rawData(pattern[layer] as (typeof pattern)[0]),
+        { atol: 1e-6 },
+      );
     }
     // L1H0 writes 20 times what it reads.
     expect(resultWeighted[1]?.at(0, 0, 6, 2)).toBeCloseTo(20 * (pattern[1]?.at(0, 0, 6, 2) ?? 0), 4);
@@ -53,7 +59,9 @@ describe("attention", () => {
 
   it("is cut so that all heads together stay small, and repeats as often as asked", () => {
     const large = randomModel({ n_layers: 12, n_heads: 12, n_ctx: 400, d_vocab: 50 });
-    expect(storyAttention({ model: large, text: Array.from({ length: 400 }, (_, i) => i % 50) }).tokens.length).toBe(83);
+    expect(storyAttention({ model: large, text: Array.from({ length: 400 }, (_, i) => i % 50) }).tokens.length).toBe(
+      83,
+    );
     const { tokens } = repeatedAttention(planted, { repeats: 4, period: 9 });
     expect(tokens.length).toBe(37);
     for (const offset of [9, 18, 27]) expect(tokens[1 + offset]?.id).toBe(tokens[1]?.id);
@@ -111,7 +119,9 @@ describe("positivityScatter", () => {
     expect(previous).toEqual([{ layer: 0, head: 0 }]);
     expect(points.map(({ layer, head }) => [layer, head])).toEqual([[1, 0]]);
     expectClose([points[0]?.OV ?? NaN, points[0]?.QK ?? NaN], [1, 1], { atol: 1e-6 });
-    const corner = positivityScatter(bundled).points.filter(({ OV, QK, induction }) => OV > 0.98 && QK > 0.98 && induction > 0.4);
+    const corner = positivityScatter(bundled).points.filter(
+      ({ OV, QK, induction }) => OV > 0.98 && QK > 0.98 && induction > 0.4,
+    );
     expect(corner.map(({ head }) => head)).toEqual([1, 2, 3, 4, 7]);
   });
 
@@ -141,7 +151,10 @@ describe("importanceFigure", () => {
 
 describe("lossOnRepeats", () => {
   it("is near 0 on the planted model's second copy, and ln V is told", () => {
-    const { mean, std, period, first, uniform, prompts } = lossOnRepeats({ ...planted, model: plantedModel({ d_vocab: 60, n_ctx: 41 }) });
+    const { mean, std, period, first, uniform, prompts } = lossOnRepeats({
+      ...planted,
+      model: plantedModel({ d_vocab: 60, n_ctx: 41 }),
+    });
     expect([period, first, prompts]).toEqual([20, 1, 8]);
     expect(uniform).toBeCloseTo(Math.log(60), 12);
     expect(mean.length).toBe(40);
