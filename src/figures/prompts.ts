@@ -70,8 +70,7 @@ export function largestHead(scores: Tensor<"layer head">, fromLayer = 0, toLayer
   const values = rawData(scores);
   let best = fromLayer * heads;
   for (let at = best; at < toLayer * heads; at++)
-    if ((values[at] as number) > (Number.isNaN(values[best] as number) ? -Infinity : (values[best] as number)))
-      best = at;
+    if ((values[at] as number) > (Number.isNaN(values[best]) ? -Infinity : (values[best] as number))) best = at;
   return { layer: Math.floor(best / heads), head: best % heads };
 }
 

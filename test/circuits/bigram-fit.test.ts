@@ -47,16 +47,18 @@ function dense(
 ): { contexts: number[]; divergence: number[]; loss: number; entropy: number } {
   const counts = Array.from({ length: V }, () => new Array<number>(V).fill(0));
   for (const text of texts)
-    for (let i = 1; i < text.length; i++) (counts[text[i - 1] as number] as number[])[text[i] as number]! += 1;
+    for (let i = 1; i < text.length; i++) {
+      const row = counts[text[i - 1] as number] as number[];
+      const next = text[i] as number;
+      row[next] = (row[next] ?? 0) + 1;
+    }
   const total = counts.flat().reduce((a, b) => a + b, 0);
   const next = Array.from({ length: V }, (_, b) => counts.reduce((s, row) => s + (row[b] as number), 0));
   const contexts = counts.flatMap((row, a) => (row.some((n) => n > 0) ? [a] : []));
   let [loss, entropy] = [0, 0];
   const divergence = contexts.map((a) => {
     const seen = (counts[a] as number[]).reduce((s, n) => s + n, 0);
-    const p = next.map(
-      (n, b) => ((counts[a] as number[])[b]! + (smoothing * (n + 1)) / (total + V)) / (seen + smoothing),
-    );
+    const p = next.map((n, b) => ((counts[a]?.[b] ?? 0) + (smoothing * (n + 1)) / (total + V)) / (seen + smoothing));
     const log = logSoftmax(logits(a));
     const cross = -p.reduce((s, x, b) => s + x * (log[b] as number), 0);
     const own = -p.reduce((s, x) => s + (x === 0 ? 0 : x * Math.log(x)), 0);

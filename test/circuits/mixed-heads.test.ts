@@ -9,7 +9,7 @@ import {
   mixedQK,
 } from "../../src/circuits/index.ts";
 import { linear, toDense, transpose } from "../../src/linear/index.ts";
-import { editAt, Transformer } from "../../src/model/index.ts";
+import { editAt, type Transformer } from "../../src/model/index.ts";
 import { map, Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
