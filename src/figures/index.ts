@@ -25,7 +25,9 @@ export {
 } from "./copying-table.ts";
 export { copyingHistogram, drawCopyingHistogram, type CopyingHistogram } from "./copying-histogram.ts";
 export { drawHeadDump, headDump, type HeadDump, type HeadDumpOptions } from "./head-dump.ts";
+export { drawLogitExpansion, logitExpansion, type LogitExpansion } from "./logit-expansion.ts";
 export { drawOVEigenvalues, ovEigenvalues, type HeadEigenvalues, type OVEigenvalues } from "./ov-eigenvalues.ts";
+export { drawQKExpansion, qkExpansion, type QKExpansion } from "./qk-expansion.ts";
 export {
   drawPositionalHeads,
   positionalHeads,
