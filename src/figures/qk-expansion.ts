@@ -139,26 +139,44 @@ function equationOf(one: ScoreTermNorms): { left: string; terms: EquationTerm[] 
   return { left: `S^{${headLabel(one.head)}}`, terms };
 }
 
+/** A map shows at most so many components of either side. */
+const MOST_SIDES = 28;
+
 function termMap({ head, sides, sizes }: ScoreTermNorms): Figure {
-  const labels = sides.map(({ source, head: by }) => {
+  const shown = largestSides(sides, sizes);
+  const labels = shown.map((i) => {
+    const { source, head: by } = sides[i] as ScoreTermSide;
     const what = source === "embed" ? "tokens" : "positions";
     if (by === undefined) return what;
     return source === "embed" ? headLabel(by) : `${headLabel(by)} positions`;
   });
-  const many = sides.length > 40;
+  const cut = shown.length < sides.length;
   return heatmap({
-    values: sizes,
+    values: shown.map((i) => shown.map((j) => sizes.at(i, j))),
     rowLabels: labels,
     columnLabels: labels,
-    title: `${headLabel(head)}, every term`,
+    title: `${headLabel(head)}, every term${cut ? ` of the ${shown.length} largest of ${sides.length} components` : ""}`,
     xLabel: "key side, moved by",
     yLabel: "query side, moved by",
     scale: "sequential",
     legendLabel: "score, RMS",
     format: { significant: 2 },
-    showValues: sides.length <= 14,
-    ...(many && { cell: 11 }),
+    showValues: shown.length <= 14,
+    ...(shown.length > 14 && { cell: 22 }),
   });
+}
+
+/** All components, or what enters by itself and those moved by the heads of the largest terms on either side, in their order. */
+function largestSides(sides: readonly ScoreTermSide[], sizes: ScoreTermNorms["sizes"]): number[] {
+  const all = sides.map((_, i) => i);
+  if (all.length <= MOST_SIDES) return all;
+  const largest = all.map((i) => all.reduce((most, j) => Math.max(most, sizes.at(i, j), sizes.at(j, i)), 0));
+  const own = all.filter((i) => sides[i]?.head === undefined);
+  const moved = all
+    .filter((i) => sides[i]?.head !== undefined)
+    .sort((i, j) => (largest[j] ?? 0) - (largest[i] ?? 0))
+    .slice(0, MOST_SIDES - own.length);
+  return [...own, ...moved].sort((i, j) => i - j);
 }
 
 const ENTRY_TITLE = "Attention scores as a sum of paths, with the size of every term";

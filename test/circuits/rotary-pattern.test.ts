@@ -11,7 +11,7 @@ describe("meanRotaryPattern", () => {
   it("is the softmax of the mean entries of the full QK circuits of all offsets (float64, 1e-12)", () => {
     const model = randomModel({ ...rotary, seed: 3, dtype: "float64" });
     const mean = (offset: number): number => {
-      const { data } = toDense(fullQKCircuitAtOffset(model, "L1H2", offset));
+      const data = Array.from(toDense(fullQKCircuitAtOffset(model, "L1H2", offset)).data);
       return data.reduce((sum, x) => sum + x, 0) / data.length / 2;
     };
     const pattern = meanRotaryPattern(model, "L1H2", 5);
