@@ -23,6 +23,10 @@ export { compositionBaseline, compositionExcess, compositionZScores, sampleCompo
 export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, HeadSizes } from "./baselines.ts";
 export { cycledCompositionScores } from "./composition-erratum.ts";
 export type { CycledCompositionScores } from "./composition-erratum.ts";
+export { logitTermNorms } from "./logit-term-norms.ts";
+export type { LogitTermNorms, LogitTermNormsOptions, SourceTermNorms } from "./logit-term-norms.ts";
+export { scoreTermNorms } from "./score-term-norms.ts";
+export type { ScoreTermNorms, ScoreTermSide } from "./score-term-norms.ts";
 export { skipTrigramBugs, skipTrigrams } from "./skip-trigrams.ts";
 export type {
   SkipTrigramBugs,

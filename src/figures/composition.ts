@@ -1,14 +1,15 @@
 /** Figure: composition between heads, as it was first published and as it was corrected. */
-import { compositionScores, cycledCompositionScores, findHeads, headScores } from "../circuits/index.ts";
+import { compositionScores, cycledCompositionScores } from "../circuits/index.ts";
 import type { CompositionMaps } from "../circuits/index.ts";
 import type { HeadId } from "../model/index.ts";
 import { InputError } from "../errors.ts";
 import { arrange, compositionGraph, formatNumber } from "../viz/index.ts";
 import type { Captions, CompositionEdge, Figure } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
-import { bosOf, requireNeeds } from "./input.ts";
+import { requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import { stepOptions } from "./progress.ts";
+import { rolesOf } from "./roles.ts";
 
 /**
  * The data of the composition diagram.
@@ -70,7 +71,14 @@ export function compositionDiagram(input: FigureInput, options: CompositionDiagr
     options.layers ??
     (n_layers <= MOST_LAYERS ? model.layers.map(({ layer }) => layer) : strongestPair(corrected, n_layers));
   checkLayers(layers, n_layers, operation);
-  return { n_layers, n_heads, layers, corrected, original, ...rolesOf(input, options, operation) };
+  return {
+    n_layers,
+    n_heads,
+    layers,
+    corrected,
+    original,
+    ...rolesOf(input, { ...stepOptions(options, 2, 3), seed: options.seed }, operation),
+  };
 }
 
 function checkLayers(layers: readonly number[], n_layers: number, operation: string): void {
@@ -97,25 +105,6 @@ function strongestPair(maps: CompositionMaps, n_layers: number): number[] {
     }
   }
   return best.pair;
-}
-
-/** The longest repeated sequence on which roles are looked for. */
-const PERIOD = 50;
-
-function rolesOf(
-  input: FigureInput,
-  options: FigureOptions,
-  operation: string,
-): Pick<CompositionDiagram, "previousToken" | "induction"> {
-  const { config } = input.model;
-  const bos = bosOf(input, operation) ?? null;
-  const length = Math.min(PERIOD, Math.floor((config.n_ctx - 1) / 2), config.d_vocab - 1);
-  if (config.attention_dir !== "causal" || length < 4) return { previousToken: [], induction: [] };
-  const prompts = { length, batch: 2, seed: options.seed ?? 0, bos };
-  const { previousToken, induction } = findHeads(
-    headScores(input.model, { ...prompts, ...stepOptions(options, 2, 3) }),
-  );
-  return { previousToken, induction };
 }
 
 /**

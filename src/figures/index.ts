@@ -25,7 +25,37 @@ export {
 } from "./copying-table.ts";
 export { copyingHistogram, drawCopyingHistogram, type CopyingHistogram } from "./copying-histogram.ts";
 export { drawHeadDump, headDump, type HeadDump, type HeadDumpOptions } from "./head-dump.ts";
+export { drawLogitExpansion, logitExpansion, type LogitExpansion } from "./logit-expansion.ts";
 export { drawOVEigenvalues, ovEigenvalues, type HeadEigenvalues, type OVEigenvalues } from "./ov-eigenvalues.ts";
+export { drawQKExpansion, qkExpansion, type QKExpansion } from "./qk-expansion.ts";
+export {
+  drawPositionalHeads,
+  positionalHeads,
+  type PositionalHeads,
+  type PositionalHeadsOptions,
+} from "./positional-heads.ts";
+export {
+  drawSkipTrigramList,
+  skipTrigramList,
+  type ListedTrigram,
+  type SkipTrigramList,
+  type SkipTrigramListOptions,
+} from "./skip-trigram-list.ts";
+export {
+  drawSkipTrigramBugTable,
+  skipTrigramBugTable,
+  type BugRow,
+  type BugTrigram,
+  type SkipTrigramBugOptions,
+  type SkipTrigramBugTable,
+} from "./skip-trigram-bugs.ts";
+export {
+  drawSplitTokenTable,
+  splitTokenTable,
+  type SplitToken,
+  type SplitTokenOptions,
+  type SplitTokenTable,
+} from "./split-token-table.ts";
 
 export type { FigureCheckpoint } from "./input.ts";
 export type { CheckpointPlace } from "./checkpoints.ts";
@@ -86,31 +116,3 @@ export {
 } from "./score-parts.ts";
 export { drawContextScore, drawLossByIndex, drawLossCurve, drawLossPath, drawLossSlope } from "./training-figures.ts";
 export { trainingLosses, type TrainingLosses } from "./training-losses.ts";
-export {
-  drawPositionalHeads,
-  positionalHeads,
-  type PositionalHeads,
-  type PositionalHeadsOptions,
-} from "./positional-heads.ts";
-export {
-  drawSkipTrigramList,
-  skipTrigramList,
-  type ListedTrigram,
-  type SkipTrigramList,
-  type SkipTrigramListOptions,
-} from "./skip-trigram-list.ts";
-export {
-  drawSkipTrigramBugTable,
-  skipTrigramBugTable,
-  type BugRow,
-  type BugTrigram,
-  type SkipTrigramBugOptions,
-  type SkipTrigramBugTable,
-} from "./skip-trigram-bugs.ts";
-export {
-  drawSplitTokenTable,
-  splitTokenTable,
-  type SplitToken,
-  type SplitTokenOptions,
-  type SplitTokenTable,
-} from "./split-token-table.ts";

@@ -136,7 +136,7 @@ export function drawPositionalHeads(data: PositionalHeads, captions: Captions = 
       yLabel: "attention",
       yDomain: [0, 1],
       width: 420,
-      height: 300,
+      height: 240,
     }),
   ]);
   const labels = Array.from({ length: layers * heads }, (_, i) =>
@@ -153,7 +153,15 @@ export function drawPositionalHeads(data: PositionalHeads, captions: Captions = 
     cell: layers * heads > 48 ? 12 : 18,
   });
   const named = shown.length <= 4 ? `: ${shown.map(headLabel).join(", ")}` : "";
-  return arrange({ title: `${ENTRY_TITLE}${named}`, subtitle: how, rows: [...pairs, [all]], ...captions });
+  return arrange({ title: `${ENTRY_TITLE}${named}`, subtitle: how, rows: beside(pairs, all), ...captions });
+}
+
+/** The map of all heads stands under the profile of the one shown, where there is room for it. */
+function beside(pairs: readonly (readonly Figure[])[], all: Figure): (readonly Figure[])[] {
+  const [pattern, profile] = pairs[0] ?? [];
+  if (pairs.length !== 1 || pattern === undefined || profile === undefined || all.height > 420)
+    return [...pairs, [all]];
+  return [[pattern, arrange({ rows: [[profile], [all]] })]];
 }
 
 const ENTRY_TITLE = "Heads that look by position";

@@ -4,8 +4,10 @@ import { copyingHistogramEntry } from "./copying-histogram.ts";
 import { copyingTableEntry } from "./copying-table.ts";
 import type { FigureEntry } from "./entry.ts";
 import { headDumpEntry } from "./head-dump.ts";
+import { logitExpansionEntry } from "./logit-expansion.ts";
 import { ovEigenvaluesEntry } from "./ov-eigenvalues.ts";
 import { positionalHeadsEntry } from "./positional-heads.ts";
+import { qkExpansionEntry } from "./qk-expansion.ts";
 import { skipTrigramBugTableEntry } from "./skip-trigram-bugs.ts";
 import { skipTrigramListEntry } from "./skip-trigram-list.ts";
 
@@ -22,6 +24,8 @@ export function weightFigures(): readonly FigureEntry[] {
     skipTrigramBugTableEntry,
     ovEigenvaluesEntry,
     copyingHistogramEntry,
+    logitExpansionEntry,
+    qkExpansionEntry,
     compositionDiagramEntry,
   ];
 }

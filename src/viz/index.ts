@@ -19,6 +19,7 @@ export {
   type HeadRole,
 } from "./composition-graph.ts";
 export type { AttentionStack } from "./explorer-data.ts";
+export { equation, type EquationOptions, type EquationTerm } from "./equation.ts";
 export { Figure, figureStyles } from "./figure.ts";
 export type { Captions } from "./frame.ts";
 export { headGrid, type HeadGridOptions } from "./head-grid.ts";
