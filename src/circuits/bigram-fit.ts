@@ -6,7 +6,8 @@
  */
 import { InputError } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
-import { add, astype, gather, matmul, rawData, Tensor } from "../tensor/index.ts";
+import { add, gather, matmul, rawData, Tensor } from "../tensor/index.ts";
+import type { TensorData } from "../tensor/index.ts";
 import { requireToken } from "./arguments.ts";
 import { countBigrams } from "./bigram-counts.ts";
 import type { BigramCounts, ContextCounts } from "./bigram-counts.ts";
@@ -56,7 +57,8 @@ const MOST_LOGITS = 2 ** 22;
  * $\mathrm{softmax}(W_E[a] W_U + b_U)$ from the text's $p(b \mid a)$, for every token $a$ that occurs.
  *
  * The direct path is read as a model without layers would read it: the embedding through the final norm, its own scale taken, and $b_U$;
- * positions, which no bigram knows, are left out. Memory is linear in the text and in the vocabulary; no table of size d_vocab x d_vocab is made.
+ * positions, which no bigram knows, are left out. Memory is linear in the text and in the vocabulary; no table of size d_vocab x d_vocab is made. Logits
+ * are float32 where the weights are, sums over them float64.
  *
  * @param texts - token ids of one text, or of several; pairs are counted within a text.
  * @param options - `smoothing`, `signal`, `onProgress` (in contexts).
@@ -138,13 +140,12 @@ function checkSmoothing(smoothing: number, operation: string): number {
 }
 
 /** $W_E[a]$ through the final norm and $W_U$, with $b_U$: `[contexts, d_vocab_out]` flat. */
-function directLogits(model: Transformer, ids: Int32Array): ArrayLike<number> & { subarray: Float64Array["subarray"] } {
+function directLogits(model: Transformer, ids: Int32Array): TensorData {
   const rows = gather(model.weight("embed.W_E") as Tensor<"d_vocab d_model">, "d_vocab", ids);
   const stream = Tensor.from("batch pos d_model", [1, ids.length, model.config.d_model], rawData(rows));
   const norm = model.ln_final;
   const read = norm === undefined ? stream : norm.addBias(norm.applyFrozen(stream, norm.scaleOf(stream)));
-  const logits = matmul(astype(read, "float64"), model.weight("unembed.W_U") as Tensor<"d_model d_vocab">);
-  return rawData(add(logits, model.b_U)) as Float64Array;
+  return rawData(add(matmul(read, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U));
 }
 
 /** What smoothing adds to every row: its mass over tokens, and the sum of $m \ln m$. */

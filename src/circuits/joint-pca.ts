@@ -2,11 +2,12 @@
  * Principal components of the embedding and the unembedding together (*A Mathematical Framework for Transformer Circuits*, "Residual stream
  * bandwidth", footnote on how many dimensions tokens take up).
  *
- * Components are eigenvectors of covariance matrices, `[d_model, d_model]`, summed over the vocabulary in float64: exact, with nothing of the
- * vocabulary's size held twice.
+ * Components are eigenvectors of covariance matrices, `[d_model, d_model]`, summed over bands of tokens: no singular values of
+ * matrices of the vocabulary's size, and nothing of that size held twice.
  */
 import { kernels } from "../kernels/index.ts";
-import { svd } from "../linalg/index.ts";
+import type { FloatArray } from "../kernels/index.ts";
+import { singularValues, svd } from "../linalg/index.ts";
 import type { Transformer } from "../model/index.ts";
 import { rawData, Tensor } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
@@ -82,8 +83,8 @@ export function jointPCA(model: Transformer, options: JointPCAOptions = {}): Joi
     variance: shares(values),
     components: Tensor.from("component d_model", [d, d], vectors),
     embedShare: Tensor.from("component", [d], ofEmbed),
-    embed: shares(principal(E, d).values),
-    unembed: shares(principal(U, d).values),
+    embed: shares(singularValues({ rows: d, cols: d, data: E })),
+    unembed: shares(singularValues({ rows: d, cols: d, data: U })),
   };
 }
 
@@ -94,12 +95,17 @@ interface Strides {
 }
 
 /** Tokens that are centred and multiplied at once. */
-const BAND = 1024;
+const BAND = 4096;
 
-/** The covariance of token vectors, summed over bands of tokens, float64. */
+/**
+ * The covariance of token vectors, a float64 sum over bands of tokens. Centred vectors and their products are float32 where the weights are: entries
+ * err by some 1e-7 of the largest.
+ */
 function covariance(d: number, count: number, W: ArrayLike<number>, strides: Strides, toUnit: boolean): Float64Array {
   const mean = new Float64Array(d);
-  const band = new Float64Array(Math.min(BAND, count) * d);
+  const isSingle = W instanceof Float32Array;
+  const band = isSingle ? new Float32Array(Math.min(BAND, count) * d) : new Float64Array(Math.min(BAND, count) * d);
+  const part = isSingle ? new Float32Array(d * d) : new Float64Array(d * d);
   const eachBand = (visit: (size: number) => void): void => {
     for (let from = 0; from < count; from += BAND) {
       const size = Math.min(BAND, count - from);
@@ -121,16 +127,16 @@ function covariance(d: number, count: number, W: ArrayLike<number>, strides: Str
       k: size,
       a: { data: band, offset: 0, rowStride: 1, colStride: d, batchStride: 0 },
       b: { data: band, offset: 0, rowStride: d, colStride: 1, batchStride: 0 },
-      out: { data: sum, offset: 0, rowStride: d, colStride: 1, batchStride: 0 },
-      accumulate: true,
+      out: { data: part, offset: 0, rowStride: d, colStride: 1, batchStride: 0 },
     });
+    for (let t = 0; t < sum.length; t++) sum[t] = (sum[t] as number) + (part[t] as number);
   });
   return sum.map((x) => x / count);
 }
 
 /** Vectors of `size` tokens from one on, one a row; the inner loop runs along what lies side by side. */
 function loadBand(
-  into: Float64Array,
+  into: FloatArray,
   W: ArrayLike<number>,
   { from, size, d }: { readonly from: number; readonly size: number; readonly d: number },
   strides: Strides,
@@ -144,7 +150,7 @@ function loadBand(
 }
 
 /** Makes every row of length 1, but zero rows. */
-function normalizeRows(rows: Float64Array, d: number): void {
+function normalizeRows(rows: FloatArray, d: number): void {
   for (let at = 0; at < rows.length; at += d) {
     let square = 0;
     for (let i = at; i < at + d; i++) square += (rows[i] as number) ** 2;
