@@ -156,6 +156,7 @@ export function drawAttention(data: AttentionFigure, captions: Captions = {}): F
     resultWeighted: data.resultWeighted,
     logProbs: data.logProbs,
     selected: data.selected,
+    measure: data.kind === "text" ? "value-weighted" : "attention",
     ...captions,
   });
 }

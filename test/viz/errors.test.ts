@@ -289,6 +289,11 @@ const cases: readonly (readonly [string, () => unknown, string])[] = [
     "attentionExplorer: focus is 2, but positions go from 0 to 1.",
   ],
   [
+    "InputError",
+    () => attentionExplorer({ tokens: two, pattern: [[square]], measure: "value-weighted" }),
+    'attentionExplorer: measure is "value-weighted", which was not given.',
+  ],
+  [
     "ShapeError",
     () => attentionExplorer({ tokens: two, pattern: [[square]], logProbs: [1] }),
     "attentionExplorer: logProbs has 1 entries for 2 tokens. Give one entry for each.",
