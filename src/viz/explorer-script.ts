@@ -189,7 +189,7 @@ function setUp(root) {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paintAll);
   new MutationObserver(paintAll).observe(document, { attributes: true, attributeFilter: ["data-theme"], subtree: true });
-  for (const key in groups) if (groups[key].length > 0) groups[key][0].checked = true;
+  for (const key in groups) if (groups[key].length > 0) groups[key][key === "measure" ? state.measure : 0].checked = true;
   find("[data-several]").checked = state.heads.size > 1;
   paintAll();
 }

@@ -94,7 +94,9 @@ export function scatter(options: ScatterOptions): Figure {
   const legend = drawLegend(groups, head.height + 10, width);
   const left = leftMargin(yDomain, yTickCount);
   const top = head.height + legend.height + 24;
-  const frame: Frame = { left, top, width: width - left - 14, height: height - top - 40 };
+  // The last label is centred on the frame's edge.
+  const right = Math.max(14, Math.ceil(textWidth(formatNumber(xDomain[1]), TYPE.tick) / 2) + 2);
+  const frame: Frame = { left, top, width: width - left - right, height: height - top - 40 };
   const ground = chartGround({
     frame,
     xDomain,
