@@ -16,7 +16,7 @@ import type { ProgressOptions } from "./progress.ts";
  * @param options - `signal`, `onProgress` (in pairs).
  * @returns `[writer, reader]`, 0 to 1, float64; 0 where a norm is 0.
  * @throws {@link InputError} when a list is empty; {@link AxisError} or {@link ShapeError} when maps do not fit together; the signal's reason when aborted.
- * @category Composition
+ * @category Circuits
  * @example
  * ```ts
  * import { compositionOfMaps, kComposition, transpose } from "transformer-circuits";
