@@ -84,9 +84,8 @@ export {
   drawEvaluatorValidation,
   drawPrefixOverTraining,
   drawTraceOverTraining,
-  evaluations,
-  type Evaluations,
-} from "./evaluators.ts";
+} from "./evaluator-figures.ts";
+export { evaluations, type Evaluations } from "./evaluators.ts";
 export { drawImportanceByLayer, drawImportanceByOrder, importanceFigure, type ImportanceFigure } from "./importance.ts";
 export {
   drawInductionExamples,
@@ -106,13 +105,7 @@ export {
 } from "./positivity.ts";
 export { drawPreviousPattern, previousPattern, type PreviousPattern } from "./previous-pattern.ts";
 export { drawScoreIntensity, scoreIntensity, type ScoreIntensity } from "./score-intensity.ts";
-export {
-  drawComponentNorms,
-  drawScoreSpread,
-  drawScoreStripe,
-  drawScoreTiles,
-  scoreParts,
-  type ScoreParts,
-} from "./score-parts.ts";
+export { drawComponentNorms, drawScoreSpread, drawScoreStripe, drawScoreTiles } from "./score-figures.ts";
+export { scoreParts, type ScoreParts } from "./score-parts.ts";
 export { drawContextScore, drawLossByIndex, drawLossCurve, drawLossPath, drawLossSlope } from "./training-figures.ts";
 export { trainingLosses, type TrainingLosses } from "./training-losses.ts";

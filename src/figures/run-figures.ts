@@ -6,7 +6,7 @@ import { attributionMapEntry } from "./attribution-map.ts";
 import { changeAttributionEntry } from "./change-attribution.ts";
 import { compositionChanceEntry, compositionMapsEntry } from "./composition-maps.ts";
 import type { FigureEntry } from "./entry.ts";
-import { evaluatorEntries } from "./evaluators.ts";
+import { evaluatorEntries } from "./evaluator-figures.ts";
 import { importanceByLayerEntry, importanceByOrderEntry } from "./importance.ts";
 import { inductionExamplesEntry } from "./induction-examples.ts";
 import { inductionStripesEntry } from "./induction-stripes.ts";
@@ -16,7 +16,7 @@ import { ovSampleEntry } from "./ov-sample.ts";
 import { positivityScatterEntry } from "./positivity.ts";
 import { previousPatternEntry } from "./previous-pattern.ts";
 import { scoreIntensityEntry } from "./score-intensity.ts";
-import { scorePartsEntries } from "./score-parts.ts";
+import { scorePartsEntries } from "./score-figures.ts";
 import { trainingEntries } from "./training-figures.ts";
 
 /** Figures 12 to 25. */
