@@ -152,8 +152,7 @@ export function drawCompositionDiagram(data: CompositionDiagram, captions: Capti
     "A mistake: the factors were cycled under the norm, which is right for traces alone.",
   );
   const rows = corrected.width > 700 ? [[corrected], [original]] : [[corrected, original]];
-  const cut =
-    layers.length < n_layers ? ` Layers ${layers.join(" and ")} of ${n_layers}, between which it is strongest.` : "";
+  const cut = layers.length < n_layers ? ` Layers ${layers.join(" and ")} of ${n_layers} are shown.` : "";
   return arrange({
     title: ENTRY_TITLE,
     subtitle: `Lines lead from the head that writes, below, to the head that reads; their width is the score less that of random heads, ${formatNumber(data.corrected.baseline.mean)} and ${formatNumber(data.original.baseline.mean)}.${cut}`,

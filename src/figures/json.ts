@@ -17,7 +17,7 @@ import { Tensor } from "../tensor/index.ts";
  * import { figureJson } from "transformer-circuits/figures";
  *
  * console.log(figureJson("example", { scores: Tensor.from("layer head", [1, 2], [0.5, NaN]) }));
- * // {"figure":"example","data":{"scores":{"axes":["layer","head"],"shape":[1,2],"data":[0.5,null]}}}
+ * // {"figure":"example","data":{"scores":{"axes":"layer head","shape":[1,2],"data":[0.5,null]}}}
  * ```
  */
 export function figureJson(name: string, data: unknown): string {

@@ -10,7 +10,6 @@ import { positionalHeadsEntry } from "./positional-heads.ts";
 import { qkExpansionEntry } from "./qk-expansion.ts";
 import { skipTrigramBugTableEntry } from "./skip-trigram-bugs.ts";
 import { skipTrigramListEntry } from "./skip-trigram-list.ts";
-
 import { splitTokenTableEntry } from "./split-token-table.ts";
 
 /** Figures 1 to 11. */

@@ -215,8 +215,8 @@ function columnWidths(
 }
 
 function cellWidth(cell: TokenTableCell, format: NumberFormat | undefined): number {
-  if (typeof cell === "string") return textWidth(cell, TYPE.lab) + 4;
-  if (typeof cell === "number") return textWidth(formatNumber(cell, format), TYPE.lab) + 4;
+  if (typeof cell === "string") return textWidth(cell, TYPE.lab) * 1.07 + 4;
+  if (typeof cell === "number") return textWidth(formatNumber(cell, format), TYPE.lab) * 1.07 + 4;
   return chipsMarkup(cell, 0, 0, Infinity, { limit: 0, signed: false, format: {} }).width;
 }
 
@@ -230,5 +230,5 @@ function drawCell(
   if (typeof cell === "object") return chipsMarkup(cell, x, y + CELL_PADDING / 2, width, column);
   const text = typeof cell === "number" ? formatNumber(cell, column.format) : cell;
   const at = y + CELL_PADDING / 2 + SIZE + 1.5;
-  return { markup: svgText(x, at, "tc-lab tc-f-ink", truncate(text, width, TYPE.lab)), lines: 1 };
+  return { markup: svgText(x, at, "tc-lab tc-f-ink", truncate(text, 0.94 * width, TYPE.lab)), lines: 1 };
 }
