@@ -169,7 +169,8 @@ describe("inductionStripes", () => {
   it("is 1 for the planted induction head and 0 for the head before", () => {
     const { scores, period } = inductionStripes({ model: plantedModel({ d_vocab: 400, n_ctx: 41 }), bos: 0 });
     expect(period).toBe(20);
-    expect(scores.at(1, 0)).toBeGreaterThan(0.99);
+    // Not quite 1: of 20 tokens drawn from 400 some come twice.
+    expect(scores.at(1, 0)).toBeGreaterThan(0.95);
     expect(scores.at(0, 0)).toBeLessThan(0.01);
   });
 });
