@@ -141,7 +141,7 @@ async function readJob(
   const wanted = needs.includes("text");
   if (!wanted && (options.text !== undefined || options.tokens !== undefined)) {
     const option = options.text === undefined ? "tokens" : "text";
-    throw refuse(`${name} is made of the weights alone; --${option} has no use. Leave it out.`, option);
+    throw refuse(`${name} takes no text; --${option} has no use. Leave it out.`, option);
   }
   const given = wanted ? await readGivenText(options, command, OPERATION) : undefined;
   return { command: "figure", name, path, checkpoints, given, heads, title, seed, json: json !== undefined };

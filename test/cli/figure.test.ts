@@ -111,7 +111,7 @@ describe("transformer-circuits figure", () => {
     [
       "a text for weights alone",
       ["ov-eigenvalues", "--text", "some.txt"],
-      "InputError: figure: ov-eigenvalues is made of the weights alone; --text has no use. Leave it out.",
+      "InputError: figure: ov-eigenvalues takes no text; --text has no use. Leave it out.",
     ],
     [
       "a text for a model without a tokenizer",
