@@ -41,6 +41,7 @@ export interface CycledCompositionScores extends CompositionMaps {
  * console.log(right.K.at(0, 5, 1, 4).toFixed(2), right.baseline.mean.toFixed(2));
  * // 0.20 0.09
  * console.log(wrong.K.at(0, 5, 1, 4).toFixed(2), wrong.baseline.mean.toFixed(2));
+ * // 1.76 0.25
  * ```
  */
 export function cycledCompositionScores(model: Transformer, options: ProgressOptions = {}): CycledCompositionScores {

@@ -74,6 +74,7 @@ export interface LogitTermNorms {
  * const { model } = await openBundledModel();
  * const { sources, counts } = logitTermNorms(model);
  * console.log(counts, sources[0]?.totals.map((total) => total.toFixed(1)));
+ * // [ 1, 16, 64 ] [ '0.4', '2.4', '3.8' ]
  * ```
  */
 export function logitTermNorms(model: Transformer, options: LogitTermNormsOptions = {}): LogitTermNorms {

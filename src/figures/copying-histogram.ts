@@ -64,8 +64,8 @@ export function copyingHistogram(input: FigureInput, options: FigureOptions = {}
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawCopyingHistogram(copyingHistogram(await openBundledModel()));
- * console.log(figure.kind, figure.svg?.includes("5 of 16 heads"));
- * // histogram true
+ * console.log(figure.kind, /\d+ of 16 heads/.exec(figure.svg ?? "")?.[0]);
+ * // histogram 11 of 16 heads
  * ```
  */
 export function drawCopyingHistogram(data: CopyingHistogram, captions: Captions = {}): Figure {

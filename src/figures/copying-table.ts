@@ -61,10 +61,10 @@ const MOST_HEADS = 3;
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { heads } = copyingTable(await openBundledModel(), { heads: ["L1H2"], rows: 3 });
- * for (const { source, out } of heads[0]?.rows ?? []) console.log(source.text, out[0]?.text);
- * // Array Array
- * // Pro Pro
- * // Arr Arr
+ * for (const { source, out } of heads[0]?.rows ?? []) console.log(JSON.stringify(source.text), JSON.stringify(out[0]?.text));
+ * // " array" " array"
+ * // "ative" "ative"
+ * // "roll" "roll"
  * ```
  */
 export function copyingTable(input: FigureInput, options: CopyingTableOptions = {}): CopyingTable {

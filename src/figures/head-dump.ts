@@ -59,8 +59,8 @@ const MOST_HEADS = 32;
  * const { heads } = headDump(await openBundledModel(), { heads: ["L0H3"], rows: 2, listed: 3 });
  * for (const { source, destination, out } of heads[0]?.rows ?? [])
  *   console.log(source.text, destination.map(({ text }) => text), out.map(({ text }) => text));
- * // org [ '/', 'docs', 'org' ] [ 'docs', '/', 'Web' ]
- * // Web [ '/', 'MD', 'Web' ] [ 'API', '/', 'GL' ]
+ * // org [ '/', 'ara', 'an' ] [ 'docs', 'Init', 'Web' ]
+ * // Web [ '/', 'reate', 'rans' ] [ 'API', 'J', 'Re' ]
  * ```
  */
 export function headDump(input: FigureInput, options: HeadDumpOptions = {}): HeadDump {

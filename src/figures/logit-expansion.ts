@@ -36,7 +36,7 @@ const NEEDS: readonly FigureNeed[] = [];
  *
  * const { counts, leftOut } = logitExpansion(await openBundledModel());
  * console.log(counts, leftOut);
- * // [ 1, 16, 64 ] []
+ * // [ 1, 16, 64 ] [ 'biases' ]
  * ```
  */
 export function logitExpansion({ model }: FigureInput, options: FigureOptions = {}): LogitExpansion {

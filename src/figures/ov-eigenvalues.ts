@@ -49,7 +49,7 @@ const NEEDS: readonly FigureNeed[] = ["layer", "next token"];
  *
  * const { heads } = ovEigenvalues(await openBundledModel());
  * console.log(heads.filter(({ copying }) => copying > 0.9).map(({ layer, head }) => `L${layer}H${head}`).join(" "));
- * // L1H1 L1H2 L1H3 L1H4 L1H7
+ * // L1H0 L1H1 L1H2 L1H3 L1H4 L1H7
  * ```
  */
 export function ovEigenvalues(input: FigureInput, options: FigureOptions = {}): OVEigenvalues {
@@ -87,8 +87,8 @@ const MANY_HEADS = 33;
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawOVEigenvalues(ovEigenvalues(await openBundledModel()));
- * console.log(figure.svg?.match(/copying \S+/g)?.slice(-2).join(", "));
- * // copying −0.22, copying +1.00
+ * console.log(figure.svg?.match(/copying [^<]+/g)?.slice(-2).join(", "));
+ * // copying +0.60, copying +1.00
  * ```
  */
 export function drawOVEigenvalues(data: OVEigenvalues, captions: Captions = {}): Figure {

@@ -39,11 +39,11 @@ export function figureEntries(): readonly FigureEntry[] {
  * console.log(figureEntry("copying-histogram").title);
  * // Copying scores of all heads, against heads of random weights
  * try {
- *   figureEntry("copying-histogramm");
+ *   figureEntry("ov-eigenvalue");
  * } catch (error) {
  *   console.log((error as Error).message);
  * }
- * // figureEntry: there is no figure "copying-histogramm". Nearest: copying-histogram.
+ * // figureEntry: there is no figure "ov-eigenvalue". Nearest: ov-eigenvalues.
  * ```
  */
 export function figureEntry(name: string): FigureEntry {

@@ -64,8 +64,8 @@ const SHOWN = { destination: 3, out: 5 };
  * const { trigrams } = skipTrigramList(await openBundledModel(), { heads: ["L0H3"], rows: 2 });
  * for (const { source, destination, out } of trigrams)
  *   console.log(`${source.text} … ${destination[0]?.text} → ${out.map(({ text }) => text).join(" ")}`);
- * // org … / → docs / Web en developer
- * // Web … / → API / GL docs RenderingContext
+ * // org … / → docs Init Web ): Stream
+ * // Web … / → API J Re Source B
  * ```
  */
 export function skipTrigramList(input: FigureInput, options: SkipTrigramListOptions = {}): SkipTrigramList {

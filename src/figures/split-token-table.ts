@@ -72,9 +72,10 @@ const MOST_HEADS = 3;
  * import { splitTokenTable } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
- * const { heads } = splitTokenTable(await openBundledModel(), { heads: ["L1H3"], rows: 2 });
+ * const { heads } = splitTokenTable(await openBundledModel(), { heads: ["L1H3"], rows: 1 });
  * for (const { source, destination, out } of heads[0]?.rows ?? [])
  *   console.log(`${source.text} … ${destination.text} → ${out.text}`);
+ * // ill … i → ll
  * ```
  */
 export function splitTokenTable(input: FigureInput, options: SplitTokenOptions = {}): SplitTokenTable {

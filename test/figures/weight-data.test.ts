@@ -85,7 +85,7 @@ const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 describe("tables of skip-trigrams, of circuits written down", () => {
   const texts = ["<s>", " keep", " in", " at", " mind", " bay", " Ralph", "R", "alph", " ralph"];
   const tokenizer = tokenizerOf(texts);
-  const [START, keep, inside, at, mind, bay, Ralph, R, alph, ralph] = texts.map((_, id) => id) as [
+  const [START, keep, inside, at, mind, bay, whole, R, alph, ralph] = texts.map((_, id) => id) as [
     number,
     number,
     number,
@@ -102,16 +102,16 @@ describe("tables of skip-trigrams, of circuits written down", () => {
   const qk = table(n, [
     [inside, keep, 3],
     [at, keep, 2],
-    [R, Ralph, 4],
-    [ralph, Ralph, 1],
+    [R, whole, 4],
+    [ralph, whole, 1],
     [START, keep, 9],
   ]);
   const ov = table(n, [
     [keep, mind, 2],
     [keep, bay, 1.5],
-    [Ralph, alph, 2.5],
-    [Ralph, ralph, 1.25],
-    [Ralph, Ralph, 1],
+    [whole, alph, 2.5],
+    [whole, ralph, 1.25],
+    [whole, whole, 1],
     [ralph, ralph, 0.5],
   ]);
   const model = tableModel(qk, ov);
@@ -123,7 +123,7 @@ describe("tables of skip-trigrams, of circuits written down", () => {
     // σ(4)·2.5 > σ(3)·2
     expect(heads[0]?.rows).toEqual([
       {
-        source: { id: Ralph, text: " Ralph" },
+        source: { id: whole, text: " Ralph" },
         destination: [
           { id: R, text: "R", value: 4 },
           { id: ralph, text: " ralph", value: 1 },
@@ -180,7 +180,7 @@ describe("tables of skip-trigrams, of circuits written down", () => {
   test("splitTokenTable: the one way to write a token of this vocabulary in two", () => {
     const { splits, heads } = splitTokenTable(input);
     expect(splits).toBe(1);
-    expect(heads[0]?.rows).toMatchObject([{ source: { id: Ralph }, destination: { id: R }, out: { id: alph } }]);
+    expect(heads[0]?.rows).toMatchObject([{ source: { id: whole }, destination: { id: R }, out: { id: alph } }]);
     expect(heads[0]?.rows[0]?.attention).toBeCloseTo(sigmoid(4), 12);
     expect(heads[0]?.rows[0]?.effect).toBeCloseTo(2.5 * sigmoid(4), 12);
     expect(heads[0]?.positive).toBe(1);

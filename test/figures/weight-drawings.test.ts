@@ -82,7 +82,7 @@ test("a deep model's expansion is counted where its terms are too many", () => {
 test("of many components the largest are shown, and what enters by itself", () => {
   const sides = [
     { source: "embed", head: undefined },
-    ...Array.from({ length: 40 }, (_, head) => ({ source: "embed", head: { layer: 0, head } })),
+    ...Array.from({ length: 40 }, (_, head) => ({ source: "embed" as const, head: { layer: 0, head } })),
   ] as const;
   const sizes = Tensor.from(
     "q_comp k_comp",
