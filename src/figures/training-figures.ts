@@ -81,13 +81,13 @@ export function drawLossByIndex(data: TrainingLosses, captions: Captions = {}): 
   }
   return heatmap({
     title: INDEX_TITLE,
-    subtitle: `${ground(data)} Token indices are spaced by their logarithm; each column is the mean of its tokens. A uniform guess loses ${formatNumber(data.uniform)} nats.`,
+    subtitle: `${ground(data)} Token indices are spaced by their logarithm; each column is the mean of its tokens. A uniform guess loses ln V = ${formatNumber(data.uniform)} nats.`,
     values: { rows, cols: bins.length, data: cells },
     rowLabels: data.checkpoints.map(({ label }) => label),
     columnLabels: bins.map(({ from }) => String(from + 2)),
     xLabel: "token index",
     yLabel: data.stepName,
-    legendLabel: "nats below a uniform guess",
+    legendLabel: "nats below ln V",
     cell: Math.max(6, Math.min(18, Math.floor(420 / rows))),
     ...captions,
   });

@@ -123,10 +123,13 @@ export function heatmap(options: HeatmapOptions): Figure {
 /** Below this width words under a title are hard to read. */
 const NARROWEST = 240;
 
+/** How much wider bold text may be than its estimated width. */
+const BOLD = 1.12;
+
 /** The width that title and what stands under it need: a title alone may be as narrow as it is. */
 function captionWidth({ title, subtitle }: HeatmapOptions, notes: readonly string[]): number {
   if (subtitle !== undefined || notes.length > 0) return NARROWEST;
-  return title === undefined ? 0 : Math.min(NARROWEST, Math.ceil(textWidth(title, TYPE.title)) + 4);
+  return title === undefined ? 0 : Math.min(NARROWEST, Math.ceil(BOLD * textWidth(title, TYPE.title)));
 }
 
 function cellSize(matrix: Matrix, options: HeatmapOptions): number {
