@@ -241,6 +241,7 @@ export {
   lossByMaxOrder,
   matchingScores,
   meanRotaryPattern,
+  normedTokens,
   neuronLogitCircuit,
   neuronTokenCircuit,
   ovDiagonal,
