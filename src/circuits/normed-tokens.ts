@@ -51,8 +51,7 @@ function normedRows(W: Tensor, norm: Norm): Tensor {
     for (let j = 0; j < d; j++) squares += ((data[at + j] as number) - center) ** 2;
     const scale = Math.sqrt(squares / d + norm.eps);
     for (let j = 0; j < d; j++)
-      out[at + j] =
-        (((data[at + j] as number) - center) / scale) * ((w?.[j] ?? 1) as number) + ((b?.[j] ?? 0) as number);
+      out[at + j] = (((data[at + j] as number) - center) / scale) * (w?.[j] ?? 1) + (b?.[j] ?? 0);
   }
   return Tensor.from(W.axes, W.shape, out);
 }
