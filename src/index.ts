@@ -256,6 +256,7 @@ export {
   mixedOV,
   mixedQK,
   neuronCosines,
+  normedTokens,
   neuronLogitCircuit,
   neuronTokenCircuit,
   offsetAblatedLosses,

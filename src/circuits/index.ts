@@ -10,6 +10,7 @@ export {
 } from "./full-circuits.ts";
 export { neuronCosines, neuronLogitCircuit, neuronTokenCircuit } from "./neurons.ts";
 export { attentionByOffset, positionalPattern, positionalQKCircuit } from "./positional.ts";
+export { normedTokens } from "./normed-tokens.ts";
 export { meanRotaryPattern } from "./rotary-pattern.ts";
 export { bareOVSpectrum, bareQKSpectrum, copyingScores, matchingScores, ovSpectrum, qkSpectrum } from "./spectra.ts";
 export type { Spectrum } from "./cores.ts";

@@ -9,7 +9,7 @@ import { bosOf, requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import { chosenHeads, tokenTexts } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
-import { attentionShare, sourcePool, strongSources, trigramRows, wordOf } from "./sources.ts";
+import { attentionShare, normsNote, readersOf, sourcePool, strongSources, trigramRows, wordOf } from "./sources.ts";
 import type { TrigramContext, TrigramRow } from "./sources.ts";
 
 /**
@@ -26,6 +26,8 @@ export interface CopyingRow extends TrigramRow {
  * @category Figures
  */
 export interface CopyingTable {
+  /** Whether the norm of each head’s layer is applied to the embedding; it is where the model has norms. */
+  readonly normed: boolean;
   /** What scores are compared with. */
   readonly reference: "start" | "mean";
   readonly heads: readonly (HeadId & { readonly copying: number; readonly rows: readonly CopyingRow[] })[];
@@ -72,7 +74,11 @@ export function copyingTable(input: FigureInput, options: CopyingTableOptions = 
   requireNeeds(NEEDS, input, operation);
   const { model, tokenizer } = input;
   const { rows = 6, listed = 6 } = options;
-  const context: TrigramContext = { model, text: tokenTexts(tokenizer), bos: bosOf(input, operation) };
+  const context: TrigramContext = {
+    modelOf: readersOf(model),
+    text: tokenTexts(tokenizer),
+    bos: bosOf(input, operation),
+  };
   const scores = copyingScores(model);
   const shown =
     options.heads === undefined
@@ -80,7 +86,7 @@ export function copyingTable(input: FigureInput, options: CopyingTableOptions = 
           .sort((a, b) => scores.at(b.layer, b.head) - scores.at(a.layer, a.head))
           .slice(0, MOST_HEADS)
       : chosenHeads(model, options.heads);
-  const pool = options.sources ?? sourcePool(context);
+  const pool = options.sources ?? sourcePool(model, context);
   const heads = shown.map(({ layer, head }, i) => {
     options.signal?.throwIfAborted();
     const candidates = options.sources ?? strongSources(context, { layer, head }, pool, "copying");
@@ -92,7 +98,11 @@ export function copyingTable(input: FigureInput, options: CopyingTableOptions = 
     options.onProgress?.(i + 1, shown.length);
     return { layer, head, copying: scores.at(layer, head), rows: found };
   });
-  return { reference: context.bos === undefined ? "mean" : "start", heads };
+  return {
+    normed: model.config.normalization_type !== null,
+    reference: context.bos === undefined ? "mean" : "start",
+    heads,
+  };
 }
 
 /** Whether an output is the source, but for case and spaces. */
@@ -129,7 +139,7 @@ export function drawCopyingTable(data: CopyingTable, captions: Captions = {}): F
   const from = data.reference === "start" ? "the score of the start token" : "the destination’s mean score";
   return tokenTable({
     title: ENTRY_TITLE,
-    subtitle: `Of each source token the destinations that look at it most (scores less ${from}) and the outputs that it then raises most. Outlined: the source itself, but for case and spaces.`,
+    subtitle: `Of each source token the destinations that look at it most (scores less ${from}) and the outputs that it then raises most. Outlined: the source itself, but for case and spaces.${normsNote(data.normed)}`,
     columns: [
       { label: "source" },
       { label: "destination", legend: "QK score" },

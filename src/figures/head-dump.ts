@@ -8,7 +8,7 @@ import type { FigureEntry } from "./entry.ts";
 import { bosOf, requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import { chosenHeads, tokenTexts } from "./labels.ts";
-import { sourcePool, strongSources, trigramRows } from "./sources.ts";
+import { normsNote, readersOf, sourcePool, strongSources, trigramRows } from "./sources.ts";
 import type { TrigramContext, TrigramRow } from "./sources.ts";
 
 /**
@@ -16,6 +16,8 @@ import type { TrigramContext, TrigramRow } from "./sources.ts";
  * @category Figures
  */
 export interface HeadDump {
+  /** Whether the norm of each head’s layer is applied to the embedding; it is where the model has norms. */
+  readonly normed: boolean;
   /** What scores are compared with. */
   readonly reference: "start" | "mean";
   /** How many heads the model has. */
@@ -69,12 +71,16 @@ export function headDump(input: FigureInput, options: HeadDumpOptions = {}): Hea
   const { model, tokenizer } = input;
   const { rows = 6, listed = 6 } = options;
   const { d_vocab, d_vocab_out } = model.config;
-  const context: TrigramContext = { model, text: tokenTexts(tokenizer), bos: bosOf(input, operation) };
+  const context: TrigramContext = {
+    modelOf: readersOf(model),
+    text: tokenTexts(tokenizer),
+    bos: bosOf(input, operation),
+  };
   const scores = d_vocab === d_vocab_out ? copyingScores(model) : undefined;
   const copying = ({ layer, head }: HeadId): number | null => scores?.at(layer, head) ?? null;
   const shown =
     options.heads === undefined ? strongest(chosenHeads(model, undefined), copying) : chosenHeads(model, options.heads);
-  const pool = options.sources ?? sourcePool(context);
+  const pool = options.sources ?? sourcePool(model, context);
   const heads = shown.map((id, i) => {
     options.signal?.throwIfAborted();
     const candidates = options.sources ?? strongSources(context, id, pool, "norm");
@@ -82,7 +88,12 @@ export function headDump(input: FigureInput, options: HeadDumpOptions = {}): Hea
     options.onProgress?.(i + 1, shown.length);
     return { ...id, copying: copying(id), rows: found };
   });
-  return { reference: context.bos === undefined ? "mean" : "start", of: model.heads.length, heads };
+  return {
+    normed: model.config.normalization_type !== null,
+    reference: context.bos === undefined ? "mean" : "start",
+    of: model.heads.length,
+    heads,
+  };
 }
 
 /** All heads, or as many as a page holds, in their order. */
@@ -115,7 +126,7 @@ export function drawHeadDump(data: HeadDump, captions: Captions = {}): Figure {
   const tokens = (list: TrigramRow["out"]): TokenTableCell => list.map(({ text, value }) => ({ token: text, value }));
   return tokenTable({
     title: ENTRY_TITLE,
-    subtitle: `The source tokens that a head does most with, the destinations that look at them most (scores less ${from}) and the outputs that they then raise most. Tokens alone: without positions, and without what other heads write.${cut}`,
+    subtitle: `The source tokens that a head does most with, the destinations that look at them most (scores less ${from}) and the outputs that they then raise most. Tokens alone: without positions, and without what other heads write.${normsNote(data.normed)}${cut}`,
     columns: [{ label: "source" }, { label: "destination", legend: "QK score" }, { label: "out", legend: "OV logits" }],
     groups: heads.map(({ layer, head, copying, rows }) => ({
       label: headLabel({ layer, head }),

@@ -10,6 +10,7 @@ import { bosOf, requireNeeds, windowsOf } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import { chosenHeads, tokenTexts } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
+import { normsNote, readersOf } from "./sources.ts";
 import { attestedTrigrams, bestBug } from "./attested-trigrams.ts";
 
 /**
@@ -38,6 +39,8 @@ export interface BugRow extends HeadId {
  * @category Figures
  */
 export interface SkipTrigramBugTable {
+  /** Whether the norm of each head’s layer is applied to the embedding; it is where the model has norms. */
+  readonly normed: boolean;
   /** The largest unwanted effects first. */
   readonly rows: readonly BugRow[];
   /** How many tokens of the text were read. */
@@ -99,6 +102,7 @@ export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugO
   const start = bosOf(input, operation);
   const length = Math.min(WINDOW, model.config.n_ctx);
   const windows = windowsOf(input, { length, count: Math.ceil(tokens / length) }, operation);
+  const modelOf = readersOf(model);
   const attested = attestedTrigrams(windows, start);
   const heads = chosenHeads(model, options.heads ?? model.layer(0).heads.slice(0, MOST_HEADS));
   const named = (id: number): FigureToken => ({ id, text: text(id) });
@@ -109,7 +113,7 @@ export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugO
   });
   const found = heads.flatMap((id, i) => {
     options.signal?.throwIfAborted();
-    const effects = skipTrigramEffects(model, id, attested.trigrams, { start });
+    const effects = skipTrigramEffects(modelOf(id), id, attested.trigrams, { start });
     const bySource = new Map<number, SkipTrigramEffect[]>();
     for (const one of effects) {
       if (!(one.effect > 0)) continue;
@@ -133,6 +137,7 @@ export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugO
       }));
   });
   return {
+    normed: model.config.normalization_type !== null,
     rows: found
       .sort((a, b) => b.least - a.least)
       .slice(0, rows)
@@ -162,6 +167,7 @@ export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugO
  *       bugs: [{ destination: inside, out: bay, effect: 2.5 }, { destination: at, out: mind, effect: 1.2 }],
  *     },
  *   ],
+ *   normed: false,
  *   tokens: 100,
  *   attested: 20,
  * });
@@ -180,7 +186,7 @@ export function drawSkipTrigramBugTable(data: SkipTrigramBugTable, captions: Cap
   const none = data.rows.length === 0 ? " None was found." : "";
   return tokenTable({
     title: ENTRY_TITLE,
-    subtitle: `On the left two skip-trigrams source … destination → out that the text has; outlined those with the outputs exchanged, which it has not and the head raises too, since the effects of one source have rank one. ${formatNumber(data.tokens, { decimals: 0 })} tokens with ${formatNumber(data.attested, { decimals: 0 })} skip-trigrams were read.${none}`,
+    subtitle: `On the left two skip-trigrams source … destination → out that the text has; outlined those with the outputs exchanged, which it has not and the head raises too, since the effects of one source have rank one. ${formatNumber(data.tokens, { decimals: 0 })} tokens with ${formatNumber(data.attested, { decimals: 0 })} skip-trigrams were read.${none}${normsNote(data.normed)}`,
     columns: [
       { label: "head" },
       { label: "source …" },

@@ -7,7 +7,7 @@ import type { FigureEntry } from "./entry.ts";
 import { bosOf, requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import { chosenHeads, tokenTexts } from "./labels.ts";
-import { attentionShare, sourcePool, strongSources, trigramRows, wordOf } from "./sources.ts";
+import { attentionShare, normsNote, readersOf, sourcePool, strongSources, trigramRows, wordOf } from "./sources.ts";
 import type { TokenEntry, TrigramContext, TrigramRow } from "./sources.ts";
 
 /**
@@ -24,6 +24,8 @@ export interface ListedTrigram extends TrigramRow, HeadId {
  * @category Figures
  */
 export interface SkipTrigramList {
+  /** Whether the norm of each head’s layer is applied to the embedding; it is where the model has norms. */
+  readonly normed: boolean;
   /** Strongest first. */
   readonly trigrams: readonly ListedTrigram[];
   /** The heads that were looked at. */
@@ -73,9 +75,13 @@ export function skipTrigramList(input: FigureInput, options: SkipTrigramListOpti
   requireNeeds(NEEDS, input, operation);
   const { model, tokenizer } = input;
   const { rows = 30, perHead = 6 } = options;
-  const context: TrigramContext = { model, text: tokenTexts(tokenizer), bos: bosOf(input, operation) };
+  const context: TrigramContext = {
+    modelOf: readersOf(model),
+    text: tokenTexts(tokenizer),
+    bos: bosOf(input, operation),
+  };
   const heads = chosenHeads(model, options.heads ?? model.layer(0).heads.slice(0, MOST_HEADS));
-  const pool = options.sources ?? sourcePool(context);
+  const pool = options.sources ?? sourcePool(model, context);
   const trigrams = heads.flatMap((id, i) => {
     options.signal?.throwIfAborted();
     const candidates = options.sources ?? strongSources(context, id, pool, "norm");
@@ -89,7 +95,7 @@ export function skipTrigramList(input: FigureInput, options: SkipTrigramListOpti
     options.onProgress?.(i + 1, heads.length);
     return found.sort(byEffect).slice(0, perHead);
   });
-  return { trigrams: trigrams.sort(byEffect).slice(0, rows), heads };
+  return { normed: model.config.normalization_type !== null, trigrams: trigrams.sort(byEffect).slice(0, rows), heads };
 }
 
 function byEffect(a: ListedTrigram, b: ListedTrigram): number {
@@ -127,7 +133,7 @@ export function drawSkipTrigramList(data: SkipTrigramList, captions: Captions = 
       : ` Of ${data.heads.length} heads, ${headLabel(first)} to ${headLabel(last)}.`;
   return tokenTable({
     title: ENTRY_TITLE,
-    subtitle: `source … destination → out: what a head adds to the logit of an output where the destination may attend to the source or rest. Outputs that are a part of the source are left out.${heads}`,
+    subtitle: `source … destination → out: what a head adds to the logit of an output where the destination may attend to the source or rest. Outputs that are a part of the source are left out.${normsNote(data.normed)}${heads}`,
     columns: [
       { label: "head" },
       { label: "effect", format: { decimals: 2, sign: true } },

@@ -1,7 +1,7 @@
 /** Which source tokens a table of skip-trigrams shows, where none are given. */
 import { diagonalOf, compose, restrictRows, toDense } from "../linear/index.ts";
 import type { HeadId, Transformer } from "../model/index.ts";
-import { skipTrigrams } from "../circuits/index.ts";
+import { normedTokens, skipTrigrams } from "../circuits/index.ts";
 import type { SkipTrigrams } from "../circuits/index.ts";
 import { rawData } from "../tensor/index.ts";
 import type { FigureToken } from "./labels.ts";
@@ -29,9 +29,26 @@ export interface TrigramRow {
 
 /** What source tokens are chosen of and shown with. */
 export interface TrigramContext {
-  readonly model: Transformer;
+  /** The model as heads of a layer read single tokens, its norm applied to the embedding. */
+  readonly modelOf: (head: HeadId) => Transformer;
   readonly text: (id: number) => string;
   readonly bos: number | undefined;
+}
+
+/** The model as heads of a layer read single tokens, kept while the layer is the same. */
+export function readersOf(model: Transformer): TrigramContext["modelOf"] {
+  let last: { readonly layer: number; readonly normed: Transformer } | undefined;
+  return ({ layer }) => {
+    if (last?.layer !== layer) last = { layer, normed: normedTokens(model, layer) };
+    return last.normed;
+  };
+}
+
+/** What a subtitle says of the norms of a model. */
+export function normsNote(normed: boolean): string {
+  return normed
+    ? " The norm of each head’s layer is applied to the embedding, the scale of the final one left out."
+    : "";
 }
 
 /** At most so many of the lowest token ids are looked at; in byte-pair vocabularies those are the frequent ones. */
@@ -45,7 +62,7 @@ export function isReadable(text: string): boolean {
 }
 
 /** The readable tokens of the lowest ids, without BOS. */
-export function sourcePool({ model, text, bos }: TrigramContext): number[] {
+export function sourcePool(model: Transformer, { text, bos }: TrigramContext): number[] {
   const pool: number[] = [];
   for (let id = 0; id < model.config.d_vocab && pool.length < MOST_SOURCES; id++)
     if (id !== bos && isReadable(text(id))) pool.push(id);
@@ -57,11 +74,12 @@ export function sourcePool({ model, text, bos }: TrigramContext): number[] {
  * (`norm`, of their rows of the OV circuit); as many as can be read within a budget, at least 64.
  */
 export function strongSources(
-  { model }: TrigramContext,
+  { modelOf }: TrigramContext,
   head: HeadId,
   pool: readonly number[],
   by: "copying" | "norm",
 ): number[] {
+  const model = modelOf(head);
   const { d_vocab, d_vocab_out, d_head } = model.config;
   const count = Math.max(64, Math.floor(BUDGET / ((d_vocab + d_vocab_out) * d_head)));
   if (pool.length <= count) return [...pool];
@@ -124,8 +142,8 @@ export function trigramRows(
   candidates: readonly number[],
   { listed, rows = candidates.length }: RowOptions,
 ): TrigramRow[] {
-  const { model, text, bos } = context;
-  const found = skipTrigrams(model, head, candidates, {
+  const { modelOf, text, bos } = context;
+  const found = skipTrigrams(modelOf(head), head, candidates, {
     k: listed,
     reference: bos === undefined ? "mean" : "start",
     exclude: (token) => token === bos || !isReadable(text(token)),

@@ -10,7 +10,7 @@ import { bosOf, requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import { chosenHeads, tokenTexts } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
-import { isReadable } from "./sources.ts";
+import { isReadable, normsNote, readersOf } from "./sources.ts";
 
 /**
  * One word in one token and in two: `ab … a → b`.
@@ -34,6 +34,8 @@ export interface SplitToken {
  * @category Figures
  */
 export interface SplitTokenTable {
+  /** Whether the norm of each head’s layer is applied to the embedding; it is where the model has norms. */
+  readonly normed: boolean;
   /** How many ways there are to write a token of the vocabulary in two others. */
   readonly splits: number;
   readonly heads: readonly (HeadId & {
@@ -86,6 +88,7 @@ export function splitTokenTable(input: FigureInput, options: SplitTokenOptions =
   const text = tokenTexts(tokenizer);
   const start = bosOf(input, operation);
   const splits = splitsOf(model.config.d_vocab, text, start);
+  const modelOf = readersOf(model);
   const scores = copyingScores(model);
   const shown =
     options.heads === undefined
@@ -95,7 +98,7 @@ export function splitTokenTable(input: FigureInput, options: SplitTokenOptions =
       : chosenHeads(model, options.heads);
   const heads = shown.map((id, i) => {
     options.signal?.throwIfAborted();
-    const effects = skipTrigramEffects(model, id, splits, { start });
+    const effects = skipTrigramEffects(modelOf(id), id, splits, { start });
     const positive = effects.filter(({ effect }) => effect > 0).length / Math.max(1, effects.length);
     const seen = new Set<number>();
     const best = effects
@@ -111,7 +114,7 @@ export function splitTokenTable(input: FigureInput, options: SplitTokenOptions =
     options.onProgress?.(i + 1, shown.length);
     return { ...id, copying: scores.at(id.layer, id.head), positive, rows: best };
   });
-  return { splits: splits.length, heads };
+  return { normed: model.config.normalization_type !== null, splits: splits.length, heads };
 }
 
 /** Every token of a vocabulary as two other tokens of it. */
@@ -159,7 +162,7 @@ export function drawSplitTokenTable(data: SplitTokenTable, captions: Captions = 
   const count = formatNumber(data.splits, { decimals: 0 });
   return tokenTable({
     title: ENTRY_TITLE,
-    subtitle: `Where the source stood before and the destination, its beginning, stands now, the head raises the rest of the word. The vocabulary writes its tokens in two others in ${count} ways; each head’s strongest are shown. Attention is that against one rival, the start token or one of mean score.`,
+    subtitle: `Where the source stood before and the destination, its beginning, stands now, the head raises the rest of the word. The vocabulary writes its tokens in two others in ${count} ways; each head’s strongest are shown. Attention is that against one rival, the start token or one of mean score.${normsNote(data.normed)}`,
     columns: [
       { label: "source …" },
       { label: "… destination →" },

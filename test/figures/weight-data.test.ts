@@ -15,7 +15,13 @@ import {
   type FigureTokenizer,
 } from "transformer-circuits/figures";
 import { beforeAll, describe, expect, test } from "vitest";
-import { compositionScores, fullOVCircuit, fullQKCircuit, skipTrigramBugs } from "../../src/circuits/index.ts";
+import {
+  compositionScores,
+  fullOVCircuit,
+  fullQKCircuit,
+  normedTokens,
+  skipTrigramBugs,
+} from "../../src/circuits/index.ts";
 import { toDense } from "../../src/linear/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
@@ -217,6 +223,27 @@ describe("tables of skip-trigrams, of circuits written down", () => {
       out: [{ text: "#8" }],
     });
     expect(heads[0]?.rows[0]?.destination[0]?.value).toBeCloseTo(4 - 4 / n, 12);
+  });
+});
+
+describe("models with norms", () => {
+  test("tables are of the embedding as the norm of each head's layer makes it, and say so", () => {
+    const model = randomModel({ norm: "LN", bias: true, d_vocab: 9, seed: 12, dtype: "float64" });
+    const { heads, normed } = headDump({ model }, { rows: 2, listed: 2 });
+    expect([normed, headDump({ model: randomModel() }).normed]).toEqual([true, false]);
+    for (const { rows, ...head } of heads) {
+      const OV = toDense(fullOVCircuit(normedTokens(model, head.layer), head));
+      const raw = toDense(fullOVCircuit(model, head));
+      for (const { source, out } of rows) {
+        const row = Array.from({ length: 9 }, (_, id) => OV.at(source.id, id)).sort((a, b) => b - a);
+        expectClose(
+          out.map(({ value }) => value),
+          row.slice(0, 2),
+          { atol: 1e-12 },
+        );
+        expect(Math.abs((out[0]?.value ?? 0) - raw.at(source.id, out[0]?.id ?? 0))).toBeGreaterThan(1e-6);
+      }
+    }
   });
 });
 

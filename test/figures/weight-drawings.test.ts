@@ -47,10 +47,13 @@ describe.each([...figures])("%s", (name, figure) => {
 });
 
 test("captions given replace the figure's own", () => {
-  const figure = drawSkipTrigramBugTable({ rows: [], tokens: 5, attested: 0 }, { title: "Mine", subtitle: "and this" });
+  const figure = drawSkipTrigramBugTable(
+    { normed: false, rows: [], tokens: 5, attested: 0 },
+    { title: "Mine", subtitle: "and this" },
+  );
   expect(figure.label).toBe("Mine");
   expect(figure.svg).toContain(">and this<");
-  expect(drawSkipTrigramBugTable({ rows: [], tokens: 5, attested: 0 }).svg).toContain("None was found.");
+  expect(drawSkipTrigramBugTable({ normed: false, rows: [], tokens: 5, attested: 0 }).svg).toContain("None was found.");
 });
 
 test("a deep model's expansion is counted where its terms are too many", () => {

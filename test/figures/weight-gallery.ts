@@ -65,6 +65,7 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
     [
       "copying-table",
       drawCopyingTable({
+        normed: false,
         reference: "start",
         heads: [
           {
@@ -86,6 +87,7 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
     [
       "split-token-table",
       drawSplitTokenTable({
+        normed: false,
         splits: 1234,
         heads: [
           {
@@ -110,6 +112,7 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
     [
       "skip-trigrams",
       drawSkipTrigramList({
+        normed: false,
         heads: [
           { layer: 0, head: 0 },
           { layer: 0, head: 1 },
@@ -123,6 +126,7 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
     [
       "head-dump",
       drawHeadDump({
+        normed: true,
         reference: "mean",
         of: 144,
         heads: [
@@ -142,6 +146,7 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
     [
       "skip-trigram-bugs",
       drawSkipTrigramBugTable({
+        normed: false,
         tokens: 2048,
         attested: 31250,
         rows: [
