@@ -18,6 +18,7 @@ const bundledModel: EsbuildPlugin = {
 export const entries = {
   index: "src/index.ts",
   viz: "src/viz/index.ts",
+  figures: "src/figures/index.ts",
   report: "src/report/index.ts",
   node: "src/io/node.ts",
   bundled: "src/io/bundled.ts",

@@ -6,6 +6,7 @@ import { Converter } from "typedoc";
 const modules = {
   "transformer-circuits": "src/index.ts",
   "transformer-circuits/viz": "src/viz/index.ts",
+  "transformer-circuits/figures": "src/figures/index.ts",
   "transformer-circuits/report": "src/report/index.ts",
   "transformer-circuits/node": "src/io/node.ts",
   "transformer-circuits/bundled": "src/io/bundled.ts",

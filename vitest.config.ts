@@ -7,6 +7,7 @@ const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, 
 export const alias = [
   { find: /^transformer-circuits$/, replacement: source("index.ts") },
   { find: /^transformer-circuits\/viz$/, replacement: source("viz/index.ts") },
+  { find: /^transformer-circuits\/figures$/, replacement: source("figures/index.ts") },
   { find: /^transformer-circuits\/report$/, replacement: source("report/index.ts") },
   { find: /^transformer-circuits\/node$/, replacement: source("io/node.ts") },
   { find: /^transformer-circuits\/bundled$/, replacement: source("io/bundled.ts") },

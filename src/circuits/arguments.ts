@@ -1,5 +1,5 @@
 /** Refusals of arguments that several functions take. */
-import { InputError } from "../errors.ts";
+import { ConfigError, InputError } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
 
 /** Refuses what is not a token id of the model. */
@@ -49,5 +49,26 @@ export function requireChoice(value: string, choices: readonly string[], argumen
     argument,
     expected: choices,
     actual: value,
+  });
+}
+
+/** Refuses models whose output tokens are not their input tokens. */
+export function requireSameTokens(model: Transformer, operation: string): void {
+  const { d_vocab, d_vocab_out } = model.config;
+  if (d_vocab === d_vocab_out) return;
+  throw new ConfigError(
+    `copying is asked of models whose output tokens are their input tokens; this one has d_vocab=${d_vocab} and d_vocab_out=${d_vocab_out}.`,
+    { operation, argument: "model", expected: d_vocab, actual: d_vocab_out },
+  );
+}
+
+/** Refuses a longest order that is not a non-negative integer. */
+export function requireOrderBound(maxOrder: number, operation: string): void {
+  if (Number.isSafeInteger(maxOrder) && maxOrder >= 0) return;
+  throw new InputError(`maxOrder is ${maxOrder}; give a whole number of at least 0.`, {
+    operation,
+    argument: "maxOrder",
+    expected: "a non-negative integer",
+    actual: maxOrder,
   });
 }

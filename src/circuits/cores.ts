@@ -44,6 +44,7 @@ export interface Stack {
 
 const unembedThenEmbed = new WeakMap<Transformer, Float64Array>();
 const embeddingGrams = new WeakMap<Transformer, Float64Array>();
+const unembeddingGrams = new WeakMap<Transformer, Float64Array>();
 
 /** $W_U W_E$, `[d_model, d_model]`, float64; computed once for a model. */
 export function unembedEmbed(model: Transformer, operation: string): Float64Array {
@@ -65,6 +66,15 @@ export function embeddingGram(model: Transformer): Float64Array {
   const { d_vocab, d_model } = model.config;
   return remembered(embeddingGrams, model, () => {
     return gram(d_model, d_vocab, transposed(matrixView(model.weight("embed.W_E"))));
+  });
+}
+
+/** $W_U W_U^\top$, `[d_model, d_model]`, float64; computed once for a model. */
+export function unembeddingGram(model: Transformer): Float64Array {
+  const { d_vocab_out, d_model } = model.config;
+  return remembered(unembeddingGrams, model, () => {
+    const W_U = matrixView(model.weight("unembed.W_U"));
+    return square(d_model, d_vocab_out, W_U, transposed(W_U));
   });
 }
 

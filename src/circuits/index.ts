@@ -8,8 +8,10 @@ export {
   qCompositionCircuit,
   virtualOVCircuit,
 } from "./full-circuits.ts";
-export { neuronLogitCircuit, neuronTokenCircuit } from "./neurons.ts";
+export { neuronCosines, neuronLogitCircuit, neuronTokenCircuit } from "./neurons.ts";
 export { attentionByOffset, positionalPattern, positionalQKCircuit } from "./positional.ts";
+export { normedTokens } from "./normed-tokens.ts";
+export { meanRotaryPattern } from "./rotary-pattern.ts";
 export { bareOVSpectrum, bareQKSpectrum, copyingScores, matchingScores, ovSpectrum, qkSpectrum } from "./spectra.ts";
 export type { Spectrum } from "./cores.ts";
 export { scoreNull } from "./score-null.ts";
@@ -25,6 +27,12 @@ export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, He
 export { skipTrigrams } from "./skip-trigrams.ts";
 export type { SkipTrigramOptions, SkipTrigrams } from "./skip-trigrams.ts";
 export { findSkipTrigramBugs, skipTrigramBugs } from "./skip-trigram-bugs.ts";
+export { cycledCompositionScores } from "./composition-erratum.ts";
+export type { CycledCompositionScores } from "./composition-erratum.ts";
+export { logitTermNorms } from "./logit-term-norms.ts";
+export type { LogitTermNorms, LogitTermNormsOptions, SourceTermNorms } from "./logit-term-norms.ts";
+export { scoreTermNorms } from "./score-term-norms.ts";
+export type { ScoreTermNorms, ScoreTermSide } from "./score-term-norms.ts";
 export type {
   FindSkipTrigramBugsOptions,
   SkipTrigram,
@@ -35,6 +43,7 @@ export type {
 export type { ScoreReference } from "./score-references.ts";
 export type { SkipTrigramFilters, TokenFilter } from "./token-filters.ts";
 export type { TokenValue } from "./token-scores.ts";
+export { skipTrigramEffects } from "./skip-trigram-effects.ts";
 export { topSkipTrigrams } from "./skip-trigram-search.ts";
 export type { TopSkipTrigramOptions } from "./skip-trigram-search.ts";
 export { inductionPositivity } from "./positivity.ts";
@@ -106,3 +115,21 @@ export { logitAttribution } from "./attribution.ts";
 export type { LogitAttribution, LogitAttributionOptions } from "./attribution.ts";
 export { valueWeightedPattern } from "./value-weighted.ts";
 export type { ValueWeightedOptions } from "./value-weighted.ts";
+export { bigramFit } from "./bigram-fit.ts";
+export type { BigramFit, BigramFitOptions } from "./bigram-fit.ts";
+export { jointPCA } from "./joint-pca.ts";
+export type { JointPCA, JointPCAOptions } from "./joint-pca.ts";
+export { inContextLearningScore, logIndexDerivative } from "./in-context-learning.ts";
+export type { InContextLearningOptions } from "./in-context-learning.ts";
+export { beforeAndAfterAttribution, lossTrajectory } from "./loss-trajectory.ts";
+export type { LossTrajectory } from "./loss-trajectory.ts";
+export { copyingEvaluator } from "./copying-evaluator.ts";
+export type { CopyingEvaluatorOptions } from "./copying-evaluator.ts";
+export { memoryScores } from "./memory-heads.ts";
+export type { MemoryScores } from "./memory-heads.ts";
+export { effectiveEmbedding, mixedOV, mixedQK } from "./mixed-heads.ts";
+export { compositionOfMaps } from "./map-composition.ts";
+export { ablatedLosses, headAblation } from "./head-ablation.ts";
+export type { AblationOptions, HeadAblation, HeadAblationOptions } from "./head-ablation.ts";
+export { offsetAblatedLosses } from "./offset-ablation.ts";
+export type { OffsetAblationOptions } from "./offset-ablation.ts";

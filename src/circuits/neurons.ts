@@ -6,6 +6,7 @@ import { ConfigError, InputError } from "../errors.ts";
 import { compose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, MLP, Transformer } from "../model/index.ts";
+import { rawData, Tensor } from "../tensor/index.ts";
 
 function mlpOf(model: Transformer, layer: number, operation: string): MLP {
   const { mlp } = model.layer(layer);
@@ -78,4 +79,48 @@ export function neuronTokenCircuit(model: Transformer, layer: number, via?: Head
  */
 export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d_mlp", "d_vocab"> {
   return compose(mlpOf(model, layer, "neuronLogitCircuit").W_out, model.W_U);
+}
+
+/**
+ * The cosine between what each neuron of a layer reads and what it writes, between column m of $W_{in}$ and row m of $W_{out}$. Strongly negative ones mark
+ * neurons that erase what they read (*A Mathematical Framework*, "Residual stream bandwidth", on memory management).
+ *
+ * @param layer - of the MLP, counted from 0.
+ * @returns `[d_mlp]`, −1 to 1, float64; 0 where either vector is zero.
+ * @throws {@link ConfigError} when the model is attention-only; {@link InputError} when there is no such layer.
+ * @category Circuits
+ * @example
+ * ```ts
+ * import { Transformer, expectedWeights, neuronCosines, parseConfig, Tensor } from "transformer-circuits";
+ *
+ * // Every neuron writes the negative of what it reads.
+ * const config = parseConfig({ n_layers: 1, n_heads: 1, d_model: 2, d_mlp: 2, n_ctx: 4, d_vocab: 3, act_fn: "relu" });
+ * const weights = [...expectedWeights(config)].map(([name, { axes, shape }]) => {
+ *   const size = shape.reduce((product, n) => product * n, 1);
+ *   return [name, Tensor.from(axes, shape, new Float32Array(size).fill(name.endsWith("W_out") ? -1 : 1))] as const;
+ * });
+ * console.log([...neuronCosines(Transformer.fromWeights(config, new Map(weights)), 0).data].map((x) => x.toFixed(3)).join(" "));
+ * // -1.000 -1.000
+ * ```
+ */
+export function neuronCosines(model: Transformer, layer: number): Tensor<"d_mlp"> {
+  mlpOf(model, layer, "neuronCosines");
+  const W_in = rawData(model.weight(`blocks.${layer}.mlp.W_in`));
+  const W_out = rawData(model.weight(`blocks.${layer}.mlp.W_out`));
+  const d = model.config.d_model;
+  const count = W_out.length / d;
+  const [dots, reads, writes] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
+  for (let i = 0; i < d; i++) {
+    for (let m = 0; m < count; m++) {
+      const [x, y] = [W_in[i * count + m] as number, W_out[m * d + i] as number];
+      dots[m] = (dots[m] as number) + x * y;
+      reads[m] = (reads[m] as number) + x * x;
+      writes[m] = (writes[m] as number) + y * y;
+    }
+  }
+  const cosines = dots.map((dot, m) => {
+    const lengths = Math.sqrt((reads[m] as number) * (writes[m] as number));
+    return lengths === 0 ? 0 : dot / lengths;
+  });
+  return Tensor.from("d_mlp", [count], cosines);
 }

@@ -20,6 +20,11 @@ export interface RepeatedTokensOptions {
   readonly repeats?: number | undefined;
   /** Whether the random tokens of a prompt all differ; false by default, as in ARENA. */
   readonly distinct?: boolean | undefined;
+  /**
+   * Makes the later copies of runs of so many tokens, cut out of the first at random, so that only a longer match tells what comes next; whole copies unless
+   * given. The period of scores by diagonals does not hold then; prefix matching does.
+   */
+  readonly chunk?: number | undefined;
 }
 
 /**
@@ -46,7 +51,7 @@ export function repeatedTokens(
   config: Pick<ModelConfig, "d_vocab" | "n_ctx">,
   options: RepeatedTokensOptions = {},
 ): number[][] {
-  const { batch = 1, seed = 0, bos = 0, repeats = 2, distinct = false } = options;
+  const { batch = 1, seed = 0, bos = 0, repeats = 2, distinct = false, chunk } = options;
   const first = bos === null ? [] : [bos];
   const length = options.length ?? Math.min(50, Math.floor((config.n_ctx - first.length) / repeats));
   for (const [argument, value] of Object.entries({ length, batch, repeats })) {
@@ -54,6 +59,8 @@ export function repeatedTokens(
       throw refuse(`${argument} is ${value}; it must be a positive integer.`, argument, value);
   }
   checkSizes(config, { bos, length, repeats, distinct });
+  if (chunk !== undefined && !(Number.isSafeInteger(chunk) && chunk >= 1 && chunk <= length))
+    throw refuse(`chunk is ${chunk}; it is a number of the ${length} tokens, from 1.`, "chunk", chunk);
   const random = new Random(seed);
   const choices = config.d_vocab - first.length;
   // Ids from BOS on move up by one, so that BOS itself is never drawn.
@@ -61,8 +68,19 @@ export function repeatedTokens(
   return Array.from({ length: batch }, () => {
     const chosen = distinct ? drawDistinct(random, length, choices) : Array.from({ length }, () => random.int(choices));
     const ids = chosen.map(idOf);
-    return [...first, ...Array.from({ length: repeats }, () => ids).flat()];
+    const later = Array.from({ length: repeats - 1 }, () => (chunk === undefined ? ids : chunksOf(random, ids, chunk)));
+    return [...first, ...ids, ...later.flat()];
   });
+}
+
+/** As many tokens as there are, in runs of `size` that begin anywhere; the last is cut. */
+function chunksOf(random: Random, ids: readonly number[], size: number): number[] {
+  const out: number[] = [];
+  while (out.length < ids.length) {
+    const start = random.int(ids.length - size + 1);
+    out.push(...ids.slice(start, start + size));
+  }
+  return out.slice(0, ids.length);
 }
 
 /** Different numbers below `n`, in random order: the head of a Fisher–Yates shuffle that stores only what it moved. */

@@ -23,6 +23,8 @@ export interface AttentionExplorerOptions extends Captions {
   readonly logProbs?: ArrayLike<number>;
   /** The heads picked at first; the first head if left out. */
   readonly selected?: readonly HeadRef[];
+  /** What is shown first; attention if left out. */
+  readonly measure?: "attention" | "value-weighted" | "result-weighted";
   /** The position looked at first; the last if left out. */
   readonly focus?: number;
   /** For pages whose content-security policy asks for a nonce. */
@@ -40,7 +42,7 @@ export interface AttentionExplorerOptions extends Captions {
  * @param options - tokens, patterns and where to begin.
  * @returns the figure.
  * @throws ShapeError if there are no tokens, or an array's size does not fit their number.
- * @throws InputError if a value is negative, not finite or at a key after its query, or a picked head or position does not exist.
+ * @throws InputError if a value is negative, not finite or at a key after its query, or a picked head, position or measure does not exist.
  * @category Figures
  * @example
  * ```ts
@@ -71,10 +73,20 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
       actual: focus,
     });
   }
+  const shown = measures.findIndex(({ name }) => name === (options.measure ?? "attention"));
+  if (shown < 0) {
+    throw new InputError(`measure is ${JSON.stringify(options.measure)}, which was not given.`, {
+      operation: "attentionExplorer",
+      argument: "measure",
+      expected: measures.map(({ name }) => name),
+      actual: options.measure,
+    });
+  }
   if (options.logProbs) checkCount(options.logProbs.length, count, "attentionExplorer", "logProbs", "tokens");
   const data = {
     heads,
     focus,
+    ...(shown > 0 && { measure: shown }),
     tokens: options.tokens.map(visibleToken),
     selected: selected.map(({ layer, head }) => layer * heads + head),
     measures: measures.map(({ name, triangles }) => {
@@ -98,6 +110,7 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
       data: JSON.stringify(data),
       label,
       names: measures.map(({ name }) => name),
+      shown,
     }),
     nonce: options.nonce,
   });
@@ -139,6 +152,8 @@ interface MarkupParts {
   readonly data: string;
   readonly label: string;
   readonly names: readonly string[];
+  /** The measure shown first. */
+  readonly shown: number;
 }
 
 function explorerMarkup(options: AttentionExplorerOptions, parts: MarkupParts): string {
@@ -153,7 +168,7 @@ function explorerMarkup(options: AttentionExplorerOptions, parts: MarkupParts): 
     `<div class="tc-fig tc-ax" data-tc-explorer role="group" aria-label="${escapeHtml(parts.label)}">`,
     `<div class="tc-ax-title">${title}${subtitle}</div>`,
     `<div class="tc-ax-heads" role="group" aria-label="heads">${headButtons(parts)}</div>`,
-    `<div class="tc-controls">${switches(parts.names)}</div>`,
+    `<div class="tc-controls">${switches(parts.names, parts.shown)}</div>`,
     '<div class="tc-ax-body"><div class="tc-ax-side">',
     `<div class="tc-ax-text" role="group" aria-label="tokens; arrow keys move">${tokens.join("")}</div>`,
     '<div class="tc-ax-read" aria-live="polite"></div>',
@@ -180,12 +195,12 @@ function headButtons(parts: MarkupParts): string {
   return rows.join("\n");
 }
 
-function switches(names: readonly string[]): string {
-  const choices = (key: string, list: readonly (readonly [string, string])[]): string =>
+function switches(names: readonly string[], shown: number): string {
+  const choices = (key: string, list: readonly (readonly [string, string])[], checked = 0): string =>
     list
       .map(
         ([value, text], i) =>
-          `<label><input type="radio" data-${key}="${value}"${i === 0 ? " checked" : ""}> ${escapeHtml(text)}</label>`,
+          `<label><input type="radio" data-${key}="${value}"${i === checked ? " checked" : ""}> ${escapeHtml(text)}</label>`,
       )
       .join("");
   const measure =
@@ -194,6 +209,7 @@ function switches(names: readonly string[]): string {
       : `<span role="radiogroup" aria-label="measure">${choices(
           "measure",
           names.map((name, i) => [i.toString(), name]),
+          shown,
         )}</span>`;
   const direction = choices("direction", [
     ["source", "what the token attends to"],

@@ -1,5 +1,5 @@
 import { InputError } from "../errors.ts";
-import { checkFinite, checkHead, checkSize, type HeadRef } from "./check.ts";
+import { checkCount, checkFinite, checkHead, checkSize, type HeadRef } from "./check.ts";
 import {
   FIRST_ROLE_COLOR,
   drawEdges,
@@ -60,6 +60,8 @@ export interface CompositionGraphOptions extends Captions {
   readonly edges: readonly CompositionEdge[];
   /** Subtracted from every score; 0 if left out. */
   readonly baseline?: CompositionBaseline;
+  /** The numbers that layers bear, from below, where not all of a model are shown; 0, 1, 2 … if left out. */
+  readonly layerNames?: readonly number[];
   /** Heads to colour, such as previous-token and induction heads. */
   readonly roles?: readonly HeadRole[];
 }
@@ -83,6 +85,7 @@ const FAINTEST = 0.02;
  *
  * @param options - sizes, edges, baseline and roles.
  * @returns the figure. Scores that are NaN or infinite are left out and counted under the title.
+ * @throws ShapeError if the layers' names are not one for each.
  * @throws InputError if a head does not exist, an edge does not lead to a later layer, or the baseline is not finite.
  * @category Figures
  * @example
@@ -134,6 +137,7 @@ function checkOptions(options: CompositionGraphOptions): void {
   const operation = "compositionGraph";
   checkSize(options.layers, operation, "layers");
   checkSize(options.heads, operation, "heads");
+  if (options.layerNames) checkCount(options.layerNames.length, options.layers, operation, "layerNames", "layers");
   if (options.baseline) checkFinite(options.baseline.mean, operation, "baseline.mean");
   for (const [i, { from, to }] of options.edges.entries()) {
     checkHead(from, options.layers, options.heads, operation, `edges[${i}].from`);

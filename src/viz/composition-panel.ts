@@ -20,6 +20,8 @@ export interface PanelLayout {
   readonly layers: number;
   readonly heads: number;
   readonly roles: readonly HeadRole[];
+  /** What a head is called. */
+  readonly nameOf: (head: HeadRef) => string;
   /** Pixels from one head to the next. */
   readonly spacing: number;
   readonly left: number;
@@ -36,13 +38,14 @@ const NODE = { width: 32, height: 18 } as const;
 
 /** The sizes of a panel for heads `spacing` pixels apart. */
 export function panelLayout(options: CompositionGraphOptions, spacing: number): PanelLayout {
-  const { layers, heads, roles = [] } = options;
+  const { layers, heads, roles = [], layerNames = [] } = options;
   const left = 4;
   const rise = Math.max(118, Math.round(1.8 * spacing));
   return {
     layers,
     heads,
     roles,
+    nameOf: ({ layer, head }) => `L${layerNames[layer] ?? layer}H${head}`,
     spacing,
     left,
     rise,
@@ -83,7 +86,7 @@ function drawEdge(edge: PanelEdge, layout: PanelLayout, paint: string): string {
   const d = `M${pair(start)}C${pair(first)} ${pair(second)} ${pair(end)}`;
   const stroke = `stroke-width="${px(strokeWidth(edge.share))}" stroke-opacity="${px(strokeOpacity(edge.share))}"`;
   const { from, to } = edge;
-  const name = `L${from.layer}H${from.head}→L${to.layer}H${to.head} ${edge.name}: ${formatNumber(edge.value)}, ${formatNumber(edge.excess)} above the baseline`;
+  const name = `${layout.nameOf(from)}→${layout.nameOf(to)} ${edge.name}: ${formatNumber(edge.value)}, ${formatNumber(edge.excess)} above the baseline`;
   return `<path class="tc-line tc-s-${paint}" ${stroke} d="${d}">${svgTitle(name)}</path>`;
 }
 
@@ -105,7 +108,7 @@ export function drawNodes(layout: PanelLayout, edges: string): string {
       const hover =
         role === undefined
           ? ""
-          : svgTitle(`L${layer}H${head}: ${names.map((i) => layout.roles[i]?.name ?? "").join(", ")}`);
+          : svgTitle(`${layout.nameOf({ layer, head })}: ${names.map((i) => layout.roles[i]?.name ?? "").join(", ")}`);
       const paint = role === undefined ? "tc-f-bg tc-s-axis" : `tc-f-c${(FIRST_ROLE_COLOR + role) % SERIES_COLORS}`;
       parts.push(
         hover === "" ? `<rect class="${paint}" ${place}/>` : `<rect class="${paint}" ${place}>${hover}</rect>`,
@@ -115,7 +118,7 @@ export function drawNodes(layout: PanelLayout, edges: string): string {
           x,
           y + 3.2,
           `tc-small ${role === undefined ? "tc-f-ink" : "tc-f-on tc-b"}`,
-          `L${layer}H${head}`,
+          layout.nameOf({ layer, head }),
           'text-anchor="middle" pointer-events="none"',
         ),
       );

@@ -16,7 +16,7 @@ function setUp(root) {
   });
   const buttons = all("[data-head]"), tokens = all("[data-position]");
   const map = find(".tc-ax-map"), line = find(".tc-ax-line"), box = find(".tc-ax-cell"), read = find(".tc-ax-read");
-  const state = { measure: 0, source: true, heads: new Set(data.selected), pinned: data.focus, at: data.focus, cell: null };
+  const state = { measure: data.measure || 0, source: true, heads: new Set(data.selected), pinned: data.focus, at: data.focus, cell: null };
   let shown = null, limit = 1;
 
   function label(head) { return "L" + Math.floor(head / data.heads) + "H" + head % data.heads; }
@@ -189,7 +189,7 @@ function setUp(root) {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paintAll);
   new MutationObserver(paintAll).observe(document, { attributes: true, attributeFilter: ["data-theme"], subtree: true });
-  for (const key in groups) if (groups[key].length > 0) groups[key][0].checked = true;
+  for (const key in groups) if (groups[key].length > 0) groups[key][key === "measure" ? state.measure : 0].checked = true;
   find("[data-several]").checked = state.heads.size > 1;
   paintAll();
 }

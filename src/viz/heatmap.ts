@@ -16,7 +16,10 @@ import { TYPE } from "./style.ts";
 export interface HeatmapOptions extends Captions {
   /** `[row, column]`; row 0 is at the top. */
   readonly values: MatrixLike;
-  /** One text for each row; without them rows are numbered. Drawn as given: pass tokens through `visibleToken`. */
+  /**
+   * One text for each row; without them rows are numbered. Drawn as given: pass tokens through `visibleToken`. Where some are empty, all others
+   * are drawn, otherwise as many as there is room for.
+   */
   readonly rowLabels?: readonly string[];
   /** One text for each column. */
   readonly columnLabels?: readonly string[];
@@ -90,7 +93,7 @@ export function heatmap(options: HeatmapOptions): Figure {
     ...(block > 1 ? [`Each pixel shows the largest magnitude in a block of ${block} × ${block}.`] : []),
   ];
   const legendRoom = options.legend === false ? 0 : COLOR_BAR_WIDTH;
-  const width = Math.max(room.left + size.width + room.right + legendRoom, 240);
+  const width = Math.max(room.left + size.width + room.right + legendRoom, captionWidth(options, notes));
   const head = titleBlock(options, width, notes);
   const frame = { left: room.left, top: head.height + room.top, ...size };
   const cells = image
@@ -115,6 +118,18 @@ export function heatmap(options: HeatmapOptions): Figure {
     label: accessibleName(options, `heatmap, ${matrix.rows} by ${matrix.cols}`),
     content: [head.markup, cells, axes, bar].join("\n"),
   });
+}
+
+/** Below this width words under a title are hard to read. */
+const NARROWEST = 240;
+
+/** How much wider bold text may be than its estimated width. */
+const BOLD = 1.12;
+
+/** The width that title and what stands under it need: a title alone may be as narrow as it is. */
+function captionWidth({ title, subtitle }: HeatmapOptions, notes: readonly string[]): number {
+  if (subtitle !== undefined || notes.length > 0) return NARROWEST;
+  return title === undefined ? 0 : Math.min(NARROWEST, Math.ceil(BOLD * textWidth(title, TYPE.title)));
 }
 
 function cellSize(matrix: Matrix, options: HeatmapOptions): number {

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { architectureDiagram, type ArchitectureDiagramOptions } from "./architecture-diagram.ts";
+export { arrange, type ArrangeOptions } from "./arrange.ts";
 export { attentionExplorer, type AttentionExplorerOptions } from "./attention-explorer.ts";
 export { barChart, type Bar, type BarChartOptions } from "./bar-chart.ts";
 export type { HeadRef, MatrixLike, ShapedData } from "./check.ts";
@@ -18,6 +19,7 @@ export {
   type HeadRole,
 } from "./composition-graph.ts";
 export type { AttentionStack } from "./explorer-data.ts";
+export { equation, type EquationOptions, type EquationTerm } from "./equation.ts";
 export { Figure, figureStyles } from "./figure.ts";
 export type { Captions } from "./frame.ts";
 export { headGrid, type HeadGridOptions } from "./head-grid.ts";
@@ -29,4 +31,12 @@ export { scatter, type ScatterOptions, type ScatterPoint } from "./scatter.ts";
 export { smallMultiples, type SmallMultiplesOptions } from "./small-multiples.ts";
 export { table, type TableCell, type TableColumn, type TableOptions } from "./table.ts";
 export { escapeHtml, formatNumber, visibleToken, type NumberFormat } from "./text.ts";
+export {
+  tokenTable,
+  type TokenChip,
+  type TokenTableCell,
+  type TokenTableColumn,
+  type TokenTableGroup,
+  type TokenTableOptions,
+} from "./token-table.ts";
 export { tokenStrip, type TokenStripOptions } from "./token-strip.ts";

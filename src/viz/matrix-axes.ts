@@ -39,9 +39,15 @@ function indices(count: number, step: number): number[] {
   return Array.from({ length: Math.ceil(count / step) }, (_, k) => k * step);
 }
 
+/** The indices of the texts that are not empty, where some are: those few are all drawn. */
+function labelledOnly(texts: readonly string[] | undefined): number[] | undefined {
+  if (texts?.includes("") !== true) return undefined;
+  return texts.flatMap((text, at) => (text === "" ? [] : [at]));
+}
+
 function rowsOf(options: MatrixAxesOptions): { readonly at: number; readonly text: string }[] {
   const step = labelStep(options.rows, options.cell, 10, options.rowLabels !== undefined);
-  return indices(options.rows, step).map((at) => ({
+  return (labelledOnly(options.rowLabels) ?? indices(options.rows, step)).map((at) => ({
     at,
     text: truncate(options.rowLabels?.[at] ?? formatNumber(at), LONGEST_LABEL, TYPE.tick),
   }));
@@ -50,28 +56,33 @@ function rowsOf(options: MatrixAxesOptions): { readonly at: number; readonly tex
 function columnsOf(options: MatrixAxesOptions): {
   readonly list: { readonly at: number; readonly text: string }[];
   readonly upright: boolean;
+  /** Whether a short line leads from each label to its column. */
+  readonly hasTicks: boolean;
 } {
   const texts = options.columnLabels ?? [];
   const widest = Math.max(
     ...(texts.length > 0 ? texts : [formatNumber(options.columns)]).map((text) => textWidth(text, TYPE.tick)),
   );
-  const upright = options.columnLabels === undefined || widest + 4 <= options.cell;
+  const few = labelledOnly(options.columnLabels);
+  const gap =
+    few === undefined ? 1 : few.reduce((least, at, i) => Math.min(least, at - (few[i - 1] ?? -Infinity)), Infinity);
+  const upright = options.columnLabels === undefined || widest + 4 <= gap * options.cell;
   const apart = upright ? widest + 4 : 11;
   const step = labelStep(options.columns, options.cell, apart, options.columnLabels !== undefined);
-  const list = indices(options.columns, step).map((at) => ({
+  const list = (few ?? indices(options.columns, step)).map((at) => ({
     at,
     text: truncate(texts[at] ?? formatNumber(at), LONGEST_LABEL, TYPE.tick),
   }));
-  return { list, upright };
+  return { list, upright, hasTicks: few === undefined };
 }
 
 /** The room that the labels of {@link labelledAxes} take. */
 export function axisRoom(options: MatrixAxesOptions): AxisRoom {
-  const rowWidth = Math.max(...rowsOf(options).map(({ text }) => textWidth(text, TYPE.tick)));
+  const rowWidth = Math.max(0, ...rowsOf(options).map(({ text }) => textWidth(text, TYPE.tick)));
   const columns = columnsOf(options);
   const columnHeight = columns.upright
     ? 14
-    : Math.max(...columns.list.map(({ text }) => textWidth(text, TYPE.tick))) + 6;
+    : Math.max(0, ...columns.list.map(({ text }) => textWidth(text, TYPE.tick))) + 6;
   return {
     left: Math.ceil(rowWidth) + 10,
     right: 8,
@@ -95,7 +106,7 @@ export function labelledAxes(options: MatrixAxesOptions & { readonly frame: Fram
   const columns = columnsOf(options);
   for (const { at, text } of columns.list) {
     const x = frame.left + (at + 0.5) * cell;
-    if (cell < 8) parts.push(svgLine(x, bottom, x, bottom + 3, 'class="tc-s-axis tc-crisp"'));
+    if (cell < 8 && columns.hasTicks) parts.push(svgLine(x, bottom, x, bottom + 3, 'class="tc-s-axis tc-crisp"'));
     if (columns.upright) parts.push(svgText(x, bottom + 14, "tc-tick tc-f-muted", text, 'text-anchor="middle"'));
     else
       parts.push(

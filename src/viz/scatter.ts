@@ -41,6 +41,8 @@ export interface ScatterOptions extends Captions {
   readonly yLabel?: string;
   /** Whether lines through zero divide the plot; they do where zero is inside, unless this is `false`. */
   readonly quadrants?: boolean;
+  /** Whether a line joins the points in their order; it does not unless this is `true`. */
+  readonly path?: boolean;
   readonly width?: number;
   readonly height?: number;
 }
@@ -92,7 +94,9 @@ export function scatter(options: ScatterOptions): Figure {
   const legend = drawLegend(groups, head.height + 10, width);
   const left = leftMargin(yDomain, yTickCount);
   const top = head.height + legend.height + 24;
-  const frame: Frame = { left, top, width: width - left - 14, height: height - top - 40 };
+  // The last label is centred on the frame's edge.
+  const right = Math.max(14, Math.ceil(textWidth(formatNumber(xDomain[1]), TYPE.tick) / 2) + 2);
+  const frame: Frame = { left, top, width: width - left - right, height: height - top - 40 };
   const ground = chartGround({
     frame,
     xDomain,
@@ -118,6 +122,7 @@ export function scatter(options: ScatterOptions): Figure {
       legend.markup,
       ground.markup,
       options.quadrants === false ? "" : zeroLines(frame, xDomain, yDomain, ground),
+      options.path === true ? pathThrough(places) : "",
       ...dots,
       drawLabels(drawn, places, frame),
     ]
@@ -161,6 +166,12 @@ function zeroLines(
       ? svgLine(frame.left, ground.y(0), frame.left + frame.width, ground.y(0), 'class="tc-s-axis tc-crisp"')
       : "")
   );
+}
+
+/** A line through all points in order. */
+function pathThrough(places: readonly (readonly [number, number])[]): string {
+  const points = places.map(([x, y]) => `${px(x)},${px(y)}`).join(" ");
+  return `<polyline class="tc-line tc-s-axis" points="${points}"/>`;
 }
 
 function drawLabels(

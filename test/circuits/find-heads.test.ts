@@ -22,6 +22,29 @@ import { randomModel } from "../support/random-model.ts";
 describe("repeatedTokens", () => {
   const config = { d_vocab: 50, n_ctx: 64 };
 
+  test("with chunks, later copies are made of runs of the first, the last one cut", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 10 }),
+        fc.integer({ min: 1, max: 10 }),
+        fc.nat(1e6),
+        (length, size, seed) => {
+          const chunk = Math.min(size, length);
+          const [prompt = []] = repeatedTokens(config, { length, repeats: 3, seed, chunk, distinct: true });
+          const first = prompt.slice(1, 1 + length);
+          expect(prompt.length).toBe(1 + 3 * length);
+          for (const copy of [prompt.slice(1 + length, 1 + 2 * length), prompt.slice(1 + 2 * length)]) {
+            for (const [i, id] of copy.entries()) {
+              const place = first.indexOf(id);
+              expect(place).toBeGreaterThanOrEqual(0);
+              if (i % chunk !== 0) expect(id).toBe(first[first.indexOf(copy[i - 1] as number) + 1]);
+            }
+          }
+        },
+      ),
+    );
+  });
+
   test("[BOS, r, r, …]: the copies are equal, BOS begins and is never drawn, ids are in range", () => {
     const options = fc.record({
       length: fc.integer({ min: 1, max: 15 }),
@@ -94,6 +117,8 @@ describe("repeatedTokens", () => {
     [{ length: 0 }, "length is 0; it must be a positive integer."],
     [{ batch: 1.5 }, "batch is 1.5; it must be a positive integer."],
     [{ repeats: 0 }, "repeats is 0; it must be a positive integer."],
+    [{ length: 5, chunk: 6 }, "chunk is 6; it is a number of the 5 tokens, from 1."],
+    [{ length: 5, chunk: 0 }, "chunk is 0; it is a number of the 5 tokens, from 1."],
     [
       { length: 50, repeats: 1, distinct: true },
       "there are only 49 tokens to draw 50 different ones from (d_vocab=50).",

@@ -8,6 +8,7 @@ import { root } from "../support/files.ts";
 export const entries: ReadonlyMap<string, string> = new Map([
   ["transformer-circuits", "src/index.ts"],
   ["transformer-circuits/viz", "src/viz/index.ts"],
+  ["transformer-circuits/figures", "src/figures/index.ts"],
   ["transformer-circuits/report", "src/report/index.ts"],
   ["transformer-circuits/node", "src/io/node.ts"],
   ["transformer-circuits/bundled", "src/io/bundled.ts"],

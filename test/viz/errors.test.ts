@@ -1,10 +1,12 @@
 /** What is refused, and in which words. */
 import {
   architectureDiagram,
+  arrange,
   attentionExplorer,
   barChart,
   complexPlane,
   compositionGraph,
+  equation,
   type Figure,
   headGrid,
   heatmap,
@@ -14,6 +16,7 @@ import {
   smallMultiples,
   table,
   tokenStrip,
+  tokenTable,
 } from "transformer-circuits/viz";
 import { describe, expect, test } from "vitest";
 import { CircuitsError } from "../../src/errors.ts";
@@ -26,6 +29,52 @@ const square = [1, 0, 0.5, 0.5];
 const plane = (): Figure => complexPlane({ points: [{ re: 1, im: 0 }] });
 
 const cases: readonly (readonly [string, () => unknown, string])[] = [
+  ["ShapeError", () => arrange({ rows: [] }), "arrange: rows is empty. A figure needs at least one entry."],
+  [
+    "ShapeError",
+    () => arrange({ rows: [[plane()], []] }),
+    "arrange: rows[1] is empty. A figure needs at least one entry.",
+  ],
+  [
+    "ShapeError",
+    () => arrange({ rows: [[plane(), table({ columns: [{ label: "a" }], rows: [] })]] }),
+    "arrange: rows[0][1] (table) is HTML only and has no drawing to be arranged. Leave it out.",
+  ],
+  [
+    "ShapeError",
+    () => compositionGraph({ layers: 2, heads: 1, edges: [], layerNames: [4] }),
+    "compositionGraph: layerNames has 1 entries for 2 layers. Give one entry for each.",
+  ],
+  [
+    "ShapeError",
+    () => equation({ left: "T", terms: [] }),
+    "equation: terms is empty. A figure needs at least one entry.",
+  ],
+  [
+    "InputError",
+    () => equation({ left: "T", terms: [{ formula: "x" }], width: 0 }),
+    "equation: width is 0. Give a whole number of at least 1.",
+  ],
+  [
+    "ShapeError",
+    () => tokenTable({ columns: [], groups: [] }),
+    "tokenTable: columns is empty. A figure needs at least one entry.",
+  ],
+  [
+    "ShapeError",
+    () => tokenTable({ columns: [{ label: "a" }], groups: [{ rows: [["x"], []] }] }),
+    "tokenTable: groups[0].rows[1] has 0 entries for 1 columns. Give one entry for each.",
+  ],
+  [
+    "InputError",
+    () => tokenTable({ columns: [{ label: "a", limit: 0 }], groups: [] }),
+    "tokenTable: columns[0].limit is 0. Give a positive number.",
+  ],
+  [
+    "InputError",
+    () => tokenTable({ columns: [{ label: "a" }], groups: [], width: 1.5 }),
+    "tokenTable: width is 1.5. Give a whole number of at least 1.",
+  ],
   [
     "ShapeError",
     () => heatmap({ values: [] }),
@@ -287,6 +336,11 @@ const cases: readonly (readonly [string, () => unknown, string])[] = [
     "InputError",
     () => attentionExplorer({ tokens: two, pattern: [[square]], focus: 2 }),
     "attentionExplorer: focus is 2, but positions go from 0 to 1.",
+  ],
+  [
+    "InputError",
+    () => attentionExplorer({ tokens: two, pattern: [[square]], measure: "value-weighted" }),
+    'attentionExplorer: measure is "value-weighted", which was not given.',
   ],
   [
     "ShapeError",

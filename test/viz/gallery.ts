@@ -1,11 +1,13 @@
 /** One figure of each kind, small enough to be read as text; their drawings are committed beside this file. */
 import {
   architectureDiagram,
+  arrange,
   attentionExplorer,
   barChart,
   complexPlane,
   compositionGraph,
   type CompositionEdge,
+  equation,
   type Figure,
   headGrid,
   heatmap,
@@ -15,6 +17,7 @@ import {
   smallMultiples,
   table,
   tokenStrip,
+  tokenTable,
   visibleToken,
 } from "transformer-circuits/viz";
 
@@ -112,6 +115,17 @@ export function gallery(): ReadonlyMap<string, Figure> {
       architectureDiagram({ layers: 1, heads: 32, d_model: 2048, d_head: 64, d_vocab: 50257, n_ctx: 2048 }),
     ],
     [
+      "arranged",
+      arrange({
+        rows: [
+          [planes[0] as Figure, headGrid({ values: [[0.5, -1]] })],
+          [tokenStrip({ tokens: ["a", " b"], values: [0, 1] })],
+        ],
+        title: "Three figures",
+        subtitle: "of their own sizes",
+      }),
+    ],
+    [
       "bars",
       barChart({
         bars: [
@@ -151,6 +165,23 @@ export function gallery(): ReadonlyMap<string, Figure> {
           },
         ],
         title: "Composition",
+      }),
+    ],
+    [
+      "composition-of-two-layers",
+      compositionGraph({ layers: 2, heads: 3, edges, layerNames: [3, 11], baseline: { mean: 0.09 } }),
+    ],
+    [
+      "equation",
+      equation({
+        left: "T",
+        terms: [
+          { formula: "Id ⊗ W_E W_U", name: "direct path", notes: ["1 term", "0.5"] },
+          { formula: "Σ_h A^h ⊗ W_E W_{OV}^h W_U", name: "one head", notes: ["24 terms"] },
+          { formula: "a < b & c" },
+        ],
+        title: "An expansion",
+        width: 360,
       }),
     ],
     [
@@ -233,6 +264,42 @@ export function gallery(): ReadonlyMap<string, Figure> {
       }),
     ],
     ["small-multiples", smallMultiples({ figures: planes, columns: 2, rowLabels: ["one", "two"], title: "All heads" })],
+    [
+      "token-table",
+      tokenTable({
+        columns: [
+          { label: "head" },
+          { label: "effect", format: { decimals: 2, sign: true } },
+          { label: "source" },
+          { label: "out", legend: "logits" },
+        ],
+        groups: [
+          {
+            label: "Layer 0",
+            note: "copying score 0.5",
+            rows: [
+              [
+                "L0H1",
+                1.5,
+                [{ token: " keep" }],
+                [
+                  { token: " mind", value: 2, marked: true },
+                  { token: " bay", value: -1 },
+                ],
+              ],
+              [
+                "L0H2",
+                NaN,
+                [{ token: "" }],
+                hostileTokens.map((token, i) => ({ token, value: i === 3 ? NaN : i / 8 })),
+              ],
+            ],
+          },
+          { rows: [["none", 0, [], []]] },
+        ],
+        title: "Skip-trigrams",
+      }),
+    ],
     [
       "token-strip",
       tokenStrip({

@@ -24,7 +24,7 @@ describe("the packed package", () => {
     const expected = [
       /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
       /^data\/bundled-model\.(js|d\.ts)$/,
-      /^dist\/(index|viz|report|node|bundled|ndarray)\.(js|cjs|d\.ts|d\.cts)$/,
+      /^dist\/(index|viz|figures|report|node|bundled|ndarray)\.(js|cjs|d\.ts|d\.cts)$/,
       /^dist\/cli\.js$/,
       // What entries share; the build names these files itself.
       /^dist\/[\w-]+-[\w-]{8}\.(js|cjs|d\.ts|d\.cts)$/,

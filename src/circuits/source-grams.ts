@@ -1,0 +1,100 @@
+/** Gram matrices of what enters and leaves the stream, from which the norms of path terms are read without a vocabulary in sight. */
+import { dense, matmulDense } from "../linalg/index.ts";
+import type { DenseMatrix } from "../linalg/index.ts";
+import type { AttentionHead, Transformer } from "../model/index.ts";
+import { rawData } from "../tensor/index.ts";
+import type { Linear } from "../linear/index.ts";
+import { toDense } from "../linear/index.ts";
+import { embeddingGram, unembeddingGram } from "./cores.ts";
+
+/** Rows that enter the stream: $X^\top X$ and the mean of the rows of $X$. */
+export interface SourceGram {
+  readonly name: "embed" | "pos_embed";
+  /** How many rows. */
+  readonly rows: number;
+  /** `[d_model, d_model]`. */
+  readonly gram: DenseMatrix;
+  /** `[d_model]`. */
+  readonly mean: Float64Array;
+}
+
+/** The token embedding's. */
+export function embedSource(model: Transformer): SourceGram {
+  const { d_vocab, d_model } = model.config;
+  const W_E = rawData(model.weight("embed.W_E"));
+  return {
+    name: "embed",
+    rows: d_vocab,
+    gram: dense(d_model, d_model, embeddingGram(model)),
+    mean: meanRow(W_E, d_vocab, d_model),
+  };
+}
+
+/** The positional embedding's, where there is one. */
+export function positionSource(model: Transformer): SourceGram | undefined {
+  if (model.W_pos === undefined) return undefined;
+  const W_pos = denseOf(model.W_pos);
+  return {
+    name: "pos_embed",
+    rows: W_pos.rows,
+    gram: matmulDense(W_pos, W_pos, { transposeA: true }),
+    mean: meanRow(W_pos.data, W_pos.rows, W_pos.cols),
+  };
+}
+
+/** $W_U W_U^\top$ with the mean over the vocabulary taken out of $W_U$, which predictions do not see. */
+export function centredUnembeddingGram(model: Transformer): DenseMatrix {
+  const { d_vocab_out, d_model } = model.config;
+  const W_U = rawData(model.weight("unembed.W_U"));
+  const mean = new Float64Array(d_model);
+  for (let d = 0; d < d_model; d++) {
+    let sum = 0;
+    for (let c = 0; c < d_vocab_out; c++) sum += W_U[d * d_vocab_out + c] as number;
+    mean[d] = sum / d_vocab_out;
+  }
+  return centred(dense(d_model, d_model, unembeddingGram(model)), mean, d_vocab_out);
+}
+
+/** A Gram matrix with the mean taken out of its rows: $G - n\, m^\top m$. */
+export function centred({ rows: d, data }: DenseMatrix, mean: ArrayLike<number>, n: number): DenseMatrix {
+  return dense(
+    d,
+    d,
+    data.map((x, i) => x - n * (mean[Math.floor(i / d)] as number) * (mean[i % d] as number)),
+  );
+}
+
+function meanRow(data: ArrayLike<number>, rows: number, cols: number): Float64Array {
+  const mean = new Float64Array(cols);
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < cols; j++) mean[j] = (mean[j] as number) + (data[i * cols + j] as number) / rows;
+  return mean;
+}
+
+/** A head's weights in float64. */
+export interface HeadFactors {
+  readonly Q: DenseMatrix;
+  readonly K: DenseMatrix;
+  readonly V: DenseMatrix;
+  readonly O: DenseMatrix;
+}
+
+export function factorsOf({ W_Q, W_K, W_V, W_O }: AttentionHead): HeadFactors {
+  return { Q: denseOf(W_Q), K: denseOf(W_K), V: denseOf(W_V), O: denseOf(W_O) };
+}
+
+function denseOf(map: Linear): DenseMatrix {
+  return dense(map.rows, map.cols, Float64Array.from(rawData(toDense(map))));
+}
+
+/** $A^\top G A$. */
+export function congruent(gram: DenseMatrix, a: DenseMatrix): DenseMatrix {
+  return matmulDense(a, matmulDense(gram, a), { transposeA: true });
+}
+
+/** $\mathrm{tr}(A^\top B)$ of matrices of one size, no less than 0 where only rounding makes it so. */
+export function innerProduct(a: DenseMatrix, b: DenseMatrix): number {
+  let sum = 0;
+  for (let i = 0; i < a.data.length; i++) sum += (a.data[i] as number) * (b.data[i] as number);
+  return Math.max(0, sum);
+}

@@ -1,0 +1,133 @@
+/** The list of figures, by name. */
+import { InputError } from "../errors.ts";
+import type { Captions, Figure } from "../viz/index.ts";
+import type { FigureEntry } from "./entry.ts";
+import { requireNeeds } from "./input.ts";
+import type { FigureInput, FigureOptions } from "./input.ts";
+import { runFigures } from "./run-figures.ts";
+import { weightFigures } from "./weight-figures.ts";
+
+/**
+ * The figures that can be made of any model, in the papers' order.
+ *
+ * @category Figures
+ * @example
+ * ```ts
+ * import { figureEntries } from "transformer-circuits/figures";
+ *
+ * const { title, source } = figureEntries().find(({ name }) => name === "ov-eigenvalues") ?? {};
+ * console.log(title);
+ * // Eigenvalues of the OV circuit of every head
+ * console.log(source);
+ * // A Mathematical Framework for Transformer Circuits, "Detecting copying behavior"
+ * ```
+ */
+export function figureEntries(): readonly FigureEntry[] {
+  return [...weightFigures(), ...runFigures()];
+}
+
+/**
+ * The figure of a name.
+ *
+ * @param name - as the list has it.
+ * @throws {@link InputError} when there is none of that name; the text has the nearest ones.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { figureEntry } from "transformer-circuits/figures";
+ *
+ * console.log(figureEntry("copying-histogram").title);
+ * // Copying scores of all heads, against heads of random weights
+ * try {
+ *   figureEntry("ov-eigenvalue");
+ * } catch (error) {
+ *   console.log((error as Error).message);
+ * }
+ * // figureEntry: there is no figure "ov-eigenvalue". Nearest: ov-eigenvalues.
+ * ```
+ */
+export function figureEntry(name: string): FigureEntry {
+  const entries = figureEntries();
+  const found = entries.find((entry) => entry.name === name);
+  if (found !== undefined) return found;
+  const near = nearest(
+    name,
+    entries.map((entry) => entry.name),
+  );
+  throw new InputError(
+    `there is no figure ${JSON.stringify(name)}. ${near.length === 0 ? `There are ${entries.map((entry) => entry.name).join(", ")}` : `Nearest: ${near.join(", ")}`}.`,
+    { operation: "figureEntry", argument: "name", expected: entries.map((entry) => entry.name), actual: name },
+  );
+}
+
+/**
+ * A figure with its data.
+ * @category Figures
+ */
+export interface MadeFigure {
+  readonly entry: FigureEntry;
+  readonly data: unknown;
+  readonly figure: Figure;
+}
+
+/**
+ * Makes the figure of a name: checks that it can be made, computes its data, draws them.
+ *
+ * @param name - as the list has it.
+ * @param input - the model, and its tokenizer and a text where there are some.
+ * @param options - `heads`, `seed`, `signal`, `onProgress`; `title` and `subtitle` instead of the figure's own.
+ * @returns the figure, with its data.
+ * @throws {@link InputError} when there is no such figure or head, or a text is missing; {@link ConfigError} when the model
+ * lacks what the figure shows, such as a second layer.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { makeFigure } from "transformer-circuits/figures";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { figure } = await makeFigure("ov-eigenvalues", await openBundledModel(), { heads: ["L1H4"] });
+ * console.log(figure.label);
+ * // Eigenvalues of the OV circuit of L1H4
+ * ```
+ */
+export async function makeFigure(
+  name: string,
+  input: FigureInput,
+  options: FigureOptions & Captions = {},
+): Promise<MadeFigure> {
+  const entry = figureEntry(name);
+  requireNeeds(entry.needs, input, name);
+  const { title, subtitle, ...rest } = options;
+  const data = await entry.make(input, rest);
+  const captions = { ...(title !== undefined && { title }), ...(subtitle !== undefined && { subtitle }) };
+  return { entry, data, figure: entry.draw(data, captions) };
+}
+
+/** The names at most a few slips away, or that share a word; nearest first. */
+function nearest(name: string, names: readonly string[]): string[] {
+  const words = name.toLowerCase().split(/[^a-z0-9]+/);
+  return names
+    .map((other) => {
+      const shared = other.split("-").some((word) => words.some((mine) => mine.length > 2 && word.startsWith(mine)));
+      const slips = editDistance(name.toLowerCase(), other);
+      return { other, slips, near: shared || slips <= Math.max(2, Math.floor(other.length / 3)) };
+    })
+    .filter(({ near }) => near)
+    .sort((a, b) => a.slips - b.slips)
+    .slice(0, 4)
+    .map(({ other }) => other);
+}
+
+/** Insertions, deletions and replacements from one text to the other. */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
+}

@@ -1,0 +1,183 @@
+/** Which source tokens a table of skip-trigrams shows, where none are given. */
+import { diagonalOf, compose, restrictRows, toDense } from "../linear/index.ts";
+import type { HeadId, Transformer } from "../model/index.ts";
+import { normedTokens, skipTrigrams } from "../circuits/index.ts";
+import type { SkipTrigrams } from "../circuits/index.ts";
+import { rawData } from "../tensor/index.ts";
+import type { FigureToken } from "./labels.ts";
+
+/**
+ * A token of a skip-trigram with its entry of a circuit.
+ * @category Figures
+ */
+export interface TokenEntry extends FigureToken {
+  /** A score (QK) or a logit (OV). */
+  readonly value: number;
+}
+
+/**
+ * The skip-trigrams of one source token.
+ * @category Figures
+ */
+export interface TrigramRow {
+  readonly source: FigureToken;
+  /** Who looks at it most: scores less those of the start token, or without one less the destination's mean over all tokens. */
+  readonly destination: readonly TokenEntry[];
+  /** What it raises most, in logits. */
+  readonly out: readonly TokenEntry[];
+}
+
+/** What source tokens are chosen of and shown with. */
+export interface TrigramContext {
+  /** The model as heads of a layer read single tokens, its norm applied to the embedding. */
+  readonly modelOf: (head: HeadId) => Transformer;
+  readonly text: (id: number) => string;
+  readonly bos: number | undefined;
+}
+
+/** The model as heads of a layer read single tokens, kept while the layer is the same. */
+export function readersOf(model: Transformer): TrigramContext["modelOf"] {
+  let last: { readonly layer: number; readonly normed: Transformer } | undefined;
+  return ({ layer }) => {
+    if (last?.layer !== layer) last = { layer, normed: normedTokens(model, layer) };
+    return last.normed;
+  };
+}
+
+/** What a subtitle says of the norms of a model. */
+export function normsNote(normed: boolean): string {
+  return normed
+    ? " The norm of each head’s layer is applied to the embedding, the scale of the final one left out."
+    : "";
+}
+
+/** At most so many of the lowest token ids are looked at; in byte-pair vocabularies those are the frequent ones. */
+const MOST_SOURCES = 8192;
+/** Multiply-adds that reading the skip-trigrams of a head's candidates may take. */
+const BUDGET = 4e8;
+
+/** Whether a reader can make something of a token: pieces of characters and control characters say nothing. */
+export function isReadable(text: string): boolean {
+  return !/[\ufffd\p{Cc}\p{Cn}\p{Co}]/u.test(text.replace(/[\n\t\r]/g, ""));
+}
+
+/** The readable tokens of the lowest ids, without BOS. */
+export function sourcePool(model: Transformer, { text, bos }: TrigramContext): number[] {
+  const pool: number[] = [];
+  for (let id = 0; id < model.config.d_vocab && pool.length < MOST_SOURCES; id++)
+    if (id !== bos && isReadable(text(id))) pool.push(id);
+  return pool;
+}
+
+/**
+ * Of the pool the tokens that a head does most with: those that it raises most themselves (`copying`), or whose outputs it moves most
+ * (`norm`, of their rows of the OV circuit); as many as can be read within a budget, at least 64.
+ */
+export function strongSources(
+  { modelOf }: TrigramContext,
+  head: HeadId,
+  pool: readonly number[],
+  by: "copying" | "norm",
+): number[] {
+  const model = modelOf(head);
+  const { d_vocab, d_vocab_out, d_head } = model.config;
+  const count = Math.max(64, Math.floor(BUDGET / ((d_vocab + d_vocab_out) * d_head)));
+  if (pool.length <= count) return [...pool];
+  const strength = by === "copying" ? ownLogits(model, head, pool) : outputNorms(model, head, pool);
+  return pool
+    .map((id, i) => ({ id, strength: strength[i] ?? 0 }))
+    .sort((a, b) => b.strength - a.strength || a.id - b.id)
+    .slice(0, count)
+    .map(({ id }) => id);
+}
+
+function ownLogits(model: Transformer, head: HeadId, pool: readonly number[]): Float64Array {
+  const { W_OV } = model.head(head);
+  const diagonal = rawData(diagonalOf(compose(model.W_E, W_OV, model.W_U)));
+  return Float64Array.from(pool, (id) => diagonal[id] ?? 0);
+}
+
+/** ‖W_E[a] W_V W_O W_U‖, from the Gram matrix of W_O W_U. */
+function outputNorms(model: Transformer, head: HeadId, pool: readonly number[]): Float64Array {
+  const { W_V, W_O } = model.head(head);
+  const values = rawData(toDense(compose(restrictRows(model.W_E, pool), W_V)));
+  const out = toDense(compose(W_O, model.W_U));
+  const [k = 0, d_vocab_out = 0] = out.shape;
+  const written = rawData(out);
+  const gram = new Float64Array(k * k);
+  for (let i = 0; i < k; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      for (let c = 0; c < d_vocab_out; c++)
+        sum += (written[i * d_vocab_out + c] as number) * (written[j * d_vocab_out + c] as number);
+      gram[i * k + j] = gram[j * k + i] = sum;
+    }
+  }
+  return Float64Array.from(pool, (_, row) => {
+    let sum = 0;
+    for (let i = 0; i < k; i++) {
+      let inner = 0;
+      for (let j = 0; j < k; j++) inner += (gram[i * k + j] as number) * (values[row * k + j] as number);
+      sum += inner * (values[row * k + i] as number);
+    }
+    return Math.sqrt(Math.max(0, sum));
+  });
+}
+
+/** How rows are read. */
+export interface RowOptions {
+  /** How many destinations and outputs. */
+  readonly listed: number;
+  /** How many rows; all candidates unless given. */
+  readonly rows?: number;
+}
+
+/**
+ * The skip-trigrams of candidate source tokens, those first whose best destination and best output have the largest effect
+ * together, $\sigma(S)\,\mathrm{OV}$; of sources that differ in case and spaces alone only the first.
+ */
+export function trigramRows(
+  context: TrigramContext,
+  head: HeadId,
+  candidates: readonly number[],
+  { listed, rows = candidates.length }: RowOptions,
+): TrigramRow[] {
+  const { modelOf, text, bos } = context;
+  const found = skipTrigrams(modelOf(head), head, candidates, {
+    k: listed,
+    reference: bos === undefined ? "mean" : "start",
+    exclude: (token) => token === bos || !isReadable(text(token)),
+    ...(bos !== undefined && { start: bos }),
+  });
+  const seen = new Set<string>();
+  const chosen: SkipTrigrams[] = [];
+  for (const one of found.sort((a, b) => bestEffect(b) - bestEffect(a) || a.source - b.source)) {
+    if (chosen.length === rows) break;
+    const word = wordOf(text(one.source));
+    if (seen.has(word)) continue;
+    seen.add(word);
+    chosen.push(one);
+  }
+  const named = (list: SkipTrigrams["out"]): TokenEntry[] =>
+    list.map(({ token, value }) => ({ id: token, text: text(token), value }));
+  return chosen.map(({ source, destination, out }) => ({
+    source: { id: source, text: text(source) },
+    destination: named(destination),
+    out: named(out),
+  }));
+}
+
+function bestEffect({ destination, out }: SkipTrigrams): number {
+  return attentionShare(destination[0]?.value ?? 0) * (out[0]?.value ?? 0);
+}
+
+/** The share of attention that a score gets against a rival of score 0. */
+export function attentionShare(score: number): number {
+  return score >= 0 ? 1 / (1 + Math.exp(-score)) : Math.exp(score) / (1 + Math.exp(score));
+}
+
+/** A token without case and outer spaces; as it is where nothing else is in it. */
+export function wordOf(text: string): string {
+  const word = text.trim().toLowerCase();
+  return word === "" ? text : word;
+}

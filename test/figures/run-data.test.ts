@@ -1,0 +1,279 @@
+/** The data of figures that run the model, against hand-made models and TransformerLens's numbers. */
+import { describe, expect, it } from "vitest";
+import {
+  ablationRises,
+  allHeadPatterns,
+  attributionMap,
+  compositionChance,
+  compositionMaps,
+  importanceFigure,
+  inductionExamples,
+  inductionStripes,
+  lossOnRepeats,
+  offsetRises,
+  ovSample,
+  positivityScatter,
+  previousPattern,
+  repeatedAttention,
+  scoreIntensity,
+  scoreParts,
+  storyAttention,
+} from "../../src/figures/index.ts";
+import { headScores } from "../../src/circuits/index.ts";
+import { meanLoss } from "../../src/model/index.ts";
+import { rawData } from "../../src/tensor/index.ts";
+import { expectClose, loadGolden } from "../support/golden.ts";
+import { plantedModel } from "../support/planted-model.ts";
+import { randomModel } from "../support/random-model.ts";
+
+/** One previous-token head and one induction head; token 0 begins every prompt. */
+const planted = { model: plantedModel({ d_vocab: 30, n_ctx: 41 }), bos: 0 };
+const text = [5, 6, 7, 8, 9, 5, 6, 7];
+const golden = loadGolden("bundled");
+const bundled = { model: golden.model, bos: 0 };
+const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((a, b) => a + b, 0);
+
+describe("attention", () => {
+  it("is the run's own, weighted with norms of values that are 1 in the planted model", () => {
+    const { tokens, pattern, valueWeighted, resultWeighted, logProbs, selected } = storyAttention({ ...planted, text });
+    expect(tokens.map(({ id }) => id)).toEqual([0, ...text]);
+    expect(tokens[1]?.text).toBe("#5");
+    const run = planted.model.run([0, ...text]);
+    for (const layer of [0, 1]) {
+      expectClose(pattern[layer] as (typeof pattern)[0], run.cache.get(`blocks.${layer}.attn.hook_pattern`), {
+        atol: 0,
+      });
+      expectClose(
+        rawData(valueWeighted[layer] as (typeof pattern)[0]),
+        rawData(pattern[layer] as (typeof pattern)[0]),
+        { atol: 1e-6 },
+      );
+    }
+    // L1H0 writes 20 times what it reads.
+    expect(resultWeighted[1]?.at(0, 0, 6, 2)).toBeCloseTo(20 * (pattern[1]?.at(0, 0, 6, 2) ?? 0), 4);
+    expect(selected).toEqual([{ layer: 1, head: 0 }]);
+    expect(logProbs[0]).toBeNaN();
+    // The second 6 follows the second 5, as before.
+    expect(logProbs[7]).toBeGreaterThan(-0.01);
+  });
+
+  it("is cut so that all heads together stay small, and repeats as often as asked", () => {
+    const large = randomModel({ n_layers: 12, n_heads: 12, n_ctx: 400, d_vocab: 50 });
+    expect(storyAttention({ model: large, text: Array.from({ length: 400 }, (_, i) => i % 50) }).tokens.length).toBe(
+      83,
+    );
+    const { tokens } = repeatedAttention(planted, { repeats: 4, period: 9 });
+    expect(tokens.length).toBe(37);
+    for (const offset of [9, 18, 27]) expect(tokens[1 + offset]?.id).toBe(tokens[1]?.id);
+  });
+});
+
+describe("allHeadPatterns", () => {
+  it("shows each head over its own largest; the previous-token head is a sub-diagonal", () => {
+    const { heads, tokens } = allHeadPatterns({ ...planted, text });
+    const [previous] = heads;
+    for (let i = 1; i < tokens.length; i++) expect(previous?.weighted.at(i, i - 1)).toBeCloseTo(1, 6);
+    expect(heads.map(({ layer, head }) => [layer, head])).toEqual([
+      [0, 0],
+      [1, 0],
+    ]);
+  });
+});
+
+describe("inductionExamples and scoreIntensity", () => {
+  it("find where the head looks at what followed an earlier copy, and the token before it that the key is known by", () => {
+    const { head, examples, effect } = inductionExamples({ ...planted, text });
+    expect(head).toEqual({ layer: 1, head: 0 });
+    // Positions 6 and 7 hold the second 5 and 6; after the first stood 6 (position 2) and 7 (position 3).
+    expect(examples.map(({ query, key }) => [query, key]).sort()).toEqual([
+      [6, 2],
+      [7, 3],
+    ]);
+    expect(effect[0]).toBeNaN();
+    expect(effect[7]).toBeCloseTo(20, 3);
+    const intensity = scoreIntensity({ ...planted, text });
+    // The score is beta = 40, all through the key's previous token and the query's own.
+    expect(intensity.score).toBeCloseTo(40, 4);
+    expect(intensity.keySide[intensity.key - 1]).toBeCloseTo(40, 4);
+    expect(intensity.querySide[intensity.query]).toBeCloseTo(40, 4);
+    expect(sum(intensity.keySide) + intensity.bias.key).toBeCloseTo(intensity.score, 6);
+  });
+
+  it("sides add up to the score for norms, biases, MLPs and every kind of position", () => {
+    for (const position of ["standard", "shortformer", "rotary", "none"] as const) {
+      const model = randomModel({ position, norm: "LN", bias: true, mlp: "gelu", n_ctx: 12 });
+      const { score, querySide, keySide, bias } = scoreIntensity({ model, text: [1, 2, 3, 1, 2, 3, 4], bos: null });
+      expect(sum(querySide) + bias.query).toBeCloseTo(score, 5);
+      expect(sum(keySide) + bias.key).toBeCloseTo(score, 5);
+    }
+  });
+
+  it("show something where no token comes twice", () => {
+    expect(inductionExamples({ ...planted, text: [3, 4, 5] }).examples.length).toBe(3);
+  });
+});
+
+describe("positivityScatter", () => {
+  it("puts the planted induction head at (1, 1), and the bundled model's five into the corner", () => {
+    const { previous, points } = positivityScatter(planted);
+    expect(previous).toEqual([{ layer: 0, head: 0 }]);
+    expect(points.map(({ layer, head }) => [layer, head])).toEqual([[1, 0]]);
+    expectClose([points[0]?.OV ?? NaN, points[0]?.QK ?? NaN], [1, 1], { atol: 1e-6 });
+    const corner = positivityScatter(bundled).points.filter(
+      ({ OV, QK, induction }) => OV > 0.98 && QK > 0.98 && induction > 0.4,
+    );
+    expect(corner.map(({ head }) => head)).toEqual([1, 2, 3, 4, 7]);
+  });
+
+  it("reads keys through the highest head that has a later layer, where none is clearly a previous-token head", () => {
+    const { previous, points } = positivityScatter({ model: randomModel({ n_layers: 3, n_ctx: 60 }) });
+    expect(previous.length).toBe(1);
+    expect(previous[0]?.layer).toBeLessThan(2);
+    expect(points.every(({ layer }) => layer > (previous[0]?.layer ?? 9))).toBe(true);
+  });
+});
+
+describe("importanceFigure", () => {
+  it("has gains that sum to what the model is better than a uniform guess, and drops a shorter last window", () => {
+    const model = randomModel({ n_ctx: 12 });
+    const ids = Array.from({ length: 40 }, (_, i) => (i * i) % 17);
+    const { rows, windows, length } = importanceFigure({ model, text: ids, bos: null });
+    expect([windows, length]).toEqual([3, 12]);
+    const orders = rows.filter(({ terms }) => terms.startsWith("order"));
+    const prompts = Array.from({ length: 3 }, (_, w) => ids.slice(12 * w, 12 * (w + 1)));
+    const { logits, tokens } = model.run(prompts);
+    const total = sum(orders.map(({ gain }) => gain));
+    expect(Math.abs(total - (Math.log(17) - meanLoss(logits, tokens)))).toBeLessThan(1e-5);
+    expect(orders.length).toBe(3);
+    expect(orders.every(({ error }) => error > 0)).toBe(true);
+  });
+});
+
+describe("lossOnRepeats", () => {
+  it("is near 0 on the planted model's second copy, and ln V is told", () => {
+    const { mean, std, period, first, uniform, prompts } = lossOnRepeats({
+      ...planted,
+      model: plantedModel({ d_vocab: 60, n_ctx: 41 }),
+    });
+    expect([period, first, prompts]).toEqual([20, 1, 8]);
+    expect(uniform).toBeCloseTo(Math.log(60), 12);
+    expect(mean.length).toBe(40);
+    expect(std.length).toBe(40);
+    // Entry 20 predicts the first token of the second copy; from entry 21 on induction helps.
+    expect(sum(mean.slice(0, 20)) / 20).toBeGreaterThan(1);
+    expect(sum(mean.slice(21)) / 19).toBeLessThan(1);
+  });
+});
+
+describe("inductionStripes", () => {
+  it("is 1 for the planted induction head and 0 for the head before", () => {
+    const { scores, period } = inductionStripes({ model: plantedModel({ d_vocab: 400, n_ctx: 41 }), bos: 0 });
+    expect(period).toBe(20);
+    // Not quite 1: of 20 tokens drawn from 400 some come twice.
+    expect(scores.at(1, 0)).toBeGreaterThan(0.95);
+    expect(scores.at(0, 0)).toBeLessThan(0.01);
+  });
+});
+
+describe("attributionMap", () => {
+  it("has components that sum to the logit of the next token", () => {
+    const { attribution, tokens } = attributionMap(bundled, { seed: 3 });
+    const ids = tokens.map(({ id }) => id);
+    const logits = golden.model.forward(ids);
+    for (const p of [0, 20, 70, 99]) {
+      const total = sum(rawData(attribution.select("pos", p)));
+      expect(Math.abs(total - logits.at(0, p, ids[p + 1] as number))).toBeLessThan(1e-4);
+    }
+  });
+});
+
+describe("ablationRises and offsetRises", () => {
+  it("the planted model loses induction without either head; its previous-token head needs offset 1 alone", () => {
+    const input = { model: plantedModel({ d_vocab: 60, n_ctx: 41 }), bos: 0 };
+    const { zero, mean } = ablationRises(input);
+    for (const rise of [zero, mean]) for (const layer of [0, 1]) expect(rise.at(layer, 0)).toBeGreaterThan(1);
+    const { kept, rise, heads } = offsetRises(input);
+    expect(heads).toEqual([{ layer: 0, head: 0 }]);
+    expect(kept).toEqual(["none", 0, 1, 2, 3, 4]);
+    expect(rise.at(0, 2)).toBeCloseTo(0, 4);
+    for (const other of [0, 1, 3, 4, 5]) expect(rise.at(0, other)).toBeGreaterThan(1);
+  });
+
+  it("keeps only offsets that short prompts have", () => {
+    const model = randomModel({ n_ctx: 4 });
+    expect(offsetRises({ model }).kept).toEqual(["none", 0, 1, 2, 3]);
+  });
+});
+
+describe("ovSample", () => {
+  it("is the dense circuit at the tokens drawn; the identity times the gain for the planted copier", () => {
+    const { head, tokens, values } = ovSample(planted);
+    expect(head).toEqual({ layer: 1, head: 0 });
+    expect(tokens.length).toBe(30);
+    for (let i = 0; i < 30; i++) for (let j = 0; j < 30; j++) expect(values.at(i, j)).toBeCloseTo(i === j ? 20 : 0, 6);
+  });
+
+  it("draws 200 different tokens of a large vocabulary, the same for a seed", () => {
+    const model = randomModel({ d_vocab: 3000 });
+    const ids = (seed: number): number[] => ovSample({ model }, { seed, heads: ["L0H1"] }).tokens.map(({ id }) => id);
+    expect(new Set(ids(1)).size).toBe(200);
+    expect(ids(1)).toEqual(ids(1));
+    expect(ids(1)).not.toEqual(ids(2));
+  });
+});
+
+describe("previousPattern", () => {
+  it("is 1 one position back for the planted head, and is made of rotary models too", () => {
+    const { head, previous } = previousPattern(planted);
+    expect(head).toEqual({ layer: 0, head: 0 });
+    expect(previous).toBeCloseTo(1, 6);
+    expect(previousPattern({ model: randomModel({ position: "rotary", n_ctx: 30 }) }).pattern.shape).toEqual([30, 30]);
+  });
+});
+
+describe("scoreParts", () => {
+  it("finds that the planted head's queries are the embedding and its keys the previous-token head's", () => {
+    const { head, labels, strongest, share, stripe, first, period, queryNorms, keyNorms } = scoreParts(planted);
+    expect(head).toEqual({ layer: 1, head: 0 });
+    expect(labels).toEqual(["embed", "pos_embed", "L0H0"]);
+    expect(strongest).toEqual({ query: "embed", key: "L0H0" });
+    expect(share.at(0, 2)).toBeCloseTo(1, 6);
+    for (let query = first + period; query < 2 * period + first; query++)
+      expect(stripe.at(query, query - period + 1)).toBeCloseTo(40, 3);
+    // Queries are 40 times the token; keys the previous token, of norm 1.
+    expect(queryNorms.at(0, 5)).toBeCloseTo(40, 4);
+    expect(keyNorms.at(2, 5)).toBeCloseTo(1, 4);
+    expect(keyNorms.at(0, 5)).toBe(0);
+  });
+
+  it("tiles are scores less their mean over the keys seen, of the 14 parts that vary most", () => {
+    const model = randomModel({ n_layers: 3, n_heads: 8, n_ctx: 20 });
+    const { labels, tiled, tiles, tokens } = scoreParts({ model }, { heads: ["L2H1"] });
+    expect(labels.length).toBe(2 + 16);
+    expect(tiled.length).toBe(14);
+    const n = tokens.length;
+    for (const i of [0, 3, n - 1]) {
+      let mean = 0;
+      for (let j = 0; j <= i; j++) mean += tiles.at(1, 2, i, j);
+      expect(Math.abs(mean)).toBeLessThan(1e-9);
+    }
+  });
+});
+
+describe("compositionMaps and compositionChance", () => {
+  it("hold TransformerLens's scores, and random heads near 1 / sqrt(d_model)", () => {
+    const { K, baseline } = compositionMaps(bundled);
+    expectClose(K, golden.expected("composition.K"), { atol: 1e-6 });
+    const { samples, mean, expected, largest } = compositionChance(bundled);
+    expect(samples.length).toBe(300);
+    expect(expected).toBe(baseline);
+    expect(Math.abs(mean - 1 / Math.sqrt(128))).toBeLessThan(0.002);
+    expectClose([largest.K], [Math.max(...rawData(golden.expected("composition.K")))], { atol: 1e-6 });
+  });
+});
+
+it("scores that heads are picked by are those of headScores", () => {
+  const { scores } = inductionStripes(bundled, { seed: 4 });
+  const own = headScores(golden.model, { length: 50, batch: 10, seed: 4, bos: 0 });
+  expectClose(scores, own.inductionStrict, { atol: 1e-12 });
+});

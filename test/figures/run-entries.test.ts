@@ -1,0 +1,83 @@
+/** Every figure of the list's second part on models of all kinds: made, or refused with the reason. */
+import { describe, expect, it } from "vitest";
+import { figureEntries, figureJson, makeFigure } from "../../src/figures/index.ts";
+import { CircuitsError } from "../../src/errors.ts";
+import { randomModel, type RandomModelOptions } from "../support/random-model.ts";
+
+const entries = figureEntries().filter(({ number }) => number >= 12);
+const text = Array.from({ length: 60 }, (_, i) => (i * i + 3) % 11);
+
+const kinds: readonly (readonly [string, RandomModelOptions])[] = [
+  ["one layer, no positions", { n_layers: 1, position: "none" }],
+  ["two layers, standard positions, norms and biases", { position: "standard", norm: "LN", bias: true }],
+  ["three layers, rotary, one head", { n_layers: 3, n_heads: 1, position: "rotary", norm: "RMS" }],
+  ["with MLPs beside the attention", { mlp: "gelu", parallel: true, norm: "LNPre" }],
+  ["heads wider than the stream", { d_model: 4, d_head: 12, position: "shortformer" }],
+  ["a context of four tokens", { n_ctx: 4, d_vocab: 11 }],
+  ["two tokens", { d_vocab: 2 }],
+];
+
+describe.each(kinds)("%s", (kind, options) => {
+  const model = randomModel({ n_ctx: 30, ...options });
+  const ids = text.map((id) => id % model.config.d_vocab);
+  const checkpoints = [1, 2].map((step) => ({ label: `${step}`, step, load: () => model }));
+  it.each(entries.map((entry) => [entry.name, entry] as const))("%s", async (name, entry) => {
+    const input = { model, text: ids, ...(entry.takesCheckpoints === true && { checkpoints }) };
+    const lacksLayers = entry.needs.includes("two layers") && model.config.n_layers < 2;
+    const lacksPositions = entry.needs.includes("positions") && model.config.positional_embedding_type === "none";
+    if (lacksLayers || lacksPositions) {
+      await expect(makeFigure(name, input)).rejects.toThrow(
+        lacksLayers ? "this model has one layer (n_layers=1)" : "this model has none (positional_embedding_type=none)",
+      );
+      return;
+    }
+    const { figure, data } = await makeFigure(name, input);
+    expect((figure.svg ?? figure.html).length, kind).toBeGreaterThan(500);
+    // Images are left out: their letters are any.
+    const drawn = (figure.svg ?? "").replace(/base64,[^"]*/g, "");
+    expect(/="[^"]*(NaN|undefined|Infinity)[^"]*"/.exec(drawn)?.[0]).toBeUndefined();
+    expect(figureJson(name, data)).toMatch(/^\{"figure":/);
+  });
+});
+
+it("a model without layers has its embeddings alone, and is refused by all that show heads", async () => {
+  const model = randomModel({ n_layers: 0, n_ctx: 30 });
+  for (const { name, needs, takesCheckpoints } of entries) {
+    const checkpoints =
+      takesCheckpoints === true
+        ? [
+            { label: "a", load: () => model },
+            { label: "b", load: () => model },
+          ]
+        : undefined;
+    const made = makeFigure(name, { model, text, checkpoints });
+    if (needs.includes("layer") || needs.includes("two layers")) await expect(made).rejects.toThrow(CircuitsError);
+    else expect((await made).figure.svg).toContain("<svg");
+  }
+});
+
+it("heads that the model does not have are refused by name", async () => {
+  const model = randomModel({ n_ctx: 30 });
+  for (const name of ["ov-sample", "induction-examples", "all-heads", "offset-ablation", "positional-pattern"]) {
+    await expect(makeFigure(name, { model, text }, { heads: ["L5H0"] })).rejects.toThrow(
+      "there is no head L5H0 in this model",
+    );
+  }
+});
+
+it("models whose output tokens are others are refused where tokens are compared", async () => {
+  const model = randomModel({ n_ctx: 30, config: { d_vocab_out: 5 } });
+  for (const { name, needs } of entries) {
+    if (!needs.includes("next token")) continue;
+    await expect(
+      makeFigure(name, {
+        model,
+        text,
+        checkpoints: [
+          { label: "a", load: () => model },
+          { label: "b", load: () => model },
+        ],
+      }),
+    ).rejects.toThrow("this model's output tokens are others than its input tokens (d_vocab=17, d_vocab_out=5)");
+  }
+});
