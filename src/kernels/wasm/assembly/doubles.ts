@@ -42,7 +42,7 @@ function load1<T>(at: usize): f64 {
 }
 
 /** Copies `rows` x `columns` entries, any steps in bytes, to rows `toRow` bytes apart with entries side by side. */
-export function copyDoubles<T>(to: usize, toRow: usize, from: usize, row: usize, column: usize, rows: usize, columns: usize): void {
+function copyOf<T>(to: usize, toRow: usize, from: usize, row: usize, column: usize, rows: usize, columns: usize): void {
   let i: usize = 0;
   if (row == sizeof<T>() && column != sizeof<T>()) {
     for (; i + 2 <= rows; i += 2) {
@@ -83,7 +83,7 @@ export function copyDoubles<T>(to: usize, toRow: usize, from: usize, row: usize,
 }
 
 /** `k` x `n` of `b` into panels of 4 columns, 32 bytes a row; the last panel is filled up with zeros. */
-export function packDoubles<T>(to: usize, from: usize, row: usize, column: usize, k: usize, n: usize): void {
+function packOf<T>(to: usize, from: usize, row: usize, column: usize, k: usize, n: usize): void {
   let j: usize = 0;
   for (; j + 4 <= n; j += 4) {
     if (column == sizeof<T>()) {
@@ -95,14 +95,26 @@ export function packDoubles<T>(to: usize, from: usize, row: usize, column: usize
         at += row;
       }
     } else {
-      copyDoubles<T>(to, 32, from, row, column, k, 4);
+      copyOf<T>(to, 32, from, row, column, k, 4);
       to += k << 5;
     }
     from += 4 * column;
   }
   if (j == n) return;
   memory.fill(to, 0, k << 5);
-  copyDoubles<T>(to, 32, from, row, column, k, n - j);
+  copyOf<T>(to, 32, from, row, column, k, n - j);
+}
+
+/** Copies rows of numbers of `size` bytes, widened, to rows with entries side by side. */
+export function copyDoubles(size: usize, to: usize, toRow: usize, from: usize, row: usize, column: usize, rows: usize, columns: usize): void {
+  if (size == 4) copyOf<f32>(to, toRow, from, row, column, rows, columns);
+  else copyOf<f64>(to, toRow, from, row, column, rows, columns);
+}
+
+/** Packs numbers of `size` bytes, widened, into panels. */
+export function packDoubles(size: usize, to: usize, from: usize, row: usize, column: usize, k: usize, n: usize): void {
+  if (size == 4) packOf<f32>(to, from, row, column, k, n);
+  else packOf<f64>(to, from, row, column, k, n);
 }
 
 @inline
@@ -181,10 +193,12 @@ function streamed<T>(
 }
 
 /**
- * `c (+)= a b`, `m` x `n`, `k` deep; `A` and `B` are what the operands are stored in. Steps are in bytes; entries of a row of `c`, float64, lie
+ * `c (+)= a b`, `m` x `n`, `k` deep; Numbers of the operands have `sizeA` and `sizeB` bytes. Steps are in bytes; entries of a row of `c`, float64, lie
  * side by side. `space` is the thread's working space. With `k` 0 the result is zero, or `c` as it is.
  */
-function product<A, B>(
+function product(
+  sizeA: usize,
+  sizeB: usize,
   m: usize,
   n: usize,
   k: usize,
@@ -205,11 +219,13 @@ function product<A, B>(
   }
   const spaceA = space + EDGE_BYTES;
   const spaceB = spaceA + A_BYTES;
-  if (m <= FEW_ROWS && bColumn == sizeof<B>() && n >= 32) {
+  if (m <= FEW_ROWS && bColumn == sizeB && n >= 32) {
     for (let pc: usize = 0; pc < k; pc += DEPTH) {
       const kc = min(DEPTH, k - pc);
-      copyDoubles<A>(spaceA, DEPTH * 8, a + pc * aColumn, aRow, aColumn, m, kc);
-      streamed<B>(m, n, kc, spaceA, b + pc * bRow, bRow, c, cRow, accumulate | i32(pc > 0), spaceB);
+      copyDoubles(sizeA, spaceA, DEPTH * 8, a + pc * aColumn, aRow, aColumn, m, kc);
+      const adds = accumulate | i32(pc > 0);
+      if (sizeB == 4) streamed<f32>(m, n, kc, spaceA, b + pc * bRow, bRow, c, cRow, adds, spaceB);
+      else streamed<f64>(m, n, kc, spaceA, b + pc * bRow, bRow, c, cRow, adds, spaceB);
     }
     return;
   }
@@ -220,7 +236,7 @@ function product<A, B>(
       const end = ps + min(SPAN, k - ps);
       for (let pc = ps; pc < end; pc += DEPTH) {
         const to = spaceB + (pc - ps) * padded * 8;
-        packDoubles<B>(to, b + pc * bRow + jc * bColumn, bRow, bColumn, min(DEPTH, end - pc), nc);
+        packDoubles(sizeB, to, b + pc * bRow + jc * bColumn, bRow, bColumn, min(DEPTH, end - pc), nc);
       }
       for (let ic: usize = 0; ic < m; ic += ROWS) {
         const mc = min(ROWS, m - ic);
@@ -228,9 +244,9 @@ function product<A, B>(
           const kc = min(DEPTH, end - pc);
           let rows = a + ic * aRow + pc * aColumn;
           let rowStep = aRow;
-          if (sizeof<A>() != 8 || aColumn != 8) {
+          if (sizeA != 8 || aColumn != 8) {
             rowStep = kc << 3;
-            copyDoubles<A>(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
+            copyDoubles(sizeA, spaceA, rowStep, rows, aRow, aColumn, mc, kc);
             rows = spaceA;
           }
           const panels = spaceB + (pc - ps) * padded * 8;
@@ -243,14 +259,16 @@ function product<A, B>(
   }
 }
 
-@inline
-function products<A, B>(job: usize, space: usize): void {
+/** A job as `multiply` of matmul.ts takes it, with `c` of float64, and two fields more: the bytes of a number of `a` and of `b`. */
+export function multiplyDoubles(job: usize, space: usize): void {
   const batch = <usize>load<usize>(job);
   let a = <usize>load<usize>(job, 16);
   let b = <usize>load<usize>(job, 32);
   let c = <usize>load<usize>(job, 48);
   for (let t: usize = 0; t < batch; t++) {
-    product<A, B>(
+    product(
+      load<usize>(job, 64),
+      load<usize>(job, 68),
       load<usize>(job, 4),
       load<usize>(job, 8),
       load<usize>(job, 12),
@@ -268,17 +286,5 @@ function products<A, B>(job: usize, space: usize): void {
     a += load<usize>(job, 20);
     b += load<usize>(job, 36);
     c += load<usize>(job, 52);
-  }
-}
-
-/** A job as `multiply` of matmul.ts takes it, with `c` of float64, and two fields more: the bytes of a number of `a` and of `b`. */
-export function multiplyDoubles(job: usize, space: usize): void {
-  const isSingleB = load<i32>(job, 68) == 4;
-  if (load<i32>(job, 64) == 4) {
-    if (isSingleB) products<f32, f32>(job, space);
-    else products<f32, f64>(job, space);
-  } else {
-    if (isSingleB) products<f64, f32>(job, space);
-    else products<f64, f64>(job, space);
   }
 }

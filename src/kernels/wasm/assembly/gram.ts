@@ -32,7 +32,7 @@ function gramRows<A, S>(
       const kc = singles.min(singles.DEPTH, k - pc);
       const lines = a + pc * aColumn + jc * aRow;
       if (size == 4) singles.packPanels(spaceB, lines, aColumn, aRow, kc, columns);
-      else doubles.packDoubles<A>(spaceB, lines, aColumn, aRow, kc, columns);
+      else doubles.packDoubles(sizeof<A>(), spaceB, lines, aColumn, aRow, kc, columns);
       for (let ic = first; ic < end; ic += step) {
         const mc = singles.min(step, end - ic);
         if (ic + mc <= jc) continue;
@@ -41,7 +41,7 @@ function gramRows<A, S>(
         if (sizeof<A>() != size || aColumn != size) {
           rowStep = kc * size;
           if (size == 4) singles.copyBlock(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
-          else doubles.copyDoubles<A>(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
+          else doubles.copyDoubles(sizeof<A>(), spaceA, rowStep, rows, aRow, aColumn, mc, kc);
           rows = spaceA;
         }
         const nc = singles.min(columns, ic + mc - jc);
