@@ -68,10 +68,10 @@ describe("the root entry in a bundle", () => {
     expect(small.size).toBeLessThan(500);
   });
 
-  test("tensors bring no model, no hooks and no tokenizer: under 80 kB, half of it the kernels' WebAssembly", async () => {
+  test("tensors bring no model, no hooks and no tokenizer: under 84 kB, half of it the kernels' WebAssembly", async () => {
     const product = await using("matmul");
     expect(partsIn(product)).toEqual(["tensors"]);
-    expect(product.size).toBeLessThan(80e3);
+    expect(product.size).toBeLessThan(84e3);
   });
 
   test("reading a configuration brings no tensor, no hooks and no tokenizer: under 8 kB", async () => {
@@ -92,10 +92,10 @@ describe("the root entry in a bundle", () => {
     expect(analysis.size).toBeLessThan(125e3);
   });
 
-  test("as a whole it stays under 420 kB, 145 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
+  test("as a whole it stays under 430 kB, 148 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
     const whole = await bundle(`export * from "./dist/index.js";`);
-    expect(whole.size).toBeLessThan(420e3);
-    expect(whole.gzipped).toBeLessThan(145e3);
+    expect(whole.size).toBeLessThan(430e3);
+    expect(whole.gzipped).toBeLessThan(148e3);
   });
 });
 
