@@ -92,10 +92,10 @@ describe("the root entry in a bundle", () => {
     expect(analysis.size).toBeLessThan(160e3);
   });
 
-  test("as a whole it stays under 445 kB, 165 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
+  test("as a whole it stays under 510 kB, 185 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
     const whole = await bundle(`export * from "./dist/index.js";`);
-    expect(whole.size).toBeLessThan(445e3);
-    expect(whole.gzipped).toBeLessThan(165e3);
+    expect(whole.size).toBeLessThan(510e3);
+    expect(whole.gzipped).toBeLessThan(185e3);
   });
 });
 
