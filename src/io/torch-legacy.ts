@@ -8,7 +8,7 @@ import type { Source } from "./fault.ts";
 import { unpickle } from "./pickle.ts";
 import { PickleDict, PickleList, describePickle } from "./pickle-values.ts";
 import type { PickleValue, StorageRef } from "./pickle-values.ts";
-import { take } from "./reading.ts";
+import { readAhead, take } from "./reading.ts";
 import type { Reading } from "./reading.ts";
 import { noSuchTensor } from "./tensor-file.ts";
 import type { TensorStore } from "./tensor-file.ts";
@@ -84,7 +84,7 @@ function readPickles(bytes: Uint8Array, fileSize: number, source: Source): Pickl
 
 function* openStorages(pickles: Pickles, fileSize: number, source: Source): Reading<TensorStore> {
   const { value, isBigEndian, end } = pickles;
-  const places = yield* placeStorages(pickles, fileSize, source);
+  const places = yield* readAhead(placeStorages(pickles, fileSize, source), fileSize);
   const contents = contentsOf(value, end, source);
   const { tensors } = contents;
   for (const [name, { storage }] of tensors) {
