@@ -6,7 +6,7 @@
 import { PickleBytes, notesInUse, readScalar } from "./pickle-bytes.ts";
 import type { PickleOptions } from "./pickle-bytes.ts";
 import { reduce } from "./pickle-reduce.ts";
-import { PickleDict, PickleList, PickleTuple, allowedGlobal, describePickle } from "./pickle-values.ts";
+import { PickleDict, PickleList, PickleTuple, TensorRef, allowedGlobal, describePickle } from "./pickle-values.ts";
 import type { PickleKey, PickleValue } from "./pickle-values.ts";
 import { FORBIDDEN_KEY, quoted } from "./fault.ts";
 
@@ -41,6 +41,7 @@ class Unpickler {
   /** Notes so far, and whether each was one above the last, so that the next one's number is known. */
   #notes = 0;
   #isCounted = true;
+  #last: TensorRef | undefined;
   /** Containers and notes that may still be made, and elements that may still be put into them. */
   #objects: number;
   #elements: number;
@@ -240,7 +241,9 @@ class Unpickler {
         const args = this.#pop();
         const callee = this.#pop();
         this.#count(1, 0);
-        return this.#push(reduce(callee, args, this.#bytes.op, (message) => this.#fail(message)));
+        const made = reduce(callee, args, this.#bytes.op, (message) => this.#fail(message), this.#last);
+        if (made instanceof TensorRef) this.#last = made;
+        return this.#push(made);
       }
       case 0x62: {
         // BUILD
