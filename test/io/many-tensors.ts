@@ -1,7 +1,7 @@
 /** Files that are nearly all names: many tensors, each of nothing or next to nothing. */
 import { zipSync } from "fflate";
 import { fileOf } from "./bytes.ts";
-import { dict, global, str } from "./pickles.ts";
+import { global, joined, legacyOf, str } from "./pickles.ts";
 
 const encoder = new TextEncoder();
 const nameOf = (i: number): string => `t${String(i).padStart(6, "0")}`;
@@ -65,16 +65,6 @@ function archiveOf(entry: Uint8Array, line: Uint8Array, count: number): Uint8Arr
   return out;
 }
 
-function joined(parts: readonly ArrayLike<number>[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
 const u32 = (value: number): number[] => [...new Uint8Array(new Uint32Array([value]).buffer)];
 const put = (note: number): number[] => [0x71, note];
 const get = (note: number): number[] => [0x68, note];
@@ -109,16 +99,8 @@ export function manyTorchTensors(count: number, isShared: boolean): Uint8Array {
 
 /** The same in PyTorch's older layout. */
 export function manyLegacyTensors(count: number, isShared: boolean): Uint8Array {
-  const keys = Array.from({ length: isShared ? 1 : count }, (_, i) => String(i));
-  const magic = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
-  return joined([
-    [...magic, 0x80, 2, 0x4d, 0xe9, 3, 0x2e, 0x80, 2, ...dict(str("little_endian"), [0x88]), 0x2e],
-    tensorsPickle(count, isShared, true),
-    [0x80, 2, 0x5d, 0x28],
-    ...keys.map(str),
-    [0x65, 0x2e],
-    ...keys.map(() => [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-  ]);
+  const storages = Array.from({ length: isShared ? 1 : count }, () => new Float32Array(1));
+  return legacyOf(tensorsPickle(count, isShared, true), storages);
 }
 
 /** A folder of safetensors in shards, with their index. */
