@@ -71,7 +71,7 @@ const BLOCK = 2 ** 16;
  * @param fileSize - beyond which nothing can be read ahead.
  */
 export function* readAhead<T>(reading: Reading<T>, fileSize: number): Reading<T> {
-  let block = new Uint8Array(0);
+  let block: Uint8Array = new Uint8Array(0);
   let from = 0;
   let row = 0;
   let step = reading.next();

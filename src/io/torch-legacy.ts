@@ -89,7 +89,8 @@ function* openStorages(pickles: Pickles, fileSize: number, source: Source): Read
   const contents = contentsOf(value, end, source);
   const { tensors } = contents;
   for (const [name, { storage }] of tensors) {
-    if (typeof places.get(storage.key) !== "number") throw fault(source, `its storage ${quoted(storage.key)} is not in the file.`, name);
+    if (typeof places.get(storage.key) !== "number")
+      throw fault(source, `its storage ${quoted(storage.key)} is not in the file.`, name);
   }
   return {
     format: "torch-legacy",

@@ -3,7 +3,15 @@ import { ITEM_SIZES } from "./dtype.ts";
 import { fault, quoted } from "./fault.ts";
 import type { Source } from "./fault.ts";
 import { Mapped } from "./mapped.ts";
-import { PickleDict, PickleList, PickleTuple, ROW_MAJOR, StorageRef, TensorRef, describePickle } from "./pickle-values.ts";
+import {
+  PickleDict,
+  PickleList,
+  PickleTuple,
+  ROW_MAJOR,
+  StorageRef,
+  TensorRef,
+  describePickle,
+} from "./pickle-values.ts";
 import type { PickleValue } from "./pickle-values.ts";
 import { plainObject } from "./plain.ts";
 import type { PlainObject, PlainValue } from "./plain.ts";

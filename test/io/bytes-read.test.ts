@@ -121,7 +121,8 @@ describe("reading ahead", () => {
   test("ranges that lie apart are read alone", () => {
     const apart = Array.from({ length: 20 }, (_, i) => [14_000 * i, 14_000 * i + 30] as const);
     expect(run(apart)).toEqual(apart);
-    expect(run(apart.toReversed())).toEqual(apart.toReversed());
+    const backwards = [...apart].reverse();
+    expect(run(backwards)).toEqual(backwards);
   });
 
   test("a row of them in blocks that grow to 65,536 bytes and end with the file", () => {
