@@ -1,27 +1,20 @@
 /** A checkpoint of any format, in one file or several, with what lies beside it: one view of all of them. */
-import { InputError, invariant } from "../errors.ts";
+import { InputError } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { entriesOf } from "./checkpoint-entries.ts";
+import type { CheckpointEntry, Part } from "./checkpoint-entries.ts";
 import { isIndex, shardsOf, weightsAmong } from "./checkpoint-files.ts";
 import { fault } from "./fault.ts";
-import type { Source } from "./fault.ts";
 import { openStore } from "./format.ts";
 import { checkJsonSize, parsePlainJson } from "./plain-json.ts";
-import { Mapped } from "./mapped.ts";
 import { plainObject } from "./plain.ts";
 import type { PlainObject } from "./plain.ts";
 import { readFrom, take, toByteSource } from "./reading.ts";
 import type { ByteSource, FileInput } from "./reading.ts";
 import { checkAllowance, noSuchTensor, readTensor } from "./tensor-file.ts";
-import type { CheckpointFormat, ReadTensorOptions, TensorEntry, TensorStore } from "./tensor-file.ts";
+import type { CheckpointFormat, ReadTensorOptions } from "./tensor-file.ts";
 
-/**
- * What a checkpoint says about one tensor.
- * @category Files
- */
-export interface CheckpointEntry extends TensorEntry {
-  /** The file that it lies in. */
-  readonly file: string;
-}
+export type { CheckpointEntry } from "./checkpoint-entries.ts";
 
 /**
  * How {@link Checkpoint} reads.
@@ -104,12 +97,6 @@ export async function openCheckpoint(
   options: OpenCheckpointOptions = {},
 ): Promise<Checkpoint> {
   return openFor("openCheckpoint", files, options);
-}
-
-interface Part {
-  readonly input: ByteSource;
-  readonly source: Source;
-  readonly store: TensorStore;
 }
 
 /** {@link openCheckpoint} on behalf of another operation, of given weights in a folder; the files are closed where it fails. */
@@ -227,32 +214,4 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
     },
     close: () => closeAll(folder),
   };
-}
-
-/** The tensors of all files; a name is that of one. */
-function entriesOf(parts: ReadonlyMap<string, Part>): ReadonlyMap<string, CheckpointEntry> {
-  const entryIn = (file: string, { dtype, shape, byteLength }: TensorEntry): CheckpointEntry => ({
-    dtype,
-    shape,
-    byteLength,
-    file,
-  });
-  const [only, ...others] = parts;
-  if (only !== undefined && others.length === 0) {
-    const [file, { store }] = only;
-    return new Mapped(store.tensors, (entry) => entryIn(file, entry));
-  }
-  const files = new Map<string, string>();
-  for (const [file, { store, source }] of parts) {
-    for (const name of store.tensors.keys()) {
-      const other = files.get(name);
-      if (other !== undefined) throw fault(source, `${other} has a tensor of this name too.`, name);
-      files.set(name, file);
-    }
-  }
-  return new Mapped(files, (file, name) => {
-    const entry = parts.get(file)?.store.tensors.get(name);
-    invariant(entry !== undefined, "openCheckpoint", `tensor ${name} is in no file`);
-    return entryIn(file, entry);
-  });
 }

@@ -13,7 +13,7 @@ import { headerEnd, readNpyHeader } from "./npy-header.ts";
 import type { NpyHeader } from "./npy-header.ts";
 import { Mapped } from "./mapped.ts";
 import { plainObject } from "./plain.ts";
-import { readNow, take } from "./reading.ts";
+import { readAhead, readNow, take } from "./reading.ts";
 import type { Reading } from "./reading.ts";
 import { noSuchTensor, readTensor, tensorFile } from "./tensor-file.ts";
 import type { ReadTensorOptions, TensorEntry, TensorFile, TensorStore } from "./tensor-file.ts";
@@ -104,16 +104,7 @@ export function* openNpz(fileSize: number, source: Source): Reading<TensorStore>
 
 /** {@link openNpz} for an archive that is open. */
 export function* openNpzArchive(zip: ZipFile, source: Source): Reading<TensorStore> {
-  const arrays = new Map<string, { readonly entry: ZipEntry; readonly header: NpyHeader }>();
-  const buffer = { bytes: new Uint8Array(0) };
-  for (const [path, entry] of zip.entries) {
-    const name = path.slice(0, -SUFFIX.length);
-    if (!path.endsWith(SUFFIX)) throw fault(source, `entry ${quoted(path)} is not an array, ${quoted("name.npy")}.`);
-    if (name === FORBIDDEN_KEY)
-      throw fault(source, "an array may not have this name, which would change a prototype.", name);
-    const header = readNpyHeader(yield* readEntryStart(entry, HEADER_WINDOW, buffer, source), entry.size, source, name);
-    arrays.set(name, { entry, header });
-  }
+  const arrays = yield* readAhead(readHeaders(zip, source), zip.size);
   const tensors = new Mapped(arrays, ({ header }): TensorEntry => header);
   return {
     ...store("npz", zip.size, tensors),
@@ -129,6 +120,26 @@ export function* openNpzArchive(zip: ZipFile, source: Source): Reading<TensorSto
       return rearranged(bytes.subarray(array.header.end), array.header);
     },
   };
+}
+
+interface ArrayEntry {
+  readonly entry: ZipEntry;
+  readonly header: NpyHeader;
+}
+
+/** The header of each array, in the order in which they lie in the file. */
+function* readHeaders(zip: ZipFile, source: Source): Reading<ReadonlyMap<string, ArrayEntry>> {
+  const arrays = new Map<string, ArrayEntry>();
+  const buffer = { bytes: new Uint8Array(0) };
+  for (const [path, entry] of zip.entries) {
+    const name = path.slice(0, -SUFFIX.length);
+    if (!path.endsWith(SUFFIX)) throw fault(source, `entry ${quoted(path)} is not an array, ${quoted("name.npy")}.`);
+    if (name === FORBIDDEN_KEY)
+      throw fault(source, "an array may not have this name, which would change a prototype.", name);
+    const header = readNpyHeader(yield* readEntryStart(entry, HEADER_WINDOW, buffer, source), entry.size, source, name);
+    arrays.set(name, { entry, header });
+  }
+  return arrays;
 }
 
 function store(

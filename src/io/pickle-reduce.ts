@@ -6,12 +6,14 @@ import type { PickleValue } from "./pickle-values.ts";
  * What a call of one of the allowed globals makes.
  *
  * @param at - where in the pickle the call stands.
+ * @param last - the tensor made before.
  */
 export function reduce(
   callee: PickleValue,
   args: PickleValue,
   at: number,
   fail: (message: string) => never,
+  last?: TensorRef,
 ): PickleValue {
   if (!(callee instanceof PickleGlobal)) return fail(`${describePickle(callee)} is called`);
   if (!(args instanceof PickleTuple))
@@ -28,7 +30,7 @@ export function reduce(
       return typeof second === "number" ? `${first}:${second}` : first;
     case "torch._utils._rebuild_tensor":
     case "torch._utils._rebuild_tensor_v2":
-      return args.items.length >= 4 ? new TensorRef(args.items, at) : wrong();
+      return args.items.length >= 4 ? new TensorRef(args.items, at, last) : wrong();
     case "torch._utils._rebuild_parameter":
       return first instanceof TensorRef ? first : wrong();
   }

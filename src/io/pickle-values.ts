@@ -89,21 +89,39 @@ export class StorageRef {
   }
 }
 
+/** Strides that follow from the sizes, as nearly all do: a hundred thousand tensors are read without a list for each. */
+export const ROW_MAJOR = "row-major";
+
+function isRowMajor(sizes: readonly PickleValue[] | undefined, strides: readonly PickleValue[] | undefined): boolean {
+  if (sizes === undefined || sizes.length !== strides?.length) return false;
+  let expected = 1;
+  for (let i = sizes.length - 1; i >= 0; i--) {
+    const n = sizes[i];
+    if (strides[i] !== expected || typeof n !== "number") return false;
+    expected *= n;
+  }
+  return true;
+}
+
 /** A tensor as the pickle describes it, unchecked. */
 export class TensorRef {
   readonly storage: PickleValue | undefined;
   readonly offset: PickleValue | undefined;
   /** The items of its tuples of sizes and strides; `undefined` where they are something else. */
   readonly size: readonly PickleValue[] | undefined;
-  readonly stride: readonly PickleValue[] | undefined;
+  readonly stride: readonly PickleValue[] | typeof ROW_MAJOR | undefined;
   /** Where in the pickle it is made. */
   readonly at: number;
 
-  constructor([storage, offset, size, stride]: readonly PickleValue[], at: number) {
+  /** @param last - a tensor whose list of sizes is taken over where it is the same. */
+  constructor([storage, offset, size, stride]: readonly PickleValue[], at: number, last?: TensorRef) {
     this.storage = storage;
     this.offset = offset;
-    this.size = size instanceof PickleTuple ? size.items : undefined;
-    this.stride = stride instanceof PickleTuple ? stride.items : undefined;
+    const sizes = size instanceof PickleTuple ? size.items : undefined;
+    const isLast = sizes?.length === last?.size?.length && sizes?.every((n, i) => n === last?.size?.[i]);
+    this.size = isLast === true ? last?.size : sizes;
+    const strides = stride instanceof PickleTuple ? stride.items : undefined;
+    this.stride = isRowMajor(this.size, strides) ? ROW_MAJOR : strides;
     this.at = at;
   }
 }

@@ -3,10 +3,11 @@
  * is a loop over opcodes without jumps; what it makes is bounded by the pickle's length.
  * Format: the Python standard library's pickletools.
  */
-import { PickleBytes, notesInUse, readScalar } from "./pickle-bytes.ts";
+import { PickleBytes, REFUSED, readScalar } from "./pickle-bytes.ts";
 import type { PickleOptions } from "./pickle-bytes.ts";
+import { PickleNotes } from "./pickle-notes.ts";
 import { reduce } from "./pickle-reduce.ts";
-import { PickleDict, PickleList, PickleTuple, allowedGlobal, describePickle } from "./pickle-values.ts";
+import { PickleDict, PickleList, PickleTuple, TensorRef, allowedGlobal, describePickle } from "./pickle-values.ts";
 import type { PickleKey, PickleValue } from "./pickle-values.ts";
 import { FORBIDDEN_KEY, quoted } from "./fault.ts";
 
@@ -24,7 +25,6 @@ export function unpickle(bytes: Uint8Array, start: number, options: PickleOption
 }
 
 const MAX_STACK = 500_000;
-const MAX_NOTES = 250_000;
 const MAX_PROTOCOL = 5;
 /** A first item makes a dict or a list as heavy as this many more objects. */
 const FIRST_ITEM = 3;
@@ -35,12 +35,8 @@ class Unpickler {
   readonly #persistent: PickleOptions["persistent"];
   #stack: PickleValue[] = [];
   readonly #marks: number[] = [];
-  /** What was noted and is read again. */
-  readonly #memo = new Map<number, PickleValue>();
-  readonly #inUse: ReadonlySet<number>;
-  /** Notes so far, and whether each was one above the last, so that the next one's number is known. */
-  #notes = 0;
-  #isCounted = true;
+  readonly #notes: PickleNotes;
+  #last: TensorRef | undefined;
   /** Containers and notes that may still be made, and elements that may still be put into them. */
   #objects: number;
   #elements: number;
@@ -51,7 +47,7 @@ class Unpickler {
     // A tensor takes about 100 bytes at least, for 7 objects and 15 elements.
     this.#objects = 250_000 + bytes.byteLength / 12;
     this.#elements = 2_000_000 + bytes.byteLength / 4;
-    this.#inUse = notesInUse(bytes, start, MAX_NOTES) ?? this.#fail(`it reads more than ${MAX_NOTES} of its notes`);
+    this.#notes = new PickleNotes(bytes, start, (message) => this.#fail(message));
   }
 
   run(): Unpickled {
@@ -184,12 +180,11 @@ class Unpickler {
       case 0x72: // LONG_BINPUT
         return this.#put(this.#bytes.u32());
       case 0x94: // MEMOIZE
-        if (!this.#isCounted) this.#fail("it counts its notes after it numbered some out of order");
-        return this.#put(this.#notes);
+        return this.#put(undefined);
       case 0x68: // BINGET
-        return this.#get(this.#bytes.u8());
+        return this.#push(this.#notes.get(this.#bytes.u8()));
       case 0x6a: // LONG_BINGET
-        return this.#get(this.#bytes.u32());
+        return this.#push(this.#notes.get(this.#bytes.u32()));
       case 0x30: // POP
         this.#pop();
         return true;
@@ -206,20 +201,10 @@ class Unpickler {
     }
   }
 
-  #put(index: number): true {
+  #put(index: number | undefined): true {
     const value = this.#pop();
-    if (index !== this.#notes) this.#isCounted = false;
-    this.#notes++;
-    if (this.#inUse.has(index)) {
-      this.#count(1, 0);
-      this.#memo.set(index, value);
-    }
+    if (this.#notes.put(value, index)) this.#count(1, 0);
     return this.#push(value);
-  }
-
-  #get(index: number): true {
-    const value = this.#memo.get(index);
-    return value === undefined ? this.#fail(`nothing was noted as ${index}`) : this.#push(value);
   }
 
   /** Opcodes that name or call: only what is on the list. */
@@ -240,7 +225,9 @@ class Unpickler {
         const args = this.#pop();
         const callee = this.#pop();
         this.#count(1, 0);
-        return this.#push(reduce(callee, args, this.#bytes.op, (message) => this.#fail(message)));
+        const made = reduce(callee, args, this.#bytes.op, (message) => this.#fail(message), this.#last);
+        if (made instanceof TensorRef) this.#last = made;
+        return this.#push(made);
       }
       case 0x62: {
         // BUILD
@@ -273,17 +260,6 @@ class Unpickler {
 }
 
 const STOP = 0x2e;
-
-/** Opcodes that are known and refused. */
-const REFUSED: ReadonlyMap<number, string> = new Map([
-  ...[0x69, 0x6f, 0x81, 0x92].map((code) => [code, "makes an object of a class, which is not read"] as const),
-  ...[0x82, 0x83, 0x84].map((code) => [code, "names an extension, which is not read"] as const),
-  ...[0x42, 0x43, 0x8e, 0x96, 0x97, 0x98].map((code) => [code, "makes bytes, which are not read"] as const),
-  ...[0x8f, 0x90, 0x91].map((code) => [code, "makes a set, which is not read"] as const),
-  ...[0x53, 0x56, 0x46, 0x50, 0x67, 0x70, 0x64, 0x6c].map(
-    (code) => [code, "is of protocol 0, which torch does not write"] as const,
-  ),
-]);
 
 function isKey(value: PickleValue): value is PickleKey {
   return value === null || typeof value !== "object";

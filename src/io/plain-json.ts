@@ -1,7 +1,8 @@
 /** JSON files beside weights, read strictly: no key twice, none that reaches a prototype. */
 import { FORBIDDEN_KEY, fault } from "./fault.ts";
 import type { Source } from "./fault.ts";
-import { isUtf8, parseStrictJson } from "./json.ts";
+import { parseStrictJson } from "./json.ts";
+import { isUtf8 } from "./json-text.ts";
 import type { PlainObject, PlainValue } from "./plain.ts";
 
 /** Bytes of a configuration or an index at most; that of 100,000 tensors has 10 million. */

@@ -59,6 +59,36 @@ export function* take(begin: number, length: number): Reading<Uint8Array> {
   return length === 0 ? new Uint8Array(0) : yield { begin, end: begin + length };
 }
 
+/** Bytes between ranges that are still read one after the other, how many of them make a row, and the largest block. */
+const NEAR = 4096;
+const ROW = 3;
+const BLOCK = 2 ** 16;
+
+/**
+ * A reader of many small ranges that mostly follow each other, read in blocks: where some in a row did, ever more is read ahead; for
+ * one that lies elsewhere nothing is. What the reader is handed are views of a block.
+ *
+ * @param fileSize - beyond which nothing can be read ahead.
+ */
+export function* readAhead<T>(reading: Reading<T>, fileSize: number): Reading<T> {
+  let block: Uint8Array = new Uint8Array(0);
+  let from = 0;
+  let row = 0;
+  let step = reading.next();
+  while (step.done !== true) {
+    const { begin, end } = step.value;
+    const to = from + block.byteLength;
+    if (begin < from || end > to) {
+      row = begin >= from && begin <= to + NEAR ? row + 1 : 0;
+      const ahead = row < ROW ? 0 : Math.min(BLOCK, 2 ** (row + 7), fileSize - begin);
+      from = begin;
+      block = yield* take(begin, Math.max(end - begin, ahead));
+    }
+    step = reading.next(block.subarray(begin - from, end - from));
+  }
+  return step.value;
+}
+
 /** Runs a reader over bytes in memory; what it is handed are views. */
 export function readNow<T>(bytes: Uint8Array, reading: Reading<T>): T {
   let step = reading.next();

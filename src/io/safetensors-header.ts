@@ -5,8 +5,9 @@
 import { ITEM_SIZES, isSafetensorsDType } from "./dtype.ts";
 import { FORBIDDEN_KEY, fault } from "./fault.ts";
 import type { Source } from "./fault.ts";
-import { eachMember, isUtf8 } from "./json.ts";
+import { eachMember } from "./json.ts";
 import type { JsonBudget } from "./json.ts";
+import { isUtf8 } from "./json-text.ts";
 import type { PlainObject, PlainValue } from "./plain.ts";
 import { take } from "./reading.ts";
 import type { Reading } from "./reading.ts";

@@ -6,9 +6,9 @@ import { ITEM_SIZES } from "./dtype.ts";
 import { fault, quoted } from "./fault.ts";
 import type { Source } from "./fault.ts";
 import { unpickle } from "./pickle.ts";
-import { PickleDict, PickleList, describePickle } from "./pickle-values.ts";
-import type { PickleValue, StorageRef } from "./pickle-values.ts";
-import { take } from "./reading.ts";
+import { PickleDict, PickleList, StorageRef, describePickle } from "./pickle-values.ts";
+import type { PickleValue } from "./pickle-values.ts";
+import { readAhead, take } from "./reading.ts";
 import type { Reading } from "./reading.ts";
 import { noSuchTensor } from "./tensor-file.ts";
 import type { TensorStore } from "./tensor-file.ts";
@@ -26,7 +26,8 @@ interface Pickles {
   readonly value: PickleValue;
   readonly keys: readonly PickleValue[];
   readonly isBigEndian: boolean;
-  readonly storages: ReadonlyMap<string, StorageRef>;
+  /** By key; in place of each comes the offset at which its elements begin. */
+  readonly storages: Map<string, StorageRef | number>;
   readonly end: number;
 }
 
@@ -46,7 +47,7 @@ export function* openTorchLegacy(fileSize: number, source: Source): Reading<Tens
 }
 
 function readPickles(bytes: Uint8Array, fileSize: number, source: Source): Pickles {
-  const storages = new Map<string, StorageRef>();
+  const storages = new Map<string, StorageRef | number>();
   const fail = (message: string, at: number): never => {
     throw fault(source, `byte ${at} of the pickle: ${message}.`);
   };
@@ -59,7 +60,7 @@ function readPickles(bytes: Uint8Array, fileSize: number, source: Source): Pickl
     last = storageOf(id, (message) => fail(message, at), last);
     const storage = last;
     const known = storages.get(storage.key);
-    if (known !== undefined && (known.dtype !== storage.dtype || known.total !== storage.total)) {
+    if (known instanceof StorageRef && (known.dtype !== storage.dtype || known.total !== storage.total)) {
       fail(`storage ${quoted(storage.key)} is named with two classes or sizes`, at);
     }
     storages.set(storage.key, storage);
@@ -83,12 +84,13 @@ function readPickles(bytes: Uint8Array, fileSize: number, source: Source): Pickl
 }
 
 function* openStorages(pickles: Pickles, fileSize: number, source: Source): Reading<TensorStore> {
-  const { value, isBigEndian, end } = pickles;
-  const places = yield* placeStorages(pickles, fileSize, source);
+  const { value, isBigEndian, storages: places, end } = pickles;
+  yield* readAhead(placeStorages(pickles, fileSize, source), fileSize);
   const contents = contentsOf(value, end, source);
   const { tensors } = contents;
   for (const [name, { storage }] of tensors) {
-    if (!places.has(storage.key)) throw fault(source, `its storage ${quoted(storage.key)} is not in the file.`, name);
+    if (typeof places.get(storage.key) !== "number")
+      throw fault(source, `its storage ${quoted(storage.key)} is not in the file.`, name);
   }
   return {
     format: "torch-legacy",
@@ -104,22 +106,21 @@ function* openStorages(pickles: Pickles, fileSize: number, source: Source): Read
       const tensor = tensors.get(name);
       if (tensor === undefined) throw noSuchTensor(source, name, tensors);
       const { begin, length } = bytesInStorage(tensor);
-      return gather(yield* take((places.get(tensor.storage.key) ?? 0) + begin, length), tensor, isBigEndian);
+      return gather(yield* take(Number(places.get(tensor.storage.key)) + begin, length), tensor, isBigEndian);
     },
   };
 }
 
-/** Where the elements of each storage begin. */
+/** Finds out where the elements of each storage begin. */
 function* placeStorages(
   { keys, storages, isBigEndian, end }: Pickles,
   fileSize: number,
   source: Source,
-): Reading<ReadonlyMap<string, number>> {
-  const places = new Map<string, number>();
+): Reading<void> {
   let at = end;
   for (const key of keys) {
     const storage = typeof key === "string" ? storages.get(key) : undefined;
-    if (typeof key !== "string" || storage === undefined || places.has(key)) {
+    if (typeof key !== "string" || !(storage instanceof StorageRef)) {
       const shown = typeof key === "string" ? quoted(key) : describePickle(key);
       throw fault(source, `the list of storages names ${shown}, which is unknown or named before.`);
     }
@@ -138,9 +139,8 @@ function* placeStorages(
         `storage ${quoted(key)}, at offset ${at}, has ${numel} elements, not the ${storage.total} of the pickle.`,
       );
     }
-    places.set(key, at + 8);
+    storages.set(key, at + 8);
     at += 8 + length;
   }
   if (at !== fileSize) throw fault(source, `bytes ${at} to ${fileSize}, at the end of the file, belong to no storage.`);
-  return places;
 }

@@ -2,7 +2,16 @@
 import { ITEM_SIZES } from "./dtype.ts";
 import { fault, quoted } from "./fault.ts";
 import type { Source } from "./fault.ts";
-import { PickleDict, PickleList, PickleTuple, StorageRef, TensorRef, describePickle } from "./pickle-values.ts";
+import { Mapped } from "./mapped.ts";
+import {
+  PickleDict,
+  PickleList,
+  PickleTuple,
+  ROW_MAJOR,
+  StorageRef,
+  TensorRef,
+  describePickle,
+} from "./pickle-values.ts";
 import type { PickleValue } from "./pickle-values.ts";
 import { plainObject } from "./plain.ts";
 import type { PlainObject, PlainValue } from "./plain.ts";
@@ -37,12 +46,13 @@ export function contentsOf(value: PickleValue, pickleSize: number, source: Sourc
   const walk = new Walk(pickleSize, source);
   const plain = walk.visit(value, "", 0);
   const values = value instanceof PickleDict && plain !== undefined ? (plain as PlainObject) : plainObject([]);
-  return { tensors: walk.tensors, values };
+  return { tensors: new Mapped(walk.tensors, (ref, name) => checkedTensor(ref, name, source)), values };
 }
 
 /** One pass over the value. Shared containers are visited once for each of their names, within a budget. */
 class Walk {
-  readonly tensors = new Map<string, TorchTensor>();
+  /** Checked, and still as small as the pickle has them. */
+  readonly tensors = new Map<string, TensorRef>();
   readonly #source: Source;
   readonly #open = new Set<PickleValue>();
   #visits: number;
@@ -107,7 +117,8 @@ class Walk {
 
   #tensor(ref: TensorRef, name: string): undefined {
     if (this.tensors.has(name)) throw fault(this.#source, "two tensors have this name.", name);
-    this.tensors.set(name, checkedTensor(ref, name, this.#source));
+    checkedTensor(ref, name, this.#source);
+    this.tensors.set(name, ref);
     return undefined;
   }
 }
@@ -117,7 +128,7 @@ function checkedTensor(ref: TensorRef, name: string, source: Source): TorchTenso
   const wrong = (what: string): Error => fault(source, `${what}, at byte ${at} of the pickle.`, name);
   if (!(storage instanceof StorageRef)) throw wrong(`it is made of ${describePickle(storage)}, not of a storage`);
   const shape = sizes(ref.size);
-  const strides = sizes(ref.stride);
+  const strides = ref.stride === ROW_MAJOR ? shape && rowMajorStrides(shape) : sizes(ref.stride);
   if (!isSize(offset) || shape === undefined || strides === undefined || shape.length !== strides.length) {
     throw wrong("its offset, sizes and strides are not non-negative integers, a stride for each size");
   }
@@ -147,6 +158,16 @@ function checkedTensor(ref: TensorRef, name: string, source: Source): TorchTenso
     span,
     isContiguous: isContiguous || isEmpty,
   };
+}
+
+function rowMajorStrides(shape: readonly number[]): readonly number[] {
+  const strides = [...shape];
+  let expected = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = expected;
+    expected *= shape[i] ?? 0;
+  }
+  return strides;
 }
 
 function isSize(value: PickleValue | undefined): value is number {

@@ -112,6 +112,18 @@ describe("convertPath", () => {
     );
   });
 
+  test("a config.json that is there but cannot be read is an error, and nothing is written", async () => {
+    const folder = join(root, "unreadable");
+    await mkdir(join(folder, "config.json"), { recursive: true });
+    const weights = join(folder, "model.safetensors");
+    await copyFile(fixturePath("module.safetensors"), weights);
+    const file = join(folder, "new.safetensors");
+    expect(await rejected(convertPath(weights, file))).toBe(
+      `InputError: convertPath: cannot read ${join(folder, "config.json")}: EISDIR: illegal operation on a directory, read.`,
+    );
+    expect((await readdir(folder)).sort()).toEqual(["config.json", "model.safetensors"]);
+  });
+
   test("a target that cannot be, and a cancel, leave nothing behind", async () => {
     const from = fixturePath("state.pt");
     expect(await rejected(convertPath(from, root, { force: true }))).toContain("it is a folder. Name a file in it.");

@@ -1,7 +1,7 @@
 /** Files that are nearly all names: many tensors, each of nothing or next to nothing. */
 import { zipSync } from "fflate";
 import { fileOf } from "./bytes.ts";
-import { global, str } from "./pickles.ts";
+import { global, joined, legacyOf, str } from "./pickles.ts";
 
 const encoder = new TextEncoder();
 const nameOf = (i: number): string => `t${String(i).padStart(6, "0")}`;
@@ -32,22 +32,36 @@ export function manyNotes(count: number): Uint8Array {
   return fileOf(`{"__metadata__":{${Array.from({ length: count }, note).join(",")}}}`);
 }
 
-/** An archive of arrays of one float. */
-export function manyArrays(count: number, level: 0 | 6): Uint8Array {
+/** An archive of arrays of one float, stored or deflated: the same array again and again, deflated once. */
+export function manyArrays(count: number, isDeflated: boolean): Uint8Array {
   const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".padEnd(117) + "\n";
   const array = new Uint8Array(132);
   array.set([0x93, ...encoder.encode("NUMPY"), 1, 0, 118, 0]);
   array.set(encoder.encode(header), 10);
-  return zipSync(Object.fromEntries(Array.from({ length: count }, (_, i) => [`${nameOf(i)}.npy`, array])), { level });
+  const whole = zipSync({ [`${nameOf(0)}.npy`]: array }, { level: isDeflated ? 6 : 0 });
+  const directory = new DataView(whole.buffer).getUint32(whole.length - 6, true);
+  return archiveOf(whole.subarray(0, directory), whole.subarray(directory, -22), count);
 }
 
-function joined(parts: readonly (readonly number[])[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
+/** An archive in which one entry and its line of the directory come again under other names of the same length. */
+function archiveOf(entry: Uint8Array, line: Uint8Array, count: number): Uint8Array {
+  const out = new Uint8Array(count * (entry.length + line.length) + 22);
+  const view = new DataView(out.buffer);
+  for (let i = 0; i < count; i++) {
+    const name = encoder.encode(nameOf(i));
+    const at = count * entry.length + i * line.length;
+    out.set(entry, i * entry.length);
+    out.set(name, i * entry.length + 30);
+    out.set(line, at);
+    out.set(name, at + 46);
+    view.setUint32(at + 42, i * entry.length, true);
   }
+  const end = out.length - 22;
+  out.set([0x50, 0x4b, 5, 6, 0, 0, 0, 0], end);
+  view.setUint16(end + 8, count % 2 ** 16, true);
+  view.setUint16(end + 10, count % 2 ** 16, true);
+  view.setUint32(end + 12, count * line.length, true);
+  view.setUint32(end + 16, count * entry.length, true);
   return out;
 }
 
@@ -56,14 +70,17 @@ const put = (note: number): number[] => [0x71, note];
 const get = (note: number): number[] => [0x68, note];
 
 /** The pickle of a dict of tensors of one float as `torch.save` writes it: names that come again are noted. */
-function tensorsPickle(count: number, isShared: boolean): Uint8Array {
+function tensorsPickle(count: number, isShared: boolean, isLegacy = false): Uint8Array {
   const first = [
     [0x80, 2, 0x7d, 0x28],
     [...str("notes"), 0x28, ...global("torch._utils._rebuild_tensor_v2"), ...put(1), ...str("storage"), ...put(2)],
     [...global("torch.FloatStorage"), ...put(3), ...str("cpu"), ...put(4)],
     [...global("collections.OrderedDict"), ...put(5), 0x31, 0x4e],
   ];
-  const storage = (key: string): number[] => [0x28, ...get(2), ...get(3), ...str(key), ...get(4), 0x4b, 1, 0x74, 0x51];
+  const storage = (key: string): number[] => [
+    ...[0x28, ...get(2), ...get(3), ...str(key), ...get(4), 0x4b, 1],
+    ...(isLegacy ? [0x4e, 0x74, 0x51] : [0x74, 0x51]),
+  ];
   const tensors = Array.from({ length: count }, (_, i) => {
     const note = (at: number): number[] => [0x72, ...u32(6 + 4 * i + at)];
     return [
@@ -78,6 +95,12 @@ function tensorsPickle(count: number, isShared: boolean): Uint8Array {
 export function manyTorchTensors(count: number, isShared: boolean): Uint8Array {
   const storages = Array.from({ length: isShared ? 1 : count }, (_, i) => [`a/data/${i}`, new Uint8Array(4)] as const);
   return zipSync({ "a/data.pkl": tensorsPickle(count, isShared), ...Object.fromEntries(storages) }, { level: 0 });
+}
+
+/** The same in PyTorch's older layout. */
+export function manyLegacyTensors(count: number, isShared: boolean): Uint8Array {
+  const storages = Array.from({ length: isShared ? 1 : count }, () => new Float32Array(1));
+  return legacyOf(tensorsPickle(count, isShared, true), storages);
 }
 
 /** A folder of safetensors in shards, with their index. */

@@ -1,4 +1,4 @@
-/** Pickles put together by hand. */
+/** Pickles put together by hand, and PyTorch's older files of them. */
 const encoder = new TextEncoder();
 
 /** Parts of a pickle: opcodes and text as strings (one byte a character), or bytes. */
@@ -58,3 +58,30 @@ export const dict = (...items: (readonly number[])[]): number[] => [0x7d, 0x28, 
 
 /** A whole pickle of protocol 2. */
 export const whole = (value: readonly number[]): Uint8Array => Uint8Array.from([0x80, 2, ...value, 0x2e]);
+
+/** A file as `torch.save` wrote it before 2020: a pickle, and storages of float32 with the keys "0", "1" … */
+export function legacyOf(value: Uint8Array, storages: readonly Float32Array[]): Uint8Array {
+  const magic = [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
+  return joined([
+    [...magic, 0x80, 2, 0x4d, 0xe9, 3, 0x2e, 0x80, 2, ...dict(str("little_endian"), [0x88]), 0x2e],
+    value,
+    [0x80, 2, 0x5d, 0x28],
+    ...storages.map((_, i) => str(String(i))),
+    [0x65, 0x2e],
+    ...storages.flatMap(({ length, buffer }) => [
+      new Uint8Array(BigUint64Array.of(BigInt(length)).buffer),
+      new Uint8Array(buffer),
+    ]),
+  ]);
+}
+
+/** Bytes one after the other. */
+export function joined(parts: readonly ArrayLike<number>[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
