@@ -3,10 +3,10 @@ import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseSafetensors } from "../../src/io/index.ts";
+import { parseNpz, parseSafetensors } from "../../src/io/index.ts";
 import { convertPath, loadFolder } from "../../src/io/node.ts";
 import { expectClose } from "../support/golden.ts";
-import { fixturePath, golden, goldenPath } from "./formats.ts";
+import { fixture, fixturePath, golden, goldenPath } from "./formats.ts";
 
 let root = "";
 beforeAll(async () => {
@@ -16,7 +16,7 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 
 /**
  * The folder, the case with its logits, and the bound relative to the largest logit. Weights of the last case were rounded to float16, by
- * up to 2^-11 each, against those that made the logits: two layers and the embeddings leave a few times that.
+ * up to 2^-11 each, against those that made the logits: two layers and the embeddings leave a few times that. Logits of its own follow below.
  */
 const cases = [
   ["hf-gpt2", "hf-gpt2", 1e-5],
@@ -55,6 +55,15 @@ describe.each(cases)("%s", (name, expectedName, share) => {
     expect(after.config).toEqual(before.config);
     expect([...after.model.forward(tokens).data]).toEqual([...before.model.forward(tokens).data]);
   });
+});
+
+test("float16 weights: logits of those very weights, made apart in float64, within 1e-4 relative and 1e-5 of the largest", async () => {
+  const expected = parseNpz(fixture("half.npz"));
+  const logits = expected.read("logits").data;
+  const largest = Array.from(logits, Math.abs).reduce((a, b) => Math.max(a, b));
+  const { model } = await loadFolder(goldenPath("tl-pth-shortformer-f16"));
+  const found = model.forward(expected.read("tokens").toNested() as number[][]);
+  expectClose(found.data, logits, { atol: 1e-5 * largest, rtol: 1e-4 });
 });
 
 describe("a single file", () => {
