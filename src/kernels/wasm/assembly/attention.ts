@@ -1,14 +1,10 @@
 /** Causal attention in one pass: scores, softmax and weighted values of a block of queries before the next. */
+import { min } from "./lanes.ts";
 import { packDeep, packedProduct } from "./matmul.ts";
 import { divide, exponentials, largest, scaleRow } from "./rows.ts";
 
 /** Queries whose scores are in the cache at once: whole tiles of six rows and of four. */
 const QUERIES: usize = 24;
-
-@inline
-function min(x: usize, y: usize): usize {
-  return x < y ? x : y;
-}
 
 /** Bytes of working space for {@link attend}: edges, packed keys and values, and scores. */
 export function attentionBytes(keys: usize, d_head: usize, d_value: usize): usize {

@@ -2,7 +2,8 @@
  * Blocked matrix products summed in float64: operands of float32 are widened as they are packed. Blocks and the order of additions are those
  * of matmul.ts: 256 terms in a register, then added to the result.
  */
-import { B_BYTES, DEPTH, EDGE_BYTES, min } from "./matmul.ts";
+import { min, multiplyAdd } from "./lanes.ts";
+import { B_BYTES, DEPTH, EDGE_BYTES } from "./matmul.ts";
 
 /** All tiles of a block of the module of tiles; panels have 4 columns. */
 @external("tiles", "blockOfDoubles")
@@ -117,12 +118,6 @@ export function packDoubles(size: usize, to: usize, from: usize, row: usize, col
   else packOf<f64>(to, from, row, column, k, n);
 }
 
-@inline
-function multiplyAdd(x: v128, y: v128, z: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f64x2.relaxed_madd(x, y, z);
-  return f64x2.add(f64x2.mul(x, y), z);
-}
-
 /** `sums[j] += Σ_p a[p] b[p, j]` for `steps` (1 or 4) rows of `b`, one term after the other. */
 @inline
 function addRows<T>(sums: usize, columns: usize, a: usize, b: usize, bRow: usize, steps: usize): void {
@@ -132,11 +127,11 @@ function addRows<T>(sums: usize, columns: usize, a: usize, b: usize, bRow: usize
   const x3 = steps == 4 ? v128.load64_splat(a, 24) : x0;
   const end = sums + (columns << 3);
   for (; sums < end; sums += 16) {
-    let sum = multiplyAdd(x0, load2<T>(b), v128.load(sums));
+    let sum = multiplyAdd<f64>(x0, load2<T>(b), v128.load(sums));
     if (steps == 4) {
-      sum = multiplyAdd(x1, load2<T>(b + bRow), sum);
-      sum = multiplyAdd(x2, load2<T>(b + 2 * bRow), sum);
-      sum = multiplyAdd(x3, load2<T>(b + 3 * bRow), sum);
+      sum = multiplyAdd<f64>(x1, load2<T>(b + bRow), sum);
+      sum = multiplyAdd<f64>(x2, load2<T>(b + 2 * bRow), sum);
+      sum = multiplyAdd<f64>(x3, load2<T>(b + 3 * bRow), sum);
     }
     v128.store(sums, sum);
     b += 2 * sizeof<T>();
@@ -193,10 +188,10 @@ function streamed<T>(
 }
 
 /**
- * `c (+)= a b`, `m` x `n`, `k` deep; Numbers of the operands have `sizeA` and `sizeB` bytes. Steps are in bytes; entries of a row of `c`, float64, lie
+ * `c (+)= a b`, `m` x `n`, `k` deep; numbers of the operands have `sizeA` and `sizeB` bytes. Steps are in bytes; entries of a row of `c`, float64, lie
  * side by side. `space` is the thread's working space. With `k` 0 the result is zero, or `c` as it is.
  */
-function product(
+export function product(
   sizeA: usize,
   sizeB: usize,
   m: usize,
@@ -256,35 +251,5 @@ function product(
         }
       }
     }
-  }
-}
-
-/** A job as `multiply` of matmul.ts takes it, with `c` of float64, and two fields more: the bytes of a number of `a` and of `b`. */
-export function multiplyDoubles(job: usize, space: usize): void {
-  const batch = <usize>load<usize>(job);
-  let a = <usize>load<usize>(job, 16);
-  let b = <usize>load<usize>(job, 32);
-  let c = <usize>load<usize>(job, 48);
-  for (let t: usize = 0; t < batch; t++) {
-    product(
-      load<usize>(job, 64),
-      load<usize>(job, 68),
-      load<usize>(job, 4),
-      load<usize>(job, 8),
-      load<usize>(job, 12),
-      a,
-      load<usize>(job, 24),
-      load<usize>(job, 28),
-      b,
-      load<usize>(job, 40),
-      load<usize>(job, 44),
-      c,
-      load<usize>(job, 56),
-      load<i32>(job, 60),
-      space,
-    );
-    a += load<usize>(job, 20);
-    b += load<usize>(job, 36);
-    c += load<usize>(job, 52);
   }
 }

@@ -3,6 +3,7 @@
  * those of the product, to the bit: a product of two numbers does not depend on their order.
  */
 import * as doubles from "./doubles.ts";
+import { min } from "./lanes.ts";
 import * as singles from "./matmul.ts";
 
 /** Rows of a block: fewer waste less above the diagonal, more use a packed panel longer. */
@@ -27,14 +28,14 @@ function gramRows<A, S>(
   const most = size == 4 ? singles.COLUMNS : doubles.COLUMNS;
   const step = end - first > 256 ? MANY : FEW;
   for (let jc: usize = 0; jc < end; jc += most) {
-    const columns = singles.min(most, end - jc);
+    const columns = min(most, end - jc);
     for (let pc: usize = 0; pc < k; pc += singles.DEPTH) {
-      const kc = singles.min(singles.DEPTH, k - pc);
+      const kc = min(singles.DEPTH, k - pc);
       const lines = a + pc * aColumn + jc * aRow;
       if (size == 4) singles.packPanels(spaceB, lines, aColumn, aRow, kc, columns);
       else doubles.packDoubles(sizeof<A>(), spaceB, lines, aColumn, aRow, kc, columns);
       for (let ic = first; ic < end; ic += step) {
-        const mc = singles.min(step, end - ic);
+        const mc = min(step, end - ic);
         if (ic + mc <= jc) continue;
         let rows = a + ic * aRow + pc * aColumn;
         let rowStep = aRow;
@@ -44,7 +45,7 @@ function gramRows<A, S>(
           else doubles.copyDoubles(sizeof<A>(), spaceA, rowStep, rows, aRow, aColumn, mc, kc);
           rows = spaceA;
         }
-        const nc = singles.min(columns, ic + mc - jc);
+        const nc = min(columns, ic + mc - jc);
         const to = c + ic * cRow + jc * size;
         const adds = i32(pc > 0);
         if (size == 4) singles.tiles(rows, rowStep, spaceB, 32, kc << 5, kc, mc, nc, to, cRow, adds, space);

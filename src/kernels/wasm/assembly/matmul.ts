@@ -6,6 +6,8 @@
  * A sum takes 256 terms in a register and is then added to the result: this order of additions is the same whatever the strides, the blocks of rows and columns, and the thread.
  */
 
+import { min, multiplyAdd } from "./lanes.ts";
+
 /** All tiles of a block of the module of tiles. */
 @external("tiles", "block")
 export declare function tiles(
@@ -34,11 +36,6 @@ const SPAN: usize = 2048;
 export const EDGE_BYTES: usize = 256;
 export const A_BYTES: usize = 240 * DEPTH * 4;
 export const B_BYTES: usize = COLUMNS * SPAN * 4;
-
-@inline
-export function min(x: usize, y: usize): usize {
-  return x < y ? x : y;
-}
 
 /** Four vectors of four, transposed in registers and stored `step` bytes apart. */
 @inline
@@ -146,12 +143,6 @@ export function packPanels(to: usize, from: usize, row: usize, column: usize, k:
 /** Columns of few rows that are summed at once: a row of sums and four rows of `b` stay in the first-level cache. */
 const STREAMED: usize = 1024;
 
-@inline
-function multiplyAdd(x: v128, y: v128, z: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, y, z);
-  return f32x4.add(f32x4.mul(x, y), z);
-}
-
 /** `sums[j] += Σ_p a[p] b[p, j]` for `steps` (1 or 4) rows of `b`, one term after the other. */
 @inline
 function addRows(sums: usize, columns: usize, a: usize, aColumn: usize, b: usize, bRow: usize, steps: usize): void {
@@ -161,11 +152,11 @@ function addRows(sums: usize, columns: usize, a: usize, aColumn: usize, b: usize
   const x3 = steps == 4 ? v128.load32_splat(a + 3 * aColumn) : x0;
   const end = sums + (columns << 2);
   for (; sums < end; sums += 16) {
-    let sum = multiplyAdd(x0, v128.load(b), v128.load(sums));
+    let sum = multiplyAdd<f32>(x0, v128.load(b), v128.load(sums));
     if (steps == 4) {
-      sum = multiplyAdd(x1, v128.load(b + bRow), sum);
-      sum = multiplyAdd(x2, v128.load(b + 2 * bRow), sum);
-      sum = multiplyAdd(x3, v128.load(b + 3 * bRow), sum);
+      sum = multiplyAdd<f32>(x1, v128.load(b + bRow), sum);
+      sum = multiplyAdd<f32>(x2, v128.load(b + 2 * bRow), sum);
+      sum = multiplyAdd<f32>(x3, v128.load(b + 3 * bRow), sum);
     }
     v128.store(sums, sum);
     b += 16;
@@ -282,38 +273,6 @@ export function product(
         }
       }
     }
-  }
-}
-
-/** A job in memory, 4 bytes a field: batch, m, n, k; then of a and b the address and the steps of batch, row, column; of c without the last. */
-export function multiply(job: usize, space: usize): void {
-  const batch = <usize>load<usize>(job);
-  const m = <usize>load<usize>(job, 4);
-  const n = <usize>load<usize>(job, 8);
-  const k = <usize>load<usize>(job, 12);
-  let a = <usize>load<usize>(job, 16);
-  let b = <usize>load<usize>(job, 32);
-  let c = <usize>load<usize>(job, 48);
-  const accumulate = load<i32>(job, 60);
-  for (let t: usize = 0; t < batch; t++) {
-    product(
-      m,
-      n,
-      k,
-      a,
-      load<usize>(job, 24),
-      load<usize>(job, 28),
-      b,
-      load<usize>(job, 40),
-      load<usize>(job, 44),
-      c,
-      load<usize>(job, 56),
-      accumulate,
-      space,
-    );
-    a += load<usize>(job, 20);
-    b += load<usize>(job, 36);
-    c += load<usize>(job, 52);
   }
 }
 

@@ -1,9 +1,30 @@
 /** What is asked of the rows of a product without keeping it: largest entries, and the rank of one entry of each row. */
+import { min } from "./lanes.ts";
 import { B_BYTES, EDGE_BYTES, packDeep, packedProduct, product } from "./matmul.ts";
 
 /** Rows and columns of the product that exist at a time: 96 KiB. */
-const ROWS: usize = 24;
-const COLUMNS: usize = 1024;
+export const ROWS: usize = 24;
+export const COLUMNS: usize = 1024;
+
+/** Columns of a block of all `k`: as many as the space for packed operands allows, in whole panels. */
+@inline
+export function columnsOfBlock(k: usize): usize {
+  const fitting = min((B_BYTES / 4 / k) & ~7, COLUMNS);
+  return fitting < 8 ? 8 : fitting;
+}
+
+/** Puts a number among the largest `top` of a row, in descending order, equal ones in the order in which they come. */
+@inline
+export function insert(x: f32, column: i32, top: usize, values: usize, indices: usize): void {
+  let place = (top - 1) << 2;
+  while (place > 0 && f32.load(values + place - 4) < x) {
+    f32.store(values + place, f32.load(values + place - 4));
+    i32.store(indices + place, i32.load(indices + place - 4));
+    place -= 4;
+  }
+  f32.store(values + place, x);
+  i32.store(indices + place, column);
+}
 
 /**
  * Takes `columns` numbers of a row, of columns `first` on, into its `top` largest so far: values in descending order, equal
@@ -24,14 +45,7 @@ function takeRow(at: usize, columns: usize, first: i32, top: usize, values: usiz
     for (; at < stop; at += 4) {
       const x = f32.load(at);
       if (!(x > least)) continue;
-      let place = last;
-      while (place > 0 && f32.load(values + place - 4) < x) {
-        f32.store(values + place, f32.load(values + place - 4));
-        i32.store(indices + place, i32.load(indices + place - 4));
-        place -= 4;
-      }
-      f32.store(values + place, x);
-      i32.store(indices + place, first + <i32>((at - start) >> 2));
+      insert(x, first + <i32>((at - start) >> 2), top, values, indices);
       least = f32.load(values + last);
       bar = f32x4.splat(least);
     }
@@ -123,19 +137,16 @@ export function rankedProduct(job: usize, space: usize): void {
       product(1, 1, k, a + i * aRow, aRow, 4, column, bRow, bColumn, bars + (i << 2), 4, 0, space);
     }
   }
-  // A block of all k: columns as the space for packed operands allows, in whole panels.
-  const fitting: usize = (B_BYTES / 4 / k) & ~7;
-  let columns: usize = fitting < COLUMNS ? fitting : COLUMNS;
-  if (columns < 8) columns = 8;
+  const columns = columnsOfBlock(k);
   const block = space + EDGE_BYTES;
   const packed = block + ROWS * COLUMNS * 4;
   const blockRow = columns << 2;
   for (let jc: usize = 0; jc < n; jc += columns) {
-    const nc = n - jc < columns ? n - jc : columns;
+    const nc = min(columns, n - jc);
     const padded = (nc + 7) & ~7;
     packDeep(packed, b + jc * bColumn, bRow, bColumn, k, nc);
     for (let ic: usize = 0; ic < m; ic += ROWS) {
-      const mc = m - ic < ROWS ? m - ic : ROWS;
+      const mc = min(ROWS, m - ic);
       packedProduct(a + ic * aRow, aRow, packed, padded, k, k, mc, nc, block, blockRow, space);
       if (top > 0) {
         const kept = ic * top * 4;

@@ -1,4 +1,5 @@
 /** Softmax and what belongs to it, and norms, over contiguous float32 rows. */
+import { multiplyAdd } from "./lanes.ts";
 
 /**
  * What the exponential needs, four lanes each: the largest argument that gives 0; 1 / ln 2; 1.5 · 2²³, which rounds a sum to an
@@ -17,12 +18,6 @@ const TABLE = memory.data<f32>(
   16,
 );
 
-@inline
-function multiplyAdd(x: v128, y: v128, z: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, y, z);
-  return f32x4.add(f32x4.mul(x, y), z);
-}
-
 /** `z - x y`. */
 @inline
 function multiplySubtract(x: v128, y: v128, z: v128): v128 {
@@ -37,16 +32,16 @@ function multiplySubtract(x: v128, y: v128, z: v128): v128 {
 @inline
 function exponential(x: v128): v128 {
   const magic = v128.load(TABLE, 32);
-  const shifted = multiplyAdd(x, v128.load(TABLE, 16), magic);
+  const shifted = multiplyAdd<f32>(x, v128.load(TABLE, 16), magic);
   const n = f32x4.sub(shifted, magic);
   let r = multiplySubtract(n, v128.load(TABLE, 48), x);
   r = multiplySubtract(n, v128.load(TABLE, 64), r);
-  let q = multiplyAdd(v128.load(TABLE, 80), r, v128.load(TABLE, 96));
-  q = multiplyAdd(q, r, v128.load(TABLE, 112));
-  q = multiplyAdd(q, r, v128.load(TABLE, 128));
-  q = multiplyAdd(q, r, v128.load(TABLE, 144));
+  let q = multiplyAdd<f32>(v128.load(TABLE, 80), r, v128.load(TABLE, 96));
+  q = multiplyAdd<f32>(q, r, v128.load(TABLE, 112));
+  q = multiplyAdd<f32>(q, r, v128.load(TABLE, 128));
+  q = multiplyAdd<f32>(q, r, v128.load(TABLE, 144));
   const one = v128.load(TABLE, 160);
-  const power = multiplyAdd(multiplyAdd(q, r, one), r, one);
+  const power = multiplyAdd<f32>(multiplyAdd<f32>(q, r, one), r, one);
   const scale = i32x4.add(i32x4.shl(shifted, 23), one);
   return v128.andnot(f32x4.mul(power, scale), f32x4.le(x, v128.load(TABLE)));
 }

@@ -1,19 +1,11 @@
 /** Which entries of a product lie above a bar of their row, where a cheaper product that bounds the entries says which need be computed. */
-import { B_BYTES, EDGE_BYTES, packDeep, packedProduct } from "./matmul.ts";
-
-/** Rows and columns of the cheap product that exist at a time: 96 KiB. */
-const ROWS: usize = 24;
-const COLUMNS: usize = 1024;
+import { min, multiplyAdd } from "./lanes.ts";
+import { EDGE_BYTES, packDeep, packedProduct } from "./matmul.ts";
+import { COLUMNS, columnsOfBlock, insert, ROWS } from "./ranks.ts";
 
 /** What is kept of a row: the largest entries above its bar, the first ones, or those up to a second bar and the number of those beyond it. */
 const LARGEST = 0;
 const FIRST = 1;
-
-@inline
-function multiplyAdd(x: v128, y: v128, z: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, y, z);
-  return f32x4.add(f32x4.mul(x, y), z);
-}
 
 /** The dot product of two rows of `bytes`, a multiple of 32. */
 @inline
@@ -24,32 +16,20 @@ function dot(a: usize, b: usize, bytes: usize): f32 {
   let s3 = s0;
   const end = a + bytes;
   for (; a + 64 <= end; a += 64) {
-    s0 = multiplyAdd(v128.load(a), v128.load(b), s0);
-    s1 = multiplyAdd(v128.load(a, 16), v128.load(b, 16), s1);
-    s2 = multiplyAdd(v128.load(a, 32), v128.load(b, 32), s2);
-    s3 = multiplyAdd(v128.load(a, 48), v128.load(b, 48), s3);
+    s0 = multiplyAdd<f32>(v128.load(a), v128.load(b), s0);
+    s1 = multiplyAdd<f32>(v128.load(a, 16), v128.load(b, 16), s1);
+    s2 = multiplyAdd<f32>(v128.load(a, 32), v128.load(b, 32), s2);
+    s3 = multiplyAdd<f32>(v128.load(a, 48), v128.load(b, 48), s3);
     b += 64;
   }
   if (a < end) {
-    s0 = multiplyAdd(v128.load(a), v128.load(b), s0);
-    s1 = multiplyAdd(v128.load(a, 16), v128.load(b, 16), s1);
+    s0 = multiplyAdd<f32>(v128.load(a), v128.load(b), s0);
+    s1 = multiplyAdd<f32>(v128.load(a, 16), v128.load(b, 16), s1);
   }
   s0 = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
   return (
     f32x4.extract_lane(s0, 0) + f32x4.extract_lane(s0, 1) + (f32x4.extract_lane(s0, 2) + f32x4.extract_lane(s0, 3))
   );
-}
-
-/** Puts an entry among the largest of a row, equal ones in the order in which they come. */
-function insert(x: f32, column: i32, most: usize, values: usize, indices: usize): void {
-  let place = (most - 1) << 2;
-  while (place > 0 && f32.load(values + place - 4) < x) {
-    f32.store(values + place, f32.load(values + place - 4));
-    i32.store(indices + place, i32.load(indices + place - 4));
-    place -= 4;
-  }
-  f32.store(values + place, x);
-  i32.store(indices + place, column);
 }
 
 /**
@@ -151,18 +131,16 @@ export function screenedProduct(job: usize, space: usize): void {
   const highs = load<usize>(job, 64);
   const found = load<usize>(job, 68);
   const above = load<usize>(job, 72);
-  const fitting: usize = (B_BYTES / 4 / k) & ~7;
-  let columns: usize = fitting < COLUMNS ? fitting : COLUMNS;
-  if (columns < 8) columns = 8;
+  const columns = columnsOfBlock(k);
   const block = space + EDGE_BYTES;
   const packed = block + ROWS * COLUMNS * 4;
   const blockRow = columns << 2;
   for (let jc: usize = 0; jc < n; jc += columns) {
-    const nc = n - jc < columns ? n - jc : columns;
+    const nc = min(columns, n - jc);
     const padded = (nc + 7) & ~7;
     packDeep(packed, b + jc * bColumn, bRow, bColumn, k, nc);
     for (let ic: usize = 0; ic < m; ic += ROWS) {
-      const mc = m - ic < ROWS ? m - ic : ROWS;
+      const mc = min(ROWS, m - ic);
       if (!isOpen(bars + (ic << 2), mc)) continue;
       packedProduct(a + ic * aRow, aRow, packed, padded, k, k, mc, nc, block, blockRow, space);
       for (let i: usize = ic; i < ic + mc; i++) {
