@@ -144,7 +144,7 @@ function directLogits(model: Transformer, ids: Int32Array): TensorData {
   const rows = gather(model.weight("embed.W_E") as Tensor<"d_vocab d_model">, "d_vocab", ids);
   const stream = Tensor.from("batch pos d_model", [1, ids.length, model.config.d_model], rawData(rows));
   const norm = model.ln_final;
-  const read = norm === undefined ? stream : norm.addBias(norm.applyFrozen(stream, norm.scaleOf(stream)));
+  const read = norm === undefined ? stream : norm.apply(stream);
   return rawData(add(matmul(read, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U));
 }
 

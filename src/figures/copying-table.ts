@@ -5,12 +5,12 @@ import type { HeadId } from "../model/index.ts";
 import { formatNumber, tokenTable, visibleToken } from "../viz/index.ts";
 import type { Captions, Figure, TokenTableCell } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
-import { bosOf, requireNeeds } from "./input.ts";
+import { requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
-import { chosenHeads, tokenTexts } from "./labels.ts";
+import { chosenCopyingHeads } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
-import { attentionShare, normsNote, readersOf, sourcePool, strongSources, trigramRows, wordOf } from "./sources.ts";
-import type { TrigramContext, TrigramRow } from "./sources.ts";
+import { attentionShare, contextOf, normsNote, sourcePool, strongSources, trigramRows, wordOf } from "./sources.ts";
+import type { TrigramRow } from "./sources.ts";
 
 /**
  * A source token with what a head copies of it.
@@ -72,20 +72,11 @@ const MOST_HEADS = 3;
 export function copyingTable(input: FigureInput, options: CopyingTableOptions = {}): CopyingTable {
   const operation = "copyingTable";
   requireNeeds(NEEDS, input, operation);
-  const { model, tokenizer } = input;
+  const { model } = input;
   const { rows = 6, listed = 6 } = options;
-  const context: TrigramContext = {
-    modelOf: readersOf(model),
-    text: tokenTexts(tokenizer),
-    bos: bosOf(input, operation),
-  };
+  const context = contextOf(input, operation);
   const scores = copyingScores(model);
-  const shown =
-    options.heads === undefined
-      ? chosenHeads(model, undefined)
-          .sort((a, b) => scores.at(b.layer, b.head) - scores.at(a.layer, a.head))
-          .slice(0, MOST_HEADS)
-      : chosenHeads(model, options.heads);
+  const shown = chosenCopyingHeads(model, options.heads, scores, MOST_HEADS);
   const pool = options.sources ?? sourcePool(model, context);
   const heads = shown.map(({ layer, head }, i) => {
     options.signal?.throwIfAborted();

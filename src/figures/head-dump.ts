@@ -5,11 +5,11 @@ import type { HeadId } from "../model/index.ts";
 import { formatNumber, tokenTable } from "../viz/index.ts";
 import type { Captions, Figure, TokenTableCell } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
-import { bosOf, requireNeeds } from "./input.ts";
+import { requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
-import { chosenHeads, tokenTexts } from "./labels.ts";
-import { normsNote, readersOf, sourcePool, strongSources, trigramRows } from "./sources.ts";
-import type { TrigramContext, TrigramRow } from "./sources.ts";
+import { chosenHeads } from "./labels.ts";
+import { contextOf, normsNote, sourcePool, strongSources, trigramRows } from "./sources.ts";
+import type { TrigramRow } from "./sources.ts";
 
 /**
  * The data of the dump of heads.
@@ -68,14 +68,10 @@ const MOST_HEADS = 32;
 export function headDump(input: FigureInput, options: HeadDumpOptions = {}): HeadDump {
   const operation = "headDump";
   requireNeeds(NEEDS, input, operation);
-  const { model, tokenizer } = input;
+  const { model } = input;
   const { rows = 6, listed = 6 } = options;
   const { d_vocab, d_vocab_out } = model.config;
-  const context: TrigramContext = {
-    modelOf: readersOf(model),
-    text: tokenTexts(tokenizer),
-    bos: bosOf(input, operation),
-  };
+  const context = contextOf(input, operation);
   const scores = d_vocab === d_vocab_out ? copyingScores(model) : undefined;
   const copying = ({ layer, head }: HeadId): number | null => scores?.at(layer, head) ?? null;
   const shown =

@@ -1,5 +1,6 @@
 /** Texts of tokens and heads in figures. */
 import type { HeadId, HeadRef, Transformer } from "../model/index.ts";
+import type { Tensor } from "../tensor/index.ts";
 import type { FigureTokenizer } from "./input.ts";
 
 /**
@@ -34,4 +35,17 @@ export function chosenHeads(model: Transformer, heads: readonly HeadRef[] | unde
     const { layer, head } = model.head(ref);
     return { layer, head };
   });
+}
+
+/** The heads asked for, or so many of the largest copying scores. */
+export function chosenCopyingHeads(
+  model: Transformer,
+  heads: readonly HeadRef[] | undefined,
+  scores: Tensor<"layer head">,
+  most: number,
+): HeadId[] {
+  if (heads !== undefined) return chosenHeads(model, heads);
+  return chosenHeads(model, undefined)
+    .sort((a, b) => scores.at(b.layer, b.head) - scores.at(a.layer, a.head))
+    .slice(0, most);
 }

@@ -4,11 +4,11 @@ import type { HeadId } from "../model/index.ts";
 import { tokenTable } from "../viz/index.ts";
 import type { Captions, Figure, TokenTableCell } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
-import { bosOf, requireNeeds } from "./input.ts";
+import { requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
-import { chosenHeads, tokenTexts } from "./labels.ts";
-import { attentionShare, normsNote, readersOf, sourcePool, strongSources, trigramRows, wordOf } from "./sources.ts";
-import type { TokenEntry, TrigramContext, TrigramRow } from "./sources.ts";
+import { chosenHeads } from "./labels.ts";
+import { attentionShare, contextOf, normsNote, sourcePool, strongSources, trigramRows, wordOf } from "./sources.ts";
+import type { TokenEntry, TrigramRow } from "./sources.ts";
 
 /**
  * The skip-trigrams of one head and source that have no copy among their outputs.
@@ -73,13 +73,9 @@ const SHOWN = { destination: 3, out: 5 };
 export function skipTrigramList(input: FigureInput, options: SkipTrigramListOptions = {}): SkipTrigramList {
   const operation = "skipTrigramList";
   requireNeeds(NEEDS, input, operation);
-  const { model, tokenizer } = input;
+  const { model } = input;
   const { rows = 30, perHead = 6 } = options;
-  const context: TrigramContext = {
-    modelOf: readersOf(model),
-    text: tokenTexts(tokenizer),
-    bos: bosOf(input, operation),
-  };
+  const context = contextOf(input, operation);
   const heads = chosenHeads(model, options.heads ?? model.layer(0).heads.slice(0, MOST_HEADS));
   const pool = options.sources ?? sourcePool(model, context);
   const trigrams = heads.flatMap((id, i) => {

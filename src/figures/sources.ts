@@ -4,6 +4,9 @@ import type { HeadId, Transformer } from "../model/index.ts";
 import { normedTokens, skipTrigrams } from "../circuits/index.ts";
 import type { SkipTrigrams } from "../circuits/index.ts";
 import { rawData } from "../tensor/index.ts";
+import { bosOf } from "./input.ts";
+import type { FigureInput } from "./input.ts";
+import { tokenTexts } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
 
 /**
@@ -42,6 +45,11 @@ export function readersOf(model: Transformer): TrigramContext["modelOf"] {
     if (last?.layer !== layer) last = { layer, normed: normedTokens(model, layer) };
     return last.normed;
   };
+}
+
+/** What the tables of an input's model choose of and show with. */
+export function contextOf(input: FigureInput, operation: string): TrigramContext {
+  return { modelOf: readersOf(input.model), text: tokenTexts(input.tokenizer), bos: bosOf(input, operation) };
 }
 
 /** What a subtitle says of the norms of a model. */

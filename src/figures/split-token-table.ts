@@ -8,7 +8,7 @@ import type { Captions, Figure, TokenTableCell } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
 import { bosOf, requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
-import { chosenHeads, tokenTexts } from "./labels.ts";
+import { chosenCopyingHeads, tokenTexts } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
 import { isReadable, normsNote, readersOf } from "./sources.ts";
 
@@ -90,12 +90,7 @@ export function splitTokenTable(input: FigureInput, options: SplitTokenOptions =
   const splits = splitsOf(model.config.d_vocab, text, start);
   const modelOf = readersOf(model);
   const scores = copyingScores(model);
-  const shown =
-    options.heads === undefined
-      ? chosenHeads(model, undefined)
-          .sort((a, b) => scores.at(b.layer, b.head) - scores.at(a.layer, a.head))
-          .slice(0, MOST_HEADS)
-      : chosenHeads(model, options.heads);
+  const shown = chosenCopyingHeads(model, options.heads, scores, MOST_HEADS);
   const heads = shown.map((id, i) => {
     options.signal?.throwIfAborted();
     const effects = skipTrigramEffects(modelOf(id), id, splits, { start });

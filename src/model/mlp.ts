@@ -118,19 +118,8 @@ export function mlpOutput(
   const normalized = hooks.throughNorm(mlp.ln2, input, `${at}.ln2`);
   const pre = hooks.fire(`${at}.mlp.hook_pre`, mlp.preActivations(normalized));
   const active = activate(mlp.act_fn, pre);
-  const post = hooks.fire(`${at}.mlp.hook_post`, mlp.ln === undefined ? active : afterSolu(mlp.ln, active, at, hooks));
+  // After SoLU there is a norm of the neurons.
+  const mid = mlp.ln === undefined ? active : hooks.fire(`${at}.mlp.hook_mid`, active);
+  const post = hooks.fire(`${at}.mlp.hook_post`, hooks.throughNorm(mlp.ln, mid, `${at}.mlp.ln`));
   return hooks.fire(`${at}.hook_mlp_out`, mlp.write(post));
-}
-
-function afterSolu(
-  ln: Norm<"d_mlp">,
-  active: Tensor<"batch pos d_mlp">,
-  at: `blocks.${number}`,
-  hooks: HookSession,
-): Tensor<"batch pos d_mlp"> {
-  const mid = hooks.fire(`${at}.mlp.hook_mid`, active);
-  const own = ln.normalize(mid);
-  const scale = hooks.fire(`${at}.mlp.ln.hook_scale`, own.scale);
-  const normalized = scale === own.scale ? own.normalized : ln.normalizeBy(mid, scale);
-  return ln.addBias(ln.applyWeights(hooks.fire(`${at}.mlp.ln.hook_normalized`, normalized)));
 }

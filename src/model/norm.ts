@@ -42,6 +42,8 @@ export type NormKind = "LN" | "LNPre" | "RMS" | "RMSPre";
  * // 2
  * console.log(norm.applyFrozen(resid, scale).toNested());
  * // [ [ [ 1, -1, 1, -1 ] ] ]
+ * console.log(norm.apply(resid).at(0, 0, 0), norm.normalize(resid).scale.at(0, 0, 0));
+ * // 1 2
  * ```
  */
 export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
@@ -74,7 +76,12 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
     return this.kind === "LN" || this.kind === "LNPre";
   }
 
-  /** The whole norm, $(x - \bar{x}) / s \odot w + b$. */
+  /**
+   * The whole norm, $(x - \bar{x}) / s \odot w + b$, with the stream's own scale.
+   *
+   * @param x - `[batch, pos, d_model]`, or `d_mlp` where the norm is of neurons.
+   * @returns the same axes.
+   */
   apply(x: Tensor<`batch pos ${Axis}`>): Tensor<`batch pos ${Axis}`> {
     return this.addBias(this.applyWeights(this.normalize(x).normalized));
   }
@@ -82,6 +89,7 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
   /**
    * The stream divided by its own scale, before weights, $(x - \bar{x}) / s$, and that scale; in one pass over it.
    *
+   * @param x - as {@link Norm.apply}.
    * @returns `normalized`, as `x`; `scale`, as {@link Norm.scaleOf}.
    */
   normalize(x: Tensor<`batch pos ${Axis}`>): {

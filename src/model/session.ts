@@ -66,17 +66,19 @@ export class HookSession {
   }
 
   /** Passes a stream through a norm and its two hooks; unchanged where there is none. */
-  throughNorm(
-    norm: Norm | undefined,
-    x: Tensor<"batch pos d_model">,
-    name: "ln_final" | `blocks.${number}.ln${1 | 2}`,
-  ): Tensor<"batch pos d_model"> {
+  throughNorm<Axis extends "d_model" | "d_mlp">(
+    norm: Norm<Axis> | undefined,
+    x: Tensor<`batch pos ${Axis}`>,
+    name: "ln_final" | `blocks.${number}.${"ln1" | "ln2" | "mlp.ln"}`,
+  ): Tensor<`batch pos ${Axis}`> {
     if (norm === undefined) return x;
     const own = norm.normalize(x);
     const scale = this.fire(`${name}.hook_scale`, own.scale);
     // As in TransformerLens, the hook lies before the norm's weights: a Pre norm and a folded one read the same there.
     const normalized = scale === own.scale ? own.normalized : norm.normalizeBy(x, scale);
-    return norm.addBias(norm.applyWeights(this.fire(`${name}.hook_normalized`, normalized)));
+    // The name says which of the two axes it is.
+    const fired = this.fire(`${name}.hook_normalized`, normalized as Tensor as Tensor<"batch pos d_model">) as Tensor;
+    return norm.addBias(norm.applyWeights(fired as typeof x));
   }
 
   /** Keeps an activation that nothing downstream needs, computed when it is first asked for. */

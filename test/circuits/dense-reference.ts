@@ -98,3 +98,11 @@ export function compositionByDefinition(
   };
   return [score(later.QK), score(t(later.QK)), score(later.OV)];
 }
+
+/** The dense circuits of L0H0, the QK one divided by the scale. */
+export function circuitsOfFirst(model: Transformer): { readonly S: Matrix; readonly OV: Matrix } {
+  const { W_E, W_U } = embeddings(model);
+  const { QK, OV } = headMatrices(model, { layer: 0, head: 0 });
+  const { attn_scale } = model.config;
+  return { S: mul(W_E, QK, t(W_E)).map((row) => row.map((x) => x / attn_scale)), OV: mul(W_E, OV, W_U) };
+}

@@ -2,23 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { findSkipTrigramBugs, skipTrigramBugs } from "../../src/circuits/index.ts";
 import type { SkipTrigramEffect } from "../../src/circuits/index.ts";
-import type { Transformer } from "../../src/model/index.ts";
 import { map } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
-import { embeddings, headMatrices, mul, t } from "./dense-reference.ts";
+import { circuitsOfFirst } from "./dense-reference.ts";
 import type { Matrix } from "./dense-reference.ts";
 import { modelOptions, runs } from "./model-arbitrary.ts";
 
 const close = { atol: 1e-10, rtol: 1e-10 };
-
-/** The dense circuits of L0H0, the QK one divided by the scale. */
-function circuits(model: Transformer): { readonly S: Matrix; readonly OV: Matrix } {
-  const { W_E, W_U } = embeddings(model);
-  const { QK, OV } = headMatrices(model, { layer: 0, head: 0 });
-  const { attn_scale } = model.config;
-  return { S: mul(W_E, QK, t(W_E)).map((row) => row.map((x) => x / attn_scale)), OV: mul(W_E, OV, W_U) };
-}
 
 const at = (M: Matrix, i: number, j: number): number => M[i]?.[j] as number;
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
@@ -31,7 +22,7 @@ describe("skipTrigramBugs", () => {
 
   it("is the product of a share of attention and a logit, for both pairs and both crossings", () => {
     const model = randomModel({ seed: 9 });
-    const { S, OV } = circuits(model);
+    const { S, OV } = circuitsOfFirst(model);
     const effect = (b: number, c: number): number => sigmoid(at(S, b, 4) - at(S, b, 0)) * at(OV, 4, c);
     const { wanted, bugs } = skipTrigramBugs(model, "L0H0", 4, pairs, { start: 0 });
     expectClose(
@@ -59,7 +50,7 @@ describe("skipTrigramBugs", () => {
 
   it("and so have the effects of a source in real runs, over destinations and outputs (P20; float32, 1e-4)", () => {
     const model = randomModel({ n_layers: 1, n_heads: 1, position: "none", seed: 10 });
-    const { OV } = circuits(model);
+    const { OV } = circuitsOfFirst(model);
     const effects = [2, 7].map((destination) => {
       const pattern = model.run([0, 4, destination]).cache.get("blocks.0.attn.hook_pattern");
       return [5, 3].map((out) => pattern.at(0, 0, 2, 1) * at(OV, 4, out));
@@ -76,7 +67,7 @@ describe("skipTrigramBugs", () => {
 
 describe("findSkipTrigramBugs", () => {
   const model = randomModel({ d_vocab: 20, n_layers: 1, seed: 24 });
-  const { S, OV } = circuits(model);
+  const { S, OV } = circuitsOfFirst(model);
   const attested = [
     { source: 4, destination: 2, out: 5 },
     { source: 4, destination: 7, out: 3 },

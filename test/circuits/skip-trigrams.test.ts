@@ -7,19 +7,11 @@ import type { Transformer } from "../../src/model/index.ts";
 import { expectClose, loadGolden } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
-import { embeddings, headMatrices, mul, t } from "./dense-reference.ts";
+import { circuitsOfFirst } from "./dense-reference.ts";
 import type { Matrix } from "./dense-reference.ts";
 import { modelOptions, runs } from "./model-arbitrary.ts";
 
 const close = { atol: 1e-10, rtol: 1e-10 };
-
-/** The dense circuits of L0H0, the QK one divided by the scale. */
-function circuits(model: Transformer): { readonly S: Matrix; readonly OV: Matrix } {
-  const { W_E, W_U } = embeddings(model);
-  const { QK, OV } = headMatrices(model, { layer: 0, head: 0 });
-  const { attn_scale } = model.config;
-  return { S: mul(W_E, QK, t(W_E)).map((row) => row.map((x) => x / attn_scale)), OV: mul(W_E, OV, W_U) };
-}
 
 /** The k largest by sorting; ties to the lower id. */
 function sortedTop(
@@ -48,7 +40,7 @@ describe("skipTrigrams", () => {
           const { d_vocab } = model.config;
           const [source, start] = [pick % d_vocab, (pick + 1) % d_vocab];
           const exclude = (token: number): boolean => token === odd % d_vocab;
-          const { S, OV } = circuits(model);
+          const { S, OV } = circuitsOfFirst(model);
           const compared = (row: readonly number[]): number =>
             reference === "raw" ? 0 : reference === "mean" ? mean(row) : (row[start] as number);
           const column = S.map((row) => (row[source] as number) - compared(row));
@@ -130,7 +122,7 @@ describe("references by frequencies", () => {
   const model = randomModel({ d_vocab: 23, n_layers: 1, seed: 21 });
   const frequencies = Array.from({ length: 23 }, (_, token) => (token % 5 === 0 ? 0 : token));
   const total = frequencies.reduce((sum, x) => sum + x, 0);
-  const { S } = circuits(model);
+  const { S } = circuitsOfFirst(model);
   const destinationsOf = (options: object): { token: number; value: number }[] => [
     ...(skipTrigrams(model, "L0H0", [4], { k: 23, ...options })[0]?.destination ?? []),
   ];
@@ -210,7 +202,7 @@ describe("filters", () => {
 describe("topSkipTrigrams on a vocabulary that is large enough for bounds", () => {
   /** The best triples of all, from the sorted attentions and logits of each source. */
   function best(model: Transformer, k: number, start: number): number[] {
-    const { S, OV } = circuits(model);
+    const { S, OV } = circuitsOfFirst(model);
     const effects = OV.flatMap((row, source) => {
       if (source === start) return [];
       const looks = S.flatMap((scores, destination) =>
@@ -246,7 +238,7 @@ describe("topSkipTrigrams", () => {
     start: number | undefined,
     exclude: (token: number) => boolean,
   ): number[] {
-    const { S, OV } = circuits(model);
+    const { S, OV } = circuitsOfFirst(model);
     const isNoContext = (token: number): boolean => token === start || exclude(token);
     const effects: number[] = [];
     for (const [source, row] of OV.entries()) {
@@ -285,7 +277,7 @@ describe("topSkipTrigrams", () => {
               wanted,
               close,
             );
-          const { S, OV } = circuits(model);
+          const { S, OV } = circuitsOfFirst(model);
           for (const { source, destination, out, attention, effect } of found) {
             const rival = start === undefined ? mean(S[destination] as number[]) : at(S, destination, start);
             expectClose(

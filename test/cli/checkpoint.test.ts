@@ -1,26 +1,13 @@
 /** The commands inspect and convert, run as their own process. */
-import { readdirSync, readFileSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
 import { parseSafetensors } from "../../src/io/index.ts";
 import { fixturePath, goldenPath } from "../io/formats.ts";
-import { bundleCommand, emptyFolder, runCommand } from "./command.ts";
-import type { Outcome } from "./command.ts";
+import { commandInFolder } from "./command.ts";
 
-let command: string;
-let folder: string;
-beforeAll(async () => {
-  command = await bundleCommand("");
-}, 60_000);
-afterAll(() => {
-  if (command !== undefined) rmSync(dirname(dirname(command)), { recursive: true });
-});
-beforeEach(() => {
-  folder = emptyFolder();
-  return () => rmSync(folder, { recursive: true });
-});
-
-const run = (...args: string[]): Promise<Outcome> => runCommand(command, args, folder);
+const here = commandInFolder("");
+const run = here.run;
 
 test("inspect prints a table, or JSON", async () => {
   const path = fixturePath("nanogpt.pt");
@@ -44,8 +31,8 @@ test("convert writes safetensors and config.json", async () => {
   expect(outcome.stdout).toMatch(
     /^weights {6}.*model\.safetensors \(30 tensors, 3\d\.\d kB\)\nconfig {7}.*config\.json\n$/,
   );
-  expect(readdirSync(folder).sort()).toEqual(["config.json", "model.safetensors"]);
-  const file = parseSafetensors(readFileSync(join(folder, "model.safetensors")));
+  expect(readdirSync(here.folder).sort()).toEqual(["config.json", "model.safetensors"]);
+  const file = parseSafetensors(readFileSync(join(here.folder, "model.safetensors")));
   expect(file.tensors.get("embed.W_E")?.dtype).toBe("BF16");
   const again = await run("convert", goldenPath("tl-pth-ln"), "model.safetensors");
   expect(again).toMatchObject({ code: 1, stdout: "" });
@@ -63,7 +50,7 @@ test("report takes a folder of weights in several files, and a single PyTorch fi
   ] as const) {
     const outcome = await run("report", path, "--max-tokens", "64", "-o", "report.html", "--force");
     expect(outcome).toMatchObject({ code: 0, stderr: "" });
-    expect(readFileSync(join(folder, "report.html"), "utf8")).toContain(`<title>${title}</title>`);
+    expect(readFileSync(join(here.folder, "report.html"), "utf8")).toContain(`<title>${title}</title>`);
   }
 });
 

@@ -1,51 +1,39 @@
 /** Figures of training from the command line: several checkpoints, or a folder of them. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
 import { checkpointPaths } from "../../src/cli/checkpoints.ts";
 import { map } from "../../src/tensor/index.ts";
 import { declarations } from "../report/text.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
-import { bundleCommand, emptyFolder, runCommand, saveModel } from "./command.ts";
-import type { Outcome } from "./command.ts";
+import { commandInFolder, saveModel } from "./command.ts";
 
-let command: string;
-let folder: string;
-beforeAll(async () => {
-  command = await bundleCommand(declarations);
-}, 60_000);
-afterAll(() => {
-  if (command !== undefined) rmSync(dirname(dirname(command)), { recursive: true });
-});
-beforeEach(() => {
-  folder = emptyFolder();
-  return () => rmSync(folder, { recursive: true });
-});
-
-const run = (...args: string[]): Promise<Outcome> => runCommand(command, args, folder);
+const here = commandInFolder(declarations);
+const run = here.run;
 
 describe("checkpointPaths", () => {
   test("a folder stands for the folders in it, in the order of their numbers", async () => {
-    for (const name of ["step-1000", "step-200", "step-30", ".cache"]) mkdirSync(join(folder, name));
-    expect(await checkpointPaths([folder])).toEqual(
-      [30, 200, 1000].map((step) => ({ path: join(folder, `step-${step}`), label: `step-${step}`, step })),
+    for (const name of ["step-1000", "step-200", "step-30", ".cache"]) mkdirSync(join(here.folder, name));
+    expect(await checkpointPaths([here.folder])).toEqual(
+      [30, 200, 1000].map((step) => ({ path: join(here.folder, `step-${step}`), label: `step-${step}`, step })),
     );
   });
 
   test("or for its files of weights", async () => {
-    for (const name of ["gelu_2l_900.pth", "gelu_2l_100.pth", "config.json"]) writeFileSync(join(folder, name), "");
-    expect((await checkpointPaths([folder])).map(({ label, step }) => [label, step])).toEqual([
+    for (const name of ["gelu_2l_900.pth", "gelu_2l_100.pth", "config.json"])
+      writeFileSync(join(here.folder, name), "");
+    expect((await checkpointPaths([here.folder])).map(({ label, step }) => [label, step])).toEqual([
       ["gelu_2l_100", 100],
       ["gelu_2l_900", 900],
     ]);
   });
 
   test("a model's own folder, shards of one model and a single file are one checkpoint", async () => {
-    writeFileSync(join(folder, "model.safetensors"), "");
-    expect(await checkpointPaths([folder])).toHaveLength(1);
-    for (const i of [1, 2]) writeFileSync(join(folder, `model-0000${i}-of-00002.safetensors`), "");
-    expect(await checkpointPaths([folder])).toHaveLength(1);
-    expect(await checkpointPaths([join(folder, "model.safetensors")])).toHaveLength(1);
+    writeFileSync(join(here.folder, "model.safetensors"), "");
+    expect(await checkpointPaths([here.folder])).toHaveLength(1);
+    for (const i of [1, 2]) writeFileSync(join(here.folder, `model-0000${i}-of-00002.safetensors`), "");
+    expect(await checkpointPaths([here.folder])).toHaveLength(1);
+    expect(await checkpointPaths([join(here.folder, "model.safetensors")])).toHaveLength(1);
     expect(await checkpointPaths([])).toEqual([]);
   });
 
@@ -68,16 +56,16 @@ describe("transformer-circuits figure of training", () => {
     const model = randomModel({ n_ctx: 16 });
     for (const step of [0, 500, 1000]) {
       const one = withWeights(model, (name, W) => (name.endsWith("W_O") ? map(W, (x) => (x * step) / 1000) : W));
-      saveModel(one, join(folder, "runs", `step-${step}`));
+      saveModel(one, join(here.folder, "runs", `step-${step}`));
     }
-    return join(folder, "runs");
+    return join(here.folder, "runs");
   };
 
   test("takes a folder of checkpoints", async () => {
     const outcome = await run("figure", "loss-curve", training(), "-o", "loss.svg", "--json", "loss.json");
     expect(outcome).toMatchObject({ code: 0, stderr: "" });
-    expect(readFileSync(join(folder, "loss.svg"), "utf8")).toContain("training step");
-    const { data } = JSON.parse(readFileSync(join(folder, "loss.json"), "utf8")) as {
+    expect(readFileSync(join(here.folder, "loss.svg"), "utf8")).toContain("training step");
+    const { data } = JSON.parse(readFileSync(join(here.folder, "loss.json"), "utf8")) as {
       data: { checkpoints: unknown };
     };
     expect(data.checkpoints).toEqual([0, 500, 1000].map((step) => ({ label: `step-${step}`, step })));
@@ -87,7 +75,7 @@ describe("transformer-circuits figure of training", () => {
     const runs = training();
     const paths = [0, 1000].map((step) => join(runs, `step-${step}`));
     expect(await run("figure", "ablation-attribution", ...paths)).toMatchObject({ code: 0, stderr: "" });
-    expect(readFileSync(join(folder, "ablation-attribution.svg"), "utf8")).toContain("from step-0 to step-1000");
+    expect(readFileSync(join(here.folder, "ablation-attribution.svg"), "utf8")).toContain("from step-0 to step-1000");
     expect(await run("figure", "evaluator-scatter", ...paths.slice(1))).toMatchObject({ code: 0, stderr: "" });
   });
 

@@ -1,28 +1,15 @@
 /** The command, run as its own process. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
 import { randomModel } from "../support/random-model.ts";
 import { declarations } from "../report/text.ts";
-import { bundleCommand, emptyFolder, runCommand, saveModel } from "./command.ts";
-import type { Outcome } from "./command.ts";
+import { commandInFolder, runCommand, saveModel } from "./command.ts";
 
 const NONE = { code: 0, signal: null, stderr: "" };
-let command: string;
-let folder: string;
-beforeAll(async () => {
-  command = await bundleCommand(declarations);
-}, 60_000);
-afterAll(() => {
-  if (command !== undefined) rmSync(dirname(dirname(command)), { recursive: true });
-});
-beforeEach(() => {
-  folder = emptyFolder();
-  return () => rmSync(folder, { recursive: true });
-});
-
-const run = (...args: string[]): Promise<Outcome> => runCommand(command, args, folder);
+const here = commandInFolder(declarations);
+const run = here.run;
 
 describe("transformer-circuits", () => {
   test("analyses the bundled model on the declaration files beside it", async () => {
@@ -34,9 +21,9 @@ describe("transformer-circuits", () => {
     expect(outcome.stdout).toMatch(/^previous .*L0H5.*L0H7/m);
     for (const label of ["L1H1", "L1H2", "L1H3", "L1H4", "L1H7"])
       expect(outcome.stdout).toContain(`${label}  attention`);
-    const file = join(folder, "transformer-circuits-report.html");
+    const file = join(here.folder, "transformer-circuits-report.html");
     expect(lines[lines.length - 1]).toContain(`report       ${file} (`);
-    expect(readdirSync(folder)).toEqual(["transformer-circuits-report.html"]);
+    expect(readdirSync(here.folder)).toEqual(["transformer-circuits-report.html"]);
     const page = readFileSync(file, "utf8");
     expect(page).toContain("<title>The bundled model, taken apart</title>");
     expect(page).toContain("this package’s declaration files (without comments)");
@@ -61,7 +48,7 @@ describe("transformer-circuits", () => {
 });
 
 describe("transformer-circuits report <folder>", () => {
-  const model = (): string => saveModel(randomModel({ n_ctx: 16 }), join(folder, "toy"));
+  const model = (): string => saveModel(randomModel({ n_ctx: 16 }), join(here.folder, "toy"));
 
   test("takes a folder without a tokenizer, on random tokens, and says so", async () => {
     const outcome = await run(
@@ -77,22 +64,22 @@ describe("transformer-circuits report <folder>", () => {
       "A toy",
     );
     expect(outcome).toMatchObject(NONE);
-    expect(outcome.stdout).toContain(`numbers      ${join(folder, "toy.json")}`);
-    const page = readFileSync(join(folder, "toy.html"), "utf8");
+    expect(outcome.stdout).toContain(`numbers      ${join(here.folder, "toy.json")}`);
+    const page = readFileSync(join(here.folder, "toy.html"), "utf8");
     expect(page).toContain("<title>A toy</title>");
     expect(page).toContain("random token ids (the model has no tokenizer)");
-    const data = JSON.parse(readFileSync(join(folder, "toy.json"), "utf8")) as { seed: number; title: string };
+    const data = JSON.parse(readFileSync(join(here.folder, "toy.json"), "utf8")) as { seed: number; title: string };
     expect(data).toMatchObject({ version: 1, seed: 3, title: "A toy" });
-    expect(readdirSync(folder).sort()).toEqual(["toy", "toy.html", "toy.json"]);
+    expect(readdirSync(here.folder).sort()).toEqual(["toy", "toy.html", "toy.json"]);
   });
 
   test("takes token ids from a file, and overwrites its own reports", async () => {
-    writeFileSync(join(folder, "ids.txt"), "1 2 3, 4\n5 6 7 8 9 10");
+    writeFileSync(join(here.folder, "ids.txt"), "1 2 3, 4\n5 6 7 8 9 10");
     const args = ["report", model(), "--tokens", "ids.txt", "-o", "toy.html", "--json", "toy.json"];
     expect(await run(...args)).toMatchObject(NONE);
-    const first = readFileSync(join(folder, "toy.html"), "utf8");
+    const first = readFileSync(join(here.folder, "toy.html"), "utf8");
     expect(await run(...args)).toMatchObject(NONE);
-    expect(readFileSync(join(folder, "toy.html"), "utf8")).toBe(first);
+    expect(readFileSync(join(here.folder, "toy.html"), "utf8")).toBe(first);
     expect(first).toContain("10 token ids");
   });
 
@@ -165,28 +152,28 @@ describe("transformer-circuits report <folder>", () => {
   ];
   test.each(refusals)("refuses %s, in one line and with 1, and touches nothing", async (_, args, message) => {
     model();
-    writeFileSync(join(folder, "some.txt"), "some text");
-    writeFileSync(join(folder, "empty.txt"), " \n");
-    writeFileSync(join(folder, "latin1.txt"), Buffer.from([0x63, 0xe9]));
-    const before = readdirSync(folder);
+    writeFileSync(join(here.folder, "some.txt"), "some text");
+    writeFileSync(join(here.folder, "empty.txt"), " \n");
+    writeFileSync(join(here.folder, "latin1.txt"), Buffer.from([0x63, 0xe9]));
+    const before = readdirSync(here.folder);
     expect(await run(...args("toy"))).toEqual({
       code: 1,
       signal: null,
       stdout: "",
-      stderr: `${message.replaceAll("FOLDER", folder)}\n`,
+      stderr: `${message.replaceAll("FOLDER", here.folder)}\n`,
     });
-    expect(readdirSync(folder)).toEqual(before);
-    expect(readFileSync(join(folder, "some.txt"), "utf8")).toBe("some text");
+    expect(readdirSync(here.folder)).toEqual(before);
+    expect(readFileSync(join(here.folder, "some.txt"), "utf8")).toBe("some text");
   });
 
   test("overwrites anything with --force", async () => {
-    writeFileSync(join(folder, "some.txt"), "some text");
+    writeFileSync(join(here.folder, "some.txt"), "some text");
     expect(await run("report", model(), "-o", "some.txt", "--force")).toMatchObject(NONE);
-    expect(readFileSync(join(folder, "some.txt"), "utf8")).toContain("<!doctype html>");
+    expect(readFileSync(join(here.folder, "some.txt"), "utf8")).toContain("<!doctype html>");
   });
 
   test("leaves nothing behind when the file cannot be written", async () => {
-    const place = join(folder, "place");
+    const place = join(here.folder, "place");
     mkdirSync(place);
     // a longer file name than file systems allow
     const name = "x".repeat(256);
@@ -197,9 +184,9 @@ describe("transformer-circuits report <folder>", () => {
   });
 
   test("Ctrl-C cancels and leaves nothing", async () => {
-    const { code, signal } = await runCommand(command, [], folder, 1500);
+    const { code, signal } = await runCommand(here.command, [], here.folder, 1500);
     // before the handler stands, the signal itself ends the process
     expect(code === 130 || signal === "SIGINT", `ended with ${code} by ${signal}`).toBe(true);
-    expect(readdirSync(folder)).toEqual([]);
+    expect(readdirSync(here.folder)).toEqual([]);
   });
 });

@@ -1,10 +1,11 @@
 /** The command as its own process, bundled from the sources, and folders for it to work in. */
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { afterAll, beforeAll, beforeEach } from "vitest";
 import { writeSafetensors } from "../../src/io/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { root } from "../support/files.ts";
@@ -18,7 +19,7 @@ export interface Outcome {
 }
 
 /** Bundles src/cli.ts as the build would, with declaration files beside it; returns the file. */
-export async function bundleCommand(declarations: string): Promise<string> {
+async function bundleCommand(declarations: string): Promise<string> {
   const folder = `${root}/.tmp/cli-${process.pid}`;
   mkdirSync(`${folder}/dist`, { recursive: true });
   copyFileSync(`${root}/package.json`, `${folder}/package.json`);
@@ -66,7 +67,38 @@ export function runCommand(
   });
 }
 
-export function emptyFolder(): string {
+/** The command of a file of tests, and a new folder for each test to run it in. */
+export interface CommandInFolder {
+  readonly command: string;
+  readonly folder: string;
+  readonly run: (...args: string[]) => Promise<Outcome>;
+}
+
+/** Bundles the command once, with the declaration files given, and makes a folder before each test; both are gone afterwards. */
+export function commandInFolder(declarations: string): CommandInFolder {
+  let [command, folder] = ["", ""];
+  beforeAll(async () => {
+    command = await bundleCommand(declarations);
+  }, 60_000);
+  afterAll(() => {
+    if (command !== "") rmSync(dirname(dirname(command)), { recursive: true });
+  });
+  beforeEach(() => {
+    folder = emptyFolder();
+    return () => rmSync(folder, { recursive: true });
+  });
+  return {
+    get command() {
+      return command;
+    },
+    get folder() {
+      return folder;
+    },
+    run: (...args) => runCommand(command, args, folder),
+  };
+}
+
+function emptyFolder(): string {
   return mkdtempSync(join(tmpdir(), "transformer-circuits-cli-"));
 }
 

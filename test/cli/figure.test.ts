@@ -1,30 +1,18 @@
 /** The command figure, run as its own process. */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
 import { figureEntries } from "../../src/figures/index.ts";
 import { randomModel } from "../support/random-model.ts";
 import { declarations } from "../report/text.ts";
 import { elementsOf } from "../viz/svg.ts";
-import { bundleCommand, emptyFolder, runCommand, saveModel } from "./command.ts";
+import { commandInFolder, saveModel } from "./command.ts";
 import type { Outcome } from "./command.ts";
 
 const NONE = { code: 0, signal: null, stderr: "" };
-let command: string;
-let folder: string;
-beforeAll(async () => {
-  command = await bundleCommand(declarations);
-}, 60_000);
-afterAll(() => {
-  if (command !== undefined) rmSync(dirname(dirname(command)), { recursive: true });
-});
-beforeEach(() => {
-  folder = emptyFolder();
-  return () => rmSync(folder, { recursive: true });
-});
-
-const run = (...args: string[]): Promise<Outcome> => runCommand(command, ["figure", ...args], folder);
-const read = (name: string): string => readFileSync(join(folder, name), "utf8");
+const here = commandInFolder(declarations);
+const run = (...args: string[]): Promise<Outcome> => here.run("figure", ...args);
+const read = (name: string): string => readFileSync(join(here.folder, name), "utf8");
 
 describe("transformer-circuits figure", () => {
   test("--list names every figure with its number, title and needs", async () => {
@@ -48,8 +36,8 @@ describe("transformer-circuits figure", () => {
       "Eigenvalues of the OV circuit of every head",
       "model        the bundled model",
     ]);
-    expect(lines[2]).toContain(`figure       ${join(folder, "ov-eigenvalues.svg")} (`);
-    expect(readdirSync(folder)).toEqual(["ov-eigenvalues.svg"]);
+    expect(lines[2]).toContain(`figure       ${join(here.folder, "ov-eigenvalues.svg")} (`);
+    expect(readdirSync(here.folder)).toEqual(["ov-eigenvalues.svg"]);
     const [root] = elementsOf(read("ov-eigenvalues.svg").replace(/<style>[^<]*<\/style>/, ""));
     expect(root?.attributes["aria-label"]).toBe("Eigenvalues of the OV circuit of every head");
     // its own kind of file is overwritten
@@ -61,18 +49,18 @@ describe("transformer-circuits figure", () => {
     const outcome = await run("skip-trigram-bugs", "--json", "bugs.json");
     expect(outcome).toMatchObject(NONE);
     expect(outcome.stdout).toContain("text         this package’s declaration files (without comments)");
-    expect(outcome.stdout).toContain(`data         ${join(folder, "bugs.json")}`);
+    expect(outcome.stdout).toContain(`data         ${join(here.folder, "bugs.json")}`);
     const data = JSON.parse(read("bugs.json")) as { figure: string; data: { tokens: number } };
     expect(data.figure).toBe("skip-trigram-bugs");
-    writeFileSync(join(folder, "own.txt"), "interface Array<T> { pop(): T | undefined; }\n".repeat(3));
+    writeFileSync(join(here.folder, "own.txt"), "interface Array<T> { pop(): T | undefined; }\n".repeat(3));
     expect(await run("skip-trigram-bugs", "--text", "own.txt", "--json", "bugs.json")).toMatchObject(NONE);
     const own = JSON.parse(read("bugs.json")) as typeof data;
     expect(own.data.tokens).toBeLessThan(data.data.tokens);
   });
 
   test("takes a folder without a tokenizer, token ids, heads, a title and a seed", async () => {
-    const toy = saveModel(randomModel({ n_ctx: 16 }), join(folder, "toy"));
-    writeFileSync(join(folder, "ids.txt"), "1 2 3, 4\n5 6 7 8 9 10");
+    const toy = saveModel(randomModel({ n_ctx: 16 }), join(here.folder, "toy"));
+    writeFileSync(join(here.folder, "ids.txt"), "1 2 3, 4\n5 6 7 8 9 10");
     const args = ["skip-trigram-bugs", toy, "--tokens", "ids.txt", "-o", "bugs.svg", "--json", "bugs.json"];
     const outcome = await run(...args, "--head", "L0H1", "--head", "L1H2", "--title", "A toy");
     expect(outcome).toMatchObject(NONE);
@@ -151,23 +139,23 @@ describe("transformer-circuits figure", () => {
     ["an output in no folder", ["ov-eigenvalues", "-o", "no/where.svg"], "there is no folder"],
   ];
   test.each(refusals)("refuses %s, in one line and with 1, and writes nothing", async (_, args, message) => {
-    saveModel(randomModel({ n_layers: 1 }), join(folder, "one"));
-    writeFileSync(join(folder, "some.txt"), "some text");
-    const before = readdirSync(folder);
+    saveModel(randomModel({ n_layers: 1 }), join(here.folder, "one"));
+    writeFileSync(join(here.folder, "some.txt"), "some text");
+    const before = readdirSync(here.folder);
     const outcome = await run(...args);
     expect(outcome).toMatchObject({ code: 1, signal: null, stdout: "" });
     expect(outcome.stderr).toContain(message);
     expect(outcome.stderr.trimEnd().split("\n")).toHaveLength(1);
-    expect(readdirSync(folder)).toEqual(before);
+    expect(readdirSync(here.folder)).toEqual(before);
     expect(read("some.txt")).toBe("some text");
   });
 
   test("overwrites anything with --force, and a wrong use ends with 2", async () => {
-    writeFileSync(join(folder, "some.txt"), "some text");
+    writeFileSync(join(here.folder, "some.txt"), "some text");
     expect(await run("copying-histogram", "-o", "some.txt", "-f")).toMatchObject(NONE);
     expect(read("some.txt")).toMatch(/^<svg /);
     expect((await run("ov-eigenvalues", "a", "b")).stderr).toContain("2 paths were given");
     expect((await run("ov-eigenvalues", "--colour")).code).toBe(2);
-    expect(existsSync(join(folder, "ov-eigenvalues.svg"))).toBe(false);
+    expect(existsSync(join(here.folder, "ov-eigenvalues.svg"))).toBe(false);
   });
 });

@@ -2,20 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { figureEntries, figureJson, makeFigure } from "../../src/figures/index.ts";
 import { CircuitsError } from "../../src/errors.ts";
-import { randomModel, type RandomModelOptions } from "../support/random-model.ts";
+import { randomModel } from "../support/random-model.ts";
+import { kinds, text } from "./kinds.ts";
 
 const entries = figureEntries().filter(({ number }) => number >= 12);
-const text = Array.from({ length: 60 }, (_, i) => (i * i + 3) % 11);
-
-const kinds: readonly (readonly [string, RandomModelOptions])[] = [
-  ["one layer, no positions", { n_layers: 1, position: "none" }],
-  ["two layers, standard positions, norms and biases", { position: "standard", norm: "LN", bias: true }],
-  ["three layers, rotary, one head", { n_layers: 3, n_heads: 1, position: "rotary", norm: "RMS" }],
-  ["with MLPs beside the attention", { mlp: "gelu", parallel: true, norm: "LNPre" }],
-  ["heads wider than the stream", { d_model: 4, d_head: 12, position: "shortformer" }],
-  ["a context of four tokens", { n_ctx: 4, d_vocab: 11 }],
-  ["two tokens", { d_vocab: 2 }],
-];
 
 describe.each(kinds)("%s", (kind, options) => {
   const model = randomModel({ n_ctx: 30, ...options });

@@ -1,4 +1,5 @@
 /** Damaged copies of sound files, each decided by a seed. */
+import { joined } from "../io/pickles.ts";
 
 /** A small generator of 32-bit numbers (splitmix32). */
 export function generator(seed: number): (below: number) => number {
@@ -58,23 +59,13 @@ function change(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
       return bytes;
     }
     case 5:
-      return joined(bytes.subarray(0, at), bytes.subarray(at + length));
+      return joined([bytes.subarray(0, at), bytes.subarray(at + length)]);
     case 6:
-      return joined(bytes.subarray(0, at + length), bytes.subarray(at, at + length), bytes.subarray(at + length));
+      return joined([bytes.subarray(0, at + length), bytes.subarray(at, at + length), bytes.subarray(at + length)]);
     case 7:
       bytes.copyWithin(at, below(bytes.length), below(bytes.length));
       return bytes;
     default:
-      return below(4) > 0 ? bytes.slice(0, at) : joined(bytes, bytes.slice(at, at + length));
+      return below(4) > 0 ? bytes.slice(0, at) : joined([bytes, bytes.slice(at, at + length)]);
   }
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
