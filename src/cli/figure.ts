@@ -122,9 +122,18 @@ async function checkFiles({ name, output }: FigureEntry, options: FigureCommandO
   const { json, force = false } = options;
   if (json !== undefined && resolve(file) === resolve(json))
     throw refuse(`${file} is named both for the figure and for its data. Name two files.`, "json");
+  checkEnding(name, output, file);
   const drawing = { file, what: "a figure", mark: /class="tc-fig|name="generator" content="transformer-circuits"/ };
   const data = json === undefined ? [] : [{ file: json, what: "a figure’s data", mark: /^\{"figure":/ }];
   return checkOutputs([drawing, ...data], force, OPERATION);
+}
+
+/** Refuses an ending that would have viewers take the file for what it is not. */
+function checkEnding(name: string, output: FigureEntry["output"], file: string): void {
+  const ending = /\.(svg|html?|png|jpe?g|webp|pdf)$/i.exec(file)?.[1]?.toLowerCase();
+  if (ending === undefined || ending === output || (output === "html" && ending === "htm")) return;
+  const kind = output === "html" ? "a page (HTML)" : "a drawing (SVG)";
+  throw refuse(`${name} is ${kind}, and ${file} ends in .${ending}. Name a file that ends in .${output}.`, "output");
 }
 
 async function readJob(

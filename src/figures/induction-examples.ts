@@ -136,6 +136,7 @@ export function drawInductionExamples(data: InductionExamples, captions: Caption
       legendLabel: "logits",
       tokens,
       values: data.effect,
+      noValue: [0],
       scale: "diverging",
     }),
     ...data.examples.map(({ query, key, attention }) =>

@@ -96,8 +96,13 @@ export function drawScoreIntensity(data: ScoreIntensity, captions: Captions = {}
   const { query, key, score, effect } = data;
   const tokens = data.tokens.map(({ text }) => text);
   const name = (at: number): string => `“${visibleToken(tokens[at] ?? "")}” (${at})`;
-  const strip = (title: string, values: Float64Array, legendLabel: string, marked: number[]): Figure =>
-    tokenStrip({ title, values, legendLabel, marked, tokens, scale: "diverging" });
+  const strip = (
+    title: string,
+    values: Float64Array,
+    legendLabel: string,
+    marked: number[],
+    noValue: number[] = [],
+  ): Figure => tokenStrip({ title, values, legendLabel, marked, tokens, noValue, scale: "diverging" });
   return smallMultiples({
     title: `Which tokens make ${headLabel(data.head)} attend from ${name(query)} to ${name(key)}`,
     subtitle: `The score is ${formatNumber(score)}; the tokens of either side, with biases, add up to it. All paths through earlier layers are counted.`,
@@ -106,7 +111,7 @@ export function drawScoreIntensity(data: ScoreIntensity, captions: Captions = {}
     figures: [
       strip("Through the key: what the position attended to is known by", data.keySide, "score", [key]),
       strip("Through the query: what the position that attends looks for", data.querySide, "score", [query]),
-      strip("Effect on the logit of each token, from the position before it", effect, "logits", [query + 1]),
+      strip("Effect on the logit of each token, from the position before it", effect, "logits", [query + 1], [0]),
     ],
   });
 }

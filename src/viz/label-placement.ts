@@ -66,24 +66,29 @@ export function placeLabels(
     height: 2 * radius,
   }));
   return requests.map((request) => {
-    for (const { dx, dy } of CANDIDATES) {
-      const gap = dx !== 0 && dy !== 0 ? radius * 0.8 : radius + 2;
-      const box: Box = {
-        x: request.x + dx * gap - (request.width * (1 - dx)) / 2,
-        y: request.y + dy * gap - (request.height * (1 - dy)) / 2,
-        width: request.width,
-        height: request.height,
-      };
-      const inside =
-        box.x >= frame.x &&
-        box.y >= frame.y &&
-        box.x + box.width <= frame.x + frame.width &&
-        box.y + box.height <= frame.y + frame.height;
-      if (inside && !taken.some((other) => overlaps(box, other))) {
-        taken.push(box);
-        return box;
-      }
-    }
-    return undefined;
+    const box = placesAround(request, frame, radius).find(
+      (place) => liesIn(place, frame) && !taken.some((other) => overlaps(place, other)),
+    );
+    if (box !== undefined) taken.push(box);
+    return box;
   });
+}
+
+/** The places of a label by preference; one above or below its point keeps inside the frame's sides. */
+function placesAround({ x, y, width, height }: LabelRequest, frame: Box, radius: number): Box[] {
+  return CANDIDATES.map(({ dx, dy }) => {
+    const gap = dx !== 0 && dy !== 0 ? radius * 0.8 : radius + 2;
+    const left = x + dx * gap - (width * (1 - dx)) / 2;
+    const inside = Math.max(frame.x, Math.min(left, frame.x + frame.width - width));
+    return { x: dx === 0 ? inside : left, y: y + dy * gap - (height * (1 - dy)) / 2, width, height };
+  });
+}
+
+function liesIn(box: Box, frame: Box): boolean {
+  return (
+    box.x >= frame.x &&
+    box.y >= frame.y &&
+    box.x + box.width <= frame.x + frame.width &&
+    box.y + box.height <= frame.y + frame.height
+  );
 }

@@ -52,7 +52,8 @@ const RADIUS = 4;
 /**
  * Points in the plane with labels that do not overlap, and lines through zero.
  *
- * Labels are placed greedily in the order of the points; one that finds no free place is left to hover. The Framework paper's
+ * Labels are placed greedily in the order of the points, one for points that lie on one another; one that finds no free place is left to
+ * hover. The Framework paper's
  * "QK vs. OV positivity" figure is this with one point for each head.
  *
  * @param options - points, domains and labels.
@@ -174,14 +175,28 @@ function pathThrough(places: readonly (readonly [number, number])[]): string {
   return `<polyline class="tc-line tc-s-axis" points="${points}"/>`;
 }
 
+/** Points that lie on one another share a label, which names them all. */
+function sharedLabels(
+  points: readonly ScatterPoint[],
+  places: readonly (readonly [number, number])[],
+): { readonly text: string; readonly at: readonly [number, number] }[] {
+  const shared: { readonly names: string[]; readonly at: readonly [number, number] }[] = [];
+  for (const [i, { label }] of points.entries()) {
+    if (label === undefined) continue;
+    const at = places[i] as readonly [number, number];
+    const found = shared.find((one) => Math.hypot(one.at[0] - at[0], one.at[1] - at[1]) <= RADIUS);
+    if (found === undefined) shared.push({ names: [label], at });
+    else found.names.push(label);
+  }
+  return shared.map(({ names, at }) => ({ text: names.join(", "), at }));
+}
+
 function drawLabels(
   points: readonly ScatterPoint[],
   places: readonly (readonly [number, number])[],
   frame: Frame,
 ): string {
-  const named = points.flatMap((point, i) =>
-    point.label === undefined ? [] : [{ text: point.label, at: places[i] as readonly [number, number] }],
-  );
+  const named = sharedLabels(points, places);
   const requests = named.map(({ text, at }) => ({ x: at[0], y: at[1], width: textWidth(text, TYPE.tick), height: 11 }));
   const boxes = placeLabels(
     requests,

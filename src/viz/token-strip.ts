@@ -1,5 +1,5 @@
-import { chooseScale } from "./cells.ts";
-import { checkCount, checkNonEmpty, checkSize, countNonFinite } from "./check.ts";
+import { chooseScale, maskedValues } from "./cells.ts";
+import { checkCount, checkNonEmpty, checkSize } from "./check.ts";
 import { inkOver, shadeAttributes, shadeOf, type ColorScale, type Shade } from "./color.ts";
 import { Figure, svgRect, svgText, svgTitle } from "./figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "./frame.ts";
@@ -22,6 +22,8 @@ export interface TokenStripOptions extends Captions {
   readonly legendLabel?: string;
   /** Tokens to outline, by position, such as the destination. */
   readonly marked?: readonly number[];
+  /** Tokens that have no value to show, by position, as the first of a text has no prediction: uncoloured, and not counted as missing. */
+  readonly noValue?: readonly number[];
   readonly width?: number;
 }
 
@@ -51,12 +53,12 @@ export function tokenStrip(options: TokenStripOptions): Figure {
   checkCount(values.length, tokens.length, "tokenStrip", "values", "tokens");
   const width = options.width ?? 720;
   checkSize(width, "tokenStrip", "width");
-  const bad = countNonFinite(values);
-  const matrix = { rows: 1, cols: values.length, data: values, masked: new Uint8Array(values.length), bad };
+  const noValue = new Set(options.noValue);
+  const matrix = maskedValues({ rows: 1, cols: values.length, data: values }, (_, i) => noValue.has(i));
   const { scale, limit } = chooseScale(matrix, options, "tokenStrip");
   const range = scale === "diverging" ? `±${formatNumber(limit)}` : `0 to ${formatNumber(limit)}`;
   const legend = options.legendLabel === undefined ? [] : [`Colour: ${options.legendLabel}, ${range}.`];
-  const head = titleBlock(options, width, [...legend, ...nonFiniteNote(bad, "value", "uncoloured")]);
+  const head = titleBlock(options, width, [...legend, ...nonFiniteNote(matrix.bad, "value", "uncoloured")]);
   const marked = new Set(options.marked);
   let [x, y] = [0, head.height];
   const parts = tokens.map((token, i) => {
@@ -64,14 +66,15 @@ export function tokenStrip(options: TokenStripOptions): Figure {
     const value = values[i] as number;
     const room = textWidth(text, SIZE, true) + 5;
     if (x > 0 && x + room > width) [x, y] = [0, y + LINE];
-    const shade: Shade = Number.isFinite(value) ? shadeOf(value, limit, scale) : { paint: "muted", opacity: 0 };
+    const shaded = Number.isFinite(value) && !noValue.has(i);
+    const shade: Shade = shaded ? shadeOf(value, limit, scale) : { paint: "muted", opacity: 0 };
     const box = svgRect(
       x,
       y,
       room,
       LINE - 4,
       `${shadeAttributes(shade)} rx="2"`,
-      svgTitle(`${i} ${text}: ${formatNumber(value)}`),
+      svgTitle(`${i} ${text}: ${noValue.has(i) ? "no value" : formatNumber(value)}`),
     );
     const outline = marked.has(i)
       ? svgRect(x + 0.5, y + 0.5, room - 1, LINE - 5, 'class="tc-line tc-s-ink" rx="2"')

@@ -127,6 +127,16 @@ describe("transformer-circuits figure", () => {
       "InputError: figure: a.svg is named both for the figure and for its data. Name two files.",
     ],
     [
+      "a drawing into a file that says otherwise",
+      ["ov-eigenvalues", "-o", "eigenvalues.PNG"],
+      "InputError: figure: ov-eigenvalues is a drawing (SVG), and eigenvalues.PNG ends in .png. Name a file that ends in .svg.",
+    ],
+    [
+      "a page into a file that says otherwise",
+      ["repeated-tokens", "-o", "pattern.svg"],
+      "InputError: figure: repeated-tokens is a page (HTML), and pattern.svg ends in .svg. Name a file that ends in .html.",
+    ],
+    [
       "a file that is something else",
       ["ov-eigenvalues", "-o", "some.txt"],
       "some.txt is there already and is not a figure. Name another file, or overwrite it with --force.",

@@ -69,6 +69,21 @@ describe("scatter", () => {
   });
 });
 
+test("points of a scatter that lie on one another share a label; one apart has its own", () => {
+  const figure = scatter({
+    points: [
+      { x: 1, y: 1, label: "L1H1" },
+      { x: -1, y: -1, label: "L0H3" },
+      { x: 1, y: 0.995, label: "L1H4" },
+      { x: 0.995, y: 1, label: "L1H7" },
+    ],
+    xDomain: [-2, 2],
+    yDomain: [-2, 2],
+  });
+  const words = withClass(figure.fragment, "text", "tc-f-ink").map(({ text }) => text);
+  expect(words.filter((word) => word.includes("H"))).toEqual(["L1H1, L1H4, L1H7", "L0H3"]);
+});
+
 describe("heatmap", () => {
   const cells = (figure: { fragment: string }): string[] =>
     elementsOf(figure.fragment)
@@ -318,6 +333,14 @@ test("small multiples stand in rows at equal distances", () => {
     [0, 118],
     [130, 118],
   ]);
+});
+
+test("a token without a value is not counted as missing and does not stretch the colours", () => {
+  const figure = tokenStrip({ tokens: ["a", "b", "c"], values: [9, 1, NaN], noValue: [0], legendLabel: "logits" });
+  expect(hovers(figure.fragment)).toEqual(["0 a: no value", "1 b: 1", "2 c: NaN"]);
+  expect(figure.fragment).toContain("Colour: logits, 0 to 1. 1 value not finite (uncoloured).");
+  const boxes = elementsOf(figure.fragment).filter(({ attributes }) => "fill-opacity" in attributes);
+  expect(boxes.map((box) => numberOf(box, "fill-opacity"))).toEqual([0, 1, 0]);
 });
 
 test("a token strip wraps inside its width and outlines the marked token", () => {
