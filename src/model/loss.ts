@@ -3,12 +3,14 @@ import { InputError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import { allocateData, describeTensor, meanAll, rawData, Tensor } from "../tensor/index.ts";
+import { tokenRows } from "./tokens.ts";
+import type { TokensLike } from "./tokens.ts";
 
 /**
  * The loss of each prediction, $-\ln p(t_{i+1} \mid t_{\le i})$ in nats: entry i is the loss of predicting token i + 1.
  *
  * @param logits - `[batch, pos, d_vocab]`.
- * @param tokens - `[batch, pos]`, the tokens that the logits came from.
+ * @param tokens - the tokens that the logits came from, as the model was given them.
  * @returns `[batch, pos]` with one position fewer; empty for prompts of one token.
  * @throws {@link ShapeError} when batch or positions differ; {@link InputError} when a token is not a column of the logits.
  * @category Model
@@ -23,24 +25,26 @@ import { allocateData, describeTensor, meanAll, rawData, Tensor } from "../tenso
  * // 2.0794 2.0794
  * ```
  */
-export function lossPerToken(logits: Tensor<"batch pos d_vocab">, tokens: Tensor<"batch pos">): Tensor<"batch pos"> {
+export function lossPerToken(logits: Tensor<"batch pos d_vocab">, tokens: TokensLike): Tensor<"batch pos"> {
   const [batch = 0, pos = 0, d_vocab = 0] = logits.shape;
-  if (tokens.shape[0] !== batch || tokens.shape[1] !== pos) {
-    throw new ShapeError(`logits are ${describeTensor(logits)} but tokens are ${describeTensor(tokens)}.`, {
+  const rows = tokenRows(tokens);
+  if (rows.length !== batch || rows.some(({ length }) => length !== pos)) {
+    const lengths = rows.map(({ length }) => length);
+    const given = tokens instanceof Tensor ? describeTensor(tokens) : `prompts of ${lengths.join(", ")} tokens`;
+    throw new ShapeError(`logits are ${describeTensor(logits)} but tokens are ${given}.`, {
       operation: "lossPerToken",
       argument: "tokens",
       expected: [batch, pos],
-      actual: tokens.shape,
+      actual: tokens instanceof Tensor ? tokens.shape : lengths,
     });
   }
   const count = Math.max(0, pos - 1);
   const out = allocateData("float32", batch * count) as FloatArray;
   const input = rawData(logits) as FloatArray;
-  const ids = rawData(tokens);
   const targets = new Int32Array(count);
   const output = new Float64Array(count);
-  for (let b = 0; b < batch; b++) {
-    for (let p = 0; p < count; p++) targets[p] = targetOf(ids, b * pos + p + 1, d_vocab);
+  for (const [b, ids] of rows.entries()) {
+    for (let p = 0; p < count; p++) targets[p] = targetOf(ids, p + 1, d_vocab);
     kernels().crossEntropy({
       rows: count,
       cols: d_vocab,
@@ -71,7 +75,7 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
  * The mean loss over all predictions, in nats; NaN where there is none.
  *
  * @param logits - `[batch, pos, d_vocab]`.
- * @param tokens - `[batch, pos]`, the tokens that the logits came from.
+ * @param tokens - the tokens that the logits came from, as the model was given them.
  * @throws {@link ShapeError} and {@link InputError} as {@link lossPerToken}.
  * @category Model
  * @example
@@ -85,6 +89,6 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
  * // 2.62
  * ```
  */
-export function meanLoss(logits: Tensor<"batch pos d_vocab">, tokens: Tensor<"batch pos">): number {
+export function meanLoss(logits: Tensor<"batch pos d_vocab">, tokens: TokensLike): number {
   return meanAll(lossPerToken(logits, tokens));
 }

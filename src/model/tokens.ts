@@ -14,7 +14,8 @@ function refuse(operation: string, message: string, expected: unknown, actual: u
   return new InputError(message, { operation, argument: "tokens", expected, actual });
 }
 
-function toRows(tokens: TokensLike): ArrayLike<number>[] {
+/** The prompts' ids, one row each, unchecked. */
+export function tokenRows(tokens: TokensLike): ArrayLike<number>[] {
   if (tokens instanceof Tensor) {
     const length = tokens.shape[tokens.rank - 1] ?? 0;
     const data = tokens.data;
@@ -50,7 +51,7 @@ export function toTokenTensor(
   tokens: TokensLike,
   operation = "toTokenTensor",
 ): Tensor<"batch pos"> {
-  const rows = toRows(tokens);
+  const rows = tokenRows(tokens);
   const length = rows[0]?.length ?? 0;
   if (length === 0) {
     throw refuse(

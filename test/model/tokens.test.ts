@@ -121,8 +121,41 @@ describe("loss", () => {
     expect(meanLoss(logits, tokens)).toBeNaN();
   });
 
+  test("takes tokens as a model does: one prompt, several, or a tensor", () => {
+    const logits = Tensor.fromNested("batch pos d_vocab", [
+      [
+        [0, Math.log(3)],
+        [0, 0],
+      ],
+      [
+        [0, 0],
+        [0, 0],
+      ],
+    ]);
+    // −ln 3/4 for the first prompt, −ln 1/2 for the second.
+    const expected = [Math.log(4 / 3), Math.log(2)];
+    const ids = [
+      [0, 1],
+      [1, 0],
+    ];
+    for (const tokens of [ids, Tensor.from("batch pos", [2, 2], ids.flat(), "int32")]) {
+      const loss = [...lossPerToken(logits, tokens).data];
+      for (const [i, value] of expected.entries()) expect(Math.abs((loss[i] as number) - value)).toBeLessThan(2e-7);
+    }
+    const single = Tensor.from("batch pos d_vocab", [1, 2, 2], [0, Math.log(3), 0, 0]);
+    for (const tokens of [[0, 1], Int32Array.of(0, 1)]) {
+      expect(Math.abs(meanLoss(single, tokens) - Math.log(4 / 3))).toBeLessThan(2e-7);
+    }
+  });
+
   test("refuses tokens that do not fit the logits", () => {
     const logits = Tensor.zeros("batch pos d_vocab", [1, 2, 4]);
+    expect(() =>
+      lossPerToken(logits, [
+        [0, 1],
+        [0, 1, 2],
+      ]),
+    ).toThrow("lossPerToken: logits are [batch=1 pos=2 d_vocab=4] but tokens are prompts of 2, 3 tokens.");
     expect(() => lossPerToken(logits, Tensor.zeros("batch pos", [1, 3], "int32"))).toThrow(
       "lossPerToken: logits are [batch=1 pos=2 d_vocab=4] but tokens are [batch=1 pos=3].",
     );
