@@ -24,6 +24,7 @@ import {
   viewOf,
 } from "../tensor/index.ts";
 import type { AttentionLayer } from "./attention.ts";
+import { withBias } from "./bias.ts";
 import type { ActivationCache } from "./cache.ts";
 import type { Edits } from "./hooks.ts";
 import type { Norm } from "./norm.ts";
@@ -84,7 +85,7 @@ export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, opt
   const final = hooks.fire("unembed.hook_in", normalized);
   const logits = hooks.fire(
     "unembed.hook_out",
-    add(matmul(final, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U),
+    withBias(matmul(final, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U),
   );
   return { tokens, logits, cache: hooks.cache() };
 }
@@ -251,7 +252,7 @@ function project(x: Stream | HeadStream, W: Tensor<"head d_model d_head">, b: Te
   };
   const view = { data: out, offset: 0, rowStride: heads * d_head, colStride: 1, batchStride: d_head };
   kernels().matmul({ batch: heads, m: rows, n: d_head, k: d_model, a, b: matrixView(W), out: view });
-  return add(Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out), b);
+  return withBias(Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out), b);
 }
 
 function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal: boolean): Scores {
@@ -316,5 +317,5 @@ function writeOut(layer: AttentionLayer, z: HeadVectors, hooks: HookSession): St
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
   const concatenated = reshaped(z, "batch pos head_and_d_head", [batch, pos, heads * d_head]);
   const W_O = reshaped(layer.W_O, "head_and_d_head d_model", [heads * d_head, layer.W_O.sizeOf("d_model")]);
-  return add(matmul(concatenated, W_O), layer.b_O);
+  return withBias(matmul(concatenated, W_O), layer.b_O);
 }

@@ -5,10 +5,11 @@
  */
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
-import { add, matmul } from "../tensor/index.ts";
+import { matmul } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { activate } from "./activation.ts";
 import type { ActivationFunction } from "./activation.ts";
+import { withBias } from "./bias.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Norm } from "./norm.ts";
 import type { HookSession } from "./session.ts";
@@ -82,12 +83,12 @@ export class MLP {
 
   /** Pre-activations of a normalised stream. */
   preActivations(normalized: Tensor<"batch pos d_model">): Tensor<"batch pos d_mlp"> {
-    return add(matmul(normalized, this.#parts.W_in), this.b_in);
+    return withBias(matmul(normalized, this.#parts.W_in), this.b_in);
   }
 
   /** What activations write to the residual stream, $b_{out}$ included. */
   write(post: Tensor<"batch pos d_mlp">): Tensor<"batch pos d_model"> {
-    return add(matmul(post, this.#parts.W_out), this.b_out);
+    return withBias(matmul(post, this.#parts.W_out), this.b_out);
   }
 }
 
