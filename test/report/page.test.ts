@@ -55,6 +55,29 @@ describe("renderReport", () => {
     expect(unbalanced("<p><b></p>")).not.toEqual([]);
   });
 
+  test.each([
+    [
+      13.08,
+      12.95,
+      "It does not repeat what it has seen: random tokens given twice cost 13.08 nats the first time and 12.95 the second.",
+    ],
+    [
+      1,
+      0.93,
+      "It does not repeat what it has seen: random tokens given twice cost 1.00 nats the first time and 0.93 the second.",
+    ],
+    [
+      8,
+      7,
+      "it makes some use of the first copy: their loss falls from 8.00 nats in the first copy to <b>7.00</b> in the second.",
+    ],
+    [8, 3.9, "it repeats them: their loss falls from 8.00 nats in the first copy to <b>3.90</b> in the second."],
+  ])("says what a loss of %d nats and then %d is", (first, second, sentence) => {
+    if (data.repeated === null) throw new Error("the model has room for repeated tokens");
+    const said = renderReport({ ...data, repeated: { ...data.repeated, first, second } });
+    expect(said.replace(/\s+/g, " ")).toContain(sentence);
+  });
+
   test("has every section, each with a heading and a line in the contents", () => {
     const ids = [...page.matchAll(/<section id="([\w-]+)"/g)].map(([, id]) => id);
     expect(ids).toEqual([

@@ -24,14 +24,20 @@ function modelSentence({ config, parameterCount, loss, text }: ReportData): Cont
     ${fixed(loss.uniform)}${loss.unigram === null ? "" : ` and token frequencies alone ${fixed(loss.unigram)}`}. `;
 }
 
+/** What the loss of a second copy must fall by to be called a gain, in nats and as a share of the first copy's. */
+const LEAST_GAIN = 0.1;
+const LEAST_SHARE = 0.05;
+
 function repeatSentence({ repeated }: ReportData): Content {
   if (repeated === null) return null;
-  const gain = repeated.first - repeated.second;
-  if (gain < 0.1)
-    return markup`It does not repeat what it has seen: random tokens given twice cost ${fixed(repeated.first)} nats the
-    first time and ${fixed(repeated.second)} the second. `;
-  return markup`Given random tokens twice, it repeats them: their loss falls from ${fixed(repeated.first)} nats in the
-    first copy to <b>${fixed(repeated.second)}</b> in the second. `;
+  const { first, second } = repeated;
+  const gain = first - second;
+  if (gain < Math.max(LEAST_GAIN, LEAST_SHARE * first))
+    return markup`It does not repeat what it has seen: random tokens given twice cost ${fixed(first)} nats the
+    first time and ${fixed(second)} the second. `;
+  const what = gain < first / 2 ? "makes some use of the first copy" : "repeats them";
+  return markup`Given random tokens twice, it ${what}: their loss falls from ${fixed(first)} nats in the
+    first copy to <b>${fixed(second)}</b> in the second. `;
 }
 
 function headSentence({ induction, found, config, repeated }: ReportData): Content {
