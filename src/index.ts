@@ -217,6 +217,7 @@ export {
   copyingAccuracies,
   copyingAccuracy,
   copyingEvaluator,
+  copyingScore,
   copyingScores,
   currentTokenScores,
   decomposeResid,
