@@ -373,6 +373,7 @@ export type {
   ScoreTermStatistics,
   SkipTrigram,
   ScoreTermNorms,
+  ScoreTermNormsOptions,
   ScoreTermSide,
   SourceTermNorms,
   SkipTrigramBugs,

@@ -33,7 +33,7 @@ export type { CycledCompositionScores } from "./composition-erratum.ts";
 export { logitTermNorms } from "./logit-term-norms.ts";
 export type { LogitTermNorms, LogitTermNormsOptions, SourceTermNorms } from "./logit-term-norms.ts";
 export { scoreTermNorms } from "./score-term-norms.ts";
-export type { ScoreTermNorms, ScoreTermSide } from "./score-term-norms.ts";
+export type { ScoreTermNorms, ScoreTermNormsOptions, ScoreTermSide } from "./score-term-norms.ts";
 export type {
   FindSkipTrigramBugsOptions,
   SkipTrigram,
