@@ -5,7 +5,7 @@ import type { Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { requireOrderBound } from "./arguments.ts";
 import type { PairScores } from "./composition.ts";
-import { addedUp, advanceGrams, backThroughHeads } from "./path-grams.ts";
+import { addedUp, advanceGrams, backThroughHeads, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
 import type { Gram } from "./path-grams.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -19,7 +19,6 @@ import {
   pathCounts,
   positionSource,
   square,
-  throughOne,
 } from "./source-grams.ts";
 import type { HeadFactors, SourceGram } from "./source-grams.ts";
 
@@ -98,46 +97,52 @@ export function logitTermNorms(model: Transformer, options: LogitTermNormsOption
   const steps = new Steps(options, Math.max(1, n_layers * (1 + sources.length)));
   const out = centredUnembeddingGram(model);
   const factors = model.layers.map(({ heads }) => heads.map(factorsOf));
-  // What follows each layer, from the last one back.
-  const after: Gram[] = [out.data];
-  for (const layer of [...model.layers.slice(1)].reverse()) {
-    const last = after[0] as Gram;
-    after.unshift(addedUp([last, backThroughHeads(last, layer)]));
+  const written: LayerEnds[] = [];
+  // Σ (W_OV ⋯ W_U)(W_OV ⋯ W_U)ᵀ over the ways from after a layer to the logits, from the last layer back.
+  let after: Gram = out.data;
+  for (const layer of [...model.layers].reverse()) {
+    written.unshift({ toOut: writtenGrams(out.data, layer), onward: writtenGrams(after, layer) });
+    if (layer.layer > 0) after = addedUp([after, backThroughHeads(after, layer)]);
     steps.advance();
   }
-  steps.advance();
+  if (n_layers === 0) steps.advance();
   return {
-    sources: sources.map((source) => termsFrom(source, out, { model, factors, after, maxOrder, pairs, steps })),
+    sources: sources.map((source) => termsFrom(source, out, { model, factors, written, maxOrder, pairs, steps })),
     counts: countsTo(maxOrder, pathCounts(n_layers, n_heads)),
   };
+}
+
+/** What becomes of the weighted values of a layer's heads, `[head, d_head, d_head]`: straight to the logits, and by all ways. */
+interface LayerEnds {
+  readonly toOut: Gram;
+  readonly onward: Gram;
 }
 
 interface Plan {
   readonly model: Transformer;
   readonly factors: readonly (readonly HeadFactors[])[];
-  /** By layer: $\sum (W_{OV} \cdots W_U)(W_{OV} \cdots W_U)^\top$ over the ways from after it to the logits. */
-  readonly after: readonly Gram[];
+  readonly written: readonly LayerEnds[];
   readonly maxOrder: number;
   readonly pairs: boolean;
   readonly steps: Steps;
 }
 
 function termsFrom(source: SourceGram, out: DenseMatrix, plan: Plan): SourceTermNorms {
-  const { model, factors, after, maxOrder, pairs, steps } = plan;
+  const { model, factors, written, maxOrder, pairs, steps } = plan;
   const { n_layers, n_heads, d_vocab_out } = model.config;
   const size = (squares: number): number => Math.sqrt(squares / d_vocab_out);
   const start = square(source.whole);
   const found = { heads: perHead(), first: perHead(), through: perHead(), last: perHead() };
   let sums: readonly Gram[] = [source.whole];
   for (const [l, layer] of model.layers.entries()) {
-    const [before, rest] = [addedUp(sums), after[l] as Gram];
-    for (const [h, one] of (factors[l] as HeadFactors[]).entries()) {
-      const at = l * n_heads + h;
-      found.heads[at] = size(throughOne(one, source.whole, out.data));
-      found.first[at] = size(throughOne(one, source.whole, rest));
-      found.through[at] = size(throughOne(one, before, rest));
-      found.last[at] = size(throughOne(one, before, out.data));
-    }
+    const [own, before] = [readGrams(source.whole, layer), readGrams(addedUp(sums), layer)];
+    const { toOut, onward } = written[l] as LayerEnds;
+    const put = (into: Float64Array, read: Gram, ends: Gram): void =>
+      into.set(throughEach(read, ends, n_heads).map(size), l * n_heads);
+    put(found.heads, own, toOut);
+    put(found.first, own, onward);
+    put(found.through, before, onward);
+    put(found.last, before, toOut);
     sums = advanceGrams(sums, layer, maxOrder);
     steps.advance();
   }

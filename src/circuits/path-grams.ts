@@ -83,6 +83,42 @@ export function backThroughHeads(B: Gram, layer: AttentionLayer): Gram {
   return out;
 }
 
+/** $W_V^\top S\, W_V$ of each head of a layer, `[head, d_head, d_head]`: what its values are of such streams. */
+export function readGrams(S: Gram, layer: AttentionLayer): Gram {
+  const { heads, d, k, V, kind } = factorsOfLayer(layer);
+  const out = new Float64Array(heads * k * k);
+  withWorkspace((take) => {
+    const left = stack(inKind(S, take(kind, d * d)), d, 0);
+    const [values, read] = [stack(V, k, d * k), stack(take(kind, heads * d * k), k, d * k)];
+    kernels().matmul({ batch: heads, m: d, n: k, k: d, a: left, b: values, out: read });
+    kernels().matmul({ batch: heads, m: k, n: k, k: d, a: turned(values), b: read, out: stack(out, k, k * k) });
+  });
+  return out;
+}
+
+/** $W_O B\, W_O^\top$ of each head of a layer, `[head, d_head, d_head]`: what becomes of its weighted values. */
+export function writtenGrams(B: Gram, layer: AttentionLayer): Gram {
+  const { heads, d, k, O, kind } = factorsOfLayer(layer);
+  const out = new Float64Array(heads * k * k);
+  withWorkspace((take) => {
+    const right = stack(inKind(B, take(kind, d * d)), d, 0);
+    const [written, read] = [stack(O, d, k * d), stack(take(kind, heads * k * d), d, k * d)];
+    kernels().matmul({ batch: heads, m: k, n: d, k: d, a: written, b: right, out: read });
+    kernels().matmul({ batch: heads, m: k, n: k, k: d, a: read, b: turned(written), out: stack(out, k, k * k) });
+  });
+  return out;
+}
+
+/** The sum of the squares of what goes through each head: $\mathrm{tr}(W_V^\top S W_V\, W_O B W_O^\top)$. */
+export function throughEach(read: Gram, written: Gram, heads: number): number[] {
+  const size = read.length / heads;
+  return Array.from({ length: heads }, (_, h) => {
+    let sum = 0;
+    for (let t = h * size; t < (h + 1) * size; t++) sum += (read[t] as number) * (written[t] as number);
+    return Math.max(0, sum);
+  });
+}
+
 /**
  * Takes the sums over paths of each order through a layer. With `maxOrder` longer paths are one sum, the last.
  *

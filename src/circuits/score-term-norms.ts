@@ -4,7 +4,7 @@ import type { DenseMatrix } from "../linalg/index.ts";
 import type { AttentionLayer, HeadId, HeadRef, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { requireOrderBound } from "./arguments.ts";
-import { addedUp, advanceGrams, backThroughHeads } from "./path-grams.ts";
+import { addedUp, advanceGrams, backThroughHeads, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
 import type { Gram } from "./path-grams.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -17,7 +17,6 @@ import {
   pathCounts,
   positionSource,
   square,
-  throughOne,
 } from "./source-grams.ts";
 import type { SourceGram } from "./source-grams.ts";
 
@@ -100,13 +99,18 @@ export function scoreTermNorms(model: Transformer, ref: HeadRef, options: ScoreT
   const streams = moved.map((source): Stream => ({ name: source.name, whole: [source.whole], less: [source.less] }));
   const writers: Component[] = [];
   for (const each of model.layers.slice(0, layer)) {
-    const sums = streams.map(({ name, whole, less }) => ({ name, whole: addedUp(whole), less: addedUp(less) }));
+    const read = streams.map(({ name, whole, less }) => ({
+      name,
+      whole: readGrams(addedUp(whole), each),
+      less: readGrams(addedUp(less), each),
+    }));
     for (const head of each.heads) {
-      const { V, O } = factorsOf(head);
-      for (const { name, whole, less } of sums) {
+      const { O } = factorsOf(head);
+      const [toQ, toK] = [matmulDense(O, Q), matmulDense(O, K)];
+      const own = (grams: Gram): Gram => grams.subarray(head.head * O.rows ** 2, (head.head + 1) * O.rows ** 2);
+      for (const { name, whole, less } of read) {
         const side = { source: name, head: { layer: each.layer, head: head.head } };
-        const inner = { whole: congruent(square(whole), V).data, less: congruent(square(less), V).data };
-        writers.push(component(side, inner, matmulDense(O, Q), matmulDense(O, K)));
+        writers.push(component(side, { whole: own(whole), less: own(less) }, toQ, toK));
       }
     }
     for (const stream of streams) {
@@ -200,13 +204,15 @@ function firstHeads(
   const [whole, less] = [addedUp(moved.map((source) => source.whole)), addedUp(moved.map((source) => source.less))];
   let [query, key] = [ofQueries.data, ofKeys.data];
   for (const layer of [...layers].reverse()) {
-    for (const head of layer.heads) {
-      const at = layer.layer * layer.heads.length + head.head;
-      found[0][at] = throughOne(factorsOf(head), whole, query);
-      found[1][at] = throughOne(factorsOf(head), less, key);
+    const at = layer.layer * layer.heads.length;
+    const each = (S: Gram, B: Gram): number[] =>
+      throughEach(readGrams(S, layer), writtenGrams(B, layer), layer.heads.length);
+    found[0].set(each(whole, query), at);
+    found[1].set(each(less, key), at);
+    if (layer.layer > 0) {
+      query = addedUp([query, backThroughHeads(query, layer)]);
+      key = addedUp([key, backThroughHeads(key, layer)]);
     }
-    query = addedUp([query, backThroughHeads(query, layer)]);
-    key = addedUp([key, backThroughHeads(key, layer)]);
     steps.advance();
   }
   return found;

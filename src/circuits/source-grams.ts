@@ -99,11 +99,6 @@ export function innerProduct(a: DenseMatrix, b: DenseMatrix): number {
   return Math.max(0, sum);
 }
 
-/** The sum of the squares of what goes through one head: $\mathrm{tr}(W_V^\top S W_V \, W_O B W_O^\top)$. */
-export function throughOne({ V, O }: Pick<HeadFactors, "V" | "O">, S: Float64Array, B: Float64Array): number {
-  return innerProduct(congruent(square(S), V), matmulDense(matmulDense(O, square(B)), O, { transposeB: true }));
-}
-
 /** $\binom{L}{p} H^p$ for every order. */
 export function pathCounts(n_layers: number, n_heads: number): number[] {
   const counts = [1];
