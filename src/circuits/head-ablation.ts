@@ -3,7 +3,7 @@
  * Heads*, "ablations").
  */
 import { InputError } from "../errors.ts";
-import { combineEdits, editAt, lossPerToken, toTokenTensor } from "../model/index.ts";
+import { combineEdits, editAt, lossPerToken, resumePass, toTokenTensor } from "../model/index.ts";
 import type { Edits, HeadId, HeadRef, Run, TokensLike, Transformer } from "../model/index.ts";
 import { rawData, Tensor } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
@@ -84,7 +84,8 @@ export interface HeadAblation {
 }
 
 /**
- * Takes each head out by itself and measures how much the loss rises, in nats: a run of the model for each head.
+ * Takes each head out by itself and measures how much the loss rises, in nats: for each head a run of the model
+ * from its layer on.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @param options - `value`, `patterns`, `from`, `onLosses`, `signal`, `onProgress` (in heads).
@@ -157,36 +158,42 @@ function cleanRun(model: Transformer, tokens: TokensLike, options: AblationOptio
     );
   }
   return model.run(checked, {
-    cache: (name) => patterns === "kept" && name.endsWith("attn.hook_pattern"),
+    cache: (name) => NEEDED.test(name) || (patterns === "kept" && name.endsWith("attn.hook_pattern")),
     ...(signal === undefined ? {} : { signal }),
   });
 }
 
+/** The layers before those heads are as the run had them, so it is gone on with from their outputs. */
 function lossesWithout(
   model: Transformer,
-  clean: Run,
+  { tokens, cache }: Run,
   heads: readonly HeadId[],
   { value = "zero", patterns = "recomputed", signal }: AblationOptions,
 ): Tensor<"batch pos"> {
-  const layers = [...new Set(heads.map(({ layer }) => layer))];
-  const silenced = layers.map((layer) => {
-    const members = new Set(heads.filter((head) => head.layer === layer).map(({ head }) => head));
-    return editAt(`blocks.${layer}.attn.hook_z`, (z) => replaced(z, members, value));
-  });
+  const first = Math.min(...heads.map(({ layer }) => layer));
+  const changed = (layer: number, z: HeadOutputs): HeadOutputs =>
+    replaced(z, new Set(heads.filter((head) => head.layer === layer).map(({ head }) => head)), value);
+  const after = [...new Set(heads.map(({ layer }) => layer))].filter((layer) => layer > first);
+  const silenced = after.map((layer) => editAt(`blocks.${layer}.attn.hook_z`, (z) => changed(layer, z)));
   const held: Edits[] =
     patterns === "kept"
-      ? model.layers.map(({ layer }) => {
+      ? model.layers.slice(first + 1).map(({ layer }) => {
           const name = `blocks.${layer}.attn.hook_pattern` as const;
-          return editAt(name, () => clean.cache.get(name));
+          return editAt(name, () => cache.get(name));
         })
       : [];
-  const { logits } = model.run(clean.tokens, {
+  const z = changed(first, cache.get(`blocks.${first}.attn.hook_z`));
+  const from = { layer: first, resid: cache.get(`blocks.${first}.hook_resid_pre`), z };
+  const { logits } = resumePass(model, tokens, from, {
     cache: [],
     edits: combineEdits(...silenced, ...held),
     ...(signal === undefined ? {} : { signal }),
   });
-  return lossPerToken(logits, clean.tokens);
+  return lossPerToken(logits, tokens);
 }
+
+/** What a run is gone on with from. */
+const NEEDED = /\.(hook_resid_pre|attn\.hook_z)$/;
 
 type HeadOutputs = Tensor<"batch pos head d_head">;
 

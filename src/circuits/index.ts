@@ -18,6 +18,7 @@ export { scoreNull } from "./score-null.ts";
 export type { SampledScore, ScoreNullOptions } from "./score-null.ts";
 export { copyingAccuracies, copyingAccuracy, ovDiagonal } from "./copying.ts";
 export type { CopyingAccuraciesOptions, CopyingAccuracyOptions, OVDiagonal } from "./copying.ts";
+export { copyingScore } from "./head-copying.ts";
 export { kCompositionAccuracy } from "./matching.ts";
 export type { KCompositionAccuracyOptions, MatchingSide } from "./matching.ts";
 export { compositionScores, kComposition, qComposition, vComposition } from "./composition.ts";
@@ -32,7 +33,7 @@ export type { CycledCompositionScores } from "./composition-erratum.ts";
 export { logitTermNorms } from "./logit-term-norms.ts";
 export type { LogitTermNorms, LogitTermNormsOptions, SourceTermNorms } from "./logit-term-norms.ts";
 export { scoreTermNorms } from "./score-term-norms.ts";
-export type { ScoreTermNorms, ScoreTermSide } from "./score-term-norms.ts";
+export type { ScoreTermNorms, ScoreTermNormsOptions, ScoreTermSide } from "./score-term-norms.ts";
 export type {
   FindSkipTrigramBugsOptions,
   SkipTrigram,
@@ -42,7 +43,7 @@ export type {
 } from "./skip-trigram-bugs.ts";
 export type { ScoreReference } from "./score-references.ts";
 export type { SkipTrigramFilters, TokenFilter } from "./token-filters.ts";
-export type { TokenValue } from "./token-scores.ts";
+export type { TokenValue } from "./top-tokens.ts";
 export { skipTrigramEffects } from "./skip-trigram-effects.ts";
 export { topSkipTrigrams } from "./skip-trigram-search.ts";
 export type { TopSkipTrigramOptions } from "./skip-trigram-search.ts";

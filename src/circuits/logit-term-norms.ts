@@ -1,19 +1,24 @@
 /** How large the terms of the path expansion of the logits are in the weights, whatever the patterns. */
-import { dense, matmulDense } from "../linalg/index.ts";
+import { matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import type { Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { requireOrderBound } from "./arguments.ts";
 import type { PairScores } from "./composition.ts";
+import { addedUp, advanceGrams, backThroughHeads, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
+import type { Gram } from "./path-grams.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 import {
   centredUnembeddingGram,
   congruent,
+  countsTo,
   embedSource,
   factorsOf,
   innerProduct,
+  pathCounts,
   positionSource,
+  square,
 } from "./source-grams.ts";
 import type { HeadFactors, SourceGram } from "./source-grams.ts";
 
@@ -22,7 +27,7 @@ import type { HeadFactors, SourceGram } from "./source-grams.ts";
  * @category Path expansion
  */
 export interface LogitTermNormsOptions extends ProgressOptions {
-  /** The longest paths whose total is computed; 3 unless given, and never more than there are layers. */
+  /** The longest paths that are told apart in `totals`; all are unless given, and longer ones are one more entry, the last. */
   readonly maxOrder?: number | undefined;
   /** Whether paths through two heads are listed one by one; they are for two layers unless this is given. */
   readonly pairs?: boolean | undefined;
@@ -43,6 +48,12 @@ export interface SourceTermNorms {
   readonly pairs: PairScores | undefined;
   /** By order from 0: the root of the sum of the squares of all terms of the order. */
   readonly totals: readonly number[];
+  /** `[layer, head]`: likewise of all paths that begin with a head, however many follow it. */
+  readonly first: Tensor<"layer head">;
+  /** `[layer, head]`: of all that go through a head. */
+  readonly through: Tensor<"layer head">;
+  /** `[layer, head]`: of all that end with a head. */
+  readonly last: Tensor<"layer head">;
 }
 
 /**
@@ -51,7 +62,7 @@ export interface SourceTermNorms {
  */
 export interface LogitTermNorms {
   readonly sources: readonly SourceTermNorms[];
-  /** By order from 0 to the number of layers: how many paths there are from one source. */
+  /** By order as `totals`: how many paths there are from one source. */
   readonly counts: readonly number[];
 }
 
@@ -61,9 +72,9 @@ export interface LogitTermNorms {
  * (*A Mathematical Framework for Transformer Circuits*, "Path expansion of logits", whose terms these are).
  *
  * It is what a term would add to a logit for a token of average strength attended to with weight 1. Norms and biases are left out. Sizes of
- * all paths of an order are summed without listing them: the total of order $p$ comes of $p$ passes over the layers.
+ * all paths of an order, and of all paths through a head, are summed without listing them, by passes over the layers.
  *
- * @param options - `maxOrder`, `pairs`; `signal`, `onProgress` (in layers).
+ * @param options - `maxOrder`, `pairs`; `signal`, `onProgress` (in passes through a layer).
  * @throws {@link InputError} when `maxOrder` is not a non-negative integer; the signal's reason when aborted.
  * @category Path expansion
  * @example
@@ -79,82 +90,89 @@ export interface LogitTermNorms {
  */
 export function logitTermNorms(model: Transformer, options: LogitTermNormsOptions = {}): LogitTermNorms {
   const { n_layers, n_heads, positional_embedding_type } = model.config;
-  const { maxOrder = 3, pairs = n_layers === 2 } = options;
+  const { maxOrder = n_layers, pairs = n_layers === 2 } = options;
   requireOrderBound(maxOrder, "logitTermNorms");
   const positions = positional_embedding_type === "standard" ? positionSource(model) : undefined;
   const sources = [embedSource(model), ...(positions === undefined ? [] : [positions])];
-  const orders = Math.min(maxOrder, n_layers);
-  const steps = new Steps(options, Math.max(1, n_layers * sources.length));
+  const steps = new Steps(options, Math.max(1, n_layers * (1 + sources.length)));
   const out = centredUnembeddingGram(model);
   const factors = model.layers.map(({ heads }) => heads.map(factorsOf));
+  const written: LayerEnds[] = [];
+  // Σ (W_OV ⋯ W_U)(W_OV ⋯ W_U)ᵀ over the ways from after a layer to the logits, from the last layer back.
+  let after: Gram = out.data;
+  for (const layer of [...model.layers].reverse()) {
+    written.unshift({ toOut: writtenGrams(out.data, layer), onward: writtenGrams(after, layer) });
+    if (layer.layer > 0) after = addedUp([after, backThroughHeads(after, layer)]);
+    steps.advance();
+  }
+  if (n_layers === 0) steps.advance();
   return {
-    sources: sources.map((source) => termsFrom(source, out, factors, { model, orders, pairs, steps })),
-    counts: pathCounts(n_layers, n_heads),
+    sources: sources.map((source) => termsFrom(source, out, { model, factors, written, maxOrder, pairs, steps })),
+    counts: countsTo(maxOrder, pathCounts(n_layers, n_heads)),
   };
+}
+
+/** What becomes of the weighted values of a layer's heads, `[head, d_head, d_head]`: straight to the logits, and by all ways. */
+interface LayerEnds {
+  readonly toOut: Gram;
+  readonly onward: Gram;
 }
 
 interface Plan {
   readonly model: Transformer;
-  readonly orders: number;
+  readonly factors: readonly (readonly HeadFactors[])[];
+  readonly written: readonly LayerEnds[];
+  readonly maxOrder: number;
   readonly pairs: boolean;
   readonly steps: Steps;
 }
 
-function termsFrom(
-  source: SourceGram,
-  out: DenseMatrix,
-  factors: readonly (readonly HeadFactors[])[],
-  plan: Plan,
-): SourceTermNorms {
-  const { model, orders, pairs, steps } = plan;
+function termsFrom(source: SourceGram, out: DenseMatrix, plan: Plan): SourceTermNorms {
+  const { model, factors, written, maxOrder, pairs, steps } = plan;
   const { n_layers, n_heads, d_vocab_out } = model.config;
-  const size = (squares: number): number => Math.sqrt(squares / (source.rows * d_vocab_out));
-  const read = factors.map((heads) => heads.map(({ V }) => congruent(source.gram, V)));
-  const written = factors.map((heads) =>
-    heads.map(({ O }) => matmulDense(matmulDense(O, out), O, { transposeB: true })),
-  );
-  const heads = new Float64Array(n_layers * n_heads);
-  for (const [l, layer] of read.entries())
-    for (const [h, gram] of layer.entries())
-      heads[l * n_heads + h] = size(innerProduct(gram, (written[l] as DenseMatrix[])[h] as DenseMatrix));
-  // sums[p] is the sum over the paths of order p so far of (X W_OV …)ᵀ X W_OV …
-  let sums: DenseMatrix[] = [source.gram];
-  for (const layer of factors) {
-    const through = sums.slice(0, orders).map((sum) => throughLayer(sum, layer));
-    sums = Array.from({ length: Math.min(orders, sums.length) + 1 }, (_, p) => added(sums[p], through[p - 1]));
+  const size = (squares: number): number => Math.sqrt(squares / d_vocab_out);
+  const start = square(source.whole);
+  const found = { heads: perHead(), first: perHead(), through: perHead(), last: perHead() };
+  let sums: readonly Gram[] = [source.whole];
+  for (const [l, layer] of model.layers.entries()) {
+    const [own, before] = [readGrams(source.whole, layer), readGrams(addedUp(sums), layer)];
+    const { toOut, onward } = written[l] as LayerEnds;
+    const put = (into: Float64Array, read: Gram, ends: Gram): void =>
+      into.set(throughEach(read, ends, n_heads).map(size), l * n_heads);
+    put(found.heads, own, toOut);
+    put(found.first, own, onward);
+    put(found.through, before, onward);
+    put(found.last, before, toOut);
+    sums = advanceGrams(sums, layer, maxOrder);
     steps.advance();
   }
+  function perHead(): Float64Array {
+    return new Float64Array(n_layers * n_heads);
+  }
+  const table = (data: Float64Array): Tensor<"layer head"> => Tensor.from("layer head", [n_layers, n_heads], data);
   return {
     source: source.name,
-    direct: size(innerProduct(source.gram, out)),
-    heads: Tensor.from("layer head", [n_layers, n_heads], heads),
-    pairs: pairs ? pairSizes(factors, read, written, size) : undefined,
-    totals: sums.map((sum) => size(innerProduct(sum, out))),
+    direct: size(innerProduct(start, out)),
+    heads: table(found.heads),
+    pairs: pairs ? pairSizes(factors, start, out, size) : undefined,
+    totals: sums.map((sum) => size(innerProduct(square(sum), out))),
+    first: table(found.first),
+    through: table(found.through),
+    last: table(found.last),
   };
-}
-
-/** $\sum_h W_{OV}^{h\top} S\, W_{OV}^h$ over the heads of a layer. */
-function throughLayer(sum: DenseMatrix, layer: readonly HeadFactors[]): DenseMatrix {
-  return layer.map(({ V, O }) => congruent(congruent(sum, V), O)).reduce((a, b) => added(a, b));
-}
-
-function added(a: DenseMatrix | undefined, b: DenseMatrix | undefined): DenseMatrix {
-  const either = (a ?? b) as DenseMatrix;
-  if (a === undefined || b === undefined) return either;
-  return dense(
-    a.rows,
-    a.cols,
-    a.data.map((x, i) => x + (b.data[i] as number)),
-  );
 }
 
 /** ‖X V₁ O₁ V₂ O₂ W_U‖² = tr((V₁ᵀXᵀX V₁) M (O₂ W_U W_Uᵀ O₂ᵀ) Mᵀ) with M = O₁ V₂. */
 function pairSizes(
   factors: readonly (readonly HeadFactors[])[],
-  read: readonly (readonly DenseMatrix[])[],
-  written: readonly (readonly DenseMatrix[])[],
+  start: DenseMatrix,
+  out: DenseMatrix,
   size: (squares: number) => number,
 ): PairScores {
+  const read = factors.map((heads) => heads.map(({ V }) => congruent(start, V)));
+  const written = factors.map((heads) =>
+    heads.map(({ O }) => matmulDense(matmulDense(O, out), O, { transposeB: true })),
+  );
   const [n_layers, n_heads] = [factors.length, factors[0]?.length ?? 0];
   const data = new Float64Array((n_layers * n_heads) ** 2);
   for (const [l1, writers] of factors.entries()) {
@@ -170,11 +188,4 @@ function pairSizes(
     }
   }
   return Tensor.from("writer_layer writer_head reader_layer reader_head", [n_layers, n_heads, n_layers, n_heads], data);
-}
-
-/** $\binom{L}{p} H^p$ for every order. */
-function pathCounts(n_layers: number, n_heads: number): number[] {
-  const counts = [1];
-  for (let p = 1; p <= n_layers; p++) counts.push(((counts[p - 1] as number) * (n_layers - p + 1) * n_heads) / p);
-  return counts;
 }

@@ -32,8 +32,8 @@ export function normedTokens(model: Transformer, layer = 0): Transformer {
   const weights = new Map(model.weights);
   weights.set("embed.W_E", normedRows(model.weight("embed.W_E"), ln1));
   const w = model.ln_final?.w;
-  if (w !== undefined) weights.set("unembed.W_U", scaledRows(model.weight("unembed.W_U"), rawData(w)));
-  return Transformer.fromWeights(model.config, weights);
+  if (w !== undefined && rawData(w).some((x) => x !== 1)) weights.set("unembed.W_U", scaledRows(model.weight("unembed.W_U"), rawData(w)));
+  return Transformer.passing(model.config, weights);
 }
 
 /** Each row as the norm makes it. */
@@ -61,6 +61,9 @@ function scaledRows(W: Tensor, scales: ArrayLike<number>): Tensor {
   const cols = W.shape[1] ?? 1;
   const data = rawData(W);
   const out = data instanceof Float64Array ? new Float64Array(W.size) : new Float32Array(W.size);
-  for (let i = 0; i < out.length; i++) out[i] = (data[i] as number) * (scales[Math.floor(i / cols)] as number);
+  for (let start = 0, row = 0; start < out.length; start += cols, row++) {
+    const scale = scales[row] as number;
+    for (let i = start; i < start + cols; i++) out[i] = (data[i] as number) * scale;
+  }
   return Tensor.from(W.axes, W.shape, out);
 }

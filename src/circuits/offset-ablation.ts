@@ -1,6 +1,6 @@
 /** Which relative positions a head needs (ARENA 1.2, ablation of all but some offsets). */
 import { InputError } from "../errors.ts";
-import { editAt, lossPerToken, toTokenTensor } from "../model/index.ts";
+import { lossPerToken, resumePass, toTokenTensor } from "../model/index.ts";
 import type { HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { rawData, Tensor } from "../tensor/index.ts";
 
@@ -66,19 +66,26 @@ export function offsetAblatedLosses(
     });
   }
   const abort = signal === undefined ? {} : { signal };
-  const names = [`blocks.${layer}.attn.hook_pattern`, `blocks.${layer}.attn.hook_v`] as const;
+  const at = `blocks.${layer}` as const;
+  const names = [`${at}.hook_resid_pre`, `${at}.attn.hook_pattern`, `${at}.attn.hook_v`, `${at}.attn.hook_z`] as const;
   const { cache } = model.run(checked, { cache: names, ...abort });
-  const pattern = cache.get(names[0]).select("head", index);
-  const z = readSome(pattern, cache.get(names[1]).select("head", index), new Set(keep));
-  const edits = editAt(`blocks.${layer}.attn.hook_z`, (all) => {
-    const [, , heads = 0, d_head = 0] = all.shape;
-    const data = rawData(all).slice();
-    for (let row = 0; row < batch * pos; row++)
-      for (let e = 0; e < d_head; e++) data[(row * heads + index) * d_head + e] = z[row * d_head + e] as number;
-    return Tensor.from("batch pos head d_head", all.shape, data);
-  });
-  const { logits } = model.run(checked, { cache: [], edits, ...abort });
-  return lossPerToken(logits, checked);
+  const pattern = cache.get(names[1]).select("head", index);
+  const own = readSome(pattern, cache.get(names[2]).select("head", index), new Set(keep));
+  const from = { layer, resid: cache.get(names[0]), z: withHead(cache.get(names[3]), index, own) };
+  return lossPerToken(resumePass(model, checked, from, { cache: [], ...abort }).logits, checked);
+}
+
+/** The heads' outputs with those of one head replaced, `[batch, pos, d_head]`. */
+function withHead(
+  all: Tensor<"batch pos head d_head">,
+  index: number,
+  own: Float64Array,
+): Tensor<"batch pos head d_head"> {
+  const [batch = 0, pos = 0, heads = 0, d_head = 0] = all.shape;
+  const data = rawData(all).slice();
+  for (let row = 0; row < batch * pos; row++)
+    for (let e = 0; e < d_head; e++) data[(row * heads + index) * d_head + e] = own[row * d_head + e] as number;
+  return Tensor.from("batch pos head d_head", all.shape, data);
 }
 
 /** $\sum_j A_{ij} v_j$ with $v_j$ replaced by its mean over prompts where $i - j$ is not kept. */

@@ -13,6 +13,7 @@ import type { PerPosition } from "./certificate.ts";
 import { directStream, frozenNorm } from "./frozen-run.ts";
 import type { FrozenRun } from "./frozen-run.ts";
 import { maxAbs, rowNorms } from "./row-norms.ts";
+import type { ScorePartition } from "./score-components.ts";
 
 /** Bounds on what rounding does to the scores of a head: of each query, of each key. */
 export interface ScoreRounding {
@@ -21,7 +22,7 @@ export interface ScoreRounding {
 }
 
 /** Follows the rounding of a run to the scores of a head. */
-export function scoreRounding(frozen: FrozenRun, { layer, head }: HeadId, by: "head" | "path"): ScoreRounding {
+export function scoreRounding(frozen: FrozenRun, { layer, head }: HeadId, by: ScorePartition): ScoreRounding {
   const { model, run } = frozen;
   const attention = model.layer(layer);
   const pos = run.tokens.sizeOf("pos");

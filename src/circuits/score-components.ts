@@ -7,32 +7,39 @@ import { headLabel, rotate } from "../model/index.ts";
 import type { HeadId, Transformer } from "../model/index.ts";
 import { add, astype, matmul, Tensor, reshaped } from "../tensor/index.ts";
 import { biasStream } from "./frozen-layers.ts";
-import { constantStream, sourceStreams, throughFrozenNorm } from "./frozen-run.ts";
+import { constantStream, throughFrozenNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 import { streamsByOrder } from "./order-streams.ts";
 import { countFrom, embeddingSources, mlpEntries, mlpSources } from "./path-sources.ts";
 import type { FrozenSource, SourceEntry } from "./path-sources.ts";
 import { enumeratePaths, PathNode } from "./path-terms.ts";
+import { firstHeadParts, orderParts, unmovedParts } from "./score-groups.ts";
 
 /** @inline */
 type HeadVectors = Tensor<"batch pos d_head">;
 
 /** A part of the stream, or of what queries and keys read beside it. */
 export interface ScoreComponent {
-  /** `embed`, `pos_embed`, `L0H5`, `0_mlp_out`, `L0H5→L1H2`, `bias`, `remainder`. */
+  /** `embed`, `pos_embed`, `L0H5`, `0_mlp_out`, `L0H5→L1H2`, `2 heads`, `L0H5⋯`, `bias`, `remainder`. */
   readonly label: string;
   /** The heads that moved it, earliest first. */
   readonly path: readonly HeadId[];
+  /** Whether it is a sum over several paths. */
+  readonly isSum: boolean;
   /** Its part of the queries, `[batch, pos, d_head]`, float64, rotated where positions are rotary. */
   readonly query: HeadVectors;
   /** Its part of the keys. */
   readonly key: HeadVectors;
 }
 
+/** How queries and keys are split. */
+export type ScorePartition = "head" | "path" | "order" | "firstHead";
+
 /** A part of the stream before it is read. */
-interface Part {
+export interface ScorePart {
   readonly label: string;
   readonly path: readonly HeadId[];
+  readonly isSum?: boolean;
   readonly stream: () => Stream;
 }
 
@@ -40,45 +47,51 @@ interface Part {
 export function scoreComponents(
   frozen: FrozenRun,
   head: HeadId,
-  by: "head" | "path",
+  by: ScorePartition,
   maxOrder: number,
 ): ScoreComponent[] {
   const { layer } = head;
-  const parts = by === "head" ? writtenParts(frozen, layer) : pathParts(frozen, layer, maxOrder);
-  const components = parts.map(({ label, path, stream }) => {
+  const components = partsOf(frozen, layer, by, maxOrder).map(({ label, path, isSum = false, stream }) => {
     const read = throughFrozenNorm(frozen, layer, stream());
-    return { label, path, query: projected(frozen, head, "Q", read), key: projected(frozen, head, "K", read) };
+    return { label, path, isSum, query: projected(frozen, head, "Q", read), key: projected(frozen, head, "K", read) };
   });
   const { model, run } = frozen;
   if (model.config.positional_embedding_type === "shortformer") {
     // Positions join what queries and keys read, after the norm.
     const positions = astype(run.cache.get("hook_pos_embed"), "float64");
     const [query, key] = [projected(frozen, head, "Q", positions), projected(frozen, head, "K", positions)];
-    components.splice(1, 0, { label: "pos_embed", path: [], query, key });
+    components.splice(1, 0, { label: "pos_embed", path: [], isSum: false, query, key });
   }
   const bias = biasComponent(frozen, head, by);
   return [bias.query, bias.key].every((side) => side.data.every((x) => x === 0)) ? components : [...components, bias];
 }
 
+function partsOf(frozen: FrozenRun, before: number, by: ScorePartition, maxOrder: number): ScorePart[] {
+  if (by === "path") return pathParts(frozen, before, maxOrder);
+  if (by === "order") return orderParts(frozen, before, maxOrder);
+  return by === "head" ? writtenParts(frozen, before) : firstHeadParts(frozen, before);
+}
+
 /** How many components there are, the bias counted. */
-export function countComponents(model: Transformer, layer: number, by: "head" | "path", maxOrder: number): number {
+export function countComponents(model: Transformer, layer: number, by: ScorePartition, maxOrder: number): number {
   const { n_heads, positional_embedding_type } = model.config;
   const embeddings = positional_embedding_type === "standard" ? 2 : 1;
   const positions = positional_embedding_type === "shortformer" ? 1 : 0;
   const mlps = mlpEntries(model, layer);
-  if (by === "head") return embeddings + positions + layer * n_heads + mlps.length + 1;
+  const rest = maxOrder < layer ? 1 : 0;
+  if (by === "order") return embeddings + positions + Math.min(maxOrder, layer) + rest + mlps.length + 1;
+  if (by !== "path") return embeddings + positions + layer * n_heads + mlps.length + 1;
   const whole = Array.from({ length: embeddings }, (): SourceEntry => ({ from: 0, enters: "stream" }));
   const before = { n_layers: layer, n_heads };
   const paths = [...whole, ...mlps].reduce((sum, source) => sum + countFrom(before, source, maxOrder), 0);
-  return paths + positions + (maxOrder < layer ? 1 : 0) + 1;
+  return paths + positions + rest + 1;
 }
 
 /** What was really written: embeddings, the result of every earlier head, its $b_V$ included, and that of every earlier MLP. */
-function writtenParts(frozen: FrozenRun, before: number): Part[] {
+function writtenParts(frozen: FrozenRun, before: number): ScorePart[] {
   const { model, run } = frozen;
-  const { embed, pos_embed } = sourceStreams(frozen);
   const heads = model.layers.slice(0, before).flatMap(({ layer, heads: all, W_O }) =>
-    all.map((each): Part => ({
+    all.map((each): ScorePart => ({
       label: headLabel(each),
       path: [{ layer, head: each.head }],
       stream: () => {
@@ -87,20 +100,17 @@ function writtenParts(frozen: FrozenRun, before: number): Part[] {
       },
     })),
   );
-  return [
-    { label: "embed", path: [], stream: () => embed },
-    ...(pos_embed === undefined ? [] : [{ label: "pos_embed", path: [], stream: () => pos_embed }]),
-    ...heads,
-    ...mlpSources(frozen, before).map(({ source, stream }) => ({ label: source, path: [], stream: () => stream })),
-  ];
+  const unmoved = unmovedParts(frozen, before);
+  const embeddings = unmoved.length - mlpSources(frozen, before).length;
+  return [...unmoved.slice(0, embeddings), ...heads, ...unmoved.slice(embeddings)];
 }
 
 /** Every path of embeddings and of what MLPs wrote through earlier heads. */
-function pathParts(frozen: FrozenRun, before: number, maxOrder: number): Part[] {
+function pathParts(frozen: FrozenRun, before: number, maxOrder: number): ScorePart[] {
   const isStandard = frozen.model.config.positional_embedding_type === "standard";
   const sources: FrozenSource[] = [...embeddingSources(frozen, isStandard), ...mlpSources(frozen, before)];
   const roots = sources.map((source) => PathNode.root(frozen, source, before));
-  const parts = enumeratePaths(frozen, roots, maxOrder).map((node): Part => ({
+  const parts = enumeratePaths(frozen, roots, maxOrder).map((node): ScorePart => ({
     label: node.label === "direct" ? "embed" : node.label,
     path: node.path,
     stream: () => node.stream,
@@ -110,17 +120,17 @@ function pathParts(frozen: FrozenRun, before: number, maxOrder: number): Part[] 
     streamsByOrder(frozen, { before })
       .slice(maxOrder + 1)
       .reduce((a, b) => add(a, b));
-  return [...parts, { label: "remainder", path: [], stream: longer }];
+  return [...parts, { label: "remainder", path: [], isSum: true, stream: longer }];
 }
 
 /** What no token, position or head gives: biases written before, the norm's own, and $b_Q$ or $b_K$. */
-function biasComponent(frozen: FrozenRun, head: HeadId, by: "head" | "path"): ScoreComponent {
+function biasComponent(frozen: FrozenRun, head: HeadId, by: ScorePartition): ScoreComponent {
   const { model } = frozen;
   const { layer } = head;
   const { ln1, b_Q, b_K } = model.layer(layer);
   const zeros: Stream = Tensor.zeros("batch pos d_model", frozen.run.cache.get("hook_embed").shape, "float64");
   const written =
-    by === "path"
+    by !== "head"
       ? biasStream(frozen, layer)
       : model.layers.slice(0, layer).reduce<Stream>((sum, { b_O }) => add(sum, b_O), zeros);
   const linear = throughFrozenNorm(frozen, layer, written);
@@ -128,6 +138,7 @@ function biasComponent(frozen: FrozenRun, head: HeadId, by: "head" | "path"): Sc
   return {
     label: "bias",
     path: [],
+    isSum: false,
     query: projected(frozen, head, "Q", read, b_Q.select("head", head.head)),
     key: projected(frozen, head, "K", read, b_K.select("head", head.head)),
   };
@@ -158,7 +169,7 @@ export function rotated({ config }: Transformer, x: HeadVectors): HeadVectors {
 export function checkTermCount(
   model: Transformer,
   head: HeadId,
-  by: "head" | "path",
+  by: ScorePartition,
   maxOrder: number,
   maxTerms: number,
 ): void {
@@ -166,7 +177,7 @@ export function checkTermCount(
   if (components ** 2 <= maxTerms) return;
   throw new InputError(
     `queries and keys of ${headLabel(head)} have up to ${components} parts each, ${components ** 2} terms, more than maxTerms=${maxTerms}. ` +
-      `Take parts by head (by: "head"), keep the short paths with maxOrder, or raise maxTerms.`,
+      `Take parts by head (by: "head") or by order (by: "order"), keep the short paths with maxOrder, or raise maxTerms.`,
     { operation: "scoreExpansion", argument: "maxTerms", expected: maxTerms, actual: components ** 2 },
   );
 }

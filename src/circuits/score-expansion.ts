@@ -19,7 +19,7 @@ import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 import { scoreRounding } from "./score-certificate.ts";
 import { checkTermCount, scoreComponents } from "./score-components.ts";
-import type { ScoreComponent } from "./score-components.ts";
+import type { ScoreComponent, ScorePartition } from "./score-components.ts";
 import { scoreCircuit, scoreFormula } from "./score-formula.ts";
 import type { FormulaFormat } from "./path-formula.ts";
 import { termStatistics } from "./score-statistics.ts";
@@ -32,11 +32,13 @@ import type { ScoreStatisticsOptions, ScoreTermStatistics } from "./score-statis
 export interface ScoreExpansionOptions {
   /**
    * The parts of queries and keys: what each earlier head really wrote, all that it read included (`"head"`, the default, as ARENA's
-   * decomposition), or every path of the embeddings through earlier heads (`"path"`). In a two-layer model they are the same. What MLPs
-   * wrote in the run are parts of their own (`0_mlp_out`), by path also through the heads after them (`0_mlp_out→L1H2`).
+   * decomposition), or every path of the embeddings through earlier heads (`"path"`). In a two-layer model they are the same. In deep models paths are too
+   * many to list: all of each number of heads are one part (`"order"`: `1 head`, `2 heads`), or all that begin with each head (`"firstHead"`: `L0H5⋯`);
+   * `"head"` has them by the last. What MLPs wrote in the run are parts of their own (`0_mlp_out`), by path also through the heads after them
+   * (`0_mlp_out→L1H2`).
    */
-  readonly by?: "head" | "path" | undefined;
-  /** With `by: "path"`, the most heads on a path; longer ones are one part, the remainder. All by default. */
+  readonly by?: "head" | "path" | "order" | "firstHead" | undefined;
+  /** With `by: "path"` or `"order"`, the most heads on a path; longer ones are one part, the remainder. All by default. */
   readonly maxOrder?: number | undefined;
   /** The most terms, 65,536 by default; more are refused. */
   readonly maxTerms?: number | undefined;
@@ -55,7 +57,7 @@ export interface ScoreTerm {
   readonly key: string;
   /** Whether heads moved the query's part, the key's, both or neither. */
   readonly composition: "none" | "Q" | "K" | "both";
-  /** The heads that moved the query's part, earliest first. */
+  /** The heads that moved the query's part, earliest first; of a sum over paths those that they share. */
   readonly queryPath: readonly HeadId[];
   /** The heads that moved the key's part. */
   readonly keyPath: readonly HeadId[];
@@ -107,10 +109,10 @@ export class ScoreExpansion {
   readonly terms: readonly ScoreTerm[];
   readonly #frozen: FrozenRun;
   readonly #components: readonly ScoreComponent[];
-  readonly #by: "head" | "path";
+  readonly #by: ScorePartition;
 
   /** @internal */
-  constructor(frozen: FrozenRun, head: HeadId, components: readonly ScoreComponent[], by: "head" | "path") {
+  constructor(frozen: FrozenRun, head: HeadId, components: readonly ScoreComponent[], by: ScorePartition) {
     this.model = frozen.model;
     this.tokens = frozen.run.tokens;
     this.head = head;
@@ -219,9 +221,11 @@ export class ScoreExpansion {
    * factors. `W_E W_QK W_OV^T W_E^T` of a term with K-composition; positions, where they are a source, instead of tokens.
    *
    * @param offset - query position minus key position, for rotary models, where the circuit is another for every offset; 0 by default.
-   * @throws {@link InputError} when a part is no token or position moved by heads (`bias`, `0_mlp_out`, `remainder`), or the offset is not an integer.
+   * @throws {@link InputError} when a part is no token or position moved by heads (`bias`, `0_mlp_out`, `remainder`), or a sum over paths (`2 heads`,
+   * `L0H5⋯`), or the offset is not an integer.
    */
   circuit(term: ScoreTerm, offset = 0): Linear {
+    this.#requireOnePath(term, "circuit");
     return scoreCircuit(this.model, this.head, term, offset);
   }
 
@@ -230,10 +234,11 @@ export class ScoreExpansion {
    * circuit between the two sources.
    *
    * @param format - `"text"` by default.
-   * @throws {@link InputError} for an unknown format.
+   * @throws {@link InputError} for an unknown format, or a part that is a sum over paths.
    */
   formula(term: ScoreTerm, format: FormulaFormat = "text"): string {
     requireChoice(format, ["text", "latex"], "format", "formula");
+    this.#requireOnePath(term, "formula");
     return scoreFormula(this.model, this.head, term, format);
   }
 
@@ -270,6 +275,15 @@ export class ScoreExpansion {
     return { maxDeviation, bound, withinBound, terms: terms.length };
   }
 
+  #requireOnePath({ query, key }: ScoreTerm, operation: string): void {
+    const sum = [query, key].find((label) => label !== "remainder" && this.#component(label).isSum);
+    if (sum === undefined) return;
+    throw new InputError(
+      `the part "${sum}" is a sum over paths, each with a circuit of its own. Expand the scores by path (by: "path").`,
+      { operation, argument: "term", actual: sum },
+    );
+  }
+
   #component(label: string): ScoreComponent {
     const found = this.#components.find((component) => component.label === label);
     if (found !== undefined) return found;
@@ -292,7 +306,8 @@ export class ScoreExpansion {
 }
 
 function termOf(query: ScoreComponent, key: ScoreComponent): ScoreTerm {
-  const [isQ, isK] = [query.path.length > 0, key.path.length > 0];
+  const isMoved = ({ path, isSum }: ScoreComponent): boolean => isSum || path.length > 0;
+  const [isQ, isK] = [isMoved(query), isMoved(key)];
   return {
     label: `${query.label} · ${key.label}`,
     query: query.label,
@@ -356,7 +371,7 @@ export function scoreExpansion(
   const operation = "scoreExpansion";
   const { layer, head: index } = model.head(head);
   const { by = "head", maxOrder = layer, maxTerms = 65_536 } = options;
-  requireChoice(by, ["head", "path"], "by", operation);
+  requireChoice(by, ["head", "path", "order", "firstHead"], "by", operation);
   if (!Number.isSafeInteger(maxOrder) || maxOrder < 0) {
     throw new InputError(
       `maxOrder is ${maxOrder}; it counts the heads on a path to ${headLabel({ layer, head: index })}, from 0 to ${layer}.`,

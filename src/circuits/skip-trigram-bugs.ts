@@ -8,7 +8,7 @@ import type { ProgressOptions } from "./progress.ts";
 import { Steps } from "./progress.ts";
 import { passes } from "./token-filters.ts";
 import type { SkipTrigramFilters } from "./token-filters.ts";
-import { largestTokens, tokenScores } from "./token-scores.ts";
+import { tokenScores } from "./token-scores.ts";
 
 /**
  * One wanted pair of a skip-trigram bug.
@@ -169,12 +169,12 @@ export function findSkipTrigramBugs(
   const steps = new Steps(options, sources.length);
   const bugs: SkipTrigramEffect[] = [];
   for (const source of sources) {
-    const destinations = largestTokens(
-      scores.destinations([source]),
+    const [destinations = []] = scores.topDestinations(
+      [source],
       k,
       (token) => token === start || exclude(token) || !isDestination(token),
     );
-    const outs = largestTokens(scores.outputs([source]), k, (token) => exclude(token) || !isOut(token));
+    const [outs = []] = scores.topOutputs([source], k, (token) => exclude(token) || !isOut(token));
     for (const { token: destination, value: score } of destinations) {
       const attention = attentionAgainstRival(score);
       for (const { token: out, value } of outs) {

@@ -11,7 +11,7 @@ import { requireReference } from "./skip-trigrams.ts";
 import { passes, tokensThat } from "./token-filters.ts";
 import type { SkipTrigramFilters } from "./token-filters.ts";
 import { tokenScores } from "./token-scores.ts";
-import type { TokenValue } from "./token-scores.ts";
+import type { TokenValue } from "./top-tokens.ts";
 
 /**
  * Options of {@link topSkipTrigrams}.

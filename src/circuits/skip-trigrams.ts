@@ -11,8 +11,8 @@ import { checkFrequencies, SCORE_REFERENCES } from "./score-references.ts";
 import type { ScoreReference } from "./score-references.ts";
 import { passes } from "./token-filters.ts";
 import type { SkipTrigramFilters } from "./token-filters.ts";
-import { largestTokens, tokenScores } from "./token-scores.ts";
-import type { TokenValue } from "./token-scores.ts";
+import { tokenScores } from "./token-scores.ts";
+import type { TokenValue } from "./top-tokens.ts";
 
 /**
  * Options of {@link skipTrigrams}.
@@ -85,27 +85,13 @@ export function skipTrigrams(
   const isDestination = passes(model, among.destination, "destination", operation);
   const isOut = passes(model, among.out, "out", operation);
   const scores = tokenScores(model, head, reference, { start, frequencies });
-  const { d_vocab, d_vocab_out } = scores;
-  const found: SkipTrigrams[] = [];
-  const band = Math.max(1, Math.floor(BAND_NUMBERS / Math.max(d_vocab, d_vocab_out)));
-  for (let first = 0; first < sources.length; first += band) {
-    const some = sources.slice(first, first + band);
-    const destinations = scores.destinations(some);
-    const outputs = scores.outputs(some);
-    for (const [i, source] of some.entries()) {
-      const row = destinations.subarray(i * d_vocab, (i + 1) * d_vocab);
-      found.push({
-        source,
-        destination: largestTokens(row, k, (token) => token === start || exclude(token) || !isDestination(token)),
-        out: largestTokens(
-          outputs.subarray(i * d_vocab_out, (i + 1) * d_vocab_out),
-          k,
-          (token) => exclude(token) || !isOut(token),
-        ),
-      });
-    }
-  }
-  return found;
+  const destinations = scores.topDestinations(
+    sources,
+    k,
+    (token) => token === start || exclude(token) || !isDestination(token),
+  );
+  const outs = scores.topOutputs(sources, k, (token) => exclude(token) || !isOut(token));
+  return sources.map((source, i) => ({ source, destination: destinations[i] ?? [], out: outs[i] ?? [] }));
 }
 
 /** Refuses what is no reference, or lacks what it is made of. */
@@ -124,6 +110,3 @@ export function requireReference(
     );
   }
 }
-
-/** Numbers held at once for a band of sources: 16 MiB. */
-const BAND_NUMBERS = 2 ** 21;

@@ -7,39 +7,39 @@ import type { Linear } from "../linear/index.ts";
 import { toDense } from "../linear/index.ts";
 import { embeddingGram, unembeddingGram } from "./cores.ts";
 
-/** Rows that enter the stream: $X^\top X$ and the mean of the rows of $X$. */
+/** Rows that enter the stream, by Gram matrices: means over the rows of $x^\top x$. */
 export interface SourceGram {
   readonly name: "embed" | "pos_embed";
-  /** How many rows. */
-  readonly rows: number;
-  /** `[d_model, d_model]`. */
-  readonly gram: DenseMatrix;
-  /** `[d_model]`. */
-  readonly mean: Float64Array;
+  /** `[d_model, d_model]`: $X^\top X / n$ of the $n$ rows. */
+  readonly whole: Float64Array;
+  /** The same of the rows less their mean. */
+  readonly less: Float64Array;
 }
 
 /** The token embedding's. */
 export function embedSource(model: Transformer): SourceGram {
   const { d_vocab, d_model } = model.config;
   const W_E = rawData(model.weight("embed.W_E"));
-  return {
-    name: "embed",
-    rows: d_vocab,
-    gram: dense(d_model, d_model, embeddingGram(model)),
-    mean: meanRow(W_E, d_vocab, d_model),
-  };
+  return sourceOf("embed", d_vocab, embeddingGram(model), meanRow(W_E, d_vocab, d_model));
 }
 
 /** The positional embedding's, where there is one. */
 export function positionSource(model: Transformer): SourceGram | undefined {
   if (model.W_pos === undefined) return undefined;
   const W_pos = denseOf(model.W_pos);
-  return {
-    name: "pos_embed",
-    rows: W_pos.rows,
-    gram: matmulDense(W_pos, W_pos, { transposeA: true }),
-    mean: meanRow(W_pos.data, W_pos.rows, W_pos.cols),
-  };
+  const { data } = matmulDense(W_pos, W_pos, { transposeA: true });
+  return sourceOf("pos_embed", W_pos.rows, data, meanRow(W_pos.data, W_pos.rows, W_pos.cols));
+}
+
+function sourceOf(name: SourceGram["name"], rows: number, gram: Float64Array, mean: Float64Array): SourceGram {
+  const whole = square(gram.map((x) => x / rows));
+  return { name, whole: whole.data, less: centred(whole, mean, 1).data };
+}
+
+/** A square matrix of so many numbers. */
+export function square(data: Float64Array): DenseMatrix {
+  const size = Math.sqrt(data.length);
+  return dense(size, size, data);
 }
 
 /** $W_U W_U^\top$ with the mean over the vocabulary taken out of $W_U$, which predictions do not see. */
@@ -97,4 +97,17 @@ export function innerProduct(a: DenseMatrix, b: DenseMatrix): number {
   let sum = 0;
   for (let i = 0; i < a.data.length; i++) sum += (a.data[i] as number) * (b.data[i] as number);
   return Math.max(0, sum);
+}
+
+/** $\binom{L}{p} H^p$ for every order. */
+export function pathCounts(n_layers: number, n_heads: number): number[] {
+  const counts = [1];
+  for (let p = 1; p <= n_layers; p++) counts.push(((counts[p - 1] as number) * (n_layers - p + 1) * n_heads) / p);
+  return counts;
+}
+
+/** Counts by order, those beyond `maxOrder` as one. */
+export function countsTo(maxOrder: number, counts: readonly number[]): number[] {
+  const rest = counts.slice(maxOrder + 1);
+  return [...counts.slice(0, maxOrder + 1), ...(rest.length === 0 ? [] : [rest.reduce((a, b) => a + b)])];
 }

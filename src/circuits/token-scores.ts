@@ -1,20 +1,17 @@
 /** What a head's circuits say of single source tokens: rows of the OV circuit, columns of the QK circuit made comparable. */
+import type { FloatArray } from "../kernels/index.ts";
 import { addMaps, compose, linear, rowsOf, scaleMap, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
+import { rawData, Tensor } from "../tensor/index.ts";
 import { fullOVCircuit, fullQKCircuit } from "./full-circuits.ts";
 import { referenceOf } from "./score-references.ts";
 import type { ReferenceOptions, ScoreReference } from "./score-references.ts";
+import { topTokens } from "./top-tokens.ts";
+import type { TokenValue, TokenVectors } from "./top-tokens.ts";
 
-/**
- * A token with what a circuit gives it.
- * @category Circuits
- */
-export interface TokenValue {
-  readonly token: number;
-  readonly value: number;
-}
+/** Says something of a token. */
+export type TokenTest = (token: number) => boolean;
 
 /** A head's circuits by source token. */
 export interface TokenScores {
@@ -24,6 +21,10 @@ export interface TokenScores {
   destinations(sources: readonly number[]): Float64Array;
   /** Logits of each output token, `[source, d_vocab_out]`. */
   outputs(sources: readonly number[]): Float64Array;
+  /** The tokens that look at each source most, by {@link TokenScores.destinations}, largest first. */
+  topDestinations(sources: readonly number[], k: number, isLeftOut: TokenTest): TokenValue[][];
+  /** The tokens that each source raises most, by {@link TokenScores.outputs}, largest first. */
+  topOutputs(sources: readonly number[], k: number, isLeftOut: TokenTest): TokenValue[][];
   /** All scores as a map, row = source token, column = destination token, in factors. */
   readonly lookedAt: Linear;
   /** All logits as a map, row = source token, column = output token, in factors. */
@@ -50,6 +51,14 @@ export function tokenScores(
     outputs: (sources) => rowsOf(raised, sources).data as Float64Array,
     destinations: (sources) =>
       (rowsOf(byKey, sources).data as Float64Array).map((score, t) => (score - (compared?.[t % d_vocab] ?? 0)) / scale),
+    topDestinations: (sources, k, isLeftOut) => {
+      const rows = rowsOf(compose(model.W_E, head.W_K, transpose(head.W_Q)), sources).data as Float64Array;
+      return topTokens({ rows, tokens: embeddings(model), less: compared, scale, k, isLeftOut });
+    },
+    topOutputs: (sources, k, isLeftOut) => {
+      const rows = rowsOf(compose(model.W_E, head.W_OV), sources).data as Float64Array;
+      return topTokens({ rows, tokens: unembeddings(model), scale: 1, k, isLeftOut });
+    },
     raised,
     lookedAt: scaleMap(compared === undefined ? byKey : addMaps<string, string>(byKey, minus(compared)), 1 / scale),
   };
@@ -67,17 +76,14 @@ function minus(compared: Float64Array): Linear {
   return compose<string, string, string>(linear("d_vocab", "one", ones), linear("one", "d_vocab*", negative));
 }
 
-/** The `k` largest entries that are not left out, largest first; ties go to the lower token. */
-export function largestTokens(values: Float64Array, k: number, isLeftOut: (token: number) => boolean): TokenValue[] {
-  const top: TokenValue[] = [];
-  for (let token = 0; token < values.length; token++) {
-    const value = values[token] as number;
-    const last = top[k - 1];
-    if ((last !== undefined && value <= last.value) || isLeftOut(token)) continue;
-    let place = Math.min(top.length, k - 1);
-    for (; place > 0 && (top[place - 1] as TokenValue).value < value; place--)
-      top[place] = top[place - 1] as TokenValue;
-    top[place] = { token, value };
-  }
-  return top;
+function embeddings(model: Transformer): TokenVectors {
+  const { d_vocab, d_model } = model.config;
+  const data = rawData(model.weight("embed.W_E")) as FloatArray;
+  return { count: d_vocab, width: d_model, data, step: d_model, stride: 1 };
+}
+
+function unembeddings(model: Transformer): TokenVectors {
+  const { d_vocab_out, d_model } = model.config;
+  const data = rawData(model.weight("unembed.W_U")) as FloatArray;
+  return { count: d_vocab_out, width: d_model, data, step: 1, stride: d_vocab_out };
 }

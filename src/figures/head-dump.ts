@@ -1,5 +1,5 @@
 /** Figure: the skip-trigrams of every head, as the paper's dumps of whole models. */
-import { copyingScores } from "../circuits/index.ts";
+import { copyingScore, copyingScores } from "../circuits/index.ts";
 import { headLabel } from "../model/index.ts";
 import type { HeadId } from "../model/index.ts";
 import { formatNumber, tokenTable } from "../viz/index.ts";
@@ -44,6 +44,8 @@ export interface HeadDumpOptions extends FigureOptions {
 
 const NEEDS: readonly FigureNeed[] = ["layer"];
 const MOST_HEADS = 32;
+/** Up to so many heads the copying score of each is found by itself. */
+const MOST_ALONE = 4;
 
 /**
  * The skip-trigrams of every head: its strongest source tokens, with who looks at them (QK) and what comes out (OV) (*A Mathematical
@@ -72,10 +74,13 @@ export function headDump(input: FigureInput, options: HeadDumpOptions = {}): Hea
   const { rows = 6, listed = 6 } = options;
   const { d_vocab, d_vocab_out } = model.config;
   const context = contextOf(input, operation);
-  const scores = d_vocab === d_vocab_out ? copyingScores(model) : undefined;
-  const copying = ({ layer, head }: HeadId): number | null => scores?.at(layer, head) ?? null;
-  const shown =
-    options.heads === undefined ? strongest(chosenHeads(model, undefined), copying) : chosenHeads(model, options.heads);
+  const isCopier = d_vocab === d_vocab_out;
+  const chosen = chosenHeads(model, options.heads);
+  // All scores share a product that takes as long as the scores of some heads alone.
+  const scores = isCopier && chosen.length > MOST_ALONE ? copyingScores(model) : undefined;
+  const copying = (id: HeadId): number | null =>
+    scores?.at(id.layer, id.head) ?? (isCopier ? copyingScore(model, id) : null);
+  const shown = options.heads === undefined ? strongest(chosen, copying) : chosen;
   const pool = options.sources ?? sourcePool(model, context);
   const heads = shown.map((id, i) => {
     options.signal?.throwIfAborted();

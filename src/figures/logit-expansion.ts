@@ -3,10 +3,11 @@ import { logitTermNorms } from "../circuits/index.ts";
 import type { LogitTermNorms, SourceTermNorms } from "../circuits/index.ts";
 import { headLabel } from "../model/index.ts";
 import { rawData } from "../tensor/index.ts";
-import { arrange, equation, formatNumber, heatmap } from "../viz/index.ts";
+import { arrange, barChart, equation, formatNumber, heatmap } from "../viz/index.ts";
 import type { Captions, EquationTerm, Figure } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
+import { countOf, headMap, orderLabels } from "./term-sizes.ts";
 
 /**
  * The data of the expansion of the logits.
@@ -25,9 +26,10 @@ const NEEDS: readonly FigureNeed[] = [];
  * The terms of the path expansion of the logits with their sizes in the weights: the direct path, the heads, and paths through several of
  * them by order (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick" and "Path expansion of logits").
  *
- * Of two layers every term has its size, of more those of single heads and the totals of orders.
+ * Of two layers every term has its size; of more the terms of single heads have theirs, and those of more heads, which are too many to list, are grouped: by
+ * order, and by each head that they go through.
  *
- * @param options - `signal`, `onProgress` (in layers).
+ * @param options - `signal`, `onProgress` (in passes through a layer).
  * @category Figures
  * @example
  * ```ts
@@ -60,7 +62,8 @@ function isOwnBias(name: string): boolean {
 const ORDINALS = ["direct path", "one head", "two heads", "three heads"];
 
 /**
- * Draws the expansion of the logits: the equation, and the size of each term of one and of two heads as a map.
+ * Draws the expansion of the logits: the equation, the size of each term of one and, of two layers, of two heads as a map; of more layers the sizes of all orders as bars,
+ * and of all paths through each head as a map.
  *
  * @category Figures
  * @example
@@ -74,15 +77,19 @@ const ORDINALS = ["direct path", "one head", "two heads", "three heads"];
  * ```
  */
 export function drawLogitExpansion(data: LogitExpansion, captions: Captions = {}): Figure {
-  const rows = data.sources.map((source, i): Figure[] => {
+  const rows = data.sources.flatMap((source, i): Figure[][] => {
     const from = source.source === "embed" ? "tokens" : "positions";
     return data.n_layers === 0 ? [] : maps(data, source, data.sources.length > 1 || i > 0 ? `, from ${from}` : "");
   });
+  const grouped =
+    data.n_layers > 2
+      ? " Terms of several heads are grouped, by order and by each head that they go through: the root of the sum of their squares."
+      : "";
   const left = data.leftOut.length === 0 ? "" : ` Left out: ${data.leftOut.join(", ")}.`;
   return arrange({
     title: ENTRY_TITLE,
-    subtitle: `A head moves information by its pattern A and maps it by W_OV. Sizes are root mean square logits over all pairs of tokens, less each row’s mean: what a term adds where it attends with weight 1.${left}`,
-    rows: [[equation({ left: "T", terms: termsOf(data), width: 1000 })], ...rows.filter((row) => row.length > 0)],
+    subtitle: `A head moves information by its pattern A and maps it by W_OV. Sizes are root mean square logits over all pairs of tokens, less each row’s mean: what a term adds where it attends with weight 1.${grouped}${left}`,
+    rows: [[equation({ left: "T", terms: termsOf(data), width: 1000 })], ...rows],
     ...captions,
   });
 }
@@ -97,37 +104,52 @@ function termsOf({ sources, counts, n_layers }: LogitExpansion): EquationTerm[] 
     `Σ_{f<g<h} A^hA^gA^f ⊗ ${X} W_{OV}^f W_{OV}^g W_{OV}^h W_U`,
   ];
   const terms = formulas.slice(0, Math.min(n_layers + 1, shown, formulas.length)).map((formula, p): EquationTerm => {
-    const sizes = sources.map(
-      ({ source, totals }) =>
-        `${sources.length > 1 ? `${source === "embed" ? "tokens" : "positions"}: ` : ""}${formatNumber(totals[p] ?? 0)}${p === 0 ? "" : " together"}`,
-    );
-    return { formula, name: ORDINALS[p] ?? "", notes: [count(counts[p] ?? 0), ...sizes] };
+    const sizes = sources.map(({ source, totals }) => {
+      const size = sized(source, totals[p] ?? 0, sources.length > 1);
+      return p === 0 ? size.replace(" together", "") : size;
+    });
+    return { formula, name: ORDINALS[p] ?? "", notes: [countOf(counts[p] ?? 0), ...sizes] };
   });
   if (n_layers < terms.length) return terms;
   const rest = counts.slice(terms.length).reduce((a, b) => a + b, 0);
+  const sizes = sources.flatMap(({ source, totals }) => {
+    const others = totals.slice(terms.length);
+    return others.length === 0 ? [] : [sized(source, root(others), sources.length > 1)];
+  });
   const names = n_layers === terms.length ? `${terms.length} heads` : `${terms.length} to ${n_layers} heads`;
-  return [...terms, { formula: "⋯", name: names, notes: [count(rest)] }];
+  return [...terms, { formula: "⋯", name: names, notes: [countOf(rest), ...sizes] }];
 }
 
-function count(terms: number): string {
-  return terms === 1 ? "1 term" : `${formatNumber(terms, terms < 1e6 ? { decimals: 0 } : { significant: 3 })} terms`;
+/** A size with its source, where there are two. */
+function sized(source: SourceTermNorms["source"], size: number, isNamed: boolean): string {
+  const name = source === "embed" ? "tokens" : "positions";
+  return `${isNamed ? `${name}: ` : ""}${formatNumber(size)} together`;
 }
 
-/** The sizes of paths through one head, and through two where they are listed. */
-function maps({ n_layers, n_heads }: LogitExpansion, { heads, pairs }: SourceTermNorms, from: string): Figure[] {
+function root(sizes: readonly number[]): number {
+  return Math.sqrt(sizes.reduce((sum, size) => sum + size * size, 0));
+}
+
+/** The sizes of paths through one head, and through two where they are listed; of more layers those of all orders, and of all paths through each head. */
+function maps(
+  { n_layers, n_heads }: LogitExpansion,
+  { heads, pairs, totals, through }: SourceTermNorms,
+  from: string,
+): Figure[][] {
   const labels = (layers: readonly number[]): string[] =>
     layers.flatMap((layer) => Array.from({ length: n_heads }, (_, head) => headLabel({ layer, head })));
-  const one = heatmap({
-    values: heads,
-    rowLabels: Array.from({ length: n_layers }, (_, layer) => `layer ${layer}`),
-    columnLabels: Array.from({ length: n_heads }, (_, head) => `H${head}`),
-    title: `One head${from}`,
-    scale: "sequential",
-    legendLabel: "logits, RMS",
-    showValues: n_heads <= 16,
-    format: { significant: 2 },
-  });
-  if (pairs === undefined) return [one];
+  const one = headMap(heads, `One head${from}`, "logits, RMS");
+  if (n_layers > 2) {
+    const orderNames = orderLabels(totals.length, n_layers);
+    const orders = barChart({
+      bars: totals.map((value, order) => ({ label: orderNames[order] ?? "", value })),
+      title: `All paths of each order${from}`,
+      xLabel: "logits, RMS",
+      format: { significant: 3 },
+    });
+    return [[one, headMap(through, `All paths through each head${from}`, "logits, RMS")], [orders]];
+  }
+  if (pairs === undefined) return [[one]];
   const writers = Array.from({ length: n_layers - 1 }, (_, layer) => layer);
   const readers = writers.map((layer) => layer + 1);
   const values = writers.flatMap((l1) =>
@@ -147,7 +169,7 @@ function maps({ n_layers, n_heads }: LogitExpansion, { heads, pairs }: SourceTer
     format: { significant: 2 },
     cell: n_heads > 16 ? 14 : 26,
   });
-  return [one, two];
+  return [[one, two]];
 }
 
 const ENTRY_TITLE = "The logits as a sum of paths, with the size of every term";

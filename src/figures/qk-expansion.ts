@@ -11,6 +11,7 @@ import type { FigureEntry } from "./entry.ts";
 import { requireNeeds } from "./input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 import { chosenHeads } from "./labels.ts";
+import { countOf, headMap, orderLabels } from "./term-sizes.ts";
 import { stepOptions } from "./progress.ts";
 
 /**
@@ -28,7 +29,8 @@ const NEEDS: readonly FigureNeed[] = ["layer"];
 
 /**
  * The terms of the expansion of a head's attention scores with their sizes in the weights, by what moved the query's information and
- * the key's: nothing, an earlier head, or positions (*A Mathematical Framework for Transformer Circuits*, "Path expansion of attention
+ * the key's: nothing or earlier heads, of tokens or of positions. Of a head in the third layer or later all paths count, grouped by the last head on either side, by
+ * their numbers of heads, and by the first head (*A Mathematical Framework for Transformer Circuits*, "Path expansion of attention
  * scores QK circuit").
  *
  * @param options - `heads` (the first induction head unless given; without one the head of the largest K-composition score); `signal`, `onProgress`.
@@ -48,14 +50,12 @@ export function qkExpansion(input: FigureInput, options: FigureOptions = {}): QK
   requireNeeds(NEEDS, input, "qkExpansion");
   const { model } = input;
   const shown = options.heads === undefined ? [readerOf(input, options)] : chosenHeads(model, options.heads);
-  const { normalization_type, positional_embedding_type, n_layers } = model.config;
-  const deepest = Math.max(...shown.map(({ layer }) => layer));
+  const { normalization_type, positional_embedding_type } = model.config;
   return {
     heads: shown.map((head, i) => scoreTermNorms(model, head, stepOptions(options, i, shown.length))),
     leftOut: [
       ...(normalization_type === null ? [] : ["norms"]),
       ...(positional_embedding_type === "rotary" ? ["rotations"] : []),
-      ...(n_layers > 2 && deepest > 1 ? ["paths through several heads on one side"] : []),
     ],
   };
 }
@@ -94,49 +94,72 @@ export function drawQKExpansion(data: QKExpansion, captions: Captions = {}): Fig
   const hasPositions = data.heads.some(({ sides }) => sides.some(({ source }) => source === "pos_embed"));
   const positions = hasPositions ? " X stands for tokens and for positions." : "";
   const names = data.heads.map(({ head }) => headLabel(head));
+  const isDeep = data.heads.some(({ head }) => head.layer > 1);
+  const paths = isDeep
+    ? " Paths of any number of heads are counted on either side; where several share an entry, it is the root of the sum of their squares."
+    : "";
   return arrange({
     title: names.length === 1 ? `${ENTRY_TITLE}: ${names.join("")}` : ENTRY_TITLE,
-    subtitle: `Terms by what moved the query’s and the key’s information.${positions} Sizes are root mean square scores over all pairs of tokens, less each query’s mean, which patterns do not see.${left}`,
-    rows: data.heads.flatMap((one) => [[equation({ ...equationOf(one), width: 1000 })], [termMap(one)]]),
+    subtitle: `Terms by what moved the query’s and the key’s information.${positions} Sizes are root mean square scores over all pairs of tokens, less each query’s mean, which patterns do not see.${paths}${left}`,
+    rows: data.heads.flatMap((one) => [
+      [equation({ ...equationOf(one), width: 1000 })],
+      [termMap(one)],
+      ...(one.head.layer > 1 ? [[orderMap(one)], firstMaps(one)] : []),
+    ]),
     ...captions,
   });
 }
 
 function equationOf(one: ScoreTermNorms): { left: string; terms: EquationTerm[] } {
-  const positions = one.sides.some(({ source, head }) => source === "pos_embed" && head === undefined);
-  const X = positions ? "X" : "W_E";
-  const moved = (side: ScoreTermSide): boolean => side.head !== undefined;
-  const families: { formula: string; name: string; has: (q: ScoreTermSide, k: ScoreTermSide) => boolean }[] = [
+  const { sides, sizes, counts, head } = one;
+  const own = sides.filter((side) => side.head === undefined);
+  const X = own.some(({ source }) => source === "pos_embed") ? "X" : "W_E";
+  const moving = new Set(sides.filter((side) => side.head !== undefined).map(({ source }) => source)).size;
+  const moved = moving * counts.slice(1).reduce((a, b) => a + b, 0);
+  // Of a head of layer 1 a path is a head; beyond, W^p is the product of the maps of the heads of a path.
+  const isDeep = head.layer > 1;
+  const [f, g, of] = isDeep ? ["p", "q", ""] : ["f", "g", "_{OV}"];
+  const path = isDeep ? "q" : "g";
+  const families: { formula: string; name: string; count: number; q: boolean; k: boolean }[] = [
     {
       formula: `Id ⊗ Id ⊗ ${X} W_{QK} ${X}^⊤`,
       name: "no composition",
-      has: (q, k) => !moved(q) && !moved(k),
+      count: own.length ** 2,
+      q: false,
+      k: false,
     },
     {
-      formula: `Σ_g A^g ⊗ Id ⊗ ${X} W_{OV}^g W_{QK} ${X}^⊤`,
+      formula: `Σ_${path} A^${path} ⊗ Id ⊗ ${X} W${of}^${path} W_{QK} ${X}^⊤`,
       name: "Q-composition",
-      has: (q, k) => moved(q) && !moved(k),
+      count: moved * own.length,
+      q: true,
+      k: false,
     },
     {
-      formula: `Σ_g Id ⊗ A^g ⊗ ${X} W_{QK} (${X} W_{OV}^g)^⊤`,
+      formula: `Σ_${path} Id ⊗ A^${path} ⊗ ${X} W_{QK} (${X} W${of}^${path})^⊤`,
       name: "K-composition",
-      has: (q, k) => !moved(q) && moved(k),
+      count: own.length * moved,
+      q: false,
+      k: true,
     },
     {
-      formula: `Σ_{f,g} A^f ⊗ A^g ⊗ ${X} W_{OV}^f W_{QK} (${X} W_{OV}^g)^⊤`,
+      formula: `Σ_{${f},${g}} A^${f} ⊗ A^${g} ⊗ ${X} W${of}^${f} W_{QK} (${X} W${of}^${g})^⊤`,
       name: "both",
-      has: (q, k) => moved(q) && moved(k),
+      count: moved ** 2,
+      q: true,
+      k: true,
     },
   ];
-  const terms = families.flatMap(({ formula, name, has }): EquationTerm[] => {
-    const sizes = one.sides.flatMap((q, i) => one.sides.flatMap((k, j) => (has(q, k) ? [one.sizes.at(i, j)] : [])));
-    if (sizes.length === 0) return [];
-    const total = Math.sqrt(sizes.reduce((sum, size) => sum + size * size, 0));
-    const [many, together] =
-      sizes.length === 1 ? ["1 term", ""] : [`${formatNumber(sizes.length, { decimals: 0 })} terms`, " together"];
-    return [{ formula, name, notes: [many, `${formatNumber(total)}${together}`] }];
+  const isMoved = (i: number): boolean => sides[i]?.head !== undefined;
+  const terms = families.flatMap(({ formula, name, count, q, k }): EquationTerm[] => {
+    if (count === 0) return [];
+    let squares = 0;
+    for (const i of sides.keys())
+      for (const j of sides.keys()) if (isMoved(i) === q && isMoved(j) === k) squares += sizes.at(i, j) ** 2;
+    const together = count === 1 ? "" : " together";
+    return [{ formula, name, notes: [countOf(count), `${formatNumber(Math.sqrt(squares))}${together}`] }];
   });
-  return { left: `S^{${headLabel(one.head)}}`, terms };
+  return { left: `S^{${headLabel(head)}}`, terms };
 }
 
 /** A map shows at most so many components of either side. */
@@ -155,15 +178,42 @@ function termMap({ head, sides, sizes }: ScoreTermNorms): Figure {
     values: shown.map((i) => shown.map((j) => sizes.at(i, j))),
     rowLabels: labels,
     columnLabels: labels,
-    title: `${headLabel(head)}, every term${cut ? ` of the ${shown.length} largest of ${sides.length} components` : ""}`,
-    xLabel: "key side, moved by",
-    yLabel: "query side, moved by",
+    title: `${headLabel(head)}, ${head.layer > 1 ? "by last heads" : "every term"}${cut ? ` of the ${shown.length} largest of ${sides.length} components` : ""}`,
+    xLabel: head.layer > 1 ? "key side, moved last by" : "key side, moved by",
+    yLabel: head.layer > 1 ? "query side, moved last by" : "query side, moved by",
     scale: "sequential",
     legendLabel: "score, RMS",
     format: { significant: 2 },
     showValues: shown.length <= 14,
     ...(shown.length > 14 && { cell: 22 }),
   });
+}
+
+/** The sizes by how many heads the query's path and the key's have. */
+function orderMap({ head, orders, counts }: ScoreTermNorms): Figure {
+  const labels = orderLabels(counts.length, head.layer);
+  return heatmap({
+    values: labels.map((_, i) => labels.map((__, j) => orders.at(i, j))),
+    rowLabels: labels,
+    columnLabels: labels,
+    title: `${headLabel(head)}, by numbers of heads`,
+    xLabel: "key side, moved by",
+    yLabel: "query side, moved by",
+    scale: "sequential",
+    legendLabel: "score, RMS",
+    format: { significant: 2 },
+    showValues: labels.length <= 14,
+  });
+}
+
+/** The sizes by the first head of the query's path, and of the key's. */
+function firstMaps({ head, queryFirst, keyFirst }: ScoreTermNorms): Figure[] {
+  return (
+    [
+      ["queries", queryFirst],
+      ["keys", keyFirst],
+    ] as const
+  ).map(([side, first]) => headMap(first, `${headLabel(head)}, ${side} by first head`, "score, RMS"));
 }
 
 /** All components, or what enters by itself and those moved by the heads of the largest terms on either side, in their order. */

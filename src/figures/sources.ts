@@ -1,4 +1,6 @@
 /** Which source tokens a table of skip-trigrams shows, where none are given. */
+import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import { diagonalOf, compose, restrictRows, toDense } from "../linear/index.ts";
 import type { HeadId, Transformer } from "../model/index.ts";
 import { normedTokens, skipTrigrams } from "../circuits/index.ts";
@@ -107,20 +109,9 @@ function ownLogits(model: Transformer, head: HeadId, pool: readonly number[]): F
 
 /** ‖W_E[a] W_V W_O W_U‖, from the Gram matrix of W_O W_U. */
 function outputNorms(model: Transformer, head: HeadId, pool: readonly number[]): Float64Array {
-  const { W_V, W_O } = model.head(head);
-  const values = rawData(toDense(compose(restrictRows(model.W_E, pool), W_V)));
-  const out = toDense(compose(W_O, model.W_U));
-  const [k = 0, d_vocab_out = 0] = out.shape;
-  const written = rawData(out);
-  const gram = new Float64Array(k * k);
-  for (let i = 0; i < k; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = 0;
-      for (let c = 0; c < d_vocab_out; c++)
-        sum += (written[i * d_vocab_out + c] as number) * (written[j * d_vocab_out + c] as number);
-      gram[i * k + j] = gram[j * k + i] = sum;
-    }
-  }
+  const { d_head: k } = model.config;
+  const values = rawData(toDense(compose(restrictRows(model.W_E, pool), model.head(head).W_V)));
+  const gram = writtenGram(model, head);
   return Float64Array.from(pool, (_, row) => {
     let sum = 0;
     for (let i = 0; i < k; i++) {
@@ -130,6 +121,34 @@ function outputNorms(model: Transformer, head: HeadId, pool: readonly number[]):
     }
     return Math.sqrt(Math.max(0, sum));
   });
+}
+
+/** $W_O W_U (W_O W_U)^\top$ of a head, the product in the precision of $W_U$, the sums over the vocabulary in float64. */
+function writtenGram(model: Transformer, { layer, head }: HeadId): Float64Array {
+  const { d_head, d_model, d_vocab_out } = model.config;
+  const W_U = rawData(model.weight("unembed.W_U")) as FloatArray;
+  const W_O = rawData(model.layer(layer).W_O) as FloatArray;
+  const kind = [W_U, W_O].some((W) => kindOf(W) === "float64") ? "float64" : "float32";
+  const gram = new Float64Array(d_head * d_head);
+  withWorkspace((take) => {
+    const written = rowMajor(take(kind, d_head * d_vocab_out), d_vocab_out);
+    const a = { ...rowMajor(W_O, d_model), offset: head * d_head * d_model };
+    kernels().matmul({
+      batch: 1,
+      m: d_head,
+      n: d_vocab_out,
+      k: d_model,
+      a,
+      b: rowMajor(W_U, d_vocab_out),
+      out: written,
+    });
+    kernels().gram({ batch: 1, m: d_head, k: d_vocab_out, a: written, out: rowMajor(gram, d_head) });
+  });
+  return gram;
+}
+
+function rowMajor(data: FloatArray, cols: number): MatrixView {
+  return { data, offset: 0, rowStride: cols, colStride: 1, batchStride: 0 };
 }
 
 /** How rows are read. */

@@ -1,4 +1,5 @@
 /** Where the diagonal stands among the entries of its row: how often a token is copied. */
+import { withWorkspace } from "../kernels/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { halvesOf } from "./collapse.ts";
 import type { Halves } from "./collapse.ts";
@@ -89,11 +90,13 @@ function ranksOf(f: SquareMap<string>, enough: number, options: StreamOptions, o
   const asked = askedProduct(f, options);
   if (isWorthScreening(asked)) {
     const isCapped = enough <= FEW;
-    const screen = screenOf(asked, { mergesTwins: isCapped, isFine: !isCapped });
-    if (screen !== undefined) {
+    const screened = withWorkspace((take) => {
+      const screen = screenOf(asked, { mergesTwins: isCapped, isFine: !isCapped, take });
+      if (screen === undefined) return undefined;
       const search = { screen, columns, options };
       return isCapped ? cappedRanks(search, enough) : wholeRanks(search, enough);
-    }
+    });
+    if (screened !== undefined) return screened;
   }
   return plainRanks(halvesOf(asked), columns, enough, options);
 }

@@ -1,5 +1,5 @@
 /** Questions to the rows of a screen: bars, how far they reach, bounds by leading coordinates, and the kernels that answer. */
-import { allocateForResult, kernels } from "../kernels/index.ts";
+import { kernels } from "../kernels/index.ts";
 import type { Kernels } from "../kernels/index.ts";
 import type { Screen } from "./screen.ts";
 
@@ -51,8 +51,8 @@ export function leads(
 }
 
 /** The bounds of the columns by so many leading coordinates. */
-function leadOf({ right, cols, rank, width }: Screen, size: number): Lead {
-  const data = allocateForResult((size + 1) * cols);
+function leadOf({ right, cols, rank, width, take }: Screen, size: number): Lead {
+  const data = take("float32", (size + 1) * cols) as Float32Array;
   for (let j = 0; j < cols; j++) {
     for (let p = 0; p < size; p++) data[p * cols + j] = right.data[j * width + p] as number;
     data[size * cols + j] = restOf(right.data, j * width, size, rank);

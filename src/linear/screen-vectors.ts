@@ -1,5 +1,6 @@
 /** Rows and columns of a product as float32 vectors of its narrow place, in a balanced basis, and how far they can be off. */
-import { allocateForResult, kernels } from "../kernels/index.ts";
+import { kernels } from "../kernels/index.ts";
+import type { TakeArray } from "../kernels/index.ts";
 import { frobenius, matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import type { Balance } from "./balance.ts";
@@ -122,9 +123,9 @@ function boundOf({ cols, data, offset, rowStride, colStride }: MatrixFactor, i: 
 }
 
 /** Vectors in an order, some of them left out; where the kernels take them without copying. */
-export function reordered(vectors: Vectors, order: Int32Array): Vectors {
+export function reordered(vectors: Vectors, order: Int32Array, take: TakeArray): Vectors {
   const { width } = vectors;
-  const data = allocateForResult(order.length * width);
+  const data = take("float32", order.length * width) as Float32Array;
   order.forEach((from, to) => data.set(vectors.data.subarray(from * width, (from + 1) * width), to * width));
   const picked = (numbers: Float64Array): Float64Array => Float64Array.from(order, (from) => numbers[from] as number);
   return {

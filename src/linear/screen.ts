@@ -7,6 +7,7 @@
  * bound is above the bar the entry is computed in float32; and what float32 cannot decide, for which {@link Screen.margins} is a strict bound,
  * is computed from the halves in float64. So answers are those of the float64 entries, ties included.
  */
+import type { TakeArray } from "../kernels/index.ts";
 import { transposeDense } from "../linalg/index.ts";
 import { balanceOf } from "./balance.ts";
 import { halvesOf, lateHalvesOf } from "./collapse.ts";
@@ -39,6 +40,8 @@ export interface Screen {
   readonly entry: (row: number, column: number) => number;
   /** The halves in float64: for rows that are to be computed whole. */
   readonly halves: () => Halves;
+  /** Arrays of the workspace that the screen lies in, and ends with. */
+  readonly take: TakeArray;
 }
 
 /** How a screen is made. */
@@ -50,10 +53,12 @@ export interface ScreenOptions {
    * a bar.
    */
   readonly isFine: boolean;
+  /** Arrays of the workspace that the screen is to lie in. */
+  readonly take: TakeArray;
 }
 
 /** The screen of a product, or undefined where its numbers are not finite or of a size that float32 does not hold. */
-export function screenOf(product: Product, { mergesTwins, isFine }: ScreenOptions): Screen | undefined {
+export function screenOf(product: Product, { mergesTwins, isFine, take }: ScreenOptions): Screen | undefined {
   const late = isFine ? undefined : lateHalvesOf(product);
   const halves = late === undefined ? halvesOf(product) : undefined;
   const { rank } = late ?? (halves as Halves);
@@ -67,7 +72,7 @@ export function screenOf(product: Product, { mergesTwins, isFine }: ScreenOption
   const unsorted = vectorsOf(ofRight, balance && transposeDense(balance.right));
   if (!(isSound(left) && isSound(unsorted))) return undefined;
   const { columns, places, twins } = distinctColumns(ofRight.long, unsorted, mergesTwins);
-  const right = reordered(unsorted, columns);
+  const right = reordered(unsorted, columns, take);
   const margins = marginsOf(left, right, rank, balance);
   return {
     ...{
@@ -84,6 +89,7 @@ export function screenOf(product: Product, { mergesTwins, isFine }: ScreenOption
     },
     entry: late === undefined ? (i, j) => entryOfHalves(halves as Halves, i, j) : lateEntries(late, product),
     halves: () => halvesOf(product),
+    take,
   };
 }
 

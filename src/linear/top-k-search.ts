@@ -1,4 +1,5 @@
 /** Largest entries of rows, and of all of them, by bounds: see screen.ts. */
+import { withWorkspace } from "../kernels/index.ts";
 import type { Product } from "./factor.ts";
 import { screenOf } from "./screen.ts";
 import type { Screen } from "./screen.ts";
@@ -20,8 +21,13 @@ const LOWEST = -3e38;
 /** The `width` largest entries of each row; undefined where bounds do not help. */
 export function screenedTop(product: Product, width: number, options: StreamOptions): TopOfRows | undefined {
   if (width > MOST_KEPT || !isWorthScreening(product)) return undefined;
-  const screen = screenOf(product, { mergesTwins: true, isFine: true });
-  if (screen === undefined) return undefined;
+  return withWorkspace((take) => {
+    const screen = screenOf(product, { mergesTwins: true, isFine: true, take });
+    return screen && topOfScreen(screen, width, options);
+  });
+}
+
+function topOfScreen(screen: Screen, width: number, options: StreamOptions): TopOfRows {
   const { rows } = screen;
   const top = { indices: new Int32Array(rows * width), values: new Float64Array(rows * width), width };
   const settled = new Settled(options, rows);
@@ -141,8 +147,15 @@ export function screenedOverall(
   collected: Collected,
 ): boolean {
   if (!isWorthScreening(product)) return false;
-  const screen = screenOf(product, { mergesTwins: true, isFine: false });
-  if (screen === undefined) return false;
+  return withWorkspace((take) => {
+    const screen = screenOf(product, { mergesTwins: true, isFine: false, take });
+    if (screen === undefined) return false;
+    offerLargest(screen, wanted, options, collected);
+    return true;
+  });
+}
+
+function offerLargest(screen: Screen, wanted: number, options: StreamOptions, collected: Collected): void {
   const { left, right, margins, cols } = screen;
   const largest = right.norms[0] as number;
   const bounds = left.norms.map((norm, row) => norm * largest + (margins[row] as number));
@@ -176,7 +189,6 @@ export function screenedOverall(
   }
   offerWhole(screen, unsettled, options, collected);
   settled.add(order.length - start);
-  return true;
 }
 
 function offerFound(

@@ -75,10 +75,29 @@ export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, opt
   const positions = positionalEmbedding(model, ids);
   const pos_embed = positions === undefined ? undefined : hooks.fire("hook_pos_embed", positions);
   const isStandard = model.config.positional_embedding_type === "standard";
-  let resid = isStandard && pos_embed !== undefined ? add(embed, pos_embed) : embed;
-  const shortformer = isStandard ? undefined : pos_embed;
-  for (const layer of model.layers) {
-    options.signal?.throwIfAborted();
+  const resid = isStandard && pos_embed !== undefined ? add(embed, pos_embed) : embed;
+  return finished(model, tokens, { layer: 0, resid, shortformer: isStandard ? undefined : pos_embed }, hooks, options);
+}
+
+/** Where a run stands before a layer. */
+interface Before {
+  readonly layer: number;
+  readonly resid: Stream;
+  /** Positions that queries and keys of every layer read beside the stream. */
+  readonly shortformer: Stream | undefined;
+}
+
+/** The rest of a run. */
+function finished(
+  model: Transformer,
+  tokens: Tensor<"batch pos">,
+  { layer: first, resid: before, shortformer }: Before,
+  hooks: HookSession,
+  { signal }: RunOptions,
+): Run {
+  let resid = before;
+  for (const layer of model.layers.slice(first)) {
+    signal?.throwIfAborted();
     resid = runLayer(model, layer, resid, shortformer, hooks);
   }
   const normalized = hooks.throughNorm(model.ln_final, resid, "ln_final");
@@ -88,6 +107,30 @@ export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, opt
     withBias(matmul(final, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U),
   );
   return { tokens, logits, cache: hooks.cache() };
+}
+
+/**
+ * A run that goes on from what the heads of a layer give, everything before it as an earlier run of the same tokens had it: the numbers are those of a
+ * whole run in which an edit gives these, to the bit.
+ *
+ * @param from - the layer, the stream before it, and the heads' outputs in place of their own; they pass no hook.
+ */
+export function resumePass(
+  model: Transformer,
+  tokens: Tensor<"batch pos">,
+  from: { readonly layer: number; readonly resid: Stream; readonly z: HeadVectors },
+  options: RunOptions,
+): Run {
+  const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
+  const layer = model.layer(from.layer);
+  options.signal?.throwIfAborted();
+  const isStandard = model.config.positional_embedding_type === "standard";
+  const before: Before = {
+    layer: from.layer + 1,
+    resid: afterHeads(model, layer, from.resid, from.z, hooks),
+    shortformer: isStandard ? undefined : positionalEmbedding(model, tokens),
+  };
+  return finished(model, tokens, before, hooks, options);
 }
 
 function embedTokens(model: Transformer, tokens: Tensor<"batch pos">): Stream {
@@ -138,6 +181,18 @@ function runLayer(
       ? causalAttention(query, key, v, { scale: layer.attnScale })
       : weightValues(patternOf(layer, query, key, isCausal, hooks), v);
   const z = hooks.fire(`${at}.attn.hook_z`, weighted);
+  return afterHeads(model, layer, resid, z, hooks);
+}
+
+/** The stream after a layer whose heads give `z`. */
+function afterHeads(
+  model: Transformer,
+  layer: AttentionLayer,
+  resid: Stream,
+  z: HeadVectors,
+  hooks: HookSession,
+): Stream {
+  const at = `blocks.${layer.layer}` as const;
   const attn_out = hooks.fire(`${at}.hook_attn_out`, writeOut(layer, z, hooks));
   return hooks.fire(`${at}.hook_resid_post`, throughMlp(model, layer, resid, attn_out, hooks));
 }

@@ -2,6 +2,7 @@
 import { InputError } from "../errors.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
+import { moveToKernels } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { AttentionLayer } from "./attention.ts";
 import type { AttentionHead, LayerWeights } from "./attention.ts";
@@ -94,7 +95,17 @@ export class Transformer {
    * ```
    */
   static fromWeights(config: ModelConfig, weights: Weights): Transformer {
-    return new Transformer(config, checkWeights(config, weights, "Transformer.fromWeights"));
+    const checked = checkWeights(config, weights, "Transformer.fromWeights");
+    for (const weight of checked.values()) moveToKernels(weight);
+    return new Transformer(config, checked);
+  }
+
+  /**
+   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights within a task.
+   * @internal
+   */
+  static passing(config: ModelConfig, weights: Weights): Transformer {
+    return new Transformer(config, checkWeights(config, weights, "Transformer.passing"));
   }
 
   /**

@@ -1,6 +1,6 @@
 /** Which weights a configuration calls for, under TransformerLens 3.x's names, and the check that they are there. */
 import { ConfigError, InputError } from "../errors.ts";
-import { moveToKernels, rawData } from "../tensor/index.ts";
+import { rawData } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import { Norm } from "./norm.ts";
@@ -135,7 +135,6 @@ export function checkWeights(config: ModelConfig, weights: Weights, operation: s
       );
     }
   }
-  for (const t of checked.values()) moveToKernels(t);
   return checked;
 }
 

@@ -1,10 +1,14 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ablatedLosses, frozenAblationLoss, headAblation, offsetAblatedLosses } from "../../src/circuits/index.ts";
-import { lossPerToken } from "../../src/model/index.ts";
+import { combineEdits, editAt, lossPerToken } from "../../src/model/index.ts";
 import { Tensor, map, meanAll } from "../../src/tensor/index.ts";
 import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
+import { mlpModelOptions, modelOptions, runs } from "./model-arbitrary.ts";
+
+type Z = Tensor<"batch pos head d_head">;
 
 describe.each([...attentionCases, ...mlpCases, "bundled"] as const)(
   "%s: rises of the loss are TransformerLens's",
@@ -89,6 +93,86 @@ describe("ablatedLosses", () => {
     ],
   ])("refuses %s", (call, message) => {
     expect(call).toThrow(message);
+  });
+});
+
+describe("going on from a head's layer gives the losses of a whole run with edits, to the bit", () => {
+  const some = fc.record({
+    options: fc.oneof(modelOptions, mlpModelOptions).filter(({ n_layers }) => n_layers > 0),
+    value: fc.constantFrom("zero", "mean", "meanOverAll"),
+    patterns: fc.constantFrom("recomputed", "kept"),
+    direction: fc.constantFrom("causal", "bidirectional"),
+    picks: fc.array(fc.nat(), { minLength: 1, maxLength: 3 }),
+    seed: fc.nat(1000),
+  });
+
+  /** z with heads replaced, number by number. */
+  function without(z: Z, heads: readonly number[], value: string): Z {
+    const [batch = 0, pos = 0, , d_head = 0] = z.shape;
+    const nested = z.toNested() as number[][][][];
+    const read = z.toNested() as number[][][][];
+    for (const h of heads) {
+      for (let e = 0; e < d_head; e++) {
+        const at = (b: number, p: number): number => read[b]?.[p]?.[h]?.[e] as number;
+        for (let b = 0; b < batch; b++) {
+          for (let p = 0; p < pos; p++) {
+            let [sum, count] = [0, 0];
+            for (let c = 0; c < batch; c++) {
+              for (let q = 0; q < pos; q++) {
+                if (value === "zero" || (value === "mean" && q !== p)) continue;
+                [sum, count] = [sum + at(c, q), count + 1];
+              }
+            }
+            (nested[b]?.[p]?.[h] as number[])[e] = count === 0 ? 0 : sum / count;
+          }
+        }
+      }
+    }
+    return Tensor.fromNested("batch pos head d_head", nested, z.dtype);
+  }
+
+  it("over norms, positions, MLPs, directions, values and patterns (seeded)", () => {
+    fc.assert(
+      fc.property(some, ({ options, value, patterns, direction, picks, seed }) => {
+        const model = randomModel({ ...options, config: { attention_dir: direction } });
+        const tokens = [0, 1, 2].map((b) => [0, 1, 2, 3, 4].map((i) => (seed * (b + 3) + 7 * i * i) % options.d_vocab));
+        const all = model.heads;
+        const heads = [...new Set(picks.map((pick) => all[pick % all.length] as (typeof all)[number]))];
+        const { cache } = model.run(tokens);
+        const edits = model.layers.flatMap(({ layer }) => {
+          const pattern = `blocks.${layer}.attn.hook_pattern` as const;
+          const own = heads.filter((head) => head.layer === layer).map(({ head }) => head);
+          return [
+            ...(patterns === "kept" ? [editAt(pattern, () => cache.get(pattern))] : []),
+            editAt(`blocks.${layer}.attn.hook_z`, (z) => (own.length === 0 ? z : without(z, own, value))),
+          ];
+        });
+        const run = model.run(tokens, { cache: [], edits: combineEdits(...edits) });
+        const losses = ablatedLosses(model, tokens, heads, { value, patterns });
+        expect(losses.toNested()).toEqual(lossPerToken(run.logits, run.tokens).toNested());
+      }),
+      runs(37, 120),
+    );
+  });
+
+  it("one head at a time, and only some offsets", () => {
+    for (const position of ["standard", "shortformer", "rotary", "none"] as const) {
+      const model = randomModel({ n_layers: 3, norm: "LN", bias: true, position });
+      const tokens = [
+        [1, 5, 3, 5, 2],
+        [2, 2, 7, 1, 9],
+      ];
+      headAblation(model, tokens, {
+        onLosses: ({ layer, head }, losses) => {
+          const edits = editAt(`blocks.${layer}.attn.hook_z`, (z) => without(z, [head], "zero"));
+          const run = model.run(tokens, { cache: [], edits });
+          expect(losses.toNested()).toEqual(lossPerToken(run.logits, run.tokens).toNested());
+        },
+      });
+      // With every offset kept the head gives what it gave, summed in another order.
+      const all = offsetAblatedLosses(model, tokens, "L1H1", { keep: [0, 1, 2, 3, 4] });
+      expectClose(all, ablatedLosses(model, tokens, []), { atol: 1e-6 });
+    }
   });
 });
 

@@ -34,7 +34,7 @@ describe("the sum over all terms", () => {
   test("is the scores of the run within the bound, for every model, head and way of taking apart (P4, P5); the bound is not vacuous", () => {
     let [vacuous, compared] = [0, 0];
     fc.assert(
-      fc.property(withLayers, fc.constantFrom("head" as const, "path" as const), fc.nat(), (options, by, pick) => {
+      fc.property(withLayers, fc.constantFrom("head", "path", "order", "firstHead"), fc.nat(), (options, by, pick) => {
         const model = randomModel(options);
         const head = model.heads[pick % model.heads.length];
         if (head === undefined) throw new Error("the model has heads");
@@ -371,7 +371,7 @@ describe("what is refused", () => {
     [() => scoreExpansion(model, tokens, "L5H0"), "head: there is no head L5H0"],
     [
       () => scoreExpansion(model, tokens, "L2H0", { by: "layer" as "head" }),
-      'scoreExpansion: by is "layer"; the choices are head, path.',
+      'scoreExpansion: by is "layer"; the choices are head, path, order, firstHead.',
     ],
     [
       () => scoreExpansion(model, tokens, "L2H0", { by: "path", maxOrder: -1 }),
@@ -379,7 +379,7 @@ describe("what is refused", () => {
     ],
     [
       () => scoreExpansion(model, tokens, "L2H0", { by: "path", maxTerms: 100 }),
-      'scoreExpansion: queries and keys of L2H0 have up to 18 parts each, 324 terms, more than maxTerms=100. Take parts by head (by: "head"), keep the short paths with maxOrder, or raise maxTerms.',
+      'scoreExpansion: queries and keys of L2H0 have up to 18 parts each, 324 terms, more than maxTerms=100. Take parts by head (by: "head") or by order (by: "order"), keep the short paths with maxOrder, or raise maxTerms.',
     ],
     [
       () => scoreExpansion(model, tokens, "L2H0").scores({ query: "L0H9", key: "embed" }),

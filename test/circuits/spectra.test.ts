@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   bareOVSpectrum,
   bareQKSpectrum,
+  copyingScore,
   copyingScores,
   matchingScores,
   ovSpectrum,
@@ -12,7 +13,7 @@ import {
 import type { Spectrum } from "../../src/circuits/index.ts";
 import { singularValuesOf } from "../../src/linear/index.ts";
 import { dense, eigenvalues } from "../../src/linalg/index.ts";
-import { map } from "../../src/tensor/index.ts";
+import { map, Tensor } from "../../src/tensor/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
@@ -60,6 +61,11 @@ describe.each([...attentionCases, ...mlpCases, "bundled"] as const)("%s against 
 
   it("copying and matching scores (1e-9)", () => {
     expectClose(copyingScores(model), golden.expected("ov.copying_score"), { atol: 1e-9 });
+    // Of one head the products with the vocabulary are float32.
+    const alone = model.heads.map((head) => copyingScore(model, head));
+    const { n_layers, n_heads } = model.config;
+    const scores = Tensor.from("layer head", [n_layers, n_heads], Float64Array.from(alone));
+    expectClose(scores, golden.expected("ov.copying_score"), { atol: 2e-5 });
     expectClose(matchingScores(model), golden.expected("qk.matching_score"), { atol: 1e-9 });
   });
 
@@ -189,6 +195,7 @@ describe("exact cases and edges", () => {
     );
     expect(bareOVSpectrum(model).score.at(1, 0)).toBe(-1);
     expect(copyingScores(model).at(1, 0)).toBe(-1);
+    expect(copyingScore(model, "L1H0")).toBeCloseTo(-1, 6);
   });
 
   it("a zeroed head scores 0, not NaN", () => {
@@ -196,6 +203,7 @@ describe("exact cases and edges", () => {
       name === "blocks.0.attn.W_V" || name === "blocks.1.attn.W_K" ? map(W, () => 0) : W,
     );
     expect(copyingScores(model).select("layer", 0).toNested()).toEqual([0, 0, 0]);
+    expect(copyingScore(model, "L0H1")).toBe(0);
     expect(matchingScores(model).select("layer", 1).toNested()).toEqual([0, 0, 0]);
     expect(bareQKSpectrum(model).score.at(1, 0)).toBe(0);
   });
@@ -240,6 +248,9 @@ describe("exact cases and edges", () => {
       `${operation}: the full OV circuit has eigenvalues only where input and output tokens are the same; this model has d_vocab=7 and d_vocab_out=5. Use bareOVSpectrum.`;
     expect(() => ovSpectrum(model)).toThrow(expect.objectContaining({ message: text("ovSpectrum") }));
     expect(() => copyingScores(model)).toThrow(expect.objectContaining({ message: text("copyingScores") }));
+    expect(() => copyingScore(model, "L0H0")).toThrow(
+      "copyingScore: copying is asked of models whose output tokens are their input tokens; this one has d_vocab=7 and d_vocab_out=5.",
+    );
     expect(bareOVSpectrum(model).score.shape).toEqual([2, 3]);
     expect(qkSpectrum(model).score.shape).toEqual([2, 3]);
   });

@@ -1,6 +1,9 @@
 /** Sizes of path terms, against dense products of all the maps. */
 import { describe, expect, it } from "vitest";
 import { logitTermNorms, scoreTermNorms } from "../../src/circuits/index.ts";
+import { backThroughHeads, throughHeads } from "../../src/circuits/path-grams.ts";
+import type { AttentionLayer, Transformer } from "../../src/model/index.ts";
+import { Random } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel } from "../support/random-model.ts";
@@ -62,7 +65,12 @@ describe("logitTermNorms", () => {
   it("stops at maxOrder, lists pairs of two layers unless told not to, and takes a model without layers", () => {
     const model = randomModel({ n_layers: 3 });
     const [cut] = logitTermNorms(model, { maxOrder: 1 }).sources;
-    expect([cut?.totals.length, cut?.pairs]).toEqual([2, undefined]);
+    const [whole] = logitTermNorms(model).sources;
+    const { totals = [] } = whole ?? {};
+    expect(cut?.pairs).toBe(undefined);
+    // Longer paths are one entry; sizes of a float32 model, whose sums are float64.
+    expectClose(cut?.totals ?? [], [totals[0] ?? NaN, totals[1] ?? NaN, root(totals.slice(2))], { rtol: 1e-12 });
+    expect(logitTermNorms(model, { maxOrder: 1 }).counts).toEqual([1, 9, 54]);
     expect(logitTermNorms(randomModel()).sources[0]?.pairs?.shape).toEqual([2, 3, 2, 3]);
     const empty = logitTermNorms(randomModel({ n_layers: 0 }));
     expect([empty.counts, empty.sources[0]?.totals.length]).toEqual([[1], 1]);
@@ -122,10 +130,141 @@ describe("scoreTermNorms", () => {
     scoreTermNorms(randomModel({ n_heads: 1 }), "L1H0", {
       onProgress: (done, total) => steps.push(`${done}/${total}`),
     });
-    expect(steps).toEqual(["1/3", "2/3", "3/3"]);
+    expect(steps).toEqual(["1/2", "2/2"]);
+    steps.length = 0;
+    scoreTermNorms(randomModel(), "L0H0", { onProgress: (done, total) => steps.push(`${done}/${total}`) });
+    expect(steps).toEqual(["1/1"]);
+    expect(() => scoreTermNorms(randomModel(), "L1H0", { maxOrder: 0.5 })).toThrow(
+      "scoreTermNorms: maxOrder is 0.5; give a whole number of at least 0.",
+    );
     expect(() => scoreTermNorms(randomModel(), "L5H0")).toThrow("there is no head L5H0");
     expect(() => scoreTermNorms(randomModel(), "L1H0", { signal: AbortSignal.abort(new Error("enough")) })).toThrow(
       "enough",
     );
   });
+});
+
+/** Every path of a source through heads of some layers: its heads and the product of its maps. */
+function allPaths(
+  model: Transformer,
+  X: Matrix,
+  before: number,
+): { readonly path: readonly { readonly layer: number; readonly head: number }[]; readonly X: Matrix }[] {
+  let paths: ReturnType<typeof allPaths> = [{ path: [], X }];
+  for (const { heads } of model.layers.slice(0, before)) {
+    const longer = paths.flatMap((one) =>
+      heads.map(({ layer, head }) => ({
+        path: [...one.path, { layer, head }],
+        X: mul(one.X, headMatrices(model, { layer, head }).OV),
+      })),
+    );
+    paths = [...paths, ...longer];
+  }
+  return paths;
+}
+
+describe.each(["standard", "shortformer", "none"] as const)(
+  "deep models, %s positions: all paths, enumerated",
+  (position) => {
+    const model = randomModel({ n_layers: 4, n_heads: 2, d_head: 4, position, dtype: "float64", seed: 9 });
+    const { W_E, W_U } = embeddings(model);
+    const W_pos = position === "none" ? undefined : matrix(model.weight("pos_embed.W_pos"));
+    const moved = position === "standard" && W_pos !== undefined ? [W_E, W_pos] : [W_E];
+    const table = (n_layers: number, of: (layer: number, head: number) => number): number[] =>
+      Array.from({ length: n_layers * 2 }, (_, at) => of(at >> 1, at % 2));
+
+    it("logits: totals by order, and of the paths that begin with, go through and end with a head (float64, 1e-9)", () => {
+      const { sources, counts } = logitTermNorms(model);
+      expect(counts).toEqual([1, 8, 24, 32, 16]);
+      for (const [i, X] of moved.entries()) {
+        const sized = allPaths(model, X, 4).map(({ path, X: Y }) => ({ path, size: sizeOf(mul(Y, W_U)) }));
+        const of = (pick: (path: (typeof sized)[number]["path"]) => boolean): number =>
+          root(sized.filter(({ path }) => pick(path)).map(({ size }) => size));
+        const is = (one: { layer: number; head: number } | undefined, layer: number, head: number): boolean =>
+          one?.layer === layer && one.head === head;
+        const { totals, first, through, last } = sources[i] as (typeof sources)[number];
+        expectClose(
+          totals,
+          [0, 1, 2, 3, 4].map((order) => of((path) => path.length === order)),
+          close,
+        );
+        expectClose(
+          first.data,
+          table(4, (l, h) => of((path) => is(path[0], l, h))),
+          close,
+        );
+        expectClose(
+          through.data,
+          table(4, (l, h) => of((path) => path.some((one) => is(one, l, h)))),
+          close,
+        );
+        expectClose(
+          last.data,
+          table(4, (l, h) => of((path) => is(path.at(-1), l, h))),
+          close,
+        );
+      }
+    });
+
+    it("scores: by last head, by order and by first head on either side, their squares summing to the same (float64, 1e-9)", () => {
+      const norms = scoreTermNorms(model, "L3H1");
+      const { QK } = headMatrices(model, norms.head);
+      const paths = [
+        ...moved.flatMap((X, i) =>
+          allPaths(model, X, 3).map((one) => ({ ...one, source: i === 0 ? "embed" : "pos_embed" })),
+        ),
+        ...(position === "shortformer" && W_pos !== undefined ? [{ path: [], X: W_pos, source: "pos_embed" }] : []),
+      ];
+      const scale = model.layer(3).attnScale;
+      const pairs = paths.flatMap((q) => paths.map((k) => ({ q, k, size: sizeOf(mul(q.X, QK, t(k.X))) / scale })));
+      type Pair = (typeof pairs)[number];
+      const of = (pick: (pair: Pair) => boolean): number => root(pairs.filter(pick).map(({ size }) => size));
+      const isSide = (one: Pair["q"], { source, head }: (typeof norms.sides)[number]): boolean => {
+        const end = one.path.at(-1);
+        return one.source === source && end?.layer === head?.layer && end?.head === head?.head;
+      };
+      const sides = norms.sides.flatMap((a) => norms.sides.map((b) => of(({ q, k }) => isSide(q, a) && isSide(k, b))));
+      expectClose(norms.sizes.data, sides, close);
+      const orders = [0, 1, 2, 3];
+      const byOrder = orders.flatMap((a) =>
+        orders.map((b) => of(({ q, k }) => q.path.length === a && k.path.length === b)),
+      );
+      expectClose(norms.orders.data, byOrder, close);
+      expect(norms.counts).toEqual([1, 6, 12, 8]);
+      const begins = (side: "q" | "k") => (layer: number, head: number) =>
+        of((pair) => pair[side].path[0]?.layer === layer && pair[side].path[0].head === head);
+      expectClose(norms.queryFirst.data, table(3, begins("q")), close);
+      expectClose(norms.keyFirst.data, table(3, begins("k")), close);
+      expectClose([root(Array.from(norms.sizes.data))], [root(Array.from(norms.orders.data))], close);
+      // Longer paths as one entry on either side.
+      const cut = scoreTermNorms(model, "L3H1", { maxOrder: 1 });
+      const group = ({ length }: readonly unknown[]): number => Math.min(length, 2);
+      const grouped = [0, 1, 2].flatMap((a) =>
+        [0, 1, 2].map((b) => of(({ q, k }) => group(q.path) === a && group(k.path) === b)),
+      );
+      expectClose(cut.orders.data, grouped, close);
+      expect(cut.counts).toEqual([1, 6, 20]);
+    });
+  },
+);
+
+it("products of wide float32 layers agree with float64 (rounding of 704 terms and of entries, 1e-5 of the largest)", () => {
+  const options = { n_layers: 1, n_heads: 11, d_model: 704, d_head: 64, d_vocab: 5, seed: 3 } as const;
+  const [single, double] = (["float32", "float64"] as const).map((dtype) =>
+    randomModel({ ...options, dtype }).layer(0),
+  );
+  const random = new Random(5);
+  const X = Float64Array.from({ length: 8 * 704 }, () => random.normal());
+  const S = new Float64Array(704 * 704);
+  for (let i = 0; i < 704; i++)
+    for (let j = 0; j < 704; j++)
+      for (let r = 0; r < 8; r++)
+        S[i * 704 + j] = (S[i * 704 + j] as number) + (X[r * 704 + i] ?? 0) * (X[r * 704 + j] ?? 0);
+  for (const pass of [throughHeads, backThroughHeads]) {
+    const [a, b] = [pass(S, single as AttentionLayer), pass(S, double as AttentionLayer)];
+    const largest = b.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const apart = a.reduce((most, x, t) => Math.max(most, Math.abs(x - (b[t] as number))), 0);
+    expect(apart).toBeGreaterThan(0);
+    expect(apart).toBeLessThan(1e-5 * largest);
+  }
 });

@@ -5,11 +5,13 @@ import {
   drawQKExpansion,
   drawSkipTrigramBugTable,
   figureEntries,
+  qkExpansion,
 } from "transformer-circuits/figures";
 import { figureStyles } from "transformer-circuits/viz";
 import { describe, expect, test } from "vitest";
 import { Tensor } from "../../src/tensor/index.ts";
 import { elementsOf } from "../viz/svg.ts";
+import { randomModel } from "../support/random-model.ts";
 import { weightGallery } from "./weight-gallery.ts";
 
 const figures = weightGallery();
@@ -56,6 +58,13 @@ test("captions given replace the figure's own", () => {
   expect(drawSkipTrigramBugTable({ normed: false, rows: [], tokens: 5, attested: 0 }).svg).toContain("None was found.");
 });
 
+const perHead = (n: number, of: (at: number) => number): Tensor<"layer head"> =>
+  Tensor.from(
+    "layer head",
+    [n, n],
+    Array.from({ length: n * n }, (_, at) => of(at)),
+  );
+
 test("a deep model's expansion is counted where its terms are too many", () => {
   const counts = [1, 144, 9504, 380160, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e12, 1e12, 1e12];
   const figure = drawLogitExpansion({
@@ -73,12 +82,23 @@ test("a deep model's expansion is counted where its terms are too many", () => {
           Array.from({ length: 144 }, (_, i) => i / 144),
         ),
         pairs: undefined,
-        totals: [1, 2, 3, 4],
+        totals: [1, 2, 3, 4, 5, 0, 0, 12, 0, 0, 0, 0, 0.5],
+        first: perHead(12, () => 1),
+        through: perHead(12, (at) => 7 + at / 1000),
+        last: perHead(12, () => 1),
       },
     ],
   });
   expect(figure.svg).toContain(">380,160 terms<");
   expect(figure.svg).toContain(">4 to 12 heads<");
+  // √(5² + 12² + 0.5²), grouped as the subtitle says; every order as a bar, every head's paths on a map
+  expect(figure.svg).toContain(">13 together<");
+  expect(figure.svg).toContain("Terms of several heads are grouped");
+  expect(figure.svg).toContain("<title>no head: 1</title>");
+  expect(figure.svg).toContain("<title>7 heads: 12</title>");
+  expect(figure.svg).toContain("<title>12 heads: 0.5</title>");
+  expect(figure.svg).toContain(">All paths through each head<");
+  expect(figure.svg).toContain("layer 11, H11: 7.1");
   expect(figure.width).toBeLessThan(1100);
 });
 
@@ -92,11 +112,38 @@ test("of many components the largest are shown, and what enters by itself", () =
     [41, 41],
     Array.from({ length: 41 * 41 }, (_, i) => (i === 40 ? 5 : (i % 41) / 100)),
   );
-  const svg = drawQKExpansion({ heads: [{ head: { layer: 1, head: 0 }, sides, sizes }], leftOut: [] }).svg ?? "";
+  const orders = Tensor.from("q_order k_order", [2, 2], [0, 5, 0, 5]);
+  const first = Tensor.from("layer head", [1, 40], new Float64Array(40));
+  const one = {
+    head: { layer: 1, head: 0 },
+    sides,
+    sizes,
+    orders,
+    counts: [1, 40],
+    queryFirst: first,
+    keyFirst: first,
+  };
+  const svg = drawQKExpansion({ heads: [one], leftOut: [] }).svg ?? "";
+  expect(svg).not.toContain("by numbers of heads");
   expect(svg).toContain("of the 28 largest of 41 components");
   expect(svg).toContain(">L0H39<");
   expect(svg).toContain(">tokens<");
   expect(svg).toContain(">1,600 terms<");
+});
+
+test("a deep head's terms are drawn by last head, by order and by first head, their paths counted", () => {
+  const model = randomModel({ n_layers: 4, n_heads: 2, position: "rotary" });
+  const data = qkExpansion({ model }, { heads: ["L3H1"] });
+  expect(data.leftOut).toEqual(["rotations"]);
+  const { svg = "" } = drawQKExpansion(data);
+  // 6 heads before: 6 + 12 + 8 paths on a side
+  expect(svg.match(/[\d,]+ terms?(?=[<,])/g)).toEqual(["1 term", "26 terms", "26 terms", "676 terms"]);
+  expect(svg).toContain("Paths of any number of heads are counted on either side");
+  expect(svg).toContain(">L3H1, by last heads<");
+  expect(svg).toContain(">L3H1, by numbers of heads<");
+  expect(svg).toContain(">L3H1, queries by first head<");
+  expect(svg).toContain(">L3H1, keys by first head<");
+  expect(svg).toContain("3 heads, 3 heads");
 });
 
 test("composition of layers that are not the first bears their numbers", () => {

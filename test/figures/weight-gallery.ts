@@ -192,6 +192,7 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
             heads: perHead([0.25, 0.5, 1, 2]),
             pairs: pairScores(1),
             totals: [0.5, 2.5, 1.25],
+            ...byHead,
           },
           {
             source: "pos_embed",
@@ -199,6 +200,7 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
             heads: perHead([0, 0.5, 0, 1]),
             pairs: undefined,
             totals: [0.25, 1.125, 1],
+            ...byHead,
           },
         ],
       }),
@@ -216,6 +218,10 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
               { source: "embed", head: { layer: 0, head: 1 } },
             ],
             sizes: Tensor.from("q_comp k_comp", [3, 3], [0.5, 0.25, 2, 0, 1, 0.5, 0.125, 0, 0.25]),
+            orders: Tensor.from("q_order k_order", [2, 2], [1.125, 2.0625, 0.125, 0.25]),
+            counts: [1, 1],
+            queryFirst: firstOfOne(0.28),
+            keyFirst: firstOfOne(2.08),
           },
         ],
       }),
@@ -233,4 +239,11 @@ export function weightGallery(): ReadonlyMap<string, Figure> {
       }),
     ],
   ]);
+}
+
+/** Sizes by head that are drawn of deeper models alone. */
+const byHead = { first: perHead([1, 1, 1, 1]), through: perHead([1, 1, 1, 1]), last: perHead([1, 1, 1, 1]) };
+
+function firstOfOne(size: number): Tensor<"layer head"> {
+  return Tensor.from("layer head", [1, 1], [size]);
 }
