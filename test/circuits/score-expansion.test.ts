@@ -254,6 +254,18 @@ describe("statistics", () => {
     expect(Math.abs(total(stripe) - 1)).toBeLessThan(1e-9);
   });
 
+  test("scores that are equal along every row leave nothing to share: NaN, not a quotient of roundings", () => {
+    // One token alone makes every query and every key the same; norms see a stream of one number as 0.
+    for (const options of [{ position: "none" }, { position: "none", norm: "LN", d_model: 1, d_head: 2 }] as const) {
+      const same = randomModel({ ...options, d_vocab: 1, bias: true, seed: 5 });
+      for (const head of ["L0H0", "L1H1"] as const) {
+        const one = scoreExpansion(same, [[0, 0, 0, 0, 0, 0, 0]], head);
+        for (const { share } of one.statistics()) expect(share).toBeNaN();
+        for (const { share } of one.statistics({ entries: (q, k) => q === k })) expect(share).toBeNaN();
+      }
+    }
+  });
+
   test("a part that gives a whole row the same has no share: it changes no pattern (1e-9)", () => {
     // Keys of position "bias" are the same everywhere.
     const plain = scoreExpansion(randomModel({ bias: true, position: "none" }), tokens, "L1H1");

@@ -308,6 +308,9 @@ describe("Random", () => {
     expect(message(() => new Random(-1))).toBe(
       "InputError Random: -1 is not a seed; use a non-negative integer below 2^32.",
     );
+    expect(message(() => randomNormal("pos", [2], { seed: 0, std: NaN }))).toBe(
+      "InputError randomNormal: std is NaN; a standard deviation is a number of at least 0.",
+    );
     expect(message(() => new Random(0).int(0))).toBe(
       "InputError Random.int: 0 is not a number of choices; use a positive integer.",
     );
