@@ -98,6 +98,11 @@ describe("reductions", () => {
     expect(mean(a, "d_model").toNested()).toEqual([Math.fround(8 / 3), Math.fround(8 / 3)]);
     expect(max(a, "d_model").toNested()).toEqual([5, 4]);
     expect(argmax(a, "d_model").toNested()).toEqual([1, 0]);
+    const broken = Tensor.fromNested("pos d_model", [
+      [NaN, 1, 2],
+      [1, NaN, 3],
+    ]);
+    expect(argmax(broken, "d_model").toNested()).toEqual([0, 1]);
     expect(argmax(a, "d_model").dtype).toBe("int32");
     expect(sumAll(a)).toBe(16);
     expect(meanAll(a)).toBe(16 / 6);
