@@ -126,6 +126,17 @@ const parsed = new Map<string, readonly string[]>();
 
 function splitAxes(axes: string, operation: string): readonly string[] {
   if (axes === "") return [];
+  const given: unknown = axes;
+  if (typeof given !== "string") {
+    throw new AxisError(
+      `axes are ${String(given)}. Write names separated by single spaces, as in "batch pos d_model".`,
+      {
+        operation,
+        argument: "axes",
+        actual: given,
+      },
+    );
+  }
   const names = axes.split(" ");
   for (const [index, name] of names.entries()) {
     if (!AXIS_NAME.test(name)) {

@@ -11,7 +11,7 @@ export function sharesWithin(
   { signal, onProgress }: ProgressOptions,
   operation: string,
 ): number | number[] {
-  const all = typeof k === "number" ? [k] : k;
+  const all: readonly number[] = Array.isArray(k) ? (k as readonly number[]) : [k as number];
   for (const one of all) requireCount(one, "k", operation);
   if (all.length === 0) return [];
   const ranks = diagonalRanks(circuit, { atMost: Math.max(...all), signal, onProgress }).data as Int32Array;

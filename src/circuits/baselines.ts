@@ -5,6 +5,7 @@
 import { InputError } from "../errors.ts";
 import { frobenius, matmulDense, qrTriangle } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
+import type { HeadId } from "../model/index.ts";
 import { map, Random } from "../tensor/index.ts";
 import { checkSamples, requireChoice } from "./arguments.ts";
 import type { CompositionScores, PairScores } from "./composition.ts";
@@ -124,7 +125,7 @@ export type CompositionMaps = Readonly<Record<"Q" | "K" | "V", PairScores>>;
 
 /**
  * Composition scores less the baseline's mean, as the paper's figure draws them: positive where two heads compose more than
- * random ones. Pairs that cannot compose, the writer not being in an earlier layer, stay 0.
+ * random ones. Pairs that cannot compose, the writer not being in an earlier layer or one of the two maps being zero, stay 0.
  *
  * @param scores - of {@link compositionScores}.
  * @param baseline - what to subtract; the scores' own unless given.
@@ -149,7 +150,7 @@ export function compositionExcess(
 
 /**
  * Composition scores in standard deviations of the baseline above its mean. Pairs that cannot compose, the writer not being in an
- * earlier layer, stay 0.
+ * earlier layer or one of the two maps being zero, stay 0.
  *
  * @param scores - of {@link compositionScores}.
  * @param baseline - mean and spread of random heads; the scores' own (analytic) unless given. A sampled one has the truer
@@ -186,16 +187,20 @@ export function compositionZScores(
 
 function transformed(scores: CompositionScores, f: (score: number) => number): CompositionMaps {
   const [layers = 0, heads = 0] = scores.Q.shape;
-  const overPairs = (kind: PairScores): PairScores => {
+  const count = layers * heads;
+  const placesOf = (zero: readonly HeadId[]): Set<number> => new Set(zero.map((id) => id.layer * heads + id.head));
+  const zeroOV = placesOf(scores.zeroHeads.W_OV);
+  const zeroQK = placesOf(scores.zeroHeads.W_QK);
+  const overPairs = (kind: PairScores, zeroReaders: ReadonlySet<number>): PairScores => {
     let at = 0;
     return map(kind, (score) => {
-      const reader = Math.floor(at / heads) % layers;
-      const writer = Math.floor(at / (heads * heads * layers));
+      const [writer, reader] = [Math.floor(at / count), at % count];
       at++;
-      return writer < reader ? f(score) : 0;
+      const isPair = Math.floor(writer / heads) < Math.floor(reader / heads);
+      return isPair && !zeroOV.has(writer) && !zeroReaders.has(reader) ? f(score) : 0;
     });
   };
-  return { Q: overPairs(scores.Q), K: overPairs(scores.K), V: overPairs(scores.V) };
+  return { Q: overPairs(scores.Q, zeroQK), K: overPairs(scores.K, zeroQK), V: overPairs(scores.V, zeroOV) };
 }
 
 function checkSizes(sizes: HeadSizes, operation: string): HeadSizes {

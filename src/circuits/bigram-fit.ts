@@ -20,8 +20,8 @@ import type { ProgressOptions } from "./progress.ts";
  */
 export interface BigramFitOptions extends ProgressOptions {
   /**
-   * How many pairs each context is taken to have been seen with beside those counted, spread as next tokens are overall; 1 by default, 0 for bare
-   * counts.
+   * How many pairs each context is taken to have been seen with beside those counted; 1 by default, 0 for bare counts. They are spread as next
+   * tokens are overall, each of the vocabulary counted once more so that none has no share.
    */
   readonly smoothing?: number | undefined;
 }
@@ -62,7 +62,7 @@ const MOST_LOGITS = 2 ** 22;
  *
  * @param texts - token ids of one text, or of several; pairs are counted within a text.
  * @param options - `smoothing`, `signal`, `onProgress` (in contexts).
- * @throws {@link InputError} when no text has two tokens, an id is no token of the model, or `smoothing` is negative or not finite; the
+ * @throws {@link InputError} when `texts` are no lists, no text has two tokens, an id is no token of the model, or `smoothing` is negative or not finite; the
  * signal's reason when aborted.
  * @category Circuits
  * @example
@@ -126,7 +126,19 @@ export function bigramFit(
 }
 
 function toTexts(texts: readonly number[] | readonly (readonly number[])[]): readonly (readonly number[])[] {
-  return typeof texts[0] === "number" ? [texts as readonly number[]] : (texts as readonly (readonly number[])[]);
+  const all: unknown = isIds(texts) && typeof texts[0] === "number" ? [texts] : texts;
+  if (Array.isArray(all) && all.every(isIds)) return all;
+  throw new InputError(
+    "texts are no lists of token ids. Give the ids of one text or a list of texts; of a tensor, its toNested().",
+    { operation: "bigramFit", argument: "texts", expected: "a list of token ids, or a list of such lists" },
+  );
+}
+
+/** Whether a value from an untyped caller is a list that may hold ids, which are checked one by one. */
+function isIds(value: unknown): value is readonly number[] {
+  return (
+    Array.isArray(value) || value instanceof Int32Array || value instanceof Uint16Array || value instanceof Uint32Array
+  );
 }
 
 function checkSmoothing(smoothing: number, operation: string): number {

@@ -273,6 +273,16 @@ export function distinctHeads(
   heads: readonly HeadRef[],
   operation: string,
 ): readonly AttentionHead[] {
+  const given: unknown = heads;
+  if (!Array.isArray(given)) {
+    const example = typeof given === "string" ? JSON.stringify(given) : '"L0H5"';
+    throw new InputError(`the heads are ${String(given)}, which is no list. Write [${example}].`, {
+      operation,
+      argument: "heads",
+      expected: "a list of heads",
+      actual: given,
+    });
+  }
   const chosen = heads.map((ref) => model.head(ref));
   if (chosen.length === 0) {
     throw new InputError("there are no heads. Give at least one.", { operation, argument: "heads", actual: 0 });

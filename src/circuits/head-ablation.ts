@@ -19,6 +19,7 @@ export interface AblationOptions {
   /**
    * What a head gives in place of its own: `"zero"` (the default) nothing; `"mean"` its mean over prompts at each position, as in ARENA;
    * `"meanOverAll"` its mean over prompts and positions.
+   * Of heads taken out together, means are those of the run without the earlier ones.
    */
   readonly value?: "zero" | "mean" | "meanOverAll" | undefined;
   /** Whether later heads look where they then would (`"recomputed"`, the default) or where they did before (`"kept"`: Olsson et al.'s pattern-preserving ablation). */

@@ -19,7 +19,7 @@ import { requireChoice } from "./arguments.ts";
 export interface JointPCAOptions {
   /**
    * What makes the two matrices comparable: `"matrix"` (the default) gives both the same variance in all; `"rows"` first makes the vectors of all
-   * tokens equally long; `"none"` lets the larger matrix weigh more.
+   * tokens equally long; `"none"` lets the matrix whose tokens are further from their mean weigh more.
    */
   readonly scale?: "matrix" | "rows" | "none" | undefined;
 }
@@ -42,7 +42,8 @@ export interface JointPCA {
 }
 
 /**
- * Principal components of the token vectors of $W_E$ and $W_U$, each by itself and of both put together, every matrix centred on its own mean: how
+ * Principal components of the token vectors of $W_E$ and $W_U$, each by itself and of both put together, every matrix centred on its own mean and its variance a mean
+ * over its own tokens, however many they are: how
  * many dimensions of the residual stream tokens take up, and which of them reading and writing share. In large models the paper finds that the
  * spectrum falls fast, that some joint dimensions are mixed and that some are used by one matrix only.
  *
@@ -114,8 +115,13 @@ function covariance(d: number, count: number, W: ArrayLike<number>, strides: Str
       visit(size);
     }
   };
+  let squares = 0;
   eachBand((size) => {
-    for (let t = 0; t < size * d; t++) mean[t % d] = (mean[t % d] as number) + (band[t] as number) / count;
+    for (let t = 0; t < size * d; t++) {
+      const x = band[t] as number;
+      mean[t % d] = (mean[t % d] as number) + x / count;
+      squares += x * x;
+    }
   });
   const sum = new Float64Array(d * d);
   eachBand((size) => {
@@ -131,7 +137,10 @@ function covariance(d: number, count: number, W: ArrayLike<number>, strides: Str
     });
     for (let t = 0; t < sum.length; t++) sum[t] = (sum[t] as number) + (part[t] as number);
   });
-  return sum.map((x) => x / count);
+  const power = squares / count;
+  const spread = traceOf(sum, d) / count;
+  // Equal vectors less their mean leave roundings of the mean; what float32 can tell apart spreads more, be it one of 50,000 tokens.
+  return sum.map((x) => (spread <= 1e-20 * power ? 0 : x / count));
 }
 
 /** Vectors of `size` tokens from one on, one a row; the inner loop runs along what lies side by side. */

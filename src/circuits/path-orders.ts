@@ -113,9 +113,9 @@ export function lossByMaxOrder(model: Transformer, tokens: TokensLike, options: 
   };
 }
 
-/** Refuses prompts of one token. */
-export function requireNextTokens({ run }: FrozenRun, operation: string): void {
-  const pos = run.tokens.sizeOf("pos");
+/** Refuses prompts of one token, and those with a next token that the model cannot predict. */
+export function requireNextTokens({ model, run }: FrozenRun, operation: string): void {
+  const [batch = 0, pos = 0] = run.tokens.shape;
   if (pos < 2) {
     throw new InputError("a prompt of one token has no next token, so there is no loss. Give at least two tokens.", {
       operation,
@@ -123,6 +123,17 @@ export function requireNextTokens({ run }: FrozenRun, operation: string): void {
       expected: "at least 2 tokens",
       actual: pos,
     });
+  }
+  const { d_vocab_out } = model.config;
+  for (let b = 0; b < batch; b++) {
+    for (let p = 1; p < pos; p++) {
+      const id = run.tokens.at(b, p);
+      if (id < d_vocab_out) continue;
+      throw new InputError(
+        `token ${id} at position ${p} of prompt ${b} is not an output token, so there is no loss of predicting it; this model has d_vocab_out=${d_vocab_out}.`,
+        { operation, argument: "tokens", expected: [0, d_vocab_out - 1], actual: id },
+      );
+    }
   }
 }
 

@@ -35,7 +35,8 @@ export interface ScoreTermStatistics {
   readonly max: number;
   /**
    * The term's share; all shares sum to 1. With `entries`, of the sum of centred scores over them; otherwise of the variance,
-   * $\langle t, S \rangle / \langle S, S \rangle$ of centred scores. NaN where there is nothing to share.
+   * $\langle t, S \rangle / \langle S, S \rangle$ of centred scores. NaN where there is nothing to share: scores of
+   * a row that are equal, but for rounding.
    */
   readonly share: number;
 }
@@ -52,7 +53,7 @@ export function termStatistics(
   const [batch = 0, pos = 0] = total.shape;
   const weights = weightsOf(centered(total, isCausal), batch, pos, isCausal, options.entries);
   const whole = dot(weights, centered(total, isCausal));
-  return terms.map((term) => {
+  const found = terms.map((term) => {
     const scores = scoresOf(term);
     const relative = centered(scores, isCausal);
     let [squares, count, max] = [0, 0, 0];
@@ -70,7 +71,13 @@ export function termStatistics(
       share: dot(weights, relative) / whole,
     };
   });
+  const largest = found.reduce((most, { max }) => Math.max(most, max), 0);
+  const isNoise = Math.abs(whole) <= ROUNDING * largest * weights.reduce((sum, w) => sum + Math.abs(w), 0);
+  return isNoise ? found.map((one) => ({ ...one, share: NaN })) : found;
 }
+
+/** By how much of their terms' largest score scores differ that differ by the rounding of a float32 run alone. */
+const ROUNDING = 4 * 2 ** -24;
 
 /** Calls back for every entry that its query may see. */
 function forSeen(

@@ -34,13 +34,17 @@ export function smearedKeys(
   alpha: readonly number[],
 ): Tensor<"batch pos head d_head"> {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = keys.shape;
-  if (alpha.length !== heads || alpha.some((a) => Number.isNaN(a))) {
-    throw new InputError(`alpha is [${alpha.join(", ")}] but there are ${heads} heads; give a number for each.`, {
-      operation: "smearedKeys",
-      argument: "alpha",
-      expected: heads,
-      actual: alpha.length,
-    });
+  const given: unknown = alpha;
+  if (!Array.isArray(given) || given.length !== heads || given.some((a) => typeof a !== "number" || Number.isNaN(a))) {
+    throw new InputError(
+      `alpha is [${Array.isArray(given) ? given.join(", ") : String(given)}] but there are ${heads} heads; give a number for each.`,
+      {
+        operation: "smearedKeys",
+        argument: "alpha",
+        expected: heads,
+        actual: given,
+      },
+    );
   }
   const shares = alpha.map((a) => 1 / (1 + Math.exp(-a)));
   const from = keys.data;

@@ -60,6 +60,17 @@ function idsOf(
   return out;
 }
 
+/** Refuses what an untyped caller may hand in that is none of {@link Targets}. */
+function requireTargets(targets: Targets, operation: string): void {
+  const given: unknown = targets;
+  const isKnown = given === "next" || typeof given === "number" || (typeof given === "object" && given !== null);
+  if (isKnown) return;
+  throw new InputError(
+    `targets are ${String(given as string | boolean | null | undefined)}. Give "next", a token id, an id for each position of each prompt, or { correct, incorrect } of these.`,
+    { operation, argument: "targets", expected: '"next", ids or { correct, incorrect }', actual: given },
+  );
+}
+
 function wrongShape(operation: string, batch: number, pos: number, actual: string): ShapeError {
   return new ShapeError(
     `targets are ${actual} but the tokens are [batch=${batch} pos=${pos}]; give an id for each position of each prompt.`,
@@ -93,6 +104,7 @@ export function readoutOf(
   targets: Targets,
   operation: string,
 ): Readout {
+  requireTargets(targets, operation);
   const isDifference = typeof targets === "object" && "correct" in targets;
   const sides: TokenTargets[] = isDifference ? [targets.correct, targets.incorrect] : [targets];
   const [batch = 0, pos = 0] = tokens.shape;

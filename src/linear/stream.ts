@@ -63,14 +63,35 @@ export function streamHalves(
   const { cols } = right;
   const height = Math.max(1, Math.min(total, Math.floor(BAND_ENTRIES / Math.max(1, cols))));
   const storage = new Float64Array(height * cols);
+  // A product with the identity would make NaN of infinities, which have their order: 0 · ∞.
+  const single = isIdentity(right) ? left : isIdentity(left) ? right : undefined;
   for (let start = 0; start < total; start += height) {
     const count = Math.min(height, total - start);
     const numbers = storage.subarray(0, count * cols);
-    const block: MatrixFactor = { ...left, rows: count, offset: left.offset + start * left.rowStride };
-    multiplyInto(numbers, block, right, false);
+    if (single === undefined) {
+      const block: MatrixFactor = { ...left, rows: count, offset: left.offset + start * left.rowStride };
+      multiplyInto(numbers, block, right, false);
+    } else copyRows(numbers, single, start);
     visit({ numbers, cols, start, count });
     onProgress?.(start + count, total);
     signal?.throwIfAborted();
+  }
+}
+
+function isIdentity({ rows, cols, data, offset, rowStride, colStride }: MatrixFactor): boolean {
+  if (rows !== cols) return false;
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++) {
+      if (data[offset + i * rowStride + j * colStride] !== (i === j ? 1 : 0)) return false;
+    }
+  }
+  return true;
+}
+
+/** Rows of a matrix from one on, as many as there is room for. */
+function copyRows(to: Float64Array, { cols, data, offset, rowStride, colStride }: MatrixFactor, start: number): void {
+  for (let t = 0, i = start; t < to.length; i++) {
+    for (let j = 0; j < cols; j++) to[t++] = data[offset + i * rowStride + j * colStride] as number;
   }
 }
 

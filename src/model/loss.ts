@@ -27,7 +27,7 @@ import type { TokensLike } from "./tokens.ts";
  */
 export function lossPerToken(logits: Tensor<"batch pos d_vocab">, tokens: TokensLike): Tensor<"batch pos"> {
   const [batch = 0, pos = 0, d_vocab = 0] = logits.shape;
-  const rows = tokenRows(tokens);
+  const rows = tokenRows(tokens, "lossPerToken");
   if (rows.length !== batch || rows.some(({ length }) => length !== pos)) {
     const lengths = rows.map(({ length }) => length);
     const given = tokens instanceof Tensor ? describeTensor(tokens) : `prompts of ${lengths.join(", ")} tokens`;

@@ -2,6 +2,7 @@
  * Rotary positions (Su et al. 2021): coordinates of a query or key are rotated in pairs by an angle proportional to the
  * position, so that a score depends on positions through their difference alone.
  */
+import { InputError } from "../errors.ts";
 import { allocateData, rawData, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -66,6 +67,7 @@ export function rotate(
  *
  * @param config - as for {@link rotate}.
  * @param offset - query position minus key position.
+ * @throws {@link InputError} when the offset is not a finite number.
  * @returns `[d_head, d_head_rotated]`, both of size d_head.
  * @category Model
  * @example
@@ -81,6 +83,14 @@ export function rotate(
  * ```
  */
 export function rotationMatrix(config: RotaryConfig, offset: number): Tensor<"d_head d_head_rotated"> {
+  if (!Number.isFinite(offset)) {
+    throw new InputError(`offset is ${String(offset)}; it is a number of positions.`, {
+      operation: "rotationMatrix",
+      argument: "offset",
+      expected: "a finite number",
+      actual: offset,
+    });
+  }
   const d = config.d_head;
   const half = (config.rotary_dim ?? 0) / 2;
   const out = new Float64Array(d * d);

@@ -23,6 +23,7 @@ export class HookSession {
 
   constructor(config: ModelConfig, request: CacheRequest, edits: Edits) {
     this.#known = hookNames(config);
+    requireRequest(request);
     const known = new Set<string>(this.#known);
     const named = typeof request === "object" ? request : [];
     for (const name of [...named, ...Object.keys(edits)])
@@ -89,6 +90,17 @@ export class HookSession {
   cache(): ActivationCache {
     return new ActivationCache(this.#entries, this.#known);
   }
+}
+
+/** Refuses what an untyped caller may hand in for a list of names: a name alone would be read letter by letter. */
+function requireRequest(request: CacheRequest): void {
+  const given: unknown = request;
+  if (given === "all" || typeof given === "function" || Array.isArray(given)) return;
+  const shown = JSON.stringify(given) ?? String(given);
+  throw new InputError(
+    `cache is ${shown}. Give "all", a list of hook names (${typeof given === "string" ? `[${shown}]` : "[] for none"}) or a function that picks them.`,
+    { operation: "run", argument: "cache", expected: '"all", a list or a function', actual: given },
+  );
 }
 
 function checked<N extends HookName>(

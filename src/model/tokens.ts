@@ -1,6 +1,6 @@
 /** Token ids in: checked once, at the door. */
 import { InputError } from "../errors.ts";
-import { Tensor } from "../tensor/index.ts";
+import { describeTensor, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
 /**
@@ -14,15 +14,37 @@ function refuse(operation: string, message: string, expected: unknown, actual: u
   return new InputError(message, { operation, argument: "tokens", expected, actual });
 }
 
-/** The prompts' ids, one row each, unchecked. */
-export function tokenRows(tokens: TokensLike): ArrayLike<number>[] {
+/** Whether a value from an untyped caller can be read as a list. */
+function isListLike(value: unknown): value is ArrayLike<unknown> {
+  return typeof value === "object" && value !== null && "length" in value && Number.isSafeInteger(value.length);
+}
+
+/** The prompts' ids, one row each; their lengths and the ids unchecked. */
+export function tokenRows(tokens: TokensLike, operation: string): ArrayLike<number>[] {
   if (tokens instanceof Tensor) {
+    if (tokens.rank !== 1 && tokens.rank !== 2) {
+      throw refuse(
+        operation,
+        `tokens are ${describeTensor(tokens)}. Give [pos], one prompt, or [batch, pos].`,
+        "1 or 2 axes",
+        tokens.shape,
+      );
+    }
     const length = tokens.shape[tokens.rank - 1] ?? 0;
     const data = tokens.data;
     if (tokens.rank === 1) return [data];
     return Array.from({ length: tokens.shape[0] ?? 0 }, (_, b) => data.subarray(b * length, (b + 1) * length));
   }
   if (tokens instanceof Int32Array) return [tokens];
+  const given: unknown = tokens;
+  if (!isListLike(given)) {
+    throw refuse(
+      operation,
+      `tokens are ${String(given)}. Give a list of token ids, several of equal length, or a tensor.`,
+      "a list of token ids",
+      given,
+    );
+  }
   const first = tokens[0];
   return typeof first === "number" || first === undefined
     ? [tokens as readonly number[]]
@@ -34,8 +56,8 @@ export function tokenRows(tokens: TokensLike): ArrayLike<number>[] {
  *
  * @param config - whose `d_vocab` and `n_ctx` bound ids and length.
  * @param tokens - one prompt or several of equal length.
- * @throws {@link InputError} for no prompt, an empty or too long one, prompts of different lengths, or an id out of range;
- * the text names the prompt and the position.
+ * @throws {@link InputError} for no prompt, an empty or too long one, prompts of different lengths, an id out of range, or what is no list
+ * of ids; the text names the prompt and the position.
  * @category Model
  * @example
  * ```ts
@@ -51,7 +73,7 @@ export function toTokenTensor(
   tokens: TokensLike,
   operation = "toTokenTensor",
 ): Tensor<"batch pos"> {
-  const rows = tokenRows(tokens);
+  const rows = tokenRows(tokens, operation);
   const length = rows[0]?.length ?? 0;
   if (length === 0) {
     throw refuse(
@@ -71,6 +93,9 @@ export function toTokenTensor(
   }
   const out = new Int32Array(rows.length * length);
   for (const [b, row] of rows.entries()) {
+    if (!isListLike(row)) {
+      throw refuse(operation, `prompt ${b} is ${String(row)}, not a list of token ids.`, "a list of token ids", row);
+    }
     if (row.length !== length) {
       throw refuse(
         operation,

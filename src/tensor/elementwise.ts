@@ -6,7 +6,7 @@ import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
 import { rawData, rawStorage, tensorOf } from "./raw.ts";
 import { describeTensor, Tensor } from "./tensor.ts";
-import { copyStrided, dataForResult } from "./storage.ts";
+import { copyStrided, dataForResult, integersOf } from "./storage.ts";
 import type { DType, TensorData } from "./storage.ts";
 
 /**
@@ -225,6 +225,7 @@ export function map<A extends string>(t: Tensor<A>, f: (value: number) => number
  * The same numbers in another dtype; int32 drops what follows the decimal point.
  *
  * @returns the tensor itself where it has that dtype already.
+ * @throws {@link InputError} when a number is NaN or too large for int32.
  * @category Tensors
  * @example
  * ```ts
@@ -236,5 +237,7 @@ export function map<A extends string>(t: Tensor<A>, f: (value: number) => number
  * ```
  */
 export function astype<A extends string>(t: Tensor<A>, dtype: DType): Tensor<A> {
-  return t.dtype === dtype ? t : Tensor.from(t.axes, t.shape, rawData(t), dtype);
+  if (t.dtype === dtype) return t;
+  const data = rawData(t);
+  return Tensor.from(t.axes, t.shape, dtype === "int32" ? integersOf(data, "astype", true) : data, dtype);
 }

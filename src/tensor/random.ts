@@ -1,7 +1,7 @@
 /** Seeded random numbers, so that a sample can be drawn again. */
 import { InputError } from "../errors.ts";
 import { Tensor } from "./tensor.ts";
-import { allocateData, sizeOfShape } from "./storage.ts";
+import { allocateData, storableSize } from "./storage.ts";
 
 /**
  * A seeded generator of random numbers (xoshiro128++ of Blackman and Vigna, seeded by splitmix32). The same seed gives the
@@ -115,7 +115,7 @@ export class Random {
  * @param options - `seed` of the generator, or the generator itself to go on with; `std`, the standard deviation (1);
  * `dtype`, float32 unless said.
  * @throws {@link ShapeError} when a size is not a non-negative integer; {@link AxisError} when the names do not fit;
- * {@link InputError} for a seed that is none.
+ * {@link InputError} for a seed or a standard deviation that is none.
  * @category Tensors
  * @example
  * ```ts
@@ -133,8 +133,16 @@ export function randomNormal<const A extends string>(
   options: { readonly seed: number | Random; readonly std?: number; readonly dtype?: "float32" | "float64" },
 ): Tensor<A> {
   const { seed, std = 1, dtype = "float32" } = options;
+  if (!Number.isFinite(std) || std < 0) {
+    throw new InputError(`std is ${String(std)}; a standard deviation is a number of at least 0.`, {
+      operation: "randomNormal",
+      argument: "std",
+      expected: "at least 0",
+      actual: std,
+    });
+  }
   const random = typeof seed === "number" ? new Random(seed) : seed;
-  const out = allocateData(dtype, sizeOfShape(shape, "randomNormal"));
+  const out = allocateData(dtype, storableSize(shape, "randomNormal"));
   for (let i = 0; i < out.length; i++) out[i] = std * random.normal();
   return Tensor.from(axes, shape, out);
 }

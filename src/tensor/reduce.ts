@@ -111,7 +111,7 @@ export function max<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N
 }
 
 /**
- * The index of the largest element along an axis, as int32; the lower index wins a tie.
+ * The index of the largest element along an axis, as int32; the lower index wins a tie, and the first NaN over all numbers.
  *
  * @throws {@link AxisError} when there is no such axis; {@link ShapeError} when it is empty.
  * @category Tensors
@@ -128,7 +128,11 @@ export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis
   requireElements(t, axis, "argmax");
   return reduceAxis(t, axis, "argmax", "int32", (d, start, step, n) => {
     let best = 0;
-    for (let i = 1; i < n; i++) if ((d[start + i * step] as number) > (d[start + best * step] as number)) best = i;
+    for (let i = 0; i < n; i++) {
+      const x = d[start + i * step] as number;
+      if (Number.isNaN(x)) return i;
+      if (x > (d[start + best * step] as number)) best = i;
+    }
     return best;
   });
 }

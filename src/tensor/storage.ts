@@ -1,5 +1,5 @@
 /** Flat storage of tensors: dtypes, allocation, strides, and copying a strided view into row-major order. */
-import { ShapeError } from "../errors.ts";
+import { InputError, ShapeError } from "../errors.ts";
 import { allocate, allocateForResult } from "../kernels/index.ts";
 
 /**
@@ -36,6 +36,23 @@ export function dataForResult(dtype: DType, size: number): TensorData {
   return dtype === "float32" ? allocateForResult(size) : allocateData(dtype, size);
 }
 
+/** Numbers as int32: refuses NaN and what is out of range, and fractions unless they are to be dropped; a typed array would wrap them. */
+export function integersOf(data: ArrayLike<number>, operation: string, dropsFractions: boolean): Int32Array {
+  const out = new Int32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const x = data[i] as number;
+    out[i] = x;
+    if (out[i] === x || (dropsFractions && out[i] === Math.trunc(x))) continue;
+    throw new InputError(`${String(x)} at element ${i} is no int32 number.`, {
+      operation,
+      argument: "data",
+      expected: "integers from -2^31 to 2^31 - 1",
+      actual: x,
+    });
+  }
+  return out;
+}
+
 /** The dtype of a storage. */
 export function dtypeOf(data: TensorData): DType {
   if (data instanceof Float64Array) return "float64";
@@ -63,6 +80,18 @@ export function sizeOfShape(shape: readonly number[], operation: string): number
     size *= n;
   }
   return size;
+}
+
+/** The number of elements of a shape that storage is to be made for; refuses more than an array of 32-bit length holds. */
+export function storableSize(shape: readonly number[], operation: string): number {
+  const size = sizeOfShape(shape, operation);
+  if (size < 2 ** 32) return size;
+  throw new ShapeError(`a tensor of shape [${shape.join(", ")}] would hold ${size} numbers, more than 2^32 - 1.`, {
+    operation,
+    argument: "shape",
+    expected: 2 ** 32 - 1,
+    actual: shape,
+  });
 }
 
 /** Copies a strided view into a contiguous row-major array. */

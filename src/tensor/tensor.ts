@@ -9,7 +9,15 @@
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
 import { AxisError, InputError, ShapeError } from "../errors.ts";
-import { allocateData, copyStrided, dtypeOf, rowMajorStrides, sizeOfShape } from "./storage.ts";
+import {
+  allocateData,
+  copyStrided,
+  dtypeOf,
+  integersOf,
+  rowMajorStrides,
+  sizeOfShape,
+  storableSize,
+} from "./storage.ts";
 import type { DType, Layout, TensorData } from "./storage.ts";
 import { Home } from "./home.ts";
 
@@ -91,7 +99,7 @@ export class Tensor<A extends string = string> {
    * them afterwards.
    *
    * @throws {@link ShapeError} when the number of elements is not the product of the sizes; {@link AxisError} when the
-   * names do not fit the shape.
+   * names do not fit the shape; {@link InputError} when what is to be int32 is no such integer.
    * @example
    * ```ts
    * import { Tensor } from "transformer-circuits";
@@ -118,8 +126,8 @@ export class Tensor<A extends string = string> {
     let storage: TensorData;
     if (isTensorData && dtypeOf(data) === wanted) storage = data;
     else {
-      storage = allocateData(wanted, size);
-      storage.set(data);
+      storage = wanted === "int32" ? integersOf(data, "Tensor.from", false) : allocateData(wanted, size);
+      if (wanted !== "int32") storage.set(data);
     }
     const layout = { shape: [...shape], strides: rowMajorStrides(shape), offset: 0 };
     return new Tensor(axes, new Home(storage), layout, "Tensor.from");
@@ -138,7 +146,7 @@ export class Tensor<A extends string = string> {
    * ```
    */
   static zeros<const A extends string>(axes: A, shape: readonly number[], dtype: DType = "float32"): Tensor<A> {
-    const size = sizeOfShape(shape, "Tensor.zeros");
+    const size = storableSize(shape, "Tensor.zeros");
     return Tensor.from(axes, shape, allocateData(dtype, size));
   }
 

@@ -83,6 +83,9 @@ describe("logitAttribution", () => {
     expect(() => logitAttribution(model, [4])).toThrow(
       "logitAttribution: a prompt of one token has no next token to explain. Give more tokens, or targets.",
     );
+    expect(() => logitAttribution(model, [4], { targets: null as unknown as "next" })).toThrow(
+      'logitAttribution: targets are null. Give "next", a token id, an id for each position of each prompt, or { correct, incorrect } of these.',
+    );
   });
 
   test("progress counts components; a signal stops", () => {

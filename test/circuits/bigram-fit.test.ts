@@ -171,8 +171,15 @@ describe("bigramFit", () => {
   it.each([
     [[[3]], {}, "bigramFit: no text has two tokens, so there is no bigram. Give more tokens."],
     [[0, 99], {}, "bigramFit: a token is 99; token ids of this model are 0 to 16."],
+    [
+      Tensor.from("batch pos", [1, 2], [0, 1]),
+      {},
+      "bigramFit: texts are no lists of token ids. Give the ids of one text or a list of texts; of a tensor, its toNested().",
+    ],
+    [undefined, {}, "bigramFit: texts are no lists of token ids."],
+    [[[0, 1], null], {}, "bigramFit: texts are no lists of token ids."],
     [[0, 1], { smoothing: -1 }, "bigramFit: smoothing is -1; it is a number of pairs, 0 or more."],
   ] as const)("refuses %j %j", (texts, options, message) => {
-    expect(() => bigramFit(randomModel(), texts as readonly number[], options)).toThrow(message);
+    expect(() => bigramFit(randomModel(), texts as unknown as readonly number[], options)).toThrow(message);
   });
 });

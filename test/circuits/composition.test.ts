@@ -125,7 +125,8 @@ describe("compositionScores", () => {
         );
       return name === "blocks.1.attn.W_K" ? map(W, () => 0) : W;
     });
-    const { Q, K, V, zeroHeads } = compositionScores(model);
+    const scores = compositionScores(model);
+    const { Q, K, V, zeroHeads } = scores;
     expect(zeroHeads).toEqual({
       W_OV: [{ layer: 0, head: 0 }],
       W_QK: [
@@ -137,6 +138,13 @@ describe("compositionScores", () => {
     expect(V.at(0, 1, 1, 0)).toBeGreaterThan(0);
     expect([qComposition, kComposition].map((score) => score(model.head("L0H1"), model.head("L1H0")))).toEqual([0, 0]);
     expect(vComposition(model.head("L0H0"), model.head("L1H0"))).toBe(0);
+    // A pair without a score is not far below chance either; of the others, V of two heads whose W_OV is not zero.
+    const [excess, z] = [compositionExcess(scores), compositionZScores(scores)];
+    for (const maps of [excess, z]) {
+      expect([maps.Q.data, maps.K.data].every((all) => all.every((x) => x === 0))).toBe(true);
+      expect([maps.V.at(0, 0, 1, 0), maps.V.at(0, 0, 1, 1)]).toEqual([0, 0]);
+    }
+    expectClose([excess.V.at(0, 1, 1, 0)], [V.at(0, 1, 1, 0) - 1 / Math.sqrt(12)], { atol: 1e-14 });
   });
 
   it("has empty scores for no layers and zeros for one", () => {

@@ -257,6 +257,14 @@ describe("refusals", () => {
     ],
     [() => effectiveOVCircuit(model, []), "effectiveOVCircuit: there are no heads. Give at least one."],
     [
+      () => effectiveOVCircuit(model, "L0H1" as unknown as []),
+      'effectiveOVCircuit: the heads are L0H1, which is no list. Write ["L0H1"].',
+    ],
+    [
+      () => effectiveOVCircuit(model, undefined as unknown as []),
+      'effectiveOVCircuit: the heads are undefined, which is no list. Write ["L0H5"].',
+    ],
+    [
       () => effectiveOVCircuit(model, ["L0H1", { layer: 0, head: 1 }]),
       "effectiveOVCircuit: head L0H1 is named twice; name each head once.",
     ],

@@ -123,6 +123,24 @@ describe("jointPCA", () => {
       expectClose(b[name], a[name], { atol: 1e-9 });
   });
 
+  it("sees no variance in equal vectors, whose mean is rounded", () => {
+    // 0.1 and 1/3 times 0.7 have no exact mean of seven; before, what rounding left of them was half of all.
+    const E = Array.from({ length: 7 }, () => [Math.fround(0.1), Math.fround(0.7 / 3), Math.fround(0.3)]);
+    const U = [
+      [1, 0, 0],
+      [-1, 0, 0],
+      [0, 2, 0],
+      [0, -2, 0],
+    ];
+    for (const scale of ["matrix", "rows", "none"] as const) {
+      const { variance, embedShare, embed } = jointPCA(modelOf(E, U), { scale });
+      // Of U, variances 1/2 and 2 along two axes; rows made of length 1 vary alike.
+      expectClose(variance, scale === "rows" ? [0.5, 0.5, 0] : [0.8, 0.2, 0], { atol: 1e-12 });
+      expect([...embed.data]).toEqual([0, 0, 0]);
+      expect([...embedShare.data.subarray(0, 2)]).toEqual([0, 0]);
+    }
+  });
+
   it("has spectra of zeros for a matrix of zeros, and refuses another scale", () => {
     const zeros = [
       [0, 0],

@@ -110,6 +110,9 @@ describe("smeared keys (P41)", () => {
     expect(() => smearedKeys(keys, [1, 2])).toThrow(
       "smearedKeys: alpha is [1, 2] but there are 3 heads; give a number for each.",
     );
+    expect(() => smearedKeys(keys, 2 as unknown as number[])).toThrow(
+      "smearedKeys: alpha is [2] but there are 3 heads",
+    );
     expect(() => smearedKeys(keys, [1, NaN, 2])).toThrow("smearedKeys: alpha is [1, NaN, 2]");
   });
 });

@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  compositionImportance,
   firstOrderLoss,
   frozenAblationLoss,
   headTermImportance,
@@ -12,6 +13,7 @@ import {
   logitsByOrder,
   lossByMaxOrder,
   pathExpansion,
+  termImportance,
 } from "../../src/circuits/index.ts";
 import { InputError } from "../../src/errors.ts";
 import { combineEdits, editAt, meanLoss } from "../../src/model/index.ts";
@@ -242,5 +244,84 @@ describe("subsets of heads", () => {
     );
     expect(() => frozenAblationLoss(model, tokens, { heads: ["L2H0"] })).toThrow("there is no head L2H0");
     expect(() => firstOrderLoss(model, tokens, { layers: [2] })).toThrow("there is no layer 2");
+  });
+});
+
+describe("tokens that the model cannot predict", () => {
+  const model = randomModel({ d_vocab: 17, config: { d_vocab_out: 5 } });
+  test.each([
+    [
+      "lossByMaxOrder",
+      () =>
+        lossByMaxOrder(model, [
+          [0, 1],
+          [2, 9],
+        ]),
+    ],
+    [
+      "firstOrderLoss",
+      () =>
+        firstOrderLoss(
+          model,
+          [
+            [0, 1],
+            [2, 9],
+          ],
+          { layers: [0] },
+        ),
+    ],
+    [
+      "frozenAblationLoss",
+      () =>
+        frozenAblationLoss(
+          model,
+          [
+            [0, 1],
+            [2, 9],
+          ],
+          { layers: [0] },
+        ),
+    ],
+    [
+      "headTermImportance",
+      () =>
+        headTermImportance(model, [
+          [0, 1],
+          [2, 9],
+        ]),
+    ],
+    [
+      "layerTermImportance",
+      () =>
+        layerTermImportance(model, [
+          [0, 1],
+          [2, 9],
+        ]),
+    ],
+    [
+      "compositionImportance",
+      () =>
+        compositionImportance(model, [
+          [0, 1],
+          [2, 9],
+        ]),
+    ],
+    [
+      "termImportance",
+      () =>
+        termImportance(model, [
+          [0, 1],
+          [2, 9],
+        ]),
+    ],
+  ])("%s refuses them", (operation, call) => {
+    expect(call).toThrow(InputError);
+    expect(call).toThrow(
+      `${operation}: token 9 at position 1 of prompt 1 is not an output token, so there is no loss of predicting it; this model has d_vocab_out=5.`,
+    );
+  });
+
+  test("the last token read, which nothing predicts, may be any", () => {
+    expect(lossByMaxOrder(model, [9, 3]).loss.size).toBe(3);
   });
 });

@@ -12,6 +12,7 @@ import {
   topKOfColumn,
   topKOfRow,
   topKOverall,
+  topKPerColumn,
   topKPerRow,
 } from "../../src/linear/index.ts";
 import { eye, flip, map, type Rows, times } from "./dense-reference.ts";
@@ -173,6 +174,22 @@ describe("worked by hand", () => {
     const f = map("a", "b", [[Number.NaN, -Infinity, 3, Infinity]]);
     expect(topKPerRow(f, 2).indices.toNested()).toEqual([[3, 2]]);
     expect(topKOverall(f, 2).map(({ column }) => column)).toEqual([3, 2]);
+    // Whichever side is the narrow one: the other half is the identity, and 0 times an infinity would be NaN.
+    const numbers = [
+      [Infinity, 1, 2],
+      [3, -Infinity, Number.NaN],
+    ];
+    for (const rows of [numbers, [...numbers, [0, 0, 0], [5, 4, -1]]]) {
+      const wider = map("a", "b", rows);
+      expect((topKPerRow(wider, 2).values.toNested() as number[][]).slice(0, 2)).toEqual([
+        [Infinity, 2],
+        [3, -Infinity],
+      ]);
+      expect(topKPerRow(wider, 1).indices.at(1, 0)).toBe(0);
+      expect(topKPerColumn(wider, 1).values.data.slice(0, 1)).toEqual(Float64Array.of(Infinity));
+      const largest = topKOverall(wider, 4).map(({ value }) => value);
+      expect(largest).toEqual(rows.length === 2 ? [Infinity, 3, 2, 1] : [Infinity, 5, 4, 3]);
+    }
   });
 
   test("sizes 1 and 0", () => {

@@ -312,6 +312,20 @@ describe("what is refused", () => {
     );
   });
 
+  test("a cache request that is neither list nor function: a name alone would be read letter by letter", () => {
+    const cached =
+      (cache: unknown): (() => unknown) =>
+      () =>
+        shortformer.run(tokens, { cache: cache as [] });
+    expect(cached("hook_embed")).toThrow(InputError);
+    expect(cached("hook_embed")).toThrow(
+      'run: cache is "hook_embed". Give "all", a list of hook names (["hook_embed"]) or a function that picks them.',
+    );
+    expect(cached(false)).toThrow(
+      'run: cache is false. Give "all", a list of hook names ([] for none) or a function that picks them.',
+    );
+  });
+
   test("an edit that is no function, or returns no tensor", () => {
     expect(run({ hook_embed: 3 })).toThrow(
       'run: the edit of "hook_embed" is not a function from the activation to its new value.',

@@ -101,3 +101,8 @@ test("sinusoidal positions shift by a rotation that is the same at every positio
     }
   }
 });
+
+test("an offset that is no number is refused, not rotated by", () => {
+  const config = { d_head: 4, rotary_dim: 4, rotary_base: 100, rotary_adjacent_pairs: false };
+  expect(() => rotationMatrix(config, NaN)).toThrow("rotationMatrix: offset is NaN; it is a number of positions.");
+});

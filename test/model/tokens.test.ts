@@ -55,6 +55,15 @@ describe("toTokenTensor", () => {
       [0, 1.5],
       "token 1.5 at position 1 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9.",
     ],
+    ["nothing", undefined, "tokens are undefined. Give a list of token ids, several of equal length, or a tensor."],
+    ["a number", 5, "tokens are 5. Give a list of token ids, several of equal length, or a tensor."],
+    ["a prompt that is none", [[0, 1], null], "prompt 1 is null, not a list of token ids."],
+    [
+      "a tensor of three axes, whose rows would be taken for prompts",
+      Tensor.zeros("batch head pos", [2, 3, 4]),
+      "tokens are [batch=2 head=3 pos=4]. Give [pos], one prompt, or [batch, pos].",
+    ],
+    ["a tensor without axes", Tensor.zeros("", []), "tokens are []. Give [pos], one prompt, or [batch, pos]."],
     ["NaN", [NaN], "token NaN at position 0 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9."],
   ])("refuses %s", (_, tokens, text) => {
     const call = (): unknown => toTokenTensor(config, tokens as number[]);

@@ -98,6 +98,11 @@ describe("reductions", () => {
     expect(mean(a, "d_model").toNested()).toEqual([Math.fround(8 / 3), Math.fround(8 / 3)]);
     expect(max(a, "d_model").toNested()).toEqual([5, 4]);
     expect(argmax(a, "d_model").toNested()).toEqual([1, 0]);
+    const broken = Tensor.fromNested("pos d_model", [
+      [NaN, 1, 2],
+      [1, NaN, 3],
+    ]);
+    expect(argmax(broken, "d_model").toNested()).toEqual([0, 1]);
     expect(argmax(a, "d_model").dtype).toBe("int32");
     expect(sumAll(a)).toBe(16);
     expect(meanAll(a)).toBe(16 / 6);
@@ -307,6 +312,9 @@ describe("Random", () => {
   it("refuses seeds and ranges that are not", () => {
     expect(message(() => new Random(-1))).toBe(
       "InputError Random: -1 is not a seed; use a non-negative integer below 2^32.",
+    );
+    expect(message(() => randomNormal("pos", [2], { seed: 0, std: NaN }))).toBe(
+      "InputError randomNormal: std is NaN; a standard deviation is a number of at least 0.",
     );
     expect(message(() => new Random(0).int(0))).toBe(
       "InputError Random.int: 0 is not a number of choices; use a positive integer.",

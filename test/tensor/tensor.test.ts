@@ -127,6 +127,36 @@ describe("errors of Tensor", () => {
       'Tensor.from: "pos  d" is not a list of axis names: "" is not a name. Write names separated by single spaces, as in "batch pos d_model".',
     ],
     [
+      "axes that are no text",
+      () => Tensor.zeros(7 as unknown as "pos", [1]),
+      "AxisError",
+      'Tensor.from: axes are 7. Write names separated by single spaces, as in "batch pos d_model".',
+    ],
+    [
+      "more than can be stored",
+      () => Tensor.zeros("pos d_model", [2 ** 31, 2 ** 31]),
+      "ShapeError",
+      "Tensor.zeros: a tensor of shape [2147483648, 2147483648] would hold 4611686018427388000 numbers, more than 2^32 - 1.",
+    ],
+    [
+      "a fraction as int32",
+      () => Tensor.from("pos", [2], [1, 2.5], "int32"),
+      "InputError",
+      "Tensor.from: 2.5 at element 1 is no int32 number.",
+    ],
+    [
+      "NaN as int32",
+      () => Tensor.from("pos", [1], [NaN], "int32"),
+      "InputError",
+      "Tensor.from: NaN at element 0 is no int32 number.",
+    ],
+    [
+      "what int32 would wrap",
+      () => Tensor.from("pos", [1], [2 ** 31], "int32"),
+      "InputError",
+      "Tensor.from: 2147483648 at element 0 is no int32 number.",
+    ],
+    [
       "negative size",
       () => Tensor.zeros("pos", [-1]),
       "ShapeError",
