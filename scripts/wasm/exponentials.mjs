@@ -42,11 +42,13 @@ function exponentials(name, isFused, keeps) {
       ].flat();
   return [
     `(func (export "${name}")`,
-    `(param $from i32) (param $end i32) ${keeps ? "(param $to i32) " : ""}(param $most v128) (param $table i32) (result v128)`,
+    `(param $from i32) (param $end i32) ${keeps ? "(param $to i32) " : ""}(param $most v128) (param $table i32) (param $ahead i32) (result v128)`,
     "(local $least v128) (local $perUnit v128) (local $magic v128) (local $k v128) (local $one v128)",
     "(local $sum0 v128) (local $sum1 v128)",
     ...each((lane) => `(local $${lane}x v128) (local $${lane}s v128) (local $${lane}f v128) (local $${lane}q v128)`),
     "(loop $blocks",
+    `(drop (i32.load (i32.add ${get("from")} ${get("ahead")})))`,
+    ...(keeps ? [`(drop (i32.load (i32.add ${get("to")} ${get("ahead")})))`] : []),
     take("least", 0),
     take("perUnit", 1),
     take("magic", 2),

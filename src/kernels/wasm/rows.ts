@@ -86,13 +86,7 @@ export function causalSoftmax(engine: Engine, args: CausalSoftmaxArgs): void {
 }
 
 /** Largest entry and logarithm of `Σ e^(x - largest)` of each of some rows, at `pairs`, two float64s a row. */
-function maxAndLogSum(
-  engine: Engine,
-  from: number,
-  count: number,
-  cols: number,
-  pairs: number,
-): Float64Array {
+function maxAndLogSum(engine: Engine, from: number, count: number, cols: number, pairs: number): Float64Array {
   engine.kernels.maxAndSum(from, count, cols, pairs);
   const found = new Float64Array(engine.heap.memory.buffer, pairs, 2 * count);
   for (let i = 1; i < found.length; i += 2) found[i] = Math.log(found[i]!);

@@ -68,7 +68,7 @@ export function attend(
         continue;
       }
       // As softmax and the product with values do it: the result is theirs to the bit.
-      scaleRow(row, seen, <f32>(1 / exponentials(row, row, seen, max)));
+      scaleRow(row, seen, <f32>(1 / exponentials(row, row, seen, max, 0)));
       clear(row + (seen << 2), visible - seen);
     }
     packedProduct(

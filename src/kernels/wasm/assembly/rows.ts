@@ -24,14 +24,14 @@ const LANES = memory.data<i32>([-1, -1, -1, -1, 0, 0, 0, 0], 16);
 
 /**
  * The same for four vectors at a time, in the module of tiles: exponentials of `x - most` from `from` to `end`, at least one block of 16 numbers, are
- * stored at `to`, and their sum in four lanes returned.
+ * stored at `to`, and their sum in four lanes returned. With every block a word is read `ahead` bytes after it, of both: what is computed next is on its way.
  */
 @external("tiles", "exponentials")
-declare function storeBlocks(from: usize, end: usize, to: usize, most: v128, table: usize): v128;
+declare function storeBlocks(from: usize, end: usize, to: usize, most: v128, table: usize, ahead: usize): v128;
 
 /** As {@link storeBlocks}, only the sum. */
 @external("tiles", "sumOfExponentials")
-declare function sumBlocks(from: usize, end: usize, most: v128, table: usize): v128;
+declare function sumBlocks(from: usize, end: usize, most: v128, table: usize, ahead: usize): v128;
 
 /** `x / ln 2 + minus`. Unfused, a product with 1 / ln 2 would be rounded at its own size: there the integer is taken out first. */
 @inline
@@ -117,14 +117,14 @@ const RUN: usize = 512;
 
 /** The sum of `e^(x - max)` of `count` numbers, each stored where `keeps`. */
 @inline
-function sumExponentials(from: usize, to: usize, count: usize, max: f32, keeps: bool): f64 {
+function sumExponentials(from: usize, to: usize, count: usize, max: f32, keeps: bool, ahead: usize): f64 {
   const most = f32x4.splat(max);
   const end = from + (count << 2);
   const whole = from + ((count & ~15) << 2);
   let total: f64 = 0;
   while (from < whole) {
     const stop = whole - from > RUN << 2 ? from + (RUN << 2) : whole;
-    total += sumOfLanes(keeps ? storeBlocks(from, stop, to, most, TABLE) : sumBlocks(from, stop, most, TABLE));
+    total += sumOfLanes(keeps ? storeBlocks(from, stop, to, most, TABLE, ahead) : sumBlocks(from, stop, most, TABLE, ahead));
     to += stop - from;
     from = stop;
   }
@@ -147,9 +147,9 @@ function sumExponentials(from: usize, to: usize, count: usize, max: f32, keeps: 
   return total + sumOfLanes(s);
 }
 
-/** Stores `e^(x - max)` of `count` numbers and returns their sum; `to` may be `from`. */
-export function exponentials(from: usize, to: usize, count: usize, max: f32): f64 {
-  return sumExponentials(from, to, count, max, true);
+/** Stores `e^(x - max)` of `count` numbers and returns their sum; `to` may be `from`. `ahead`: as for {@link storeBlocks}. */
+export function exponentials(from: usize, to: usize, count: usize, max: f32, ahead: usize): f64 {
+  return sumExponentials(from, to, count, max, true, ahead);
 }
 
 /** Divides `count` numbers in place. */
@@ -211,21 +211,22 @@ function finishRow(to: usize, visible: usize, columns: usize, max: f32, sum: f64
 
 /**
  * Softmax of `rows` rows of which `visible` numbers are seen in the first and `more` more in each after it, at most `columns`; the rest is 0 and not
- * read. Three rows at a time: while the sum of one is waited for, the next is computed.
+ * read. Three rows at a time: while the sum of one is waited for, the next is computed, and the three after them are fetched.
  */
 @inline
 function softmaxRows(from: usize, to: usize, rows: usize, visible: usize, more: usize, columns: usize): void {
   const bytes = columns << 2;
   for (; rows >= 3; rows -= 3) {
+    const ahead = rows >= 6 ? 3 * bytes : 0;
     const v0 = min(visible, columns);
     const v1 = min(visible + more, columns);
     const v2 = min(visible + 2 * more, columns);
     const max0 = largest(from, v0);
     const max1 = largest(from + bytes, v1);
     const max2 = largest(from + 2 * bytes, v2);
-    const sum0 = exponentials(from, to, v0, max0);
-    const sum1 = exponentials(from + bytes, to + bytes, v1, max1);
-    const sum2 = exponentials(from + 2 * bytes, to + 2 * bytes, v2, max2);
+    const sum0 = exponentials(from, to, v0, max0, ahead);
+    const sum1 = exponentials(from + bytes, to + bytes, v1, max1, ahead);
+    const sum2 = exponentials(from + 2 * bytes, to + 2 * bytes, v2, max2, ahead);
     finishRow(to, v0, columns, max0, sum0);
     finishRow(to + bytes, v1, columns, max1, sum1);
     finishRow(to + 2 * bytes, v2, columns, max2, sum2);
@@ -236,7 +237,7 @@ function softmaxRows(from: usize, to: usize, rows: usize, visible: usize, more: 
   for (; rows > 0; rows--) {
     const v = min(visible, columns);
     const max = largest(from, v);
-    finishRow(to, v, columns, max, exponentials(from, to, v, max));
+    finishRow(to, v, columns, max, exponentials(from, to, v, max, 0));
     from += bytes;
     to += bytes;
     visible += more;
@@ -274,7 +275,7 @@ export function maxAndSum(from: usize, rows: usize, columns: usize, pairs: usize
   for (let i: usize = 0; i < rows; i++) {
     const max = largest(from, columns);
     f64.store(pairs, max);
-    f64.store(pairs, max == -Infinity ? 0 : sumExponentials(from, 0, columns, max, false), 8);
+    f64.store(pairs, max == -Infinity ? 0 : sumExponentials(from, 0, columns, max, false, 0), 8);
     from += columns << 2;
     pairs += 16;
   }
@@ -301,7 +302,23 @@ export function subtractPairs(from: usize, to: usize, rows: usize, columns: usiz
   }
 }
 
-/** Mean (where `center`) and root mean square taken out of each row, in float64; the divisors go to `scales`. */
+/** Two float32 numbers as float64. */
+@inline
+function loadDoubles(at: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+}
+
+@inline
+function addLanes(x: v128): f64 {
+  return f64x2.extract_lane(x, 0) + f64x2.extract_lane(x, 1);
+}
+
+/**
+ * Mean (where `center`) and root mean square taken out of each row, in float64; the divisors go to `scales`.
+ *
+ * One pass sums `x - origin` and its square, where the origin is the first number of the row. As one of the row's it is so near the
+ * mean that the mean of squares is at most `n + 1` times the variance: what cancels costs at most about `n² 2^-53` of it.
+ */
 export function normalize(
   from: usize,
   to: usize,
@@ -313,47 +330,66 @@ export function normalize(
 ): void {
   for (let i: usize = 0; i < rows; i++) {
     const end = from + (columns << 2);
-    const whole = from + ((columns & ~3) << 2);
-    let mean: f64 = 0;
-    if (center) {
-      let s0 = f64x2.splat(0);
-      let s1 = f64x2.splat(0);
-      let at = from;
-      for (; at < whole; at += 16) {
-        const x = v128.load(at);
-        s0 = f64x2.add(s0, f64x2.promote_low_f32x4(x));
-        s1 = f64x2.add(s1, f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 0)));
-      }
-      s0 = f64x2.add(s0, s1);
-      mean = f64x2.extract_lane(s0, 0) + f64x2.extract_lane(s0, 1);
-      for (; at < end; at += 4) mean += <f64>f32.load(at);
-      mean /= <f64>columns;
-    }
-    const middle = f64x2.splat(mean);
-    let q0 = f64x2.splat(0);
-    let q1 = f64x2.splat(0);
+    const whole = from + ((columns & ~7) << 2);
+    const origin: f64 = center ? f32.load(from) : 0;
+    const first = f64x2.splat(origin);
+    let s0 = f64x2.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let q0 = s0;
+    let q1 = s0;
+    let q2 = s0;
+    let q3 = s0;
     let at = from;
-    for (; at < whole; at += 16) {
-      const x = v128.load(at);
-      const low = f64x2.sub(f64x2.promote_low_f32x4(x), middle);
-      const high = f64x2.sub(f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 0)), middle);
-      q0 = f64x2.add(q0, f64x2.mul(low, low));
-      q1 = f64x2.add(q1, f64x2.mul(high, high));
+    if (center) {
+      for (; at < whole; at += 32) {
+        const a = f64x2.sub(loadDoubles(at), first);
+        const b = f64x2.sub(loadDoubles(at + 8), first);
+        const c = f64x2.sub(loadDoubles(at + 16), first);
+        const d = f64x2.sub(loadDoubles(at + 24), first);
+        s0 = f64x2.add(s0, a);
+        q0 = multiplyAdd<f64>(a, a, q0);
+        s1 = f64x2.add(s1, b);
+        q1 = multiplyAdd<f64>(b, b, q1);
+        s2 = f64x2.add(s2, c);
+        q2 = multiplyAdd<f64>(c, c, q2);
+        s3 = f64x2.add(s3, d);
+        q3 = multiplyAdd<f64>(d, d, q3);
+      }
+    } else {
+      for (; at < whole; at += 32) {
+        const a = loadDoubles(at);
+        const b = loadDoubles(at + 8);
+        const c = loadDoubles(at + 16);
+        const d = loadDoubles(at + 24);
+        q0 = multiplyAdd<f64>(a, a, q0);
+        q1 = multiplyAdd<f64>(b, b, q1);
+        q2 = multiplyAdd<f64>(c, c, q2);
+        q3 = multiplyAdd<f64>(d, d, q3);
+      }
     }
-    q0 = f64x2.add(q0, q1);
-    let squares = f64x2.extract_lane(q0, 0) + f64x2.extract_lane(q0, 1);
+    let sum = addLanes(f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3)));
+    let squares = addLanes(f64x2.add(f64x2.add(q0, q1), f64x2.add(q2, q3)));
     for (; at < end; at += 4) {
-      const x = <f64>f32.load(at) - mean;
+      const x = <f64>f32.load(at) - origin;
+      sum += x;
       squares += x * x;
     }
-    const divisor = sqrt(squares / <f64>columns + eps);
+    const shift = center ? sum / <f64>columns : 0;
+    const variance = squares / <f64>columns - shift * shift;
+    const divisor = sqrt((variance < 0 ? 0 : variance) + eps);
+    const mean = origin + shift;
     const factor = f64x2.splat(1 / divisor);
-    for (at = from; at < whole; at += 16) {
-      const x = v128.load(at);
-      const low = f64x2.mul(f64x2.sub(f64x2.promote_low_f32x4(x), middle), factor);
-      const high = f64x2.mul(f64x2.sub(f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 0)), middle), factor);
-      v128.store(to, v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2));
-      to += 16;
+    const minus = f64x2.splat(-mean / divisor);
+    for (at = from; at < whole; at += 32) {
+      const a = f32x4.demote_f64x2_zero(multiplyAdd<f64>(loadDoubles(at), factor, minus));
+      const b = f32x4.demote_f64x2_zero(multiplyAdd<f64>(loadDoubles(at + 8), factor, minus));
+      const c = f32x4.demote_f64x2_zero(multiplyAdd<f64>(loadDoubles(at + 16), factor, minus));
+      const d = f32x4.demote_f64x2_zero(multiplyAdd<f64>(loadDoubles(at + 24), factor, minus));
+      v128.store(to, v128.shuffle<i64>(a, b, 0, 2));
+      v128.store(to, v128.shuffle<i64>(c, d, 0, 2), 16);
+      to += 32;
     }
     for (; at < end; at += 4) {
       f32.store(to, <f32>((<f64>f32.load(at) - mean) / divisor));
