@@ -31,8 +31,11 @@ export const SPACE_BYTES = 44 * PAGE;
 const LENT_LIMIT = 256 * 2 ** 20;
 /** The same for numbers that came from outside and are used again; weights are kept beside. */
 const MOVED_LIMIT = 512 * 2 ** 20;
-/** The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it is told. */
-const UNTOLD_LIMIT = 64 * 2 ** 20;
+/**
+ * The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it is told, or for every second
+ * result that is larger: few enough to pass through one cache, and a collection costs as much as computing them.
+ */
+const UNTOLD_LIMIT = 32 * 2 ** 20;
 /**
  * It is told by an array of this size: large enough to make it collect at once, and too large for an allocator to take from memory that was used
  * before and must be cleared, so that no page of it is ever touched or really taken.
@@ -172,7 +175,7 @@ export function lend(heap: Heap, length: number, use: Use): Float32Array | undef
   if (use === "result") {
     heap.lent += size;
     heap.untold += size;
-    if (heap.untold >= UNTOLD_LIMIT) tellCollector(heap);
+    if (heap.untold >= Math.max(UNTOLD_LIMIT, 2 * size)) tellCollector(heap);
   }
   // Size, address and use in one number, so that nothing else need remember them: addresses are multiples of LEAST_STEP.
   heap.registry.register(array, (size / LEAST_STEP) * 2 ** 32 + address + USES[use]);
