@@ -30,7 +30,7 @@ export const SPACE_BYTES = 44 * PAGE;
 /** Bytes of results that are lent out at once at most: five of twelve patterns of 1,024 x 1,024, as many as wait for the collector. */
 const LENT_LIMIT = 256 * 2 ** 20;
 /** The same for numbers that came from outside and are used again; weights are kept beside. */
-const MOVED_LIMIT = 512 * 2 ** 20;
+const MOVED_LIMIT = 256 * 2 ** 20;
 /**
  * The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it is told, or for every second
  * result that is larger: few enough to pass through one cache, and a collection costs as much as computing them.
