@@ -25,7 +25,7 @@ const take = (name, field) => set(name, `(v128.load offset=${16 * field} ${get("
 const binary = (operation) => (x, y) => `(${operation} ${x} ${y})`;
 const [plus, minus, times] = [binary("f32x4.add"), binary("f32x4.sub"), binary("f32x4.mul")];
 
-/** Fields of the table, from its sixth on: coefficients, the highest first. */
+/** The fields of the table that are coefficients, the highest first. */
 const COEFFICIENTS = [4, 5, 6, 7, 8, 9];
 
 function exponentials(name, isFused, keeps) {
@@ -43,7 +43,7 @@ function exponentials(name, isFused, keeps) {
   return [
     `(func (export "${name}")`,
     `(param $from i32) (param $end i32) ${keeps ? "(param $to i32) " : ""}(param $most v128) (param $table i32) (param $ahead i32) (result v128)`,
-    "(local $least v128) (local $perUnit v128) (local $magic v128) (local $k v128) (local $one v128)",
+    "(local $least v128) (local $perUnit v128) (local $magic v128) (local $first v128) (local $k v128)",
     "(local $sum0 v128) (local $sum1 v128)",
     ...each((lane) => `(local $${lane}x v128) (local $${lane}s v128) (local $${lane}f v128) (local $${lane}q v128)`),
     "(loop $blocks",
@@ -57,15 +57,15 @@ function exponentials(name, isFused, keeps) {
     ),
     ...step("s", (own) => multiplyAdd(own("x"), get("perUnit"), get("magic"))),
     ...fractions,
-    take("one", COEFFICIENTS[0]),
+    take("first", COEFFICIENTS[0]),
     take("k", COEFFICIENTS[1]),
-    ...step("q", (own) => multiplyAdd(get("one"), own("f"), get("k"))),
+    ...step("q", (own) => multiplyAdd(get("first"), own("f"), get("k"))),
     ...COEFFICIENTS.slice(2).flatMap((field) => [
       take("k", field),
       ...step("q", (own) => multiplyAdd(own("q"), own("f"), get("k"))),
     ]),
-    take("one", 3),
-    ...step("s", (own) => `(i32x4.add (i32x4.shl ${own("s")} (i32.const 23)) ${get("one")})`),
+    take("k", 3),
+    ...step("s", (own) => `(i32x4.add (i32x4.shl ${own("s")} (i32.const 23)) ${get("k")})`),
     ...step("q", (own) => multiplyAdd(own("q"), times(own("f"), own("s")), own("s"))),
     ...(keeps ? each((lane, i) => `(v128.store offset=${16 * i} ${get("to")} ${get(`${lane}q`)})`) : []),
     set("sum0", plus(get("sum0"), plus(get("aq"), get("cq")))),

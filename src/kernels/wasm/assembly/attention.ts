@@ -64,12 +64,12 @@ export function attend(
       divide(row, seen, scale);
       const max = largest(row, seen);
       if (max == -Infinity) {
-        clear(row, visible);
+        clear(row, visible, 0);
         continue;
       }
       // As softmax and the product with values do it: the result is theirs to the bit.
       scaleRow(row, seen, <f32>(1 / exponentials(row, row, seen, max, 0)));
-      clear(row + (seen << 2), visible - seen);
+      clear(row + (seen << 2), visible - seen, 0);
     }
     packedProduct(
       scores,

@@ -182,16 +182,18 @@ export function scaleRow(at: usize, count: usize, factor: f32): void {
 /** Bytes of zeros from which the engine's own way to write them beats a loop, although it is a call out of WebAssembly. */
 const LONG: usize = 1024;
 
-/** Sets `count` numbers to 0. */
-export function clear(at: usize, count: usize): void {
+/** Sets `count` numbers to 0. `ahead`: as for {@link storeBlocks}; 0 where nothing follows. */
+export function clear(at: usize, count: usize, ahead: usize): void {
   const bytes = count << 2;
-  if (bytes >= LONG) {
+  if (ahead == 0 && bytes >= LONG) {
     memory.fill(at, 0, bytes);
     return;
   }
   const end = at + bytes;
   const zero = i32x4.splat(0);
   for (; at + 64 <= end; at += 64) {
+    // Read for nothing but to have its line near when it is cleared.
+    i32.load(at + ahead);
     v128.store(at, zero);
     v128.store(at, zero, 16);
     v128.store(at, zero, 32);
@@ -203,20 +205,23 @@ export function clear(at: usize, count: usize): void {
 
 /** Exponentials of the first `visible` of `columns` numbers made probabilities, and the rest 0. */
 @inline
-function finishRow(to: usize, visible: usize, columns: usize, max: f32, sum: f64): void {
+function finishRow(to: usize, visible: usize, columns: usize, max: f32, sum: f64, ahead: usize): void {
   if (max == -Infinity) visible = 0;
   scaleRow(to, visible, <f32>(1 / sum));
-  clear(to + (visible << 2), columns - visible);
+  clear(to + (visible << 2), columns - visible, ahead);
 }
+
+/** Bytes of a row of which three, read and written, stay in the second-level cache together with the next three. */
+const SHORT: usize = 32768;
 
 /**
  * Softmax of `rows` rows of which `visible` numbers are seen in the first and `more` more in each after it, at most `columns`; the rest is 0 and not
- * read. Three rows at a time: while the sum of one is waited for, the next is computed, and the three after them are fetched.
+ * read. Three rows at a time, where they are short: while the sum of one is waited for, the next is computed, and the three after them are fetched.
  */
 @inline
 function softmaxRows(from: usize, to: usize, rows: usize, visible: usize, more: usize, columns: usize): void {
   const bytes = columns << 2;
-  for (; rows >= 3; rows -= 3) {
+  for (; rows >= 3 && bytes <= SHORT; rows -= 3) {
     const ahead = rows >= 6 ? 3 * bytes : 0;
     const v0 = min(visible, columns);
     const v1 = min(visible + more, columns);
@@ -227,9 +232,9 @@ function softmaxRows(from: usize, to: usize, rows: usize, visible: usize, more: 
     const sum0 = exponentials(from, to, v0, max0, ahead);
     const sum1 = exponentials(from + bytes, to + bytes, v1, max1, ahead);
     const sum2 = exponentials(from + 2 * bytes, to + 2 * bytes, v2, max2, ahead);
-    finishRow(to, v0, columns, max0, sum0);
-    finishRow(to + bytes, v1, columns, max1, sum1);
-    finishRow(to + 2 * bytes, v2, columns, max2, sum2);
+    finishRow(to, v0, columns, max0, sum0, ahead);
+    finishRow(to + bytes, v1, columns, max1, sum1, ahead);
+    finishRow(to + 2 * bytes, v2, columns, max2, sum2, ahead);
     from += 3 * bytes;
     to += 3 * bytes;
     visible += 3 * more;
@@ -237,7 +242,7 @@ function softmaxRows(from: usize, to: usize, rows: usize, visible: usize, more: 
   for (; rows > 0; rows--) {
     const v = min(visible, columns);
     const max = largest(from, v);
-    finishRow(to, v, columns, max, exponentials(from, to, v, max, 0));
+    finishRow(to, v, columns, max, exponentials(from, to, v, max, 0), 0);
     from += bytes;
     to += bytes;
     visible += more;
