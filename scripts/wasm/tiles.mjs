@@ -9,6 +9,7 @@
  * without, the product needs one more, and four rows are best. V8 before 13 lifts the loads of an unrolled body above its arithmetic
  * and spills the sums, unless a branch that is never taken ends each step's block: `guard` is always 0, which the compiler cannot know.
  */
+import { exponentialsWat } from "./exponentials.mjs";
 
 const range = (n) => [...Array(n).keys()];
 const get = (name) => `(local.get $${name})`;
@@ -190,6 +191,7 @@ export function tilesWat(which) {
       ...range(rows).map((r) => tile(`${name}of${r + 1}`, { rows: r + 1, isFused, unroll, kind })),
       block(name, `${name}of`, { rows, kind }),
     ]),
+    ...exponentialsWat(isFused),
     ")",
   ].join("\n");
 }

@@ -145,13 +145,16 @@ export function allocateForResult(length: number): Float32Array {
 function lent(length: number): Float32Array | undefined {
   if (kernels().name !== "simd") return undefined;
   const heap = wasmEngine()?.heap;
-  return heap === undefined ? undefined : lend(heap, length, false);
+  return heap === undefined ? undefined : lend(heap, length, "result");
 }
 
-/** A copy of numbers in the kernels' memory, where they are used without being copied again; undefined where there is no room. */
-export function keepForKernels(data: Float32Array): Float32Array | undefined {
+/**
+ * A copy of numbers in the kernels' memory, where they are used without being copied again; undefined where there is no room: for weights
+ * as long as the memory lasts, for other operands as long as not too many are there.
+ */
+export function keepForKernels(data: Float32Array, use: "operand" | "weight"): Float32Array | undefined {
   const heap = wasmEngine()?.heap;
-  const kept = heap === undefined ? undefined : lend(heap, data.length, true);
+  const kept = heap === undefined ? undefined : lend(heap, data.length, use);
   kept?.set(data);
   return kept;
 }

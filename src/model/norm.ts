@@ -12,6 +12,7 @@ import {
   allocateData,
   dataForResult,
   divide,
+  kernelData,
   mean,
   multiply,
   rawData,
@@ -103,7 +104,7 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
     kernels().normalize({
       rows,
       cols: d,
-      input: rawData(x) as FloatArray,
+      input: kernelData(x) as FloatArray,
       inputOffset: 0,
       eps: this.eps,
       center: this.centers,

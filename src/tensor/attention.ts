@@ -2,7 +2,7 @@
 import { InputError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, HeadVectorsView } from "../kernels/index.ts";
-import { kernelStorage, rawData, tensorOf } from "./raw.ts";
+import { kernelData, kernelStorage, rawData, tensorOf } from "./raw.ts";
 import { describeTensor } from "./tensor.ts";
 import type { Tensor } from "./tensor.ts";
 import { dataForResult } from "./storage.ts";
@@ -42,7 +42,7 @@ export function causalSoftmax<A extends string>(scores: Tensor<A>): Tensor<A> {
     batch: queries * keys === 0 ? 0 : scores.size / (queries * keys),
     queries,
     keys,
-    scores: rawData(floats) as FloatArray,
+    scores: kernelData(floats) as FloatArray,
     scoresOffset: 0,
     output,
     outputOffset: 0,

@@ -39,13 +39,13 @@ export class Home {
 
   /** The storage for a kernel, moved into its memory where it is used again and there is room. */
   forKernels(): TensorData {
-    if (!this.#isHidden && ++this.#uses > USES_BEFORE_MOVING) this.move();
+    if (!this.#isHidden && ++this.#uses > USES_BEFORE_MOVING) this.move("operand");
     return this.#raw;
   }
 
   /** Moves the storage into the kernels' memory, where it is float32, not small, and there is room. */
-  move(): void {
-    const kept = !this.#isHidden && this.#raw instanceof Float32Array ? keepForKernels(this.#raw) : undefined;
+  move(use: "operand" | "weight"): void {
+    const kept = !this.#isHidden && this.#raw instanceof Float32Array ? keepForKernels(this.#raw, use) : undefined;
     if (kept === undefined) {
       // Too small, or no room: asked again only when much has been done.
       this.#uses = -1000;

@@ -1,4 +1,4 @@
-export { kernelStorage, moveToKernels, rawData, rawStorage, reshaped, tensorOf, viewOf } from "./raw.ts";
+export { kernelData, kernelStorage, moveToKernels, rawData, rawStorage, reshaped, tensorOf, viewOf } from "./raw.ts";
 export { Tensor, describeTensor } from "./tensor.ts";
 export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
 export type { Nested } from "./tensor.ts";

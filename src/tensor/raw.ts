@@ -36,9 +36,16 @@ export function kernelStorage(t: Tensor): TensorData {
   return inside(t).home.forKernels();
 }
 
+/** As {@link rawData}, moved into the kernels' memory where that is worth it. */
+export function kernelData(t: Tensor): TensorData {
+  if (!t.isContiguous) return rawData(t);
+  const storage = kernelStorage(t);
+  return storage.length === t.size ? storage : storage.subarray(t.offset, t.offset + t.size);
+}
+
 /** Moves the numbers of a tensor into the kernels' memory, as those of weights, which are used again and again. */
 export function moveToKernels(t: Tensor): void {
-  inside(t).home.move();
+  inside(t).home.move("weight");
 }
 
 /** A tensor of a result in row-major order, as many numbers as the sizes say. */

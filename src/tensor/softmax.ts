@@ -2,8 +2,9 @@
 import type { AxisOf } from "../axes.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { rawData } from "./raw.ts";
-import { noSuchAxis, Tensor } from "./tensor.ts";
+import { kernelData, rawData, tensorOf } from "./raw.ts";
+import { noSuchAxis } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 import { dataForResult } from "./storage.ts";
 
 /**
@@ -53,10 +54,10 @@ function alongAxis<A extends string>(t: Tensor<A>, axis: AxisOf<A>, operation: "
   const cols = t.shape[a] ?? 0;
   const rows = cols === 0 ? 0 : t.size / cols;
   const output = dataForResult(t.dtype === "float64" ? "float64" : "float32", t.size) as FloatArray;
-  const input = (t.dtype === "int32" ? Float32Array.from(rawData(last)) : rawData(last)) as FloatArray;
+  const input = (t.dtype === "int32" ? Float32Array.from(rawData(last)) : kernelData(last)) as FloatArray;
   const args = { rows, cols, input, inputOffset: 0, output, outputOffset: 0 };
   if (operation === "softmax") kernels().softmax(args);
   else kernels().logSoftmax(args);
-  const result: Tensor = Tensor.from(order, last.shape, output);
+  const result: Tensor = tensorOf(order, last.shape, output);
   return result.permute<string, A>(t.axes);
 }

@@ -33,7 +33,7 @@ export interface KernelExports {
     keys: number,
     queryOffset: number,
   ): void;
-  maxAndSum(from: number, rows: number, columns: number, pairs: number, space: number): void;
+  maxAndSum(from: number, rows: number, columns: number, pairs: number): void;
   subtractPairs(from: number, to: number, rows: number, columns: number, pairs: number): void;
   normalize(from: number, to: number, rows: number, columns: number, eps: number, center: number, scales: number): void;
   attention(job: number, space: number): void;
@@ -112,7 +112,7 @@ export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const env = { memory: heap.memory };
   const blocks = new wasm.Instance(start.tiles, { env }).exports;
   const families = { block: blocks[start.family], blockOfDoubles: blocks[`${start.family}OfDoubles`] };
-  const { exports } = new wasm.Instance(start.kernels, { env, tiles: families });
+  const { exports } = new wasm.Instance(start.kernels, { env, tiles: { ...blocks, ...families } });
   const copied: unknown = { ...exports };
   return { heap, kernels: copied as KernelExports, isFused, start };
 }

@@ -27,10 +27,15 @@ export const AGREEMENT = JOB + MOST_JOBS * JOB_BYTES;
 /** The main thread's working space, in bytes. */
 export const SPACE = PAGE;
 export const SPACE_BYTES = 44 * PAGE;
-/** Bytes of tensors that are lent out at once at most; weights are kept beside. */
-const LENT_LIMIT = 128 * 2 ** 20;
-/** The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it is told. */
-const UNTOLD_LIMIT = 24 * 2 ** 20;
+/** Bytes of results that are lent out at once at most: five of twelve patterns of 1,024 x 1,024, as many as wait for the collector. */
+const LENT_LIMIT = 256 * 2 ** 20;
+/** The same for numbers that came from outside and are used again; weights are kept beside. */
+const MOVED_LIMIT = 256 * 2 ** 20;
+/**
+ * The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it is told, or for every second
+ * result that is larger: few enough to pass through one cache, and a collection costs as much as computing them.
+ */
+const UNTOLD_LIMIT = 32 * 2 ** 20;
 /**
  * It is told by an array of this size: large enough to make it collect at once, and too large for an allocator to take from memory that was used
  * before and must be cleared, so that no page of it is ever touched or really taken.
@@ -52,8 +57,10 @@ export interface Heap {
   ints: Int32Array;
   /** The first byte that no block has ever used. */
   end: number;
-  /** Bytes of tensors lent out. */
+  /** Bytes of results lent out. */
   lent: number;
+  /** Bytes lent out for numbers from outside. */
+  moved: number;
   /** Bytes lent since the collector was last told of some. */
   untold: number;
   /** What it was told by. */
@@ -86,15 +93,18 @@ function heapOver(memory: MemoryLike, isShared: boolean): Heap {
     ints: new Int32Array(memory.buffer),
     end: SPACE + SPACE_BYTES,
     lent: 0,
+    moved: 0,
     untold: 0,
     told: undefined,
     free: new Map(),
     buffers: new WeakSet([memory.buffer]),
     registry: new FinalizationRegistry((block) => {
-      const address = Math.abs(block) % 2 ** 32;
-      const bytes = ((Math.abs(block) - address) / 2 ** 32) * LEAST_STEP;
-      if (block > 0) heap.lent -= bytes;
-      giveBack(heap, address, bytes);
+      const low = block % 2 ** 32;
+      const bytes = ((block - low) / 2 ** 32) * LEAST_STEP;
+      const use = low % LEAST_STEP;
+      if (use === USES.result) heap.lent -= bytes;
+      else if (use === USES.operand) heap.moved -= bytes;
+      giveBack(heap, low - use, bytes);
     }),
   };
   return heap;
@@ -147,25 +157,28 @@ export function giveBack(heap: Heap, address: number, bytes: number): void {
   else list.push(address);
 }
 
-/**
- * An array over a block, which comes back when the array is collected; undefined where it is small, or too much is lent. Its
- * content is undefined. `isKept`: a weight, which does not count as lent.
- */
-export function lend(heap: Heap, length: number, isKept: boolean): Float32Array | undefined {
+/** What an array is lent for: the result of an operation, an operand from outside that is used again, or a weight. */
+export type Use = "result" | "operand" | "weight";
+
+const USES: Readonly<Record<Use, number>> = { result: 0, operand: 1, weight: 2 };
+
+/** An array over a block, which comes back when the array is collected; undefined where it is small, or too much is lent. Its content is undefined. */
+export function lend(heap: Heap, length: number, use: Use): Float32Array | undefined {
   if (length < LEAST_LENT) return undefined;
   const size = blockBytes(4 * length);
-  if (!isKept && heap.lent + size > LENT_LIMIT) return undefined;
+  if (use === "result" && heap.lent + size > LENT_LIMIT) return undefined;
+  if (use === "operand" && heap.moved + size > MOVED_LIMIT) return undefined;
   const address = takeBlock(heap, size);
   if (address === undefined) return undefined;
   const array = new Float32Array(heap.memory.buffer, address, length);
-  if (!isKept) {
+  if (use === "operand") heap.moved += size;
+  if (use === "result") {
     heap.lent += size;
     heap.untold += size;
-    if (heap.untold >= UNTOLD_LIMIT) tellCollector(heap);
+    if (heap.untold >= Math.max(UNTOLD_LIMIT, 2 * size)) tellCollector(heap);
   }
-  // Address and size in one number, so that nothing else need remember them; below 0 for what is kept.
-  const block = (size / LEAST_STEP) * 2 ** 32 + address;
-  heap.registry.register(array, isKept ? -block : block);
+  // Size, address and use in one number, so that nothing else need remember them: addresses are multiples of LEAST_STEP.
+  heap.registry.register(array, (size / LEAST_STEP) * 2 ** 32 + address + USES[use]);
   return array;
 }
 

@@ -86,15 +86,8 @@ export function causalSoftmax(engine: Engine, args: CausalSoftmaxArgs): void {
 }
 
 /** Largest entry and logarithm of `Σ e^(x - largest)` of each of some rows, at `pairs`, two float64s a row. */
-function maxAndLogSum(
-  engine: Engine,
-  from: number,
-  count: number,
-  cols: number,
-  pairs: number,
-  row: number,
-): Float64Array {
-  engine.kernels.maxAndSum(from, count, cols, pairs, row);
+function maxAndLogSum(engine: Engine, from: number, count: number, cols: number, pairs: number): Float64Array {
+  engine.kernels.maxAndSum(from, count, cols, pairs);
   const found = new Float64Array(engine.heap.memory.buffer, pairs, 2 * count);
   for (let i = 1; i < found.length; i += 2) found[i] = Math.log(found[i]!);
   return found;
@@ -109,9 +102,8 @@ export function logSoftmax(engine: Engine, args: SoftmaxArgs): void {
     areFloat32(input, output) &&
     withBlocks(engine.heap, (borrowed) => {
       const pairs = borrow(engine.heap, 16 * rows, borrowed);
-      const row = borrow(engine.heap, 4 * cols, borrowed);
       eachRows(engine, rows, cols, input, inputOffset, output, outputOffset, borrowed, (from, to, _, count) => {
-        const found = maxAndLogSum(engine, from, count, cols, pairs, row);
+        const found = maxAndLogSum(engine, from, count, cols, pairs);
         // A row of nothing but -Infinity stays so: nothing is subtracted.
         for (let i = 0; i < count; i++) if (found[2 * i] === -Infinity) found.fill(0, 2 * i, 2 * i + 2);
         engine.kernels.subtractPairs(from, to, count, cols, pairs);
@@ -129,9 +121,8 @@ export function crossEntropy(engine: Engine, args: CrossEntropyArgs): void {
     areFloat32(logits) &&
     withBlocks(engine.heap, (borrowed) => {
       const pairs = borrow(engine.heap, 16 * rows, borrowed);
-      const row = borrow(engine.heap, 4 * cols, borrowed);
       eachRows(engine, rows, cols, logits, logitsOffset, undefined, 0, borrowed, (from, _, first, count) => {
-        const found = maxAndLogSum(engine, from, count, cols, pairs, row);
+        const found = maxAndLogSum(engine, from, count, cols, pairs);
         for (let i = 0; i < count; i++) {
           const max = found[2 * i]!;
           const target = logits[logitsOffset + (first + i) * cols + targets[first + i]!]!;

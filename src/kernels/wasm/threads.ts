@@ -49,7 +49,7 @@ const run = ({ tiles, kernels, family, memory, space, names, words }) => {
   const env = { memory };
   const blocks = new WebAssembly.Instance(tiles, { env }).exports;
   const families = { block: blocks[family], blockOfDoubles: blocks[family + "OfDoubles"] };
-  const { exports } = new WebAssembly.Instance(kernels, { env, tiles: families });
+  const { exports } = new WebAssembly.Instance(kernels, { env, tiles: { ...blocks, ...families } });
   const functions = names.map((name) => exports[name]);
   const ints = new Int32Array(memory.buffer);
   const mask = 2 ** words.bits - 1;

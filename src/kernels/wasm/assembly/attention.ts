@@ -1,7 +1,7 @@
 /** Causal attention in one pass: scores, softmax and weighted values of a block of queries before the next. */
 import { min } from "./lanes.ts";
 import { packDeep, packedProduct } from "./matmul.ts";
-import { divide, exponentials, largest, scaleRow } from "./rows.ts";
+import { clear, divide, exponentials, largest, scaleRow } from "./rows.ts";
 
 /** Queries whose scores are in the cache at once: whole tiles of six rows and of four. */
 const QUERIES: usize = 24;
@@ -64,12 +64,12 @@ export function attend(
       divide(row, seen, scale);
       const max = largest(row, seen);
       if (max == -Infinity) {
-        memory.fill(row, 0, visible << 2);
+        clear(row, visible, 0);
         continue;
       }
       // As softmax and the product with values do it: the result is theirs to the bit.
-      scaleRow(row, seen, <f32>(1 / exponentials(row, row, seen, max)));
-      memory.fill(row + (seen << 2), 0, (visible - seen) << 2);
+      scaleRow(row, seen, <f32>(1 / exponentials(row, row, seen, max, 0)));
+      clear(row + (seen << 2), visible - seen, 0);
     }
     packedProduct(
       scores,
