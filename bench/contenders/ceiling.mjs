@@ -3,6 +3,7 @@
  * 8, 10 and 12, relaxed fused multiply-add where the engine has it, otherwise multiply and add.
  */
 import { performance } from "node:perf_hooks";
+import { Worker } from "node:worker_threads";
 import wabt from "wabt";
 
 const LOOPS = 20_000;
@@ -37,6 +38,35 @@ function assemble({ parseWat }, accumulators, fused) {
   return buffer;
 }
 
+/** Calls of the loop that one and two threads share: some milliseconds, beside which waking a thread is nothing. */
+const SHARED = 16;
+
+/** Another thread that runs the loop when asked to, and sleeps in between. */
+const HELPER = `
+const { bytes, words, calls, loops } = require("node:worker_threads").workerData;
+const { spin } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
+for (let asked = 0; ; asked++) {
+  Atomics.wait(words, 0, asked);
+  for (let i = 0; i < calls; i++) spin(loops);
+  Atomics.add(words, 1, 1);
+}`;
+
+/** The same work on one thread, or half of it on each of two at once: what a second processor is worth to arithmetic alone. */
+function sharedWork(bytes, spin, threads) {
+  const half = SHARED / 2;
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  if (threads === 2)
+    new Worker(HELPER, { eval: true, workerData: { bytes, words, calls: half, loops: LOOPS } }).unref();
+  return () => {
+    if (threads === 2) {
+      Atomics.add(words, 0, 1);
+      Atomics.notify(words, 0);
+    }
+    for (let i = 0; i < (threads === 2 ? half : SHARED); i++) spin(LOOPS);
+    if (threads === 2) while (Atomics.load(words, 1) !== Atomics.load(words, 0));
+  };
+}
+
 /** The fastest of a few calls, once the optimising compiler has taken over. */
 function fastest(spin) {
   let best = Infinity;
@@ -48,19 +78,21 @@ function fastest(spin) {
   return best;
 }
 
-export async function open() {
+export async function open({ threads } = {}) {
   const tools = await wabt();
   const fused = WebAssembly.validate(assemble(tools, 10, true));
   const candidates = [8, 10, 12].map((accumulators) => {
-    const { instance } = {
-      instance: new WebAssembly.Instance(new WebAssembly.Module(assemble(tools, accumulators, fused))),
-    };
-    const { spin, memory } = instance.exports;
+    const bytes = assemble(tools, accumulators, fused);
+    const { spin, memory } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
     // Four lanes, a multiplication and an addition each.
     const flops = LOOPS * STEPS * accumulators * 4 * 2;
-    return { accumulators, spin, memory, flops, rate: flops / fastest(spin) };
+    return { accumulators, bytes, spin, memory, flops, rate: flops / fastest(spin) };
   });
-  const { accumulators, spin, memory, flops } = candidates.reduce((a, b) => (b.rate > a.rate ? b : a));
+  const { accumulators, bytes, spin, memory, flops } = candidates.reduce((a, b) => (b.rate > a.rate ? b : a));
+  if (threads !== undefined) {
+    const run = sharedWork(bytes, spin, threads);
+    return { versions: {}, prepare: () => ({ run, flops: SHARED * flops }) };
+  }
   const instruction = fused ? "relaxed fused multiply-add" : "multiply and add";
   return {
     versions: { "SIMD ceiling": `${instruction}, ${accumulators} accumulators` },

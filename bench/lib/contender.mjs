@@ -22,6 +22,8 @@ export function contenderKinds(python) {
     torch: { label: "torch", command: [python, `${folder}pytorch.py`, JSON.stringify({ threads: 1 })] },
     "one-thread": { label: "one thread", command: script("ours", { threads: 1 }), unpinned: true },
     "two-threads": { label: "two threads", command: script("ours", { threads: 2 }), unpinned: true },
+    "one-thread-ceiling": { label: "one thread's ceiling", command: script("ceiling", { threads: 1 }), unpinned: true },
+    "two-thread-ceiling": { label: "two threads' ceiling", command: script("ceiling", { threads: 2 }), unpinned: true },
   };
 }
 

@@ -52,7 +52,7 @@ async function prepareAll(work, contenders, plan, folder) {
 async function prepareOne(contender, work, { inputs, files, plan, folder }) {
   const { skip, flops } = await contender.ask("prepare", { work, inputs: files });
   if (skip !== undefined) return { outcome: { skip } };
-  if (inputs.length > 0 && contender.id !== "ceiling") {
+  if (inputs.length > 0 && !contender.id.endsWith("ceiling")) {
     const path = join(folder, "result");
     await contender.ask("result", { path });
     const bytes = readFileSync(path);

@@ -88,18 +88,22 @@ const byForm = {
     };
     return [ratios, times];
   },
-  threads: (group) => [
-    {
-      caption: "Milliseconds, and one thread's time over two threads', minimum / median",
-      head: ["work", "one thread", "two threads", "speed-up"],
-      rows: group.cases.map(({ name, outcomes: { "one-thread": one, "two-threads": two } }) => [
-        name,
-        timeCell(one),
-        timeCell(two),
-        ratioCell(one, two),
-      ]),
-    },
-  ],
+  threads: (group) => {
+    const hasCeiling = group.cases.some(({ outcomes }) => isTimed(outcomes["two-thread-ceiling"]));
+    return [
+      {
+        caption: "Milliseconds, and one thread's time over two threads', minimum / median",
+        head: ["work", "one thread", "two threads", "speed-up", ...(hasCeiling ? ["of registers alone"] : [])],
+        rows: group.cases.map(({ name, outcomes }) => [
+          name,
+          timeCell(outcomes["one-thread"]),
+          timeCell(outcomes["two-threads"]),
+          ratioCell(outcomes["one-thread"], outcomes["two-threads"]),
+          ...(hasCeiling ? [ratioCell(outcomes["one-thread-ceiling"], outcomes["two-thread-ceiling"])] : []),
+        ]),
+      },
+    ];
+  },
   alone: (group) => [
     {
       caption: "Milliseconds",

@@ -120,7 +120,7 @@ export const groups = [
     id: "threads",
     title: "Two threads against one",
     form: "threads",
-    contenders: ["one-thread", "two-threads"],
+    contenders: ["one-thread", "two-threads", "one-thread-ceiling", "two-thread-ceiling"],
     cases: [cube(512), cube(1024)],
   },
   {

@@ -3,7 +3,7 @@ import type { InitAxes, Join, LastAxis } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { kernelStorage, reshaped, tensorOf } from "./raw.ts";
+import { kernelStorage, reshaped, tensorOf, tensorOfNames } from "./raw.ts";
 import { describeTensor } from "./tensor.ts";
 import type { Tensor } from "./tensor.ts";
 import { dataForResult } from "./storage.ts";
@@ -61,14 +61,15 @@ export function matmul<A extends string, J extends string>(
       { operation, argument: "b", expected: k, actual: kOther },
     );
   }
+  if (a.rank === 2) {
+    const m = a.shape[0] ?? 0;
+    return tensorOfNames([a.names[0] ?? "", to], [m, n], product(a, b, 1, m, n, k));
+  }
   const rowShape = a.shape.slice(0, -1);
   let m = 1;
   for (const size of rowShape) m *= size;
-  const left = a.rank === 2 ? a : reshaped(a, "rows inner", [m, k]);
-  const out = product(left, b, 1, m, n, k);
-  const axes = (a.rank === 2 ? `${a.names[0]} ${to}` : [...a.names.slice(0, -1), to].join(" ")) as Join<InitAxes<A>, J>;
-  rowShape.push(n);
-  return tensorOf(axes, rowShape, out);
+  const out = product(reshaped(a, "rows inner", [m, k]), b, 1, m, n, k);
+  return tensorOfNames([...a.names.slice(0, -1), to], [...rowShape, n], out);
 }
 
 /**

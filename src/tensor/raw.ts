@@ -13,12 +13,24 @@ interface Internals {
   rawElements(): TensorData;
 }
 
-type MakeTensor = new <A extends string>(axes: A, home: Home, layout: Layout, operation: string) => Tensor<A>;
+type MakeTensor = new <A extends string>(
+  axes: A,
+  home: Home,
+  layout: Layout,
+  operation: string,
+  names?: readonly string[],
+) => Tensor<A>;
 
 const inside = (t: Tensor): Internals => t as unknown as Internals;
 
-function make<A extends string>(axes: A, home: Home, layout: Layout, operation: string): Tensor<A> {
-  return new (Tensor as unknown as MakeTensor)(axes, home, layout, operation);
+function make<A extends string>(
+  axes: A,
+  home: Home,
+  layout: Layout,
+  operation: string,
+  names?: readonly string[],
+): Tensor<A> {
+  return new (Tensor as unknown as MakeTensor)(axes, home, layout, operation, names);
 }
 
 /** The storage itself, which may lie in the kernels' memory: for this library alone, within one task, and only to read. */
@@ -51,6 +63,19 @@ export function moveToKernels(t: Tensor): void {
 /** A tensor of a result in row-major order, as many numbers as the sizes say. */
 export function tensorOf<A extends string>(axes: A, shape: readonly number[], data: TensorData): Tensor<A> {
   return make(axes, new Home(data), { shape, strides: rowMajorStrides(shape), offset: 0 }, "result");
+}
+
+/** {@link tensorOf} of axes that other tensors have, by name. */
+export function tensorOfNames<A extends string>(
+  names: readonly string[],
+  shape: readonly number[],
+  data: TensorData,
+): Tensor<A> {
+  const axes = (names.length === 2 ? `${names[0]} ${names[1]}` : names.join(" ")) as A;
+  const layout = { shape, strides: rowMajorStrides(shape), offset: 0 };
+  // Names that are in use are well formed; whether one appears twice is seen here where that takes one look, and costs no search for the axes.
+  const isKnown = names.length === 2 && names[0] !== names[1];
+  return make(axes, new Home(data), layout, "result", isKnown ? names : undefined);
 }
 
 /** Another view of the storage of a tensor, without a copy. */

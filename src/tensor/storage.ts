@@ -61,6 +61,8 @@ export function dtypeOf(data: TensorData): DType {
 
 /** Row-major strides of a shape. */
 export function rowMajorStrides(shape: readonly number[]): number[] {
+  // Written out where it matters: results of small operations are made in a microsecond.
+  if (shape.length === 2) return [shape[1] ?? 1, 1];
   const strides = new Array<number>(shape.length).fill(1);
   for (let a = shape.length - 2; a >= 0; a--) strides[a] = (strides[a + 1] ?? 1) * (shape[a + 1] ?? 1);
   return strides;

@@ -78,9 +78,9 @@ export class Tensor<A extends string = string> {
   #contiguous: TensorData | undefined;
   #rawContiguous: TensorData | undefined;
 
-  private constructor(axes: A, home: Home, layout: Layout, operation: string) {
+  private constructor(axes: A, home: Home, layout: Layout, operation: string, names?: readonly string[]) {
     this.axes = axes;
-    this.names = parseAxes(axes, operation);
+    this.names = names ?? parseAxes(axes, operation);
     this.shape = layout.shape;
     this.strides = layout.strides;
     this.offset = layout.offset;

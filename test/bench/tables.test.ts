@@ -87,6 +87,13 @@ describe("tables of a group", () => {
       cases: [{ name: "512³", outcomes: { "one-thread": timed(9, 9), "two-threads": timed(5, 6) } }],
     };
     expect(tablesOf(threads)[0]?.rows).toEqual([["512³", "9.00 / 9.00", "5.00 / 6.00", "1.80 / 1.50"]]);
+    const registers = { "one-thread-ceiling": timed(4, 4), "two-thread-ceiling": timed(2, 4) };
+    const beside = {
+      ...threads,
+      cases: threads.cases.map((work) => ({ ...work, outcomes: { ...work.outcomes, ...registers } })),
+    };
+    expect(tablesOf(beside)[0]?.head.at(-1)).toBe("of registers alone");
+    expect(tablesOf(beside)[0]?.rows).toEqual([["512³", "9.00 / 9.00", "5.00 / 6.00", "1.80 / 1.50", "2.00 / 1.00"]]);
     const recorded = {
       ...group,
       form: "recorded",

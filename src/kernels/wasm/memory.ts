@@ -115,7 +115,8 @@ const LEAST_STEP = 4096;
 
 /** A size that blocks have: an eighth of a power of two finer than bytes need, so that few sizes serve all. */
 export function blockBytes(bytes: number): number {
-  const step = Math.max(LEAST_STEP, 2 ** (Math.floor(Math.log2(Math.max(bytes, 1))) - 3));
+  let step = LEAST_STEP;
+  while (16 * step <= bytes) step *= 2;
   return Math.ceil(bytes / step) * step;
 }
 

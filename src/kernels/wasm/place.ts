@@ -42,6 +42,14 @@ export function withBlocks(heap: Heap, run: (borrowed: Borrowed[]) => void): boo
   }
 }
 
+/** Where a float32 view that lies in the heap does. */
+export const inPlace = ({ data, offset, batchStride, rowStride, colStride }: MatrixView): Placed => ({
+  address: data.byteOffset + 4 * offset,
+  batch: 4 * batchStride,
+  row: 4 * rowStride,
+  column: 4 * colStride,
+});
+
 /** Where a matrix view lies in the heap, copied there if it does not. @throws HeapFull */
 export function place(
   heap: Heap,

@@ -10,9 +10,10 @@ import { copyOut, eachChunk } from "./chunks.ts";
 import { multiplyDoubles } from "./doubles.ts";
 import type { Engine } from "./engine.ts";
 import { isInHeap } from "./memory.ts";
-import { borrow, place, withBlocks } from "./place.ts";
-import type { Borrowed, Placed } from "./place.ts";
+import { borrow, inPlace, place, withBlocks } from "./place.ts";
+import type { Borrowed } from "./place.ts";
 import { runProduct, runRanges } from "./split.ts";
+import { runStaged } from "./staged.ts";
 
 const isFloat32 = (view: MatrixView): boolean => view.data instanceof Float32Array;
 
@@ -26,16 +27,9 @@ export function multiply(engine: Engine, given: MatmulArgs): void {
   checkMatmul(given);
   if (given.batch * given.m * given.n === 0) return;
   const args = foldBatch(given);
-  if (runInPlace(engine, args)) return;
+  if (runInPlace(engine, args) || runStaged(engine, args)) return;
   eachChunk(engine.heap, args, (chunk) => multiplyChunk(engine, chunk));
 }
-
-const inPlace = ({ data, offset, batchStride, rowStride, colStride }: MatrixView): Placed => ({
-  address: data.byteOffset + 4 * offset,
-  batch: 4 * batchStride,
-  row: 4 * rowStride,
-  column: 4 * colStride,
-});
 
 /** Runs a product all of which lives in memory; false where something does not. */
 function runInPlace(engine: Engine, { batch, m, n, k, a, b, out, accumulate }: MatmulArgs): boolean {
