@@ -69,16 +69,13 @@ export function withGrams(weight: Weight, sizes: Sizes, take: TakeArray): Side {
   return { view: scaled, grams: gramsOf(scaled, sizes, take) };
 }
 
-/** The same without its Gram matrices. */
-export function withoutGrams(weight: Weight, sizes: Sizes): Side {
-  const data = rawData(weight) as FloatArray;
-  const each = sizes.k * sizes.d;
-  const isFit = Array.from({ length: sizes.count }, (_, h) => largestOf(data, h * each, (h + 1) * each)).every(isUsual);
-  return { view: isFit ? viewOf(weight) : scaledView(weight, sizes), grams: undefined };
+/** The same without its Gram matrices, as it is. */
+export function withoutGrams(weight: Weight): Side {
+  return { view: viewOf(weight), grams: undefined };
 }
 
 /** A copy of a weight, its heads of unusual size scaled. */
-function scaledView(weight: Weight, sizes: Sizes): MatrixView {
+export function scaledView(weight: Weight, sizes: Sizes): MatrixView {
   const data = scaledHeads(rawData(weight) as FloatArray, sizes);
   const { k, d } = sizes;
   const [rowStride, colStride] = isTurned(weight) ? [1, k] : [d, 1];

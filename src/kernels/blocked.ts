@@ -5,6 +5,7 @@
 import { gram, matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
 import type { Kernels } from "./interface.ts";
+import { pairNormsByBands } from "./pair-norms.ts";
 import { attentionByParts, rowRankByParts, rowScreenByParts, rowTopByParts } from "./parts.ts";
 
 const parts = { matmul, softmax, causalSoftmax };
@@ -14,6 +15,7 @@ export const blockedKernels: Kernels = {
   name: "blocked",
   matmul,
   gram,
+  pairNorms: (args) => pairNormsByBands(parts, args),
   softmax,
   causalSoftmax,
   logSoftmax,

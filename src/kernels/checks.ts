@@ -13,6 +13,7 @@ import type {
   MatmulArgs,
   MatrixView,
   NormArgs,
+  PairNormsArgs,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,
@@ -71,6 +72,22 @@ export function checkGram(args: GramArgs): void {
   checkCount("gram", "k", k);
   checkView("gram", "a", args.a, batch, m, k);
   checkView("gram", "out", args.out, batch, m, m);
+}
+
+/** Sizes are counts, arrays are long enough, and each first partner is one. */
+export function checkPairNorms(args: PairNormsArgs): void {
+  const { countA, countB, k, d, first } = args;
+  for (const name of ["countA", "countB", "k", "d"] as const) checkCount("pairNorms", name, args[name]);
+  checkFlat("pairNorms", "a", args.a, 0, countA * k * d);
+  checkFlat("pairNorms", "b", args.b, 0, countB * k * d);
+  checkFlat("pairNorms", "first", first, 0, countA);
+  checkFlat("pairNorms", "out", args.out, 0, countA * countB);
+  for (let i = 0; i < countA; i++) {
+    const at = first[i]!;
+    if (!(at >= (i === 0 ? 0 : first[i - 1]!) && at <= countB)) {
+      invariant(false, "pairNorms", `first is ${at} for map ${i}, not ascending up to ${countB}`);
+    }
+  }
 }
 
 /** Rows lie inside both arrays; shared by softmax and log-softmax. */

@@ -23,6 +23,7 @@ export type {
   MatmulArgs,
   MatrixView,
   NormArgs,
+  PairNormsArgs,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,

@@ -51,6 +51,25 @@ export interface GramArgs {
   readonly out: MatrixView;
 }
 
+/**
+ * `out[i, j] += ‖a[i] b[j]ᵀ‖²`, the squared Frobenius norms of products of maps, contiguous: `a` `[countA, k, d]`, `b` `[countB, k, d]`, `out` `[countA, countB]`. Only
+ * `b` from `first[i]` on goes with `a[i]`; what is added to the others is undefined. Fast ones take them as inner products of `aᵀ a` and `bᵀ b`, in which
+ * small norms cancel: the error is a few roundings of `Σ |aᵀ a| |bᵀ b|`.
+ */
+export interface PairNormsArgs {
+  readonly countA: number;
+  readonly countB: number;
+  readonly k: number;
+  readonly d: number;
+  readonly a: FloatArray;
+  readonly b: FloatArray;
+  /** `[countA]`, ascending. */
+  readonly first: Int32Array;
+  readonly out: Float64Array;
+  /** Called now and then with how many of the `d` rows of the symmetric matrices are done. */
+  readonly onRows?: ((rows: number) => void) | undefined;
+}
+
 /** `rows` contiguous rows of `cols` entries, from `input` to `output`. */
 export interface SoftmaxArgs {
   readonly rows: number;
@@ -217,6 +236,8 @@ export interface Kernels {
   matmul(args: MatmulArgs): void;
   /** Inner products of the rows of a matrix, each pair's once. */
   gram(args: GramArgs): void;
+  /** Norms of the products of all pairs of two lists of maps. */
+  pairNorms(args: PairNormsArgs): void;
   /**
    * Softmax of each row, its maximum subtracted first. `-Infinity` is probability 0; a row of nothing but `-Infinity`
    * is all 0 (TransformerLens replaces the NaN of a fully masked row by 0); a `+Infinity` or NaN makes its row NaN.

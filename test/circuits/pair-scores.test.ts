@@ -55,6 +55,7 @@ describe("the two routes", () => {
     perLayer: number,
   ): MapStack => ({
     data,
+    lengths: new Float64Array(layers * perLayer).fill(1),
     firstLayer,
     layers,
     perLayer,
@@ -90,7 +91,7 @@ describe("the two routes", () => {
   ): Map<string, number> => {
     const found = new Map<string, number>();
     const steps = new Steps({}, 1e9);
-    visit(writers, readers, { k, d }, steps, (w, r, score) => found.set(`${w.join()} ${r.join()}`, score));
+    visit(writers, readers, { k, d }, steps, (...[w, i, r, j, score]) => found.set(`${w},${i} ${r},${j}`, score));
     return found;
   };
 

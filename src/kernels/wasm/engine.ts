@@ -40,6 +40,8 @@ export interface KernelExports {
   attentionBytes(keys: number, d_head: number, d_value: number): number;
   rankedProduct(job: number, space: number): void;
   screenedProduct(job: number, space: number): void;
+  packMaps(job: number, space: number): void;
+  pairNorms(job: number, space: number): void;
 }
 
 /** The running modules and their memory. */

@@ -5,3 +5,4 @@ export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./r
 export { attention, attentionBytes } from "./attention.ts";
 export { rankedProduct } from "./ranks.ts";
 export { screenedProduct } from "./screen.ts";
+export { packMaps, pairNorms } from "./pairs.ts";
