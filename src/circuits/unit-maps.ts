@@ -11,7 +11,7 @@ import type { FloatArray, MatrixView, TakeArray } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
 import { rawData } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { rootOf } from "./gram-roots.ts";
+import { rootsOf } from "./gram-roots.ts";
 import { gramsOf, readerOf, scaledView, withGrams, withoutGrams, writtenOf } from "./head-weights.ts";
 import type { NormsInScores, Side, Sizes, WeightName } from "./head-weights.ts";
 
@@ -98,16 +98,16 @@ export class UnitMaps {
     const lengths = new Float64Array(count).fill(1);
     withWorkspace((take) => {
       const roots = take(kindOf(into), count * k * k);
-      const root = new Float64Array(k * k);
+      const exact = take("float64", count * k * k) as Float64Array;
+      rootsOf(grams, count, k, exact);
       for (let h = 0; h < count; h++) {
         const at = h * k * k;
-        rootOf(grams, at, k, root);
         const norm =
           B.grams === undefined
             ? Math.sqrt(traceOf(grams, at, k))
-            : (normOfProduct(grams, B.grams, at, k) ?? normByProduct(root, B.view, h, sizes));
+            : (normOfProduct(grams, B.grams, at, k) ?? normByProduct(exact.subarray(at, at + k * k), B.view, h, sizes));
         if (norm === 0) lengths[h] = 0;
-        scaleInto(roots, at, root, inverseOf(norm));
+        scaleInto(roots, exact, at, k * k, inverseOf(norm));
       }
       const multiply = (b: MatrixView): void =>
         kernels().matmul({
@@ -161,8 +161,8 @@ function traceOf(grams: FloatArray, at: number, k: number): number {
   return trace;
 }
 
-function scaleInto(target: FloatArray, at: number, numbers: Float64Array, factor: number): void {
-  for (let t = 0; t < numbers.length; t++) target[at + t] = (numbers[t] as number) * factor;
+function scaleInto(target: FloatArray, numbers: Float64Array, start: number, count: number, factor: number): void {
+  for (let t = start; t < start + count; t++) target[t] = (numbers[t] as number) * factor;
 }
 
 /** Below this share of what the traces allow, too little of a norm is left after cancellation. */

@@ -7,6 +7,7 @@ import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./b
 import type { Kernels } from "./interface.ts";
 import { pairNormsByBands } from "./pair-norms.ts";
 import { attentionByParts, rowRankByParts, rowScreenByParts, rowTopByParts } from "./parts.ts";
+import { triangularRoots } from "./roots.ts";
 
 const parts = { matmul, softmax, causalSoftmax };
 
@@ -15,6 +16,7 @@ export const blockedKernels: Kernels = {
   name: "blocked",
   matmul,
   gram,
+  triangularRoots,
   pairNorms: (args) => pairNormsByBands(parts, args),
   softmax,
   causalSoftmax,

@@ -14,6 +14,7 @@ import type {
   MatrixView,
   NormArgs,
   PairNormsArgs,
+  RootsArgs,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,
@@ -72,6 +73,14 @@ export function checkGram(args: GramArgs): void {
   checkCount("gram", "k", k);
   checkView("gram", "a", args.a, batch, m, k);
   checkView("gram", "out", args.out, batch, m, m);
+}
+
+/** Sizes are counts and arrays are long enough. */
+export function checkRoots(args: RootsArgs): void {
+  checkCount("triangularRoots", "count", args.count);
+  checkCount("triangularRoots", "n", args.n);
+  checkFlat("triangularRoots", "matrices", args.matrices, 0, args.count * args.n * args.n);
+  checkFlat("triangularRoots", "isDone", args.isDone, 0, args.count);
 }
 
 /** Sizes are counts, arrays are long enough, and each first partner is one. */

@@ -24,6 +24,7 @@ export type {
   MatrixView,
   NormArgs,
   PairNormsArgs,
+  RootsArgs,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,

@@ -52,6 +52,19 @@ export interface GramArgs {
 }
 
 /**
+ * Upper triangular roots `R`, `Rᵀ R = G`, of symmetric matrices `[count, n, n]`, contiguous and float64, in their places. Where a pivot is at most `least`
+ * times the largest entry on the diagonal, `isDone` is 0 and the matrix is lost.
+ */
+export interface RootsArgs {
+  readonly count: number;
+  readonly n: number;
+  readonly matrices: Float64Array;
+  readonly least: number;
+  /** `[count]`. */
+  readonly isDone: Int32Array;
+}
+
+/**
  * `out[i, j] += ‖a[i] b[j]ᵀ‖²`, the squared Frobenius norms of products of maps, contiguous: `a` `[countA, k, d]`, `b` `[countB, k, d]`, `out` `[countA, countB]`. Only
  * `b` from `first[i]` on goes with `a[i]`; what is added to the others is undefined. Fast ones take them as inner products of `aᵀ a` and `bᵀ b`, in which
  * small norms cancel: the error is a few roundings of `Σ |aᵀ a| |bᵀ b|`.
@@ -236,6 +249,8 @@ export interface Kernels {
   matmul(args: MatmulArgs): void;
   /** Inner products of the rows of a matrix, each pair's once. */
   gram(args: GramArgs): void;
+  /** Triangular roots of symmetric matrices. */
+  triangularRoots(args: RootsArgs): void;
   /** Norms of the products of all pairs of two lists of maps. */
   pairNorms(args: PairNormsArgs): void;
   /**

@@ -33,6 +33,7 @@ import type {
   SoftmaxArgs,
 } from "./interface.ts";
 import { screenRow } from "./parts.ts";
+import { triangularRoots } from "./roots.ts";
 
 /** `out[i, j] = Σ_p a[i, p] b[p, j]`, for every matrix of the batch. */
 function matmul(args: MatmulArgs): void {
@@ -254,6 +255,7 @@ export const referenceKernels: Kernels = {
   name: "reference",
   matmul,
   gram,
+  triangularRoots,
   pairNorms,
   softmax,
   causalSoftmax,

@@ -10,7 +10,7 @@ import type { Parts } from "./parts.ts";
 import { attention } from "./wasm/attention.ts";
 import { gram } from "./wasm/doubles.ts";
 import { wasmEngine } from "./wasm/engine.ts";
-import { pairNorms } from "./wasm/pairs.ts";
+import { pairNorms, triangularRoots } from "./wasm/pairs.ts";
 import { multiply, rowRank, rowTop } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
 import { rowScreen } from "./wasm/screen.ts";
@@ -44,6 +44,11 @@ export const simdKernels: Kernels = {
     const engine = wasmEngine();
     if (engine === undefined) blockedKernels.gram(args);
     else gram(engine, args);
+  },
+  triangularRoots(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.triangularRoots(args);
+    else triangularRoots(engine, args);
   },
   pairNorms(args) {
     const engine = wasmEngine();

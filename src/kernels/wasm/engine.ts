@@ -42,6 +42,7 @@ export interface KernelExports {
   screenedProduct(job: number, space: number): void;
   packMaps(job: number, space: number): void;
   pairNorms(job: number, space: number): void;
+  triangularRoots(count: number, n: number, matrices: number, least: number, done: number): void;
 }
 
 /** The running modules and their memory. */

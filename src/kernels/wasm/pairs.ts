@@ -1,12 +1,13 @@
-/** Norms of products of all pairs of float32 maps, in WebAssembly; see assembly/pairs.ts. */
-import { checkPairNorms } from "../checks.ts";
-import type { PairNormsArgs } from "../interface.ts";
+/** Norms of products of all pairs of float32 maps, and roots of Gram matrices, in WebAssembly; see assembly/pairs.ts and roots.ts. */
+import { checkPairNorms, checkRoots } from "../checks.ts";
+import type { PairNormsArgs, RootsArgs } from "../interface.ts";
 import { pairNormsByBands } from "../pair-norms.ts";
 import type { Parts } from "../parts.ts";
+import { triangularRoots as rootsInTypeScript } from "../roots.ts";
 import type { Engine } from "./engine.ts";
 import { runJob, runJobs, threadCount } from "./jobs.ts";
 import type { Job } from "./jobs.ts";
-import { SPACE_BYTES } from "./memory.ts";
+import { isInHeap, SPACE, SPACE_BYTES } from "./memory.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import { isShared } from "./split.ts";
 
@@ -113,4 +114,16 @@ function pack(
 
 function addTo(sums: Float64Array, terms: Float64Array): void {
   for (let t = 0; t < terms.length; t++) sums[t] = sums[t]! + terms[t]!;
+}
+
+/** {@link Kernels.triangularRoots}. */
+export function triangularRoots({ heap, kernels }: Engine, args: RootsArgs): void {
+  checkRoots(args);
+  const { count, n, matrices, least, isDone } = args;
+  if (4 * count > SPACE_BYTES || !isInHeap(heap, matrices)) {
+    rootsInTypeScript(args);
+    return;
+  }
+  kernels.triangularRoots(count, n, matrices.byteOffset, least, SPACE);
+  isDone.set(heap.ints.subarray(SPACE / 4, SPACE / 4 + count));
 }

@@ -6,3 +6,4 @@ export { attention, attentionBytes } from "./attention.ts";
 export { rankedProduct } from "./ranks.ts";
 export { screenedProduct } from "./screen.ts";
 export { packMaps, pairNorms } from "./pairs.ts";
+export { triangularRoots } from "./roots.ts";

@@ -8,6 +8,9 @@ import { copyBlock, DEPTH, EDGE_BYTES, packPanels, tiles } from "./matmul.ts";
 /** Bytes of a tile of which the inner products with another are summed in registers: eight such pieces stay in the first-level cache. */
 const CHUNK: usize = 768 * 4;
 
+/** Rows of a map that are transposed at once. */
+const LINES: usize = 16;
+
 /**
  * A job in memory, 4 bytes a field: how many maps, `k` and `d`; where they lie, `[map, k, d]`; where their rows `[map, d, k]` and panels of 8 columns,
  * `[map, d / 8 rounded up, k, 8]`, go.
@@ -20,7 +23,10 @@ export function packMaps(job: usize, space: usize): void {
   let rows = load<usize>(job, 16);
   let panels = load<usize>(job, 20);
   for (let t: usize = 0; t < count; t++) {
-    copyBlock(rows, k << 2, from, 4, d << 2, d, k);
+    // A few lines at a time: steps of d numbers often fall into the same sets of the cache.
+    for (let e: usize = 0; e < k; e += LINES) {
+      copyBlock(rows + (e << 2), k << 2, from + ((e * d) << 2), 4, d << 2, d, min(LINES, k - e));
+    }
     packPanels(panels, from, d << 2, 4, k, d);
     from += (k * d) << 2;
     rows += (k * d) << 2;

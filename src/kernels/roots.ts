@@ -1,0 +1,29 @@
+/** Triangular roots of symmetric matrices in plain TypeScript. */
+import { checkRoots } from "./checks.ts";
+import type { RootsArgs } from "./interface.ts";
+
+/** {@link Kernels.triangularRoots}, each row from those above it. */
+export function triangularRoots(args: RootsArgs): void {
+  checkRoots(args);
+  const { count, n, matrices, least, isDone } = args;
+  for (let t = 0; t < count; t++) isDone[t] = rootInPlace(matrices, t * n * n, n, least) ? 1 : 0;
+}
+
+function rootInPlace(g: Float64Array, at: number, n: number, least: number): boolean {
+  let largest = 0;
+  for (let i = 0; i < n; i++) largest = Math.max(largest, g[at + i * (n + 1)]!);
+  for (let i = 0; i < n; i++) {
+    const row = at + i * n;
+    for (let s = 0; s < i; s++) {
+      const above = at + s * n;
+      const factor = g[above + i]!;
+      for (let j = i; j < n; j++) g[row + j] = g[row + j]! - factor * g[above + j]!;
+    }
+    const pivot = g[row + i]!;
+    if (!(pivot > least * largest)) return false;
+    const inverse = 1 / Math.sqrt(pivot);
+    for (let j = 0; j < i; j++) g[row + j] = 0;
+    for (let j = i; j < n; j++) g[row + j] = g[row + j]! * inverse;
+  }
+  return true;
+}
