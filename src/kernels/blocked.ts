@@ -4,6 +4,7 @@
  */
 import { gram, matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
+import { deepProductInDoubles } from "./deep.ts";
 import type { Kernels } from "./interface.ts";
 import { pairNormsByBands } from "./pair-norms.ts";
 import { attentionByParts, rowRankByParts, rowScreenByParts, rowTopByParts } from "./parts.ts";
@@ -16,6 +17,7 @@ export const blockedKernels: Kernels = {
   name: "blocked",
   matmul,
   gram,
+  deepProduct: (args) => deepProductInDoubles(parts, args),
   triangularRoots,
   pairNorms: (args) => pairNormsByBands(parts, args),
   softmax,

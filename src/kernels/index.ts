@@ -15,6 +15,7 @@ export type {
   AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
+  DeepProductArgs,
   FloatArray,
   GramArgs,
   HeadVectorsView,

@@ -52,6 +52,19 @@ export interface GramArgs {
 }
 
 /**
+ * `out = a · b`, `[m, n]` contiguous, of float32 operands over very many terms `k`: float64 sums of float32 sums of 4,096 terms at most. An entry errs by a few
+ * roundings of the lengths of its row and its column.
+ */
+export interface DeepProductArgs {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: MatrixView;
+  readonly b: MatrixView;
+  readonly out: Float64Array;
+}
+
+/**
  * Upper triangular roots `R`, `Rᵀ R = G`, of symmetric matrices `[count, n, n]`, contiguous and float64, in their places. Where a pivot is at most `least`
  * times the largest entry on the diagonal, `isDone` is 0 and the matrix is lost.
  */
@@ -249,6 +262,8 @@ export interface Kernels {
   matmul(args: MatmulArgs): void;
   /** Inner products of the rows of a matrix, each pair's once. */
   gram(args: GramArgs): void;
+  /** A product over very many terms. */
+  deepProduct(args: DeepProductArgs): void;
   /** Triangular roots of symmetric matrices. */
   triangularRoots(args: RootsArgs): void;
   /** Norms of the products of all pairs of two lists of maps. */

@@ -17,6 +17,7 @@ import {
   checkRowScreen,
   checkRowTop,
 } from "./checks.ts";
+import { deepProductInDoubles } from "./deep.ts";
 import type {
   AttentionArgs,
   CausalSoftmaxArgs,
@@ -255,6 +256,7 @@ export const referenceKernels: Kernels = {
   name: "reference",
   matmul,
   gram,
+  deepProduct: (args) => deepProductInDoubles({ matmul }, args),
   triangularRoots,
   pairNorms,
   softmax,

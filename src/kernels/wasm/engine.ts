@@ -18,6 +18,20 @@ export interface WebAssemblyLike {
   validate(bytes: Uint8Array): boolean;
 }
 
+type SumsOfQuarters = (
+  rows: number,
+  columns: number,
+  x11: number,
+  x12: number,
+  x21: number,
+  x22: number,
+  row: number,
+  scales: number,
+  to: number,
+  toRow: number,
+  step: number,
+) => void;
+
 /** The functions of assembly/index.ts that are called from here. */
 export interface KernelExports {
   multiply(job: number, space: number): void;
@@ -42,6 +56,9 @@ export interface KernelExports {
   screenedProduct(job: number, space: number): void;
   packMaps(job: number, space: number): void;
   pairNorms(job: number, space: number): void;
+  leftSums: SumsOfQuarters;
+  rightSums: SumsOfQuarters;
+  addSingles(to: number, from: number, count: number): void;
   triangularRoots(count: number, n: number, matrices: number, least: number, done: number): void;
 }
 

@@ -7,3 +7,4 @@ export { rankedProduct } from "./ranks.ts";
 export { screenedProduct } from "./screen.ts";
 export { packMaps, pairNorms } from "./pairs.ts";
 export { triangularRoots } from "./roots.ts";
+export { addSingles, leftSums, rightSums } from "./deep.ts";

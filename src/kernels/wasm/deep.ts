@@ -1,0 +1,171 @@
+/**
+ * Products of float32 over tens of thousands of terms, in WebAssembly, into float64: sums of 4,096 terms in float32, and float64 sums of these.
+ *
+ * Large ones by Strassen's algorithm in Winograd's form, once: seven products of halves instead of eight, whose sums over the spans are kept apart and put
+ * together at the end, in float64. Its additions mix rows of `a` and columns of `b`, so these are scaled by powers of two to about one size first, which
+ * rounds nothing; then an entry errs by a few roundings of `‖row‖ ‖column‖`.
+ */
+import type { DeepProductArgs, MatrixView } from "../interface.ts";
+import type { Engine } from "./engine.ts";
+import { isInHeap } from "./memory.ts";
+import { borrow, withBlocks } from "./place.ts";
+import type { Borrowed, Placed } from "./place.ts";
+import { runProduct } from "./split.ts";
+
+/** Terms of a half of a span. */
+const HALF = 1024;
+/** Spans of which products are summed in float32. */
+const TOGETHER = 2;
+/** Bytes from row to row of sums of `a`: rows of a tile fall into different sets of the cache. */
+const LEFT_ROW = 4 * (HALF + 256);
+/** Terms of a row or column that its size is told by, in each of some spans. */
+const SAMPLED = 16;
+const SAMPLED_SPANS = 8;
+
+/** The result of a product by Winograd's form; false where it is not one for it, or memory is at its end. */
+export function deepProduct(engine: Engine, args: DeepProductArgs): boolean {
+  const { m, n, k, a, b } = args;
+  const { heap } = engine;
+  const isFit = m % 8 === 0 && n % 8 === 0 && m >= 256 && n >= 256 && k >= 4 * HALF;
+  const isPlaced = [a, b].every(({ data, colStride }) => colStride === 1 && isInHeap(heap, data));
+  const isSingle = a.data instanceof Float32Array && b.data instanceof Float32Array;
+  return isFit && isPlaced && isSingle && withBlocks(heap, (borrowed) => run(engine, args, borrowed));
+}
+
+/** A block of an operand in memory: the address and the steps of rows and columns, in bytes. */
+type Block = readonly [address: number, row: number];
+
+function run(engine: Engine, { m, n, k, a, b, out }: DeepProductArgs, borrowed: Borrowed[]): void {
+  const { heap, kernels } = engine;
+  const take = (bytes: number): number => borrow(heap, bytes, borrowed);
+  const [rows, columns] = [m / 2, n / 2];
+  const leftStep = rows * LEFT_ROW;
+  const rightStep = 4 * HALF * columns;
+  const [left, right] = [take(4 * leftStep), take(4 * rightStep)];
+  const [products, sums] = [take(28 * rows * columns), take(56 * rows * columns)];
+  const [leftScales, rightScales] = [take(4 * m), take(4 * n)];
+  const doubles = new Float64Array(heap.memory.buffer, sums, 7 * rows * columns).fill(0);
+  const spans = Math.floor(k / (2 * HALF));
+  const scalesOfRows = scalesOf(a, m, a.rowStride, 1, spans);
+  const scalesOfColumns = scalesOf(b, n, 1, b.rowStride, spans);
+  heap.floats.set(scalesOfRows, leftScales / 4);
+  heap.floats.set(scalesOfColumns, rightScales / 4);
+  const addressOf = (view: MatrixView, row: number, column: number): Block => [
+    view.data.byteOffset + 4 * (view.offset + row * view.rowStride + column),
+    4 * view.rowStride,
+  ];
+  const S = (i: number): Block => [left + i * leftStep, LEFT_ROW];
+  const T = (i: number): Block => [right + i * rightStep, 4 * columns];
+  const place = ([address, row]: Block): Placed => ({ address, batch: 0, row, column: 4 });
+  for (let span = 0; span < spans; span++) {
+    const [from, middle] = [2 * HALF * span, 2 * HALF * span + HALF];
+    const A = [addressOf(a, 0, from), addressOf(a, 0, middle), addressOf(a, rows, from), addressOf(a, rows, middle)];
+    const B = [
+      addressOf(b, from, 0),
+      addressOf(b, from, columns),
+      addressOf(b, middle, 0),
+      addressOf(b, middle, columns),
+    ];
+    const quarters = (X: readonly Block[]): [number, number, number, number, number] => [
+      X[0]![0],
+      X[1]![0],
+      X[2]![0],
+      X[3]![0],
+      X[0]![1],
+    ];
+    kernels.leftSums(rows, HALF, ...quarters(A), leftScales, left, LEFT_ROW, leftStep);
+    kernels.rightSums(HALF, columns, ...quarters(B), rightScales, right, 4 * columns, rightStep);
+    const pairs: readonly (readonly [Block, Block])[] = [
+      [A[0]!, B[0]!],
+      [A[1]!, B[2]!],
+      [S(3), B[3]!],
+      [A[3]!, T(3)],
+      [S(0), T(0)],
+      [S(1), T(1)],
+      [S(2), T(2)],
+    ];
+    pairs.forEach(([x, y], i) => {
+      const c = { address: products + 4 * i * rows * columns, batch: 0, row: 4 * columns };
+      const accumulate = span % TOGETHER > 0;
+      runProduct(engine, { batch: 1, m: rows, n: columns, k: HALF, a: place(x), b: place(y), c, accumulate });
+    });
+    if (span % TOGETHER === TOGETHER - 1 || span === spans - 1) {
+      kernels.addSingles(sums, products, 7 * rows * columns);
+    }
+  }
+  putTogether(doubles, rows, columns, scalesOfRows, scalesOfColumns, out);
+  addRest(engine, { m, n, k, a, b, out }, 2 * HALF * spans, borrowed);
+}
+
+/** Powers of two that bring lines to about one size, by the same terms of all; 1 for what is zero or not finite. Steps are from line to line and term to term. */
+function scalesOf(view: MatrixView, count: number, step: number, termStep: number, spans: number): Float32Array {
+  const { data, offset } = view;
+  const squares = new Float64Array(count);
+  const every = Math.ceil(spans / SAMPLED_SPANS);
+  for (let span = 0; span < spans; span += every) {
+    const start = offset + 2 * HALF * span * termStep;
+    // Along the shorter step inside, whichever it is.
+    const [outer, inner] = step < termStep ? [SAMPLED, count] : [count, SAMPLED];
+    for (let x = 0; x < outer; x++) {
+      for (let y = 0; y < inner; y++) {
+        const [line, term] = step < termStep ? [y, x] : [x, y];
+        const number = data[start + line * step + term * termStep]!;
+        squares[line] = squares[line]! + number * number;
+      }
+    }
+  }
+  return Float32Array.from(squares, (square) => {
+    const scale = 2 ** -Math.round(Math.log2(square) / 2);
+    return scale > 2 ** -60 && scale < 2 ** 60 ? scale : 1;
+  });
+}
+
+/** The four quarters of the product, from the sums of the seven products, scales taken back. */
+function putTogether(
+  sums: Float64Array,
+  rows: number,
+  columns: number,
+  ofRows: Float32Array,
+  ofColumns: Float32Array,
+  out: Float64Array,
+): void {
+  const size = rows * columns;
+  for (let i = 0; i < rows; i++) {
+    const [upper, lower] = [ofRows[i]!, ofRows[rows + i]!];
+    for (let j = 0; j < columns; j++) {
+      const [left, right] = [ofColumns[j]!, ofColumns[columns + j]!];
+      const t = i * columns + j;
+      const first = sums[t]! * upper * left;
+      const second = sums[size + t]! * upper * left;
+      const third = sums[2 * size + t]! * right;
+      const fourth = sums[3 * size + t]! * lower;
+      const fifth = sums[4 * size + t]!;
+      const both = first + sums[5 * size + t]!;
+      const more = both + sums[6 * size + t]!;
+      const at = 2 * i * columns + j;
+      const below = 2 * (rows + i) * columns + j;
+      out[at] = (first + second) / (upper * left);
+      out[at + columns] = (both + fifth + third) / (upper * right);
+      out[below] = (more - fourth) / (lower * left);
+      out[below + columns] = (more + fifth) / (lower * right);
+    }
+  }
+}
+
+/** Adds the product over the terms from `from` on. */
+function addRest(engine: Engine, { m, n, k, a, b, out }: DeepProductArgs, from: number, borrowed: Borrowed[]): void {
+  if (from === k) return;
+  const { heap } = engine;
+  const address = borrow(heap, 4 * m * n, borrowed);
+  const placed = (view: MatrixView, first: number): Placed => ({
+    address: view.data.byteOffset + 4 * (view.offset + first),
+    batch: 0,
+    row: 4 * view.rowStride,
+    column: 4,
+  });
+  const c = { address, batch: 0, row: 4 * n };
+  const [left, right] = [placed(a, from), placed(b, from * b.rowStride)];
+  runProduct(engine, { batch: 1, m, n, k: k - from, a: left, b: right, c, accumulate: false });
+  const rest = heap.floats.subarray(address / 4, address / 4 + m * n);
+  for (let t = 0; t < rest.length; t++) out[t] = out[t]! + rest[t]!;
+}
