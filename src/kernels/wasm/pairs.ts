@@ -11,48 +11,41 @@ import { isInHeap, SPACE, SPACE_BYTES } from "./memory.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import { isShared } from "./split.ts";
 
-/** Edges of tiles, and the bytes of tiles of all maps up to which one is taken: half of them stay in the second-level cache. */
-const EDGES = [
-  [48, 2 ** 20],
-  [24, SPACE_BYTES - 4096],
-  [8, SPACE_BYTES - 4096],
-] as const;
-
-/** Bands of tiles that threads share at a time. */
+/** The edge of a tile: smaller ones read more often what lies in main memory, larger ones leave the cache. */
+const EDGE = 48;
+/** Bands of tiles that threads share at a time, at most, and the bytes of their tiles. */
 const TOGETHER = 16;
+const TOGETHER_BYTES = 48 * 2 ** 20;
 
 /** {@link Kernels.pairNorms}. */
 export function pairNorms(engine: Engine, parts: Parts, args: PairNormsArgs): void {
   checkPairNorms(args);
-  const { countA, countB, k, d, a, b } = args;
-  const count = countA + countB;
-  const edge = EDGES.find(([size, most]) => 4 * size * size * count <= most)?.[0];
+  const { k, d, a, b } = args;
   const isSingle = a instanceof Float32Array && b instanceof Float32Array;
-  const isDone =
-    isSingle &&
-    edge !== undefined &&
-    k * d > 0 &&
-    withBlocks(engine.heap, (borrowed) => run(engine, args, edge, borrowed));
+  const isDone = isSingle && k * d > 0 && withBlocks(engine.heap, (borrowed) => run(engine, args, borrowed));
   if (!isDone) pairNormsByBands(parts, args);
 }
 
 function run(
   engine: Engine,
   { countA, countB, k, d, a, b, first, out, onRows }: PairNormsArgs,
-  edge: number,
   borrowed: { address: number; bytes: number }[],
 ): void {
   const { heap } = engine;
   const count = countA + countB;
   const padded = 8 * Math.ceil(d / 8);
+  const edge = Math.min(EDGE, padded);
   const bands = Math.ceil(d / edge);
+  const tileBytes = 4 * edge * edge * count;
   const isDivided = isShared((count * k * d * d) / 2);
-  const together = isDivided ? Math.min(TOGETHER, bands) : 1;
+  const room = Math.max(threadCount(), Math.floor(TOGETHER_BYTES / tileBytes));
+  const together = isDivided ? Math.min(TOGETHER, bands, room) : 1;
   const size = countA * countB;
   const rows = borrow(heap, 4 * count * d * k, borrowed);
   const panels = borrow(heap, 4 * count * padded * k, borrowed);
   const partners = borrow(heap, 4 * countA, borrowed);
   const sums = borrow(heap, 8 * size * together, borrowed);
+  const tiles = borrow(heap, tileBytes * together, borrowed);
   pack(engine, { maps: a, count: countA, k, d }, rows, panels, isDivided, borrowed);
   pack(
     engine,
@@ -65,7 +58,7 @@ function run(
   heap.ints.set(first.subarray(0, countA), partners / 4);
   const band = (index: number, place: number): Job => [
     ...[countA, countB, k, d, edge, edge * index],
-    ...[rows, panels, partners, sums + 8 * size * place],
+    ...[rows, panels, partners, sums + 8 * size * place, tiles + tileBytes * place],
   ];
   for (let from = 0; from < bands; from += together) {
     const taken = Math.min(together, bands - from);

@@ -3,7 +3,7 @@
  * right of the diagonal at a time, of all maps; inner products of a tile are summed in float32 over {@link CHUNK} terms in four lanes, and then in float64.
  */
 import { min, multiplyAdd } from "./lanes.ts";
-import { copyBlock, DEPTH, EDGE_BYTES, packPanels, tiles } from "./matmul.ts";
+import { copyBlock, DEPTH, packPanels, tiles } from "./matmul.ts";
 
 /** Bytes of a tile of which the inner products with another are summed in registers: eight such pieces stay in the first-level cache. */
 const CHUNK: usize = 768 * 4;
@@ -152,6 +152,9 @@ function innerRow(rows: i32, s: usize, t: usize, count: usize, step: usize, byte
   }
 }
 
+/** Tiles of `b` that stay in the second-level cache while those of `a` pass by. */
+const BLOCK: usize = 24;
+
 /** Inner products of tiles of `a` with those tiles of `b` that each goes with, from `first` on; rows by as many as registers hold. */
 function innerProducts(
   countA: usize,
@@ -165,32 +168,37 @@ function innerProducts(
 ): void {
   const b = a + countA * step;
   const toRow = countB << 3;
-  for (let i: usize = 0; i < countA; ) {
-    const from = load<usize>(first + (i << 2));
-    const left = countA - i;
-    const s = a + i * step;
-    const t = b + from * step;
-    const to = sums + i * toRow + (from << 3);
-    const count = countB - from;
-    if (left == 6 || left > 11) {
-      innerRow(6, s, t, count, step, bytes, weight, to, toRow);
-      i += 6;
-    } else if (left >= 4) {
-      innerRow(4, s, t, count, step, bytes, weight, to, toRow);
-      i += 4;
-    } else if (left >= 2) {
-      innerRow(2, s, t, count, step, bytes, weight, to, toRow);
-      i += 2;
-    } else {
-      innerRow(1, s, t, count, step, bytes, weight, to, toRow);
-      i += 1;
+  for (let start: usize = 0; start < countB; start += BLOCK) {
+    const end = min(countB, start + BLOCK);
+    for (let i: usize = 0; i < countA; ) {
+      const from = max(start, load<usize>(first + (i << 2)));
+      if (from >= end) break;
+      const left = countA - i;
+      const s = a + i * step;
+      const t = b + from * step;
+      const to = sums + i * toRow + (from << 3);
+      const count = end - from;
+      if (left == 6 || left > 11) {
+        innerRow(6, s, t, count, step, bytes, weight, to, toRow);
+        i += 6;
+      } else if (left >= 4) {
+        innerRow(4, s, t, count, step, bytes, weight, to, toRow);
+        i += 4;
+      } else if (left >= 2) {
+        innerRow(2, s, t, count, step, bytes, weight, to, toRow);
+        i += 2;
+      } else {
+        innerRow(1, s, t, count, step, bytes, weight, to, toRow);
+        i += 1;
+      }
     }
   }
 }
 
 /**
  * A job in memory, 4 bytes a field: the number of maps in either list, `k`, `d`; the edge of a tile, a multiple of 8; the first row of a band of tiles; rows and
- * panels of {@link packMaps}, `b` after `a`; for each map of `a` the first of `b` that it goes with, ascending; the float64 sums `[a, b]`, which are written.
+ * panels of {@link packMaps}, `b` after `a`; for each map of `a` the first of `b` that it goes with, ascending; the float64 sums
+ * `[a, b]`, which are written; room for a tile of every map.
  */
 export function pairNorms(job: usize, space: usize): void {
   const countA = load<usize>(job);
@@ -205,7 +213,7 @@ export function pairNorms(job: usize, space: usize): void {
   const sums = load<usize>(job, 36);
   const panelBytes = (k * ((d + 7) & ~7)) << 2;
   const step = (edge * edge) << 2;
-  const start = space + EDGE_BYTES;
+  const start = load<usize>(job, 40);
   const m = min(edge, d - row);
   memory.fill(sums, 0, (countA * countB) << 3);
   for (let column = row; column < d; column += edge) {
