@@ -18,7 +18,7 @@ const HALF = 1024;
 const TOGETHER = 2;
 /** Bytes from row to row of sums of `a`: rows of a tile fall into different sets of the cache. */
 const LEFT_ROW = 4 * (HALF + 256);
-/** Terms of a row or column that its size is told by, in each of some spans. */
+/** Terms of a row or column that its size is told by, side by side, and in how many places. */
 const SAMPLED = 16;
 const SAMPLED_SPANS = 8;
 
@@ -46,8 +46,8 @@ function run(engine: Engine, { m, n, k, a, b, out }: DeepProductArgs, borrowed: 
   const [leftScales, rightScales] = [take(4 * m), take(4 * n)];
   const doubles = new Float64Array(heap.memory.buffer, sums, 7 * rows * columns).fill(0);
   const spans = Math.floor(k / (2 * HALF));
-  const scalesOfRows = scalesOf(a, m, a.rowStride, 1, spans);
-  const scalesOfColumns = scalesOf(b, n, 1, b.rowStride, spans);
+  const scalesOfRows = scalesOf({ view: a, count: m, terms: k, step: a.rowStride, termStep: 1 });
+  const scalesOfColumns = scalesOf({ view: b, count: n, terms: k, step: 1, termStep: b.rowStride });
   heap.floats.set(scalesOfRows, leftScales / 4);
   heap.floats.set(scalesOfColumns, rightScales / 4);
   const addressOf = (view: MatrixView, row: number, column: number): Block => [
@@ -95,15 +95,25 @@ function run(engine: Engine, { m, n, k, a, b, out }: DeepProductArgs, borrowed: 
   }
   putTogether(doubles, rows, columns, scalesOfRows, scalesOfColumns, out);
   addRest(engine, { m, n, k, a, b, out }, 2 * HALF * spans, borrowed);
+  clear(out, scalesOfRows, scalesOfColumns);
 }
 
-/** Powers of two that bring lines to about one size, by the same terms of all; 1 for what is zero or not finite. Steps are from line to line and term to term. */
-function scalesOf(view: MatrixView, count: number, step: number, termStep: number, spans: number): Float32Array {
+/** The rows of `a` or columns of `b`: where they lie, how many, and the steps from line to line and from term to term. */
+interface Lines {
+  readonly view: MatrixView;
+  readonly count: number;
+  readonly terms: number;
+  readonly step: number;
+  readonly termStep: number;
+}
+
+/** Powers of two that bring lines to about one size, by a sample of their terms, or by all where those are 0; 0 for a line of nothing else. */
+function scalesOf(lines: Lines): Float32Array {
+  const { view, count, terms, step, termStep } = lines;
   const { data, offset } = view;
   const squares = new Float64Array(count);
-  const every = Math.ceil(spans / SAMPLED_SPANS);
-  for (let span = 0; span < spans; span += every) {
-    const start = offset + 2 * HALF * span * termStep;
+  for (let span = 0; span < SAMPLED_SPANS; span++) {
+    const start = offset + Math.floor((span * terms) / SAMPLED_SPANS) * termStep;
     // Along the shorter step inside, whichever it is.
     const [outer, inner] = step < termStep ? [SAMPLED, count] : [count, SAMPLED];
     for (let x = 0; x < outer; x++) {
@@ -114,10 +124,31 @@ function scalesOf(view: MatrixView, count: number, step: number, termStep: numbe
       }
     }
   }
-  return Float32Array.from(squares, (square) => {
+  return Float32Array.from(squares, (sampled, line) => {
+    const square = sampled > 0 ? sampled : squareOfLine(lines, line);
+    if (square === 0) return 0;
     const scale = 2 ** -Math.round(Math.log2(square) / 2);
-    return scale > 2 ** -60 && scale < 2 ** 60 ? scale : 1;
+    return Math.min(2 ** 60, Math.max(2 ** -60, scale));
   });
+}
+
+/** The sum of squares of a line; above 0 where a number is not 0. */
+function squareOfLine({ view: { data, offset }, terms, step, termStep }: Lines, line: number): number {
+  let square = 0;
+  for (let p = 0; p < terms; p++) {
+    const number = data[offset + line * step + p * termStep]!;
+    square += number * number;
+  }
+  return square;
+}
+
+/** Makes the rows and columns of lines that are zero exactly that, which additions and subtractions of others have not left so. */
+function clear(out: Float64Array, ofRows: Float32Array, ofColumns: Float32Array): void {
+  const n = ofColumns.length;
+  for (const [i, scale] of ofRows.entries()) if (scale === 0) out.fill(0, i * n, (i + 1) * n);
+  for (const [j, scale] of ofColumns.entries()) {
+    if (scale === 0) for (let i = 0; i < ofRows.length; i++) out[i * n + j] = 0;
+  }
 }
 
 /** The four quarters of the product, from the sums of the seven products, scales taken back. */
@@ -131,9 +162,9 @@ function putTogether(
 ): void {
   const size = rows * columns;
   for (let i = 0; i < rows; i++) {
-    const [upper, lower] = [ofRows[i]!, ofRows[rows + i]!];
+    const [upper, lower] = [ofRows[i]! || 1, ofRows[rows + i]! || 1];
     for (let j = 0; j < columns; j++) {
-      const [left, right] = [ofColumns[j]!, ofColumns[columns + j]!];
+      const [left, right] = [ofColumns[j]! || 1, ofColumns[columns + j]! || 1];
       const t = i * columns + j;
       const first = sums[t]! * upper * left;
       const second = sums[size + t]! * upper * left;
