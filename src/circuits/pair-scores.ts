@@ -87,20 +87,20 @@ export function visitByPairs(
   const [m, n] = [writers.perLayer * k, readers.perLayer * k];
   withWorkspace((take) => {
     const products = take(kindOf(writers.data), m * n);
-    const squares = new Float64Array(readers.perLayer);
+    const squares = new Float64Array(writers.perLayer * readers.perLayer);
     for (let w = writers.firstLayer; w < writers.firstLayer + writers.layers; w++) {
       for (let r = Math.max(readers.firstLayer, w + 1); r < readers.firstLayer + readers.layers; r++) {
-        const from = (w - writers.firstLayer) * m * d;
-        const to = (r - readers.firstLayer) * n * d;
-        multiplyTransposed(writers.data, from, m, readers.data, to, n, d, products);
+        const [fromWriter, fromReader] = [
+          (w - writers.firstLayer) * writers.perLayer,
+          (r - readers.firstLayer) * readers.perLayer,
+        ];
+        multiplyTransposed(writers.data, fromWriter * k * d, m, readers.data, fromReader * k * d, n, d, products);
+        kernels().blockSquares({ rows: m, cols: n, blockRows: k, blockCols: k, data: products, out: squares });
         for (let i = 0; i < writers.perLayer; i++) {
-          squares.fill(0);
-          for (let row = i * k; row < (i + 1) * k; row++) addSquares(squares, products, row * n, k);
-          const writer = (w - writers.firstLayer) * writers.perLayer + i;
-          const reader = (r - readers.firstLayer) * readers.perLayer;
           for (let j = 0; j < readers.perLayer; j++) {
-            const scale = (writers.lengths[writer] as number) * (readers.lengths[reader + j] as number);
-            visit(w, i, r, j, lengthOf(squareOf(squares[j] as number, scale)));
+            const scale = (writers.lengths[fromWriter + i] as number) * (readers.lengths[fromReader + j] as number);
+            const square = squares[i * readers.perLayer + j] as number;
+            visit(w, i, r, j, lengthOf(squareOf(square, scale)));
           }
         }
         steps.advance();
@@ -129,28 +129,6 @@ function multiplyTransposed(
     b: { data: b, offset: fromB, rowStride: 1, colStride: depth, batchStride: 0 },
     out: { data: into, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
   });
-}
-
-/** Adds the sums of squares of a row's entries, `k` after `k`. */
-function addSquares(squares: Float64Array, numbers: FloatArray, start: number, k: number): void {
-  let from = start;
-  for (let j = 0; j < squares.length; j++) {
-    const end = from + k;
-    // Two sums, so that no addition waits for the one before it.
-    let even = 0;
-    let odd = 0;
-    for (; from + 1 < end; from += 2) {
-      const x = numbers[from] as number;
-      const y = numbers[from + 1] as number;
-      even += x * x;
-      odd += y * y;
-    }
-    if (from < end) {
-      const x = numbers[from++] as number;
-      even += x * x;
-    }
-    squares[j] = (squares[j] as number) + (even + odd);
-  }
 }
 
 /** The square of a score, 0 where a map is zero. */
@@ -218,6 +196,6 @@ function onePair(
 ): number {
   multiplyTransposed(writers.data, i * k * d, k, readers.data, j * k * d, k, d, space);
   const square = new Float64Array(1);
-  addSquares(square, space, 0, k * k);
+  kernels().blockSquares({ rows: k, cols: k, blockRows: k, blockCols: k, data: space, out: square });
   return square[0] as number;
 }

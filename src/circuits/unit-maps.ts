@@ -134,12 +134,10 @@ const inverseOf = (norm: number): number => (norm === 0 ? 0 : 1 / norm);
 
 /** Writes the lengths of maps of `size` numbers; false where the square of one is far from 1, so that it, or what is made of it, may have overflowed or vanished. */
 function lengthsInto(lengths: Float64Array, maps: FloatArray, size: number): boolean {
-  let isUsual = true;
-  for (let h = 0; h < lengths.length; h++) {
-    const square = sumOfSquares(maps, h * size, size);
-    lengths[h] = Math.sqrt(square);
-    isUsual &&= square > 1e-12 && square < 1e12;
-  }
+  const rows = lengths.length;
+  kernels().blockSquares({ rows, cols: size, blockRows: 1, blockCols: size, data: maps, out: lengths });
+  const isUsual = lengths.every((square) => square > 1e-12 && square < 1e12);
+  for (let h = 0; h < rows; h++) lengths[h] = Math.sqrt(lengths[h] as number);
   return isUsual;
 }
 

@@ -8,7 +8,7 @@ import { deepProductInDoubles } from "./deep.ts";
 import type { Kernels } from "./interface.ts";
 import { pairNormsByBands } from "./pair-norms.ts";
 import { attentionByParts, rowRankByParts, rowScreenByParts, rowTopByParts } from "./parts.ts";
-import { triangularRoots } from "./roots.ts";
+import { blockSquares, triangularRoots } from "./roots.ts";
 
 const parts = { matmul, softmax, causalSoftmax };
 
@@ -18,6 +18,7 @@ export const blockedKernels: Kernels = {
   matmul,
   gram,
   deepProduct: (args) => deepProductInDoubles(parts, args),
+  blockSquares,
   triangularRoots,
   pairNorms: (args) => pairNormsByBands(parts, args),
   softmax,

@@ -5,6 +5,7 @@
 import { invariant } from "../errors.ts";
 import type {
   AttentionArgs,
+  BlockSquaresArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
@@ -73,6 +74,17 @@ export function checkGram(args: GramArgs): void {
   checkCount("gram", "k", k);
   checkView("gram", "a", args.a, batch, m, k);
   checkView("gram", "out", args.out, batch, m, m);
+}
+
+/** Sizes are counts, blocks divide the matrix, and arrays are long enough. */
+export function checkBlockSquares(args: BlockSquaresArgs): void {
+  const { rows, cols, blockRows, blockCols } = args;
+  for (const name of ["rows", "cols", "blockRows", "blockCols"] as const) checkCount("blockSquares", name, args[name]);
+  if (!(blockRows > 0 && blockCols > 0 && rows % blockRows === 0 && cols % blockCols === 0)) {
+    invariant(false, "blockSquares", `blocks of ${blockRows} x ${blockCols} do not divide ${rows} x ${cols}`);
+  }
+  checkFlat("blockSquares", "data", args.data, 0, rows * cols);
+  checkFlat("blockSquares", "out", args.out, 0, (rows / blockRows) * (cols / blockCols));
 }
 
 /** Sizes are counts and arrays are long enough. */

@@ -13,6 +13,7 @@ import { isInHeap, lend } from "./wasm/memory.ts";
 export { blockedKernels } from "./blocked.ts";
 export type {
   AttentionArgs,
+  BlockSquaresArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   DeepProductArgs,

@@ -64,6 +64,16 @@ export interface DeepProductArgs {
   readonly out: Float64Array;
 }
 
+/** Sums of squares, float64, of the blocks of a contiguous matrix, which divide it evenly: `out[i, j]` of block `i, j`. */
+export interface BlockSquaresArgs {
+  readonly rows: number;
+  readonly cols: number;
+  readonly blockRows: number;
+  readonly blockCols: number;
+  readonly data: FloatArray;
+  readonly out: Float64Array;
+}
+
 /**
  * Upper triangular roots `R`, `Rᵀ R = G`, of symmetric matrices `[count, n, n]`, contiguous and float64, in their places. Where a pivot is at most `least`
  * times the largest entry on the diagonal, `isDone` is 0 and the matrix is lost.
@@ -264,6 +274,8 @@ export interface Kernels {
   gram(args: GramArgs): void;
   /** A product over very many terms. */
   deepProduct(args: DeepProductArgs): void;
+  /** Sums of squares of blocks. */
+  blockSquares(args: BlockSquaresArgs): void;
   /** Triangular roots of symmetric matrices. */
   triangularRoots(args: RootsArgs): void;
   /** Norms of the products of all pairs of two lists of maps. */

@@ -34,7 +34,7 @@ import type {
   SoftmaxArgs,
 } from "./interface.ts";
 import { screenRow } from "./parts.ts";
-import { triangularRoots } from "./roots.ts";
+import { blockSquares, triangularRoots } from "./roots.ts";
 
 /** `out[i, j] = Σ_p a[i, p] b[p, j]`, for every matrix of the batch. */
 function matmul(args: MatmulArgs): void {
@@ -257,6 +257,7 @@ export const referenceKernels: Kernels = {
   matmul,
   gram,
   deepProduct: (args) => deepProductInDoubles({ matmul }, args),
+  blockSquares,
   triangularRoots,
   pairNorms,
   softmax,

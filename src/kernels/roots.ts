@@ -1,6 +1,23 @@
-/** Triangular roots of symmetric matrices in plain TypeScript. */
-import { checkRoots } from "./checks.ts";
-import type { RootsArgs } from "./interface.ts";
+/** Triangular roots of symmetric matrices, and sums of squares, in plain TypeScript. */
+import { checkBlockSquares, checkRoots } from "./checks.ts";
+import type { BlockSquaresArgs, RootsArgs } from "./interface.ts";
+
+/** {@link Kernels.blockSquares}. */
+export function blockSquares(args: BlockSquaresArgs): void {
+  checkBlockSquares(args);
+  const { rows, cols, blockRows, blockCols, data, out } = args;
+  const across = cols / blockCols;
+  out.fill(0, 0, (rows / blockRows) * across);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < across; j++) {
+      const end = i * cols + (j + 1) * blockCols;
+      let sum = 0;
+      for (let t = end - blockCols; t < end; t++) sum += data[t]! * data[t]!;
+      const at = Math.floor(i / blockRows) * across + j;
+      out[at] = out[at]! + sum;
+    }
+  }
+}
 
 /** {@link Kernels.triangularRoots}, each row from those above it. */
 export function triangularRoots(args: RootsArgs): void {

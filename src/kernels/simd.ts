@@ -12,7 +12,7 @@ import { attention } from "./wasm/attention.ts";
 import { deepProduct } from "./wasm/deep.ts";
 import { gram } from "./wasm/doubles.ts";
 import { wasmEngine } from "./wasm/engine.ts";
-import { pairNorms, triangularRoots } from "./wasm/pairs.ts";
+import { blockSquares, pairNorms, triangularRoots } from "./wasm/pairs.ts";
 import { multiply, rowRank, rowTop } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
 import { rowScreen } from "./wasm/screen.ts";
@@ -54,6 +54,11 @@ export const simdKernels: Kernels = {
     else if (!deepProduct(engine, args)) {
       withWorkspace((take) => deepProductBySpans(parts, args, take("float32", args.m * args.n) as Float32Array));
     }
+  },
+  blockSquares(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.blockSquares(args);
+    else blockSquares(engine, args);
   },
   triangularRoots(args) {
     const engine = wasmEngine();

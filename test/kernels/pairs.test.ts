@@ -41,7 +41,7 @@ function pairArgs(given: (typeof pairCases)[number], kind: "float32" | "float64"
   const { countA, countB, k, d } = given;
   const next = uniform(countA * 101 + countB * 7 + k + d);
   const numbers = (length: number): Float32Array | Float64Array =>
-    (kind === "float32" ? Float32Array : Float64Array).from({ length }, next);
+    kind === "float32" ? Float32Array.from({ length }, next) : Float64Array.from({ length }, next);
   const per = "perLayer" in given ? given.perLayer : undefined;
   const first = Int32Array.from({ length: countA }, (_, i) =>
     per === undefined ? 0 : Math.min(countB, 2 * per * Math.floor(i / per)),
@@ -177,6 +177,57 @@ describe("triangularRoots", () => {
       const matrices = (take("float64", 1) as Float64Array).fill(9);
       simdKernels.triangularRoots({ count: 1, n: 1, matrices, least: 0, isDone: new Int32Array(1) });
       expect(matrices[0]).toBe(3);
+    });
+    expect(spy).toHaveBeenCalledOnce();
+    spy.mockRestore();
+  });
+});
+
+describe("blockSquares", () => {
+  test.each([
+    [1, 1, 1, 1],
+    [6, 21, 3, 7],
+    [4, 32, 4, 16],
+    [5, 103, 1, 103],
+  ])("the sums of squares of the blocks of %d x %d by %d x %d, within 2^-50", (rows, cols, blockRows, blockCols) => {
+    for (const kind of ["float32", "float64"] as const) {
+      for (const { blockSquares } of [referenceKernels, blockedKernels, simdKernels]) {
+        withWorkspace((take) => {
+          const data = take(kind, rows * cols);
+          const next = uniform(rows + cols);
+          for (let t = 0; t < data.length; t++) data[t] = next();
+          const across = cols / blockCols;
+          const out = new Float64Array((rows / blockRows) * across);
+          blockSquares({ rows, cols, blockRows, blockCols, data, out });
+          for (const [block, sum] of out.entries()) {
+            let want = 0;
+            for (let t = 0; t < data.length; t++) {
+              const [i, j] = [Math.floor(t / cols), t % cols];
+              if (Math.floor(i / blockRows) * across + Math.floor(j / blockCols) === block) want += (data[t] ?? 0) ** 2;
+            }
+            expect(Math.abs(sum / want - 1)).toBeLessThanOrEqual(2 ** -50);
+          }
+        });
+      }
+    }
+  });
+
+  test("runs in WebAssembly; blocks that do not divide the matrix are a defect", () => {
+    const spy = vi.spyOn(engine().kernels, "blockSquares");
+    withWorkspace((take) => {
+      const args = {
+        rows: 2,
+        cols: 2,
+        blockRows: 2,
+        blockCols: 1,
+        data: take("float32", 4).fill(3),
+        out: new Float64Array(2),
+      };
+      simdKernels.blockSquares(args);
+      expect([...args.out]).toEqual([18, 18]);
+      expect(() => simdKernels.blockSquares({ ...args, blockRows: 3 })).toThrow(
+        "blockSquares: internal: blocks of 3 x 1 do not divide 2 x 2",
+      );
     });
     expect(spy).toHaveBeenCalledOnce();
     spy.mockRestore();

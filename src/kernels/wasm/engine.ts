@@ -56,6 +56,7 @@ export interface KernelExports {
   screenedProduct(job: number, space: number): void;
   packMaps(job: number, space: number): void;
   pairNorms(job: number, space: number): void;
+  blockSquares(from: number, rows: number, columns: number, blockRows: number, blockColumns: number, to: number): void;
   leftSums: SumsOfQuarters;
   rightSums: SumsOfQuarters;
   addSingles(to: number, from: number, count: number): void;

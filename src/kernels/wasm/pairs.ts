@@ -1,9 +1,9 @@
-/** Norms of products of all pairs of float32 maps, and roots of Gram matrices, in WebAssembly; see assembly/pairs.ts and roots.ts. */
-import { checkPairNorms, checkRoots } from "../checks.ts";
-import type { PairNormsArgs, RootsArgs } from "../interface.ts";
+/** Norms of products of all pairs of float32 maps, roots of Gram matrices and sums of squares, in WebAssembly; see assembly/pairs.ts and roots.ts. */
+import { checkBlockSquares, checkPairNorms, checkRoots } from "../checks.ts";
+import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "../interface.ts";
 import { pairNormsByBands } from "../pair-norms.ts";
 import type { Parts } from "../parts.ts";
-import { triangularRoots as rootsInTypeScript } from "../roots.ts";
+import { blockSquares as squaresInTypeScript, triangularRoots as rootsInTypeScript } from "../roots.ts";
 import type { Engine } from "./engine.ts";
 import { runJob, runJobs, threadCount } from "./jobs.ts";
 import type { Job } from "./jobs.ts";
@@ -119,4 +119,17 @@ export function triangularRoots({ heap, kernels }: Engine, args: RootsArgs): voi
   }
   kernels.triangularRoots(count, n, matrices.byteOffset, least, SPACE);
   isDone.set(heap.ints.subarray(SPACE / 4, SPACE / 4 + count));
+}
+
+/** {@link Kernels.blockSquares}. */
+export function blockSquares({ heap, kernels }: Engine, args: BlockSquaresArgs): void {
+  checkBlockSquares(args);
+  const { rows, cols, blockRows, blockCols, data, out } = args;
+  const count = (rows / blockRows) * (cols / blockCols);
+  if (8 * count > SPACE_BYTES || !(data instanceof Float32Array) || !isInHeap(heap, data)) {
+    squaresInTypeScript(args);
+    return;
+  }
+  kernels.blockSquares(data.byteOffset, rows, cols, blockRows, blockCols, SPACE);
+  out.set(new Float64Array(heap.floats.buffer, SPACE, count));
 }

@@ -234,3 +234,35 @@ export function pairNorms(job: usize, space: usize): void {
     innerProducts(countA, countB, start, step, padded, column == row ? 1 : 2, first, sums);
   }
 }
+
+/**
+ * Sums of squares of the blocks of a float32 matrix that lies in `from` row after row, blocks of `blockRows` x `blockColumns`; float64 sums, one for each block, in
+ * the order of blocks in the matrix.
+ */
+export function blockSquares(from: usize, rows: usize, columns: usize, blockRows: usize, blockColumns: usize, to: usize): void {
+  for (let i: usize = 0; i < rows; i += blockRows) {
+    for (let j: usize = 0; j < columns; j += blockColumns) {
+      let even = f64x2.splat(0);
+      let odd = even;
+      let rest: f64 = 0;
+      for (let r: usize = 0; r < blockRows; r++) {
+        let at = from + (((i + r) * columns + j) << 2);
+        const end = at + (blockColumns << 2);
+        for (; at + 16 <= end; at += 16) {
+          const x = v128.load(at);
+          const low = f64x2.promote_low_f32x4(x);
+          const high = f64x2.promote_low_f32x4(v128.shuffle<i32>(x, x, 2, 3, 0, 1));
+          even = multiplyAdd<f64>(low, low, even);
+          odd = multiplyAdd<f64>(high, high, odd);
+        }
+        for (; at < end; at += 4) {
+          const x = <f64>f32.load(at);
+          rest += x * x;
+        }
+      }
+      even = f64x2.add(even, odd);
+      f64.store(to, f64x2.extract_lane(even, 0) + f64x2.extract_lane(even, 1) + rest);
+      to += 8;
+    }
+  }
+}
