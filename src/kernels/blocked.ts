@@ -8,7 +8,7 @@ import { deepProductInDoubles } from "./deep.ts";
 import type { Kernels } from "./interface.ts";
 import { pairNormsByBands } from "./pair-norms.ts";
 import { attentionByParts, rowRankByParts, rowScreenByParts, rowTopByParts } from "./parts.ts";
-import { blockSquares, triangularRoots } from "./roots.ts";
+import { blockSquares, triangularRoots } from "./weights.ts";
 
 const parts = { matmul, softmax, causalSoftmax };
 

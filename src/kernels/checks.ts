@@ -5,7 +5,6 @@
 import { invariant } from "../errors.ts";
 import type {
   AttentionArgs,
-  BlockSquaresArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
@@ -14,13 +13,12 @@ import type {
   MatmulArgs,
   MatrixView,
   NormArgs,
-  PairNormsArgs,
-  RootsArgs,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
+import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
 
 function checkCount(operation: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 0) {

@@ -1,6 +1,7 @@
 /** Products over very many terms, in spans. */
 import { checkMatmul } from "./checks.ts";
-import type { DeepProductArgs, MatmulArgs, MatrixView } from "./interface.ts";
+import type { MatmulArgs, MatrixView } from "./interface.ts";
+import type { DeepProductArgs } from "./weights-interface.ts";
 
 /** Terms of a sum that are added in float32 at most, before they join float64 sums. */
 const SPAN = 4096;

@@ -13,10 +13,8 @@ import { isInHeap, lend } from "./wasm/memory.ts";
 export { blockedKernels } from "./blocked.ts";
 export type {
   AttentionArgs,
-  BlockSquaresArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
-  DeepProductArgs,
   FloatArray,
   GramArgs,
   HeadVectorsView,
@@ -25,8 +23,6 @@ export type {
   MatmulArgs,
   MatrixView,
   NormArgs,
-  PairNormsArgs,
-  RootsArgs,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,
@@ -36,6 +32,7 @@ export { referenceKernels } from "./reference.ts";
 export { simdKernels } from "./simd.ts";
 export { useThreads } from "./wasm/threads.ts";
 export type { ThreadOptions, WorkerLike } from "./wasm/threads.ts";
+export type { BlockSquaresArgs, DeepProductArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
 export { kindOf, withWorkspace } from "./workspace.ts";
 export type { TakeArray } from "./workspace.ts";
 

@@ -1,6 +1,7 @@
 /** Norms of products of all pairs of maps where there is no kernel of their own: symmetric matrices a band of rows at a time, by matrix products. */
 import { checkPairNorms } from "./checks.ts";
-import type { FloatArray, MatmulArgs, PairNormsArgs } from "./interface.ts";
+import type { FloatArray, MatmulArgs } from "./interface.ts";
+import type { PairNormsArgs } from "./weights-interface.ts";
 
 /** Rows of the symmetric matrices in a band. */
 const BAND = 48;

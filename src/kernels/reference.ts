@@ -11,7 +11,6 @@ import {
   checkGram,
   checkMatmul,
   checkNorm,
-  checkPairNorms,
   checkRowRank,
   checkRows,
   checkRowScreen,
@@ -27,14 +26,13 @@ import type {
   Kernels,
   MatmulArgs,
   NormArgs,
-  PairNormsArgs,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
 import { screenRow } from "./parts.ts";
-import { blockSquares, triangularRoots } from "./roots.ts";
+import { blockSquares, pairNorms, triangularRoots } from "./weights.ts";
 
 /** `out[i, j] = Σ_p a[i, p] b[p, j]`, for every matrix of the batch. */
 function matmul(args: MatmulArgs): void {
@@ -72,26 +70,6 @@ function gram(args: GramArgs): void {
       }
     }
   }
-}
-
-/** `out[i, j] += Σ_{e, f} (Σ_c a[i, e, c] b[j, f, c])²`. */
-function pairNorms(args: PairNormsArgs): void {
-  checkPairNorms(args);
-  const { countA, countB, k, d, a, b, first, out } = args;
-  for (let i = 0; i < countA; i++) {
-    for (let j = first[i]!; j < countB; j++) {
-      let sum = 0;
-      for (let e = 0; e < k; e++) {
-        for (let f = 0; f < k; f++) {
-          let product = 0;
-          for (let c = 0; c < d; c++) product += a[(i * k + e) * d + c]! * b[(j * k + f) * d + c]!;
-          sum += product * product;
-        }
-      }
-      out[i * countB + j] = out[i * countB + j]! + sum;
-    }
-  }
-  if (d > 0) args.onRows?.(d);
 }
 
 /** Largest entry, and the sum of `exp(x - largest)`. NaN anywhere makes the sum NaN. */

@@ -5,7 +5,8 @@
  * together at the end, in float64. Its additions mix rows of `a` and columns of `b`, so these are scaled by powers of two to about one size first, which
  * rounds nothing; then an entry errs by a few roundings of `‖row‖ ‖column‖`.
  */
-import type { DeepProductArgs, MatrixView } from "../interface.ts";
+import type { MatrixView } from "../interface.ts";
+import type { DeepProductArgs } from "../weights-interface.ts";
 import type { Engine } from "./engine.ts";
 import { isInHeap } from "./memory.ts";
 import { borrow, withBlocks } from "./place.ts";

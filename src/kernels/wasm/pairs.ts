@@ -1,13 +1,13 @@
-/** Norms of products of all pairs of float32 maps, roots of Gram matrices and sums of squares, in WebAssembly; see assembly/pairs.ts and roots.ts. */
+/** Norms of products of all pairs of float32 maps, roots of Gram matrices and sums of squares, in WebAssembly; see assembly/pairs.ts and assembly/roots.ts. */
 import { checkBlockSquares, checkPairNorms, checkRoots } from "../checks.ts";
-import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "../interface.ts";
+import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "../weights-interface.ts";
 import { pairNormsByBands } from "../pair-norms.ts";
 import type { Parts } from "../parts.ts";
-import { blockSquares as squaresInTypeScript, triangularRoots as rootsInTypeScript } from "../roots.ts";
+import { blockSquares as squaresInTypeScript, triangularRoots as rootsInTypeScript } from "../weights.ts";
 import type { Engine } from "./engine.ts";
 import { runJob, runJobs, threadCount } from "./jobs.ts";
 import type { Job } from "./jobs.ts";
-import { isInHeap, SPACE, SPACE_BYTES } from "./memory.ts";
+import { isInHeap, MOST_JOBS, SPACE, SPACE_BYTES } from "./memory.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import { isShared } from "./split.ts";
 
@@ -95,7 +95,7 @@ function pack(
   const { address } = place(engine.heap, view, 1, count, k * d, borrowed);
   const each = 4 * k * d;
   const eachPanels = 32 * k * Math.ceil(d / 8);
-  const parts = isDivided ? Math.min(count, 4 * threadCount()) : 1;
+  const parts = isDivided ? Math.min(count, 4 * threadCount(), MOST_JOBS) : 1;
   const bound = (t: number): number => Math.floor((t * count) / parts);
   const jobs = Array.from({ length: parts }, (_, t): Job => {
     const at = bound(t);

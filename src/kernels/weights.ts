@@ -1,6 +1,6 @@
-/** Triangular roots of symmetric matrices, and sums of squares, in plain TypeScript. */
-import { checkBlockSquares, checkRoots } from "./checks.ts";
-import type { BlockSquaresArgs, RootsArgs } from "./interface.ts";
+/** Kernels for weights as plain loops: roots of symmetric matrices, sums of squares, and norms of products, which are the truth for the faster ones. */
+import { checkBlockSquares, checkPairNorms, checkRoots } from "./checks.ts";
+import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
 
 /** {@link Kernels.blockSquares}. */
 export function blockSquares(args: BlockSquaresArgs): void {
@@ -43,4 +43,24 @@ function rootInPlace(g: Float64Array, at: number, n: number, least: number): boo
     for (let j = i; j < n; j++) g[row + j] = g[row + j]! * inverse;
   }
   return true;
+}
+
+/** `out[i, j] += Σ_{e, f} (Σ_c a[i, e, c] b[j, f, c])²`. */
+export function pairNorms(args: PairNormsArgs): void {
+  checkPairNorms(args);
+  const { countA, countB, k, d, a, b, first, out } = args;
+  for (let i = 0; i < countA; i++) {
+    for (let j = first[i]!; j < countB; j++) {
+      let sum = 0;
+      for (let e = 0; e < k; e++) {
+        for (let f = 0; f < k; f++) {
+          let product = 0;
+          for (let c = 0; c < d; c++) product += a[(i * k + e) * d + c]! * b[(j * k + f) * d + c]!;
+          sum += product * product;
+        }
+      }
+      out[i * countB + j] = out[i * countB + j]! + sum;
+    }
+  }
+  if (d > 0) args.onRows?.(d);
 }
