@@ -13,7 +13,7 @@
  * $(R W_O)(B R'^\top)$, d_head x d_model x d_head; those of all pairs of heads are a few large products, see pair-scores.ts.
  */
 import { withWorkspace } from "../kernels/index.ts";
-import type { FloatArray, TakeArray } from "../kernels/index.ts";
+import type { TakeArray } from "../kernels/index.ts";
 import { compose, frobeniusNormOf, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { AttentionHead, HeadId, Transformer } from "../model/index.ts";
@@ -101,7 +101,7 @@ export function compositionScores(model: Transformer, options: CompositionOption
     const isByPairs = costs.pairs <= costs.symmetric;
     const steps = new Steps(options, isByPairs ? pairSteps(writers, readers) : symmetricSteps(sizes));
     const visit = isByPairs ? visitByPairs : visitSymmetric;
-    visit(writers, readers, sizes, steps, ([w, i], [r, place], score) => {
+    visit(writers, readers, sizes, steps, (w, i, r, place, score) => {
       const kind = KINDS[Math.floor(place / n_heads)] as "Q" | "K" | "V";
       scores[kind][((w * n_heads + i) * n_layers + r) * n_heads + (place % n_heads)] = score;
     });
@@ -134,18 +134,21 @@ function stackMaps(
   const size = n_heads * d_head * d_model;
   const written = take(kind, later * size);
   const read = take(kind, later * KINDS.length * size);
+  const lengths = {
+    writers: new Float64Array(later * n_heads),
+    readers: new Float64Array(later * KINDS.length * n_heads),
+  };
   for (const [l, maps] of layers.entries()) {
-    if (l < later) maps.writers(written.subarray(l * size, (l + 1) * size));
+    if (l < later) lengths.writers.set(maps.writers(written.subarray(l * size, (l + 1) * size)), l * n_heads);
     if (l === 0) continue;
-    const into = (place: number): FloatArray =>
-      read.subarray((KINDS.length * (l - 1) + place) * size, (KINDS.length * (l - 1) + place + 1) * size);
-    maps.queries(into(0));
-    maps.keys(into(1));
-    maps.values(into(2));
+    for (const [place, kind] of (["queries", "keys", "values"] as const).entries()) {
+      const at = KINDS.length * (l - 1) + place;
+      lengths.readers.set(maps[kind](read.subarray(at * size, (at + 1) * size)), at * n_heads);
+    }
   }
   return {
-    writers: { data: written, firstLayer: 0, layers: later, perLayer: n_heads },
-    readers: { data: read, firstLayer: 1, layers: later, perLayer: KINDS.length * n_heads },
+    writers: { data: written, lengths: lengths.writers, firstLayer: 0, layers: later, perLayer: n_heads },
+    readers: { data: read, lengths: lengths.readers, firstLayer: 1, layers: later, perLayer: KINDS.length * n_heads },
   };
 }
 

@@ -73,8 +73,7 @@ export function embeddingGram(model: Transformer): Float64Array {
 export function unembeddingGram(model: Transformer): Float64Array {
   const { d_vocab_out, d_model } = model.config;
   return remembered(unembeddingGrams, model, () => {
-    const W_U = matrixView(model.weight("unembed.W_U"));
-    return square(d_model, d_vocab_out, W_U, transposed(W_U));
+    return gram(d_model, d_vocab_out, matrixView(model.weight("unembed.W_U")));
   });
 }
 
@@ -218,48 +217,32 @@ const SPAN = 4096;
 
 /**
  * `a b` with sizes n x k and k x n, float64. Of float32 matrices with a vocabulary between them it is a float64 sum of float32 products, each
- * over 4,096 tokens.
+ * over 4,096 tokens at most.
  */
 function square(n: number, k: number, a: MatrixView, b: MatrixView): Float64Array {
+  const out = new Float64Array(n * n);
   const isSingle = a.data instanceof Float32Array && b.data instanceof Float32Array && n * n * k >= LARGE;
-  return sumOfSpans(n, k, isSingle, (from, depth, out) =>
-    kernels().matmul({
-      batch: 1,
-      m: n,
-      n,
-      k: depth,
-      a: { ...a, offset: a.offset + from * a.colStride },
-      b: { ...b, offset: b.offset + from * b.rowStride },
-      out,
-    }),
-  );
+  if (isSingle) kernels().deepProduct({ m: n, n, k, a, b, out });
+  else kernels().matmul({ batch: 1, m: n, n, k, a, b, out: rowMajor(out, n, 0) });
+  return out;
 }
 
 /** `a aᵀ` of a matrix n x k, summed as in {@link square}. */
 function gram(n: number, k: number, a: MatrixView): Float64Array {
-  return sumOfSpans(n, k, a.data instanceof Float32Array && n * n * k >= LARGE, (from, depth, out) =>
-    kernels().gram({ batch: 1, m: n, k: depth, a: { ...a, offset: a.offset + from * a.colStride }, out }),
-  );
-}
-
-/** A sum over `k` terms, of float32 products of spans where `isSingle`, otherwise of one product. */
-function sumOfSpans(
-  n: number,
-  k: number,
-  isSingle: boolean,
-  multiply: (from: number, depth: number, out: MatrixView) => void,
-): Float64Array {
   const data = new Float64Array(n * n);
-  if (!isSingle) multiply(0, k, rowMajor(data, n, 0));
-  else {
-    withWorkspace((take) => {
-      const part = take("float32", n * n);
-      for (let from = 0; from < k; from += SPAN) {
-        multiply(from, Math.min(SPAN, k - from), rowMajor(part, n, 0));
-        addTo(data, part);
-      }
-    });
+  const multiply = (from: number, depth: number, out: MatrixView): void =>
+    kernels().gram({ batch: 1, m: n, k: depth, a: { ...a, offset: a.offset + from * a.colStride }, out });
+  if (!(a.data instanceof Float32Array && n * n * k >= LARGE)) {
+    multiply(0, k, rowMajor(data, n, 0));
+    return data;
   }
+  withWorkspace((take) => {
+    const part = take("float32", n * n);
+    for (let from = 0; from < k; from += SPAN) {
+      multiply(from, Math.min(SPAN, k - from), rowMajor(part, n, 0));
+      addTo(data, part);
+    }
+  });
   return data;
 }
 

@@ -5,8 +5,9 @@
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView, TakeArray } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
-import { matrixView, rawData, Tensor } from "../tensor/index.ts";
-import { foldedReader } from "./norm-folding.ts";
+import { matrixView, rawData } from "../tensor/index.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { centredOutput, foldedReader } from "./norm-folding.ts";
 import type { ReaderName } from "./norm-folding.ts";
 
 /** A weight of all heads of a layer, seen as `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]` where roots are taken of them. */
@@ -30,23 +31,14 @@ export interface Sizes {
  */
 export type NormsInScores = "raw" | "folded";
 
-/** A weight that reads the stream, with or without the norm that it reads through. */
+/** A weight that reads the stream, with or without the norm that it reads through; stored as it was. */
 export function readerOf(layer: AttentionLayer, name: ReaderName, norms: NormsInScores): Tensor<"head d_model d_head"> {
-  return norms === "folded" ? foldedReader(layer, name) : layer[name];
+  return norms === "folded" ? foldedReader(layer, name, layer[name].dtype === "float32") : layer[name];
 }
 
 /** $W_O$, its rows centred where the layer's norm takes the mean out: no head reads it. */
-export function writtenOf({ W_O, ln1 }: AttentionLayer, norms: NormsInScores): Tensor<"head d_head d_model"> {
-  if (norms === "raw" || ln1?.centers !== true) return W_O;
-  const d = W_O.sizeOf("d_model");
-  const data = rawData(W_O).slice() as FloatArray;
-  for (let start = 0; start < data.length; start += d) {
-    const row = data.subarray(start, start + d);
-    let mean = 0;
-    for (const x of row) mean += x / d;
-    for (let i = 0; i < d; i++) row[i] = (row[i] as number) - mean;
-  }
-  return Tensor.from(W_O.axes, W_O.shape, data);
+export function writtenOf(layer: AttentionLayer, norms: NormsInScores): Tensor<"head d_head d_model"> {
+  return norms === "raw" || layer.ln1?.centers !== true ? layer.W_O : centredOutput(layer);
 }
 
 type Weight = Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">;
@@ -69,16 +61,13 @@ export function withGrams(weight: Weight, sizes: Sizes, take: TakeArray): Side {
   return { view: scaled, grams: gramsOf(scaled, sizes, take) };
 }
 
-/** The same without its Gram matrices. */
-export function withoutGrams(weight: Weight, sizes: Sizes): Side {
-  const data = rawData(weight) as FloatArray;
-  const each = sizes.k * sizes.d;
-  const isFit = Array.from({ length: sizes.count }, (_, h) => largestOf(data, h * each, (h + 1) * each)).every(isUsual);
-  return { view: isFit ? viewOf(weight) : scaledView(weight, sizes), grams: undefined };
+/** The same without its Gram matrices, as it is. */
+export function withoutGrams(weight: Weight): Side {
+  return { view: viewOf(weight), grams: undefined };
 }
 
 /** A copy of a weight, its heads of unusual size scaled. */
-function scaledView(weight: Weight, sizes: Sizes): MatrixView {
+export function scaledView(weight: Weight, sizes: Sizes): MatrixView {
   const data = scaledHeads(rawData(weight) as FloatArray, sizes);
   const { k, d } = sizes;
   const [rowStride, colStride] = isTurned(weight) ? [1, k] : [d, 1];

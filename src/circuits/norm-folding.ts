@@ -3,6 +3,7 @@
  * d_model (*A Mathematical Framework for Transformer Circuits*, "Handling Layer Normalization"). What does not depend on positions folds
  * into the weights that read through it.
  */
+import type { FloatArray } from "../kernels/index.ts";
 import { compose, identityMap, linear, subtractMaps } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { AttentionLayer, Norm } from "../model/index.ts";
@@ -11,7 +12,18 @@ import { astype, Tensor, rawData } from "../tensor/index.ts";
 /** Weights that heads read the stream by. */
 export type ReaderName = "W_Q" | "W_K" | "W_V";
 
-const folded = new WeakMap<AttentionLayer, Map<string, Tensor<"head d_model d_head">>>();
+const folded = new WeakMap<AttentionLayer, Map<string, Tensor>>();
+
+/** What was made of a layer's weight before, or is now. */
+function kept<T extends Tensor>(layer: AttentionLayer, key: string, compute: () => T): T {
+  const all = folded.get(layer) ?? new Map<string, Tensor>();
+  folded.set(layer, all);
+  const known = all.get(key) as T | undefined;
+  if (known !== undefined) return known;
+  const computed = compute();
+  all.set(key, computed);
+  return computed;
+}
 
 /**
  * $C\,\mathrm{diag}(w)\,W$ of a layer's readers, in float64 or rounded to float32: what reads the raw stream as the weight reads the normalised one, up to the
@@ -20,14 +32,25 @@ const folded = new WeakMap<AttentionLayer, Map<string, Tensor<"head d_model d_he
 export function foldedReader(layer: AttentionLayer, name: ReaderName, isSingle = false): Tensor<"head d_model d_head"> {
   const { ln1 } = layer;
   if (ln1 === undefined || (ln1.w === undefined && !ln1.centers)) return layer[name];
-  const kept = folded.get(layer) ?? new Map<string, Tensor<"head d_model d_head">>();
-  folded.set(layer, kept);
-  const key = isSingle ? `${name} float32` : name;
-  const known = kept.get(key);
-  if (known !== undefined) return known;
-  const computed = isSingle ? astype(foldedReader(layer, name), "float32") : throughNorm(ln1, layer[name]);
-  kept.set(key, computed);
-  return computed;
+  if (!isSingle) return kept(layer, name, () => throughNorm(ln1, layer[name]));
+  const exact = folded.get(layer)?.get(name) as Tensor<"head d_model d_head"> | undefined;
+  return kept(layer, `${name} float32`, () => astype(exact ?? throughNorm(ln1, layer[name]), "float32"));
+}
+
+/** $W_O C$, stored as $W_O$ is: what heads write, but for the mean over d_model, which no norm lets through. Kept for the next question. */
+export function centredOutput(layer: AttentionLayer): Tensor<"head d_head d_model"> {
+  return kept(layer, "W_O", () => {
+    const { W_O } = layer;
+    const d = W_O.sizeOf("d_model");
+    const data = rawData(W_O).slice() as FloatArray;
+    for (let start = 0; start < data.length; start += d) {
+      let sum = 0;
+      for (let i = start; i < start + d; i++) sum += data[i] as number;
+      const mean = sum / d;
+      for (let i = start; i < start + d; i++) data[i] = (data[i] as number) - mean;
+    }
+    return Tensor.from(W_O.axes, W_O.shape, data);
+  });
 }
 
 function throughNorm(norm: Norm, W: Tensor<"head d_model d_head">): Tensor<"head d_model d_head"> {

@@ -1,9 +1,9 @@
 /**
- * The lengths $\|B A^\top\|_F$ of products of all earlier writers $B$ with all later readers $A$, each d_head x d_model and of norm 1, by two routes.
+ * The lengths $\|B A^\top\|_F / (\|B\|_F \|A\|_F)$ of products of all earlier writers $B$ with all later readers $A$, each d_head x d_model, by two routes.
  *
  * *Pairs*: one product `[head and d_head, d_model] [d_model, head and d_head]` for every pair of layers, and the sums of squares of its
  * blocks. *Symmetric*: $\|B A^\top\|_F^2 = \langle B^\top B,\, A^\top A \rangle$, inner products of symmetric d_model x d_model matrices, each made once: cheaper where
- * layers are many, as what it costs grows with heads and only then with pairs. They are made a band of rows at a time, diagonal and
+ * pairs are many, as what it costs grows with heads and only then with pairs. They are made a tile at a time, on the diagonal and
  * right of it alone, so that memory stays bounded.
  *
  * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by its own product.
@@ -12,9 +12,11 @@ import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { Steps } from "./progress.ts";
 
-/** Maps of norm 1 of the heads of some layers, in float32 or float64, `[layer, head, d_head, d_model]`. */
+/** Maps of the heads of some layers, in float32 or float64, `[layer, head, d_head, d_model]`. */
 export interface MapStack {
   readonly data: FloatArray;
+  /** `[layer, head]`: the length of each, 0 of one that is zero; none far from 1. */
+  readonly lengths: Float64Array;
   /** The layer of the first. */
   readonly firstLayer: number;
   readonly layers: number;
@@ -29,15 +31,15 @@ export interface PairSizes {
 
 /** Called with a writer and a reader, their layers and places in the layer, and the score. */
 export type PairVisit = (
-  writer: readonly [layer: number, place: number],
-  reader: readonly [layer: number, place: number],
+  writerLayer: number,
+  writer: number,
+  readerLayer: number,
+  reader: number,
   score: number,
 ) => void;
 
-/** Rows of the symmetric matrices in a band. */
+/** Rows of the symmetric matrices in a step. */
 const BAND = 48;
-/** How many of the writers' layers share a product with readers in the symmetric route. */
-const LAYERS_TOGETHER = 4;
 /** Below this share of chance, $1/d$, an inner product of float32 numbers is not trusted. */
 const CANCELLED = 0.1;
 
@@ -51,7 +53,7 @@ export function routeCosts(
   const pairs = layerPairs * writers.perLayer * readers.perLayer * k * k * d;
   const entries = (d * (d + Math.min(BAND, d))) / 2;
   const maps = writers.layers * writers.perLayer + readers.layers * readers.perLayer;
-  const products = (layerPairs + (LAYERS_TOGETHER - 1) * readers.layers) * writers.perLayer * readers.perLayer;
+  const products = layerPairs * writers.perLayer * readers.perLayer;
   return { pairs, symmetric: entries * (maps * k + products) };
 }
 
@@ -85,16 +87,21 @@ export function visitByPairs(
   const [m, n] = [writers.perLayer * k, readers.perLayer * k];
   withWorkspace((take) => {
     const products = take(kindOf(writers.data), m * n);
-    const squares = new Float64Array(readers.perLayer);
+    const squares = new Float64Array(writers.perLayer * readers.perLayer);
     for (let w = writers.firstLayer; w < writers.firstLayer + writers.layers; w++) {
       for (let r = Math.max(readers.firstLayer, w + 1); r < readers.firstLayer + readers.layers; r++) {
-        const from = (w - writers.firstLayer) * m * d;
-        const to = (r - readers.firstLayer) * n * d;
-        multiplyTransposed(writers.data, from, m, readers.data, to, n, d, products);
+        const [fromWriter, fromReader] = [
+          (w - writers.firstLayer) * writers.perLayer,
+          (r - readers.firstLayer) * readers.perLayer,
+        ];
+        multiplyTransposed(writers.data, fromWriter * k * d, m, readers.data, fromReader * k * d, n, d, products);
+        kernels().blockSquares({ rows: m, cols: n, blockRows: k, blockCols: k, data: products, out: squares });
         for (let i = 0; i < writers.perLayer; i++) {
-          squares.fill(0);
-          for (let row = i * k; row < (i + 1) * k; row++) addSquares(squares, products, row * n, k);
-          for (const [j, square] of squares.entries()) visit([w, i], [r, j], lengthOf(square));
+          for (let j = 0; j < readers.perLayer; j++) {
+            const scale = (writers.lengths[fromWriter + i] as number) * (readers.lengths[fromReader + j] as number);
+            const square = squares[i * readers.perLayer + j] as number;
+            visit(w, i, r, j, lengthOf(squareOf(square, scale)));
+          }
         }
         steps.advance();
       }
@@ -124,27 +131,8 @@ function multiplyTransposed(
   });
 }
 
-/** Adds the sums of squares of a row's entries, `k` after `k`. */
-function addSquares(squares: Float64Array, numbers: FloatArray, start: number, k: number): void {
-  let from = start;
-  for (let j = 0; j < squares.length; j++) {
-    const end = from + k;
-    // Two sums, so that no addition waits for the one before it.
-    let even = 0;
-    let odd = 0;
-    for (; from + 1 < end; from += 2) {
-      const x = numbers[from] as number;
-      const y = numbers[from + 1] as number;
-      even += x * x;
-      odd += y * y;
-    }
-    if (from < end) {
-      const x = numbers[from++] as number;
-      even += x * x;
-    }
-    squares[j] = (squares[j] as number) + (even + odd);
-  }
-}
+/** The square of a score, 0 where a map is zero. */
+const squareOf = (square: number, scale: number): number => (scale === 0 ? 0 : square / (scale * scale));
 
 /** A length of maps of norm 1, which rounding does not take beyond 1. */
 const lengthOf = (square: number): number => Math.min(1, Math.sqrt(square));
@@ -157,57 +145,20 @@ export function visitSymmetric(
   steps: Steps,
   visit: PairVisit,
 ): void {
-  const { d } = sizes;
-  const [nW, nR] = [writers.layers * writers.perLayer, readers.layers * readers.perLayer];
-  const squares = new Float64Array(nW * nR);
-  const band = Math.min(BAND, d);
-  withWorkspace((take) => {
-    const kind = kindOf(writers.data);
-    const S = take(kind, nW * band * d);
-    const T = take(kind, nR * band * d);
-    const products = take(kind, LAYERS_TOGETHER * writers.perLayer * nR);
-    for (let start = 0; start < d; start += band) {
-      const rows = Math.min(band, d - start);
-      // On the diagonal, and right of it, where an entry stands for what mirrors it too.
-      for (const [first, width, weight] of [
-        [start, rows, 1],
-        [start + rows, d - start - rows, 2],
-      ] as const) {
-        fillBand(S, writers, nW, sizes, start, rows, first, width);
-        fillBand(T, readers, nR, sizes, start, rows, first, width);
-        addProducts(squares, writers, readers, S, T, rows * width, weight, products);
-      }
-      steps.advance();
-    }
+  const { k, d } = sizes;
+  const [countA, countB] = [writers.layers * writers.perLayer, readers.layers * readers.perLayer];
+  const out = new Float64Array(countA * countB);
+  const first = Int32Array.from({ length: countA }, (_, i) => {
+    const later = writers.firstLayer + Math.floor(i / writers.perLayer) + 1;
+    return Math.min(countB, Math.max(0, later - readers.firstLayer) * readers.perLayer);
   });
-  visitSquares(writers, readers, sizes, squares, visit);
-}
-
-/** Adds `weight` times the inner products of rows of `S` and `T`, `size` numbers each, of writers with later readers. */
-function addProducts(
-  squares: Float64Array,
-  writers: MapStack,
-  readers: MapStack,
-  S: FloatArray,
-  T: FloatArray,
-  size: number,
-  weight: number,
-  products: FloatArray,
-): void {
-  const nR = readers.layers * readers.perLayer;
-  for (let layer = 0; layer < writers.layers; layer += LAYERS_TOGETHER) {
-    const together = Math.min(LAYERS_TOGETHER, writers.layers - layer);
-    const firstReader = Math.max(0, writers.firstLayer + layer + 1 - readers.firstLayer) * readers.perLayer;
-    const firstWriter = layer * writers.perLayer;
-    const [m, n] = [together * writers.perLayer, nR - firstReader];
-    multiplyTransposed(S, firstWriter * size, m, T, firstReader * size, n, size, products);
-    for (let i = 0; i < m; i++) {
-      const into = (firstWriter + i) * nR + firstReader;
-      for (let j = 0; j < n; j++) {
-        squares[into + j] = (squares[into + j] as number) + weight * (products[i * n + j] as number);
-      }
-    }
-  }
+  let band = 0;
+  const onRows = (rows: number): void => {
+    const done = rows < d ? Math.floor(rows / BAND) : symmetricSteps(sizes);
+    for (; band < done; band++) steps.advance();
+  };
+  kernels().pairNorms({ countA, countB, k, d, a: writers.data, b: readers.data, first, out, onRows });
+  visitSquares(writers, readers, sizes, out, visit);
 }
 
 function visitSquares(
@@ -221,13 +172,16 @@ function visitSquares(
   const least = CANCELLED / sizes.d;
   const space = kindOf(writers.data) === "float64" ? new Float64Array(sizes.k ** 2) : new Float32Array(sizes.k ** 2);
   for (let i = 0; i < writers.layers * writers.perLayer; i++) {
-    const w = writers.firstLayer + Math.floor(i / writers.perLayer);
-    for (let j = 0; j < nR; j++) {
-      const r = readers.firstLayer + Math.floor(j / readers.perLayer);
-      if (r <= w) continue;
-      const square = squares[i * nR + j] as number;
-      const score = square > least ? lengthOf(square) : onePair(writers, readers, i, j, sizes, space);
-      visit([w, i % writers.perLayer], [r, j % readers.perLayer], score);
+    const w = Math.floor(i / writers.perLayer);
+    const place = i % writers.perLayer;
+    for (let r = Math.max(0, writers.firstLayer + w + 1 - readers.firstLayer); r < readers.layers; r++) {
+      for (let p = 0; p < readers.perLayer; p++) {
+        const j = r * readers.perLayer + p;
+        const scale = (writers.lengths[i] as number) * (readers.lengths[j] as number);
+        const square = squareOf(squares[i * nR + j] as number, scale);
+        const settled = square > least ? square : squareOf(onePair(writers, readers, i, j, sizes, space), scale);
+        visit(writers.firstLayer + w, place, readers.firstLayer + r, p, lengthOf(settled));
+      }
     }
   }
 }
@@ -242,28 +196,6 @@ function onePair(
 ): number {
   multiplyTransposed(writers.data, i * k * d, k, readers.data, j * k * d, k, d, space);
   const square = new Float64Array(1);
-  addSquares(square, space, 0, k * k);
-  return lengthOf(square[0] as number);
-}
-
-/** Rows `start` to `start + rows` and `width` columns from `first` on of $B^\top B$, for every map, `[map, rows, width]`. */
-function fillBand(
-  into: FloatArray,
-  { data }: MapStack,
-  count: number,
-  { k, d }: PairSizes,
-  start: number,
-  rows: number,
-  first: number,
-  width: number,
-): void {
-  kernels().matmul({
-    batch: count,
-    m: rows,
-    n: width,
-    k,
-    a: { data, offset: start, rowStride: 1, colStride: d, batchStride: k * d },
-    b: { data, offset: first, rowStride: d, colStride: 1, batchStride: k * d },
-    out: { data: into, offset: 0, rowStride: width, colStride: 1, batchStride: rows * width },
-  });
+  kernels().blockSquares({ rows: k, cols: k, blockRows: k, blockCols: k, data: space, out: square });
+  return square[0] as number;
 }

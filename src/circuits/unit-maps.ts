@@ -10,11 +10,15 @@ import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray, MatrixView, TakeArray } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
 import { rawData } from "../tensor/index.ts";
-import { rootOf } from "./gram-roots.ts";
-import { gramsOf, readerOf, withGrams, withoutGrams, writtenOf } from "./head-weights.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { rootsOf } from "./gram-roots.ts";
+import { gramsOf, readerOf, scaledView, withGrams, withoutGrams, writtenOf } from "./head-weights.ts";
 import type { NormsInScores, Side, Sizes, WeightName } from "./head-weights.ts";
 
-/** What writes and what reads in a layer, each head's scaled to norm 1 (or zero); worked out in arrays of a workspace. */
+/**
+ * What writes and what reads in a layer, with the length of each head's: 1, or near it where it is known only afterwards, or 0; worked out in arrays of a
+ * workspace.
+ */
 export class UnitMaps {
   readonly #layer: AttentionLayer;
   readonly #norms: NormsInScores;
@@ -43,22 +47,22 @@ export class UnitMaps {
   }
 
   /** $R W_O$ with $R^\top R = W_V^\top W_V$: what heads write. */
-  writers(into: FloatArray): readonly boolean[] {
+  writers(into: FloatArray): Float64Array {
     return this.#unit("W_V", "W_O", into);
   }
 
   /** What queries read: $R W_Q^\top$ with $R^\top R = W_K^\top W_K$. */
-  queries(into: FloatArray): readonly boolean[] {
+  queries(into: FloatArray): Float64Array {
     return this.#unit("W_K", "W_Q", into);
   }
 
   /** What keys read: $R W_K^\top$ with $R^\top R = W_Q^\top W_Q$. */
-  keys(into: FloatArray): readonly boolean[] {
+  keys(into: FloatArray): Float64Array {
     return this.#unit("W_Q", "W_K", into);
   }
 
   /** What values read: $R W_V^\top$ with $R^\top R = W_O W_O^\top$. */
-  values(into: FloatArray): readonly boolean[] {
+  values(into: FloatArray): Float64Array {
     return this.#unit("W_O", "W_V", into);
   }
 
@@ -70,53 +74,71 @@ export class UnitMaps {
   #side(name: WeightName): Side {
     const known = this.#sides.get(name);
     if (known !== undefined) return known;
-    const weight = name === "W_O" ? writtenOf(this.#layer, this.#norms) : readerOf(this.#layer, name, this.#norms);
+    const weight = this.#weight(name);
     const isRooted = this.#rooted.includes(name);
-    const side = isRooted ? withGrams(weight, this.#sizes, this.#take) : withoutGrams(weight, this.#sizes);
+    const side = isRooted ? withGrams(weight, this.#sizes, this.#take) : withoutGrams(weight);
     this.#sides.set(name, side);
     return side;
   }
 
-  /** Writes $R B / \|R B\|$ for each head, $R$ a root of the one weight's Gram matrix and $B$ the other; says which are zero. */
-  #unit(outer: WeightName, inner: WeightName, into: FloatArray): readonly boolean[] {
+  #weight(name: WeightName): Tensor<"head d_model d_head"> | Tensor<"head d_head d_model"> {
+    return name === "W_O" ? writtenOf(this.#layer, this.#norms) : readerOf(this.#layer, name, this.#norms);
+  }
+
+  #scaled(name: WeightName): MatrixView {
+    return scaledView(this.#weight(name), this.#sizes);
+  }
+
+  /** Writes $R B$ for each head, scaled, $R$ a root of the one weight's Gram matrix and $B$ the other; gives the lengths. */
+  #unit(outer: WeightName, inner: WeightName, into: FloatArray): Float64Array {
     const sizes = this.#sizes;
     const { count, k, d } = sizes;
     const B = this.#side(inner);
     const grams = this.#side(outer).grams ?? gramsOf(this.#side(outer).view, sizes, this.#take);
-    const isZero = new Array<boolean>(count).fill(false);
+    const lengths = new Float64Array(count).fill(1);
     withWorkspace((take) => {
       const roots = take(kindOf(into), count * k * k);
-      const root = new Float64Array(k * k);
+      const exact = take("float64", count * k * k) as Float64Array;
+      rootsOf(grams, count, k, exact);
       for (let h = 0; h < count; h++) {
         const at = h * k * k;
-        rootOf(grams, at, k, root);
-        const norm = B.grams && (normOfProduct(grams, B.grams, at, k) ?? normByProduct(root, B.view, h, sizes));
-        isZero[h] = norm === 0;
-        scaleInto(roots, at, root, norm === undefined ? 1 : inverseOf(norm));
+        const norm =
+          B.grams === undefined
+            ? Math.sqrt(traceOf(grams, at, k))
+            : (normOfProduct(grams, B.grams, at, k) ?? normByProduct(exact.subarray(at, at + k * k), B.view, h, sizes));
+        if (norm === 0) lengths[h] = 0;
+        scaleInto(roots, exact, at, k * k, inverseOf(norm));
       }
-      kernels().matmul({
-        batch: count,
-        m: k,
-        n: d,
-        k,
-        a: { data: roots, offset: 0, rowStride: k, colStride: 1, batchStride: k * k },
-        b: B.view,
-        out: { data: into, offset: 0, rowStride: d, colStride: 1, batchStride: k * d },
-      });
+      const multiply = (b: MatrixView): void =>
+        kernels().matmul({
+          batch: count,
+          m: k,
+          n: d,
+          k,
+          a: { data: roots, offset: 0, rowStride: k, colStride: 1, batchStride: k * k },
+          b,
+          out: { data: into, offset: 0, rowStride: d, colStride: 1, batchStride: k * d },
+        });
+      multiply(B.view);
+      if (B.grams !== undefined) return;
+      if (!lengthsInto(lengths, into, k * d)) {
+        multiply(this.#scaled(inner));
+        lengthsInto(lengths, into, k * d);
+      }
     });
-    if (B.grams === undefined) for (let h = 0; h < count; h++) isZero[h] = normalize(into, h * k * d, k * d) === 0;
-    return isZero;
+    return lengths;
   }
 }
 
 const inverseOf = (norm: number): number => (norm === 0 ? 0 : 1 / norm);
 
-/** Scales numbers to norm 1 in their place, and gives the norm that they had. */
-function normalize(numbers: FloatArray, start: number, count: number): number {
-  const norm = Math.sqrt(sumOfSquares(numbers, start, count));
-  const inverse = inverseOf(norm);
-  for (let t = start; t < start + count; t++) numbers[t] = (numbers[t] as number) * inverse;
-  return norm;
+/** Writes the lengths of maps of `size` numbers; false where the square of one is far from 1, so that it, or what is made of it, may have overflowed or vanished. */
+function lengthsInto(lengths: Float64Array, maps: FloatArray, size: number): boolean {
+  const rows = lengths.length;
+  kernels().blockSquares({ rows, cols: size, blockRows: 1, blockCols: size, data: maps, out: lengths });
+  const isUsual = lengths.every((square) => square > 1e-12 && square < 1e12);
+  for (let h = 0; h < rows; h++) lengths[h] = Math.sqrt(lengths[h] as number);
+  return isUsual;
 }
 
 /** In two sums, so that no addition waits for the one before it. */
@@ -131,8 +153,14 @@ function sumOfSquares(numbers: FloatArray, start: number, count: number): number
   return even + odd;
 }
 
-function scaleInto(target: FloatArray, at: number, numbers: Float64Array, factor: number): void {
-  for (let t = 0; t < numbers.length; t++) target[at + t] = (numbers[t] as number) * factor;
+function traceOf(grams: FloatArray, at: number, k: number): number {
+  let trace = 0;
+  for (let i = 0; i < k; i++) trace += grams[at + i * (k + 1)] as number;
+  return trace;
+}
+
+function scaleInto(target: FloatArray, numbers: Float64Array, start: number, count: number, factor: number): void {
+  for (let t = start; t < start + count; t++) target[t] = (numbers[t] as number) * factor;
 }
 
 /** Below this share of what the traces allow, too little of a norm is left after cancellation. */
@@ -141,13 +169,8 @@ const CANCELLED = 1e-6;
 /** $\|A B\|$ from $A^\top A$ and $B B^\top$ of a head; `undefined` where it cancels. */
 function normOfProduct(left: FloatArray, right: FloatArray, at: number, k: number): number | undefined {
   let square = 0;
-  let [traceA, traceB] = [0, 0];
   for (let t = at; t < at + k * k; t++) square += (left[t] as number) * (right[t] as number);
-  for (let i = 0; i < k; i++) {
-    traceA += left[at + i * (k + 1)] as number;
-    traceB += right[at + i * (k + 1)] as number;
-  }
-  return square > CANCELLED * traceA * traceB ? Math.sqrt(square) : undefined;
+  return square > CANCELLED * traceOf(left, at, k) * traceOf(right, at, k) ? Math.sqrt(square) : undefined;
 }
 
 /** $\|R B\|$ of a head by multiplying out, in float64. */
@@ -189,6 +212,7 @@ export function zeroHeadsOf(layer: AttentionLayer, circuit: "W_OV" | "W_QK", nor
   return withWorkspace((take) => {
     const maps = new UnitMaps(layer, norms, { writes: !isQK, reads: isQK }, take);
     const into = take(maps.kind, heads * k * d);
-    return (isQK ? maps.queries(into) : maps.writers(into)).flatMap((zero, head) => (zero ? [head] : []));
+    const lengths = isQK ? maps.queries(into) : maps.writers(into);
+    return [...lengths.keys()].filter((head) => lengths[head] === 0);
   });
 }

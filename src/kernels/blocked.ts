@@ -4,8 +4,11 @@
  */
 import { gram, matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
+import { deepProductInDoubles } from "./deep.ts";
 import type { Kernels } from "./interface.ts";
+import { pairNormsByBands } from "./pair-norms.ts";
 import { attentionByParts, rowRankByParts, rowScreenByParts, rowTopByParts } from "./parts.ts";
+import { blockSquares, triangularRoots } from "./weights.ts";
 
 const parts = { matmul, softmax, causalSoftmax };
 
@@ -14,6 +17,10 @@ export const blockedKernels: Kernels = {
   name: "blocked",
   matmul,
   gram,
+  deepProduct: (args) => deepProductInDoubles(parts, args),
+  blockSquares,
+  triangularRoots,
+  pairNorms: (args) => pairNormsByBands(parts, args),
   softmax,
   causalSoftmax,
   logSoftmax,

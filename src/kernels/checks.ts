@@ -18,6 +18,7 @@ import type {
   RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
+import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
 
 function checkCount(operation: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 0) {
@@ -71,6 +72,41 @@ export function checkGram(args: GramArgs): void {
   checkCount("gram", "k", k);
   checkView("gram", "a", args.a, batch, m, k);
   checkView("gram", "out", args.out, batch, m, m);
+}
+
+/** Sizes are counts, blocks divide the matrix, and arrays are long enough. */
+export function checkBlockSquares(args: BlockSquaresArgs): void {
+  const { rows, cols, blockRows, blockCols } = args;
+  for (const name of ["rows", "cols", "blockRows", "blockCols"] as const) checkCount("blockSquares", name, args[name]);
+  if (!(blockRows > 0 && blockCols > 0 && rows % blockRows === 0 && cols % blockCols === 0)) {
+    invariant(false, "blockSquares", `blocks of ${blockRows} x ${blockCols} do not divide ${rows} x ${cols}`);
+  }
+  checkFlat("blockSquares", "data", args.data, 0, rows * cols);
+  checkFlat("blockSquares", "out", args.out, 0, (rows / blockRows) * (cols / blockCols));
+}
+
+/** Sizes are counts and arrays are long enough. */
+export function checkRoots(args: RootsArgs): void {
+  checkCount("triangularRoots", "count", args.count);
+  checkCount("triangularRoots", "n", args.n);
+  checkFlat("triangularRoots", "matrices", args.matrices, 0, args.count * args.n * args.n);
+  checkFlat("triangularRoots", "isDone", args.isDone, 0, args.count);
+}
+
+/** Sizes are counts, arrays are long enough, and each first partner is one. */
+export function checkPairNorms(args: PairNormsArgs): void {
+  const { countA, countB, k, d, first } = args;
+  for (const name of ["countA", "countB", "k", "d"] as const) checkCount("pairNorms", name, args[name]);
+  checkFlat("pairNorms", "a", args.a, 0, countA * k * d);
+  checkFlat("pairNorms", "b", args.b, 0, countB * k * d);
+  checkFlat("pairNorms", "first", first, 0, countA);
+  checkFlat("pairNorms", "out", args.out, 0, countA * countB);
+  for (let i = 0; i < countA; i++) {
+    const at = first[i]!;
+    if (!(at >= (i === 0 ? 0 : first[i - 1]!) && at <= countB)) {
+      invariant(false, "pairNorms", `first is ${at} for map ${i}, not ascending up to ${countB}`);
+    }
+  }
 }
 
 /** Rows lie inside both arrays; shared by softmax and log-softmax. */

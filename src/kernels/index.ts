@@ -32,6 +32,7 @@ export { referenceKernels } from "./reference.ts";
 export { simdKernels } from "./simd.ts";
 export { useThreads } from "./wasm/threads.ts";
 export type { ThreadOptions, WorkerLike } from "./wasm/threads.ts";
+export type { BlockSquaresArgs, DeepProductArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
 export { kindOf, withWorkspace } from "./workspace.ts";
 export type { TakeArray } from "./workspace.ts";
 

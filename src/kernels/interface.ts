@@ -6,6 +6,7 @@
  * its storage type. The WebAssembly kernels sum float32 products in float32; float64 arrays they sum in float64. Buffers of one call must not overlap, except that the row functions (softmax and friends) may
  * work in place when input and output start at the same offset of the same array.
  */
+import type { BlockSquaresArgs, DeepProductArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
 
 /**
  * Storage that the kernels read and write.
@@ -217,6 +218,14 @@ export interface Kernels {
   matmul(args: MatmulArgs): void;
   /** Inner products of the rows of a matrix, each pair's once. */
   gram(args: GramArgs): void;
+  /** A product over very many terms. */
+  deepProduct(args: DeepProductArgs): void;
+  /** Sums of squares of blocks. */
+  blockSquares(args: BlockSquaresArgs): void;
+  /** Triangular roots of symmetric matrices. */
+  triangularRoots(args: RootsArgs): void;
+  /** Norms of the products of all pairs of two lists of maps. */
+  pairNorms(args: PairNormsArgs): void;
   /**
    * Softmax of each row, its maximum subtracted first. `-Infinity` is probability 0; a row of nothing but `-Infinity`
    * is all 0 (TransformerLens replaces the NaN of a fully masked row by 0); a `+Infinity` or NaN makes its row NaN.

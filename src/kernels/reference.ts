@@ -16,6 +16,7 @@ import {
   checkRowScreen,
   checkRowTop,
 } from "./checks.ts";
+import { deepProductInDoubles } from "./deep.ts";
 import type {
   AttentionArgs,
   CausalSoftmaxArgs,
@@ -31,6 +32,7 @@ import type {
   SoftmaxArgs,
 } from "./interface.ts";
 import { screenRow } from "./parts.ts";
+import { blockSquares, pairNorms, triangularRoots } from "./weights.ts";
 
 /** `out[i, j] = Σ_p a[i, p] b[p, j]`, for every matrix of the batch. */
 function matmul(args: MatmulArgs): void {
@@ -232,6 +234,10 @@ export const referenceKernels: Kernels = {
   name: "reference",
   matmul,
   gram,
+  deepProduct: (args) => deepProductInDoubles({ matmul }, args),
+  blockSquares,
+  triangularRoots,
+  pairNorms,
   softmax,
   causalSoftmax,
   logSoftmax,

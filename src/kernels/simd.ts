@@ -5,14 +5,18 @@
  * sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff times `Σ |a b|`.
  */
 import { blockedKernels } from "./blocked.ts";
+import { deepProductBySpans } from "./deep.ts";
 import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "./interface.ts";
 import type { Parts } from "./parts.ts";
 import { attention } from "./wasm/attention.ts";
+import { deepProduct } from "./wasm/deep.ts";
 import { gram } from "./wasm/doubles.ts";
 import { wasmEngine } from "./wasm/engine.ts";
+import { blockSquares, pairNorms, triangularRoots } from "./wasm/pairs.ts";
 import { multiply, rowRank, rowTop } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
 import { rowScreen } from "./wasm/screen.ts";
+import { withWorkspace } from "./workspace.ts";
 
 // Functions, not values made by calls: what runs when a module loads is kept in every bundle.
 function matmul(args: MatmulArgs): void {
@@ -43,6 +47,28 @@ export const simdKernels: Kernels = {
     const engine = wasmEngine();
     if (engine === undefined) blockedKernels.gram(args);
     else gram(engine, args);
+  },
+  deepProduct(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.deepProduct(args);
+    else if (!deepProduct(engine, args)) {
+      withWorkspace((take) => deepProductBySpans(parts, args, take("float32", args.m * args.n) as Float32Array));
+    }
+  },
+  blockSquares(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.blockSquares(args);
+    else blockSquares(engine, args);
+  },
+  triangularRoots(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.triangularRoots(args);
+    else triangularRoots(engine, args);
+  },
+  pairNorms(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.pairNorms(args);
+    else pairNorms(engine, parts, args);
   },
   softmax,
   causalSoftmax,

@@ -22,7 +22,8 @@ export function withWorkspace<R>(run: (take: TakeArray) => R): R {
     const address = takeBlock(heap, bytes);
     if (address === undefined) return ordinary(kind, length);
     taken.push([address, bytes]);
-    const { buffer } = heap.memory;
+    // That of the heap's own arrays: an engine may make another object for the memory at any time, by which no array of it is known.
+    const { buffer } = heap.floats;
     return kind === "float64" ? new Float64Array(buffer, address, length) : new Float32Array(buffer, address, length);
   };
   try {

@@ -55,6 +55,7 @@ describe("the two routes", () => {
     perLayer: number,
   ): MapStack => ({
     data,
+    lengths: new Float64Array(layers * perLayer).fill(1),
     firstLayer,
     layers,
     perLayer,
@@ -90,7 +91,7 @@ describe("the two routes", () => {
   ): Map<string, number> => {
     const found = new Map<string, number>();
     const steps = new Steps({}, 1e9);
-    visit(writers, readers, { k, d }, steps, (w, r, score) => found.set(`${w.join()} ${r.join()}`, score));
+    visit(writers, readers, { k, d }, steps, (...[w, i, r, j, score]) => found.set(`${w},${i} ${r},${j}`, score));
     return found;
   };
 
@@ -178,6 +179,30 @@ describe("norms folded", () => {
     const [folded, expected] = [compositionScores(model, { norms: "folded" }), compositionScores(byHand)];
     for (const kind of kinds) expectClose(folded[kind], expected[kind], { atol: 1e-12 });
     expect(Math.abs(folded.K.at(0, 0, 1, 0) - compositionScores(model).K.at(0, 0, 1, 0))).toBeGreaterThan(1e-3);
+  });
+
+  it("of float32 weights are those of the same weights in float64 within 1e-7, at d_model 768", () => {
+    const sizes = {
+      n_layers: 2,
+      n_heads: 4,
+      d_model: 768,
+      d_head: 64,
+      d_vocab: 7,
+      n_ctx: 4,
+      norm: "LN",
+      seed: 33,
+    } as const;
+    const single = randomModel(sizes);
+    const double = withWeights(single, (_, t) => astype(t, "float64"));
+    const [got, want] = [single, double].map((model) => compositionScores(model, { norms: "folded" }));
+    let worst = 0;
+    for (const kind of kinds) {
+      const [x, y] = [got?.[kind].data ?? [], want?.[kind].data ?? []];
+      for (let i = 0; i < y.length; i++) worst = Math.max(worst, Math.abs((x[i] ?? NaN) - (y[i] ?? NaN)));
+    }
+    expect(worst).toBeLessThan(1e-7);
+    expect(worst).toBeGreaterThan(0);
+    expect(Math.abs((got?.K.at(0, 0, 1, 0) ?? 0) - compositionScores(single).K.at(0, 0, 1, 0))).toBeGreaterThan(1e-7);
   });
 
   it("change nothing where there are none; RMSNorm's weights are folded, its mean is not taken out", () => {

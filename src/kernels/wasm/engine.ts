@@ -18,6 +18,20 @@ export interface WebAssemblyLike {
   validate(bytes: Uint8Array): boolean;
 }
 
+type SumsOfQuarters = (
+  rows: number,
+  columns: number,
+  x11: number,
+  x12: number,
+  x21: number,
+  x22: number,
+  row: number,
+  scales: number,
+  to: number,
+  toRow: number,
+  step: number,
+) => void;
+
 /** The functions of assembly/index.ts that are called from here. */
 export interface KernelExports {
   multiply(job: number, space: number): void;
@@ -40,6 +54,13 @@ export interface KernelExports {
   attentionBytes(keys: number, d_head: number, d_value: number): number;
   rankedProduct(job: number, space: number): void;
   screenedProduct(job: number, space: number): void;
+  packMaps(job: number, space: number): void;
+  pairNorms(job: number, space: number): void;
+  blockSquares(from: number, rows: number, columns: number, blockRows: number, blockColumns: number, to: number): void;
+  leftSums: SumsOfQuarters;
+  rightSums: SumsOfQuarters;
+  addSingles(to: number, from: number, count: number): void;
+  triangularRoots(count: number, n: number, matrices: number, least: number, done: number): void;
 }
 
 /** The running modules and their memory. */

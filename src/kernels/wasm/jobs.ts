@@ -10,6 +10,8 @@ export const JOB_KERNELS = [
   "attention",
   "rankedProduct",
   "screenedProduct",
+  "packMaps",
+  "pairNorms",
 ] as const;
 
 /** A kernel that takes a job. */

@@ -5,3 +5,6 @@ export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./r
 export { attention, attentionBytes } from "./attention.ts";
 export { rankedProduct } from "./ranks.ts";
 export { screenedProduct } from "./screen.ts";
+export { blockSquares, packMaps, pairNorms } from "./pairs.ts";
+export { triangularRoots } from "./roots.ts";
+export { addSingles, leftSums, rightSums } from "./deep.ts";
