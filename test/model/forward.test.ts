@@ -118,7 +118,7 @@ describe("what holds of every model", () => {
     seed: fc.integer({ min: 0, max: 1000 }),
   });
 
-  test("causality: logits and patterns up to a position do not change, to the last bit, with the tokens after it", () => {
+  test("causality (P32): logits and patterns up to a position do not change, to the last bit, with the tokens after it", () => {
     fc.assert(
       fc.property(arbitrary, fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 16 }), (options, cut, other) => {
         const model = randomModel(options);

@@ -35,6 +35,8 @@ const internal: Record<string, readonly string[]> = {
     "SoftmaxArgs",
     "TakeArray",
   ],
+  // For ablations, which go on from a run of their own.
+  model: ["resumePass"],
   // For error texts, for chains of maps whose spaces are known at run time alone, and for a map's halves as a map.
   linear: ["collapsed", "composeMaps", "describeMap"],
   // Storage and layout; arrays over the kernels' memory are for this library alone.
