@@ -66,7 +66,7 @@ function requireTargets(targets: Targets, operation: string): void {
   const isKnown = given === "next" || typeof given === "number" || (typeof given === "object" && given !== null);
   if (isKnown) return;
   throw new InputError(
-    `targets are ${String(given as string | boolean | null | undefined)}. Give "next", a token id, an id for each position of each prompt, or { correct, incorrect } of these.`,
+    `targets are ${JSON.stringify(given)}. Give "next", a token id, an id for each position of each prompt, or { correct, incorrect } of these.`,
     { operation, argument: "targets", expected: '"next", ids or { correct, incorrect }', actual: given },
   );
 }
