@@ -44,6 +44,7 @@ const internal: Record<string, readonly string[]> = {
     "dataForResult",
     "describeTensor",
     "dtypeOf",
+    "kernelData",
     "kernelStorage",
     "matrixView",
     "moveToKernels",
