@@ -46,6 +46,7 @@ const internal: Record<string, readonly string[]> = {
     "dataForResult",
     "describeTensor",
     "dtypeOf",
+    "kernelData",
     "kernelStorage",
     "matrixView",
     "moveToKernels",
