@@ -144,11 +144,10 @@ function inner(
 function innerRow(rows: i32, s: usize, t: usize, count: usize, step: usize, bytes: usize, weight: f64, to: usize, toRow: usize): void {
   for (let done: usize = 0; done < bytes; done += CHUNK) {
     const size = min(CHUNK, bytes - done);
-    let j: usize = 0;
-    for (; j + 2 <= count; j += 2) {
-      inner(rows, s + done, step, t + j * step + done, step, size, weight, to + (j << 3), toRow);
+    for (let j: usize = 0; j < count; j += 2) {
+      const second = j + 1 < count ? step : 0;
+      inner(rows, s + done, step, t + j * step + done, second, size, weight, to + (j << 3), toRow);
     }
-    if (j < count) inner(rows, s + done, step, t + j * step + done, 0, size, weight, to + (j << 3), toRow);
   }
 }
 
