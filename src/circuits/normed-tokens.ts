@@ -32,7 +32,8 @@ export function normedTokens(model: Transformer, layer = 0): Transformer {
   const weights = new Map(model.weights);
   weights.set("embed.W_E", normedRows(model.weight("embed.W_E"), ln1));
   const w = model.ln_final?.w;
-  if (w !== undefined && rawData(w).some((x) => x !== 1)) weights.set("unembed.W_U", scaledRows(model.weight("unembed.W_U"), rawData(w)));
+  if (w !== undefined && rawData(w).some((x) => x !== 1))
+    weights.set("unembed.W_U", scaledRows(model.weight("unembed.W_U"), rawData(w)));
   return Transformer.passing(model.config, weights);
 }
 
