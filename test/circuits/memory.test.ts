@@ -3,13 +3,10 @@
  * back. Each makes blocks of a megabyte or more, so that what is not given back at once would show in some dozens of them.
  */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { build } from "esbuild";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { bundledLibrary } from "../support/library.ts";
 
 const MIB = 2 ** 20;
 /** Embedding, unembedding, and a head's two halves, of 8,192 tokens: what one question may hold at once. */
@@ -17,23 +14,7 @@ const ONE = 4 * 8192 * (2 * 64 + 2 * 32);
 /** Memory of the kernels grows by this at least. */
 const STEP = 16 * MIB;
 
-let root = "";
-let library = "";
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "transformer-circuits-"));
-  library = join(root, "library.mjs");
-  await symlink(fileURLToPath(new URL("../../node_modules", import.meta.url)), join(root, "node_modules"));
-  await build({
-    entryPoints: [fileURLToPath(new URL("../../src/index.ts", import.meta.url))],
-    outfile: library,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    packages: "external",
-    logLevel: "error",
-  });
-});
-afterAll(() => rm(root, { recursive: true, force: true }));
+const bundled = bundledLibrary("index.ts");
 
 test.each([
   ["diagonalRanks", 50],
@@ -46,7 +27,7 @@ test.each([
   ["copyingScore", 50],
 ])("%s, %i times in one task, takes the memory of a few", { timeout: 180_000 }, async (name, times) => {
   const child = fileURLToPath(new URL("growth.mjs", import.meta.url));
-  const args = ["--expose-gc", child, library, name, String(times)];
+  const args = ["--expose-gc", child, bundled.library, name, String(times)];
   const { stdout } = await promisify(execFile)(process.execPath, args);
   const grown = JSON.parse(stdout) as { kernels: number; process: number };
   expect(grown.kernels).toBeLessThanOrEqual(STEP + ONE);

@@ -3,13 +3,12 @@
  * the garbage of the engine included. Measured in a process for each file, of a tenth or a half of the size and of the whole.
  */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { build } from "esbuild";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { bundledLibrary } from "../support/library.ts";
 import {
   emptyTensors,
   longConfig,
@@ -49,33 +48,17 @@ const cases: readonly (readonly [string, (count: number) => Files, number, "all"
   ["a configuration of strings", withConfig('"ab"'), 8000 * thousand, /holds more values/],
 ];
 
-let root = "";
-let library = "";
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "transformer-circuits-"));
-  library = join(root, "library.mjs");
-  await symlink(fileURLToPath(new URL("../../node_modules", import.meta.url)), join(root, "node_modules"));
-  await build({
-    entryPoints: [fileURLToPath(new URL("../../src/io/node.ts", import.meta.url))],
-    outfile: library,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    packages: "external",
-    logLevel: "error",
-  });
-});
-afterAll(() => rm(root, { recursive: true, force: true }));
+const bundled = bundledLibrary("io/node.ts");
 
 async function put(folder: string, files: Files): Promise<{ path: string; size: number }> {
   let size = 0;
   for (const [name, bytes] of files) {
-    const path = join(root, folder, name);
+    const path = join(bundled.root, folder, name);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, bytes);
     size += bytes.byteLength;
   }
-  return { path: join(root, folder), size };
+  return { path: join(bundled.root, folder), size };
 }
 
 describe.each(cases)("%s", (name, make, most, outcome) => {
@@ -85,7 +68,13 @@ describe.each(cases)("%s", (name, make, most, outcome) => {
     const small = await put(`${folder}-small`, make(20));
     const { path, size } = await put(folder, make(count));
     const child = fileURLToPath(new URL("peak.mjs", import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, ["--expose-gc", child, library, small.path, path]);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      "--expose-gc",
+      child,
+      bundled.library,
+      small.path,
+      path,
+    ]);
     const found = JSON.parse(stdout) as { grown: number; outcome: string };
     if (outcome === "all") expect(found.outcome).toBe(`${count} tensors`);
     else expect(found.outcome).toMatch(outcome);
