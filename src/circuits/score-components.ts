@@ -90,10 +90,13 @@ export function countComponents(model: Transformer, layer: number, by: ScorePart
 /** What was really written: embeddings, the result of every earlier head, its $b_V$ included, and that of every earlier MLP. */
 function writtenParts(frozen: FrozenRun, before: number): ScorePart[] {
   const { model, run } = frozen;
+  // Only what a first layer reads can be the tokens alone.
+  const isOnePath = (layer: number): boolean => layer === 0 && model.config.positional_embedding_type !== "standard";
   const heads = model.layers.slice(0, before).flatMap(({ layer, heads: all, W_O }) =>
     all.map((each): ScorePart => ({
       label: headLabel(each),
       path: [{ layer, head: each.head }],
+      isSum: !isOnePath(layer),
       stream: () => {
         const z: HeadVectors = run.cache.get(`blocks.${layer}.attn.hook_z`).select("head", each.head);
         return matmul(astype(z, "float64"), W_O.select("head", each.head));

@@ -32,8 +32,8 @@ import type { ScoreStatisticsOptions, ScoreTermStatistics } from "./score-statis
 export interface ScoreExpansionOptions {
   /**
    * The parts of queries and keys: what each earlier head really wrote, all that it read included (`"head"`, the default, as ARENA's
-   * decomposition), or every path of the embeddings through earlier heads (`"path"`). In a two-layer model they are the same. In deep models paths are too
-   * many to list: all of each number of heads are one part (`"order"`: `1 head`, `2 heads`), or all that begin with each head (`"firstHead"`: `L0H5⋯`);
+   * decomposition), or every path of the embeddings through earlier heads (`"path"`). In a two-layer model they are the same, unless positions are in the
+   * stream, which paths tell from tokens. In deep models paths are too many to list: all of each number of heads are one part (`"order"`: `1 head`, `2 heads`), or all that begin with each head (`"firstHead"`: `L0H5⋯`);
    * `"head"` has them by the last. What MLPs wrote in the run are parts of their own (`0_mlp_out`), by path also through the heads after them
    * (`0_mlp_out→L1H2`).
    */
@@ -222,7 +222,7 @@ export class ScoreExpansion {
    *
    * @param offset - query position minus key position, for rotary models, where the circuit is another for every offset; 0 by default.
    * @throws {@link InputError} when a part is no token or position moved by heads (`bias`, `0_mlp_out`, `remainder`), or a sum over paths (`2 heads`,
-   * `L0H5⋯`), or the offset is not an integer.
+   * `L0H5⋯`, by head what a head wrote that read more than tokens), or the offset is not an integer.
    */
   circuit(term: ScoreTerm, offset = 0): Linear {
     this.#requireOnePath(term, "circuit");

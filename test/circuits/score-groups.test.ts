@@ -98,6 +98,30 @@ describe("paths grouped by order and by first head", () => {
     expect(() => expansion.circuit(term)).toThrow(`circuit: ${text}`);
     expect(() => expansion.formula(term)).toThrow(`formula: ${text}`);
   });
+
+  test.each([
+    ["a later head", randomModel({ n_layers: 3 }), "L2H0", "L1H1", "L1H1"],
+    [
+      "a first head that reads positions in the stream",
+      randomModel({ position: "standard" }),
+      "L1H0",
+      "L0H1",
+      "pos_embed→L0H1",
+    ],
+  ] as const)("what %s wrote has no circuit of its own; each of its paths has one", (_, model, head, written, path) => {
+    const byHead = scoreExpansion(model, prompt, head);
+    const [term] = byHead.select({ query: "embed", key: written }) as [ScoreTerm];
+    const text = `the part "${written}" is a sum over paths, each with a circuit of its own. Expand the scores by path (by: "path").`;
+    expect(() => byHead.circuit(term)).toThrow(`circuit: ${text}`);
+    expect(() => byHead.formula(term)).toThrow(`formula: ${text}`);
+    const byPath = scoreExpansion(model, prompt, head, { by: "path" });
+    const [one] = byPath.select({ query: "embed", key: path }) as [ScoreTerm];
+    expect(byPath.formula(one)).toBe(
+      path === "L1H1"
+        ? "Id ⊗ A[L1H1] ⊗ W_E W_QK[L2H0] W_OV[L1H1]ᵀ W_Eᵀ"
+        : "Id ⊗ A[L0H1] ⊗ W_E W_QK[L1H0] W_OV[L0H1]ᵀ W_posᵀ",
+    );
+  });
 });
 
 function pathOf(expansion: ScoreExpansion, label: string): readonly HeadId[] {
