@@ -62,13 +62,8 @@ function run(
   ];
   for (let from = 0; from < bands; from += together) {
     const taken = Math.min(together, bands - from);
-    if (isDivided)
-      runJobs(
-        engine,
-        "pairNorms",
-        Array.from({ length: taken }, (_, t) => band(from + t, t)),
-      );
-    else runJob(engine, "pairNorms", band(from, 0));
+    const jobs = Array.from({ length: taken }, (_, t) => band(from + t, t));
+    runEach(engine, "pairNorms", jobs, isDivided);
     // Band after band, so that the sums are the same however the bands were shared.
     for (let t = 0; t < taken; t++) addTo(out, new Float64Array(heap.memory.buffer, sums + 8 * size * t, size));
     onRows?.(Math.min(d, (from + taken) * edge));
@@ -101,8 +96,13 @@ function pack(
     const at = bound(t);
     return [bound(t + 1) - at, k, d, address + at * each, rows + at * each, panels + at * eachPanels];
   });
-  if (isDivided) runJobs(engine, "packMaps", jobs);
-  else for (const job of jobs) runJob(engine, "packMaps", job);
+  runEach(engine, "packMaps", jobs, isDivided);
+}
+
+/** Runs jobs on all threads, or one after the other here. */
+function runEach(engine: Engine, name: "pairNorms" | "packMaps", jobs: readonly Job[], isDivided: boolean): void {
+  if (isDivided) runJobs(engine, name, jobs);
+  else for (const job of jobs) runJob(engine, name, job);
 }
 
 function addTo(sums: Float64Array, terms: Float64Array): void {

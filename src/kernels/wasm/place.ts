@@ -76,20 +76,41 @@ export function place(
     numbersOf(heap, bytes).set(data.subarray(first, last + 1), address / bytes);
     return { address: address + bytes * (offset - first), ...inPlace };
   }
+  // Borrowed first: memory may grow, and then its numbers are another array.
   const address = borrow(heap, bytes * size, borrowed);
-  const numbers = numbersOf(heap, bytes);
-  let to = address / bytes;
-  // Copied in the order in which it lies, so that a column-major operand stays one.
+  return copyTo(numbersOf(heap, bytes), address, view, batch, rows, cols);
+}
+
+/** Copies a view to an address, in the order in which it lies, so that a column-major operand stays one; `numbers` are all of memory. */
+export function copyTo(
+  numbers: FloatArray,
+  address: number,
+  { data, offset, batchStride, rowStride, colStride }: MatrixView,
+  batch: number,
+  rows: number,
+  cols: number,
+): Placed {
+  const bytes = data.BYTES_PER_ELEMENT;
+  const matrices = batchStride === 0 ? 1 : batch;
+  const size = rows * cols;
   const isByColumns = Math.abs(rowStride) < Math.abs(colStride);
-  const [lines, length] = isByColumns ? [cols, rows] : [rows, cols];
-  const [lineStride, step] = isByColumns ? [colStride, rowStride] : [rowStride, colStride];
-  for (let t = 0; t < matrices; t++) {
-    for (let line = 0; line < lines; line++) {
-      copyLine(numbers, to, data, offset + t * batchStride + line * lineStride, step, length);
-      to += length;
+  const lines = isByColumns ? cols : rows;
+  const length = isByColumns ? rows : cols;
+  const lineStride = isByColumns ? colStride : rowStride;
+  const step = isByColumns ? rowStride : colStride;
+  let to = address / bytes;
+  if (step === 1 && lineStride === length && (matrices === 1 || batchStride === size)) {
+    const whole = matrices * size;
+    numbers.set(offset === 0 && data.length === whole ? data : data.subarray(offset, offset + whole), to);
+  } else {
+    for (let t = 0; t < matrices; t++) {
+      for (let line = 0; line < lines; line++) {
+        copyLine(numbers, to, data, offset + t * batchStride + line * lineStride, step, length);
+        to += length;
+      }
     }
   }
-  const apart = batchStride === 0 ? 0 : bytes * rows * cols;
+  const apart = batchStride === 0 ? 0 : bytes * size;
   return isByColumns
     ? { address, batch: apart, row: bytes, column: bytes * rows }
     : { address, batch: apart, row: bytes * cols, column: bytes };

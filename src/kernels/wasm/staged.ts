@@ -4,7 +4,7 @@ import { copyOut } from "./chunks.ts";
 import type { Engine } from "./engine.ts";
 import { isInHeap, SPACE, SPACE_BYTES } from "./memory.ts";
 import type { Heap } from "./memory.ts";
-import { inPlace } from "./place.ts";
+import { copyTo, inPlace } from "./place.ts";
 import type { Placed } from "./place.ts";
 import { runProduct } from "./split.ts";
 
@@ -32,31 +32,5 @@ export function runStaged(engine: Engine, args: MatmulArgs): boolean {
 
 /** Where an operand lies; copied to `address` if it does not lie in memory. */
 function stage(heap: Heap, view: MatrixView, address: number, batch: number, rows: number, cols: number): Placed {
-  const { data, offset, batchStride, rowStride, colStride } = view;
-  if (isInHeap(heap, data)) return inPlace(view);
-  const matrices = batchStride === 0 ? 1 : batch;
-  const size = rows * cols;
-  // Copied in the order in which it lies, so that a column-major operand stays one.
-  const isByColumns = Math.abs(rowStride) < Math.abs(colStride);
-  const lines = isByColumns ? cols : rows;
-  const length = isByColumns ? rows : cols;
-  const lineStride = isByColumns ? colStride : rowStride;
-  const step = isByColumns ? rowStride : colStride;
-  const { floats } = heap;
-  let to = address / 4;
-  if (step === 1 && lineStride === length && (matrices === 1 || batchStride === size)) {
-    const whole = matrices * size;
-    floats.set(offset === 0 && data.length === whole ? data : data.subarray(offset, offset + whole), to);
-  } else {
-    for (let t = 0; t < matrices; t++) {
-      for (let line = 0; line < lines; line++) {
-        let from = offset + t * batchStride + line * lineStride;
-        for (let i = 0; i < length; i++, from += step) floats[to++] = data[from]!;
-      }
-    }
-  }
-  const apart = batchStride === 0 ? 0 : 4 * size;
-  return isByColumns
-    ? { address, batch: apart, row: 4, column: 4 * rows }
-    : { address, batch: apart, row: 4 * cols, column: 4 };
+  return isInHeap(heap, view.data) ? inPlace(view) : copyTo(heap.floats, address, view, batch, rows, cols);
 }
