@@ -3,12 +3,13 @@
  */
 import { InputError } from "../errors.ts";
 import { blockedKernels } from "./blocked.ts";
-import type { KernelName, Kernels } from "./interface.ts";
+import type { KernelName, Kernels, MatrixView, PackedMatrix } from "./interface.ts";
 import { referenceKernels } from "./reference.ts";
 import { simdKernels } from "./simd.ts";
 import { wasmEngine } from "./wasm/engine.ts";
 import { threadCount } from "./wasm/jobs.ts";
 import { isInHeap, lend } from "./wasm/memory.ts";
+import { pack } from "./wasm/packed.ts";
 
 export { blockedKernels } from "./blocked.ts";
 export type {
@@ -23,6 +24,7 @@ export type {
   MatmulArgs,
   MatrixView,
   NormArgs,
+  PackedMatrix,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,
@@ -158,6 +160,15 @@ export function keepForKernels(data: Float32Array, use: "operand" | "weight"): F
   const kept = heap === undefined ? undefined : lend(heap, data.length, use);
   kept?.set(data);
   return kept;
+}
+
+/**
+ * A stack of `batch` matrices `[k, n]` packed, for products in which it is the right operand again and again and does not change; undefined where
+ * kernels do not pack, it does not lie in their memory, or there is no room.
+ */
+export function packForKernels(b: MatrixView, batch: number, k: number, n: number): PackedMatrix | undefined {
+  const engine = kernels().name === "simd" ? wasmEngine() : undefined;
+  return engine === undefined ? undefined : pack(engine, b, batch, k, n);
 }
 
 /** Whether an array lies in the kernels' memory: never handed to a user, whose array could outlive its block. */

@@ -27,6 +27,13 @@ export interface MatrixView {
   readonly batchStride: number;
 }
 
+/** The right operand of products once more, in the order in which a kernel reads it; made by `packForKernels`. */
+export interface PackedMatrix {
+  readonly data: Float32Array;
+  /** From one matrix of a stack to the next. */
+  readonly batchStride: number;
+}
+
 /** `out[b] = a[b] · bᵦ[b]`, with `a` `[batch, m, k]`, `b` `[batch, k, n]`, `out` `[batch, m, n]`. */
 export interface MatmulArgs {
   readonly batch: number;
@@ -35,6 +42,8 @@ export interface MatmulArgs {
   readonly k: number;
   readonly a: MatrixView;
   readonly b: MatrixView;
+  /** All of `b` packed, for a kernel that has packed it. */
+  readonly packed?: PackedMatrix | undefined;
   readonly out: MatrixView;
   /** Add the product to what `out` holds. */
   readonly accumulate?: boolean;

@@ -15,9 +15,9 @@ import {
   causalSoftmax,
   dataForResult,
   matmul,
-  matrixView,
   rawData,
   reshaped,
+  rightOperand,
   softmax,
   sum,
   Tensor,
@@ -306,7 +306,7 @@ function project(x: Stream | HeadStream, W: Tensor<"head d_model d_head">, b: Te
     batchStride: isPerHead ? d_model : 0,
   };
   const view = { data: out, offset: 0, rowStride: heads * d_head, colStride: 1, batchStride: d_head };
-  kernels().matmul({ batch: heads, m: rows, n: d_head, k: d_model, a, b: matrixView(W), out: view });
+  kernels().matmul({ batch: heads, m: rows, n: d_head, k: d_model, a, ...rightOperand(W, rows), out: view });
   return withBias(Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out), b);
 }
 
@@ -360,7 +360,7 @@ function headResults(layer: AttentionLayer, z: HeadVectors): HeadStream {
   const out = dataForResult("float32", rows * heads * d_model) as FloatArray;
   const a = { data: asFloats(z), offset: 0, rowStride: heads * d_head, colStride: 1, batchStride: d_head };
   const view = { data: out, offset: 0, rowStride: heads * d_model, colStride: 1, batchStride: d_model };
-  kernels().matmul({ batch: heads, m: rows, n: d_model, k: d_head, a, b: matrixView(layer.W_O), out: view });
+  kernels().matmul({ batch: heads, m: rows, n: d_model, k: d_head, a, ...rightOperand(layer.W_O, rows), out: view });
   return Tensor.from("batch pos head d_model", [batch, pos, heads, d_model], out);
 }
 

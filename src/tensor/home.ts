@@ -1,5 +1,6 @@
 /** Where the numbers of a tensor and of its views live. */
 import { isKernelMemory, keepForKernels } from "../kernels/index.ts";
+import { PackedViews } from "./packed-views.ts";
 import type { TensorData } from "./storage.ts";
 
 /** Uses by kernels after which numbers move: the first copies them for the time of a call, as numbers that are used once deserve. */
@@ -14,6 +15,7 @@ export class Home {
   #isHidden: boolean;
   #shown: TensorData | undefined;
   #uses = 0;
+  #packed: PackedViews | undefined;
 
   constructor(raw: TensorData) {
     this.#raw = raw;
@@ -41,6 +43,11 @@ export class Home {
   forKernels(): TensorData {
     if (!this.#isHidden && ++this.#uses > USES_BEFORE_MOVING) this.move("operand");
     return this.#raw;
+  }
+
+  /** Views of the storage that are right operands of products again and again. */
+  get packedViews(): PackedViews {
+    return (this.#packed ??= new PackedViews());
   }
 
   /** Moves the storage into the kernels' memory, where it is float32, not small, and there is room. */

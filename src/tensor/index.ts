@@ -5,7 +5,7 @@ export type { Nested } from "./tensor.ts";
 export type { DType, Layout, TensorData } from "./storage.ts";
 export { add, astype, divide, map, multiply, subtract } from "./elementwise.ts";
 export { argmax, max, mean, meanAll, sum, sumAll } from "./reduce.ts";
-export { batchMatmul, matmul, matrixView } from "./matmul.ts";
+export { batchMatmul, matmul, matrixView, rightOperand } from "./matmul.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
 export { causalAttention, causalSoftmax } from "./attention.ts";
 export type { AttentionOptions } from "./attention.ts";

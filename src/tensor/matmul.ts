@@ -2,8 +2,8 @@
 import type { InitAxes, Join, LastAxis } from "../axes.ts";
 import { AxisError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { kernelStorage, reshaped, tensorOf, tensorOfNames } from "./raw.ts";
+import type { FloatArray, MatmulArgs, MatrixView } from "../kernels/index.ts";
+import { kernelStorage, packedView, reshaped, tensorOf, tensorOfNames } from "./raw.ts";
 import { describeTensor } from "./tensor.ts";
 import type { Tensor } from "./tensor.ts";
 import { dataForResult } from "./storage.ts";
@@ -128,8 +128,21 @@ function product(a: Tensor, b: Tensor, batch: number, m: number, n: number, k: n
   const dtype = a.dtype === "float64" || b.dtype === "float64" ? "float64" : "float32";
   const out = dataForResult(dtype, batch * m * n) as FloatArray;
   const view = { data: out, offset: 0, rowStride: n, colStride: 1, batchStride: m * n };
-  kernels().matmul({ batch, m, n, k, a: matrixView(a), b: matrixView(b), out: view });
+  kernels().matmul({ batch, m, n, k, a: matrixView(a), ...rightOperand(b, m), out: view });
   return out;
+}
+
+/** A right operand of fewer numbers lies in the near cache as it is. */
+const LEAST_PACKED = 8192;
+/** Products of fewer rows read their right operand as it lies. */
+const LEAST_ROWS = 8;
+
+/** A rank 2 or 3 tensor as the right operand of a product of `m` rows: packed too, where it has been one before. */
+export function rightOperand(t: Tensor, m: number): Pick<MatmulArgs, "b" | "packed"> {
+  const b = matrixView(t);
+  if (t.size < LEAST_PACKED || m < LEAST_ROWS || t.dtype !== "float32") return { b, packed: undefined };
+  const [batch, k, n] = t.rank === 3 ? t.shape : [1, ...t.shape];
+  return { b, packed: packedView(t, b, batch ?? 0, k ?? 0, n ?? 0) };
 }
 
 /** A rank 2 or 3 tensor as the kernels take it. */

@@ -2,6 +2,7 @@
  * Tensors as the rest of the library uses them: their numbers where they lie, in the kernels' memory too, and new tensors without checks and
  * copies. An array over that memory may outlive its block, so it is read within one task and never handed on.
  */
+import type { MatrixView, PackedMatrix } from "../kernels/index.ts";
 import { Home } from "./home.ts";
 import { rowMajorStrides } from "./storage.ts";
 import type { Layout, TensorData } from "./storage.ts";
@@ -53,6 +54,11 @@ export function kernelData(t: Tensor): TensorData {
   if (!t.isContiguous) return rawData(t);
   const storage = kernelStorage(t);
   return storage.length === t.size ? storage : storage.subarray(t.offset, t.offset + t.size);
+}
+
+/** A view of the storage of a tensor, `batch` matrices `[k, n]`, packed for products of which it is the right operand; undefined until it was used some times. */
+export function packedView(t: Tensor, view: MatrixView, batch: number, k: number, n: number): PackedMatrix | undefined {
+  return inside(t).home.packedViews.of(view, batch, k, n);
 }
 
 /** Moves the numbers of a tensor into the kernels' memory, as those of weights, which are used again and again. */

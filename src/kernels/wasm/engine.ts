@@ -36,6 +36,7 @@ type SumsOfQuarters = (
 export interface KernelExports {
   multiply(job: number, space: number): void;
   multiplyDoubles(job: number, space: number): void;
+  packPanels(to: number, from: number, row: number, column: number, k: number, n: number): void;
   gram(job: number, space: number): void;
   softmax(from: number, to: number, rows: number, columns: number): void;
   causalSoftmax(

@@ -31,6 +31,8 @@ export const SPACE_BYTES = 44 * PAGE;
 const LENT_LIMIT = 256 * 2 ** 20;
 /** The same for numbers that came from outside and are used again; weights are kept beside. */
 const MOVED_LIMIT = 256 * 2 ** 20;
+/** The same for right operands that are kept packed beside themselves: the attention of twelve layers of twelve heads, 113 MB. */
+const PACKED_LIMIT = 128 * 2 ** 20;
 /**
  * The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it is told, or for every second
  * result that is larger: few enough to pass through one cache, and a collection costs as much as computing them.
@@ -61,6 +63,8 @@ export interface Heap {
   lent: number;
   /** Bytes lent out for numbers from outside. */
   moved: number;
+  /** Bytes lent out for packed operands. */
+  packed: number;
   /** Bytes lent since the collector was last told of some. */
   untold: number;
   /** What it was told by. */
@@ -94,6 +98,7 @@ function heapOver(memory: MemoryLike, isShared: boolean): Heap {
     end: SPACE + SPACE_BYTES,
     lent: 0,
     moved: 0,
+    packed: 0,
     untold: 0,
     told: undefined,
     free: new Map(),
@@ -104,6 +109,7 @@ function heapOver(memory: MemoryLike, isShared: boolean): Heap {
       const use = low % LEAST_STEP;
       if (use === USES.result) heap.lent -= bytes;
       else if (use === USES.operand) heap.moved -= bytes;
+      else if (use === USES.packed) heap.packed -= bytes;
       giveBack(heap, low - use, bytes);
     }),
   };
@@ -158,10 +164,10 @@ export function giveBack(heap: Heap, address: number, bytes: number): void {
   else list.push(address);
 }
 
-/** What an array is lent for: the result of an operation, an operand from outside that is used again, or a weight. */
-export type Use = "result" | "operand" | "weight";
+/** What an array is lent for: the result of an operation, an operand from outside that is used again, a weight, or an operand packed. */
+export type Use = "result" | "operand" | "weight" | "packed";
 
-const USES: Readonly<Record<Use, number>> = { result: 0, operand: 1, weight: 2 };
+const USES: Readonly<Record<Use, number>> = { result: 0, operand: 1, weight: 2, packed: 3 };
 
 /** An array over a block, which comes back when the array is collected; undefined where it is small, or too much is lent. Its content is undefined. */
 export function lend(heap: Heap, length: number, use: Use): Float32Array | undefined {
@@ -169,10 +175,12 @@ export function lend(heap: Heap, length: number, use: Use): Float32Array | undef
   const size = blockBytes(4 * length);
   if (use === "result" && heap.lent + size > LENT_LIMIT) return undefined;
   if (use === "operand" && heap.moved + size > MOVED_LIMIT) return undefined;
+  if (use === "packed" && heap.packed + size > PACKED_LIMIT) return undefined;
   const address = takeBlock(heap, size);
   if (address === undefined) return undefined;
   const array = new Float32Array(heap.memory.buffer, address, length);
   if (use === "operand") heap.moved += size;
+  if (use === "packed") heap.packed += size;
   if (use === "result") {
     heap.lent += size;
     heap.untold += size;

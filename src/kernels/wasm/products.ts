@@ -12,6 +12,7 @@ import type { Engine } from "./engine.ts";
 import { isInHeap } from "./memory.ts";
 import { borrow, inPlace, place, withBlocks } from "./place.ts";
 import type { Borrowed } from "./place.ts";
+import { packedInPlace } from "./packed.ts";
 import { runProduct, runRanges } from "./split.ts";
 import { runStaged } from "./staged.ts";
 
@@ -32,13 +33,14 @@ export function multiply(engine: Engine, given: MatmulArgs): void {
 }
 
 /** Runs a product all of which lives in memory; false where something does not. */
-function runInPlace(engine: Engine, { batch, m, n, k, a, b, out, accumulate }: MatmulArgs): boolean {
+function runInPlace(engine: Engine, { batch, m, n, k, a, b, packed, out, accumulate }: MatmulArgs): boolean {
   const { heap } = engine;
   if (!(out.colStride === 1 && isInHeap(heap, a.data) && isInHeap(heap, b.data) && isInHeap(heap, out.data))) {
     return false;
   }
-  const operands = { a: inPlace(a), b: inPlace(b), c: inPlace(out) };
-  runProduct(engine, { batch, m, n, k, ...operands, accumulate: accumulate === true });
+  const right = packed === undefined ? inPlace(b) : packedInPlace(packed, k);
+  const operands = { a: inPlace(a), b: right, c: inPlace(out) };
+  runProduct(engine, { batch, m, n, k, ...operands, accumulate: accumulate === true, isPacked: packed !== undefined });
   return true;
 }
 

@@ -20,12 +20,14 @@ export interface PlacedProduct {
   readonly b: Placed;
   readonly c: Omit<Placed, "column">;
   readonly accumulate: boolean;
+  /** Whether `b` lies in packed panels; see `packPanels` of assembly/matmul.ts. Its columns are then `4 k` bytes apart, at multiples of 8. */
+  readonly isPacked?: boolean;
   /** Where sums are float64, and so is `c`: the bytes of a number of `a` and of `b`. */
   readonly sizes?: readonly [number, number];
 }
 
 /** One product on this thread; written field by field, since small products are over in microseconds. */
-function runAlone(engine: Engine, { batch, m, n, k, a, b, c, accumulate }: PlacedProduct): void {
+function runAlone(engine: Engine, { batch, m, n, k, a, b, c, accumulate, isPacked }: PlacedProduct): void {
   const { ints } = engine.heap;
   const at = JOB >> 2;
   ints[at] = batch;
@@ -44,13 +46,26 @@ function runAlone(engine: Engine, { batch, m, n, k, a, b, c, accumulate }: Place
   ints[at + 13] = c.batch;
   ints[at + 14] = c.row;
   ints[at + 15] = accumulate ? 1 : 0;
+  ints[at + 16] = isPacked === true ? 1 : 0;
   engine.kernels.multiply(JOB, SPACE);
 }
 
-function productJob({ batch, m, n, k, a, b, c, accumulate, sizes = [4, 4] }: PlacedProduct): Job {
+function productJob({ batch, m, n, k, a, b, c, accumulate, isPacked, sizes }: PlacedProduct): Job {
   const ofA = [a.address, a.batch, a.row, a.column];
   const ofB = [b.address, b.batch, b.row, b.column];
-  return [batch, m, n, k, ...ofA, ...ofB, c.address, c.batch, c.row, accumulate ? 1 : 0, ...sizes];
+  return [
+    batch,
+    m,
+    n,
+    k,
+    ...ofA,
+    ...ofB,
+    c.address,
+    c.batch,
+    c.row,
+    accumulate ? 1 : 0,
+    ...(sizes ?? [isPacked === true ? 1 : 0]),
+  ];
 }
 
 /** Ranges that cover `[0, size)`, their bounds multiples of `unit`. */

@@ -1,4 +1,5 @@
 /** The WebAssembly module of kernels, in AssemblyScript: everything but the tiles, which it imports. */
+export { packPanels } from "./matmul.ts";
 export { multiply, multiplyDoubles } from "./multiply.ts";
 export { gram } from "./gram.ts";
 export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./rows.ts";

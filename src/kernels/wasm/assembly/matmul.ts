@@ -220,7 +220,8 @@ const FEW_ROWS: usize = 4;
 
 /**
  * `c (+)= a b`, `m` x `n`, `k` deep. Steps are in bytes; entries of a row of `c` lie side by side. `space` is the thread's working
- * space. With `k` 0 the result is zero, or `c` as it is.
+ * space. With `k` 0 the result is zero, or `c` as it is. Where `b` `isPacked` it lies in the panels of {@link packPanels}, each `k` deep, and its steps
+ * say nothing.
  */
 export function product(
   m: usize,
@@ -235,6 +236,7 @@ export function product(
   c: usize,
   cRow: usize,
   accumulate: i32,
+  isPacked: bool,
   space: usize,
 ): void {
   if (k == 0) {
@@ -242,19 +244,19 @@ export function product(
     return;
   }
   const spaceA = space + EDGE_BYTES;
-  if (m <= FEW_ROWS && bColumn == 4 && n >= 64) {
+  if (m <= FEW_ROWS && bColumn == 4 && n >= 64 && !isPacked) {
     streamedProduct(m, n, k, a, aRow, aColumn, b, bRow, c, cRow, accumulate, spaceA);
     return;
   }
   const spaceB = spaceA + A_BYTES;
   // A small row-major b lies well in the cache as it is, and packing would cost as much as it spares.
-  const isDirect = bColumn == 4 && n % 8 == 0 && bRow <= 256 && k <= 128;
+  const isDirect = !isPacked && bColumn == 4 && n % 8 == 0 && bRow <= 256 && k <= 128;
   for (let jc: usize = 0; jc < n; jc += COLUMNS) {
     const nc = min(COLUMNS, n - jc);
     const padded = (nc + 7) & ~7;
     for (let ps: usize = 0; ps < k; ps += SPAN) {
       const end = ps + min(SPAN, k - ps);
-      if (!isDirect) packDeep(spaceB, b + ps * bRow + jc * bColumn, bRow, bColumn, end - ps, nc);
+      if (!isDirect && !isPacked) packDeep(spaceB, b + ps * bRow + jc * bColumn, bRow, bColumn, end - ps, nc);
       for (let ic: usize = 0; ic < m; ic += ROWS) {
         const mc = min(ROWS, m - ic);
         for (let pc = ps; pc < end; pc += DEPTH) {
@@ -269,6 +271,7 @@ export function product(
           const to = c + ic * cRow + (jc << 2);
           const adds = accumulate | i32(pc > 0);
           if (isDirect) tiles(rows, rowStep, b + (jc << 2), bRow, 32, kc, mc, nc, to, cRow, adds, space);
+          else if (isPacked) tiles(rows, rowStep, b + jc * k * 4 + pc * 32, 32, k << 5, kc, mc, nc, to, cRow, adds, space);
           else tiles(rows, rowStep, spaceB + (pc - ps) * padded * 4, 32, kc << 5, kc, mc, nc, to, cRow, adds, space);
         }
       }

@@ -20,7 +20,8 @@ function products<S>(job: usize, space: usize): void {
   const accumulate = load<i32>(job, 60);
   for (let t: usize = 0; t < batch; t++) {
     if (sizeof<S>() == 4) {
-      singles.product(m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, accumulate, space);
+      const isPacked = load<i32>(job, 64) != 0;
+      singles.product(m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, accumulate, isPacked, space);
     } else {
       const sizeA = load<usize>(job, 64);
       const sizeB = load<usize>(job, 68);
@@ -34,13 +35,13 @@ function products<S>(job: usize, space: usize): void {
 
 /**
  * A job in memory, 4 bytes a field: batch, m, n, k; then of a and b the address and the steps of batch, row, column; of c without the
- * last; whether to add to c.
+ * last; whether to add to c; whether b is packed, as {@link packPanels} does.
  */
 export function multiply(job: usize, space: usize): void {
   products<f32>(job, space);
 }
 
-/** The same with `c` of float64, and two fields more: the bytes of a number of `a` and of `b`. */
+/** The same with `c` of float64, and in place of the last field two: the bytes of a number of `a` and of `b`. */
 export function multiplyDoubles(job: usize, space: usize): void {
   products<f64>(job, space);
 }

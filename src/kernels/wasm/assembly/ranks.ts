@@ -134,7 +134,7 @@ export function rankedProduct(job: usize, space: usize): void {
   if (top == 0) {
     for (let i: usize = 0; i < m; i++) {
       const column = b + <usize>load<i32>(targets + (i << 2)) * bColumn;
-      product(1, 1, k, a + i * aRow, aRow, 4, column, bRow, bColumn, bars + (i << 2), 4, 0, space);
+      product(1, 1, k, a + i * aRow, aRow, 4, column, bRow, bColumn, bars + (i << 2), 4, 0, false, space);
     }
   }
   const columns = columnsOfBlock(k);
