@@ -3,8 +3,8 @@ import { min } from "./lanes.ts";
 import { packDeep, packedProduct } from "./matmul.ts";
 import { clear, divide, exponentials, largest, scaleRow } from "./rows.ts";
 
-/** Queries whose scores are in the cache at once: whole tiles of six rows and of four. */
-const QUERIES: usize = 24;
+/** Queries whose scores are computed at once: whole tiles of six rows and of four, and few, as keys that only the last of them sees are computed for all. */
+const QUERIES: usize = 12;
 
 /** Bytes of working space for {@link attend}: edges, packed keys and values, and scores. */
 export function attentionBytes(keys: usize, d_head: usize, d_value: usize): usize {

@@ -155,6 +155,11 @@ export function exponentials(from: usize, to: usize, count: usize, max: f32, ahe
 /** Divides `count` numbers in place. */
 export function divide(at: usize, count: usize, divisor: f32): void {
   if (divisor == 1) return;
+  if ((reinterpret<u32>(divisor) & 0x7fffff) == 0) {
+    // By a power of two: the reciprocal is exact, and so both round the same number.
+    scaleRow(at, count, 1 / divisor);
+    return;
+  }
   const d = f32x4.splat(divisor);
   const end = at + (count << 2);
   for (; at + 16 <= end; at += 16) v128.store(at, f32x4.div(v128.load(at), d));
