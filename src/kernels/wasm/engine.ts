@@ -18,25 +18,10 @@ export interface WebAssemblyLike {
   validate(bytes: Uint8Array): boolean;
 }
 
-type SumsOfQuarters = (
-  rows: number,
-  columns: number,
-  x11: number,
-  x12: number,
-  x21: number,
-  x22: number,
-  row: number,
-  scales: number,
-  to: number,
-  toRow: number,
-  step: number,
-) => void;
-
 /** The functions of assembly/index.ts that are called from here. */
 export interface KernelExports {
   multiply(job: number, space: number): void;
   multiplyDoubles(job: number, space: number): void;
-  gram(job: number, space: number): void;
   softmax(from: number, to: number, rows: number, columns: number): void;
   causalSoftmax(
     from: number,
@@ -52,15 +37,6 @@ export interface KernelExports {
   normalize(from: number, to: number, rows: number, columns: number, eps: number, center: number, scales: number): void;
   attention(job: number, space: number): void;
   attentionBytes(keys: number, d_head: number, d_value: number): number;
-  rankedProduct(job: number, space: number): void;
-  screenedProduct(job: number, space: number): void;
-  packMaps(job: number, space: number): void;
-  pairNorms(job: number, space: number): void;
-  blockSquares(from: number, rows: number, columns: number, blockRows: number, blockColumns: number, to: number): void;
-  leftSums: SumsOfQuarters;
-  rightSums: SumsOfQuarters;
-  addSingles(to: number, from: number, count: number): void;
-  triangularRoots(count: number, n: number, matrices: number, least: number, done: number): void;
 }
 
 /** The running modules and their memory. */
@@ -69,6 +45,9 @@ export interface Engine {
   readonly kernels: KernelExports;
   /** Whether products are fused multiply-adds. */
   readonly isFused: boolean;
+  readonly wasm: WebAssemblyLike;
+  /** What modules import: the memory, the tiles, the kernels. */
+  readonly imports: object;
   /** What another thread needs to start the same modules. */
   readonly start: EngineStart;
 }
@@ -95,7 +74,7 @@ export function wasmEngine(): Engine | undefined {
 }
 
 /** The bytes of base64 text. */
-export function fromBase64(text: string): Uint8Array {
+function fromBase64(text: string): Uint8Array {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
@@ -114,14 +93,18 @@ function withoutShared(bytes: Uint8Array): Uint8Array {
   return changed;
 }
 
+/** The bytes of a module in base64, such that it imports the memory of a heap. */
+export function moduleBytes(text: string, heap: Heap): Uint8Array {
+  return heap.isShared ? fromBase64(text) : withoutShared(fromBase64(text));
+}
+
 /** Starts the modules over a memory of their own; without fused multiply-adds where `mayFuse` is false, as where there is no relaxed SIMD. */
 export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const heap = startHeap(wasm.Memory);
-  const modules = (tiles: string, kernels: string): [Uint8Array, Uint8Array] =>
-    [tiles, kernels].map((text) => (heap.isShared ? fromBase64(text) : withoutShared(fromBase64(text)))) as [
-      Uint8Array,
-      Uint8Array,
-    ];
+  const modules = (tiles: string, kernels: string): [Uint8Array, Uint8Array] => [
+    moduleBytes(tiles, heap),
+    moduleBytes(kernels, heap),
+  ];
   const fused = modules(FUSED_TILES, FUSED_KERNELS);
   const isFused = mayFuse && wasm.validate(fused[0]) && wasm.validate(fused[1]);
   const [tiles, kernels] = isFused ? fused : modules(PLAIN_TILES, PLAIN_KERNELS);
@@ -133,7 +116,9 @@ export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const env = { memory: heap.memory };
   const blocks = new wasm.Instance(start.tiles, { env }).exports;
   const families = { block: blocks[start.family], blockOfDoubles: blocks[`${start.family}OfDoubles`] };
-  const { exports } = new wasm.Instance(start.kernels, { env, tiles: { ...blocks, ...families } });
+  const tilesAndMemory = { env, tiles: { ...blocks, ...families } };
+  const { exports } = new wasm.Instance(start.kernels, tilesAndMemory);
   const copied: unknown = { ...exports };
-  return { heap, kernels: copied as KernelExports, isFused, start };
+  const imports = { ...tilesAndMemory, kernels: exports };
+  return { heap, kernels: copied as KernelExports, isFused, wasm, imports, start };
 }
