@@ -1,10 +1,11 @@
 /**
- * Builds the WebAssembly modules of the kernels and writes them as base64 into src/kernels/wasm/binaries.ts: the tiles, whose text
- * scripts/wasm/tiles.mjs writes and wabt assembles, and src/kernels/wasm/assembly/, which AssemblyScript compiles; each with
- * fused multiply-adds (relaxed SIMD) and without. A test builds them again and compares.
+ * Builds the WebAssembly modules of the kernels and writes them, deflated and as base64, into src/kernels/wasm/binaries.ts: the tiles, whose text
+ * scripts/wasm/tiles.mjs writes and wabt assembles, and assembly/index.ts there, which AssemblyScript compiles; and into weights-binaries.ts that
+ * of assembly/weights.ts. Each is built with fused multiply-adds (relaxed SIMD) and without. A test builds them again and compares.
  */
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { deflateSync } from "fflate";
 import wabt from "wabt";
 import { compile } from "./assemblyscript.mjs";
 import { tilesWat } from "./wasm/tiles.mjs";
@@ -19,9 +20,10 @@ async function assemble(name, text) {
   return bytes;
 }
 
-const kernels = (features) =>
+/** Compiles a module of assembly/, its constants from an address on: all modules have one memory. */
+const kernels = (entry, memoryBase, features) =>
   compile(
-    "src/kernels/wasm/assembly/index.ts",
+    `src/kernels/wasm/assembly/${entry}.ts`,
     ["simd", "threads", ...features],
     [
       "--use",
@@ -33,28 +35,67 @@ const kernels = (features) =>
       "1",
       "--maximumMemory",
       "65536",
+      "--memoryBase",
+      `${memoryBase}`,
     ],
   );
 
-/** The text of the generated file. */
+/** Features that fused kernels take, and plain ones. */
+const FUSED = ["relaxed-simd"];
+const PLAIN = [];
+/** Where constants lie: below the jobs of src/kernels/wasm/memory.ts. */
+const CONSTANTS = 1024;
+const CONSTANTS_OF_WEIGHTS = 16_384;
+
+/** The texts of the generated files, by name. */
 export async function generated() {
-  const modules = [
-    ["FUSED_TILES", "Tiles with fused multiply-adds", await assemble("fused.wat", tilesWat("fused"))],
-    ["PLAIN_TILES", "Tiles without relaxed SIMD", await assemble("plain.wat", tilesWat("plain"))],
-    ["FUSED_KERNELS", "The other kernels with fused multiply-adds", await kernels(["relaxed-simd"])],
-    ["PLAIN_KERNELS", "The other kernels without relaxed SIMD", await kernels([])],
-  ];
+  const tiles = {
+    fused: await assemble("fused.wat", tilesWat("fused")),
+    plain: await assemble("plain.wat", tilesWat("plain")),
+  };
+  return {
+    "binaries.ts": textOf(
+      ["KERNELS", "The tiles and the kernels"],
+      [tiles.fused, await kernels("index", CONSTANTS, FUSED)],
+      [tiles.plain, await kernels("index", CONSTANTS, PLAIN)],
+    ),
+    "weights-binaries.ts": textOf(
+      ["WEIGHTS", "The kernels for weights"],
+      [await kernels("weights", CONSTANTS_OF_WEIGHTS, FUSED)],
+      [await kernels("weights", CONSTANTS_OF_WEIGHTS, PLAIN)],
+    ),
+  };
+}
+
+/** A generated file: modules in two kinds that hardly differ, so that the one is deflated with the other as its dictionary. */
+function textOf([name, what], fused, plain) {
+  const dictionary = Buffer.concat(fused);
   return [
     "// Built by scripts/build-wasm.mjs; do not edit.",
-    ...modules.flatMap(([name, what, bytes]) => [
-      `/** ${what}, in base64. */`,
-      `export const ${name} =`,
-      `  "${Buffer.from(bytes).toString("base64")}";`,
-    ]),
+    'import type { PackedModules } from "./modules.ts";',
+    "",
+    `/** ${what} with fused multiply-adds. */`,
+    constant(`FUSED_${name}`, fused),
+    `/** ${what} without relaxed SIMD; their dictionary is the bytes of {@link FUSED_${name}}. */`,
+    constant(`PLAIN_${name}`, plain, dictionary),
     "",
   ].join("\n");
 }
 
+function constant(name, modules, dictionary) {
+  // By fflate, whose output does not depend on the version of Node as that of node:zlib does.
+  const deflated = deflateSync(Buffer.concat(modules), { level: 9, mem: 12, ...(dictionary && { dictionary }) });
+  return [
+    `export const ${name}: PackedModules = {`,
+    `  sizes: [${modules.map(({ length }) => length).join(", ")}],`,
+    `  deflated:`,
+    `    "${Buffer.from(deflated).toString("base64")}",`,
+    "};",
+  ].join("\n");
+}
+
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  writeFileSync(new URL("../src/kernels/wasm/binaries.ts", import.meta.url), await generated());
+  for (const [name, text] of Object.entries(await generated())) {
+    writeFileSync(new URL(`../src/kernels/wasm/${name}`, import.meta.url), text);
+  }
 }

@@ -6,7 +6,7 @@
  * every head then costs a product through it and one small eigenvalue problem.
  */
 import { ConfigError } from "../errors.ts";
-import { allocateForResult, kernels, withWorkspace } from "../kernels/index.ts";
+import { allocateForResult, kernels, weightKernels, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import { eigenvaluesOfStack } from "../linalg/index.ts";
 import type { AttentionLayer, Transformer } from "../model/index.ts";
@@ -222,7 +222,7 @@ const SPAN = 4096;
 function square(n: number, k: number, a: MatrixView, b: MatrixView): Float64Array {
   const out = new Float64Array(n * n);
   const isSingle = a.data instanceof Float32Array && b.data instanceof Float32Array && n * n * k >= LARGE;
-  if (isSingle) kernels().deepProduct({ m: n, n, k, a, b, out });
+  if (isSingle) weightKernels().deepProduct({ m: n, n, k, a, b, out });
   else kernels().matmul({ batch: 1, m: n, n, k, a, b, out: rowMajor(out, n, 0) });
   return out;
 }
@@ -231,7 +231,7 @@ function square(n: number, k: number, a: MatrixView, b: MatrixView): Float64Arra
 function gram(n: number, k: number, a: MatrixView): Float64Array {
   const data = new Float64Array(n * n);
   const multiply = (from: number, depth: number, out: MatrixView): void =>
-    kernels().gram({ batch: 1, m: n, k: depth, a: { ...a, offset: a.offset + from * a.colStride }, out });
+    weightKernels().gram({ batch: 1, m: n, k: depth, a: { ...a, offset: a.offset + from * a.colStride }, out });
   if (!(a.data instanceof Float32Array && n * n * k >= LARGE)) {
     multiply(0, k, rowMajor(data, n, 0));
     return data;

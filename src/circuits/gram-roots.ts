@@ -1,5 +1,5 @@
 /** Roots of Gram matrices, by Cholesky's factorisation. */
-import { kernels } from "../kernels/index.ts";
+import { weightKernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 
 /** Pivots below this share of the largest, and what is left with them, are rounding of sums of squares. */
@@ -13,7 +13,7 @@ const UNORDERED = 1e-8;
 export function rootsOf(grams: FloatArray, count: number, n: number, roots: Float64Array): void {
   roots.set(grams.subarray(0, count * n * n));
   const isDone = new Int32Array(count);
-  kernels().triangularRoots({ count, n, matrices: roots, least: UNORDERED, isDone });
+  weightKernels().triangularRoots({ count, n, matrices: roots, least: UNORDERED, isDone });
   for (let t = 0; t < count; t++) {
     if (isDone[t] !== 0) continue;
     const [from, to] = [t * n * n, (t + 1) * n * n];

@@ -2,7 +2,7 @@
  * The weights of a layer's heads as composition reads them: norms folded in if asked, heads of extreme sizes scaled, with the Gram matrices that
  * roots are taken of.
  */
-import { kernels } from "../kernels/index.ts";
+import { weightKernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView, TakeArray } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
 import { matrixView, rawData } from "../tensor/index.ts";
@@ -117,6 +117,6 @@ function largestOf(numbers: FloatArray, start: number, end: number): number {
 export function gramsOf(view: MatrixView, { count, k, d }: Sizes, take: TakeArray): FloatArray {
   const grams = take("float64", count * k * k);
   const out = { data: grams, offset: 0, rowStride: k, colStride: 1, batchStride: k * k };
-  kernels().gram({ batch: count, m: k, k: d, a: view, out });
+  weightKernels().gram({ batch: count, m: k, k: d, a: view, out });
   return grams;
 }

@@ -8,7 +8,7 @@
  *
  * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by its own product.
  */
-import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
+import { kernels, kindOf, weightKernels, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { Steps } from "./progress.ts";
 
@@ -95,7 +95,7 @@ export function visitByPairs(
           (r - readers.firstLayer) * readers.perLayer,
         ];
         multiplyTransposed(writers.data, fromWriter * k * d, m, readers.data, fromReader * k * d, n, d, products);
-        kernels().blockSquares({ rows: m, cols: n, blockRows: k, blockCols: k, data: products, out: squares });
+        weightKernels().blockSquares({ rows: m, cols: n, blockRows: k, blockCols: k, data: products, out: squares });
         for (let i = 0; i < writers.perLayer; i++) {
           for (let j = 0; j < readers.perLayer; j++) {
             const scale = (writers.lengths[fromWriter + i] as number) * (readers.lengths[fromReader + j] as number);
@@ -157,7 +157,7 @@ export function visitSymmetric(
     const done = rows < d ? Math.floor(rows / BAND) : symmetricSteps(sizes);
     for (; band < done; band++) steps.advance();
   };
-  kernels().pairNorms({ countA, countB, k, d, a: writers.data, b: readers.data, first, out, onRows });
+  weightKernels().pairNorms({ countA, countB, k, d, a: writers.data, b: readers.data, first, out, onRows });
   visitSquares(writers, readers, sizes, out, visit);
 }
 
@@ -196,6 +196,6 @@ function onePair(
 ): number {
   multiplyTransposed(writers.data, i * k * d, k, readers.data, j * k * d, k, d, space);
   const square = new Float64Array(1);
-  kernels().blockSquares({ rows: k, cols: k, blockRows: k, blockCols: k, data: space, out: square });
+  weightKernels().blockSquares({ rows: k, cols: k, blockRows: k, blockCols: k, data: space, out: square });
   return square[0] as number;
 }

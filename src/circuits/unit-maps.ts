@@ -6,7 +6,7 @@
  * norm of a map is $\|W_V W_O\|^2 = \langle W_V^\top W_V,\, W_O W_O^\top \rangle$. Gram matrices are summed in float64, whatever the weights are;
  * maps are float32 where these are.
  */
-import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
+import { kernels, kindOf, weightKernels, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray, MatrixView, TakeArray } from "../kernels/index.ts";
 import type { AttentionLayer } from "../model/index.ts";
 import { rawData } from "../tensor/index.ts";
@@ -135,7 +135,7 @@ const inverseOf = (norm: number): number => (norm === 0 ? 0 : 1 / norm);
 /** Writes the lengths of maps of `size` numbers; false where the square of one is far from 1, so that it, or what is made of it, may have overflowed or vanished. */
 function lengthsInto(lengths: Float64Array, maps: FloatArray, size: number): boolean {
   const rows = lengths.length;
-  kernels().blockSquares({ rows, cols: size, blockRows: 1, blockCols: size, data: maps, out: lengths });
+  weightKernels().blockSquares({ rows, cols: size, blockRows: 1, blockCols: size, data: maps, out: lengths });
   const isUsual = lengths.every((square) => square > 1e-12 && square < 1e12);
   for (let h = 0; h < rows; h++) lengths[h] = Math.sqrt(lengths[h] as number);
   return isUsual;

@@ -1,5 +1,5 @@
 /** Which source tokens a table of skip-trigrams shows, where none are given. */
-import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
+import { kernels, kindOf, weightKernels, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import { diagonalOf, compose, restrictRows, toDense } from "../linear/index.ts";
 import type { HeadId, Transformer } from "../model/index.ts";
@@ -142,7 +142,7 @@ function writtenGram(model: Transformer, { layer, head }: HeadId): Float64Array 
       b: rowMajor(W_U, d_vocab_out),
       out: written,
     });
-    kernels().gram({ batch: 1, m: d_head, k: d_vocab_out, a: written, out: rowMajor(gram, d_head) });
+    weightKernels().gram({ batch: 1, m: d_head, k: d_vocab_out, a: written, out: rowMajor(gram, d_head) });
   });
   return gram;
 }

@@ -7,8 +7,9 @@
  * done, so the result is rounded once.
  */
 import { checkGram, checkMatmul } from "./checks.ts";
-import type { FloatArray, GramArgs, MatmulArgs, MatrixView } from "./interface.ts";
+import type { FloatArray, MatmulArgs, MatrixView } from "./interface.ts";
 import { addTile, BLOCK, pack, TILE } from "./tiles.ts";
+import type { GramArgs } from "./weights-interface.ts";
 
 /** Which loop nest a product takes: dot products, weighted sums of rows of `b`, or packed tiles. */
 export type MatmulPath = "nothing" | "dots" | "rows" | "tiles";

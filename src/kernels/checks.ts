@@ -8,17 +8,21 @@ import type {
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
-  GramArgs,
   HeadVectorsView,
   MatmulArgs,
   MatrixView,
   NormArgs,
+  SoftmaxArgs,
+} from "./interface.ts";
+import type {
+  BlockSquaresArgs,
+  GramArgs,
+  PairNormsArgs,
+  RootsArgs,
   RowRankArgs,
   RowScreenArgs,
   RowTopArgs,
-  SoftmaxArgs,
-} from "./interface.ts";
-import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
+} from "./weights-interface.ts";
 
 function checkCount(operation: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 0) {

@@ -1,14 +1,11 @@
 /** Products over very many terms, in spans. */
 import { checkMatmul } from "./checks.ts";
-import type { MatmulArgs, MatrixView } from "./interface.ts";
+import type { MatrixView } from "./interface.ts";
+import type { Multiplies } from "./parts.ts";
 import type { DeepProductArgs } from "./weights-interface.ts";
 
 /** Terms of a sum that are added in float32 at most, before they join float64 sums. */
 const SPAN = 4096;
-
-interface Multiplies {
-  matmul(args: MatmulArgs): void;
-}
 
 const viewOf = (data: Float32Array | Float64Array, n: number): MatrixView => ({
   data,
@@ -18,7 +15,7 @@ const viewOf = (data: Float32Array | Float64Array, n: number): MatrixView => ({
   batchStride: 0,
 });
 
-/** {@link Kernels.deepProduct} by products of spans, into `part` `[m, n]`. */
+/** {@link WeightKernels.deepProduct} by products of spans, into `part` `[m, n]`. */
 export function deepProductBySpans(parts: Multiplies, args: DeepProductArgs, part: Float32Array): void {
   const { m, n, k, a, b, out } = args;
   checkMatmul({ batch: 1, m, n, k, a, b, out: viewOf(out, n) });
@@ -37,7 +34,7 @@ export function deepProductBySpans(parts: Multiplies, args: DeepProductArgs, par
   }
 }
 
-/** {@link Kernels.deepProduct} in float64 throughout. */
+/** {@link WeightKernels.deepProduct} in float64 throughout. */
 export function deepProductInDoubles(parts: Multiplies, { m, n, k, a, b, out }: DeepProductArgs): void {
   parts.matmul({ batch: 1, m, n, k, a, b, out: viewOf(out, n) });
 }

@@ -10,6 +10,10 @@ import { wasmEngine } from "./wasm/engine.ts";
 import { threadCount } from "./wasm/jobs.ts";
 import { isInHeap, lend } from "./wasm/memory.ts";
 import { pack } from "./wasm/packed.ts";
+import { blockedWeightKernels } from "./weights-blocked.ts";
+import type { WeightKernels } from "./weights-interface.ts";
+import { referenceWeightKernels } from "./weights-reference.ts";
+import { simdWeightKernels } from "./weights-simd.ts";
 
 export { blockedKernels } from "./blocked.ts";
 export type {
@@ -17,7 +21,6 @@ export type {
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
-  GramArgs,
   HeadVectorsView,
   KernelName,
   Kernels,
@@ -25,16 +28,26 @@ export type {
   MatrixView,
   NormArgs,
   PackedMatrix,
-  RowRankArgs,
-  RowScreenArgs,
-  RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
 export { referenceKernels } from "./reference.ts";
 export { simdKernels } from "./simd.ts";
 export { useThreads } from "./wasm/threads.ts";
 export type { ThreadOptions, WorkerLike } from "./wasm/threads.ts";
-export type { BlockSquaresArgs, DeepProductArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
+export { blockedWeightKernels } from "./weights-blocked.ts";
+export type {
+  BlockSquaresArgs,
+  DeepProductArgs,
+  GramArgs,
+  PairNormsArgs,
+  RootsArgs,
+  RowRankArgs,
+  RowScreenArgs,
+  RowTopArgs,
+  WeightKernels,
+} from "./weights-interface.ts";
+export { referenceWeightKernels } from "./weights-reference.ts";
+export { simdWeightKernels } from "./weights-simd.ts";
 export { kindOf, withWorkspace } from "./workspace.ts";
 export type { TakeArray } from "./workspace.ts";
 
@@ -50,6 +63,13 @@ function available(): readonly Kernels[] {
 /** The implementation in use: the one asked for by {@link useKernels}, otherwise the fastest that runs here. */
 export function kernels(): Kernels {
   return asked ?? (wasmEngine() === undefined ? blockedKernels : simdKernels);
+}
+
+/** The kernels for weights of that implementation. A bundle holds them only where something calls this. */
+export function weightKernels(): WeightKernels {
+  const { name } = kernels();
+  if (name === "simd") return simdWeightKernels;
+  return name === "blocked" ? blockedWeightKernels : referenceWeightKernels;
 }
 
 /**

@@ -6,8 +6,6 @@
  * its storage type. The WebAssembly kernels sum float32 products in float32; float64 arrays they sum in float64. Buffers of one call must not overlap, except that the row functions (softmax and friends) may
  * work in place when input and output start at the same offset of the same array.
  */
-import type { BlockSquaresArgs, DeepProductArgs, PairNormsArgs, RootsArgs } from "./weights-interface.ts";
-
 /**
  * Storage that the kernels read and write.
  * @inline
@@ -47,18 +45,6 @@ export interface MatmulArgs {
   readonly out: MatrixView;
   /** Add the product to what `out` holds. */
   readonly accumulate?: boolean;
-}
-
-/**
- * `out[b] = a[b] · a[b]ᵀ`, the Gram matrices of the rows of `a` `[batch, m, k]`; `out` `[batch, m, m]` is symmetric to the bit. Where either is
- * float64, sums are.
- */
-export interface GramArgs {
-  readonly batch: number;
-  readonly m: number;
-  readonly k: number;
-  readonly a: MatrixView;
-  readonly out: MatrixView;
 }
 
 /** `rows` contiguous rows of `cols` entries, from `input` to `output`. */
@@ -152,89 +138,11 @@ export interface AttentionArgs {
   readonly queryOffset: number;
 }
 
-/**
- * The largest `top` entries of each row of `a · b`, without the product: `values` and `indices` `[m, top]`, descending, equal ones by
- * column; NaN counts as -Infinity. Where there are fewer than `top` columns above -Infinity, the index is -1.
- */
-export interface RowTopArgs {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly a: MatrixView;
-  readonly b: MatrixView;
-  readonly top: number;
-  readonly values: Float32Array;
-  readonly indices: Int32Array;
-}
-
-/**
- * The rank, counted from 0, of one entry in each row of `a · b`, without the product: how many entries of row `i` are above that of column
- * `targets[i]`, or equal to it and in an earlier column.
- */
-export interface RowRankArgs {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly a: MatrixView;
-  readonly b: MatrixView;
-  /** `[m]`, a column for each row. */
-  readonly targets: Int32Array;
-  /** `[m]`. */
-  readonly ranks: Int32Array;
-}
-
-/**
- * What {@link RowScreenArgs} keeps of a row: its largest entries above the bar, descending; the first ones, after which the row is
- * done; or those up to the second bar, in order, while what lies beyond it is counted.
- */
-export type Kept = "largest" | "first" | "between";
-
-/**
- * The entries of each row of a product that lie above a bar of the row, without the product.
- *
- * `a · b` is the product itself, or with `whole` a cheaper one whose entries are bounds: then an entry is computed, from a row of `whole.a` and a
- * row of `whole.b`, only where its bound is above the bar. Numbers are finite.
- */
-export interface RowScreenArgs {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly a: MatrixView;
-  readonly b: MatrixView;
-  /** `[m, width]` and `[n, width]`, contiguous from their starts; the width is a multiple of 8. */
-  readonly whole?: { readonly width: number; readonly a: Float32Array; readonly b: Float32Array } | undefined;
-  readonly keep: Kept;
-  /** Entries kept of a row at most. */
-  readonly most: number;
-  /** `[m]`: only what is above is looked at; below Infinity. Its content is undefined afterwards. */
-  readonly bars: Float32Array;
-  /** `[m]`: for `between`. */
-  readonly highs?: Float32Array | undefined;
-  /** `[m, most]`: entries kept; the rest is undefined. */
-  readonly values: Float32Array;
-  /** `[m, most]`: their columns. */
-  readonly indices: Int32Array;
-  /** `[m]`: how many were found; for `between` all of them, those too that found no place. */
-  readonly found: Int32Array;
-  /** `[m]`: for `between`, how many lie beyond the second bar. */
-  readonly above?: Int32Array | undefined;
-}
-
-/** One implementation of every kernel. */
+/** One implementation of every kernel for tensors; those for weights are {@link WeightKernels}. */
 export interface Kernels {
   readonly name: KernelName;
   /** Matrix product over a batch. */
   matmul(args: MatmulArgs): void;
-  /** Inner products of the rows of a matrix, each pair's once. */
-  gram(args: GramArgs): void;
-  /** A product over very many terms. */
-  deepProduct(args: DeepProductArgs): void;
-  /** Sums of squares of blocks. */
-  blockSquares(args: BlockSquaresArgs): void;
-  /** Triangular roots of symmetric matrices. */
-  triangularRoots(args: RootsArgs): void;
-  /** Norms of the products of all pairs of two lists of maps. */
-  pairNorms(args: PairNormsArgs): void;
   /**
    * Softmax of each row, its maximum subtracted first. `-Infinity` is probability 0; a row of nothing but `-Infinity`
    * is all 0 (TransformerLens replaces the NaN of a fully masked row by 0); a `+Infinity` or NaN makes its row NaN.
@@ -250,12 +158,6 @@ export interface Kernels {
   normalize(args: NormArgs): void;
   /** Scores, softmax and weighted values, without keeping scores or pattern. */
   attention(args: AttentionArgs): void;
-  /** Largest entries of the rows of a product that is not kept. */
-  rowTop(args: RowTopArgs): void;
-  /** Rank of one entry in each row of a product that is not kept. */
-  rowRank(args: RowRankArgs): void;
-  /** Entries above a bar in each row of a product that is not kept. */
-  rowScreen(args: RowScreenArgs): void;
 }
 
 /**

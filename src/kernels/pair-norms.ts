@@ -1,6 +1,7 @@
 /** Norms of products of all pairs of maps where there is no kernel of their own: symmetric matrices a band of rows at a time, by matrix products. */
 import { checkPairNorms } from "./checks.ts";
-import type { FloatArray, MatmulArgs } from "./interface.ts";
+import type { FloatArray } from "./interface.ts";
+import type { Multiplies } from "./parts.ts";
 import type { PairNormsArgs } from "./weights-interface.ts";
 
 /** Rows of the symmetric matrices in a band. */
@@ -8,11 +9,7 @@ const BAND = 48;
 /** Maps of the one list that share a product with the other. */
 const TOGETHER = 48;
 
-interface Multiplies {
-  matmul(args: MatmulArgs): void;
-}
-
-/** {@link Kernels.pairNorms}, in memory of a band of all matrices. */
+/** {@link WeightKernels.pairNorms}, in memory of a band of all matrices. */
 export function pairNormsByBands(parts: Multiplies, args: PairNormsArgs): void {
   checkPairNorms(args);
   const { countA, countB, k, d, a, b, onRows } = args;

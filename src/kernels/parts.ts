@@ -9,15 +9,17 @@ import type {
   HeadVectorsView,
   MatmulArgs,
   MatrixView,
-  RowRankArgs,
-  RowScreenArgs,
-  RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
+import type { RowRankArgs, RowScreenArgs, RowTopArgs } from "./weights-interface.ts";
 
-/** The kernels that the parts are made of. */
-export interface Parts {
+/** The kernel that questions to the rows of a product are made of. */
+export interface Multiplies {
   matmul(args: MatmulArgs): void;
+}
+
+/** The kernels that attention is made of. */
+export interface Parts extends Multiplies {
   softmax(args: SoftmaxArgs): void;
   causalSoftmax(args: CausalSoftmaxArgs): void;
 }
@@ -64,7 +66,7 @@ export function attentionByParts(parts: Parts, args: AttentionArgs): void {
 const BLOCK_NUMBERS = 2 ** 20;
 
 function forEachBlock(
-  parts: Parts,
+  parts: Multiplies,
   { m, n, k, a, b }: RowTopArgs | RowRankArgs | RowScreenArgs,
   take: (row: Float32Array, i: number) => void,
 ): void {
@@ -79,7 +81,7 @@ function forEachBlock(
 }
 
 /** Largest entries of each row of a product, by blocks of rows. */
-export function rowTopByParts(parts: Parts, args: RowTopArgs): void {
+export function rowTopByParts(parts: Multiplies, args: RowTopArgs): void {
   checkRowTop(args);
   const { top, values, indices } = args;
   values.fill(-Infinity, 0, args.m * top);
@@ -102,7 +104,7 @@ export function rowTopByParts(parts: Parts, args: RowTopArgs): void {
 }
 
 /** The rank of one entry of each row of a product, by blocks of rows. */
-export function rowRankByParts(parts: Parts, args: RowRankArgs): void {
+export function rowRankByParts(parts: Multiplies, args: RowRankArgs): void {
   checkRowRank(args);
   forEachBlock(parts, args, (row, i) => {
     const target = args.targets[i]!;
@@ -156,7 +158,7 @@ function wholeEntry({ width, a, b }: NonNullable<RowScreenArgs["whole"]>, i: num
 }
 
 /** Entries above the bars of a product's rows, by blocks of rows. */
-export function rowScreenByParts(parts: Parts, args: RowScreenArgs): void {
+export function rowScreenByParts(parts: Multiplies, args: RowScreenArgs): void {
   checkRowScreen(args);
   forEachBlock(parts, args, (row, i) => screenRow(args, row, i));
 }

@@ -4,35 +4,17 @@
  * Accumulation is float64 on purpose, whatever the storage: this file is the truth, so its only error is the rounding
  * of the stored result. Nothing here is fast, and nothing should be made fast.
  */
-import {
-  checkAttention,
-  checkCausal,
-  checkCrossEntropy,
-  checkGram,
-  checkMatmul,
-  checkNorm,
-  checkRowRank,
-  checkRows,
-  checkRowScreen,
-  checkRowTop,
-} from "./checks.ts";
-import { deepProductInDoubles } from "./deep.ts";
+import { checkAttention, checkCausal, checkCrossEntropy, checkMatmul, checkNorm, checkRows } from "./checks.ts";
 import type {
   AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
   FloatArray,
-  GramArgs,
   Kernels,
   MatmulArgs,
   NormArgs,
-  RowRankArgs,
-  RowScreenArgs,
-  RowTopArgs,
   SoftmaxArgs,
 } from "./interface.ts";
-import { screenRow } from "./parts.ts";
-import { blockSquares, pairNorms, triangularRoots } from "./weights.ts";
 
 /** `out[i, j] = Σ_p a[i, p] b[p, j]`, for every matrix of the batch. */
 function matmul(args: MatmulArgs): void {
@@ -49,24 +31,6 @@ function matmul(args: MatmulArgs): void {
         }
         const at = out.offset + t * out.batchStride + i * out.rowStride + j * out.colStride;
         out.data[at] = args.accumulate === true ? out.data[at]! + sum : sum;
-      }
-    }
-  }
-}
-
-/** `out[i, j] = Σ_p a[i, p] a[j, p]`, for every matrix of the batch. */
-function gram(args: GramArgs): void {
-  checkGram(args);
-  const { batch, m, k, a, out } = args;
-  for (let t = 0; t < batch; t++) {
-    for (let i = 0; i < m; i++) {
-      for (let j = 0; j < m; j++) {
-        let sum = 0;
-        for (let p = 0; p < k; p++) {
-          const start = a.offset + t * a.batchStride + p * a.colStride;
-          sum += a.data[start + i * a.rowStride]! * a.data[start + j * a.rowStride]!;
-        }
-        out.data[out.offset + t * out.batchStride + i * out.rowStride + j * out.colStride] = sum;
       }
     }
   }
@@ -186,65 +150,14 @@ function attention(args: AttentionArgs): void {
   }
 }
 
-/** Row `i` of `a · b`, rounded to float32: ranks are those of numbers as they are stored. */
-function productRow(args: RowTopArgs | RowRankArgs | RowScreenArgs, i: number): Float32Array {
-  const { n, k, a, b } = args;
-  return Float32Array.from({ length: n }, (_, j) => {
-    let sum = 0;
-    for (let p = 0; p < k; p++) {
-      sum +=
-        a.data[a.offset + i * a.rowStride + p * a.colStride]! * b.data[b.offset + p * b.rowStride + j * b.colStride]!;
-    }
-    return sum;
-  });
-}
-
-function rowTop(args: RowTopArgs): void {
-  checkRowTop(args);
-  const { m, top, values, indices } = args;
-  for (let i = 0; i < m; i++) {
-    const row = productRow(args, i);
-    const order = [...row.keys()].filter((j) => row[j]! > -Infinity).sort((x, y) => row[y]! - row[x]! || x - y);
-    for (let t = 0; t < top; t++) {
-      const j = order[t];
-      values[i * top + t] = j === undefined ? -Infinity : row[j]!;
-      indices[i * top + t] = j ?? -1;
-    }
-  }
-}
-
-function rowRank(args: RowRankArgs): void {
-  checkRowRank(args);
-  const { m, targets, ranks } = args;
-  for (let i = 0; i < m; i++) {
-    const row = productRow(args, i);
-    const target = targets[i]!;
-    const bar = row[target]!;
-    ranks[i] = row.reduce((count, x, j) => count + (x > bar || (x === bar && j < target) ? 1 : 0), 0);
-  }
-}
-
-function rowScreen(args: RowScreenArgs): void {
-  checkRowScreen(args);
-  for (let i = 0; i < args.m; i++) screenRow(args, productRow(args, i), i);
-}
-
 /** Plain loops with float64 sums: the truth that the other implementations are measured against. */
 export const referenceKernels: Kernels = {
   name: "reference",
   matmul,
-  gram,
-  deepProduct: (args) => deepProductInDoubles({ matmul }, args),
-  blockSquares,
-  triangularRoots,
-  pairNorms,
   softmax,
   causalSoftmax,
   logSoftmax,
   crossEntropy,
   normalize,
   attention,
-  rowTop,
-  rowRank,
-  rowScreen,
 };

@@ -5,18 +5,12 @@
  * sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff times `Σ |a b|`.
  */
 import { blockedKernels } from "./blocked.ts";
-import { deepProductBySpans } from "./deep.ts";
 import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "./interface.ts";
 import type { Parts } from "./parts.ts";
 import { attention } from "./wasm/attention.ts";
-import { deepProduct } from "./wasm/deep.ts";
-import { gram } from "./wasm/doubles.ts";
 import { wasmEngine } from "./wasm/engine.ts";
-import { blockSquares, pairNorms, triangularRoots } from "./wasm/pairs.ts";
-import { multiply, rowRank, rowTop } from "./wasm/products.ts";
+import { multiply } from "./wasm/products.ts";
 import * as rows from "./wasm/rows.ts";
-import { rowScreen } from "./wasm/screen.ts";
-import { withWorkspace } from "./workspace.ts";
 
 // Functions, not values made by calls: what runs when a module loads is kept in every bundle.
 function matmul(args: MatmulArgs): void {
@@ -43,33 +37,6 @@ const parts: Parts = { matmul, softmax, causalSoftmax };
 export const simdKernels: Kernels = {
   name: "simd",
   matmul,
-  gram(args) {
-    const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.gram(args);
-    else gram(engine, args);
-  },
-  deepProduct(args) {
-    const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.deepProduct(args);
-    else if (!deepProduct(engine, args)) {
-      withWorkspace((take) => deepProductBySpans(parts, args, take("float32", args.m * args.n) as Float32Array));
-    }
-  },
-  blockSquares(args) {
-    const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.blockSquares(args);
-    else blockSquares(engine, args);
-  },
-  triangularRoots(args) {
-    const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.triangularRoots(args);
-    else triangularRoots(engine, args);
-  },
-  pairNorms(args) {
-    const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.pairNorms(args);
-    else pairNorms(engine, parts, args);
-  },
   softmax,
   causalSoftmax,
   logSoftmax(args) {
@@ -91,20 +58,5 @@ export const simdKernels: Kernels = {
     const engine = wasmEngine();
     if (engine === undefined) blockedKernels.attention(args);
     else attention(engine, parts, args);
-  },
-  rowTop(args) {
-    const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.rowTop(args);
-    else rowTop(engine, parts, args);
-  },
-  rowRank(args) {
-    const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.rowRank(args);
-    else rowRank(engine, parts, args);
-  },
-  rowScreen(args) {
-    const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.rowScreen(args);
-    else rowScreen(engine, parts, args);
   },
 };

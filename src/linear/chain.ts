@@ -4,7 +4,7 @@
  * The cost of `A B` with sizes `m x k x n` is `m k n`; the cheapest bracketing of a chain is found by dynamic
  * programming over its intervals (the matrix-chain problem), in the number of factors cubed.
  */
-import { kernels } from "../kernels/index.ts";
+import { kernels, weightKernels } from "../kernels/index.ts";
 import { matrixFactor, viewOf } from "./factor.ts";
 import type { MatrixFactor } from "./factor.ts";
 
@@ -19,7 +19,7 @@ export function multiply(a: MatrixFactor, b: MatrixFactor): MatrixFactor {
 export function gramOf(a: MatrixFactor): Float64Array {
   const data = new Float64Array(a.rows * a.rows);
   const out = { data, offset: 0, rowStride: a.rows, colStride: 1, batchStride: 0 };
-  kernels().gram({ batch: 1, m: a.rows, k: a.cols, a: viewOf(a), out });
+  weightKernels().gram({ batch: 1, m: a.rows, k: a.cols, a: viewOf(a), out });
   return data;
 }
 

@@ -1,6 +1,6 @@
 /** Questions to the rows of a screen: bars, how far they reach, bounds by leading coordinates, and the kernels that answer. */
-import { kernels } from "../kernels/index.ts";
-import type { Kernels } from "../kernels/index.ts";
+import { weightKernels } from "../kernels/index.ts";
+import type { RowScreenArgs } from "../kernels/index.ts";
 import type { Screen } from "./screen.ts";
 
 /** Rows of a band: so many are brought together for one call of a kernel. */
@@ -73,7 +73,7 @@ export interface RowsQuestion {
   /** `[rows]`, float32. */
   readonly bars: Float32Array;
   readonly highs?: Float32Array | undefined;
-  readonly keep: Parameters<Kernels["rowScreen"]>[0]["keep"];
+  readonly keep: RowScreenArgs["keep"];
   readonly most: number;
   /** Columns from here on, in the order of norms; 0 if left out. */
   readonly from?: number | undefined;
@@ -113,7 +113,7 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
   if (lead === undefined) {
     const a = { data: whole, offset: 0, rowStride: width, colStride: 1, batchStride: 0 };
     const b = { data: right, offset: 0, rowStride: 1, colStride: width, batchStride: 0 };
-    kernels().rowScreen({ ...common, k: Math.max(1, rank), a, b });
+    weightKernels().rowScreen({ ...common, k: Math.max(1, rank), a, b });
   } else {
     const k = lead.size + 1;
     const leading = new Float32Array(m * k);
@@ -123,7 +123,7 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
     }
     const a = { data: leading, offset: 0, rowStride: k, colStride: 1, batchStride: 0 };
     const b = { data: lead.right, offset: from, rowStride: cols, colStride: 1, batchStride: 0 };
-    kernels().rowScreen({ ...common, k, a, b, whole: { width, a: whole, b: right } });
+    weightKernels().rowScreen({ ...common, k, a, b, whole: { width, a: whole, b: right } });
   }
   if (from > 0) for (let t = 0; t < found.places.length; t++) found.places[t] = (found.places[t] as number) + from;
   return found;

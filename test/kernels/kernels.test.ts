@@ -4,12 +4,17 @@ import { exponentials } from "../../src/kernels/exponential.ts";
 import {
   allocate,
   blockedKernels,
+  blockedWeightKernels,
   kernelInfo,
   type Kernels,
   kernels,
   referenceKernels,
+  referenceWeightKernels,
   simdKernels,
+  simdWeightKernels,
   useKernels,
+  type WeightKernels,
+  weightKernels,
 } from "../../src/kernels/index.ts";
 import { expectWithin, storageStep, U } from "./agreement.ts";
 import {
@@ -36,7 +41,10 @@ import {
   UNTOUCHED,
 } from "./cases.ts";
 
-const implementations: readonly Kernels[] = [blockedKernels, simdKernels];
+const implementations: readonly (Kernels & WeightKernels)[] = [
+  { ...blockedKernels, ...blockedWeightKernels },
+  { ...simdKernels, ...simdWeightKernels },
+];
 const kinds: readonly StorageName[] = ["float32", "float64"];
 
 /**
@@ -105,7 +113,7 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
     const want = gramArgs(given, kind);
     const sizes = magnitudes(gramAsMatmul(want));
     fast.gram(args);
-    referenceKernels.gram(want);
+    referenceWeightKernels.gram(want);
     const allowed = rounding.roundings(given.k) * rounding.unit;
     expectWithin(args.out.data, want.out.data, (i, y) => allowed * (sizes[i] ?? 0) + storageStep[kind] * Math.abs(y));
   });
@@ -219,7 +227,7 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
     const args = topArgs(given, kind);
     const want = topArgs(given, kind);
     fast.rowTop(args);
-    referenceKernels.rowTop(want);
+    referenceWeightKernels.rowTop(want);
     const allowed = 2 * rounding.roundings(given.k) * rounding.unit * given.k;
     expectWithin(args.values, want.values, (_, y) => allowed + 2 ** -23 * Math.abs(y));
     // Entries are integers where ties are asked for, and otherwise further apart than sums err.
@@ -230,7 +238,7 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
     const args = rankArgs(given, kind);
     const want = rankArgs(given, kind);
     fast.rowRank(args);
-    referenceKernels.rowRank(want);
+    referenceWeightKernels.rowRank(want);
     expect(Array.from(args.ranks)).toEqual(Array.from(want.ranks));
   });
 });
@@ -268,7 +276,7 @@ describe.each(implementations.map((fast) => ({ name: fast.name, fast })))("$name
       const want = gramArgs(given, "float32", "float64");
       const sizes = magnitudes(gramAsMatmul(want));
       fast.gram(args);
-      referenceKernels.gram(want);
+      referenceWeightKernels.gram(want);
       expectWithin(args.out.data, want.out.data, (i) => 2 * (given.k + 1) * U * (sizes[i] ?? 0));
       const { data, offset, rowStride, colStride } = args.out;
       const at = (i: number, j: number): number => data[offset + i * rowStride + j * colStride] ?? NaN;
@@ -281,7 +289,7 @@ describe.each(implementations.map((fast) => ({ name: fast.name, fast })))("$name
 });
 
 describe.each(["reference", "blocked", "simd"] as const)("%s: entries above bars", (name) => {
-  const kernels = { reference: referenceKernels, blocked: blockedKernels, simd: simdKernels }[name];
+  const kernels = { reference: referenceWeightKernels, blocked: blockedWeightKernels, simd: simdWeightKernels }[name];
 
   test.each(screenCases)("are those of all entries: $name", (given) => {
     for (const keep of ["largest", "first", "between"] as const) {
@@ -364,6 +372,7 @@ describe("choice of kernels", () => {
 
   test("the WebAssembly kernels run unless others are asked for", () => {
     expect(kernels()).toBe(simdKernels);
+    expect(weightKernels()).toBe(simdWeightKernels);
     expect(kernelInfo()).toMatchObject({
       name: "simd",
       available: ["reference", "blocked", "simd"],
@@ -373,7 +382,11 @@ describe("choice of kernels", () => {
     expect(kernelInfo().memoryBytes).toBeGreaterThan(0);
     useKernels("reference");
     expect(kernels()).toBe(referenceKernels);
+    expect(weightKernels()).toBe(referenceWeightKernels);
     expect(kernelInfo()).toMatchObject({ name: "reference", reason: "asked for by useKernels" });
+    useKernels("blocked");
+    expect(kernels()).toBe(blockedKernels);
+    expect(weightKernels()).toBe(blockedWeightKernels);
     useKernels("auto");
     expect(kernels().name).toBe("simd");
   });

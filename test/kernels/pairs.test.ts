@@ -1,20 +1,29 @@
 /** Kernels for weights: norms of products of all pairs of maps, triangular roots, and products over very many terms. */
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { blockedKernels, referenceKernels, simdKernels, useThreads, withWorkspace } from "../../src/kernels/index.ts";
-import type { DeepProductArgs, Kernels, MatrixView, PairNormsArgs } from "../../src/kernels/index.ts";
+import {
+  blockedWeightKernels,
+  referenceWeightKernels,
+  simdWeightKernels,
+  useThreads,
+  withWorkspace,
+} from "../../src/kernels/index.ts";
+import type { DeepProductArgs, MatrixView, PairNormsArgs, WeightKernels } from "../../src/kernels/index.ts";
 import { deepProduct } from "../../src/kernels/wasm/deep.ts";
-import { startEngine, wasmEngine } from "../../src/kernels/wasm/engine.ts";
-import type { Engine, WebAssemblyLike } from "../../src/kernels/wasm/engine.ts";
+import { startEngine } from "../../src/kernels/wasm/engine.ts";
+import type { WebAssemblyLike } from "../../src/kernels/wasm/engine.ts";
 import { takeBlock } from "../../src/kernels/wasm/memory.ts";
 import { pairNorms } from "../../src/kernels/wasm/pairs.ts";
 import { multiply } from "../../src/kernels/wasm/products.ts";
+import { startWeights, weightEngine } from "../../src/kernels/wasm/weights-engine.ts";
+import type { WeightEngine } from "../../src/kernels/wasm/weights-engine.ts";
 import { expectSame, expectWithin } from "./agreement.ts";
 import { uniform } from "./cases.ts";
 
-const plain = startEngine((globalThis as unknown as { WebAssembly: WebAssemblyLike }).WebAssembly, false);
+const plain = engine(
+  startWeights(startEngine((globalThis as unknown as { WebAssembly: WebAssemblyLike }).WebAssembly, false)),
+);
 
-function engine(): Engine {
-  const running = wasmEngine();
+function engine(running = weightEngine()): WeightEngine {
   if (running === undefined) throw new Error("WebAssembly SIMD does not run on this machine");
   return running;
 }
@@ -59,19 +68,19 @@ function asked({ countA, countB, first, out }: PairNormsArgs): Float64Array {
 }
 
 describe("pairNorms adds ‖a bᵀ‖² within (2 min(k, 256) + 200) roundings of ‖|a| |b|ᵀ‖²", () => {
-  const implementations: readonly (readonly [string, Pick<Kernels, "pairNorms">])[] = [
-    ["blocked", blockedKernels],
-    ["simd", simdKernels],
-    ["without relaxed SIMD", { pairNorms: (args) => pairNorms(plain, partsOf(plain), args) }],
+  const implementations: readonly (readonly [string, Pick<WeightKernels, "pairNorms">])[] = [
+    ["blocked", blockedWeightKernels],
+    ["simd", simdWeightKernels],
+    ["without relaxed SIMD", { pairNorms: (args) => pairNorms(plain, { matmul: (of) => multiply(plain, of) }, args) }],
   ];
   for (const [name, { pairNorms: run }] of implementations) {
     for (const kind of ["float32", "float64"] as const) {
       test.each(pairCases)(`${name}, ${kind}: $name`, (given) => {
         const [args, want, sizes] = [pairArgs(given, kind), pairArgs(given, kind), pairArgs(given, "float64")];
         run(args);
-        referenceKernels.pairNorms(want);
+        referenceWeightKernels.pairNorms(want);
         const size = { ...sizes, a: sizes.a.map(Math.abs), b: sizes.b.map(Math.abs) };
-        referenceKernels.pairNorms(size);
+        referenceWeightKernels.pairNorms(size);
         const unit = kind === "float32" ? 2 ** -24 : 2 ** -53;
         const scale = asked(size);
         const allowed = (2 * Math.min(given.k, 256) + 200) * unit;
@@ -81,7 +90,7 @@ describe("pairNorms adds ‖a bᵀ‖² within (2 min(k, 256) + 200) roundings o
   }
 
   test("by hand: rows (1, 2) and (3, 4) against (5, 6) and (7, 8), 17² + 23² + 39² + 53²", () => {
-    for (const { pairNorms: run } of [referenceKernels, blockedKernels, simdKernels]) {
+    for (const { pairNorms: run } of [referenceWeightKernels, blockedWeightKernels, simdWeightKernels]) {
       const out = new Float64Array(1);
       const rows: number[] = [];
       const [a, b] = [Float32Array.of(1, 2, 3, 4), Float32Array.of(5, 6, 7, 8)];
@@ -96,14 +105,14 @@ describe("pairNorms adds ‖a bᵀ‖² within (2 min(k, 256) + 200) roundings o
     const spy = vi.spyOn(engine().kernels, "pairNorms");
     const alone = pairArgs(given, "float32");
     const rows: number[] = [];
-    simdKernels.pairNorms({ ...alone, onRows: (r) => rows.push(r) });
+    simdWeightKernels.pairNorms({ ...alone, onRows: (r) => rows.push(r) });
     expect(spy).toHaveBeenCalledTimes(6);
     expect(rows).toEqual([48, 96, 144, 192, 240, 260]);
     spy.mockRestore();
     for (const count of [2, 3]) {
       await useThreads(count);
       const together = pairArgs(given, "float32");
-      simdKernels.pairNorms(together);
+      simdWeightKernels.pairNorms(together);
       expectSame(together.out, alone.out, `${count} threads`);
     }
     await useThreads(1);
@@ -111,7 +120,7 @@ describe("pairNorms adds ‖a bᵀ‖² within (2 min(k, 256) + 200) roundings o
 
   test("a first partner that is none is a defect", () => {
     const args = { ...pairArgs(pairCases[2], "float32"), first: Int32Array.of(2, 1, 0) };
-    expect(() => simdKernels.pairNorms(args)).toThrow(
+    expect(() => simdWeightKernels.pairNorms(args)).toThrow(
       "pairNorms: internal: first is 1 for map 1, not ascending up to 5",
     );
   });
@@ -135,7 +144,7 @@ describe("triangularRoots", () => {
     return out;
   }
 
-  for (const { name, triangularRoots } of [referenceKernels, blockedKernels, simdKernels]) {
+  for (const { name, triangularRoots } of [referenceWeightKernels, blockedWeightKernels, simdWeightKernels]) {
     test.each([1, 2, 3, 5, 8, 17, 64])(`${name}: Rᵀ R = G within (n + 2) 2^-52 of the diagonal, n = %d`, (n) => {
       const want = grams(3, n);
       withWorkspace((take) => {
@@ -175,7 +184,7 @@ describe("triangularRoots", () => {
     const spy = vi.spyOn(engine().kernels, "triangularRoots");
     withWorkspace((take) => {
       const matrices = (take("float64", 1) as Float64Array).fill(9);
-      simdKernels.triangularRoots({ count: 1, n: 1, matrices, least: 0, isDone: new Int32Array(1) });
+      simdWeightKernels.triangularRoots({ count: 1, n: 1, matrices, least: 0, isDone: new Int32Array(1) });
       expect(matrices[0]).toBe(3);
     });
     expect(spy).toHaveBeenCalledOnce();
@@ -191,7 +200,7 @@ describe("blockSquares", () => {
     [5, 103, 1, 103],
   ])("the sums of squares of the blocks of %d x %d by %d x %d, within 2^-50", (rows, cols, blockRows, blockCols) => {
     for (const kind of ["float32", "float64"] as const) {
-      for (const { blockSquares } of [referenceKernels, blockedKernels, simdKernels]) {
+      for (const { blockSquares } of [referenceWeightKernels, blockedWeightKernels, simdWeightKernels]) {
         withWorkspace((take) => {
           const data = take(kind, rows * cols);
           const next = uniform(rows + cols);
@@ -223,22 +232,15 @@ describe("blockSquares", () => {
         data: take("float32", 4).fill(3),
         out: new Float64Array(2),
       };
-      simdKernels.blockSquares(args);
+      simdWeightKernels.blockSquares(args);
       expect([...args.out]).toEqual([18, 18]);
-      expect(() => simdKernels.blockSquares({ ...args, blockRows: 3 })).toThrow(
+      expect(() => simdWeightKernels.blockSquares({ ...args, blockRows: 3 })).toThrow(
         "blockSquares: internal: blocks of 3 x 1 do not divide 2 x 2",
       );
     });
     expect(spy).toHaveBeenCalledOnce();
     spy.mockRestore();
   });
-});
-
-/** What kernels are made of, in one engine. */
-const partsOf = (of: Engine): Parameters<typeof pairNorms>[1] => ({
-  matmul: (args) => multiply(of, args),
-  softmax: (args) => simdKernels.softmax(args),
-  causalSoftmax: (args) => simdKernels.causalSoftmax(args),
 });
 
 describe("deepProduct errs by at most 40 float32 roundings of ‖row‖ ‖column‖", () => {
@@ -250,7 +252,7 @@ describe("deepProduct errs by at most 40 float32 roundings of ‖row‖ ‖colum
     batchStride: 0,
   });
   /** Rows and columns of sizes from 1e-4 to 1e4, and one of each that is zero, in memory of an engine. */
-  function deepArgs(m: number, n: number, k: number, of: Engine = engine()): DeepProductArgs {
+  function deepArgs(m: number, n: number, k: number, of: WeightEngine = engine()): DeepProductArgs {
     const next = uniform(m + n + k);
     const numbers = (length: number): Float32Array => {
       const address = takeBlock(of.heap, 4 * length) ?? 0;
@@ -273,7 +275,7 @@ describe("deepProduct errs by at most 40 float32 roundings of ‖row‖ ‖colum
     });
   }
   /** Float64 throughout; the blocked kernel is checked against plain loops elsewhere. */
-  const referenceOf = (args: DeepProductArgs): void => blockedKernels.deepProduct(args);
+  const referenceOf = (args: DeepProductArgs): void => blockedWeightKernels.deepProduct(args);
 
   test.each([
     { name: "whole spans", m: 256, n: 256, k: 4096 },
@@ -284,7 +286,7 @@ describe("deepProduct errs by at most 40 float32 roundings of ‖row‖ ‖colum
   ])("$name", ({ name, m, n, k }) => {
     const spy = vi.spyOn(engine().kernels, "leftSums");
     const args = deepArgs(m, n, k);
-    simdKernels.deepProduct(args);
+    simdWeightKernels.deepProduct(args);
     expect(spy.mock.calls.length > 0).toBe(name.includes("spans"));
     spy.mockRestore();
     expectNear(args);
@@ -300,9 +302,9 @@ describe("deepProduct errs by at most 40 float32 roundings of ‖row‖ ‖colum
     const { m, n, k, a, b, out } = deepArgs(256, 256, 4100);
     const turned: MatrixView = { ...view(Float32Array.from(a.data), 1), rowStride: 1, colStride: m };
     const args = { m, n, k, a: turned, b, out };
-    simdKernels.deepProduct(args);
+    simdWeightKernels.deepProduct(args);
     const want = new Float64Array(m * n);
-    blockedKernels.deepProduct({ ...args, out: want });
+    blockedWeightKernels.deepProduct({ ...args, out: want });
     const largest = want.reduce((x, y) => Math.max(x, Math.abs(y)), 0);
     expectWithin(out, want, () => 1e-6 * largest);
   });

@@ -1,15 +1,23 @@
 /** The WebAssembly kernels: built from their source, really running, with and without fused multiply-adds, and dispensable. */
 import { describe, expect, test, vi } from "vitest";
-import { blockedKernels, referenceKernels, simdKernels } from "../../src/kernels/index.ts";
+import {
+  blockedKernels,
+  referenceKernels,
+  referenceWeightKernels,
+  simdKernels,
+  simdWeightKernels,
+} from "../../src/kernels/index.ts";
 import type { FloatArray, MatrixView } from "../../src/kernels/index.ts";
 import { startEngine, wasmEngine } from "../../src/kernels/wasm/engine.ts";
-import type { Engine, KernelExports, WebAssemblyLike } from "../../src/kernels/wasm/engine.ts";
+import type { Engine, WebAssemblyLike } from "../../src/kernels/wasm/engine.ts";
 import { attention } from "../../src/kernels/wasm/attention.ts";
 import { takeBlock } from "../../src/kernels/wasm/memory.ts";
 import { gram } from "../../src/kernels/wasm/doubles.ts";
 import { multiply, rowRank, rowTop } from "../../src/kernels/wasm/products.ts";
 import * as rows from "../../src/kernels/wasm/rows.ts";
 import { rowScreen } from "../../src/kernels/wasm/screen.ts";
+import { startWeights, weightEngine } from "../../src/kernels/wasm/weights-engine.ts";
+import type { WeightEngine } from "../../src/kernels/wasm/weights-engine.ts";
 import { readText } from "../support/files.ts";
 import { expectSame, expectWithin, U } from "./agreement.ts";
 import {
@@ -39,6 +47,11 @@ function requireEngine(): Engine {
   return engine;
 }
 
+function requireWeights(started = weightEngine()): WeightEngine {
+  if (started === undefined) throw new Error("the kernels for weights do not run on this machine");
+  return started;
+}
+
 const square = (data: Float32Array | Float64Array, n: number): MatrixView => ({
   data,
   offset: 0,
@@ -49,8 +62,12 @@ const square = (data: Float32Array | Float64Array, n: number): MatrixView => ({
 
 describe("the modules", () => {
   test("are what their sources build to", async () => {
-    const { generated } = (await import("../../scripts/build-wasm.mjs")) as { generated: () => Promise<string> };
-    expect(readText("src/kernels/wasm/binaries.ts")).toBe(await generated());
+    const { generated } = (await import("../../scripts/build-wasm.mjs")) as {
+      generated: () => Promise<Record<string, string>>;
+    };
+    for (const [name, text] of Object.entries(await generated())) {
+      expect(readText(`src/kernels/wasm/${name}`)).toBe(text);
+    }
   });
 
   test("run here", () => {
@@ -65,7 +82,7 @@ describe("each kernel runs in WebAssembly", () => {
   };
   const n = 32;
   const row = { rows: n, cols: n, inputOffset: 0, outputOffset: 0 };
-  const calls: readonly [keyof KernelExports, () => void][] = [
+  const calls: readonly [keyof WeightEngine["kernels"], () => void][] = [
     [
       "multiply",
       () => {
@@ -83,8 +100,8 @@ describe("each kernel runs in WebAssembly", () => {
     ],
     ["multiplyDoubles", () => simdKernels.matmul(matmulArgs(matmulCases[9] ?? fail(), "float64"))],
     ["multiplyDoubles", () => simdKernels.matmul(matmulArgs(matmulCases[9] ?? fail(), "float64", "float32"))],
-    ["gram", () => simdKernels.gram(gramArgs(gramCases[7] ?? fail(), "float32"))],
-    ["gram", () => simdKernels.gram(gramArgs(gramCases[7] ?? fail(), "float64"))],
+    ["gram", () => simdWeightKernels.gram(gramArgs(gramCases[7] ?? fail(), "float32"))],
+    ["gram", () => simdWeightKernels.gram(gramArgs(gramCases[7] ?? fail(), "float64"))],
     ["softmax", () => simdKernels.softmax({ ...row, input: numbers(n * n), output: new Float32Array(n * n) })],
     [
       "causalSoftmax",
@@ -110,9 +127,9 @@ describe("each kernel runs in WebAssembly", () => {
       },
     ],
     ["attention", () => simdKernels.attention(attentionArgs(attentionCases[2] ?? fail(), "float32"))],
-    ["rankedProduct", () => simdKernels.rowTop(topArgs(rankCases[2] ?? fail(), "float32"))],
-    ["rankedProduct", () => simdKernels.rowRank(rankArgs(rankCases[2] ?? fail(), "float32"))],
-    ["screenedProduct", () => simdKernels.rowScreen(screenArgs(screenCases[2] ?? fail(), "first"))],
+    ["rankedProduct", () => simdWeightKernels.rowTop(topArgs(rankCases[2] ?? fail(), "float32"))],
+    ["rankedProduct", () => simdWeightKernels.rowRank(rankArgs(rankCases[2] ?? fail(), "float32"))],
+    ["screenedProduct", () => simdWeightKernels.rowScreen(screenArgs(screenCases[2] ?? fail(), "first"))],
   ];
 
   function fail(): never {
@@ -120,7 +137,8 @@ describe("each kernel runs in WebAssembly", () => {
   }
 
   test.each(calls)("%s", (name, call) => {
-    const spy = vi.spyOn(requireEngine().kernels, name);
+    const { kernels } = requireEngine();
+    const spy = vi.spyOn(name in kernels ? (kernels as WeightEngine["kernels"]) : requireWeights().kernels, name);
     call();
     expect(spy).toHaveBeenCalled();
     spy.mockRestore();
@@ -133,6 +151,7 @@ describe("each kernel runs in WebAssembly", () => {
  */
 describe("without relaxed SIMD", () => {
   const plain = startEngine((globalThis as unknown as { WebAssembly: WebAssemblyLike }).WebAssembly, false);
+  const plainWeights = requireWeights(startWeights(plain));
   const parts = {
     matmul: (args: Parameters<typeof simdKernels.matmul>[0]) => multiply(plain, args),
     softmax: (args: Parameters<typeof simdKernels.softmax>[0]) => rows.softmax(plain, args),
@@ -167,8 +186,8 @@ describe("without relaxed SIMD", () => {
         const args = gramArgs(given, kind);
         const want = gramArgs(given, kind);
         const sizes = magnitudes(gramAsMatmul(args));
-        gram(plain, args);
-        referenceKernels.gram(want);
+        gram(plainWeights, args);
+        referenceWeightKernels.gram(want);
         const single = (2 * Math.min(given.k, 256) + given.k / 256 + 2) * 2 ** -24;
         const [sums, step] = kind === "float32" ? [single, 2 ** -23] : [2 * (given.k + 1) * U, 2 * U];
         expectWithin(args.out.data, want.out.data, (i, y) => sums * (sizes[i] ?? 0) + step * Math.abs(y));
@@ -205,19 +224,19 @@ describe("without relaxed SIMD", () => {
 
   test.each(rankCases)("largest entries and ranks as with it: $name", (given) => {
     const [top, wantTop] = [topArgs(given, "float32"), topArgs(given, "float32")];
-    rowTop(plain, parts, top);
-    simdKernels.rowTop(wantTop);
+    rowTop(plainWeights, parts, top);
+    simdWeightKernels.rowTop(wantTop);
     expect(Array.from(top.indices)).toEqual(Array.from(wantTop.indices));
     const [rank, wantRank] = [rankArgs(given, "float32"), rankArgs(given, "float32")];
-    rowRank(plain, parts, rank);
-    simdKernels.rowRank(wantRank);
+    rowRank(plainWeights, parts, rank);
+    simdWeightKernels.rowRank(wantRank);
     expect(Array.from(rank.ranks)).toEqual(Array.from(wantRank.ranks));
   });
 
   test.each(screenCases)("entries above bars as with it: $name", (given) => {
     const [screen, want] = [screenArgs(given, "largest"), screenArgs(given, "largest")];
-    rowScreen(plain, parts, screen);
-    simdKernels.rowScreen(want);
+    rowScreen(plainWeights, parts, screen);
+    simdWeightKernels.rowScreen(want);
     expect(Array.from(screen.found)).toEqual(Array.from(want.found));
     want.found.forEach((count, i) => {
       const kept = [i * given.most, i * given.most + count] as const;
@@ -253,7 +272,42 @@ describe("where WebAssembly is refused", () => {
       const ones = square(new Float32Array(1024).fill(1), 32);
       fresh.simdKernels.matmul({ batch: 1, m: 32, n: 32, k: 32, a: ones, b: ones, out });
       expect(new Set(out.data)).toEqual(new Set([32]));
+      fresh.simdWeightKernels.gram({ batch: 1, m: 32, k: 32, a: ones, out: square(out.data.fill(0), 32) });
+      expect(new Set(out.data)).toEqual(new Set([32]));
+      expect(fresh.weightKernels()).toBe(fresh.blockedWeightKernels);
       expect(fresh.allocate(5000)).toEqual(new Float32Array(5000));
+    } finally {
+      vi.unstubAllGlobals();
+      vi.resetModules();
+    }
+  });
+
+  test("TypeScript serves for what is asked of weights where their module alone is refused", async () => {
+    vi.resetModules();
+    const { Memory, Instance, Module, validate } = (globalThis as unknown as { WebAssembly: WebAssemblyLike })
+      .WebAssembly;
+    let modules = 0;
+    vi.stubGlobal("WebAssembly", {
+      Memory,
+      Instance,
+      validate,
+      Module: class {
+        constructor(bytes: Uint8Array) {
+          if (++modules > 2) throw new Error("refused by the content-security policy");
+          return new Module(bytes);
+        }
+      },
+    });
+    try {
+      const fresh = await import("../../src/kernels/index.ts");
+      const ones = square(new Float32Array(1024).fill(1), 32);
+      for (let turn = 0; turn < 2; turn++) {
+        const out = square(new Float32Array(1024), 32);
+        fresh.weightKernels().gram({ batch: 1, m: 32, k: 32, a: ones, out });
+        expect(new Set(out.data)).toEqual(new Set([32]));
+      }
+      expect(fresh.kernelInfo().name).toBe("simd");
+      expect(modules).toBe(3);
     } finally {
       vi.unstubAllGlobals();
       vi.resetModules();
@@ -280,9 +334,17 @@ describe("where WebAssembly is refused", () => {
     multiply(engine, args);
     simdKernels.matmul(want);
     expect(args.out.data).toEqual(want.out.data);
+    const [ofGram, wantGram] = [
+      gramArgs(gramCases[7] ?? expect.fail(), "float32"),
+      gramArgs(gramCases[7] ?? expect.fail(), "float32"),
+    ];
+    gram(requireWeights(startWeights(engine)), ofGram);
+    simdWeightKernels.gram(wantGram);
+    expect(ofGram.out.data).toEqual(wantGram.out.data);
     // With that memory full, TypeScript serves, and adds to what was there once; few numbers need no memory but the working space.
     for (const bytes of [2 ** 22, 4096, ...engine.heap.free.keys()])
       while (takeBlock(engine.heap, bytes) !== undefined);
+    expect(startWeights(engine)).toBeUndefined();
     for (const [m, n, k, kernels] of [
       [20, 300, 420, blockedKernels],
       [40, 50, 60, simdKernels],
@@ -334,7 +396,7 @@ describe("sums", () => {
   test.each(["float32", "float64"] as const)("of Gram matrices are those of the product, %s", (kind) => {
     for (const given of gramCases) {
       const [args, want] = [gramArgs(given, kind), gramArgs(given, kind)];
-      simdKernels.gram(args);
+      simdWeightKernels.gram(args);
       simdKernels.matmul(gramAsMatmul(want));
       expectSame(args.out.data, want.out.data, given.name);
     }

@@ -1,8 +1,9 @@
 /** Threads: the same results to the bit, whatever their number; refused with a reason where they cannot be had. */
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { kernelInfo, simdKernels, useThreads } from "../../src/kernels/index.ts";
+import { kernelInfo, simdKernels, simdWeightKernels, useThreads } from "../../src/kernels/index.ts";
 import type { MatmulArgs } from "../../src/kernels/index.ts";
 import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
+import { weightEngine } from "../../src/kernels/wasm/weights-engine.ts";
 import { DONE } from "../../src/kernels/wasm/jobs.ts";
 import { expectSame } from "./agreement.ts";
 import { attentionArgs, gramArgs, matmulArgs, rankArgs, screenArgs, topArgs } from "./cases.ts";
@@ -46,7 +47,7 @@ const products = (): ArrayLike<number>[] =>
 const grams = (): ArrayLike<number>[] =>
   sharedGrams.flatMap((given) => {
     const all = [gramArgs(given, "float32"), gramArgs(given, "float64"), gramArgs(given, "float32", "float64")];
-    for (const args of all) simdKernels.gram(args);
+    for (const args of all) simdWeightKernels.gram(args);
     return all.map(({ out }) => out.data);
   });
 const attention = (): ArrayLike<number> => {
@@ -59,13 +60,13 @@ const rows = (): ArrayLike<number>[] => {
   const sizes = { name: "", m: 410, n: 1203, k: 33, top: 4 };
   const top = topArgs(sizes, "float32");
   const rank = rankArgs(sizes, "float32");
-  simdKernels.rowTop(top);
-  simdKernels.rowRank(rank);
+  simdWeightKernels.rowTop(top);
+  simdWeightKernels.rowRank(rank);
   const screens = (["largest", "first", "between"] as const).map((keep) =>
     screenArgs({ name: "", m: 410, n: 1203, width: 40, most: 6, lead: 16 }, keep),
   );
   for (const { found, ...screen } of screens) {
-    simdKernels.rowScreen({ ...screen, found });
+    simdWeightKernels.rowScreen({ ...screen, found });
     // What lies behind the entries found is of no question.
     found.forEach((count, i) => {
       screen.values.fill(0, i * screen.most + Math.min(count, screen.most), (i + 1) * screen.most);
@@ -108,9 +109,39 @@ describe("threads change no bit", () => {
     }
     Atomics.store(engine.heap.ints, DONE, 0);
     for (const given of sharedGrams) {
-      simdKernels.gram(gramArgs(given, "float32"));
+      simdWeightKernels.gram(gramArgs(given, "float32"));
       expect(Atomics.load(engine.heap.ints, DONE), given.name).toBe(8);
     }
+  });
+
+  test("helpers run the module for weights, and leave its jobs to others where it is refused them", async () => {
+    await useThreads(1);
+    const engine = weightEngine();
+    if (engine === undefined) throw new Error("the kernels for weights do not run on this machine");
+    const given: GramCase = { name: "", batch: 13, m: 67, k: 300 };
+    const want = gramArgs(given, "float32");
+    simdWeightKernels.gram(want);
+    const spy = vi.spyOn(engine.kernels, "gram");
+    /** Whether a helper has done one of the jobs of a call. */
+    const isHelped = (): boolean => {
+      spy.mockClear();
+      Atomics.store(engine.heap.ints, DONE, 0);
+      const args = gramArgs(given, "float32");
+      simdWeightKernels.gram(args);
+      expectSame(args.out.data, want.out.data);
+      expect(Atomics.load(engine.heap.ints, DONE)).toBe(8);
+      return spy.mock.calls.length < 8;
+    };
+    const { Worker } = process.getBuiltinModule("node:worker_threads");
+    const refusing = "WebAssembly.Module = class { constructor() { throw new Error('refused'); } };";
+    await useThreads(2, { createWorker: (source) => new Worker(refusing + source, { eval: true }) });
+    expect(Array.from({ length: 30 }, isHelped)).not.toContain(true);
+    await useThreads(1);
+    await useThreads(2);
+    // The helper takes jobs once it runs; how soon is up to the machine.
+    const end = Date.now() + 20_000;
+    while (!isHelped()) if (Date.now() > end) expect.fail("the helper has done nothing");
+    spy.mockRestore();
   });
 
   test("back on one thread, nothing is divided", async () => {

@@ -12,11 +12,13 @@ if (!(Math.abs(total - tokens.length) < 1e-4))
   throw new Error(`the probabilities of ${tokens.length} rows sum to ${total}`);
 console.log(`${index}: ${String(logits)}`);
 
-const { matmul, randomNormal, useThreads } = await import(index);
+const { compose, linear, matmul, randomNormal, topKPerRow, useThreads } = await import(index);
 const a = randomNormal("pos d_model", [300, 200], { seed: 1 });
 const b = randomNormal("d_model d_vocab", [200, 400], { seed: 2 });
-const alone = matmul(a, b).data;
+const product = compose(linear("pos", "d_model", a), linear("d_model", "d_vocab", b));
+const numbers = () => [...matmul(a, b).data, ...topKPerRow(product, 3).indices.data];
+const alone = numbers();
 const threads = await useThreads(2);
-const together = matmul(a, b).data;
+const together = numbers();
 if (!alone.every((x, i) => x === together[i])) throw new Error("two threads give other numbers than one");
 console.log(`${index}: the same numbers on ${threads} threads`);

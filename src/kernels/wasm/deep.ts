@@ -12,6 +12,7 @@ import { isInHeap } from "./memory.ts";
 import { borrow, withBlocks } from "./place.ts";
 import type { Borrowed, Placed } from "./place.ts";
 import { runProduct } from "./split.ts";
+import type { WeightEngine } from "./weights-engine.ts";
 
 /** Terms of a half of a span. */
 const HALF = 1024;
@@ -24,7 +25,7 @@ const SAMPLED = 16;
 const SAMPLED_SPANS = 8;
 
 /** The result of a product by Winograd's form; false where it is not one for it, or memory is at its end. */
-export function deepProduct(engine: Engine, args: DeepProductArgs): boolean {
+export function deepProduct(engine: WeightEngine, args: DeepProductArgs): boolean {
   const { m, n, k, a, b } = args;
   const { heap } = engine;
   const isFit = m % 8 === 0 && n % 8 === 0 && m >= 256 && n >= 256 && k >= 4 * HALF;
@@ -36,7 +37,7 @@ export function deepProduct(engine: Engine, args: DeepProductArgs): boolean {
 /** A block of an operand in memory: the address and the steps of rows and columns, in bytes. */
 type Block = readonly [address: number, row: number];
 
-function run(engine: Engine, { m, n, k, a, b, out }: DeepProductArgs, borrowed: Borrowed[]): void {
+function run(engine: WeightEngine, { m, n, k, a, b, out }: DeepProductArgs, borrowed: Borrowed[]): void {
   const { heap, kernels } = engine;
   const take = (bytes: number): number => borrow(heap, bytes, borrowed);
   const [rows, columns] = [m / 2, n / 2];

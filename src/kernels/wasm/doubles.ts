@@ -1,7 +1,8 @@
 /** Products summed in float64, of operands in float32 or float64, and Gram matrices of either kind. */
 import { foldBatch, gram as gramOfMatmul, matmul } from "../blocked-matmul.ts";
 import { checkGram, checkMatmul } from "../checks.ts";
-import type { GramArgs, MatmulArgs, MatrixView } from "../interface.ts";
+import type { MatmulArgs, MatrixView } from "../interface.ts";
+import type { GramArgs } from "../weights-interface.ts";
 import { CHUNK_BYTES, copyOut, eachChunk } from "./chunks.ts";
 import type { Engine } from "./engine.ts";
 import { isInHeap } from "./memory.ts";
@@ -9,6 +10,7 @@ import type { Heap } from "./memory.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import type { Borrowed, Placed } from "./place.ts";
 import { runGram, runProduct } from "./split.ts";
+import type { WeightEngine } from "./weights-engine.ts";
 
 const sizeOf = (view: MatrixView): number => view.data.BYTES_PER_ELEMENT;
 
@@ -64,8 +66,8 @@ function writeTo(
   copyOut(size === 8 ? new Float64Array(buffer, address, count) : new Float32Array(buffer, address, count), 0, result);
 }
 
-/** {@link Kernels.gram}. */
-export function gram(engine: Engine, given: GramArgs): void {
+/** {@link WeightKernels.gram}. */
+export function gram(engine: WeightEngine, given: GramArgs): void {
   checkGram(given);
   const { batch, m, k, a, out } = given;
   if (batch * m === 0) return;
@@ -76,7 +78,7 @@ export function gram(engine: Engine, given: GramArgs): void {
   }
 }
 
-function gramChunk(engine: Engine, args: GramArgs): void {
+function gramChunk(engine: WeightEngine, args: GramArgs): void {
   const { heap } = engine;
   const { batch, m, k, out } = args;
   const size = Math.max(sizeOf(args.a), sizeOf(out));

@@ -3,9 +3,11 @@
  * fused multiply-adds where the engine has relaxed SIMD. Where the engine or a page's content-security policy refuses
  * WebAssembly there is none, and the TypeScript kernels serve.
  */
-import { FUSED_KERNELS, FUSED_TILES, PLAIN_KERNELS, PLAIN_TILES } from "./binaries.ts";
+import { FUSED_KERNELS, PLAIN_KERNELS } from "./binaries.ts";
 import { startHeap } from "./memory.ts";
 import type { Heap, MemoryLike } from "./memory.ts";
+import { divide, unpack } from "./modules.ts";
+import type { PackedModules } from "./modules.ts";
 
 /** What is used of WebAssembly; its types are in no library that all supported runtimes share. */
 export interface WebAssemblyLike {
@@ -18,26 +20,11 @@ export interface WebAssemblyLike {
   validate(bytes: Uint8Array): boolean;
 }
 
-type SumsOfQuarters = (
-  rows: number,
-  columns: number,
-  x11: number,
-  x12: number,
-  x21: number,
-  x22: number,
-  row: number,
-  scales: number,
-  to: number,
-  toRow: number,
-  step: number,
-) => void;
-
 /** The functions of assembly/index.ts that are called from here. */
 export interface KernelExports {
   multiply(job: number, space: number): void;
   multiplyDoubles(job: number, space: number): void;
   packPanels(to: number, from: number, row: number, column: number, k: number, n: number): void;
-  gram(job: number, space: number): void;
   softmax(from: number, to: number, rows: number, columns: number): void;
   causalSoftmax(
     from: number,
@@ -53,15 +40,6 @@ export interface KernelExports {
   normalize(from: number, to: number, rows: number, columns: number, eps: number, center: number, scales: number): void;
   attention(job: number, space: number): void;
   attentionBytes(keys: number, d_head: number, d_value: number): number;
-  rankedProduct(job: number, space: number): void;
-  screenedProduct(job: number, space: number): void;
-  packMaps(job: number, space: number): void;
-  pairNorms(job: number, space: number): void;
-  blockSquares(from: number, rows: number, columns: number, blockRows: number, blockColumns: number, to: number): void;
-  leftSums: SumsOfQuarters;
-  rightSums: SumsOfQuarters;
-  addSingles(to: number, from: number, count: number): void;
-  triangularRoots(count: number, n: number, matrices: number, least: number, done: number): void;
 }
 
 /** The running modules and their memory. */
@@ -70,6 +48,9 @@ export interface Engine {
   readonly kernels: KernelExports;
   /** Whether products are fused multiply-adds. */
   readonly isFused: boolean;
+  readonly wasm: WebAssemblyLike;
+  /** What modules import: the memory, the tiles, the kernels. */
+  readonly imports: object;
   /** What another thread needs to start the same modules. */
   readonly start: EngineStart;
 }
@@ -95,14 +76,6 @@ export function wasmEngine(): Engine | undefined {
   return engine;
 }
 
-/** The bytes of base64 text. */
-export function fromBase64(text: string): Uint8Array {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
-}
-
 /** `(module (memory i64 1))`: V8 has memories of 64-bit addresses since 13.3, and since then six rows of tiles stay in registers. */
 const wideMemory = (): Uint8Array => Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1);
 
@@ -115,17 +88,29 @@ function withoutShared(bytes: Uint8Array): Uint8Array {
   return changed;
 }
 
+/**
+ * Those of two kinds of modules that run here, such that they import the memory of a heap: the fused ones where they may and the engine has
+ * relaxed SIMD.
+ */
+export function modulesFor(
+  wasm: WebAssemblyLike,
+  heap: Heap,
+  mayFuse: boolean,
+  fused: PackedModules,
+  plain: PackedModules,
+): { readonly modules: readonly Uint8Array[]; readonly isFused: boolean } {
+  const bytes = unpack(fused);
+  const ofFused = divide(fused, bytes);
+  const isFused = mayFuse && ofFused.every((module) => wasm.validate(module));
+  const modules = isFused ? ofFused : divide(plain, unpack(plain, bytes));
+  return { modules: heap.isShared ? modules : modules.map(withoutShared), isFused };
+}
+
 /** Starts the modules over a memory of their own; without fused multiply-adds where `mayFuse` is false, as where there is no relaxed SIMD. */
 export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const heap = startHeap(wasm.Memory);
-  const modules = (tiles: string, kernels: string): [Uint8Array, Uint8Array] =>
-    [tiles, kernels].map((text) => (heap.isShared ? fromBase64(text) : withoutShared(fromBase64(text)))) as [
-      Uint8Array,
-      Uint8Array,
-    ];
-  const fused = modules(FUSED_TILES, FUSED_KERNELS);
-  const isFused = mayFuse && wasm.validate(fused[0]) && wasm.validate(fused[1]);
-  const [tiles, kernels] = isFused ? fused : modules(PLAIN_TILES, PLAIN_KERNELS);
+  const { modules, isFused } = modulesFor(wasm, heap, mayFuse, FUSED_KERNELS, PLAIN_KERNELS);
+  const [tiles, kernels] = modules as [Uint8Array, Uint8Array];
   const start: EngineStart = {
     tiles: new wasm.Module(tiles),
     kernels: new wasm.Module(kernels),
@@ -134,7 +119,9 @@ export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const env = { memory: heap.memory };
   const blocks = new wasm.Instance(start.tiles, { env }).exports;
   const families = { block: blocks[start.family], blockOfDoubles: blocks[`${start.family}OfDoubles`] };
-  const { exports } = new wasm.Instance(start.kernels, { env, tiles: { ...blocks, ...families } });
+  const tilesAndMemory = { env, tiles: { ...blocks, ...families } };
+  const { exports } = new wasm.Instance(start.kernels, tilesAndMemory);
   const copied: unknown = { ...exports };
-  return { heap, kernels: copied as KernelExports, isFused, start };
+  const imports = { ...tilesAndMemory, kernels: exports };
+  return { heap, kernels: copied as KernelExports, isFused, wasm, imports, start };
 }

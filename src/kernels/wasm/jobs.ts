@@ -1,13 +1,13 @@
 /** Calls of kernels that take a job: done here, or shared with other threads. */
-import type { Engine } from "./engine.ts";
 import { AGREEMENT, JOB, JOB_BYTES, SPACE } from "./memory.ts";
+import type { Heap } from "./memory.ts";
 
-/** Kernels that take a job, by the number that stands for them between threads. */
+/** Kernels that take a job, by the number that stands for them between threads; from `gram` on they are of the module for weights. */
 export const JOB_KERNELS = [
   "multiply",
   "multiplyDoubles",
-  "gram",
   "attention",
+  "gram",
   "rankedProduct",
   "screenedProduct",
   "packMaps",
@@ -17,6 +17,12 @@ export const JOB_KERNELS = [
 /** A kernel that takes a job. */
 export type JobKernel = (typeof JOB_KERNELS)[number];
 
+/** An engine that runs these kernels. */
+export interface Runs<K extends JobKernel> {
+  readonly heap: Heap;
+  readonly kernels: Readonly<Record<K, (job: number, space: number) => void>>;
+}
+
 /** Fields of a job, in the order in which the kernel reads them: integers of 32 bits, or the bits of a float32. */
 export type Job = readonly number[];
 
@@ -25,6 +31,9 @@ export const TICKET = AGREEMENT >> 2;
 export const COUNT = TICKET + 1;
 export const DONE = TICKET + 2;
 export const KERNEL = TICKET + 3;
+/** The address and the length of the module for weights, once it has been started. */
+export const MODULE = TICKET + 4;
+export const MODULE_BYTES = TICKET + 5;
 /** A ticket holds the number of the call above, and the next job in this many bits; all ones where there is none yet. */
 export const TICKET_BITS = 8;
 const CLOSED = 2 ** TICKET_BITS - 1;
@@ -47,7 +56,7 @@ function writeJob(ints: Int32Array, job: Job, index: number): void {
 }
 
 /** One job, on this thread. */
-export function runJob(engine: Engine, kernel: JobKernel, job: Job, space: number = SPACE): void {
+export function runJob<K extends JobKernel>(engine: Runs<K>, kernel: K, job: Job, space: number = SPACE): void {
   writeJob(engine.heap.ints, job, 0);
   engine.kernels[kernel](JOB, space);
 }
@@ -56,7 +65,7 @@ export function runJob(engine: Engine, kernel: JobKernel, job: Job, space: numbe
  * Jobs that do not depend on one another, each done once by whichever thread is free. Helpers take tickets as this thread does,
  * so it waits only for what another has begun.
  */
-export function runJobs(engine: Engine, kernel: JobKernel, jobs: readonly Job[]): void {
+export function runJobs<K extends JobKernel>(engine: Runs<K>, kernel: K, jobs: readonly Job[]): void {
   const { ints } = engine.heap;
   const call = ((Atomics.load(ints, TICKET) >>> TICKET_BITS) + 1) << TICKET_BITS;
   // Closed first: whoever still looks at the last call's ticket cannot take it for one of this call's.

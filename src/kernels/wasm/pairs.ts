@@ -2,14 +2,14 @@
 import { checkBlockSquares, checkPairNorms, checkRoots } from "../checks.ts";
 import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "../weights-interface.ts";
 import { pairNormsByBands } from "../pair-norms.ts";
-import type { Parts } from "../parts.ts";
-import { blockSquares as squaresInTypeScript, triangularRoots as rootsInTypeScript } from "../weights.ts";
-import type { Engine } from "./engine.ts";
+import type { Multiplies } from "../parts.ts";
+import { blockSquares as squaresInTypeScript, triangularRoots as rootsInTypeScript } from "../weights-reference.ts";
 import { runJob, runJobs, threadCount } from "./jobs.ts";
 import type { Job } from "./jobs.ts";
 import { isInHeap, MOST_JOBS, SPACE, SPACE_BYTES } from "./memory.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import { isShared } from "./split.ts";
+import type { WeightEngine } from "./weights-engine.ts";
 
 /** The edge of a tile: smaller ones read more often what lies in main memory, larger ones leave the cache. */
 const EDGE = 48;
@@ -17,8 +17,8 @@ const EDGE = 48;
 const TOGETHER = 16;
 const TOGETHER_BYTES = 48 * 2 ** 20;
 
-/** {@link Kernels.pairNorms}. */
-export function pairNorms(engine: Engine, parts: Parts, args: PairNormsArgs): void {
+/** {@link WeightKernels.pairNorms}. */
+export function pairNorms(engine: WeightEngine, parts: Multiplies, args: PairNormsArgs): void {
   checkPairNorms(args);
   const { k, d, a, b } = args;
   const isSingle = a instanceof Float32Array && b instanceof Float32Array;
@@ -27,7 +27,7 @@ export function pairNorms(engine: Engine, parts: Parts, args: PairNormsArgs): vo
 }
 
 function run(
-  engine: Engine,
+  engine: WeightEngine,
   { countA, countB, k, d, a, b, first, out, onRows }: PairNormsArgs,
   borrowed: { address: number; bytes: number }[],
 ): void {
@@ -78,7 +78,7 @@ interface Maps {
 }
 
 function pack(
-  engine: Engine,
+  engine: WeightEngine,
   { maps, count, k, d }: Maps,
   rows: number,
   panels: number,
@@ -100,7 +100,7 @@ function pack(
 }
 
 /** Runs jobs on all threads, or one after the other here. */
-function runEach(engine: Engine, name: "pairNorms" | "packMaps", jobs: readonly Job[], isDivided: boolean): void {
+function runEach(engine: WeightEngine, name: "pairNorms" | "packMaps", jobs: readonly Job[], isDivided: boolean): void {
   if (isDivided) runJobs(engine, name, jobs);
   else for (const job of jobs) runJob(engine, name, job);
 }
@@ -109,8 +109,8 @@ function addTo(sums: Float64Array, terms: Float64Array): void {
   for (let t = 0; t < terms.length; t++) sums[t] = sums[t]! + terms[t]!;
 }
 
-/** {@link Kernels.triangularRoots}. */
-export function triangularRoots({ heap, kernels }: Engine, args: RootsArgs): void {
+/** {@link WeightKernels.triangularRoots}. */
+export function triangularRoots({ heap, kernels }: WeightEngine, args: RootsArgs): void {
   checkRoots(args);
   const { count, n, matrices, least, isDone } = args;
   if (4 * count > SPACE_BYTES || !isInHeap(heap, matrices)) {
@@ -121,8 +121,8 @@ export function triangularRoots({ heap, kernels }: Engine, args: RootsArgs): voi
   isDone.set(heap.ints.subarray(SPACE / 4, SPACE / 4 + count));
 }
 
-/** {@link Kernels.blockSquares}. */
-export function blockSquares({ heap, kernels }: Engine, args: BlockSquaresArgs): void {
+/** {@link WeightKernels.blockSquares}. */
+export function blockSquares({ heap, kernels }: WeightEngine, args: BlockSquaresArgs): void {
   checkBlockSquares(args);
   const { rows, cols, blockRows, blockCols, data, out } = args;
   const count = (rows / blockRows) * (cols / blockCols);

@@ -3,9 +3,10 @@
  */
 import { foldBatch, matmul } from "../blocked-matmul.ts";
 import { checkMatmul, checkRowRank, checkRowTop } from "../checks.ts";
-import type { MatmulArgs, MatrixView, RowRankArgs, RowScreenArgs, RowTopArgs } from "../interface.ts";
+import type { MatmulArgs, MatrixView } from "../interface.ts";
 import { rowRankByParts, rowTopByParts } from "../parts.ts";
-import type { Parts } from "../parts.ts";
+import type { Multiplies } from "../parts.ts";
+import type { RowRankArgs, RowScreenArgs, RowTopArgs } from "../weights-interface.ts";
 import { copyOut, eachChunk } from "./chunks.ts";
 import { multiplyDoubles } from "./doubles.ts";
 import type { Engine } from "./engine.ts";
@@ -15,6 +16,7 @@ import type { Borrowed } from "./place.ts";
 import { packedInPlace } from "./packed.ts";
 import { runProduct, runRanges } from "./split.ts";
 import { runStaged } from "./staged.ts";
+import type { WeightEngine } from "./weights-engine.ts";
 
 const isFloat32 = (view: MatrixView): boolean => view.data instanceof Float32Array;
 
@@ -83,7 +85,12 @@ export function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
   return { data, offset: 0, rowStride: k, colStride: 1, batchStride: 0 };
 }
 
-function askRows(engine: Engine, args: RowTopArgs | RowRankArgs, question: RowQuestion, borrowed: Borrowed[]): void {
+function askRows(
+  engine: WeightEngine,
+  args: RowTopArgs | RowRankArgs,
+  question: RowQuestion,
+  borrowed: Borrowed[],
+): void {
   const { m, n, k } = args;
   const a = place(engine.heap, rowMajor(args.a, m, k), 1, m, k, borrowed);
   const b = place(engine.heap, args.b, 1, k, n, borrowed);
@@ -101,8 +108,8 @@ const DEEPEST = 65_536;
 export const isForRows = (args: RowTopArgs | RowRankArgs | RowScreenArgs): boolean =>
   args.m * args.n * args.k > 0 && args.k <= DEEPEST && isFloat32(args.a) && isFloat32(args.b);
 
-/** {@link Kernels.rowTop}. */
-export function rowTop(engine: Engine, parts: Parts, args: RowTopArgs): void {
+/** {@link WeightKernels.rowTop}. */
+export function rowTop(engine: WeightEngine, parts: Multiplies, args: RowTopArgs): void {
   checkRowTop(args);
   const { heap } = engine;
   const { m, top } = args;
@@ -120,8 +127,8 @@ export function rowTop(engine: Engine, parts: Parts, args: RowTopArgs): void {
   if (!isDone) rowTopByParts(parts, args);
 }
 
-/** {@link Kernels.rowRank}. */
-export function rowRank(engine: Engine, parts: Parts, args: RowRankArgs): void {
+/** {@link WeightKernels.rowRank}. */
+export function rowRank(engine: WeightEngine, parts: Multiplies, args: RowRankArgs): void {
   checkRowRank(args);
   const { heap } = engine;
   const { m } = args;

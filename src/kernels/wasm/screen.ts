@@ -1,18 +1,18 @@
 /** Entries above a bar in each row of a product, found in WebAssembly; see assembly/screen.ts. */
 import { checkRowScreen } from "../checks.ts";
-import type { RowScreenArgs } from "../interface.ts";
 import { rowScreenByParts } from "../parts.ts";
-import type { Parts } from "../parts.ts";
-import type { Engine } from "./engine.ts";
+import type { Multiplies } from "../parts.ts";
+import type { RowScreenArgs } from "../weights-interface.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import { isForRows, rowMajor } from "./products.ts";
 import { runRanges } from "./split.ts";
+import type { WeightEngine } from "./weights-engine.ts";
 
 /** Modes of assembly/screen.ts. */
 const MODES = ["largest", "first", "between"] as const;
 
-/** {@link Kernels.rowScreen}. */
-export function rowScreen(engine: Engine, parts: Parts, args: RowScreenArgs): void {
+/** {@link WeightKernels.rowScreen}. */
+export function rowScreen(engine: WeightEngine, parts: Multiplies, args: RowScreenArgs): void {
   checkRowScreen(args);
   const { heap } = engine;
   const { m, n, k, most, whole, keep } = args;

@@ -1,7 +1,7 @@
 /** Divides large calls into jobs for threads; a sum is never divided, so the division changes no bit. */
 import type { Engine } from "./engine.ts";
 import { runJob, runJobs, threadCount } from "./jobs.ts";
-import type { Job } from "./jobs.ts";
+import type { Job, JobKernel, Runs } from "./jobs.ts";
 import { JOB, MOST_JOBS, SPACE } from "./memory.ts";
 import type { Placed } from "./place.ts";
 
@@ -127,7 +127,7 @@ export interface PlacedGram {
 }
 
 /** Runs Gram matrices, by matrices of the batch or by rows where they are shared. */
-export function runGram(engine: Engine, { batch, m, k, a, c, sizes }: PlacedGram): void {
+export function runGram(engine: Runs<"gram">, { batch, m, k, a, c, sizes }: PlacedGram): void {
   const job = (t: number, count: number, first: number, end: number): Job => [
     ...[count, first, end, k, a.address + t * a.batch, a.batch, a.row, a.column],
     ...[c.address + t * c.batch, c.batch, c.row, ...sizes],
@@ -155,9 +155,9 @@ export function runGram(engine: Engine, { batch, m, k, a, c, sizes }: PlacedGram
 }
 
 /** Runs jobs made for ranges of `size` things, `unit` at a time: all in one, or shared. */
-export function runRanges(
-  engine: Engine,
-  kernel: "attention" | "rankedProduct" | "screenedProduct",
+export function runRanges<K extends JobKernel>(
+  engine: Runs<K>,
+  kernel: K,
   size: number,
   unit: number,
   multiplications: number,

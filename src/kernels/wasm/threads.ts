@@ -5,7 +5,18 @@
 import { InputError } from "../../errors.ts";
 import { wasmEngine } from "./engine.ts";
 import type { Engine, EngineStart } from "./engine.ts";
-import { COUNT, DONE, JOB_KERNELS, KERNEL, setHelpers, threadCount, TICKET, TICKET_BITS } from "./jobs.ts";
+import {
+  COUNT,
+  DONE,
+  JOB_KERNELS,
+  KERNEL,
+  MODULE,
+  MODULE_BYTES,
+  setHelpers,
+  threadCount,
+  TICKET,
+  TICKET_BITS,
+} from "./jobs.ts";
 import { giveBack, JOB, JOB_BYTES, SPACE_BYTES, takeBlock } from "./memory.ts";
 
 /**
@@ -43,15 +54,30 @@ export interface ThreadOptions {
 /**
  * What a helper runs. It spins for a moment after each call, since the next often follows at once, then sleeps until it is woken; never for
  * long, so that it ends when its process or its page wants to.
+ *
+ * The module for weights it compiles when the first job of it comes, from where the main thread has put it in memory; growing by nothing shows it
+ * memory as large as it is by then. Where that is refused it leaves such jobs to the others.
  */
 const SOURCE = `
 const run = ({ tiles, kernels, family, memory, space, names, words }) => {
   const env = { memory };
   const blocks = new WebAssembly.Instance(tiles, { env }).exports;
   const families = { block: blocks[family], blockOfDoubles: blocks[family + "OfDoubles"] };
-  const { exports } = new WebAssembly.Instance(kernels, { env, tiles: { ...blocks, ...families } });
+  const imports = { env, tiles: { ...blocks, ...families } };
+  const { exports } = new WebAssembly.Instance(kernels, imports);
   const functions = names.map((name) => exports[name]);
   const ints = new Int32Array(memory.buffer);
+  let isAsked = false;
+  const add = () => {
+    isAsked = true;
+    try {
+      memory.grow(0);
+      const address = Atomics.load(ints, words.module);
+      const bytes = new Uint8Array(memory.buffer, address, Atomics.load(ints, words.moduleBytes)).slice();
+      const more = new WebAssembly.Instance(new WebAssembly.Module(bytes), { ...imports, kernels: exports }).exports;
+      names.forEach((name, index) => { functions[index] ??= more[name]; });
+    } catch {}
+  };
   const mask = 2 ** words.bits - 1;
   let idle = 0;
   for (;;) {
@@ -64,9 +90,15 @@ const run = ({ tiles, kernels, family, memory, space, names, words }) => {
       }
       continue;
     }
+    const kernel = Atomics.load(ints, words.kernel);
+    if (functions[kernel] === undefined && !isAsked) add();
+    if (functions[kernel] === undefined) {
+      Atomics.wait(ints, words.ticket, ticket, 100);
+      continue;
+    }
     if (Atomics.compareExchange(ints, words.ticket, ticket, ticket + 1) !== ticket) continue;
     idle = 0;
-    functions[Atomics.load(ints, words.kernel)](words.job + index * words.jobBytes, space);
+    functions[kernel](words.job + index * words.jobBytes, space);
     Atomics.add(ints, words.done, 1);
   }
 };
@@ -128,6 +160,8 @@ function start(engine: Engine, create: (source: string) => WorkerLike): Promise<
     count: COUNT,
     done: DONE,
     kernel: KERNEL,
+    module: MODULE,
+    moduleBytes: MODULE_BYTES,
     bits: TICKET_BITS,
     job: JOB,
     jobBytes: JOB_BYTES,

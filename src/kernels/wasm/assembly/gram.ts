@@ -3,6 +3,7 @@
  * those of the product, to the bit: a product of two numbers does not depend on their order.
  */
 import * as doubles from "./doubles.ts";
+import { copyBlock, copyDoubles, packDoubles, packPanels } from "./imported.ts";
 import { min } from "./lanes.ts";
 import * as singles from "./matmul.ts";
 
@@ -32,8 +33,8 @@ function gramRows<A, S>(
     for (let pc: usize = 0; pc < k; pc += singles.DEPTH) {
       const kc = min(singles.DEPTH, k - pc);
       const lines = a + pc * aColumn + jc * aRow;
-      if (size == 4) singles.packPanels(spaceB, lines, aColumn, aRow, kc, columns);
-      else doubles.packDoubles(sizeof<A>(), spaceB, lines, aColumn, aRow, kc, columns);
+      if (size == 4) packPanels(spaceB, lines, aColumn, aRow, kc, columns);
+      else packDoubles(sizeof<A>(), spaceB, lines, aColumn, aRow, kc, columns);
       for (let ic = first; ic < end; ic += step) {
         const mc = min(step, end - ic);
         if (ic + mc <= jc) continue;
@@ -41,8 +42,8 @@ function gramRows<A, S>(
         let rowStep = aRow;
         if (sizeof<A>() != size || aColumn != size) {
           rowStep = kc * size;
-          if (size == 4) singles.copyBlock(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
-          else doubles.copyDoubles(sizeof<A>(), spaceA, rowStep, rows, aRow, aColumn, mc, kc);
+          if (size == 4) copyBlock(spaceA, rowStep, rows, aRow, aColumn, mc, kc);
+          else copyDoubles(sizeof<A>(), spaceA, rowStep, rows, aRow, aColumn, mc, kc);
           rows = spaceA;
         }
         const nc = min(columns, ic + mc - jc);

@@ -2,8 +2,9 @@
  * `‖a bᵀ‖²` of all pairs of two lists of maps, as inner products of symmetric matrices: `⟨aᵀ a, bᵀ b⟩`. Each matrix is made once, a tile on or
  * right of the diagonal at a time, of all maps; inner products of a tile are summed in float32 over {@link CHUNK} terms in four lanes, and then in float64.
  */
+import { copyBlock, packPanels } from "./imported.ts";
 import { min, multiplyAdd } from "./lanes.ts";
-import { copyBlock, DEPTH, packPanels, tiles } from "./matmul.ts";
+import { DEPTH, tiles } from "./matmul.ts";
 
 /** Bytes of a tile of which the inner products with another are summed in registers: eight such pieces stay in the first-level cache. */
 const CHUNK: usize = 768 * 4;

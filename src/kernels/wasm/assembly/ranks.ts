@@ -1,6 +1,7 @@
 /** What is asked of the rows of a product without keeping it: largest entries, and the rank of one entry of each row. */
+import { packDeep, packedProduct, product } from "./imported.ts";
 import { min } from "./lanes.ts";
-import { B_BYTES, EDGE_BYTES, packDeep, packedProduct, product } from "./matmul.ts";
+import { B_BYTES, EDGE_BYTES } from "./matmul.ts";
 
 /** Rows and columns of the product that exist at a time: 96 KiB. */
 export const ROWS: usize = 24;

@@ -1,6 +1,7 @@
 /** Which entries of a product lie above a bar of their row, where a cheaper product that bounds the entries says which need be computed. */
+import { packDeep, packedProduct } from "./imported.ts";
 import { min, multiplyAdd } from "./lanes.ts";
-import { EDGE_BYTES, packDeep, packedProduct } from "./matmul.ts";
+import { EDGE_BYTES } from "./matmul.ts";
 import { COLUMNS, columnsOfBlock, insert, ROWS } from "./ranks.ts";
 
 /** What is kept of a row: the largest entries above its bar, the first ones, or those up to a second bar and the number of those beyond it. */

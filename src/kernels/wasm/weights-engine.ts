@@ -1,0 +1,73 @@
+/**
+ * The WebAssembly module of the kernels for weights (assembly/weights.ts), started on first use beside the others: over the same memory, with
+ * the same tiles, and with functions of the module of kernels.
+ */
+import { modulesFor, wasmEngine } from "./engine.ts";
+import type { Engine, KernelExports } from "./engine.ts";
+import { MODULE, MODULE_BYTES } from "./jobs.ts";
+import { takeBlock } from "./memory.ts";
+import { FUSED_WEIGHTS, PLAIN_WEIGHTS } from "./weights-binaries.ts";
+
+type SumsOfQuarters = (
+  rows: number,
+  columns: number,
+  x11: number,
+  x12: number,
+  x21: number,
+  x22: number,
+  row: number,
+  scales: number,
+  to: number,
+  toRow: number,
+  step: number,
+) => void;
+
+/** The functions of assembly/weights.ts. */
+export interface WeightExports {
+  gram(job: number, space: number): void;
+  rankedProduct(job: number, space: number): void;
+  screenedProduct(job: number, space: number): void;
+  packMaps(job: number, space: number): void;
+  pairNorms(job: number, space: number): void;
+  blockSquares(from: number, rows: number, columns: number, blockRows: number, blockColumns: number, to: number): void;
+  leftSums: SumsOfQuarters;
+  rightSums: SumsOfQuarters;
+  addSingles(to: number, from: number, count: number): void;
+  triangularRoots(count: number, n: number, matrices: number, least: number, done: number): void;
+}
+
+/** An engine in which the kernels for weights run too. */
+export interface WeightEngine extends Engine {
+  readonly kernels: KernelExports & WeightExports;
+}
+
+let weights: WeightEngine | undefined;
+let isRefused = false;
+
+/** The engine with the kernels for weights, or undefined where there is none, or no memory to tell other threads of them. */
+export function weightEngine(): WeightEngine | undefined {
+  const engine = wasmEngine();
+  if (weights !== undefined || engine === undefined || isRefused) return weights;
+  try {
+    weights = startWeights(engine);
+  } catch {
+    isRefused = true;
+  }
+  return weights;
+}
+
+/** Starts the kernels for weights in an engine; undefined where memory is at its end. */
+export function startWeights(engine: Engine): WeightEngine | undefined {
+  const { heap, isFused, wasm, imports } = engine;
+  const { modules } = modulesFor(wasm, heap, isFused, FUSED_WEIGHTS, PLAIN_WEIGHTS);
+  const [bytes] = modules as [Uint8Array];
+  const address = takeBlock(heap, bytes.length);
+  if (address === undefined) return undefined;
+  const { exports } = new wasm.Instance(new wasm.Module(bytes), imports);
+  // Helpers compile it from here: they are deaf to messages while they wait for jobs.
+  new Uint8Array(heap.floats.buffer, address, bytes.length).set(bytes);
+  heap.ints[MODULE_BYTES] = bytes.length;
+  heap.ints[MODULE] = address;
+  const added: unknown = exports;
+  return { ...engine, kernels: { ...engine.kernels, ...(added as WeightExports) } };
+}
