@@ -5,7 +5,9 @@ import type { Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { requireOrderBound } from "./arguments.ts";
 import type { PairScores } from "./composition.ts";
-import { addedUp, advanceGrams, backThroughHeads, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
+import { pathsFromHeads } from "./path-cores.ts";
+import type { HeadSums } from "./path-cores.ts";
+import { addedUp, gramWritten, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
 import type { Gram } from "./path-grams.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -97,24 +99,20 @@ export function logitTermNorms(model: Transformer, options: LogitTermNormsOption
   const steps = new Steps(options, Math.max(1, n_layers * (1 + sources.length)));
   const out = centredUnembeddingGram(model);
   const factors = model.layers.map(({ heads }) => heads.map(factorsOf));
-  const written: LayerEnds[] = [];
-  // Σ (W_OV ⋯ W_U)(W_OV ⋯ W_U)ᵀ over the ways from after a layer to the logits, from the last layer back.
-  let after: Gram = out.data;
-  for (const layer of [...model.layers].reverse()) {
-    written.unshift({ toOut: writtenGrams(out.data, layer), onward: writtenGrams(after, layer) });
-    if (layer.layer > 0) after = addedUp([after, backThroughHeads(after, layer)]);
-    steps.advance();
-  }
+  const toOut = model.layers.map((layer) => writtenGrams(out.data, layer));
+  const [ways = []] = pathsFromHeads(model.layers, [{ direct: toOut, longest: maxOrder }], steps);
+  const written = ways.map((byOrder, l) => ({ toOut: toOut[l] as Gram, byOrder, onward: addedUp(byOrder) }));
   if (n_layers === 0) steps.advance();
   return {
-    sources: sources.map((source) => termsFrom(source, out, { model, factors, written, maxOrder, pairs, steps })),
+    sources: sources.map((source) => termsFrom(source, out, { model, factors, written, pairs, steps })),
     counts: countsTo(maxOrder, pathCounts(n_layers, n_heads)),
   };
 }
 
-/** What becomes of the weighted values of a layer's heads, `[head, d_head, d_head]`: straight to the logits, and by all ways. */
+/** What becomes of the weighted values of a layer's heads, `[head, d_head, d_head]`: straight to the logits, through so many more heads, and by all ways. */
 interface LayerEnds {
   readonly toOut: Gram;
+  readonly byOrder: HeadSums;
   readonly onward: Gram;
 }
 
@@ -122,28 +120,32 @@ interface Plan {
   readonly model: Transformer;
   readonly factors: readonly (readonly HeadFactors[])[];
   readonly written: readonly LayerEnds[];
-  readonly maxOrder: number;
   readonly pairs: boolean;
   readonly steps: Steps;
 }
 
 function termsFrom(source: SourceGram, out: DenseMatrix, plan: Plan): SourceTermNorms {
-  const { model, factors, written, maxOrder, pairs, steps } = plan;
+  const { model, factors, written, pairs, steps } = plan;
   const { n_layers, n_heads, d_vocab_out } = model.config;
   const size = (squares: number): number => Math.sqrt(squares / d_vocab_out);
   const start = square(source.whole);
   const found = { heads: perHead(), first: perHead(), through: perHead(), last: perHead() };
-  let sums: readonly Gram[] = [source.whole];
+  const totals = [innerProduct(start, out)];
+  let sum: Gram = source.whole;
   for (const [l, layer] of model.layers.entries()) {
-    const [own, before] = [readGrams(source.whole, layer), readGrams(addedUp(sums), layer)];
-    const { toOut, onward } = written[l] as LayerEnds;
+    const own = readGrams(source.whole, layer);
+    const before = l === 0 ? own : readGrams(sum, layer);
+    const { toOut, byOrder, onward } = written[l] as LayerEnds;
     const put = (into: Float64Array, read: Gram, ends: Gram): void =>
       into.set(throughEach(read, ends, n_heads).map(size), l * n_heads);
     put(found.heads, own, toOut);
     put(found.first, own, onward);
     put(found.through, before, onward);
     put(found.last, before, toOut);
-    sums = advanceGrams(sums, layer, maxOrder);
+    for (const [p, ways] of byOrder.entries()) {
+      totals[p + 1] = throughEach(own, ways, n_heads).reduce((a, b) => a + b, totals[p + 1] ?? 0);
+    }
+    if (l + 1 < n_layers) sum = addedUp([sum, gramWritten(before, layer)]);
     steps.advance();
   }
   function perHead(): Float64Array {
@@ -152,10 +154,10 @@ function termsFrom(source: SourceGram, out: DenseMatrix, plan: Plan): SourceTerm
   const table = (data: Float64Array): Tensor<"layer head"> => Tensor.from("layer head", [n_layers, n_heads], data);
   return {
     source: source.name,
-    direct: size(innerProduct(start, out)),
+    direct: size(totals[0] as number),
     heads: table(found.heads),
     pairs: pairs ? pairSizes(factors, start, out, size) : undefined,
-    totals: sums.map((sum) => size(innerProduct(square(sum), out))),
+    totals: totals.map(size),
     first: table(found.first),
     through: table(found.through),
     last: table(found.last),

@@ -1,7 +1,8 @@
 /** Sizes of path terms, against dense products of all the maps. */
 import { describe, expect, it } from "vitest";
 import { logitTermNorms, scoreTermNorms } from "../../src/circuits/index.ts";
-import { backThroughHeads, throughHeads } from "../../src/circuits/path-grams.ts";
+import { pathsFromHeads, pathsToHeads } from "../../src/circuits/path-cores.ts";
+import { gramRead, gramWritten, readGrams, writtenGrams } from "../../src/circuits/path-grams.ts";
 import type { AttentionLayer, Transformer } from "../../src/model/index.ts";
 import { Random } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
@@ -260,8 +261,12 @@ it("products of wide float32 layers agree with float64 (rounding of 704 terms an
     for (let j = 0; j < 704; j++)
       for (let r = 0; r < 8; r++)
         S[i * 704 + j] = (S[i * 704 + j] as number) + (X[r * 704 + i] ?? 0) * (X[r * 704 + j] ?? 0);
-  for (const pass of [throughHeads, backThroughHeads]) {
-    const [a, b] = [pass(S, single as AttentionLayer), pass(S, double as AttentionLayer)];
+  const passes = [
+    (layer: AttentionLayer) => gramWritten(readGrams(S, layer), layer),
+    (layer: AttentionLayer) => gramRead(writtenGrams(S, layer), layer),
+  ];
+  for (const pass of passes) {
+    const [a, b] = [pass(single as AttentionLayer), pass(double as AttentionLayer)];
     const largest = b.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const apart = a.reduce((most, x, t) => Math.max(most, Math.abs(x - (b[t] as number))), 0);
     expect(apart).toBeGreaterThan(0);
