@@ -1,7 +1,7 @@
 /** How large the terms of the path expansion of the logits are in the weights, whatever the patterns. */
 import { matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
-import type { Transformer } from "../model/index.ts";
+import type { AttentionHead, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { requireOrderBound } from "./arguments.ts";
 import type { PairScores } from "./composition.ts";
@@ -15,14 +15,14 @@ import {
   centredUnembeddingGram,
   congruent,
   countsTo,
+  denseOf,
   embedSource,
-  factorsOf,
   innerProduct,
   pathCounts,
   positionSource,
   square,
 } from "./source-grams.ts";
-import type { HeadFactors, SourceGram } from "./source-grams.ts";
+import type { SourceGram } from "./source-grams.ts";
 
 /**
  * Options of {@link logitTermNorms}.
@@ -98,13 +98,13 @@ export function logitTermNorms(model: Transformer, options: LogitTermNormsOption
   const sources = [embedSource(model), ...(positions === undefined ? [] : [positions])];
   const steps = new Steps(options, Math.max(1, n_layers * (1 + sources.length)));
   const out = centredUnembeddingGram(model);
-  const factors = model.layers.map(({ heads }) => heads.map(factorsOf));
+  const factors = pairs ? model.layers.map(({ heads }) => heads.map(factorsOf)) : undefined;
   const toOut = model.layers.map((layer) => writtenGrams(out.data, layer));
   const [ways = []] = pathsFromHeads(model.layers, [{ direct: toOut, longest: maxOrder }], steps);
   const written = ways.map((byOrder, l) => ({ toOut: toOut[l] as Gram, byOrder, onward: addedUp(byOrder) }));
   if (n_layers === 0) steps.advance();
   return {
-    sources: sources.map((source) => termsFrom(source, out, { model, factors, written, pairs, steps })),
+    sources: sources.map((source) => termsFrom(source, out, { model, factors, written, steps })),
     counts: countsTo(maxOrder, pathCounts(n_layers, n_heads)),
   };
 }
@@ -118,14 +118,14 @@ interface LayerEnds {
 
 interface Plan {
   readonly model: Transformer;
-  readonly factors: readonly (readonly HeadFactors[])[];
+  /** Of all heads, where pairs of them are listed. */
+  readonly factors: readonly (readonly HeadFactors[])[] | undefined;
   readonly written: readonly LayerEnds[];
-  readonly pairs: boolean;
   readonly steps: Steps;
 }
 
 function termsFrom(source: SourceGram, out: DenseMatrix, plan: Plan): SourceTermNorms {
-  const { model, factors, written, pairs, steps } = plan;
+  const { model, factors, written, steps } = plan;
   const { n_layers, n_heads, d_vocab_out } = model.config;
   const size = (squares: number): number => Math.sqrt(squares / d_vocab_out);
   const start = square(source.whole);
@@ -156,12 +156,22 @@ function termsFrom(source: SourceGram, out: DenseMatrix, plan: Plan): SourceTerm
     source: source.name,
     direct: size(totals[0] as number),
     heads: table(found.heads),
-    pairs: pairs ? pairSizes(factors, start, out, size) : undefined,
+    pairs: factors && pairSizes(factors, start, out, size),
     totals: totals.map(size),
     first: table(found.first),
     through: table(found.through),
     last: table(found.last),
   };
+}
+
+/** How a head reads and writes, in float64. */
+interface HeadFactors {
+  readonly V: DenseMatrix;
+  readonly O: DenseMatrix;
+}
+
+function factorsOf({ W_V, W_O }: AttentionHead): HeadFactors {
+  return { V: denseOf(W_V), O: denseOf(W_O) };
 }
 
 /** ‖X V₁ O₁ V₂ O₂ W_U‖² = tr((V₁ᵀXᵀX V₁) M (O₂ W_U W_Uᵀ O₂ᵀ) Mᵀ) with M = O₁ V₂. */

@@ -10,7 +10,7 @@ import { addedUp, gramRead, readGrams, throughEach, writtenGrams } from "./path-
 import type { Gram } from "./path-grams.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
-import { congruent, countsTo, embedSource, factorsOf, pathCounts, positionSource, square } from "./source-grams.ts";
+import { congruent, countsTo, denseOf, embedSource, pathCounts, positionSource, square } from "./source-grams.ts";
 import type { SourceGram } from "./source-grams.ts";
 
 /**
@@ -82,7 +82,7 @@ export function scoreTermNorms(model: Transformer, ref: HeadRef, options: ScoreT
   const { layer } = reader;
   const { maxOrder = layer } = options;
   requireOrderBound(maxOrder, "scoreTermNorms");
-  const { Q, K } = factorsOf(reader);
+  const [Q, K] = [denseOf(reader.W_Q), denseOf(reader.W_K)];
   const positions = positionSource(model);
   const isMoved = model.config.positional_embedding_type === "standard";
   const still = !isMoved && positions !== undefined ? [positions] : [];
@@ -113,7 +113,7 @@ export function scoreTermNorms(model: Transformer, ref: HeadRef, options: ScoreT
   const orders: Pair[] = [joined(ends)];
   for (const [l, each] of before.entries()) {
     for (const head of each.heads) {
-      const { O } = factorsOf(head);
+      const O = denseOf(head.W_O);
       const [toQ, toK] = [matmulDense(O, Q), matmulDense(O, K)];
       const of = (sums: readonly HeadSums[], order: number): Gram =>
         (sums[l]?.[order] as Gram).subarray(head.head * O.rows ** 2, (head.head + 1) * O.rows ** 2);
