@@ -11,7 +11,6 @@ import type { Gram } from "./path-grams.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
 import { congruent, countsTo, denseOf, embedSource, pathCounts, positionSource, square } from "./source-grams.ts";
-import type { SourceGram } from "./source-grams.ts";
 
 /**
  * What a query or a key is made of: tokens or positions, as they enter, or as earlier heads moved them.
@@ -205,7 +204,7 @@ function firstHeads(
   const sides = [
     { read: direct.whole, found: new Float64Array(layers.length * heads), after: ofQueries },
     { read: direct.less, found: new Float64Array(layers.length * heads), after: ofKeys },
-  ] as const;
+  ] satisfies [unknown, unknown];
   for (const layer of [...layers].reverse()) {
     for (const side of sides) {
       const written = writtenGrams(side.after, layer);
