@@ -1,11 +1,13 @@
 /** How large the terms of the path expansion of the logits are in the weights, whatever the patterns. */
 import { matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
-import type { Transformer } from "../model/index.ts";
+import type { AttentionHead, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { requireOrderBound } from "./arguments.ts";
 import type { PairScores } from "./composition.ts";
-import { addedUp, advanceGrams, backThroughHeads, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
+import { pathsFromHeads } from "./path-cores.ts";
+import type { HeadSums } from "./path-cores.ts";
+import { addedUp, gramWritten, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
 import type { Gram } from "./path-grams.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -13,14 +15,14 @@ import {
   centredUnembeddingGram,
   congruent,
   countsTo,
+  denseOf,
   embedSource,
-  factorsOf,
   innerProduct,
   pathCounts,
   positionSource,
   square,
 } from "./source-grams.ts";
-import type { HeadFactors, SourceGram } from "./source-grams.ts";
+import type { SourceGram } from "./source-grams.ts";
 
 /**
  * Options of {@link logitTermNorms}.
@@ -96,54 +98,54 @@ export function logitTermNorms(model: Transformer, options: LogitTermNormsOption
   const sources = [embedSource(model), ...(positions === undefined ? [] : [positions])];
   const steps = new Steps(options, Math.max(1, n_layers * (1 + sources.length)));
   const out = centredUnembeddingGram(model);
-  const factors = model.layers.map(({ heads }) => heads.map(factorsOf));
-  const written: LayerEnds[] = [];
-  // Σ (W_OV ⋯ W_U)(W_OV ⋯ W_U)ᵀ over the ways from after a layer to the logits, from the last layer back.
-  let after: Gram = out.data;
-  for (const layer of [...model.layers].reverse()) {
-    written.unshift({ toOut: writtenGrams(out.data, layer), onward: writtenGrams(after, layer) });
-    if (layer.layer > 0) after = addedUp([after, backThroughHeads(after, layer)]);
-    steps.advance();
-  }
+  const factors = pairs ? model.layers.map(({ heads }) => heads.map(factorsOf)) : undefined;
+  const toOut = model.layers.map((layer) => writtenGrams(out.data, layer));
+  const [ways = []] = pathsFromHeads(model.layers, [{ direct: toOut, longest: maxOrder }], steps);
+  const written = ways.map((byOrder, l) => ({ toOut: toOut[l] as Gram, byOrder, onward: addedUp(byOrder) }));
   if (n_layers === 0) steps.advance();
   return {
-    sources: sources.map((source) => termsFrom(source, out, { model, factors, written, maxOrder, pairs, steps })),
+    sources: sources.map((source) => termsFrom(source, out, { model, factors, written, steps })),
     counts: countsTo(maxOrder, pathCounts(n_layers, n_heads)),
   };
 }
 
-/** What becomes of the weighted values of a layer's heads, `[head, d_head, d_head]`: straight to the logits, and by all ways. */
+/** What becomes of the weighted values of a layer's heads, `[head, d_head, d_head]`: straight to the logits, through so many more heads, and by all ways. */
 interface LayerEnds {
   readonly toOut: Gram;
+  readonly byOrder: HeadSums;
   readonly onward: Gram;
 }
 
 interface Plan {
   readonly model: Transformer;
-  readonly factors: readonly (readonly HeadFactors[])[];
+  /** Of all heads, where pairs of them are listed. */
+  readonly factors: readonly (readonly HeadFactors[])[] | undefined;
   readonly written: readonly LayerEnds[];
-  readonly maxOrder: number;
-  readonly pairs: boolean;
   readonly steps: Steps;
 }
 
 function termsFrom(source: SourceGram, out: DenseMatrix, plan: Plan): SourceTermNorms {
-  const { model, factors, written, maxOrder, pairs, steps } = plan;
+  const { model, factors, written, steps } = plan;
   const { n_layers, n_heads, d_vocab_out } = model.config;
   const size = (squares: number): number => Math.sqrt(squares / d_vocab_out);
   const start = square(source.whole);
   const found = { heads: perHead(), first: perHead(), through: perHead(), last: perHead() };
-  let sums: readonly Gram[] = [source.whole];
+  const totals = [innerProduct(start, out)];
+  let sum: Gram = source.whole;
   for (const [l, layer] of model.layers.entries()) {
-    const [own, before] = [readGrams(source.whole, layer), readGrams(addedUp(sums), layer)];
-    const { toOut, onward } = written[l] as LayerEnds;
+    const own = readGrams(source.whole, layer);
+    const before = l === 0 ? own : readGrams(sum, layer);
+    const { toOut, byOrder, onward } = written[l] as LayerEnds;
     const put = (into: Float64Array, read: Gram, ends: Gram): void =>
       into.set(throughEach(read, ends, n_heads).map(size), l * n_heads);
     put(found.heads, own, toOut);
     put(found.first, own, onward);
     put(found.through, before, onward);
     put(found.last, before, toOut);
-    sums = advanceGrams(sums, layer, maxOrder);
+    for (const [p, ways] of byOrder.entries()) {
+      totals[p + 1] = throughEach(own, ways, n_heads).reduce((a, b) => a + b, totals[p + 1] ?? 0);
+    }
+    if (l + 1 < n_layers) sum = addedUp([sum, gramWritten(before, layer)]);
     steps.advance();
   }
   function perHead(): Float64Array {
@@ -152,14 +154,24 @@ function termsFrom(source: SourceGram, out: DenseMatrix, plan: Plan): SourceTerm
   const table = (data: Float64Array): Tensor<"layer head"> => Tensor.from("layer head", [n_layers, n_heads], data);
   return {
     source: source.name,
-    direct: size(innerProduct(start, out)),
+    direct: size(totals[0] as number),
     heads: table(found.heads),
-    pairs: pairs ? pairSizes(factors, start, out, size) : undefined,
-    totals: sums.map((sum) => size(innerProduct(square(sum), out))),
+    pairs: factors && pairSizes(factors, start, out, size),
+    totals: totals.map(size),
     first: table(found.first),
     through: table(found.through),
     last: table(found.last),
   };
+}
+
+/** How a head reads and writes, in float64. */
+interface HeadFactors {
+  readonly V: DenseMatrix;
+  readonly O: DenseMatrix;
+}
+
+function factorsOf({ W_V, W_O }: AttentionHead): HeadFactors {
+  return { V: denseOf(W_V), O: denseOf(W_O) };
 }
 
 /** ‖X V₁ O₁ V₂ O₂ W_U‖² = tr((V₁ᵀXᵀX V₁) M (O₂ W_U W_Uᵀ O₂ᵀ) Mᵀ) with M = O₁ V₂. */

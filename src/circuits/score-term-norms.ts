@@ -1,24 +1,16 @@
 /** How large the terms of the expansion of a head's attention scores are in the weights, whatever the patterns. */
-import { matmulDense } from "../linalg/index.ts";
+import { dense, matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import type { AttentionLayer, HeadId, HeadRef, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { requireOrderBound } from "./arguments.ts";
-import { addedUp, advanceGrams, backThroughHeads, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
+import { pathsToHeads } from "./path-cores.ts";
+import type { HeadSums } from "./path-cores.ts";
+import { addedUp, gramRead, readGrams, throughEach, writtenGrams } from "./path-grams.ts";
 import type { Gram } from "./path-grams.ts";
 import { Steps } from "./progress.ts";
 import type { ProgressOptions } from "./progress.ts";
-import {
-  congruent,
-  countsTo,
-  embedSource,
-  factorsOf,
-  innerProduct,
-  pathCounts,
-  positionSource,
-  square,
-} from "./source-grams.ts";
-import type { SourceGram } from "./source-grams.ts";
+import { congruent, countsTo, denseOf, embedSource, pathCounts, positionSource, square } from "./source-grams.ts";
 
 /**
  * What a query or a key is made of: tokens or positions, as they enter, or as earlier heads moved them.
@@ -89,54 +81,62 @@ export function scoreTermNorms(model: Transformer, ref: HeadRef, options: ScoreT
   const { layer } = reader;
   const { maxOrder = layer } = options;
   requireOrderBound(maxOrder, "scoreTermNorms");
-  const { Q, K } = factorsOf(reader);
+  const [Q, K] = [denseOf(reader.W_Q), denseOf(reader.W_K)];
   const positions = positionSource(model);
   const isMoved = model.config.positional_embedding_type === "standard";
   const still = !isMoved && positions !== undefined ? [positions] : [];
   const moved = [embedSource(model), ...(isMoved && positions !== undefined ? [positions] : [])];
   const steps = new Steps(options, Math.max(1, 2 * layer));
   const ends = [...moved, ...still].map((source) => component({ source: source.name, head: undefined }, source, Q, K));
-  const streams = moved.map((source): Stream => ({ name: source.name, whole: [source.whole], less: [source.less] }));
+  const before = model.layers.slice(0, layer);
+  const reads = moved.map(({ whole, less }) => ({
+    whole: before.map((each) => readGrams(whole, each)),
+    less: before.map((each) => readGrams(less, each)),
+  }));
+  const together = (side: "whole" | "less"): Gram[] =>
+    before.map((_, l) => addedUp(reads.map((read) => read[side][l] as Gram)));
+  const direct = { whole: together("whole"), less: together("less") };
+  const [whole, less, ...apart] = pathsToHeads(
+    before,
+    [
+      { direct: direct.whole, longest: maxOrder },
+      { direct: direct.less, longest: maxOrder },
+      ...reads.flatMap((read) => [
+        { direct: read.whole, longest: 0 },
+        { direct: read.less, longest: 0 },
+      ]),
+    ],
+    steps,
+  ) as [HeadSums[], HeadSums[], ...HeadSums[][]];
   const writers: Component[] = [];
-  for (const each of model.layers.slice(0, layer)) {
-    const read = streams.map(({ name, whole, less }) => ({
-      name,
-      whole: readGrams(addedUp(whole), each),
-      less: readGrams(addedUp(less), each),
-    }));
+  const orders: Pair[] = [joined(ends)];
+  for (const [l, each] of before.entries()) {
     for (const head of each.heads) {
-      const { O } = factorsOf(head);
+      const O = denseOf(head.W_O);
       const [toQ, toK] = [matmulDense(O, Q), matmulDense(O, K)];
-      const own = (grams: Gram): Gram => grams.subarray(head.head * O.rows ** 2, (head.head + 1) * O.rows ** 2);
-      for (const { name, whole, less } of read) {
+      const of = (sums: readonly HeadSums[], order: number): Gram =>
+        (sums[l]?.[order] as Gram).subarray(head.head * O.rows ** 2, (head.head + 1) * O.rows ** 2);
+      for (const [i, { name }] of moved.entries()) {
         const side = { source: name, head: { layer: each.layer, head: head.head } };
-        writers.push(component(side, { whole: own(whole), less: own(less) }, toQ, toK));
+        const [ofWhole, ofLess] = [apart[2 * i] as HeadSums[], apart[2 * i + 1] as HeadSums[]];
+        writers.push(component(side, { whole: of(ofWhole, 0), less: of(ofLess, 0) }, toQ, toK));
+      }
+      for (const p of (whole[l] as HeadSums).keys()) {
+        const pair = pairOf({ whole: of(whole, p), less: of(less, p) }, toQ, toK);
+        const known = orders[p + 1];
+        orders[p + 1] = known === undefined ? pair : joined([known, pair]);
       }
     }
-    for (const stream of streams) {
-      stream.whole = advanceGrams(stream.whole, each, maxOrder);
-      stream.less = advanceGrams(stream.less, each, maxOrder);
-    }
-    steps.advance();
   }
   if (layer === 0) steps.advance();
   const all = [...ends, ...writers];
   const { attnScale } = model.layer(layer);
-  const orders = streams[0]?.whole.map((_, order) =>
-    joined([
-      ...streams.map(({ name, whole, less }) =>
-        component({ source: name, head: undefined }, { whole: whole[order] as Gram, less: less[order] as Gram }, Q, K),
-      ),
-      ...(order === 0 ? ends.slice(moved.length) : []),
-    ]),
-  ) as Pair[];
   const both = joined(all);
-  const before = model.layers.slice(0, layer);
   const [ofQueries, ofKeys] = firstHeads(
     before,
-    moved,
-    matmulDense(Q, matmulDense(both.key, Q, { transposeB: true })),
-    matmulDense(K, matmulDense(both.query, K, { transposeB: true })),
+    direct,
+    matmulDense(Q, matmulDense(both.key, Q, { transposeB: true })).data,
+    matmulDense(K, matmulDense(both.query, K, { transposeB: true })).data,
     steps,
   );
   const scaled = (squares: Float64Array): Float64Array => squares.map((x) => Math.sqrt(x) / Math.abs(attnScale));
@@ -162,20 +162,18 @@ interface Component extends Pair {
   readonly side: ScoreTermSide;
 }
 
-/** Gram matrices of paths from a source, by order, as queries see them and as keys do, less their mean. */
-interface Stream {
-  readonly name: SourceGram["name"];
-  whole: readonly Gram[];
-  less: readonly Gram[];
+/** Gram matrices of rows, and of rows less their mean. */
+interface Rows {
+  readonly whole: Gram;
+  readonly less: Gram;
 }
 
-function component(
-  side: ScoreTermSide,
-  { whole, less }: { readonly whole: Gram; readonly less: Gram },
-  Q: DenseMatrix,
-  K: DenseMatrix,
-): Component {
-  return { side, query: congruent(square(whole), Q), key: congruent(square(less), K) };
+function component(side: ScoreTermSide, rows: Rows, Q: DenseMatrix, K: DenseMatrix): Component {
+  return { side, ...pairOf(rows, Q, K) };
+}
+
+function pairOf({ whole, less }: Rows, Q: DenseMatrix, K: DenseMatrix): Pair {
+  return { query: congruent(square(whole), Q), key: congruent(square(less), K) };
 }
 
 function joined(pairs: readonly Pair[]): Pair {
@@ -183,37 +181,37 @@ function joined(pairs: readonly Pair[]): Pair {
   return { query: sum("query"), key: sum("key") };
 }
 
-/** The sum of the squares of all terms of each query side with each key side, `[query, key]`. */
+/** The sum of the squares of all terms of each query side with each key side, `[query, key]`: $\mathrm{tr}(Q^\top K)$ of the pairs, 0 where rounding makes it less. */
 function products(pairs: readonly Pair[]): Float64Array {
-  const out = new Float64Array(pairs.length ** 2);
-  for (const [i, { query }] of pairs.entries())
-    for (const [j, { key }] of pairs.entries()) out[i * pairs.length + j] = innerProduct(query, key);
-  return out;
+  const rows = (side: keyof Pair): DenseMatrix => {
+    const size = pairs[0]?.[side].data.length ?? 0;
+    const data = new Float64Array(pairs.length * size);
+    for (const [i, pair] of pairs.entries()) data.set(pair[side].data, i * size);
+    return dense(pairs.length, size, data);
+  };
+  return matmulDense(rows("query"), rows("key"), { transposeB: true }).data.map((x) => Math.max(0, x));
 }
 
 /** The sums of the squares of the terms whose query's, and whose key's, path begins with each head, from the last layer back. */
 function firstHeads(
   layers: readonly AttentionLayer[],
-  moved: readonly SourceGram[],
-  ofQueries: DenseMatrix,
-  ofKeys: DenseMatrix,
+  direct: { readonly [side in keyof Rows]: readonly Gram[] },
+  ofQueries: Gram,
+  ofKeys: Gram,
   steps: Steps,
 ): readonly [Float64Array, Float64Array] {
-  const count = layers.length * (layers[0]?.heads.length ?? 0);
-  const found = [new Float64Array(count), new Float64Array(count)] as const;
-  const [whole, less] = [addedUp(moved.map((source) => source.whole)), addedUp(moved.map((source) => source.less))];
-  let [query, key] = [ofQueries.data, ofKeys.data];
+  const heads = layers[0]?.heads.length ?? 0;
+  const sides = [
+    { read: direct.whole, found: new Float64Array(layers.length * heads), after: ofQueries },
+    { read: direct.less, found: new Float64Array(layers.length * heads), after: ofKeys },
+  ] satisfies [unknown, unknown];
   for (const layer of [...layers].reverse()) {
-    const at = layer.layer * layer.heads.length;
-    const each = (S: Gram, B: Gram): number[] =>
-      throughEach(readGrams(S, layer), writtenGrams(B, layer), layer.heads.length);
-    found[0].set(each(whole, query), at);
-    found[1].set(each(less, key), at);
-    if (layer.layer > 0) {
-      query = addedUp([query, backThroughHeads(query, layer)]);
-      key = addedUp([key, backThroughHeads(key, layer)]);
+    for (const side of sides) {
+      const written = writtenGrams(side.after, layer);
+      side.found.set(throughEach(side.read[layer.layer] as Gram, written, heads), layer.layer * heads);
+      if (layer.layer > 0) side.after = addedUp([side.after, gramRead(written, layer)]);
     }
     steps.advance();
   }
-  return found;
+  return [sides[0].found, sides[1].found];
 }

@@ -1,7 +1,7 @@
 /** Gram matrices of what enters and leaves the stream, from which the norms of path terms are read without a vocabulary in sight. */
 import { dense, matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
-import type { AttentionHead, Transformer } from "../model/index.ts";
+import type { Transformer } from "../model/index.ts";
 import { rawData } from "../tensor/index.ts";
 import type { Linear } from "../linear/index.ts";
 import { toDense } from "../linear/index.ts";
@@ -71,19 +71,8 @@ function meanRow(data: ArrayLike<number>, rows: number, cols: number): Float64Ar
   return mean;
 }
 
-/** A head's weights in float64. */
-export interface HeadFactors {
-  readonly Q: DenseMatrix;
-  readonly K: DenseMatrix;
-  readonly V: DenseMatrix;
-  readonly O: DenseMatrix;
-}
-
-export function factorsOf({ W_Q, W_K, W_V, W_O }: AttentionHead): HeadFactors {
-  return { Q: denseOf(W_Q), K: denseOf(W_K), V: denseOf(W_V), O: denseOf(W_O) };
-}
-
-function denseOf(map: Linear): DenseMatrix {
+/** A map of few rows or columns in float64. */
+export function denseOf(map: Linear): DenseMatrix {
   return dense(map.rows, map.cols, Float64Array.from(rawData(toDense(map))));
 }
 

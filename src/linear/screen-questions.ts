@@ -39,10 +39,10 @@ export interface Lead {
 /** Chooses for bands of rows, and keeps what it has chosen for the next. */
 export function leads(
   screen: Screen,
-): (rows: ArrayLike<number>, bars: ArrayLike<number>, reaches: ArrayLike<number>) => Lead | undefined {
+): (rows: ArrayLike<number>, bars: ArrayLike<number>, reaches: ArrayLike<number>, from?: number) => Lead | undefined {
   const kept = new Map<number, Lead>();
-  return (rows, bars, reaches) => {
-    const size = bestLead(screen, rows, bars, reaches);
+  return (rows, bars, reaches, from = 0) => {
+    const size = bestLead(screen, rows, bars, reaches, from);
     if (size === undefined) return undefined;
     let lead = kept.get(size);
     if (lead === undefined) kept.set(size, (lead = leadOf(screen, size)));
@@ -143,6 +143,7 @@ function bestLead(
   rows: ArrayLike<number>,
   bars: ArrayLike<number>,
   reaches: ArrayLike<number>,
+  from: number,
 ): number | undefined {
   const { rank, width, left, right } = screen;
   const sizes = Array.from({ length: Math.max(0, Math.ceil(rank / 8) - 1) }, (_, t) => 8 * (t + 1));
@@ -155,9 +156,9 @@ function bestLead(
     const r = Math.floor(s * rowStep);
     const a = (rows[r] as number) * width;
     const reach = reaches[r] as number;
-    const columnStep = Math.max(1, reach / SAMPLE_COLUMNS);
+    const columnStep = Math.max(1, (reach - from) / SAMPLE_COLUMNS);
     sizes.forEach((size, t) => (restA[t] = restOf(left.data, a, size, rank)));
-    for (let c = s % Math.ceil(columnStep); c < reach; c += columnStep) {
+    for (let c = from + (s % Math.ceil(columnStep)); c < reach; c += columnStep) {
       const b = Math.floor(c) * width;
       looked++;
       let rest = 0;

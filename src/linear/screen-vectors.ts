@@ -26,10 +26,16 @@ export interface Vectors {
 export interface Half {
   readonly long: MatrixFactor;
   readonly small: MatrixFactor | undefined;
+  /** The factor that the long matrix is, or is the transpose of; its norms are kept as long as it is. */
+  readonly factor: MatrixFactor;
 }
 
+/** Terms that a kernel sums in float32 before it adds them to the rest. */
+const DEPTH = 256;
+
 /** The half in the given basis. Where there is a small matrix the product is taken in float32. */
-export function vectorsOf({ long, small }: Half, basis: DenseMatrix | undefined): Vectors {
+export function vectorsOf(half: Half, basis: DenseMatrix | undefined): Vectors {
+  const { long, small } = half;
   const rank = small?.cols ?? long.cols;
   const width = 8 * Math.ceil(Math.max(1, rank) / 8);
   const count = long.rows;
@@ -41,12 +47,12 @@ export function vectorsOf({ long, small }: Half, basis: DenseMatrix | undefined)
     const out = { data, offset: 0, rowStride: width, colStride: 1, batchStride: 0 };
     kernels().matmul({ batch: 1, m: count, n: width, k: long.cols, a: viewOf(long), b: right, out });
   }
-  const longNorms = normsOf(long);
-  const reach = changed === undefined ? 1 : frobenius(changed);
+  const { plain: longNorms, stepped } = normsOf(half);
   const plainReach = small === undefined ? 1 : frobenius(denseOf(small));
-  // The sums themselves, then the rounding of the small matrix and of the result.
-  const depth = Math.min(long.cols, 256) + Math.ceil(long.cols / 256) + 4;
-  const relative = small === undefined ? 4 * (long.cols + 2) * 2 ** -53 : depth * 2 ** -24;
+  const ownErrors = small === undefined ? longNorms : stepped;
+  // Of a float64 product the sums; of a float32 one see `stepsFrom`.
+  const relative = small === undefined ? 4 * (long.cols + 2) * 2 ** -53 : 2 ** -24;
+  const reach = changed === undefined ? 1 : small === undefined ? frobenius(changed) : steppedNorm(changed);
   const norms = new Float64Array(count);
   const errors = new Float64Array(count);
   const plain = new Float64Array(count);
@@ -54,10 +60,9 @@ export function vectorsOf({ long, small }: Half, basis: DenseMatrix | undefined)
     let sum = 0;
     for (let at = i * width; at < i * width + rank; at++) sum += (data[at] as number) ** 2;
     const norm = Math.sqrt(sum);
-    const longNorm = longNorms[i] as number;
     norms[i] = norm;
-    errors[i] = 1.01 * (relative * longNorm * reach + 2 ** -23 * norm) + width * 2 ** -140;
-    plain[i] = longNorm * plainReach;
+    errors[i] = 1.01 * (relative * (ownErrors[i] as number) * reach + 2 ** -23 * norm) + width * 2 ** -140;
+    plain[i] = (longNorms[i] as number) * plainReach;
   }
   return { count, width, data, norms, errors, plain };
 }
@@ -89,29 +94,75 @@ function denseOf(matrix: MatrixFactor): DenseMatrix {
   return { rows: matrix.rows, cols: matrix.cols, data: toFloat64(matrix) };
 }
 
-/** The norms of the rows of a matrix, or what is above them; 0 for nothing but zeros. */
-function normsOf(matrix: MatrixFactor): Float64Array {
+/**
+ * How often the square of a term counts. A float32 sum $\sum_p x_p w_p$ errs by $2^{-24}$ of each of its partial sums, and $|\sum_{p \le t} x_p w_p|$ is at most the
+ * product of the norms of $x$ and $w$ up to there (Cauchy–Schwarz); so all errors together are at most $2^{-24}$ of the product of two norms in which a square counts
+ * as often as there are partial sums that its term is in: about half as much as the roundings of all terms times the whole norms. Partial sums are those of the
+ * kernel and its sums of these; rounded are also products, where they are not fused, the small matrix, and the result.
+ */
+function stepsFrom(p: number, terms: number): number {
+  const end = Math.min(terms, DEPTH * (Math.floor(p / DEPTH) + 1));
+  return end - p + Math.ceil(terms / DEPTH) + 4;
+}
+
+/** The Frobenius norm, squares counted as {@link stepsFrom} says. */
+function steppedNorm({ rows, cols, data }: DenseMatrix): number {
+  return frobenius({ rows, cols, data: data.map((x, t) => x * Math.sqrt(stepsFrom(Math.floor(t / cols), rows))) });
+}
+
+/** Norms of the rows of a matrix, or what is above them; 0 for nothing but zeros. */
+interface RowNorms {
+  readonly plain: Float64Array;
+  /** Squares counted as {@link stepsFrom} says. */
+  readonly stepped: Float64Array;
+}
+
+const keptOfRows = new WeakMap<MatrixFactor, RowNorms>();
+const keptOfColumns = new WeakMap<MatrixFactor, RowNorms>();
+
+/** Kept for the next question: of a model all heads have the same long matrices. */
+function normsOf({ long, factor }: Half): RowNorms {
+  const kept = long === factor ? keptOfRows : keptOfColumns;
+  let norms = kept.get(factor);
+  if (norms === undefined) kept.set(factor, (norms = computeNorms(long)));
+  return norms;
+}
+
+function computeNorms(matrix: MatrixFactor): RowNorms {
   const { rows, cols, data, offset, rowStride, colStride } = matrix;
-  const squares = new Float64Array(rows);
+  const plain = new Float64Array(rows);
+  const stepped = new Float64Array(rows);
+  const steps = Float64Array.from({ length: cols }, (_, p) => stepsFrom(p, cols));
   if (Math.abs(rowStride) < Math.abs(colStride)) {
     for (let j = 0; j < cols; j++) {
+      const often = steps[j] as number;
       for (let i = 0, at = offset + j * colStride; i < rows; i++, at += rowStride) {
-        const x = data[at] as number;
-        squares[i] = (squares[i] as number) + x * x;
+        const square = (data[at] as number) ** 2;
+        plain[i] = (plain[i] as number) + square;
+        stepped[i] = (stepped[i] as number) + often * square;
       }
     }
   } else {
     for (let i = 0; i < rows; i++) {
-      let sum = 0;
+      let [sum, counted] = [0, 0];
       for (let j = 0, at = offset + i * rowStride; j < cols; j++, at += colStride) {
-        const x = data[at] as number;
-        sum += x * x;
+        const square = (data[at] as number) ** 2;
+        sum += square;
+        counted += (steps[j] as number) * square;
       }
-      squares[i] = sum;
+      plain[i] = sum;
+      stepped[i] = counted;
     }
   }
-  // Squares below this have lost digits, or everything.
-  return squares.map((square, i) => (square < 1e-280 ? boundOf(matrix, i) : Math.sqrt(square)));
+  const most = Math.sqrt(steps.reduce((a, b) => Math.max(a, b), 0));
+  for (let i = 0; i < rows; i++) {
+    // Squares below this have lost digits, or everything.
+    const isLost = (plain[i] as number) < 1e-280;
+    const norm = isLost ? boundOf(matrix, i) : Math.sqrt(plain[i] as number);
+    stepped[i] = isLost ? most * norm : Math.sqrt(stepped[i] as number);
+    plain[i] = norm;
+  }
+  return { plain, stepped };
 }
 
 function boundOf({ cols, data, offset, rowStride, colStride }: MatrixFactor, i: number): number {

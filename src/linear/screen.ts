@@ -11,7 +11,7 @@ import type { TakeArray } from "../kernels/index.ts";
 import { transposeDense } from "../linalg/index.ts";
 import { balanceOf } from "./balance.ts";
 import { halvesOf, lateHalvesOf } from "./collapse.ts";
-import type { Halves, LateHalves } from "./collapse.ts";
+import type { Halves } from "./collapse.ts";
 import { entryOfHalves, lateEntries } from "./entries.ts";
 import { transposeFactor } from "./factor.ts";
 import type { MatrixFactor, Product } from "./factor.ts";
@@ -62,11 +62,9 @@ export function screenOf(product: Product, { mergesTwins, isFine, take }: Screen
   const late = isFine ? undefined : lateHalvesOf(product);
   const halves = late === undefined ? halvesOf(product) : undefined;
   const { rank } = late ?? (halves as Halves);
-  const ofLeft: Half = halves === undefined ? (late as LateHalves).left : { long: halves.left, small: undefined };
-  const ofRight: Half =
-    halves === undefined
-      ? turned((late as LateHalves).right)
-      : { long: transposeFactor(halves.right) as MatrixFactor, small: undefined };
+  const ofLeft = late === undefined ? whole((halves as Halves).left) : { ...late.left, factor: late.left.long };
+  const ofRight =
+    late === undefined ? turned(whole((halves as Halves).right)) : turned({ ...late.right, factor: late.right.long });
   const balance = balanceOf(ofLeft, ofRight);
   const left = vectorsOf(ofLeft, balance?.left);
   const unsorted = vectorsOf(ofRight, balance && transposeDense(balance.right));
@@ -93,10 +91,14 @@ export function screenOf(product: Product, { mergesTwins, isFine, take }: Screen
   };
 }
 
-const turned = ({ small, long }: LateHalves["right"]): Half => ({
-  long: transposeFactor(long) as MatrixFactor,
-  small: transposeFactor(small) as MatrixFactor,
-});
+function whole(long: MatrixFactor): Half {
+  return { long, small: undefined, factor: long };
+}
+
+function turned({ long, small, factor }: Half): Half {
+  const flip = (matrix: MatrixFactor): MatrixFactor => transposeFactor(matrix) as MatrixFactor;
+  return { long: flip(long), small: small && flip(small), factor };
+}
 
 /** Sizes of vectors whose products neither overflow float32 nor come near its smallest numbers. */
 const [LEAST_NORM, LARGEST_NORM] = [2 ** -30, 2 ** 30];

@@ -1,7 +1,8 @@
 /** Sizes of path terms, against dense products of all the maps. */
 import { describe, expect, it } from "vitest";
 import { logitTermNorms, scoreTermNorms } from "../../src/circuits/index.ts";
-import { backThroughHeads, throughHeads } from "../../src/circuits/path-grams.ts";
+import { pathsFromHeads, pathsToHeads } from "../../src/circuits/path-cores.ts";
+import { gramRead, gramWritten, readGrams, writtenGrams } from "../../src/circuits/path-grams.ts";
 import type { AttentionLayer, Transformer } from "../../src/model/index.ts";
 import { Random } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
@@ -260,11 +261,104 @@ it("products of wide float32 layers agree with float64 (rounding of 704 terms an
     for (let j = 0; j < 704; j++)
       for (let r = 0; r < 8; r++)
         S[i * 704 + j] = (S[i * 704 + j] as number) + (X[r * 704 + i] ?? 0) * (X[r * 704 + j] ?? 0);
-  for (const pass of [throughHeads, backThroughHeads]) {
-    const [a, b] = [pass(S, single as AttentionLayer), pass(S, double as AttentionLayer)];
+  const passes = [
+    (layer: AttentionLayer) => gramWritten(readGrams(S, layer), layer),
+    (layer: AttentionLayer) => gramRead(writtenGrams(S, layer), layer),
+  ];
+  for (const pass of passes) {
+    const [a, b] = [pass(single as AttentionLayer), pass(double as AttentionLayer)];
     const largest = b.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const apart = a.reduce((most, x, t) => Math.max(most, Math.abs(x - (b[t] as number))), 0);
     expect(apart).toBeGreaterThan(0);
     expect(apart).toBeLessThan(1e-5 * largest);
   }
+});
+
+describe("sums over paths between heads", () => {
+  const options = { n_layers: 4, n_heads: 3, d_model: 13, d_head: 5, d_vocab: 7, dtype: "float64", seed: 15 } as const;
+  const model = randomModel(options);
+  const { W_E, W_U } = embeddings(model);
+  const flat = (M: Matrix): Float64Array => Float64Array.from(M.flat());
+  const [S, B] = [mul(t(W_E), W_E), mul(W_U, t(W_U))];
+  const read = { direct: model.layers.map((layer) => readGrams(flat(S), layer)) };
+  const written = { direct: model.layers.map((layer) => writtenGrams(flat(B), layer)) };
+  /** `[head, d_head, d_head]` of a layer, of the sums over the paths that are picked: by their heads before the layer, or after it. */
+  const expected = (at: number, isForward: boolean, pick: (length: number) => boolean): number[] => {
+    const square = (X: Matrix): Matrix => mul(t(X), X);
+    const added = (sum: Matrix, M: Matrix): Matrix => sum.map((row, i) => row.map((x, j) => x + (M[i]?.[j] ?? NaN)));
+    return model.layer(at).heads.flatMap((head) => {
+      const { W_V, W_O } = headMatrices(model, head);
+      const ends = isForward
+        ? allPaths(model, W_E, at).map(({ path, X }) => ({ length: path.length, M: mul(X, W_V) }))
+        : waysOut(at + 1).map(({ length, M }) => ({ length, M: t(mul(W_O, M)) }));
+      return ends
+        .filter(({ length }) => pick(length))
+        .map(({ M }) => square(M))
+        .reduce(added)
+        .flat();
+    });
+  };
+  /** `W_OV ⋯ W_U` through some of the heads of the layers from one on. */
+  const waysOut = (from: number): { length: number; M: Matrix }[] => {
+    if (from === options.n_layers) return [{ length: 0, M: W_U }];
+    const later = waysOut(from + 1);
+    const { heads } = model.layer(from);
+    const through = heads.flatMap((head) =>
+      later.map(({ length, M }) => ({ length: length + 1, M: mul(headMatrices(model, head).OV, M) })),
+    );
+    return [...later, ...through];
+  };
+
+  it.each([0, 1, 2, 3, 9])("of every path, enumerated; up to %s heads told apart (float64, 1e-9)", (longest) => {
+    const toHeads = pathsToHeads(model.layers, [
+      { ...read, longest },
+      { ...read, longest: 0 },
+    ]);
+    const [fromHeads = []] = pathsFromHeads(model.layers, [{ ...written, longest }]);
+    for (const at of [0, 1, 2, 3]) {
+      for (const [isForward, sums, most] of [
+        [true, toHeads[0]?.[at] ?? [], at],
+        [false, fromHeads[at] ?? [], 3 - at],
+      ] as const) {
+        expect(sums.length).toBe(Math.min(longest, most) + 1);
+        for (const [p, sum] of sums.entries()) {
+          const isPicked = (length: number): boolean => (p === longest ? length >= p : length === p);
+          expectClose(sum, expected(at, isForward, isPicked), close);
+        }
+      }
+      expect(toHeads[1]?.[at]?.length).toBe(1);
+      expectClose(
+        toHeads[1]?.[at]?.[0] ?? [],
+        expected(at, true, () => true),
+        close,
+      );
+    }
+  });
+
+  it("of wide float32 layers agree with float64 (rounding of 704 terms and of entries, 1e-5 of the largest)", () => {
+    const wide = { n_layers: 2, n_heads: 11, d_model: 704, d_head: 64, d_vocab: 5, seed: 4 } as const;
+    const [single, double] = (["float32", "float64"] as const).map((dtype) => randomModel({ ...wide, dtype }).layers);
+    const random = new Random(8);
+    const direct = [0, 1].map(() => {
+      const all = new Float64Array(11 * 64 * 64);
+      for (let h = 0; h < 11; h++) {
+        const x = Float64Array.from({ length: 64 }, () => random.normal());
+        for (let t = 0; t < 64 * 64; t++) all[h * 64 * 64 + t] = (x[t >> 6] ?? 0) * (x[t & 63] ?? 0);
+      }
+      return all;
+    });
+    for (const [pass, at] of [
+      [pathsToHeads, 1],
+      [pathsFromHeads, 0],
+    ] as const) {
+      const [a, b] = [single, double].map(
+        (layers) => pass(layers as readonly AttentionLayer[], [{ direct, longest: 5 }])[0]?.[at]?.[1] ?? [],
+      ) as [Float64Array, Float64Array];
+      expect(a.length).toBe(11 * 64 * 64);
+      const largest = b.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+      const apart = a.reduce((most, x, t) => Math.max(most, Math.abs(x - (b[t] as number))), 0);
+      expect(apart).toBeGreaterThan(0);
+      expect(apart).toBeLessThan(1e-5 * largest);
+    }
+  });
 });

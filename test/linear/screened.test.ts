@@ -264,6 +264,59 @@ describe("progress and stopping", () => {
   });
 });
 
+describe("thousands of columns, of which rows look at some, then at more", () => {
+  const [count, width] = [9001, 16];
+  /** Float32 halves, so that many are sure of their order and some are not. */
+  const drawn = (
+    seed: number,
+    draws: (random: Random) => number,
+    own: number,
+  ): { a: Float32Array; b: Float32Array } => {
+    const random = new Random(seed);
+    const of = (): Float32Array => Float32Array.from({ length: count * width }, () => draws(random));
+    const [a, noise] = [of(), of()];
+    for (let i = 0; i < count && own > 1; i++) {
+      const row = a.subarray(i * width, (i + 1) * width);
+      const norm = Math.hypot(...row);
+      row.set(row.map((x) => (x * Math.sqrt(width)) / norm));
+    }
+    return { a, b: noise.map((x, t) => x + own * (a[t] ?? 0)) };
+  };
+  const rankIn = ({ a, b }: { a: Float32Array; b: Float32Array }, i: number, most: number): number => {
+    const entry = (j: number): number => {
+      let sum = 0;
+      for (let p = 0; p < width; p++) sum += (a[i * width + p] as number) * (b[j * width + p] as number);
+      return sum;
+    };
+    const own = entry(i);
+    let rank = 0;
+    for (let j = 0; j < count && rank < most; j++) {
+      const other = entry(j);
+      if (other > own || (other === own && j < i)) rank++;
+    }
+    return rank;
+  };
+
+  test.each([
+    ["most rows settled by others", (random: Random) => random.normal(), 0.7, [0.02, 0.6]],
+    ["few rows settled by others", (random: Random) => random.normal(), 1.6, [0.6, 0.999]],
+    ["integers, many of them equal", (random: Random) => random.int(5) - 2, 1, [0.02, 0.6]],
+  ] as const)("%s (seeded)", (_, draws, own, [fewest, most]) => {
+    const halves = drawn(17, draws, own);
+    const f: Linear<"s", "s"> = compose(
+      linear("s", "k", Tensor.from("s k", [count, width], halves.a)),
+      linear("k", "s", Tensor.from("s k", [count, width], halves.b).permute("k s")),
+    );
+    const want = Int32Array.from({ length: count }, (__, i) => rankIn(halves, i, 5));
+    // That the question is neither empty nor settled for all.
+    const share = want.filter((rank) => rank < 5).length / count;
+    expect(share).toBeGreaterThan(fewest);
+    expect(share).toBeLessThan(most);
+    const found = diagonalRanks(f, { atMost: 5 }).data;
+    expect(want.filter((rank, i) => rank !== found[i])).toHaveLength(0);
+  });
+});
+
 test("memory stays linear in the vocabulary: of 30,000 x 30,000 entries, 3.6 GB in float32, no twelfth is held", () => {
   const count = 30_000;
   const random = new Random(31);
