@@ -2,7 +2,7 @@
  * What the losses of a model's snapshots say about its training (*In-context Learning and Induction Heads*, Olsson et al. 2022): the path of the
  * per-token losses, and which heads' ablation undoes a change.
  */
-import { ShapeError } from "../errors.ts";
+import { ShapeError, requireKind, requireKinds, requireObject } from "../errors.ts";
 import { svd } from "../linalg/index.ts";
 import { describeTensor, rawData, Tensor } from "../tensor/index.ts";
 import { requireCount } from "./arguments.ts";
@@ -39,6 +39,7 @@ export interface LossTrajectory {
  * ```
  */
 export function lossTrajectory(losses: Tensor<"snapshot token">, components = 2): LossTrajectory {
+  requireKind("tensor", losses, "losses", "lossTrajectory");
   const operation = "lossTrajectory";
   requireCount(components, "components", operation);
   const [count = 0, tokens = 0] = losses.shape;
@@ -106,6 +107,11 @@ export function beforeAndAfterAttribution(
   change: { readonly before: Tensor; readonly after: Tensor },
   ablated: readonly Tensor[],
 ): Float64Array {
+  requireObject(change, "change", "beforeAndAfterAttribution");
+  requireKind("tensor", change.before, "change.before", "beforeAndAfterAttribution");
+  requireKind("tensor", change.after, "change.after", "beforeAndAfterAttribution");
+  requireKinds("tensor", ablated, "ablated", "beforeAndAfterAttribution");
+  requireKind("list", ablated, "ablated", "beforeAndAfterAttribution");
   const [before, after] = [rawData(change.before), rawData(change.after)];
   for (const [i, losses] of [change.before, ...ablated].entries()) {
     if (losses.size === after.length) continue;

@@ -1,5 +1,5 @@
 /** What a head does by position alone: the positional QK circuit, its pattern and its profile over offsets. */
-import { ConfigError, InputError, ShapeError } from "../errors.ts";
+import { ConfigError, InputError, ShapeError, requireKind } from "../errors.ts";
 import { allocate, kernels } from "../kernels/index.ts";
 import { compose, restrictRows, toDense, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
@@ -28,6 +28,7 @@ import { describeTensor, softmax, Tensor, rawData } from "../tensor/index.ts";
  * ```
  */
 export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"pos", "pos*"> {
+  requireKind("model", model, "model", "positionalQKCircuit");
   return positionalCircuit(model, head, positionalEmbedding(model, "positionalQKCircuit"));
 }
 
@@ -39,9 +40,9 @@ export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"
  * Biases are left out, as are norms. A head's real pattern also depends on the tokens.
  *
  * @param head - the head, by place or label.
- * @param n - how many positions, the model's n_ctx unless given.
+ * @param count - how many positions, the model's n_ctx unless given.
  * @returns `[query_pos, key_pos]`: rows sum to 1.
- * @throws {@link ConfigError} when the model has no positional embedding; {@link InputError} when `n` is not from 1 to n_ctx or
+ * @throws {@link ConfigError} when the model has no positional embedding; {@link InputError} when `count` is not from 1 to n_ctx or
  * the model has no such head.
  * @category Circuits
  * @example
@@ -55,18 +56,16 @@ export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"
  * // true
  * ```
  */
-export function positionalPattern(
-  model: Transformer,
-  head: HeadRef,
-  n: number = model.config.n_ctx,
-): Tensor<"query_pos key_pos"> {
+export function positionalPattern(model: Transformer, head: HeadRef, count?: number): Tensor<"query_pos key_pos"> {
+  requireKind("model", model, "model", "positionalPattern");
   const operation = "positionalPattern";
+  const n = count ?? model.config.n_ctx;
   const { n_ctx } = model.config;
   const W_pos = positionalEmbedding(model, operation);
   if (!Number.isInteger(n) || n < 1 || n > n_ctx) {
-    throw new InputError(`n is ${n}, but the model has positions for 1 to n_ctx=${n_ctx} tokens.`, {
+    throw new InputError(`count is ${n}, but the model has positions for 1 to n_ctx=${n_ctx} tokens.`, {
       operation,
-      argument: "n",
+      argument: "count",
       expected: [1, n_ctx],
       actual: n,
     });
@@ -116,6 +115,7 @@ export function positionalPattern(
  * ```
  */
 export function attentionByOffset(pattern: Tensor<"query_pos key_pos">): Tensor<"offset"> {
+  requireKind("tensor", pattern, "pattern", "attentionByOffset");
   const [n = 0, keys = 0] = pattern.shape;
   if (pattern.rank !== 2 || n !== keys) {
     throw new ShapeError(`takes one square pattern [query_pos, key_pos]; this is ${describeTensor(pattern)}.`, {

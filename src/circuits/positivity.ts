@@ -2,7 +2,7 @@
  * The eigenvalue test of induction heads: does a later head copy, and does it match the token before its keys with the
  * present one? (*A Mathematical Framework for Transformer Circuits*, "Checking the mechanistic theory".)
  */
-import { InputError, ShapeError } from "../errors.ts";
+import { InputError, ShapeError, requireKind, requireObject } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { AttentionLayer, HeadRef, Transformer } from "../model/index.ts";
 import { describeTensor, matrixView, Tensor, rawData } from "../tensor/index.ts";
@@ -67,6 +67,8 @@ export interface InductionPositivityOptions extends ProgressOptions {
  * ```
  */
 export function inductionPositivity(model: Transformer, options: InductionPositivityOptions): InductionPositivity {
+  requireObject(options, "options", "inductionPositivity");
+  requireKind("model", model, "model", "inductionPositivity", options);
   const operation = "inductionPositivity";
   const { previous, signal, onProgress } = options;
   const weights = isTensor(previous) ? checkWeights(model, previous, operation) : indicator(model, previous, operation);

@@ -2,7 +2,7 @@
  * Prefix matching (Olsson et al. 2022, "Head activation evaluators"): does a head attend from a token to what came after
  * the earlier occurrences of that token?
  */
-import { ShapeError } from "../errors.ts";
+import { ShapeError, requireKind } from "../errors.ts";
 import { describeTensor, type Tensor, rawData } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { meanOfTallies, patternSizes } from "./tally.ts";
@@ -96,6 +96,8 @@ export function prefixMatchingScores(
   tokens: Tensor<"batch pos">,
   options: PrefixMatchingOptions = {},
 ): Tensor<"head"> {
+  requireKind("tensor", pattern, "pattern", "prefixMatchingScores", options);
+  requireKind("tensor", tokens, "tokens", "prefixMatchingScores");
   return meanOfTallies([tallyPrefixMatching(pattern, tokens, options)]);
 }
 

@@ -1,4 +1,5 @@
 /** The strongest skip-trigrams of a head over the whole vocabulary, found in bounded memory. */
+import { requireKind } from "../errors.ts";
 import { collapsed, restrictColumns, topKOverall, topKPerRow } from "../linear/index.ts";
 import type { Linear, MapEntry, TopK } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
@@ -74,6 +75,7 @@ export function topSkipTrigrams(
   head: HeadRef,
   options: TopSkipTrigramOptions = {},
 ): SkipTrigramEffect[] {
+  requireKind("model", model, "model", "topSkipTrigrams", options);
   const operation = "topSkipTrigrams";
   const { k = 20, perPair = k, start, exclude = () => false, frequencies, among = {}, signal } = options;
   const { reference = start === undefined ? "mean" : "start" } = options;

@@ -1,5 +1,5 @@
 /** Smeared keys (*In-context Learning and Induction Heads*, "Argument 2"): keys that carry the token before them by construction. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 
 /**
@@ -33,6 +33,8 @@ export function smearedKeys(
   keys: Tensor<"batch pos head d_head">,
   alpha: readonly number[],
 ): Tensor<"batch pos head d_head"> {
+  requireKind("tensor", keys, "keys", "smearedKeys");
+  requireKind("list", alpha, "alpha", "smearedKeys");
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = keys.shape;
   const given: unknown = alpha;
   if (!Array.isArray(given) || given.length !== heads || given.some((a) => typeof a !== "number" || Number.isNaN(a))) {

@@ -44,8 +44,16 @@ function idsOf(
   if (targets instanceof Tensor && (targets.rank !== 2 || targets.shape[0] !== batch || targets.shape[1] !== pos)) {
     throw wrongShape(operation, batch, pos, describeTensor(targets));
   }
-  if (given !== undefined && (given.length !== batch || given.some((row) => row.length !== pos))) {
-    throw wrongShape(operation, batch, pos, `[${given.length}, ${given.map((row) => row.length).join(" or ")}]`);
+  if (
+    given !== undefined &&
+    (given.length !== batch || given.some((row) => (row as number[] | null)?.length !== pos))
+  ) {
+    throw wrongShape(
+      operation,
+      batch,
+      pos,
+      `[${given.length}, ${given.map((row) => (row as number[] | null)?.length).join(" or ")}]`,
+    );
   }
   const out = new Int32Array(batch * positions);
   for (let b = 0; b < batch; b++) {

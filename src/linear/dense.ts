@@ -3,7 +3,7 @@
  * a map to vectors.
  */
 import type { InitAxes, Join, LastAxis } from "../axes.ts";
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
 import { allocate } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import { astype, describeTensor, Tensor } from "../tensor/index.ts";
@@ -79,6 +79,7 @@ export function denseTensor<In extends string, Out extends string>(
  * ```
  */
 export function toDense<In extends string, Out extends string>(f: Linear<In, Out>): Tensor<MatrixAxes<In, Out>> {
+  requireKind("map", f, "f", "toDense");
   return denseTensor(f, cheapest(f), "toDense");
 }
 
@@ -104,6 +105,8 @@ export function applyMap<A extends string, Out extends string>(
   x: Tensor<A>,
   f: Linear<NoInfer<LastAxis<A>>, Out>,
 ): Tensor<Join<InitAxes<A>, Out>> {
+  requireKind("tensor", x, "x", "applyMap");
+  requireKind("map", f, "f", "applyMap");
   const operation = "applyMap";
   const given = x.names[x.rank - 1];
   const size = x.shape[x.rank - 1];

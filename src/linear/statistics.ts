@@ -1,4 +1,5 @@
 /** Mean, spread, length, largest and smallest entry of each row or column of a map, streamed in bounded memory. */
+import { requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { cheapest } from "./collapse.ts";
 import { transposeProduct } from "./factor.ts";
@@ -41,6 +42,7 @@ export interface MapStatistics<S extends string> {
  * ```
  */
 export function rowStatistics<In extends string>(f: Linear<In>, options: StreamOptions = {}): MapStatistics<In> {
+  requireKind("map", f, "f", "rowStatistics", options);
   return statistics(f, f.in, options, "rowStatistics");
 }
 
@@ -64,6 +66,7 @@ export function columnStatistics<Out extends string>(
   f: Linear<string, Out>,
   options: Omit<StreamOptions, "rows"> & { readonly columns?: ArrayLike<number> | undefined } = {},
 ): MapStatistics<Out> {
+  requireKind("map", f, "f", "columnStatistics", options);
   const { columns, ...others } = options;
   const operation = "columnStatistics";
   if (columns !== undefined) checkIds(f, columns, "column", operation);

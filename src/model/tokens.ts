@@ -1,5 +1,5 @@
 /** Token ids in: checked once, at the door. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import { describeTensor, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -73,6 +73,7 @@ export function toTokenTensor(
   tokens: TokensLike,
   operation = "toTokenTensor",
 ): Tensor<"batch pos"> {
+  requireObject(config, "config", operation);
   const rows = tokenRows(tokens, operation);
   const length = rows[0]?.length ?? 0;
   if (length === 0) {
@@ -140,6 +141,8 @@ export function splitWindows(
   tokens: readonly number[],
   options: { readonly length: number; readonly bos?: number | undefined },
 ): number[][] {
+  requireObject(options, "options", "splitWindows");
+  requireKind("list", tokens, "tokens", "splitWindows", options);
   const head = options.bos === undefined ? [] : [options.bos];
   const room = options.length - head.length;
   if (!Number.isInteger(room) || room < 1) {

@@ -1,5 +1,5 @@
 /** Seeded random numbers, so that a sample can be drawn again. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import { Tensor } from "./tensor.ts";
 import { allocateData, storableSize } from "./storage.ts";
 
@@ -48,6 +48,7 @@ export class Random {
    * @internal
    */
   static fromState(state: readonly [number, number, number, number]): Random {
+    requireKind("list", state, "state", "Random.fromState");
     const random = new Random(0);
     random.#state.set(state);
     return random;
@@ -132,6 +133,8 @@ export function randomNormal<const A extends string>(
   shape: readonly number[],
   options: { readonly seed: number | Random; readonly std?: number; readonly dtype?: "float32" | "float64" },
 ): Tensor<A> {
+  requireObject(options, "options", "randomNormal");
+  requireKind("list", shape, "shape", "randomNormal", options);
   const { seed, std = 1, dtype = "float32" } = options;
   if (!Number.isFinite(std) || std < 0) {
     throw new InputError(`std is ${String(std)}; a standard deviation is a number of at least 0.`, {

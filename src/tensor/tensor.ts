@@ -8,7 +8,7 @@
  */
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind, requireOptions } from "../errors.ts";
 import {
   allocateData,
   copyStrided,
@@ -114,6 +114,8 @@ export class Tensor<A extends string = string> {
     data: ArrayLike<number>,
     dtype?: DType,
   ): Tensor<A> {
+    requireKind("list", shape, "shape", "Tensor.from");
+    requireKind("list", data, "data", "Tensor.from");
     const size = sizeOfShape(shape, "Tensor.from");
     if (data.length !== size) {
       throw new ShapeError(
@@ -123,10 +125,12 @@ export class Tensor<A extends string = string> {
     }
     const isTensorData = data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array;
     const wanted = dtype ?? (isTensorData ? dtypeOf(data) : "float32");
+    if (!DTYPES.includes(wanted)) throw noSuchDType(wanted, "Tensor.from");
     let storage: TensorData;
     if (isTensorData && dtypeOf(data) === wanted) storage = data;
     else {
       storage = wanted === "int32" ? integersOf(data, "Tensor.from", false) : allocateData(wanted, size);
+      if (Array.isArray(data)) requireNumbers(data, "Tensor.from");
       if (wanted !== "int32") storage.set(data);
     }
     const layout = { shape: [...shape], strides: rowMajorStrides(shape), offset: 0 };
@@ -146,6 +150,8 @@ export class Tensor<A extends string = string> {
    * ```
    */
   static zeros<const A extends string>(axes: A, shape: readonly number[], dtype: DType = "float32"): Tensor<A> {
+    requireKind("list", shape, "shape", "Tensor.zeros");
+    if (!DTYPES.includes(dtype)) throw noSuchDType(dtype, "Tensor.zeros");
     const size = storableSize(shape, "Tensor.zeros");
     return Tensor.from(axes, shape, allocateData(dtype, size));
   }
@@ -201,6 +207,10 @@ export class Tensor<A extends string = string> {
    * ```
    */
   static view<const A extends string>(axes: A, storage: TensorData, layout: Layout): Tensor<A> {
+    requireKind("list", storage, "storage", "Tensor.view");
+    requireOptions(layout ?? null, "Tensor.view", "layout");
+    for (const name of ["shape", "strides"] as const)
+      requireKind("list", layout[name], `layout.${name}`, "Tensor.view");
     if (layout.strides.length !== layout.shape.length) {
       throw new ShapeError(
         `${layout.shape.length} sizes need as many strides but ${layout.strides.length} were given.`,
@@ -508,6 +518,30 @@ export class Tensor<A extends string = string> {
   }
 }
 
+export const DTYPES: readonly DType[] = ["float32", "float64", "int32"];
+
+/** The error for a dtype that tensors do not have. */
+export function noSuchDType(dtype: DType, operation: string): InputError {
+  return new InputError(`there is no dtype ${JSON.stringify(dtype)}; the choices are ${DTYPES.join(", ")}.`, {
+    operation,
+    argument: "dtype",
+    expected: DTYPES,
+    actual: dtype,
+  });
+}
+
+/** Refuses what is no number at all, which a typed array would make NaN or 0 of. */
+function requireNumbers(data: readonly unknown[], operation: string): void {
+  const at = data.findIndex((x) => typeof x !== "number");
+  if (at < 0) return;
+  throw new InputError(`element ${at} of data is ${String(data[at])}, of type ${typeof data[at]}, not a number.`, {
+    operation,
+    argument: "data",
+    expected: "numbers",
+    actual: data[at],
+  });
+}
+
 /** `[pos=5 d_model=64]`: a tensor's axes with sizes, as error texts show them. */
 export function describeTensor(t: Tensor): string {
   return describeAxes(t.names, t.shape);
@@ -530,7 +564,7 @@ function flatten(nested: Nested, shape: readonly number[], depth: number, out: n
     out.push(nested);
     return;
   }
-  if (typeof nested === "number" || nested.length !== shape[depth]) throw ragged(shape, depth);
+  if (!Array.isArray(nested) || nested.length !== shape[depth]) throw ragged(shape, depth);
   for (const part of nested) flatten(part, shape, depth + 1, out);
 }
 
