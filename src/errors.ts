@@ -242,6 +242,18 @@ export function requireObject(value: unknown, argument: string, operation: strin
   requireOptions(value ?? null, operation, argument);
 }
 
+/** Refuses what is no number at all, which a typed array would make NaN or 0 of. */
+export function requireNumbers(data: readonly unknown[], operation: string): void {
+  const at = data.findIndex((x) => typeof x !== "number");
+  if (at < 0) return;
+  throw new InputError(`element ${at} of data is ${String(data[at])}, of type ${typeof data[at]}, not a number.`, {
+    operation,
+    argument: "data",
+    expected: "numbers",
+    actual: data[at],
+  });
+}
+
 /** What a value is, in few words. */
 function nameOf(value: unknown): string {
   if (Array.isArray(value)) return "an array";

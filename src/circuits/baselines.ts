@@ -149,6 +149,18 @@ export function compositionExcess(
   baseline: { readonly mean: number } = scores.baseline,
 ): CompositionMaps {
   requireKind("composition", scores, "scores", "compositionExcess");
+  requireObject(baseline, "baseline", "compositionExcess");
+  if (!Number.isFinite(baseline.mean)) {
+    throw new InputError(
+      `the baseline's mean is ${String(baseline.mean)}; it is taken off the scores. Give { mean: 0.1 }.`,
+      {
+        operation: "compositionExcess",
+        argument: "baseline",
+        expected: "a number",
+        actual: baseline.mean,
+      },
+    );
+  }
   return transformed(scores, (score) => score - baseline.mean);
 }
 

@@ -3,7 +3,7 @@ import { ShapeError, requireOptions, requireKinds, requireKind, requireObject } 
 import { parseHead } from "../model/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { add, describeTensor, subtract, Tensor } from "../tensor/index.ts";
-import { requireChoice } from "./arguments.ts";
+import { requireChoice, requireCount } from "./arguments.ts";
 import { NormSum, operationsOf, pathErrorBound } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
 import type { FactoredModel } from "./factored-model.ts";
@@ -247,6 +247,7 @@ export class PathExpansion {
     options: AttributionOptions & { readonly k?: number | undefined } = {},
   ): RankedTerm[] {
     requireOptions(options, "rank");
+    if (options.k !== undefined) requireCount(options.k, "k", "rank");
     if (typeof metric !== "function") requireChoice(metric, ["attribution", "norm"], "metric", "rank");
     const { terms = this.all } = options;
     const evaluate = metric === "norm" ? undefined : this.attribution(options);

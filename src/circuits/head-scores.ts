@@ -178,8 +178,8 @@ export interface InductionScoreOptions {
  * ```
  */
 export function inductionScores(pattern: Pattern, options: InductionScoreOptions): Tensor<"head"> {
-  requireObject(options, "options", "inductionScores");
   requireKind("tensor", pattern, "pattern", "inductionScores", options);
+  requireObject(options, "options", "inductionScores");
   return meanOfTallies([tallyInduction(pattern, options)]);
 }
 

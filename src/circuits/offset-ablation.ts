@@ -45,9 +45,9 @@ export function offsetAblatedLosses(
   head: HeadRef,
   options: OffsetAblationOptions,
 ): Tensor<"batch pos"> {
+  requireKind("model", model, "model", "offsetAblatedLosses", options);
   requireObject(options, "options", "offsetAblatedLosses");
   requireKind("list", options.keep, "options.keep", "offsetAblatedLosses");
-  requireKind("model", model, "model", "offsetAblatedLosses", options);
   const operation = "offsetAblatedLosses";
   const { layer, head: index } = model.head(head);
   const { keep, signal } = options;

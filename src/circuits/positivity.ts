@@ -67,8 +67,8 @@ export interface InductionPositivityOptions extends ProgressOptions {
  * ```
  */
 export function inductionPositivity(model: Transformer, options: InductionPositivityOptions): InductionPositivity {
-  requireObject(options, "options", "inductionPositivity");
   requireKind("model", model, "model", "inductionPositivity", options);
+  requireObject(options, "options", "inductionPositivity");
   const operation = "inductionPositivity";
   const { previous, signal, onProgress } = options;
   const weights = isTensor(previous) ? checkWeights(model, previous, operation) : indicator(model, previous, operation);

@@ -102,8 +102,8 @@ export function attributeScore(
   head: HeadRef,
   options: AttributeScoreOptions,
 ): ScoreAttribution {
-  requireObject(options, "options", "attributeScore");
   requireKind("model", model, "model", "attributeScore", options);
+  requireObject(options, "options", "attributeScore");
   const operation = "attributeScore";
   const { layer, head: index } = model.head(head);
   const all = toTokenTensor(model.config, tokens, operation);

@@ -2,7 +2,7 @@
  * What a head's skip-trigrams force on each other: for one source, effects are a product of a factor of the destination and one of the output
  * (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs").
  */
-import { requireKind, requireKinds, requireOptions, requireObject } from "../errors.ts";
+import { requireKind, requireKinds, requireOptions } from "../errors.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { requireCount, requireToken } from "./arguments.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -81,8 +81,8 @@ export function skipTrigramBugs(
   pairs: readonly [SkipTrigramPair, SkipTrigramPair],
   options: { readonly start?: number | undefined } = {},
 ): SkipTrigramBugs {
-  requireKinds("pair", pairs, "pairs", "skipTrigramBugs");
   requireKind("model", model, "model", "skipTrigramBugs", options);
+  requireKinds("pair", pairs, "pairs", "skipTrigramBugs");
   const operation = "skipTrigramBugs";
   const { start } = options;
   requireToken(model, source, "source", operation);
@@ -204,7 +204,9 @@ function knownBySource(
   operation: string,
 ): Map<number, Set<number>> {
   const known = new Map<number, Set<number>>();
-  requireObject(attested, "attested", operation);
+  if (typeof (attested as Partial<typeof attested> | undefined | null)?.[Symbol.iterator] !== "function") {
+    requireKind("list", undefined, "attested", operation);
+  }
   for (const trigram of attested) {
     requireKind("pair", trigram, "attested", operation);
     const { source, destination, out } = trigram;

@@ -39,8 +39,8 @@ export function skipTrigramEffects(
   trigrams: readonly (SkipTrigramPair & { readonly source: number })[],
   options: { readonly start?: number | undefined } = {},
 ): SkipTrigramEffect[] {
-  requireKinds("pair", trigrams, "trigrams", "skipTrigramEffects");
   requireKind("model", model, "model", "skipTrigramEffects", options);
+  requireKinds("pair", trigrams, "trigrams", "skipTrigramEffects");
   requireKind("list", trigrams, "trigrams", "skipTrigramEffects");
   const operation = "skipTrigramEffects";
   const { start } = options;

@@ -72,9 +72,9 @@ const mean = (losses: Float64Array): number => losses.reduce((sum, loss) => sum 
  * ```
  */
 export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: HeadSubset): number {
+  requireKind("model", model, "model", "firstOrderLoss");
   requireObject(subset, "subset", "firstOrderLoss");
   if (subset.heads !== undefined) requireKind("list", subset.heads, "subset.heads", "firstOrderLoss");
-  requireKind("model", model, "model", "firstOrderLoss");
   const isMember = membership(model, subset, "firstOrderLoss");
   const frozen = freeze(model, tokens, "firstOrderLoss");
   requireNextTokens(frozen, "firstOrderLoss");
@@ -109,9 +109,9 @@ export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: H
  * ```
  */
 export function frozenAblationLoss(model: Transformer, tokens: TokensLike, subset: HeadSubset): number {
+  requireKind("model", model, "model", "frozenAblationLoss");
   requireObject(subset, "subset", "frozenAblationLoss");
   if (subset.heads !== undefined) requireKind("list", subset.heads, "subset.heads", "frozenAblationLoss");
-  requireKind("model", model, "model", "frozenAblationLoss");
   const isMember = membership(model, subset, "frozenAblationLoss");
   const frozen = freeze(model, tokens, "frozenAblationLoss");
   requireNextTokens(frozen, "frozenAblationLoss");

@@ -4,7 +4,7 @@
  * Row-major, entry `(i, j)` at `data[i * cols + j]`. Products run through the kernels' float64 path, so a transpose
  * inside a product costs nothing and is an option, not a copy.
  */
-import { ShapeError, requireKind } from "../errors.ts";
+import { ShapeError, requireKind, requireNumbers } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import { norm2 } from "./vector.ts";
 
@@ -75,6 +75,7 @@ export function dense(rows: number, cols: number, data: ArrayLike<number>): Dens
       { operation: "dense", argument: "data", expected: rows * cols, actual: data.length },
     );
   }
+  if (Array.isArray(data)) requireNumbers(data, "dense");
   return { rows, cols, data: data instanceof Float64Array ? data : Float64Array.from(data) };
 }
 

@@ -193,7 +193,7 @@ export function expandSums<S extends string>(
   }
   requireOrder(maxOrder, operation);
   const count = countTerms(factors, maxOrder);
-  if (count > maxTerms) {
+  if (!(count <= maxTerms)) {
     throw new InputError(
       `the product has ${count} terms of at most ${maxOrder} factors, more than maxTerms=${maxTerms}. Lower maxOrder, apply the sums one by one with applySum, or raise maxTerms.`,
       { operation, argument: "maxTerms", expected: maxTerms, actual: count },

@@ -1,5 +1,5 @@
 /** Edits whose hook names are made at run time: an object literal with computed keys would lose their types. */
-import { requireObject } from "../errors.ts";
+import { requireObject, requireKind } from "../errors.ts";
 import type { Edit, Edits, HookName } from "./hooks.ts";
 
 /**
@@ -23,6 +23,7 @@ import type { Edit, Edits, HookName } from "./hooks.ts";
  * ```
  */
 export function editAt<N extends HookName>(name: N, edit: Edit<N>): Edits {
+  requireKind("function", edit, "edit", "editAt");
   // The checker widens a computed key to `string`; the pair was checked by the parameters.
   return { [name]: edit } as unknown as Edits;
 }

@@ -3,7 +3,7 @@
  * position, so that a score depends on positions through their difference alone.
  */
 import { InputError, requireKind, requireObject } from "../errors.ts";
-import { allocateData, rawData, Tensor } from "../tensor/index.ts";
+import { allocateData, describeTensor, rawData, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** @inline */
@@ -39,6 +39,12 @@ export function rotate(
 ): Tensor<"batch pos head d_head"> {
   requireObject(config, "config", "rotate");
   requireKind("tensor", x, "x", "rotate");
+  if ((x as Tensor).axes !== "batch pos head d_head" || !Number.isSafeInteger(firstPosition)) {
+    throw new InputError(
+      `takes vectors [batch, pos, head, d_head] and the whole number of the first position: x is ${describeTensor(x)}, firstPosition ${String(firstPosition)}.`,
+      { operation: "rotate", argument: "x", expected: "batch pos head d_head", actual: (x as Tensor).axes },
+    );
+  }
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = x.shape;
   const half = (config.rotary_dim ?? 0) / 2;
   const out = allocateData(x.dtype, x.size);

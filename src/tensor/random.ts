@@ -1,6 +1,6 @@
 /** Seeded random numbers, so that a sample can be drawn again. */
 import { InputError, requireKind, requireObject } from "../errors.ts";
-import { Tensor } from "./tensor.ts";
+import { Tensor, DTYPES, noSuchDType } from "./tensor.ts";
 import { allocateData, storableSize } from "./storage.ts";
 
 /**
@@ -142,6 +142,15 @@ export function randomNormal<const A extends string>(
       argument: "std",
       expected: "at least 0",
       actual: std,
+    });
+  }
+  if (!DTYPES.includes(dtype)) throw noSuchDType(dtype, "randomNormal");
+  if (typeof seed !== "number" && !(seed instanceof Random)) {
+    throw new InputError(`seed is ${String(seed)}; give a number, or a Random to go on from.`, {
+      operation: "randomNormal",
+      argument: "seed",
+      expected: "a number or a Random",
+      actual: seed,
     });
   }
   const random = typeof seed === "number" ? new Random(seed) : seed;

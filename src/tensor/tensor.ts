@@ -8,7 +8,7 @@
  */
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
-import { AxisError, InputError, ShapeError, requireKind, requireOptions } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind, requireOptions, requireNumbers } from "../errors.ts";
 import {
   allocateData,
   copyStrided,
@@ -527,18 +527,6 @@ export function noSuchDType(dtype: DType, operation: string): InputError {
     argument: "dtype",
     expected: DTYPES,
     actual: dtype,
-  });
-}
-
-/** Refuses what is no number at all, which a typed array would make NaN or 0 of. */
-function requireNumbers(data: readonly unknown[], operation: string): void {
-  const at = data.findIndex((x) => typeof x !== "number");
-  if (at < 0) return;
-  throw new InputError(`element ${at} of data is ${String(data[at])}, of type ${typeof data[at]}, not a number.`, {
-    operation,
-    argument: "data",
-    expected: "numbers",
-    actual: data[at],
   });
 }
 
