@@ -4,7 +4,7 @@ import * as library from "../src/index.ts";
 import {
   CircuitsError,
   InputError,
-  Norm,
+  type Norm,
   Tensor,
   applyMap,
   causalAttention,
@@ -63,7 +63,9 @@ describe("texts", () => {
     expect(() => call("matmul", [1, 2], t)).toThrow("matmul: a is an array, not a Tensor.");
     expect(() => call("columnsOf", f, null)).toThrow("columnsOf: ids is null, not a list. Write it in brackets.");
     expect(() => call("pathExpansion", t, [1])).toThrow("pathExpansion: model is of class Tensor, not a Transformer.");
-    expect(() => call("effectiveOVCircuit", model, "L0H0")).toThrow('effectiveOVCircuit: heads is "L0H0", not a list.');
+    expect(() => call("effectiveOVCircuit", model, "L0H0")).toThrow(
+      'effectiveOVCircuit: the heads are L0H0, which is no list. Write ["L0H0"].',
+    );
     expect(() => call("compose", f)).not.toThrow();
     expect(() => call("compose", f, undefined)).toThrow("compose: maps[1] is undefined, not a linear map.");
     expect(() => call("stack", "batch", [t, 3])).toThrow("stack: tensors[1] is 3, not a Tensor.");
@@ -96,6 +98,97 @@ describe("numbers that would be wrong without a word", () => {
       expect(() => call(name, "text", t)).toThrow(CircuitsError);
     }
     expect(Array.from(matmulDense(a, a).data)).toEqual([7, 10, 15, 22]);
+  });
+
+  test("axes the other way round", () => {
+    const square = (axes: string): Tensor =>
+      Tensor.zeros(
+        axes,
+        axes.split(" ").map(() => 3),
+      );
+    const turned: readonly (readonly [string, () => unknown, string])[] = [
+      [
+        "lossPerToken",
+        () =>
+          call("lossPerToken", square("pos batch d_vocab"), [
+            [0, 1, 2],
+            [0, 1, 2],
+            [0, 1, 2],
+          ]),
+        "logits is [pos=3 batch=3 d_vocab=3], not [batch pos d_vocab]",
+      ],
+      [
+        "attentionByOffset",
+        () => call("attentionByOffset", square("key_pos query_pos")),
+        "pattern is [key_pos=3 query_pos=3], not [query_pos key_pos]",
+      ],
+      ["detectionPattern", () => call("detectionPattern", square("pos batch"), "induction_head"), "not [batch pos]"],
+      [
+        "detectionScores",
+        () => call("detectionScores", square("batch head query_pos key_pos"), square("batch key_pos query_pos")),
+        "detection is [batch=3 key_pos=3 query_pos=3], not [batch query_pos key_pos]",
+      ],
+      [
+        "prefixMatchingScores",
+        () => call("prefixMatchingScores", square("batch head query_pos key_pos"), square("pos batch")),
+        "tokens is [pos=3 batch=3], not [batch pos]",
+      ],
+      [
+        "inContextLearningScore",
+        () => call("inContextLearningScore", square("pos batch")),
+        "loss is [pos=3 batch=3], not [batch pos]",
+      ],
+      ["logIndexDerivative", () => call("logIndexDerivative", square("batch")), "loss is [batch=3], not [pos]"],
+      [
+        "lossTrajectory",
+        () => call("lossTrajectory", square("token snapshot")),
+        "losses is [token=3 snapshot=3], not [snapshot token]",
+      ],
+      [
+        "smearedKeys",
+        () => call("smearedKeys", square("batch head pos d_head"), [0, 0, 0]),
+        "not [batch pos head d_head]",
+      ],
+      [
+        "findHeads",
+        () => call("findHeads", { current: square("head layer") }),
+        "scores.current is [head=3 layer=3], not [layer head]",
+      ],
+      [
+        "beforeAndAfterAttribution",
+        () => call("beforeAndAfterAttribution", { before: square("pos batch"), after: square("batch pos") }, []),
+        "change.before is [pos=3 batch=3], not [batch pos]",
+      ],
+      [
+        "inductionPositivity",
+        () => call("inductionPositivity", randomModel({ n_layers: 3 }), { previous: square("head layer") }),
+        "previous is [head=3 layer=3], not [layer head]",
+      ],
+      [
+        "run",
+        () => model.run(square("pos batch") as never),
+        "tokens are [pos=3 batch=3]. Give [pos], one prompt, or [batch, pos].",
+      ],
+      [
+        "logitAttribution",
+        () =>
+          call(
+            "logitAttribution",
+            model,
+            [
+              [0, 1],
+              [2, 3],
+            ],
+            { targets: Tensor.zeros("pos batch", [2, 2], "int32") },
+          ),
+        "[pos=2 batch=2]",
+      ],
+    ];
+    for (const [operation, run, text] of turned) {
+      expect(run, operation).toThrow(
+        expect.objectContaining({ operation, message: expect.stringContaining(text) as string }),
+      );
+    }
   });
 
   test("heads before positions are not taken for positions", () => {

@@ -82,7 +82,6 @@ export function bigramFit(
   options: BigramFitOptions = {},
 ): BigramFit {
   requireKind("model", model, "model", "bigramFit", options);
-  requireKind("list", texts, "texts", "bigramFit");
   const operation = "bigramFit";
   const smoothing = checkSmoothing(options.smoothing ?? 1, operation);
   const { d_vocab, d_vocab_out } = model.config;

@@ -2,7 +2,7 @@
 import { InputError, requireKind, requireObject } from "../errors.ts";
 import { toTokenTensor } from "../model/index.ts";
 import type { HeadId, HookName, TokensLike, Transformer } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
+import { requireAxes, Tensor } from "../tensor/index.ts";
 import { tallyCurrent, tallyDuplicate, tallyFirst, tallyInduction, tallyPrevious } from "./head-scores.ts";
 import { tallyPrefixMatching } from "./prefix-matching.ts";
 import { Steps } from "./progress.ts";
@@ -180,7 +180,7 @@ export function findHeads(
 ): FoundHeads {
   requireObject(scores, "scores", "findHeads");
   for (const kind of ["current", "previous", "first", "duplicate", "induction"] as const) {
-    requireKind("tensor", scores[kind], `scores.${kind}`, "findHeads");
+    requireAxes(scores[kind], "layer head", `scores.${kind}`, "findHeads");
   }
   if (!Number.isFinite(threshold)) {
     throw new InputError(`${threshold} is not a threshold; scores lie between 0 and 1.`, {

@@ -88,7 +88,6 @@ export function fullOVCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
  */
 export function effectiveOVCircuit(model: Transformer, heads: readonly HeadRef[]): Linear<"d_vocab", "d_vocab"> {
   requireKind("model", model, "model", "effectiveOVCircuit");
-  requireKind("list", heads, "heads", "effectiveOVCircuit");
   const chosen = distinctHeads(model, heads, "effectiveOVCircuit");
   return compose(model.W_E, sumMaps(chosen.map((head) => head.W_OV)), model.W_U);
 }

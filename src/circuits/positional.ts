@@ -4,7 +4,7 @@ import { allocate, kernels } from "../kernels/index.ts";
 import { compose, restrictRows, toDense, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
-import { describeTensor, softmax, Tensor, rawData } from "../tensor/index.ts";
+import { describeTensor, softmax, Tensor, rawData, requireAxes } from "../tensor/index.ts";
 
 /**
  * The positional part of a head's QK circuit, $W_{pos} W_Q W_K^\top W_{pos}^\top$: from which positions it would look to which, if
@@ -40,9 +40,9 @@ export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"
  * Biases are left out, as are norms. A head's real pattern also depends on the tokens.
  *
  * @param head - the head, by place or label.
- * @param count - how many positions, the model's n_ctx unless given.
+ * @param n - how many positions, the model's n_ctx unless given.
  * @returns `[query_pos, key_pos]`: rows sum to 1.
- * @throws {@link ConfigError} when the model has no positional embedding; {@link InputError} when `count` is not from 1 to n_ctx or
+ * @throws {@link ConfigError} when the model has no positional embedding; {@link InputError} when `n` is not from 1 to n_ctx or
  * the model has no such head.
  * @category Circuits
  * @example
@@ -56,16 +56,19 @@ export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"
  * // true
  * ```
  */
-export function positionalPattern(model: Transformer, head: HeadRef, count?: number): Tensor<"query_pos key_pos"> {
+export function positionalPattern(
+  model: Transformer,
+  head: HeadRef,
+  n: number = (model as Partial<Transformer> | undefined)?.config?.n_ctx ?? 0,
+): Tensor<"query_pos key_pos"> {
   requireKind("model", model, "model", "positionalPattern");
   const operation = "positionalPattern";
-  const n = count ?? model.config.n_ctx;
   const { n_ctx } = model.config;
   const W_pos = positionalEmbedding(model, operation);
   if (!Number.isInteger(n) || n < 1 || n > n_ctx) {
-    throw new InputError(`count is ${n}, but the model has positions for 1 to n_ctx=${n_ctx} tokens.`, {
+    throw new InputError(`n is ${n}, but the model has positions for 1 to n_ctx=${n_ctx} tokens.`, {
       operation,
-      argument: "count",
+      argument: "n",
       expected: [1, n_ctx],
       actual: n,
     });
@@ -115,7 +118,7 @@ export function positionalPattern(model: Transformer, head: HeadRef, count?: num
  * ```
  */
 export function attentionByOffset(pattern: Tensor<"query_pos key_pos">): Tensor<"offset"> {
-  requireKind("tensor", pattern, "pattern", "attentionByOffset");
+  requireAxes(pattern, "query_pos key_pos", "pattern", "attentionByOffset");
   const [n = 0, keys = 0] = pattern.shape;
   if (pattern.rank !== 2 || n !== keys) {
     throw new ShapeError(`takes one square pattern [query_pos, key_pos]; this is ${describeTensor(pattern)}.`, {

@@ -5,7 +5,7 @@
 import { InputError, ShapeError, requireKind, requireObject } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { AttentionLayer, HeadRef, Transformer } from "../model/index.ts";
-import { describeTensor, matrixView, Tensor, rawData } from "../tensor/index.ts";
+import { describeTensor, matrixView, requireAxes, Tensor, rawData } from "../tensor/index.ts";
 import { embeddingGram, ovCores, qkCores, spectrumOf, squareProduct, unembedEmbed } from "./cores.ts";
 import type { Spectrum } from "./cores.ts";
 import { distinctHeads } from "./full-circuits.ts";
@@ -135,6 +135,7 @@ function checkWeights(model: Transformer, weights: Tensor<"layer head">, operati
       { operation, argument: "previous", expected: [n_layers, n_heads], actual: weights.shape },
     );
   }
+  requireAxes(weights, "layer head", "previous", operation);
   const data = Float64Array.from(rawData(weights));
   const at = data.findIndex((weight) => !Number.isFinite(weight));
   if (at >= 0) {

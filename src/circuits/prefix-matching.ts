@@ -3,7 +3,7 @@
  * the earlier occurrences of that token?
  */
 import { ShapeError, requireKind } from "../errors.ts";
-import { describeTensor, type Tensor, rawData } from "../tensor/index.ts";
+import { describeTensor, type Tensor, rawData, requireAxes } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { meanOfTallies, patternSizes } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
@@ -97,7 +97,7 @@ export function prefixMatchingScores(
   options: PrefixMatchingOptions = {},
 ): Tensor<"head"> {
   requireKind("tensor", pattern, "pattern", "prefixMatchingScores", options);
-  requireKind("tensor", tokens, "tokens", "prefixMatchingScores");
+  requireAxes(tokens, "batch pos", "tokens", "prefixMatchingScores");
   return meanOfTallies([tallyPrefixMatching(pattern, tokens, options)]);
 }
 

@@ -13,9 +13,9 @@ import { rawData, Tensor } from "../tensor/index.ts";
  * without what other heads write.
  *
  * @param head - the head, by place or label.
- * @param count - how many positions, the model's n_ctx unless given.
+ * @param n - how many positions, the model's n_ctx unless given.
  * @returns `[query_pos, key_pos]`: rows sum to 1; float64.
- * @throws {@link ConfigError} when the model's positions are not rotary; {@link InputError} when `count` is not from 1 to n_ctx or the model
+ * @throws {@link ConfigError} when the model's positions are not rotary; {@link InputError} when `n` is not from 1 to n_ctx or the model
  * has no such head.
  * @category Circuits
  * @example
@@ -36,10 +36,13 @@ import { rawData, Tensor } from "../tensor/index.ts";
  * // 0.9194 0.9194
  * ```
  */
-export function meanRotaryPattern(model: Transformer, head: HeadRef, count?: number): Tensor<"query_pos key_pos"> {
+export function meanRotaryPattern(
+  model: Transformer,
+  head: HeadRef,
+  n: number = (model as Partial<Transformer> | undefined)?.config?.n_ctx ?? 0,
+): Tensor<"query_pos key_pos"> {
   requireKind("model", model, "model", "meanRotaryPattern");
   const operation = "meanRotaryPattern";
-  const n = count ?? model.config.n_ctx;
   const { config } = model;
   if (config.positional_embedding_type !== "rotary") {
     throw new ConfigError(
@@ -48,9 +51,9 @@ export function meanRotaryPattern(model: Transformer, head: HeadRef, count?: num
     );
   }
   if (!Number.isInteger(n) || n < 1 || n > config.n_ctx) {
-    throw new InputError(`count is ${n}, but the model has positions for 1 to n_ctx=${config.n_ctx} tokens.`, {
+    throw new InputError(`n is ${n}, but the model has positions for 1 to n_ctx=${config.n_ctx} tokens.`, {
       operation,
-      argument: "count",
+      argument: "n",
       expected: [1, config.n_ctx],
       actual: n,
     });

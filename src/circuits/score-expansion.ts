@@ -241,7 +241,7 @@ export class ScoreExpansion {
    * @throws {@link InputError} for an unknown format, or a part that is a sum over paths.
    */
   formula(term: ScoreTerm, format: FormulaFormat = "text"): string {
-    requireKind("scoreTerm", term, "term", "formula");
+    requireObject(term, "term", "formula");
     requireChoice(format, ["text", "latex"], "format", "formula");
     this.#requireOnePath(term, "formula");
     return scoreFormula(this.model, this.head, term, format);

@@ -41,7 +41,10 @@ function idsOf(
 ): Int32Array {
   const [batch = 0, pos = 0] = tokens.shape;
   const given = Array.isArray(targets) ? (targets as number[][]) : undefined;
-  if (targets instanceof Tensor && (targets.rank !== 2 || targets.shape[0] !== batch || targets.shape[1] !== pos)) {
+  if (
+    targets instanceof Tensor &&
+    (targets.rank !== 2 || targets.names[0] === "pos" || targets.shape[0] !== batch || targets.shape[1] !== pos)
+  ) {
     throw wrongShape(operation, batch, pos, describeTensor(targets));
   }
   if (

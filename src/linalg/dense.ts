@@ -81,7 +81,8 @@ export function dense(rows: number, cols: number, data: ArrayLike<number>): Dens
 
 /** Refuses what is not a dense matrix of as many numbers as its sizes say. */
 export function requireMatrix(a: DenseMatrix, operation: string, argument = "a"): void {
-  const { rows, cols, data } = (a as DenseMatrix | undefined | null) ?? {};
+  const given: Partial<DenseMatrix> | null | undefined = a;
+  const { rows, cols, data } = given ?? {};
   if (isCount(rows) && isCount(cols) && data instanceof Float64Array && data.length === rows * cols) return;
   throw new ShapeError(`${argument} is not a dense matrix, { rows, cols, data }. Make one with dense.`, {
     operation,

@@ -22,7 +22,8 @@ function isListLike(value: unknown): value is ArrayLike<unknown> {
 /** The prompts' ids, one row each; their lengths and the ids unchecked. */
 export function tokenRows(tokens: TokensLike, operation: string): ArrayLike<number>[] {
   if (tokens instanceof Tensor) {
-    if (tokens.rank !== 1 && tokens.rank !== 2) {
+    // The axes of a batch turned round: positions would be taken for prompts.
+    if ((tokens.rank !== 1 && tokens.rank !== 2) || (tokens.rank === 2 && tokens.names[0] === "pos")) {
       throw refuse(
         operation,
         `tokens are ${describeTensor(tokens)}. Give [pos], one prompt, or [batch, pos].`,

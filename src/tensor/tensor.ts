@@ -535,6 +535,18 @@ export function describeTensor(t: Tensor): string {
   return describeAxes(t.names, t.shape);
 }
 
+/** Refuses what is not a tensor of these axes, in this order: of others the numbers would be read as something else. */
+export function requireAxes(t: Tensor, axes: string, argument: string, operation: string): void {
+  requireKind("tensor", t, argument, operation);
+  if (t.axes === axes) return;
+  throw new AxisError(`${argument} is ${describeTensor(t)}, not [${axes}]. Permute or rename its axes.`, {
+    operation,
+    argument,
+    expected: axes,
+    actual: t.axes,
+  });
+}
+
 /** The error for an axis that a tensor does not have. */
 export function noSuchAxis(t: Tensor, axis: string, operation: string): AxisError {
   const has = t.rank === 0 ? "no axes" : `axes ${t.names.map((n) => `"${n}"`).join(", ")}`;
@@ -553,7 +565,7 @@ function flatten(nested: Nested, shape: readonly number[], depth: number, out: n
     return;
   }
   if (!Array.isArray(nested) || nested.length !== shape[depth]) throw ragged(shape, depth);
-  for (const part of nested) flatten(part, shape, depth + 1, out);
+  for (const part of nested as readonly Nested[]) flatten(part, shape, depth + 1, out);
 }
 
 function ragged(shape: readonly number[], depth: number): ShapeError {
