@@ -107,13 +107,6 @@ export type Dual<S extends string> = string extends S ? string : S extends `${in
  * ```
  */
 export function dual<S extends string>(space: S): Dual<S> {
-  if (typeof (space as unknown) !== "string") {
-    throw new AxisError(`space is ${String(space)}, not a name, as "d_model" is.`, {
-      operation: "dual",
-      argument: "space",
-      actual: space,
-    });
-  }
   return (space.endsWith("*") ? space.slice(0, -1) : `${space}*`) as Dual<S>;
 }
 

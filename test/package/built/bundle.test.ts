@@ -68,10 +68,10 @@ describe("the root entry in a bundle", () => {
     expect(small.size).toBeLessThan(500);
   });
 
-  test("tensors bring no model, no hooks and no tokenizer: under 150 kB, most of it the kernels' WebAssembly", async () => {
+  test("tensors bring no model, no hooks and no tokenizer: under 153 kB, most of it the kernels' WebAssembly", async () => {
     const product = await using("matmul");
     expect(partsIn(product)).toEqual(["tensors"]);
-    expect(product.size).toBeLessThan(150e3);
+    expect(product.size).toBeLessThan(153e3);
   });
 
   test("reading a configuration brings no tensor, no hooks and no tokenizer: under 8 kB", async () => {
@@ -80,22 +80,22 @@ describe("the root entry in a bundle", () => {
     expect(small.size).toBeLessThan(8000);
   });
 
-  test("a model's forward pass brings no tokenizer: under 181 kB", async () => {
+  test("a model's forward pass brings no tokenizer: under 186 kB", async () => {
     const model = await using("Transformer");
     expect(partsIn(model)).toEqual(["tensors", "hooks"]);
-    expect(model.size).toBeLessThan(181e3);
+    expect(model.size).toBeLessThan(186e3);
   });
 
-  test("one analysis brings no tokenizer: under 195 kB", async () => {
+  test("one analysis brings no tokenizer: under 199 kB", async () => {
     const analysis = await using("pathExpansion");
     expect(partsIn(analysis)).not.toContain("tokenizer");
-    expect(analysis.size).toBeLessThan(195e3);
+    expect(analysis.size).toBeLessThan(199e3);
   });
 
-  test("as a whole it stays under 547 kB, 185 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
+  test("as a whole it stays under 565 kB, 186 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
     const whole = await bundle(`export * from "./dist/index.js";`);
-    expect(whole.size).toBeLessThan(547e3);
-    expect(whole.gzipped).toBeLessThan(185e3);
+    expect(whole.size).toBeLessThan(565e3);
+    expect(whole.gzipped).toBeLessThan(186e3);
   });
 });
 
