@@ -168,3 +168,98 @@ export function invariant(condition: boolean, operation: string, message: string
     });
   }
 }
+
+/** What arguments may be: the member that tells, how it is called and how to come by one. Members tell, since copies of the package may meet. */
+const KINDS = {
+  tensor: ["rawElements", "a Tensor", "Make one with Tensor.from or Tensor.fromNested"],
+  map: ["factors", "a linear map", "Make one with linear, or take a circuit of a model"],
+  product: ["isIdentity", "a TensorProduct", "Make one with tensorProduct"],
+  sum: ["terms", "a TensorSum", "Make one with sumProducts"],
+  model: ["layers", "a Transformer", "Load one with loadTransformer, or make one with Transformer.fromWeights"],
+  head: ["W_OV", "an AttentionHead", 'Take it from its model: model.head("L1H4")'],
+  run: ["cache", "a run", "Make one with model.run(tokens)"],
+  virtual: ["fullOV", "a VirtualHead", "Make one with virtualHead"],
+  factored: ["unembed", "a FactoredModel", "Make one with factoredModel"],
+  composition: ["Q", "composition scores", "Compute them with compositionScores"],
+  tokenizer: ["tokenStrings", "a Tokenizer", "Load one with loadTokenizer"],
+  checkpoint: ["files", "a Checkpoint", "Open one with openCheckpoint"],
+  term: ["order", "a term of a path expansion", "Take it from its terms"],
+  scoreTerm: ["queryPath", "a term of a score expansion", "Take it from its terms"],
+  pair: ["destination", "an object with the tokens destination and out", "Name both"],
+  ndarray: ["stride", "an ndarray", "Make one with toNdarray or the package ndarray"],
+  weights: ["get", "a Map of tensors by name", "Make one with new Map([[name, tensor]])"],
+  list: ["length", "a list", "Write it in brackets"],
+  function: ["call", "a function", "Write it as in (x) => 2 * x"],
+} as const;
+
+/** Refuses a value that is not of the kind that an argument must be, and options that are not an object of names. */
+export function requireKind(
+  kind: keyof typeof KINDS,
+  value: unknown,
+  argument: string,
+  operation: string,
+  options?: unknown,
+): void {
+  const [member, what, remedy] = KINDS[kind];
+  const type = kind === "function" ? "function" : "object";
+  if (typeof value !== type || value === null || !(member in (value as object))) {
+    throw new InputError(`${argument} is ${nameOf(value)}, not ${what}. ${remedy}.`, {
+      operation,
+      argument,
+      expected: what,
+      actual: value,
+    });
+  }
+  requireOptions(options, operation);
+}
+
+/** {@link requireKind} of a list and of all that is in it. */
+export function requireKinds(
+  kind: keyof typeof KINDS,
+  values: unknown,
+  argument: string,
+  operation: string,
+  options?: unknown,
+): void {
+  requireKind("list", values, argument, operation, options);
+  const list = values as ArrayLike<unknown>;
+  for (let i = 0; i < list.length; i++) requireKind(kind, list[i], `${argument}[${i}]`, operation);
+}
+
+/** Refuses options that are not an object of names. */
+export function requireOptions(options: unknown, operation: string, argument = "options"): void {
+  if (options === undefined || (typeof options === "object" && options !== null && !Array.isArray(options))) return;
+  throw new InputError(`${argument} is ${nameOf(options)}, not an object of named values, as in { k: 5 }.`, {
+    operation,
+    argument,
+    expected: "an object",
+    actual: options,
+  });
+}
+
+/** Refuses a value that is not an object of names. */
+export function requireObject(value: unknown, argument: string, operation: string): void {
+  requireOptions(value ?? null, operation, argument);
+}
+
+/** Refuses what is no number at all, which a typed array would make NaN or 0 of. */
+export function requireNumbers(data: readonly unknown[], operation: string): void {
+  const at = data.findIndex((x) => typeof x !== "number");
+  if (at < 0) return;
+  throw new InputError(`element ${at} of data is ${String(data[at])}, of type ${typeof data[at]}, not a number.`, {
+    operation,
+    argument: "data",
+    expected: "numbers",
+    actual: data[at],
+  });
+}
+
+/** What a value is, in few words. */
+function nameOf(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "function") return "a function";
+  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value !== "object" || value === null) return String(value);
+  const name: unknown = value.constructor.name;
+  return name === "Object" || typeof name !== "string" ? "an object" : `of class ${name}`;
+}

@@ -5,6 +5,7 @@
  * Unlike paths, components are what the heads of the run really wrote, all that they read included: the attribution of a head of layer
  * 1 is its single-head path and its virtual heads together.
  */
+import { requireKind } from "../errors.ts";
 import { headLabel } from "../model/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { add, astype, matmul, Tensor } from "../tensor/index.ts";
@@ -121,6 +122,7 @@ export function logitAttribution(
   tokens: TokensLike,
   options: LogitAttributionOptions = {},
 ): LogitAttribution {
+  requireKind("model", model, "model", "logitAttribution", options);
   const operation = "logitAttribution";
   const { by = "head", targets = "next" } = options;
   requireChoice(by, ["head", "layer"], "by", operation);

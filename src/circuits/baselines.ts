@@ -2,7 +2,7 @@
  * What composition scores of random weights are, and scores seen against that: *A Mathematical Framework for Transformer
  * Circuits* subtracts the expectation for random matrices of the same shapes before drawing composition.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireOptions, requireObject } from "../errors.ts";
 import { frobenius, matmulDense, qrTriangle } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import type { HeadId } from "../model/index.ts";
@@ -52,6 +52,7 @@ export interface HeadSizes {
  * ```
  */
 export function compositionBaseline(sizes: HeadSizes): CompositionBaseline {
+  requireObject(sizes, "sizes", "compositionBaseline");
   const { d_model, d_head } = checkSizes(sizes, "compositionBaseline");
   return { mean: 1 / Math.sqrt(d_model), std: 1 / (d_head * Math.sqrt(2 * d_model)) };
 }
@@ -90,6 +91,8 @@ export interface CompositionSampleOptions extends ProgressOptions {
  * ```
  */
 export function sampleCompositionBaseline(sizes: HeadSizes, options: CompositionSampleOptions = {}): SampledScore {
+  requireObject(sizes, "sizes", "sampleCompositionBaseline");
+  requireOptions(options, "sampleCompositionBaseline");
   const operation = "sampleCompositionBaseline";
   const { d_model, d_head } = checkSizes(sizes, operation);
   const { init = "normal", samples = 200, seed = 0 } = options;
@@ -145,6 +148,19 @@ export function compositionExcess(
   scores: CompositionScores,
   baseline: { readonly mean: number } = scores.baseline,
 ): CompositionMaps {
+  requireKind("composition", scores, "scores", "compositionExcess");
+  requireObject(baseline, "baseline", "compositionExcess");
+  if (!Number.isFinite(baseline.mean)) {
+    throw new InputError(
+      `the baseline's mean is ${String(baseline.mean)}; it is taken off the scores. Give { mean: 0.1 }.`,
+      {
+        operation: "compositionExcess",
+        argument: "baseline",
+        expected: "a number",
+        actual: baseline.mean,
+      },
+    );
+  }
   return transformed(scores, (score) => score - baseline.mean);
 }
 
@@ -173,6 +189,7 @@ export function compositionZScores(
   scores: CompositionScores,
   baseline: CompositionBaseline = scores.baseline,
 ): CompositionMaps {
+  requireKind("composition", scores, "scores", "compositionZScores");
   const { mean, std } = baseline;
   if (!(std > 0)) {
     throw new InputError(`the baseline's std is ${std}; scores are divided by it. Draw more than one sample.`, {

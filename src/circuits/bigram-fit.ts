@@ -4,7 +4,7 @@
  * Without heads a model is one table, $W_E W_U$, and the table of least loss is $\ln p(b \mid a) + c_a$. In deeper models the direct path is free to hold
  * only what heads leave over.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
 import { add, gather, matmul, rawData, Tensor } from "../tensor/index.ts";
 import type { TensorData } from "../tensor/index.ts";
@@ -81,6 +81,7 @@ export function bigramFit(
   texts: readonly number[] | readonly (readonly number[])[],
   options: BigramFitOptions = {},
 ): BigramFit {
+  requireKind("model", model, "model", "bigramFit", options);
   const operation = "bigramFit";
   const smoothing = checkSmoothing(options.smoothing ?? 1, operation);
   const { d_vocab, d_vocab_out } = model.config;

@@ -2,6 +2,7 @@
  * Composition scores as *A Mathematical Framework for Transformer Circuits* first drew them, with the mistake that its authors corrected
  * in 2023: the factors of a product were cycled under a Frobenius norm, which is right for traces and eigenvalues alone.
  */
+import { requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import type { AttentionLayer, Transformer } from "../model/index.ts";
@@ -45,6 +46,7 @@ export interface CycledCompositionScores extends CompositionMaps {
  * ```
  */
 export function cycledCompositionScores(model: Transformer, options: ProgressOptions = {}): CycledCompositionScores {
+  requireKind("model", model, "model", "cycledCompositionScores", options);
   const { n_layers, n_heads, d_head } = model.config;
   const size = (n_layers * n_heads) ** 2;
   const scores = { Q: new Float64Array(size), K: new Float64Array(size), V: new Float64Array(size) };

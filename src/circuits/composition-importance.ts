@@ -3,6 +3,7 @@
  * given order. *A Mathematical Framework for Transformer Circuits*, "Term importance analysis", measures composition through values
  * alone, as it freezes patterns; it names the question for queries and keys, and leaves the definition open. This is one.
  */
+import { requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { AttentionLayer, TokensLike, Transformer } from "../model/index.ts";
 import { rotate } from "../model/index.ts";
@@ -63,6 +64,7 @@ export function compositionImportance(
   tokens: TokensLike,
   options: ProgressOptions = {},
 ): CompositionImportance {
+  requireKind("model", model, "model", "compositionImportance", options);
   const operation = "compositionImportance";
   const frozen = freeze(model, tokens, operation, options.signal);
   requireNextTokens(frozen, operation);

@@ -12,6 +12,7 @@
  * factors of a score are replaced by such roots, d_head x d_head, so that it needs one product
  * $(R W_O)(B R'^\top)$, d_head x d_model x d_head; those of all pairs of heads are a few large products, see pair-scores.ts.
  */
+import { requireKind } from "../errors.ts";
 import { withWorkspace } from "../kernels/index.ts";
 import type { TakeArray } from "../kernels/index.ts";
 import { compose, frobeniusNormOf, transpose } from "../linear/index.ts";
@@ -87,6 +88,7 @@ export interface CompositionOptions extends ProgressOptions {
  * ```
  */
 export function compositionScores(model: Transformer, options: CompositionOptions = {}): CompositionScores {
+  requireKind("model", model, "model", "compositionScores", options);
   const { norms = "raw", signal } = options;
   requireChoice(norms, ["raw", "folded"], "norms", "compositionScores");
   const { n_layers, n_heads, d_model, d_head } = model.config;
@@ -182,6 +184,8 @@ function zeroHeads(model: Transformer, circuit: "W_OV" | "W_QK", norms: NormsInS
  * ```
  */
 export function qComposition(writer: AttentionHead, reader: AttentionHead): number {
+  requireKind("head", writer, "writer", "qComposition");
+  requireKind("head", reader, "reader", "qComposition");
   requireOrder(writer, reader, "qComposition");
   return ratio(compose(writer.W_OV, reader.W_QK), writer.W_OV, reader.W_QK);
 }
@@ -208,6 +212,8 @@ export function qComposition(writer: AttentionHead, reader: AttentionHead): numb
  * ```
  */
 export function kComposition(writer: AttentionHead, reader: AttentionHead): number {
+  requireKind("head", writer, "writer", "kComposition");
+  requireKind("head", reader, "reader", "kComposition");
   requireOrder(writer, reader, "kComposition");
   return ratio(compose(writer.W_OV, transpose(reader.W_QK)), writer.W_OV, reader.W_QK);
 }
@@ -233,6 +239,8 @@ export function kComposition(writer: AttentionHead, reader: AttentionHead): numb
  * ```
  */
 export function vComposition(writer: AttentionHead, reader: AttentionHead): number {
+  requireKind("head", writer, "writer", "vComposition");
+  requireKind("head", reader, "reader", "vComposition");
   requireOrder(writer, reader, "vComposition");
   return ratio(compose(writer.W_OV, reader.W_OV), writer.W_OV, reader.W_OV);
 }

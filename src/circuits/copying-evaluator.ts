@@ -2,6 +2,7 @@
  * The copying evaluator of *In-context Learning and Induction Heads* (Olsson et al. 2022, "Head activation evaluators"): does a head that attends to
  * a token raise that token's logit, among tokens drawn at random?
  */
+import { requireKind } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
 import { astype, gather, matmul, mean, rawData, subtract, Tensor } from "../tensor/index.ts";
 import { checkSamples, requireSameTokens } from "./arguments.ts";
@@ -50,6 +51,7 @@ export interface CopyingEvaluatorOptions extends ProgressOptions {
  * ```
  */
 export function copyingEvaluator(model: Transformer, options: CopyingEvaluatorOptions = {}): Tensor<"layer head"> {
+  requireKind("model", model, "model", "copyingEvaluator", options);
   const operation = "copyingEvaluator";
   const { n_layers, n_heads, n_ctx, d_vocab } = model.config;
   requireSameTokens(model, operation);

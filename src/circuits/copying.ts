@@ -2,6 +2,7 @@
  * Copying read from the full OV circuit itself: how often a token raises its own logit most, and what its diagonal says
  * (*A Mathematical Framework for Transformer Circuits*, "Detecting copying behavior"; ARENA 1.2).
  */
+import { requireKind } from "../errors.ts";
 import { diagonalOf, traceOf } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
@@ -69,6 +70,7 @@ export function copyingAccuracy(
   heads: HeadRef | readonly HeadRef[],
   options: CopyingAccuracyOptions | CopyingAccuraciesOptions = {},
 ): number | number[] {
+  requireKind("model", model, "model", "copyingAccuracy", options);
   const circuit = isList(heads) ? effectiveOVCircuit(model, heads) : fullOVCircuit(model, heads);
   return sharesWithin(circuit, options.k, options, "copyingAccuracy");
 }
@@ -92,6 +94,7 @@ export function copyingAccuracy(
  * ```
  */
 export function copyingAccuracies(model: Transformer, options: CopyingAccuracyOptions = {}): Tensor<"layer head"> {
+  requireKind("model", model, "model", "copyingAccuracies", options);
   const { k = 1, signal } = options;
   const { n_layers, n_heads } = model.config;
   const shares = new Float64Array(n_layers * n_heads);
@@ -138,6 +141,7 @@ export interface OVDiagonal {
  * ```
  */
 export function ovDiagonal(model: Transformer, head: HeadRef): OVDiagonal {
+  requireKind("model", model, "model", "ovDiagonal");
   const circuit = fullOVCircuit(model, head);
   const diagonal = diagonalOf(circuit);
   const positive = (diagonal.data as Float64Array).reduce((count, x) => count + (x > 0 ? 1 : 0), 0);

@@ -1,6 +1,6 @@
 /** TransformerLens's head detector: how much a pattern resembles an ideal one. */
-import { InputError, ShapeError } from "../errors.ts";
-import { describeTensor, Tensor, rawData } from "../tensor/index.ts";
+import { InputError, ShapeError, requireKind } from "../errors.ts";
+import { describeTensor, Tensor, rawData, requireAxes } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { patternSizes } from "./tally.ts";
 import type { Pattern } from "./tally.ts";
@@ -29,6 +29,7 @@ export type DetectionKind = "previous_token_head" | "duplicate_token_head" | "in
  * ```
  */
 export function detectionPattern(tokens: Tensor<"batch pos">, kind: DetectionKind): Tensor<"batch query_pos key_pos"> {
+  requireAxes(tokens, "batch pos", "tokens", "detectionPattern");
   const [batch = 0, pos = 0] = tokens.shape;
   const ids = tokens.data;
   const out = new Float32Array(batch * pos * pos);
@@ -97,6 +98,8 @@ export function detectionScores(
   detection: Tensor<"batch query_pos key_pos">,
   options: DetectionOptions = {},
 ): Tensor<"head"> {
+  requireKind("tensor", pattern, "pattern", "detectionScores", options);
+  requireAxes(detection, "batch query_pos key_pos", "detection", "detectionScores");
   const operation = "detectionScores";
   const { measure = "mul", excludeBos = false, excludeCurrentToken = false } = options;
   requireChoice(measure, ["mul", "abs"], "measure", operation);

@@ -1,9 +1,9 @@
 /** A path expansion: terms that are evaluated when asked for, picked, ranked, written as formulas, and certified. */
-import { ShapeError } from "../errors.ts";
+import { ShapeError, requireOptions, requireKinds, requireKind, requireObject } from "../errors.ts";
 import { parseHead } from "../model/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { add, describeTensor, subtract, Tensor } from "../tensor/index.ts";
-import { requireChoice } from "./arguments.ts";
+import { requireChoice, requireCount } from "./arguments.ts";
 import { NormSum, operationsOf, pathErrorBound } from "./certificate.ts";
 import type { Certificate } from "./certificate.ts";
 import type { FactoredModel } from "./factored-model.ts";
@@ -162,6 +162,7 @@ export class PathExpansion {
    * the bias.
    */
   logits(term: PathTerm): Tensor<"batch pos d_vocab"> {
+    requireKind("term", term, "term", "logits");
     const logits = unembed(this.model, term.resid);
     return term.kind === "bias" ? add(logits, this.model.b_U) : logits;
   }
@@ -176,6 +177,7 @@ export class PathExpansion {
    * do not fit the prompts.
    */
   attribution(options: AttributionOptions = {}): Tensor<"term batch pos"> {
+    requireOptions(options, "attribution");
     const readout = readoutOf(this.model, this.tokens, options.targets ?? "next", "attribution");
     const batch = this.tokens.sizeOf("batch");
     const size = batch * readout.positions;
@@ -204,6 +206,7 @@ export class PathExpansion {
    * @throws {@link InputError} when a head's label cannot be read.
    */
   select(filter: PathFilter): PathTerm[] {
+    requireObject(filter, "filter", "select");
     const isHead = (ref: HeadRef): ((id: { layer: number; head: number }) => boolean) => {
       const wanted = typeof ref === "string" ? parseHead(ref) : ref;
       return (id) => id.layer === wanted.layer && id.head === wanted.head;
@@ -227,6 +230,7 @@ export class PathExpansion {
    * @throws {@link InputError} for an unknown grouping.
    */
   group(by: TermGrouping, terms: readonly PathTerm[] = this.all): PathTerm[] {
+    requireKinds("term", terms, "terms", "group");
     if (typeof by !== "function") requireChoice(by, GROUPINGS, "by", "group");
     return groupTerms(terms, by);
   }
@@ -242,6 +246,8 @@ export class PathExpansion {
     metric: TermMetric = "attribution",
     options: AttributionOptions & { readonly k?: number | undefined } = {},
   ): RankedTerm[] {
+    requireOptions(options, "rank");
+    if (options.k !== undefined) requireCount(options.k, "k", "rank");
     if (typeof metric !== "function") requireChoice(metric, ["attribution", "norm"], "metric", "rank");
     const { terms = this.all } = options;
     const evaluate = metric === "norm" ? undefined : this.attribution(options);
@@ -258,6 +264,7 @@ export class PathExpansion {
    * @param format - `"text"` by default.
    */
   formula(format: FormulaFormat = "text", term?: PathTerm): string {
+    if (term !== undefined) requireKind("term", term, "term", "formula");
     requireChoice(format, ["text", "latex"], "format", "formula");
     if (term !== undefined) return termFormula(this.model, term, format);
     const parts = this.all.map((each) => termFormula(this.model, each, format));
@@ -274,6 +281,7 @@ export class PathExpansion {
    * @throws {@link ShapeError} when a term is not of the run's sizes.
    */
   certificate(terms: readonly PathTerm[] = this.all, options: ProgressOptions = {}): PathCertificate {
+    requireKinds("term", terms, "terms", "certificate", options);
     const steps = new Steps(options, terms.length);
     const norms = new NormSum();
     const shape = this.#frozen.run.cache.get("hook_embed").shape;

@@ -9,6 +9,7 @@
  *
  * An MLP is no factor: what it wrote in the run is a constant that joins the stream after its layer and goes through the layers after it.
  */
+import { requireKind } from "../errors.ts";
 import { onFeatures, identityMap, sumProducts } from "../linear/index.ts";
 import type { TensorProduct, TensorSum } from "../linear/index.ts";
 import { headLabel } from "../model/index.ts";
@@ -109,5 +110,6 @@ export function factoredModel(
   tokens: TokensLike,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): FactoredModel {
+  requireKind("model", model, "model", "factoredModel", options);
   return new FactoredModel(freeze(model, tokens, "factoredModel", options.signal));
 }

@@ -1,8 +1,8 @@
 /** Which heads of a model are of which kind: the scores of all heads at once, and the heads above a threshold. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import { toTokenTensor } from "../model/index.ts";
 import type { HeadId, HookName, TokensLike, Transformer } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
+import { requireAxes, Tensor } from "../tensor/index.ts";
 import { tallyCurrent, tallyDuplicate, tallyFirst, tallyInduction, tallyPrevious } from "./head-scores.ts";
 import { tallyPrefixMatching } from "./prefix-matching.ts";
 import { Steps } from "./progress.ts";
@@ -91,6 +91,7 @@ function tallyAll(
  * ```
  */
 export function headScores(model: Transformer, options: HeadScoresOptions = {}): HeadScores {
+  requireKind("model", model, "model", "headScores", options);
   const { tokens, period } = promptsOf(model, options);
   const { n_layers, n_heads } = model.config;
   const bos = options.bos !== null;
@@ -177,6 +178,10 @@ export function findHeads(
   scores: Pick<HeadScores, "current" | "previous" | "first" | "duplicate" | "induction">,
   threshold = 0.4,
 ): FoundHeads {
+  requireObject(scores, "scores", "findHeads");
+  for (const kind of ["current", "previous", "first", "duplicate", "induction"] as const) {
+    requireAxes(scores[kind], "layer head", `scores.${kind}`, "findHeads");
+  }
   if (!Number.isFinite(threshold)) {
     throw new InputError(`${threshold} is not a threshold; scores lie between 0 and 1.`, {
       operation: "findHeads",

@@ -7,7 +7,7 @@
  * are the same. All maps are those of the raw weights: without biases, norms, positions and attention scale, so where a model
  * has norms, fold them into the weights first.
  */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, requireKind } from "../errors.ts";
 import { compose, linear, sumMaps, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import { headLabel, parseHead, rotationMatrix } from "../model/index.ts";
@@ -33,6 +33,7 @@ import type { AttentionHead, HeadRef, Transformer } from "../model/index.ts";
  * ```
  */
 export function directPathCircuit(model: Transformer): Linear<"d_vocab", "d_vocab"> {
+  requireKind("model", model, "model", "directPathCircuit");
   return compose(model.W_E, model.W_U);
 }
 
@@ -58,6 +59,7 @@ export function directPathCircuit(model: Transformer): Linear<"d_vocab", "d_voca
  * ```
  */
 export function fullOVCircuit(model: Transformer, head: HeadRef): Linear<"d_vocab", "d_vocab"> {
+  requireKind("model", model, "model", "fullOVCircuit");
   return compose(model.W_E, model.head(head).W_OV, model.W_U);
 }
 
@@ -85,6 +87,7 @@ export function fullOVCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
  * ```
  */
 export function effectiveOVCircuit(model: Transformer, heads: readonly HeadRef[]): Linear<"d_vocab", "d_vocab"> {
+  requireKind("model", model, "model", "effectiveOVCircuit");
   const chosen = distinctHeads(model, heads, "effectiveOVCircuit");
   return compose(model.W_E, sumMaps(chosen.map((head) => head.W_OV)), model.W_U);
 }
@@ -111,6 +114,7 @@ export function effectiveOVCircuit(model: Transformer, heads: readonly HeadRef[]
  * ```
  */
 export function fullQKCircuit(model: Transformer, head: HeadRef): Linear<"d_vocab", "d_vocab*"> {
+  requireKind("model", model, "model", "fullQKCircuit");
   return compose(model.W_E, model.head(head).W_QK, transpose(model.W_E));
 }
 
@@ -150,6 +154,7 @@ export function fullQKCircuitAtOffset(
   head: HeadRef,
   offset: number,
 ): Linear<"d_vocab", "d_vocab*"> {
+  requireKind("model", model, "model", "fullQKCircuitAtOffset");
   const operation = "fullQKCircuitAtOffset";
   const { positional_embedding_type } = model.config;
   if (positional_embedding_type !== "rotary") {
@@ -200,6 +205,7 @@ export function kCompositionCircuit(
   previous: HeadRef | readonly HeadRef[],
   induction: HeadRef,
 ): Linear<"d_vocab", "d_vocab*"> {
+  requireKind("model", model, "model", "kCompositionCircuit");
   const operation = "kCompositionCircuit";
   const earlier = distinctHeads(model, listOf(previous), operation);
   const later = model.head(induction);
@@ -231,6 +237,7 @@ export function qCompositionCircuit(
   earlier: HeadRef,
   later: HeadRef,
 ): Linear<"d_vocab", "d_vocab*"> {
+  requireKind("model", model, "model", "qCompositionCircuit");
   const [first, second] = inOrder(model, earlier, later, "qCompositionCircuit");
   return compose(model.W_E, first.W_OV, second.W_QK, transpose(model.W_E));
 }
@@ -253,6 +260,7 @@ export function qCompositionCircuit(
  * ```
  */
 export function virtualOVCircuit(model: Transformer, earlier: HeadRef, later: HeadRef): Linear<"d_vocab", "d_vocab"> {
+  requireKind("model", model, "model", "virtualOVCircuit");
   const [first, second] = inOrder(model, earlier, later, "virtualOVCircuit");
   return compose(model.W_E, first.W_OV, second.W_OV, model.W_U);
 }

@@ -2,7 +2,7 @@
  * What the loss of a model becomes without a head, everything after it computed anew (ARENA 1.2, "Head ablation"; *In-context Learning and Induction
  * Heads*, "ablations").
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { combineEdits, editAt, lossPerToken, resumePass, toTokenTensor } from "../model/index.ts";
 import type { Edits, HeadId, HeadRef, Run, TokensLike, Transformer } from "../model/index.ts";
 import { rawData, Tensor } from "../tensor/index.ts";
@@ -56,6 +56,8 @@ export function ablatedLosses(
   heads: readonly HeadRef[],
   options: AblationOptions = {},
 ): Tensor<"batch pos"> {
+  requireKind("model", model, "model", "ablatedLosses", options);
+  requireKind("list", heads, "heads", "ablatedLosses");
   const clean = cleanRun(model, tokens, options, "ablatedLosses");
   return heads.length === 0
     ? lossPerToken(clean.logits, clean.tokens)
@@ -106,6 +108,7 @@ export interface HeadAblation {
  * ```
  */
 export function headAblation(model: Transformer, tokens: TokensLike, options: HeadAblationOptions = {}): HeadAblation {
+  requireKind("model", model, "model", "headAblation", options);
   const operation = "headAblation";
   const { from = 0, onLosses } = options;
   const { n_layers, n_heads } = model.config;

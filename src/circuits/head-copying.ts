@@ -1,4 +1,5 @@
 /** The copying score of one head, without what all heads of a model share. */
+import { requireKind } from "../errors.ts";
 import { kernels, kindOf, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import { eigenvaluesOfStack } from "../linalg/index.ts";
@@ -25,6 +26,7 @@ import { positivityOf } from "./cores.ts";
  * ```
  */
 export function copyingScore(model: Transformer, head: HeadRef): number {
+  requireKind("model", model, "model", "copyingScore");
   requireSameTokens(model, "copyingScore");
   const { layer, head: index } = model.head(head);
   const { d_vocab, d_model, d_head } = model.config;

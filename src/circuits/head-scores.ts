@@ -6,7 +6,7 @@
  * Transformer Circuits* and Olsson et al. 2022. Row 0 of a causal pattern is always $[1, 0, \dots]$, which lends the
  * current-token and first-token scores $1/n$ whatever the head does.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { diagonal, meanOfTallies, patternSizes, tallyEntries } from "./tally.ts";
@@ -68,6 +68,7 @@ export function tallyInduction(pattern: Pattern, options: InductionScoreOptions)
  * ```
  */
 export function currentTokenScores(pattern: Pattern): Tensor<"head"> {
+  requireKind("tensor", pattern, "pattern", "currentTokenScores");
   return meanOfTallies([tallyCurrent(pattern)]);
 }
 
@@ -89,6 +90,7 @@ export function currentTokenScores(pattern: Pattern): Tensor<"head"> {
  * ```
  */
 export function previousTokenScores(pattern: Pattern): Tensor<"head"> {
+  requireKind("tensor", pattern, "pattern", "previousTokenScores");
   return meanOfTallies([tallyPrevious(pattern)]);
 }
 
@@ -109,6 +111,7 @@ export function previousTokenScores(pattern: Pattern): Tensor<"head"> {
  * ```
  */
 export function firstTokenScores(pattern: Pattern): Tensor<"head"> {
+  requireKind("tensor", pattern, "pattern", "firstTokenScores");
   return meanOfTallies([tallyFirst(pattern)]);
 }
 
@@ -131,6 +134,7 @@ export function firstTokenScores(pattern: Pattern): Tensor<"head"> {
  * ```
  */
 export function duplicateTokenScores(pattern: Pattern, period: number): Tensor<"head"> {
+  requireKind("tensor", pattern, "pattern", "duplicateTokenScores");
   return meanOfTallies([tallyDuplicate(pattern, period)]);
 }
 
@@ -174,6 +178,8 @@ export interface InductionScoreOptions {
  * ```
  */
 export function inductionScores(pattern: Pattern, options: InductionScoreOptions): Tensor<"head"> {
+  requireKind("tensor", pattern, "pattern", "inductionScores", options);
+  requireObject(options, "options", "inductionScores");
   return meanOfTallies([tallyInduction(pattern, options)]);
 }
 

@@ -3,6 +3,7 @@
  * Framework for Transformer Circuits*, "Term importance analysis"). Patterns, norm scales and what MLPs wrote are frozen: the direct path is
  * embedding and MLP outputs together, and a single-head path begins in whichever of them the head can read.
  */
+import { requireKind } from "../errors.ts";
 import { headLabel } from "../model/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { add, Random } from "../tensor/index.ts";
@@ -75,6 +76,7 @@ export function termImportance(
   tokens: TokensLike,
   options: TermImportanceOptions = {},
 ): TermImportanceRow[] {
+  requireKind("model", model, "model", "termImportance", options);
   const operation = "termImportance";
   const { resamples = 1000, seed = 0, heads = true } = options;
   const draws = checkSamples(resamples, operation);

@@ -2,8 +2,8 @@
  * How much of a context a model makes use of: the loss of late tokens against that of early ones (*In-context Learning and Induction Heads*,
  * Olsson et al. 2022).
  */
-import { InputError } from "../errors.ts";
-import { Tensor, rawData } from "../tensor/index.ts";
+import { InputError, requireOptions } from "../errors.ts";
+import { Tensor, rawData, requireAxes } from "../tensor/index.ts";
 import { requireCount } from "./arguments.ts";
 
 /**
@@ -40,6 +40,8 @@ export interface InContextLearningOptions {
  * ```
  */
 export function inContextLearningScore(loss: Tensor<"batch pos">, options: InContextLearningOptions = {}): number {
+  requireAxes(loss, "batch pos", "loss", "inContextLearningScore");
+  requireOptions(options, "inContextLearningScore");
   const operation = "inContextLearningScore";
   const { early = 50, late = 500, window = 1 } = options;
   for (const [name, value] of Object.entries({ early, late, window })) requireCount(value, name, operation);
@@ -80,6 +82,7 @@ export function inContextLearningScore(loss: Tensor<"batch pos">, options: InCon
  * ```
  */
 export function logIndexDerivative(loss: Tensor<"pos">, factor = 1.5): Tensor<"pos"> {
+  requireAxes(loss, "pos", "loss", "logIndexDerivative");
   if (!(factor > 1 && Number.isFinite(factor))) {
     throw new InputError(`factor is ${factor}; the fit reaches from n / factor to n factor, so give more than 1.`, {
       operation: "logIndexDerivative",

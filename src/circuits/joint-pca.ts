@@ -5,6 +5,7 @@
  * Components are eigenvectors of covariance matrices, `[d_model, d_model]`, summed over bands of tokens: no singular values of
  * matrices of the vocabulary's size, and nothing of that size held twice.
  */
+import { requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import { singularValues, svd } from "../linalg/index.ts";
@@ -64,6 +65,7 @@ export interface JointPCA {
  * ```
  */
 export function jointPCA(model: Transformer, options: JointPCAOptions = {}): JointPCA {
+  requireKind("model", model, "model", "jointPCA", options);
   const { scale = "matrix" } = options;
   requireChoice(scale, ["matrix", "rows", "none"], "scale", "jointPCA");
   const d = model.config.d_model;

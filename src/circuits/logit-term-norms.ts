@@ -1,4 +1,5 @@
 /** How large the terms of the path expansion of the logits are in the weights, whatever the patterns. */
+import { requireKind } from "../errors.ts";
 import { matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import type { AttentionHead, Transformer } from "../model/index.ts";
@@ -91,6 +92,7 @@ export interface LogitTermNorms {
  * ```
  */
 export function logitTermNorms(model: Transformer, options: LogitTermNormsOptions = {}): LogitTermNorms {
+  requireKind("model", model, "model", "logitTermNorms", options);
   const { n_layers, n_heads, positional_embedding_type } = model.config;
   const { maxOrder = n_layers, pairs = n_layers === 2 } = options;
   requireOrderBound(maxOrder, "logitTermNorms");

@@ -2,9 +2,9 @@
  * What the losses of a model's snapshots say about its training (*In-context Learning and Induction Heads*, Olsson et al. 2022): the path of the
  * per-token losses, and which heads' ablation undoes a change.
  */
-import { ShapeError } from "../errors.ts";
+import { ShapeError, requireKind, requireKinds, requireObject } from "../errors.ts";
 import { svd } from "../linalg/index.ts";
-import { describeTensor, rawData, Tensor } from "../tensor/index.ts";
+import { describeTensor, rawData, Tensor, requireAxes } from "../tensor/index.ts";
 import { requireCount } from "./arguments.ts";
 
 /**
@@ -39,6 +39,7 @@ export interface LossTrajectory {
  * ```
  */
 export function lossTrajectory(losses: Tensor<"snapshot token">, components = 2): LossTrajectory {
+  requireAxes(losses, "snapshot token", "losses", "lossTrajectory");
   const operation = "lossTrajectory";
   requireCount(components, "components", operation);
   const [count = 0, tokens = 0] = losses.shape;
@@ -106,8 +107,18 @@ export function beforeAndAfterAttribution(
   change: { readonly before: Tensor; readonly after: Tensor },
   ablated: readonly Tensor[],
 ): Float64Array {
+  requireObject(change, "change", "beforeAndAfterAttribution");
+  requireKind("tensor", change.before, "change.before", "beforeAndAfterAttribution");
+  requireKind("tensor", change.after, "change.after", "beforeAndAfterAttribution");
+  requireKinds("tensor", ablated, "ablated", "beforeAndAfterAttribution");
   const [before, after] = [rawData(change.before), rawData(change.after)];
   for (const [i, losses] of [change.before, ...ablated].entries()) {
+    requireAxes(
+      losses,
+      change.after.axes,
+      i === 0 ? "change.before" : `ablated[${i - 1}]`,
+      "beforeAndAfterAttribution",
+    );
     if (losses.size === after.length) continue;
     throw new ShapeError(
       `${i === 0 ? "before" : `ablation ${i - 1}`} has ${losses.size} losses but after has ${after.length}; they are of the same tokens.`,

@@ -1,5 +1,5 @@
 /** Composition of maps that need not be heads': ARENA 1.2's batched composition scores of factored matrices. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { compose, frobeniusNormOf } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import { Tensor } from "../tensor/index.ts";
@@ -34,6 +34,8 @@ export function compositionOfMaps<S extends string>(
   readers: readonly Linear<NoInfer<S>>[],
   options: ProgressOptions = {},
 ): Tensor<"writer reader"> {
+  requireKind("list", writers, "writers", "compositionOfMaps", options);
+  requireKind("list", readers, "readers", "compositionOfMaps");
   for (const [argument, list] of Object.entries({ writers, readers })) {
     if (list.length > 0) continue;
     throw new InputError(`there are no ${argument}. Give at least one map.`, {

@@ -1,4 +1,5 @@
 /** How well a pair of heads matches tokens by K-composition (ARENA 1.2, "K-composition circuit"). */
+import { requireKind } from "../errors.ts";
 import { transpose } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { sharesWithin } from "./accuracy.ts";
@@ -53,6 +54,7 @@ export function kCompositionAccuracy(
   induction: HeadRef,
   options: KCompositionAccuracyOptions = {},
 ): number {
+  requireKind("model", model, "model", "kCompositionAccuracy", options);
   const operation = "kCompositionAccuracy";
   const { k = 1, per = "query", ...loop } = options;
   requireChoice(per, ["query", "key"], "per", operation);

@@ -2,6 +2,7 @@
  * Heads that manage the residual stream's memory: they attend to the present token and take away what they read (*A Mathematical Framework for
  * Transformer Circuits*, "Residual stream bandwidth").
  */
+import { requireKind } from "../errors.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { currentTokenScores } from "./head-scores.ts";
@@ -39,6 +40,7 @@ export interface MemoryScores {
  * ```
  */
 export function memoryScores(model: Transformer, tokens: TokensLike, options: ProgressOptions = {}): MemoryScores {
+  requireKind("model", model, "model", "memoryScores", options);
   const { n_layers, n_heads } = model.config;
   const { cache } = model.run(tokens, {
     cache: (name) => name.endsWith("attn.hook_pattern"),

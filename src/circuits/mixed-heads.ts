@@ -2,7 +2,7 @@
  * Heads' maps taken together: of talking heads, whose patterns are mixed after or before the softmax, and of heads that always look at the present token
  * (*A Mathematical Framework for Transformer Circuits*, "Additional intuition and observations"; ARENA 1.2, effective embedding).
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { addMaps, compose, identityMap, scaleMap, sumMaps } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { AttentionHead, HeadRef, Transformer } from "../model/index.ts";
@@ -56,6 +56,9 @@ export function mixedOV(
   heads: readonly HeadRef[],
   weights: readonly number[],
 ): Linear<"d_model", "d_model"> {
+  requireKind("model", model, "model", "mixedOV");
+  requireKind("list", heads, "heads", "mixedOV");
+  requireKind("list", weights, "weights", "mixedOV");
   return sumMaps(weighted(model, heads, weights, "mixedOV").map(([head, weight]) => scaleMap(head.W_OV, weight)));
 }
 
@@ -82,6 +85,9 @@ export function mixedQK(
   heads: readonly HeadRef[],
   weights: readonly number[],
 ): Linear<"d_model", "d_model*"> {
+  requireKind("model", model, "model", "mixedQK");
+  requireKind("list", heads, "heads", "mixedQK");
+  requireKind("list", weights, "weights", "mixedQK");
   return sumMaps(weighted(model, heads, weights, "mixedQK").map(([head, weight]) => scaleMap(head.W_QK, weight)));
 }
 
@@ -103,6 +109,8 @@ export function mixedQK(
  * ```
  */
 export function effectiveEmbedding(model: Transformer, heads: readonly HeadRef[]): Linear<"d_vocab", "d_model"> {
+  requireKind("model", model, "model", "effectiveEmbedding");
+  requireKind("list", heads, "heads", "effectiveEmbedding");
   const operation = "effectiveEmbedding";
   const chosen = distinctHeads(model, heads, operation);
   const later = chosen.find(({ layer }) => layer > 0);

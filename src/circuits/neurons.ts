@@ -2,7 +2,7 @@
  * Circuits of MLP neurons, made of weights alone: which tokens move a neuron, directly or through a head, and which tokens' logits it
  * moves (A Mathematical Framework for Transformer Circuits, "MLP layers"). Norms are not in them; fold their weights first.
  */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, requireKind } from "../errors.ts";
 import { compose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, MLP, Transformer } from "../model/index.ts";
@@ -44,6 +44,7 @@ function mlpOf(model: Transformer, layer: number, operation: string): MLP {
  * ```
  */
 export function neuronTokenCircuit(model: Transformer, layer: number, via?: HeadRef): Linear<"d_vocab", "d_mlp"> {
+  requireKind("model", model, "model", "neuronTokenCircuit");
   const { W_in } = mlpOf(model, layer, "neuronTokenCircuit");
   if (via === undefined) return compose(model.W_E, W_in);
   const head = model.head(via);
@@ -78,6 +79,7 @@ export function neuronTokenCircuit(model: Transformer, layer: number, via?: Head
  * ```
  */
 export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d_mlp", "d_vocab"> {
+  requireKind("model", model, "model", "neuronLogitCircuit");
   return compose(mlpOf(model, layer, "neuronLogitCircuit").W_out, model.W_U);
 }
 
@@ -104,6 +106,7 @@ export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d
  * ```
  */
 export function neuronCosines(model: Transformer, layer: number): Tensor<"d_mlp"> {
+  requireKind("model", model, "model", "neuronCosines");
   mlpOf(model, layer, "neuronCosines");
   const W_in = rawData(model.weight(`blocks.${layer}.mlp.W_in`));
   const W_out = rawData(model.weight(`blocks.${layer}.mlp.W_out`));

@@ -1,4 +1,5 @@
 /** Token circuits of models with norms: the norm of a layer applied to every row of the embedding, once and for all. */
+import { requireKind } from "../errors.ts";
 import { Transformer } from "../model/index.ts";
 import type { Norm } from "../model/index.ts";
 import { rawData, Tensor } from "../tensor/index.ts";
@@ -27,6 +28,7 @@ import { rawData, Tensor } from "../tensor/index.ts";
  * ```
  */
 export function normedTokens(model: Transformer, layer = 0): Transformer {
+  requireKind("model", model, "model", "normedTokens");
   const { ln1 } = model.layer(layer);
   if (ln1 === undefined) return model;
   const weights = new Map(model.weights);

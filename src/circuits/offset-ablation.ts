@@ -1,5 +1,5 @@
 /** Which relative positions a head needs (ARENA 1.2, ablation of all but some offsets). */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import { lossPerToken, resumePass, toTokenTensor } from "../model/index.ts";
 import type { HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { rawData, Tensor } from "../tensor/index.ts";
@@ -45,6 +45,9 @@ export function offsetAblatedLosses(
   head: HeadRef,
   options: OffsetAblationOptions,
 ): Tensor<"batch pos"> {
+  requireKind("model", model, "model", "offsetAblatedLosses", options);
+  requireObject(options, "options", "offsetAblatedLosses");
+  requireKind("list", options.keep, "options.keep", "offsetAblatedLosses");
   const operation = "offsetAblatedLosses";
   const { layer, head: index } = model.head(head);
   const { keep, signal } = options;

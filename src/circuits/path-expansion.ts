@@ -12,7 +12,7 @@
  * In a model with MLPs, paths begin in the embedding, in what an MLP wrote in the run, which is a constant like the patterns, or in a
  * bias: no path goes through an MLP.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { PathExpansion } from "./expansion.ts";
 import { FactoredModel } from "./factored-model.ts";
@@ -72,6 +72,7 @@ export function pathExpansion(
   tokens: TokensLike,
   options: PathExpansionOptions = {},
 ): PathExpansion {
+  requireKind("model", model, "model", "pathExpansion", options);
   const operation = "pathExpansion";
   checkOptions(model, options, operation);
   return expandAs(new FactoredModel(freeze(model, tokens, operation, options.signal)), options, operation);
@@ -100,6 +101,7 @@ export function pathExpansion(
  * ```
  */
 export function expand(factored: FactoredModel, options: PathExpansionOptions = {}): PathExpansion {
+  requireKind("factored", factored, "factored", "expand", options);
   checkOptions(factored.model, options, "expand");
   return expandAs(factored, options, "expand");
 }

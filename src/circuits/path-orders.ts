@@ -6,7 +6,7 @@
  * per order. Norm scales are frozen with the patterns, and so is what MLPs write: it belongs to order 0, and to the orders of the
  * heads that it goes through later.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
@@ -44,6 +44,7 @@ export function logitsByOrder(
   tokens: TokensLike,
   options: ProgressOptions = {},
 ): Tensor<"order batch pos d_vocab"> {
+  requireKind("model", model, "model", "logitsByOrder", options);
   const frozen = freeze(model, tokens, "logitsByOrder", options.signal);
   const streams = streamsByOrder(frozen, options).map((stream) => throughFinalNorm(frozen, stream));
   const shape = [streams.length, ...frozen.run.logits.shape];
@@ -93,6 +94,7 @@ export interface LossByMaxOrder {
  * ```
  */
 export function lossByMaxOrder(model: Transformer, tokens: TokensLike, options: ProgressOptions = {}): LossByMaxOrder {
+  requireKind("model", model, "model", "lossByMaxOrder", options);
   const frozen = freeze(model, tokens, "lossByMaxOrder", options.signal);
   requireNextTokens(frozen, "lossByMaxOrder");
   const streams = streamsByOrder(frozen, options);

@@ -6,6 +6,7 @@
  * there to the target make; what an MLP writes joins $s_0$ after its layer. Both are found by one pass over the layers, forwards and backwards, and the total is
  * $\sum_{a + 1 + b = p} \langle g_b,\, A^h s_a W_{OV}^h \rangle$: $L^2$ passes through a layer where the paths number $(1+H)^L$.
  */
+import { requireKind } from "../errors.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { frozenHeads } from "./frozen-heads.ts";
@@ -70,6 +71,7 @@ export interface PathTotals {
  * ```
  */
 export function pathTotals(model: Transformer, tokens: TokensLike, options: PathTotalsOptions = {}): PathTotals {
+  requireKind("model", model, "model", "pathTotals", options);
   const operation = "pathTotals";
   const frozen = freeze(model, tokens, operation, options.signal);
   const readout = readoutOf(model, frozen.run.tokens, options.targets ?? "next", operation);

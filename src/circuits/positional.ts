@@ -1,10 +1,10 @@
 /** What a head does by position alone: the positional QK circuit, its pattern and its profile over offsets. */
-import { ConfigError, InputError, ShapeError } from "../errors.ts";
+import { ConfigError, InputError, ShapeError, requireKind } from "../errors.ts";
 import { allocate, kernels } from "../kernels/index.ts";
 import { compose, restrictRows, toDense, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
-import { describeTensor, softmax, Tensor, rawData } from "../tensor/index.ts";
+import { describeTensor, softmax, Tensor, rawData, requireAxes } from "../tensor/index.ts";
 
 /**
  * The positional part of a head's QK circuit, $W_{pos} W_Q W_K^\top W_{pos}^\top$: from which positions it would look to which, if
@@ -28,6 +28,7 @@ import { describeTensor, softmax, Tensor, rawData } from "../tensor/index.ts";
  * ```
  */
 export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"pos", "pos*"> {
+  requireKind("model", model, "model", "positionalQKCircuit");
   return positionalCircuit(model, head, positionalEmbedding(model, "positionalQKCircuit"));
 }
 
@@ -58,8 +59,9 @@ export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"
 export function positionalPattern(
   model: Transformer,
   head: HeadRef,
-  n: number = model.config.n_ctx,
+  n: number = (model as Partial<Transformer> | undefined)?.config?.n_ctx ?? 0,
 ): Tensor<"query_pos key_pos"> {
+  requireKind("model", model, "model", "positionalPattern");
   const operation = "positionalPattern";
   const { n_ctx } = model.config;
   const W_pos = positionalEmbedding(model, operation);
@@ -116,6 +118,7 @@ export function positionalPattern(
  * ```
  */
 export function attentionByOffset(pattern: Tensor<"query_pos key_pos">): Tensor<"offset"> {
+  requireAxes(pattern, "query_pos key_pos", "pattern", "attentionByOffset");
   const [n = 0, keys = 0] = pattern.shape;
   if (pattern.rank !== 2 || n !== keys) {
     throw new ShapeError(`takes one square pattern [query_pos, key_pos]; this is ${describeTensor(pattern)}.`, {

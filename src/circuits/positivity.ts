@@ -2,10 +2,10 @@
  * The eigenvalue test of induction heads: does a later head copy, and does it match the token before its keys with the
  * present one? (*A Mathematical Framework for Transformer Circuits*, "Checking the mechanistic theory".)
  */
-import { InputError, ShapeError } from "../errors.ts";
+import { InputError, ShapeError, requireKind, requireObject } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { AttentionLayer, HeadRef, Transformer } from "../model/index.ts";
-import { describeTensor, matrixView, Tensor, rawData } from "../tensor/index.ts";
+import { describeTensor, matrixView, requireAxes, Tensor, rawData } from "../tensor/index.ts";
 import { embeddingGram, ovCores, qkCores, spectrumOf, squareProduct, unembedEmbed } from "./cores.ts";
 import type { Spectrum } from "./cores.ts";
 import { distinctHeads } from "./full-circuits.ts";
@@ -67,6 +67,8 @@ export interface InductionPositivityOptions extends ProgressOptions {
  * ```
  */
 export function inductionPositivity(model: Transformer, options: InductionPositivityOptions): InductionPositivity {
+  requireKind("model", model, "model", "inductionPositivity", options);
+  requireObject(options, "options", "inductionPositivity");
   const operation = "inductionPositivity";
   const { previous, signal, onProgress } = options;
   const weights = isTensor(previous) ? checkWeights(model, previous, operation) : indicator(model, previous, operation);
@@ -133,6 +135,7 @@ function checkWeights(model: Transformer, weights: Tensor<"layer head">, operati
       { operation, argument: "previous", expected: [n_layers, n_heads], actual: weights.shape },
     );
   }
+  requireAxes(weights, "layer head", "previous", operation);
   const data = Float64Array.from(rawData(weights));
   const at = data.findIndex((weight) => !Number.isFinite(weight));
   if (at >= 0) {

@@ -2,8 +2,8 @@
  * Prefix matching (Olsson et al. 2022, "Head activation evaluators"): does a head attend from a token to what came after
  * the earlier occurrences of that token?
  */
-import { ShapeError } from "../errors.ts";
-import { describeTensor, type Tensor, rawData } from "../tensor/index.ts";
+import { ShapeError, requireKind } from "../errors.ts";
+import { describeTensor, type Tensor, rawData, requireAxes } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
 import { meanOfTallies, patternSizes } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
@@ -96,6 +96,8 @@ export function prefixMatchingScores(
   tokens: Tensor<"batch pos">,
   options: PrefixMatchingOptions = {},
 ): Tensor<"head"> {
+  requireKind("tensor", pattern, "pattern", "prefixMatchingScores", options);
+  requireAxes(tokens, "batch pos", "tokens", "prefixMatchingScores");
   return meanOfTallies([tallyPrefixMatching(pattern, tokens, options)]);
 }
 

@@ -1,5 +1,5 @@
 /** Random tokens repeated: prompts on which only what was seen before helps to predict what comes next. */
-import { InputError } from "../errors.ts";
+import { InputError, requireOptions, requireObject } from "../errors.ts";
 import type { ModelConfig } from "../model/index.ts";
 import { Random } from "../tensor/index.ts";
 
@@ -51,6 +51,8 @@ export function repeatedTokens(
   config: Pick<ModelConfig, "d_vocab" | "n_ctx">,
   options: RepeatedTokensOptions = {},
 ): number[][] {
+  requireObject(config, "config", "repeatedTokens");
+  requireOptions(options, "repeatedTokens");
   const { batch = 1, seed = 0, bos = 0, repeats = 2, distinct = false, chunk } = options;
   const first = bos === null ? [] : [bos];
   const length = options.length ?? Math.min(50, Math.floor((config.n_ctx - first.length) / repeats));

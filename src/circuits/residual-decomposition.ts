@@ -3,7 +3,7 @@
  * TransformerLens's `decompose_resid`, `get_full_resid_decomposition` and `accumulated_resid`, except that shortformer positions,
  * which never enter the stream, are no component.
  */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, requireKind } from "../errors.ts";
 import { headLabel } from "../model/index.ts";
 import type { Norm, Run, Transformer } from "../model/index.ts";
 import { add, stack, Tensor } from "../tensor/index.ts";
@@ -178,6 +178,8 @@ function constants(model: Transformer, run: Run, { heads, reader }: Place, handl
  * ```
  */
 export function decomposeResid(model: Transformer, run: Run, options: DecomposeOptions = {}): ResidDecomposition {
+  requireKind("model", model, "model", "decomposeResid", options);
+  requireKind("run", run, "run", "decomposeResid");
   const { by = "layer", applyNorm = "none" } = options;
   requireChoice(by, ["head", "layer"], "by", "decomposeResid");
   requireChoice(applyNorm, HANDLINGS, "applyNorm", "decomposeResid");
@@ -232,6 +234,8 @@ export function accumulatedResid(
   run: Run,
   options: { readonly applyNorm?: NormHandling | undefined; readonly includeMid?: boolean | undefined } = {},
 ): ResidDecomposition {
+  requireKind("model", model, "model", "accumulatedResid", options);
+  requireKind("run", run, "run", "accumulatedResid");
   const { applyNorm = "none", includeMid = false } = options;
   requireChoice(applyNorm, HANDLINGS, "applyNorm", "accumulatedResid");
   const { n_layers, attn_only, parallel_attn_mlp } = model.config;

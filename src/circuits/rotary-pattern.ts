@@ -1,5 +1,5 @@
 /** What a head of a rotary model does by position alone. */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, requireKind } from "../errors.ts";
 import { rotationMatrix } from "../model/index.ts";
 import type { AttentionLayer, HeadRef, Norm, Transformer } from "../model/index.ts";
 import { rawData, Tensor } from "../tensor/index.ts";
@@ -39,8 +39,9 @@ import { rawData, Tensor } from "../tensor/index.ts";
 export function meanRotaryPattern(
   model: Transformer,
   head: HeadRef,
-  n: number = model.config.n_ctx,
+  n: number = (model as Partial<Transformer> | undefined)?.config?.n_ctx ?? 0,
 ): Tensor<"query_pos key_pos"> {
+  requireKind("model", model, "model", "meanRotaryPattern");
   const operation = "meanRotaryPattern";
   const { config } = model;
   if (config.positional_embedding_type !== "rotary") {

@@ -6,7 +6,7 @@
  * other is a constant, and the score one reading of the stream at one position, taken back through the layers: all paths are counted and
  * none is enumerated. Pairs of sources take the $d_{head}$ readings of both sides back.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import type { HeadId, HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { rotate, toTokenTensor } from "../model/index.ts";
 import { add, astype, matmul, Tensor } from "../tensor/index.ts";
@@ -102,6 +102,8 @@ export function attributeScore(
   head: HeadRef,
   options: AttributeScoreOptions,
 ): ScoreAttribution {
+  requireKind("model", model, "model", "attributeScore", options);
+  requireObject(options, "options", "attributeScore");
   const operation = "attributeScore";
   const { layer, head: index } = model.head(head);
   const all = toTokenTensor(model.config, tokens, operation);

@@ -6,7 +6,7 @@
  * composition where both parts are embeddings, with Q-composition where a head moved the query's, with K-composition where one moved the
  * key's, and with both.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject, requireKinds, requireOptions } from "../errors.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadId, HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { headLabel } from "../model/index.ts";
@@ -146,6 +146,7 @@ export class ScoreExpansion {
    * @throws {@link InputError} when there is no such part.
    */
   scores(term: Pick<ScoreTerm, "query" | "key">): Tensor<"batch query_pos key_pos"> {
+    requireObject(term, "term", "scores");
     return this.#scoresOf(this.#component(term.query).query, this.#component(term.key).key);
   }
 
@@ -196,6 +197,7 @@ export class ScoreExpansion {
 
   /** The terms that meet every condition given, in order. */
   select(filter: ScoreTermFilter): ScoreTerm[] {
+    requireObject(filter, "filter", "select");
     const { query, key, composition } = filter;
     return this.terms.filter(
       (term) =>
@@ -212,6 +214,7 @@ export class ScoreExpansion {
    * @throws {@link InputError} when no entry is picked.
    */
   statistics(options: ScoreStatisticsOptions = {}): ScoreTermStatistics[] {
+    requireOptions(options, "statistics");
     const isCausal = this.model.config.attention_dir === "causal";
     return termStatistics(this.terms, (term) => this.scores(term), this.total(), isCausal, options);
   }
@@ -225,6 +228,7 @@ export class ScoreExpansion {
    * `L0H5⋯`, by head what a head wrote that read more than tokens), or the offset is not an integer.
    */
   circuit(term: ScoreTerm, offset = 0): Linear {
+    requireKind("scoreTerm", term, "term", "circuit");
     this.#requireOnePath(term, "circuit");
     return scoreCircuit(this.model, this.head, term, offset);
   }
@@ -237,6 +241,7 @@ export class ScoreExpansion {
    * @throws {@link InputError} for an unknown format, or a part that is a sum over paths.
    */
   formula(term: ScoreTerm, format: FormulaFormat = "text"): string {
+    requireObject(term, "term", "formula");
     requireChoice(format, ["text", "latex"], "format", "formula");
     this.#requireOnePath(term, "formula");
     return scoreFormula(this.model, this.head, term, format);
@@ -250,6 +255,7 @@ export class ScoreExpansion {
    * @param options - `signal`, `onProgress`, per term.
    */
   certificate(terms: readonly ScoreTerm[] = this.terms, options: ProgressOptions = {}): Certificate {
+    requireKinds("scoreTerm", terms, "terms", "certificate", options);
     const steps = new Steps(options, terms.length);
     const [batch = 0, pos = 0] = this.tokens.shape;
     const sum = new Float64Array(batch * pos * pos);
@@ -368,6 +374,7 @@ export function scoreExpansion(
   head: HeadRef,
   options: ScoreExpansionOptions = {},
 ): ScoreExpansion {
+  requireKind("model", model, "model", "scoreExpansion", options);
   const operation = "scoreExpansion";
   const { layer, head: index } = model.head(head);
   const { by = "head", maxOrder = layer, maxTerms = 65_536 } = options;

@@ -1,5 +1,5 @@
 /** What positivity scores would be by chance, for heads without any structure. */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, requireKind } from "../errors.ts";
 import { eigenvalues } from "../linalg/index.ts";
 import type { Transformer } from "../model/index.ts";
 import { Random, randomNormal, Tensor } from "../tensor/index.ts";
@@ -67,6 +67,7 @@ export interface SampledScore {
  * ```
  */
 export function scoreNull(model: Transformer, options: ScoreNullOptions = {}): SampledScore {
+  requireKind("model", model, "model", "scoreNull", options);
   const operation = "scoreNull";
   const { kind = "random-head", circuit = "OV", samples = 200, seed = 0 } = options;
   requireChoice(kind, ["ginibre", "random-head"], "kind", operation);

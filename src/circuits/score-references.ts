@@ -1,5 +1,5 @@
 /** What scores of the QK circuit are compared with, as those of different query tokens are not comparable. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import { applyMap, columnsOf, compose, toDense, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
@@ -46,6 +46,7 @@ export function referenceOf(
 /** Refuses frequencies that are no frequencies. */
 export function checkFrequencies(frequencies: ArrayLike<number> | undefined, d_vocab: number, operation: string): void {
   if (frequencies === undefined) return;
+  requireKind("list", frequencies, "frequencies", operation);
   let total = 0;
   for (let token = 0; token < frequencies.length; token++) {
     const frequency = frequencies[token] as number;

@@ -1,4 +1,5 @@
 /** How large the terms of the expansion of a head's attention scores are in the weights, whatever the patterns. */
+import { requireKind } from "../errors.ts";
 import { dense, matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import type { AttentionLayer, HeadId, HeadRef, Transformer } from "../model/index.ts";
@@ -77,6 +78,7 @@ export interface ScoreTermNorms {
  * ```
  */
 export function scoreTermNorms(model: Transformer, ref: HeadRef, options: ScoreTermNormsOptions = {}): ScoreTermNorms {
+  requireKind("model", model, "model", "scoreTermNorms", options);
   const reader = model.head(ref);
   const { layer } = reader;
   const { maxOrder = layer } = options;

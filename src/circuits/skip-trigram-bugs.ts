@@ -2,6 +2,7 @@
  * What a head's skip-trigrams force on each other: for one source, effects are a product of a factor of the destination and one of the output
  * (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs").
  */
+import { requireKind, requireKinds, requireOptions } from "../errors.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { requireCount, requireToken } from "./arguments.ts";
 import type { ProgressOptions } from "./progress.ts";
@@ -80,6 +81,8 @@ export function skipTrigramBugs(
   pairs: readonly [SkipTrigramPair, SkipTrigramPair],
   options: { readonly start?: number | undefined } = {},
 ): SkipTrigramBugs {
+  requireKind("model", model, "model", "skipTrigramBugs", options);
+  requireKinds("pair", pairs, "pairs", "skipTrigramBugs");
   const operation = "skipTrigramBugs";
   const { start } = options;
   requireToken(model, source, "source", operation);
@@ -156,12 +159,15 @@ export function findSkipTrigramBugs(
   attested: Iterable<SkipTrigram>,
   options: FindSkipTrigramBugsOptions = {},
 ): SkipTrigramEffect[] {
+  requireKind("model", model, "model", "findSkipTrigramBugs", options);
   const operation = "findSkipTrigramBugs";
   const { k = 10, start, exclude = () => false, among = {} } = options;
+  requireOptions(among, operation, "among");
   requireCount(k, "k", operation);
   if (start !== undefined) requireToken(model, start, "start", operation);
   const known = knownBySource(model, attested, operation);
   const sources = options.sources ?? [...known.keys()].sort((a, b) => a - b);
+  requireKind("list", sources, "sources", operation);
   for (const source of sources) requireToken(model, source, "source", operation);
   const isDestination = passes(model, among.destination, "destination", operation);
   const isOut = passes(model, among.out, "out", operation);
@@ -198,7 +204,12 @@ function knownBySource(
   operation: string,
 ): Map<number, Set<number>> {
   const known = new Map<number, Set<number>>();
-  for (const { source, destination, out } of attested) {
+  if (typeof (attested as Partial<typeof attested> | undefined | null)?.[Symbol.iterator] !== "function") {
+    requireKind("list", undefined, "attested", operation);
+  }
+  for (const trigram of attested) {
+    requireKind("pair", trigram, "attested", operation);
+    const { source, destination, out } = trigram;
     requireToken(model, source, "source", operation);
     requireToken(model, destination, "destination", operation);
     requireToken(model, out, "out", operation, model.config.d_vocab_out);

@@ -1,4 +1,5 @@
 /** The effects of skip-trigrams that are given, many at once. */
+import { requireKind, requireKinds } from "../errors.ts";
 import { applyMap, compose, restrictRows, toDense, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
@@ -38,6 +39,9 @@ export function skipTrigramEffects(
   trigrams: readonly (SkipTrigramPair & { readonly source: number })[],
   options: { readonly start?: number | undefined } = {},
 ): SkipTrigramEffect[] {
+  requireKind("model", model, "model", "skipTrigramEffects", options);
+  requireKinds("pair", trigrams, "trigrams", "skipTrigramEffects");
+  requireKind("list", trigrams, "trigrams", "skipTrigramEffects");
   const operation = "skipTrigramEffects";
   const { start } = options;
   const { d_vocab_out } = model.config;

@@ -1,4 +1,5 @@
 /** The strongest skip-trigrams of a head over the whole vocabulary, found in bounded memory. */
+import { InputError, requireKind } from "../errors.ts";
 import { collapsed, restrictColumns, topKOverall, topKPerRow } from "../linear/index.ts";
 import type { Linear, MapEntry, TopK } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
@@ -13,12 +14,15 @@ import type { SkipTrigramFilters } from "./token-filters.ts";
 import { tokenScores } from "./token-scores.ts";
 import type { TokenValue } from "./top-tokens.ts";
 
+/** The list of those found is kept in order, which many more would make slow. */
+const MOST_TRIGRAMS = 65_536;
+
 /**
  * Options of {@link topSkipTrigrams}.
  * @category Circuits
  */
 export interface TopSkipTrigramOptions extends ProgressOptions {
-  /** How many to find; 20 by default. */
+  /** How many to find; 20 by default, 65,536 at most. */
   readonly k?: number | undefined;
   /**
    * At most how many destinations of one source and output; all by default. Many destinations often look at a source alike, so
@@ -50,7 +54,7 @@ export interface TopSkipTrigramOptions extends ProgressOptions {
  * @param head - the head, by place or label.
  * @param options - `k`, `perPair`, `start`, `exclude`, `among`, `reference`, `frequencies`, `signal`, `onProgress` (in source tokens).
  * @returns at most `k` triples, largest effect first; of equal ones those of lower sources come first.
- * @throws {@link InputError} when `k`, `perPair`, a token, the reference or the head does not exist, or frequencies are not those of the vocabulary; the
+ * @throws {@link InputError} when `k`, `perPair`, a token, the reference or the head does not exist or `k` is above 65,536, or frequencies are not those of the vocabulary; the
  * signal's reason when aborted.
  * @category Circuits
  * @example
@@ -74,11 +78,18 @@ export function topSkipTrigrams(
   head: HeadRef,
   options: TopSkipTrigramOptions = {},
 ): SkipTrigramEffect[] {
+  requireKind("model", model, "model", "topSkipTrigrams", options);
   const operation = "topSkipTrigrams";
   const { k = 20, perPair = k, start, exclude = () => false, frequencies, among = {}, signal } = options;
   const { reference = start === undefined ? "mean" : "start" } = options;
   requireCount(k, "k", operation);
   requireCount(perPair, "perPair", operation);
+  if (k > MOST_TRIGRAMS) {
+    throw new InputError(
+      `k is ${k}, more than the ${MOST_TRIGRAMS} trigrams that are kept at most. Ask for fewer, or for those of some tokens, with among.`,
+      { operation, argument: "k", expected: MOST_TRIGRAMS, actual: k },
+    );
+  }
   requireReference(model, { reference, start, frequencies }, operation);
   const { d_vocab, d_vocab_out } = model.config;
   const [isSource, isDestination, isOut] = (["source", "destination", "out"] as const).map((place) =>

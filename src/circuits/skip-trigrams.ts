@@ -4,7 +4,7 @@
  *
  * Both are read from tokens alone: without biases, norms and positions, and for rotary models at offset 0.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireOptions } from "../errors.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
 import { requireChoice, requireCount, requireToken } from "./arguments.ts";
 import { checkFrequencies, SCORE_REFERENCES } from "./score-references.ts";
@@ -77,8 +77,11 @@ export function skipTrigrams(
   sources: readonly number[],
   options: SkipTrigramOptions = {},
 ): SkipTrigrams[] {
+  requireKind("model", model, "model", "skipTrigrams", options);
+  requireKind("list", sources, "sources", "skipTrigrams");
   const operation = "skipTrigrams";
   const { k = 10, reference = "raw", start, frequencies, exclude = () => false, among = {} } = options;
+  requireOptions(among, operation, "among");
   requireCount(k, "k", operation);
   requireReference(model, { reference, start, frequencies }, operation);
   for (const source of sources) requireToken(model, source, "source", operation);

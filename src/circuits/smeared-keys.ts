@@ -1,6 +1,6 @@
 /** Smeared keys (*In-context Learning and Induction Heads*, "Argument 2"): keys that carry the token before them by construction. */
 import { InputError } from "../errors.ts";
-import { Tensor } from "../tensor/index.ts";
+import { Tensor, requireAxes } from "../tensor/index.ts";
 
 /**
  * Keys mixed with those of the position before, head by head: $k_j \leftarrow \sigma(\alpha_h) k_j + (1 - \sigma(\alpha_h)) k_{j-1}$, the first key left as it is.
@@ -33,6 +33,7 @@ export function smearedKeys(
   keys: Tensor<"batch pos head d_head">,
   alpha: readonly number[],
 ): Tensor<"batch pos head d_head"> {
+  requireAxes(keys, "batch pos head d_head", "keys", "smearedKeys");
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = keys.shape;
   const given: unknown = alpha;
   if (!Array.isArray(given) || given.length !== heads || given.some((a) => typeof a !== "number" || Number.isNaN(a))) {

@@ -6,6 +6,7 @@
  * (*A Mathematical Framework for Transformer Circuits*, "Summarizing OV/QK matrices"). Everything is float64 and read from the
  * raw weights, without biases, norms and rotations.
  */
+import { requireKind } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { Transformer } from "../model/index.ts";
 import { embeddingGram, ovCores, qkCores, spectrumOf, unembedEmbed } from "./cores.ts";
@@ -35,6 +36,7 @@ import type { ProgressOptions } from "./progress.ts";
  * ```
  */
 export function ovSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
+  requireKind("model", model, "model", "ovSpectrum", options);
   return spectrumOf(model, ovCores(unembedEmbed(model, "ovSpectrum")), options);
 }
 
@@ -59,6 +61,7 @@ export function ovSpectrum(model: Transformer, options: ProgressOptions = {}): S
  * ```
  */
 export function qkSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
+  requireKind("model", model, "model", "qkSpectrum", options);
   return spectrumOf(model, qkCores(embeddingGram(model)), options);
 }
 
@@ -84,6 +87,7 @@ export function qkSpectrum(model: Transformer, options: ProgressOptions = {}): S
  * ```
  */
 export function bareOVSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
+  requireKind("model", model, "model", "bareOVSpectrum", options);
   return spectrumOf(model, ovCores(undefined), options);
 }
 
@@ -105,6 +109,7 @@ export function bareOVSpectrum(model: Transformer, options: ProgressOptions = {}
  * ```
  */
 export function bareQKSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
+  requireKind("model", model, "model", "bareQKSpectrum", options);
   return spectrumOf(model, qkCores(undefined), options);
 }
 
@@ -128,6 +133,7 @@ export function bareQKSpectrum(model: Transformer, options: ProgressOptions = {}
  * ```
  */
 export function copyingScores(model: Transformer, options: ProgressOptions = {}): Tensor<"layer head"> {
+  requireKind("model", model, "model", "copyingScores", options);
   return spectrumOf(model, ovCores(unembedEmbed(model, "copyingScores")), options).score;
 }
 
@@ -149,5 +155,6 @@ export function copyingScores(model: Transformer, options: ProgressOptions = {})
  * ```
  */
 export function matchingScores(model: Transformer, options: ProgressOptions = {}): Tensor<"layer head"> {
+  requireKind("model", model, "model", "matchingScores", options);
   return qkSpectrum(model, options).score;
 }

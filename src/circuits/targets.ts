@@ -41,11 +41,22 @@ function idsOf(
 ): Int32Array {
   const [batch = 0, pos = 0] = tokens.shape;
   const given = Array.isArray(targets) ? (targets as number[][]) : undefined;
-  if (targets instanceof Tensor && (targets.rank !== 2 || targets.shape[0] !== batch || targets.shape[1] !== pos)) {
+  if (
+    targets instanceof Tensor &&
+    (targets.rank !== 2 || targets.names[0] === "pos" || targets.shape[0] !== batch || targets.shape[1] !== pos)
+  ) {
     throw wrongShape(operation, batch, pos, describeTensor(targets));
   }
-  if (given !== undefined && (given.length !== batch || given.some((row) => row.length !== pos))) {
-    throw wrongShape(operation, batch, pos, `[${given.length}, ${given.map((row) => row.length).join(" or ")}]`);
+  if (
+    given !== undefined &&
+    (given.length !== batch || given.some((row) => (row as number[] | null)?.length !== pos))
+  ) {
+    throw wrongShape(
+      operation,
+      batch,
+      pos,
+      `[${given.length}, ${given.map((row) => (row as number[] | null)?.length).join(" or ")}]`,
+    );
   }
   const out = new Int32Array(batch * positions);
   for (let b = 0; b < batch; b++) {

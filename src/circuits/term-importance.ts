@@ -8,7 +8,7 @@
  * In a model with MLPs, what these wrote in the run is held fixed: the direct path is embedding and MLP outputs together, and a
  * single-head path begins in whichever of them the head can read.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import type { HeadRef, TokensLike, Transformer } from "../model/index.ts";
 import { add, Tensor } from "../tensor/index.ts";
 import { finalBias, layerTerm } from "./frozen-layers.ts";
@@ -72,6 +72,9 @@ const mean = (losses: Float64Array): number => losses.reduce((sum, loss) => sum 
  * ```
  */
 export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: HeadSubset): number {
+  requireKind("model", model, "model", "firstOrderLoss");
+  requireObject(subset, "subset", "firstOrderLoss");
+  if (subset.heads !== undefined) requireKind("list", subset.heads, "subset.heads", "firstOrderLoss");
   const isMember = membership(model, subset, "firstOrderLoss");
   const frozen = freeze(model, tokens, "firstOrderLoss");
   requireNextTokens(frozen, "firstOrderLoss");
@@ -106,6 +109,9 @@ export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: H
  * ```
  */
 export function frozenAblationLoss(model: Transformer, tokens: TokensLike, subset: HeadSubset): number {
+  requireKind("model", model, "model", "frozenAblationLoss");
+  requireObject(subset, "subset", "frozenAblationLoss");
+  if (subset.heads !== undefined) requireKind("list", subset.heads, "subset.heads", "frozenAblationLoss");
   const isMember = membership(model, subset, "frozenAblationLoss");
   const frozen = freeze(model, tokens, "frozenAblationLoss");
   requireNextTokens(frozen, "frozenAblationLoss");
@@ -151,6 +157,7 @@ export function headTermImportance(
   tokens: TokensLike,
   options: ProgressOptions = {},
 ): HeadTermImportance {
+  requireKind("model", model, "model", "headTermImportance", options);
   const frozen = freeze(model, tokens, "headTermImportance", options.signal);
   requireNextTokens(frozen, "headTermImportance");
   const { n_layers, n_heads } = model.config;
@@ -210,6 +217,7 @@ export function layerTermImportance(
   tokens: TokensLike,
   options: ProgressOptions = {},
 ): LayerTermImportance {
+  requireKind("model", model, "model", "layerTermImportance", options);
   const frozen = freeze(model, tokens, "layerTermImportance", options.signal);
   requireNextTokens(frozen, "layerTermImportance");
   const { n_layers } = model.config;

@@ -2,6 +2,7 @@
  * Value-weighted attention: a head may look where there is nothing to read, so patterns are shown times the size of what is moved (*A
  * Mathematical Framework for Transformer Circuits*, induction head figures, after Kobayashi et al. 2020).
  */
+import { requireKind } from "../errors.ts";
 import type { Run, Transformer } from "../model/index.ts";
 import { astype, matmul, Tensor, rawData } from "../tensor/index.ts";
 import { requireChoice } from "./arguments.ts";
@@ -47,6 +48,8 @@ export function valueWeightedPattern(
   layer: number,
   options: ValueWeightedOptions = {},
 ): Pattern {
+  requireKind("model", model, "model", "valueWeightedPattern", options);
+  requireKind("run", run, "run", "valueWeightedPattern");
   const { norm = "value" } = options;
   requireChoice(norm, ["value", "result"], "norm", "valueWeightedPattern");
   const { W_O, heads } = model.layer(layer);

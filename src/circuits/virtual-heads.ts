@@ -2,7 +2,7 @@
  * Virtual attention heads: heads of different layers that compose through their values act as one head, with the product of their patterns
  * and the product of their OV matrices (*A Mathematical Framework for Transformer Circuits*, "Virtual attention heads").
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { compose, composeAll, eigenvaluesOf, frobeniusNormOf, linear } from "../linear/index.ts";
 import type { Linear, TensorProduct } from "../linear/index.ts";
 import type { AttentionHead, HeadRef, Run, TokensLike, Transformer } from "../model/index.ts";
@@ -79,6 +79,8 @@ export class VirtualHead {
  * ```
  */
 export function virtualHead(model: Transformer, heads: readonly HeadRef[]): VirtualHead {
+  requireKind("model", model, "model", "virtualHead");
+  requireKind("list", heads, "heads", "virtualHead");
   const operation = "virtualHead";
   if (heads.length < 2) {
     throw new InputError(`a virtual head is made of two heads or more; ${heads.length} given.`, {
@@ -116,6 +118,8 @@ export function virtualHead(model: Transformer, heads: readonly HeadRef[]): Virt
  * ```
  */
 export function virtualHeadPattern(virtual: VirtualHead, run: Run): Tensor<"batch query_pos key_pos"> {
+  requireKind("virtual", virtual, "virtual", "virtualHeadPattern");
+  requireKind("run", run, "run", "virtualHeadPattern");
   const patterns = virtual.heads.map(({ layer, head }): Tensor<"batch query_pos key_pos"> =>
     astype(run.cache.get(`blocks.${layer}.attn.hook_pattern`).select("head", head), "float64"),
   );
@@ -163,6 +167,7 @@ export function virtualHeadContribution(
   tokens: TokensLike,
   options: { readonly targets?: Targets | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): VirtualHeadContribution {
+  requireKind("virtual", virtual, "virtual", "virtualHeadContribution", options);
   const operation = "virtualHeadContribution";
   const frozen = freeze(virtual.model, tokens, operation, options.signal);
   const readout = readoutOf(virtual.model, frozen.run.tokens, options.targets ?? "next", operation);
@@ -195,6 +200,7 @@ export function virtualHeadContribution(
  * ```
  */
 export function virtualCopyingScore(virtual: VirtualHead): number {
+  requireKind("virtual", virtual, "virtual", "virtualCopyingScore");
   // λ(W_E W_OV W_U) = λ(W_OV W_U W_E) up to zeros, with W_U W_E computed once for a model.
   const { d_model } = virtual.model.config;
   const data = unembedEmbed(virtual.model, "virtualCopyingScore");
@@ -221,6 +227,7 @@ export function virtualCopyingScore(virtual: VirtualHead): number {
  * ```
  */
 export function virtualComposition(virtual: VirtualHead): number {
+  requireKind("virtual", virtual, "virtual", "virtualComposition");
   const scale = virtual.heads.reduce((product, { W_OV }) => product * frobeniusNormOf(W_OV), 1);
   return scale === 0 ? 0 : frobeniusNormOf(virtual.W_OV) / scale;
 }

@@ -5,7 +5,7 @@
  * with $\sigma_h$ the largest singular value of $W_{OV}^h$, a head takes vectors of lengths $n_j$ to vectors of lengths at most $\sigma_h \sum_j A_{ij} n_j / s_j$, and
  * $\|X W_{OV}^h\|_F \le \|X\|_F \sigma_h$. The result is that of trying all paths.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { compose, frobeniusNormOf, linear, singularValuesOf } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { AttentionHead, TokensLike, Transformer } from "../model/index.ts";
@@ -74,6 +74,7 @@ export interface VirtualSearch {
  * ```
  */
 export function strongestVirtualHeads(model: Transformer, options: VirtualSearchOptions = {}): VirtualSearch {
+  requireKind("model", model, "model", "strongestVirtualHeads", options);
   const { order, k } = checked(model, options, "strongestVirtualHeads");
   const norms = new Map(model.heads.map((head) => [head, frobeniusNormOf(head.W_OV)]));
   const reaches = new Map(
@@ -156,6 +157,7 @@ export function searchVirtualHeads(
   tokens: TokensLike,
   options: VirtualSearchOnTokensOptions = {},
 ): VirtualSearch {
+  requireKind("model", model, "model", "searchVirtualHeads", options);
   const operation = "searchVirtualHeads";
   const { by = "attribution", targets = "next" } = options;
   requireChoice(by, ["attribution", "norm"], "by", operation);

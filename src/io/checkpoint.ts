@@ -1,5 +1,5 @@
 /** A checkpoint of any format, in one file or several, with what lies beside it: one view of all of them. */
-import { InputError } from "../errors.ts";
+import { InputError, requireOptions } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { entriesOf } from "./checkpoint-entries.ts";
 import type { CheckpointEntry, Part } from "./checkpoint-entries.ts";
@@ -96,6 +96,7 @@ export async function openCheckpoint(
   files: FileInput | ReadonlyMap<string, FileInput>,
   options: OpenCheckpointOptions = {},
 ): Promise<Checkpoint> {
+  requireOptions(options, "openCheckpoint");
   return openFor("openCheckpoint", files, options);
 }
 

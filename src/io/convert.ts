@@ -1,5 +1,5 @@
 /** Any checkpoint as a safetensors file, piece by piece, so that a large one need not fit in memory. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ITEM_SIZES, isFloating } from "./dtype.ts";
 import type { SafetensorsDType } from "./dtype.ts";
@@ -49,6 +49,7 @@ export async function* safetensorsChunks(
   checkpoint: Checkpoint,
   options: ConvertOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  requireKind("checkpoint", checkpoint, "checkpoint", "safetensorsChunks", options);
   const { dtype: floats, signal, onProgress } = options;
   const names = [...checkpoint.tensors.keys()];
   const total = totalBytes(checkpoint, names, OPERATION);

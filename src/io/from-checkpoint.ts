@@ -1,4 +1,5 @@
 /** An open checkpoint to a model, tensor by tensor. */
+import { requireKind } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
 import { toJson } from "./bytes.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -49,6 +50,7 @@ export async function transformerFromCheckpoint(
   checkpoint: Checkpoint,
   options: TransformerFromCheckpointOptions = {},
 ): Promise<Transformer> {
+  requireKind("checkpoint", checkpoint, "checkpoint", "transformerFromCheckpoint", options);
   return transformerOf("transformerFromCheckpoint", checkpoint, options);
 }
 

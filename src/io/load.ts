@@ -1,4 +1,5 @@
 /** A configuration and a file of weights to a model. */
+import { requireObject } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
 import { toBytes, toJson } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
@@ -50,6 +51,7 @@ export interface TransformerFiles {
  * ```
  */
 export function loadTransformer(files: TransformerFiles): Transformer {
+  requireObject(files, "files", "loadTransformer");
   const source = { operation: "loadTransformer", name: files.name ?? "the weights" };
   return readTransformer(files, source);
 }

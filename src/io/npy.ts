@@ -2,6 +2,7 @@
  * Reading arrays of NumPy: `.npy`, and `.npz` archives of them.
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
+import { requireOptions } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { toBytes } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
@@ -77,6 +78,7 @@ export function parseNpy<const A extends string = string>(
  * ```
  */
 export function parseNpz(bytes: Bytes, options: { readonly name?: string } = {}): TensorFile {
+  requireOptions(options, "parseNpz");
   const source = { operation: "parseNpz", name: options.name ?? "the .npz file" };
   const view = toBytes(bytes, source.operation, "bytes");
   return tensorFile(view, readNow(view, openNpz(view.byteLength, source)), source);

@@ -1,4 +1,5 @@
 /** Several tensors of a checkpoint at once. */
+import { requireKind } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { fault } from "./fault.ts";
@@ -39,6 +40,7 @@ export async function readTensors(
   checkpoint: Checkpoint,
   options: ReadTensorsOptions = {},
 ): Promise<Map<string, Tensor>> {
+  requireKind("checkpoint", checkpoint, "checkpoint", "readTensors");
   const { filter = () => true, signal, onProgress } = options;
   const names = [...checkpoint.tensors.keys()].filter((name) => filter(name));
   const total = totalBytes(checkpoint, names, "readTensors");

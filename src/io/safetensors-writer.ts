@@ -1,5 +1,5 @@
 /** Writing safetensors files. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireOptions } from "../errors.ts";
 import { rawData } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { BFLOAT16, FLOAT16, ITEM_SIZES, encodeSmallFloat } from "./dtype.ts";
@@ -60,6 +60,8 @@ export function writeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
   options: WriteSafetensorsOptions = {},
 ): Uint8Array {
+  requireOptions(options, "writeSafetensors");
+  requireOptions(options, "writeSafetensors");
   const placed = place(tensors, options.dtype ?? "F32");
   const header = headerOf(placed, options.metadata);
   const dataLength = placed.reduce((most, { end }) => Math.max(most, end), 0);
@@ -90,7 +92,9 @@ export function encodeFloats(tensor: Tensor, name: string, dtype: SafetensorsDTy
 
 /** Wider elements first, so that every tensor's data are aligned. */
 function place(tensors: ReadonlyMap<string, Tensor>, floats: "F32" | "F16" | "BF16"): Placed[] {
+  requireKind("weights", tensors, "tensors", OPERATION);
   const typed = [...tensors].map(([name, tensor]) => {
+    requireKind("tensor", tensor, name, OPERATION);
     if (name === "__metadata__") {
       throw new InputError(`a tensor cannot be called "__metadata__", the header's own key. Rename it.`, {
         operation: OPERATION,

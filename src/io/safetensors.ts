@@ -2,6 +2,7 @@
  * Reading safetensors files: a list of named arrays, with nothing in it that could run.
  * Format: https://huggingface.co/docs/safetensors
  */
+import { requireOptions } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { toBytes } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
@@ -59,6 +60,7 @@ export interface SafetensorsFile {
  * ```
  */
 export function parseSafetensors(bytes: Bytes, options: { readonly name?: string } = {}): SafetensorsFile {
+  requireOptions(options, "parseSafetensors");
   return openSafetensors(bytes, { operation: "parseSafetensors", name: options.name ?? "the safetensors file" });
 }
 
@@ -80,6 +82,7 @@ export function parseSafetensors(bytes: Bytes, options: { readonly name?: string
  * ```
  */
 export function readSafetensors(bytes: Bytes, options: { readonly name?: string } = {}): Map<string, Tensor> {
+  requireOptions(options, "readSafetensors");
   const source = { operation: "readSafetensors", name: options.name ?? "the safetensors file" };
   const file = openSafetensors(bytes, source);
   return new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));

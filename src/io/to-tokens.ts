@@ -1,5 +1,5 @@
 /** Texts to what a model runs, as TransformerLens's users expect it: with a BOS token first unless told otherwise. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -45,6 +45,8 @@ export function toTokens(
   input: string | readonly string[],
   options: ToTokensOptions = {},
 ): Tensor<"batch pos"> {
+  if (typeof input !== "string") requireKind("list", input, "input", "toTokens");
+  requireKind("tokenizer", tokenizer, "tokenizer", "toTokens", options);
   const { prependBos = true, maxLength = Infinity, padToken } = options;
   const texts = typeof input === "string" ? [input] : input;
   if (maxLength !== Infinity && (!Number.isInteger(maxLength) || maxLength < 1)) {
@@ -91,6 +93,7 @@ export function toTokens(
  * ```
  */
 export function isSingleToken(tokenizer: Tokenizer, text: string): boolean {
+  requireKind("tokenizer", tokenizer, "tokenizer", "isSingleToken");
   return tokenizer.encode(text).length === 1;
 }
 

@@ -1,6 +1,6 @@
 /** Text to token ids and back, over a Hugging Face `tokenizer.json`. */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
-import { FormatError, InputError } from "../errors.ts";
+import { FormatError, InputError, requireOptions, requireKind } from "../errors.ts";
 import { describeValue, toJson } from "./bytes.ts";
 import { findBos, readTokenizerJson } from "./tokenizer-json.ts";
 import type { TokenizerJson } from "./tokenizer-json.ts";
@@ -110,6 +110,7 @@ const OPERATION = "loadTokenizer";
  * ```
  */
 export function loadTokenizer(json: unknown, options: LoadTokenizerOptions = {}): Tokenizer {
+  requireOptions(options, "loadTokenizer");
   const parsed = readTokenizerJson(toJson(json, OPERATION, "tokenizer.json"), OPERATION);
   const config = toJson(options.config ?? {}, OPERATION, "tokenizer_config.json");
   const bos = findBos(parsed, config, options.bos, OPERATION);
@@ -142,6 +143,7 @@ class LoadedTokenizer implements Tokenizer {
   }
 
   decode(ids: ArrayLike<number>): string {
+    requireKind("list", ids, "ids", "decode");
     return this.#decode(Array.from(ids), "decode");
   }
 
@@ -184,6 +186,7 @@ class LoadedTokenizer implements Tokenizer {
         },
       );
     }
+    requireKind("list", input, "input", operation);
     return Array.from(input);
   }
 

@@ -2,6 +2,7 @@
  * Reading PyTorch files: what `torch.save` writes, the ZIP archive and the older layout. Nothing in them runs; see pickle.ts.
  * Format: torch/serialization.py of PyTorch.
  */
+import { requireOptions } from "../errors.ts";
 import { toBytes } from "./bytes.ts";
 import type { Bytes } from "./bytes.ts";
 import { ITEM_SIZES } from "./dtype.ts";
@@ -47,6 +48,7 @@ import type { ZipEntry } from "./zip-directory.ts";
  * ```
  */
 export function parseTorch(bytes: Bytes, options: { readonly name?: string } = {}): TensorFile {
+  requireOptions(options, "parseTorch");
   const source = { operation: "parseTorch", name: options.name ?? "the PyTorch file" };
   const view = toBytes(bytes, source.operation, "bytes");
   const isZip = view[0] === 0x50 && view[1] === 0x4b;

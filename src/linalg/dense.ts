@@ -4,7 +4,7 @@
  * Row-major, entry `(i, j)` at `data[i * cols + j]`. Products run through the kernels' float64 path, so a transpose
  * inside a product costs nothing and is an option, not a copy.
  */
-import { ShapeError } from "../errors.ts";
+import { ShapeError, requireKind, requireNumbers } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import { norm2 } from "./vector.ts";
 
@@ -67,15 +67,32 @@ export interface MatmulDenseOptions {
  * ```
  */
 export function dense(rows: number, cols: number, data: ArrayLike<number>): DenseMatrix {
-  const sizesFit = Number.isInteger(rows) && Number.isInteger(cols) && rows >= 0 && cols >= 0;
-  if (!sizesFit || data.length !== rows * cols) {
+  requireKind("list", data, "data", "dense");
+  requireKind("list", data, "data", "dense");
+  if (!isCount(rows) || !isCount(cols) || data.length !== rows * cols) {
     throw new ShapeError(
       `a matrix of ${rows} x ${cols} has ${rows * cols} entries but data holds ${data.length}. Pass the rows one after another.`,
       { operation: "dense", argument: "data", expected: rows * cols, actual: data.length },
     );
   }
+  if (Array.isArray(data)) requireNumbers(data, "dense");
   return { rows, cols, data: data instanceof Float64Array ? data : Float64Array.from(data) };
 }
+
+/** Refuses what is not a dense matrix of as many numbers as its sizes say. */
+export function requireMatrix(a: DenseMatrix, operation: string, argument = "a"): void {
+  const given: Partial<DenseMatrix> | null | undefined = a;
+  const { rows, cols, data } = given ?? {};
+  if (isCount(rows) && isCount(cols) && data instanceof Float64Array && data.length === rows * cols) return;
+  throw new ShapeError(`${argument} is not a dense matrix, { rows, cols, data }. Make one with dense.`, {
+    operation,
+    argument,
+    expected: "a DenseMatrix",
+    actual: a,
+  });
+}
+
+const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
 
 /**
  * The `n` x `n` identity matrix.
@@ -90,6 +107,13 @@ export function dense(rows: number, cols: number, data: ArrayLike<number>): Dens
  * ```
  */
 export function identity(n: number): DenseMatrix {
+  if (!isCount(n) || n * n > 2 ** 31) {
+    throw new ShapeError(`${n} is not a size. Give a whole number, of at most 46,340.`, {
+      operation: "identity",
+      argument: "n",
+      actual: n,
+    });
+  }
   const data = new Float64Array(n * n);
   for (let i = 0; i < n; i++) data[i * n + i] = 1;
   return { rows: n, cols: n, data };
@@ -108,6 +132,7 @@ export function identity(n: number): DenseMatrix {
  * ```
  */
 export function transposeDense(a: DenseMatrix): DenseMatrix {
+  requireMatrix(a, "transposeDense");
   const { rows, cols, data } = a;
   const out = new Float64Array(data.length);
   const block = 16;
@@ -141,6 +166,8 @@ export function transposeDense(a: DenseMatrix): DenseMatrix {
  * ```
  */
 export function matmulDense(a: DenseMatrix, b: DenseMatrix, options: MatmulDenseOptions = {}): DenseMatrix {
+  requireMatrix(a, "matmulDense", "a");
+  requireMatrix(b, "matmulDense", "b");
   const flipA = options.transposeA === true;
   const flipB = options.transposeB === true;
   const m = flipA ? a.cols : a.rows;
@@ -188,6 +215,7 @@ function strided(
  * ```
  */
 export function gram(a: DenseMatrix): DenseMatrix {
+  requireMatrix(a, "gram");
   return matmulDense(a, a, { transposeA: true });
 }
 
@@ -204,5 +232,6 @@ export function gram(a: DenseMatrix): DenseMatrix {
  * ```
  */
 export function frobenius(a: DenseMatrix): number {
+  requireMatrix(a, "frobenius");
   return norm2(a.data, 0, a.data.length);
 }

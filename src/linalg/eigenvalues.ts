@@ -4,7 +4,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import { balance } from "./balance.ts";
-import type { ComplexArray, DenseMatrix } from "./dense.ts";
+import { requireMatrix, type ComplexArray, type DenseMatrix } from "./dense.ts";
 import { workspaceFor } from "./engine.ts";
 import { hessenbergEigenvalues } from "./francis.ts";
 import { checkStack, loadMatrix } from "./load.ts";
@@ -33,6 +33,7 @@ import { paddedRows, spaceFor, strideOf } from "./workspace.ts";
  * ```
  */
 export function eigenvalues(a: DenseMatrix): ComplexArray {
+  requireMatrix(a, "eigenvalues");
   const n = a.rows;
   if (a.cols !== n) {
     throw new ShapeError(

@@ -1,5 +1,5 @@
 /** Matrices on their way into a workspace. */
-import { InputError, ShapeError } from "../errors.ts";
+import { InputError, ShapeError, requireKind } from "../errors.ts";
 import { safeScale } from "./vector.ts";
 import { paddedRows, strideOf } from "./workspace.ts";
 
@@ -14,6 +14,7 @@ export interface Source {
 
 /** Refuses a stack of matrices whose entries are too many or too few. */
 export function checkStack(operation: string, data: Float64Array, count: number, rows: number, cols: number): void {
+  requireKind("list", data, "data", operation);
   const areCounts = [count, rows, cols].every((size) => Number.isInteger(size) && size >= 0);
   if (areCounts && data.length === count * rows * cols) return;
   throw new ShapeError(

@@ -2,7 +2,7 @@
  * Householder QR (Golub and Van Loan, Matrix Computations, 4th ed., §5.2), on a transposed copy so that columns are
  * contiguous.
  */
-import type { DenseMatrix } from "./dense.ts";
+import { requireMatrix, type DenseMatrix } from "./dense.ts";
 import { workspaceFor } from "./engine.ts";
 import { loadMatrix } from "./load.ts";
 import { Places, spaceFor, strideOf, type Workspace } from "./workspace.ts";
@@ -36,6 +36,7 @@ export interface QR {
  * ```
  */
 export function qr(a: DenseMatrix): QR {
+  requireMatrix(a, "qr");
   const { rows, cols } = a;
   const rank = Math.min(rows, cols);
   const { workspace, columns, v, tau, diagonal, Q, scale } = triangularized("qr", a, true);
@@ -66,6 +67,7 @@ export function qr(a: DenseMatrix): QR {
  * ```
  */
 export function qrTriangle(a: DenseMatrix): DenseMatrix {
+  requireMatrix(a, "qrTriangle");
   const { workspace, columns, diagonal, scale } = triangularized("qrTriangle", a, false);
   return triangleOf(workspace.numbers, columns, diagonal, a.rows, a.cols, scale);
 }

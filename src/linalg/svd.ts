@@ -6,7 +6,7 @@
  * contiguous rows.
  */
 import { diagonalize } from "./bidiagonal-qr.ts";
-import type { DenseMatrix } from "./dense.ts";
+import { requireMatrix, type DenseMatrix } from "./dense.ts";
 import { workspaceFor } from "./engine.ts";
 import { checkStack, loadMatrix, loadTriangle, type Source } from "./load.ts";
 import { queueSpace, RotationQueue } from "./rotation-queue.ts";
@@ -50,6 +50,7 @@ const TALL = 1.5;
  * ```
  */
 export function svd(a: DenseMatrix): SVD {
+  requireMatrix(a, "svd");
   const reduced = reduce("svd", { ...a, offset: 0 }, true);
   const { workspace, rows, cols, square, places, queues, U, V, d, e } = reduced;
   const { numbers } = workspace;
@@ -85,6 +86,7 @@ export function svd(a: DenseMatrix): SVD {
  * ```
  */
 export function singularValues(a: DenseMatrix): Float64Array {
+  requireMatrix(a, "singularValues");
   const out = new Float64Array(Math.min(a.rows, a.cols));
   singularValuesInto("singularValues", { ...a, offset: 0 }, out, 0);
   return out;

@@ -1,5 +1,5 @@
 /** Tensor products applied to streams, and multiplied out. */
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import { astype, describeTensor, Tensor } from "../tensor/index.ts";
 import { multiplyInto } from "./chain.ts";
@@ -40,6 +40,8 @@ export function applyProduct<In extends string, Out extends string>(
   x: Tensor<`batch pos ${In}`>,
   product: TensorProduct<NoInfer<In>, Out>,
 ): Tensor<`batch pos ${Out}`> {
+  requireKind("tensor", x, "x", "applyProduct");
+  requireKind("product", product, "product", "applyProduct");
   const { features } = product;
   checkStream(x, product);
   const [batch = 0, pos = 0, width = 0] = x.shape;
@@ -78,7 +80,8 @@ export function applyProduct<In extends string, Out extends string>(
  * ```
  */
 export function positionMatrixOf(product: TensorProduct, positions = product.keys): Tensor<"batch query_pos key_pos"> {
-  if (positions === undefined) {
+  requireKind("product", product, "product", "positionMatrixOf");
+  if (positions === undefined || !Number.isSafeInteger(positions) || positions < 0 || positions > 2 ** 14) {
     throw new InputError(
       `${String(product)} leaves positions as they are, however many there are. Say how many: positionMatrixOf(product, 64).`,
       { operation: "positionMatrixOf", argument: "positions", actual: positions },
@@ -117,6 +120,7 @@ export function toDenseKronecker(
   product: TensorProduct,
   options: { readonly prompt?: number | undefined; readonly positions?: number | undefined } = {},
 ): Tensor<"target source"> {
+  requireKind("product", product, "product", "toDenseKronecker", options);
   const { prompt = 0 } = options;
   const operation = "toDenseKronecker";
   const prompts = product.batch ?? 1;

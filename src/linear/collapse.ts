@@ -28,10 +28,13 @@ export function halvesOf(product: Product): Halves {
   return halves;
 }
 
-/** The product as one of its halves where they are known, as it is where not. */
+/**
+ * The product as one of its halves where they are known, as it is where not. A single matrix stays one: a half of it is an identity, which
+ * would make NaN of infinities.
+ */
 export function cheapest(product: Product): Product {
   const kept = keptHalves.get(product);
-  if (kept === undefined) return product;
+  if (kept === undefined || product.factors.length === 1) return product;
   return { rows: product.rows, cols: product.cols, coefficient: 1, factors: [kept.left, kept.right] };
 }
 

@@ -3,7 +3,7 @@
  */
 import { dual } from "../axes.ts";
 import type { Dual } from "../axes.ts";
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind, requireKinds } from "../errors.ts";
 import { transposeProduct } from "./factor.ts";
 import { describeMap, Linear } from "./linear.ts";
 import type { OneSpace } from "./one-space.ts";
@@ -125,6 +125,7 @@ export function composeMaps(maps: readonly Linear[]): Linear {
  * ```
  */
 export function transpose<In extends string, Out extends string>(f: Linear<In, Out>): Linear<Dual<Out>, Dual<In>> {
+  requireKind("map", f, "f", "transpose");
   return new Linear(dual(f.out), dual(f.in), transposeProduct(f));
 }
 
@@ -136,6 +137,7 @@ function nameOf(index: number, operation: string): string {
 }
 
 function chain(maps: readonly Linear[], operation: string): Linear {
+  requireKinds("map", maps, "maps", operation);
   const first = maps[0];
   const last = maps[maps.length - 1];
   if (first === undefined || last === undefined) {

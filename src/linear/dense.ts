@@ -3,7 +3,7 @@
  * a map to vectors.
  */
 import type { InitAxes, Join, LastAxis } from "../axes.ts";
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
 import { allocate } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import { astype, describeTensor, Tensor } from "../tensor/index.ts";
@@ -79,6 +79,7 @@ export function denseTensor<In extends string, Out extends string>(
  * ```
  */
 export function toDense<In extends string, Out extends string>(f: Linear<In, Out>): Tensor<MatrixAxes<In, Out>> {
+  requireKind("map", f, "f", "toDense");
   return denseTensor(f, cheapest(f), "toDense");
 }
 
@@ -88,7 +89,7 @@ export function toDense<In extends string, Out extends string>(f: Linear<In, Out
  * @param x - `[..., in]`: its last axis is the space that `f` takes.
  * @returns `[..., out]`, float64 when `x` is, otherwise float32; sums are float64.
  * @throws {@link AxisError} when the last axis of `x` is not the space that `f` takes; {@link ShapeError} when sizes
- * differ or `x` has no axes.
+ * differ or `x` has no axes; {@link InputError} when numbers that are not finite make NaN of the product.
  * @category Linear maps
  * @example
  * ```ts
@@ -104,6 +105,8 @@ export function applyMap<A extends string, Out extends string>(
   x: Tensor<A>,
   f: Linear<NoInfer<LastAxis<A>>, Out>,
 ): Tensor<Join<InitAxes<A>, Out>> {
+  requireKind("tensor", x, "x", "applyMap");
+  requireKind("map", f, "f", "applyMap");
   const operation = "applyMap";
   const given = x.names[x.rank - 1];
   const size = x.shape[x.rank - 1];
@@ -130,12 +133,23 @@ export function applyMap<A extends string, Out extends string>(
   const product = cheapest(f);
   const rows = matrixFactor(count, size, floats.data as FloatArray);
   const numbers = toFloat64(multiplyChain([rows, ...matricesOf(product)]), product.coefficient);
+  if (holdsNaN(numbers) && !holdsNaN(floats.data)) {
+    throw new InputError(
+      `the map or x holds numbers that are not finite, and products with them are undefined: ${operands}. Replace them, or mask scores after the product.`,
+      { operation, argument: "f", expected: "finite numbers" },
+    );
+  }
   const axes = [...x.names.slice(0, -1), f.out].join(" ") as Join<InitAxes<A>, Out>;
   return Tensor.from(
     axes,
     [...x.shape.slice(0, -1), f.cols],
     floats.dtype === "float64" ? numbers : toFloat32(numbers),
   );
+}
+
+function holdsNaN(numbers: ArrayLike<number>): boolean {
+  for (let i = 0; i < numbers.length; i++) if (Number.isNaN(numbers[i])) return true;
+  return false;
 }
 
 function toFloat32(numbers: Float64Array): Float32Array {

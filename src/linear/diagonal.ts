@@ -1,4 +1,5 @@
 /** Where the diagonal stands among the entries of its row: how often a token is copied. */
+import { requireKind } from "../errors.ts";
 import { withWorkspace } from "../kernels/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { halvesOf } from "./collapse.ts";
@@ -34,6 +35,7 @@ import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from 
  * ```
  */
 export function diagonalTopK<S extends string>(f: SquareMap<S>, k = 1, options: StreamOptions = {}): number {
+  requireKind("map", f, "f", "diagonalTopK", options);
   requireSquare(f, "diagonalTopK");
   checkK(k, "diagonalTopK");
   const ranks = ranksOf(f, k, options, "diagonalTopK");
@@ -72,6 +74,7 @@ export interface DiagonalRankOptions extends StreamOptions {
  * ```
  */
 export function diagonalRanks<S extends string>(f: SquareMap<S>, options: DiagonalRankOptions = {}): Tensor<S> {
+  requireKind("map", f, "f", "diagonalRanks", options);
   requireSquare(f, "diagonalRanks");
   const { atMost } = options;
   if (atMost !== undefined) checkK(atMost, "diagonalRanks");

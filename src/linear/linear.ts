@@ -12,7 +12,7 @@
  */
 import { dual, parseAxes } from "../axes.ts";
 import type { Dual } from "../axes.ts";
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import { astype, describeTensor, kernelStorage } from "../tensor/index.ts";
@@ -98,6 +98,8 @@ export function linear<In extends string, Out extends string>(
 ): Linear<In, Out> {
   checkSpace(inSpace, "inSpace");
   checkSpace(outSpace, "outSpace");
+  const isDense = typeof matrix === "object" && "cols" in (matrix ?? {}) && "data" in matrix;
+  if (!isDense) requireKind("tensor", matrix, "matrix", "linear");
   const factor = "strides" in matrix ? tensorFactor(inSpace, outSpace, matrix) : denseFactor(matrix);
   return new Linear(inSpace, outSpace, { rows: factor.rows, cols: factor.cols, coefficient: 1, factors: [factor] });
 }

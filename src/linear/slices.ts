@@ -1,7 +1,7 @@
 /**
  * Parts of a map: rows, columns, single entries and the diagonal, computed without the rest.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { multiplyChain } from "./chain.ts";
 import { cheapest, halvesOf, matricesOf } from "./collapse.ts";
@@ -32,6 +32,8 @@ export function restrictRows<In extends string, Out extends string>(
   f: Linear<In, Out>,
   ids: ArrayLike<number>,
 ): Linear<In, Out> {
+  requireKind("map", f, "f", "restrictRows");
+  requireKind("list", ids, "ids", "restrictRows");
   checkIds(f, ids, "row", "restrictRows");
   return new Linear(f.in, f.out, rowsOfProduct(cheapest(f), ids));
 }
@@ -55,6 +57,8 @@ export function restrictColumns<In extends string, Out extends string>(
   f: Linear<In, Out>,
   ids: ArrayLike<number>,
 ): Linear<In, Out> {
+  requireKind("map", f, "f", "restrictColumns");
+  requireKind("list", ids, "ids", "restrictColumns");
   checkIds(f, ids, "column", "restrictColumns");
   return new Linear(f.in, f.out, columnsOfProduct(cheapest(f), ids));
 }
@@ -80,6 +84,8 @@ export function rowsOf<In extends string, Out extends string>(
   f: Linear<In, Out>,
   ids: ArrayLike<number>,
 ): Tensor<MatrixAxes<In, Out>> {
+  requireKind("map", f, "f", "rowsOf");
+  requireKind("list", ids, "ids", "rowsOf");
   checkIds(f, ids, "row", "rowsOf");
   return denseTensor(f, rowsOfProduct(cheapest(f), ids), "rowsOf");
 }
@@ -104,6 +110,8 @@ export function columnsOf<In extends string, Out extends string>(
   f: Linear<In, Out>,
   ids: ArrayLike<number>,
 ): Tensor<MatrixAxes<In, Out>> {
+  requireKind("map", f, "f", "columnsOf");
+  requireKind("list", ids, "ids", "columnsOf");
   checkIds(f, ids, "column", "columnsOf");
   return denseTensor(f, columnsOfProduct(cheapest(f), ids), "columnsOf");
 }
@@ -124,6 +132,7 @@ export function columnsOf<In extends string, Out extends string>(
  * ```
  */
 export function entryOf(f: Linear, row: number, column: number): number {
+  requireKind("map", f, "f", "entryOf");
   checkIds(f, [row], "row", "entryOf");
   checkIds(f, [column], "column", "entryOf");
   const product = columnsOfProduct(rowsOfProduct(cheapest(f), [row]), [column]);
@@ -150,6 +159,7 @@ export function entryOf(f: Linear, row: number, column: number): number {
  * ```
  */
 export function diagonalOf<S extends string>(f: SquareMap<S>): Tensor<S> {
+  requireKind("map", f, "f", "diagonalOf");
   requireSquare(f, "diagonalOf");
   return Tensor.from(f.in, [f.rows], diagonalEntries(f));
 }
@@ -207,6 +217,7 @@ export function gatherRows(matrix: MatrixFactor, ids: ArrayLike<number>): Matrix
 
 /** Refuses ids that are not rows (or columns) of the map. */
 export function checkIds(f: Linear, ids: ArrayLike<number>, kind: "row" | "column", operation: string): void {
+  requireKind("list", ids, kind === "row" ? "rows" : "columns", operation);
   const size = kind === "row" ? f.rows : f.cols;
   const space = kind === "row" ? f.in : f.out;
   for (let t = 0; t < ids.length; t++) {

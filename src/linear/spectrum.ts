@@ -8,6 +8,7 @@
  * $A B v = \lambda v$ gives $B A (B v) = \lambda (B v)$; **norms may not**: $\|A B\|_F \ne \|B A\|_F$ in general. The
  * first version of the Framework's composition figure did cycle a norm (its erratum of 2023).
  */
+import { requireKind } from "../errors.ts";
 import { eigenvalues, frobenius, qr, qrTriangle, singularValues, svd } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import { Tensor } from "../tensor/index.ts";
@@ -36,6 +37,7 @@ import { requireSquare, type SquareMap } from "./square.ts";
  * ```
  */
 export function traceOf<S extends string>(f: SquareMap<S>): number {
+  requireKind("map", f, "f", "traceOf");
   requireSquare(f, "traceOf");
   if (f.factors.length === 0) return f.coefficient * f.rows;
   return diagonalEntries(f).reduce((sum, x) => sum + x, 0);
@@ -66,6 +68,7 @@ const CANCELLED = 1e-6;
  * ```
  */
 export function frobeniusNormOf(f: Linear): number {
+  requireKind("map", f, "f", "frobeniusNormOf");
   if (f.factors.length === 0) return Math.abs(f.coefficient) * Math.sqrt(f.rows);
   const { left, right, rank } = halvesOf(f);
   const ofLeft = gramOf(transposeFactor(left) as MatrixFactor);
@@ -117,6 +120,7 @@ export interface MapSVD<In extends string, Out extends string> {
  * ```
  */
 export function svdOf<In extends string, Out extends string>(f: Linear<In, Out>): MapSVD<In, Out> {
+  requireKind("map", f, "f", "svdOf");
   const { leftBasis, core, rightBasis, rank } = coreOf(f);
   const { U, S, V } = rank === 0 ? { U: core, S: new Float64Array(0), V: core } : svd(core);
   const left = multiply(factorOf(leftBasis), factorOf(U)).data;
@@ -143,6 +147,7 @@ export function svdOf<In extends string, Out extends string>(f: Linear<In, Out>)
  * ```
  */
 export function singularValuesOf(f: Linear): Tensor<"component"> {
+  requireKind("map", f, "f", "singularValuesOf");
   const core = smallCoreOf(f);
   return Tensor.from("component", [core.rows], core.rows === 0 ? new Float64Array(0) : singularValues(core));
 }
@@ -182,6 +187,7 @@ export interface Eigenvalues {
  * ```
  */
 export function eigenvaluesOf<S extends string>(f: SquareMap<S>): Eigenvalues {
+  requireKind("map", f, "f", "eigenvaluesOf");
   requireSquare(f, "eigenvaluesOf");
   const core = cyclicCore(f);
   const none = new Float64Array(0);

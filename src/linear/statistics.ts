@@ -1,4 +1,5 @@
 /** Mean, spread, length, largest and smallest entry of each row or column of a map, streamed in bounded memory. */
+import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { cheapest } from "./collapse.ts";
 import { transposeProduct } from "./factor.ts";
@@ -28,7 +29,7 @@ export interface MapStatistics<S extends string> {
  *
  * @param options - `rows` to look at (all), `signal`, `onProgress`.
  * @returns tensors `[in]`.
- * @throws {@link InputError} when a row does not exist; the signal's reason when aborted.
+ * @throws {@link InputError} when a row does not exist or holds an entry that is not finite; the signal's reason when aborted.
  * @category Linear maps
  * @example
  * ```ts
@@ -41,6 +42,7 @@ export interface MapStatistics<S extends string> {
  * ```
  */
 export function rowStatistics<In extends string>(f: Linear<In>, options: StreamOptions = {}): MapStatistics<In> {
+  requireKind("map", f, "f", "rowStatistics", options);
   return statistics(f, f.in, options, "rowStatistics");
 }
 
@@ -49,7 +51,7 @@ export function rowStatistics<In extends string>(f: Linear<In>, options: StreamO
  *
  * @param options - `columns` to look at (all), `signal`, `onProgress`.
  * @returns tensors `[out]`.
- * @throws {@link InputError} when a column does not exist; the signal's reason when aborted.
+ * @throws {@link InputError} when a column does not exist or holds an entry that is not finite; the signal's reason when aborted.
  * @category Linear maps
  * @example
  * ```ts
@@ -64,6 +66,7 @@ export function columnStatistics<Out extends string>(
   f: Linear<string, Out>,
   options: Omit<StreamOptions, "rows"> & { readonly columns?: ArrayLike<number> | undefined } = {},
 ): MapStatistics<Out> {
+  requireKind("map", f, "f", "columnStatistics", options);
   const { columns, ...others } = options;
   const operation = "columnStatistics";
   if (columns !== undefined) checkIds(f, columns, "column", operation);
@@ -91,6 +94,7 @@ function statistics<S extends string>(
         largest = Math.max(largest, x);
         smallest = Math.min(smallest, x);
       }
+      if (!Number.isFinite(sum)) requireFinite(numbers, i * cols, cols, start + i, operation);
       const center = sum / cols;
       let [spread, squares] = [0, 0];
       for (let at = i * cols; at < (i + 1) * cols; at++) {
@@ -107,4 +111,17 @@ function statistics<S extends string>(
   });
   const vector = (numbers: Float64Array): Tensor<S> => Tensor.from(space, [size], numbers);
   return { mean: vector(mean), max: vector(max), min: vector(min), std: vector(std), norm: vector(norm) };
+}
+
+/** Refuses a row or column with an entry that is NaN or infinite; finite ones whose sum is infinite pass. */
+function requireFinite(numbers: Float64Array, from: number, count: number, place: number, operation: string): void {
+  for (let j = 0; j < count; j++) {
+    const x = numbers[from + j] as number;
+    if (Number.isFinite(x)) continue;
+    const [line, other] = operation === "rowStatistics" ? ["row", "column"] : ["column", "row"];
+    throw new InputError(
+      `the entry of ${line} ${place} and ${other} ${j} is ${x}; statistics are of finite numbers. Leave that ${line} out, or replace the entry.`,
+      { operation, argument: "f", expected: "finite numbers", actual: x },
+    );
+  }
 }

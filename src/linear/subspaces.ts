@@ -5,7 +5,7 @@
  * reads the column spaces of `W_Q`, `W_K` and `W_V` and writes the row space of `W_O` (*A Mathematical Framework*,
  * "Subspaces and residual stream bandwidth").
  */
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
 import { singularValues } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import { describeTensor, Tensor } from "../tensor/index.ts";
@@ -45,6 +45,7 @@ export function readSpaceOf<In extends string>(
   f: Linear<In>,
   options: SubspaceOptions = {},
 ): Tensor<`${BaseSpace<In>} component`> {
+  requireKind("map", f, "f", "readSpaceOf", options);
   return basisOf(f, "U", options, "readSpaceOf") as Tensor<`${BaseSpace<In>} component`>;
 }
 
@@ -68,6 +69,7 @@ export function writeSpaceOf<Out extends string>(
   f: Linear<string, Out>,
   options: SubspaceOptions = {},
 ): Tensor<`${BaseSpace<Out>} component`> {
+  requireKind("map", f, "f", "writeSpaceOf", options);
   return basisOf(f, "V", options, "writeSpaceOf") as Tensor<`${BaseSpace<Out>} component`>;
 }
 
@@ -95,6 +97,8 @@ export function writeSpaceOf<Out extends string>(
  * ```
  */
 export function principalAngles<A extends string>(a: Tensor<A>, b: Tensor<NoInfer<A>>): Tensor<"angle"> {
+  requireKind("tensor", a, "a", "principalAngles");
+  requireKind("tensor", b, "b", "principalAngles");
   checkBases(a, b);
   const [larger, smaller] =
     (a.shape[1] ?? 0) >= (b.shape[1] ?? 0) ? [factorOf(a), factorOf(b)] : [factorOf(b), factorOf(a)];

@@ -6,7 +6,7 @@
  * features do not interfere, so that products multiply side by side, the mixed product rule
  * $(B \otimes Z)(A \otimes W) = BA \otimes WZ$. Both sides stay in factors: nothing is multiplied by composing.
  */
-import { AxisError, ShapeError } from "../errors.ts";
+import { AxisError, ShapeError, requireKind } from "../errors.ts";
 import { astype, describeTensor, type Tensor } from "../tensor/index.ts";
 import { compose } from "./compose.ts";
 import { describeMap, identityMap } from "./linear.ts";
@@ -115,6 +115,8 @@ export function tensorProduct<In extends string, Out extends string>(
   A: PositionMap,
   W: Linear<In, Out>,
 ): TensorProduct<In, Out> {
+  requireKind("tensor", A, "A", "tensorProduct");
+  requireKind("map", W, "W", "tensorProduct");
   const isShared = (A.axes as string) === "query_pos key_pos";
   if (!isShared && (A.axes as string) !== "batch query_pos key_pos") {
     throw new AxisError(
@@ -143,6 +145,7 @@ export function tensorProduct<In extends string, Out extends string>(
  * ```
  */
 export function onFeatures<In extends string, Out extends string>(W: Linear<In, Out>): TensorProduct<In, Out> {
+  requireKind("map", W, "W", "onFeatures");
   return new TensorProduct([], W);
 }
 
@@ -169,6 +172,7 @@ export function scalePositions<S extends string>(
   space: S,
   size: number,
 ): TensorProduct<S, S> {
+  requireKind("tensor", scales, "scales", "scalePositions");
   if ((scales.axes as string) !== "batch pos") {
     throw new AxisError(`scales are ${describeTensor(scales)}, not [batch pos]. Rename or permute their axes.`, {
       operation: "scalePositions",
@@ -205,6 +209,8 @@ export function composeProducts<A extends string, B extends string, C extends st
   first: TensorProduct<A, B>,
   second: TensorProduct<NoInfer<B>, C>,
 ): TensorProduct<A, C> {
+  requireKind("product", first, "first", "composeProducts");
+  requireKind("product", second, "second", "composeProducts");
   const [gives, takes] = [first.queries, second.keys];
   const [b1, b2] = [first.batch, second.batch];
   const isMismatch = gives !== undefined && takes !== undefined && gives !== takes;
@@ -239,5 +245,6 @@ export function scaleProduct<In extends string, Out extends string>(
   product: TensorProduct<In, Out>,
   by: number,
 ): TensorProduct<In, Out> {
+  requireKind("product", product, "product", "scaleProduct");
   return new TensorProduct(product.positions, scaleMap(product.features, by));
 }

@@ -3,7 +3,7 @@
  * \sum_a A_a + \sum_b B_b + \sum_{a,b} B_b A_a$. A transformer's layers are such factors; {@link expandSums} is the path expansion trick
  * without a model.
  */
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind, requireKinds, requireOptions } from "../errors.ts";
 import { add } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { applyProduct } from "./apply-product.ts";
@@ -88,6 +88,7 @@ export class TensorSum<In extends string = string, Out extends string = string> 
 export function sumProducts<In extends string, Out extends string>(
   terms: readonly NamedProduct<In, Out>[],
 ): TensorSum<In, Out> {
+  requireKind("list", terms, "terms", "sumProducts");
   const operation = "sumProducts";
   const first = terms[0];
   if (first === undefined) {
@@ -98,7 +99,10 @@ export function sumProducts<In extends string, Out extends string>(
     });
   }
   const labels = new Set<string>();
-  for (const { label, product } of terms) {
+  for (const term of terms) {
+    requireOptions(term ?? null, operation, "a term");
+    const { label, product } = term;
+    requireKind("product", product, `the term ${label}`, operation);
     const [f, g] = [first.product.features, product.features];
     if (labels.has(label)) {
       throw new InputError(`two terms are named ${JSON.stringify(label)}; give each a name of its own.`, {
@@ -139,6 +143,8 @@ export function applySum<In extends string, Out extends string>(
   x: Tensor<`batch pos ${In}`>,
   sum: TensorSum<NoInfer<In>, Out>,
 ): Tensor<`batch pos ${Out}`> {
+  requireKind("tensor", x, "x", "applySum");
+  requireKind("sum", sum, "sum", "applySum");
   return sum.terms.map(({ product }) => applyProduct(x, product)).reduce((a, b) => add(a, b));
 }
 
@@ -174,6 +180,7 @@ export function expandSums<S extends string>(
   factors: readonly TensorSum<S, S>[],
   options: ExpandOptions = {},
 ): ExpandedProduct<S, S>[] {
+  requireKinds("sum", factors, "factors", "expandSums", options);
   const { maxOrder = factors.length, maxTerms = 4096 } = options;
   const operation = "expandSums";
   const first = factors[0]?.terms[0];
@@ -184,8 +191,9 @@ export function expandSums<S extends string>(
       actual: 0,
     });
   }
+  requireOrder(maxOrder, operation);
   const count = countTerms(factors, maxOrder);
-  if (count > maxTerms) {
+  if (!(count <= maxTerms)) {
     throw new InputError(
       `the product has ${count} terms of at most ${maxOrder} factors, more than maxTerms=${maxTerms}. Lower maxOrder, apply the sums one by one with applySum, or raise maxTerms.`,
       { operation, argument: "maxTerms", expected: maxTerms, actual: count },
@@ -239,6 +247,8 @@ function byOrderThenPlace<S extends string>(a: Choice<S>, b: Choice<S>): number 
  * ```
  */
 export function countTerms(factors: readonly TensorSum[], maxOrder = factors.length): number {
+  requireKinds("sum", factors, "factors", "countTerms");
+  requireOrder(maxOrder, "countTerms");
   // Coefficients of Π (identities + others · z), cut at z^maxOrder.
   let counts = [1];
   for (const { terms } of factors) {
@@ -250,4 +260,14 @@ export function countTerms(factors: readonly TensorSum[], maxOrder = factors.len
     );
   }
   return counts.reduce((a, b) => a + b, 0);
+}
+
+function requireOrder(maxOrder: number, operation: string): void {
+  if (Number.isSafeInteger(maxOrder) && maxOrder >= 0) return;
+  throw new InputError(`maxOrder is ${maxOrder}; give a whole number of at least 0.`, {
+    operation,
+    argument: "maxOrder",
+    expected: "a non-negative integer",
+    actual: maxOrder,
+  });
 }

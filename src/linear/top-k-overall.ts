@@ -1,4 +1,5 @@
 /** The largest entries of a whole map, by a bounded heap over the rows that can have them. */
+import { requireKind } from "../errors.ts";
 import { halvesOf } from "./collapse.ts";
 import type { Linear } from "./linear.ts";
 import { checkIds } from "./slices.ts";
@@ -33,6 +34,7 @@ import type { MapEntry } from "./top-k.ts";
  * ```
  */
 export function topKOverall(f: Linear, k: number, options: StreamOptions = {}): MapEntry[] {
+  requireKind("map", f, "f", "topKOverall", options);
   checkK(k, "topKOverall");
   const { rows: ids, signal } = options;
   if (ids !== undefined) checkIds(f, ids, "row", "topKOverall");

@@ -4,6 +4,7 @@
  * Ties go to the lower index, everywhere: of two equal entries the one further left (or further up) is the larger.
  * NaN counts as less than everything.
  */
+import { requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { cheapest, halvesOf } from "./collapse.ts";
 import { transposeProduct } from "./factor.ts";
@@ -59,6 +60,7 @@ export interface MapEntry {
  * ```
  */
 export function topKPerRow<In extends string>(f: Linear<In>, k: number, options: StreamOptions = {}): TopK<In> {
+  requireKind("map", f, "f", "topKPerRow", options);
   checkK(k, "topKPerRow");
   const { indices, values, width } = topOfRows(f, k, options, "topKPerRow");
   const shape = [countOf(f, options), width];
@@ -85,6 +87,7 @@ export function topKPerRow<In extends string>(f: Linear<In>, k: number, options:
  * ```
  */
 export function argmaxPerRow<In extends string>(f: Linear<In>, options: StreamOptions = {}): Tensor<In> {
+  requireKind("map", f, "f", "argmaxPerRow", options);
   const { indices } = topOfRows(f, 1, options, "argmaxPerRow");
   return Tensor.from(f.in, [countOf(f, options)], indices);
 }
@@ -114,6 +117,7 @@ export function topKPerColumn<Out extends string>(
   k: number,
   options: ColumnOptions = {},
 ): TopK<Out> {
+  requireKind("map", f, "f", "topKPerColumn", options);
   const operation = "topKPerColumn";
   checkK(k, operation);
   const turned = turnedMap(f, options, operation);
@@ -142,6 +146,7 @@ export function topKPerColumn<Out extends string>(
  * ```
  */
 export function argmaxPerColumn<Out extends string>(f: Linear<string, Out>, options: ColumnOptions = {}): Tensor<Out> {
+  requireKind("map", f, "f", "argmaxPerColumn", options);
   const operation = "argmaxPerColumn";
   const turned = turnedMap(f, options, operation);
   const { indices } = topOfRows(turned, 1, rowOptions(options), operation);
@@ -181,6 +186,7 @@ function turnedMap(f: Linear, { columns }: ColumnOptions, operation: string): Li
  * ```
  */
 export function topKOfRow(f: Linear, row: number, k: number): MapEntry[] {
+  requireKind("map", f, "f", "topKOfRow");
   checkK(k, "topKOfRow");
   checkIds(f, [row], "row", "topKOfRow");
   const numbers = rowsOf(f, [row]).data as Float64Array;
@@ -203,6 +209,7 @@ export function topKOfRow(f: Linear, row: number, k: number): MapEntry[] {
  * ```
  */
 export function topKOfColumn(f: Linear, column: number, k: number): MapEntry[] {
+  requireKind("map", f, "f", "topKOfColumn");
   checkK(k, "topKOfColumn");
   checkIds(f, [column], "column", "topKOfColumn");
   const numbers = columnsOf(f, [column]).data as Float64Array;

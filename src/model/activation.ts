@@ -5,6 +5,7 @@
  * nearest multiple of 1/16: $\Phi^{(n+1)}(a) = (-1)^n He_n(a)\,\varphi(a)$, and seven terms at a distance of 1/32 leave less than
  * $10^{-11}$ of $\Phi$ wherever it exceeds $10^{-18}$.
  */
+import { InputError, requireKind } from "../errors.ts";
 import { allocateData, softmax, Tensor, rawData } from "../tensor/index.ts";
 
 /**
@@ -111,6 +112,7 @@ const OF_ONE: Readonly<Record<Exclude<ActivationFunction, "solu" | "solu_ln">, (
  * ```
  */
 export function activate<A extends string>(name: ActivationFunction, x: Tensor<A>): Tensor<A> {
+  requireKind("tensor", x, "x", "activate");
   const input = rawData(x);
   const out = allocateData(x.dtype === "int32" ? "float32" : x.dtype, x.size);
   if (name === "solu" || name === "solu_ln") {
@@ -118,6 +120,17 @@ export function activate<A extends string>(name: ActivationFunction, x: Tensor<A
     for (let i = 0; i < out.length; i++) out[i] = (input[i] as number) * (shares[i] as number);
   } else {
     const f = OF_ONE[name];
+    if (!ACTIVATIONS.includes(name)) {
+      throw new InputError(
+        `there is no activation function "${String(name)}"; the choices are ${ACTIVATIONS.join(", ")}.`,
+        {
+          operation: "activate",
+          argument: "name",
+          expected: ACTIVATIONS,
+          actual: name,
+        },
+      );
+    }
     for (let i = 0; i < out.length; i++) out[i] = f(input[i] as number);
   }
   return Tensor.from(x.axes, x.shape, out);

@@ -1,4 +1,5 @@
 /** Edits whose hook names are made at run time: an object literal with computed keys would lose their types. */
+import { requireObject, requireKind } from "../errors.ts";
 import type { Edit, Edits, HookName } from "./hooks.ts";
 
 /**
@@ -22,6 +23,7 @@ import type { Edit, Edits, HookName } from "./hooks.ts";
  * ```
  */
 export function editAt<N extends HookName>(name: N, edit: Edit<N>): Edits {
+  requireKind("function", edit, "edit", "editAt");
   // The checker widens a computed key to `string`; the pair was checked by the parameters.
   return { [name]: edit } as unknown as Edits;
 }
@@ -46,6 +48,7 @@ export function editAt<N extends HookName>(name: N, edit: Edit<N>): Edits {
 export function combineEdits(...all: readonly Edits[]): Edits {
   const combined: Record<string, Edit> = {};
   for (const edits of all) {
+    requireObject(edits, "edits", "combineEdits");
     for (const [name, edit] of Object.entries(edits) as [HookName, Edit | undefined][]) {
       const before = combined[name];
       if (edit === undefined) continue;

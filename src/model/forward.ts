@@ -7,6 +7,7 @@
  * the attention's output, or in parallel models what the attention read, through a norm of its own, and adds
  * $f(x W_{in} + b_{in}) W_{out} + b_{out}$.
  */
+import { requireObject } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import {
@@ -68,6 +69,7 @@ type Scores = Tensor<"batch head query_pos key_pos">;
 
 /** Runs checked tokens through a model. */
 export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, options: RunOptions): Run {
+  requireObject(options, "options", "run");
   const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
   const fired = hooks.fire("hook_tokens", tokens);
   const ids = hooks.edits("hook_tokens") ? toTokenTensor(model.config, fired, "run") : fired;

@@ -1,5 +1,5 @@
 /** Which head: `{ layer: 1, head: 4 }`, printed `L1H4`. */
-import { InputError } from "../errors.ts";
+import { InputError, requireOptions } from "../errors.ts";
 
 /**
  * A head's place in the model, both counted from 0.
@@ -28,6 +28,7 @@ export type HeadRef = HeadId | `L${number}H${number}`;
  * ```
  */
 export function headLabel(id: HeadId): `L${number}H${number}` {
+  requireOptions(id ?? null, "headLabel", "id");
   return `L${id.layer}H${id.head}`;
 }
 
@@ -45,9 +46,9 @@ export function headLabel(id: HeadId): `L${number}H${number}` {
  * ```
  */
 export function parseHead(label: string): HeadId {
-  const match = /^L(\d+)H(\d+)$/.exec(label) ?? /^(\d+)\.(\d+)$/.exec(label);
+  const match = /^L(\d+)H(\d+)$/.exec(String(label)) ?? /^(\d+)\.(\d+)$/.exec(label);
   if (match === null) {
-    throw new InputError(`"${label}" does not name a head; write it as L1H4 or 1.4.`, {
+    throw new InputError(`"${String(label)}" does not name a head; write it as L1H4 or 1.4.`, {
       operation: "parseHead",
       argument: "label",
       expected: "L1H4",
@@ -69,6 +70,7 @@ export function parseHead(label: string): HeadId {
  * ```
  */
 export function allHeads(config: { readonly n_layers: number; readonly n_heads: number }): HeadId[] {
+  requireOptions(config ?? null, "allHeads", "config");
   return Array.from({ length: config.n_layers * config.n_heads }, (_, i) => ({
     layer: Math.floor(i / config.n_heads),
     head: i % config.n_heads,

@@ -1,7 +1,7 @@
 /**
  * Hook points: every activation of the forward pass under the name TransformerLens 3.x gives it, with its axes as a type.
  */
-import { InputError } from "../errors.ts";
+import { InputError, requireObject } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -136,6 +136,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
  * ```
  */
 export function hookNames(config: ModelConfig): HookName[] {
+  requireObject(config, "config", "hookNames");
   const hasPositions = ["standard", "shortformer"].includes(config.positional_embedding_type);
   const hasFinalNorm = config.normalization_type !== null || config.final_rms;
   const names: HookName[] = ["hook_tokens", "hook_embed", ...(hasPositions ? (["hook_pos_embed"] as const) : [])];
@@ -163,10 +164,10 @@ function editDistance(a: string, b: string): number {
 
 /** The error for a hook name that the model does not have, with the nearest that it has. */
 export function noSuchHook(name: string, names: readonly string[], operation: string): InputError {
-  const distances = new Map(names.map((candidate) => [candidate, editDistance(name, candidate)]));
+  const distances = new Map(names.map((candidate) => [candidate, editDistance(String(name), candidate)]));
   const nearest = [...names].sort((a, b) => (distances.get(a) ?? 0) - (distances.get(b) ?? 0)).slice(0, 3);
   return new InputError(
-    `there is no hook "${name}" in this model. The nearest are ${nearest.map((n) => `"${n}"`).join(", ")}; hookNames(model.config) lists all ${names.length}.`,
+    `there is no hook "${String(name)}" in this model. The nearest are ${nearest.map((n) => `"${n}"`).join(", ")}; hookNames(model.config) lists all ${names.length}.`,
     { operation, argument: "name", expected: names, actual: name },
   );
 }

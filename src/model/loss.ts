@@ -2,7 +2,7 @@
 import { InputError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { allocateData, describeTensor, meanAll, rawData, Tensor } from "../tensor/index.ts";
+import { allocateData, describeTensor, meanAll, rawData, Tensor, requireAxes } from "../tensor/index.ts";
 import { tokenRows } from "./tokens.ts";
 import type { TokensLike } from "./tokens.ts";
 
@@ -26,6 +26,7 @@ import type { TokensLike } from "./tokens.ts";
  * ```
  */
 export function lossPerToken(logits: Tensor<"batch pos d_vocab">, tokens: TokensLike): Tensor<"batch pos"> {
+  requireAxes(logits, "batch pos d_vocab", "logits", "lossPerToken");
   const [batch = 0, pos = 0, d_vocab = 0] = logits.shape;
   const rows = tokenRows(tokens, "lossPerToken");
   if (rows.length !== batch || rows.some(({ length }) => length !== pos)) {
@@ -90,5 +91,6 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
  * ```
  */
 export function meanLoss(logits: Tensor<"batch pos d_vocab">, tokens: TokensLike): number {
+  requireAxes(logits, "batch pos d_vocab", "logits", "meanLoss");
   return meanAll(lossPerToken(logits, tokens));
 }

@@ -5,9 +5,11 @@
  * With the scale $s$ frozen at its value in a run, a norm is affine in $x$: that is what makes path expansion exact
  * (A Mathematical Framework for Transformer Circuits, "Handling Layer Normalization").
  */
+import { AxisError, requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import {
+  describeTensor,
   add,
   allocateData,
   dataForResult,
@@ -97,6 +99,19 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
     readonly normalized: Tensor<`batch pos ${Axis}`>;
     readonly scale: Tensor<"batch pos scale">;
   } {
+    requireKind("tensor", x, "x", "normalize");
+    const axes = `batch pos ${this.axis}`;
+    if ((x as Tensor).axes !== axes) {
+      throw new AxisError(
+        `x is ${describeTensor(x)}, not [${axes}]. Rename or permute its axes, or add one of size 1.`,
+        {
+          operation: "normalize",
+          argument: "x",
+          expected: axes,
+          actual: x.axes,
+        },
+      );
+    }
     const [batch = 0, pos = 0, d = 0] = x.shape;
     const rows = batch * pos;
     const scale = allocateData("float32", rows) as FloatArray;
@@ -142,6 +157,8 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
 
   /** $(x - \bar{x}) / s$ for a given scale, before weights: TransformerLens's `apply_ln_to_stack`. */
   normalizeBy<A extends string>(x: Tensor<A>, scale: Tensor<"batch pos scale">): Tensor<A> {
+    requireKind("tensor", x, "x", "applyFrozen");
+    requireKind("tensor", scale, "scale", "applyFrozen");
     const divisors = scale.select("scale", 0);
     const stream: Tensor = x;
     const [batch, pos] = divisors.shape;

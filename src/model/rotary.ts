@@ -2,8 +2,8 @@
  * Rotary positions (Su et al. 2021): coordinates of a query or key are rotated in pairs by an angle proportional to the
  * position, so that a score depends on positions through their difference alone.
  */
-import { InputError } from "../errors.ts";
-import { allocateData, rawData, Tensor } from "../tensor/index.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
+import { allocateData, describeTensor, rawData, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** @inline */
@@ -37,6 +37,14 @@ export function rotate(
   config: RotaryConfig,
   firstPosition = 0,
 ): Tensor<"batch pos head d_head"> {
+  requireObject(config, "config", "rotate");
+  requireKind("tensor", x, "x", "rotate");
+  if ((x as Tensor).axes !== "batch pos head d_head" || !Number.isSafeInteger(firstPosition)) {
+    throw new InputError(
+      `takes vectors [batch, pos, head, d_head] and the whole number of the first position: x is ${describeTensor(x)}, firstPosition ${String(firstPosition)}.`,
+      { operation: "rotate", argument: "x", expected: "batch pos head d_head", actual: (x as Tensor).axes },
+    );
+  }
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = x.shape;
   const half = (config.rotary_dim ?? 0) / 2;
   const out = allocateData(x.dtype, x.size);
@@ -83,6 +91,7 @@ export function rotate(
  * ```
  */
 export function rotationMatrix(config: RotaryConfig, offset: number): Tensor<"d_head d_head_rotated"> {
+  requireObject(config, "config", "rotationMatrix");
   if (!Number.isFinite(offset)) {
     throw new InputError(`offset is ${String(offset)}; it is a number of positions.`, {
       operation: "rotationMatrix",

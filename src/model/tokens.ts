@@ -1,5 +1,5 @@
 /** Token ids in: checked once, at the door. */
-import { InputError } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import { describeTensor, Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -22,7 +22,8 @@ function isListLike(value: unknown): value is ArrayLike<unknown> {
 /** The prompts' ids, one row each; their lengths and the ids unchecked. */
 export function tokenRows(tokens: TokensLike, operation: string): ArrayLike<number>[] {
   if (tokens instanceof Tensor) {
-    if (tokens.rank !== 1 && tokens.rank !== 2) {
+    // The axes of a batch turned round: positions would be taken for prompts.
+    if ((tokens.rank !== 1 && tokens.rank !== 2) || (tokens.rank === 2 && tokens.names[0] === "pos")) {
       throw refuse(
         operation,
         `tokens are ${describeTensor(tokens)}. Give [pos], one prompt, or [batch, pos].`,
@@ -73,6 +74,7 @@ export function toTokenTensor(
   tokens: TokensLike,
   operation = "toTokenTensor",
 ): Tensor<"batch pos"> {
+  requireObject(config, "config", operation);
   const rows = tokenRows(tokens, operation);
   const length = rows[0]?.length ?? 0;
   if (length === 0) {
@@ -140,6 +142,8 @@ export function splitWindows(
   tokens: readonly number[],
   options: { readonly length: number; readonly bos?: number | undefined },
 ): number[][] {
+  requireObject(options, "options", "splitWindows");
+  requireKind("list", tokens, "tokens", "splitWindows", options);
   const head = options.bos === undefined ? [] : [options.bos];
   const room = options.length - head.length;
   if (!Number.isInteger(room) || room < 1) {

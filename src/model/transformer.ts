@@ -172,7 +172,7 @@ export class Transformer {
    * ```
    */
   head(ref: HeadRef): AttentionHead {
-    const id = typeof ref === "string" ? parseHead(ref) : ref;
+    const id = typeof ref === "object" && "head" in (ref ?? {}) ? ref : parseHead(ref as string);
     const head = this.layers[id.layer]?.heads[id.head];
     if (head === undefined) {
       const { n_layers, n_heads } = this.config;

@@ -1,5 +1,5 @@
 /** Which weights a configuration calls for, under TransformerLens 3.x's names, and the check that they are there. */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, requireObject, requireKind } from "../errors.ts";
 import { rawData } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
@@ -71,6 +71,7 @@ function expectMlp(expected: Map<string, Expectation>, layer: number, config: Mo
  * ```
  */
 export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
+  requireObject(config, "config", "expectedWeights");
   const { d_model, d_head, n_heads, d_vocab, d_vocab_out, n_ctx } = config;
   const expected = new Map<string, Expectation>([
     ["embed.W_E", { axes: "d_vocab d_model", shape: [d_vocab, d_model] }],
@@ -101,13 +102,16 @@ export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
  * right, every number finite.
  */
 export function checkWeights(config: ModelConfig, weights: Weights, operation: string): Map<string, Tensor> {
+  requireObject(config, "config", operation);
+  requireKind("weights", weights, "weights", operation);
   const checked = new Map<string, Tensor>();
   // Weights for more layers than there are weights are missing: one such layer shows it, and a list of all might have no end.
   const n_layers = Math.min(config.n_layers, weights.size + 1);
   const expected = expectedWeights({ ...config, n_layers });
   for (const [name, { axes, shape }] of expected) {
     const given = weights.get(name);
-    if (given === undefined) {
+    if (given !== undefined) requireKind("tensor", given, name, operation);
+    else {
       throw new ConfigError(
         `the weights have no "${name}" [${shape.join(", ")}], which the configuration calls for. ${hint(config, weights)}`,
         { operation, argument: name, expected: shape, actual: undefined },

@@ -1,5 +1,5 @@
 /** Attention as functions of tensors: the causal softmax of scores, and scores, softmax and weighted values in one pass. */
-import { InputError, ShapeError } from "../errors.ts";
+import { InputError, ShapeError, requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, HeadVectorsView } from "../kernels/index.ts";
 import { kernelData, kernelStorage, rawData, tensorOf } from "./raw.ts";
@@ -29,6 +29,7 @@ import { astype } from "./elementwise.ts";
  * ```
  */
 export function causalSoftmax<A extends string>(scores: Tensor<A>): Tensor<A> {
+  requireKind("tensor", scores, "scores", "causalSoftmax");
   const [queries, keys] = [scores.shape[scores.rank - 2], scores.shape[scores.rank - 1]];
   if (queries === undefined || keys === undefined || queries > keys) {
     throw new ShapeError(
@@ -94,13 +95,17 @@ export function causalAttention(
   v: HeadVectors,
   options: AttentionOptions = {},
 ): HeadVectors {
+  requireKind("tensor", q, "q", "causalAttention", options);
+  requireKind("tensor", k, "k", "causalAttention");
+  requireKind("tensor", v, "v", "causalAttention");
   const operation = "causalAttention";
   const [batch = 0, pos = 0, heads = 0, width = 0] = q.shape;
   for (const [name, t] of [
     ["k", k],
     ["v", v],
   ] as const) {
-    if (q.rank !== 4 || t.shape.join() !== q.shape.join()) {
+    const isHeads = [q, t].every(({ axes }: Tensor) => axes === "batch pos head d_head");
+    if (!isHeads || t.shape.join() !== q.shape.join()) {
       throw new ShapeError(
         `takes q, k and v [batch, pos, head, d_head] of the same sizes: q is ${describeTensor(q)}, ${name} is ${describeTensor(t)}.`,
         { operation, argument: name, expected: q.shape, actual: t.shape },

@@ -1,6 +1,6 @@
 /** Putting tensors together and picking them apart by index. */
 import type { AxisOf, Join } from "../axes.ts";
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind, requireKinds } from "../errors.ts";
 import { rawData } from "./raw.ts";
 import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
 import { allocateData, rowMajorStrides } from "./storage.ts";
@@ -82,6 +82,8 @@ export function concat<A extends string>(axis: AxisOf<A>, tensors: readonly Tens
  * ```
  */
 export function gather<A extends string>(t: Tensor<A>, axis: AxisOf<A>, indices: ArrayLike<number>): Tensor<A> {
+  requireKind("tensor", t, "t", "gather");
+  requireKind("list", indices, "indices", "gather");
   const a = t.names.indexOf(axis);
   if (a < 0) throw noSuchAxis(t, axis, "gather");
   const n = t.shape[a] ?? 0;
@@ -132,6 +134,7 @@ export function gather<A extends string>(t: Tensor<A>, axis: AxisOf<A>, indices:
  * ```
  */
 export function assertAxes<const A extends string>(t: Tensor, axes: A): Tensor<A> {
+  requireKind("tensor", t, "t", "assertAxes");
   if (t.axes !== axes) {
     throw new AxisError(`the tensor is ${describeTensor(t)}, not [${axes}]. Permute or rename its axes.`, {
       operation: "assertAxes",
@@ -154,6 +157,7 @@ function requireAlike<A extends string>(
   tensors: readonly Tensor<A>[],
   except: string | undefined,
 ): Tensor<A> {
+  requireKinds("tensor", tensors, "tensors", operation);
   const first = tensors[0];
   if (first === undefined) {
     throw new ShapeError("the list of tensors is empty; there is nothing to take axes and sizes from.", {

@@ -1,5 +1,5 @@
 /** Norms and differences, in float64. */
-import { AxisError, ShapeError } from "../errors.ts";
+import { AxisError, ShapeError, requireKind } from "../errors.ts";
 import { rawData } from "./raw.ts";
 import { describeTensor } from "./tensor.ts";
 import type { Tensor } from "./tensor.ts";
@@ -17,6 +17,7 @@ import type { Tensor } from "./tensor.ts";
  * ```
  */
 export function frobeniusNorm(t: Tensor): number {
+  requireKind("tensor", t, "t", "frobeniusNorm");
   let s = 0;
   for (const x of rawData(t)) s += x * x;
   return Math.sqrt(s);
@@ -37,6 +38,8 @@ export function frobeniusNorm(t: Tensor): number {
  * ```
  */
 export function maxAbsDifference<A extends string>(a: Tensor<A>, b: Tensor<NoInfer<A>>): number {
+  requireKind("tensor", a, "a", "maxAbsDifference");
+  requireKind("tensor", b, "b", "maxAbsDifference");
   const operation = "maxAbsDifference";
   if (a.axes !== (b.axes as string)) {
     throw new AxisError(`axes differ: a is ${describeTensor(a)}, b is ${describeTensor(b)}.`, {

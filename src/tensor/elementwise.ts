@@ -3,9 +3,9 @@
  * first one's axes, which is then repeated along the others: axes are matched by name, never by position.
  */
 import type { AxisOf } from "../axes.ts";
-import { AxisError, ShapeError } from "../errors.ts";
+import { AxisError, ShapeError, requireKind } from "../errors.ts";
 import { rawData, rawStorage, tensorOf } from "./raw.ts";
-import { describeTensor, Tensor } from "./tensor.ts";
+import { DTYPES, describeTensor, noSuchDType, Tensor } from "./tensor.ts";
 import { copyStrided, dataForResult, integersOf } from "./storage.ts";
 import type { DType, TensorData } from "./storage.ts";
 
@@ -86,6 +86,8 @@ const NUMBER_LOOPS = {
 } satisfies Record<string, (out: Float32Array, x: Float32Array, y: number) => void>;
 
 function combine<A extends string>(operation: Operation, a: Tensor<A>, b: Tensor | number): Tensor<A> {
+  requireKind("tensor", a, "a", operation);
+  if (typeof b !== "number") requireKind("tensor", b, "b", operation);
   const isDouble = a.dtype === "float64" || (typeof b !== "number" && b.dtype === "float64");
   const out = dataForResult(isDouble ? "float64" : "float32", a.size);
   const x = rawData(a);
@@ -215,6 +217,8 @@ export function divide<A extends string, B extends string>(a: Tensor<A>, b: With
  * ```
  */
 export function map<A extends string>(t: Tensor<A>, f: (value: number) => number): Tensor<A> {
+  requireKind("tensor", t, "t", "map");
+  requireKind("function", f, "f", "map");
   const out = dataForResult(t.dtype === "float64" ? "float64" : "float32", t.size);
   const x = rawData(t);
   for (let i = 0; i < out.length; i++) out[i] = f(x[i] as number);
@@ -237,7 +241,9 @@ export function map<A extends string>(t: Tensor<A>, f: (value: number) => number
  * ```
  */
 export function astype<A extends string>(t: Tensor<A>, dtype: DType): Tensor<A> {
+  requireKind("tensor", t, "t", "astype");
   if (t.dtype === dtype) return t;
+  if (!DTYPES.includes(dtype)) throw noSuchDType(dtype, "astype");
   const data = rawData(t);
   return Tensor.from(t.axes, t.shape, dtype === "int32" ? integersOf(data, "astype", true) : data, dtype);
 }

@@ -1,5 +1,5 @@
 export { kernelData, kernelStorage, moveToKernels, rawData, rawStorage, reshaped, tensorOf, viewOf } from "./raw.ts";
-export { Tensor, describeTensor } from "./tensor.ts";
+export { Tensor, describeTensor, requireAxes } from "./tensor.ts";
 export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
 export type { Nested } from "./tensor.ts";
 export type { DType, Layout, TensorData } from "./storage.ts";

@@ -1,6 +1,6 @@
 /** Matrix products by axis name, over the kernel. */
 import type { InitAxes, Join, LastAxis } from "../axes.ts";
-import { AxisError, ShapeError } from "../errors.ts";
+import { AxisError, ShapeError, requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatmulArgs, MatrixView } from "../kernels/index.ts";
 import { kernelStorage, packedView, reshaped, tensorOf, tensorOfNames } from "./raw.ts";
@@ -37,6 +37,8 @@ export function matmul<A extends string, J extends string>(
   a: Tensor<A>,
   b: Tensor<string extends A ? string : `${NoInferLast<A>} ${J}`>,
 ): Tensor<Join<InitAxes<A>, J>> {
+  requireKind("tensor", a, "a", "matmul");
+  requireKind("tensor", b, "b", "matmul");
   const operation = "matmul";
   if (a.rank < 1 || b.rank !== 2) {
     throw new ShapeError(
@@ -93,6 +95,8 @@ export function batchMatmul<B extends string, I extends string, K extends string
   a: Tensor<`${B} ${I} ${K}`>,
   b: Tensor<`${NoInfer<B>} ${NoInfer<K>} ${J}`>,
 ): Tensor<`${B} ${I} ${J}`> {
+  requireKind("tensor", a, "a", "batchMatmul");
+  requireKind("tensor", b, "b", "batchMatmul");
   const operation = "batchMatmul";
   if (a.rank !== 3 || b.rank !== 3) {
     throw new ShapeError(

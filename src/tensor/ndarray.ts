@@ -5,7 +5,7 @@
  */
 import ndarray, { type NdArray } from "ndarray";
 import ops from "ndarray-ops";
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "./tensor.ts";
 import { allocateData } from "./storage.ts";
 import type { TensorData } from "./storage.ts";
@@ -39,6 +39,7 @@ export interface NdArrayView {
  * ```
  */
 export function fromNdarray<const A extends string>(view: NdArrayView, axes: A): Tensor<A> {
+  requireKind("ndarray", view, "view", "fromNdarray");
   return Tensor.view(axes, view.data, { shape: [...view.shape], strides: [...view.stride], offset: view.offset });
 }
 
@@ -62,6 +63,7 @@ export function toNdarray(t: Tensor): NdArrayView & {
   /** The element at these indices, one for each axis. */
   get(...indices: number[]): number;
 } {
+  requireKind("tensor", t, "t", "toNdarray");
   return ndarray(t.storage, [...t.shape], [...t.strides], t.offset);
 }
 
@@ -120,6 +122,7 @@ const UNARY: Record<ElementwiseName, (out: NdArray, t: NdArray) => unknown> = {
  * ```
  */
 export function elementwise<A extends string>(name: ElementwiseName, t: Tensor<A>): Tensor<A> {
+  requireKind("tensor", t, "t", "elementwise");
   if (!Object.hasOwn(UNARY, name)) {
     throw new InputError(`there is no function "${String(name)}"; there are ${Object.keys(UNARY).join(", ")}.`, {
       operation: "elementwise",

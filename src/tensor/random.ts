@@ -1,6 +1,6 @@
 /** Seeded random numbers, so that a sample can be drawn again. */
-import { InputError } from "../errors.ts";
-import { Tensor } from "./tensor.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
+import { Tensor, DTYPES, noSuchDType } from "./tensor.ts";
 import { allocateData, storableSize } from "./storage.ts";
 
 /**
@@ -48,6 +48,7 @@ export class Random {
    * @internal
    */
   static fromState(state: readonly [number, number, number, number]): Random {
+    requireKind("list", state, "state", "Random.fromState");
     const random = new Random(0);
     random.#state.set(state);
     return random;
@@ -132,6 +133,8 @@ export function randomNormal<const A extends string>(
   shape: readonly number[],
   options: { readonly seed: number | Random; readonly std?: number; readonly dtype?: "float32" | "float64" },
 ): Tensor<A> {
+  requireObject(options, "options", "randomNormal");
+  requireKind("list", shape, "shape", "randomNormal", options);
   const { seed, std = 1, dtype = "float32" } = options;
   if (!Number.isFinite(std) || std < 0) {
     throw new InputError(`std is ${String(std)}; a standard deviation is a number of at least 0.`, {
@@ -139,6 +142,15 @@ export function randomNormal<const A extends string>(
       argument: "std",
       expected: "at least 0",
       actual: std,
+    });
+  }
+  if (!DTYPES.includes(dtype)) throw noSuchDType(dtype, "randomNormal");
+  if (typeof seed !== "number" && !(seed instanceof Random)) {
+    throw new InputError(`seed is ${String(seed)}; give a number, or a Random to go on from.`, {
+      operation: "randomNormal",
+      argument: "seed",
+      expected: "a number or a Random",
+      actual: seed,
     });
   }
   const random = typeof seed === "number" ? new Random(seed) : seed;

@@ -1,6 +1,6 @@
 /** Reductions along one axis. Sums run in float64, whatever the storage. */
 import type { AxisOf, Without } from "../axes.ts";
-import { ShapeError } from "../errors.ts";
+import { ShapeError, requireKind } from "../errors.ts";
 import { rawData } from "./raw.ts";
 import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
 import { allocateData } from "./storage.ts";
@@ -65,6 +65,7 @@ function total(data: ArrayLike<number>, start: number, step: number, length: num
  * ```
  */
 export function sum<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+  requireKind("tensor", t, "t", "sum");
   return reduceAxis(t, axis, "sum", floatType(t), total);
 }
 
@@ -83,6 +84,7 @@ export function sum<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N
  * ```
  */
 export function mean<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+  requireKind("tensor", t, "t", "mean");
   requireElements(t, axis, "mean");
   return reduceAxis(t, axis, "mean", floatType(t), (d, start, step, n) => total(d, start, step, n) / n);
 }
@@ -102,6 +104,7 @@ export function mean<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: 
  * ```
  */
 export function max<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+  requireKind("tensor", t, "t", "max");
   requireElements(t, axis, "max");
   return reduceAxis(t, axis, "max", floatType(t), (d, start, step, n) => {
     let best = d[start] as number;
@@ -125,6 +128,7 @@ export function max<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N
  * ```
  */
 export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+  requireKind("tensor", t, "t", "argmax");
   requireElements(t, axis, "argmax");
   return reduceAxis(t, axis, "argmax", "int32", (d, start, step, n) => {
     let best = 0;
@@ -150,6 +154,7 @@ export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis
  * ```
  */
 export function sumAll(t: Tensor): number {
+  requireKind("tensor", t, "t", "sumAll");
   return total(rawData(t), 0, 1, t.size);
 }
 
@@ -166,6 +171,7 @@ export function sumAll(t: Tensor): number {
  * ```
  */
 export function meanAll(t: Tensor): number {
+  requireKind("tensor", t, "t", "meanAll");
   return sumAll(t) / t.size;
 }
 

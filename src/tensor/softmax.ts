@@ -1,4 +1,5 @@
 /** Softmax and its logarithm along one axis. */
+import { requireKind } from "../errors.ts";
 import type { AxisOf } from "../axes.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
@@ -24,6 +25,7 @@ import { dataForResult } from "./storage.ts";
  * ```
  */
 export function softmax<A extends string>(t: Tensor<A>, axis: AxisOf<A>): Tensor<A> {
+  requireKind("tensor", t, "t", "softmax");
   return alongAxis(t, axis, "softmax");
 }
 
@@ -43,6 +45,7 @@ export function softmax<A extends string>(t: Tensor<A>, axis: AxisOf<A>): Tensor
  * ```
  */
 export function logSoftmax<A extends string>(t: Tensor<A>, axis: AxisOf<A>): Tensor<A> {
+  requireKind("tensor", t, "t", "logSoftmax");
   return alongAxis(t, axis, "logSoftmax");
 }
 

@@ -8,7 +8,7 @@
  */
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind, requireOptions, requireNumbers } from "../errors.ts";
 import {
   allocateData,
   copyStrided,
@@ -114,6 +114,8 @@ export class Tensor<A extends string = string> {
     data: ArrayLike<number>,
     dtype?: DType,
   ): Tensor<A> {
+    requireKind("list", shape, "shape", "Tensor.from");
+    requireKind("list", data, "data", "Tensor.from");
     const size = sizeOfShape(shape, "Tensor.from");
     if (data.length !== size) {
       throw new ShapeError(
@@ -123,10 +125,12 @@ export class Tensor<A extends string = string> {
     }
     const isTensorData = data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array;
     const wanted = dtype ?? (isTensorData ? dtypeOf(data) : "float32");
+    if (!DTYPES.includes(wanted)) throw noSuchDType(wanted, "Tensor.from");
     let storage: TensorData;
     if (isTensorData && dtypeOf(data) === wanted) storage = data;
     else {
       storage = wanted === "int32" ? integersOf(data, "Tensor.from", false) : allocateData(wanted, size);
+      if (Array.isArray(data)) requireNumbers(data, "Tensor.from");
       if (wanted !== "int32") storage.set(data);
     }
     const layout = { shape: [...shape], strides: rowMajorStrides(shape), offset: 0 };
@@ -146,6 +150,8 @@ export class Tensor<A extends string = string> {
    * ```
    */
   static zeros<const A extends string>(axes: A, shape: readonly number[], dtype: DType = "float32"): Tensor<A> {
+    requireKind("list", shape, "shape", "Tensor.zeros");
+    if (!DTYPES.includes(dtype)) throw noSuchDType(dtype, "Tensor.zeros");
     const size = storableSize(shape, "Tensor.zeros");
     return Tensor.from(axes, shape, allocateData(dtype, size));
   }
@@ -201,6 +207,10 @@ export class Tensor<A extends string = string> {
    * ```
    */
   static view<const A extends string>(axes: A, storage: TensorData, layout: Layout): Tensor<A> {
+    requireKind("list", storage, "storage", "Tensor.view");
+    requireOptions(layout ?? null, "Tensor.view", "layout");
+    for (const name of ["shape", "strides"] as const)
+      requireKind("list", layout[name], `layout.${name}`, "Tensor.view");
     if (layout.strides.length !== layout.shape.length) {
       throw new ShapeError(
         `${layout.shape.length} sizes need as many strides but ${layout.strides.length} were given.`,
@@ -508,9 +518,33 @@ export class Tensor<A extends string = string> {
   }
 }
 
+export const DTYPES: readonly DType[] = ["float32", "float64", "int32"];
+
+/** The error for a dtype that tensors do not have. */
+export function noSuchDType(dtype: DType, operation: string): InputError {
+  return new InputError(`there is no dtype ${JSON.stringify(dtype)}; the choices are ${DTYPES.join(", ")}.`, {
+    operation,
+    argument: "dtype",
+    expected: DTYPES,
+    actual: dtype,
+  });
+}
+
 /** `[pos=5 d_model=64]`: a tensor's axes with sizes, as error texts show them. */
 export function describeTensor(t: Tensor): string {
   return describeAxes(t.names, t.shape);
+}
+
+/** Refuses what is not a tensor of these axes, in this order: of others the numbers would be read as something else. */
+export function requireAxes(t: Tensor, axes: string, argument: string, operation: string): void {
+  requireKind("tensor", t, argument, operation);
+  if (t.axes === axes) return;
+  throw new AxisError(`${argument} is ${describeTensor(t)}, not [${axes}]. Permute or rename its axes.`, {
+    operation,
+    argument,
+    expected: axes,
+    actual: t.axes,
+  });
 }
 
 /** The error for an axis that a tensor does not have. */
@@ -530,8 +564,8 @@ function flatten(nested: Nested, shape: readonly number[], depth: number, out: n
     out.push(nested);
     return;
   }
-  if (typeof nested === "number" || nested.length !== shape[depth]) throw ragged(shape, depth);
-  for (const part of nested) flatten(part, shape, depth + 1, out);
+  if (!Array.isArray(nested) || nested.length !== shape[depth]) throw ragged(shape, depth);
+  for (const part of nested as readonly Nested[]) flatten(part, shape, depth + 1, out);
 }
 
 function ragged(shape: readonly number[], depth: number): ShapeError {

@@ -54,6 +54,7 @@ const internal: Record<string, readonly string[]> = {
     "copyStrided",
     "dataForResult",
     "describeTensor",
+    "requireAxes",
     "dtypeOf",
     "kernelData",
     "kernelStorage",

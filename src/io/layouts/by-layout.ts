@@ -1,12 +1,17 @@
 /** One function for each layout, for who knows what a checkpoint is: nothing is guessed from names. */
+import { requireObject } from "../../errors.ts";
 import type { Transformer } from "../../model/index.ts";
 import { takeFrom } from "./checkpoint.ts";
 import { building, listed } from "./detect.ts";
 import type { CheckpointLayout, TransformerTensors } from "./detect.ts";
 
 function from(layout: CheckpointLayout, operation: string, given: TransformerTensors): Transformer {
+  requireObject(given, "given", operation);
   const source = { operation, name: given.name ?? "the weights" };
-  return takeFrom(given.tensors, building(listed(given.tensors), given.config, source, { layout, prefix: "" }));
+  return takeFrom(
+    given.tensors,
+    building(listed(given.tensors, operation), given.config, source, { layout, prefix: "" }),
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
+import { requireKind, requireObject } from "../../errors.ts";
 import { Transformer } from "../../model/index.ts";
 import { toJson } from "../bytes.ts";
 import { some } from "../checkpoint-files.ts";
@@ -80,10 +81,10 @@ export interface Detected {
 }
 
 /** What tensors in memory say of themselves. */
-export const listed = (tensors: NamedTensors): ListedTensors => ({
-  keys: () => tensors.keys(),
-  shapeOf: (name) => tensors.get(name)?.shape,
-});
+export function listed(tensors: NamedTensors, operation: string): ListedTensors {
+  requireKind("weights", tensors, "tensors", operation);
+  return { keys: () => tensors.keys(), shapeOf: (name) => tensors.get(name)?.shape };
+}
 
 /** Tells the layout by names, shapes and configuration. */
 export function detect(tensors: ListedTensors, config: unknown, source: Source): Detected {
@@ -120,9 +121,11 @@ export function detect(tensors: ListedTensors, config: unknown, source: Source):
  * // transformer-lens
  * ```
  */
-export function checkpointLayout({ tensors, config, name }: TransformerTensors): CheckpointLayout {
+export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
+  requireObject(given, "given", "checkpointLayout");
+  const { tensors, config, name } = given;
   const source = { operation: "checkpointLayout", name: name ?? "the weights" };
-  return detect(listed(tensors), toJson(config, source.operation, "config.json"), source).layout;
+  return detect(listed(tensors, source.operation), toJson(config, source.operation, "config.json"), source).layout;
 }
 
 /**
@@ -159,14 +162,17 @@ export function checkpointLayout({ tensors, config, name }: TransformerTensors):
  * // gelu_new Tensor[head=2 d_model=4 d_head=2] float32
  * ```
  */
-export function transformerFromTensors({ tensors, config, name }: TransformerTensors): Transformer {
+export function transformerFromTensors(given: TransformerTensors): Transformer {
+  requireObject(given, "given", "transformerFromTensors");
+  const { tensors, config, name } = given;
   return convert(tensors, config, { operation: "transformerFromTensors", name: name ?? "the weights" });
 }
 
 /** {@link transformerFromTensors} on behalf of another operation. */
 export function convert(tensors: NamedTensors, config: unknown, source: Source): Transformer {
   const json = toJson(config, source.operation, "config.json");
-  return takeFrom(tensors, building(listed(tensors), json, source, detect(listed(tensors), json, source)));
+  const found = listed(tensors, source.operation);
+  return takeFrom(tensors, building(found, json, source, detect(found, json, source)));
 }
 
 /** Makes the model of a checkpoint of a known layout, tensor by tensor as they are handed over. */

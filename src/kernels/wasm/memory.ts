@@ -171,7 +171,8 @@ const USES: Readonly<Record<Use, number>> = { result: 0, operand: 1, weight: 2, 
 
 /** An array over a block, which comes back when the array is collected; undefined where it is small, or too much is lent. Its content is undefined. */
 export function lend(heap: Heap, length: number, use: Use): Float32Array | undefined {
-  if (length < LEAST_LENT) return undefined;
+  // So that no length is taken for one, NaN neither.
+  if (!(length >= LEAST_LENT)) return undefined;
   const size = blockBytes(4 * length);
   if (use === "result" && heap.lent + size > LENT_LIMIT) return undefined;
   if (use === "operand" && heap.moved + size > MOVED_LIMIT) return undefined;

@@ -3,6 +3,7 @@
  * singular value decomposition, as queries, keys and values are only names for the factors of $W_{QK}$ and $W_{OV}$ (A Mathematical
  * Framework for Transformer Circuits, "Attention Heads as Information Movement").
  */
+import { requireKind } from "../../errors.ts";
 import { compose, linear, svdOf, transpose } from "../../linear/index.ts";
 import { add, batchMatmul, concat, Tensor } from "../../tensor/index.ts";
 import type { AttentionLayer } from "../attention.ts";
@@ -43,6 +44,7 @@ function moveValueBiases(bench: Workbench, { layer }: AttentionLayer): void {
  * ```
  */
 export function foldValueBiases(model: Transformer): Transformer {
+  requireKind("model", model, "model", "foldValueBiases");
   const bench = new Workbench(model);
   for (const layer of model.layers) moveValueBiases(bench, layer);
   return bench.finish(model.config);
@@ -67,6 +69,7 @@ export function foldValueBiases(model: Transformer): Transformer {
  * ```
  */
 export function dropKeyBiases(model: Transformer): Transformer {
+  requireKind("model", model, "model", "dropKeyBiases");
   const { positional_embedding_type } = model.config;
   const bench = new Workbench(model);
   for (const { layer, b_K } of model.layers) {
@@ -171,6 +174,7 @@ function refactorOV(
  * ```
  */
 export function refactorHeads(model: Transformer): Transformer {
+  requireKind("model", model, "model", "refactorHeads");
   const { positional_embedding_type, d_head, d_model } = model.config;
   if (positional_embedding_type === "rotary") {
     throw refused(

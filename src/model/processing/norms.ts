@@ -3,6 +3,7 @@
  * (A Mathematical Framework for Transformer Circuits, "Handling Layer Normalization"; TransformerLens, `fold_layer_norm`,
  * `center_writing_weights`).
  */
+import { requireKind } from "../../errors.ts";
 import type { ModelConfig, NormalizationType } from "../config.ts";
 import type { Transformer } from "../transformer.ts";
 import { centered, refused, Workbench } from "./weights.ts";
@@ -43,6 +44,7 @@ function folded(config: ModelConfig): ModelConfig {
  * ```
  */
 export function foldLayerNorm(model: Transformer): Transformer {
+  requireKind("model", model, "model", "foldLayerNorm");
   const { normalization_type: kind, positional_embedding_type } = model.config;
   if (positional_embedding_type === "shortformer") {
     if (FOLDED[kind ?? ""] === undefined) return model;
@@ -87,6 +89,7 @@ export function foldLayerNorm(model: Transformer): Transformer {
  * ```
  */
 export function centerWritingWeights(model: Transformer): Transformer {
+  requireKind("model", model, "model", "centerWritingWeights");
   const { normalization_type: kind, final_rms, positional_embedding_type } = model.config;
   const operation = "centerWritingWeights";
   if (kind === null) {
@@ -136,6 +139,7 @@ export function centerWritingWeights(model: Transformer): Transformer {
  * ```
  */
 export function centerUnembed(model: Transformer): Transformer {
+  requireKind("model", model, "model", "centerUnembed");
   const bench = new Workbench(model);
   for (const name of ["unembed.W_U", "unembed.b_U"]) bench.set(name, centered(bench.get(name), "d_vocab"));
   return bench.finish(model.config);

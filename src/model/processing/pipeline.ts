@@ -1,5 +1,5 @@
 /** The steps together: as TransformerLens takes them when it loads a model, and one by one with what each does to the predictions. */
-import { ConfigError } from "../../errors.ts";
+import { ConfigError, requireKind } from "../../errors.ts";
 import { astype, logSoftmax } from "../../tensor/index.ts";
 import { toTokenTensor } from "../tokens.ts";
 import type { TokensLike } from "../tokens.ts";
@@ -52,6 +52,7 @@ export type ProcessingOptions = { readonly [step in ProcessingStep]?: boolean | 
  * ```
  */
 export function processWeights(model: Transformer, options: ProcessingOptions = {}): Transformer {
+  requireKind("model", model, "model", "processWeights", options);
   const byDefault = (step: ProcessingStep): boolean => step !== "dropKeyBiases" && step !== "refactorHeads";
   return STEPS.reduce((before, [step, take]) => ((options[step] ?? byDefault(step)) ? take(before) : before), model);
 }
@@ -113,6 +114,7 @@ export function processingReport(
   tokens: TokensLike,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): ProcessingReport {
+  requireKind("model", model, "model", "processingReport", options);
   const checked = toTokenTensor(model.config, tokens, "processingReport");
   const logProbs = (of: Transformer): ArrayLike<number> =>
     logSoftmax(astype(of.forward(checked), "float64"), "d_vocab").data;
