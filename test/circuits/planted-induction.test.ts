@@ -8,12 +8,15 @@ import {
   headScores,
   lossByMaxOrder,
   headTermImportance,
+  inductionScores,
   logitAttribution,
   pathExpansion,
   repeatedTokens,
   valueWeightedPattern,
 } from "../../src/circuits/index.ts";
 import { lossPerToken, meanLoss } from "../../src/model/index.ts";
+import type { Edits } from "../../src/model/index.ts";
+import { multiply, Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 
@@ -38,6 +41,18 @@ describe("scores", () => {
   test("strict induction and prefix matching are 1 within 1e-6", () => {
     expect(Math.abs(scores.inductionStrict.at(1, 0) - 1)).toBeLessThan(1e-6);
     expect(Math.abs(scores.prefixMatching.at(1, 0) - 1)).toBeLessThan(1e-6);
+  });
+
+  test("without the previous-token head every key looks alike: the stripe is the mean of 1/(q + 1) over its queries (1e-6: float32 patterns)", () => {
+    const silenced: Edits = {
+      "blocks.0.attn.hook_z": (z) => multiply(z, Tensor.from("head", [z.sizeOf("head")], [0])),
+    };
+    const score = (edits: Edits): number =>
+      inductionScores(model.run(tokens, { edits }).cache.get("blocks.1.attn.hook_pattern"), { period: L }).at(0);
+    let even = 0;
+    for (let q = L - 1; q <= 2 * L; q++) even += 1 / (q + 1) / (L + 2);
+    expect(Math.abs(score(silenced) - even)).toBeLessThan(1e-6);
+    expect(score({})).toBe(scores.induction.at(1, 0));
   });
 
   test("the heads are found for what they are, and for nothing else", () => {

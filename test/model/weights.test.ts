@@ -106,6 +106,16 @@ describe("the parts of a model", () => {
     expect(model.parameterCount).toBe(shapes.reduce((a, b) => a + b, 0));
   });
 
+  test("ARENA's two-layer model has 2 · 50278 · 768 + 2048 · 768 + 8 · 768² = 83,518,464 numbers beside biases", () => {
+    const arena = { ...model.config, n_layers: 2, n_heads: 12, d_model: 768, d_head: 64, n_ctx: 2048 };
+    const config = { ...arena, d_vocab: 50278, d_vocab_out: 50278, normalization_type: null };
+    const shapes = [...expectedWeights({ ...config, positional_embedding_type: "shortformer" })];
+    const matrices = shapes
+      .filter(([name]) => /W_/.test(name))
+      .map(([, { shape }]) => shape.reduce((p, n) => p * n, 1));
+    expect(matrices.reduce((a, b) => a + b, 0)).toBe(83_518_464);
+  });
+
   test.each([
     ["rotary", "LN", ["ln_final.w", "ln_final.b"], ["pos_embed.W_pos"]],
     ["none", "RMS", ["ln_final.w"], ["ln_final.b", "pos_embed.W_pos"]],
