@@ -132,6 +132,7 @@ export type CompositionMaps = Readonly<Record<"Q" | "K" | "V", PairScores>>;
  *
  * @param scores - of {@link compositionScores}.
  * @param baseline - what to subtract; the scores' own unless given.
+ * @throws {@link InputError} when the baseline has no mean.
  * @category Circuits
  * @example
  * ```ts

@@ -97,6 +97,7 @@ const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as nu
 /**
  * The `n` x `n` identity matrix.
  *
+ * @throws {@link ShapeError} when `n` is not a whole number, or above 46,340.
  * @category Linear algebra
  * @example
  * ```ts

@@ -99,6 +99,7 @@ const OF_ONE: Readonly<Record<Exclude<ActivationFunction, "solu" | "solu_ln">, (
  * An activation function applied to pre-activations; for `solu_ln` the SoLU alone, without its norm.
  *
  * @param x - `[..., d_mlp]`.
+ * @throws {@link InputError} when there is no function of that name.
  * @category Model
  * @example
  * ```ts

@@ -94,6 +94,7 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
    *
    * @param x - as {@link Norm.apply}.
    * @returns `normalized`, as `x`; `scale`, as {@link Norm.scaleOf}.
+   * @throws {@link AxisError} when the axes are others, or in another order.
    */
   normalize(x: Tensor<`batch pos ${Axis}`>): {
     readonly normalized: Tensor<`batch pos ${Axis}`>;

@@ -20,6 +20,7 @@ function pairOf(config: RotaryConfig, half: number, i: number): readonly [number
  * @param x - `[batch, pos, head, d_head]`.
  * @param config - `rotary_dim` coordinates are rotated, angle i at position p being $p \cdot \text{base}^{-2i / \text{rotary\_dim}}$.
  * @param firstPosition - the position of the first row.
+ * @throws {@link InputError} when the axes are others, or in another order, or the position is not a whole number.
  * @category Model
  * @example
  * ```ts
