@@ -1,11 +1,10 @@
 /**
- * Builds the WebAssembly modules of the kernels and writes them, deflated and as base64, into src/kernels/wasm/binaries.ts: the tiles, whose text
+ * Builds the WebAssembly modules of the kernels and writes them as base64 into src/kernels/wasm/binaries.ts: the tiles, whose text
  * scripts/wasm/tiles.mjs writes and wabt assembles, and assembly/index.ts there, which AssemblyScript compiles; and into weights-binaries.ts that
  * of assembly/weights.ts. Each is built with fused multiply-adds (relaxed SIMD) and without. A test builds them again and compares.
  */
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { deflateSync } from "fflate";
 import wabt from "wabt";
 import { compile } from "./assemblyscript.mjs";
 import { tilesWat } from "./wasm/tiles.mjs";
@@ -49,50 +48,38 @@ const CONSTANTS_OF_WEIGHTS = 16_384;
 
 /** The texts of the generated files, by name. */
 export async function generated() {
-  const tiles = {
-    fused: await assemble("fused.wat", tilesWat("fused")),
-    plain: await assemble("plain.wat", tilesWat("plain")),
-  };
   return {
-    "binaries.ts": textOf(
-      ["KERNELS", "The tiles and the kernels"],
-      [tiles.fused, await kernels("index", CONSTANTS, FUSED)],
-      [tiles.plain, await kernels("index", CONSTANTS, PLAIN)],
-    ),
-    "weights-binaries.ts": textOf(
-      ["WEIGHTS", "The kernels for weights"],
-      [await kernels("weights", CONSTANTS_OF_WEIGHTS, FUSED)],
-      [await kernels("weights", CONSTANTS_OF_WEIGHTS, PLAIN)],
-    ),
+    "binaries.ts": textOf([
+      ["FUSED_TILES", "Tiles with fused multiply-adds", await assemble("fused.wat", tilesWat("fused"))],
+      ["PLAIN_TILES", "Tiles without relaxed SIMD", await assemble("plain.wat", tilesWat("plain"))],
+      ["FUSED_KERNELS", "The other kernels with fused multiply-adds", await kernels("index", CONSTANTS, FUSED)],
+      ["PLAIN_KERNELS", "The other kernels without relaxed SIMD", await kernels("index", CONSTANTS, PLAIN)],
+    ]),
+    "weights-binaries.ts": textOf([
+      [
+        "FUSED_WEIGHTS",
+        "Kernels for weights with fused multiply-adds",
+        await kernels("weights", CONSTANTS_OF_WEIGHTS, FUSED),
+      ],
+      [
+        "PLAIN_WEIGHTS",
+        "Kernels for weights without relaxed SIMD",
+        await kernels("weights", CONSTANTS_OF_WEIGHTS, PLAIN),
+      ],
+    ]),
   };
 }
 
-/** A generated file: modules in two kinds that hardly differ, so that the one is deflated with the other as its dictionary. */
-function textOf([name, what], fused, plain) {
-  const dictionary = Buffer.concat(fused);
-  return [
+const textOf = (modules) =>
+  [
     "// Built by scripts/build-wasm.mjs; do not edit.",
-    'import type { PackedModules } from "./modules.ts";',
-    "",
-    `/** ${what} with fused multiply-adds. */`,
-    constant(`FUSED_${name}`, fused),
-    `/** ${what} without relaxed SIMD; their dictionary is the bytes of {@link FUSED_${name}}. */`,
-    constant(`PLAIN_${name}`, plain, dictionary),
+    ...modules.flatMap(([name, what, bytes]) => [
+      `/** ${what}, in base64. */`,
+      `export const ${name} =`,
+      `  "${Buffer.from(bytes).toString("base64")}";`,
+    ]),
     "",
   ].join("\n");
-}
-
-function constant(name, modules, dictionary) {
-  // By fflate, whose output does not depend on the version of Node as that of node:zlib does.
-  const deflated = deflateSync(Buffer.concat(modules), { level: 9, mem: 12, ...(dictionary && { dictionary }) });
-  return [
-    `export const ${name}: PackedModules = {`,
-    `  sizes: [${modules.map(({ length }) => length).join(", ")}],`,
-    `  deflated:`,
-    `    "${Buffer.from(deflated).toString("base64")}",`,
-    "};",
-  ].join("\n");
-}
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   for (const [name, text] of Object.entries(await generated())) {

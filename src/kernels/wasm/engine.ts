@@ -3,11 +3,9 @@
  * fused multiply-adds where the engine has relaxed SIMD. Where the engine or a page's content-security policy refuses
  * WebAssembly there is none, and the TypeScript kernels serve.
  */
-import { FUSED_KERNELS, PLAIN_KERNELS } from "./binaries.ts";
+import { FUSED_KERNELS, FUSED_TILES, PLAIN_KERNELS, PLAIN_TILES } from "./binaries.ts";
 import { startHeap } from "./memory.ts";
 import type { Heap, MemoryLike } from "./memory.ts";
-import { divide, unpack } from "./modules.ts";
-import type { PackedModules } from "./modules.ts";
 
 /** What is used of WebAssembly; its types are in no library that all supported runtimes share. */
 export interface WebAssemblyLike {
@@ -76,6 +74,14 @@ export function wasmEngine(): Engine | undefined {
   return engine;
 }
 
+/** The bytes of base64 text. */
+function fromBase64(text: string): Uint8Array {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
 /** `(module (memory i64 1))`: V8 has memories of 64-bit addresses since 13.3, and since then six rows of tiles stay in registers. */
 const wideMemory = (): Uint8Array => Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1);
 
@@ -88,29 +94,21 @@ function withoutShared(bytes: Uint8Array): Uint8Array {
   return changed;
 }
 
-/**
- * Those of two kinds of modules that run here, such that they import the memory of a heap: the fused ones where they may and the engine has
- * relaxed SIMD.
- */
-export function modulesFor(
-  wasm: WebAssemblyLike,
-  heap: Heap,
-  mayFuse: boolean,
-  fused: PackedModules,
-  plain: PackedModules,
-): { readonly modules: readonly Uint8Array[]; readonly isFused: boolean } {
-  const bytes = unpack(fused);
-  const ofFused = divide(fused, bytes);
-  const isFused = mayFuse && ofFused.every((module) => wasm.validate(module));
-  const modules = isFused ? ofFused : divide(plain, unpack(plain, bytes));
-  return { modules: heap.isShared ? modules : modules.map(withoutShared), isFused };
+/** The bytes of a module in base64, such that it imports the memory of a heap. */
+export function moduleBytes(text: string, heap: Heap): Uint8Array {
+  return heap.isShared ? fromBase64(text) : withoutShared(fromBase64(text));
 }
 
 /** Starts the modules over a memory of their own; without fused multiply-adds where `mayFuse` is false, as where there is no relaxed SIMD. */
 export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const heap = startHeap(wasm.Memory);
-  const { modules, isFused } = modulesFor(wasm, heap, mayFuse, FUSED_KERNELS, PLAIN_KERNELS);
-  const [tiles, kernels] = modules as [Uint8Array, Uint8Array];
+  const modules = (tiles: string, kernels: string): [Uint8Array, Uint8Array] => [
+    moduleBytes(tiles, heap),
+    moduleBytes(kernels, heap),
+  ];
+  const fused = modules(FUSED_TILES, FUSED_KERNELS);
+  const isFused = mayFuse && wasm.validate(fused[0]) && wasm.validate(fused[1]);
+  const [tiles, kernels] = isFused ? fused : modules(PLAIN_TILES, PLAIN_KERNELS);
   const start: EngineStart = {
     tiles: new wasm.Module(tiles),
     kernels: new wasm.Module(kernels),

@@ -2,7 +2,7 @@
  * The WebAssembly module of the kernels for weights (assembly/weights.ts), started on first use beside the others: over the same memory, with
  * the same tiles, and with functions of the module of kernels.
  */
-import { modulesFor, wasmEngine } from "./engine.ts";
+import { moduleBytes, wasmEngine } from "./engine.ts";
 import type { Engine, KernelExports } from "./engine.ts";
 import { MODULE, MODULE_BYTES } from "./jobs.ts";
 import { takeBlock } from "./memory.ts";
@@ -59,8 +59,7 @@ export function weightEngine(): WeightEngine | undefined {
 /** Starts the kernels for weights in an engine; undefined where memory is at its end. */
 export function startWeights(engine: Engine): WeightEngine | undefined {
   const { heap, isFused, wasm, imports } = engine;
-  const { modules } = modulesFor(wasm, heap, isFused, FUSED_WEIGHTS, PLAIN_WEIGHTS);
-  const [bytes] = modules as [Uint8Array];
+  const bytes = moduleBytes(isFused ? FUSED_WEIGHTS : PLAIN_WEIGHTS, heap);
   const address = takeBlock(heap, bytes.length);
   if (address === undefined) return undefined;
   const { exports } = new wasm.Instance(new wasm.Module(bytes), imports);

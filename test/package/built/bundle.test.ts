@@ -69,10 +69,10 @@ describe("the root entry in a bundle", () => {
     expect(small.size).toBeLessThan(500);
   });
 
-  test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 56 kB, of which the kernels' WebAssembly is 12 kB", async () => {
+  test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 113 kB, most of it the kernels' WebAssembly in base64", async () => {
     const product = await using("matmul");
     expect(partsIn(product)).toEqual(["tensors"]);
-    expect(product.size).toBeLessThan(56e3);
+    expect(product.size).toBeLessThan(113e3);
   });
 
   test("reading a configuration brings no tensor, no hooks and no tokenizer: under 8 kB", async () => {
@@ -81,22 +81,22 @@ describe("the root entry in a bundle", () => {
     expect(small.size).toBeLessThan(8000);
   });
 
-  test("a model's forward pass brings no kernels for weights and no tokenizer: under 89 kB", async () => {
+  test("a model's forward pass brings no kernels for weights and no tokenizer: under 146 kB", async () => {
     const model = await using("Transformer");
     expect(partsIn(model)).toEqual(["tensors", "hooks"]);
-    expect(model.size).toBeLessThan(89e3);
+    expect(model.size).toBeLessThan(146e3);
   });
 
-  test("one analysis brings no tokenizer: under 103 kB", async () => {
+  test("one analysis brings no tokenizer: under 160 kB", async () => {
     const analysis = await using("pathExpansion");
     expect(partsIn(analysis)).not.toContain("tokenizer");
-    expect(analysis.size).toBeLessThan(103e3);
+    expect(analysis.size).toBeLessThan(160e3);
   });
 
-  test("as a whole it stays under 495 kB, 183 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
+  test("as a whole it stays under 580 kB, 190 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
     const whole = await bundle(`export * from "./dist/index.js";`);
-    expect(whole.size).toBeLessThan(495e3);
-    expect(whole.gzipped).toBeLessThan(183e3);
+    expect(whole.size).toBeLessThan(580e3);
+    expect(whole.gzipped).toBeLessThan(190e3);
   });
 });
 
