@@ -254,6 +254,17 @@ export function requireNumbers(data: readonly unknown[], operation: string): voi
   });
 }
 
+/** Refuses a longest order that is not a non-negative integer. */
+export function requireOrderBound(maxOrder: number, operation: string): void {
+  if (Number.isSafeInteger(maxOrder) && maxOrder >= 0) return;
+  throw new InputError(`maxOrder is ${maxOrder}; give a whole number of at least 0.`, {
+    operation,
+    argument: "maxOrder",
+    expected: "a non-negative integer",
+    actual: maxOrder,
+  });
+}
+
 /** What a value is, in few words. */
 function nameOf(value: unknown): string {
   if (Array.isArray(value)) return "an array";

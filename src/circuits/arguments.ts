@@ -61,14 +61,3 @@ export function requireSameTokens(model: Transformer, operation: string): void {
     { operation, argument: "model", expected: d_vocab, actual: d_vocab_out },
   );
 }
-
-/** Refuses a longest order that is not a non-negative integer. */
-export function requireOrderBound(maxOrder: number, operation: string): void {
-  if (Number.isSafeInteger(maxOrder) && maxOrder >= 0) return;
-  throw new InputError(`maxOrder is ${maxOrder}; give a whole number of at least 0.`, {
-    operation,
-    argument: "maxOrder",
-    expected: "a non-negative integer",
-    actual: maxOrder,
-  });
-}

@@ -1,10 +1,9 @@
 /** How large the terms of the path expansion of the logits are in the weights, whatever the patterns. */
-import { requireKind } from "../errors.ts";
+import { requireKind, requireOrderBound } from "../errors.ts";
 import { matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import type { AttentionHead, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import { requireOrderBound } from "./arguments.ts";
 import type { PairScores } from "./composition.ts";
 import { pathsFromHeads } from "./path-cores.ts";
 import type { HeadSums } from "./path-cores.ts";

@@ -1,10 +1,9 @@
 /** How large the terms of the expansion of a head's attention scores are in the weights, whatever the patterns. */
-import { requireKind } from "../errors.ts";
+import { requireKind, requireOrderBound } from "../errors.ts";
 import { dense, matmulDense } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import type { AttentionLayer, HeadId, HeadRef, Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import { requireOrderBound } from "./arguments.ts";
 import { pathsToHeads } from "./path-cores.ts";
 import type { HeadSums } from "./path-cores.ts";
 import { addedUp, gramRead, readGrams, throughEach, writtenGrams } from "./path-grams.ts";

@@ -3,7 +3,15 @@
  * \sum_a A_a + \sum_b B_b + \sum_{a,b} B_b A_a$. A transformer's layers are such factors; {@link expandSums} is the path expansion trick
  * without a model.
  */
-import { AxisError, InputError, ShapeError, requireKind, requireKinds, requireOptions } from "../errors.ts";
+import {
+  AxisError,
+  InputError,
+  ShapeError,
+  requireKind,
+  requireKinds,
+  requireOptions,
+  requireOrderBound,
+} from "../errors.ts";
 import { add } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { applyProduct } from "./apply-product.ts";
@@ -191,7 +199,7 @@ export function expandSums<S extends string>(
       actual: 0,
     });
   }
-  requireOrder(maxOrder, operation);
+  requireOrderBound(maxOrder, operation);
   const count = countTerms(factors, maxOrder);
   if (!(count <= maxTerms)) {
     throw new InputError(
@@ -248,7 +256,7 @@ function byOrderThenPlace<S extends string>(a: Choice<S>, b: Choice<S>): number 
  */
 export function countTerms(factors: readonly TensorSum[], maxOrder = factors.length): number {
   requireKinds("sum", factors, "factors", "countTerms");
-  requireOrder(maxOrder, "countTerms");
+  requireOrderBound(maxOrder, "countTerms");
   // Coefficients of Π (identities + others · z), cut at z^maxOrder.
   let counts = [1];
   for (const { terms } of factors) {
@@ -260,14 +268,4 @@ export function countTerms(factors: readonly TensorSum[], maxOrder = factors.len
     );
   }
   return counts.reduce((a, b) => a + b, 0);
-}
-
-function requireOrder(maxOrder: number, operation: string): void {
-  if (Number.isSafeInteger(maxOrder) && maxOrder >= 0) return;
-  throw new InputError(`maxOrder is ${maxOrder}; give a whole number of at least 0.`, {
-    operation,
-    argument: "maxOrder",
-    expected: "a non-negative integer",
-    actual: maxOrder,
-  });
 }
