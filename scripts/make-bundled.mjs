@@ -15,7 +15,7 @@ const target = new URL("data/bundled-model.js", root);
 async function loadSafetensors() {
   const { outputFiles } = await build({
     stdin: {
-      contents: `export { readSafetensors } from "./safetensors.ts"; export { writeSafetensors } from "./safetensors-writer.ts";`,
+      contents: `export { readSafetensors } from "./safetensors/safetensors.ts"; export { writeSafetensors } from "./safetensors/writer.ts";`,
       resolveDir: fileURLToPath(new URL("src/io/", root)),
     },
     bundle: true,

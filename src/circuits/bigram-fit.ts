@@ -6,13 +6,14 @@
  */
 import { InputError, requireKind } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
-import { add, gather, matmul, rawData, Tensor } from "../tensor/index.ts";
+import { add, gather, matmul, Tensor } from "../tensor/index.ts";
+import { rawData } from "../tensor/internal.ts";
 import type { TensorData } from "../tensor/index.ts";
-import { requireToken } from "./arguments.ts";
+import { requireToken } from "../model/internal.ts";
 import { countBigrams } from "./bigram-counts.ts";
 import type { BigramCounts, ContextCounts } from "./bigram-counts.ts";
-import { Steps } from "./progress.ts";
-import type { ProgressOptions } from "./progress.ts";
+import { Steps } from "../progress.ts";
+import type { ProgressOptions } from "../progress.ts";
 
 /**
  * Options of {@link bigramFit}.

@@ -10,8 +10,9 @@ import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import { singularValues, svd } from "../linalg/index.ts";
 import type { Transformer } from "../model/index.ts";
-import { rawData, Tensor } from "../tensor/index.ts";
-import { requireChoice } from "./arguments.ts";
+import { Tensor } from "../tensor/index.ts";
+import { rawData } from "../tensor/internal.ts";
+import { requireChoice } from "../model/internal.ts";
 
 /**
  * Options of {@link jointPCA}.

@@ -6,7 +6,8 @@ import { ConfigError, InputError, requireKind } from "../errors.ts";
 import { compose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, MLP, Transformer } from "../model/index.ts";
-import { rawData, Tensor } from "../tensor/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { rawData } from "../tensor/internal.ts";
 
 function mlpOf(model: Transformer, layer: number, operation: string): MLP {
   const { mlp } = model.layer(layer);

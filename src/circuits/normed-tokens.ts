@@ -2,7 +2,8 @@
 import { requireKind } from "../errors.ts";
 import { Transformer } from "../model/index.ts";
 import type { Norm } from "../model/index.ts";
-import { rawData, Tensor } from "../tensor/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { rawData } from "../tensor/internal.ts";
 
 /**
  * A model whose circuits of tokens are those of a layer that reads single tokens through its norm: each row of $W_E$ is what the norm of

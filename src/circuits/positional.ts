@@ -4,7 +4,8 @@ import { allocate, kernels } from "../kernels/index.ts";
 import { compose, restrictRows, toDense, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { HeadRef, Transformer } from "../model/index.ts";
-import { describeTensor, softmax, Tensor, rawData, requireAxes } from "../tensor/index.ts";
+import { softmax, Tensor } from "../tensor/index.ts";
+import { describeTensor, rawData, requireAxes } from "../tensor/internal.ts";
 
 /**
  * The positional part of a head's QK circuit, $W_{pos} W_Q W_K^\top W_{pos}^\top$: from which positions it would look to which, if

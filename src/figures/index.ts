@@ -7,7 +7,7 @@ export type { FigureEntry } from "./entry.ts";
 export type { FigureInput, FigureNeed, FigureOptions, FigureTokenizer } from "./input.ts";
 export { figureJson } from "./json.ts";
 export type { FigureToken } from "./labels.ts";
-export type { TokenEntry, TrigramRow } from "./sources.ts";
+export type { TokenEntry, TrigramRow } from "./one-layer/sources.ts";
 export { figureEntries, figureEntry, makeFigure, type MadeFigure } from "./registry.ts";
 
 export {
@@ -15,32 +15,37 @@ export {
   drawCompositionDiagram,
   type CompositionDiagram,
   type CompositionDiagramOptions,
-} from "./composition.ts";
+} from "./two-layers/composition.ts";
 export {
   copyingTable,
   drawCopyingTable,
   type CopyingRow,
   type CopyingTable,
   type CopyingTableOptions,
-} from "./copying-table.ts";
-export { copyingHistogram, drawCopyingHistogram, type CopyingHistogram } from "./copying-histogram.ts";
-export { drawHeadDump, headDump, type HeadDump, type HeadDumpOptions } from "./head-dump.ts";
-export { drawLogitExpansion, logitExpansion, type LogitExpansion } from "./logit-expansion.ts";
-export { drawOVEigenvalues, ovEigenvalues, type HeadEigenvalues, type OVEigenvalues } from "./ov-eigenvalues.ts";
-export { drawQKExpansion, qkExpansion, type QKExpansion } from "./qk-expansion.ts";
+} from "./one-layer/copying-table.ts";
+export { copyingHistogram, drawCopyingHistogram, type CopyingHistogram } from "./one-layer/copying-histogram.ts";
+export { drawHeadDump, headDump, type HeadDump, type HeadDumpOptions } from "./one-layer/head-dump.ts";
+export { drawLogitExpansion, logitExpansion, type LogitExpansion } from "./two-layers/logit-expansion.ts";
+export {
+  drawOVEigenvalues,
+  ovEigenvalues,
+  type HeadEigenvalues,
+  type OVEigenvalues,
+} from "./one-layer/ov-eigenvalues.ts";
+export { drawQKExpansion, qkExpansion, type QKExpansion } from "./two-layers/qk-expansion.ts";
 export {
   drawPositionalHeads,
   positionalHeads,
   type PositionalHeads,
   type PositionalHeadsOptions,
-} from "./positional-heads.ts";
+} from "./one-layer/positional-heads.ts";
 export {
   drawSkipTrigramList,
   skipTrigramList,
   type ListedTrigram,
   type SkipTrigramList,
   type SkipTrigramListOptions,
-} from "./skip-trigram-list.ts";
+} from "./one-layer/skip-trigram-list.ts";
 export {
   drawSkipTrigramBugTable,
   skipTrigramBugTable,
@@ -48,17 +53,17 @@ export {
   type BugTrigram,
   type SkipTrigramBugOptions,
   type SkipTrigramBugTable,
-} from "./skip-trigram-bugs.ts";
+} from "./one-layer/skip-trigram-bugs.ts";
 export {
   drawSplitTokenTable,
   splitTokenTable,
   type SplitToken,
   type SplitTokenOptions,
   type SplitTokenTable,
-} from "./split-token-table.ts";
+} from "./one-layer/split-token-table.ts";
 
 export type { FigureCheckpoint } from "./input.ts";
-export type { CheckpointPlace } from "./checkpoints.ts";
+export type { CheckpointPlace } from "./training/checkpoints.ts";
 export {
   ablationRises,
   drawAblationRises,
@@ -66,11 +71,11 @@ export {
   offsetRises,
   type AblationRises,
   type OffsetRises,
-} from "./ablation.ts";
-export { allHeadPatterns, drawAllHeadPatterns, type AllHeads, type HeadPattern } from "./all-heads.ts";
-export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure } from "./attention.ts";
-export { attributionMap, drawAttributionMap, type AttributionMap } from "./attribution-map.ts";
-export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./change-attribution.ts";
+} from "./arena/ablation.ts";
+export { allHeadPatterns, drawAllHeadPatterns, type AllHeads, type HeadPattern } from "./two-layers/all-heads.ts";
+export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure } from "./two-layers/attention.ts";
+export { attributionMap, drawAttributionMap, type AttributionMap } from "./arena/attribution-map.ts";
+export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./training/change-attribution.ts";
 export {
   compositionChance,
   compositionMaps,
@@ -78,34 +83,45 @@ export {
   drawCompositionMaps,
   type CompositionChance,
   type CompositionMapsFigure,
-} from "./composition-maps.ts";
+} from "./two-layers/composition-maps.ts";
 export {
   drawEvaluatorScatter,
   drawEvaluatorValidation,
   drawPrefixOverTraining,
   drawTraceOverTraining,
-} from "./evaluator-figures.ts";
-export { evaluations, type Evaluations } from "./evaluators.ts";
-export { drawImportanceByLayer, drawImportanceByOrder, importanceFigure, type ImportanceFigure } from "./importance.ts";
+} from "./training/evaluator-figures.ts";
+export { evaluations, type Evaluations } from "./training/evaluators.ts";
+export {
+  drawImportanceByLayer,
+  drawImportanceByOrder,
+  importanceFigure,
+  type ImportanceFigure,
+} from "./two-layers/importance.ts";
 export {
   drawInductionExamples,
   inductionExamples,
   type InductionExample,
   type InductionExamples,
-} from "./induction-examples.ts";
-export { drawInductionStripes, inductionStripes, type InductionStripes } from "./induction-stripes.ts";
-export { drawJointComponents } from "./joint-components.ts";
-export { drawLossOnRepeats, lossOnRepeats, type LossOnRepeats } from "./loss-on-repeats.ts";
-export { drawOVSample, ovSample, type OVSample } from "./ov-sample.ts";
+} from "./two-layers/induction-examples.ts";
+export { drawInductionStripes, inductionStripes, type InductionStripes } from "./arena/induction-stripes.ts";
+export { drawJointComponents } from "./two-layers/joint-components.ts";
+export { drawLossOnRepeats, lossOnRepeats, type LossOnRepeats } from "./arena/loss-on-repeats.ts";
+export { drawOVSample, ovSample, type OVSample } from "./arena/ov-sample.ts";
 export {
   drawPositivityScatter,
   positivityScatter,
   type PositivityPoint,
   type PositivityScatter,
-} from "./positivity.ts";
-export { drawPreviousPattern, previousPattern, type PreviousPattern } from "./previous-pattern.ts";
-export { drawScoreIntensity, scoreIntensity, type ScoreIntensity } from "./score-intensity.ts";
-export { drawComponentNorms, drawScoreSpread, drawScoreStripe, drawScoreTiles } from "./score-figures.ts";
-export { scoreParts, type ScoreParts } from "./score-parts.ts";
-export { drawContextScore, drawLossByIndex, drawLossCurve, drawLossPath, drawLossSlope } from "./training-figures.ts";
-export { trainingLosses, type TrainingLosses } from "./training-losses.ts";
+} from "./two-layers/positivity.ts";
+export { drawPreviousPattern, previousPattern, type PreviousPattern } from "./arena/previous-pattern.ts";
+export { drawScoreIntensity, scoreIntensity, type ScoreIntensity } from "./two-layers/score-intensity.ts";
+export { drawComponentNorms, drawScoreSpread, drawScoreStripe, drawScoreTiles } from "./arena/score-figures.ts";
+export { scoreParts, type ScoreParts } from "./arena/score-parts.ts";
+export {
+  drawContextScore,
+  drawLossByIndex,
+  drawLossCurve,
+  drawLossPath,
+  drawLossSlope,
+} from "./training/training-figures.ts";
+export { trainingLosses, type TrainingLosses } from "./training/training-losses.ts";

@@ -1,6 +1,6 @@
 /** What figures are made of: a model, perhaps its tokenizer, perhaps a text. */
 import { ConfigError, InputError } from "../errors.ts";
-import type { ProgressOptions } from "../circuits/index.ts";
+import type { ProgressOptions } from "../progress.ts";
 import { splitWindows } from "../model/index.ts";
 import type { HeadRef, ModelConfig, Transformer } from "../model/index.ts";
 

@@ -1,8 +1,8 @@
 /** Prompts that figures run a model on, and the heads that they show where none are asked for. */
-import { headScores, repeatedTokens } from "../circuits/index.ts";
-import type { ProgressOptions } from "../circuits/index.ts";
+import { headScores, repeatedTokens } from "../heads/index.ts";
+import type { ProgressOptions } from "../progress.ts";
 import type { HeadId, HeadRef, Transformer } from "../model/index.ts";
-import { rawData } from "../tensor/index.ts";
+import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { visibleToken } from "../viz/index.ts";
 import { bosOf } from "./input.ts";

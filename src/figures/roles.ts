@@ -1,5 +1,5 @@
 /** Heads that figures point out: previous-token and induction heads. */
-import { findHeads, headScores } from "../circuits/index.ts";
+import { findHeads, headScores } from "../heads/index.ts";
 import type { HeadId } from "../model/index.ts";
 import { bosOf } from "./input.ts";
 import type { FigureInput, FigureOptions } from "./input.ts";

@@ -4,8 +4,8 @@
  */
 import type { Transformer } from "../model/index.ts";
 import { readTransformer } from "./load.ts";
-import { loadTokenizer } from "./tokenizer.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { loadTokenizer } from "./tokenizer/tokenizer.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 /**
  * A model with its tokenizer.

@@ -1,14 +1,14 @@
 /** A configuration and a file of weights to a model. */
 import { requireObject } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
-import { toBytes, toJson } from "./bytes.ts";
-import type { Bytes } from "./bytes.ts";
-import { fault } from "./fault.ts";
-import type { Source } from "./fault.ts";
-import { kindOf } from "./file-kind.ts";
+import { toBytes, toJson } from "./bytes/bytes.ts";
+import type { Bytes } from "./bytes/bytes.ts";
+import { fault } from "./bytes/fault.ts";
+import type { Source } from "./bytes/fault.ts";
+import { kindOf } from "./bytes/file-kind.ts";
 import { convert } from "./layouts/index.ts";
 import type { NamedTensors } from "./layouts/index.ts";
-import { openSafetensors } from "./safetensors.ts";
+import { openSafetensors } from "./safetensors/safetensors.ts";
 
 /**
  * What {@link loadTransformer} reads.

@@ -2,20 +2,20 @@
  * The kernels, and the one place that chooses between their implementations.
  */
 import { InputError } from "../errors.ts";
-import { blockedKernels } from "./blocked.ts";
+import { blockedKernels } from "./plain/blocked.ts";
 import type { KernelName, Kernels, MatrixView, PackedMatrix } from "./interface.ts";
 import { referenceKernels } from "./reference.ts";
-import { simdKernels } from "./simd.ts";
+import { simdKernels } from "./wasm/simd.ts";
 import { wasmEngine } from "./wasm/engine.ts";
 import { threadCount } from "./wasm/jobs.ts";
 import { isInHeap, lend } from "./wasm/memory.ts";
 import { pack } from "./wasm/packed.ts";
-import { blockedWeightKernels } from "./weights-blocked.ts";
+import { blockedWeightKernels } from "./plain/weights-blocked.ts";
 import type { WeightKernels } from "./weights-interface.ts";
 import { referenceWeightKernels } from "./weights-reference.ts";
-import { simdWeightKernels } from "./weights-simd.ts";
+import { simdWeightKernels } from "./wasm/weights-simd.ts";
 
-export { blockedKernels } from "./blocked.ts";
+export { blockedKernels } from "./plain/blocked.ts";
 export type {
   AttentionArgs,
   CausalSoftmaxArgs,
@@ -31,10 +31,10 @@ export type {
   SoftmaxArgs,
 } from "./interface.ts";
 export { referenceKernels } from "./reference.ts";
-export { simdKernels } from "./simd.ts";
+export { simdKernels } from "./wasm/simd.ts";
 export { useThreads } from "./wasm/threads.ts";
 export type { ThreadOptions, WorkerLike } from "./wasm/threads.ts";
-export { blockedWeightKernels } from "./weights-blocked.ts";
+export { blockedWeightKernels } from "./plain/weights-blocked.ts";
 export type {
   BlockSquaresArgs,
   DeepProductArgs,
@@ -47,7 +47,7 @@ export type {
   WeightKernels,
 } from "./weights-interface.ts";
 export { referenceWeightKernels } from "./weights-reference.ts";
-export { simdWeightKernels } from "./weights-simd.ts";
+export { simdWeightKernels } from "./wasm/weights-simd.ts";
 export { kindOf, withWorkspace } from "./workspace.ts";
 export type { TakeArray } from "./workspace.ts";
 

@@ -8,8 +8,8 @@ import {
   checkRowScreen,
   checkRowTop,
 } from "./checks.ts";
-import { deepProductInDoubles } from "./deep.ts";
-import { screenRow } from "./parts.ts";
+import { deepProductInDoubles } from "./plain/deep.ts";
+import { screenRow } from "./plain/parts.ts";
 import { referenceKernels } from "./reference.ts";
 import type {
   BlockSquaresArgs,

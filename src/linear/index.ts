@@ -1,8 +1,7 @@
-export { Linear, describeMap, identityMap, innerProductMap, linear } from "./linear.ts";
+export { Linear, identityMap, innerProductMap, linear } from "./linear.ts";
 export type { Factor, MatrixFactor, Product, SumFactor } from "./factor.ts";
-export { compose, composeAll, composeMaps, transpose } from "./compose.ts";
+export { compose, composeAll, transpose } from "./compose.ts";
 export { addMaps, scaleMap, subtractMaps, sumMaps } from "./sum.ts";
-export { collapsed } from "./collapsed.ts";
 export { applyMap, toDense } from "./dense.ts";
 export type { BaseSpace, MatrixAxes } from "./dense.ts";
 export { columnsOf, diagonalOf, entryOf, restrictColumns, restrictRows, rowsOf } from "./slices.ts";
@@ -10,11 +9,11 @@ export type { SquareMap } from "./square.ts";
 export { eigenvaluesOf, frobeniusNormOf, singularValuesOf, svdOf, traceOf } from "./spectrum.ts";
 export type { Eigenvalues, MapSVD } from "./spectrum.ts";
 export type { StreamOptions } from "./stream.ts";
-export { diagonalRanks, diagonalTopK } from "./diagonal.ts";
-export type { DiagonalRankOptions } from "./diagonal.ts";
-export { argmaxPerColumn, argmaxPerRow, topKOfColumn, topKOfRow, topKPerColumn, topKPerRow } from "./top-k.ts";
-export type { ColumnOptions, MapEntry, TopK } from "./top-k.ts";
-export { topKOverall } from "./top-k-overall.ts";
+export { diagonalRanks, diagonalTopK } from "./search/diagonal.ts";
+export type { DiagonalRankOptions } from "./search/diagonal.ts";
+export { argmaxPerColumn, argmaxPerRow, topKOfColumn, topKOfRow, topKPerColumn, topKPerRow } from "./search/top-k.ts";
+export type { ColumnOptions, MapEntry, TopK } from "./search/top-k.ts";
+export { topKOverall } from "./search/top-k-overall.ts";
 export { columnStatistics, rowStatistics } from "./statistics.ts";
 export type { MapStatistics } from "./statistics.ts";
 export { principalAngles, readSpaceOf, writeSpaceOf } from "./subspaces.ts";
@@ -26,8 +25,8 @@ export {
   scalePositions,
   scaleProduct,
   tensorProduct,
-} from "./tensor-product.ts";
-export type { PositionFactor, PositionMap } from "./tensor-product.ts";
-export { applyProduct, positionMatrixOf, toDenseKronecker } from "./apply-product.ts";
-export { TensorSum, applySum, countTerms, expandSums, sumProducts } from "./tensor-sum.ts";
-export type { ExpandOptions, ExpandedProduct, NamedProduct } from "./tensor-sum.ts";
+} from "./tensor-products/tensor-product.ts";
+export type { PositionFactor, PositionMap } from "./tensor-products/tensor-product.ts";
+export { applyProduct, positionMatrixOf, toDenseKronecker } from "./tensor-products/apply-product.ts";
+export { TensorSum, applySum, countTerms, expandSums, sumProducts } from "./tensor-products/tensor-sum.ts";
+export type { ExpandOptions, ExpandedProduct, NamedProduct } from "./tensor-products/tensor-sum.ts";

@@ -8,7 +8,8 @@
 import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
 import { singularValues } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
-import { describeTensor, Tensor } from "../tensor/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { describeTensor } from "../tensor/internal.ts";
 import { multiply } from "./chain.ts";
 import type { BaseSpace } from "./dense.ts";
 import { matrixFactor, toFloat64, transposeFactor } from "./factor.ts";

@@ -6,7 +6,8 @@
  * $10^{-11}$ of $\Phi$ wherever it exceeds $10^{-18}$.
  */
 import { InputError, requireKind } from "../errors.ts";
-import { allocateData, softmax, Tensor, rawData } from "../tensor/index.ts";
+import { softmax, Tensor } from "../tensor/index.ts";
+import { allocateData, rawData } from "../tensor/internal.ts";
 
 /**
  * The name of an activation function, as TransformerLens has it: the exact GELU, its two tanh forms (`gelu_new` and

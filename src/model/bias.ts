@@ -1,4 +1,5 @@
-import { add, rawData } from "../tensor/index.ts";
+import { add } from "../tensor/index.ts";
+import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 
 /**

@@ -10,20 +10,8 @@
 import { requireObject } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import {
-  add,
-  causalAttention,
-  causalSoftmax,
-  dataForResult,
-  matmul,
-  rawData,
-  reshaped,
-  rightOperand,
-  softmax,
-  sum,
-  Tensor,
-  viewOf,
-} from "../tensor/index.ts";
+import { add, causalAttention, causalSoftmax, matmul, softmax, sum, Tensor } from "../tensor/index.ts";
+import { dataForResult, rawData, reshaped, rightOperand, viewOf } from "../tensor/internal.ts";
 import type { AttentionLayer } from "./attention.ts";
 import { withBias } from "./bias.ts";
 import type { ActivationCache } from "./cache.ts";

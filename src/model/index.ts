@@ -20,7 +20,6 @@ export type { LayerWeights } from "./attention.ts";
 export { MLP } from "./mlp.ts";
 export { expectedWeights } from "./weights.ts";
 export type { Weights } from "./weights.ts";
-export { resumePass } from "./forward.ts";
 export type { Run, RunOptions } from "./forward.ts";
 export { Transformer } from "./transformer.ts";
 export {

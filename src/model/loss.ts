@@ -2,7 +2,8 @@
 import { InputError, ShapeError } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import { allocateData, describeTensor, meanAll, rawData, Tensor, requireAxes } from "../tensor/index.ts";
+import { meanAll, Tensor } from "../tensor/index.ts";
+import { allocateData, describeTensor, rawData, requireAxes } from "../tensor/internal.ts";
 import { tokenRows } from "./tokens.ts";
 import type { TokensLike } from "./tokens.ts";
 

@@ -8,19 +8,8 @@
 import { AxisError, requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
-import {
-  describeTensor,
-  add,
-  allocateData,
-  dataForResult,
-  divide,
-  kernelData,
-  mean,
-  multiply,
-  rawData,
-  subtract,
-  tensorOf,
-} from "../tensor/index.ts";
+import { add, divide, mean, multiply, subtract } from "../tensor/index.ts";
+import { describeTensor, allocateData, dataForResult, kernelData, rawData, tensorOf } from "../tensor/internal.ts";
 import type { Tensor, TensorData } from "../tensor/index.ts";
 
 /**

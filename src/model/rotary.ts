@@ -3,7 +3,8 @@
  * position, so that a score depends on positions through their difference alone.
  */
 import { InputError, requireKind, requireObject } from "../errors.ts";
-import { allocateData, describeTensor, rawData, Tensor } from "../tensor/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { allocateData, describeTensor, rawData } from "../tensor/internal.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** @inline */

@@ -1,6 +1,7 @@
 /** What a run keeps and what it changes: the one place through which every activation passes. */
 import { AxisError, InputError, ShapeError } from "../errors.ts";
-import { describeTensor, Tensor } from "../tensor/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { describeTensor } from "../tensor/internal.ts";
 import { ActivationCache } from "./cache.ts";
 import type { CacheEntry } from "./cache.ts";
 import type { ModelConfig } from "./config.ts";

@@ -1,6 +1,7 @@
 /** Token ids in: checked once, at the door. */
 import { InputError, requireKind, requireObject } from "../errors.ts";
-import { describeTensor, Tensor } from "../tensor/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { describeTensor } from "../tensor/internal.ts";
 import type { ModelConfig } from "./config.ts";
 
 /**

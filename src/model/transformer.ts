@@ -2,7 +2,7 @@
 import { InputError } from "../errors.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
-import { moveToKernels } from "../tensor/index.ts";
+import { moveToKernels } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { AttentionLayer } from "./attention.ts";
 import type { AttentionHead, LayerWeights } from "./attention.ts";

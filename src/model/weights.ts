@@ -1,6 +1,6 @@
 /** Which weights a configuration calls for, under TransformerLens 3.x's names, and the check that they are there. */
 import { ConfigError, InputError, requireObject, requireKind } from "../errors.ts";
-import { rawData } from "../tensor/index.ts";
+import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 import { Norm } from "./norm.ts";

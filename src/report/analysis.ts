@@ -1,6 +1,6 @@
 /** The whole analysis of one model, step by step. */
-import { repeatedTokens } from "../circuits/index.ts";
-import type { HeadScores } from "../circuits/index.ts";
+import { repeatedTokens } from "../heads/index.ts";
+import type { HeadScores } from "../heads/index.ts";
 import { InputError } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
 import { checkBos, checkModel, readCorpus } from "./corpus.ts";

@@ -1,11 +1,9 @@
-export { kernelData, kernelStorage, moveToKernels, rawData, rawStorage, reshaped, tensorOf, viewOf } from "./raw.ts";
-export { Tensor, describeTensor, requireAxes } from "./tensor.ts";
-export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
+export { Tensor } from "./tensor.ts";
 export type { Nested } from "./tensor.ts";
 export type { DType, Layout, TensorData } from "./storage.ts";
 export { add, astype, divide, map, multiply, subtract } from "./elementwise.ts";
 export { argmax, max, mean, meanAll, sum, sumAll } from "./reduce.ts";
-export { batchMatmul, matmul, matrixView, rightOperand } from "./matmul.ts";
+export { batchMatmul, matmul } from "./matmul.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
 export { causalAttention, causalSoftmax } from "./attention.ts";
 export type { AttentionOptions } from "./attention.ts";

@@ -1,6 +1,6 @@
-import { pageStyles } from "./page-style.ts";
-import { svgStyles } from "./style.ts";
-import { escapeHtml, px } from "./text.ts";
+import { pageStyles } from "./parts/page-style.ts";
+import { svgStyles } from "./parts/style.ts";
+import { escapeHtml, px } from "./parts/text.ts";
 
 /** The method by which notebooks ask a value for its rich display. */
 export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display") as never;

@@ -5,7 +5,7 @@ import { parseConfig, Transformer } from "../../src/model/index.ts";
 import { Random, Tensor } from "../../src/tensor/index.ts";
 import { expectClose, loadGolden } from "../support/golden.ts";
 import { randomModel } from "../support/random-model.ts";
-import { modelOptions, runs } from "./model-arbitrary.ts";
+import { modelOptions, runs } from "../support/model-arbitrary.ts";
 
 /** A model without layers whose table is what one wishes: W_E = I, W_U = the table. */
 function tableModel(table: readonly (readonly number[])[], dtype: "float32" | "float64" = "float64"): Transformer {

@@ -16,8 +16,8 @@ import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/go
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel } from "../support/random-model.ts";
 import { embeddings, headMatrices, matrix, mul, plus, t } from "./dense-reference.ts";
-import { modelOptions, runs } from "./model-arbitrary.ts";
-import { changeHeadBases, rotated, stretched } from "./reparametrise.ts";
+import { modelOptions, runs } from "../support/model-arbitrary.ts";
+import { changeHeadBases, rotated, stretched } from "../support/reparametrise.ts";
 
 // TransformerLens multiplies in float32: two roundings of 6e-8 per product of up to 32 terms near 1.
 const float32Oracle = { atol: 1e-5, rtol: 1e-5 };

@@ -14,7 +14,7 @@ import { map, Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
 import { fro, headMatrices, mul, plus } from "./dense-reference.ts";
-import { modelOptions, runs } from "./model-arbitrary.ts";
+import { modelOptions, runs } from "../support/model-arbitrary.ts";
 
 describe("mixedOV and mixedQK", () => {
   it("equal the mixture of the heads' products", () => {

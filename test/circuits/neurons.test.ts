@@ -1,6 +1,7 @@
 /** Circuits of neurons against what runs of the model compute (float32 runs: 1e-5). */
 import { describe, expect, test } from "vitest";
-import { neuronLogitCircuit, neuronTokenCircuit, pathExpansion } from "../../src/circuits/index.ts";
+import { neuronLogitCircuit, neuronTokenCircuit } from "../../src/circuits/index.ts";
+import { pathExpansion } from "../../src/paths/index.ts";
 import { ConfigError, InputError } from "../../src/errors.ts";
 import { toDense } from "../../src/linear/index.ts";
 import { editAt } from "../../src/model/index.ts";

@@ -48,9 +48,11 @@ describe.each(maps)("%s", (path) => {
   });
 });
 
-test("every public function of circuits stands in one of the maps", () => {
+test("every public function of circuits, paths and heads stands in one of the maps", () => {
   const mapped = new Set(maps.flatMap((path) => callsIn(readText(path))));
-  const circuits = names.filter(({ where, kind }) => where.startsWith("src/circuits/") && kind === "function");
+  const circuits = names.filter(
+    ({ where, kind }) => /^src\/(circuits|paths|heads)\//.test(where) && kind === "function",
+  );
   expect(circuits.length).toBeGreaterThan(40);
   expect(circuits.map(({ name }) => name).filter((name) => !mapped.has(name))).toEqual([]);
 });

@@ -19,9 +19,9 @@ import {
   scoreParts,
   storyAttention,
 } from "../../src/figures/index.ts";
-import { headScores } from "../../src/circuits/index.ts";
+import { headScores } from "../../src/heads/index.ts";
 import { meanLoss } from "../../src/model/index.ts";
-import { rawData } from "../../src/tensor/index.ts";
+import { rawData } from "../../src/tensor/internal.ts";
 import { expectClose, loadGolden } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel } from "../support/random-model.ts";

@@ -7,10 +7,11 @@ import {
   trainingLosses,
   type FigureCheckpoint,
 } from "../../src/figures/index.ts";
-import { inContextLearningScore, prefixMatchingScores, repeatedTokens } from "../../src/circuits/index.ts";
+import { inContextLearningScore, prefixMatchingScores, repeatedTokens } from "../../src/heads/index.ts";
 import { lossPerToken, type Transformer } from "../../src/model/index.ts";
-import { map, rawData, stack } from "../../src/tensor/index.ts";
-import { contextScores } from "../../src/figures/training-losses.ts";
+import { map, stack } from "../../src/tensor/index.ts";
+import { rawData } from "../../src/tensor/internal.ts";
+import { contextScores } from "../../src/figures/training/training-losses.ts";
 import { expectClose } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";

@@ -1,5 +1,5 @@
 /** Damaged copies of sound files, each decided by a seed. */
-import { joined } from "../io/pickles.ts";
+import { joined } from "../io/torch/pickles.ts";
 
 /** A small generator of 32-bit numbers (splitmix32). */
 export function generator(seed: number): (below: number) => number {

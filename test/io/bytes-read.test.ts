@@ -3,12 +3,12 @@ import { zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
 import { inspect, openCheckpoint, writeSafetensors } from "../../src/io/index.ts";
 import type { ByteSource } from "../../src/io/index.ts";
-import { readAhead, readNow, take } from "../../src/io/reading.ts";
-import type { Reading } from "../../src/io/reading.ts";
+import { readAhead, readNow, take } from "../../src/io/bytes/reading.ts";
+import type { Reading } from "../../src/io/bytes/reading.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { archiveOf } from "./formats.ts";
 import { manyArrays } from "./many-tensors.ts";
-import { dict, int, legacyOf, storage, str, tensor, tuple, whole } from "./pickles.ts";
+import { dict, int, legacyOf, storage, str, tensor, tuple, whole } from "./torch/pickles.ts";
 
 /** Eight tensors of as many floats each, the i-th of i alone. */
 const COUNT = 8;

@@ -1,7 +1,7 @@
 /** Files that are nearly all names: many tensors, each of nothing or next to nothing. */
 import { zipSync } from "fflate";
 import { fileOf } from "./bytes.ts";
-import { global, joined, legacyOf, str } from "./pickles.ts";
+import { global, joined, legacyOf, str } from "./torch/pickles.ts";
 
 const encoder = new TextEncoder();
 const nameOf = (i: number): string => `t${String(i).padStart(6, "0")}`;

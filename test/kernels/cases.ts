@@ -2,7 +2,7 @@
  * One table of cases for every kernel implementation: awkward sizes, layouts and values. Each implementation runs all of
  * them and is compared with `reference.ts`, which has hand-worked cases of its own.
  */
-import type { MatmulPath } from "../../src/kernels/blocked-matmul.ts";
+import type { MatmulPath } from "../../src/kernels/plain/blocked-matmul.ts";
 import type {
   AttentionArgs,
   FloatArray,

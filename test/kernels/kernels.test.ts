@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { matmulPath } from "../../src/kernels/blocked-matmul.ts";
-import { exponentials } from "../../src/kernels/exponential.ts";
+import { matmulPath } from "../../src/kernels/plain/blocked-matmul.ts";
+import { exponentials } from "../../src/kernels/plain/exponential.ts";
 import {
   allocate,
   blockedKernels,

@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { add, matmul, Random, randomNormal, softmax, Tensor } from "../../src/tensor/index.ts";
-import { rawStorage } from "../../src/tensor/index.ts";
+import { rawStorage } from "../../src/tensor/internal.ts";
 import { allocateForResult, isKernelMemory, kernelInfo } from "../../src/kernels/index.ts";
 import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
 

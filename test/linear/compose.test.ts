@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AxisError, InputError, ShapeError } from "../../src/errors.ts";
-import { Tensor } from "../../src/tensor/index.ts";
+import { Tensor, Random } from "../../src/tensor/index.ts";
 import {
   applyMap,
   compose,
@@ -12,7 +12,6 @@ import {
   transpose,
 } from "../../src/linear/index.ts";
 import { chains, expectMap, expectNumbers, flip, map, product, randomRows, scaleOf, times } from "./dense-reference.ts";
-import { Random } from "../../src/tensor/index.ts";
 
 const W_E = map("d_vocab", "d_model", [
   [1, 0],

@@ -3,7 +3,6 @@ import { AxisError, InputError, ShapeError } from "../../src/errors.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import {
   compose,
-  describeMap,
   entryOf,
   eigenvaluesOf,
   frobeniusNormOf,
@@ -16,6 +15,7 @@ import {
   traceOf,
   transpose,
 } from "../../src/linear/index.ts";
+import { describeMap } from "../../src/linear/internal.ts";
 import { map, total } from "./dense-reference.ts";
 
 function errorOf(action: () => unknown): Error {

@@ -22,7 +22,7 @@ import {
 import type { Transformer } from "../../src/model/index.ts";
 import { logSoftmax, map, mean, subtract } from "../../src/tensor/index.ts";
 import type { Tensor } from "../../src/tensor/index.ts";
-import { mlpModelOptions, modelOptions, runs } from "../circuits/model-arbitrary.ts";
+import { mlpModelOptions, modelOptions, runs } from "../support/model-arbitrary.ts";
 import { expectClose, goldenFile, loadGolden } from "../support/golden.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
 import type { RandomModelOptions } from "../support/random-model.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { placeLabels, spreadApart } from "../../src/viz/label-placement.ts";
+import { placeLabels, spreadApart } from "../../src/viz/parts/label-placement.ts";
 
 const frame = { x: 0, y: 0, width: 400, height: 300 };
 const points = fc.array(fc.tuple(fc.integer({ min: 0, max: 400 }), fc.integer({ min: 0, max: 300 })), {

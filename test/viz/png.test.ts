@@ -1,8 +1,8 @@
 import { inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { imagePalette } from "../../src/viz/color.ts";
-import { deflate, encodePng, toBase64 } from "../../src/viz/png.ts";
+import { imagePalette } from "../../src/viz/parts/color.ts";
+import { deflate, encodePng, toBase64 } from "../../src/viz/parts/png.ts";
 
 describe("deflate, read back by zlib", () => {
   test("any bytes", () => {

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dataToPixels, extent, niceDomain, niceStep, niceTicks, project, tickDecimals } from "../../src/viz/scale.ts";
+import {
+  dataToPixels,
+  extent,
+  niceDomain,
+  niceStep,
+  niceTicks,
+  project,
+  tickDecimals,
+} from "../../src/viz/parts/scale.ts";
 
 describe("ticks", () => {
   test.each([

@@ -1,6 +1,6 @@
 import { escapeHtml, formatNumber, visibleToken } from "transformer-circuits/viz";
 import { describe, expect, test } from "vitest";
-import { textWidth, truncate, wrapText } from "../../src/viz/text.ts";
+import { textWidth, truncate, wrapText } from "../../src/viz/parts/text.ts";
 
 describe("escapeHtml", () => {
   test.each([

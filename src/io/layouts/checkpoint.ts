@@ -5,7 +5,7 @@
  */
 import { ConfigError } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
-import type { Source } from "../fault.ts";
+import type { Source } from "../bytes/fault.ts";
 
 /**
  * Tensors by name: a `Map`, or anything that finds them when asked, so that what is not wanted need not be read.

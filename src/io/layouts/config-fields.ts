@@ -1,7 +1,7 @@
 /** The fields of another library's configuration, read with errors that name them. */
 import { ConfigError } from "../../errors.ts";
-import type { Source } from "../fault.ts";
-import { describeValue } from "../bytes.ts";
+import type { Source } from "../bytes/fault.ts";
+import { describeValue } from "../bytes/bytes.ts";
 
 /** Activation functions as Hugging Face names them, by TransformerLens's name. */
 const ACTIVATIONS: ReadonlyMap<string, string> = new Map([

@@ -1,10 +1,10 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
 import { requireKind, requireObject } from "../../errors.ts";
 import { Transformer } from "../../model/index.ts";
-import { toJson } from "../bytes.ts";
-import { some } from "../checkpoint-files.ts";
-import { fault } from "../fault.ts";
-import type { Source } from "../fault.ts";
+import { toJson } from "../bytes/bytes.ts";
+import { some } from "../checkpoint/files.ts";
+import { fault } from "../bytes/fault.ts";
+import type { Source } from "../bytes/fault.ts";
 import { Checkpoint, takeFrom } from "./checkpoint.ts";
 import type { ListedTensors, NamedTensors, Taking } from "./checkpoint.ts";
 import { convertGptNeoX } from "./gpt-neox.ts";

@@ -5,7 +5,7 @@
 import { expectedWeights, parseConfig } from "../../model/index.ts";
 import type { ModelConfig, NormKind } from "../../model/index.ts";
 import { concat, Tensor } from "../../tensor/index.ts";
-import type { Source } from "../fault.ts";
+import type { Source } from "../bytes/fault.ts";
 import type { Checkpoint, HeadsLayout, ListedTensors, Taking } from "./checkpoint.ts";
 import { configObject } from "./config-fields.ts";
 import type { Converted } from "./gpt2.ts";

@@ -3,9 +3,9 @@ import { open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InputError } from "../../errors.ts";
-import type { Checkpoint } from "../checkpoint.ts";
-import { safetensorsChunks } from "../convert.ts";
-import type { ConvertOptions } from "../convert.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { safetensorsChunks } from "../checkpoint/convert.ts";
+import type { ConvertOptions } from "../checkpoint/convert.ts";
 import { folderOf, openPathFor, readBeside } from "./files.ts";
 
 /**

@@ -4,12 +4,12 @@ import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InputError } from "../../errors.ts";
-import { openFor } from "../checkpoint.ts";
-import type { Checkpoint } from "../checkpoint.ts";
-import { isIndex } from "../checkpoint-files.ts";
-import { inspectionOf } from "../inspect.ts";
-import type { Inspection } from "../inspect.ts";
-import type { ByteSource } from "../reading.ts";
+import { openFor } from "../checkpoint/checkpoint.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { isIndex } from "../checkpoint/files.ts";
+import { inspectionOf } from "../checkpoint/inspect.ts";
+import type { Inspection } from "../checkpoint/inspect.ts";
+import type { ByteSource } from "../bytes/reading.ts";
 
 /**
  * How {@link openPath} and {@link inspectPath} read.

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../errors.ts";
 import type { ModelConfig, Transformer } from "../../model/index.ts";
-import { transformerOf } from "../from-checkpoint.ts";
-import { parsePlainJson } from "../plain-json.ts";
-import { loadTokenizer } from "../tokenizer.ts";
-import type { Tokenizer } from "../tokenizer.ts";
+import { transformerOf } from "../checkpoint/from-checkpoint.ts";
+import { parsePlainJson } from "../json/plain-json.ts";
+import { loadTokenizer } from "../tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { folderOf, openPathFor, readBeside } from "./files.ts";
 
 /**

@@ -1,8 +1,8 @@
 /** Fused attention in WebAssembly. */
 import { checkAttention } from "../checks.ts";
 import type { AttentionArgs, HeadVectorsView } from "../interface.ts";
-import { attentionByParts } from "../parts.ts";
-import type { Parts } from "../parts.ts";
+import { attentionByParts } from "../plain/parts.ts";
+import type { Parts } from "../plain/parts.ts";
 import type { Engine } from "./engine.ts";
 import { runJob } from "./jobs.ts";
 import type { Job } from "./jobs.ts";

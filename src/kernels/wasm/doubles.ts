@@ -1,5 +1,5 @@
 /** Products summed in float64, of operands in float32 or float64, and Gram matrices of either kind. */
-import { foldBatch, gram as gramOfMatmul, matmul } from "../blocked-matmul.ts";
+import { foldBatch, gram as gramOfMatmul, matmul } from "../plain/blocked-matmul.ts";
 import { checkGram, checkMatmul } from "../checks.ts";
 import type { MatmulArgs, MatrixView } from "../interface.ts";
 import type { GramArgs } from "../weights-interface.ts";

@@ -1,8 +1,8 @@
 /** Norms of products of all pairs of float32 maps, roots of Gram matrices and sums of squares, in WebAssembly; see assembly/pairs.ts and assembly/roots.ts. */
 import { checkBlockSquares, checkPairNorms, checkRoots } from "../checks.ts";
 import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "../weights-interface.ts";
-import { pairNormsByBands } from "../pair-norms.ts";
-import type { Multiplies } from "../parts.ts";
+import { pairNormsByBands } from "../plain/pair-norms.ts";
+import type { Multiplies } from "../plain/parts.ts";
 import { blockSquares as squaresInTypeScript, triangularRoots as rootsInTypeScript } from "../weights-reference.ts";
 import { runJob, runJobs, threadCount } from "./jobs.ts";
 import type { Job } from "./jobs.ts";

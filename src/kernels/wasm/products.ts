@@ -1,11 +1,11 @@
 /**
  * Matrix products in WebAssembly: those of float32; products with a float64 operand are those of doubles.ts.
  */
-import { foldBatch, matmul } from "../blocked-matmul.ts";
+import { foldBatch, matmul } from "../plain/blocked-matmul.ts";
 import { checkMatmul, checkRowRank, checkRowTop } from "../checks.ts";
 import type { MatmulArgs, MatrixView } from "../interface.ts";
-import { rowRankByParts, rowTopByParts } from "../parts.ts";
-import type { Multiplies } from "../parts.ts";
+import { rowRankByParts, rowTopByParts } from "../plain/parts.ts";
+import type { Multiplies } from "../plain/parts.ts";
 import type { RowRankArgs, RowScreenArgs, RowTopArgs } from "../weights-interface.ts";
 import { copyOut, eachChunk } from "./chunks.ts";
 import { multiplyDoubles } from "./doubles.ts";

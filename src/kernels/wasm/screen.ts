@@ -1,7 +1,7 @@
 /** Entries above a bar in each row of a product, found in WebAssembly; see assembly/screen.ts. */
 import { checkRowScreen } from "../checks.ts";
-import { rowScreenByParts } from "../parts.ts";
-import type { Multiplies } from "../parts.ts";
+import { rowScreenByParts } from "../plain/parts.ts";
+import type { Multiplies } from "../plain/parts.ts";
 import type { RowScreenArgs } from "../weights-interface.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import { isForRows, rowMajor } from "./products.ts";

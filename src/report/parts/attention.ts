@@ -1,7 +1,8 @@
 /** Attention of all heads on a short sequence, as the page's explorer takes it. */
 import { lossPerToken } from "../../model/index.ts";
 import type { AttentionLayer, HookName, Transformer } from "../../model/index.ts";
-import { matmul, rawData } from "../../tensor/index.ts";
+import { matmul } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { Corpus } from "../corpus.ts";
 import { short } from "../numbers.ts";

@@ -1,6 +1,6 @@
 /** Composition between all pairs of heads, and the paper's scatter of OV and QK positivity. */
 import { compositionScores, inductionPositivity, sampleCompositionBaseline } from "../../circuits/index.ts";
-import type { HeadScores } from "../../circuits/index.ts";
+import type { HeadScores } from "../../heads/index.ts";
 import type { Transformer } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { short } from "../numbers.ts";

@@ -1,5 +1,5 @@
 /** The path expansion: its certificate, and the paths that do most. */
-import { pathExpansion } from "../../circuits/index.ts";
+import { pathExpansion } from "../../paths/index.ts";
 import type { Transformer } from "../../model/index.ts";
 import { meanOf } from "../numbers.ts";
 import type { ExpansionFacts } from "../types.ts";

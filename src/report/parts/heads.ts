@@ -1,7 +1,9 @@
 /** What each head does: scores on repeated tokens and eigenvalues, for all heads. */
-import { rawData } from "../../tensor/index.ts";
-import { findHeads, headScores, ovSpectrum, qkSpectrum, scoreNull } from "../../circuits/index.ts";
-import type { HeadScores, SampledScore, Spectrum } from "../../circuits/index.ts";
+import { rawData } from "../../tensor/internal.ts";
+import { findHeads, headScores } from "../../heads/index.ts";
+import { ovSpectrum, qkSpectrum, scoreNull } from "../../circuits/index.ts";
+import type { HeadScores } from "../../heads/index.ts";
+import type { SampledScore, Spectrum } from "../../circuits/index.ts";
 import { headLabel } from "../../model/index.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
 import { short } from "../numbers.ts";

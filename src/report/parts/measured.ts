@@ -1,5 +1,5 @@
 /** What single heads do to the prediction of repeated tokens: their direct effect on the logit, and the loss without them. */
-import { logitAttribution } from "../../circuits/index.ts";
+import { logitAttribution } from "../../paths/index.ts";
 import type { AttentionHead, Transformer } from "../../model/index.ts";
 import { meanOf } from "../numbers.ts";
 import type { FoundHeads } from "../types.ts";

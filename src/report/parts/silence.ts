@@ -1,5 +1,5 @@
 /** What the model does without some of its heads: their outputs set to zero, everything after computed anew. */
-import { inductionScores } from "../../circuits/index.ts";
+import { inductionScores } from "../../heads/index.ts";
 import { combineEdits, editAt, lossPerToken, Transformer } from "../../model/index.ts";
 import type { Edits, HeadId, HookName } from "../../model/index.ts";
 import { add, matmul, multiply, subtract, Tensor } from "../../tensor/index.ts";

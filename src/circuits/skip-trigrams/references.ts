@@ -1,0 +1,122 @@
+/** What scores of the QK circuit are compared with, as those of different query tokens are not comparable. */
+import { InputError, requireKind } from "../../errors.ts";
+import { kernels } from "../../kernels/index.ts";
+import { applyMap, columnsOf, compose, toDense, transpose } from "../../linear/index.ts";
+import type { Linear } from "../../linear/index.ts";
+import type { AttentionHead, Transformer } from "../../model/index.ts";
+import { Tensor } from "../../tensor/index.ts";
+
+/**
+ * What a score of the QK circuit is compared with, as scores of different query tokens are not comparable: nothing (`raw`),
+ * the query token's mean over all key tokens (`mean`), its score with the start token (`start`), where heads rest that
+ * find nothing, or the logarithm of the mean of the exponentials over all key tokens (`logMeanExp`): then the exponential of the result is how many times more
+ * attention the key gets than one drawn at random. Means are over tokens alike, or by their frequencies. All leave every pattern as it is.
+ * @category Circuits
+ */
+export type ScoreReference = "raw" | "mean" | "start" | "logMeanExp";
+
+/** The names of {@link ScoreReference}. */
+export const SCORE_REFERENCES: readonly ScoreReference[] = ["raw", "mean", "start", "logMeanExp"];
+
+/** What references are made of. */
+export interface ReferenceOptions {
+  readonly start?: number | undefined;
+  /** `[d_vocab]`: how often each token occurs, in any unit. */
+  readonly frequencies?: ArrayLike<number> | undefined;
+}
+
+/** `[d_vocab]`: what each query token's scores, not divided by the attention scale, are compared with; undefined for nothing. */
+export function referenceOf(
+  model: Transformer,
+  head: AttentionHead,
+  qk: Linear<"d_vocab", "d_vocab*">,
+  reference: ScoreReference,
+  { start, frequencies }: ReferenceOptions,
+): Float64Array | undefined {
+  const { d_vocab } = model.config;
+  if (reference === "start" && start !== undefined) return columnsOf(qk, [start]).data as Float64Array;
+  if (reference === "mean") {
+    const weights = Tensor.from("row d_vocab", [1, d_vocab], sharesOf(frequencies, d_vocab));
+    return applyMap(weights, transpose(qk)).data as Float64Array;
+  }
+  if (reference === "logMeanExp") return logMeanExp(model, head, sharesOf(frequencies, d_vocab));
+  return undefined;
+}
+
+/** Refuses frequencies that are no frequencies. */
+export function checkFrequencies(frequencies: ArrayLike<number> | undefined, d_vocab: number, operation: string): void {
+  if (frequencies === undefined) return;
+  requireKind("list", frequencies, "frequencies", operation);
+  let total = 0;
+  for (let token = 0; token < frequencies.length; token++) {
+    const frequency = frequencies[token] as number;
+    total += frequency >= 0 ? frequency : Number.NaN;
+  }
+  if (frequencies.length === d_vocab && total > 0 && total < Infinity) return;
+  throw new InputError(
+    `frequencies must be ${d_vocab} numbers, none below 0 and not all 0; these are ${frequencies.length} with the sum ${total}.`,
+    { operation, argument: "frequencies", expected: d_vocab, actual: frequencies.length },
+  );
+}
+
+function sharesOf(frequencies: ArrayLike<number> | undefined, d_vocab: number): Float64Array {
+  if (frequencies === undefined) return new Float64Array(d_vocab).fill(1 / d_vocab);
+  const shares = Float64Array.from(frequencies);
+  const total = shares.reduce((sum, x) => sum + x, 0);
+  return shares.map((x) => x / total);
+}
+
+/** Scores held at once: 8 MiB of float32. */
+const BAND_SCORES = 2 ** 21;
+
+/**
+ * $\log \sum_a p_a \exp S_{b,a}$ of every query token, times the attention scale. Scores and exponentials are float32, a band of queries at a
+ * time: the frequencies are one more coordinate, $\log p_a$, of the keys.
+ */
+function logMeanExp(model: Transformer, head: AttentionHead, shares: Float64Array): Float64Array {
+  const { d_vocab } = model.config;
+  const scale = model.layer(head.layer).attnScale;
+  const queries = toDense(compose(model.W_E, head.W_Q));
+  const keys = toDense(compose(model.W_E, head.W_K));
+  const width = queries.shape[1] ?? 0;
+  const common = shares.indexOf(shares.reduce((most, share) => Math.max(most, share), 0));
+  const a = withColumn(queries.data as Float64Array, d_vocab, width, 1 / scale, () => 1);
+  const b = withColumn(keys.data as Float64Array, d_vocab, width, 1, (token) =>
+    Math.max(-1e30, Math.log(shares[token] as number)),
+  );
+  const out = new Float64Array(d_vocab);
+  const height = Math.max(1, Math.floor(BAND_SCORES / d_vocab));
+  const scores = new Float32Array(height * d_vocab);
+  const losses = new Float32Array(height);
+  const targets = new Int32Array(height).fill(common);
+  for (let first = 0; first < d_vocab; first += height) {
+    const rows = Math.min(height, d_vocab - first);
+    kernels().matmul({
+      ...{ batch: 1, m: rows, n: d_vocab, k: width + 1 },
+      a: { data: a, offset: first * (width + 1), rowStride: width + 1, colStride: 1, batchStride: 0 },
+      b: { data: b, offset: 0, rowStride: 1, colStride: width + 1, batchStride: 0 },
+      out: { data: scores, offset: 0, rowStride: d_vocab, colStride: 1, batchStride: 0 },
+    });
+    kernels().crossEntropy({ rows, cols: d_vocab, logits: scores, logitsOffset: 0, targets, output: losses });
+    // The loss of a target is the logarithm sought less the target's own score.
+    for (let i = 0; i < rows; i++) {
+      out[first + i] = scale * ((losses[i] as number) + (scores[i * d_vocab + common] as number));
+    }
+  }
+  return out;
+}
+
+function withColumn(
+  numbers: Float64Array,
+  rows: number,
+  width: number,
+  factor: number,
+  last: (row: number) => number,
+): Float32Array {
+  const out = new Float32Array(rows * (width + 1));
+  for (let i = 0; i < rows; i++) {
+    for (let p = 0; p < width; p++) out[i * (width + 1) + p] = factor * (numbers[i * width + p] as number);
+    out[i * (width + 1) + width] = last(i);
+  }
+  return out;
+}

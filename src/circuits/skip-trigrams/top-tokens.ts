@@ -1,0 +1,153 @@
+/**
+ * The tokens to which some vectors give most, over a whole vocabulary: products in float32 leave few tokens open, whose products are then taken in float64.
+ *
+ * A float32 product of $d$ numbers, of which one factor was rounded to float32, errs by at most $\gamma \lVert x \rVert \lVert w \rVert$, $\gamma$ being that of a sum of $d$
+ * products (certificate.ts) and one more rounding. What is smaller than the `k`-th largest by twice that cannot belong.
+ */
+import { kernels, kindOf, withWorkspace } from "../../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import { sumRounding, U32 } from "../../tensor/internal.ts";
+
+/**
+ * A token with what a circuit gives it.
+ * @category Circuits
+ */
+export interface TokenValue {
+  readonly token: number;
+  readonly value: number;
+}
+
+/** `count` vectors of tokens, at least one, each of `width` numbers, from which values are read. */
+export interface TokenVectors {
+  readonly count: number;
+  readonly width: number;
+  /** A whole weight, which never changes. */
+  readonly data: FloatArray;
+  /** From a token to the next, and from a number of its vector to the next. */
+  readonly step: number;
+  readonly stride: number;
+}
+
+/** What is asked of every row of vectors. */
+export interface TopTokensQuestion {
+  /** `[rows, width]`, float64. */
+  readonly rows: Float64Array;
+  readonly tokens: TokenVectors;
+  /** `[count]`: taken off every row's products; nothing if left out. */
+  readonly less?: Float64Array | undefined;
+  /** What values are divided by. */
+  readonly scale: number;
+  readonly k: number;
+  readonly isLeftOut: (token: number) => boolean;
+}
+
+/** Products held at once: 16 MiB of float32. */
+const BAND_NUMBERS = 2 ** 22;
+/** Sizes of products that float32 holds with room to spare. */
+const LARGEST_PRODUCT = 2 ** 100;
+
+/** For each row the `k` tokens of the largest values that are not left out, largest first; ties go to the lower token. */
+export function topTokens(question: TopTokensQuestion): TokenValue[][] {
+  const { rows, tokens } = question;
+  const { count, width, data, step, stride } = tokens;
+  const asked = rows.length / width;
+  const kind = kindOf(data);
+  const largest = kind === "float64" ? 0 : largestNormOf(tokens);
+  const height = Math.max(1, Math.min(asked, Math.floor(BAND_NUMBERS / count)));
+  const b = { data, offset: 0, rowStride: stride, colStride: step, batchStride: 0 };
+  return withWorkspace((take) => {
+    const products = take(kind, height * count);
+    const left = take(kind, height * width);
+    const found: TokenValue[][] = [];
+    for (let first = 0; first < asked; first += height) {
+      const m = Math.min(height, asked - first);
+      left.set(rows.subarray(first * width, (first + m) * width));
+      const [a, out] = [rowMajor(left, width), rowMajor(products, count)];
+      kernels().matmul({ batch: 1, m, n: count, k: width, a, b, out });
+      for (let i = 0; i < m; i++) {
+        const row = rows.subarray((first + i) * width, (first + i + 1) * width);
+        const size = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0));
+        const isSafe = kind === "float64" || size * largest < LARGEST_PRODUCT;
+        const own = isSafe
+          ? products.subarray(i * count, (i + 1) * count)
+          : Float64Array.from({ length: count }, (_, token) => productOf(row, tokens, token));
+        const margin = isSafe && kind === "float32" ? roundingOf(width, size, largest) : 0;
+        found.push(largestOf(question, row, own, margin));
+      }
+    }
+    return found;
+  });
+}
+
+function rowMajor(data: FloatArray, cols: number): MatrixView {
+  return { data, offset: 0, rowStride: cols, colStride: 1, batchStride: 0 };
+}
+
+/** How far a float32 product of vectors of these norms can be off; what is below the smallest float32 is lost whole. */
+function roundingOf(width: number, size: number, largest: number): number {
+  return (sumRounding(width) + 2 * U32) * size * largest + width * 2 ** -120 * (1 + size + largest);
+}
+
+const largestNorms = new WeakMap<FloatArray, number>();
+
+/** The largest norm of a token's vector, kept as long as the vectors are. */
+function largestNormOf(tokens: TokenVectors): number {
+  const known = largestNorms.get(tokens.data) ?? largestNorm(tokens);
+  largestNorms.set(tokens.data, known);
+  return known;
+}
+
+function largestNorm({ count, width, data, step, stride }: TokenVectors): number {
+  const squares = new Float64Array(count);
+  if (stride < step) {
+    for (let token = 0; token < count; token++) {
+      let sum = 0;
+      for (let i = 0, at = token * step; i < width; i++, at += stride) sum += (data[at] as number) ** 2;
+      squares[token] = sum;
+    }
+  } else {
+    for (let i = 0; i < width; i++) {
+      for (let token = 0, at = i * stride; token < count; token++, at += step) {
+        squares[token] = (squares[token] as number) + (data[at] as number) ** 2;
+      }
+    }
+  }
+  return Math.sqrt(squares.reduce((most, square) => Math.max(most, square), 0));
+}
+
+function largestOf(
+  { tokens, less, scale, k, isLeftOut }: TopTokensQuestion,
+  row: Float64Array,
+  products: FloatArray,
+  margin: number,
+): TokenValue[] {
+  const sign = scale < 0 ? -1 : 1;
+  const top = new Float64Array(Math.min(k, products.length)).fill(-Infinity);
+  const last = top.length - 1;
+  const open: { readonly token: number; readonly estimate: number }[] = [];
+  let bar = -Infinity;
+  for (let token = 0; token < products.length; token++) {
+    const estimate = sign * ((products[token] as number) - (less === undefined ? 0 : (less[token] as number)));
+    if (estimate < bar || isLeftOut(token)) continue;
+    open.push({ token, estimate });
+    if (!(estimate > (top[last] as number))) continue;
+    let place = last;
+    for (; place > 0 && (top[place - 1] as number) < estimate; place--) top[place] = top[place - 1] as number;
+    top[place] = estimate;
+    bar = (top[last] as number) - 2 * margin;
+  }
+  return open
+    .filter(({ estimate }) => estimate >= bar)
+    .map(({ token }) => ({ token, value: (productOf(row, tokens, token) - (less?.[token] ?? 0)) / scale }))
+    .sort((x, y) => y.value - x.value || x.token - y.token)
+    .slice(0, k);
+}
+
+/** The product of a row with the vector of a token, summed in float64. */
+function productOf(row: Float64Array, { width, data, step, stride }: TokenVectors, token: number): number {
+  let sum = 0;
+  for (let i = 0, at = token * step; i < width; i++, at += stride) {
+    sum += (row[i] as number) * (data[at] as number);
+  }
+  return sum;
+}

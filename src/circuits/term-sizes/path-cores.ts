@@ -1,0 +1,127 @@
+/**
+ * Gram matrices of paths by their numbers of heads, as the heads of every layer see them: `[d_head, d_head]`.
+ *
+ * Of the paths of $p$ heads into a layer, with the Gram matrix $S_p$, a head reads $R_h^p = W_V^{h\top} S_p W_V^h$; as each of them ends with an earlier head $g$,
+ * $R_h^p = \sum_g C_{gh}^\top R_g^{p-1} C_{gh}$ with the cores $C_{gh} = W_O^g W_V^h$. From the last layer back, $D_g^p = W_O^g B_p W_O^{g\top} = \sum_h C_{gh} D_h^{p-1} C_{gh}^\top$.
+ *
+ * An order takes $2 H^2 d_{head}^3$ multiply-adds between two layers of $H$ heads, where its $S_p$ takes $2 H d_{model}^2 d_{head}$ through one: with $H d_{head} = d_{model}$, over all orders
+ * a third at 12 layers of 12 heads, and less in models of up to three times as many layers as heads. The cores serve all orders and sources, and exist two layers at a time.
+ */
+import { kernels, withWorkspace } from "../../kernels/index.ts";
+import type { FloatArray, MatrixView, TakeArray } from "../../kernels/index.ts";
+import type { AttentionLayer } from "../../model/index.ts";
+import { factorsOfLayer, inKind, stack, turned } from "./path-grams.ts";
+import type { Gram, LayerFactors } from "./path-grams.ts";
+import type { Steps } from "../../progress.ts";
+
+/** Paths of which sums are taken together. */
+export interface PathFamily {
+  /** By layer, `[head, d_head, d_head]`: what comes to its heads past all others. */
+  readonly direct: readonly Gram[];
+  /** The longest paths that are told apart; longer ones are in the same sum. */
+  readonly longest: number;
+}
+
+/** By order, `[head, d_head, d_head]`: sums over the paths between a layer's heads and where paths begin or end. */
+export type HeadSums = readonly Gram[];
+
+/**
+ * The sums over the paths that lead to the heads of each layer.
+ *
+ * @param families - a list by layer for each is returned.
+ */
+export function pathsToHeads(
+  layers: readonly AttentionLayer[],
+  families: readonly PathFamily[],
+  steps?: Steps,
+): HeadSums[][] {
+  return sumsOf(layers, families, true, steps);
+}
+
+/** The sums over the ways on from the heads of each layer; `direct` is what becomes of their values past all others. */
+export function pathsFromHeads(
+  layers: readonly AttentionLayer[],
+  families: readonly PathFamily[],
+  steps?: Steps,
+): HeadSums[][] {
+  return sumsOf(layers, families, false, steps);
+}
+
+function sumsOf(
+  layers: readonly AttentionLayer[],
+  families: readonly PathFamily[],
+  isForward: boolean,
+  steps: Steps | undefined,
+): HeadSums[][] {
+  const sums: HeadSums[][] = families.map(() => []);
+  const order = isForward ? [...layers.keys()] : [...layers.keys()].reverse();
+  const factors = layers.map(factorsOfLayer);
+  withWorkspace((take) => {
+    const space = order.length > 1 ? spaceOf(factors, take) : undefined;
+    for (const [t, at] of order.entries()) {
+      const own = families.map(({ direct }) => [(direct[at] as Gram).slice()]);
+      for (const from of space === undefined ? [] : order.slice(0, t)) {
+        const [writer, reader] = isForward ? [from, at] : [at, from];
+        const cores = coresOf(factors[writer] as LayerFactors, factors[reader] as LayerFactors, space as Space);
+        const N = isForward ? cores : turned(cores);
+        for (const [f, { longest }] of families.entries()) {
+          for (const [p, sum] of ((sums[f] as HeadSums[])[from] as HeadSums).entries()) {
+            addOnward(sum, N, space as Space, sumAt(own[f] as Gram[], Math.min(p + 1, longest)));
+          }
+        }
+      }
+      for (const [f, each] of own.entries()) (sums[f] as HeadSums[])[at] = each;
+      steps?.advance();
+    }
+  });
+  return sums;
+}
+
+/** The sum of an order, of which there is none yet where no path has been so long. */
+function sumAt(sums: Gram[], order: number): Gram {
+  return (sums[order] ??= new Float64Array((sums[0] as Gram).length));
+}
+
+/** Where a step between two layers works. */
+interface Space {
+  readonly heads: number;
+  readonly k: number;
+  /** `[head, d_head, head, d_head]`: of the writers by rows, of the readers by columns. */
+  readonly cores: FloatArray;
+  /** As `cores`. */
+  readonly moved: FloatArray;
+  /** `[head, d_head, d_head]`. */
+  readonly before: FloatArray;
+  /** `[head, d_head, d_head]`. */
+  readonly after: FloatArray;
+}
+
+function spaceOf(layers: readonly LayerFactors[], take: TakeArray): Space {
+  const { heads, k } = layers[0] as LayerFactors;
+  const kind = layers.every((layer) => layer.kind === "float32") ? "float32" : "float64";
+  const [all, own] = [(heads * k) ** 2, heads * k * k];
+  return {
+    ...{ heads, k, cores: take(kind, all), moved: take(kind, all) },
+    ...{ before: take(kind, own), after: take(kind, own) },
+  };
+}
+
+/** $W_O^g W_V^h$ of each head of a layer with each of a later one. */
+function coresOf({ d, O }: LayerFactors, { V }: LayerFactors, { heads, k, cores }: Space): MatrixView {
+  const width = heads * k;
+  const out = { ...stack(cores, width, 0), batchStride: k };
+  kernels().matmul({ batch: heads, m: width, n: k, k: d, a: stack(O, d, 0), b: stack(V, k, d * k), out });
+  return stack(cores, width, 0);
+}
+
+/** Adds $\sum_g N_{gh}^\top R_g N_{gh}$ for each head, `N` being `[g, d_head, h, d_head]`. */
+function addOnward(R: Gram, N: MatrixView, { heads, k, moved, before, after }: Space, into: Gram): void {
+  const width = heads * k;
+  const byWriter = { ...N, batchStride: k * N.rowStride };
+  const out = stack(moved, width, k * width);
+  kernels().matmul({ batch: heads, m: k, n: width, k, a: stack(inKind(R, before), k, k * k), b: byWriter, out });
+  const byReader = { ...turned(N), batchStride: k * N.colStride };
+  const readers = { ...stack(moved, width, 0), batchStride: k };
+  kernels().matmul({ batch: heads, m: k, n: k, k: width, a: byReader, b: readers, out: stack(after, k, k * k) });
+  for (let t = 0; t < into.length; t++) into[t] = (into[t] as number) + (after[t] as number);
+}

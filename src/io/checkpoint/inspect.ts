@@ -1,0 +1,70 @@
+/** What is in a checkpoint, as plain data. */
+import { openFor } from "./checkpoint.ts";
+import type { Checkpoint, CheckpointEntry, OpenCheckpointOptions } from "./checkpoint.ts";
+import type { PlainObject } from "../json/plain.ts";
+import type { FileInput } from "../bytes/reading.ts";
+import type { CheckpointFormat } from "./tensor-file.ts";
+
+/**
+ * What {@link inspect} finds.
+ * @category Files
+ */
+export interface Inspection {
+  readonly name: string;
+  readonly format: CheckpointFormat;
+  /** The files that hold the tensors. */
+  readonly files: readonly string[];
+  /** Bytes of these files together. */
+  readonly size: number;
+  /** Every tensor with its element type, shape, size and file, in the order of the files. */
+  readonly tensors: readonly (CheckpointEntry & { readonly name: string })[];
+  /** Elements of all tensors together. */
+  readonly elements: number;
+  /** Free-form strings of safetensors headers. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** What PyTorch files hold beside tensors. */
+  readonly values: PlainObject;
+  /** The parsed `config.json`, where there is one. */
+  readonly config: PlainObject | undefined;
+}
+
+/**
+ * Lists the tensors of a checkpoint of any format, with shapes and element types, reading no tensor.
+ *
+ * @param files - as for {@link openCheckpoint}.
+ * @throws {@link FormatError} and {@link InputError} for whatever {@link openCheckpoint} refuses.
+ * @category Files
+ * @example
+ * ```ts
+ * import { Tensor, inspect, writeSafetensors } from "transformer-circuits";
+ *
+ * const bytes = writeSafetensors(new Map([["embed.W_E", Tensor.zeros("d_vocab d_model", [5, 2])]]), { dtype: "F16" });
+ * const { format, tensors, elements } = await inspect(bytes);
+ * console.log(format, elements);
+ * // safetensors 10
+ * for (const { name, dtype, shape, byteLength } of tensors) console.log(name, dtype, shape, byteLength);
+ * // embed.W_E F16 [ 5, 2 ] 20
+ * ```
+ */
+export async function inspect(
+  files: FileInput | ReadonlyMap<string, FileInput>,
+  options: OpenCheckpointOptions = {},
+): Promise<Inspection> {
+  const checkpoint = await openFor("inspect", files, options);
+  await checkpoint.close();
+  return inspectionOf(checkpoint);
+}
+
+/** {@link inspect} of a checkpoint that is open. */
+export function inspectionOf({ name, format, files, size, tensors, metadata, values, config }: Checkpoint): Inspection {
+  const listed: (CheckpointEntry & { readonly name: string })[] = [];
+  let elements = 0;
+  for (const tensor of tensors.keys()) {
+    const entry = tensors.get(tensor);
+    if (entry === undefined) continue;
+    const { dtype, shape, byteLength, file } = entry;
+    listed.push({ name: tensor, dtype, shape, byteLength, file });
+    elements += shape.reduce((n, m) => n * m, 1);
+  }
+  return { name, format, files, size, tensors: listed, elements, metadata, values, config };
+}

@@ -1,0 +1,126 @@
+/**
+ * Reading safetensors files: a list of named arrays, with nothing in it that could run.
+ * Format: https://huggingface.co/docs/safetensors
+ */
+import { requireOptions } from "../../errors.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { toBytes } from "../bytes/bytes.ts";
+import type { Bytes } from "../bytes/bytes.ts";
+import type { Source } from "../bytes/fault.ts";
+import { plainObject } from "../json/plain.ts";
+import { readNow, take } from "../bytes/reading.ts";
+import type { Reading } from "../bytes/reading.ts";
+import { readHeader } from "./header.ts";
+import type { SafetensorsEntry } from "./table.ts";
+import { decodeTensor, noSuchTensor, wantedType } from "../checkpoint/tensor-file.ts";
+import type { ReadTensorOptions, TensorStore } from "../checkpoint/tensor-file.ts";
+
+/**
+ * An open safetensors file: what it holds, and a way to decode single tensors.
+ * @category Files
+ */
+export interface SafetensorsFile {
+  /** The name that the caller gave, as error texts show it. */
+  readonly name: string;
+  /** The free-form strings of the header's `__metadata__`. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Every tensor's name, element type, shape and place, in the order of the file; nothing is decoded for it. */
+  readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
+  /**
+   * Decodes one tensor. Aligned float32 data are not copied, so do not write to the bytes afterwards. NaN and infinities
+   * are passed on.
+   *
+   * @throws {@link InputError} when the file has no such tensor; {@link FormatError} when an element does not fit the wanted
+   * element type.
+   */
+  read<const A extends string = string>(name: string, options?: ReadTensorOptions<A>): Tensor<A>;
+}
+
+/**
+ * Opens a safetensors file given as bytes and checks all that its header claims, without decoding any tensor.
+ *
+ * Refused are headers longer than 25 MB or than the file, keys that appear twice, unknown element types and fields, sizes
+ * that are not non-negative integers, data offsets that lie outside the file, overlap, leave gaps or disagree with the
+ * shape.
+ *
+ * @param bytes - the whole file.
+ * @param options - `name` is what error texts call the file.
+ * @throws {@link FormatError} naming the file, the tensor and the offset at fault.
+ * @category Files
+ * @example
+ * ```ts
+ * import { Tensor, parseSafetensors, writeSafetensors } from "transformer-circuits";
+ *
+ * const bytes = writeSafetensors(new Map([["W_E", Tensor.zeros("d_vocab d_model", [5, 2])]]));
+ * const file = parseSafetensors(bytes, { name: "tiny.safetensors" });
+ * for (const [name, { dtype, shape }] of file.tensors) console.log(name, dtype, shape);
+ * // W_E F32 [ 5, 2 ]
+ * console.log(file.read("W_E", { axes: "d_vocab d_model" }).toString());
+ * // Tensor[d_vocab=5 d_model=2] float32
+ * ```
+ */
+export function parseSafetensors(bytes: Bytes, options: { readonly name?: string } = {}): SafetensorsFile {
+  requireOptions(options, "parseSafetensors");
+  return openSafetensors(bytes, { operation: "parseSafetensors", name: options.name ?? "the safetensors file" });
+}
+
+/**
+ * Decodes every tensor of a safetensors file, float32 for floating-point numbers and int32 for integers and booleans, with
+ * axes `dim0 dim1 …`.
+ *
+ * @param bytes - the whole file; aligned float32 data are not copied, so do not write to it afterwards.
+ * @param options - `name` is what error texts call the file.
+ * @throws {@link FormatError} for whatever {@link parseSafetensors} refuses, and for numbers that do not fit.
+ * @category Files
+ * @example
+ * ```ts
+ * import { Tensor, readSafetensors, writeSafetensors } from "transformer-circuits";
+ *
+ * const bytes = writeSafetensors(new Map([["b_U", Tensor.from("d_vocab", [3], [0.5, -1, 2])]]), { dtype: "F16" });
+ * console.log(readSafetensors(bytes).get("b_U")?.toNested());
+ * // [ 0.5, -1, 2 ]
+ * ```
+ */
+export function readSafetensors(bytes: Bytes, options: { readonly name?: string } = {}): Map<string, Tensor> {
+  requireOptions(options, "readSafetensors");
+  const source = { operation: "readSafetensors", name: options.name ?? "the safetensors file" };
+  const file = openSafetensors(bytes, source);
+  return new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));
+}
+
+/** {@link parseSafetensors} on behalf of another operation. */
+export function openSafetensors(given: Bytes, source: Source): SafetensorsFile {
+  const bytes = toBytes(given, source.operation, "bytes");
+  const { metadata, tensors } = readNow(bytes, readHeader(bytes.byteLength, source));
+  return {
+    name: source.name,
+    metadata,
+    tensors,
+    read: (name, options = {}) => {
+      const entry = tensors.get(name);
+      if (entry === undefined) throw noSuchTensor(source, name, tensors);
+      const { dtype, byteOffset, byteLength } = entry;
+      const wanted = wantedType(name, dtype, options.dtype, source);
+      const stored = bytes.subarray(byteOffset, byteOffset + byteLength);
+      return decodeTensor(stored, name, entry, wanted, options.axes, source, byteOffset);
+    },
+  };
+}
+
+/** The reader of a safetensors file for {@link TensorStore}'s users. */
+export function* openSafetensorsStore(fileSize: number, source: Source): Reading<TensorStore> {
+  const { metadata, tensors } = yield* readHeader(fileSize, source);
+  return {
+    format: "safetensors",
+    fileSize,
+    metadata,
+    values: plainObject([]),
+    tensors,
+    scratch: () => 0,
+    *load(name) {
+      const entry = tensors.get(name);
+      if (entry === undefined) throw noSuchTensor(source, name, tensors);
+      return yield* take(entry.byteOffset, entry.byteLength);
+    },
+  };
+}

@@ -1,0 +1,123 @@
+/** The entries of a safetensors header as columns of numbers: a header of megabytes can name a hundred thousand tensors. */
+import { ITEM_SIZES } from "../bytes/dtype.ts";
+import type { SafetensorsDType } from "../bytes/dtype.ts";
+import { fault } from "../bytes/fault.ts";
+import type { Source } from "../bytes/fault.ts";
+import { Mapped } from "../bytes/mapped.ts";
+import type { TensorEntry } from "../checkpoint/tensor-file.ts";
+
+/**
+ * What a safetensors file says about one tensor.
+ * @category Files
+ */
+export interface SafetensorsEntry extends TensorEntry {
+  /** Where the tensor's first byte lies in the file. */
+  readonly byteOffset: number;
+}
+
+/** Entries by name, as they come. */
+export class EntryTable {
+  readonly #rows = new Map<string, number>();
+  readonly #dtypes: SafetensorsDType[] = [];
+  /** Where each tensor begins. */
+  readonly #begins: number[] = [];
+  /** The sizes of all tensors' dimensions, one tensor after the other, and where those of each end. */
+  readonly #sizes: number[] = [];
+  readonly #sizesEnd: number[] = [];
+  #isInOrder = true;
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  has(name: string): boolean {
+    return this.#rows.has(name);
+  }
+
+  add(name: string, { dtype, shape, byteOffset }: SafetensorsEntry): void {
+    const row = this.#rows.size;
+    if (row > 0 && this.#compare(byteOffset, byteSize(dtype, shape), row - 1) < 0) this.#isInOrder = false;
+    this.#rows.set(name, row);
+    this.#dtypes.push(dtype);
+    this.#begins.push(byteOffset);
+    for (const size of shape) this.#sizes.push(size);
+    this.#sizesEnd.push(this.#sizes.length);
+  }
+
+  /** The entries in the order of their data, empty ones first where several begin at one byte. */
+  inOrder(): ReadonlyMap<string, SafetensorsEntry> {
+    let rows = this.#rows;
+    if (!this.#isInOrder) {
+      const names = [...rows.keys()];
+      const order = Uint32Array.from(names.keys());
+      order.sort((a, b) => this.#compare(this.#begins[a] ?? 0, this.#length(a), b));
+      rows = new Map();
+      for (const row of order) rows.set(names[row] ?? "", row);
+    }
+    return new Mapped(rows, (row) => this.#entry(row));
+  }
+
+  #shape(row: number): readonly number[] {
+    return this.#sizes.slice(row === 0 ? 0 : this.#sizesEnd[row - 1], this.#sizesEnd[row]);
+  }
+
+  #length(row: number): number {
+    return byteSize(this.#dtypes[row] ?? "U8", this.#shape(row));
+  }
+
+  #compare(begin: number, length: number, row: number): number {
+    return begin - (this.#begins[row] ?? 0) || length - this.#length(row);
+  }
+
+  #entry(row: number): SafetensorsEntry {
+    const dtype = this.#dtypes[row] ?? "U8";
+    const shape = this.#shape(row);
+    return { dtype, shape, byteOffset: this.#begins[row] ?? 0, byteLength: byteSize(dtype, shape) };
+  }
+}
+
+function byteSize(dtype: SafetensorsDType, shape: readonly number[]): number {
+  return shape.reduce((n, size) => n * size, ITEM_SIZES.get(dtype) ?? 0);
+}
+
+/** Every byte of the data must belong to one tensor: no gap in which something hides, no two tensors on one byte. */
+export function checkCoverage(
+  entries: ReadonlyMap<string, SafetensorsEntry>,
+  dataStart: number,
+  fileEnd: number,
+  source: Source,
+): void {
+  let covered = dataStart;
+  let previous: string | undefined;
+  for (const [name, { byteOffset, byteLength }] of entries) {
+    if (byteOffset < covered) {
+      throw fault(
+        source,
+        `its data begin at offset ${byteOffset}, inside tensor ${JSON.stringify(previous)}, which ends at ${covered}. Tensors may not overlap.`,
+        name,
+        covered,
+        byteOffset,
+      );
+    }
+    if (byteOffset > covered) {
+      throw fault(
+        source,
+        `its data begin at offset ${byteOffset} but bytes ${covered} to ${byteOffset} before it belong to no tensor.`,
+        name,
+        covered,
+        byteOffset,
+      );
+    }
+    covered = byteOffset + byteLength;
+    previous = name;
+  }
+  if (covered !== fileEnd) {
+    throw fault(
+      source,
+      `bytes ${covered} to ${fileEnd}, at the end of the file, belong to no tensor.`,
+      undefined,
+      covered,
+      fileEnd,
+    );
+  }
+}

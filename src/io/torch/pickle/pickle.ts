@@ -1,0 +1,266 @@
+/**
+ * A reader of pickles that knows tensors, storages, dicts, lists, tuples, numbers, strings, bools and None, and nothing else. It
+ * is a loop over opcodes without jumps; what it makes is bounded by the pickle's length.
+ * Format: the Python standard library's pickletools.
+ */
+import { PickleBytes, REFUSED, readScalar } from "./bytes.ts";
+import type { PickleOptions } from "./bytes.ts";
+import { PickleNotes } from "./memo.ts";
+import { reduce } from "./reduce.ts";
+import { PickleDict, PickleList, PickleTuple, TensorRef, allowedGlobal, describePickle } from "./values.ts";
+import type { PickleKey, PickleValue } from "./values.ts";
+import { FORBIDDEN_KEY, quoted } from "../../bytes/fault.ts";
+
+export type { PickleOptions } from "./bytes.ts";
+
+/** A value, and where in the bytes its pickle ends. */
+export interface Unpickled {
+  readonly value: PickleValue;
+  readonly end: number;
+}
+
+/** Reads the pickle that begins at a byte. */
+export function unpickle(bytes: Uint8Array, start: number, options: PickleOptions): Unpickled {
+  return new Unpickler(bytes, start, options).run();
+}
+
+const MAX_STACK = 500_000;
+const MAX_PROTOCOL = 5;
+/** A first item makes a dict or a list as heavy as this many more objects. */
+const FIRST_ITEM = 3;
+const EMPTY_TUPLE = new PickleTuple([]);
+
+class Unpickler {
+  readonly #bytes: PickleBytes;
+  readonly #persistent: PickleOptions["persistent"];
+  #stack: PickleValue[] = [];
+  readonly #marks: number[] = [];
+  readonly #notes: PickleNotes;
+  #last: TensorRef | undefined;
+  /** Containers and notes that may still be made, and elements that may still be put into them. */
+  #objects: number;
+  #elements: number;
+
+  constructor(bytes: Uint8Array, start: number, options: PickleOptions) {
+    this.#bytes = new PickleBytes(bytes, start, options);
+    this.#persistent = options.persistent;
+    // A tensor takes about 100 bytes at least, for 7 objects and 15 elements.
+    this.#objects = 250_000 + bytes.byteLength / 12;
+    this.#elements = 2_000_000 + bytes.byteLength / 4;
+    this.#notes = new PickleNotes(bytes, start, (message) => this.#fail(message));
+  }
+
+  run(): Unpickled {
+    for (;;) {
+      const code = this.#bytes.opcode();
+      if (code === STOP) return { value: this.#pop(), end: this.#bytes.at };
+      const done = this.#scalar(code) || this.#container(code) || this.#note(code) || this.#call(code);
+      if (!done) this.#fail(`the opcode 0x${code.toString(16).padStart(2, "0")} ${REFUSED.get(code) ?? "is unknown"}`);
+      if (this.#stack.length + this.#marks.length > MAX_STACK) this.#fail(`more than ${MAX_STACK} values are waiting`);
+    }
+  }
+
+  #fail(message: string): never {
+    return this.#bytes.fail(message);
+  }
+
+  #push(value: PickleValue): true {
+    this.#stack.push(value);
+    return true;
+  }
+
+  #pop(): PickleValue {
+    const floor = this.#marks[this.#marks.length - 1] ?? 0;
+    const value = this.#stack.length > floor ? this.#stack.pop() : undefined;
+    return value === undefined ? this.#fail("there is no value for this opcode") : value;
+  }
+
+  #sinceMark(): PickleValue[] {
+    const mark = this.#marks.pop();
+    if (mark === undefined) return this.#fail("there is no mark for this opcode");
+    return this.#stack.splice(mark);
+  }
+
+  /** Counts a container with its elements. */
+  #count(objects: number, elements: number): void {
+    this.#objects -= objects;
+    this.#elements -= elements;
+    if (this.#objects < 0 || this.#elements < 0) this.#fail("it holds more values than a checkpoint of its size has");
+  }
+
+  /** Opcodes that stand for a value by themselves, and those that stand for none. */
+  #scalar(code: number): boolean {
+    if (code === 0x80) {
+      // PROTO
+      const protocol = this.#bytes.u8();
+      return protocol <= MAX_PROTOCOL || this.#fail(`protocol ${protocol} is not known; at most ${MAX_PROTOCOL} is`);
+    }
+    if (code === 0x95) {
+      // FRAME
+      this.#bytes.next(8);
+      return true;
+    }
+    const value = readScalar(code, this.#bytes);
+    return value !== undefined && this.#push(value);
+  }
+
+  #container(code: number): boolean {
+    switch (code) {
+      case 0x28: // MARK
+        this.#marks.push(this.#stack.length);
+        return true;
+      case 0x7d: // EMPTY_DICT
+        this.#count(1, 0);
+        return this.#push(new PickleDict());
+      case 0x5d: // EMPTY_LIST
+        this.#count(1, 0);
+        return this.#push(new PickleList());
+      case 0x29: // EMPTY_TUPLE
+      case 0x85: // TUPLE1
+      case 0x86: // TUPLE2
+      case 0x87: {
+        // TUPLE3
+        const items = Array.from({ length: code === 0x29 ? 0 : code - 0x84 }, () => this.#pop());
+        return this.#tuple(items.reverse());
+      }
+      case 0x74: // TUPLE
+        return this.#tuple(this.#sinceMark());
+      case 0x61: // APPEND
+        return this.#append([this.#pop()]);
+      case 0x65: // APPENDS
+        return this.#append(this.#sinceMark());
+      case 0x73: {
+        // SETITEM
+        const value = this.#pop();
+        return this.#set([this.#pop(), value]);
+      }
+      case 0x75: // SETITEMS
+        return this.#set(this.#sinceMark());
+      default:
+        return false;
+    }
+  }
+
+  #tuple(items: readonly PickleValue[]): true {
+    if (items.length === 0) return this.#push(EMPTY_TUPLE);
+    this.#count(1, items.length);
+    return this.#push(new PickleTuple(items));
+  }
+
+  #append(items: readonly PickleValue[]): true {
+    const list = this.#pop();
+    if (!(list instanceof PickleList)) return this.#fail(`${describePickle(list)} is appended to; that is for lists`);
+    this.#count(list.items.length === 0 ? FIRST_ITEM : 0, items.length);
+    for (const item of items) list.items.push(item);
+    return this.#push(list);
+  }
+
+  #set(items: readonly PickleValue[]): true {
+    const dict = this.#pop();
+    if (!(dict instanceof PickleDict)) return this.#fail(`${describePickle(dict)} is given keys; that is for dicts`);
+    if (items.length % 2 !== 0) this.#fail("a key has no value");
+    this.#count(items.length / 2 + (dict.items.size === 0 ? FIRST_ITEM : 0), items.length);
+    for (let i = 0; i < items.length; i += 2) this.#setItem(dict, items[i] as PickleValue, items[i + 1] as PickleValue);
+    return this.#push(dict);
+  }
+
+  #setItem(dict: PickleDict, key: PickleValue, value: PickleValue): void {
+    if (!isKey(key))
+      return this.#fail(`${describePickle(key)} is a dict's key; only strings and numbers are read there`);
+    if (key === FORBIDDEN_KEY) this.#fail(`a dict has the key "${FORBIDDEN_KEY}", which would change a prototype`);
+    if (dict.items.has(key)) this.#fail(`the key ${quoted(String(key))} appears a second time in a dict`);
+    dict.set(key, value);
+  }
+
+  /** Opcodes that move values: the memo and the stack. */
+  #note(code: number): boolean {
+    switch (code) {
+      case 0x71: // BINPUT
+        return this.#put(this.#bytes.u8());
+      case 0x72: // LONG_BINPUT
+        return this.#put(this.#bytes.u32());
+      case 0x94: // MEMOIZE
+        return this.#put(undefined);
+      case 0x68: // BINGET
+        return this.#push(this.#notes.get(this.#bytes.u8()));
+      case 0x6a: // LONG_BINGET
+        return this.#push(this.#notes.get(this.#bytes.u32()));
+      case 0x30: // POP
+        this.#pop();
+        return true;
+      case 0x31: // POP_MARK
+        this.#sinceMark();
+        return true;
+      case 0x32: {
+        // DUP
+        const top = this.#pop();
+        return this.#push(top) && this.#push(top);
+      }
+      default:
+        return false;
+    }
+  }
+
+  #put(index: number | undefined): true {
+    const value = this.#pop();
+    if (this.#notes.put(value, index)) this.#count(1, 0);
+    return this.#push(value);
+  }
+
+  /** Opcodes that name or call: only what is on the list. */
+  #call(code: number): boolean {
+    switch (code) {
+      case 0x63: // GLOBAL
+        return this.#global(this.#bytes.line(), this.#bytes.line());
+      case 0x93: {
+        // STACK_GLOBAL
+        const name = this.#pop();
+        const module = this.#pop();
+        if (typeof name !== "string" || typeof module !== "string")
+          return this.#fail("a global's name is not a string");
+        return this.#global(module, name);
+      }
+      case 0x52: {
+        // REDUCE
+        const args = this.#pop();
+        const callee = this.#pop();
+        this.#count(1, 0);
+        const made = reduce(callee, args, this.#bytes.op, (message) => this.#fail(message), this.#last);
+        if (made instanceof TensorRef) this.#last = made;
+        return this.#push(made);
+      }
+      case 0x62: {
+        // BUILD
+        this.#pop();
+        const target = this.#pop();
+        // The state of an OrderedDict is torch's _metadata, versions of modules.
+        if (!(target instanceof PickleDict))
+          return this.#fail(`${describePickle(target)} is given a state; that is for dicts`);
+        return this.#push(target);
+      }
+      case 0x51: {
+        // BINPERSID
+        const id = this.#pop();
+        if (this.#persistent === undefined) return this.#fail("it refers to something outside the pickle");
+        this.#count(1, 0);
+        return this.#push(this.#persistent(id, this.#bytes.op));
+      }
+      default:
+        return false;
+    }
+  }
+
+  #global(module: string, name: string): true {
+    const found = allowedGlobal(module, name);
+    if (found !== undefined) return this.#push(found);
+    return this.#fail(
+      `it names ${quoted(`${module}.${name}`)}, which is not read: tensors, dicts, lists, numbers and strings are. Save the model's state_dict() alone`,
+    );
+  }
+}
+
+const STOP = 0x2e;
+
+function isKey(value: PickleValue): value is PickleKey {
+  return value === null || typeof value !== "object";
+}

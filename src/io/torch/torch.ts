@@ -1,0 +1,149 @@
+/**
+ * Reading PyTorch files: what `torch.save` writes, the ZIP archive and the older layout. Nothing in them runs; see pickle.ts.
+ * Format: torch/serialization.py of PyTorch.
+ */
+import { requireOptions } from "../../errors.ts";
+import { toBytes } from "../bytes/bytes.ts";
+import type { Bytes } from "../bytes/bytes.ts";
+import { ITEM_SIZES } from "../bytes/dtype.ts";
+import { fault, quoted } from "../bytes/fault.ts";
+import type { Source } from "../bytes/fault.ts";
+import { unpickle } from "./pickle/pickle.ts";
+import { readNow, take } from "../bytes/reading.ts";
+import type { Reading } from "../bytes/reading.ts";
+import { noSuchTensor, tensorFile } from "../checkpoint/tensor-file.ts";
+import type { TensorFile, TensorStore } from "../checkpoint/tensor-file.ts";
+import { openTorchLegacy } from "./legacy.ts";
+import type { StorageRef } from "./pickle/values.ts";
+import { bytesInStorage, gather, storageOf } from "./storage.ts";
+import { contentsOf } from "./tensors.ts";
+import type { TorchTensor } from "./tensors.ts";
+import { entryStart, openZip, readEntry } from "../zip/zip.ts";
+import type { ZipFile } from "../zip/zip.ts";
+import type { ZipEntry } from "../zip/directory.ts";
+
+/**
+ * Opens a PyTorch file given as bytes (`.pt`, `.pth`, `.bin`; the ZIP archive and the older layout), without decoding any tensor
+ * and without running anything: a pickle that names more than tensors, storages, `OrderedDict`, `torch.Size` and
+ * `torch.device` is refused.
+ *
+ * Tensors in dicts and lists are named by their path with dots, `model.lm_head.weight`; what is no tensor stands in `values`.
+ * Views, shared storages and parameters are read as PyTorch would; gradients and hooks are not in the file.
+ *
+ * @param bytes - the whole file.
+ * @param options - `name` is what error texts call the file.
+ * @throws {@link FormatError} naming the file and the tensor, entry or byte at fault.
+ * @category Files
+ * @example
+ * ```ts
+ * import { parseTorch } from "transformer-circuits";
+ *
+ * const evil = Uint8Array.from("\x80\x02cos\nsystem\n", (character) => character.charCodeAt(0));
+ * try {
+ *   parseTorch(evil, { name: "evil.pth" });
+ * } catch (error) {
+ *   console.log(String(error).split(",")[0]);
+ * }
+ * // FormatError: parseTorch: evil.pth: byte 2 of the pickle: it names "os.system"
+ * ```
+ */
+export function parseTorch(bytes: Bytes, options: { readonly name?: string } = {}): TensorFile {
+  requireOptions(options, "parseTorch");
+  const source = { operation: "parseTorch", name: options.name ?? "the PyTorch file" };
+  const view = toBytes(bytes, source.operation, "bytes");
+  const isZip = view[0] === 0x50 && view[1] === 0x4b;
+  const open = isZip ? openTorchZip(view.byteLength, source) : openTorchLegacy(view.byteLength, source);
+  return tensorFile(view, readNow(view, open), source);
+}
+
+const PICKLE = /^(?:(.*)\/)?data\.pkl$/s;
+
+/** The folder inside the archive that holds `data.pkl`; `undefined` where there is none. */
+export function torchRoot(zip: ZipFile): string | undefined {
+  for (const name of zip.entries.keys()) {
+    const match = PICKLE.exec(name);
+    if (match !== null) return match[1] === undefined ? "" : `${match[1]}/`;
+  }
+  return undefined;
+}
+
+/** Opens the archive that `torch.save` writes. */
+export function* openTorchZip(fileSize: number, source: Source): Reading<TensorStore> {
+  return yield* openTorchArchive(yield* openZip(fileSize, source), source);
+}
+
+/** {@link openTorchZip} for an archive that is open. */
+export function* openTorchArchive(zip: ZipFile, source: Source): Reading<TensorStore> {
+  const root = torchRoot(zip);
+  const entry = root === undefined ? undefined : zip.entries.get(`${root}data.pkl`);
+  if (root === undefined || entry === undefined) {
+    throw fault(source, "the ZIP archive has no data.pkl, so it is not a PyTorch file.");
+  }
+  const isBigEndian = yield* readByteOrder(zip, root, source);
+  const pickle = yield* readEntry(zip, entry, source);
+  const fail = (message: string, at: number): never => {
+    throw fault(source, `byte ${at} of ${entry.name}: ${message}.`);
+  };
+  let last: StorageRef | undefined;
+  const { value, end } = unpickle(pickle, 0, {
+    fail,
+    cut: (at) => fail("the pickle is cut short", at),
+    persistent: (id, at) => (last = storageOf(id, (message) => fail(message, at), last)),
+  });
+  if (end !== pickle.byteLength) fail("something follows the pickle", end);
+  const contents = contentsOf(value, pickle.byteLength, source);
+  const { tensors } = contents;
+  for (const [name, tensor] of tensors) dataEntry(zip, root, name, tensor, source);
+  return {
+    format: "torch",
+    fileSize: zip.size,
+    metadata: new Map(),
+    values: contents.values,
+    tensors,
+    scratch: (name) => {
+      const tensor = tensors.get(name);
+      if (tensor === undefined) return 0;
+      const data = dataEntry(zip, root, name, tensor, source);
+      if (data.method === 0 && tensor.isContiguous && !isBigEndian) return 0;
+      return (data.method === 0 ? 0 : data.size) + tensor.byteLength;
+    },
+    *load(name) {
+      const tensor = tensors.get(name);
+      if (tensor === undefined) throw noSuchTensor(source, name, tensors);
+      const stored = yield* readStorage(zip, dataEntry(zip, root, name, tensor, source), tensor, source);
+      return gather(stored, tensor, isBigEndian);
+    },
+  };
+}
+
+function* readByteOrder(zip: ZipFile, root: string, source: Source): Reading<boolean> {
+  const entry = zip.entries.get(`${root}byteorder`);
+  if (entry === undefined) return false;
+  const order = entry.size > 16 ? "" : String.fromCharCode(...(yield* readEntry(zip, entry, source)));
+  if (order === "little" || order === "big") return order === "big";
+  throw fault(source, `entry ${quoted(entry.name)} says neither "little" nor "big".`);
+}
+
+function dataEntry(zip: ZipFile, root: string, name: string, { storage }: TorchTensor, source: Source): ZipEntry {
+  const path = `${root}data/${storage.key}`;
+  const entry = zip.entries.get(path);
+  if (entry === undefined) throw fault(source, `its storage ${quoted(path)} is not in the archive.`, name);
+  const needed = storage.total * (ITEM_SIZES.get(storage.dtype) ?? 0);
+  if (entry.size < needed) {
+    throw fault(
+      source,
+      `its storage ${quoted(path)} has ${entry.size} bytes, but ${storage.total} elements of ${storage.dtype} take ${needed}.`,
+      name,
+      needed,
+      entry.size,
+    );
+  }
+  return entry;
+}
+
+/** The bytes that a tensor spans; of a stored entry nothing else is read. */
+function* readStorage(zip: ZipFile, entry: ZipEntry, tensor: TorchTensor, source: Source): Reading<Uint8Array> {
+  const { begin, length } = bytesInStorage(tensor);
+  if (entry.method === 0) return yield* take((yield* entryStart(entry, source)) + begin, length);
+  return (yield* readEntry(zip, entry, source)).subarray(begin, begin + length);
+}

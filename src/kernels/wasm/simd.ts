@@ -1,0 +1,62 @@
+/**
+ * The kernels in WebAssembly SIMD, each falling back to `blocked.ts` where a call finds no memory, and row functions where it is of float64.
+ *
+ * Unlike the others they sum float32 products in float32: 256 terms in a register, fused where the engine has relaxed SIMD, and then the
+ * sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff times `Σ |a b|`.
+ */
+import { blockedKernels } from "../plain/blocked.ts";
+import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "../interface.ts";
+import type { Parts } from "../plain/parts.ts";
+import { attention } from "./attention.ts";
+import { wasmEngine } from "./engine.ts";
+import { multiply } from "./products.ts";
+import * as rows from "./rows.ts";
+
+// Functions, not values made by calls: what runs when a module loads is kept in every bundle.
+function matmul(args: MatmulArgs): void {
+  const engine = wasmEngine();
+  if (engine === undefined) blockedKernels.matmul(args);
+  else multiply(engine, args);
+}
+
+function softmax(args: SoftmaxArgs): void {
+  const engine = wasmEngine();
+  if (engine === undefined) blockedKernels.softmax(args);
+  else rows.softmax(engine, args);
+}
+
+function causalSoftmax(args: CausalSoftmaxArgs): void {
+  const engine = wasmEngine();
+  if (engine === undefined) blockedKernels.causalSoftmax(args);
+  else rows.causalSoftmax(engine, args);
+}
+
+const parts: Parts = { matmul, softmax, causalSoftmax };
+
+/** The kernels in WebAssembly SIMD. */
+export const simdKernels: Kernels = {
+  name: "simd",
+  matmul,
+  softmax,
+  causalSoftmax,
+  logSoftmax(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.logSoftmax(args);
+    else rows.logSoftmax(engine, args);
+  },
+  crossEntropy(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.crossEntropy(args);
+    else rows.crossEntropy(engine, args);
+  },
+  normalize(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.normalize(args);
+    else rows.normalize(engine, args);
+  },
+  attention(args) {
+    const engine = wasmEngine();
+    if (engine === undefined) blockedKernels.attention(args);
+    else attention(engine, parts, args);
+  },
+};

@@ -1,0 +1,4 @@
+/** What linear/ lends to the other folders of src/ and is no part of the package. */
+export { describeMap } from "./linear.ts";
+export { composeMaps } from "./compose.ts";
+export { collapsed } from "./collapsed.ts";

@@ -1,0 +1,245 @@
+/** Ranks of the diagonal by bounds: see screen.ts. */
+import { estimateOf } from "./screen.ts";
+import type { Screen } from "./screen.ts";
+import { askRows, leads, reachOf, roundedDown, roundedUp, SCREEN_BAND } from "./screen-questions.ts";
+import type { RowsFound } from "./screen-questions.ts";
+import { forEachWholeRow, Settled } from "./screened-rows.ts";
+import type { Vectors } from "./screen-vectors.ts";
+import type { StreamOptions } from "../stream.ts";
+
+/** A question to the diagonal. */
+export interface DiagonalSearch {
+  readonly screen: Screen;
+  /** `[rows]`: the column that belongs to each row. */
+  readonly columns: Int32Array;
+  readonly options: StreamOptions;
+}
+
+/** Between which float32 numbers others may be on either side of the entries that belong to the rows. */
+interface Own {
+  readonly lows: Float32Array;
+  readonly highs: Float32Array;
+}
+
+function ownEntries({ screen, columns }: DiagonalSearch): Own {
+  const entries = Float64Array.from(columns, (column, row) => estimateOf(screen, row, column));
+  // The own entry can be off by the margin, and so can the other.
+  const margin = (row: number): number => 2 * (screen.margins[row] as number);
+  return {
+    lows: Float32Array.from(entries, (entry, row) => roundedDown(entry - margin(row))),
+    highs: Float32Array.from(entries, (entry, row) => roundedUp(entry + margin(row))),
+  };
+}
+
+/** Columns of the largest norms, of which enough are above most entries that are not the largest of their row. */
+const FIRST_COLUMNS = 512;
+/** Entries that float32 cannot tell from the row's own are looked at one by one up to so many. */
+const NEAR = 16;
+
+/** Rows from which it is seen whether many are settled before their last columns. */
+const PROBE = 256;
+/** As many must be settled by others above their own entry for the open ones to be brought together after this number of columns, and after each doubling. */
+const [MANY, FIRST_PART] = [0.25, 4096];
+
+/** Ranks up to `enough`; those beyond are given as `enough`. */
+export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array {
+  const { screen, options } = search;
+  const settled = new Settled(options, screen.rows);
+  const own = ownEntries(search);
+  const ranks = new Int32Array(screen.rows);
+  const open = settleByFirst(search, own, enough, ranks, settled);
+  const reaches = new Int32Array(screen.rows);
+  for (const row of open) reaches[row] = reachOf(screen, row, own.lows[row] as number);
+  const capped: Capped = { search, own, enough, ranks, settled, reaches, leadFor: leads(screen), unsettled: [] };
+  open.sort((a, b) => (reaches[b] as number) - (reaches[a] as number) || a - b);
+  const step = Math.max(1, Math.floor(open.length / PROBE));
+  const probe = open.filter((_, t) => t % step === 0);
+  searchPart(capped, probe, 0, screen.cols);
+  const share = probe.filter((row) => (ranks[row] as number) >= enough).length / probe.length;
+  let rows: Int32Array = open.filter((_, t) => t % step !== 0);
+  // The kernel goes through rows together: those that are settled are spared where none beside them is open.
+  for (let from = 0, to = share < MANY ? screen.cols : FIRST_PART; rows.length > 0; from = to, to *= 2) {
+    rows = searchPart(capped, rows, from, Math.min(to, screen.cols));
+  }
+  settleWhole(search, capped.unsettled, enough, ranks, settled);
+  return ranks;
+}
+
+/** A search for ranks up to `enough`. */
+interface Capped {
+  readonly search: DiagonalSearch;
+  readonly own: Own;
+  readonly enough: number;
+  /** `[rows]`: how many columns are known to come before the own one. */
+  readonly ranks: Int32Array;
+  readonly settled: Settled;
+  /** `[rows]`: columns that can come before the own one, in the order of norms. */
+  readonly reaches: Int32Array;
+  readonly leadFor: ReturnType<typeof leads>;
+  /** Rows that are to be computed whole. */
+  readonly unsettled: number[];
+}
+
+/** Looks through some columns for rows by descending reach; returns those that are open still. */
+function searchPart(capped: Capped, rows: Int32Array, from: number, to: number): Int32Array {
+  const { search, own, enough, ranks, settled, reaches, leadFor, unsettled } = capped;
+  const most = enough + NEAR;
+  const open: number[] = [];
+  for (let start = 0; start < rows.length; start += SCREEN_BAND) {
+    const band = rows.subarray(start, start + SCREEN_BAND);
+    const end = Math.min(to, reaches[band[0] as number] as number);
+    const bars = pick(own.lows, band);
+    const ends = Int32Array.from(band, (row) => Math.min(end, reaches[row] as number));
+    const lead = leadFor(band, bars, ends, from);
+    const found = askRows(search.screen, { rows: band, bars, keep: "first", most, from, to: end, lead });
+    const before = open.length + unsettled.length;
+    for (const [i, row] of band.entries()) {
+      const known = ranks[row] as number;
+      const count = Math.min(most, found.found[i] as number);
+      const above = known + aboveOwn(search, own, row, found, i * most, count, enough - known);
+      ranks[row] = Math.min(above, enough);
+      if (above >= enough) continue;
+      if (count === most) unsettled.push(row);
+      else if ((reaches[row] as number) > end) open.push(row);
+    }
+    settled.add(band.length - (open.length + unsettled.length - before));
+  }
+  return Int32Array.from(open);
+}
+
+/** All ranks, or those up to `enough` where that is many: every entry is compared in float32, and where that does not decide in float64. */
+export function wholeRanks(search: DiagonalSearch, enough: number): Int32Array {
+  const { screen, options } = search;
+  const settled = new Settled(options, screen.rows);
+  const own = ownEntries(search);
+  const ranks = new Int32Array(screen.rows);
+  const unsettled: number[] = [];
+  for (let start = 0; start < screen.rows; start += SCREEN_BAND) {
+    const rows = range(start, Math.min(screen.rows, start + SCREEN_BAND));
+    const [bars, highs] = [pick(own.lows, rows), pick(own.highs, rows)];
+    const found = askRows(screen, { rows, bars, highs, keep: "between", most: NEAR, to: screen.cols });
+    const before = unsettled.length;
+    for (const [i, row] of rows.entries()) {
+      const count = found.found[i] as number;
+      if (count > NEAR) unsettled.push(row);
+      else {
+        const above = (found.above[i] as number) + aboveOwn(search, own, row, found, i * NEAR, count, enough);
+        ranks[row] = Math.min(enough, above);
+      }
+    }
+    settled.add(rows.length - (unsettled.length - before));
+  }
+  settleWhole(search, unsettled, enough, ranks, settled);
+  return ranks;
+}
+
+/** Settles the rows of which enough of the first columns are clearly above the own entry, and rows of zeros; returns the others. */
+function settleByFirst(
+  { screen, columns, options }: DiagonalSearch,
+  own: Own,
+  enough: number,
+  ranks: Int32Array,
+  settled: Settled,
+): Int32Array {
+  const open: number[] = [];
+  options.signal?.throwIfAborted();
+  const nothing = (screen.right.norms[0] as number) === 0 && isZero(screen.right, 0);
+  for (let start = 0; start < screen.rows; start += SCREEN_BAND) {
+    const rows = range(start, Math.min(screen.rows, start + SCREEN_BAND));
+    const bars = pick(own.highs, rows);
+    const to = Math.min(FIRST_COLUMNS, screen.cols);
+    const { found } = askRows(screen, { rows, bars, keep: "first", most: enough, to });
+    const before = open.length;
+    for (const [i, row] of rows.entries()) {
+      // Entries of a row of zeros are all equal, so that all columns further left come before.
+      if (nothing || isZero(screen.left, row)) ranks[row] = Math.min(enough, columns[row] as number);
+      else if ((found[i] as number) >= enough) ranks[row] = enough;
+      else open.push(row);
+    }
+    settled.add(rows.length - (open.length - before));
+  }
+  return Int32Array.from(open);
+}
+
+/** How many of the columns found come before the own entry of a row; equal columns count each. Counting stops at `enough`. */
+function aboveOwn(
+  { screen, columns }: DiagonalSearch,
+  { highs }: Own,
+  row: number,
+  { values, places }: RowsFound,
+  at: number,
+  count: number,
+  enough: number,
+): number {
+  const own = columns[row] as number;
+  const high = highs[row] as number;
+  let above = 0;
+  for (let t = at; t < at + count && above < enough; t++) {
+    if ((values[t] as number) > high) above += screen.twins.get(places[t] as number)?.length ?? 1;
+  }
+  // Those that float32 cannot tell from the own entry, where the others leave it open.
+  let entry: number | undefined;
+  for (let t = at; t < at + count && above < enough; t++) {
+    if ((values[t] as number) > high) continue;
+    const place = places[t] as number;
+    const column = screen.columns[place] as number;
+    const twins = screen.twins.get(place);
+    const isOwn = place === screen.places[own];
+    entry ??= isOwn ? undefined : screen.entry(row, own);
+    const other = isOwn ? entry : screen.entry(row, column);
+    if (other === entry) above += twins === undefined ? (column < own ? 1 : 0) : countBelow(twins, own);
+    else if ((other as number) > (entry as number)) above += twins?.length ?? 1;
+  }
+  return above;
+}
+
+/** Rows of which too many entries are next to the own one: computed whole. */
+function settleWhole(
+  { screen, columns, options }: DiagonalSearch,
+  rows: readonly number[],
+  enough: number,
+  ranks: Int32Array,
+  settled: Settled,
+): void {
+  if (rows.length === 0) return;
+  forEachWholeRow(screen.halves(), rows, options.signal, (numbers, at) => {
+    const row = rows[at] as number;
+    ranks[row] = rankInRow(numbers, columns[row] as number, enough);
+    settled.add(1);
+  });
+}
+
+/** How many entries precede the one at `own` in descending order; counting stops at `enough`. */
+export function rankInRow(row: Float64Array, own: number, enough: number): number {
+  const value = row[own] as number;
+  let rank = 0;
+  for (let j = 0; j < row.length && rank < enough; j++) {
+    const other = row[j] as number;
+    if (other > value || (other === value && j < own)) rank++;
+  }
+  return rank;
+}
+
+/** Whether the exact vector is zero. */
+function isZero({ norms, plain }: Vectors, at: number): boolean {
+  return norms[at] === 0 && plain[at] === 0;
+}
+
+/** How many of ascending numbers are below one. */
+function countBelow(ascending: readonly number[], bound: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ascending[middle] as number) < bound) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function pick(numbers: Float32Array, rows: ArrayLike<number>): Float32Array {
+  return Float32Array.from(rows, (row) => numbers[row] as number);
+}
+
+function range(start: number, end: number): Int32Array {
+  return Int32Array.from({ length: end - start }, (_, i) => start + i);
+}

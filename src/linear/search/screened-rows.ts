@@ -1,0 +1,62 @@
+/** What searches through screened rows share: whether they are worth it, rows computed whole, and progress. */
+import type { Halves } from "../collapse.ts";
+import type { Product } from "../factor.ts";
+import { gatherRows } from "../slices.ts";
+import { streamHalves, type StreamOptions } from "../stream.ts";
+
+/** Below these sizes all entries are computed sooner than anything is made ready. */
+const LEAST_ROWS = 256;
+const LEAST_COLUMNS = 256;
+
+/** Whether a product is large enough for bounds to be worth it. */
+export function isWorthScreening({ rows, cols }: Product): boolean {
+  return rows >= LEAST_ROWS && cols >= LEAST_COLUMNS;
+}
+
+/** Fewer rows than this take another path through the kernels, which sums in another order. */
+const LEAST_TOGETHER = 4;
+
+/** Computes some rows whole, in float64, and shows each. */
+export function forEachWholeRow(
+  halves: Halves,
+  rows: readonly number[],
+  signal: AbortSignal | undefined,
+  visit: (numbers: Float64Array, at: number) => void,
+): void {
+  if (rows.length === 0) return;
+  const padded = [...rows];
+  while (padded.length % LEAST_TOGETHER !== 0) padded.push(rows[0] as number);
+  const height = Math.max(LEAST_TOGETHER, Math.floor(BAND_ENTRIES / Math.max(1, halves.right.cols)) & ~3);
+  for (let first = 0; first < padded.length; first += height) {
+    const some = padded.slice(first, first + height);
+    const part = { ...halves, left: gatherRows(halves.left, some) };
+    streamHalves(part, { signal }, ({ numbers, cols, start, count }) => {
+      for (let i = 0; i < count; i++) {
+        const at = first + start + i;
+        if (at < rows.length) visit(numbers.subarray(i * cols, (i + 1) * cols), at);
+      }
+    });
+  }
+}
+
+/** 8 MiB of float64. */
+const BAND_ENTRIES = 2 ** 20;
+
+/** Counts rows that are settled, reports them, and stops the work when asked to. */
+export class Settled {
+  readonly #options: StreamOptions;
+  readonly #total: number;
+  #done = 0;
+
+  constructor(options: StreamOptions, total: number) {
+    this.#options = options;
+    this.#total = total;
+  }
+
+  /** So many more rows are settled. */
+  add(count: number): void {
+    this.#done += count;
+    if (count > 0) this.#options.onProgress?.(this.#done, this.#total);
+    this.#options.signal?.throwIfAborted();
+  }
+}

@@ -1,0 +1,5 @@
+/** What model/ lends to the other folders of src/ and is no part of the package. */
+export { resumePass } from "./forward.ts";
+export { requireCount, requireChoice, checkSamples, requireToken, requireSameTokens } from "./arguments.ts";
+export { foldedReader, normMap, centredOutput } from "./norm-folding.ts";
+export type { ReaderName } from "./norm-folding.ts";

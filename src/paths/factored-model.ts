@@ -1,0 +1,115 @@
+/**
+ * A model as the product of its layers: with patterns and norm scales as a run had them, every layer is a sum of tensor products and the
+ * logits are
+ *
+ * $$(\mathrm{Id} \otimes W_U) \prod_{l} \Big(\mathrm{Id} \otimes \mathrm{Id} + \sum_h A^{lh} \otimes W_{OV}^{lh}\Big)\, T W_E$$
+ *
+ * and what biases add (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick"; the paper writes columns). Norms are
+ * factors too, $\mathrm{diag}(1/s) \otimes C\,\mathrm{diag}(w)$, and stand within the heads that read through them.
+ *
+ * An MLP is no factor: what it wrote in the run is a constant that joins the stream after its layer and goes through the layers after it.
+ */
+import { requireKind } from "../errors.ts";
+import { onFeatures, identityMap, sumProducts } from "../linear/index.ts";
+import type { TensorProduct, TensorSum } from "../linear/index.ts";
+import { headLabel } from "../model/index.ts";
+import type { TokensLike, Transformer } from "../model/index.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { headProduct, unembedProduct } from "./factors.ts";
+import { directStream, freeze, mlpStream } from "./frozen/frozen-run.ts";
+import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
+
+/**
+ * A model on some tokens as a product of sums of tensor products, patterns and norm scales frozen, and what MLPs wrote with them. Made by
+ * {@link factoredModel}; {@link expand} writes it out as a sum over paths.
+ *
+ * @category Path expansion
+ * @example
+ * ```ts
+ * import { add, applySum, applyProduct, expand, factoredModel, maxAbsDifference } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const factored = factoredModel(model, [0, 300, 301, 300]);
+ * const end = factored.layers.reduce((x, layer) => applySum(x, layer), factored.embedding);
+ * const expansion = expand(factored);
+ * const logits = add(applyProduct(end, factored.unembed), expansion.logits(expansion.bias));
+ * console.log(maxAbsDifference(logits, factored.modelLogits) < 1e-4);
+ * // true
+ * ```
+ */
+export class FactoredModel {
+  readonly model: Transformer;
+  /** `[batch, pos]`. */
+  readonly tokens: Tensor<"batch pos">;
+  /** The logits of the model's own run. */
+  readonly modelLogits: Tensor<"batch pos d_vocab">;
+  /** What enters the first layer: $T W_E$, with positions where they are in the residual stream; float64. */
+  readonly embedding: Stream;
+  /** @internal */
+  readonly frozen: FrozenRun;
+  #layers: readonly TensorSum<"d_model", "d_model">[] | undefined;
+  #mlpOutputs: readonly (Stream | undefined)[] | undefined;
+
+  /** @internal */
+  constructor(frozen: FrozenRun) {
+    this.model = frozen.model;
+    this.tokens = frozen.run.tokens;
+    this.modelLogits = frozen.run.logits;
+    this.embedding = directStream(frozen);
+    this.frozen = frozen;
+  }
+
+  /** A sum for every layer, first layer first: the identity, then each head with the norm it reads through, named `Id`, `L0H0`, …. */
+  get layers(): readonly TensorSum<"d_model", "d_model">[] {
+    this.#layers ??= this.model.layers.map((layer) =>
+      sumProducts([
+        { label: "Id", product: onFeatures(identityMap("d_model", this.model.config.d_model)) },
+        ...layer.heads.map((head) => ({ label: headLabel(head), product: headProduct(this.frozen, head) })),
+      ]),
+    );
+    return this.#layers;
+  }
+
+  /**
+   * What the MLP of each layer wrote in the run, $b_{out}$ included, float64: it joins the stream after that layer's factor. `undefined` for
+   * every layer of an attention-only model.
+   */
+  get mlpOutputs(): readonly (Stream | undefined)[] {
+    this.#mlpOutputs ??= this.model.layers.map(({ layer }) => mlpStream(this.frozen, layer));
+    return this.#mlpOutputs;
+  }
+
+  /** From the last residual stream to the logits: the final norm's linear part and $W_U$. */
+  get unembed(): TensorProduct<"d_model", "d_vocab"> {
+    return unembedProduct(this.frozen);
+  }
+}
+
+/**
+ * A model on some tokens as the product of its layers: one ordinary run gives patterns, norm scales and what MLPs wrote, which are then
+ * constants.
+ *
+ * @param tokens - a prompt, or several of equal length.
+ * @param options - `signal` cancels the run.
+ * @throws {@link InputError} for tokens the model cannot run.
+ * @category Path expansion
+ * @example
+ * ```ts
+ * import { factoredModel } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const { layers } = factoredModel(model, [0, 300, 301]);
+ * console.log(layers.length, String(layers[1]?.terms[5]?.product));
+ * // 2 TensorProduct[pos=3 -> pos=3] ⊗ [d_model=128 -> d_model=128]
+ * ```
+ */
+export function factoredModel(
+  model: Transformer,
+  tokens: TokensLike,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): FactoredModel {
+  requireKind("model", model, "model", "factoredModel", options);
+  return new FactoredModel(freeze(model, tokens, "factoredModel", options.signal));
+}

@@ -1,0 +1,136 @@
+/**
+ * A run with its attention patterns and norm scales held fixed ("freezing attention patterns", *A Mathematical Framework for
+ * Transformer Circuits*). What is left of the model is affine in the residual stream: layer $l$ takes it to
+ *
+ * $$x \mapsto x + \sum_h A^h\,(\mathrm{n}_l(x) W_V^h + b_V^h)\,W_O^h + b_O,\qquad \mathrm{n}_l(x) = (x - \bar x) / s_l \odot w_l + b_l$$
+ *
+ * The linear part carries paths, which begin in the embedding; the constants make one stream of their own, the bias. Shortformer
+ * positions, rotations, $b_Q$ and $b_K$ act on patterns alone. Everything here is float64.
+ *
+ * An MLP is not affine. What it wrote in the run, $b_{out}$ included, is held fixed too: one more stream that paths begin in, after
+ * its layer's attention ("MLP layers" in the same paper).
+ */
+import { toTokenTensor } from "../../model/index.ts";
+import type { HookName, Norm, Run, TokensLike, Transformer } from "../../model/index.ts";
+import { add, astype, batchMatmul, matmul, Tensor } from "../../tensor/index.ts";
+
+/**
+ * A residual stream or what a component adds to it.
+ * @inline
+ */
+export type Stream = Tensor<"batch pos d_model">;
+
+/** A model and a run of it, whose patterns and scales are taken as constants. */
+export interface FrozenRun {
+  readonly model: Transformer;
+  readonly run: Run;
+}
+
+const KEPT =
+  /(^|\.)(hook_(in|embed|pos_embed|resid_pre|resid_post|attn_out|mlp_out|pattern|v|z)|ln(1|_final)\.hook_\w+)$/;
+
+/** Runs a model and keeps what freezing it needs, and the hooks named beside. */
+export function freeze(
+  model: Transformer,
+  tokens: TokensLike,
+  operation: string,
+  signal?: AbortSignal,
+  also: readonly HookName[] = [],
+): FrozenRun {
+  const checked = toTokenTensor(model.config, tokens, operation);
+  const cache = (name: HookName): boolean => KEPT.test(name) || also.includes(name);
+  return { model, run: model.run(checked, { cache, ...(signal === undefined ? {} : { signal }) }) };
+}
+
+/** A norm of the model as the run had it. */
+interface FrozenNorm {
+  readonly norm: Norm;
+  readonly scale: Tensor<"batch pos scale">;
+}
+
+/** The norm before a layer, or with `layer = n_layers` the one before the unembedding. */
+export function frozenNorm({ model, run }: FrozenRun, layer: number): FrozenNorm | undefined {
+  const isFinal = layer === model.config.n_layers;
+  const norm = isFinal ? model.ln_final : model.layer(layer).ln1;
+  if (norm === undefined) return undefined;
+  return { norm, scale: run.cache.get(isFinal ? "ln_final.hook_scale" : `blocks.${layer}.ln1.hook_scale`) };
+}
+
+/** The linear part of a norm with its scale frozen. */
+export function throughFrozenNorm(frozen: FrozenRun, layer: number, x: Stream): Stream {
+  const found = frozenNorm(frozen, layer);
+  return found === undefined ? x : found.norm.applyFrozen(x, found.scale);
+}
+
+/** Where paths begin, in float64: the embedding, and the positional embedding where it enters the residual stream. */
+export function sourceStreams({ model, run }: FrozenRun): { embed: Stream; pos_embed: Stream | undefined } {
+  const isStandard = model.config.positional_embedding_type === "standard";
+  return {
+    embed: astype(run.cache.get("hook_embed"), "float64"),
+    pos_embed: isStandard ? astype(run.cache.get("hook_pos_embed"), "float64") : undefined,
+  };
+}
+
+/** The embedding with the positions that enter the residual stream. */
+export function directStream(frozen: FrozenRun): Stream {
+  const { embed, pos_embed } = sourceStreams(frozen);
+  return pos_embed === undefined ? embed : add(embed, pos_embed);
+}
+
+/** What the MLP of a layer wrote in the run, in float64; `undefined` where the layer has none. */
+export function mlpStream({ model, run }: FrozenRun, layer: number): Stream | undefined {
+  if (model.layer(layer).mlp === undefined) return undefined;
+  return astype(run.cache.get(`blocks.${layer}.hook_mlp_out`), "float64");
+}
+
+/** A stream with what the MLP of a layer wrote in the run. */
+export function addMlp(frozen: FrozenRun, layer: number, x: Stream): Stream {
+  const written = mlpStream(frozen, layer);
+  return written === undefined ? x : add(x, written);
+}
+
+/** The label of an MLP as a component, TransformerLens's. */
+export const mlpLabel = (layer: number): `${number}_mlp_out` => `${layer}_mlp_out`;
+
+/** What a layer, or with `layer = n_layers` the unembedding, sees without any head: the embedding and what MLPs wrote before. */
+export function headlessStream(frozen: FrozenRun, layer: number): Stream {
+  let stream = directStream(frozen);
+  for (const before of frozen.model.layers.slice(0, layer)) stream = addMlp(frozen, before.layer, stream);
+  return stream;
+}
+
+/** A vector at every position of every prompt, float64. */
+export function constantStream({ run }: FrozenRun, vector: Tensor<"d_model">): Stream {
+  const [batch = 0, pos = 0] = run.tokens.shape;
+  const d = vector.size;
+  const data = new Float64Array(batch * pos * d);
+  for (let row = 0; row < batch * pos; row++) data.set(vector.data, row * d);
+  return Tensor.from("batch pos d_model", [batch, pos, d], data);
+}
+
+/** What a head writes when its values are `v`: $A^h v W_O^h$. */
+export function writeValues(
+  { model, run }: FrozenRun,
+  layer: number,
+  head: number,
+  v: Tensor<"batch pos d_head">,
+): Stream {
+  const pattern = run.cache.get(`blocks.${layer}.attn.hook_pattern`).select("head", head);
+  const z = batchMatmul(pattern, v.rename("pos", "key_pos"));
+  return matmul(z.rename("query_pos", "pos"), model.layer(layer).W_O.select("head", head));
+}
+
+/** A head's linear part applied to a stream that is already through its layer's norm: $A^h x W_{OV}^h$. */
+export function headTerm(frozen: FrozenRun, layer: number, head: number, normalized: Stream): Stream {
+  return writeValues(frozen, layer, head, matmul(normalized, frozen.model.layer(layer).W_V.select("head", head)));
+}
+
+/** A stream through the final norm's linear part: what the unembedding reads of it. */
+export function throughFinalNorm(frozen: FrozenRun, x: Stream): Stream {
+  return throughFrozenNorm(frozen, frozen.model.config.n_layers, x);
+}
+
+/** $x W_U$, float64, without $b_U$. */
+export function unembed(model: Transformer, x: Stream): Tensor<"batch pos d_vocab"> {
+  return matmul(x, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">);
+}

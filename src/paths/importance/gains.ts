@@ -1,0 +1,97 @@
+/**
+ * What layers and heads bring on each prompt, in nats, from both ends: added to the direct path, and taken out of what they are last in. The
+ * functions of term importance are means and spreads of these.
+ */
+import type { AttentionHead } from "../../model/index.ts";
+import { add } from "../../tensor/index.ts";
+import { finalBias, layerOutput, layerTerm } from "../frozen/frozen-layers.ts";
+import {
+  addMlp,
+  directStream,
+  headlessStream,
+  headTerm,
+  throughFinalNorm,
+  throughFrozenNorm,
+} from "../frozen/frozen-run.ts";
+import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import { lossesOfStream } from "../logits/orders.ts";
+
+/** Nats, one number a prompt. */
+export type PerPrompt = Float64Array;
+
+/** Which heads take part. */
+export type HeadPredicate = (layer: number, head: number) => boolean;
+
+/** The loss of each prompt when the unembedding reads a path stream beside the bias. */
+export function lossesOfPaths(frozen: FrozenRun, stream: Stream, bias: Stream): PerPrompt {
+  return lossesOfStream(frozen, add(throughFinalNorm(frozen, stream), bias));
+}
+
+/** The stream after a layer of the affine model, over all heads or those that `keep` picks. */
+function throughLayer(frozen: FrozenRun, layer: number, x: Stream, keep?: HeadPredicate): Stream {
+  const kept = keep === undefined ? undefined : (head: number): boolean => keep(layer, head);
+  return addMlp(frozen, layer, add(x, layerOutput(frozen, layer, x, kept)));
+}
+
+/** The losses of the affine model from a layer on, over all heads or those that `keep` picks. */
+export function lossesFrom(frozen: FrozenRun, first: number, from: Stream, keep?: HeadPredicate): PerPrompt {
+  const { layers, ln_final } = frozen.model;
+  const end = layers.slice(first).reduce((x, { layer }) => throughLayer(frozen, layer, x, keep), from);
+  const linear = throughFinalNorm(frozen, end);
+  return lossesOfStream(frozen, ln_final === undefined ? linear : ln_final.addBias(linear));
+}
+
+export function minus(a: PerPrompt, b: PerPrompt): PerPrompt {
+  return a.map((x, i) => x - (b[i] as number));
+}
+
+/**
+ * The single-head paths of each layer: what they add to the direct path alone, and to the direct path with those of all other layers.
+ *
+ * @returns the losses of the direct path, and of it with all single-head paths.
+ */
+export function layerGains(
+  frozen: FrozenRun,
+  take: (layer: number, alone: PerPrompt, last: PerPrompt) => void,
+): { readonly direct: PerPrompt; readonly firstOrder: PerPrompt } {
+  const [start, bias] = [headlessStream(frozen, frozen.model.config.n_layers), finalBias(frozen)];
+  const terms = frozen.model.layers.map(({ layer }) => layerTerm(frozen, layer, headlessStream(frozen, layer)));
+  const lossesWith = (keep: (layer: number) => boolean): PerPrompt => {
+    const kept = terms.reduce((sum, term, layer) => (keep(layer) ? add(sum, term) : sum), start);
+    return lossesOfPaths(frozen, kept, bias);
+  };
+  const direct = lossesWith(() => false);
+  const firstOrder = lossesWith(() => true);
+  for (const layer of terms.keys()) {
+    const alone = lossesWith((l) => l === layer);
+    const without = lossesWith((l) => l !== layer);
+    take(layer, minus(direct, alone), minus(without, firstOrder));
+  }
+  return { direct, firstOrder };
+}
+
+/**
+ * Each head: what its own path adds to the direct path, and what the model loses with all paths through it.
+ *
+ * @returns the losses of the direct path, and of the model.
+ */
+export function headGains(
+  frozen: FrozenRun,
+  take: (head: AttentionHead, added: PerPrompt, removed: PerPrompt) => void,
+): { readonly direct: PerPrompt; readonly full: PerPrompt } {
+  const { layers, config } = frozen.model;
+  const [start, bias] = [headlessStream(frozen, config.n_layers), finalBias(frozen)];
+  const direct = lossesOfPaths(frozen, start, bias);
+  let stream = directStream(frozen);
+  const full = lossesFrom(frozen, 0, stream);
+  for (const { layer, heads } of layers) {
+    const normalized = throughFrozenNorm(frozen, layer, headlessStream(frozen, layer));
+    for (const one of heads) {
+      const single = lossesOfPaths(frozen, add(start, headTerm(frozen, layer, one.head, normalized)), bias);
+      const without = lossesFrom(frozen, layer, stream, (l, h) => l !== layer || h !== one.head);
+      take(one, minus(direct, single), minus(without, full));
+    }
+    stream = throughLayer(frozen, layer, stream);
+  }
+  return { direct, full };
+}

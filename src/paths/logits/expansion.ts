@@ -1,0 +1,372 @@
+/** A path expansion: terms that are evaluated when asked for, picked, ranked, written as formulas, and certified. */
+import { ShapeError, requireOptions, requireKinds, requireKind, requireObject } from "../../errors.ts";
+import { parseHead } from "../../model/index.ts";
+import { requireChoice, requireCount } from "../../model/internal.ts";
+import type { HeadRef, Transformer } from "../../model/index.ts";
+import { add, subtract, Tensor } from "../../tensor/index.ts";
+import { describeTensor, rowNorms } from "../../tensor/internal.ts";
+import { NormSum, operationsOf, pathErrorBound } from "../certificate.ts";
+import type { Certificate } from "../certificate.ts";
+import type { FactoredModel } from "../factored-model.ts";
+import { finalBias } from "../frozen/frozen-layers.ts";
+import { throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
+import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import { streamsByOrder } from "../frozen/order-streams.ts";
+import { termFormula } from "./formula.ts";
+import type { FormulaFormat } from "./formula.ts";
+import { attributePaths, precisionOf } from "./attribution.ts";
+import type { FrozenSource, PathSource } from "./sources.ts";
+import { enumeratePaths, PathNode } from "./terms.ts";
+import type { PathTerm } from "./terms.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
+import { readAlong, readoutOf } from "../targets.ts";
+import type { Targets } from "../targets.ts";
+import { GROUPINGS, groupTerms } from "./groups.ts";
+import type { TermGrouping } from "./groups.ts";
+
+/**
+ * Which terms {@link PathExpansion.select} picks: those that meet every condition given.
+ * @category Path expansion
+ */
+export interface PathFilter {
+  /** Paths through exactly this many heads. */
+  readonly order?: number | undefined;
+  /** Paths through this head. */
+  readonly head?: HeadRef | undefined;
+  /** Paths through some head of this layer. */
+  readonly layer?: number | undefined;
+  /** Paths that end in this head: its direct effect on the logits, part by part. */
+  readonly last?: HeadRef | undefined;
+  /** Paths that begin here: `"direct"`, `"0_mlp_out"` for what an MLP wrote, `"b_O[0]"` for a bias. */
+  readonly source?: PathSource | undefined;
+}
+
+/**
+ * What {@link PathExpansion.rank} orders terms by: the mean attribution to the target, the mean norm of what the term gives to the
+ * unembedding, or a function of the term and its attribution `[batch, pos]`.
+ * @category Path expansion
+ */
+export type TermMetric = "attribution" | "norm" | ((term: PathTerm, attribution: Tensor<"batch pos">) => number);
+
+/**
+ * A term and its value under a metric.
+ * @category Path expansion
+ */
+export interface RankedTerm {
+  readonly term: PathTerm;
+  readonly value: number;
+}
+
+/**
+ * What {@link PathExpansion.attribution} explains.
+ * @category Path expansion
+ */
+export interface AttributionOptions extends ProgressOptions {
+  /** The logits to explain; those of the correct next tokens by default. */
+  readonly targets?: Targets | undefined;
+  /**
+   * How products are taken when all paths are evaluated at once: `"float32"`, the default where all weights are, as the model's own run;
+   * or `"float64"`.
+   */
+  readonly precision?: "float32" | "float64" | undefined;
+  /** The terms to evaluate, such as groups; {@link PathExpansion.all} by default. */
+  readonly terms?: readonly PathTerm[] | undefined;
+}
+
+/**
+ * A certificate of a path expansion.
+ * @category Path expansion
+ */
+export interface PathCertificate extends Certificate {
+  /** The most heads on a path that is a term of its own. */
+  readonly maxOrder: number;
+  /** Whether every path is a term of its own; otherwise the longer ones are one term, the remainder. */
+  readonly complete: boolean;
+}
+
+/**
+ * A model's logits on some tokens as a sum of terms, evaluated when asked for.
+ *
+ * Held are the paths and, once used, the residual-stream contribution of every path that longer ones go on from,
+ * `[batch, pos, d_model]` in float64; nothing of the size of the vocabulary. Made by {@link pathExpansion}.
+ * @category Path expansion
+ * @example
+ * ```ts
+ * import { pathExpansion } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const expansion = pathExpansion(model, [0, 300, 301, 302, 300, 301, 302]);
+ * const viaL1H4 = expansion.select({ last: "L1H4" });
+ * console.log(viaL1H4.length, viaL1H4.slice(0, 3).map(({ label }) => label).join(" "));
+ * // 9 L1H4 L0H0→L1H4 L0H1→L1H4
+ * console.log(String(expansion.attribution()));
+ * // Tensor[term=82 batch=1 pos=6] float64
+ * ```
+ */
+export class PathExpansion {
+  readonly model: Transformer;
+  /** `[batch, pos]`. */
+  readonly tokens: Tensor<"batch pos">;
+  /** The logits of the model's own run, which the terms sum to. */
+  readonly modelLogits: Tensor<"batch pos d_vocab">;
+  /** The paths: those of no head first, the direct one before what MLPs wrote and biases, then by order, head by head. */
+  readonly terms: readonly PathTerm[];
+  /**
+   * Everything that begins in a bias ($b_V$, $b_O$, those of norms, and in the logits $b_U$), along all paths together; where biases are
+   * sources of paths, $b_U$ alone.
+   */
+  readonly bias: PathTerm;
+  /** All paths longer than `maxOrder` together; absent when every path is written out. */
+  readonly remainder: PathTerm | undefined;
+  /** The most heads on a path that is written out. */
+  readonly maxOrder: number;
+  readonly #frozen: FrozenRun;
+  readonly #nodes: readonly PathNode[];
+  readonly #inner: readonly PathNode[];
+
+  /** @internal */
+  constructor({ frozen }: FactoredModel, sources: readonly FrozenSource[], maxOrder: number, splitBiases: boolean) {
+    const { model, run } = frozen;
+    const roots = sources.map((source) => PathNode.root(frozen, source));
+    this.model = model;
+    this.tokens = run.tokens;
+    this.modelLogits = run.logits;
+    this.maxOrder = maxOrder;
+    this.#frozen = frozen;
+    this.#nodes = enumeratePaths(frozen, roots, maxOrder);
+    this.#inner = roots.filter((root) => !this.#nodes.includes(root));
+    this.terms = this.#nodes;
+    this.bias = splitBiases
+      ? lumpedTerm("b_U", 0, () => Tensor.zeros("batch pos d_model", run.cache.get("hook_embed").shape, "float64"))
+      : lumpedTerm("bias", 0, () => finalBias(frozen));
+    this.remainder =
+      maxOrder < model.config.n_layers
+        ? lumpedTerm("remainder", maxOrder + 1, () => longerPaths(frozen, maxOrder, splitBiases))
+        : undefined;
+  }
+
+  /** All that sums to the logits: the paths, the bias, and the remainder if there is one. */
+  get all(): readonly PathTerm[] {
+    return [...this.terms, this.bias, ...(this.remainder === undefined ? [] : [this.remainder])];
+  }
+
+  /** The labels of {@link PathExpansion.all}, in order. */
+  get labels(): string[] {
+    return this.all.map(({ label }) => label);
+  }
+
+  /**
+   * The logits that a term contributes, `[batch, pos, d_vocab]`, float64: its residual contribution times $W_U$; $b_U$ belongs to
+   * the bias.
+   */
+  logits(term: PathTerm): Tensor<"batch pos d_vocab"> {
+    requireKind("term", term, "term", "logits");
+    const logits = unembed(this.model, term.resid);
+    return term.kind === "bias" ? add(logits, this.model.b_U) : logits;
+  }
+
+  /**
+   * What every term adds to the logit of a target, by default the correct next token: one dot product with a column of $W_U$ per
+   * position, without the term's other logits. All paths together cost little more than what they share.
+   *
+   * @param options - `targets`, `terms`, `precision`, `signal`, `onProgress`.
+   * @returns `[term, batch, pos]`, float64 storage, in logits; terms as asked for, one position fewer than the prompt for next tokens.
+   * @throws {@link InputError} when a prompt has no next token or a target is no output token; {@link ShapeError} when targets
+   * do not fit the prompts.
+   */
+  attribution(options: AttributionOptions = {}): Tensor<"term batch pos"> {
+    requireOptions(options, "attribution");
+    const readout = readoutOf(this.model, this.tokens, options.targets ?? "next", "attribution");
+    const batch = this.tokens.sizeOf("batch");
+    const size = batch * readout.positions;
+    const { terms = this.all, precision = precisionOf(this.#frozen) } = options;
+    requireChoice(precision, ["float32", "float64"], "precision", "attribution");
+    const out = new Float64Array(terms.length * size);
+    const steps = new Steps(options, terms.length);
+    const paths = options.terms === undefined ? this.#nodes.length : 0;
+    if (paths > 0) {
+      attributePaths(this.#frozen, this.#nodes, this.#inner, readout, precision, (t, values) => {
+        out.set(values, t * size);
+        steps.advance();
+      });
+    }
+    for (const [t, term] of terms.entries()) {
+      if (t < paths) continue;
+      const values = readAlong(readout, term.resid);
+      out.set(term.kind === "bias" ? values.map((x, i) => x + (readout.constants[i] as number)) : values, t * size);
+      steps.advance();
+    }
+    return Tensor.from("term batch pos", [terms.length, batch, readout.positions], out);
+  }
+
+  /**
+   * The paths that meet every condition given, in order; bias and remainder are none.
+   * @throws {@link InputError} when a head's label cannot be read.
+   */
+  select(filter: PathFilter): PathTerm[] {
+    requireObject(filter, "filter", "select");
+    const isHead = (ref: HeadRef): ((id: { layer: number; head: number }) => boolean) => {
+      const wanted = typeof ref === "string" ? parseHead(ref) : ref;
+      return (id) => id.layer === wanted.layer && id.head === wanted.head;
+    };
+    const { order, head, layer, last, source } = filter;
+    return this.terms.filter(
+      ({ path, source: from }) =>
+        (source === undefined || from === source) &&
+        (order === undefined || path.length === order) &&
+        (head === undefined || path.some(isHead(head))) &&
+        (layer === undefined || path.some((id) => id.layer === layer)) &&
+        (last === undefined || path.slice(-1).some(isHead(last))),
+    );
+  }
+
+  /**
+   * Terms taken together: by order, by first or last head, by source, by the layers passed through, or as a function says. Each group is
+   * a term, the sum of its members, and can be ranked, attributed and certified like any other; bias and remainder stay as they are.
+   *
+   * @param terms - what to group; {@link PathExpansion.all} by default.
+   * @throws {@link InputError} for an unknown grouping.
+   */
+  group(by: TermGrouping, terms: readonly PathTerm[] = this.all): PathTerm[] {
+    requireKinds("term", terms, "terms", "group");
+    if (typeof by !== "function") requireChoice(by, GROUPINGS, "by", "group");
+    return groupTerms(terms, by);
+  }
+
+  /**
+   * The terms with the largest values of a metric, in absolute value, largest first.
+   *
+   * @param metric - `"attribution"` by default.
+   * @param options - `k`, how many (all); `targets`, `terms`, `signal` and `onProgress` as for {@link PathExpansion.attribution}.
+   * @throws as {@link PathExpansion.attribution}.
+   */
+  rank(
+    metric: TermMetric = "attribution",
+    options: AttributionOptions & { readonly k?: number | undefined } = {},
+  ): RankedTerm[] {
+    requireOptions(options, "rank");
+    if (options.k !== undefined) requireCount(options.k, "k", "rank");
+    if (typeof metric !== "function") requireChoice(metric, ["attribution", "norm"], "metric", "rank");
+    const { terms = this.all } = options;
+    const evaluate = metric === "norm" ? undefined : this.attribution(options);
+    const ranked = terms.map((term, t) => {
+      const attribution = evaluate?.select("term", t);
+      if (attribution === undefined) return { term, value: meanOf(rowNorms(term.resid)) };
+      return { term, value: typeof metric === "function" ? metric(term, attribution) : meanOf(attribution.data) };
+    });
+    return ranked.sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, options.k ?? ranked.length);
+  }
+
+  /**
+   * The expansion as a formula, `"text"` or `"latex"`: of one term, or of all of them with plus signs between.
+   * @param format - `"text"` by default.
+   */
+  formula(format: FormulaFormat = "text", term?: PathTerm): string {
+    if (term !== undefined) requireKind("term", term, "term", "formula");
+    requireChoice(format, ["text", "latex"], "format", "formula");
+    if (term !== undefined) return termFormula(this.model, term, format);
+    const parts = this.all.map((each) => termFormula(this.model, each, format));
+    return `${format === "latex" ? "\\mathrm{logits}" : "logits"} = ${parts.join(" + ")}`;
+  }
+
+  /**
+   * Sums terms in float64 and compares with the model's logits: the largest deviation, and the most that the rounding of the
+   * model's own float32 run explains. With `maxOrder` the remainder is among the terms; it is computed on its own, by
+   * recursion over orders, not as a difference.
+   *
+   * @param terms - what to sum; {@link PathExpansion.all} by default.
+   * @param options - `signal`, `onProgress`, per term.
+   * @throws {@link ShapeError} when a term is not of the run's sizes.
+   */
+  certificate(terms: readonly PathTerm[] = this.all, options: ProgressOptions = {}): PathCertificate {
+    requireKinds("term", terms, "terms", "certificate", options);
+    const steps = new Steps(options, terms.length);
+    const norms = new NormSum();
+    const shape = this.#frozen.run.cache.get("hook_embed").shape;
+    let sum: Stream = Tensor.zeros("batch pos d_model", shape, "float64");
+    let b_U = 0;
+    for (const term of terms) {
+      const { resid } = term;
+      checkShape(resid, shape, term.label);
+      norms.add(resid);
+      sum = add(sum, resid);
+      if (term.kind === "bias") b_U += 1;
+      steps.advance();
+    }
+    const operations = operationsOf(this.#frozen, terms.length);
+    const bound = pathErrorBound(this.#frozen, { operations, norms: norms.largest });
+    const maxDeviation = this.#deviation(sum, b_U);
+    const withinBound = maxDeviation <= bound;
+    return {
+      maxDeviation,
+      bound,
+      withinBound,
+      terms: terms.length,
+      maxOrder: this.maxOrder,
+      complete: this.remainder === undefined,
+    };
+  }
+
+  /** The largest difference between a sum of residual contributions, unembedded, and the logits; one prompt at a time. */
+  #deviation(sum: Stream, b_U: number): number {
+    let worst = 0;
+    for (let b = 0; b < this.tokens.sizeOf("batch"); b++) {
+      const logits = subtract(
+        unembed(this.model, sum.slice("batch", b, b + 1)),
+        this.modelLogits.slice("batch", b, b + 1),
+      ).data;
+      const biases = this.model.b_U.data;
+      for (let i = 0; i < logits.length; i++) {
+        const difference = Math.abs((logits[i] as number) + b_U * (biases[i % biases.length] as number));
+        worst = difference > worst || Number.isNaN(difference) ? difference : worst;
+      }
+    }
+    return worst;
+  }
+}
+
+/** A term that is not one path; kept once computed. */
+function lumpedTerm(label: "bias" | "remainder" | "b_U", order: number, compute: () => Stream): PathTerm {
+  let resid: Stream | undefined;
+  return {
+    label,
+    kind: label === "b_U" ? "bias" : label,
+    source: label === "b_U" ? "b_U" : "direct",
+    path: [],
+    order,
+    get resid(): Stream {
+      resid ??= compute();
+      return resid;
+    },
+  };
+}
+
+/** All paths longer than `maxOrder`, through the final norm. */
+function longerPaths(frozen: FrozenRun, maxOrder: number, withBiases: boolean): Stream {
+  const longer = streamsByOrder(frozen, { withBiases }).slice(maxOrder + 1);
+  return throughFinalNorm(
+    frozen,
+    longer.reduce((sum, stream) => add(sum, stream)),
+  );
+}
+
+function meanOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] as number;
+  return sum / values.length;
+}
+
+function checkShape(resid: Stream, shape: readonly number[], label: string): void {
+  if (resid.rank === shape.length && resid.shape.every((n, a) => n === shape[a])) return;
+  throw new ShapeError(
+    `the term ${label} is ${describeTensor(resid)} but the run's residual stream has shape [${shape.join(", ")}].`,
+    {
+      operation: "certificate",
+      argument: "terms",
+      expected: shape,
+      actual: resid.shape,
+    },
+  );
+}

@@ -1,0 +1,169 @@
+/**
+ * Path expansion of the logits: the model written as a sum over paths, each through at most one head of every layer (*A
+ * Mathematical Framework for Transformer Circuits*, "Path expansion trick").
+ *
+ * With row vectors, patterns $A$ and norm scales as a run had them,
+ *
+ * $$\text{logits} = T W_E W_U + \sum_h A^h T W_E W_{OV}^h W_U + \sum_{h_1 < h_2} A^{h_2} A^{h_1} T W_E W_{OV}^{h_1} W_{OV}^{h_2} W_U + \dots + \text{bias}$$
+ *
+ * (the paper writes columns, so there the order of the OV matrices is reversed). It is exact for every model this library holds;
+ * {@link PathExpansion.certificate} says how exactly.
+ *
+ * In a model with MLPs, paths begin in the embedding, in what an MLP wrote in the run, which is a constant like the patterns, or in a
+ * bias: no path goes through an MLP.
+ */
+import { InputError, requireKind } from "../../errors.ts";
+import type { TokensLike, Transformer } from "../../model/index.ts";
+import { PathExpansion } from "./expansion.ts";
+import { FactoredModel } from "../factored-model.ts";
+import { freeze } from "../frozen/frozen-run.ts";
+import { biasSources, countFrom, embeddingSources, mlpEntries, mlpSources } from "./sources.ts";
+import type { FrozenSource, SourceEntry } from "./sources.ts";
+
+/**
+ * Which paths {@link pathExpansion} writes out.
+ * @category Path expansion
+ */
+export interface PathExpansionOptions {
+  /** The most heads on a path; all layers by default. Longer paths are summed into one term, the remainder. */
+  readonly maxOrder?: number | undefined;
+  /** The most paths to write out, 4096 by default; more are refused. */
+  readonly maxTerms?: number | undefined;
+  /** Whether token and positional embedding begin paths of their own; only where positions enter the residual stream. */
+  readonly splitPositions?: boolean | undefined;
+  /**
+   * Whether every bias begins paths of its own, `b_O[0]`, `b_V[0]→L0H3`, rather than all of them standing as one term `bias`; those within
+   * MLPs are part of what these wrote.
+   */
+  readonly splitBiases?: boolean | undefined;
+  /** Cancels the run that patterns and scales are taken from. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes a model's logits on some tokens as a sum over paths, exactly (*A Mathematical Framework for Transformer Circuits*, "Path
+ * expansion trick"; ARENA 1.2 does it for two layers without biases).
+ *
+ * One ordinary run gives attention patterns, norm scales and what MLPs wrote, which are then constants. Terms are computed when
+ * asked for.
+ *
+ * @param tokens - a prompt, or several of equal length.
+ * @throws {@link InputError} when there are more paths than `maxTerms`, for an impossible `maxOrder`, for `splitPositions` on a
+ * model whose positions do not enter the residual stream, or for tokens the model cannot run.
+ * @category Path expansion
+ * @example
+ * ```ts
+ * import { pathExpansion } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const expansion = pathExpansion(model, [0, 300, 301, 302, 300, 301]);
+ * console.log(expansion.terms.length, expansion.labels.slice(0, 3).join(" "));
+ * // 81 direct L0H0 L0H1
+ * const { withinBound, terms } = expansion.certificate();
+ * console.log(withinBound, terms);
+ * // true 82
+ * console.log(expansion.formula("text", expansion.select({ order: 2, head: "L0H5", last: "L1H4" })[0]));
+ * // A[L1H4] A[L0H5] T W_E W_OV[L0H5] W_OV[L1H4] W_U
+ * ```
+ */
+export function pathExpansion(
+  model: Transformer,
+  tokens: TokensLike,
+  options: PathExpansionOptions = {},
+): PathExpansion {
+  requireKind("model", model, "model", "pathExpansion", options);
+  const operation = "pathExpansion";
+  checkOptions(model, options, operation);
+  return expandAs(new FactoredModel(freeze(model, tokens, operation, options.signal)), options, operation);
+}
+
+/**
+ * Writes a model that stands as the product of its layers as a sum over paths: one choice from every factor
+ * (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick"). Nothing is evaluated before it is asked for.
+ *
+ * @param factored - of {@link factoredModel}.
+ * @throws {@link InputError} as {@link pathExpansion}.
+ * @category Path expansion
+ * @example
+ * ```ts
+ * import { applyProduct, expand, factoredModel, maxAbsDifference } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const factored = factoredModel(model, [0, 300, 301, 302, 300, 301]);
+ * const [term] = expand(factored).select({ order: 2, head: "L0H5", last: "L1H4" });
+ * if (term?.product === undefined) throw new Error("a path is one tensor product");
+ * console.log(String(term.product));
+ * // TensorProduct[pos=6 -> pos=6] ⊗ [d_model=128 -> d_model=128]
+ * console.log(maxAbsDifference(applyProduct(factored.embedding, term.product), term.resid) < 1e-9);
+ * // true
+ * ```
+ */
+export function expand(factored: FactoredModel, options: PathExpansionOptions = {}): PathExpansion {
+  requireKind("factored", factored, "factored", "expand", options);
+  checkOptions(factored.model, options, "expand");
+  return expandAs(factored, options, "expand");
+}
+
+function expandAs(factored: FactoredModel, options: PathExpansionOptions, operation: string): PathExpansion {
+  const { model, frozen } = factored;
+  const { n_layers } = model.config;
+  const { maxOrder = n_layers, splitPositions = false, splitBiases = false } = options;
+  const sources: FrozenSource[] = [
+    ...embeddingSources(frozen, splitPositions),
+    ...mlpSources(frozen),
+    ...(splitBiases ? biasSources(frozen) : []),
+  ];
+  if (splitBiases) checkCount(model, sources, options, operation);
+  return new PathExpansion(factored, sources, Math.min(maxOrder, n_layers), splitBiases);
+}
+
+function checkOptions(model: Transformer, options: PathExpansionOptions, operation: string): void {
+  const { n_layers, positional_embedding_type } = model.config;
+  const { maxOrder = n_layers, splitPositions = false } = options;
+  if (!Number.isSafeInteger(maxOrder) || maxOrder < 0) {
+    throw refuse(
+      `maxOrder is ${maxOrder}; it counts the heads on a path, from 0 to n_layers=${n_layers}.`,
+      "maxOrder",
+      maxOrder,
+      operation,
+    );
+  }
+  if (splitPositions && positional_embedding_type !== "standard") {
+    throw refuse(
+      `splitPositions asks for the paths of the positional embedding, but ${positional_embedding_type} positions do not enter the residual stream: they act on patterns alone. Leave it out.`,
+      "splitPositions",
+      positional_embedding_type,
+      operation,
+    );
+  }
+  const embeddings = Array.from({ length: splitPositions ? 2 : 1 }, (): SourceEntry => ({ from: 0, enters: "stream" }));
+  checkCount(model, [...embeddings, ...mlpEntries(model)], options, operation);
+}
+
+function checkCount(
+  { config }: Transformer,
+  sources: readonly SourceEntry[],
+  options: PathExpansionOptions,
+  operation: string,
+): void {
+  const { n_layers, n_heads } = config;
+  const { maxTerms = 4096 } = options;
+  const maxOrder = Math.min(options.maxOrder ?? n_layers, n_layers);
+  const count = (order: number): number => sources.reduce((sum, source) => sum + countFrom(config, source, order), 0);
+  if (count(maxOrder) <= maxTerms) return;
+  let fits = maxOrder;
+  while (fits > 0 && count(fits) > maxTerms) fits -= 1;
+  throw refuse(
+    `there are ${count(maxOrder)} paths of at most ${maxOrder} heads through n_layers=${n_layers} layers of n_heads=${n_heads}, more than maxTerms=${maxTerms}. ` +
+      `Keep the short ones with maxOrder (maxOrder=${fits} has ${count(fits)}; the others become one remainder), sum each order without writing it out with logitsByOrder, each head's with pathTotals, or raise maxTerms.`,
+    "maxTerms",
+    count(maxOrder),
+    operation,
+  );
+}
+
+function refuse(message: string, argument: string, actual: unknown, operation: string): InputError {
+  return new InputError(message, { operation, argument, actual });
+}

@@ -1,0 +1,180 @@
+/**
+ * Direct logit attribution: what the embedding and every head or layer of a run add to a logit (Elhage et al. 2021, "term
+ * importance" by logits; ARENA 1.2, "logit attribution").
+ *
+ * Unlike paths, components are what the heads of the run really wrote, all that they read included: the attribution of a head of layer
+ * 1 is its single-head path and its virtual heads together.
+ */
+import { requireKind } from "../../errors.ts";
+import { headLabel } from "../../model/index.ts";
+import { requireChoice } from "../../model/internal.ts";
+import type { TokensLike, Transformer } from "../../model/index.ts";
+import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
+import { NormSum, writtenErrorBound } from "../certificate.ts";
+import type { Certificate } from "../certificate.ts";
+import { layerWritten } from "../frozen/frozen-layers.ts";
+import { freeze, mlpLabel, mlpStream, sourceStreams, throughFinalNorm } from "../frozen/frozen-run.ts";
+import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
+import { readAlong, readoutOf } from "../targets.ts";
+import type { Readout, Targets } from "../targets.ts";
+
+/**
+ * What {@link logitAttribution} explains, and by what.
+ * @category Attribution
+ */
+export interface LogitAttributionOptions extends ProgressOptions {
+  /** The components beside the embeddings: heads (the default) or whole layers. */
+  readonly by?: "head" | "layer" | undefined;
+  /** The logits to explain; those of the correct next tokens by default. */
+  readonly targets?: Targets | undefined;
+}
+
+/**
+ * A logit as a sum over components.
+ * @category Attribution
+ */
+export interface LogitAttribution {
+  /**
+   * `embed`, `pos_embed` where positions enter the residual stream, then `L0H0` … and `0_mlp_out` …, or by layer `0_attn_out`,
+   * `0_mlp_out`, `1_attn_out` …, and `bias`.
+   */
+  readonly labels: string[];
+  /** `[component, batch, pos]`, float64, in logits; for next tokens one position fewer than the prompt. */
+  readonly attribution: Tensor<"component batch pos">;
+  /** That the components sum to the logits of the model. */
+  readonly certificate: Certificate;
+}
+
+interface Component {
+  readonly label: string;
+  stream(): Stream;
+}
+
+function headComponents(frozen: FrozenRun): Component[] {
+  const { model, run } = frozen;
+  return model.layers.flatMap(({ layer, heads, W_O }) =>
+    heads.map((head) => ({
+      label: headLabel(head),
+      stream: (): Stream => {
+        const z: Tensor<"batch pos d_head"> = run.cache.get(`blocks.${layer}.attn.hook_z`).select("head", head.head);
+        return matmul(astype(z, "float64"), W_O.select("head", head.head));
+      },
+    })),
+  );
+}
+
+/** A layer's heads together, with its $b_O$, in float64 from what they read. */
+function layerComponents(frozen: FrozenRun): Component[] {
+  return frozen.model.layers.map(({ layer }) => ({
+    label: `${layer}_attn_out`,
+    stream: () => layerWritten(frozen, layer),
+  }));
+}
+
+/** What the MLP of a layer wrote, as no component or one. */
+function mlpComponent(frozen: FrozenRun, layer: number): Component[] {
+  const written = mlpStream(frozen, layer);
+  return written === undefined ? [] : [{ label: mlpLabel(layer), stream: () => written }];
+}
+
+/** What no embedding, head or layer writes, through the final norm: $b_O$ where heads stand alone, and that norm's bias. */
+function biasComponent(frozen: FrozenRun, by: "head" | "layer"): Stream {
+  const { model, run } = frozen;
+  const zeros: Stream = Tensor.zeros("batch pos d_model", run.cache.get("hook_embed").shape, "float64");
+  const written = by === "head" ? model.layers.reduce((sum, { b_O }) => add(sum, b_O), zeros) : zeros;
+  const linear = throughFinalNorm(frozen, written);
+  return model.ln_final === undefined ? linear : model.ln_final.addBias(linear);
+}
+
+/**
+ * What each component of a run adds to the logit of a target token, by default the correct next one: its vector through the final
+ * norm, whose scale is that of the run, times the token's column of $W_U$.
+ *
+ * Exact for every kind of positions and norms: the components sum to the model's logit, with everything that is a constant ($b_U$, the
+ * $b_O$ where components are heads, the bias of the final norm) in `bias`; $b_V$ is part of what heads write, $b_{out}$ of what
+ * MLPs do. The certificate compares
+ * the sums with the logits. Shortformer positions act on patterns alone and are no component.
+ *
+ * @param tokens - a prompt, or several of equal length.
+ * @throws {@link InputError} for tokens the model cannot run, a prompt without next token, or a target that is no output token;
+ * {@link ShapeError} when targets do not fit the prompts.
+ * @category Attribution
+ * @example
+ * ```ts
+ * import { logitAttribution } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const tokens = [0, 300, 301, 302, 303, 304, 300, 301, 302, 303];
+ * const { labels, attribution, certificate } = logitAttribution(model, tokens);
+ * console.log(labels.length, certificate.withinBound);
+ * // 18 true
+ * const atLast = labels.map((label, c) => ({ label, value: attribution.at(c, 0, 8) }));
+ * atLast.sort((a, b) => b.value - a.value);
+ * console.log(atLast[0]?.label.startsWith("L1"));
+ * // true
+ * ```
+ */
+export function logitAttribution(
+  model: Transformer,
+  tokens: TokensLike,
+  options: LogitAttributionOptions = {},
+): LogitAttribution {
+  requireKind("model", model, "model", "logitAttribution", options);
+  const operation = "logitAttribution";
+  const { by = "head", targets = "next" } = options;
+  requireChoice(by, ["head", "layer"], "by", operation);
+  const frozen = freeze(model, tokens, operation, options.signal);
+  const readout = readoutOf(model, frozen.run.tokens, targets, operation);
+  const { embed, pos_embed } = sourceStreams(frozen);
+  const components: Component[] = [
+    { label: "embed", stream: () => embed },
+    ...(pos_embed === undefined ? [] : [{ label: "pos_embed", stream: () => pos_embed }]),
+    ...(by === "head"
+      ? [...headComponents(frozen), ...model.layers.flatMap(({ layer }) => mlpComponent(frozen, layer))]
+      : layerComponents(frozen).flatMap((part, layer) => [part, ...mlpComponent(frozen, layer)])),
+  ];
+  const batch = frozen.run.tokens.sizeOf("batch");
+  const size = batch * readout.positions;
+  const out = new Float64Array((components.length + 1) * size);
+  const norms = new NormSum();
+  const steps = new Steps(options, components.length);
+  for (const [c, component] of components.entries()) {
+    const normalized = throughFinalNorm(frozen, component.stream());
+    norms.add(normalized);
+    out.set(readAlong(readout, normalized), c * size);
+    steps.advance();
+  }
+  const bias = readAlong(readout, biasComponent(frozen, by)).map((x, i) => x + (readout.constants[i] as number));
+  out.set(bias, components.length * size);
+  const attribution = Tensor.from("component batch pos", [components.length + 1, batch, readout.positions], out);
+  return {
+    labels: [...components.map(({ label }) => label), "bias"],
+    attribution,
+    certificate: certify(frozen, readout, attribution, norms.largest),
+  };
+}
+
+/** Compares the sums over components with the logits. */
+function certify(
+  frozen: FrozenRun,
+  readout: Readout,
+  attribution: Tensor<"component batch pos">,
+  norms: number,
+): Certificate {
+  const wanted = readout.logitsOf(frozen.run.logits);
+  const terms = attribution.sizeOf("component");
+  const data = attribution.data;
+  let maxDeviation = 0;
+  for (const [i, logit] of wanted.entries()) {
+    let sum = 0;
+    for (let c = 0; c < terms; c++) sum += data[c * wanted.length + i] as number;
+    maxDeviation = Math.max(maxDeviation, Math.abs(sum - logit));
+  }
+  const { d_model, d_head } = frozen.model.config;
+  const operations = terms + 2 * d_model + d_head;
+  const bound = writtenErrorBound(frozen, readout, { operations, norms });
+  return { maxDeviation, bound, withinBound: maxDeviation <= bound, terms };
+}

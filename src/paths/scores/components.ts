@@ -1,0 +1,187 @@
+/**
+ * What queries and keys of a head are made of: each part of the stream that its layer reads, through the layer's norm (scale frozen), the
+ * head's $W_Q$ or $W_K$, and its rotation.
+ */
+import { InputError } from "../../errors.ts";
+import { headLabel, rotate } from "../../model/index.ts";
+import type { HeadId, Transformer } from "../../model/index.ts";
+import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
+import { reshaped } from "../../tensor/internal.ts";
+import { biasStream } from "../frozen/frozen-layers.ts";
+import { constantStream, throughFrozenNorm } from "../frozen/frozen-run.ts";
+import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import { streamsByOrder } from "../frozen/order-streams.ts";
+import { countFrom, embeddingSources, mlpEntries, mlpSources } from "../logits/sources.ts";
+import type { FrozenSource, SourceEntry } from "../logits/sources.ts";
+import { enumeratePaths, PathNode } from "../logits/terms.ts";
+import { firstHeadParts, orderParts, unmovedParts } from "./groups.ts";
+
+/** @inline */
+type HeadVectors = Tensor<"batch pos d_head">;
+
+/** A part of the stream, or of what queries and keys read beside it. */
+export interface ScoreComponent {
+  /** `embed`, `pos_embed`, `L0H5`, `0_mlp_out`, `L0H5→L1H2`, `2 heads`, `L0H5⋯`, `bias`, `remainder`. */
+  readonly label: string;
+  /** The heads that moved it, earliest first. */
+  readonly path: readonly HeadId[];
+  /** Whether it is a sum over several paths. */
+  readonly isSum: boolean;
+  /** Its part of the queries, `[batch, pos, d_head]`, float64, rotated where positions are rotary. */
+  readonly query: HeadVectors;
+  /** Its part of the keys. */
+  readonly key: HeadVectors;
+}
+
+/** How queries and keys are split. */
+export type ScorePartition = "head" | "path" | "order" | "firstHead";
+
+/** A part of the stream before it is read. */
+export interface ScorePart {
+  readonly label: string;
+  readonly path: readonly HeadId[];
+  readonly isSum?: boolean;
+  readonly stream: () => Stream;
+}
+
+/** The parts that queries and keys of a head are split into, evaluated. */
+export function scoreComponents(
+  frozen: FrozenRun,
+  head: HeadId,
+  by: ScorePartition,
+  maxOrder: number,
+): ScoreComponent[] {
+  const { layer } = head;
+  const components = partsOf(frozen, layer, by, maxOrder).map(({ label, path, isSum = false, stream }) => {
+    const read = throughFrozenNorm(frozen, layer, stream());
+    return { label, path, isSum, query: projected(frozen, head, "Q", read), key: projected(frozen, head, "K", read) };
+  });
+  const { model, run } = frozen;
+  if (model.config.positional_embedding_type === "shortformer") {
+    // Positions join what queries and keys read, after the norm.
+    const positions = astype(run.cache.get("hook_pos_embed"), "float64");
+    const [query, key] = [projected(frozen, head, "Q", positions), projected(frozen, head, "K", positions)];
+    components.splice(1, 0, { label: "pos_embed", path: [], isSum: false, query, key });
+  }
+  const bias = biasComponent(frozen, head, by);
+  return [bias.query, bias.key].every((side) => side.data.every((x) => x === 0)) ? components : [...components, bias];
+}
+
+function partsOf(frozen: FrozenRun, before: number, by: ScorePartition, maxOrder: number): ScorePart[] {
+  if (by === "path") return pathParts(frozen, before, maxOrder);
+  if (by === "order") return orderParts(frozen, before, maxOrder);
+  return by === "head" ? writtenParts(frozen, before) : firstHeadParts(frozen, before);
+}
+
+/** How many components there are, the bias counted. */
+export function countComponents(model: Transformer, layer: number, by: ScorePartition, maxOrder: number): number {
+  const { n_heads, positional_embedding_type } = model.config;
+  const embeddings = positional_embedding_type === "standard" ? 2 : 1;
+  const positions = positional_embedding_type === "shortformer" ? 1 : 0;
+  const mlps = mlpEntries(model, layer);
+  const rest = maxOrder < layer ? 1 : 0;
+  if (by === "order") return embeddings + positions + Math.min(maxOrder, layer) + rest + mlps.length + 1;
+  if (by !== "path") return embeddings + positions + layer * n_heads + mlps.length + 1;
+  const whole = Array.from({ length: embeddings }, (): SourceEntry => ({ from: 0, enters: "stream" }));
+  const before = { n_layers: layer, n_heads };
+  const paths = [...whole, ...mlps].reduce((sum, source) => sum + countFrom(before, source, maxOrder), 0);
+  return paths + positions + rest + 1;
+}
+
+/** What was really written: embeddings, the result of every earlier head, its $b_V$ included, and that of every earlier MLP. */
+function writtenParts(frozen: FrozenRun, before: number): ScorePart[] {
+  const { model, run } = frozen;
+  // Only what a first layer reads can be the tokens alone.
+  const isOnePath = (layer: number): boolean => layer === 0 && model.config.positional_embedding_type !== "standard";
+  const heads = model.layers.slice(0, before).flatMap(({ layer, heads: all, W_O }) =>
+    all.map((each): ScorePart => ({
+      label: headLabel(each),
+      path: [{ layer, head: each.head }],
+      isSum: !isOnePath(layer),
+      stream: () => {
+        const z: HeadVectors = run.cache.get(`blocks.${layer}.attn.hook_z`).select("head", each.head);
+        return matmul(astype(z, "float64"), W_O.select("head", each.head));
+      },
+    })),
+  );
+  const unmoved = unmovedParts(frozen, before);
+  const embeddings = unmoved.length - mlpSources(frozen, before).length;
+  return [...unmoved.slice(0, embeddings), ...heads, ...unmoved.slice(embeddings)];
+}
+
+/** Every path of embeddings and of what MLPs wrote through earlier heads. */
+function pathParts(frozen: FrozenRun, before: number, maxOrder: number): ScorePart[] {
+  const isStandard = frozen.model.config.positional_embedding_type === "standard";
+  const sources: FrozenSource[] = [...embeddingSources(frozen, isStandard), ...mlpSources(frozen, before)];
+  const roots = sources.map((source) => PathNode.root(frozen, source, before));
+  const parts = enumeratePaths(frozen, roots, maxOrder).map((node): ScorePart => ({
+    label: node.label === "direct" ? "embed" : node.label,
+    path: node.path,
+    stream: () => node.stream,
+  }));
+  if (maxOrder >= before) return parts;
+  const longer = (): Stream =>
+    streamsByOrder(frozen, { before })
+      .slice(maxOrder + 1)
+      .reduce((a, b) => add(a, b));
+  return [...parts, { label: "remainder", path: [], isSum: true, stream: longer }];
+}
+
+/** What no token, position or head gives: biases written before, the norm's own, and $b_Q$ or $b_K$. */
+function biasComponent(frozen: FrozenRun, head: HeadId, by: ScorePartition): ScoreComponent {
+  const { model } = frozen;
+  const { layer } = head;
+  const { ln1, b_Q, b_K } = model.layer(layer);
+  const zeros: Stream = Tensor.zeros("batch pos d_model", frozen.run.cache.get("hook_embed").shape, "float64");
+  const written =
+    by !== "head"
+      ? biasStream(frozen, layer)
+      : model.layers.slice(0, layer).reduce<Stream>((sum, { b_O }) => add(sum, b_O), zeros);
+  const linear = throughFrozenNorm(frozen, layer, written);
+  const read = ln1?.b === undefined ? linear : add(linear, constantStream(frozen, ln1.b));
+  return {
+    label: "bias",
+    path: [],
+    isSum: false,
+    query: projected(frozen, head, "Q", read, b_Q.select("head", head.head)),
+    key: projected(frozen, head, "K", read, b_K.select("head", head.head)),
+  };
+}
+
+/** $x W$ of one head's queries or keys, with its rotation. */
+function projected(
+  { model }: FrozenRun,
+  { layer, head }: HeadId,
+  side: "Q" | "K",
+  x: Stream,
+  bias?: Tensor<"d_head">,
+): HeadVectors {
+  const W = (side === "Q" ? model.layer(layer).W_Q : model.layer(layer).W_K).select("head", head);
+  const read = matmul(x, W);
+  return rotated(model, bias === undefined ? read : add(read, bias));
+}
+
+/** Queries or keys of one head turned to their positions, where the model turns them. */
+export function rotated({ config }: Transformer, x: HeadVectors): HeadVectors {
+  if (config.positional_embedding_type !== "rotary") return x;
+  const [batch = 0, pos = 0, d_head = 0] = x.shape;
+  const turned = rotate(reshaped(x, "batch pos head d_head", [batch, pos, 1, d_head]), config);
+  return reshaped(turned, "batch pos d_head", x.shape);
+}
+
+/** Refuses a number of terms beyond `maxTerms`. */
+export function checkTermCount(
+  model: Transformer,
+  head: HeadId,
+  by: ScorePartition,
+  maxOrder: number,
+  maxTerms: number,
+): void {
+  const components = countComponents(model, head.layer, by, maxOrder);
+  if (components ** 2 <= maxTerms) return;
+  throw new InputError(
+    `queries and keys of ${headLabel(head)} have up to ${components} parts each, ${components ** 2} terms, more than maxTerms=${maxTerms}. ` +
+      `Take parts by head (by: "head") or by order (by: "order"), keep the short paths with maxOrder, or raise maxTerms.`,
+    { operation: "scoreExpansion", argument: "maxTerms", expected: maxTerms, actual: components ** 2 },
+  );
+}

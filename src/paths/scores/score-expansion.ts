@@ -1,0 +1,396 @@
+/**
+ * Attention scores of a head as a sum over what moved information to its queries and to its keys (*A Mathematical Framework for Transformer
+ * Circuits*, "Path expansion of attention scores QK circuit"; ARENA 1.2, "decomposed scores").
+ *
+ * With the parts $y_a$ of what the layer reads, $S = \sum_{a,b} y_a W_{QK}\, y_b^\top / c$: the terms $A_q \otimes A_k \otimes W$ of the paper, without
+ * composition where both parts are embeddings, with Q-composition where a head moved the query's, with K-composition where one moved the
+ * key's, and with both.
+ */
+import { InputError, requireKind, requireObject, requireKinds, requireOptions } from "../../errors.ts";
+import type { Linear } from "../../linear/index.ts";
+import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index.ts";
+import { headLabel } from "../../model/index.ts";
+import { requireChoice } from "../../model/internal.ts";
+import { astype, batchMatmul, map, matmul, Tensor } from "../../tensor/index.ts";
+import { reshaped } from "../../tensor/internal.ts";
+import type { Certificate } from "../certificate.ts";
+import { freeze } from "../frozen/frozen-run.ts";
+import type { FrozenRun } from "../frozen/frozen-run.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
+import { scoreRounding } from "./certificate.ts";
+import { checkTermCount, scoreComponents } from "./components.ts";
+import type { ScoreComponent, ScorePartition } from "./components.ts";
+import { scoreCircuit, scoreFormula } from "./formula.ts";
+import type { FormulaFormat } from "../logits/formula.ts";
+import { termStatistics } from "./statistics.ts";
+import type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
+
+/**
+ * How {@link scoreExpansion} takes scores apart.
+ * @category Attention scores
+ */
+export interface ScoreExpansionOptions {
+  /**
+   * The parts of queries and keys: what each earlier head really wrote, all that it read included (`"head"`, the default, as ARENA's
+   * decomposition), or every path of the embeddings through earlier heads (`"path"`). In a two-layer model they are the same, unless positions are in the
+   * stream, which paths tell from tokens. In deep models paths are too many to list: all of each number of heads are one part (`"order"`: `1 head`, `2 heads`), or all that begin with each head (`"firstHead"`: `L0H5⋯`);
+   * `"head"` has them by the last. What MLPs wrote in the run are parts of their own (`0_mlp_out`), by path also through the heads after them
+   * (`0_mlp_out→L1H2`).
+   */
+  readonly by?: "head" | "path" | "order" | "firstHead" | undefined;
+  /** With `by: "path"` or `"order"`, the most heads on a path; longer ones are one part, the remainder. All by default. */
+  readonly maxOrder?: number | undefined;
+  /** The most terms, 65,536 by default; more are refused. */
+  readonly maxTerms?: number | undefined;
+  /** Cancels the run that patterns and scales are taken from. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * One term of a head's scores: a part of the queries against a part of the keys.
+ * @category Attention scores
+ */
+export interface ScoreTerm {
+  /** `embed · L0H5`: the query's part, the key's part. */
+  readonly label: string;
+  readonly query: string;
+  readonly key: string;
+  /** Whether heads moved the query's part, the key's, both or neither. */
+  readonly composition: "none" | "Q" | "K" | "both";
+  /** The heads that moved the query's part, earliest first; of a sum over paths those that they share. */
+  readonly queryPath: readonly HeadId[];
+  /** The heads that moved the key's part. */
+  readonly keyPath: readonly HeadId[];
+}
+
+/**
+ * Which terms {@link ScoreExpansion.select} picks: those that meet every condition given.
+ * @category Attention scores
+ */
+export interface ScoreTermFilter {
+  readonly query?: string | undefined;
+  readonly key?: string | undefined;
+  readonly composition?: ScoreTerm["composition"] | undefined;
+}
+
+/**
+ * A head's attention scores on some tokens as a sum of terms, each evaluated when asked for. Made by {@link scoreExpansion}.
+ *
+ * Held are the parts of queries and keys, `[batch, pos, d_head]` each; nothing of size positions x positions.
+ *
+ * @category Attention scores
+ * @example
+ * ```ts
+ * import { repeatedTokens, scoreExpansion } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const tokens = repeatedTokens(model.config, { length: 20, seed: 1, bos: 0 });
+ * const expansion = scoreExpansion(model, tokens, "L1H4");
+ * console.log(expansion.labels.join(" "));
+ * // embed pos_embed L0H0 L0H1 L0H2 L0H3 L0H4 L0H5 L0H6 L0H7 bias
+ *
+ * // On the stripe of an induction head: which terms lift it above the rest of its row?
+ * const stripe = expansion.statistics({ entries: (query, key) => query > 20 && key === query - 19 });
+ * const best = stripe.sort((a, b) => b.share - a.share)[0];
+ * console.log(best?.term.composition, best?.term.key);
+ * // K L0H5
+ * ```
+ */
+export class ScoreExpansion {
+  readonly model: Transformer;
+  /** `[batch, pos]`. */
+  readonly tokens: Tensor<"batch pos">;
+  /** The head whose scores these are. */
+  readonly head: HeadId;
+  /** The parts that queries and keys are split into. */
+  readonly labels: readonly string[];
+  /** All pairs of a query's part and a key's part. */
+  readonly terms: readonly ScoreTerm[];
+  readonly #frozen: FrozenRun;
+  readonly #components: readonly ScoreComponent[];
+  readonly #by: ScorePartition;
+
+  /** @internal */
+  constructor(frozen: FrozenRun, head: HeadId, components: readonly ScoreComponent[], by: ScorePartition) {
+    this.model = frozen.model;
+    this.tokens = frozen.run.tokens;
+    this.head = head;
+    this.labels = components.map(({ label }) => label);
+    this.terms = components.flatMap((query) => components.map((key) => termOf(query, key)));
+    this.#frozen = frozen;
+    this.#components = components;
+    this.#by = by;
+  }
+
+  /** What scores are divided by. */
+  get attnScale(): number {
+    return this.model.layer(this.head.layer).attnScale;
+  }
+
+  /**
+   * The queries, part by part, `[component, batch, pos, d_head]`, float64, rotated where positions are: their sum is `hook_q` (or
+   * `hook_rot_q`) of the head.
+   */
+  get queries(): Tensor<"component batch pos d_head"> {
+    return stacked(this.#components.map(({ query }) => query));
+  }
+
+  /** The keys, part by part, `[component, batch, pos, d_head]`; their sum is `hook_k` (or `hook_rot_k`). */
+  get keys(): Tensor<"component batch pos d_head"> {
+    return stacked(this.#components.map(({ key }) => key));
+  }
+
+  /**
+   * The scores of a term, `[batch, query_pos, key_pos]`, float64, divided by the attention scale; not masked.
+   * @throws {@link InputError} when there is no such part.
+   */
+  scores(term: Pick<ScoreTerm, "query" | "key">): Tensor<"batch query_pos key_pos"> {
+    requireObject(term, "term", "scores");
+    return this.#scoresOf(this.#component(term.query).query, this.#component(term.key).key);
+  }
+
+  /** The scores themselves, the sum over all terms, computed from the sums of the parts; not masked. */
+  total(): Tensor<"batch query_pos key_pos"> {
+    return this.#scoresOf(summed(this.queries), summed(this.keys));
+  }
+
+  /**
+   * The scores of one prompt for all pairs of parts at once, as ARENA's `decompose_attn_scores`.
+   *
+   * @param prompt - which of the prompts; 0 by default.
+   * @returns `[query_component, key_component, query_pos, key_pos]`, float64, divided by the attention scale, not masked.
+   * @throws {@link InputError} when there is no such prompt, or the tensor would hold more than 2^27 numbers (1 GiB).
+   */
+  decomposed(prompt = 0): Tensor<"query_component key_component query_pos key_pos"> {
+    const [batch = 0, pos = 0] = this.tokens.shape;
+    const count = this.#components.length;
+    const size = (count * pos) ** 2;
+    if (!Number.isInteger(prompt) || prompt < 0 || prompt >= batch || size > 2 ** 27) {
+      const isLarge = size > 2 ** 27;
+      throw new InputError(
+        isLarge
+          ? `${count} x ${count} parts of ${pos} x ${pos} scores are ${size} numbers; at most 2^27 are made at once. Ask for single terms with scores.`
+          : `there is no prompt ${prompt}; there are ${batch}, counted from 0.`,
+        { operation: "decomposed", argument: isLarge ? "tokens" : "prompt", actual: isLarge ? size : prompt },
+      );
+    }
+    const rows = (name: "query" | "key"): Tensor => {
+      const parts = this.#components.map((component) => component[name].select("batch", prompt));
+      return stacked(parts);
+    };
+    const [q, k] = [rows("query"), rows("key")].map((t) =>
+      reshaped(t, "row d_head", [count * pos, t.size / (count * pos)]),
+    );
+    const products = matmul(q as Tensor, (k as Tensor).permute("d_head row").rename("row", "column")).data;
+    const out = new Float64Array(size);
+    for (let a = 0, at = 0; a < count; a++) {
+      for (let b = 0; b < count; b++) {
+        for (let i = 0; i < pos; i++) {
+          const start = (a * pos + i) * count * pos + b * pos;
+          for (let j = 0; j < pos; j++) out[at++] = (products[start + j] as number) / this.attnScale;
+        }
+      }
+    }
+    return Tensor.from("query_component key_component query_pos key_pos", [count, count, pos, pos], out);
+  }
+
+  /** The terms that meet every condition given, in order. */
+  select(filter: ScoreTermFilter): ScoreTerm[] {
+    requireObject(filter, "filter", "select");
+    const { query, key, composition } = filter;
+    return this.terms.filter(
+      (term) =>
+        (query === undefined || term.query === query) &&
+        (key === undefined || term.key === key) &&
+        (composition === undefined || term.composition === composition),
+    );
+  }
+
+  /**
+   * How much each term varies and what its share of the scores is; see {@link ScoreTermStatistics}.
+   *
+   * @param options - `entries`: the stripe that shares are of; `signal`, `onProgress`, per term.
+   * @throws {@link InputError} when no entry is picked.
+   */
+  statistics(options: ScoreStatisticsOptions = {}): ScoreTermStatistics[] {
+    requireOptions(options, "statistics");
+    const isCausal = this.model.config.attention_dir === "causal";
+    return termStatistics(this.terms, (term) => this.scores(term), this.total(), isCausal, options);
+  }
+
+  /**
+   * The circuit $W$ of a term: which source of the query's part goes with which source of the key's, unscaled, from raw weights in
+   * factors. `W_E W_QK W_OV^T W_E^T` of a term with K-composition; positions, where they are a source, instead of tokens.
+   *
+   * @param offset - query position minus key position, for rotary models, where the circuit is another for every offset; 0 by default.
+   * @throws {@link InputError} when a part is no token or position moved by heads (`bias`, `0_mlp_out`, `remainder`), or a sum over paths (`2 heads`,
+   * `L0H5⋯`, by head what a head wrote that read more than tokens), or the offset is not an integer.
+   */
+  circuit(term: ScoreTerm, offset = 0): Linear {
+    requireKind("scoreTerm", term, "term", "circuit");
+    this.#requireOnePath(term, "circuit");
+    return scoreCircuit(this.model, this.head, term, offset);
+  }
+
+  /**
+   * A term written as a tensor, `Id ⊗ A[L0H5] ⊗ W_E W_QK[L1H4] W_OV[L0H5]ᵀ W_Eᵀ`: what moved the query's part, what moved the key's, and the
+   * circuit between the two sources.
+   *
+   * @param format - `"text"` by default.
+   * @throws {@link InputError} for an unknown format, or a part that is a sum over paths.
+   */
+  formula(term: ScoreTerm, format: FormulaFormat = "text"): string {
+    requireObject(term, "term", "formula");
+    requireChoice(format, ["text", "latex"], "format", "formula");
+    this.#requireOnePath(term, "formula");
+    return scoreFormula(this.model, this.head, term, format);
+  }
+
+  /**
+   * Compares the sum over all terms with the scores of the model's own run, where a query may look: the largest deviation, and the
+   * largest that the rounding of that float32 run explains at the entry where it is least.
+   *
+   * @param terms - what to sum; all by default.
+   * @param options - `signal`, `onProgress`, per term.
+   */
+  certificate(terms: readonly ScoreTerm[] = this.terms, options: ProgressOptions = {}): Certificate {
+    requireKinds("scoreTerm", terms, "terms", "certificate", options);
+    const steps = new Steps(options, terms.length);
+    const [batch = 0, pos = 0] = this.tokens.shape;
+    const sum = new Float64Array(batch * pos * pos);
+    for (const term of terms) {
+      const { data } = this.scores(term);
+      for (let t = 0; t < sum.length; t++) sum[t] = (sum[t] as number) + (data[t] as number);
+      steps.advance();
+    }
+    const { layer, head } = this.head;
+    const own = this.#frozen.run.cache.get(`blocks.${layer}.attn.hook_attn_scores`);
+    const rounding = scoreRounding(this.#frozen, this.head, this.#by);
+    let [maxDeviation, bound, withinBound] = [0, 0, true];
+    for (let t = 0; t < sum.length; t++) {
+      const [b, i, j] = [Math.floor(t / (pos * pos)), Math.floor(t / pos) % pos, t % pos];
+      const score = own.at(b, head, i, j);
+      if (score === -Infinity) continue;
+      const deviation = Math.abs((sum[t] as number) - score);
+      const reach = rounding.at(b, i, j, score) + 2 ** -50 * terms.length * Math.abs(score);
+      if (!(deviation <= maxDeviation)) maxDeviation = deviation;
+      bound = Math.max(bound, reach);
+      withinBound &&= deviation <= reach;
+    }
+    return { maxDeviation, bound, withinBound, terms: terms.length };
+  }
+
+  #requireOnePath({ query, key }: ScoreTerm, operation: string): void {
+    const sum = [query, key].find((label) => label !== "remainder" && this.#component(label).isSum);
+    if (sum === undefined) return;
+    throw new InputError(
+      `the part "${sum}" is a sum over paths, each with a circuit of its own. Expand the scores by path (by: "path").`,
+      { operation, argument: "term", actual: sum },
+    );
+  }
+
+  #component(label: string): ScoreComponent {
+    const found = this.#components.find((component) => component.label === label);
+    if (found !== undefined) return found;
+    throw new InputError(
+      `there is no part "${label}" of the queries and keys; the parts are ${this.labels.join(", ")}.`,
+      {
+        operation: "scores",
+        argument: "term",
+        expected: this.labels,
+        actual: label,
+      },
+    );
+  }
+
+  #scoresOf(query: Tensor<"batch pos d_head">, key: Tensor<"batch pos d_head">): Tensor<"batch query_pos key_pos"> {
+    const keys = key.rename("pos", "key_pos").permute("batch d_head key_pos");
+    const products = batchMatmul(query.rename("pos", "query_pos"), keys);
+    return map(products, (x) => x / this.attnScale);
+  }
+}
+
+function termOf(query: ScoreComponent, key: ScoreComponent): ScoreTerm {
+  const isMoved = ({ path, isSum }: ScoreComponent): boolean => isSum || path.length > 0;
+  const [isQ, isK] = [isMoved(query), isMoved(key)];
+  return {
+    label: `${query.label} · ${key.label}`,
+    query: query.label,
+    key: key.label,
+    composition: isQ ? (isK ? "both" : "Q") : isK ? "K" : "none",
+    queryPath: query.path,
+    keyPath: key.path,
+  };
+}
+
+function stacked(parts: readonly Tensor[]): Tensor<"component batch pos d_head"> {
+  const [first] = parts as [Tensor];
+  const data = new Float64Array(parts.length * first.size);
+  for (const [c, part] of parts.entries()) data.set(astype(part, "float64").data, c * first.size);
+  const axes = first.rank === 3 ? "component batch pos d_head" : "component pos d_head";
+  return Tensor.from(axes, [parts.length, ...first.shape], data) as Tensor<"component batch pos d_head">;
+}
+
+function summed(parts: Tensor<"component batch pos d_head">): Tensor<"batch pos d_head"> {
+  const [count = 0, ...shape] = parts.shape;
+  const size = parts.size / count;
+  const out = new Float64Array(size);
+  const { data } = parts;
+  for (let t = 0; t < data.length; t++) out[t % size] = (out[t % size] as number) + (data[t] as number);
+  return Tensor.from("batch pos d_head", shape, out);
+}
+
+/**
+ * Writes a head's attention scores on some tokens as a sum over what moved information to its queries and to its keys, patterns and norm
+ * scales as one ordinary run had them (*A Mathematical Framework for Transformer Circuits*, "Path expansion of attention scores QK
+ * circuit"; ARENA 1.2, "decomposing attention scores"). Exact for every kind of positions, norms and biases; for rotary positions every
+ * part is turned to its position, so that a term's score depends on the offset as the model's does.
+ *
+ * @param tokens - a prompt, or several of equal length.
+ * @param head - the head, by place or label; in layer 0 nothing but token, position and biases is there.
+ * @throws {@link InputError} for a head that the model does not have, tokens it cannot run, an impossible `maxOrder`, or more terms than
+ * `maxTerms`, with their number.
+ * @category Attention scores
+ * @example
+ * ```ts
+ * import { scoreExpansion } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const expansion = scoreExpansion(model, [0, 300, 301, 302, 300, 301], "L1H4");
+ * const { withinBound, terms } = expansion.certificate();
+ * console.log(withinBound, terms);
+ * // true 121
+ * console.log(expansion.select({ composition: "K", query: "embed" }).length);
+ * // 8
+ * console.log(String(expansion.scores({ query: "embed", key: "L0H5" })));
+ * // Tensor[batch=1 query_pos=6 key_pos=6] float64
+ * ```
+ */
+export function scoreExpansion(
+  model: Transformer,
+  tokens: TokensLike,
+  head: HeadRef,
+  options: ScoreExpansionOptions = {},
+): ScoreExpansion {
+  requireKind("model", model, "model", "scoreExpansion", options);
+  const operation = "scoreExpansion";
+  const { layer, head: index } = model.head(head);
+  const { by = "head", maxOrder = layer, maxTerms = 65_536 } = options;
+  requireChoice(by, ["head", "path", "order", "firstHead"], "by", operation);
+  if (!Number.isSafeInteger(maxOrder) || maxOrder < 0) {
+    throw new InputError(
+      `maxOrder is ${maxOrder}; it counts the heads on a path to ${headLabel({ layer, head: index })}, from 0 to ${layer}.`,
+      { operation, argument: "maxOrder", expected: [0, layer], actual: maxOrder },
+    );
+  }
+  const id = { layer, head: index };
+  checkTermCount(model, id, by, Math.min(maxOrder, layer), maxTerms);
+  const also = (["hook_q", "hook_k", "hook_attn_scores"] as const).map(
+    (name) => `blocks.${layer}.attn.${name}` as const,
+  );
+  const frozen = freeze(model, tokens, operation, options.signal, also);
+  return new ScoreExpansion(frozen, id, scoreComponents(frozen, id, by, Math.min(maxOrder, layer)), by);
+}

@@ -1,0 +1,7 @@
+/** What tensor/ lends to the other folders of src/ and is no part of the package. */
+export { kernelData, kernelStorage, moveToKernels, rawData, rawStorage, reshaped, tensorOf, viewOf } from "./raw.ts";
+export { describeTensor, requireAxes } from "./tensor.ts";
+export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
+export { matrixView, rightOperand } from "./matmul.ts";
+export { maxAbs, rowNorms } from "./row-norms.ts";
+export { sumRounding, U32 } from "./rounding.ts";

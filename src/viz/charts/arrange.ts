@@ -1,0 +1,71 @@
+import { ShapeError } from "../../errors.ts";
+import { checkNonEmpty } from "../check.ts";
+import { Figure } from "../figure.ts";
+import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
+import { plural, px } from "../parts/text.ts";
+
+/**
+ * What {@link arrange} puts together.
+ * @category Figures
+ */
+export interface ArrangeOptions extends Captions {
+  /** Rows of drawn figures, each with its own size. */
+  readonly rows: readonly (readonly Figure[])[];
+}
+
+const GAP = 26;
+
+/**
+ * Figures of different kinds and sizes in rows, as one figure: a pattern beside its profile. For many of one kind there is
+ * {@link smallMultiples}.
+ *
+ * @param options - rows of figures and captions.
+ * @returns the figure.
+ * @throws ShapeError if there are no rows, a row is empty, or a figure is HTML only.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { arrange, heatmap, histogram } from "transformer-circuits/viz";
+ *
+ * const left = heatmap({ values: [[1, 2], [3, 4]] });
+ * const right = histogram({ values: [1, 2, 3, 4] });
+ * const figure = arrange({ rows: [[left, right]], title: "Four numbers" });
+ * console.log(figure.width === left.width + 26 + right.width, figure.label);
+ * // true Four numbers
+ * ```
+ */
+export function arrange(options: ArrangeOptions): Figure {
+  checkNonEmpty(options.rows.length, "arrange", "rows");
+  for (const [i, row] of options.rows.entries()) checkNonEmpty(row.length, "arrange", `rows[${i}]`);
+  const widths = options.rows.map((row) => row.reduce((sum, { width }) => sum + width + GAP, -GAP));
+  const width = Math.max(...widths);
+  const head = titleBlock(options, width);
+  const parts = [head.markup];
+  let y = head.height === 0 ? 0 : head.height + 6;
+  for (const [i, row] of options.rows.entries()) {
+    let x = 0;
+    for (const [j, figure] of row.entries()) {
+      parts.push(`<g transform="translate(${px(x)} ${px(y)})">\n${contentOf(figure, `rows[${i}][${j}]`)}\n</g>`);
+      x += figure.width + GAP;
+    }
+    y += Math.max(...row.map(({ height }) => height)) + GAP;
+  }
+  const count = options.rows.reduce((sum, row) => sum + row.length, 0);
+  return new Figure({
+    kind: "arrange",
+    width,
+    height: y - GAP,
+    label: accessibleName(options, plural(count, "figure")),
+    content: parts.filter((part) => part !== "").join("\n"),
+  });
+}
+
+/** The drawing of a figure, to be put into another; `at` says where it was given. */
+function contentOf(figure: Figure, at: string): string {
+  if (figure.content !== undefined) return figure.content;
+  throw new ShapeError(`${at} (${figure.kind}) is HTML only and has no drawing to be arranged. Leave it out.`, {
+    operation: "arrange",
+    argument: at,
+    actual: figure.kind,
+  });
+}

@@ -1,0 +1,252 @@
+import { InputError } from "../../errors.ts";
+import { checkCount, checkFinite, checkHead, checkSize, type HeadRef } from "../check.ts";
+import {
+  FIRST_ROLE_COLOR,
+  drawEdges,
+  drawNodes,
+  panelLayout,
+  strokeOpacity,
+  strokeWidth,
+  type PanelEdge,
+} from "./composition-panel.ts";
+import { Figure, svgText } from "../figure.ts";
+import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
+import { drawLegend } from "../parts/legend.ts";
+import { escapeHtml, formatNumber, px } from "../parts/text.ts";
+
+/**
+ * Which input of the reading head is composed with: its query, its key or its value.
+ * @category Figures
+ */
+export type CompositionKind = "Q" | "K" | "V";
+
+/**
+ * One composition score: how much head `to` reads of what head `from` wrote.
+ * @category Figures
+ */
+export interface CompositionEdge {
+  readonly from: HeadRef;
+  readonly to: HeadRef;
+  readonly kind: CompositionKind;
+  readonly value: number;
+}
+
+/**
+ * What scores between random matrices of the same sizes come to.
+ * @category Figures
+ */
+export interface CompositionBaseline {
+  readonly mean: number;
+  readonly std?: number;
+}
+
+/**
+ * Heads that a figure points out, under one name.
+ * @category Figures
+ */
+export interface HeadRole {
+  readonly name: string;
+  readonly heads: readonly HeadRef[];
+}
+
+/**
+ * What {@link compositionGraph} draws.
+ * @category Figures
+ */
+export interface CompositionGraphOptions extends Captions {
+  readonly layers: number;
+  /** Heads in each layer. */
+  readonly heads: number;
+  readonly edges: readonly CompositionEdge[];
+  /** Subtracted from every score; 0 if left out. */
+  readonly baseline?: CompositionBaseline;
+  /** The numbers that layers bear, from below, where not all of a model are shown; 0, 1, 2 … if left out. */
+  readonly layerNames?: readonly number[];
+  /** Heads to colour, such as previous-token and induction heads. */
+  readonly roles?: readonly HeadRole[];
+}
+
+/** Q, K and V with the colours of their edges. */
+const KINDS = [
+  { kind: "K", name: "K-composition", paint: "c1" },
+  { kind: "Q", name: "Q-composition", paint: "c0" },
+  { kind: "V", name: "V-composition", paint: "c2" },
+] as const;
+
+/** Edges below this share of the strongest are not drawn. */
+const FAINTEST = 0.02;
+
+/**
+ * Composition between heads: layers of heads, a curve for each score above the baseline, one panel each for K, Q and V.
+ *
+ * Width and opacity of a curve are proportional to the score minus the baseline's mean, on one scale for all panels; what is
+ * not above the baseline is not drawn. On a page the panels have check boxes. After the Framework paper's composition diagram,
+ * with the baseline subtracted as there.
+ *
+ * @param options - sizes, edges, baseline and roles.
+ * @returns the figure. Scores that are NaN or infinite are left out and counted under the title.
+ * @throws ShapeError if the layers' names are not one for each.
+ * @throws InputError if a head does not exist, an edge does not lead to a later layer, or the baseline is not finite.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { compositionGraph } from "transformer-circuits/viz";
+ *
+ * const figure = compositionGraph({
+ *   layers: 2,
+ *   heads: 2,
+ *   edges: [
+ *     { from: { layer: 0, head: 1 }, to: { layer: 1, head: 0 }, kind: "K", value: 0.19 },
+ *     { from: { layer: 0, head: 0 }, to: { layer: 1, head: 0 }, kind: "K", value: 0.05 },
+ *   ],
+ *   baseline: { mean: 0.09 },
+ * });
+ * console.log(figure.svg?.match(/<title>L0[^<]*<\/title>/g)?.join(" "));
+ * // <title>L0H1→L1H0 K-composition: 0.19, 0.1 above the baseline</title>
+ * ```
+ */
+export function compositionGraph(options: CompositionGraphOptions): Figure {
+  checkOptions(options);
+  const baseline = options.baseline?.mean ?? 0;
+  const finite = options.edges.filter(({ value }) => Number.isFinite(value));
+  const strongest = Math.max(0, ...finite.map(({ value }) => value - baseline));
+  const drawn = KINDS.map(({ kind, name }) => {
+    const above = finite.filter(
+      (edge) => edge.kind === kind && strongest > 0 && edge.value - baseline > FAINTEST * strongest,
+    );
+    const edges = above.map((edge): PanelEdge => ({
+      ...edge,
+      name,
+      excess: edge.value - baseline,
+      share: (edge.value - baseline) / strongest,
+    }));
+    return edges.sort((a, b) => a.share - b.share);
+  });
+  const label = accessibleName(options, `composition of ${options.layers} layers of ${options.heads} heads`);
+  const said = notes(
+    options,
+    finite.length,
+    drawn.reduce((sum, edges) => sum + edges.length, 0),
+  );
+  const svg = threePanels(options, drawn, said, strongest);
+  const markup = onePanel(options, drawn, said, strongest, label);
+  return new Figure({ kind: "compositionGraph", label, ...svg, markup });
+}
+
+function checkOptions(options: CompositionGraphOptions): void {
+  const operation = "compositionGraph";
+  checkSize(options.layers, operation, "layers");
+  checkSize(options.heads, operation, "heads");
+  if (options.layerNames) checkCount(options.layerNames.length, options.layers, operation, "layerNames", "layers");
+  if (options.baseline) checkFinite(options.baseline.mean, operation, "baseline.mean");
+  for (const [i, { from, to }] of options.edges.entries()) {
+    checkHead(from, options.layers, options.heads, operation, `edges[${i}].from`);
+    checkHead(to, options.layers, options.heads, operation, `edges[${i}].to`);
+    if (from.layer >= to.layer) {
+      throw new InputError(
+        `edges[${i}] leads from L${from.layer}H${from.head} to L${to.layer}H${to.head}; a head composes only with heads of earlier layers. Swap from and to, or leave it out.`,
+        { operation, argument: "edges", actual: { from, to } },
+      );
+    }
+  }
+  for (const [i, role] of (options.roles ?? []).entries()) {
+    for (const head of role.heads)
+      checkHead(head, options.layers, options.heads, operation, `roles[${i}] (${role.name})`);
+  }
+}
+
+/** What the subtitle says of the numbers. */
+function notes(options: CompositionGraphOptions, finite: number, drawn: number): string[] {
+  const { baseline, edges } = options;
+  const spread = baseline?.std === undefined ? "" : ` ± ${formatNumber(baseline.std)}`;
+  return [
+    ...(baseline === undefined
+      ? []
+      : [`Excess over the random-matrix baseline of ${formatNumber(baseline.mean)}${spread}.`]),
+    `${drawn} of ${edges.length} scores drawn.`,
+    ...nonFiniteNote(edges.length - finite, "score", "left out"),
+  ];
+}
+
+type Drawn = { readonly width: number; readonly height: number; readonly content: string };
+
+function threePanels(
+  options: CompositionGraphOptions,
+  drawn: readonly (readonly PanelEdge[])[],
+  said: readonly string[],
+  strongest: number,
+): Drawn {
+  const narrow = panelLayout(options, 34);
+  const across = 3 * (narrow.width + 24) - 24 <= 1000;
+  const layout = across ? narrow : panelLayout(options, Math.max(34, Math.min(64, Math.floor(720 / options.heads))));
+  const width = Math.max(across ? 3 * (layout.width + 24) - 24 : layout.width, 420);
+  const head = titleBlock(options, width, said);
+  const legend = drawLegend(
+    (options.roles ?? []).map(({ name }) => name),
+    head.height + 10,
+    width,
+    FIRST_ROLE_COLOR,
+  );
+  const top = head.height + legend.height;
+  const placed = KINDS.map(({ name, paint }, i) => {
+    const [x, y] = across ? [i * (layout.width + 24), top] : [0, top + i * (layout.height + 34)];
+    const drawing = drawNodes(layout, drawEdges(drawn[i] ?? [], layout, paint));
+    return `<g transform="translate(${px(x)} ${px(y)})">\n${svgText(0, 14, `tc-lab tc-b tc-f-${paint}`, name)}\n<g transform="translate(0 24)">\n${drawing}\n</g>\n</g>`;
+  });
+  const bottom = top + (across ? 1 : 3) * (layout.height + 34);
+  const content = [
+    head.markup,
+    legend.markup,
+    ...placed,
+    `<g transform="translate(0 ${px(bottom)})">${widthKey(strongest)}</g>`,
+  ];
+  return { width, height: bottom + 22, content: content.filter((part) => part !== "").join("\n") };
+}
+
+/** The page form: one larger panel with all three kinds, which check boxes show and hide without any script. */
+function onePanel(
+  options: CompositionGraphOptions,
+  drawn: readonly (readonly PanelEdge[])[],
+  said: readonly string[],
+  strongest: number,
+  label: string,
+): string {
+  const layout = panelLayout(options, Math.max(40, Math.min(84, Math.floor(680 / options.heads))));
+  const width = Math.max(layout.width, 420);
+  const head = titleBlock(options, width, said);
+  const legend = drawLegend(
+    (options.roles ?? []).map(({ name }) => name),
+    head.height + 10,
+    width,
+    FIRST_ROLE_COLOR,
+  );
+  const top = head.height + legend.height + 6;
+  const edges = KINDS.map(
+    ({ kind, paint }, i) => `<g class="tc-edges-${kind}">\n${drawEdges(drawn[i] ?? [], layout, paint)}\n</g>`,
+  ).join("\n");
+  const height = top + layout.height + 34;
+  const inner = [
+    head.markup,
+    legend.markup,
+    `<g transform="translate(0 ${px(top)})">\n${drawNodes(layout, edges)}\n</g>`,
+    `<g transform="translate(0 ${px(height - 22)})">${widthKey(strongest)}</g>`,
+  ].filter((part) => part !== "");
+  const boxes = KINDS.map(({ kind, name, paint }) => {
+    const swatch = `<svg width="18" height="8" aria-hidden="true"><path class="tc-s-${paint}" stroke-width="4" d="M0 4h18"/></svg>`;
+    return `<label><input type="checkbox" class="tc-show-${kind}" checked> ${swatch} ${escapeHtml(name)}</label>`;
+  });
+  const box = `viewBox="0 0 ${width} ${Math.ceil(height)}" width="${width}" height="${Math.ceil(height)}"`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" ${box} role="img" aria-label="${escapeHtml(label)}">\n${inner.join("\n")}\n</svg>`;
+  return `<div class="tc-fig tc-composition">\n${svg}\n<div class="tc-controls">${boxes.join("\n")}</div>\n</div>`;
+}
+
+/** Sample curves with what they mean, on the scale of the drawing. */
+function widthKey(strongest: number): string {
+  if (strongest <= 0) return svgText(0, 6, "tc-tick tc-f-muted", "No score is above the baseline.");
+  const samples = [0.25, 0.5, 1].map((share, i) => {
+    const x = i * 78;
+    const stroke = `stroke-width="${px(strokeWidth(share))}" stroke-opacity="${px(strokeOpacity(share))}"`;
+    return `<path class="tc-s-ink" ${stroke} d="M${x} 3h26"/>${svgText(x + 32, 6.5, "tc-tick tc-f-muted", formatNumber(share * strongest, { significant: 2 }))}`;
+  });
+  return samples.join("") + svgText(3 * 78, 6.5, "tc-tick tc-f-muted", "score above baseline");
+}

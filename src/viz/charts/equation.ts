@@ -1,0 +1,141 @@
+import { checkNonEmpty, checkSize } from "../check.ts";
+import { Figure, svgRect, svgText } from "../figure.ts";
+import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
+import { TYPE } from "../parts/style.ts";
+import { escapeHtml, px, textWidth, wrapText, TYPE_LINE } from "../parts/text.ts";
+
+/**
+ * One term of an {@link equation}.
+ * @category Figures
+ */
+export interface EquationTerm {
+  /** The term, `_` and `^` before a sub- or superscript, in braces where it is longer than one letter: `A^h W_{OV}^h`. */
+  readonly formula: string;
+  /** What it is, under the formula. */
+  readonly name?: string;
+  /** Smaller lines under the name, such as how many such terms there are and how large they are. */
+  readonly notes?: readonly string[];
+}
+
+/**
+ * What {@link equation} draws.
+ * @category Figures
+ */
+export interface EquationOptions extends Captions {
+  /** What the terms add up to, in the notation of terms. */
+  readonly left: string;
+  readonly terms: readonly EquationTerm[];
+  /** Width in pixels at which terms go to the next line; 860 if left out. */
+  readonly width?: number;
+}
+
+const SIZE = 15;
+const SMALL = 10.5;
+const FACE = "font-family=\"Georgia,'Times New Roman',serif\"";
+const PAD = 10;
+const GAP = 30;
+
+/**
+ * A sum of named terms, each in a box with what it is and how large it is below: the paper's path expansions.
+ *
+ * @param options - the left side, terms and captions.
+ * @returns the figure.
+ * @throws ShapeError if there are no terms.
+ * @throws InputError if `width` is not a whole number of at least 1.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { equation } from "transformer-circuits/viz";
+ *
+ * const figure = equation({
+ *   left: "T",
+ *   terms: [{ formula: "W_E W_U", name: "direct path" }, { formula: "Σ_h A^h W_E W_{OV}^h W_U", name: "heads" }],
+ * });
+ * console.log(figure.label);
+ * // T = W_E W_U + Σ_h A^h W_E W_{OV}^h W_U
+ * ```
+ */
+export function equation(options: EquationOptions): Figure {
+  const { left, terms } = options;
+  checkNonEmpty(terms.length, "equation", "terms");
+  const most = options.width ?? 860;
+  checkSize(most, "equation", "width");
+  const start = formula(left, 0, 0).width + GAP;
+  const boxes = terms.map(box);
+  const places: { x: number; y: number }[] = [];
+  let [x, line, lineTop] = [start, 0, 0];
+  let width = 0;
+  for (const { width: room, height } of boxes) {
+    if (x > start && x + room > most) [x, lineTop, line] = [start, lineTop + line + 16, 0];
+    places.push({ x, y: lineTop });
+    width = Math.max(width, x + room);
+    x += room + GAP;
+    line = Math.max(line, height);
+  }
+  const head = titleBlock(options, Math.max(width, 420));
+  const parts = [head.markup, formula(left, 0, head.height + 24).markup];
+  for (const [i, one] of boxes.entries()) {
+    const place = places[i] ?? { x: 0, y: 0 };
+    const y = head.height + place.y;
+    const sign = i === 0 ? "=" : "+";
+    parts.push(svgText(place.x - GAP / 2, y + 24, "tc-f-ink", sign, `font-size="${SIZE}" text-anchor="middle"`));
+    parts.push(`<g transform="translate(${px(place.x)} ${px(y)})">\n${one.markup}\n</g>`);
+  }
+  const sum = terms.map((term) => term.formula).join(" + ");
+  return new Figure({
+    kind: "equation",
+    width: Math.max(width, 420),
+    height: head.height + lineTop + line + 2,
+    label: accessibleName(options, `${left} = ${sum}`),
+    content: parts.filter((part) => part !== "").join("\n"),
+  });
+}
+
+/** A term's box: the formula on a tinted ground, name and notes below. */
+function box({ formula: text, name, notes = [] }: EquationTerm): { markup: string; width: number; height: number } {
+  const inner = formula(text, 0, 0).width;
+  const width = Math.max(inner + 2 * PAD, 112);
+  const drawn = formula(text, (width - inner) / 2, 24);
+  const parts = [svgRect(0, 0, width, 38, 'class="tc-f-panel tc-s-grid" rx="4"'), drawn.markup];
+  let y = 38;
+  const lines = [
+    ...(name === undefined ? [] : wrapText(name, width, TYPE.lab)).map(
+      (line) => ["tc-lab tc-b tc-f-ink", line] as const,
+    ),
+    ...notes.flatMap((note) => wrapText(note, width, TYPE.lab)).map((line) => ["tc-lab tc-f-muted", line] as const),
+  ];
+  for (const [classes, line] of lines) {
+    y += TYPE_LINE;
+    parts.push(svgText(width / 2, y, classes, line, 'text-anchor="middle"'));
+  }
+  return { markup: parts.join("\n"), width, height: y + 4 };
+}
+
+/** A formula from (x, y) on, its baseline at y, and its width. */
+function formula(text: string, x: number, y: number): { markup: string; width: number } {
+  let width = 0;
+  let raised = 0;
+  const spans = piecesOf(text).map(({ text: piece, shift }) => {
+    const size = shift === 0 ? SIZE : SMALL;
+    width += textWidth(piece, size) * 0.9;
+    const dy = shift - raised;
+    raised = shift;
+    const moved = dy === 0 ? "" : ` dy="${px(dy)}"`;
+    return `<tspan font-size="${size}"${moved}>${escapeHtml(piece)}</tspan>`;
+  });
+  const fitted = `textLength="${px(width)}" lengthAdjust="spacingAndGlyphs"`;
+  return {
+    markup: `<text x="${px(x)}" y="${px(y)}" class="tc-f-ink" ${FACE} ${fitted} xml:space="preserve">${spans.join("")}</text>`,
+    width,
+  };
+}
+
+/** Runs of a formula with how far below the line they stand. */
+function piecesOf(text: string): { text: string; shift: number }[] {
+  const pieces: { text: string; shift: number }[] = [];
+  for (const [, script, braced, letter, plain] of text.matchAll(/([_^])(?:\{([^}]*)\}|(.))|([^_^]+)/gu)) {
+    if (plain !== undefined) pieces.push({ text: plain, shift: 0 });
+    else pieces.push({ text: braced ?? letter ?? "", shift: script === "_" ? 4 : -6 });
+  }
+  return pieces;
+}

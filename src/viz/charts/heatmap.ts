@@ -1,0 +1,182 @@
+import { chooseScale, drawCell, maskedValues, type MaskedMatrix } from "../parts/cells.ts";
+import { checkCount, checkSize, readMatrix, type Matrix, type MatrixLike } from "../check.ts";
+import { inkOver, shadeOf, type ColorScale } from "../parts/color.ts";
+import { colorBar, COLOR_BAR_WIDTH } from "../parts/color-bar.ts";
+import { Figure, svgRect, svgText } from "../figure.ts";
+import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
+import { imageCells } from "../parts/image-cells.ts";
+import { labelledAxes, axisRoom } from "../parts/matrix-axes.ts";
+import { formatNumber, textWidth, type NumberFormat } from "../parts/text.ts";
+import { TYPE } from "../parts/style.ts";
+
+/**
+ * What {@link heatmap} draws.
+ * @category Figures
+ */
+export interface HeatmapOptions extends Captions {
+  /** `[row, column]`; row 0 is at the top. */
+  readonly values: MatrixLike;
+  /**
+   * One text for each row; without them rows are numbered. Drawn as given: pass tokens through `visibleToken`. Where some are empty, all others
+   * are drawn, otherwise as many as there is room for.
+   */
+  readonly rowLabels?: readonly string[];
+  /** One text for each column. */
+  readonly columnLabels?: readonly string[];
+  readonly xLabel?: string;
+  readonly yLabel?: string;
+  /** `diverging` (the default when some value is negative) or `sequential`. */
+  readonly scale?: ColorScale;
+  /** The magnitude of the full colour; the largest one among the values if left out. */
+  readonly limit?: number;
+  /** Whether there is a colour bar; there is unless this is `false`. */
+  readonly legend?: boolean;
+  /** What the colour bar measures, with its unit. */
+  readonly legendLabel?: string;
+  /** True for cells that do not exist, such as keys after the query under causal attention. */
+  readonly mask?: (row: number, column: number) => boolean;
+  /** Whether the numbers are printed in the cells. */
+  readonly showValues?: boolean;
+  /** How values are written in cells and hover texts. */
+  readonly format?: NumberFormat;
+  /** Side of a cell in whole pixels; chosen by size if left out. */
+  readonly cell?: number;
+}
+
+/** Above this many cells a heatmap is an image. */
+const MOST_RECTS = 900;
+/** An image has at most this many cells a side; larger matrices are drawn in blocks. */
+const MOST_IMAGE_CELLS = 540;
+
+/**
+ * A matrix as coloured cells, rows downward.
+ *
+ * Zero has exactly the page's own colour. Up to 900 cells each is a rectangle that tells its value on hover; above that the
+ * cells are one small embedded image, and beyond 540 a side each drawn cell stands for a block and shows the block's value
+ * of largest magnitude, so that single stripes survive; the subtitle says so. Cells that are NaN or infinite are crossed
+ * out (solid grey in an image) and counted in the subtitle; masked cells are faintly grey.
+ *
+ * @param options - values, labels and scale.
+ * @returns the figure.
+ * @throws ShapeError if the matrix is empty or ragged, or the label counts are not its sizes.
+ * @throws InputError if a sequential scale meets a negative value, or `limit` or `cell` is not positive.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { heatmap } from "transformer-circuits/viz";
+ *
+ * const figure = heatmap({
+ *   values: [[1, 0], [0.25, 0.75]],
+ *   rowLabels: ["a", "b"],
+ *   columnLabels: ["a", "b"],
+ *   mask: (query, key) => key > query,
+ *   title: "L0H0 attention",
+ * });
+ * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * // <title>a, a: 1</title> <title>b, a: 0.25</title> <title>b, b: 0.75</title>
+ * ```
+ */
+export function heatmap(options: HeatmapOptions): Figure {
+  const matrix = readMatrix(options.values, "heatmap");
+  if (options.rowLabels) checkCount(options.rowLabels.length, matrix.rows, "heatmap", "rowLabels", "rows");
+  if (options.columnLabels) checkCount(options.columnLabels.length, matrix.cols, "heatmap", "columnLabels", "columns");
+  if (options.cell !== undefined) checkSize(options.cell, "heatmap", "cell");
+  const drawn = maskedValues(matrix, options.mask);
+  const { scale, limit } = chooseScale(drawn, options, "heatmap");
+  const block = Math.ceil(Math.max(matrix.rows, matrix.cols) / MOST_IMAGE_CELLS);
+  const cell = block > 1 ? 1 : (options.cell ?? cellSize(matrix, options));
+  const size = { width: (matrix.cols * cell) / block, height: (matrix.rows * cell) / block };
+  const room = axisRoom({ ...options, rows: matrix.rows, columns: matrix.cols, cell: cell / block });
+  const image = matrix.rows * matrix.cols > MOST_RECTS;
+  const notes = [
+    ...nonFiniteNote(drawn.bad, "cell", image ? "grey" : "crossed out"),
+    ...(block > 1 ? [`Each pixel shows the largest magnitude in a block of ${block} × ${block}.`] : []),
+  ];
+  const legendRoom = options.legend === false ? 0 : COLOR_BAR_WIDTH;
+  const width = Math.max(room.left + size.width + room.right + legendRoom, captionWidth(options, notes));
+  const head = titleBlock(options, width, notes);
+  const frame = { left: room.left, top: head.height + room.top, ...size };
+  const cells = image
+    ? imageCells({ ...drawn, frame, cell, block, limit, scale })
+    : rectCells(drawn, options, { left: frame.left, top: frame.top, cell, limit, scale });
+  const bar =
+    options.legend === false
+      ? ""
+      : colorBar({
+          left: frame.left + size.width + 16,
+          top: frame.top,
+          height: size.height,
+          limit,
+          scale,
+          label: options.legendLabel,
+        });
+  const axes = labelledAxes({ ...options, rows: matrix.rows, columns: matrix.cols, cell: cell / block, frame });
+  return new Figure({
+    kind: "heatmap",
+    width,
+    height: frame.top + Math.max(size.height, options.legend === false ? 0 : 100) + room.bottom,
+    label: accessibleName(options, `heatmap, ${matrix.rows} by ${matrix.cols}`),
+    content: [head.markup, cells, axes, bar].join("\n"),
+  });
+}
+
+/** Below this width words under a title are hard to read. */
+const NARROWEST = 240;
+
+/** How much wider bold text may be than its estimated width. */
+const BOLD = 1.12;
+
+/** The width that title and what stands under it need: a title alone may be as narrow as it is. */
+function captionWidth({ title, subtitle }: HeatmapOptions, notes: readonly string[]): number {
+  if (subtitle !== undefined || notes.length > 0) return NARROWEST;
+  return title === undefined ? 0 : Math.min(NARROWEST, Math.ceil(BOLD * textWidth(title, TYPE.title)));
+}
+
+function cellSize(matrix: Matrix, options: HeatmapOptions): number {
+  const side = Math.max(matrix.rows, matrix.cols);
+  if (options.showValues === true) {
+    const widest = Math.max(
+      ...Array.from(matrix.data, (value) => textWidth(formatNumber(value, options.format), TYPE.tick)),
+    );
+    return Math.max(24, Math.ceil(widest) + 8);
+  }
+  return side <= 60 ? Math.min(28, Math.floor(420 / side)) : Math.max(1, Math.floor(MOST_IMAGE_CELLS / side));
+}
+
+interface CellLayout {
+  readonly left: number;
+  readonly top: number;
+  readonly cell: number;
+  readonly limit: number;
+  readonly scale: ColorScale;
+}
+
+function rectCells(matrix: MaskedMatrix, options: HeatmapOptions, layout: CellLayout): string {
+  const { cell } = layout;
+  const parts: string[] = [];
+  for (let i = 0; i < matrix.rows; i++) {
+    for (let j = 0; j < matrix.cols; j++) {
+      const value = matrix.data[i * matrix.cols + j] as number;
+      const [x, y] = [layout.left + j * cell, layout.top + i * cell];
+      if (matrix.masked[i * matrix.cols + j]) {
+        parts.push(svgRect(x, y, cell, cell, 'class="tc-f-muted" fill-opacity="0.07"'));
+        continue;
+      }
+      const name = `${options.rowLabels?.[i] ?? i}, ${options.columnLabels?.[j] ?? j}: ${formatNumber(value, options.format)}`;
+      parts.push(drawCell({ x, y, width: cell, height: cell, value, limit: layout.limit, scale: layout.scale, name }));
+      if (options.showValues === true && Number.isFinite(value)) {
+        const ink = inkOver(shadeOf(value, layout.limit, layout.scale));
+        parts.push(
+          svgText(
+            x + cell / 2,
+            y + cell / 2 + 3.5,
+            `tc-tick ${ink}`,
+            formatNumber(value, options.format),
+            'text-anchor="middle" pointer-events="none"',
+          ),
+        );
+      }
+    }
+  }
+  return `<g class="tc-crisp">\n${parts.join("\n")}\n</g>`;
+}

@@ -1,0 +1,136 @@
+import { InputError } from "../../errors.ts";
+import { checkFinite, checkNonEmpty, checkSize, countNonFinite } from "../check.ts";
+import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
+import {
+  accessibleName,
+  chartGround,
+  leftMargin,
+  nonFiniteNote,
+  tickCount,
+  titleBlock,
+  type Captions,
+} from "../parts/frame.ts";
+import type { ReferenceLine } from "./line-chart.ts";
+import { extent, niceDomain, niceStep, type Domain } from "../parts/scale.ts";
+import { TYPE } from "../parts/style.ts";
+import { formatNumber, plural, textWidth } from "../parts/text.ts";
+
+/**
+ * What {@link histogram} draws.
+ * @category Figures
+ */
+export interface HistogramOptions extends Captions {
+  readonly values: ArrayLike<number>;
+  /** About how many bins; their edges fall on 1-2-5 steps. The square root of the count if left out. */
+  readonly bins?: number;
+  readonly xLabel?: string;
+  /** What is counted: `heads`. */
+  readonly yLabel?: string;
+  /** Vertical reference lines, such as the value of one head among random ones. */
+  readonly references?: readonly ReferenceLine[];
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/**
+ * Counts of values in bins whose edges are round numbers. A bin holds its lower edge; the last holds both.
+ *
+ * @param options - values, number of bins, labels and reference lines.
+ * @returns the figure. Values that are NaN or infinite are left out and counted under the title.
+ * @throws ShapeError if there are no values.
+ * @throws InputError if no value is finite, or `bins` is not a whole number of at least 1.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { histogram } from "transformer-circuits/viz";
+ *
+ * const figure = histogram({ values: [-0.9, 0.1, 0.15, 0.8], bins: 4, xLabel: "copying score" });
+ * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * // <title>−1 to −0.5: 1</title> <title>0 to 0.5: 2</title> <title>0.5 to 1: 1</title>
+ * ```
+ */
+export function histogram(options: HistogramOptions): Figure {
+  const { values } = options;
+  checkNonEmpty(values.length, "histogram", "values");
+  if (options.bins !== undefined) checkSize(options.bins, "histogram", "bins");
+  for (const [i, line] of (options.references ?? []).entries())
+    checkFinite(line.value, "histogram", `references[${i}].value`);
+  const { edges, counts } = countBins(values, options.bins, options.references ?? []);
+  const xDomain: Domain = [edges[0] as number, edges[edges.length - 1] as number];
+  const width = options.width ?? 480;
+  const height = options.height ?? 260;
+  const yTickCount = tickCount(height);
+  const yDomain = niceDomain([0, Math.max(...counts)], yTickCount);
+  const head = titleBlock(options, width, nonFiniteNote(countNonFinite(values), "value", "left out"));
+  const left = leftMargin(yDomain, yTickCount);
+  const top = head.height + 24;
+  const frame = {
+    left,
+    top,
+    width: width - left - 14,
+    height: height - top - (options.xLabel === undefined ? 24 : 40),
+  };
+  const ground = chartGround({
+    frame,
+    xDomain,
+    yDomain,
+    yTickCount,
+    xLabel: options.xLabel,
+    yLabel: options.yLabel ?? "count",
+  });
+  const bars = counts.flatMap((count, k) => {
+    const [from, to] = [edges[k] as number, edges[k + 1] as number];
+    const name = `${formatNumber(from)} to ${formatNumber(to)}: ${formatNumber(count, { decimals: 0 })}`;
+    const shape = [
+      ground.x(from) + 0.5,
+      ground.y(count),
+      ground.x(to) - ground.x(from) - 1,
+      ground.y(0) - ground.y(count),
+    ] as const;
+    return count === 0 ? [] : [svgRect(...shape, 'class="tc-f-c0" fill-opacity="0.8"', svgTitle(name))];
+  });
+  const lines = (options.references ?? []).map(({ value, label }) => {
+    const x = ground.x(value);
+    const text = `${label === undefined ? "" : `${label} = `}${formatNumber(value)}`;
+    const flip = x + textWidth(text, TYPE.tick) + 6 > frame.left + frame.width;
+    const line = svgLine(x, frame.top, x, frame.top + frame.height, 'class="tc-s-ink" stroke-dasharray="3 3"');
+    return (
+      line + svgText(x + (flip ? -4 : 4), frame.top + 9, "tc-tick tc-f-ink", text, flip ? 'text-anchor="end"' : "")
+    );
+  });
+  return new Figure({
+    kind: "histogram",
+    width,
+    height,
+    label: accessibleName(options, `histogram of ${plural(values.length, "value")}`),
+    content: [head.markup, ground.markup, ...bars, ...lines].filter((part) => part !== "").join("\n"),
+  });
+}
+
+function countBins(
+  values: ArrayLike<number>,
+  bins: number | undefined,
+  references: readonly ReferenceLine[],
+): { edges: number[]; counts: number[] } {
+  const data = extent([values]);
+  if (data === undefined) {
+    throw new InputError("no value is finite. There is nothing to draw.", {
+      operation: "histogram",
+      argument: "values",
+    });
+  }
+  const count = bins ?? Math.min(60, Math.max(5, Math.ceil(Math.sqrt(values.length))));
+  const [low, high] = extent([data, references.map(({ value }) => value)]) ?? data;
+  const [from, to] = niceDomain([low, high], count);
+  const step = niceStep(to - from, count);
+  const size = Math.max(1, Math.round((to - from) / step));
+  const edges = Array.from({ length: size + 1 }, (_, k) => from + ((to - from) * k) / size);
+  const counts = Array.from({ length: size }, () => 0);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (!Number.isFinite(value)) continue;
+    const bin = Math.min(size - 1, Math.floor(((value - from) / (to - from)) * size + 1e-9));
+    counts[bin] = (counts[bin] ?? 0) + 1;
+  }
+  return { edges, counts };
+}

@@ -1,0 +1,291 @@
+import { InputError } from "../../errors.ts";
+import { checkCount, checkDomain, checkFinite, checkNonEmpty, countNonFinite } from "../check.ts";
+import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
+import {
+  accessibleName,
+  chartGround,
+  leftMargin,
+  nonFiniteNote,
+  tickCount,
+  titleBlock,
+  type Captions,
+  type ChartGround,
+} from "../parts/frame.ts";
+import { spreadApart } from "../parts/label-placement.ts";
+import { extent, niceDomain, type Domain, type Frame } from "../parts/scale.ts";
+import { SERIES_COLORS, TYPE } from "../parts/style.ts";
+import { formatNumber, px, textWidth, truncate } from "../parts/text.ts";
+
+/**
+ * One line of a {@link lineChart}.
+ * @category Figures
+ */
+export interface LineSeries {
+  readonly name: string;
+  readonly y: ArrayLike<number>;
+  /** Where the values stand, in ascending order; 0, 1, 2 … if left out. */
+  readonly x?: ArrayLike<number>;
+  /** A shaded band around the line, such as mean plus and minus one standard deviation. */
+  readonly band?: { readonly lower: ArrayLike<number>; readonly upper: ArrayLike<number> };
+}
+
+/**
+ * A shaded span of the x axis.
+ * @category Figures
+ */
+export interface Region {
+  readonly from: number;
+  readonly to: number;
+  readonly label?: string;
+}
+
+/**
+ * A dashed line across a chart at a known value, such as $\ln V$ for a uniform guess.
+ * @category Figures
+ */
+export interface ReferenceLine {
+  readonly value: number;
+  readonly label?: string;
+}
+
+/**
+ * What {@link lineChart} draws.
+ * @category Figures
+ */
+export interface LineChartOptions extends Captions {
+  readonly series: readonly LineSeries[];
+  readonly xLabel?: string;
+  /** What is measured, with its unit: `loss (nats)`. */
+  readonly yLabel?: string;
+  readonly regions?: readonly Region[];
+  /** Horizontal reference lines. */
+  readonly references?: readonly ReferenceLine[];
+  readonly xDomain?: Domain;
+  readonly yDomain?: Domain;
+  readonly width?: number;
+  readonly height?: number;
+}
+
+interface Prepared {
+  readonly name: string;
+  readonly x: ArrayLike<number>;
+  readonly y: ArrayLike<number>;
+  readonly band: LineSeries["band"];
+}
+
+/**
+ * Lines over a shared x axis, named at their right ends, over gridlines at 1-2-5 steps.
+ *
+ * Values that are NaN or infinite leave gaps and are counted under the title. A lone value between two gaps is a dot.
+ *
+ * @param options - series, labels, shaded regions and reference lines.
+ * @returns the figure.
+ * @throws ShapeError if there is no series, a series is empty, or its `x` or band has another length.
+ * @throws InputError if nothing is finite or a domain, region or reference is not.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { lineChart } from "transformer-circuits/viz";
+ *
+ * const figure = lineChart({
+ *   series: [{ name: "repeated tokens", y: [6.9, 7.1, 0.4, 0.2] }],
+ *   regions: [{ from: 2, to: 3, label: "second half" }],
+ *   references: [{ value: Math.log(1024), label: "ln V" }],
+ *   xLabel: "position",
+ *   yLabel: "loss (nats)",
+ * });
+ * console.log(figure.width, figure.height, figure.svg?.includes("ln V"));
+ * // 680 320 true
+ * ```
+ */
+export function lineChart(options: LineChartOptions): Figure {
+  const series = options.series.map((one, index) => prepare(one, index));
+  checkNonEmpty(series.length, "lineChart", "series");
+  const height = options.height ?? 320;
+  const yTickCount = tickCount(height);
+  const [xDomain, yDomain] = domains(series, options, yTickCount);
+  const bad = series.reduce((sum, one) => sum + countNonFinite(one.y), 0);
+  const width = options.width ?? 680;
+  const head = titleBlock(options, width, nonFiniteNote(bad, "value", "left as gaps"));
+  const endLabels = series.length > 1 ? Math.max(...series.map(({ name }) => textWidth(name, TYPE.lab))) : 0;
+  const left = leftMargin(yDomain, yTickCount);
+  const top =
+    head.height +
+    (options.yLabel === undefined ? 8 : 24) +
+    (options.regions?.some(({ label }) => label !== undefined) ? 4 : 0);
+  const right = Math.min(endLabels + 16, width * 0.3);
+  const frame = {
+    left,
+    top,
+    width: width - left - Math.max(right, 12),
+    height: height - top - (options.xLabel === undefined ? 24 : 40),
+  };
+  const wholeX = series.every(({ x }) => Array.from(x).every(Number.isInteger));
+  const ground = chartGround({
+    frame,
+    xDomain,
+    yDomain,
+    yTickCount,
+    wholeX,
+    xLabel: options.xLabel,
+    yLabel: options.yLabel,
+  });
+  const content = [
+    head.markup,
+    ...(options.regions ?? []).map((region) => drawRegion(region, ground, xDomain)),
+    ground.markup,
+    clipped(
+      series.map((one, index) => drawSeries(one, index, ground)),
+      frame,
+      options.xDomain !== undefined || options.yDomain !== undefined,
+    ),
+    ...(options.references ?? []).map((line) => drawReference(line, ground, series)),
+    series.length > 1 ? drawNames(series, ground, width) : "",
+  ];
+  return new Figure({
+    kind: "lineChart",
+    width,
+    height,
+    label: accessibleName(options, `line chart of ${series.map(({ name }) => name).join(", ")}`),
+    content: content.filter((part) => part !== "").join("\n"),
+  });
+}
+
+function prepare(series: LineSeries, index: number): Prepared {
+  const name = `series[${index}]`;
+  const count = series.y.length;
+  checkNonEmpty(count, "lineChart", `${name}.y`);
+  const x = series.x ?? Array.from({ length: count }, (_, i) => i);
+  checkCount(x.length, count, "lineChart", `${name}.x`, "values of y");
+  for (let i = 0; i < count; i++) checkFinite(x[i] as number, "lineChart", `${name}.x[${i}]`);
+  if (series.band) {
+    checkCount(series.band.lower.length, count, "lineChart", `${name}.band.lower`, "values of y");
+    checkCount(series.band.upper.length, count, "lineChart", `${name}.band.upper`, "values of y");
+  }
+  return { name: series.name, x, y: series.y, band: series.band };
+}
+
+function domains(series: readonly Prepared[], options: LineChartOptions, yTickCount: number): [Domain, Domain] {
+  for (const [i, line] of (options.references ?? []).entries())
+    checkFinite(line.value, "lineChart", `references[${i}].value`);
+  for (const [i, region] of (options.regions ?? []).entries())
+    checkDomain([region.from, region.to], "lineChart", `regions[${i}]`);
+  if (options.xDomain) checkDomain(options.xDomain, "lineChart", "xDomain");
+  if (options.yDomain) checkDomain(options.yDomain, "lineChart", "yDomain");
+  const x = extent(series.map((one) => one.x)) ?? [0, 1];
+  const bands = series.flatMap(({ band }) => (band ? [band.lower, band.upper] : []));
+  const y = extent([...series.map((one) => one.y), ...bands, (options.references ?? []).map(({ value }) => value)]);
+  if (y === undefined || extent(series.map((one) => one.y)) === undefined) {
+    throw new InputError("no value of any series is finite. There is nothing to draw.", {
+      operation: "lineChart",
+      argument: "series",
+    });
+  }
+  const whole: Domain = x[0] === x[1] ? [x[0] - 0.5, x[1] + 0.5] : x;
+  // A measure that comes near zero is read against zero.
+  const based: Domain = y[0] > 0 && y[0] < 0.4 * y[1] ? [0, y[1]] : y;
+  return [options.xDomain ?? whole, options.yDomain ?? niceDomain(based, 2 * yTickCount)];
+}
+
+function drawRegion(region: Region, ground: ChartGround, domain: Domain): string {
+  const from = ground.x(Math.max(region.from, domain[0]));
+  const to = ground.x(Math.min(region.to, domain[1]));
+  if (to <= from) return "";
+  const { top, height } = ground.frame;
+  const shade = svgRect(from, top, to - from, height, 'class="tc-f-muted" fill-opacity="0.09"');
+  if (region.label === undefined) return shade;
+  return shade + svgText((from + to) / 2, top + 13, "tc-tick tc-f-muted", region.label, 'text-anchor="middle"');
+}
+
+/** A nested `<svg>` cuts off what leaves the frame, where a given domain may leave some out. */
+function clipped(parts: readonly string[], frame: Frame, cut: boolean): string {
+  if (!cut) return parts.join("\n");
+  const box = [frame.left, frame.top, frame.width, frame.height].map(px);
+  return `<svg x="${box[0]}" y="${box[1]}" width="${box[2]}" height="${box[3]}" viewBox="${box.join(" ")}">\n${parts.join("\n")}\n</svg>`;
+}
+
+/** The label stands over the line at whichever end is farther from the data. */
+function drawReference(line: ReferenceLine, ground: ChartGround, series: readonly Prepared[]): string {
+  const { left, width } = ground.frame;
+  const right = left + width;
+  const y = ground.y(line.value);
+  const text = `${line.label === undefined ? "" : `${line.label} = `}${formatNumber(line.value)}`;
+  const room = textWidth(text, TYPE.tick) + 10;
+  const nearest = (from: number, to: number): number => {
+    const gaps = series.flatMap((one) =>
+      Array.from(one.y, (value, i) => {
+        const at = ground.x(one.x[i] as number);
+        return Number.isFinite(value) && at >= from && at <= to ? Math.abs(ground.y(value) - (y - 8)) : Infinity;
+      }),
+    );
+    return gaps.reduce((a, b) => Math.min(a, b), Infinity);
+  };
+  const end = nearest(right - room, right) > nearest(left, left + room);
+  const label = svgText(
+    end ? right - 5 : left + 5,
+    y - 4,
+    "tc-tick tc-f-ink tc-s-bg tc-halo",
+    text,
+    end ? 'text-anchor="end"' : "",
+  );
+  return svgLine(left, y, right, y, 'class="tc-s-ink" stroke-dasharray="3 3"') + label;
+}
+
+/** Runs of indices at which every list is finite. */
+function finiteRuns(count: number, lists: readonly ArrayLike<number>[]): number[][] {
+  const runs: number[][] = [];
+  let run: number[] = [];
+  for (let i = 0; i <= count; i++) {
+    if (i < count && lists.every((list) => Number.isFinite(list[i]))) run.push(i);
+    else {
+      if (run.length > 0) runs.push(run);
+      run = [];
+    }
+  }
+  return runs;
+}
+
+function drawSeries(series: Prepared, index: number, ground: ChartGround): string {
+  const color = index % SERIES_COLORS;
+  const point = (i: number, list: ArrayLike<number>): string =>
+    `${px(ground.x(series.x[i] as number))} ${px(ground.y(list[i] as number))}`;
+  const parts: string[] = [];
+  const { band } = series;
+  if (band) {
+    for (const run of finiteRuns(series.y.length, [band.lower, band.upper])) {
+      const edge = [...run.map((i) => point(i, band.upper)), ...[...run].reverse().map((i) => point(i, band.lower))];
+      parts.push(`<path class="tc-f-c${color}" fill-opacity="0.16" d="M${edge.join("L")}Z"/>`);
+    }
+  }
+  for (const run of finiteRuns(series.y.length, [series.y])) {
+    if (run.length === 1) {
+      const [x = "", y = ""] = point(run[0] as number, series.y).split(" ");
+      parts.push(`<circle class="tc-f-c${color}" cx="${x}" cy="${y}" r="2.5"/>`);
+    } else {
+      const d = `M${run.map((i) => point(i, series.y)).join("L")}`;
+      parts.push(
+        `<path class="tc-line tc-s-c${color}" stroke-width="1.6" stroke-linejoin="round" d="${d}">${svgTitle(series.name)}</path>`,
+      );
+    }
+  }
+  return parts.join("\n");
+}
+
+function drawNames(series: readonly Prepared[], ground: ChartGround, width: number): string {
+  const right = ground.frame.left + ground.frame.width;
+  const ends = series.map((one) => {
+    for (let i = one.y.length - 1; i >= 0; i--) if (Number.isFinite(one.y[i])) return ground.y(one.y[i] as number);
+    return ground.frame.top;
+  });
+  const at = spreadApart(ends, 13, ground.frame.top, ground.frame.top + ground.frame.height);
+  return series
+    .map((one, i) =>
+      svgText(
+        right + 7,
+        (at[i] as number) + 4,
+        `tc-lab tc-f-c${i % SERIES_COLORS}`,
+        truncate(one.name, width - right - 8, TYPE.lab),
+      ),
+    )
+    .join("\n");
+}

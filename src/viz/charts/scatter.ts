@@ -1,0 +1,215 @@
+import { InputError } from "../../errors.ts";
+import { checkDomain, checkNonEmpty } from "../check.ts";
+import { Figure, svgLine, svgText, svgTitle } from "../figure.ts";
+import {
+  accessibleName,
+  chartGround,
+  leftMargin,
+  nonFiniteNote,
+  tickCount,
+  titleBlock,
+  type Captions,
+} from "../parts/frame.ts";
+import { drawLegend } from "../parts/legend.ts";
+import { placeLabels } from "../parts/label-placement.ts";
+import { extent, niceDomain, project, type Domain, type Frame } from "../parts/scale.ts";
+import { SERIES_COLORS, TYPE } from "../parts/style.ts";
+import { formatNumber, plural, px, textWidth } from "../parts/text.ts";
+
+/**
+ * One point of a {@link scatter}.
+ * @category Figures
+ */
+export interface ScatterPoint {
+  readonly x: number;
+  readonly y: number;
+  /** Written beside the point where there is room, and shown on hover always. */
+  readonly label?: string;
+  /** Points of one group share a colour and a line in the legend. */
+  readonly group?: string;
+}
+
+/**
+ * What {@link scatter} draws.
+ * @category Figures
+ */
+export interface ScatterOptions extends Captions {
+  readonly points: readonly ScatterPoint[];
+  readonly xDomain?: Domain;
+  readonly yDomain?: Domain;
+  readonly xLabel?: string;
+  readonly yLabel?: string;
+  /** Whether lines through zero divide the plot; they do where zero is inside, unless this is `false`. */
+  readonly quadrants?: boolean;
+  /** Whether a line joins the points in their order; it does not unless this is `true`. */
+  readonly path?: boolean;
+  readonly width?: number;
+  readonly height?: number;
+}
+
+const RADIUS = 4;
+
+/**
+ * Points in the plane with labels that do not overlap, and lines through zero.
+ *
+ * Labels are placed greedily in the order of the points, one for points that lie on one another; one that finds no free place is left to
+ * hover. The Framework paper's
+ * "QK vs. OV positivity" figure is this with one point for each head.
+ *
+ * @param options - points, domains and labels.
+ * @returns the figure. Points that are NaN or infinite, or outside a given domain, are left out and counted under the title.
+ * @throws ShapeError if there are no points.
+ * @throws InputError if no point is finite or a domain is not two finite ascending numbers.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { scatter } from "transformer-circuits/viz";
+ *
+ * const figure = scatter({
+ *   points: [{ x: 0.9, y: 0.8, label: "L1H4", group: "induction" }, { x: -0.1, y: 0.2, label: "L1H0" }],
+ *   xDomain: [-1, 1],
+ *   yDomain: [-1, 1],
+ *   xLabel: "OV copying score",
+ *   yLabel: "QK positivity",
+ * });
+ * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * // <title>L1H4: 0.9, 0.8</title> <title>L1H0: −0.1, 0.2</title>
+ * ```
+ */
+export function scatter(options: ScatterOptions): Figure {
+  const { points } = options;
+  checkNonEmpty(points.length, "scatter", "points");
+  const finite = points.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y));
+  const height = options.height ?? 440;
+  const yTickCount = tickCount(height);
+  const [xDomain, yDomain] = scatterDomains(finite, options, yTickCount);
+  const drawn = finite.filter(({ x, y }) => x >= xDomain[0] && x <= xDomain[1] && y >= yDomain[0] && y <= yDomain[1]);
+  const outside =
+    drawn.length === finite.length ? [] : [`${plural(finite.length - drawn.length, "point")} outside the axes.`];
+  const width = options.width ?? 480;
+  const head = titleBlock(options, width, [
+    ...nonFiniteNote(points.length - finite.length, "point", "left out"),
+    ...outside,
+  ]);
+  const groups = [...new Set(points.flatMap(({ group }) => (group === undefined ? [] : [group])))];
+  const legend = drawLegend(groups, head.height + 10, width);
+  const left = leftMargin(yDomain, yTickCount);
+  const top = head.height + legend.height + 24;
+  // The last label is centred on the frame's edge.
+  const right = Math.max(14, Math.ceil(textWidth(formatNumber(xDomain[1]), TYPE.tick) / 2) + 2);
+  const frame: Frame = { left, top, width: width - left - right, height: height - top - 40 };
+  const ground = chartGround({
+    frame,
+    xDomain,
+    yDomain,
+    yTickCount,
+    xLabel: options.xLabel,
+    yLabel: options.yLabel,
+    verticalGrid: true,
+  });
+  const places = drawn.map(({ x, y }) => project(ground.toPixels, x, y));
+  const dots = drawn.map((point, i) => {
+    const [x, y] = places[i] as readonly [number, number];
+    const name = `${point.label === undefined ? "" : `${point.label}: `}${formatNumber(point.x)}, ${formatNumber(point.y)}`;
+    return `<circle class="tc-f-${paintOf(point, groups)} tc-s-bg" stroke-width="0.8" fill-opacity="0.85" cx="${px(x)}" cy="${px(y)}" r="${RADIUS}">${svgTitle(name)}</circle>`;
+  });
+  return new Figure({
+    kind: "scatter",
+    width,
+    height,
+    label: accessibleName(options, `scatter plot of ${points.length} points`),
+    content: [
+      head.markup,
+      legend.markup,
+      ground.markup,
+      options.quadrants === false ? "" : zeroLines(frame, xDomain, yDomain, ground),
+      options.path === true ? pathThrough(places) : "",
+      ...dots,
+      drawLabels(drawn, places, frame),
+    ]
+      .filter((part) => part !== "")
+      .join("\n"),
+  });
+}
+
+function scatterDomains(
+  points: readonly ScatterPoint[],
+  options: ScatterOptions,
+  yTickCount: number,
+): [Domain, Domain] {
+  const x = extent([points.map((point) => point.x)]);
+  const y = extent([points.map((point) => point.y)]);
+  if (x === undefined || y === undefined) {
+    throw new InputError("no point is finite. There is nothing to draw.", { operation: "scatter", argument: "points" });
+  }
+  if (options.xDomain) checkDomain(options.xDomain, "scatter", "xDomain");
+  if (options.yDomain) checkDomain(options.yDomain, "scatter", "yDomain");
+  return [options.xDomain ?? niceDomain(x, 5), options.yDomain ?? niceDomain(y, yTickCount)];
+}
+
+function paintOf(point: ScatterPoint, groups: readonly string[]): string {
+  return point.group === undefined ? "muted" : `c${groups.indexOf(point.group) % SERIES_COLORS}`;
+}
+
+function zeroLines(
+  frame: Frame,
+  xDomain: Domain,
+  yDomain: Domain,
+  ground: { x: (v: number) => number; y: (v: number) => number },
+): string {
+  const inside = (domain: Domain): boolean => domain[0] <= 0 && domain[1] >= 0;
+  const vertical = inside(xDomain)
+    ? svgLine(ground.x(0), frame.top, ground.x(0), frame.top + frame.height, 'class="tc-s-axis tc-crisp"')
+    : "";
+  return (
+    vertical +
+    (inside(yDomain)
+      ? svgLine(frame.left, ground.y(0), frame.left + frame.width, ground.y(0), 'class="tc-s-axis tc-crisp"')
+      : "")
+  );
+}
+
+/** A line through all points in order. */
+function pathThrough(places: readonly (readonly [number, number])[]): string {
+  const points = places.map(([x, y]) => `${px(x)},${px(y)}`).join(" ");
+  return `<polyline class="tc-line tc-s-axis" points="${points}"/>`;
+}
+
+/** Points that lie on one another share a label, which names them all. */
+function sharedLabels(
+  points: readonly ScatterPoint[],
+  places: readonly (readonly [number, number])[],
+): { readonly text: string; readonly at: readonly [number, number] }[] {
+  const shared: { readonly names: string[]; readonly at: readonly [number, number] }[] = [];
+  for (const [i, { label }] of points.entries()) {
+    if (label === undefined) continue;
+    const at = places[i] as readonly [number, number];
+    const found = shared.find((one) => Math.hypot(one.at[0] - at[0], one.at[1] - at[1]) <= RADIUS);
+    if (found === undefined) shared.push({ names: [label], at });
+    else found.names.push(label);
+  }
+  return shared.map(({ names, at }) => ({ text: names.join(", "), at }));
+}
+
+function drawLabels(
+  points: readonly ScatterPoint[],
+  places: readonly (readonly [number, number])[],
+  frame: Frame,
+): string {
+  const named = sharedLabels(points, places);
+  const requests = named.map(({ text, at }) => ({ x: at[0], y: at[1], width: textWidth(text, TYPE.tick), height: 11 }));
+  const boxes = placeLabels(
+    requests,
+    places,
+    { x: frame.left, y: frame.top, width: frame.width, height: frame.height },
+    RADIUS,
+  );
+  return named
+    .flatMap(({ text }, i) => {
+      const box = boxes[i];
+      return box === undefined
+        ? []
+        : [svgText(box.x + box.width / 2, box.y + 9, "tc-tick tc-f-ink", text, 'text-anchor="middle"')];
+    })
+    .join("\n");
+}

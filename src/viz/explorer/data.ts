@@ -1,0 +1,112 @@
+/** Attention of all heads, checked and packed into bytes for a page. */
+import { InputError, ShapeError } from "../../errors.ts";
+import { checkCount, checkNonEmpty, type ShapedData } from "../check.ts";
+import { toBase64 } from "../parts/png.ts";
+
+/**
+ * One attention-like quantity for all heads: an entry for each layer. It is a list of heads, each a row-major
+ * `[query_pos, key_pos]` square or its lower triangle row by row; or one array with a shape `[head, query_pos, key_pos]`
+ * (a leading batch axis of size 1 is allowed), such as a `Tensor`.
+ * @category Figures
+ */
+export type AttentionStack = readonly (readonly ArrayLike<number>[] | ShapedData)[];
+
+/** Lower triangles of all heads, layer by layer, in one array. */
+export interface Triangles {
+  readonly layers: number;
+  readonly heads: number;
+  readonly values: Float32Array;
+}
+
+const OPERATION = "attentionExplorer";
+
+function isShaped(layer: readonly ArrayLike<number>[] | ShapedData): layer is ShapedData {
+  return "shape" in layer;
+}
+
+function headsOf(
+  layer: readonly ArrayLike<number>[] | ShapedData,
+  count: number,
+  name: string,
+): readonly ArrayLike<number>[] {
+  if (!isShaped(layer)) return layer;
+  const shape = layer.shape.length === 4 && layer.shape[0] === 1 ? layer.shape.slice(1) : layer.shape;
+  const [heads = 0, queries, keys] = shape;
+  if (shape.length !== 3 || queries !== count || keys !== count || layer.data.length !== heads * count * count) {
+    throw new ShapeError(
+      `${name} has shape [${layer.shape.join(", ")}] and ${layer.data.length} numbers for ${count} tokens; it must be [head, ${count}, ${count}], or that with a batch of 1 in front.`,
+      { operation: OPERATION, argument: name, expected: ["head", count, count], actual: layer.shape },
+    );
+  }
+  const flat = Array.from(layer.data);
+  return Array.from({ length: heads }, (_, head) => flat.slice(head * count * count, (head + 1) * count * count));
+}
+
+/** Reads a stack for `count` tokens; refuses other sizes, attention to later positions, and negative or non-finite values. */
+export function readTriangles(stack: AttentionStack, count: number, argument: string): Triangles {
+  checkNonEmpty(stack.length, OPERATION, argument);
+  const layers = stack.map((layer, index) => headsOf(layer, count, `${argument}[${index}]`));
+  const heads = layers[0]?.length ?? 0;
+  checkNonEmpty(heads, OPERATION, `${argument}[0]`);
+  const size = (count * (count + 1)) / 2;
+  const values = new Float32Array(layers.length * heads * size);
+  for (const [layer, list] of layers.entries()) {
+    checkCount(list.length, heads, OPERATION, `${argument}[${layer}]`, "heads of layer 0");
+    for (const [head, pattern] of list.entries()) {
+      copyTriangle(
+        pattern,
+        values.subarray((layer * heads + head) * size, (layer * heads + head + 1) * size),
+        count,
+        `${argument} of L${layer}H${head}`,
+      );
+    }
+  }
+  return { layers: layers.length, heads, values };
+}
+
+function copyTriangle(pattern: ArrayLike<number>, out: Float32Array, count: number, name: string): void {
+  const square = pattern.length === count * count;
+  if (!square && pattern.length !== out.length) {
+    throw new ShapeError(
+      `${name} has ${pattern.length} numbers for ${count} tokens. Give the ${count} × ${count} square (${count * count}) or its lower triangle (${out.length}).`,
+      { operation: OPERATION, argument: name, expected: [count * count, out.length], actual: pattern.length },
+    );
+  }
+  let at = 0;
+  for (let query = 0; query < count; query++) {
+    for (let key = 0; key < (square ? count : query + 1); key++) {
+      const value = pattern[square ? query * count + key : at] as number;
+      if (key > query) {
+        if (value !== 0)
+          throw valueError(value, name, query, key, "0 for keys after the query; the explorer shows causal attention");
+        continue;
+      }
+      if (!(value >= 0 && value < Infinity)) throw valueError(value, name, query, key, "a finite number of at least 0");
+      out[at++] = value;
+    }
+  }
+}
+
+function valueError(value: number, name: string, query: number, key: number, expected: string): InputError {
+  return new InputError(`${name} is ${value} at query ${query}, key ${key}. Give ${expected}.`, {
+    operation: OPERATION,
+    argument: name,
+    expected,
+    actual: value,
+  });
+}
+
+/** The largest value, or 1 when all are 0. */
+export function largestOf(values: Float32Array): number {
+  let largest = 0;
+  for (const value of values) if (value > largest) largest = value;
+  return largest === 0 ? 1 : largest;
+}
+
+/**
+ * Values as one byte each, on a square-root scale: fine where attention is small, at most 0.4 % of the largest value off at
+ * the top.
+ */
+export function packValues(values: Float32Array, largest: number): string {
+  return toBase64(Uint8Array.from(values, (value) => Math.round(255 * Math.sqrt(value / largest))));
+}
