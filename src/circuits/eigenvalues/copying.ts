@@ -7,7 +7,7 @@ import { diagonalOf, traceOf } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { sharesWithin } from "./accuracy.ts";
-import { effectiveOVCircuit, fullOVCircuit, isList } from "../full-circuits.ts";
+import { effectiveOVCircuit, fullOVCircuit, isList } from "../circuits.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 

@@ -4,7 +4,7 @@ import { transpose } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { sharesWithin } from "./accuracy.ts";
 import { requireChoice } from "../../model/internal.ts";
-import { kCompositionCircuit } from "../full-circuits.ts";
+import { kCompositionCircuit } from "../circuits.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
