@@ -25,22 +25,18 @@ export { attentionByOffset } from "./positional/attention-by-offset.ts";
 export { positionalPattern, positionalQKCircuit } from "./positional/positional.ts";
 export { normedTokens } from "./normed-tokens.ts";
 export { meanRotaryPattern } from "./positional/rotary-pattern.ts";
-export {
-  bareOVSpectrum,
-  bareQKSpectrum,
-  copyingScores,
-  matchingScores,
-  ovSpectrum,
-  qkSpectrum,
-} from "./eigenvalues/spectrum.ts";
+export { bareOVSpectrum, bareQKSpectrum, ovSpectrum, qkSpectrum } from "./eigenvalues/spectrum.ts";
 export type { Spectrum } from "./eigenvalues/cores.ts";
 export { scoreNull } from "./eigenvalues/null.ts";
 export type { SampledScore, ScoreNullOptions } from "./eigenvalues/null.ts";
-export { copyingAccuracies, copyingAccuracy, ovDiagonal } from "./eigenvalues/copying.ts";
-export type { CopyingAccuraciesOptions, CopyingAccuracyOptions, OVDiagonal } from "./eigenvalues/copying.ts";
-export { copyingScore } from "./eigenvalues/head-copying.ts";
-export { kCompositionAccuracy } from "./eigenvalues/matching.ts";
-export type { KCompositionAccuracyOptions, MatchingSide } from "./eigenvalues/matching.ts";
+export { copyingScore, copyingScores } from "./eigenvalues/copying.ts";
+export { matchingScores } from "./eigenvalues/matching.ts";
+export { copyingAccuracies, copyingAccuracy } from "./eigenvalues/copying-accuracy.ts";
+export type { CopyingAccuraciesOptions, CopyingAccuracyOptions } from "./eigenvalues/copying-accuracy.ts";
+export { ovDiagonal } from "./eigenvalues/ov-diagonal.ts";
+export type { OVDiagonal } from "./eigenvalues/ov-diagonal.ts";
+export { kCompositionAccuracy } from "./eigenvalues/k-composition-accuracy.ts";
+export type { KCompositionAccuracyOptions, MatchingSide } from "./eigenvalues/k-composition-accuracy.ts";
 export { compositionScores, kComposition, qComposition, vComposition } from "./composition/composition.ts";
 export type { CompositionOptions, CompositionScores, PairScores } from "./composition/composition.ts";
 export {
