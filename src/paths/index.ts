@@ -12,7 +12,7 @@
  */
 export type { Certificate } from "./certificate.ts";
 export type { Targets, TokenTargets } from "./targets.ts";
-export { expand, pathExpansion } from "./logits/path-expansion.ts";
+export { pathExpansion } from "./logits/path-expansion.ts";
 export type { PathExpansionOptions } from "./logits/path-expansion.ts";
 export { PathExpansion } from "./logits/expansion.ts";
 export type { AttributionOptions, PathCertificate, PathFilter, RankedTerm, TermMetric } from "./logits/expansion.ts";
