@@ -1,17 +1,10 @@
 import { katex } from "@mdit/plugin-katex";
 import { existsSync, readdirSync } from "node:fs";
 import { Converter } from "typedoc";
+import { entries, specifierOf } from "./scripts/entries.mjs";
 
 /** One module for each name in package.json's `exports`, under the name that users import. */
-const modules = {
-  "transformer-circuits": "src/index.ts",
-  "transformer-circuits/viz": "src/viz/index.ts",
-  "transformer-circuits/figures": "src/figures/index.ts",
-  "transformer-circuits/report": "src/report/index.ts",
-  "transformer-circuits/node": "src/io/node.ts",
-  "transformer-circuits/bundled": "src/io/bundled.ts",
-  "transformer-circuits/ndarray": "src/tensor/ndarray.ts",
-};
+const modules = Object.fromEntries(Object.entries(entries).map(([name, path]) => [specifierOf(name), path]));
 
 /** How TypeDoc calls a module before it is named: its path under src/. */
 const pathName = (path) => path.replace(/^src\//, "").replace(/(\/index)?\.ts$/, "");

@@ -80,7 +80,8 @@ export class Transformer {
    * holds a number that is not finite. The text names the weight.
    * @example
    * ```ts
-   * import { Transformer, expectedWeights, parseConfig, randomNormal } from "transformer-circuits";
+   * import { Transformer, expectedWeights, parseConfig } from "transformer-circuits";
+   * import { randomNormal } from "transformer-circuits/tensor";
    *
    * const config = parseConfig({
    *   n_layers: 1, n_heads: 2, d_model: 8, d_head: 4, n_ctx: 16, d_vocab: 10, attn_only: true,
