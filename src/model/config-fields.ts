@@ -139,7 +139,7 @@ const PASSED_OVER_BY_4: ReadonlySet<string> = new Set([
   ...["scale_attn_by_inverse_layer_idx", "parallel_attn_mlp", "rotary_adjacent_pairs", "use_qk_norm", "use_local_attn"],
   ...["attn_types", "post_embedding_ln", "num_experts", "use_normalization_before_and_after", "use_NTK_by_parts_rope"],
   ...["scale_embedding", "rmsnorm_uses_offset", "per_layer_head_dim", "per_layer_num_key_value_heads"],
-  ...["qk_norm_after_rope", "is_stateful", "is_multimodal", "original_architecture"],
+  ...["qk_norm_after_rope", "rotary_interleaved_cos_sin", "is_stateful", "is_multimodal", "original_architecture"],
 ]);
 
 type Refusal = readonly [field: string, harmless: (value: unknown, fields: Fields) => boolean, what: string];
@@ -272,7 +272,8 @@ export function namesOf(property: Property, dialect: ConfigDialect): readonly st
 /** The property that a field means in another dialect, or in none that is read. */
 function propertyOf(field: string, dialect: ConfigDialect): Property | undefined {
   const found = properties.find(
-    ([, { names, elsewhere }]) => Object.values(names).some((list) => list.includes(field)) || elsewhere.includes(field),
+    ([, { names, elsewhere }]) =>
+      Object.values(names).some((list) => list.includes(field)) || elsewhere.includes(field),
   );
   return found === undefined || namesOf(found[0], dialect).includes(field) ? undefined : found[0];
 }
@@ -324,7 +325,12 @@ export function requireKnownFields(fields: Fields, dialect: ConfigDialect, opera
     const property = propertyOf(field, dialect);
     const [own] = property === undefined ? [] : namesOf(property, dialect);
     const isNeeded = REQUIRED.some((name) => name === property);
-    if (property !== undefined && own !== undefined && isNeeded && !namesOf(property, dialect).some((name) => isSaid(fields, name))) {
+    if (
+      property !== undefined &&
+      own !== undefined &&
+      isNeeded &&
+      !namesOf(property, dialect).some((name) => isSaid(fields, name))
+    ) {
       throw wrongField(field, value, undefined, `no field of that name is read here. Did you mean ${own}?`, operation);
     }
   }
@@ -349,7 +355,8 @@ export function requireAgreement(fields: Fields, dialect: ConfigDialect, config:
       if (!isSaid(fields, field) || field === read || isPassedOver(field)) continue;
       if (!own.includes(field) && propertyOf(field, dialect) !== property) continue;
       const had = config[property];
-      if (had === undefined || had === fields[field] || (read !== undefined && fields[read] === fields[field])) continue;
+      if (had === undefined || had === fields[field] || (read !== undefined && fields[read] === fields[field]))
+        continue;
       const mend = own[0] === undefined ? "Take it out, or correct it." : `The field is called ${own[0]} here.`;
       const why = `the model has ${property}=${JSON.stringify(had)}. ${mend}`;
       throw wrongField(field, fields[field], undefined, why, operation);

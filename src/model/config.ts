@@ -56,7 +56,7 @@ export interface ModelConfig {
   readonly normalization_type: NormalizationType;
   /** Added to the variance inside the square root of a norm. */
   readonly eps: number;
-  /** Whether the final norm is an RMSNorm, whatever the others are. */
+  /** Whether the final norm is an RMSNorm where the others are LayerNorms; without norms it is none. */
   readonly final_rms: boolean;
   readonly attention_dir: "causal" | "bidirectional";
   /** What scores are divided by; 1 where `use_attn_scale` is false. */

@@ -84,7 +84,8 @@ export class Checkpoint {
   /** The name in the file; one that is not there is called as it would be beside the others. */
   full(name: string): string {
     const [full, second] = this.#full.get(name) ?? [];
-    if (second !== undefined) throw this.fault(name, `${full} and ${second} are both it.`, "one tensor", [full, second]);
+    if (second !== undefined)
+      throw this.fault(name, `${full} and ${second} are both it.`, "one tensor", [full, second]);
     if (full !== undefined) return full;
     for (const [other, [found = ""]] of this.#full) {
       if (found.endsWith(`.${other}`)) return found.slice(0, found.length - other.length) + name;

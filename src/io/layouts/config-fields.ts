@@ -38,7 +38,9 @@ export function configObject(
 /** Says which fields are passed over unknown. */
 export function noteUnknown(fields: Readonly<Record<string, unknown>>, dialect: ConfigDialect): string[] {
   const unknown = unknownFields(fields, dialect);
-  return unknown.length === 0 ? [] : [`Fields of the configuration that are not known are passed over: ${unknown.join(", ")}.`];
+  return unknown.length === 0
+    ? []
+    : [`Fields of the configuration that are not known are passed over: ${unknown.join(", ")}.`];
 }
 
 export class ConfigFields {

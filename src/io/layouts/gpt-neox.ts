@@ -66,7 +66,9 @@ export function* convertGptNeoX(checkpoint: Checkpoint, json: unknown): Taking<C
   const { n_layers, d_vocab, d_mlp = 0 } = config;
   const at = checkpoint.below("gpt_neox.");
   const isTied = fields.flag("tie_word_embeddings", false);
-  const embedding = embeddingName(checkpoint, `${at}embed_in.weight`, "embed_out.weight", isTied);
+  // Called so by transformers 5 in memory, and in state dicts that it saves itself.
+  const head = checkpoint.has("embed_out.weight") || !checkpoint.has("lm_head.weight") ? "embed_out" : "lm_head";
+  const embedding = embeddingName(checkpoint, `${at}embed_in.weight`, `${head}.weight`, isTied);
   const weights = new Map<string, Tensor>([["embed.W_E", yield* checkpoint.take(embedding, [d_vocab, d_model])]]);
   const hasBias = fields.flag("attention_bias", true);
   for (let layer = 0; layer < n_layers; layer++) {
@@ -110,9 +112,9 @@ export function* convertGptNeoX(checkpoint: Checkpoint, json: unknown): Taking<C
   weights.set("ln_final.b", yield* checkpoint.take(`${at}final_layer_norm.bias`, [d_model]));
   weights.set(
     "unembed.W_U",
-    yield* convertUnembedding(checkpoint, config, { own: "embed_out.weight", embedding, isTied }),
+    yield* convertUnembedding(checkpoint, config, { own: `${head}.weight`, embedding, isTied }),
   );
-  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("embed_out.bias", [d_vocab]));
+  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros(`${head}.bias`, [d_vocab]));
   checkpoint.finish(BUFFERS, "Hugging Face's GPT-NeoX");
   return { config, weights };
 }

@@ -157,7 +157,13 @@ export function* convertGpt2(checkpoint: Checkpoint, json: unknown): Taking<Conv
   return converted;
 }
 
-export const BLOCK = { ln: ["ln_1", "ln_2"], c_fc: "mlp.c_fc", c_proj: "mlp.c_proj", qkv: "c_attn", out: "c_proj" } as const;
+export const BLOCK = {
+  ln: ["ln_1", "ln_2"],
+  c_fc: "mlp.c_fc",
+  c_proj: "mlp.c_proj",
+  qkv: "c_attn",
+  out: "c_proj",
+} as const;
 
 export function* convertNanoStyle(
   checkpoint: Checkpoint,
@@ -182,4 +188,3 @@ export function* convertNanoStyle(
   checkpoint.finish(MASKS, "GPT-2");
   return { config, weights };
 }
-

@@ -117,7 +117,10 @@ export function below(names: BareNames, prefix: string): BareNames {
   for (const [name, full] of names) if (name.startsWith(prefix)) found.set(name.slice(prefix.length), full);
   const parts = prefix.split(".").slice(0, -1);
   for (let depth = parts.length - 1; depth >= 0; depth--) {
-    const outer = parts.slice(0, depth).map((part) => `${part}.`).join("");
+    const outer = parts
+      .slice(0, depth)
+      .map((part) => `${part}.`)
+      .join("");
     for (const head of HEADS) {
       const full = names.get(outer + head);
       if (full !== undefined && !found.has(head)) found.set(head, full);

@@ -33,12 +33,7 @@ function nanoConfig(fields: ConfigFields, gelu: string): ModelConfig {
 }
 
 /** The configuration with what is said twice settled and the activation function that the caller chose. */
-function settled(
-  checkpoint: Checkpoint,
-  fields: ConfigFields,
-  gelu: string,
-  { act_fn }: LayoutOptions,
-): ModelConfig {
+function settled(checkpoint: Checkpoint, fields: ConfigFields, gelu: string, { act_fn }: LayoutOptions): ModelConfig {
   const config = nanoConfig(fields, gelu);
   checkpoint.notes.push(...fields.settle(config));
   if (act_fn === undefined || act_fn === config.act_fn) return config;
@@ -81,9 +76,13 @@ function geluOf(
     (typeof type === "string" && /gpt/.test(type));
   if (isMinGpt) return { gelu: "gelu_new" };
   if (fields.get("bias") === undefined && hasBias) {
-    return doubt("gelu_new", 'there is no "bias" in the configuration, as nanoGPT had none until January 2023 nor minGPT ever.');
+    return doubt(
+      "gelu_new",
+      'there is no "bias" in the configuration, as nanoGPT had none until January 2023 nor minGPT ever.',
+    );
   }
-  const decaying = (optimizer as { param_groups?: { params?: unknown[] }[] } | undefined)?.param_groups?.[0]?.params?.length;
+  const decaying = (optimizer as { param_groups?: { params?: unknown[] }[] } | undefined)?.param_groups?.[0]?.params
+    ?.length;
   if (decaying === 4 * fields.size("n_layers")) return { gelu: "gelu_new" };
   return doubt("gelu", "nanoGPT has had the exact GELU since June 2023, from January to then gelu_new.");
 }

@@ -157,7 +157,14 @@ function nativeConfig(checkpoint: Checkpoint, given: Fields, fields: Fields): Mo
   requireKnownFields(given, "transformer-lens-4", operation);
   const refuse = (field: string, why: string, expected: string): ConfigError =>
     wrongField(field, given[field], expected, why, operation);
-  const { normalization_type: norm, attn_scale, rotary_base, act_fn, final_rms, positional_embedding_type: kind } = given;
+  const {
+    normalization_type: norm,
+    attn_scale,
+    rotary_base,
+    act_fn,
+    final_rms,
+    positional_embedding_type: kind,
+  } = given;
   if (kind === "shortformer" || kind === "none") {
     throw refuse("positional_embedding_type", "this model has none such.", "standard, rotary");
   }
@@ -166,7 +173,11 @@ function nativeConfig(checkpoint: Checkpoint, given: Fields, fields: Fields): Mo
     throw refuse("final_rms", "a final norm with weights where there are no others is not supported.", "false");
   }
   if (act_fn === "solu_ln" && given["attn_only"] !== true && norm !== "LN" && norm !== undefined) {
-    throw refuse("act_fn", `a norm of neurons with weights beside normalization_type ${String(norm)} is not supported.`, "solu");
+    throw refuse(
+      "act_fn",
+      `a norm of neurons with weights beside normalization_type ${String(norm)} is not supported.`,
+      "solu",
+    );
   }
   const isScaled = given["use_attn_scale"] !== false && typeof attn_scale === "number" && attn_scale > 0;
   return parseConfig({
@@ -194,7 +205,8 @@ export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown):
     weights.set("pos_embed.W_pos", yield* checkpoint.take("pos_embed.weight", [n_ctx, d_model]));
   }
   const norm4 = function* (name: string, width: number): Taking<void> {
-    const kind = name === "ln_final" ? finalNormKind(config) : name.endsWith("mlp.ln") ? "LN" : config.normalization_type;
+    const kind =
+      name === "ln_final" ? finalNormKind(config) : name.endsWith("mlp.ln") ? "LN" : config.normalization_type;
     if (kind === "LN" || kind === "RMS") weights.set(`${name}.w`, yield* checkpoint.take(`${name}.weight`, [width]));
     if (kind === "LN") weights.set(`${name}.b`, yield* checkpoint.take(`${name}.bias`, [width]));
   };
