@@ -203,7 +203,6 @@ export {
   attributeScore,
   compositionImportance,
   decomposeResid,
-  expand,
   factoredModel,
   firstOrderLoss,
   frozenAblationLoss,

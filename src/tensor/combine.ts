@@ -1,10 +1,22 @@
 /** Putting tensors together and picking them apart by index. */
-import type { AxisOf, Join } from "../axes.ts";
+import type { AxisOf, IsUnion, Join } from "../axes.ts";
 import { AxisError, InputError, ShapeError, requireKind, requireKinds } from "../errors.ts";
 import { rawData } from "./raw.ts";
 import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
 import { allocateData, rowMajorStrides } from "./storage.ts";
 import type { DType } from "./storage.ts";
+
+/** Nothing has it: it stands in the compiler's complaint. */
+interface SameAxes {
+  readonly "these tensors have different axes": never;
+}
+
+/**
+ * Tensors of the axes `A`. Where they have several, which the compiler would otherwise take for one axis string of several
+ * forms, nothing is such a list.
+ * @inline
+ */
+type Alike<A extends string> = readonly Tensor<A>[] & (true extends IsUnion<A> ? SameAxes : unknown);
 
 /**
  * Tensors of equal axes and sizes, one after the other along a new first axis.
@@ -20,7 +32,7 @@ import type { DType } from "./storage.ts";
  * // [ [ 1, 2 ], [ 3, 4 ] ]
  * ```
  */
-export function stack<N extends string, A extends string>(axis: N, tensors: readonly Tensor<A>[]): Tensor<Join<N, A>> {
+export function stack<N extends string, A extends string>(axis: N, tensors: Alike<A>): Tensor<Join<N, A>> {
   const first = requireAlike("stack", tensors, undefined);
   const out = allocateData(commonType(tensors), tensors.length * first.size);
   for (const [i, t] of tensors.entries()) out.set(rawData(t), i * first.size);
@@ -44,7 +56,7 @@ export function stack<N extends string, A extends string>(axis: N, tensors: read
  * // [ [ 0, 0 ], [ 1, 2 ], [ 3, 4 ] ]
  * ```
  */
-export function concat<A extends string>(axis: AxisOf<A>, tensors: readonly Tensor<A>[]): Tensor<A> {
+export function concat<A extends string>(axis: AxisOf<A>, tensors: Alike<A>): Tensor<A> {
   const first = requireAlike("concat", tensors, axis);
   const a = first.names.indexOf(axis);
   if (a < 0) throw noSuchAxis(first, axis, "concat");

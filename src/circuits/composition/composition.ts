@@ -22,7 +22,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { compositionBaseline } from "./baseline.ts";
 import { requireChoice } from "../../model/internal.ts";
 import type { CompositionBaseline } from "./baseline.ts";
-import { requireOrder } from "../full-circuits.ts";
+import { requireOrder } from "../circuits.ts";
 import { pairSteps, routeCosts, symmetricSteps, visitByPairs, visitSymmetric } from "./all-pairs.ts";
 import type { MapStack } from "./all-pairs.ts";
 import { Steps } from "../../progress.ts";

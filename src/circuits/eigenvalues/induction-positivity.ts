@@ -9,7 +9,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { describeTensor, matrixView, requireAxes, rawData } from "../../tensor/internal.ts";
 import { embeddingGram, ovCores, qkCores, spectrumOf, squareProduct, unembedEmbed } from "./cores.ts";
 import type { Spectrum } from "./cores.ts";
-import { distinctHeads } from "../full-circuits.ts";
+import { distinctHeads } from "../circuits.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**

@@ -2,12 +2,12 @@
  * Heads that manage the residual stream's memory: they attend to the present token and take away what they read (*A Mathematical Framework for
  * Transformer Circuits*, "Residual stream bandwidth").
  */
-import { requireKind } from "../errors.ts";
-import type { TokensLike, Transformer } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
-import { currentTokenScores } from "./head-scores.ts";
-import type { ProgressOptions } from "../progress.ts";
-import { bareOVSpectrum } from "../circuits/index.ts";
+import { requireKind } from "../../errors.ts";
+import type { TokensLike, Transformer } from "../../model/index.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { currentTokenScores } from "./detectors.ts";
+import type { ProgressOptions } from "../../progress.ts";
+import { bareOVSpectrum } from "../../circuits/index.ts";
 
 /**
  * The two marks of a memory head: both have to be there.

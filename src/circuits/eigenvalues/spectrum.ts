@@ -7,7 +7,6 @@
  * raw weights, without biases, norms and rotations.
  */
 import { requireKind } from "../../errors.ts";
-import type { Tensor } from "../../tensor/index.ts";
 import type { Transformer } from "../../model/index.ts";
 import { embeddingGram, ovCores, qkCores, spectrumOf, unembedEmbed } from "./cores.ts";
 import type { Spectrum } from "./cores.ts";
@@ -111,50 +110,4 @@ export function bareOVSpectrum(model: Transformer, options: ProgressOptions = {}
 export function bareQKSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
   requireKind("model", model, "model", "bareQKSpectrum", options);
   return spectrumOf(model, qkCores(undefined), options);
-}
-
-/**
- * The copying score of every head: $\sum \lambda / \sum |\lambda|$ over the eigenvalues of the full OV circuit, 1 when all are positive
- * (*A Mathematical Framework*, "Detecting copying behavior"; *In-context Learning and Induction Heads*, appendix). 0 for a head
- * whose eigenvalues are all 0, such as one that was zeroed.
- *
- * @param options - `signal`, `onProgress` (in heads).
- * @returns `[layer, head]`, from −1 to 1, float64. How far from 0 chance alone reaches, {@link scoreNull} says.
- * @throws {@link ConfigError} when output tokens are not the input tokens; the signal's reason when aborted.
- * @category Circuits
- * @example
- * ```ts
- * import { copyingScores } from "transformer-circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * console.log(copyingScores(model).at(1, 4).toFixed(2));
- * // 0.99
- * ```
- */
-export function copyingScores(model: Transformer, options: ProgressOptions = {}): Tensor<"layer head"> {
-  requireKind("model", model, "model", "copyingScores", options);
-  return spectrumOf(model, ovCores(unembedEmbed(model, "copyingScores")), options).score;
-}
-
-/**
- * The matching score of every head: $\sum \lambda / \sum |\lambda|$ over the eigenvalues of the full QK circuit, 0 where all are 0.
- *
- * @param options - `signal`, `onProgress` (in heads).
- * @returns `[layer, head]`, from −1 to 1, float64.
- * @throws the signal's reason when aborted.
- * @category Circuits
- * @example
- * ```ts
- * import { matchingScores } from "transformer-circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * console.log(matchingScores(model).at(0, 1).toFixed(2));
- * // 0.97
- * ```
- */
-export function matchingScores(model: Transformer, options: ProgressOptions = {}): Tensor<"layer head"> {
-  requireKind("model", model, "model", "matchingScores", options);
-  return qkSpectrum(model, options).score;
 }

@@ -9,10 +9,10 @@ import {
   inductionScores,
   prefixMatchingScores,
   previousTokenScores,
-} from "../../src/heads/index.ts";
-import type { DetectionKind, Pattern } from "../../src/heads/index.ts";
-import { AxisError, InputError, ShapeError } from "../../src/errors.ts";
-import { Tensor } from "../../src/tensor/index.ts";
+} from "../../../src/heads/index.ts";
+import type { DetectionKind, Pattern } from "../../../src/heads/index.ts";
+import { AxisError, InputError, ShapeError } from "../../../src/errors.ts";
+import { Tensor } from "../../../src/tensor/index.ts";
 
 const AXES = "batch head query_pos key_pos";
 

@@ -6,9 +6,9 @@
  * Transformer Circuits* and Olsson et al. 2022. Row 0 of a causal pattern is always $[1, 0, \dots]$, which lends the
  * current-token and first-token scores $1/n$ whatever the head does.
  */
-import { InputError, requireKind, requireObject } from "../errors.ts";
-import type { Tensor } from "../tensor/index.ts";
-import { requireChoice } from "../model/internal.ts";
+import { InputError, requireKind, requireObject } from "../../errors.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { requireChoice } from "../../model/internal.ts";
 import { diagonal, meanOfTallies, patternSizes, tallyEntries } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
 

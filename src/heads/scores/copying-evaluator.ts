@@ -2,14 +2,14 @@
  * The copying evaluator of *In-context Learning and Induction Heads* (Olsson et al. 2022, "Head activation evaluators"): does a head that attends to
  * a token raise that token's logit, among tokens drawn at random?
  */
-import { requireKind } from "../errors.ts";
-import type { Transformer } from "../model/index.ts";
-import { astype, gather, matmul, mean, subtract, Tensor } from "../tensor/index.ts";
-import { rawData } from "../tensor/internal.ts";
-import { checkSamples, requireSameTokens } from "../model/internal.ts";
-import { Steps } from "../progress.ts";
-import type { ProgressOptions } from "../progress.ts";
-import { repeatedTokens } from "./repeated-tokens.ts";
+import { requireKind } from "../../errors.ts";
+import type { Transformer } from "../../model/index.ts";
+import { astype, gather, matmul, mean, subtract, Tensor } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
+import { checkSamples, requireSameTokens } from "../../model/internal.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
+import { repeatedTokens } from "../repeated-tokens.ts";
 
 /**
  * Options of {@link copyingEvaluator}.

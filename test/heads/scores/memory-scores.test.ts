@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { memoryScores } from "../../src/heads/index.ts";
-import { neuronCosines } from "../../src/circuits/index.ts";
-import { parseConfig, Transformer, expectedWeights } from "../../src/model/index.ts";
-import { Tensor } from "../../src/tensor/index.ts";
-import { expectClose } from "../support/golden.ts";
-import { randomModel } from "../support/random-model.ts";
-import { matrix, t } from "../circuits/dense-reference.ts";
+import { memoryScores } from "../../../src/heads/index.ts";
+import { neuronCosines } from "../../../src/circuits/index.ts";
+import { parseConfig, Transformer, expectedWeights } from "../../../src/model/index.ts";
+import { Tensor } from "../../../src/tensor/index.ts";
+import { expectClose } from "../../support/golden.ts";
+import { randomModel } from "../../support/random-model.ts";
+import { matrix, t } from "../../circuits/dense-reference.ts";
 
 describe("memoryScores", () => {
   it("is (-1, 1) for a planted head with W_OV = -I that looks at itself", () => {

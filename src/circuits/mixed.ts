@@ -1,12 +1,12 @@
 /**
- * Heads' maps taken together: of talking heads, whose patterns are mixed after or before the softmax, and of heads that always look at the present token
- * (*A Mathematical Framework for Transformer Circuits*, "Additional intuition and observations"; ARENA 1.2, effective embedding).
+ * The maps of talking heads, whose patterns are mixed after or before the softmax (*A Mathematical Framework for Transformer
+ * Circuits*, "Additional intuition and observations").
  */
 import { InputError, requireKind } from "../errors.ts";
-import { addMaps, compose, identityMap, scaleMap, sumMaps } from "../linear/index.ts";
+import { scaleMap, sumMaps } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { AttentionHead, HeadRef, Transformer } from "../model/index.ts";
-import { distinctHeads } from "./full-circuits.ts";
+import { distinctHeads } from "./circuits.ts";
 
 /** The heads with their weights, one each. */
 function weighted(
@@ -89,42 +89,4 @@ export function mixedQK(
   requireKind("list", heads, "heads", "mixedQK");
   requireKind("list", weights, "weights", "mixedQK");
   return sumMaps(weighted(model, heads, weights, "mixedQK").map(([head, weight]) => scaleMap(head.W_QK, weight)));
-}
-
-/**
- * What later layers see of a token once some heads of the first layer, which attend to the present token alone, have added to it:
- * $W_E (I + \sum_h W_{OV}^h)$. As good as the heads' mean attention to the present token is near 1.
- *
- * @param heads - heads of layer 0, by place or label.
- * @throws {@link InputError} for a head that the model does not have or that is named twice, no heads, or a head of a later layer.
- * @category Circuits
- * @example
- * ```ts
- * import { effectiveEmbedding } from "transformer-circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * console.log(String(effectiveEmbedding(model, ["L0H1"])));
- * // Linear[d_vocab=1024 -> d_model=128] of rank at most 128
- * ```
- */
-export function effectiveEmbedding(model: Transformer, heads: readonly HeadRef[]): Linear<"d_vocab", "d_model"> {
-  requireKind("model", model, "model", "effectiveEmbedding");
-  requireKind("list", heads, "heads", "effectiveEmbedding");
-  const operation = "effectiveEmbedding";
-  const chosen = distinctHeads(model, heads, operation);
-  const later = chosen.find(({ layer }) => layer > 0);
-  if (later !== undefined) {
-    throw new InputError(
-      `${later.label} is not of layer 0; only heads that read the embedding itself can be put into it.`,
-      {
-        operation,
-        argument: "heads",
-        expected: "heads of layer 0",
-        actual: later.label,
-      },
-    );
-  }
-  const sum = sumMaps(chosen.map((head) => head.W_OV));
-  return compose(model.W_E, addMaps(identityMap("d_model", model.config.d_model), sum));
 }

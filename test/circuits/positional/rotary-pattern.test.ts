@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { fullQKCircuitAtOffset, meanRotaryPattern } from "../../src/circuits/index.ts";
-import { toDense } from "../../src/linear/index.ts";
-import { map, Tensor } from "../../src/tensor/index.ts";
-import { expectClose, loadGolden } from "../support/golden.ts";
-import { randomModel, withWeights } from "../support/random-model.ts";
+import { fullQKCircuitAtOffset, meanRotaryPattern } from "../../../src/circuits/index.ts";
+import { toDense } from "../../../src/linear/index.ts";
+import { map, Tensor } from "../../../src/tensor/index.ts";
+import { expectClose, loadGolden } from "../../support/golden.ts";
+import { randomModel, withWeights } from "../../support/random-model.ts";
 
 const rotary = { position: "rotary", d_head: 4, n_ctx: 12 } as const;
 

@@ -1,7 +1,7 @@
 /** Means over some entries of attention patterns, kept as sums and a count so that several prompts can be joined. */
-import { AxisError } from "../errors.ts";
-import { Tensor } from "../tensor/index.ts";
-import { describeTensor, rawData } from "../tensor/internal.ts";
+import { AxisError } from "../../errors.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { describeTensor, rawData } from "../../tensor/internal.ts";
 
 /**
  * Attention patterns of one layer: rows are queries, and each row sums to 1.

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { attentionByOffset, positionalPattern, positionalQKCircuit } from "../../src/circuits/index.ts";
-import { toDense } from "../../src/linear/index.ts";
-import { map, Tensor } from "../../src/tensor/index.ts";
-import { expectClose, loadGolden } from "../support/golden.ts";
-import { plantedModel } from "../support/planted-model.ts";
-import { randomModel, withWeights } from "../support/random-model.ts";
-import { headMatrices, matrix, mul, t } from "./dense-reference.ts";
+import { attentionByOffset, positionalPattern, positionalQKCircuit } from "../../../src/circuits/index.ts";
+import { toDense } from "../../../src/linear/index.ts";
+import { map, Tensor } from "../../../src/tensor/index.ts";
+import { expectClose, loadGolden } from "../../support/golden.ts";
+import { plantedModel } from "../../support/planted-model.ts";
+import { randomModel, withWeights } from "../../support/random-model.ts";
+import { headMatrices, matrix, mul, t } from "../dense-reference.ts";
 
 // One float32 rounding of a probability.
 const float32 = { atol: 2e-7 };

@@ -1,9 +1,9 @@
 /** What a head of a rotary model does by position alone. */
-import { ConfigError, InputError, requireKind } from "../errors.ts";
-import { rotationMatrix } from "../model/index.ts";
-import type { AttentionLayer, HeadRef, Norm, Transformer } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
-import { rawData } from "../tensor/internal.ts";
+import { ConfigError, InputError, requireKind } from "../../errors.ts";
+import { rotationMatrix } from "../../model/index.ts";
+import type { AttentionLayer, HeadRef, Norm, Transformer } from "../../model/index.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
 
 /**
  * The attention pattern that a head of a rotary model would have if every score were the mean over all pairs of tokens at that offset,

@@ -1,15 +1,15 @@
 /** Which heads of a model are of which kind: the scores of all heads at once, and the heads above a threshold. */
-import { InputError, requireKind, requireObject } from "../errors.ts";
-import { toTokenTensor } from "../model/index.ts";
-import type { HeadId, HookName, TokensLike, Transformer } from "../model/index.ts";
-import { Tensor } from "../tensor/index.ts";
-import { requireAxes } from "../tensor/internal.ts";
-import { tallyCurrent, tallyDuplicate, tallyFirst, tallyInduction, tallyPrevious } from "./head-scores.ts";
+import { InputError, requireKind, requireObject } from "../../errors.ts";
+import { toTokenTensor } from "../../model/index.ts";
+import type { HeadId, HookName, TokensLike, Transformer } from "../../model/index.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { requireAxes } from "../../tensor/internal.ts";
+import { tallyCurrent, tallyDuplicate, tallyFirst, tallyInduction, tallyPrevious } from "./detectors.ts";
 import { tallyPrefixMatching } from "./prefix-matching.ts";
-import { Steps } from "../progress.ts";
-import type { ProgressOptions } from "../progress.ts";
-import { repeatedTokens } from "./repeated-tokens.ts";
-import type { RepeatedTokensOptions } from "./repeated-tokens.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
+import { repeatedTokens } from "../repeated-tokens.ts";
+import type { RepeatedTokensOptions } from "../repeated-tokens.ts";
 import { meanOfTallies } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
 

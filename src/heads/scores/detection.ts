@@ -1,8 +1,8 @@
 /** TransformerLens's head detector: how much a pattern resembles an ideal one. */
-import { InputError, ShapeError, requireKind } from "../errors.ts";
-import { Tensor } from "../tensor/index.ts";
-import { describeTensor, rawData, requireAxes } from "../tensor/internal.ts";
-import { requireChoice } from "../model/internal.ts";
+import { InputError, ShapeError, requireKind } from "../../errors.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
+import { requireChoice } from "../../model/internal.ts";
 import { patternSizes } from "./tally.ts";
 import type { Pattern } from "./tally.ts";
 

@@ -11,13 +11,13 @@ import {
   prefixMatchingScores,
   previousTokenScores,
   repeatedTokens,
-} from "../../src/heads/index.ts";
-import type { HeadScores } from "../../src/heads/index.ts";
-import { InputError } from "../../src/errors.ts";
-import { headLabel } from "../../src/model/index.ts";
-import { Tensor } from "../../src/tensor/index.ts";
-import { expectClose, loadGolden } from "../support/golden.ts";
-import { randomModel } from "../support/random-model.ts";
+} from "../../../src/heads/index.ts";
+import type { HeadScores } from "../../../src/heads/index.ts";
+import { InputError } from "../../../src/errors.ts";
+import { headLabel } from "../../../src/model/index.ts";
+import { Tensor } from "../../../src/tensor/index.ts";
+import { expectClose, loadGolden } from "../../support/golden.ts";
+import { randomModel } from "../../support/random-model.ts";
 
 describe("repeatedTokens", () => {
   const config = { d_vocab: 50, n_ctx: 64 };

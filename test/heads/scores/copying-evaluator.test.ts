@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { copyingEvaluator } from "../../src/heads/index.ts";
-import { copyingScores } from "../../src/circuits/index.ts";
-import { map } from "../../src/tensor/index.ts";
-import { expectClose, loadGolden } from "../support/golden.ts";
-import { plantedModel } from "../support/planted-model.ts";
-import { randomModel, withWeights } from "../support/random-model.ts";
-import { modelOptions, runs } from "../support/model-arbitrary.ts";
+import { copyingEvaluator } from "../../../src/heads/index.ts";
+import { copyingScores } from "../../../src/circuits/index.ts";
+import { map } from "../../../src/tensor/index.ts";
+import { expectClose, loadGolden } from "../../support/golden.ts";
+import { plantedModel } from "../../support/planted-model.ts";
+import { randomModel, withWeights } from "../../support/random-model.ts";
+import { modelOptions, runs } from "../../support/model-arbitrary.ts";
 
 describe("copyingEvaluator", () => {
   it("OV = +I with one-hot embeddings scores 1, OV = -I scores -1, a head that moves nothing into the logits 0", () => {

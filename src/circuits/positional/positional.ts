@@ -1,11 +1,10 @@
-/** What a head does by position alone: the positional QK circuit, its pattern and its profile over offsets. */
-import { ConfigError, InputError, ShapeError, requireKind } from "../errors.ts";
-import { allocate, kernels } from "../kernels/index.ts";
-import { compose, restrictRows, toDense, transpose } from "../linear/index.ts";
-import type { Linear } from "../linear/index.ts";
-import type { HeadRef, Transformer } from "../model/index.ts";
-import { softmax, Tensor } from "../tensor/index.ts";
-import { describeTensor, rawData, requireAxes } from "../tensor/internal.ts";
+/** What a head does by position alone: the positional QK circuit, and its pattern. */
+import { ConfigError, InputError, requireKind } from "../../errors.ts";
+import { allocate, kernels } from "../../kernels/index.ts";
+import { compose, restrictRows, toDense, transpose } from "../../linear/index.ts";
+import type { Linear } from "../../linear/index.ts";
+import type { HeadRef, Transformer } from "../../model/index.ts";
+import { softmax, Tensor } from "../../tensor/index.ts";
 
 /**
  * The positional part of a head's QK circuit, $W_{pos} W_Q W_K^\top W_{pos}^\top$: from which positions it would look to which, if
@@ -97,45 +96,6 @@ export function positionalPattern(
     queryOffset: 0,
   });
   return Tensor.from("query_pos key_pos", [n, n], output);
-}
-
-/**
- * The mean attention of a pattern at each offset, $r(\delta) = \mathrm{mean}_{i \ge \delta} A_{i,\,i-\delta}$: 1 at offset 1 for a perfect
- * previous-token head.
- *
- * The first row of a causal pattern can only look at itself, which offset 0 includes.
- *
- * @param pattern - `[query_pos, key_pos]`, square.
- * @returns `[offset]`: query position minus key position from 0, float64.
- * @throws {@link ShapeError} when the pattern is not square.
- * @category Circuits
- * @example
- * ```ts
- * import { Tensor, attentionByOffset } from "transformer-circuits";
- *
- * const previous = Tensor.fromNested("query_pos key_pos", [[1, 0, 0], [1, 0, 0], [0, 1, 0]]);
- * console.log(Array.from(attentionByOffset(previous).data, (x) => x.toFixed(2)).join(" "));
- * // 0.33 1.00 0.00
- * ```
- */
-export function attentionByOffset(pattern: Tensor<"query_pos key_pos">): Tensor<"offset"> {
-  requireAxes(pattern, "query_pos key_pos", "pattern", "attentionByOffset");
-  const [n = 0, keys = 0] = pattern.shape;
-  if (pattern.rank !== 2 || n !== keys) {
-    throw new ShapeError(`takes one square pattern [query_pos, key_pos]; this is ${describeTensor(pattern)}.`, {
-      operation: "attentionByOffset",
-      argument: "pattern",
-      actual: pattern.shape,
-    });
-  }
-  const data = rawData(pattern);
-  const profile = new Float64Array(n);
-  for (let offset = 0; offset < n; offset++) {
-    let total = 0;
-    for (let i = offset; i < n; i++) total += data[i * n + i - offset] as number;
-    profile[offset] = total / (n - offset);
-  }
-  return Tensor.from("offset", [n], profile);
 }
 
 function positionalCircuit(model: Transformer, head: HeadRef, W_pos: Linear<"pos", "d_model">): Linear<"pos", "pos*"> {

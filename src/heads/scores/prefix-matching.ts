@@ -2,10 +2,10 @@
  * Prefix matching (Olsson et al. 2022, "Head activation evaluators"): does a head attend from a token to what came after
  * the earlier occurrences of that token?
  */
-import { ShapeError, requireKind } from "../errors.ts";
-import type { Tensor } from "../tensor/index.ts";
-import { describeTensor, rawData, requireAxes } from "../tensor/internal.ts";
-import { requireChoice } from "../model/internal.ts";
+import { ShapeError, requireKind } from "../../errors.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
+import { requireChoice } from "../../model/internal.ts";
 import { meanOfTallies, patternSizes } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
 
