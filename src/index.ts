@@ -445,6 +445,7 @@ export type {
   EncodeOptions,
   FileInput,
   Inspection,
+  LayoutOptions,
   LoadTokenizerOptions,
   NamedTensors,
   OpenCheckpointOptions,

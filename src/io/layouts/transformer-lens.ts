@@ -175,7 +175,7 @@ function nativeConfig(checkpoint: Checkpoint, given: Fields, fields: Fields): Mo
   if (act_fn === "solu_ln" && given["attn_only"] !== true && norm !== "LN" && norm !== undefined) {
     throw refuse(
       "act_fn",
-      `a norm of neurons with weights beside normalization_type ${String(norm)} is not supported.`,
+      `a norm of neurons with weights beside normalization_type ${JSON.stringify(norm)} is not supported.`,
       "solu",
     );
   }

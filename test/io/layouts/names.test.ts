@@ -173,7 +173,7 @@ describe("TransformerLens", () => {
 });
 
 describe("the GELU of nanoGPT and minGPT", () => {
-  const { bias: _, ...older } = nanoArgs;
+  const older = { ...nanoArgs, bias: undefined };
   const load = (config: object, options: object = {}): Transformer =>
     transformerFromTensors({ tensors: nano, config, ...options });
 
@@ -195,10 +195,10 @@ describe("the GELU of nanoGPT and minGPT", () => {
       true,
     ],
     ["said", { ...nanoArgs, act_fn: "gelu_new" }, "gelu_new", false],
-  ])("%s", (_what, config, act_fn, isDoubtful) => {
+  ])("%s", (_, config, actFn, isDoubtful) => {
     const model = load(config);
-    expect(model.config.act_fn).toBe(act_fn);
-    expect(model.notes.some((note) => note.startsWith(`act_fn is taken to be ${act_fn}: `))).toBe(isDoubtful);
+    expect(model.config.act_fn).toBe(actFn);
+    expect(model.notes.some((note) => note.startsWith(`act_fn is taken to be ${actFn}: `))).toBe(isDoubtful);
   });
 
   test("the option chooses, where the file does not", () => {
