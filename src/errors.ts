@@ -276,3 +276,17 @@ function nameOf(value: unknown): string {
   const name: unknown = value.constructor.name;
   return name === "Object" || typeof name !== "string" ? "an object" : `of class ${name}`;
 }
+
+/** How many single letters must be put in, taken out or replaced to get from one text to the other (Levenshtein). */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,5 +1,5 @@
 /** The list of figures, by name. */
-import { InputError } from "../errors.ts";
+import { InputError, editDistance } from "../errors.ts";
 import type { Captions, Figure } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
 import { requireNeeds } from "./input.ts";
@@ -116,18 +116,4 @@ function nearest(name: string, names: readonly string[]): string[] {
     .sort((a, b) => a.slips - b.slips)
     .slice(0, 4)
     .map(({ other }) => other);
-}
-
-/** Insertions, deletions and replacements from one text to the other. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] ?? 0;
 }

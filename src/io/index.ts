@@ -43,7 +43,7 @@ export {
   transformerLens4FromTensors,
   transformerLensFromTensors,
 } from "./layouts/index.ts";
-export type { CheckpointLayout, NamedTensors, TransformerTensors } from "./layouts/index.ts";
+export type { CheckpointLayout, LayoutOptions, NamedTensors, TransformerTensors } from "./layouts/index.ts";
 export { transformerFromCheckpoint } from "./checkpoint/from-checkpoint.ts";
 export type { TransformerFromCheckpointOptions } from "./checkpoint/from-checkpoint.ts";
 export { loadTransformer } from "./load.ts";

@@ -10,8 +10,8 @@
  *
  * @packageDocumentation
  */
-export { allHeads, headLabel, parseHead } from "./head-id.ts";
-export type { HeadId, HeadRef } from "./head-id.ts";
+export { allHeads, headLabel, parseHead } from "../head-id.ts";
+export type { HeadId, HeadRef } from "../head-id.ts";
 export { activate } from "./activation.ts";
 export type { ActivationFunction } from "./activation.ts";
 export { parseConfig } from "./config.ts";

@@ -5,9 +5,11 @@ import ts from "typescript";
 import { entries as sources, specifierOf } from "../../scripts/entries.mjs";
 import { root } from "../support/files.ts";
 
-/** Each entry's source, by the name under which users import it. */
+/** The source of each entry but the root, whose names come from the others, by the name under which users import it. */
 export const entries: ReadonlyMap<string, string> = new Map(
-  Object.entries(sources).map(([name, path]) => [specifierOf(name), path]),
+  Object.entries(sources)
+    .filter(([name]) => name !== "index")
+    .map(([name, path]) => [specifierOf(name), path]),
 );
 
 /** One public name. */

@@ -1,5 +1,5 @@
 /** Which head: `{ layer: 1, head: 4 }`, printed `L1H4`. */
-import { InputError, requireOptions } from "../errors.ts";
+import { InputError, requireOptions } from "./errors.ts";
 
 /**
  * A head's place in the model, both counted from 0.
