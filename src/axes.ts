@@ -21,7 +21,8 @@ export type AxisOf<A extends string> = string extends A
       : A;
 
 /**
- * The axis string without one name: `Without<"batch pos d_model", "pos">` is `"batch d_model"`.
+ * The axis string without one name: `Without<"batch pos d_model", "pos">` is `"batch d_model"`; without one of several
+ * names, the union of what may be left.
  * @category Axes
  */
 export type Without<A extends string, Name extends string> = string extends A
@@ -29,10 +30,10 @@ export type Without<A extends string, Name extends string> = string extends A
   : string extends Name
     ? string
     : A extends `${infer Head} ${infer Rest}`
-      ? Head extends Name
+      ? Name extends Head
         ? Rest
         : Join<Head, Without<Rest, Name>>
-      : A extends Name
+      : Name extends A
         ? ""
         : A;
 
@@ -73,18 +74,21 @@ export type InitAxes<A extends string> = string extends A
     : "";
 
 /**
- * The axis string with one name replaced.
+ * The axis string with one name replaced; with one of several names replaced, the union of what may come of it.
  * @category Axes
  */
 export type Renamed<A extends string, From extends string, To extends string> = string extends A
   ? string
   : A extends `${infer Head} ${infer Rest}`
-    ? Head extends From
+    ? From extends Head
       ? `${To} ${Rest}`
       : `${Head} ${Renamed<Rest, From, To>}`
-    : A extends From
+    : From extends A
       ? To
       : A;
+
+/** Whether a type is a union of several. */
+export type IsUnion<T, Whole = T> = T extends unknown ? ([Whole] extends [T] ? false : true) : never;
 
 /**
  * The dual of a space: `Dual<"d_model">` is `"d_model*"`, `Dual<"d_model*">` is `"d_model"`.
@@ -100,7 +104,7 @@ export type Dual<S extends string> = string extends S ? string : S extends `${in
  * @category Axes
  * @example
  * ```ts
- * import { dual } from "transformer-circuits";
+ * import { dual } from "transformer-circuits/tensor";
  *
  * console.log(dual("d_model"), dual("d_model*"));
  * // d_model* d_model

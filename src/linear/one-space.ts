@@ -1,7 +1,5 @@
 /** Lists of maps whose spaces the compiler knows. */
-
-/** Whether a type is a union of several. */
-type IsUnion<T, Whole = T> = T extends unknown ? ([Whole] extends [T] ? false : true) : never;
+import type { IsUnion } from "../axes.ts";
 
 /** Nothing has it: it stands in the compiler's complaint. */
 interface SameSpaces {

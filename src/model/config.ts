@@ -1,11 +1,13 @@
 /**
  * The configuration of a transformer, attention-only or with MLPs, under TransformerLens's names.
  *
- * What the library cannot compute exactly as TransformerLens does is refused here, by name, rather than ignored.
+ * What the library cannot compute exactly as TransformerLens does is refused, by name, rather than ignored: `config-fields.ts` is the table.
  */
 import { ConfigError } from "../errors.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import type { ActivationFunction } from "./activation.ts";
+import { requireAgreement, requireKnownFields, wrongField } from "./config-fields.ts";
+import type { Fields } from "./config-fields.ts";
 
 /**
  * Where positions enter: added to the residual stream (`standard`), added to the inputs of queries and keys only
@@ -54,7 +56,7 @@ export interface ModelConfig {
   readonly normalization_type: NormalizationType;
   /** Added to the variance inside the square root of a norm. */
   readonly eps: number;
-  /** Whether the final norm is an RMSNorm, whatever the others are. */
+  /** Whether the final norm is an RMSNorm where the others are LayerNorms; without norms it is none. */
   readonly final_rms: boolean;
   readonly attention_dir: "causal" | "bidirectional";
   /** What scores are divided by; 1 where `use_attn_scale` is false. */
@@ -71,31 +73,14 @@ export interface ModelConfig {
 
 const OPERATION = "parseConfig";
 
-/** Fields that change the function computed, with the values under which they do not. */
-const UNSUPPORTED: readonly [field: string, harmless: (value: unknown) => boolean, what: string][] = [
-  ["use_local_attn", (v) => v !== true, "local attention windows"],
-  ["attn_types", (v) => !Array.isArray(v) || v.every((t) => t === "global"), "local attention windows"],
-  ["attn_scores_soft_cap", (v) => typeof v !== "number" || v <= 0, "soft caps on attention scores"],
-  ["output_logits_soft_cap", (v) => typeof v !== "number" || v <= 0, "soft caps on logits"],
-  ["post_embedding_ln", (v) => v !== true, "norms after the embedding"],
-  ["use_qk_norm", (v) => v !== true, "norms of queries and keys"],
-  ["use_normalization_before_and_after", (v) => v !== true, "norms after a layer"],
-  ["gated_mlp", (v) => v !== true, "gated MLPs"],
-  ["num_experts", (v) => v === undefined || v === null || v === 0, "mixtures of experts"],
-  ["use_NTK_by_parts_rope", (v) => v !== true, "rescaled rotations"],
-  ["use_yarn_rope", (v) => v !== true, "rescaled rotations"],
-  ["rotary_scaling_factor", (v) => typeof v !== "number" || v === 1, "rescaled rotations"],
-  ["rope_scaling", (v) => v === undefined || v === null, "rescaled rotations"],
-];
-
-type Fields = Readonly<Record<string, unknown>>;
-
 /**
  * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out; `normalization` and
  * `shortformer_pos` of TransformerLens's own repositories are understood.
  *
- * @param json - the parsed content of `config.json`, or any object with its fields; unknown fields are ignored.
- * @throws {@link ConfigError} when a field is missing, impossible or asks for what is not supported, naming the field.
+ * @param json - the parsed content of `config.json`, or any object with its fields. Fields of training, of tokenizers and unknown ones are
+ * passed over.
+ * @throws {@link ConfigError} when a field is missing, impossible, misspelt, another library's, or asks for what is not supported, naming the
+ * field.
  * @category Model
  * @example
  * ```ts
@@ -118,8 +103,8 @@ export function parseConfig(json: unknown): ModelConfig {
       actual: json,
     });
   }
+  requireKnownFields(json as Fields, "transformer-lens", OPERATION);
   const fields = withHubNames(json as Fields);
-  refuseUnsupported(fields);
   const d_model = size(fields, "d_model", undefined);
   const widths = headWidths(fields, d_model);
   const d_vocab = size(fields, "d_vocab", undefined);
@@ -135,7 +120,7 @@ export function parseConfig(json: unknown): ModelConfig {
   );
   const use_attn_scale = flag(fields, "use_attn_scale", true);
   const attn_only = flag(fields, "attn_only", false);
-  return Object.freeze({
+  const config: ModelConfig = {
     attn_only,
     ...(attn_only ? {} : mlp(fields, d_model)),
     n_layers: size(fields, "n_layers", undefined, 0),
@@ -155,7 +140,9 @@ export function parseConfig(json: unknown): ModelConfig {
     rotary_dim: positional_embedding_type === "rotary" ? rotaryDim(fields, widths.d_head) : null,
     rotary_base: number(fields, "rotary_base", 10000, (v) => v > 0),
     rotary_adjacent_pairs: flag(fields, "rotary_adjacent_pairs", false),
-  });
+  };
+  requireAgreement(json as Fields, "transformer-lens", config, OPERATION);
+  return Object.freeze(config);
 }
 
 /** The two fields that the `config.json` of TransformerLens's own repositories names otherwise. */
@@ -170,12 +157,6 @@ function withHubNames(fields: Fields): Fields {
     throw wrong("shortformer_pos", isShortformer, undefined, `positional_embedding_type is ${JSON.stringify(given)}.`);
   }
   return { ...norm, positional_embedding_type, ...fields };
-}
-
-function refuseUnsupported(fields: Fields): void {
-  for (const [field, isHarmless, what] of UNSUPPORTED) {
-    if (!isHarmless(fields[field])) throw wrong(field, fields[field], undefined, `${what} are not supported.`);
-  }
 }
 
 function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_fn" | "parallel_attn_mlp"> {
@@ -197,8 +178,12 @@ function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_
 function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head: number } {
   const given = fields["n_heads"];
   const hasHeads = given !== undefined && given !== null && given !== -1;
-  const fallback = hasHeads && typeof given === "number" ? d_model / given : undefined;
-  const d_head = size(fields, "d_head", fallback);
+  const share = hasHeads && typeof given === "number" ? d_model / given : undefined;
+  if (share !== undefined && !Number.isInteger(share) && (fields["d_head"] ?? undefined) === undefined) {
+    const why = `d_model=${d_model} is no multiple of n_heads=${String(given)}, so that it does not follow from them.`;
+    throw wrong("d_head", undefined, "the width of a head, or other numbers there", why);
+  }
+  const d_head = size(fields, "d_head", share);
   const n_heads = hasHeads ? size(fields, "n_heads", undefined) : Math.floor(d_model / d_head);
   if (n_heads < 1) throw wrong("n_heads", given, "at least 1", `d_model=${d_model} holds no head of d_head=${d_head}.`);
   const kv = fields["n_key_value_heads"];
@@ -233,15 +218,7 @@ function normalization(fields: Fields): NormalizationType {
 }
 
 function wrong(field: string, actual: unknown, expected: unknown, why: string): ConfigError {
-  const shown = actual === undefined ? "is missing" : `is ${JSON.stringify(actual)}`;
-  const wanted =
-    expected === undefined ? "" : ` Expected ${typeof expected === "string" ? expected : JSON.stringify(expected)}.`;
-  return new ConfigError(`"${field}" ${shown}: ${why}${wanted}`, {
-    operation: OPERATION,
-    argument: field,
-    expected,
-    actual,
-  });
+  return wrongField(field, actual, expected, why, OPERATION);
 }
 
 function size(fields: Fields, field: string, fallback: number | undefined, least = 1): number {

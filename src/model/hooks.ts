@@ -128,7 +128,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
  * @category Model
  * @example
  * ```ts
- * import { hookNames } from "transformer-circuits";
+ * import { hookNames } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -139,7 +139,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
 export function hookNames(config: ModelConfig): HookName[] {
   requireObject(config, "config", "hookNames");
   const hasPositions = ["standard", "shortformer"].includes(config.positional_embedding_type);
-  const hasFinalNorm = config.normalization_type !== null || config.final_rms;
+  const hasFinalNorm = config.normalization_type !== null;
   const names: HookName[] = ["hook_tokens", "hook_embed", ...(hasPositions ? (["hook_pos_embed"] as const) : [])];
   for (let layer = 0; layer < config.n_layers; layer++) {
     for (const name of layerHookNames(config)) names.push(`blocks.${layer}.${name}`);

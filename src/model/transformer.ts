@@ -1,5 +1,5 @@
 /** A transformer, attention-only or with MLPs: its configuration, its weights, and the parts they make. */
-import { InputError } from "../errors.ts";
+import { InputError, requireOptions } from "../errors.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import { moveToKernels } from "../tensor/internal.ts";
@@ -56,10 +56,13 @@ export class Transformer {
   readonly W_U: Linear<"d_model", "d_vocab">;
   /** Added to the logits, `[d_vocab]`. */
   readonly b_U: Tensor<"d_vocab">;
+  /** What was taken for granted and what was passed over when it was read from a checkpoint, a sentence each. */
+  readonly notes: readonly string[];
 
-  private constructor(config: ModelConfig, weights: Weights) {
+  private constructor(config: ModelConfig, weights: Weights, notes: readonly string[] = []) {
     this.config = config;
     this.weights = weights;
+    this.notes = Object.freeze([...notes]);
     this.layers = Array.from({ length: config.n_layers }, (_, layer) => {
       const scale = config.attn_scale * (config.scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
       const ln1 = normFrom(weights, `blocks.${layer}.ln1`, config.normalization_type, config.eps);
@@ -76,11 +79,13 @@ export class Transformer {
    * Makes a model of its configuration and its weights under TransformerLens 3.x's names; they are taken as they are,
    * nothing is folded or centred.
    *
+   * @param options - `notes`, what there is to say about where they come from.
    * @throws {@link ConfigError} when a weight is missing, left over or of the wrong shape; {@link InputError} when one
    * holds a number that is not finite. The text names the weight.
    * @example
    * ```ts
-   * import { Transformer, expectedWeights, parseConfig, randomNormal } from "transformer-circuits";
+   * import { Transformer, expectedWeights, parseConfig } from "transformer-circuits";
+   * import { randomNormal } from "transformer-circuits/tensor";
    *
    * const config = parseConfig({
    *   n_layers: 1, n_heads: 2, d_model: 8, d_head: 4, n_ctx: 16, d_vocab: 10, attn_only: true,
@@ -94,10 +99,15 @@ export class Transformer {
    * // 586 Tensor[batch=1 pos=3 d_vocab=10] float32
    * ```
    */
-  static fromWeights(config: ModelConfig, weights: Weights): Transformer {
+  static fromWeights(
+    config: ModelConfig,
+    weights: Weights,
+    options: { readonly notes?: readonly string[] } = {},
+  ): Transformer {
+    requireOptions(options, "Transformer.fromWeights");
     const checked = checkWeights(config, weights, "Transformer.fromWeights");
     for (const weight of checked.values()) moveToKernels(weight);
-    return new Transformer(config, checked);
+    return new Transformer(config, checked, options.notes);
   }
 
   /**

@@ -1,10 +1,22 @@
 /** Putting tensors together and picking them apart by index. */
-import type { AxisOf, Join } from "../axes.ts";
+import type { AxisOf, IsUnion, Join } from "../axes.ts";
 import { AxisError, InputError, ShapeError, requireKind, requireKinds } from "../errors.ts";
 import { rawData } from "./raw.ts";
 import { describeTensor, noSuchAxis, Tensor } from "./tensor.ts";
 import { allocateData, rowMajorStrides } from "./storage.ts";
 import type { DType } from "./storage.ts";
+
+/** Nothing has it: it stands in the compiler's complaint. */
+interface SameAxes {
+  readonly "these tensors have different axes": never;
+}
+
+/**
+ * Tensors of the axes `A`. Where they have several, which the compiler would otherwise take for one axis string of several
+ * forms, nothing is such a list.
+ * @inline
+ */
+type Alike<A extends string> = readonly Tensor<A>[] & (true extends IsUnion<A> ? SameAxes : unknown);
 
 /**
  * Tensors of equal axes and sizes, one after the other along a new first axis.
@@ -20,7 +32,7 @@ import type { DType } from "./storage.ts";
  * // [ [ 1, 2 ], [ 3, 4 ] ]
  * ```
  */
-export function stack<N extends string, A extends string>(axis: N, tensors: readonly Tensor<A>[]): Tensor<Join<N, A>> {
+export function stack<N extends string, A extends string>(axis: N, tensors: Alike<A>): Tensor<Join<N, A>> {
   const first = requireAlike("stack", tensors, undefined);
   const out = allocateData(commonType(tensors), tensors.length * first.size);
   for (const [i, t] of tensors.entries()) out.set(rawData(t), i * first.size);
@@ -36,7 +48,8 @@ export function stack<N extends string, A extends string>(axis: N, tensors: read
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, concat } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { concat } from "transformer-circuits/tensor";
  *
  * const bos = Tensor.fromNested("pos d_model", [[0, 0]]);
  * const text = Tensor.fromNested("pos d_model", [[1, 2], [3, 4]]);
@@ -44,7 +57,7 @@ export function stack<N extends string, A extends string>(axis: N, tensors: read
  * // [ [ 0, 0 ], [ 1, 2 ], [ 3, 4 ] ]
  * ```
  */
-export function concat<A extends string>(axis: AxisOf<A>, tensors: readonly Tensor<A>[]): Tensor<A> {
+export function concat<A extends string>(axis: AxisOf<A>, tensors: Alike<A>): Tensor<A> {
   const first = requireAlike("concat", tensors, axis);
   const a = first.names.indexOf(axis);
   if (a < 0) throw noSuchAxis(first, axis, "concat");
@@ -74,7 +87,8 @@ export function concat<A extends string>(axis: AxisOf<A>, tensors: readonly Tens
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, gather } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { gather } from "transformer-circuits/tensor";
  *
  * const W_E = Tensor.fromNested("d_vocab d_model", [[1, 2], [3, 4], [5, 6]]);
  * console.log(gather(W_E, "d_vocab", [2, 0]).toNested());
@@ -125,7 +139,8 @@ export function gather<A extends string>(t: Tensor<A>, axis: AxisOf<A>, indices:
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, assertAxes } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { assertAxes } from "transformer-circuits/tensor";
  *
  * const untyped: Tensor = Tensor.zeros("pos d_model", [2, 3]);
  * const resid = assertAxes(untyped, "pos d_model");

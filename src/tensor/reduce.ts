@@ -64,7 +64,7 @@ function total(data: ArrayLike<number>, start: number, step: number, length: num
  * // [ 1, 1 ] [ 1.25, 0.75 ]
  * ```
  */
-export function sum<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+export function sum<A extends string, const N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
   requireKind("tensor", t, "t", "sum");
   return reduceAxis(t, axis, "sum", floatType(t), total);
 }
@@ -83,7 +83,7 @@ export function sum<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N
  * // [ 0.625, 0.375 ]
  * ```
  */
-export function mean<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+export function mean<A extends string, const N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
   requireKind("tensor", t, "t", "mean");
   requireElements(t, axis, "mean");
   return reduceAxis(t, axis, "mean", floatType(t), (d, start, step, n) => total(d, start, step, n) / n);
@@ -103,7 +103,7 @@ export function mean<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: 
  * // [ 5, 7 ]
  * ```
  */
-export function max<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+export function max<A extends string, const N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
   requireKind("tensor", t, "t", "max");
   requireElements(t, axis, "max");
   return reduceAxis(t, axis, "max", floatType(t), (d, start, step, n) => {
@@ -127,7 +127,7 @@ export function max<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N
  * // [ 1, 0 ]
  * ```
  */
-export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
+export function argmax<A extends string, const N extends AxisOf<A>>(t: Tensor<A>, axis: N): Tensor<Without<A, N>> {
   requireKind("tensor", t, "t", "argmax");
   requireElements(t, axis, "argmax");
   return reduceAxis(t, axis, "argmax", "int32", (d, start, step, n) => {
@@ -147,7 +147,8 @@ export function argmax<A extends string, N extends AxisOf<A>>(t: Tensor<A>, axis
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, sumAll } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { sumAll } from "transformer-circuits/tensor";
  *
  * console.log(sumAll(Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]])));
  * // 2
@@ -164,7 +165,8 @@ export function sumAll(t: Tensor): number {
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, meanAll } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { meanAll } from "transformer-circuits/tensor";
  *
  * console.log(meanAll(Tensor.fromNested("batch pos", [[1, 2], [3, 6]])));
  * // 3

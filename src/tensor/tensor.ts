@@ -386,7 +386,7 @@ export class Tensor<A extends string = string> {
    * // [ 0, 1 ]
    * ```
    */
-  select<B extends string, N extends AxisOf<B>>(this: Tensor<B>, axis: N, index: number): Tensor<Without<B, N>> {
+  select<B extends string, const N extends AxisOf<B>>(this: Tensor<B>, axis: N, index: number): Tensor<Without<B, N>> {
     const a = this.names.indexOf(axis);
     if (a < 0) throw noSuchAxis(this, axis, "select");
     checkIndex(this, a, index, "select");
@@ -490,7 +490,7 @@ export class Tensor<A extends string = string> {
    * // [ [ 11, 17 ] ]
    * ```
    */
-  rename<B extends string, N extends AxisOf<B>, const M extends string>(
+  rename<B extends string, const N extends AxisOf<B>, const M extends string>(
     this: Tensor<B>,
     from: N,
     to: M,

@@ -60,7 +60,7 @@ describe("logits and patterns agree with float64 within 2e-5 of the largest over
     compare({ norm: "LN", position: "standard", n_layers: 2, config });
   });
 
-  test("a final RMSNorm alone", () => {
+  test("no final RMSNorm where there are no norms, as in TransformerLens", () => {
     compare({ norm: null, config: { final_rms: true } });
   });
 

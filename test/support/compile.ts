@@ -23,14 +23,22 @@ function compilerOptions(): ts.CompilerOptions {
   return options;
 }
 
+/** What the compiler says of a module. */
+export interface Checked {
+  /** Its complaints, in source order; empty for a module that compiles. */
+  readonly complaints: Complaint[];
+  /** The types of the module's exported constants as an editor shows them, by name. */
+  readonly types: ReadonlyMap<string, string>;
+}
+
 /**
  * Type-checks modules that exist only in memory, all in one program over the library's source with the repository's own
  * compiler options.
  *
  * @param modules - text by path from the root; a path decides what a relative import in it means.
- * @returns the complaints by the same paths, in source order; an empty list for a module that compiles.
+ * @returns what the compiler says, by the same paths.
  */
-export function compile(modules: ReadonlyMap<string, string>): Map<string, Complaint[]> {
+export function check(modules: ReadonlyMap<string, string>): Map<string, Checked> {
   const texts = new Map([...modules].map(([path, text]) => [`${root}/${path}`, text]));
   const folders = new Set([...texts.keys()].map((path) => dirname(path)));
   const options = compilerOptions();
@@ -48,14 +56,26 @@ export function compile(modules: ReadonlyMap<string, string>): Map<string, Compl
     },
   };
   const program = ts.createProgram([...texts.keys()], options, host);
+  const checker = program.getTypeChecker();
   return new Map(
     [...modules.keys()].map((path) => {
       const file = program.getSourceFile(`${root}/${path}`);
       if (file === undefined) throw new Error(`${path} is not in the program`);
       const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
-      return [path, found.map((diagnostic) => complaint(file, diagnostic))];
+      const module = checker.getSymbolAtLocation(file);
+      const exported = module === undefined ? [] : checker.getExportsOfModule(module);
+      const types = exported.map((symbol): [string, string] => [
+        symbol.name,
+        checker.typeToString(checker.getTypeOfSymbolAtLocation(symbol, file), file),
+      ]);
+      return [path, { complaints: found.map((diagnostic) => complaint(file, diagnostic)), types: new Map(types) }];
     }),
   );
+}
+
+/** The complaints of {@link check} alone. */
+export function compile(modules: ReadonlyMap<string, string>): Map<string, Complaint[]> {
+  return new Map([...check(modules)].map(([path, { complaints }]) => [path, complaints]));
 }
 
 function complaint(file: ts.SourceFile, { start = 0, length = 0, messageText }: ts.Diagnostic): Complaint {

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../errors.ts";
 import type { ModelConfig, Transformer } from "../../model/index.ts";
 import { transformerOf } from "../checkpoint/from-checkpoint.ts";
+import type { LayoutOptions } from "../layouts/index.ts";
 import { parsePlainJson } from "../json/plain-json.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -25,7 +26,7 @@ export interface LoadedFolder {
  * How {@link loadFolder} reads.
  * @category Files
  */
-export interface LoadFolderOptions {
+export interface LoadFolderOptions extends LayoutOptions {
   /** Stops the reading; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Called after each tensor with the number of bytes read and of bytes of the whole model. */

@@ -17,7 +17,7 @@ import { formatNumber, px } from "../parts/text.ts";
  * A complex number.
  * @category Figures
  */
-export interface Complex {
+export interface PlanePoint {
   readonly re: number;
   readonly im: number;
 }
@@ -28,7 +28,7 @@ export interface Complex {
  */
 export interface ComplexPlaneOptions extends Captions {
   /** Eigenvalues, as points or as two lists of equal length. */
-  readonly points: readonly Complex[] | { readonly re: ArrayLike<number>; readonly im: ArrayLike<number> };
+  readonly points: readonly PlanePoint[] | { readonly re: ArrayLike<number>; readonly im: ArrayLike<number> };
   /** How far from the centre: `log` (the default, as the Framework paper draws it) or `linear` in the modulus. */
   readonly radius?: "log" | "linear";
   /** The modulus at the rim; the largest one if left out. Give the same to all heads to compare them. */
@@ -123,11 +123,11 @@ interface Polar {
   readonly decades: number;
 }
 
-function isTwoLists(points: ComplexPlaneOptions["points"]): points is Exclude<typeof points, readonly Complex[]> {
+function isTwoLists(points: ComplexPlaneOptions["points"]): points is Exclude<typeof points, readonly PlanePoint[]> {
   return typeof points === "object" && (points as unknown) !== null && "re" in points;
 }
 
-function readPoints(points: ComplexPlaneOptions["points"]): readonly Complex[] {
+function readPoints(points: ComplexPlaneOptions["points"]): readonly PlanePoint[] {
   if (isTwoLists(points)) {
     checkNumbers(points.re, "complexPlane", "points.re");
     checkNumbers(points.im, "complexPlane", "points.im");
@@ -157,7 +157,7 @@ function checkPositive(value: number | undefined, argument: string): void {
   }
 }
 
-function modulusOf({ re, im }: Complex): number {
+function modulusOf({ re, im }: PlanePoint): number {
   return bounded(Math.hypot(re, im));
 }
 
@@ -217,13 +217,13 @@ function ringText(ring: number, log: boolean): string {
   return `10${power < 0 ? "⁻" : ""}${[...Math.abs(power).toString()].map((digit) => SUPERSCRIPTS.charAt(Number(digit))).join("")}`;
 }
 
-function complexText({ re, im }: Complex): string {
+function complexText({ re, im }: PlanePoint): string {
   if (im === 0) return formatNumber(re);
   if (re === 0) return `${formatNumber(im)}i`;
   return `${formatNumber(re)} ${im < 0 ? "−" : "+"} ${formatNumber(Math.abs(im))}i`;
 }
 
-function drawPoint(point: Complex, polar: Polar, size: number): string {
+function drawPoint(point: PlanePoint, polar: Polar, size: number): string {
   const modulus = modulusOf(point);
   // + 0 keeps a negative zero from turning a real number's angle to -180°.
   const angle = modulus === 0 ? 0 : Math.atan2(point.im + 0, point.re);

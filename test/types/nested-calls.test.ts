@@ -1,0 +1,92 @@
+/**
+ * Types where one call stands in another: every function that takes a tensor or a map, given the result of every
+ * function that gives one. A call has the type written in the table, and a mistake in it is refused.
+ */
+import { beforeAll, describe, expect, test } from "vitest";
+import { check, type Checked } from "../support/compile.ts";
+import type { Giver, Taker } from "./nested/calls.ts";
+import { tensorGivers } from "./nested/tensor-givers.ts";
+import { root } from "../support/files.ts";
+import { tensorTakers } from "./nested/tensor-takers.ts";
+
+const everything = `${root}/test/support/everything.ts`;
+
+const preamble = [
+  'import { Tensor } from "transformer-circuits/tensor";',
+  'import type { Linear, TensorProduct, TensorSum } from "transformer-circuits/linear";',
+  'import type { MLP, Norm, Transformer } from "transformer-circuits/model";',
+  'import { elementwise, toNdarray } from "transformer-circuits/ndarray";',
+  "declare function given<A extends string>(): Tensor<A>;",
+  "declare function mapping<In extends string, Out extends string>(): Linear<In, Out>;",
+  "declare function product<In extends string, Out extends string>(): TensorProduct<In, Out>;",
+  "declare function productSum<In extends string, Out extends string>(): TensorSum<In, Out>;",
+  "declare const model: Transformer;",
+  "declare const mlp: MLP;",
+  "declare const norm: Norm;",
+  'declare const pattern: Tensor<"batch head query_pos key_pos">;',
+  'declare function takeField(options: { readonly loss: Tensor<"pos"> }): void;',
+  "declare function takeAny<A extends string>(t: Tensor<A>): Tensor<A>;",
+].join("\n");
+
+interface Case {
+  readonly code: string;
+  readonly type: string | undefined;
+  readonly isRight: boolean;
+}
+
+function casesOf(taker: Taker, givers: readonly Giver[]): Case[] {
+  return givers.flatMap(({ giving }) => {
+    const argument = giving(taker.of);
+    if (argument === undefined) return [];
+    const right = { code: taker.call(argument), type: taker.type, isRight: true };
+    const { mistake } = taker;
+    const other = typeof mistake === "function" ? argument : giving(mistake.of);
+    if (other === undefined) return [right];
+    const code = typeof mistake === "function" ? mistake(other) : taker.call(other);
+    return [right, { code, type: undefined, isRight: false }];
+  });
+}
+
+/** The names of functions that the code calls, but for methods and what the preamble declares. */
+function imported(code: string): string[] {
+  const called = code.match(/(?<![.\w]|new )[a-zA-Z]\w+(?=[.(])/g) ?? [];
+  return [...new Set(called)].filter((name) => !new RegExp(`\\b${name}\\b`).test(preamble));
+}
+
+/** One case a line from line 1, `export const c0 = …;`, then what they need. */
+function moduleOf(cases: readonly Case[]): string {
+  const lines = cases.map(({ code }, index) => `export const c${index} = ${code};`);
+  const names = imported(cases.map(({ code }) => code).join("\n"));
+  return [...lines, `import { ${names.join(", ")} } from "${everything}";`, preamble].join("\n");
+}
+
+/** What is wrong with the types of a table's cases, in words. */
+function faultsOf(cases: readonly Case[], { complaints, types }: Checked): string[] {
+  const faults = cases.flatMap(({ code, type, isRight }, index) => {
+    const said = complaints.filter(({ line }) => line === index + 1).map(({ text }) => text);
+    if (!isRight)
+      return said.length === 1 ? [] : [`${code}: refused with ${said.length} complaints. ${said.join("\n")}`];
+    const found = types.get(`c${index}`);
+    if (said.length > 0) return [`${code}: ${said.join("\n")}`];
+    return type === undefined || found === type ? [] : [`${code}: ${found}, not ${type}`];
+  });
+  const others = complaints.filter(({ line }) => line > cases.length);
+  return [...faults, ...others.map(({ at, text }) => `${at}: ${text}`)];
+}
+
+const tables = tensorTakers.map((taker): [string, Case[]] => [taker.name, casesOf(taker, tensorGivers)]);
+const pathOf = (index: number): string => `test/types/snippets/nested-${index}.ts`;
+
+let checked: Checked[];
+beforeAll(() => {
+  checked = [...check(new Map(tables.map(([, cases], index) => [pathOf(index), moduleOf(cases)]))).values()];
+});
+
+describe("calls in calls", () => {
+  test.each(tables.map(([name, cases], index): [string, Case[], number] => [name, cases, index]))(
+    "%s",
+    (_name, cases, index) => {
+      expect(faultsOf(cases, checked[index] as Checked)).toEqual([]);
+    },
+  );
+});
