@@ -227,7 +227,7 @@ export function requireKind(
 
 /** Whether a value is what an asynchronous function gave, which was not waited for. */
 export function isPromise(value: unknown): boolean {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  return typeof value === "object" && value !== null && "then" in value;
 }
 
 /** Whether a value is a model with what belongs to it, as functions that load one give it. */
@@ -307,7 +307,7 @@ export function requireOrderBound(maxOrder: number, operation: string): void {
 }
 
 /** What a value is, in few words. */
-function nameOf(value: unknown): string {
+export function nameOf(value: unknown): string {
   if (isPromise(value)) return "a Promise";
   if (Array.isArray(value)) return "an array";
   if (typeof value === "function") return "a function";

@@ -1,5 +1,5 @@
 /** Data as figures take it, checked. Nothing here is drawn. */
-import { InputError, isPromise, requireKind, requireNumbers, requireObject, ShapeError } from "../errors.ts";
+import { InputError, isPromise, nameOf, requireKind, requireNumbers, requireObject, ShapeError } from "../errors.ts";
 import { headIdOf, headLabel, type HeadId, type HeadRef } from "../head-id.ts";
 
 /**
@@ -123,7 +123,7 @@ function readRows(values: readonly ArrayLike<number>[], operation: string, argum
   for (const [i, row] of values.entries()) {
     if (typeof row === "object" && (row as unknown) !== null && "length" in row) continue;
     throw new InputError(
-      `row ${i} of ${argument} is ${String(row)}, not a list of numbers. Give a list of rows; a single row is [[1, 2, 3]].`,
+      `row ${i} of ${argument} is ${nameOf(row)}, not a list of numbers. Give a list of rows; a single row is [[1, 2, 3]].`,
       { operation, argument, expected: "rows of numbers", actual: row },
     );
   }

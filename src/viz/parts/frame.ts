@@ -129,7 +129,7 @@ function widthOf(ticks: readonly Tick[]): number {
 /** The ticks of an x axis, `apart` pixels from one another or as much more as their texts need. */
 export function xTicks(frame: Frame, domain: Domain, apart: number, whole = false): Tick[] {
   let ticks: Tick[] = [];
-  for (let count = Math.min(MOST_TICKS, Math.max(2, Math.floor(frame.width / apart))); count >= 1; count--) {
+  for (let count = Math.min(MOST_TICKS, Math.max(2, Math.floor(frame.width / apart))); count >= 2; count--) {
     ticks = ticksOf(niceTicks(domain, count).filter((tick) => !whole || Number.isInteger(tick)));
     const [first, second] = ticks;
     if (first === undefined || second === undefined) return ticks;
