@@ -105,7 +105,8 @@ export class AxisError extends CircuitsError {
  * @category Errors
  * @example
  * ```ts
- * import { ConfigError, parseConfig } from "transformer-circuits";
+ * import { parseConfig } from "transformer-circuits";
+ * import { ConfigError } from "transformer-circuits/tensor";
  *
  * try {
  *   parseConfig({ d_model: 64.5 });
@@ -125,7 +126,8 @@ export class ConfigError extends CircuitsError {
  * @category Errors
  * @example
  * ```ts
- * import { FormatError, readSafetensors } from "transformer-circuits";
+ * import { FormatError } from "transformer-circuits/tensor";
+ * import { readSafetensors } from "transformer-circuits/io";
  *
  * try {
  *   readSafetensors(new Uint8Array(4));
@@ -146,7 +148,7 @@ export class FormatError extends CircuitsError {
  * @category Errors
  * @example
  * ```ts
- * import { parseHead } from "transformer-circuits";
+ * import { parseHead } from "transformer-circuits/model";
  *
  * try {
  *   parseHead("head 4");

@@ -66,7 +66,7 @@ const MOST_LOGITS = 2 ** 22;
  * @category Circuits
  * @example
  * ```ts
- * import { bigramFit } from "transformer-circuits";
+ * import { bigramFit } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();

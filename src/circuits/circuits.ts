@@ -47,7 +47,8 @@ export function directPathCircuit(model: Transformer): Linear<"d_vocab", "d_voca
  * @category Circuits
  * @example
  * ```ts
- * import { diagonalTopK, fullOVCircuit } from "transformer-circuits";
+ * import { fullOVCircuit } from "transformer-circuits";
+ * import { diagonalTopK } from "transformer-circuits/linear";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -75,7 +76,9 @@ export function fullOVCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
  * @category Circuits
  * @example
  * ```ts
- * import { diagonalTopK, effectiveOVCircuit, fullOVCircuit } from "transformer-circuits";
+ * import { fullOVCircuit } from "transformer-circuits";
+ * import { diagonalTopK } from "transformer-circuits/linear";
+ * import { effectiveOVCircuit } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -131,7 +134,8 @@ export function fullQKCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
  * @category Circuits
  * @example
  * ```ts
- * import { Tensor, Transformer, expectedWeights, fullQKCircuitAtOffset, parseConfig, toDense } from "transformer-circuits";
+ * import { Tensor, Transformer, expectedWeights, parseConfig, toDense } from "transformer-circuits";
+ * import { fullQKCircuitAtOffset } from "transformer-circuits/circuits";
  *
  * // Two tokens, one head of width 2, every weight 1: keys turn by one radian for each position.
  * const config = parseConfig({
@@ -192,7 +196,7 @@ export function fullQKCircuitAtOffset(
  * @category Circuits
  * @example
  * ```ts
- * import { kCompositionCircuit } from "transformer-circuits";
+ * import { kCompositionCircuit } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -223,7 +227,8 @@ export function kCompositionCircuit(
  * @category Circuits
  * @example
  * ```ts
- * import { frobeniusNormOf, kCompositionCircuit, qCompositionCircuit } from "transformer-circuits";
+ * import { frobeniusNormOf } from "transformer-circuits/linear";
+ * import { kCompositionCircuit, qCompositionCircuit } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -251,7 +256,7 @@ export function qCompositionCircuit(
  * @category Circuits
  * @example
  * ```ts
- * import { virtualOVCircuit } from "transformer-circuits";
+ * import { virtualOVCircuit } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -14,7 +14,7 @@ import { distinctHeads } from "./circuits.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { effectiveEmbedding } from "transformer-circuits";
+ * import { effectiveEmbedding } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -9,6 +9,8 @@
  * In reading order: `circuits.ts` (the circuits), `eigenvalues/` (what copies, what matches), `skip-trigrams/` (a head as
  * a table of trigrams), `composition/` (which head reads which), `positional/`, `term-sizes/` (how large the terms of an
  * expansion can be), `neurons.ts`, and the statistics of tokens beside them.
+ *
+ * @packageDocumentation
  */
 export {
   directPathCircuit,

@@ -43,7 +43,7 @@ function weighted(
  * @category Circuits
  * @example
  * ```ts
- * import { mixedOV } from "transformer-circuits";
+ * import { mixedOV } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -72,7 +72,7 @@ export function mixedOV(
  * @category Circuits
  * @example
  * ```ts
- * import { mixedQK } from "transformer-circuits";
+ * import { mixedQK } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -9,6 +9,8 @@
  * (all heads of a model, named), `scores/detection.ts` (TransformerLens's detector), `scores/prefix-matching.ts` and
  * `scores/copying-evaluator.ts` (Olsson et al.), `ablation/` (what a head is worth), `training/` (what changes while a model
  * learns).
+ *
+ * @packageDocumentation
  */
 export type { Pattern } from "./scores/tally.ts";
 export {

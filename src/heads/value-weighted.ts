@@ -33,7 +33,7 @@ export interface ValueWeightedOptions {
  * @category Attribution
  * @example
  * ```ts
- * import { valueWeightedPattern } from "transformer-circuits";
+ * import { valueWeightedPattern } from "transformer-circuits/heads";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

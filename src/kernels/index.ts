@@ -80,7 +80,7 @@ export function weightKernels(): WeightKernels {
  * @category Kernels
  * @example
  * ```ts
- * import { kernelInfo, useKernels } from "transformer-circuits";
+ * import { kernelInfo, useKernels } from "transformer-circuits/tensor";
  *
  * useKernels("reference");
  * console.log(kernelInfo().name);
@@ -131,7 +131,7 @@ export interface KernelInfo {
  * @category Kernels
  * @example
  * ```ts
- * import { kernelInfo } from "transformer-circuits";
+ * import { kernelInfo } from "transformer-circuits/tensor";
  *
  * const { name, available } = kernelInfo();
  * console.log(available.includes(name));

@@ -127,7 +127,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
  * @category Model
  * @example
  * ```ts
- * import { hookNames } from "transformer-circuits";
+ * import { hookNames } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -10,8 +10,8 @@ import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 import { forwardPass } from "./forward.ts";
 import type { Run, RunOptions } from "./forward.ts";
-import { headLabel, parseHead } from "./head-id.ts";
-import type { HeadRef } from "./head-id.ts";
+import { headLabel, parseHead } from "../head-id.ts";
+import type { HeadRef } from "../head-id.ts";
 import { mlpFrom } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 import { toTokenTensor } from "./tokens.ts";
@@ -87,7 +87,8 @@ export class Transformer {
    * holds a number that is not finite. The text names the weight.
    * @example
    * ```ts
-   * import { Transformer, expectedWeights, parseConfig, randomNormal } from "transformer-circuits";
+   * import { Transformer, expectedWeights, parseConfig } from "transformer-circuits";
+   * import { randomNormal } from "transformer-circuits/tensor";
    *
    * const config = parseConfig({
    *   n_layers: 1, n_heads: 2, d_model: 8, d_head: 4, n_ctx: 16, d_vocab: 10, attn_only: true,

@@ -26,7 +26,9 @@ import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
  * @category Path expansion
  * @example
  * ```ts
- * import { add, applySum, applyProduct, factoredModel, maxAbsDifference, pathExpansion } from "transformer-circuits";
+ * import { add, maxAbsDifference, pathExpansion } from "transformer-circuits";
+ * import { applySum, applyProduct } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -96,7 +98,7 @@ export class FactoredModel {
  * @category Path expansion
  * @example
  * ```ts
- * import { factoredModel } from "transformer-circuits";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -9,6 +9,8 @@
  * In reading order: `factored-model.ts` (a layer as a sum of tensor products), `frozen/` (the same for one run), `logits/`
  * (the expansion of logits), `scores/` (that of attention scores), `certificate.ts`, `virtual-heads/`, `importance/` (what
  * each order of paths is worth), `residual/` (who wrote what into the residual stream).
+ *
+ * @packageDocumentation
  */
 export type { Certificate } from "./certificate.ts";
 export type { Targets, TokenTargets } from "./targets.ts";

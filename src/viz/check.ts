@@ -1,5 +1,6 @@
 /** Data as figures take it, checked. Nothing here is drawn. */
 import { InputError, ShapeError } from "../errors.ts";
+import type { HeadId as HeadRef } from "../head-id.ts";
 
 /**
  * A matrix as figures take it: rows of numbers, a flat row-major array with its sizes, or anything with a two-dimensional
@@ -20,14 +21,7 @@ export interface ShapedData {
   readonly data: ArrayLike<number>;
 }
 
-/**
- * A head, by layer and index within the layer.
- * @category Figures
- */
-export interface HeadRef {
-  readonly layer: number;
-  readonly head: number;
-}
+export type { HeadId as HeadRef } from "../head-id.ts";
 
 /** A matrix after checking. */
 export interface Matrix {

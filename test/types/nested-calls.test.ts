@@ -6,11 +6,15 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { check, type Checked } from "../support/compile.ts";
 import type { Giver, Taker } from "./nested/calls.ts";
 import { tensorGivers } from "./nested/tensor-givers.ts";
+import { root } from "../support/files.ts";
 import { tensorTakers } from "./nested/tensor-takers.ts";
 
+const everything = `${root}/test/support/everything.ts`;
+
 const preamble = [
-  'import { Tensor } from "transformer-circuits";',
-  'import type { Linear, MLP, Norm, TensorProduct, TensorSum, Transformer } from "transformer-circuits";',
+  'import { Tensor } from "transformer-circuits/tensor";',
+  'import type { Linear, TensorProduct, TensorSum } from "transformer-circuits/linear";',
+  'import type { MLP, Norm, Transformer } from "transformer-circuits/model";',
   'import { elementwise, toNdarray } from "transformer-circuits/ndarray";',
   "declare function given<A extends string>(): Tensor<A>;",
   "declare function mapping<In extends string, Out extends string>(): Linear<In, Out>;",
@@ -53,7 +57,7 @@ function imported(code: string): string[] {
 function moduleOf(cases: readonly Case[]): string {
   const lines = cases.map(({ code }, index) => `export const c${index} = ${code};`);
   const names = imported(cases.map(({ code }) => code).join("\n"));
-  return [...lines, `import { ${names.join(", ")} } from "transformer-circuits";`, preamble].join("\n");
+  return [...lines, `import { ${names.join(", ")} } from "${everything}";`, preamble].join("\n");
 }
 
 /** What is wrong with the types of a table's cases, in words. */

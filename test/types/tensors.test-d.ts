@@ -1,5 +1,6 @@
 import { describe, expectTypeOf, test } from "vitest";
-import { type Tensor, add, batchMatmul, matmul, mean, multiply, softmax, stack, sum } from "transformer-circuits";
+import { type Tensor, add, matmul, mean, multiply, softmax, stack, sum } from "transformer-circuits";
+import { batchMatmul } from "transformer-circuits/tensor";
 
 declare const resid: Tensor<"batch pos d_model">;
 declare const scores: Tensor<"head query_pos key_pos">;

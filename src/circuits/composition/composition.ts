@@ -172,7 +172,8 @@ function zeroHeads(model: Transformer, circuit: "W_OV" | "W_QK", norms: NormsInS
  * @category Circuits
  * @example
  * ```ts
- * import { kComposition, qComposition, vComposition } from "transformer-circuits";
+ * import { kComposition } from "transformer-circuits";
+ * import { qComposition, vComposition } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -230,7 +231,7 @@ export function kComposition(writer: AttentionHead, reader: AttentionHead): numb
  * @category Circuits
  * @example
  * ```ts
- * import { vComposition } from "transformer-circuits";
+ * import { vComposition } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

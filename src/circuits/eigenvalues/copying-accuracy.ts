@@ -44,7 +44,7 @@ export interface CopyingAccuraciesOptions extends ProgressOptions {
  * @category Circuits
  * @example
  * ```ts
- * import { copyingAccuracy } from "transformer-circuits";
+ * import { copyingAccuracy } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -84,7 +84,7 @@ export function copyingAccuracy(
  * @category Circuits
  * @example
  * ```ts
- * import { copyingAccuracies } from "transformer-circuits";
+ * import { copyingAccuracies } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

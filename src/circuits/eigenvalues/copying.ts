@@ -20,7 +20,7 @@ import { ovCores, positivityOf, spectrumOf, unembedEmbed } from "./cores.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { copyingScore } from "transformer-circuits";
+ * import { copyingScore } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

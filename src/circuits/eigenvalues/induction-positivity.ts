@@ -56,7 +56,7 @@ export interface InductionPositivityOptions extends ProgressOptions {
  * @category Circuits
  * @example
  * ```ts
- * import { inductionPositivity } from "transformer-circuits";
+ * import { inductionPositivity } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

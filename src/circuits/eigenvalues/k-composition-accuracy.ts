@@ -39,7 +39,7 @@ export interface KCompositionAccuracyOptions extends ProgressOptions {
  * @category Circuits
  * @example
  * ```ts
- * import { kCompositionAccuracy } from "transformer-circuits";
+ * import { kCompositionAccuracy } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -14,7 +14,7 @@ import { qkSpectrum } from "./spectrum.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { matchingScores } from "transformer-circuits";
+ * import { matchingScores } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

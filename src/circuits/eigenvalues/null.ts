@@ -55,7 +55,8 @@ export interface SampledScore {
  * @category Circuits
  * @example
  * ```ts
- * import { copyingScores, scoreNull } from "transformer-circuits";
+ * import { copyingScores } from "transformer-circuits";
+ * import { scoreNull } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

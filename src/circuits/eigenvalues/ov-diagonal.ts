@@ -30,7 +30,7 @@ export interface OVDiagonal {
  * @category Circuits
  * @example
  * ```ts
- * import { ovDiagonal } from "transformer-circuits";
+ * import { ovDiagonal } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -23,7 +23,7 @@ import type { ProgressOptions } from "../../progress.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { ovSpectrum } from "transformer-circuits";
+ * import { ovSpectrum } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -50,7 +50,7 @@ export function ovSpectrum(model: Transformer, options: ProgressOptions = {}): S
  * @category Circuits
  * @example
  * ```ts
- * import { qkSpectrum } from "transformer-circuits";
+ * import { qkSpectrum } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -76,7 +76,7 @@ export function qkSpectrum(model: Transformer, options: ProgressOptions = {}): S
  * @category Circuits
  * @example
  * ```ts
- * import { bareOVSpectrum } from "transformer-circuits";
+ * import { bareOVSpectrum } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -99,7 +99,7 @@ export function bareOVSpectrum(model: Transformer, options: ProgressOptions = {}
  * @category Circuits
  * @example
  * ```ts
- * import { bareQKSpectrum } from "transformer-circuits";
+ * import { bareQKSpectrum } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -15,7 +15,8 @@ import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { Tensor, attentionByOffset } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { attentionByOffset } from "transformer-circuits/circuits";
  *
  * const previous = Tensor.fromNested("query_pos key_pos", [[1, 0, 0], [1, 0, 0], [0, 1, 0]]);
  * console.log(Array.from(attentionByOffset(previous).data, (x) => x.toFixed(2)).join(" "));

@@ -19,7 +19,7 @@ import { softmax, Tensor } from "../../tensor/index.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { positionalQKCircuit } from "transformer-circuits";
+ * import { positionalQKCircuit } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -47,7 +47,7 @@ export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"
  * @category Circuits
  * @example
  * ```ts
- * import { attentionByOffset, positionalPattern } from "transformer-circuits";
+ * import { attentionByOffset, positionalPattern } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

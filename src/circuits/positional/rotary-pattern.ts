@@ -21,7 +21,8 @@ import { rawData } from "../../tensor/internal.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { Tensor, Transformer, expectedWeights, meanRotaryPattern, parseConfig } from "transformer-circuits";
+ * import { Tensor, Transformer, expectedWeights, parseConfig } from "transformer-circuits";
+ * import { meanRotaryPattern } from "transformer-circuits/circuits";
  *
  * // One head of width 2, every weight 1: scores fall with the cosine of the offset.
  * const config = parseConfig({

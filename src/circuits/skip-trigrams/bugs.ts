@@ -61,7 +61,7 @@ export interface SkipTrigramBugs {
  * @category Circuits
  * @example
  * ```ts
- * import { skipTrigramBugs } from "transformer-circuits";
+ * import { skipTrigramBugs } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -143,7 +143,7 @@ export interface FindSkipTrigramBugsOptions extends ProgressOptions {
  * @category Circuits
  * @example
  * ```ts
- * import { findSkipTrigramBugs, topSkipTrigrams } from "transformer-circuits";
+ * import { findSkipTrigramBugs, topSkipTrigrams } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();

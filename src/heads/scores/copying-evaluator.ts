@@ -42,7 +42,7 @@ export interface CopyingEvaluatorOptions extends ProgressOptions {
  * @category Head scores
  * @example
  * ```ts
- * import { copyingEvaluator } from "transformer-circuits";
+ * import { copyingEvaluator } from "transformer-circuits/heads";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -60,7 +60,8 @@ export function tallyInduction(pattern: Pattern, options: InductionScoreOptions)
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, currentTokenScores } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { currentTokenScores } from "transformer-circuits/heads";
  *
  * const pattern = Tensor.fromNested("batch head query_pos key_pos", [[[[1, 0], [0.25, 0.75]]]]);
  * console.log(currentTokenScores(pattern).at(0));
@@ -82,7 +83,8 @@ export function currentTokenScores(pattern: Pattern): Tensor<"head"> {
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, previousTokenScores } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { previousTokenScores } from "transformer-circuits/heads";
  *
  * const pattern = Tensor.fromNested("batch head query_pos key_pos", [[[[1, 0], [0.25, 0.75]]]]);
  * console.log(previousTokenScores(pattern).at(0));
@@ -103,7 +105,8 @@ export function previousTokenScores(pattern: Pattern): Tensor<"head"> {
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, firstTokenScores } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { firstTokenScores } from "transformer-circuits/heads";
  *
  * const pattern = Tensor.fromNested("batch head query_pos key_pos", [[[[1, 0], [0.25, 0.75]]]]);
  * console.log(firstTokenScores(pattern).at(0));
@@ -126,7 +129,8 @@ export function firstTokenScores(pattern: Pattern): Tensor<"head"> {
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, duplicateTokenScores } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { duplicateTokenScores } from "transformer-circuits/heads";
  *
  * const pattern = Tensor.fromNested("batch head query_pos key_pos", [[[[1, 0, 0], [0.5, 0.5, 0], [0.75, 0, 0.25]]]]);
  * console.log(duplicateTokenScores(pattern, 2).at(0));

@@ -30,7 +30,7 @@ export interface MemoryScores {
  * @category Head scores
  * @example
  * ```ts
- * import { memoryScores } from "transformer-circuits";
+ * import { memoryScores } from "transformer-circuits/heads";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();

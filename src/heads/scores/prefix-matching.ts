@@ -83,7 +83,8 @@ export function tallyPrefixMatching(
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, prefixMatchingScores } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { prefixMatchingScores } from "transformer-circuits/heads";
  *
  * // a b a: the second a may look back at b, which came after the first.
  * const tokens = Tensor.from("batch pos", [1, 3], [5, 6, 5], "int32");

@@ -15,7 +15,8 @@ import { rawData, requireAxes } from "../../tensor/internal.ts";
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, beforeAndAfterAttribution } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { beforeAndAfterAttribution } from "transformer-circuits/heads";
  *
  * const loss = (values: number[]) => Tensor.from("token", [values.length], values, "float64");
  * const [before, after] = [loss([5, 5]), loss([1, 5])];

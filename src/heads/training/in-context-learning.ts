@@ -32,7 +32,8 @@ export interface InContextLearningOptions {
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, inContextLearningScore } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { inContextLearningScore } from "transformer-circuits/heads";
  *
  * // A loss that falls with the logarithm of the token's place.
  * const loss = Tensor.from("batch pos", [1, 511], Array.from({ length: 511 }, (_, i) => 8 - 0.5 * Math.log(i + 2)), "float64");

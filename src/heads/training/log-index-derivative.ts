@@ -14,7 +14,8 @@ import { rawData, requireAxes } from "../../tensor/internal.ts";
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, logIndexDerivative } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { logIndexDerivative } from "transformer-circuits/heads";
  *
  * const loss = Tensor.from("pos", [99], Array.from({ length: 99 }, (_, i) => 5 - 0.3 * Math.log(i + 2)), "float64");
  * console.log(logIndexDerivative(loss).at(40).toFixed(4));

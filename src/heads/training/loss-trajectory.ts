@@ -30,7 +30,8 @@ export interface LossTrajectory {
  * @category Head scores
  * @example
  * ```ts
- * import { Tensor, lossTrajectory } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { lossTrajectory } from "transformer-circuits/heads";
  *
  * const losses = Tensor.fromNested("snapshot token", [[3, 3, 3], [2, 3, 3], [1, 3, 3]]);
  * const { points, variance } = lossTrajectory(losses, 1);

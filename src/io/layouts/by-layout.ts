@@ -25,7 +25,7 @@ function from(layout: CheckpointLayout, operation: string, given: TransformerTen
  * @category Files
  * @example
  * ```ts
- * import { transformerLensFromTensors } from "transformer-circuits";
+ * import { transformerLensFromTensors } from "transformer-circuits/io";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -48,7 +48,8 @@ export function transformerLensFromTensors(given: TransformerTensors): Transform
  * @category Files
  * @example
  * ```ts
- * import { Tensor, transformerLens4FromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { transformerLens4FromTensors } from "transformer-circuits/io";
  *
  * const tensors = new Map<string, Tensor>([
  *   ["embed.weight", Tensor.zeros("a b", [5, 4])],
@@ -73,7 +74,8 @@ export function transformerLens4FromTensors(given: TransformerTensors): Transfor
  * @category Files
  * @example
  * ```ts
- * import { Tensor, oldSoluFromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { oldSoluFromTensors } from "transformer-circuits/io";
  *
  * const tensors = new Map<string, Tensor>([
  *   ["embed.W_E", Tensor.zeros("a b", [4, 5])],
@@ -100,7 +102,8 @@ export function oldSoluFromTensors(given: TransformerTensors): Transformer {
  * @category Files
  * @example
  * ```ts
- * import { ConfigError, gpt2FromTensors } from "transformer-circuits";
+ * import { ConfigError } from "transformer-circuits/tensor";
+ * import { gpt2FromTensors } from "transformer-circuits/io";
  *
  * const config = { n_layer: 12, n_head: 12, n_embd: 768, n_positions: 1024, vocab_size: 50257 };
  * try {
@@ -123,7 +126,8 @@ export function gpt2FromTensors(given: TransformerTensors): Transformer {
  * @category Files
  * @example
  * ```ts
- * import { Tensor, gptNeoXFromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { gptNeoXFromTensors } from "transformer-circuits/io";
  *
  * const shapes = {
  *   embed_in: [6, 8], "layers.0.attention.query_key_value": [24, 8], "layers.0.attention.dense": [8, 8],
@@ -157,7 +161,8 @@ export function gptNeoXFromTensors(given: TransformerTensors): Transformer {
  * @category Files
  * @example
  * ```ts
- * import { Tensor, nanoGPTFromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { nanoGPTFromTensors } from "transformer-circuits/io";
  *
  * const shapes = {
  *   wte: [5, 4], wpe: [8, 4], "h.0.ln_1": [4], "h.0.attn.c_attn": [12, 4], "h.0.attn.c_proj": [4, 4],
@@ -187,7 +192,8 @@ export function nanoGPTFromTensors(given: TransformerTensors): Transformer {
  * @category Files
  * @example
  * ```ts
- * import { Tensor, minGPTFromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { minGPTFromTensors } from "transformer-circuits/io";
  *
  * const shapes = {
  *   "ln_f.weight": [4], "ln_f.bias": [4], "tok_emb.weight": [5, 4], pos_emb: [1, 8, 4], "head.weight": [5, 4],

@@ -137,7 +137,7 @@ export function detect(tensors: ListedTensors, config: unknown, source: Source, 
  * @category Files
  * @example
  * ```ts
- * import { checkpointLayout } from "transformer-circuits";
+ * import { checkpointLayout } from "transformer-circuits/io";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -167,7 +167,8 @@ export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
  * @category Files
  * @example
  * ```ts
- * import { Tensor, randomNormal, transformerFromTensors } from "transformer-circuits";
+ * import { Tensor, transformerFromTensors } from "transformer-circuits";
+ * import { randomNormal } from "transformer-circuits/tensor";
  *
  * // Hugging Face's GPT-2, as small as it can be.
  * const shapes = {

@@ -49,7 +49,7 @@ export interface ExpandedProduct<In extends string = string, Out extends string 
  * @category Tensor products
  * @example
  * ```ts
- * import { factoredModel } from "transformer-circuits";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -81,7 +81,8 @@ export class TensorSum<In extends string = string, Out extends string = string> 
  * @category Tensor products
  * @example
  * ```ts
- * import { Tensor, applySum, identityMap, onFeatures, sumProducts, tensorProduct } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { applySum, identityMap, onFeatures, sumProducts, tensorProduct } from "transformer-circuits/linear";
  *
  * const Id = identityMap("d_model", 1);
  * const previous = Tensor.fromNested("query_pos key_pos", [[0, 0], [1, 0]]);
@@ -137,7 +138,8 @@ export function sumProducts<In extends string, Out extends string>(
  * @category Tensor products
  * @example
  * ```ts
- * import { applySum, factoredModel } from "transformer-circuits";
+ * import { applySum } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -175,7 +177,8 @@ export interface ExpandOptions {
  * @category Tensor products
  * @example
  * ```ts
- * import { expandSums, factoredModel } from "transformer-circuits";
+ * import { expandSums } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -245,7 +248,8 @@ function byOrderThenPlace<S extends string>(a: Choice<S>, b: Choice<S>): number 
  * @category Tensor products
  * @example
  * ```ts
- * import { countTerms, factoredModel } from "transformer-circuits";
+ * import { countTerms } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

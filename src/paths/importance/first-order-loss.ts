@@ -23,7 +23,7 @@ import type { HeadSubset } from "./head-subset.ts";
  * @category Path expansion
  * @example
  * ```ts
- * import { firstOrderLoss, lossByMaxOrder } from "transformer-circuits";
+ * import { firstOrderLoss, lossByMaxOrder } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

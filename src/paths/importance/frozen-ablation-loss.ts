@@ -16,7 +16,8 @@ import type { HeadSubset } from "./head-subset.ts";
  * @category Path expansion
  * @example
  * ```ts
- * import { frozenAblationLoss, meanLoss } from "transformer-circuits";
+ * import { meanLoss } from "transformer-circuits";
+ * import { frozenAblationLoss } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

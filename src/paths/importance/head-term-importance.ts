@@ -42,7 +42,7 @@ export interface HeadTermImportance {
  * @category Path expansion
  * @example
  * ```ts
- * import { headTermImportance } from "transformer-circuits";
+ * import { headTermImportance } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -102,7 +102,7 @@ export interface LayerTermImportance {
  * @category Path expansion
  * @example
  * ```ts
- * import { layerTermImportance } from "transformer-circuits";
+ * import { layerTermImportance } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -68,7 +68,9 @@ export interface PathExpansionOptions {
  * ```
  * @example
  * ```ts
- * import { applyProduct, factoredModel, maxAbsDifference, pathExpansion } from "transformer-circuits";
+ * import { maxAbsDifference, pathExpansion } from "transformer-circuits";
+ * import { applyProduct } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

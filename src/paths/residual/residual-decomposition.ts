@@ -164,7 +164,8 @@ function constants(model: Transformer, run: Run, { heads, reader }: Place, handl
  * @category Attribution
  * @example
  * ```ts
- * import { decomposeResid, maxAbsDifference, sum } from "transformer-circuits";
+ * import { maxAbsDifference, sum } from "transformer-circuits";
+ * import { decomposeResid } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

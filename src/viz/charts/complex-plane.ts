@@ -9,7 +9,7 @@ import { formatNumber, px } from "../parts/text.ts";
  * A complex number.
  * @category Figures
  */
-export interface Complex {
+export interface PlanePoint {
   readonly re: number;
   readonly im: number;
 }
@@ -20,7 +20,7 @@ export interface Complex {
  */
 export interface ComplexPlaneOptions extends Captions {
   /** Eigenvalues, as points or as two lists of equal length. */
-  readonly points: readonly Complex[] | { readonly re: ArrayLike<number>; readonly im: ArrayLike<number> };
+  readonly points: readonly PlanePoint[] | { readonly re: ArrayLike<number>; readonly im: ArrayLike<number> };
   /** How far from the centre: `log` (the default, as the Framework paper draws it) or `linear` in the modulus. */
   readonly radius?: "log" | "linear";
   /** The modulus at the rim; the largest one if left out. Give the same to all heads to compare them. */
@@ -114,7 +114,7 @@ interface Polar {
   readonly decades: number;
 }
 
-function readPoints(points: ComplexPlaneOptions["points"]): readonly Complex[] {
+function readPoints(points: ComplexPlaneOptions["points"]): readonly PlanePoint[] {
   if ("re" in points) {
     checkCount(points.im.length, points.re.length, "complexPlane", "points.im", "real parts");
     const { im } = points;
@@ -190,13 +190,13 @@ function ringText(ring: number, log: boolean): string {
   return `10${power < 0 ? "⁻" : ""}${[...Math.abs(power).toString()].map((digit) => SUPERSCRIPTS.charAt(Number(digit))).join("")}`;
 }
 
-function complexText({ re, im }: Complex): string {
+function complexText({ re, im }: PlanePoint): string {
   if (im === 0) return formatNumber(re);
   if (re === 0) return `${formatNumber(im)}i`;
   return `${formatNumber(re)} ${im < 0 ? "−" : "+"} ${formatNumber(Math.abs(im))}i`;
 }
 
-function drawPoint(point: Complex, polar: Polar, size: number): string {
+function drawPoint(point: PlanePoint, polar: Polar, size: number): string {
   const modulus = Math.hypot(point.re, point.im);
   const angle = modulus === 0 ? 0 : Math.atan2(point.im, point.re);
   const r = modulus === 0 ? 0 : reach(modulus, polar) * polar.radius;

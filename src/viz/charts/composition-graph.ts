@@ -35,7 +35,7 @@ export interface CompositionEdge {
  * What scores between random matrices of the same sizes come to.
  * @category Figures
  */
-export interface CompositionBaseline {
+export interface GraphBaseline {
   readonly mean: number;
   readonly std?: number;
 }
@@ -59,7 +59,7 @@ export interface CompositionGraphOptions extends Captions {
   readonly heads: number;
   readonly edges: readonly CompositionEdge[];
   /** Subtracted from every score; 0 if left out. */
-  readonly baseline?: CompositionBaseline;
+  readonly baseline?: GraphBaseline;
   /** The numbers that layers bear, from below, where not all of a model are shown; 0, 1, 2 … if left out. */
   readonly layerNames?: readonly number[];
   /** Heads to colour, such as previous-token and induction heads. */

@@ -1,5 +1,5 @@
 /** Which head: `{ layer: 1, head: 4 }`, printed `L1H4`. */
-import { InputError, requireOptions } from "../errors.ts";
+import { InputError, requireOptions } from "./errors.ts";
 
 /**
  * A head's place in the model, both counted from 0.
@@ -39,7 +39,7 @@ export function headLabel(id: HeadId): `L${number}H${number}` {
  * @category Model
  * @example
  * ```ts
- * import { parseHead } from "transformer-circuits";
+ * import { parseHead } from "transformer-circuits/model";
  *
  * console.log(parseHead("L1H4"), parseHead("1.4"));
  * // { layer: 1, head: 4 } { layer: 1, head: 4 }
