@@ -145,6 +145,13 @@ async function readJob(
   if (paths.length > 1 && !takesCheckpoints)
     throw refuse(`${name} is made of one model, and ${paths.length} paths were given. Give one of them.`, "path");
   const checkpoints = takesCheckpoints ? await checkpointPaths(paths) : [];
+  if (needs.includes("checkpoints") && checkpoints.length < 2) {
+    const given = checkpoints.length === 0 ? "none was named" : `${paths.join(" ")} is one`;
+    throw refuse(
+      `${name} follows a model through its training: name two or more checkpoints, or a folder of them; ${given}.`,
+      "paths",
+    );
+  }
   const path = checkpoints.length > 0 ? checkpoints[checkpoints.length - 1]?.path : paths[0];
   const { title, seed, head: heads, json } = options;
   const wanted = needs.includes("text");

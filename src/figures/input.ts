@@ -1,5 +1,5 @@
 /** What figures are made of: a model, perhaps its tokenizer, perhaps a text. */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, nameOf } from "../errors.ts";
 import type { ProgressOptions } from "../progress.ts";
 import { splitWindows } from "../model/index.ts";
 import type { HeadRef, ModelConfig, Transformer } from "../model/index.ts";
@@ -186,7 +186,7 @@ function idsOf({ text = [], tokenizer }: FigureInput, operation: string, most: n
 function checkId(id: number, what: string, { d_vocab }: ModelConfig, operation: string): void {
   if (Number.isInteger(id) && id >= 0 && id < d_vocab) return;
   throw new InputError(
-    `${what} is ${String(id)}, which is not a token id; this model has d_vocab=${d_vocab}, ids 0 to ${d_vocab - 1}.`,
+    `${what} is ${nameOf(id)}, which is not a token id; this model has d_vocab=${d_vocab}, ids 0 to ${d_vocab - 1}.`,
     { operation, argument: what === "bos" ? "bos" : "text", expected: [0, d_vocab - 1], actual: id },
   );
 }
