@@ -69,6 +69,8 @@ export interface ModelConfig {
   readonly rotary_base: number;
   /** Whether neighbours are rotated together (GPT-J) rather than halves (GPT-NeoX). */
   readonly rotary_adjacent_pairs: boolean;
+  /** The token that begins every sequence, where the configuration or the tokenizer beside it names one. */
+  readonly bos_token_id?: number;
 }
 
 const OPERATION = "parseConfig";
@@ -140,6 +142,7 @@ export function parseConfig(json: unknown): ModelConfig {
     rotary_dim: positional_embedding_type === "rotary" ? rotaryDim(fields, widths.d_head) : null,
     rotary_base: number(fields, "rotary_base", 10000, (v) => v > 0),
     rotary_adjacent_pairs: flag(fields, "rotary_adjacent_pairs", false),
+    ...bosOf(fields, d_vocab),
   };
   requireAgreement(json as Fields, "transformer-lens", config, OPERATION);
   return Object.freeze(config);
@@ -191,6 +194,12 @@ function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head:
     throw wrong("n_key_value_heads", kv, n_heads, "grouped-query attention is not supported.");
   }
   return { n_heads, d_head };
+}
+
+/** The token that begins sequences; another library's default may lie outside the vocabulary, and then there is none. */
+export function bosOf(fields: Fields, d_vocab: number): Pick<ModelConfig, "bos_token_id"> {
+  const id = fields["bos_token_id"];
+  return typeof id === "number" && Number.isInteger(id) && id >= 0 && id < d_vocab ? { bos_token_id: id } : {};
 }
 
 function attnScale(fields: Fields, d_head: number): number {

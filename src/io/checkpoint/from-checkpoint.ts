@@ -58,7 +58,7 @@ export async function transformerFromCheckpoint(
 export async function transformerOf(
   operation: string,
   checkpoint: Checkpoint,
-  options: TransformerFromCheckpointOptions,
+  options: TransformerFromCheckpointOptions & { readonly bos?: number | undefined },
 ): Promise<Transformer> {
   const { config, signal, onProgress } = options;
   const source = { operation, name: checkpoint.name };

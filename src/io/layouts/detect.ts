@@ -1,6 +1,7 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { Transformer } from "../../model/index.ts";
+import { bosOf } from "../../model/internal.ts";
 import { toJson } from "../bytes/bytes.ts";
 import { some } from "../checkpoint/files.ts";
 import { fault } from "../bytes/fault.ts";
@@ -206,7 +207,7 @@ export function* building(
   { layout, names }: Detected,
   config: unknown,
   source: Source,
-  options: LayoutOptions,
+  options: LayoutOptions & { readonly bos?: number | undefined },
 ): Taking<Transformer> {
   const json = toJson(config, source.operation, "config.json");
   const checkpoint = new Checkpoint(names, source);
@@ -217,5 +218,11 @@ export function* building(
     );
   }
   const converted = yield* CONVERTERS[layout](checkpoint, json, options);
-  return Transformer.fromWeights(converted.config, converted.weights, { notes: checkpoint.notes });
+  const { d_vocab } = converted.config;
+  const bos = {
+    ...bosOf({ bos_token_id: options.bos }, d_vocab),
+    ...bosOf((json ?? {}) as { bos_token_id?: unknown }, d_vocab),
+  };
+  const withBos = Object.freeze({ ...converted.config, ...bos });
+  return Transformer.fromWeights(withBos, converted.weights, { notes: checkpoint.notes });
 }

@@ -220,3 +220,14 @@ describe("the GELU of nanoGPT and minGPT", () => {
     ]);
   });
 });
+
+test("the token that begins sequences is the configuration's, in every layout, where the vocabulary has it", () => {
+  for (const [tensors, config] of [
+    [nano, nanoArgs],
+    [lens.weights, lens.config],
+  ] as const) {
+    const load = (fields: object): unknown =>
+      transformerFromTensors({ tensors, config: { ...config, ...fields } }).config.bos_token_id;
+    expect([load({}), load({ bos_token_id: 3 }), load({ bos_token_id: 50256 })]).toEqual([undefined, 3, undefined]);
+  }
+});
