@@ -3,7 +3,8 @@
  * checkpoints are read: read, known to change nothing, or refused where they ask for another function than the one
  * computed. What a library's own model passes over changes nothing in its configurations.
  */
-import { ConfigError, editDistance } from "../errors.ts";
+import { ConfigError } from "../errors.ts";
+import { editDistance } from "../nearest.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** Whose fields a configuration has. */

@@ -10,7 +10,7 @@ import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 import { forwardPass } from "./forward.ts";
 import type { Run, RunOptions } from "./forward.ts";
-import { headLabel, parseHead } from "../head-id.ts";
+import { headIdOf, headLabel } from "../head-id.ts";
 import type { HeadRef } from "../head-id.ts";
 import { mlpFrom } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
@@ -202,7 +202,7 @@ export class Transformer {
    * ```
    */
   head(ref: HeadRef): AttentionHead {
-    const id = typeof ref === "object" && "head" in (ref ?? {}) ? ref : parseHead(ref as string);
+    const id = headIdOf(ref, "head", "ref");
     const head = this.layers[id.layer]?.heads[id.head];
     if (head === undefined) {
       const { n_layers, n_heads } = this.config;
