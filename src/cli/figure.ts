@@ -107,11 +107,12 @@ const NEED_WORDS: Readonly<Record<FigureNeed, string>> = {
 function listed(entries: readonly FigureEntry[]): string {
   const width = Math.max(...entries.map(({ name }) => name.length));
   return entries
-    .map(({ name, number, title, needs, output }) => {
+    .map(({ name, number, title, needs, output, takesText = false }) => {
       const needed = needs.map((need) => NEED_WORDS[need]);
+      const takes = takesText ? "; takes a text" : "";
       const kind = output === "html" ? "a page; " : "";
       const said = needed.length === 0 ? "any model" : `needs ${needed.join(", ")}`;
-      return `${String(number).padStart(2)}  ${name.padEnd(width)}  ${title}\n${" ".repeat(width + 6)}${kind}${said}`;
+      return `${String(number).padStart(2)}  ${name.padEnd(width)}  ${title}\n${" ".repeat(width + 6)}${kind}${said}${takes}`;
     })
     .join("\n");
 }
@@ -138,7 +139,7 @@ function checkEnding(name: string, output: FigureEntry["output"], file: string):
 
 async function readJob(
   command: string,
-  { name, needs, takesCheckpoints = false }: FigureEntry,
+  { name, needs, takesCheckpoints = false, takesText = false }: FigureEntry,
   paths: readonly string[],
   options: FigureCommandOptions,
 ): Promise<FigureJob> {
@@ -154,8 +155,9 @@ async function readJob(
   }
   const path = checkpoints.length > 0 ? checkpoints[checkpoints.length - 1]?.path : paths[0];
   const { title, seed, head: heads, json } = options;
-  const wanted = needs.includes("text");
-  if (!wanted && (options.text !== undefined || options.tokens !== undefined)) {
+  const isGiven = options.text !== undefined || options.tokens !== undefined;
+  const wanted = needs.includes("text") || (takesText && isGiven);
+  if (!wanted && isGiven) {
     const option = options.text === undefined ? "tokens" : "text";
     throw refuse(`${name} takes no text; --${option} has no use. Leave it out.`, option);
   }

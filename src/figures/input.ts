@@ -1,5 +1,5 @@
 /** What figures are made of: a model, perhaps its tokenizer, perhaps a text. */
-import { ConfigError, InputError, nameOf } from "../errors.ts";
+import { ConfigError, InputError, isPromise, nameOf, requireKind, requireOptions } from "../errors.ts";
 import type { ProgressOptions } from "../progress.ts";
 import { splitWindows } from "../model/index.ts";
 import type { HeadRef, ModelConfig, Transformer } from "../model/index.ts";
@@ -90,8 +90,18 @@ const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | un
       : undefined,
 };
 
-/** Refuses an input without what a figure needs. */
-export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, operation: string): void {
+const OPTIONS: readonly (keyof FigureOptions)[] = ["heads", "seed", "signal", "onProgress"];
+
+/** Refuses an input without what a figure needs, and options that it does not know; `more` are those of this figure alone. */
+export function requireNeeds(
+  needs: readonly FigureNeed[],
+  input: FigureInput,
+  operation: string,
+  options?: FigureOptions,
+  ...more: readonly string[]
+): void {
+  requireOptions(options, operation, [...OPTIONS, ...more]);
+  requireInput(input, operation);
   for (const need of needs) {
     const why = REFUSALS[need](input.model.config);
     if (why === undefined) continue;
@@ -131,6 +141,26 @@ export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, o
       },
     );
   }
+}
+
+/** Refuses what is no input of a figure, in words for a model alone and for what was not waited for. */
+function requireInput(input: unknown, operation: string): void {
+  const { model, layers } = Object(input) as { readonly model?: unknown; readonly layers?: unknown };
+  if (model !== undefined) return requireKind("model", model, "model", operation);
+  const mend = isPromise(input)
+    ? "Write await before the call that gave it"
+    : layers === undefined
+      ? "Give { model, tokenizer }, as loadFolder returns it"
+      : "Give it as { model }, with its tokenizer where there is one: { model, tokenizer }";
+  throw new InputError(
+    `input is ${layers === undefined ? nameOf(input) : "a Transformer"}, without a model. ${mend}.`,
+    {
+      operation,
+      argument: "input",
+      expected: "{ model }",
+      actual: input,
+    },
+  );
 }
 
 /** The token that begins every sequence, or none; refuses one that the model does not have. */

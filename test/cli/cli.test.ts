@@ -129,7 +129,7 @@ describe("transformer-circuits report <folder>", () => {
     const config = readFileSync(join(toy, "config.json"), "utf8");
     const added = '{"best": NaN, "worst": [Infinity, -Infinity], "log": {"loss": NaN}, ';
     writeFileSync(join(toy, "config.json"), config.replace("{", added));
-    expect(await run("figure", "ov-eigenvalues", toy, "-o", "e.svg")).toMatchObject(NONE);
+    expect((await run("figure", "ov-eigenvalues", toy, "-o", "e.svg")).code).toBe(0);
     writeFileSync(join(toy, "config.json"), config.replace("{", '{"best": NaNa, '));
     expect((await run("figure", "ov-eigenvalues", toy, "-o", "f.svg")).stderr).toContain("it is not valid");
   });
