@@ -7,7 +7,7 @@ import { compile, type Complaint } from "../support/compile.ts";
 import { mistakes, type Mistake } from "./mistakes.ts";
 
 const preamble = `
-import { compose, composeAll, composeProducts, matmul, onFeatures, softmax, sum, sumMaps, transpose } from "transformer-circuits";
+import { compose, composeAll, composeProducts, matmul, onFeatures, softmax, stack, sum, sumMaps, transpose } from "transformer-circuits";
 import type { ActivationCache, Linear, Tensor, Transformer } from "transformer-circuits";
 declare const resid: Tensor<"pos d_model">;
 declare const scores: Tensor<"head query_pos key_pos">;
@@ -22,7 +22,7 @@ declare const cache: ActivationCache;
 declare const model: Transformer;
 declare function tensor<A extends string>(axes: A): Tensor<A>;
 declare function linearMap<In extends string, Out extends string>(from: In, to: Out): Linear<In, Out>;
-export { compose, composeAll, composeProducts, matmul, onFeatures, softmax, sum, sumMaps, transpose };
+export { compose, composeAll, composeProducts, matmul, onFeatures, softmax, stack, sum, sumMaps, transpose };
 export { cache, model, resid, scores, tensor, linearMap, W_E, W_O, W_OV, W_Q, W_QK, W_U, W_V };
 `;
 
@@ -32,8 +32,8 @@ const withSortedUnions = (text: string): string =>
   text
     .replace(/"[^"]+"(?: \| "[^"]+")+/g, (union) => sorted(union, " | "))
     .replace(
-      /\((Linear<[^()|]+>(?: \| Linear<[^()|]+>)+)\)/g,
-      (_, union: string) => `(${sorted(union, / \| (?=Linear)/)})`,
+      /\(((?:Linear|Tensor)<[^()|]+>(?: \| (?:Linear|Tensor)<[^()|]+>)+)\)/g,
+      (_, union: string) => `(${sorted(union, / \| (?=Linear|Tensor)/)})`,
     );
 
 const pathOf = (index: number): string => `test/types/snippets/${index}.ts`;

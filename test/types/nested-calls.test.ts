@@ -4,13 +4,16 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { check, type Checked } from "../support/compile.ts";
+import { functionsTaking } from "../support/functions-taking.ts";
 import type { Giver, Taker } from "./nested/calls.ts";
+import { mapGivers, productGivers, sumGivers } from "./nested/map-givers.ts";
+import { mapTakers, productTakers, sumTakers } from "./nested/map-takers.ts";
 import { tensorGivers } from "./nested/tensor-givers.ts";
 import { tensorTakers } from "./nested/tensor-takers.ts";
 
 const preamble = [
-  'import { Tensor } from "transformer-circuits";',
-  'import type { Linear, MLP, Norm, TensorProduct, TensorSum, Transformer } from "transformer-circuits";',
+  'import { Tensor, Transformer } from "transformer-circuits";',
+  'import type { Linear, MLP, Norm, TensorProduct, TensorSum } from "transformer-circuits";',
   'import { elementwise, toNdarray } from "transformer-circuits/ndarray";',
   "declare function given<A extends string>(): Tensor<A>;",
   "declare function mapping<In extends string, Out extends string>(): Linear<In, Out>;",
@@ -22,6 +25,7 @@ const preamble = [
   'declare const pattern: Tensor<"batch head query_pos key_pos">;',
   'declare function takeField(options: { readonly loss: Tensor<"pos"> }): void;',
   "declare function takeAny<A extends string>(t: Tensor<A>): Tensor<A>;",
+  "declare function takeAnyMap<In extends string, Out extends string>(f: Linear<In, Out>): Linear<In, Out>;",
 ].join("\n");
 
 interface Case {
@@ -70,7 +74,14 @@ function faultsOf(cases: readonly Case[], { complaints, types }: Checked): strin
   return [...faults, ...others.map(({ at, text }) => `${at}: ${text}`)];
 }
 
-const tables = tensorTakers.map((taker): [string, Case[]] => [taker.name, casesOf(taker, tensorGivers)]);
+const tablesOf = (takers: readonly Taker[], givers: readonly Giver[]): [string, Case[]][] =>
+  takers.map((taker) => [taker.name, casesOf(taker, givers)]);
+const tables = [
+  ...tablesOf(tensorTakers, tensorGivers),
+  ...tablesOf(mapTakers, mapGivers),
+  ...tablesOf(productTakers, productGivers),
+  ...tablesOf(sumTakers, sumGivers),
+];
 const pathOf = (index: number): string => `test/types/snippets/nested-${index}.ts`;
 
 let checked: Checked[];
@@ -85,4 +96,12 @@ describe("calls in calls", () => {
       expect(faultsOf(cases, checked[index] as Checked)).toEqual([]);
     },
   );
+});
+
+test("every exported function that takes a tensor or a map stands in a table", () => {
+  const entries = ["src/index.ts", "src/viz/index.ts", "src/figures/index.ts", "src/tensor/ndarray.ts"];
+  const taking = functionsTaking(entries, ["Tensor", "Linear", "TensorProduct", "TensorSum"]);
+  const inTables = new Set(tables.map(([name]) => name.replace(/(,| of) .*/, "")));
+  expect(taking.length).toBeGreaterThan(100);
+  expect(taking.filter((name) => !inTables.has(name))).toEqual([]);
 });
