@@ -15,8 +15,8 @@ export interface RepeatedTokensOptions {
   /** The seed of the random tokens; 0 by default. The same options give the same tokens. */
   readonly seed?: number | undefined;
   /**
-   * The token that begins each prompt and is not among the random ones, `null` for none; the configuration's `bos_token_id` by default, and
-   * none where it names none.
+   * The token that begins each prompt and is not among the random ones, `null` for none; the configuration's
+   * `bos_token_id` by default, and none where it names none.
    */
   readonly bos?: number | null | undefined;
   /** How often the random tokens appear; 2 by default. */
@@ -24,22 +24,23 @@ export interface RepeatedTokensOptions {
   /** Whether the random tokens of a prompt all differ; false by default, as in ARENA. */
   readonly distinct?: boolean | undefined;
   /**
-   * Makes the later copies of runs of so many tokens, cut out of the first at random, so that only a longer match tells what comes next; whole copies unless
-   * given. The period of scores by diagonals does not hold then; prefix matching does.
+   * Makes the later copies of runs of so many tokens, cut out of the first at random, so that only a longer match tells
+   * what comes next; whole copies unless given. The period of scores by diagonals does not hold then; prefix matching
+   * does.
    */
   readonly chunk?: number | undefined;
 }
 
 /**
- * Prompts $[\text{BOS}, r, r]$ of random tokens that repeat (ARENA 1.2, "Finding induction heads"; the Framework paper shows
- * three copies of 20 tokens, Olsson et al. four of 25).
+ * Prompts $[\text{BOS}, r, r]$ of random tokens that repeat (ARENA 1.2, "Finding induction heads"; the Framework paper
+ * shows three copies of 20 tokens, Olsson et al. four of 25).
  *
  * Tokens are drawn evenly from all ids but BOS, so two of a prompt may be equal by chance; `distinct` forbids that.
  *
  * @param config - whose `d_vocab` and `n_ctx` bound the prompts.
  * @returns `batch` prompts of `repeats · length` token ids, after BOS where there is one.
- * @throws {@link InputError} when a prompt would be longer than `n_ctx`, when there are fewer ids than distinct tokens asked
- * for, or when a number is not usable.
+ * @throws {@link InputError} when a prompt would be longer than `n_ctx`, when there are fewer ids than distinct tokens
+ * asked for, or when a number is not usable.
  * @category Head scores
  * @example
  * ```ts

@@ -20,11 +20,11 @@ import { checkWeights, finalNormKind, normFrom } from "./weights.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * A transformer, attention-only or with MLPs: token embedding and positions → layers of heads, each with an MLP or without →
- * unembedding.
+ * A transformer, attention-only or with MLPs: token embedding and positions → layers of heads, each with an MLP or
+ * without → unembedding.
  *
- * It says what the model *is*; what to think of it are functions over it, such as `pathExpansion(model, tokens)`. A model
- * never changes: runs take what to keep and what to edit as arguments.
+ * It says what the model *is*; what to think of it are functions over it, such as `pathExpansion(model, tokens)`. A
+ * model never changes: runs take what to keep and what to edit as arguments.
  *
  * @category Model
  * @example
@@ -114,7 +114,8 @@ export class Transformer {
   }
 
   /**
-   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights within a task.
+   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights
+   * within a task.
    * @internal
    */
   static passing(config: ModelConfig, weights: Weights): Transformer {
@@ -122,7 +123,8 @@ export class Transformer {
   }
 
   /**
-   * The model that runs: this one, or with weights of another element type one whose weights are rounded to float32, as activations are.
+   * The model that runs: this one, or with weights of another element type one whose weights are rounded to float32, as
+   * activations are.
    * @internal
    */
   get inFloat32(): Transformer {
@@ -251,8 +253,9 @@ export class Transformer {
    * @param tokens - ids of a prompt, or of several of equal length.
    * @param options - `cache`: which activations to keep, all by default; `edits`: functions that change activations as
    * they pass, by hook name; `signal` cancels.
-   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not have;
-   * {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would broadcast.
+   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not
+   * have; {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would
+   * broadcast.
    * @example
    * ```ts
    * import { map, maxAbsDifference } from "transformer-circuits";
