@@ -1,7 +1,7 @@
 /** Certificates of score expansions from both sides: never below what is seen, and at most twenty times it. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Transformer } from "../../../src/model/index.ts";
+import type { AttentionHead, HeadRef, Transformer } from "../../../src/model/index.ts";
 import { scoreExpansion } from "../../../src/paths/index.ts";
 import type { Certificate } from "../../../src/paths/index.ts";
 import { attentionCases, loadGolden, mlpCases } from "../../support/golden.ts";
@@ -15,7 +15,7 @@ const ULP = 2 ** -24;
 function certified(
   model: Transformer,
   prompts: readonly (readonly number[])[],
-  head: string,
+  head: HeadRef,
   by: (typeof PARTITIONS)[number],
 ): Certificate & { readonly size: number } {
   const expansion = scoreExpansion(model, prompts, head, { by });
@@ -46,7 +46,7 @@ describe("bound >= deviation, and bound <= 20 x deviation", () => {
         (fields, by, pick, drawn, length) => {
           const model = randomModel(fields);
           const prompts = drawn.map((row) => row.slice(0, length).map((id) => id % fields.d_vocab));
-          const head = model.heads[pick % model.heads.length]?.label ?? "";
+          const head = (model.heads[pick % model.heads.length] as AttentionHead).label;
           expectTight(certified(model, prompts, head, by));
         },
       ),
@@ -78,7 +78,7 @@ describe("bound >= deviation, and bound <= 20 x deviation", () => {
     const model = randomModel({ ...fields, n_ctx: 24, bias: true });
     const prompt = Array.from({ length: 24 }, (__, i) => (i * 7) % 17);
     for (const by of ["head", "order"] as const) {
-      expectTight(certified(model, [prompt], `L${fields.n_layers - 1}H1`, by));
+      expectTight(certified(model, [prompt], `L${fields.n_layers - 1}H1` as const, by));
     }
   });
 
