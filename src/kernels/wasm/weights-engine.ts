@@ -25,7 +25,6 @@ type SumsOfQuarters = (
 /** The functions of assembly/weights.ts. */
 export interface WeightExports {
   gram(job: number, space: number): void;
-  rankedProduct(job: number, space: number): void;
   screenedProduct(job: number, space: number): void;
   packMaps(job: number, space: number): void;
   pairNorms(job: number, space: number): void;

@@ -4,7 +4,6 @@ import { simdKernels } from "./simd.ts";
 import { deepProduct } from "./deep.ts";
 import { gram } from "./doubles.ts";
 import { blockSquares, pairNorms, triangularRoots } from "./pairs.ts";
-import { rowRank, rowTop } from "./products.ts";
 import { rowScreen } from "./screen.ts";
 import { weightEngine } from "./weights-engine.ts";
 import { blockedWeightKernels } from "../plain/weights-blocked.ts";
@@ -40,16 +39,6 @@ export const simdWeightKernels: WeightKernels = {
     const engine = weightEngine();
     if (engine === undefined) blockedWeightKernels.pairNorms(args);
     else pairNorms(engine, simdKernels, args);
-  },
-  rowTop(args) {
-    const engine = weightEngine();
-    if (engine === undefined) blockedWeightKernels.rowTop(args);
-    else rowTop(engine, simdKernels, args);
-  },
-  rowRank(args) {
-    const engine = weightEngine();
-    if (engine === undefined) blockedWeightKernels.rowRank(args);
-    else rowRank(engine, simdKernels, args);
   },
   rowScreen(args) {
     const engine = weightEngine();
