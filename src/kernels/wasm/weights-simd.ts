@@ -1,7 +1,6 @@
 /** The kernels for weights in WebAssembly SIMD, each falling back to `weights-blocked.ts` where their module does not run. */
 import { deepProductBySpans } from "../plain/deep.ts";
 import { simdKernels } from "./simd.ts";
-import { deepProduct } from "./deep.ts";
 import { gram } from "./doubles.ts";
 import { blockSquares, pairNorms, triangularRoots } from "./pairs.ts";
 import { rowScreen } from "./screen.ts";
@@ -21,9 +20,8 @@ export const simdWeightKernels: WeightKernels = {
   deepProduct(args) {
     const engine = weightEngine();
     if (engine === undefined) blockedWeightKernels.deepProduct(args);
-    else if (!deepProduct(engine, args)) {
+    else
       withWorkspace((take) => deepProductBySpans(simdKernels, args, take("float32", args.m * args.n) as Float32Array));
-    }
   },
   blockSquares(args) {
     const engine = weightEngine();

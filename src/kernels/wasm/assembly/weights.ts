@@ -3,4 +3,3 @@ export { gram } from "./gram.ts";
 export { screenedProduct } from "./screen.ts";
 export { blockSquares, packMaps, pairNorms } from "./pairs.ts";
 export { triangularRoots } from "./roots.ts";
-export { addSingles, leftSums, rightSums } from "./deep.ts";
