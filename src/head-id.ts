@@ -1,5 +1,5 @@
 /** Which head: `{ layer: 1, head: 4 }`, printed `L1H4`. */
-import { InputError, requireOptions } from "./errors.ts";
+import { InputError, requireObject } from "./errors.ts";
 
 /**
  * A head's place in the model, both counted from 0.
@@ -28,7 +28,7 @@ export type HeadRef = HeadId | `L${number}H${number}`;
  * ```
  */
 export function headLabel(id: HeadId): `L${number}H${number}` {
-  requireOptions(id ?? null, "headLabel", "id");
+  requireObject(id, "id", "headLabel");
   return `L${id.layer}H${id.head}`;
 }
 
@@ -46,16 +46,32 @@ export function headLabel(id: HeadId): `L${number}H${number}` {
  * ```
  */
 export function parseHead(label: string): HeadId {
+  return parsed(label, "parseHead", "label");
+}
+
+function parsed(label: string, operation: string, argument: string): HeadId {
   const match = /^L(\d+)H(\d+)$/.exec(String(label)) ?? /^(\d+)\.(\d+)$/.exec(label);
-  if (match === null) {
-    throw new InputError(`"${String(label)}" does not name a head; write it as L1H4 or 1.4.`, {
-      operation: "parseHead",
-      argument: "label",
-      expected: "L1H4",
-      actual: label,
-    });
-  }
+  if (match === null) throw noHead(label, operation, argument);
   return { layer: Number(match[1]), head: Number(match[2]) };
+}
+
+/** The place of a head that is named by its place or label; refuses what is neither. */
+export function headIdOf(ref: HeadRef, operation: string, argument: string): HeadId {
+  if (typeof ref === "string") return parsed(ref, operation, argument);
+  const { layer, head } = Object(ref) as Partial<HeadId>;
+  if (typeof layer === "number" && typeof head === "number") return { layer, head };
+  throw noHead(ref, operation, argument);
+}
+
+function noHead(ref: unknown, operation: string, argument: string): InputError {
+  const what =
+    typeof ref === "object" && ref !== null ? "an object without layer and head" : JSON.stringify(String(ref));
+  return new InputError(`${what} does not name a head; write it as L1H4 or 1.4.`, {
+    operation,
+    argument,
+    expected: "L1H4",
+    actual: ref,
+  });
 }
 
 /**
@@ -70,7 +86,7 @@ export function parseHead(label: string): HeadId {
  * ```
  */
 export function allHeads(config: { readonly n_layers: number; readonly n_heads: number }): HeadId[] {
-  requireOptions(config ?? null, "allHeads", "config");
+  requireObject(config, "config", "allHeads");
   return Array.from({ length: config.n_layers * config.n_heads }, (_, i) => ({
     layer: Math.floor(i / config.n_heads),
     head: i % config.n_heads,

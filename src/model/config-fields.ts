@@ -1,9 +1,10 @@
 /**
- * What the fields of a configuration are to the model that is made of it, in one table for every library whose checkpoints are read: read,
- * known to change nothing, or refused where they ask for another function than the one computed. What a library's own model passes over
- * changes nothing in its configurations.
+ * What the fields of a configuration are to the model that is made of it, in one table for every library whose
+ * checkpoints are read: read, known to change nothing, or refused where they ask for another function than the one
+ * computed. What a library's own model passes over changes nothing in its configurations.
  */
-import { ConfigError, editDistance } from "../errors.ts";
+import { ConfigError } from "../errors.ts";
+import { editDistance } from "../nearest.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** Whose fields a configuration has. */
@@ -311,8 +312,9 @@ export function unknownFields(fields: Fields, dialect: ConfigDialect): string[] 
 }
 
 /**
- * Refuses, by name, fields that ask for what is not computed, and fields that were meant to be read but are misspelt or another library's.
- * What other libraries call a property is compared once the model is known: {@link requireAgreement}.
+ * Refuses, by name, fields that ask for what is not computed, and fields that were meant to be read but are misspelt or
+ * another library's. What other libraries call a property is compared once the model is known: {@link
+ * requireAgreement}.
  */
 export function requireKnownFields(fields: Fields, dialect: ConfigDialect, operation: string): void {
   for (const field of Object.keys(fields)) {
@@ -342,8 +344,9 @@ export function requireKnownFields(fields: Fields, dialect: ConfigDialect, opera
 }
 
 /**
- * Refuses a property under a second name, mostly another library's, that is not what the model has. The longest prompt and the vocabulary may
- * be said differently: neither is part of the function, and the shapes of the embeddings say how many rows there are.
+ * Refuses a property under a second name, mostly another library's, that is not what the model has. The longest prompt
+ * and the vocabulary may be said differently: neither is part of the function, and the shapes of the embeddings say how
+ * many rows there are.
  */
 export function requireAgreement(fields: Fields, dialect: ConfigDialect, config: ModelConfig, operation: string): void {
   for (const [property] of properties) {

@@ -1,7 +1,8 @@
 /**
  * The configuration of a transformer, attention-only or with MLPs, under TransformerLens's names.
  *
- * What the library cannot compute exactly as TransformerLens does is refused, by name, rather than ignored: `config-fields.ts` is the table.
+ * What the library cannot compute exactly as TransformerLens does is refused, by name, rather than ignored:
+ * `config-fields.ts` is the table.
  */
 import { ConfigError } from "../errors.ts";
 import { ACTIVATIONS } from "./activation.ts";
@@ -17,7 +18,8 @@ import type { Fields } from "./config-fields.ts";
 export type PositionalEmbeddingType = "standard" | "shortformer" | "rotary" | "none";
 
 /**
- * The norm before each layer and before the unembedding: LayerNorm or RMSNorm, with weights or (`Pre`) without; `null` is none.
+ * The norm before each layer and before the unembedding: LayerNorm or RMSNorm, with weights or (`Pre`) without; `null`
+ * is none.
  * @category Model
  */
 export type NormalizationType = "LN" | "LNPre" | "RMS" | "RMSPre" | null;
@@ -34,8 +36,8 @@ export interface ModelConfig {
   /** What the neurons compute of their inputs; absent in an attention-only model. */
   readonly act_fn?: ActivationFunction;
   /**
-   * Whether an MLP reads what the attention of its layer reads (GPT-NeoX), rather than the stream with that attention's output
-   * (GPT-2); absent in an attention-only model.
+   * Whether an MLP reads what the attention of its layer reads (GPT-NeoX), rather than the stream with that attention's
+   * output (GPT-2); absent in an attention-only model.
    */
   readonly parallel_attn_mlp?: boolean;
   /** Layers; 0 is the bigram model. */
@@ -69,18 +71,20 @@ export interface ModelConfig {
   readonly rotary_base: number;
   /** Whether neighbours are rotated together (GPT-J) rather than halves (GPT-NeoX). */
   readonly rotary_adjacent_pairs: boolean;
+  /** The token that begins every sequence, where the configuration or the tokenizer beside it names one. */
+  readonly bos_token_id?: number;
 }
 
 const OPERATION = "parseConfig";
 
 /**
- * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out; `normalization` and
- * `shortformer_pos` of TransformerLens's own repositories are understood.
+ * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out;
+ * `normalization` and `shortformer_pos` of TransformerLens's own repositories are understood.
  *
- * @param json - the parsed content of `config.json`, or any object with its fields. Fields of training, of tokenizers and unknown ones are
- * passed over.
- * @throws {@link ConfigError} when a field is missing, impossible, misspelt, another library's, or asks for what is not supported, naming the
- * field.
+ * @param json - the parsed content of `config.json`, or any object with its fields. Fields of training, of tokenizers
+ * and unknown ones are passed over.
+ * @throws {@link ConfigError} when a field is missing, impossible, misspelt, another library's, or asks for what is not
+ * supported, naming the field.
  * @category Model
  * @example
  * ```ts
@@ -140,6 +144,7 @@ export function parseConfig(json: unknown): ModelConfig {
     rotary_dim: positional_embedding_type === "rotary" ? rotaryDim(fields, widths.d_head) : null,
     rotary_base: number(fields, "rotary_base", 10000, (v) => v > 0),
     rotary_adjacent_pairs: flag(fields, "rotary_adjacent_pairs", false),
+    ...bosOf(fields, d_vocab),
   };
   requireAgreement(json as Fields, "transformer-lens", config, OPERATION);
   return Object.freeze(config);
@@ -191,6 +196,14 @@ function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head:
     throw wrong("n_key_value_heads", kv, n_heads, "grouped-query attention is not supported.");
   }
   return { n_heads, d_head };
+}
+
+/**
+ * The token that begins sequences; another library's default may lie outside the vocabulary, and then there is none.
+ */
+export function bosOf(fields: Fields, d_vocab: number): Pick<ModelConfig, "bos_token_id"> {
+  const id = fields["bos_token_id"];
+  return typeof id === "number" && Number.isInteger(id) && id >= 0 && id < d_vocab ? { bos_token_id: id } : {};
 }
 
 function attnScale(fields: Fields, d_head: number): number {

@@ -1,7 +1,8 @@
 /**
  * Hook points: every activation of the forward pass under the name TransformerLens 3.x gives it, with its axes as a type.
  */
-import { InputError, editDistance, requireObject } from "../errors.ts";
+import { InputError, requireObject } from "../errors.ts";
+import { editDistance } from "../nearest.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 

@@ -12,4 +12,5 @@ export {
   wrongField,
 } from "./config-fields.ts";
 export type { ConfigDialect, Property } from "./config-fields.ts";
+export { bosOf } from "./config.ts";
 export { finalNormKind } from "./weights.ts";

@@ -3,13 +3,14 @@ import { InputError, requireOptions } from "../errors.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import { moveToKernels } from "../tensor/internal.ts";
+import { astype } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { AttentionLayer } from "./attention.ts";
 import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 import { forwardPass } from "./forward.ts";
 import type { Run, RunOptions } from "./forward.ts";
-import { headLabel, parseHead } from "../head-id.ts";
+import { headIdOf, headLabel } from "../head-id.ts";
 import type { HeadRef } from "../head-id.ts";
 import { mlpFrom } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
@@ -19,11 +20,11 @@ import { checkWeights, finalNormKind, normFrom } from "./weights.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * A transformer, attention-only or with MLPs: token embedding and positions → layers of heads, each with an MLP or without →
- * unembedding.
+ * A transformer, attention-only or with MLPs: token embedding and positions → layers of heads, each with an MLP or
+ * without → unembedding.
  *
- * It says what the model *is*; what to think of it are functions over it, such as `pathExpansion(model, tokens)`. A model
- * never changes: runs take what to keep and what to edit as arguments.
+ * It says what the model *is*; what to think of it are functions over it, such as `pathExpansion(model, tokens)`. A
+ * model never changes: runs take what to keep and what to edit as arguments.
  *
  * @category Model
  * @example
@@ -59,6 +60,8 @@ export class Transformer {
   /** What was taken for granted and what was passed over when it was read from a checkpoint, a sentence each. */
   readonly notes: readonly string[];
 
+  #inFloat32: Transformer | undefined;
+
   private constructor(config: ModelConfig, weights: Weights, notes: readonly string[] = []) {
     this.config = config;
     this.weights = weights;
@@ -77,7 +80,7 @@ export class Transformer {
 
   /**
    * Makes a model of its configuration and its weights under TransformerLens 3.x's names; they are taken as they are,
-   * nothing is folded or centred.
+   * nothing is folded or centred. Weights of float64 stay so for questions about weights; runs round them to float32.
    *
    * @param options - `notes`, what there is to say about where they come from.
    * @throws {@link ConfigError} when a weight is missing, left over or of the wrong shape; {@link InputError} when one
@@ -111,11 +114,28 @@ export class Transformer {
   }
 
   /**
-   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights within a task.
+   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights
+   * within a task.
    * @internal
    */
   static passing(config: ModelConfig, weights: Weights): Transformer {
     return new Transformer(config, checkWeights(config, weights, "Transformer.passing"));
+  }
+
+  /**
+   * The model that runs: this one, or with weights of another element type one whose weights are rounded to float32, as
+   * activations are.
+   * @internal
+   */
+  get inFloat32(): Transformer {
+    this.#inFloat32 ??= this.#toFloat32();
+    return this.#inFloat32;
+  }
+
+  #toFloat32(): Transformer {
+    if ([...this.weights.values()].every(({ dtype }) => dtype === "float32")) return this;
+    const rounded = new Map([...this.weights].map(([name, weight]) => [name, astype(weight, "float32")]));
+    return new Transformer(this.config, checkWeights(this.config, rounded, "Transformer.run"), this.notes);
   }
 
   /**
@@ -182,7 +202,7 @@ export class Transformer {
    * ```
    */
   head(ref: HeadRef): AttentionHead {
-    const id = typeof ref === "object" && "head" in (ref ?? {}) ? ref : parseHead(ref as string);
+    const id = headIdOf(ref, "head", "ref");
     const head = this.layers[id.layer]?.heads[id.head];
     if (head === undefined) {
       const { n_layers, n_heads } = this.config;
@@ -224,7 +244,7 @@ export class Transformer {
    * ```
    */
   forward(tokens: TokensLike): Tensor<"batch pos d_vocab"> {
-    return forwardPass(this, toTokenTensor(this.config, tokens, "forward"), { cache: [] }).logits;
+    return forwardPass(this.inFloat32, toTokenTensor(this.config, tokens, "forward"), { cache: [] }).logits;
   }
 
   /**
@@ -233,8 +253,9 @@ export class Transformer {
    * @param tokens - ids of a prompt, or of several of equal length.
    * @param options - `cache`: which activations to keep, all by default; `edits`: functions that change activations as
    * they pass, by hook name; `signal` cancels.
-   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not have;
-   * {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would broadcast.
+   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not
+   * have; {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would
+   * broadcast.
    * @example
    * ```ts
    * import { map, maxAbsDifference } from "transformer-circuits";
@@ -250,7 +271,7 @@ export class Transformer {
    * ```
    */
   run(tokens: TokensLike, options: RunOptions = {}): Run {
-    return forwardPass(this, toTokenTensor(this.config, tokens, "run"), options);
+    return forwardPass(this.inFloat32, toTokenTensor(this.config, tokens, "run"), options);
   }
 }
 

@@ -110,7 +110,7 @@ export async function analyse(
     title = model.config.attn_only ? "Attention-only transformer" : "Transformer",
     source = "the text given",
   } = options;
-  const bos = options.bos === null ? undefined : (options.bos ?? tokenizer?.bos);
+  const bos = options.bos === null ? undefined : (options.bos ?? tokenizer?.bos ?? config.bos_token_id);
   checkBos(bos, config);
   const plan = planFor(config, bos !== undefined, options);
   const total = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);

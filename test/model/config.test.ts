@@ -43,6 +43,7 @@ describe("defaults are TransformerLens's", () => {
     [{ n_layers: 0 }, { n_layers: 0 }],
     [{ attn_types: ["global", "global"], use_local_attn: false, n_key_value_heads: 2 }, {}],
     [{ attn_scores_soft_cap: -1, output_logits_soft_cap: -1 }, {}],
+    [{ bos_token_id: 9 }, { bos_token_id: 9 }],
     [{ layer_norm_eps: 1e-5, num_hidden_layers: 1, vocab_size: 9, clip_qkv: null }, {}],
     [{ transformers_version: "4.1", torch_dtype: "float16", dropout: 0.1, learning_rate: 1, unheard_of: true }, {}],
   ])("%j", (fields, expected) => {
@@ -64,6 +65,10 @@ describe("defaults are TransformerLens's", () => {
     const config = parseConfig({ ...least, d_mlp: 2048, act_fn: "solu_ln", parallel_attn_mlp: false });
     expect(Object.keys(config)).not.toContain("d_mlp");
     expect(config.act_fn).toBeUndefined();
+  });
+
+  test.each([null, 10, -1, 1.5, [0]])("bos_token_id %j names none of the ten tokens", (id) => {
+    expect(parseConfig({ ...least, bos_token_id: id })).not.toHaveProperty("bos_token_id");
   });
 
   test("the result is frozen", () => {

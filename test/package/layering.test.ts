@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 import { filesUnder, readText } from "../support/files.ts";
 
 const order = [
+  "nearest.ts",
   "errors.ts",
   "axes.ts",
   "progress.ts",
@@ -115,7 +116,7 @@ describe("layering of src/", () => {
     const around = across.filter((line) => {
       const target = targetOf(line);
       return (
-        !/^src\/([^/]+\/(index|internal)|errors|axes|progress|head-id)\.ts$/.test(target) &&
+        !/^src\/([^/]+\/(index|internal)|nearest|errors|axes|progress|head-id)\.ts$/.test(target) &&
         !entryModules.includes(target)
       );
     });

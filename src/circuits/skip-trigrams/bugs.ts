@@ -2,7 +2,7 @@
  * What a head's skip-trigrams force on each other: for one source, effects are a product of a factor of the destination and one of the output
  * (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs").
  */
-import { requireKind, requireKinds, requireOptions } from "../../errors.ts";
+import { requireKind, requireKinds, requireObject } from "../../errors.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { requireCount, requireToken } from "../../model/internal.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -162,7 +162,7 @@ export function findSkipTrigramBugs(
   requireKind("model", model, "model", "findSkipTrigramBugs", options);
   const operation = "findSkipTrigramBugs";
   const { k = 10, start, exclude = () => false, among = {} } = options;
-  requireOptions(among, operation, "among");
+  if (among !== undefined) requireObject(among, "among", operation);
   requireCount(k, "k", operation);
   if (start !== undefined) requireToken(model, start, "start", operation);
   const known = knownBySource(model, attested, operation);

@@ -9,7 +9,7 @@ import { rawData } from "../../tensor/internal.ts";
 import { checkSamples, requireSameTokens } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
-import { repeatedTokens } from "../repeated-tokens.ts";
+import { bosOf, repeatedTokens } from "../repeated-tokens.ts";
 
 /**
  * Options of {@link copyingEvaluator}.
@@ -22,7 +22,7 @@ export interface CopyingEvaluatorOptions extends ProgressOptions {
   readonly samples?: number | undefined;
   /** The seed of the random tokens; 0 by default. */
   readonly seed?: number | undefined;
-  /** The token that begins each sample; 0 by default, `null` for none. */
+  /** The token that begins each sample, `null` for none; the configuration's `bos_token_id` by default. */
   readonly bos?: number | null | undefined;
 }
 
@@ -56,7 +56,8 @@ export function copyingEvaluator(model: Transformer, options: CopyingEvaluatorOp
   const operation = "copyingEvaluator";
   const { n_layers, n_heads, n_ctx, d_vocab } = model.config;
   requireSameTokens(model, operation);
-  const { seed = 0, bos = 0 } = options;
+  const { seed = 0 } = options;
+  const bos = bosOf(model.config, options);
   const samples = checkSamples(options.samples ?? 10, operation);
   const first = bos === null ? 0 : 1;
   const length = options.length ?? Math.min(25, n_ctx - first, d_vocab - first);

@@ -8,7 +8,7 @@ import { tallyCurrent, tallyDuplicate, tallyFirst, tallyInduction, tallyPrevious
 import { tallyPrefixMatching } from "./prefix-matching.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
-import { repeatedTokens } from "../repeated-tokens.ts";
+import { bosOf, repeatedTokens } from "../repeated-tokens.ts";
 import type { RepeatedTokensOptions } from "../repeated-tokens.ts";
 import { meanOfTallies } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
@@ -73,7 +73,7 @@ function tallyAll(
  * Scores every head of a model as a current-token, previous-token, first-token, duplicate-token and induction head, on
  * random tokens that repeat (ARENA 1.2, "Finding induction heads"; prefix matching after Olsson et al. 2022).
  *
- * Ten prompts $[\text{BOS}, r, r]$ by default, one run each; the same options give the same scores.
+ * Ten prompts $[\text{BOS}, r, r]$ by default, $[r, r]$ where neither the options nor the configuration name a BOS token, one run each; the same options give the same scores.
  *
  * @throws {@link InputError} as {@link repeatedTokens}, or when `tokens` come without their `period`.
  * @category Head scores
@@ -95,7 +95,7 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
   requireKind("model", model, "model", "headScores", options);
   const { tokens, period } = promptsOf(model, options);
   const { n_layers, n_heads } = model.config;
-  const bos = options.bos !== null;
+  const bos = options.tokens === undefined ? bosOf(model.config, options) !== null : options.bos !== null;
   const prompts = tokens.sizeOf("batch");
   const steps = new Steps(options, prompts);
   const tallies: Record<ScoreName, Tally>[][] = Array.from({ length: n_layers }, () => []);
@@ -128,10 +128,11 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
 
 function promptsOf(model: Transformer, options: HeadScoresOptions): { tokens: Tensor<"batch pos">; period: number } {
   const operation = "headScores";
-  const { batch = 10, repeats = 2, bos = 0 } = options;
+  const { batch = 10, repeats = 2 } = options;
+  const first = bosOf(model.config, options) === null ? 0 : 1;
   if (options.tokens === undefined) {
     const prompts = repeatedTokens(model.config, { ...options, batch });
-    const length = ((prompts[0]?.length ?? 0) - (bos === null ? 0 : 1)) / repeats;
+    const length = ((prompts[0]?.length ?? 0) - first) / repeats;
     return { tokens: toTokenTensor(model.config, prompts, operation), period: length };
   }
   if (options.period === undefined) {

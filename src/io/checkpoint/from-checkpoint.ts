@@ -4,7 +4,7 @@ import type { Transformer } from "../../model/index.ts";
 import { toJson } from "../bytes/bytes.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { building, detect } from "../layouts/index.ts";
-import type { LayoutOptions, ListedTensors } from "../layouts/index.ts";
+import type { Known, LayoutOptions, ListedTensors } from "../layouts/index.ts";
 import { checkTotal } from "./read-tensors.ts";
 
 /**
@@ -58,7 +58,7 @@ export async function transformerFromCheckpoint(
 export async function transformerOf(
   operation: string,
   checkpoint: Checkpoint,
-  options: TransformerFromCheckpointOptions,
+  options: TransformerFromCheckpointOptions & Pick<Known, "bos">,
 ): Promise<Transformer> {
   const { config, signal, onProgress } = options;
   const source = { operation, name: checkpoint.name };
@@ -70,7 +70,7 @@ export async function transformerOf(
   const bytesOf = (name: string): number => checkpoint.tensors.get(name)?.byteLength ?? 0;
   const detected = detect(listed, json, source, options);
   const total = [...detected.names.values()].flat().reduce((sum, name) => sum + bytesOf(name), 0);
-  const making = building(detected, json, source, options);
+  const making = building(detected, json, source, { ...options, optimizer: checkpoint.values.optimizer });
   const seen = new Set<string>();
   let done = 0;
   let step = making.next();

@@ -1,4 +1,6 @@
-/** One function for each layout, for who knows what a checkpoint is: only what stands before the names is told by them. */
+/**
+ * One function for each layout, for who knows what a checkpoint is: only what stands before the names is told by them.
+ */
 import { requireObject } from "../../errors.ts";
 import type { Transformer } from "../../model/index.ts";
 import { takeFrom } from "./checkpoint.ts";
@@ -13,12 +15,13 @@ function from(layout: CheckpointLayout, operation: string, given: TransformerTen
 }
 
 /**
- * Makes a model of the state dict of a `HookedTransformer` of TransformerLens 2.x or 3.x (`embed.W_E`, `blocks.0.attn.W_Q`, …).
+ * Makes a model of the state dict of a `HookedTransformer` of TransformerLens 2.x or 3.x (`embed.W_E`,
+ * `blocks.0.attn.W_Q`, …).
  *
- * Mask buffers are not read, rotary tables are compared with the configuration and dropped, a missing `unembed.b_U` is zero; keys and
- * values that groups of heads share (`_W_K`, `n_key_value_heads`) are repeated for each head. Without a configuration, a checkpoint
- * that has no norms, no MLPs and no bias other than 0 is taken for one like ARENA's `attn_only_2L_half.pth`: shortformer positions,
- * sizes as the tensors have them.
+ * Mask buffers are not read, rotary tables are compared with the configuration and dropped, a missing `unembed.b_U` is
+ * zero; keys and values that groups of heads share (`_W_K`, `n_key_value_heads`) are repeated for each head. Without a
+ * configuration, a checkpoint that has no norms, no MLPs and no bias other than 0 is taken for one like ARENA's
+ * `attn_only_2L_half.pth`: shortformer positions, sizes as the tensors have them.
  *
  * @throws {@link ConfigError} when the configuration cannot be used or contradicts the tensors, naming the tensor;
  * {@link InputError} when a weight is not finite.
@@ -39,10 +42,10 @@ export function transformerLensFromTensors(given: TransformerTensors): Transform
 }
 
 /**
- * Makes a model of a state dict of the native model of TransformerLens 4.x (`embed.weight`, `blocks.0.attn.q.weight`, … as flat Linear
- * layers `[out, in]`). As that model does, it rotates neighbouring coordinates together, always scales scores and passes over
- * `scale_attn_by_inverse_layer_idx`, `parallel_attn_mlp` and other switches of the older model. Norms without weights may have weights, as they
- * had before 4.3.
+ * Makes a model of a state dict of the native model of TransformerLens 4.x (`embed.weight`, `blocks.0.attn.q.weight`, …
+ * as flat Linear layers `[out, in]`). As that model does, it rotates neighbouring coordinates together, always scales
+ * scores and passes over `scale_attn_by_inverse_layer_idx`, `parallel_attn_mlp` and other switches of the older model.
+ * Norms without weights may have weights, as they had before 4.3.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link transformerLensFromTensors}.
  * @category Files
@@ -67,8 +70,8 @@ export function transformerLens4FromTensors(given: TransformerTensors): Transfor
 }
 
 /**
- * Makes a model of the state dict of one of the oldest SoLU models, whose norms are called `norm` and whose matrices are stored
- * transposed in models of up to 6 layers, `W_pos` in those of up to 8.
+ * Makes a model of the state dict of one of the oldest SoLU models, whose norms are called `norm` and whose matrices
+ * are stored transposed in models of up to 6 layers, `W_pos` in those of up to 8.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link transformerLensFromTensors}.
  * @category Files
@@ -94,8 +97,8 @@ export function oldSoluFromTensors(given: TransformerTensors): Transformer {
 }
 
 /**
- * Makes a model of Hugging Face's GPT-2: `transformer.h.0.attn.c_attn.weight` and so on, with the prefix or without, as Conv1D layers
- * `[in, out]`. The unembedding is the token embedding unless there is an `lm_head.weight`.
+ * Makes a model of Hugging Face's GPT-2: `transformer.h.0.attn.c_attn.weight` and so on, with the prefix or without, as
+ * Conv1D layers `[in, out]`. The unembedding is the token embedding unless there is an `lm_head.weight`.
  *
  * @throws {@link ConfigError} when the configuration cannot be used or contradicts the tensors, naming the tensor;
  * {@link InputError} when a weight is not finite.
@@ -119,8 +122,8 @@ export function gpt2FromTensors(given: TransformerTensors): Transformer {
 }
 
 /**
- * Makes a model of Hugging Face's GPT-NeoX, such as Pythia: `gpt_neox.layers.0.attention.query_key_value.weight` and so on, with the
- * prefix or without.
+ * Makes a model of Hugging Face's GPT-NeoX, such as Pythia: `gpt_neox.layers.0.attention.query_key_value.weight` and so
+ * on, with the prefix or without.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link gpt2FromTensors}.
  * @category Files
@@ -153,9 +156,10 @@ export function gptNeoXFromTensors(given: TransformerTensors): Transformer {
 }
 
 /**
- * Makes a model of nanoGPT's checkpoint: GPT-2's names with Linear layers `[out, in]`, biases all there or none. The configuration is
- * `model_args`, or the whole checkpoint's fields. Its GELU, which the file does not say, is told by its age and noted in the model's `notes`:
- * exact since June 2023, `gelu_new` in older versions and in minGPT since it has these names. `act_fn` says it for certain.
+ * Makes a model of nanoGPT's checkpoint: GPT-2's names with Linear layers `[out, in]`, biases all there or none. The
+ * configuration is `model_args`, or the whole checkpoint's fields. Its GELU, which the file does not say, is told by
+ * its age and noted in the model's `notes`: exact since June 2023, `gelu_new` in older versions and in minGPT since it
+ * has these names. `act_fn` says it for certain.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link gpt2FromTensors}.
  * @category Files
@@ -185,8 +189,8 @@ export function nanoGPTFromTensors(given: TransformerTensors): Transformer {
 
 /**
  * Makes a model of the checkpoints of minGPT's first versions, as Othello-GPT has them: `tok_emb.weight`, `pos_emb`,
- * `blocks.0.attn.query.weight`, `blocks.0.mlp.0.weight`, `head.weight`. The configuration has minGPT's names or TransformerLens's; the GELU
- * is exact, as it was in these versions, unless `act_fn` says otherwise.
+ * `blocks.0.attn.query.weight`, `blocks.0.mlp.0.weight`, `head.weight`. The configuration has minGPT's names or
+ * TransformerLens's; the GELU is exact, as it was in these versions, unless `act_fn` says otherwise.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link gpt2FromTensors}.
  * @category Files

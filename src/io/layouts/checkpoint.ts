@@ -1,7 +1,7 @@
 /**
- * The named tensors of a checkpoint, taken one by one: each must be there, of its shape, and none may be left over. What takes them is a
- * generator that yields the name of the next and is handed the tensor, so that each layout is written once for tensors in memory and for
- * files of which one tensor at a time is read.
+ * The named tensors of a checkpoint, taken one by one: each must be there, of its shape, and none may be left over.
+ * What takes them is a generator that yields the name of the next and is handed the tensor, so that each layout is
+ * written once for tensors in memory and for files of which one tensor at a time is read.
  */
 import { ConfigError } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
@@ -38,7 +38,9 @@ export function takeFrom<T>(tensors: NamedTensors, taking: Taking<T>): T {
   return step.value;
 }
 
-/** How a matrix is stored: a Linear layer of PyTorch keeps `[out, in]`, a Conv1D of Hugging Face's GPT-2 `[in, out]`. */
+/**
+ * How a matrix is stored: a Linear layer of PyTorch keeps `[out, in]`, a Conv1D of Hugging Face's GPT-2 `[in, out]`.
+ */
 export type MatrixOrder = "out in" | "in out";
 
 /** Where the rows of one kind and head lie in a matrix that holds queries, keys and values, or one of them. */

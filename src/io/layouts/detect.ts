@@ -1,6 +1,7 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { Transformer } from "../../model/index.ts";
+import { bosOf } from "../../model/internal.ts";
 import { toJson } from "../bytes/bytes.ts";
 import { some } from "../checkpoint/files.ts";
 import { fault } from "../bytes/fault.ts";
@@ -11,7 +12,7 @@ import { convertGptNeoX } from "./gpt-neox.ts";
 import { convertGpt2 } from "./gpt2.ts";
 import type { Converted } from "./gpt2.ts";
 import { bareNames, below, findSign } from "./names.ts";
-import type { BareNames, LayoutOptions, Sign } from "./names.ts";
+import type { BareNames, Known, LayoutOptions, Sign } from "./names.ts";
 import { convertMinGpt, convertNanoGpt } from "./nanogpt.ts";
 import { convertOldSolu, convertTransformerLens, convertTransformerLens4, isOldSolu } from "./transformer-lens.ts";
 
@@ -41,7 +42,7 @@ export interface TransformerTensors extends LayoutOptions {
   readonly name?: string;
 }
 
-type Converter = (checkpoint: Checkpoint, config: unknown, options: LayoutOptions) => Taking<Converted>;
+type Converter = (checkpoint: Checkpoint, config: unknown, options: Known) => Taking<Converted>;
 
 const CONVERTERS: Readonly<Record<CheckpointLayout, Converter>> = {
   "transformer-lens": convertTransformerLens,
@@ -153,16 +154,18 @@ export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
 }
 
 /**
- * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x state dicts, its
- * oldest SoLU models, 4.x's native model), Hugging Face's GPT-2 and GPT-NeoX or Pythia, nanoGPT, minGPT. Names and shapes say which;
- * the configuration is that library's own `config.json` (nanoGPT's `model_args`).
+ * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x
+ * state dicts, its oldest SoLU models, 4.x's native model), Hugging Face's GPT-2 and GPT-NeoX or Pythia, nanoGPT,
+ * minGPT. Names and shapes say which; the configuration is that library's own `config.json` (nanoGPT's `model_args`).
  *
- * Masks and rotation frequencies among the weights are not read, nor is a value head beside the model; what wrappers put into names
- * (`_orig_mod.`, `module.`, `_fsdp_wrapped_module.`) is taken out. What was taken for granted is in the model's `notes`. Missing biases are zero where the layout allows none; tied embeddings
- * are used twice. A `d_vocab` padded beyond the tokenizer's stays padded. ARENA's `attn_only_2L_half.pth` needs no configuration.
+ * Masks and rotation frequencies among the weights are not read, nor is a value head beside the model; what wrappers
+ * put into names (`_orig_mod.`, `module.`, `_fsdp_wrapped_module.`) is taken out. What was taken for granted is in the
+ * model's `notes`. Missing biases are zero where the layout allows none; tied embeddings are used twice. A `d_vocab`
+ * padded beyond the tokenizer's stays padded. ARENA's `attn_only_2L_half.pth` needs no configuration.
  *
- * @throws {@link FormatError} when the names belong to no layout; {@link ConfigError} when the configuration cannot be used, or when a
- * tensor is missing, left over, or of another shape than it says, naming the tensor; {@link InputError} when a weight is not finite.
+ * @throws {@link FormatError} when the names belong to no layout; {@link ConfigError} when the configuration cannot be
+ * used, or when a tensor is missing, left over, or of another shape than it says, naming the tensor; {@link InputError}
+ * when a weight is not finite.
  * @category Files
  * @example
  * ```ts
@@ -206,7 +209,7 @@ export function* building(
   { layout, names }: Detected,
   config: unknown,
   source: Source,
-  options: LayoutOptions,
+  options: Known,
 ): Taking<Transformer> {
   const json = toJson(config, source.operation, "config.json");
   const checkpoint = new Checkpoint(names, source);
@@ -217,5 +220,11 @@ export function* building(
     );
   }
   const converted = yield* CONVERTERS[layout](checkpoint, json, options);
-  return Transformer.fromWeights(converted.config, converted.weights, { notes: checkpoint.notes });
+  const { d_vocab } = converted.config;
+  const bos = {
+    ...bosOf({ bos_token_id: options.bos }, d_vocab),
+    ...bosOf((json ?? {}) as { bos_token_id?: unknown }, d_vocab),
+  };
+  const withBos = Object.freeze({ ...converted.config, ...bos });
+  return Transformer.fromWeights(withBos, converted.weights, { notes: checkpoint.notes });
 }

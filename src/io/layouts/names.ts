@@ -1,6 +1,6 @@
 /**
- * The names of a model's tensors, found behind what training code puts before and between them: of a compiled, checkpointed or distributed
- * module, of the model's part of a larger one.
+ * The names of a model's tensors, found behind what training code puts before and between them: of a compiled,
+ * checkpointed or distributed module, of the model's part of a larger one.
  */
 import { InputError } from "../../errors.ts";
 import type { ActivationFunction } from "../../model/index.ts";
@@ -11,17 +11,32 @@ import type { Source } from "../bytes/fault.ts";
 /**
  * Which tensors of a checkpoint are the model, and what it does not say itself.
  *
- * What `torch.compile`, `DistributedDataParallel`, FSDP, activation checkpointing, Lightning and trl put into names is taken out without being
- * asked for, and the model is found below any one prefix.
+ * What `torch.compile`, `DistributedDataParallel`, FSDP, activation checkpointing, Lightning and trl put into names is
+ * taken out without being asked for, and the model is found below any one prefix.
  * @category Files
  */
 export interface LayoutOptions {
-  /** What stands before the names of the model, `"policy.net."`, where a checkpoint holds several or they are not found. */
+  /**
+   * What stands before the names of the model, `"policy.net."`, where a checkpoint holds several or they are not found.
+   */
   readonly prefix?: string | undefined;
-  /** Names of tensors that are no part of the model and are passed over; `*` stands for any characters: `["probe.*"]`. */
+  /**
+   * Names of tensors that are no part of the model and are passed over; `*` stands for any characters: `["probe.*"]`.
+   */
   readonly ignore?: readonly string[] | undefined;
-  /** What the neurons of nanoGPT and minGPT compute, which their checkpoints do not say: `"gelu"` or, older ones, `"gelu_new"`. */
+  /**
+   * What the neurons of nanoGPT and minGPT compute, which their checkpoints do not say: `"gelu"` or, older ones,
+   * `"gelu_new"`.
+   */
   readonly act_fn?: ActivationFunction | undefined;
+}
+
+/** What a loading function knows beside the configuration. */
+export interface Known extends LayoutOptions {
+  /** The token that begins sequences, by the tokenizer. */
+  readonly bos?: number | undefined;
+  /** The optimizer's state in the same file, which tells a checkpoint's age. */
+  readonly optimizer?: unknown;
 }
 
 /** Parts of names that modules around modules add, wherever they stand. */
@@ -75,8 +90,8 @@ function patternOf(pattern: string): RegExp {
 export type Sign<L extends string> = readonly [name: string, layout: L];
 
 /**
- * The first sign that is there behind nothing but the words for a model; then the first behind one prefix of any kind below which another
- * sign of the same layout stands as well.
+ * The first sign that is there behind nothing but the words for a model; then the first behind one prefix of any kind
+ * below which another sign of the same layout stands as well.
  */
 export function findSign<L extends string>(
   names: BareNames,

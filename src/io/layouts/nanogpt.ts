@@ -1,7 +1,8 @@
 /**
- * nanoGPT and minGPT. Their GELU is not in their files, and it changed: minGPT's was exact while its names were `tok_emb` and `blocks`, and
- * has been the tanh form since it took GPT-2's names in June 2022; nanoGPT began with the tanh form in December 2022, got its option `bias` in
- * January 2023, let embeddings decay in May and has had the exact one since June 2023 (histories of karpathy/minGPT, karpathy/nanoGPT).
+ * nanoGPT and minGPT. Their GELU is not in their files, and it changed: minGPT's was exact while its names were
+ * `tok_emb` and `blocks`, and has been the tanh form since it took GPT-2's names in June 2022; nanoGPT began with the
+ * tanh form in December 2022, got its option `bias` in January 2023, let embeddings decay in May and has had the exact
+ * one since June 2023 (histories of karpathy/minGPT, karpathy/nanoGPT).
  */
 import { InputError } from "../../errors.ts";
 import { parseConfig } from "../../model/index.ts";
@@ -11,7 +12,7 @@ import type { Checkpoint, Taking } from "./checkpoint.ts";
 import { ConfigFields } from "./config-fields.ts";
 import { BLOCK, MASKS, biasNames, convertBlocks, convertNanoStyle, requireBiases } from "./gpt2.ts";
 import type { BlockNames, Converted } from "./gpt2.ts";
-import type { LayoutOptions } from "./names.ts";
+import type { Known, LayoutOptions } from "./names.ts";
 
 /** Sizes under nanoGPT's and minGPT's names or TransformerLens's. */
 function nanoConfig(fields: ConfigFields, gelu: string): ModelConfig {
@@ -48,7 +49,10 @@ function settled(checkpoint: Checkpoint, fields: ConfigFields, gelu: string, { a
   });
 }
 
-/** The fields of the model, which nanoGPT keeps as `model_args` in its checkpoint, minGPT as `model` in its configuration. */
+/**
+ * The fields of the model, which nanoGPT keeps as `model_args` in its checkpoint, minGPT as `model` in its
+ * configuration.
+ */
 function modelFields(json: unknown, checkpoint: Checkpoint, library: string): ConfigFields {
   const whole = new ConfigFields(json, checkpoint.source, library);
   const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
@@ -57,9 +61,11 @@ function modelFields(json: unknown, checkpoint: Checkpoint, library: string): Co
 }
 
 /**
- * The GELU of a checkpoint with GPT-2's names in Linear layers, by what tells its age, with a note where that leaves a doubt.
+ * The GELU of a checkpoint with GPT-2's names in Linear layers, by what tells its age, with a note where that leaves a
+ * doubt.
  *
- * @param optimizer - the optimizer's state, where the checkpoint has it: before embeddings decayed, its first group had four matrices a layer.
+ * @param optimizer - the optimizer's state, where the checkpoint has it: before embeddings decayed, its first group had
+ * four matrices a layer.
  */
 function geluOf(
   fields: ConfigFields,
@@ -88,10 +94,10 @@ function geluOf(
 }
 
 /** nanoGPT's checkpoint; its configuration is `model_args`, of which the rest of the file may be around. */
-export function* convertNanoGpt(checkpoint: Checkpoint, json: unknown, options: LayoutOptions): Taking<Converted> {
+export function* convertNanoGpt(checkpoint: Checkpoint, json: unknown, options: Known): Taking<Converted> {
   const fields = modelFields(json, checkpoint, "nanoGPT");
   const at = checkpoint.below("transformer.");
-  const optimizer = new ConfigFields(json, checkpoint.source, "nanoGPT").get("optimizer");
+  const optimizer = options.optimizer ?? new ConfigFields(json, checkpoint.source, "nanoGPT").get("optimizer");
   const { gelu, note } = geluOf(fields, checkpoint.has(`${at}ln_f.bias`), optimizer);
   const config = settled(checkpoint, fields, gelu, options);
   const isSaid = [options.act_fn, fields.get("act_fn"), fields.get("activation_function")].some((v) => v !== undefined);

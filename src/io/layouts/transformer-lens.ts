@@ -1,6 +1,6 @@
 /**
- * TransformerLens's own checkpoints: the state dict of `HookedTransformer` (2.x, 3.x), that of the oldest SoLU models, and the flat
- * Linear layers of the native model of 4.x.
+ * TransformerLens's own checkpoints: the state dict of `HookedTransformer` (2.x, 3.x), that of the oldest SoLU models,
+ * and the flat Linear layers of the native model of 4.x.
  */
 import type { ConfigError } from "../../errors.ts";
 import { expectedWeights, parseConfig } from "../../model/index.ts";
@@ -23,7 +23,9 @@ function asFields(json: unknown, source: Source): Fields {
   return configObject(json, source, "TransformerLens's model", "kinds of positions and norms");
 }
 
-/** The number of heads whose keys and values are stored, where groups of heads share them; `undefined` where none do. */
+/**
+ * The number of heads whose keys and values are stored, where groups of heads share them; `undefined` where none do.
+ */
 function storedGroups(fields: Fields): { groups: number | undefined; fields: Fields } {
   const { n_key_value_heads: groups, ...rest } = fields;
   const { n_heads } = rest;
@@ -84,9 +86,9 @@ function withBiasOfUnembedding(weights: Map<string, Tensor>): Map<string, Tensor
 }
 
 /**
- * The configuration of a checkpoint without one, as ARENA's `attn_only_2L_half.pth` comes: attention only, shortformer positions, no
- * norm and no trained bias. Sizes are read off the tensors. A model whose LayerNorm was folded away has the same names, but its biases
- * are not zero; so one bias that is not zero is enough to refuse.
+ * The configuration of a checkpoint without one, as ARENA's `attn_only_2L_half.pth` comes: attention only, shortformer
+ * positions, no norm and no trained bias. Sizes are read off the tensors. A model whose LayerNorm was folded away has
+ * the same names, but its biases are not zero; so one bias that is not zero is enough to refuse.
  */
 function* arenaConfig(checkpoint: Checkpoint): Taking<Fields> {
   const names = [...checkpoint.names];
@@ -115,8 +117,8 @@ function* arenaConfig(checkpoint: Checkpoint): Taking<Fields> {
 }
 
 /**
- * The oldest SoLU models: norms are called `norm`, `W_pos` is stored transposed in models of up to 8 layers and every other matrix in
- * those of up to 6. The shapes say so themselves unless a matrix is square.
+ * The oldest SoLU models: norms are called `norm`, `W_pos` is stored transposed in models of up to 8 layers and every
+ * other matrix in those of up to 6. The shapes say so themselves unless a matrix is square.
  */
 export function* convertOldSolu(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const given = asFields(json, checkpoint.source);
@@ -149,8 +151,9 @@ function transposed(t: Tensor): Tensor {
 const WITH_WEIGHTS: Readonly<Record<string, string>> = { LNPre: "LN", RMSPre: "RMS" };
 
 /**
- * The configuration of the native model of TransformerLens 4.x as that model understands it: it rotates neighbours together, always scales
- * scores, has no other positions than learned and rotary ones, and passes over several switches of the older model.
+ * The configuration of the native model of TransformerLens 4.x as that model understands it: it rotates neighbours
+ * together, always scales scores, has no other positions than learned and rotary ones, and passes over several switches
+ * of the older model.
  */
 function nativeConfig(checkpoint: Checkpoint, given: Fields, fields: Fields): ModelConfig {
   const { operation } = checkpoint.source;

@@ -72,11 +72,13 @@ export async function loadAt(
     const given = checkpoint.config ?? (json === undefined ? undefined : parsePlainJson(json, source));
     const tokenizerJson = await beside("tokenizer.json");
     const tokenizerConfig = tokenizerJson === undefined ? undefined : await beside("tokenizer_config.json");
-    const model = await transformerOf(operation, checkpoint, { ...options, config: given });
+    const tokenizer =
+      tokenizerJson === undefined
+        ? undefined
+        : loadTokenizer(tokenizerJson, tokenizerConfig === undefined ? {} : { config: tokenizerConfig });
+    const model = await transformerOf(operation, checkpoint, { ...options, config: given, bos: tokenizer?.bos });
     const { config } = model;
-    if (tokenizerJson === undefined) return { model, tokenizer: undefined, config };
-    const tokenizer = loadTokenizer(tokenizerJson, tokenizerConfig === undefined ? {} : { config: tokenizerConfig });
-    if (tokenizer.vocabSize > config.d_vocab) {
+    if (tokenizer !== undefined && tokenizer.vocabSize > config.d_vocab) {
       throw new ConfigError(
         `the tokenizer in ${folder} has ${tokenizer.vocabSize} tokens but the model's d_vocab is ${config.d_vocab}. One of the two belongs to another model.`,
         { operation, argument: "tokenizer.json", expected: config.d_vocab, actual: tokenizer.vocabSize },

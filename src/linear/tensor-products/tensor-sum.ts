@@ -9,7 +9,7 @@ import {
   ShapeError,
   requireKind,
   requireKinds,
-  requireOptions,
+  requireObject,
   requireOrderBound,
 } from "../../errors.ts";
 import { add } from "../../tensor/index.ts";
@@ -109,7 +109,7 @@ export function sumProducts<In extends string, Out extends string>(
   }
   const labels = new Set<string>();
   for (const term of terms) {
-    requireOptions(term ?? null, operation, "a term");
+    requireObject(term, "a term", operation);
     const { label, product } = term;
     requireKind("product", product, `the term ${label}`, operation);
     const [f, g] = [first.product.features, product.features];

@@ -20,7 +20,7 @@ import { expectClose, loadGolden } from "../../support/golden.ts";
 import { randomModel } from "../../support/random-model.ts";
 
 describe("repeatedTokens", () => {
-  const config = { d_vocab: 50, n_ctx: 64 };
+  const config = { d_vocab: 50, n_ctx: 64, bos_token_id: 0 };
 
   test("with chunks, later copies are made of runs of the first, the last one cut", () => {
     fc.assert(
@@ -89,7 +89,7 @@ describe("repeatedTokens", () => {
 
   test("chance duplicates occur unless forbidden", () => {
     const hasTwins = (distinct: boolean): boolean =>
-      repeatedTokens({ d_vocab: 20, n_ctx: 64 }, { length: 15, batch: 20, distinct }).some(
+      repeatedTokens({ ...config, d_vocab: 20 }, { length: 15, batch: 20, distinct }).some(
         (p) => new Set(p.slice(1, 16)).size < 15,
       );
     expect(hasTwins(false)).toBe(true);
@@ -97,7 +97,7 @@ describe("repeatedTokens", () => {
   });
 
   test("by default two copies of 50 tokens, or of what fits", () => {
-    expect(repeatedTokens({ d_vocab: 50, n_ctx: 500 })[0]).toHaveLength(101);
+    expect(repeatedTokens({ ...config, n_ctx: 500 })[0]).toHaveLength(101);
     expect(repeatedTokens(config)[0]).toHaveLength(63);
     expect(repeatedTokens(config, { bos: null, repeats: 4 })[0]).toHaveLength(64);
     expect(repeatedTokens(config, { seed: 1 })).not.toEqual(repeatedTokens(config, { seed: 2 }));
@@ -128,15 +128,29 @@ describe("repeatedTokens", () => {
     expect(() => repeatedTokens(config, options)).toThrow(`repeatedTokens: ${text}`);
   });
 
+  test("where nothing names a BOS token there is none", () => {
+    const bare = { d_vocab: 12, n_ctx: 64 };
+    expect(repeatedTokens(bare)[0]).toHaveLength(64);
+    for (const bos of [0, 5, 11]) {
+      const [named = []] = repeatedTokens({ ...bare, bos_token_id: bos }, { length: 20, seed: 3 });
+      expect(named.indexOf(bos)).toBe(0);
+      expect(named).toEqual(repeatedTokens(bare, { length: 20, seed: 3, bos })[0]);
+      expect(repeatedTokens({ ...bare, bos_token_id: bos }, { length: 20, bos: null })[0]).toHaveLength(40);
+    }
+    // Without one, id 0 is a token as any other.
+    expect(repeatedTokens(bare, { length: 30, batch: 20, seed: 1 }).flat()).toContain(0);
+    expect(repeatedTokens(bare, { length: 30, batch: 20, seed: 1 }).every(([first]) => first === 0)).toBe(false);
+  });
+
   test("a vocabulary of BOS alone has nothing to draw from", () => {
-    expect(() => repeatedTokens({ d_vocab: 1, n_ctx: 8 }, { length: 2 })).toThrow(
+    expect(() => repeatedTokens({ d_vocab: 1, n_ctx: 8, bos_token_id: 0 }, { length: 2 })).toThrow(
       "there are only 0 tokens to draw 2 from (d_vocab=1).",
     );
   });
 });
 
 describe("headScores", () => {
-  const model = randomModel({ n_layers: 2, n_ctx: 21, bias: true });
+  const model = randomModel({ n_layers: 2, n_ctx: 21, bias: true, config: { bos_token_id: 0 } });
   const scores = headScores(model, { length: 10, batch: 3, seed: 5 });
 
   test("are the scores of the patterns on all prompts together (1e-12: sums in another order)", () => {
@@ -158,6 +172,14 @@ describe("headScores", () => {
       close("inductionStrict", inductionScores(pattern, { period: 10, variant: "strict" }));
       close("prefixMatching", prefixMatchingScores(pattern, scores.tokens));
     }
+  });
+
+  test("of a model that names no BOS token, on prompts without one", () => {
+    const nameless = randomModel({ n_layers: 2, n_ctx: 21, bias: true });
+    const bare = headScores(nameless, { length: 10, batch: 2, seed: 5 });
+    expect([bare.period, bare.tokens.shape]).toEqual([10, [2, 20]]);
+    const said = headScores(nameless, { length: 10, batch: 2, seed: 5, bos: null });
+    expect(bare.inductionStrict.toNested()).toEqual(said.inductionStrict.toNested());
   });
 
   test("on prompts of one's own, with or without BOS", () => {

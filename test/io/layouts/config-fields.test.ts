@@ -1,6 +1,7 @@
 /**
- * All fields of the configurations of TransformerLens 3.9 and 4.3 and of Hugging Face's GPT-2 and GPT-NeoX, one at a time: the model that is
- * read has that library's own logits, or the field is refused by name. `make.py` beside the fixtures asked the libraries.
+ * All fields of the configurations of TransformerLens 3.9 and 4.3 and of Hugging Face's GPT-2 and GPT-NeoX, one at a
+ * time: the model that is read has that library's own logits, or the field is refused by name. `make.py` beside the
+ * fixtures asked the libraries.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -40,7 +41,10 @@ function weightOf(name: string, shape: readonly number[]): Tensor {
   return Tensor.from(shape.map((_, a) => `dim${a}`).join(" "), shape, data);
 }
 
-/** Values that change nothing in that library and are refused all the same: a switch of what is not supported, set without effect. */
+/**
+ * Values that change nothing in that library and are refused all the same: a switch of what is not supported, set
+ * without effect.
+ */
 const CAUTIOUS: Readonly<Record<string, readonly string[]>> = {
   tl3: [
     ...["attn_types", "clip_qkv", "gated_mlp", "num_experts", "rotary_scaling_factor", "use_NTK_by_parts_rope"],

@@ -88,6 +88,19 @@ describe("several models in a file", () => {
     );
   });
 
+  test("in every function that loads", async () => {
+    const other = randomModel({ ...sizes, norm: "LN", position: "standard", bias: true, seed: 9 });
+    const both = new Map([
+      ...renamed(lens.weights, (name) => `a.one.${name}`),
+      ...renamed(other.weights, (name) => `a.two.${name}`),
+    ]);
+    const weights = writeSafetensors(both);
+    const { config } = lens;
+    same(loadTransformer({ weights, config, prefix: "a.two." }), other);
+    same(await transformerFromCheckpoint(await openCheckpoint(weights), { config, prefix: "a.one." }), lens);
+    same(await transformerFromCheckpoint(await openCheckpoint(weights), { config, ignore: ["a.one.*"] }), other);
+  });
+
   test.each([{ prefix: 3 }, { ignore: "a" }, { ignore: [1] }])("%j is no option", (options) => {
     const given = { tensors: twice, config: nanoArgs, ...options } as never;
     expect(errorOf(() => transformerFromTensors(given)).name).toBe("InputError");
@@ -219,4 +232,15 @@ describe("the GELU of nanoGPT and minGPT", () => {
       note,
     ]);
   });
+});
+
+test("the token that begins sequences is the configuration's, in every layout, where the vocabulary has it", () => {
+  for (const [tensors, config] of [
+    [nano, nanoArgs],
+    [lens.weights, lens.config],
+  ] as const) {
+    const load = (fields: object): unknown =>
+      transformerFromTensors({ tensors, config: { ...config, ...fields } }).config.bos_token_id;
+    expect([load({}), load({ bos_token_id: 3 }), load({ bos_token_id: 50256 })]).toEqual([undefined, 3, undefined]);
+  }
 });
