@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import { defineConfig, type Options } from "tsup";
+import { entries } from "./scripts/entries.mjs";
 
 type EsbuildPlugin = NonNullable<Options["esbuildPlugins"]>[number];
 
@@ -12,17 +13,6 @@ const bundledModel: EsbuildPlugin = {
       external: true,
     }));
   },
-};
-
-/** One source module for each name in package.json's `exports`. */
-export const entries = {
-  index: "src/index.ts",
-  viz: "src/viz/index.ts",
-  figures: "src/figures/index.ts",
-  report: "src/report/index.ts",
-  node: "src/io/node.ts",
-  bundled: "src/io/bundled.ts",
-  ndarray: "src/tensor/ndarray.ts",
 };
 
 const shared: Options = {

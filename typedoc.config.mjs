@@ -1,17 +1,10 @@
 import { katex } from "@mdit/plugin-katex";
 import { existsSync, readdirSync } from "node:fs";
-import { Converter } from "typedoc";
+import { Comment, Converter } from "typedoc";
+import { entries, specifierOf } from "./scripts/entries.mjs";
 
 /** One module for each name in package.json's `exports`, under the name that users import. */
-const modules = {
-  "transformer-circuits": "src/index.ts",
-  "transformer-circuits/viz": "src/viz/index.ts",
-  "transformer-circuits/figures": "src/figures/index.ts",
-  "transformer-circuits/report": "src/report/index.ts",
-  "transformer-circuits/node": "src/io/node.ts",
-  "transformer-circuits/bundled": "src/io/bundled.ts",
-  "transformer-circuits/ndarray": "src/tensor/ndarray.ts",
-};
+const modules = Object.fromEntries(Object.entries(entries).map(([name, path]) => [specifierOf(name), path]));
 
 /** How TypeDoc calls a module before it is named: its path under src/. */
 const pathName = (path) => path.replace(/^src\//, "").replace(/(\/index)?\.ts$/, "");
@@ -25,11 +18,29 @@ function nameModules(app) {
   });
 }
 
-/** {@link Tensor} means the root entry's Tensor in the comments of every entry. */
-function linkToRoot(app) {
+/** The root's names stand on the pages of their folders too, in their categories. */
+function categorizeReferences(app) {
+  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+    for (const module of project.children ?? []) {
+      for (const reference of module.children?.filter((child) => child.isReference()) ?? []) {
+        const target = reference.getTargetReflectionDeep();
+        const comment = target.comment ?? target.signatures?.[0]?.comment;
+        const tag = comment?.blockTags.find(({ tag }) => tag === "@category");
+        if (tag) reference.comment = new Comment([], [tag.clone()]);
+      }
+    }
+  });
+}
+
+/** {@link Tensor} means the Tensor of the entry that has it, in the comments of every entry. */
+function linkToEntry(app) {
   app.converter.addUnknownSymbolResolver((reference, from) => {
-    const name = reference.symbolReference?.path?.map(({ path }) => path).join(".");
-    const target = name && from.project.getChildByName(["transformer-circuits", ...name.split(".")]);
+    const path = reference.symbolReference?.path?.map(({ path }) => path) ?? [];
+    if (path.length === 0) return undefined;
+    const found = Object.keys(modules).map((module) =>
+      from.project.getChildByName([module, ...path.join(".").split(".")]),
+    );
+    const target = found.find((reflection) => reflection !== undefined);
     return target ? { target } : undefined;
   });
 }
@@ -96,7 +107,7 @@ const documents = existsSync("docs") ? readdirSync("docs").filter((name) => name
 export default {
   name: "transformer-circuits",
   entryPoints: Object.values(modules),
-  plugin: [nameModules, linkToRoot, linkCalls, requireCategories],
+  plugin: [nameModules, categorizeReferences, linkToEntry, linkCalls, requireCategories],
   out: "docs/api",
   readme: existsSync("README.md") ? "README.md" : "none",
   includeVersion: true,
@@ -116,6 +127,8 @@ export default {
   skipErrorChecking: true,
   treatWarningsAsErrors: true,
   treatValidationWarningsAsErrors: true,
+  // Conditions on types inside signatures, of no use by themselves.
+  intentionallyNotExported: ["IsUnion", "SameAxes"],
   validation: { notExported: true, invalidLink: true, rewrittenLink: true, notDocumented: true },
   // Members of interfaces and classes explain themselves by name and type where they carry no comment.
   requiredToBeDocumented: ["Class", "Interface", "Function", "TypeAlias", "Variable", "Enum", "Method", "Accessor"],

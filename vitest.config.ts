@@ -1,18 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-
-const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+import { entries, specifierOf } from "./scripts/entries.mjs";
 
 /** Tests and examples import the package by its own name and get the source. */
-export const alias = [
-  { find: /^transformer-circuits$/, replacement: source("index.ts") },
-  { find: /^transformer-circuits\/viz$/, replacement: source("viz/index.ts") },
-  { find: /^transformer-circuits\/figures$/, replacement: source("figures/index.ts") },
-  { find: /^transformer-circuits\/report$/, replacement: source("report/index.ts") },
-  { find: /^transformer-circuits\/node$/, replacement: source("io/node.ts") },
-  { find: /^transformer-circuits\/bundled$/, replacement: source("io/bundled.ts") },
-  { find: /^transformer-circuits\/ndarray$/, replacement: source("tensor/ndarray.ts") },
-];
+export const alias = Object.entries(entries).map(([name, path]) => ({
+  find: new RegExp(`^${specifierOf(name)}$`),
+  replacement: fileURLToPath(new URL(path, import.meta.url)),
+}));
 
 const minutes = 60_000;
 const builtPackage = {
@@ -46,8 +40,8 @@ export default defineConfig({
             include: ["test/types/**/*.test-d.ts"],
             tsconfig: "./test/types/tsconfig.types.json",
           },
-          testTimeout: minutes,
-          hookTimeout: minutes,
+          testTimeout: 10 * minutes,
+          hookTimeout: 10 * minutes,
         },
       },
       {

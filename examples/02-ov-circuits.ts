@@ -10,7 +10,8 @@
  *   layer 1: 0.93 1.00 1.00 0.99 0.99 0.70 0.60 1.00
  *   L1H4 puts the source token among its top 5 for 57 % of the vocabulary
  */
-import { allHeads, copyingAccuracy, headLabel, ovSpectrum, scoreNull } from "transformer-circuits";
+import { allHeads, headLabel } from "transformer-circuits";
+import { copyingAccuracy, ovSpectrum, scoreNull } from "transformer-circuits/circuits";
 import { openBundledModel } from "transformer-circuits/bundled";
 import { saveFigure } from "transformer-circuits/node";
 import { complexPlane, smallMultiples } from "transformer-circuits/viz";

@@ -12,7 +12,8 @@
  *   L1H2 through L0H5: the query token itself is among the top 5 matches for 80 % of the vocabulary
  *   L1H2 through L0H0: the query token itself is among the top 5 matches for 1 % of the vocabulary
  */
-import { diagonalTopK, inductionPositivity, kCompositionCircuit } from "transformer-circuits";
+import { diagonalTopK } from "transformer-circuits/linear";
+import { inductionPositivity, kCompositionCircuit } from "transformer-circuits/circuits";
 import { openBundledModel } from "transformer-circuits/bundled";
 
 const { model } = await openBundledModel();

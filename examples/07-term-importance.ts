@@ -7,7 +7,8 @@
  *   + single heads: 4.80 nats, a gain of 2.67
  *   + virtual heads: 4.01 nats, a gain of 0.79
  */
-import { lossByMaxOrder, repeatedTokens } from "transformer-circuits";
+import { repeatedTokens } from "transformer-circuits";
+import { lossByMaxOrder } from "transformer-circuits/paths";
 import { openBundledModel } from "transformer-circuits/bundled";
 
 const { model } = await openBundledModel();

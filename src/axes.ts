@@ -104,7 +104,7 @@ export type Dual<S extends string> = string extends S ? string : S extends `${in
  * @category Axes
  * @example
  * ```ts
- * import { dual } from "transformer-circuits";
+ * import { dual } from "transformer-circuits/tensor";
  *
  * console.log(dual("d_model"), dual("d_model*"));
  * // d_model* d_model

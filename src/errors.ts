@@ -3,6 +3,7 @@
  * thing was wrong, its fields say where. Texts read *operation: what is wrong; the operands; the likely fix*.
  * A text that begins `internal:` is a broken invariant of the library itself and worth a report.
  */
+import { nearestNames } from "./nearest.ts";
 
 /**
  * What a {@link CircuitsError} carries beside its text.
@@ -105,7 +106,8 @@ export class AxisError extends CircuitsError {
  * @category Errors
  * @example
  * ```ts
- * import { ConfigError, parseConfig } from "transformer-circuits";
+ * import { parseConfig } from "transformer-circuits";
+ * import { ConfigError } from "transformer-circuits/tensor";
  *
  * try {
  *   parseConfig({ d_model: 64.5 });
@@ -125,7 +127,8 @@ export class ConfigError extends CircuitsError {
  * @category Errors
  * @example
  * ```ts
- * import { FormatError, readSafetensors } from "transformer-circuits";
+ * import { FormatError } from "transformer-circuits/tensor";
+ * import { readSafetensors } from "transformer-circuits/io";
  *
  * try {
  *   readSafetensors(new Uint8Array(4));
@@ -146,7 +149,7 @@ export class FormatError extends CircuitsError {
  * @category Errors
  * @example
  * ```ts
- * import { parseHead } from "transformer-circuits";
+ * import { parseHead } from "transformer-circuits/model";
  *
  * try {
  *   parseHead("head 4");
@@ -183,6 +186,7 @@ const KINDS = {
   composition: ["Q", "composition scores", "Compute them with compositionScores"],
   tokenizer: ["tokenStrings", "a Tokenizer", "Load one with loadTokenizer"],
   checkpoint: ["files", "a Checkpoint", "Open one with openCheckpoint"],
+  figure: ["fragment", "a Figure", "Draw one, as with heatmap({ values })"],
   term: ["order", "a term of a path expansion", "Take it from its terms"],
   scoreTerm: ["queryPath", "a term of a score expansion", "Take it from its terms"],
   pair: ["destination", "an object with the tokens destination and out", "Name both"],
@@ -192,25 +196,44 @@ const KINDS = {
   function: ["call", "a function", "Write it as in (x) => 2 * x"],
 } as const;
 
-/** Refuses a value that is not of the kind that an argument must be, and options that are not an object of names. */
+/**
+ * Refuses a value that is not of the kind that an argument must be. Before it come the options of the operation, which may be left out, where
+ * the names that it knows are given: see {@link requireOptions}.
+ */
 export function requireKind(
   kind: keyof typeof KINDS,
   value: unknown,
   argument: string,
   operation: string,
   options?: unknown,
+  known?: readonly string[],
 ): void {
+  requireOptions(options, operation, known);
   const [member, what, remedy] = KINDS[kind];
   const type = kind === "function" ? "function" : "object";
-  if (typeof value !== type || value === null || !(member in (value as object))) {
-    throw new InputError(`${argument} is ${nameOf(value)}, not ${what}. ${remedy}.`, {
-      operation,
-      argument,
-      expected: what,
-      actual: value,
-    });
-  }
-  requireOptions(options, operation);
+  if (typeof value === type && value !== null && member in (value as object)) return;
+  const mend = isPromise(value)
+    ? "Write await before the call that gave it"
+    : kind === "model" && holdsModel(value)
+      ? "Pass its model"
+      : remedy;
+  throw new InputError(`${argument} is ${nameOf(value)}, not ${what}. ${mend}.`, {
+    operation,
+    argument,
+    expected: what,
+    actual: value,
+  });
+}
+
+/** Whether a value is what an asynchronous function gave, which was not waited for. */
+export function isPromise(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "then" in value;
+}
+
+/** Whether a value is a model with what belongs to it, as functions that load one give it. */
+function holdsModel(value: unknown): boolean {
+  const { model } = Object(value) as { readonly model?: unknown };
+  return typeof model === "object" && model !== null && KINDS.model[0] in model;
 }
 
 /** {@link requireKind} of a list and of all that is in it. */
@@ -220,38 +243,56 @@ export function requireKinds(
   argument: string,
   operation: string,
   options?: unknown,
+  known?: readonly string[],
 ): void {
-  requireKind("list", values, argument, operation, options);
+  requireKind("list", values, argument, operation, options, known);
   const list = values as ArrayLike<unknown>;
   for (let i = 0; i < list.length; i++) requireKind(kind, list[i], `${argument}[${i}]`, operation);
 }
 
-/** Refuses options that are not an object of names. */
-export function requireOptions(options: unknown, operation: string, argument = "options"): void {
-  if (options === undefined || (typeof options === "object" && options !== null && !Array.isArray(options))) return;
-  throw new InputError(`${argument} is ${nameOf(options)}, not an object of named values, as in { k: 5 }.`, {
-    operation,
-    argument,
-    expected: "an object",
-    actual: options,
-  });
+/** Refuses options that are not an object of names, or of which one is not known to the operation; no options are options. */
+export function requireOptions(options: unknown, operation: string, known?: readonly string[]): void {
+  if (options === undefined) return;
+  requireObject(options, "options", operation, known);
 }
 
-/** Refuses a value that is not an object of names. */
-export function requireObject(value: unknown, argument: string, operation: string): void {
-  requireOptions(value ?? null, operation, argument);
+/** Refuses a value that is not an object of names, or that has a name which the operation does not know. */
+export function requireObject(value: unknown, argument: string, operation: string, known?: readonly string[]): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value) || isPromise(value)) {
+    const mend = isPromise(value) ? " Write await before the call that gave it." : "";
+    const example = known?.[0] ?? "k";
+    throw new InputError(
+      `${argument} is ${nameOf(value ?? null)}, not an object of named values, as in { ${example}: ${known === undefined ? "5" : "…"} }.${mend}`,
+      { operation, argument, expected: "an object", actual: value },
+    );
+  }
+  if (known === undefined) return;
+  for (const name of Object.keys(value)) {
+    if (known.includes(name) || (value as Record<string, unknown>)[name] === undefined) continue;
+    const [near] = nearestNames(name, known, 1);
+    const mend = near === undefined ? `The options are ${known.join(", ")}` : `Did you mean ${near}?`;
+    throw new InputError(`there is no option ${JSON.stringify(name)}. ${mend}${near === undefined ? "." : ""}`, {
+      operation,
+      argument: name,
+      expected: known,
+      actual: name,
+    });
+  }
 }
 
 /** Refuses what is no number at all, which a typed array would make NaN or 0 of. */
-export function requireNumbers(data: readonly unknown[], operation: string): void {
+export function requireNumbers(data: readonly unknown[], operation: string, argument = "data"): void {
   const at = data.findIndex((x) => typeof x !== "number");
   if (at < 0) return;
-  throw new InputError(`element ${at} of data is ${String(data[at])}, of type ${typeof data[at]}, not a number.`, {
-    operation,
-    argument: "data",
-    expected: "numbers",
-    actual: data[at],
-  });
+  throw new InputError(
+    `element ${at} of ${argument} is ${String(data[at])}, of type ${typeof data[at]}, not a number.`,
+    {
+      operation,
+      argument,
+      expected: "numbers",
+      actual: data[at],
+    },
+  );
 }
 
 /** Refuses a longest order that is not a non-negative integer. */
@@ -266,11 +307,12 @@ export function requireOrderBound(maxOrder: number, operation: string): void {
 }
 
 /** What a value is, in few words. */
-function nameOf(value: unknown): string {
+export function nameOf(value: unknown): string {
+  if (isPromise(value)) return "a Promise";
   if (Array.isArray(value)) return "an array";
   if (typeof value === "function") return "a function";
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value !== "object" || value === null) return String(value);
-  const name: unknown = value.constructor.name;
+  const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
   return name === "Object" || typeof name !== "string" ? "an object" : `of class ${name}`;
 }

@@ -1,6 +1,6 @@
 /** What is refused by kind: a forgotten argument, an array for a tensor, a number for options. */
 import { describe, expect, test } from "vitest";
-import * as library from "../src/index.ts";
+import * as library from "./support/everything.ts";
 import {
   CircuitsError,
   InputError,
@@ -15,7 +15,7 @@ import {
   rowStatistics,
   columnStatistics,
   topSkipTrigrams,
-} from "../src/index.ts";
+} from "./support/everything.ts";
 import { randomModel } from "./support/random-model.ts";
 
 /** The library as an untyped user sees it. */

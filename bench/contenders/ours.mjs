@@ -1,8 +1,14 @@
 /** This library as its users have it: the built package, public functions, ordinary tensors. */
 import { readFileSync } from "node:fs";
-import * as library from "../../dist/index.js";
+import * as weights from "../../dist/circuits.js";
+import * as heads from "../../dist/heads.js";
+import * as linear from "../../dist/linear.js";
+import * as model from "../../dist/model.js";
+import * as paths from "../../dist/paths.js";
+import * as tensors from "../../dist/tensor.js";
 import { randomWeights, sizes } from "../lib/models.mjs";
 
+const library = { ...tensors, ...linear, ...model, ...weights, ...paths, ...heads };
 const { Tensor, batchMatmul, dense, eigenvalues, matmul, multiply, softmax, svd } = library;
 
 /** Looked up by name: a build without one of them skips its rows, visibly. */

@@ -1,4 +1,4 @@
-import { compositionScores } from "../../dist/index.js";
+import { compositionScores } from "../../dist/circuits.js";
 import { openBundledModel } from "../../dist/bundled.js";
 
 const { model } = await openBundledModel();

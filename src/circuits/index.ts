@@ -6,9 +6,11 @@
  * factors. Source: "A Mathematical Framework for Transformer Circuits", "One-Layer Attention-Only Transformers" and
  * "Two-Layer Attention-Only Transformers".
  *
- * In reading order: `full-circuits.ts` (the circuits), `eigenvalues/` (what copies, what matches), `skip-trigrams/` (a head as
- * a table of trigrams), `composition/` (which head reads which), `positional.ts`, `term-sizes/` (how large the terms of an
+ * In reading order: `circuits.ts` (the circuits), `eigenvalues/` (what copies, what matches), `skip-trigrams/` (a head as
+ * a table of trigrams), `composition/` (which head reads which), `positional/`, `term-sizes/` (how large the terms of an
  * expansion can be), `neurons.ts`, and the statistics of tokens beside them.
+ *
+ * @packageDocumentation
  */
 export {
   directPathCircuit,
@@ -19,27 +21,24 @@ export {
   kCompositionCircuit,
   qCompositionCircuit,
   virtualOVCircuit,
-} from "./full-circuits.ts";
+} from "./circuits.ts";
 export { neuronCosines, neuronLogitCircuit, neuronTokenCircuit } from "./neurons.ts";
-export { attentionByOffset, positionalPattern, positionalQKCircuit } from "./positional.ts";
+export { attentionByOffset } from "./positional/attention-by-offset.ts";
+export { positionalPattern, positionalQKCircuit } from "./positional/positional.ts";
 export { normedTokens } from "./normed-tokens.ts";
-export { meanRotaryPattern } from "./rotary-pattern.ts";
-export {
-  bareOVSpectrum,
-  bareQKSpectrum,
-  copyingScores,
-  matchingScores,
-  ovSpectrum,
-  qkSpectrum,
-} from "./eigenvalues/spectra.ts";
+export { meanRotaryPattern } from "./positional/rotary-pattern.ts";
+export { bareOVSpectrum, bareQKSpectrum, ovSpectrum, qkSpectrum } from "./eigenvalues/spectrum.ts";
 export type { Spectrum } from "./eigenvalues/cores.ts";
 export { scoreNull } from "./eigenvalues/null.ts";
 export type { SampledScore, ScoreNullOptions } from "./eigenvalues/null.ts";
-export { copyingAccuracies, copyingAccuracy, ovDiagonal } from "./eigenvalues/copying.ts";
-export type { CopyingAccuraciesOptions, CopyingAccuracyOptions, OVDiagonal } from "./eigenvalues/copying.ts";
-export { copyingScore } from "./eigenvalues/head-copying.ts";
-export { kCompositionAccuracy } from "./eigenvalues/matching.ts";
-export type { KCompositionAccuracyOptions, MatchingSide } from "./eigenvalues/matching.ts";
+export { copyingScore, copyingScores } from "./eigenvalues/copying.ts";
+export { matchingScores } from "./eigenvalues/matching.ts";
+export { copyingAccuracies, copyingAccuracy } from "./eigenvalues/copying-accuracy.ts";
+export type { CopyingAccuraciesOptions, CopyingAccuracyOptions } from "./eigenvalues/copying-accuracy.ts";
+export { ovDiagonal } from "./eigenvalues/ov-diagonal.ts";
+export type { OVDiagonal } from "./eigenvalues/ov-diagonal.ts";
+export { kCompositionAccuracy } from "./eigenvalues/k-composition-accuracy.ts";
+export type { KCompositionAccuracyOptions, MatchingSide } from "./eigenvalues/k-composition-accuracy.ts";
 export { compositionScores, kComposition, qComposition, vComposition } from "./composition/composition.ts";
 export type { CompositionOptions, CompositionScores, PairScores } from "./composition/composition.ts";
 export {
@@ -82,5 +81,6 @@ export { bigramFit } from "./bigram-fit.ts";
 export type { BigramFit, BigramFitOptions } from "./bigram-fit.ts";
 export { jointPCA } from "./joint-pca.ts";
 export type { JointPCA, JointPCAOptions } from "./joint-pca.ts";
-export { effectiveEmbedding, mixedOV, mixedQK } from "./mixed-heads.ts";
+export { effectiveEmbedding } from "./effective-embedding.ts";
+export { mixedOV, mixedQK } from "./mixed.ts";
 export { compositionOfMaps } from "./composition/of-maps.ts";

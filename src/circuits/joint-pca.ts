@@ -55,7 +55,7 @@ export interface JointPCA {
  * @category Circuits
  * @example
  * ```ts
- * import { jointPCA } from "transformer-circuits";
+ * import { jointPCA } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -31,7 +31,9 @@ function mlpOf(model: Transformer, layer: number, operation: string): MLP {
  * @category Circuits
  * @example
  * ```ts
- * import { Transformer, expectedWeights, neuronTokenCircuit, parseConfig, randomNormal } from "transformer-circuits";
+ * import { Transformer, expectedWeights, parseConfig } from "transformer-circuits";
+ * import { randomNormal } from "transformer-circuits/tensor";
+ * import { neuronTokenCircuit } from "transformer-circuits/circuits";
  *
  * const config = parseConfig({ n_layers: 1, n_heads: 2, d_model: 8, n_ctx: 16, d_vocab: 10, act_fn: "gelu" });
  * const weights = new Map(
@@ -68,7 +70,9 @@ export function neuronTokenCircuit(model: Transformer, layer: number, via?: Head
  * @category Circuits
  * @example
  * ```ts
- * import { Transformer, expectedWeights, neuronLogitCircuit, parseConfig, randomNormal, topKOfRow } from "transformer-circuits";
+ * import { Transformer, expectedWeights, parseConfig, topKOfRow } from "transformer-circuits";
+ * import { randomNormal } from "transformer-circuits/tensor";
+ * import { neuronLogitCircuit } from "transformer-circuits/circuits";
  *
  * const config = parseConfig({ n_layers: 1, n_heads: 2, d_model: 8, n_ctx: 16, d_vocab: 10, act_fn: "gelu" });
  * const weights = new Map(
@@ -94,7 +98,8 @@ export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d
  * @category Circuits
  * @example
  * ```ts
- * import { Transformer, expectedWeights, neuronCosines, parseConfig, Tensor } from "transformer-circuits";
+ * import { Transformer, expectedWeights, parseConfig, Tensor } from "transformer-circuits";
+ * import { neuronCosines } from "transformer-circuits/circuits";
  *
  * // Every neuron writes the negative of what it reads.
  * const config = parseConfig({ n_layers: 1, n_heads: 1, d_model: 2, d_mlp: 2, n_ctx: 4, d_vocab: 3, act_fn: "relu" });

@@ -20,7 +20,7 @@ import { rawData } from "../tensor/internal.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { normedTokens } from "transformer-circuits";
+ * import { normedTokens } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

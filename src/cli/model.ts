@@ -3,9 +3,13 @@ import { resolve } from "node:path";
 
 type Opened = Awaited<ReturnType<(typeof import("../io/node.ts"))["loadFolder"]>>;
 
-/** Opens the model of a folder or file, or the bundled one. */
+/** Opens the model of a folder or file, or the bundled one; says on standard error what was taken for granted. */
 export async function openModel(path: string | undefined): Promise<Pick<Opened, "model" | "tokenizer">> {
-  if (path !== undefined) return (await import("../io/node.ts")).loadFolder(path);
+  if (path !== undefined) {
+    const opened = await (await import("../io/node.ts")).loadFolder(path);
+    for (const note of opened.model.notes) process.stderr.write(`Note: ${note}\n`);
+    return opened;
+  }
   return (await import("../io/bundled.ts")).openBundledModel();
 }
 

@@ -135,7 +135,7 @@ export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, o
 
 /** The token that begins every sequence, or none; refuses one that the model does not have. */
 export function bosOf(input: FigureInput, operation: string): number | undefined {
-  const bos = input.bos === null ? undefined : (input.bos ?? input.tokenizer?.bos);
+  const bos = input.bos === null ? undefined : (input.bos ?? input.tokenizer?.bos ?? input.model.config.bos_token_id);
   if (bos !== undefined) checkId(bos, "bos", input.model.config, operation);
   return bos;
 }

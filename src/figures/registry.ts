@@ -1,5 +1,6 @@
 /** The list of figures, by name. */
 import { InputError } from "../errors.ts";
+import { nearestNames } from "../nearest.ts";
 import type { Captions, Figure } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
 import { requireNeeds } from "./input.ts";
@@ -50,9 +51,10 @@ export function figureEntry(name: string): FigureEntry {
   const entries = figureEntries();
   const found = entries.find((entry) => entry.name === name);
   if (found !== undefined) return found;
-  const near = nearest(
+  const near = nearestNames(
     name,
     entries.map((entry) => entry.name),
+    4,
   );
   throw new InputError(
     `there is no figure ${JSON.stringify(name)}. ${near.length === 0 ? `There are ${entries.map((entry) => entry.name).join(", ")}` : `Nearest: ${near.join(", ")}`}.`,
@@ -101,33 +103,4 @@ export async function makeFigure(
   const data = await entry.make(input, rest);
   const captions = { ...(title !== undefined && { title }), ...(subtitle !== undefined && { subtitle }) };
   return { entry, data, figure: entry.draw(data, captions) };
-}
-
-/** The names at most a few slips away, or that share a word; nearest first. */
-function nearest(name: string, names: readonly string[]): string[] {
-  const words = name.toLowerCase().split(/[^a-z0-9]+/);
-  return names
-    .map((other) => {
-      const shared = other.split("-").some((word) => words.some((mine) => mine.length > 2 && word.startsWith(mine)));
-      const slips = editDistance(name.toLowerCase(), other);
-      return { other, slips, near: shared || slips <= Math.max(2, Math.floor(other.length / 3)) };
-    })
-    .filter(({ near }) => near)
-    .sort((a, b) => a.slips - b.slips)
-    .slice(0, 4)
-    .map(({ other }) => other);
-}
-
-/** Insertions, deletions and replacements from one text to the other. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] ?? 0;
 }

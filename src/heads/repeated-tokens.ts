@@ -14,46 +14,51 @@ export interface RepeatedTokensOptions {
   readonly batch?: number | undefined;
   /** The seed of the random tokens; 0 by default. The same options give the same tokens. */
   readonly seed?: number | undefined;
-  /** The token that begins each prompt and is not among the random ones; 0 by default, `null` for none. */
+  /**
+   * The token that begins each prompt and is not among the random ones, `null` for none; the configuration's
+   * `bos_token_id` by default, and none where it names none.
+   */
   readonly bos?: number | null | undefined;
   /** How often the random tokens appear; 2 by default. */
   readonly repeats?: number | undefined;
   /** Whether the random tokens of a prompt all differ; false by default, as in ARENA. */
   readonly distinct?: boolean | undefined;
   /**
-   * Makes the later copies of runs of so many tokens, cut out of the first at random, so that only a longer match tells what comes next; whole copies unless
-   * given. The period of scores by diagonals does not hold then; prefix matching does.
+   * Makes the later copies of runs of so many tokens, cut out of the first at random, so that only a longer match tells
+   * what comes next; whole copies unless given. The period of scores by diagonals does not hold then; prefix matching
+   * does.
    */
   readonly chunk?: number | undefined;
 }
 
 /**
- * Prompts $[\text{BOS}, r, r]$ of random tokens that repeat (ARENA 1.2, "Finding induction heads"; the Framework paper shows
- * three copies of 20 tokens, Olsson et al. four of 25).
+ * Prompts $[\text{BOS}, r, r]$ of random tokens that repeat (ARENA 1.2, "Finding induction heads"; the Framework paper
+ * shows three copies of 20 tokens, Olsson et al. four of 25).
  *
  * Tokens are drawn evenly from all ids but BOS, so two of a prompt may be equal by chance; `distinct` forbids that.
  *
  * @param config - whose `d_vocab` and `n_ctx` bound the prompts.
- * @returns `batch` prompts of `1 + repeats · length` token ids.
- * @throws {@link InputError} when a prompt would be longer than `n_ctx`, when there are fewer ids than distinct tokens asked
- * for, or when a number is not usable.
+ * @returns `batch` prompts of `repeats · length` token ids, after BOS where there is one.
+ * @throws {@link InputError} when a prompt would be longer than `n_ctx`, when there are fewer ids than distinct tokens
+ * asked for, or when a number is not usable.
  * @category Head scores
  * @example
  * ```ts
  * import { repeatedTokens } from "transformer-circuits";
  *
- * const [prompt = []] = repeatedTokens({ d_vocab: 100, n_ctx: 32 }, { length: 4, seed: 1 });
+ * const [prompt = []] = repeatedTokens({ d_vocab: 100, n_ctx: 32 }, { length: 4, seed: 1, bos: 0 });
  * console.log(prompt.length, prompt[0], String(prompt.slice(1, 5)) === String(prompt.slice(5)));
  * // 9 0 true
  * ```
  */
 export function repeatedTokens(
-  config: Pick<ModelConfig, "d_vocab" | "n_ctx">,
+  config: Pick<ModelConfig, "d_vocab" | "n_ctx" | "bos_token_id">,
   options: RepeatedTokensOptions = {},
 ): number[][] {
   requireObject(config, "config", "repeatedTokens");
   requireOptions(options, "repeatedTokens");
-  const { batch = 1, seed = 0, bos = 0, repeats = 2, distinct = false, chunk } = options;
+  const { batch = 1, seed = 0, repeats = 2, distinct = false, chunk } = options;
+  const bos = bosOf(config, options);
   const first = bos === null ? [] : [bos];
   const length = options.length ?? Math.min(50, Math.floor((config.n_ctx - first.length) / repeats));
   for (const [argument, value] of Object.entries({ length, batch, repeats })) {
@@ -73,6 +78,14 @@ export function repeatedTokens(
     const later = Array.from({ length: repeats - 1 }, () => (chunk === undefined ? ids : chunksOf(random, ids, chunk)));
     return [...first, ...ids, ...later.flat()];
   });
+}
+
+/** The token that begins prompts: the one asked for, or the model's own. */
+export function bosOf(
+  { bos_token_id }: Pick<ModelConfig, "bos_token_id">,
+  { bos }: { readonly bos?: number | null | undefined },
+): number | null {
+  return bos === undefined ? (bos_token_id ?? null) : bos;
 }
 
 /** As many tokens as there are, in runs of `size` that begin anywhere; the last is cut. */

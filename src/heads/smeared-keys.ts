@@ -14,7 +14,8 @@ import { requireAxes } from "../tensor/internal.ts";
  * @category Attention scores
  * @example
  * ```ts
- * import { editAt, inductionScores, repeatedTokens, smearedKeys } from "transformer-circuits";
+ * import { editAt, inductionScores, repeatedTokens } from "transformer-circuits";
+ * import { smearedKeys } from "transformer-circuits/heads";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -7,7 +7,7 @@ import type { Run, Transformer } from "../model/index.ts";
 import { astype, matmul, Tensor } from "../tensor/index.ts";
 import { rawData, rowNorms } from "../tensor/internal.ts";
 import { requireChoice } from "../model/internal.ts";
-import type { Pattern } from "./tally.ts";
+import type { Pattern } from "./scores/tally.ts";
 
 /**
  * What {@link valueWeightedPattern} weighs attention with.
@@ -33,7 +33,7 @@ export interface ValueWeightedOptions {
  * @category Attribution
  * @example
  * ```ts
- * import { valueWeightedPattern } from "transformer-circuits";
+ * import { valueWeightedPattern } from "transformer-circuits/heads";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

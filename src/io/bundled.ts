@@ -42,10 +42,9 @@ export interface BundledModel {
 export async function openBundledModel(): Promise<BundledModel> {
   const { config, tokenizer, weights } = await import("../../data/bundled-model.js");
   const source = { operation: "openBundledModel", name: "the bundled model" };
-  return {
-    model: readTransformer({ config, weights: decodeBase64(weights) }, source),
-    tokenizer: loadTokenizer(tokenizer),
-  };
+  const loaded = loadTokenizer(tokenizer);
+  const fields = { ...(JSON.parse(config) as object), bos_token_id: loaded.bos };
+  return { model: readTransformer({ config: fields, weights: decodeBase64(weights) }, source), tokenizer: loaded };
 }
 
 /** `atob` passes over the line breaks. */

@@ -1,3 +1,11 @@
+/**
+ * Files: bytes to model and back, without Python. Readers take bytes, a `Blob` or random access; nothing in a file is run.
+ *
+ * In reading order: `load.ts` (a model in one call), `checkpoint/` (any format, told from its bytes), `safetensors/`, `torch/`,
+ * `npy/`, `zip/`, `layouts/` (whose names are these?), `tokenizer/`; `node.ts` and `bundled.ts` are entries of their own.
+ *
+ * @packageDocumentation
+ */
 export type { Bytes } from "./bytes/bytes.ts";
 export type { SafetensorsDType } from "./bytes/dtype.ts";
 export { parseSafetensors, readSafetensors } from "./safetensors/safetensors.ts";
@@ -35,7 +43,7 @@ export {
   transformerLens4FromTensors,
   transformerLensFromTensors,
 } from "./layouts/index.ts";
-export type { CheckpointLayout, NamedTensors, TransformerTensors } from "./layouts/index.ts";
+export type { CheckpointLayout, LayoutOptions, NamedTensors, TransformerTensors } from "./layouts/index.ts";
 export { transformerFromCheckpoint } from "./checkpoint/from-checkpoint.ts";
 export type { TransformerFromCheckpointOptions } from "./checkpoint/from-checkpoint.ts";
 export { loadTransformer } from "./load.ts";

@@ -7,14 +7,14 @@ import { fault } from "./bytes/fault.ts";
 import type { Source } from "./bytes/fault.ts";
 import { kindOf } from "./bytes/file-kind.ts";
 import { convert } from "./layouts/index.ts";
-import type { NamedTensors } from "./layouts/index.ts";
+import type { LayoutOptions, NamedTensors } from "./layouts/index.ts";
 import { openSafetensors } from "./safetensors/safetensors.ts";
 
 /**
  * What {@link loadTransformer} reads.
  * @category Files
  */
-export interface TransformerFiles {
+export interface TransformerFiles extends LayoutOptions {
   /** The configuration: the parsed object, its JSON text or the bytes of `config.json`. */
   readonly config: unknown;
   /** The bytes of a safetensors file. */
@@ -57,7 +57,8 @@ export function loadTransformer(files: TransformerFiles): Transformer {
 }
 
 /** {@link loadTransformer} on behalf of another operation. */
-export function readTransformer({ config, weights: bytes }: TransformerFiles, source: Source): Transformer {
+export function readTransformer(files: TransformerFiles, source: Source): Transformer {
+  const { config, weights: bytes } = files;
   const json = toJson(config, source.operation, "config.json");
   const kind = kindOf(toBytes(bytes, source.operation, source.name));
   if (kind !== undefined && kind !== "safetensors") {
@@ -78,5 +79,5 @@ export function readTransformer({ config, weights: bytes }: TransformerFiles, so
     has: (name) => file.tensors.has(name),
     get: (name) => (file.tensors.has(name) ? file.read(name) : undefined),
   };
-  return convert(tensors, json, source);
+  return convert({ ...files, tensors, config: json }, source);
 }

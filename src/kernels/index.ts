@@ -41,9 +41,7 @@ export type {
   GramArgs,
   PairNormsArgs,
   RootsArgs,
-  RowRankArgs,
   RowScreenArgs,
-  RowTopArgs,
   WeightKernels,
 } from "./weights-interface.ts";
 export { referenceWeightKernels } from "./weights-reference.ts";
@@ -80,7 +78,7 @@ export function weightKernels(): WeightKernels {
  * @category Kernels
  * @example
  * ```ts
- * import { kernelInfo, useKernels } from "transformer-circuits";
+ * import { kernelInfo, useKernels } from "transformer-circuits/tensor";
  *
  * useKernels("reference");
  * console.log(kernelInfo().name);
@@ -131,7 +129,7 @@ export interface KernelInfo {
  * @category Kernels
  * @example
  * ```ts
- * import { kernelInfo } from "transformer-circuits";
+ * import { kernelInfo } from "transformer-circuits/tensor";
  *
  * const { name, available } = kernelInfo();
  * console.log(available.includes(name));

@@ -59,7 +59,7 @@ export interface MatmulDenseOptions {
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense } from "transformer-circuits";
+ * import { dense } from "transformer-circuits/linear";
  *
  * const a = dense(2, 3, [1, 2, 3, 4, 5, 6]);
  * console.log(a.rows, a.cols, a.data[1 * a.cols + 2]);
@@ -101,7 +101,7 @@ const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as nu
  * @category Linear algebra
  * @example
  * ```ts
- * import { identity } from "transformer-circuits";
+ * import { identity } from "transformer-circuits/linear";
  *
  * console.log(identity(2).data.join(" "));
  * // 1 0 0 1
@@ -126,7 +126,7 @@ export function identity(n: number): DenseMatrix {
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, transposeDense } from "transformer-circuits";
+ * import { dense, transposeDense } from "transformer-circuits/linear";
  *
  * console.log(transposeDense(dense(2, 3, [1, 2, 3, 4, 5, 6])).data.join(" "));
  * // 1 4 2 5 3 6
@@ -156,7 +156,7 @@ export function transposeDense(a: DenseMatrix): DenseMatrix {
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, matmulDense } from "transformer-circuits";
+ * import { dense, matmulDense } from "transformer-circuits/linear";
  *
  * const a = dense(2, 2, [1, 2, 3, 4]);
  * const b = dense(2, 2, [0, 1, 1, 0]);
@@ -209,7 +209,7 @@ function strided(
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, gram } from "transformer-circuits";
+ * import { dense, gram } from "transformer-circuits/linear";
  *
  * console.log(gram(dense(2, 2, [1, 2, 3, 4])).data.join(" "));
  * // 10 14 14 20
@@ -226,7 +226,7 @@ export function gram(a: DenseMatrix): DenseMatrix {
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, frobenius } from "transformer-circuits";
+ * import { dense, frobenius } from "transformer-circuits/linear";
  *
  * console.log(frobenius(dense(1, 2, [3, 4])));
  * // 5

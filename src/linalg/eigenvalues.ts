@@ -21,7 +21,7 @@ import { paddedRows, spaceFor, strideOf } from "./workspace.ts";
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, eigenvalues } from "transformer-circuits";
+ * import { dense, eigenvalues } from "transformer-circuits/linear";
  *
  * // x³ - 2x² + x - 2 = (x - 2)(x² + 1)
  * const companion = dense(3, 3, [2, -1, 2, 1, 0, 0, 0, 1, 0]);
@@ -59,7 +59,7 @@ export function eigenvalues(a: DenseMatrix): ComplexArray {
  * @category Linear algebra
  * @example
  * ```ts
- * import { eigenvaluesOfStack } from "transformer-circuits";
+ * import { eigenvaluesOfStack } from "transformer-circuits/linear";
  *
  * const { re } = eigenvaluesOfStack(Float64Array.of(2, 0, 0, 3, 5, 1, 0, 4), 2, 2);
  * console.log(re.join(" "));

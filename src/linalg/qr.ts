@@ -26,7 +26,7 @@ export interface QR {
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, qr } from "transformer-circuits";
+ * import { dense, qr } from "transformer-circuits/linear";
  *
  * const { Q, R } = qr(dense(2, 2, [3, 1, 4, 2]));
  * console.log(Array.from(R.data, (x) => x.toFixed(1)).join(" "));
@@ -60,7 +60,7 @@ export function qr(a: DenseMatrix): QR {
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, qrTriangle } from "transformer-circuits";
+ * import { dense, qrTriangle } from "transformer-circuits/linear";
  *
  * console.log(Array.from(qrTriangle(dense(2, 2, [3, 1, 4, 2])).data, (x) => x.toFixed(1)).join(" "));
  * // 5.0 2.2 0.0 0.4

@@ -40,7 +40,7 @@ const TALL = 1.5;
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, svd } from "transformer-circuits";
+ * import { dense, svd } from "transformer-circuits/linear";
  *
  * const { U, S, V } = svd(dense(2, 2, [0, 2, 3, 0]));
  * console.log(Array.from(S, (x) => x.toFixed(3)).join(" "));
@@ -79,7 +79,7 @@ export function svd(a: DenseMatrix): SVD {
  * @category Linear algebra
  * @example
  * ```ts
- * import { dense, singularValues } from "transformer-circuits";
+ * import { dense, singularValues } from "transformer-circuits/linear";
  *
  * console.log(Array.from(singularValues(dense(2, 2, [3, 0, 4, 5])), (x) => x.toFixed(4)).join(" "));
  * // 6.7082 2.2361
@@ -104,7 +104,7 @@ export function singularValues(a: DenseMatrix): Float64Array {
  * @category Linear algebra
  * @example
  * ```ts
- * import { singularValuesOfStack } from "transformer-circuits";
+ * import { singularValuesOfStack } from "transformer-circuits/linear";
  *
  * const values = singularValuesOfStack(Float64Array.of(0, -2, 0, 1, 0, 0), 1, 2, 3);
  * console.log(Array.from(values, (x) => x.toFixed(4)).join(" "));

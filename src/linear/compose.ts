@@ -22,7 +22,8 @@ import type { OneSpace } from "./one-space.ts";
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, linear, toDense } from "transformer-circuits";
+ * import { Tensor, compose, toDense } from "transformer-circuits";
+ * import { linear } from "transformer-circuits/linear";
  *
  * const W_E = linear("d_vocab", "d_model", Tensor.fromNested("d_vocab d_model", [[1, 0], [0, 1], [1, 1]]));
  * const W_U = linear("d_model", "d_vocab", Tensor.fromNested("d_model d_vocab", [[1, 2, 3], [4, 5, 6]]));
@@ -89,7 +90,7 @@ export function compose(...maps: readonly Linear[]): Linear {
  * @category Linear maps
  * @example
  * ```ts
- * import { composeAll, identityMap, scaleMap, traceOf } from "transformer-circuits";
+ * import { composeAll, identityMap, scaleMap, traceOf } from "transformer-circuits/linear";
  *
  * const double = scaleMap(identityMap("d_model", 3), 2);
  * console.log(traceOf(composeAll([double, double, double])));
@@ -115,7 +116,8 @@ export function composeMaps(maps: readonly Linear[]): Linear {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, toDense, transpose } from "transformer-circuits";
+ * import { Tensor, toDense, transpose } from "transformer-circuits";
+ * import { linear } from "transformer-circuits/linear";
  *
  * const W_K = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[1, 2], [3, 4], [5, 6]]));
  * console.log(transpose(W_K).toString());

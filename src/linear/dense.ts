@@ -68,7 +68,8 @@ export function denseTensor<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, linear, toDense } from "transformer-circuits";
+ * import { Tensor, compose, toDense } from "transformer-circuits";
+ * import { linear } from "transformer-circuits/linear";
  *
  * const W_V = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[1], [2]]));
  * const W_O = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[3, 4]]));
@@ -94,7 +95,8 @@ export function toDense<In extends string, Out extends string>(f: Linear<In, Out
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, applyMap, linear } from "transformer-circuits";
+ * import { Tensor, applyMap } from "transformer-circuits";
+ * import { linear } from "transformer-circuits/linear";
  *
  * const W_U = linear("d_model", "d_vocab", Tensor.fromNested("d_model d_vocab", [[1, 0, 2], [0, 1, 3]]));
  * const resid = Tensor.fromNested("pos d_model", [[1, 1], [2, -1]]);

@@ -85,7 +85,8 @@ export function describeMap(f: Linear): string {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear } from "transformer-circuits/linear";
  *
  * const W_V = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[1, 0], [0, 1], [1, 1]]));
  * console.log(W_V.toString());
@@ -113,7 +114,7 @@ export function linear<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { identityMap, traceOf } from "transformer-circuits";
+ * import { identityMap, traceOf } from "transformer-circuits/linear";
  *
  * console.log(traceOf(identityMap("d_model", 64)));
  * // 64
@@ -132,7 +133,8 @@ export function identityMap<S extends string>(space: S, size: number): Linear<S,
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, innerProductMap, linear, toDense, transpose } from "transformer-circuits";
+ * import { Tensor, compose, toDense, transpose } from "transformer-circuits";
+ * import { innerProductMap, linear } from "transformer-circuits/linear";
  *
  * const W_E = linear("d_vocab", "d_model", Tensor.fromNested("d_vocab d_model", [[1, 0], [0, 1], [1, 1]]));
  * console.log(toDense(compose(W_E, innerProductMap("d_model", 2), transpose(W_E))).toNested());

@@ -21,7 +21,8 @@ import { requireSquare, type SquareMap } from "./square.ts";
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, restrictRows } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, restrictRows } from "transformer-circuits/linear";
  *
  * const W_E = linear("d_vocab", "d_model", Tensor.fromNested("d_vocab d_model", [[1, 0], [0, 1], [1, 1]]));
  * console.log(restrictRows(W_E, [2, 0]).toString());
@@ -46,7 +47,8 @@ export function restrictRows<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, restrictColumns, toDense } from "transformer-circuits";
+ * import { Tensor, toDense } from "transformer-circuits";
+ * import { linear, restrictColumns } from "transformer-circuits/linear";
  *
  * const W_U = linear("d_model", "d_vocab", Tensor.fromNested("d_model d_vocab", [[1, 2, 3], [4, 5, 6]]));
  * console.log(toDense(restrictColumns(W_U, [2, 0])).toNested());
@@ -72,7 +74,8 @@ export function restrictColumns<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, linear, rowsOf } from "transformer-circuits";
+ * import { Tensor, compose } from "transformer-circuits";
+ * import { linear, rowsOf } from "transformer-circuits/linear";
  *
  * const W_E = linear("d_vocab", "d_model", Tensor.fromNested("d_vocab d_model", [[1, 0], [0, 1], [1, 1]]));
  * const W_U = linear("d_model", "d_vocab", Tensor.fromNested("d_model d_vocab", [[1, 2, 3], [4, 5, 6]]));
@@ -99,7 +102,8 @@ export function rowsOf<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, columnsOf, linear } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { columnsOf, linear } from "transformer-circuits/linear";
  *
  * const W_U = linear("d_model", "d_vocab", Tensor.fromNested("d_model d_vocab", [[1, 2, 3], [4, 5, 6]]));
  * console.log(columnsOf(W_U, [2, 0]).toNested());
@@ -123,7 +127,8 @@ export function columnsOf<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, entryOf, linear } from "transformer-circuits";
+ * import { Tensor, compose } from "transformer-circuits";
+ * import { entryOf, linear } from "transformer-circuits/linear";
  *
  * const W_E = linear("d_vocab", "d_model", Tensor.fromNested("d_vocab d_model", [[1, 0], [0, 1], [1, 1]]));
  * const W_U = linear("d_model", "d_vocab", Tensor.fromNested("d_model d_vocab", [[1, 2, 3], [4, 5, 6]]));
@@ -151,7 +156,8 @@ export function entryOf(f: Linear, row: number, column: number): number {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, diagonalOf, linear } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { diagonalOf, linear } from "transformer-circuits/linear";
  *
  * const bigram = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[1, 2], [3, 4]]));
  * console.log(diagonalOf(bigram).toNested());

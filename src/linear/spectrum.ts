@@ -28,7 +28,8 @@ import { requireSquare, type SquareMap } from "./square.ts";
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, linear, traceOf } from "transformer-circuits";
+ * import { Tensor, compose } from "transformer-circuits";
+ * import { linear, traceOf } from "transformer-circuits/linear";
  *
  * const W_V = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[1], [2]]));
  * const W_O = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[3, 4]]));
@@ -59,7 +60,8 @@ const CANCELLED = 1e-6;
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, frobeniusNormOf, linear } from "transformer-circuits";
+ * import { Tensor, compose } from "transformer-circuits";
+ * import { frobeniusNormOf, linear } from "transformer-circuits/linear";
  *
  * const W_V = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[3], [4]]));
  * const W_O = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[1, 0]]));
@@ -110,7 +112,8 @@ export interface MapSVD<In extends string, Out extends string> {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, linear, svdOf } from "transformer-circuits";
+ * import { Tensor, compose } from "transformer-circuits";
+ * import { linear, svdOf } from "transformer-circuits/linear";
  *
  * const W_V = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[0], [2]]));
  * const W_O = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[3, 4]]));
@@ -139,7 +142,8 @@ export function svdOf<In extends string, Out extends string>(f: Linear<In, Out>)
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, singularValuesOf } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, singularValuesOf } from "transformer-circuits/linear";
  *
  * const f = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[0, -2, 0], [1, 0, 0]]));
  * console.log(Array.from(singularValuesOf(f).data, (s) => s.toFixed(6)).join(" "));
@@ -177,7 +181,8 @@ export interface Eigenvalues {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, compose, eigenvaluesOf, linear } from "transformer-circuits";
+ * import { Tensor, compose, eigenvaluesOf } from "transformer-circuits";
+ * import { linear } from "transformer-circuits/linear";
  *
  * const W_V = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[1], [0], [2]]));
  * const W_O = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[3, 5, -4]]));

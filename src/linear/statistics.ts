@@ -33,7 +33,8 @@ export interface MapStatistics<S extends string> {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, rowStatistics } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, rowStatistics } from "transformer-circuits/linear";
  *
  * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 1], [-1, -3, -2]]));
  * const { mean, max, min } = rowStatistics(f);
@@ -55,7 +56,8 @@ export function rowStatistics<In extends string>(f: Linear<In>, options: StreamO
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, columnStatistics, linear } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { columnStatistics, linear } from "transformer-circuits/linear";
  *
  * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 1], [-1, -3, -2]]));
  * console.log(columnStatistics(f).mean.toNested());

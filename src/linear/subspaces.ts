@@ -34,7 +34,8 @@ export interface SubspaceOptions {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, readSpaceOf } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, readSpaceOf } from "transformer-circuits/linear";
  *
  * const W_V = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[0, 0], [3, 6], [0, 0]]));
  * const basis = readSpaceOf(W_V);
@@ -58,7 +59,8 @@ export function readSpaceOf<In extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, writeSpaceOf } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, writeSpaceOf } from "transformer-circuits/linear";
  *
  * const W_O = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[0, 3, 4], [0, 6, 8]]));
  * const basis = writeSpaceOf(W_O);
@@ -88,7 +90,8 @@ export function writeSpaceOf<Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, principalAngles, readSpaceOf, writeSpaceOf } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, principalAngles, readSpaceOf, writeSpaceOf } from "transformer-circuits/linear";
  *
  * const W_O = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[1, 0, 0], [0, 1, 0]]));
  * const W_V = linear("d_model", "d_head", Tensor.fromNested("d_model d_head", [[1, 0], [0, 0], [0, 1]]));

@@ -18,7 +18,8 @@ import type { OneSpace } from "./one-space.ts";
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, addMaps, linear, toDense } from "transformer-circuits";
+ * import { Tensor, toDense } from "transformer-circuits";
+ * import { addMaps, linear } from "transformer-circuits/linear";
  *
  * const f = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[1, 2], [3, 4]]));
  * const g = linear("d_head", "d_model", Tensor.fromNested("d_head d_model", [[10, 0], [0, 10]]));
@@ -44,7 +45,7 @@ export function addMaps<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { identityMap, sumMaps, traceOf } from "transformer-circuits";
+ * import { identityMap, sumMaps, traceOf } from "transformer-circuits/linear";
  *
  * const identity = identityMap("d_model", 3);
  * console.log(traceOf(sumMaps([identity, identity, identity])));
@@ -64,7 +65,7 @@ export function sumMaps<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { frobeniusNormOf, identityMap, subtractMaps } from "transformer-circuits";
+ * import { frobeniusNormOf, identityMap, subtractMaps } from "transformer-circuits/linear";
  *
  * const identity = identityMap("d_model", 3);
  * console.log(frobeniusNormOf(subtractMaps(identity, identity)));
@@ -86,7 +87,8 @@ export function subtractMaps<In extends string, Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { identityMap, scaleMap, toDense } from "transformer-circuits";
+ * import { toDense } from "transformer-circuits";
+ * import { identityMap, scaleMap } from "transformer-circuits/linear";
  *
  * console.log(toDense(scaleMap(identityMap("d_head", 2), 0.5)).toNested());
  * // [ [ 0.5, 0 ], [ 0, 0.5 ] ]

@@ -104,7 +104,8 @@ const OF_ONE: Readonly<Record<Exclude<ActivationFunction, "solu" | "solu_ln">, (
  * @category Model
  * @example
  * ```ts
- * import { Tensor, activate } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { activate } from "transformer-circuits/model";
  *
  * const pre = Tensor.fromNested("d_mlp", [-1, 0, 1]);
  * console.log([...activate("gelu", pre).data].map((x) => x.toFixed(4)).join(" "));

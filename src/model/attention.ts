@@ -9,7 +9,7 @@ import { InputError } from "../errors.ts";
 import { compose, linear, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { headLabel } from "./head-id.ts";
+import { headLabel } from "../head-id.ts";
 import type { MLP } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 

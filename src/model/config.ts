@@ -1,11 +1,14 @@
 /**
  * The configuration of a transformer, attention-only or with MLPs, under TransformerLens's names.
  *
- * What the library cannot compute exactly as TransformerLens does is refused here, by name, rather than ignored.
+ * What the library cannot compute exactly as TransformerLens does is refused, by name, rather than ignored:
+ * `config-fields.ts` is the table.
  */
 import { ConfigError } from "../errors.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import type { ActivationFunction } from "./activation.ts";
+import { requireAgreement, requireKnownFields, wrongField } from "./config-fields.ts";
+import type { Fields } from "./config-fields.ts";
 
 /**
  * Where positions enter: added to the residual stream (`standard`), added to the inputs of queries and keys only
@@ -15,7 +18,8 @@ import type { ActivationFunction } from "./activation.ts";
 export type PositionalEmbeddingType = "standard" | "shortformer" | "rotary" | "none";
 
 /**
- * The norm before each layer and before the unembedding: LayerNorm or RMSNorm, with weights or (`Pre`) without; `null` is none.
+ * The norm before each layer and before the unembedding: LayerNorm or RMSNorm, with weights or (`Pre`) without; `null`
+ * is none.
  * @category Model
  */
 export type NormalizationType = "LN" | "LNPre" | "RMS" | "RMSPre" | null;
@@ -32,8 +36,8 @@ export interface ModelConfig {
   /** What the neurons compute of their inputs; absent in an attention-only model. */
   readonly act_fn?: ActivationFunction;
   /**
-   * Whether an MLP reads what the attention of its layer reads (GPT-NeoX), rather than the stream with that attention's output
-   * (GPT-2); absent in an attention-only model.
+   * Whether an MLP reads what the attention of its layer reads (GPT-NeoX), rather than the stream with that attention's
+   * output (GPT-2); absent in an attention-only model.
    */
   readonly parallel_attn_mlp?: boolean;
   /** Layers; 0 is the bigram model. */
@@ -54,7 +58,7 @@ export interface ModelConfig {
   readonly normalization_type: NormalizationType;
   /** Added to the variance inside the square root of a norm. */
   readonly eps: number;
-  /** Whether the final norm is an RMSNorm, whatever the others are. */
+  /** Whether the final norm is an RMSNorm where the others are LayerNorms; without norms it is none. */
   readonly final_rms: boolean;
   readonly attention_dir: "causal" | "bidirectional";
   /** What scores are divided by; 1 where `use_attn_scale` is false. */
@@ -67,35 +71,20 @@ export interface ModelConfig {
   readonly rotary_base: number;
   /** Whether neighbours are rotated together (GPT-J) rather than halves (GPT-NeoX). */
   readonly rotary_adjacent_pairs: boolean;
+  /** The token that begins every sequence, where the configuration or the tokenizer beside it names one. */
+  readonly bos_token_id?: number;
 }
 
 const OPERATION = "parseConfig";
 
-/** Fields that change the function computed, with the values under which they do not. */
-const UNSUPPORTED: readonly [field: string, harmless: (value: unknown) => boolean, what: string][] = [
-  ["use_local_attn", (v) => v !== true, "local attention windows"],
-  ["attn_types", (v) => !Array.isArray(v) || v.every((t) => t === "global"), "local attention windows"],
-  ["attn_scores_soft_cap", (v) => typeof v !== "number" || v <= 0, "soft caps on attention scores"],
-  ["output_logits_soft_cap", (v) => typeof v !== "number" || v <= 0, "soft caps on logits"],
-  ["post_embedding_ln", (v) => v !== true, "norms after the embedding"],
-  ["use_qk_norm", (v) => v !== true, "norms of queries and keys"],
-  ["use_normalization_before_and_after", (v) => v !== true, "norms after a layer"],
-  ["gated_mlp", (v) => v !== true, "gated MLPs"],
-  ["num_experts", (v) => v === undefined || v === null || v === 0, "mixtures of experts"],
-  ["use_NTK_by_parts_rope", (v) => v !== true, "rescaled rotations"],
-  ["use_yarn_rope", (v) => v !== true, "rescaled rotations"],
-  ["rotary_scaling_factor", (v) => typeof v !== "number" || v === 1, "rescaled rotations"],
-  ["rope_scaling", (v) => v === undefined || v === null, "rescaled rotations"],
-];
-
-type Fields = Readonly<Record<string, unknown>>;
-
 /**
- * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out; `normalization` and
- * `shortformer_pos` of TransformerLens's own repositories are understood.
+ * Reads a configuration in TransformerLens's form, with TransformerLens's defaults for what it leaves out;
+ * `normalization` and `shortformer_pos` of TransformerLens's own repositories are understood.
  *
- * @param json - the parsed content of `config.json`, or any object with its fields; unknown fields are ignored.
- * @throws {@link ConfigError} when a field is missing, impossible or asks for what is not supported, naming the field.
+ * @param json - the parsed content of `config.json`, or any object with its fields. Fields of training, of tokenizers
+ * and unknown ones are passed over.
+ * @throws {@link ConfigError} when a field is missing, impossible, misspelt, another library's, or asks for what is not
+ * supported, naming the field.
  * @category Model
  * @example
  * ```ts
@@ -118,8 +107,8 @@ export function parseConfig(json: unknown): ModelConfig {
       actual: json,
     });
   }
+  requireKnownFields(json as Fields, "transformer-lens", OPERATION);
   const fields = withHubNames(json as Fields);
-  refuseUnsupported(fields);
   const d_model = size(fields, "d_model", undefined);
   const widths = headWidths(fields, d_model);
   const d_vocab = size(fields, "d_vocab", undefined);
@@ -135,7 +124,7 @@ export function parseConfig(json: unknown): ModelConfig {
   );
   const use_attn_scale = flag(fields, "use_attn_scale", true);
   const attn_only = flag(fields, "attn_only", false);
-  return Object.freeze({
+  const config: ModelConfig = {
     attn_only,
     ...(attn_only ? {} : mlp(fields, d_model)),
     n_layers: size(fields, "n_layers", undefined, 0),
@@ -155,7 +144,10 @@ export function parseConfig(json: unknown): ModelConfig {
     rotary_dim: positional_embedding_type === "rotary" ? rotaryDim(fields, widths.d_head) : null,
     rotary_base: number(fields, "rotary_base", 10000, (v) => v > 0),
     rotary_adjacent_pairs: flag(fields, "rotary_adjacent_pairs", false),
-  });
+    ...bosOf(fields, d_vocab),
+  };
+  requireAgreement(json as Fields, "transformer-lens", config, OPERATION);
+  return Object.freeze(config);
 }
 
 /** The two fields that the `config.json` of TransformerLens's own repositories names otherwise. */
@@ -170,12 +162,6 @@ function withHubNames(fields: Fields): Fields {
     throw wrong("shortformer_pos", isShortformer, undefined, `positional_embedding_type is ${JSON.stringify(given)}.`);
   }
   return { ...norm, positional_embedding_type, ...fields };
-}
-
-function refuseUnsupported(fields: Fields): void {
-  for (const [field, isHarmless, what] of UNSUPPORTED) {
-    if (!isHarmless(fields[field])) throw wrong(field, fields[field], undefined, `${what} are not supported.`);
-  }
 }
 
 function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_fn" | "parallel_attn_mlp"> {
@@ -197,8 +183,12 @@ function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_
 function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head: number } {
   const given = fields["n_heads"];
   const hasHeads = given !== undefined && given !== null && given !== -1;
-  const fallback = hasHeads && typeof given === "number" ? d_model / given : undefined;
-  const d_head = size(fields, "d_head", fallback);
+  const share = hasHeads && typeof given === "number" ? d_model / given : undefined;
+  if (share !== undefined && !Number.isInteger(share) && (fields["d_head"] ?? undefined) === undefined) {
+    const why = `d_model=${d_model} is no multiple of n_heads=${String(given)}, so that it does not follow from them.`;
+    throw wrong("d_head", undefined, "the width of a head, or other numbers there", why);
+  }
+  const d_head = size(fields, "d_head", share);
   const n_heads = hasHeads ? size(fields, "n_heads", undefined) : Math.floor(d_model / d_head);
   if (n_heads < 1) throw wrong("n_heads", given, "at least 1", `d_model=${d_model} holds no head of d_head=${d_head}.`);
   const kv = fields["n_key_value_heads"];
@@ -206,6 +196,14 @@ function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head:
     throw wrong("n_key_value_heads", kv, n_heads, "grouped-query attention is not supported.");
   }
   return { n_heads, d_head };
+}
+
+/**
+ * The token that begins sequences; another library's default may lie outside the vocabulary, and then there is none.
+ */
+export function bosOf(fields: Fields, d_vocab: number): Pick<ModelConfig, "bos_token_id"> {
+  const id = fields["bos_token_id"];
+  return typeof id === "number" && Number.isInteger(id) && id >= 0 && id < d_vocab ? { bos_token_id: id } : {};
 }
 
 function attnScale(fields: Fields, d_head: number): number {
@@ -233,15 +231,7 @@ function normalization(fields: Fields): NormalizationType {
 }
 
 function wrong(field: string, actual: unknown, expected: unknown, why: string): ConfigError {
-  const shown = actual === undefined ? "is missing" : `is ${JSON.stringify(actual)}`;
-  const wanted =
-    expected === undefined ? "" : ` Expected ${typeof expected === "string" ? expected : JSON.stringify(expected)}.`;
-  return new ConfigError(`"${field}" ${shown}: ${why}${wanted}`, {
-    operation: OPERATION,
-    argument: field,
-    expected,
-    actual,
-  });
+  return wrongField(field, actual, expected, why, OPERATION);
 }
 
 function size(fields: Fields, field: string, fallback: number | undefined, least = 1): number {

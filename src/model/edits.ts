@@ -10,7 +10,8 @@ import type { Edit, Edits, HookName } from "./hooks.ts";
  * @category Model
  * @example
  * ```ts
- * import { combineEdits, editAt, map } from "transformer-circuits";
+ * import { editAt, map } from "transformer-circuits";
+ * import { combineEdits } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -34,7 +35,8 @@ export function editAt<N extends HookName>(name: N, edit: Edit<N>): Edits {
  * @category Model
  * @example
  * ```ts
- * import { add, combineEdits, editAt, multiply } from "transformer-circuits";
+ * import { add, editAt, multiply } from "transformer-circuits";
+ * import { combineEdits } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

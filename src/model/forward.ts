@@ -106,11 +106,12 @@ function finished(
  * @param from - the layer, the stream before it, and the heads' outputs in place of their own; they pass no hook.
  */
 export function resumePass(
-  model: Transformer,
+  whole: Transformer,
   tokens: Tensor<"batch pos">,
   from: { readonly layer: number; readonly resid: Stream; readonly z: HeadVectors },
   options: RunOptions,
 ): Run {
+  const model = whole.inFloat32;
   const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
   const layer = model.layer(from.layer);
   options.signal?.throwIfAborted();

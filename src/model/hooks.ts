@@ -2,6 +2,7 @@
  * Hook points: every activation of the forward pass under the name TransformerLens 3.x gives it, with its axes as a type.
  */
 import { InputError, requireObject } from "../errors.ts";
+import { editDistance } from "../nearest.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -127,7 +128,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
  * @category Model
  * @example
  * ```ts
- * import { hookNames } from "transformer-circuits";
+ * import { hookNames } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -138,7 +139,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
 export function hookNames(config: ModelConfig): HookName[] {
   requireObject(config, "config", "hookNames");
   const hasPositions = ["standard", "shortformer"].includes(config.positional_embedding_type);
-  const hasFinalNorm = config.normalization_type !== null || config.final_rms;
+  const hasFinalNorm = config.normalization_type !== null;
   const names: HookName[] = ["hook_tokens", "hook_embed", ...(hasPositions ? (["hook_pos_embed"] as const) : [])];
   for (let layer = 0; layer < config.n_layers; layer++) {
     for (const name of layerHookNames(config)) names.push(`blocks.${layer}.${name}`);
@@ -146,20 +147,6 @@ export function hookNames(config: ModelConfig): HookName[] {
   if (hasFinalNorm) names.push("ln_final.hook_scale", "ln_final.hook_normalized");
   names.push("unembed.hook_in", "unembed.hook_out");
   return names;
-}
-
-/** How many single letters must be put in, taken out or replaced to get from one text to the other (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 /** The error for a hook name that the model does not have, with the nearest that it has. */

@@ -3,3 +3,14 @@ export { resumePass } from "./forward.ts";
 export { requireCount, requireChoice, checkSamples, requireToken, requireSameTokens } from "./arguments.ts";
 export { foldedReader, normMap, centredOutput } from "./norm-folding.ts";
 export type { ReaderName } from "./norm-folding.ts";
+export {
+  namesOf,
+  readFields,
+  requireAgreement,
+  requireKnownFields,
+  unknownFields,
+  wrongField,
+} from "./config-fields.ts";
+export type { ConfigDialect, Property } from "./config-fields.ts";
+export { bosOf } from "./config.ts";
+export { finalNormKind } from "./weights.ts";

@@ -17,7 +17,8 @@ import type { TokensLike } from "./tokens.ts";
  * @category Model
  * @example
  * ```ts
- * import { Tensor, lossPerToken } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { lossPerToken } from "transformer-circuits/model";
  *
  * const logits = Tensor.zeros("batch pos d_vocab", [1, 3, 8]);
  * const tokens = Tensor.from("batch pos", [1, 3], [0, 5, 2], "int32");

@@ -34,7 +34,8 @@ interface MlpParts {
  * @category Model
  * @example
  * ```ts
- * import { Transformer, compose, expectedWeights, parseConfig, randomNormal } from "transformer-circuits";
+ * import { Transformer, compose, expectedWeights, parseConfig } from "transformer-circuits";
+ * import { randomNormal } from "transformer-circuits/tensor";
  *
  * const config = parseConfig({ n_layers: 1, n_heads: 2, d_model: 8, n_ctx: 16, d_vocab: 10, act_fn: "gelu" });
  * const weights = new Map(

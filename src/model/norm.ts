@@ -25,7 +25,8 @@ export type NormKind = "LN" | "LNPre" | "RMS" | "RMSPre";
  * @category Model
  * @example
  * ```ts
- * import { Norm, Tensor } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { Norm } from "transformer-circuits/model";
  *
  * const norm = new Norm("LNPre", 0);
  * const resid = Tensor.fromNested("batch pos d_model", [[[5, 1, 5, 1]]]);

@@ -25,7 +25,8 @@ function pairOf(config: RotaryConfig, half: number, i: number): readonly [number
  * @category Model
  * @example
  * ```ts
- * import { Tensor, rotate } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { rotate } from "transformer-circuits/model";
  *
  * const config = { d_head: 2, rotary_dim: 2, rotary_base: 10000, rotary_adjacent_pairs: true };
  * const q = Tensor.fromNested("batch pos head d_head", [[[[1, 0]], [[1, 0]]]]);
@@ -82,7 +83,7 @@ export function rotate(
  * @category Model
  * @example
  * ```ts
- * import { rotationMatrix } from "transformer-circuits";
+ * import { rotationMatrix } from "transformer-circuits/model";
  *
  * const config = { d_head: 2, rotary_dim: 2, rotary_base: 10000, rotary_adjacent_pairs: true };
  * const R = rotationMatrix(config, 3);

@@ -63,7 +63,7 @@ export function tokenRows(tokens: TokensLike, operation: string): ArrayLike<numb
  * @category Model
  * @example
  * ```ts
- * import { toTokenTensor } from "transformer-circuits";
+ * import { toTokenTensor } from "transformer-circuits/model";
  *
  * const tokens = toTokenTensor({ d_vocab: 10, n_ctx: 8 }, [[0, 3, 9], [0, 1, 2]]);
  * console.log(String(tokens));
@@ -133,7 +133,7 @@ export function toTokenTensor(
  * @category Model
  * @example
  * ```ts
- * import { splitWindows } from "transformer-circuits";
+ * import { splitWindows } from "transformer-circuits/model";
  *
  * console.log(splitWindows([5, 6, 7, 8, 9], { length: 4, bos: 0 }));
  * // [ [ 0, 5, 6, 7 ], [ 0, 8, 9 ] ]

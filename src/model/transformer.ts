@@ -1,16 +1,17 @@
 /** A transformer, attention-only or with MLPs: its configuration, its weights, and the parts they make. */
-import { InputError } from "../errors.ts";
+import { InputError, requireOptions } from "../errors.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import { moveToKernels } from "../tensor/internal.ts";
+import { astype } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { AttentionLayer } from "./attention.ts";
 import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./config.ts";
 import { forwardPass } from "./forward.ts";
 import type { Run, RunOptions } from "./forward.ts";
-import { headLabel, parseHead } from "./head-id.ts";
-import type { HeadRef } from "./head-id.ts";
+import { headIdOf, headLabel } from "../head-id.ts";
+import type { HeadRef } from "../head-id.ts";
 import { mlpFrom } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 import { toTokenTensor } from "./tokens.ts";
@@ -19,11 +20,11 @@ import { checkWeights, finalNormKind, normFrom } from "./weights.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * A transformer, attention-only or with MLPs: token embedding and positions → layers of heads, each with an MLP or without →
- * unembedding.
+ * A transformer, attention-only or with MLPs: token embedding and positions → layers of heads, each with an MLP or
+ * without → unembedding.
  *
- * It says what the model *is*; what to think of it are functions over it, such as `pathExpansion(model, tokens)`. A model
- * never changes: runs take what to keep and what to edit as arguments.
+ * It says what the model *is*; what to think of it are functions over it, such as `pathExpansion(model, tokens)`. A
+ * model never changes: runs take what to keep and what to edit as arguments.
  *
  * @category Model
  * @example
@@ -56,10 +57,15 @@ export class Transformer {
   readonly W_U: Linear<"d_model", "d_vocab">;
   /** Added to the logits, `[d_vocab]`. */
   readonly b_U: Tensor<"d_vocab">;
+  /** What was taken for granted and what was passed over when it was read from a checkpoint, a sentence each. */
+  readonly notes: readonly string[];
 
-  private constructor(config: ModelConfig, weights: Weights) {
+  #inFloat32: Transformer | undefined;
+
+  private constructor(config: ModelConfig, weights: Weights, notes: readonly string[] = []) {
     this.config = config;
     this.weights = weights;
+    this.notes = Object.freeze([...notes]);
     this.layers = Array.from({ length: config.n_layers }, (_, layer) => {
       const scale = config.attn_scale * (config.scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
       const ln1 = normFrom(weights, `blocks.${layer}.ln1`, config.normalization_type, config.eps);
@@ -74,13 +80,15 @@ export class Transformer {
 
   /**
    * Makes a model of its configuration and its weights under TransformerLens 3.x's names; they are taken as they are,
-   * nothing is folded or centred.
+   * nothing is folded or centred. Weights of float64 stay so for questions about weights; runs round them to float32.
    *
+   * @param options - `notes`, what there is to say about where they come from.
    * @throws {@link ConfigError} when a weight is missing, left over or of the wrong shape; {@link InputError} when one
    * holds a number that is not finite. The text names the weight.
    * @example
    * ```ts
-   * import { Transformer, expectedWeights, parseConfig, randomNormal } from "transformer-circuits";
+   * import { Transformer, expectedWeights, parseConfig } from "transformer-circuits";
+   * import { randomNormal } from "transformer-circuits/tensor";
    *
    * const config = parseConfig({
    *   n_layers: 1, n_heads: 2, d_model: 8, d_head: 4, n_ctx: 16, d_vocab: 10, attn_only: true,
@@ -94,18 +102,40 @@ export class Transformer {
    * // 586 Tensor[batch=1 pos=3 d_vocab=10] float32
    * ```
    */
-  static fromWeights(config: ModelConfig, weights: Weights): Transformer {
+  static fromWeights(
+    config: ModelConfig,
+    weights: Weights,
+    options: { readonly notes?: readonly string[] } = {},
+  ): Transformer {
+    requireOptions(options, "Transformer.fromWeights");
     const checked = checkWeights(config, weights, "Transformer.fromWeights");
     for (const weight of checked.values()) moveToKernels(weight);
-    return new Transformer(config, checked);
+    return new Transformer(config, checked, options.notes);
   }
 
   /**
-   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights within a task.
+   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights
+   * within a task.
    * @internal
    */
   static passing(config: ModelConfig, weights: Weights): Transformer {
     return new Transformer(config, checkWeights(config, weights, "Transformer.passing"));
+  }
+
+  /**
+   * The model that runs: this one, or with weights of another element type one whose weights are rounded to float32, as
+   * activations are.
+   * @internal
+   */
+  get inFloat32(): Transformer {
+    this.#inFloat32 ??= this.#toFloat32();
+    return this.#inFloat32;
+  }
+
+  #toFloat32(): Transformer {
+    if ([...this.weights.values()].every(({ dtype }) => dtype === "float32")) return this;
+    const rounded = new Map([...this.weights].map(([name, weight]) => [name, astype(weight, "float32")]));
+    return new Transformer(this.config, checkWeights(this.config, rounded, "Transformer.run"), this.notes);
   }
 
   /**
@@ -172,7 +202,7 @@ export class Transformer {
    * ```
    */
   head(ref: HeadRef): AttentionHead {
-    const id = typeof ref === "object" && "head" in (ref ?? {}) ? ref : parseHead(ref as string);
+    const id = headIdOf(ref, "head", "ref");
     const head = this.layers[id.layer]?.heads[id.head];
     if (head === undefined) {
       const { n_layers, n_heads } = this.config;
@@ -214,7 +244,7 @@ export class Transformer {
    * ```
    */
   forward(tokens: TokensLike): Tensor<"batch pos d_vocab"> {
-    return forwardPass(this, toTokenTensor(this.config, tokens, "forward"), { cache: [] }).logits;
+    return forwardPass(this.inFloat32, toTokenTensor(this.config, tokens, "forward"), { cache: [] }).logits;
   }
 
   /**
@@ -223,8 +253,9 @@ export class Transformer {
    * @param tokens - ids of a prompt, or of several of equal length.
    * @param options - `cache`: which activations to keep, all by default; `edits`: functions that change activations as
    * they pass, by hook name; `signal` cancels.
-   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not have;
-   * {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would broadcast.
+   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not
+   * have; {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would
+   * broadcast.
    * @example
    * ```ts
    * import { map, maxAbsDifference } from "transformer-circuits";
@@ -240,7 +271,7 @@ export class Transformer {
    * ```
    */
   run(tokens: TokensLike, options: RunOptions = {}): Run {
-    return forwardPass(this, toTokenTensor(this.config, tokens, "run"), options);
+    return forwardPass(this.inFloat32, toTokenTensor(this.config, tokens, "run"), options);
   }
 }
 

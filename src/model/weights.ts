@@ -18,9 +18,9 @@ interface Expectation {
   readonly shape: readonly number[];
 }
 
-/** The kind of the norm before the unembedding. */
+/** The kind of the norm before the unembedding; without other norms there is none either, as in TransformerLens 3.x. */
 export function finalNormKind(config: ModelConfig): NormKind | null {
-  if (!config.final_rms) return config.normalization_type;
+  if (!config.final_rms || config.normalization_type === null) return config.normalization_type;
   const hasWeights = config.normalization_type === "LN" || config.normalization_type === "RMS";
   return hasWeights ? "RMS" : "RMSPre";
 }

@@ -21,18 +21,20 @@ import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
 
 /**
  * A model on some tokens as a product of sums of tensor products, patterns and norm scales frozen, and what MLPs wrote with them. Made by
- * {@link factoredModel}; {@link expand} writes it out as a sum over paths.
+ * {@link factoredModel}; {@link pathExpansion} writes it out as a sum over paths.
  *
  * @category Path expansion
  * @example
  * ```ts
- * import { add, applySum, applyProduct, expand, factoredModel, maxAbsDifference } from "transformer-circuits";
+ * import { add, maxAbsDifference, pathExpansion } from "transformer-circuits";
+ * import { applySum, applyProduct } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
  * const factored = factoredModel(model, [0, 300, 301, 300]);
  * const end = factored.layers.reduce((x, layer) => applySum(x, layer), factored.embedding);
- * const expansion = expand(factored);
+ * const expansion = pathExpansion(factored);
  * const logits = add(applyProduct(end, factored.unembed), expansion.logits(expansion.bias));
  * console.log(maxAbsDifference(logits, factored.modelLogits) < 1e-4);
  * // true
@@ -96,7 +98,7 @@ export class FactoredModel {
  * @category Path expansion
  * @example
  * ```ts
- * import { factoredModel } from "transformer-circuits";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -9,10 +9,12 @@
  * In reading order: `factored-model.ts` (a layer as a sum of tensor products), `frozen/` (the same for one run), `logits/`
  * (the expansion of logits), `scores/` (that of attention scores), `certificate.ts`, `virtual-heads/`, `importance/` (what
  * each order of paths is worth), `residual/` (who wrote what into the residual stream).
+ *
+ * @packageDocumentation
  */
 export type { Certificate } from "./certificate.ts";
 export type { Targets, TokenTargets } from "./targets.ts";
-export { expand, pathExpansion } from "./logits/path-expansion.ts";
+export { pathExpansion } from "./logits/path-expansion.ts";
 export type { PathExpansionOptions } from "./logits/path-expansion.ts";
 export { PathExpansion } from "./logits/expansion.ts";
 export type { AttributionOptions, PathCertificate, PathFilter, RankedTerm, TermMetric } from "./logits/expansion.ts";
@@ -46,15 +48,13 @@ export { pathTotals } from "./logits/totals.ts";
 export type { PathTotals, PathTotalsOptions } from "./logits/totals.ts";
 export { logitsByOrder, lossByMaxOrder } from "./logits/orders.ts";
 export type { LossByMaxOrder } from "./logits/orders.ts";
-export {
-  firstOrderLoss,
-  frozenAblationLoss,
-  headTermImportance,
-  layerTermImportance,
-} from "./importance/term-importance.ts";
-export type { HeadSubset, HeadTermImportance, LayerTermImportance } from "./importance/term-importance.ts";
-export { termImportance } from "./importance/table.ts";
-export type { TermImportanceOptions, TermImportanceRow } from "./importance/table.ts";
+export { firstOrderLoss } from "./importance/first-order-loss.ts";
+export { frozenAblationLoss } from "./importance/frozen-ablation-loss.ts";
+export type { HeadSubset } from "./importance/head-subset.ts";
+export { headTermImportance, layerTermImportance } from "./importance/head-term-importance.ts";
+export type { HeadTermImportance, LayerTermImportance } from "./importance/head-term-importance.ts";
+export { termImportance } from "./importance/term-importance.ts";
+export type { TermImportanceOptions, TermImportanceRow } from "./importance/term-importance.ts";
 export { compositionImportance } from "./importance/composition-importance.ts";
 export type { CompositionImportance } from "./importance/composition-importance.ts";
 export { accumulatedResid, decomposeResid } from "./residual/residual-decomposition.ts";

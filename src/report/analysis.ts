@@ -20,7 +20,14 @@ import { planFor } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { Work } from "./progress.ts";
 import type { ReportProgress } from "./progress.ts";
-import type { AttentionSample, FoundHeads, HeadFacts, HeadSkipTrigrams, LossOnRepeats, ReportData } from "./types.ts";
+import type {
+  AttentionSample,
+  ReportFoundHeads,
+  HeadFacts,
+  HeadSkipTrigrams,
+  ReportLossOnRepeats,
+  ReportData,
+} from "./types.ts";
 
 /**
  * How {@link analyse} works.
@@ -103,7 +110,7 @@ export async function analyse(
     title = model.config.attn_only ? "Attention-only transformer" : "Transformer",
     source = "the text given",
   } = options;
-  const bos = options.bos === null ? undefined : (options.bos ?? tokenizer?.bos);
+  const bos = options.bos === null ? undefined : (options.bos ?? tokenizer?.bos ?? config.bos_token_id);
   checkBos(bos, config);
   const plan = planFor(config, bos !== undefined, options);
   const total = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
@@ -194,7 +201,7 @@ function checkCounts(options: AnalyseOptions): void {
 
 interface Repeats {
   readonly repeated: Prompts | undefined;
-  readonly lossTwice: LossOnRepeats | null;
+  readonly lossTwice: ReportLossOnRepeats | null;
   readonly scores: HeadScores | undefined;
 }
 
@@ -224,7 +231,7 @@ function attentionSamples({ model, corpus, plan }: Task, repeated: Prompts | und
 /** Attribution of all heads and ablation of as many as the plan allows. */
 async function silenced(
   { model, plan, work }: Task,
-  found: FoundHeads,
+  found: ReportFoundHeads,
   repeated: Prompts | undefined,
 ): Promise<Measured> {
   return work.step("heads silenced one by one", WEIGHTS.silence, async (pause) => {

@@ -20,10 +20,10 @@ export interface ReportData {
   readonly notes: readonly string[];
   readonly loss: LossOnText;
   /** `null` where the model has too few positions or tokens for a repeated sequence. */
-  readonly repeated: LossOnRepeats | null;
+  readonly repeated: ReportLossOnRepeats | null;
   /** One entry for each head, in order. */
   readonly heads: readonly HeadFacts[];
-  readonly found: FoundHeads;
+  readonly found: ReportFoundHeads;
   readonly samples: readonly AttentionSample[];
   readonly spectra: Spectra;
   readonly composition: CompositionFacts | null;
@@ -93,7 +93,7 @@ export interface LossOnText extends Estimate {
  * The loss on random tokens given twice, in nats per token.
  * @category Report
  */
-export interface LossOnRepeats {
+export interface ReportLossOnRepeats {
   readonly sequences: number;
   /** On how many of them, the first ones, heads were silenced; paths are weighed on the first. */
   readonly silencedSequences: number;
@@ -146,7 +146,7 @@ export interface HeadScoreValues {
  * Labels of the heads found, by class.
  * @category Report
  */
-export interface FoundHeads {
+export interface ReportFoundHeads {
   /** The score from which a head counts. */
   readonly threshold: number;
   readonly previousToken: readonly string[];
@@ -224,7 +224,7 @@ export interface PositivityFacts {
  * A token with a number.
  * @category Report
  */
-export interface TokenValue {
+export interface ReportTokenValue {
   readonly token: string;
   readonly value: number;
 }
@@ -238,9 +238,9 @@ export interface HeadSkipTrigrams {
   readonly sources: readonly {
     readonly source: string;
     /** Tokens that attend most to the source; attention scores, less each destination's mean over all sources. */
-    readonly destination: readonly TokenValue[];
+    readonly destination: readonly ReportTokenValue[];
     /** Tokens whose logit rises most where the source is attended to. */
-    readonly out: readonly TokenValue[];
+    readonly out: readonly ReportTokenValue[];
   }[];
 }
 
@@ -316,7 +316,7 @@ export interface InductionFacts {
     readonly loss: number;
     readonly delta: number;
   }[];
-  readonly example: InductionExample | null;
+  readonly example: ReportInductionExample | null;
 }
 
 /**
@@ -343,7 +343,7 @@ export interface InductionHead {
  * One place in the text where an induction head predicted the next token.
  * @category Report
  */
-export interface InductionExample {
+export interface ReportInductionExample {
   readonly label: string;
   readonly tokens: readonly string[];
   /** Attention of the head from `query` to each token. */

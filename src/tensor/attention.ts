@@ -21,7 +21,8 @@ import { astype } from "./elementwise.ts";
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, causalSoftmax } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { causalSoftmax } from "transformer-circuits/tensor";
  *
  * const scores = Tensor.fromNested("query_pos key_pos", [[3, 9], [1, 1]]);
  * console.log(causalSoftmax(scores).toNested());
@@ -81,7 +82,8 @@ export interface AttentionOptions {
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, causalAttention } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { causalAttention } from "transformer-circuits/tensor";
  *
  * const q = Tensor.fromNested("batch pos head d_head", [[[[1]], [[0]]]]);
  * const v = Tensor.fromNested("batch pos head d_head", [[[[2]], [[6]]]]);

@@ -48,7 +48,8 @@ export function stack<N extends string, A extends string>(axis: N, tensors: Alik
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, concat } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { concat } from "transformer-circuits/tensor";
  *
  * const bos = Tensor.fromNested("pos d_model", [[0, 0]]);
  * const text = Tensor.fromNested("pos d_model", [[1, 2], [3, 4]]);
@@ -86,7 +87,8 @@ export function concat<A extends string>(axis: AxisOf<A>, tensors: Alike<A>): Te
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, gather } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { gather } from "transformer-circuits/tensor";
  *
  * const W_E = Tensor.fromNested("d_vocab d_model", [[1, 2], [3, 4], [5, 6]]);
  * console.log(gather(W_E, "d_vocab", [2, 0]).toNested());
@@ -137,7 +139,8 @@ export function gather<A extends string>(t: Tensor<A>, axis: AxisOf<A>, indices:
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, assertAxes } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { assertAxes } from "transformer-circuits/tensor";
  *
  * const untyped: Tensor = Tensor.zeros("pos d_model", [2, 3]);
  * const resid = assertAxes(untyped, "pos d_model");

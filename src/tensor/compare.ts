@@ -10,7 +10,8 @@ import type { Tensor } from "./tensor.ts";
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, frobeniusNorm } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { frobeniusNorm } from "transformer-circuits/tensor";
  *
  * console.log(frobeniusNorm(Tensor.fromNested("d_model d_head", [[1, 2], [2, 4]])));
  * // 5

@@ -233,7 +233,8 @@ export function map<A extends string>(t: Tensor<A>, f: (value: number) => number
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, astype } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { astype } from "transformer-circuits/tensor";
  *
  * const single = Tensor.fromNested("pos", [0.1, 2.7]);
  * console.log(astype(single, "float64").at(0) - 0.1 < 2e-9, astype(single, "int32").toNested());

@@ -1,3 +1,18 @@
+/**
+ * Tensors with named axes, and the ground they stand on: axes as types, errors, the choice of kernels and threads.
+ *
+ * A `Tensor<"batch pos d_model">` is an immutable array of float32, float64 or int32 numbers in row-major order. Operations go
+ * by the names of axes; sizes are checked at run time, names by the compiler too.
+ *
+ * @packageDocumentation
+ */
+export { dual } from "../axes.ts";
+export type { AxisOf, Dual, InitAxes, Join, LastAxis, Renamed, Without } from "../axes.ts";
+export { AxisError, CircuitsError, ConfigError, FormatError, InputError, ShapeError } from "../errors.ts";
+export type { ErrorDetails } from "../errors.ts";
+export { kernelInfo, useKernels, useThreads } from "../kernels/index.ts";
+export type { KernelInfo, KernelName, ThreadOptions, WorkerLike } from "../kernels/index.ts";
+export type { ProgressOptions } from "../progress.ts";
 export { Tensor } from "./tensor.ts";
 export type { Nested } from "./tensor.ts";
 export type { DType, Layout, TensorData } from "./storage.ts";

@@ -83,7 +83,8 @@ export function matmul<A extends string, J extends string>(
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, batchMatmul } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { batchMatmul } from "transformer-circuits/tensor";
  *
  * const pattern = Tensor.fromNested("head query_pos key_pos", [[[1, 0], [0.5, 0.5]]]);
  * const v = Tensor.fromNested("head key_pos d_head", [[[2], [4]]]);

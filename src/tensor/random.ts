@@ -10,7 +10,7 @@ import { allocateData, storableSize } from "./storage.ts";
  * @category Tensors
  * @example
  * ```ts
- * import { Random } from "transformer-circuits";
+ * import { Random } from "transformer-circuits/tensor";
  *
  * const a = new Random(7);
  * const b = new Random(7);
@@ -120,7 +120,8 @@ export class Random {
  * @category Tensors
  * @example
  * ```ts
- * import { maxAbsDifference, randomNormal } from "transformer-circuits";
+ * import { maxAbsDifference } from "transformer-circuits";
+ * import { randomNormal } from "transformer-circuits/tensor";
  *
  * const W = randomNormal("d_model d_head", [64, 8], { seed: 1, std: 0.1 });
  * const again = randomNormal("d_model d_head", [64, 8], { seed: 1, std: 0.1 });

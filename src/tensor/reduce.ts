@@ -147,7 +147,8 @@ export function argmax<A extends string, const N extends AxisOf<A>>(t: Tensor<A>
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, sumAll } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { sumAll } from "transformer-circuits/tensor";
  *
  * console.log(sumAll(Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]])));
  * // 2
@@ -164,7 +165,8 @@ export function sumAll(t: Tensor): number {
  * @category Tensors
  * @example
  * ```ts
- * import { Tensor, meanAll } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { meanAll } from "transformer-circuits/tensor";
  *
  * console.log(meanAll(Tensor.fromNested("batch pos", [[1, 2], [3, 6]])));
  * // 3

@@ -8,7 +8,7 @@
  */
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
-import { AxisError, InputError, ShapeError, requireKind, requireOptions, requireNumbers } from "../errors.ts";
+import { AxisError, InputError, ShapeError, requireKind, requireObject, requireNumbers } from "../errors.ts";
 import {
   allocateData,
   copyStrided,
@@ -208,7 +208,7 @@ export class Tensor<A extends string = string> {
    */
   static view<const A extends string>(axes: A, storage: TensorData, layout: Layout): Tensor<A> {
     requireKind("list", storage, "storage", "Tensor.view");
-    requireOptions(layout ?? null, "Tensor.view", "layout");
+    requireObject(layout, "layout", "Tensor.view");
     for (const name of ["shape", "strides"] as const)
       requireKind("list", layout[name], `layout.${name}`, "Tensor.view");
     if (layout.strides.length !== layout.shape.length) {

@@ -1,5 +1,6 @@
 /** Data as figures take it, checked. Nothing here is drawn. */
-import { InputError, ShapeError } from "../errors.ts";
+import { InputError, isPromise, nameOf, requireKind, requireNumbers, requireObject, ShapeError } from "../errors.ts";
+import { headIdOf, headLabel, type HeadId, type HeadRef } from "../head-id.ts";
 
 /**
  * A matrix as figures take it: rows of numbers, a flat row-major array with its sizes, or anything with a two-dimensional
@@ -20,14 +21,7 @@ export interface ShapedData {
   readonly data: ArrayLike<number>;
 }
 
-/**
- * A head, by layer and index within the layer.
- * @category Figures
- */
-export interface HeadRef {
-  readonly layer: number;
-  readonly head: number;
-}
+export type { HeadId, HeadRef };
 
 /** A matrix after checking. */
 export interface Matrix {
@@ -36,12 +30,80 @@ export interface Matrix {
   readonly data: ArrayLike<number>;
 }
 
+/** Refuses options that are no object of names, and names that are neither the captions nor among the known ones. */
+export function checkOptions(options: unknown, operation: string, ...known: readonly string[]): void {
+  requireObject(options, "options", operation, [...known, "title", "subtitle"]);
+}
+
+/** Refuses what is no list of numbers. */
+export function checkNumbers(list: unknown, operation: string, argument: string): void {
+  requireNumberList(list, operation, argument);
+  if (Array.isArray(list)) requireNumbers(list, operation, argument);
+}
+
+function requireNumberList(list: unknown, operation: string, argument: string): void {
+  if (typeof list === "object" && list !== null && !("length" in list) && "data" in list) {
+    throw new InputError(`${argument} is a tensor, not a list of numbers. Give its data.`, {
+      operation,
+      argument,
+      expected: "a list of numbers",
+      actual: list,
+    });
+  }
+  requireKind("list", list, argument, operation);
+}
+
+/** Refuses what is no list of texts. */
+export function checkTexts(list: unknown, operation: string, argument: string): void {
+  requireKind("list", list, argument, operation);
+  for (const [i, text] of Array.from(list as ArrayLike<unknown>).entries())
+    checkText(text, operation, `${argument}[${i}]`);
+}
+
+/** Refuses what is no text. */
+export function checkText(text: unknown, operation: string, argument: string): void {
+  if (typeof text === "string") return;
+  throw new InputError(
+    `${argument} is ${String(text)}, of type ${typeof text}, not a text. Write it in quotation marks.`,
+    {
+      operation,
+      argument,
+      expected: "a text",
+      actual: text,
+    },
+  );
+}
+
+/** Refuses what is no number. */
+export function checkNumber(value: unknown, operation: string, argument: string): void {
+  if (typeof value === "number") return;
+  throw new InputError(`${argument} is ${String(value)}, of type ${typeof value}, not a number.`, {
+    operation,
+    argument,
+    expected: "a number",
+    actual: value,
+  });
+}
+
+/** Refuses what is no list of objects of names. */
+export function checkObjects(list: unknown, operation: string, argument: string): void {
+  requireKind("list", list, argument, operation);
+  const objects = list as ArrayLike<unknown>;
+  for (let i = 0; i < objects.length; i++) requireObject(objects[i], `${argument}[${i}]`, operation);
+}
+
 function isRows(values: MatrixLike): values is readonly ArrayLike<number>[] {
   return Array.isArray(values);
 }
 
 /** Any {@link MatrixLike} as rows, columns and flat data; refuses empty, ragged and contradictory ones. */
 export function readMatrix(values: MatrixLike, operation: string, argument = "values"): Matrix {
+  if (!isMatrixLike(values)) {
+    throw new InputError(
+      `${argument} is ${isPromise(values) ? "a Promise. Write await before the call that gave it" : "no matrix. Give rows of numbers, as in [[1, 2], [3, 4]], or a tensor of two axes"}.`,
+      { operation, argument, expected: "a matrix", actual: values },
+    );
+  }
   const matrix = isRows(values) ? readRows(values, operation, argument) : readFlat(values, operation, argument);
   if (matrix.rows < 1 || matrix.cols < 1) {
     throw new ShapeError(
@@ -52,7 +114,19 @@ export function readMatrix(values: MatrixLike, operation: string, argument = "va
   return matrix;
 }
 
+function isMatrixLike(values: unknown): values is MatrixLike {
+  if (Array.isArray(values)) return true;
+  return typeof values === "object" && values !== null && "data" in values && ("shape" in values || "rows" in values);
+}
+
 function readRows(values: readonly ArrayLike<number>[], operation: string, argument: string): Matrix {
+  for (const [i, row] of values.entries()) {
+    if (typeof row === "object" && (row as unknown) !== null && "length" in row) continue;
+    throw new InputError(
+      `row ${i} of ${argument} is ${nameOf(row)}, not a list of numbers. Give a list of rows; a single row is [[1, 2, 3]].`,
+      { operation, argument, expected: "rows of numbers", actual: row },
+    );
+  }
   const cols = values[0]?.length ?? 0;
   const data = new Float64Array(values.length * cols);
   for (const [i, row] of values.entries()) {
@@ -62,6 +136,7 @@ function readRows(values: readonly ArrayLike<number>[], operation: string, argum
         { operation, argument, expected: cols, actual: row.length },
       );
     }
+    checkNumbers(row, operation, `row ${i} of ${argument}`);
     for (let j = 0; j < cols; j++) data[i * cols + j] = row[j] as number;
   }
   return { rows: values.length, cols, data };
@@ -72,6 +147,7 @@ function readFlat(
   operation: string,
   argument: string,
 ): Matrix {
+  checkNumbers(values.data, operation, `${argument}.data`);
   const shape = "shape" in values ? values.shape : [values.rows, values.cols];
   if (shape.length !== 2) {
     throw new ShapeError(
@@ -137,15 +213,17 @@ export function checkSize(value: number, operation: string, argument: string): v
   }
 }
 
-/** Refuses a head that the model does not have. */
-export function checkHead(ref: HeadRef, layers: number, heads: number, operation: string, argument: string): void {
+/** The place of a head; refuses one that the model does not have. */
+export function checkHead(ref: HeadRef, layers: number, heads: number, operation: string, argument: string): HeadId {
   const inside = (value: number, size: number): boolean => Number.isInteger(value) && value >= 0 && value < size;
-  if (!inside(ref.layer, layers) || !inside(ref.head, heads)) {
+  const id = headIdOf(ref, operation, argument);
+  if (!inside(id.layer, layers) || !inside(id.head, heads)) {
     throw new InputError(
-      `${argument} is head L${ref.layer}H${ref.head}, but there are ${layers} layers (L0 to L${layers - 1}) of ${heads} heads (H0 to H${heads - 1}).`,
+      `${argument} is head ${headLabel(id)}, but there are ${layers} layers (L0 to L${layers - 1}) of ${heads} heads (H0 to H${heads - 1}).`,
       { operation, argument, expected: { layers, heads }, actual: ref },
     );
   }
+  return id;
 }
 
 /** Refuses a domain that is empty, reversed or not finite. */

@@ -1,3 +1,4 @@
+import { requireKind } from "../errors.ts";
 import { pageStyles } from "./parts/page-style.ts";
 import { svgStyles } from "./parts/style.ts";
 import { escapeHtml, px } from "./parts/text.ts";
@@ -122,6 +123,13 @@ export class Figure {
  */
 export function figureStyles(): string {
   return `${svgStyles()}\n${pageStyles()}`;
+}
+
+/** Refuses what is no list of figures. */
+export function checkFigures(list: unknown, operation: string, argument: string): void {
+  requireKind("list", list, argument, operation);
+  const figures = list as ArrayLike<unknown>;
+  for (let i = 0; i < figures.length; i++) requireKind("figure", figures[i], `${argument}[${i}]`, operation);
 }
 
 /** An SVG `<text>`; the text is escaped here and nowhere else. */

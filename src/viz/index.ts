@@ -7,12 +7,12 @@ export { architectureDiagram, type ArchitectureDiagramOptions } from "./charts/a
 export { arrange, type ArrangeOptions } from "./charts/arrange.ts";
 export { attentionExplorer, type AttentionExplorerOptions } from "./explorer/attention-explorer.ts";
 export { barChart, type Bar, type BarChartOptions } from "./charts/bar-chart.ts";
-export type { HeadRef, MatrixLike, ShapedData } from "./check.ts";
+export type { MatrixLike, ShapedData } from "./check.ts";
 export type { ColorScale } from "./parts/color.ts";
-export { complexPlane, type Complex, type ComplexPlaneOptions } from "./charts/complex-plane.ts";
+export { complexPlane, type PlanePoint, type ComplexPlaneOptions } from "./charts/complex-plane.ts";
 export {
   compositionGraph,
-  type CompositionBaseline,
+  type GraphBaseline,
   type CompositionEdge,
   type CompositionGraphOptions,
   type CompositionKind,

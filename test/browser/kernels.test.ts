@@ -13,6 +13,8 @@ import { serve, type Site } from "./server.ts";
 const importMap = JSON.stringify({
   imports: {
     "transformer-circuits": "/dist/index.js",
+    "transformer-circuits/tensor": "/dist/tensor.js",
+    "transformer-circuits/linear": "/dist/linear.js",
     "@huggingface/tokenizers": "/tokenizers/tokenizers.mjs",
     fflate: "/fflate/browser.js",
   },
@@ -30,7 +32,9 @@ const isolation = {
 };
 
 const script = `
-import { Tensor, compose, kernelInfo, linear, matmul, randomNormal, topKPerRow, useThreads } from "transformer-circuits";
+import { Tensor, compose, matmul, useThreads } from "transformer-circuits";
+import { kernelInfo, randomNormal } from "transformer-circuits/tensor";
+import { linear, topKPerRow } from "transformer-circuits/linear";
 let compiled = false;
 /** Workers as the library makes them, which say when they compile a module. */
 const createWorker = (source) => {

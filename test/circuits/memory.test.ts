@@ -14,7 +14,7 @@ const ONE = 4 * 8192 * (2 * 64 + 2 * 32);
 /** Memory of the kernels grows by this at least. */
 const STEP = 16 * MIB;
 
-const bundled = bundledLibrary("index.ts");
+const bundled = bundledLibrary("test/support/everything.ts");
 
 test.each([
   ["diagonalRanks", 50],

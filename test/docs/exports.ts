@@ -2,18 +2,15 @@
  * The public names of the package, read from the source of its entries with the compiler.
  */
 import ts from "typescript";
+import { entries as sources, specifierOf } from "../../scripts/entries.mjs";
 import { root } from "../support/files.ts";
 
-/** Each entry's source, by the name under which users import it. */
-export const entries: ReadonlyMap<string, string> = new Map([
-  ["transformer-circuits", "src/index.ts"],
-  ["transformer-circuits/viz", "src/viz/index.ts"],
-  ["transformer-circuits/figures", "src/figures/index.ts"],
-  ["transformer-circuits/report", "src/report/index.ts"],
-  ["transformer-circuits/node", "src/io/node.ts"],
-  ["transformer-circuits/bundled", "src/io/bundled.ts"],
-  ["transformer-circuits/ndarray", "src/tensor/ndarray.ts"],
-]);
+/** The source of each entry but the root, whose names come from the others, by the name under which users import it. */
+export const entries: ReadonlyMap<string, string> = new Map(
+  Object.entries(sources)
+    .filter(([name]) => name !== "index")
+    .map(([name, path]) => [specifierOf(name), path]),
+);
 
 /** One public name. */
 export interface PublicName {

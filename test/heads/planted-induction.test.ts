@@ -14,7 +14,7 @@ import { plantedModel } from "../support/planted-model.ts";
 const L = 10;
 const model = plantedModel({ d_vocab: 30, n_ctx: 21, previousGain: 40, matchGain: 40, copyGain: 20 });
 // Different tokens, so that every token of the second copy has one match.
-const tokens = repeatedTokens(model.config, { length: L, batch: 4, seed: 2, distinct: true });
+const tokens = repeatedTokens(model.config, { length: L, batch: 4, seed: 2, bos: 0, distinct: true });
 const scores = headScores(model, { tokens, period: L });
 
 describe("scores", () => {

@@ -188,8 +188,7 @@ describe("refusals name the file or the tensor", () => {
     const foreign = writeSafetensors(new Map([["wte.weight", Tensor.zeros("a", [1])]]));
     expect(errorOf(() => loadTransformer({ config, weights: foreign, name: "m" }))).toEqual({
       name: "ConfigError",
-      message:
-        'loadTransformer: the configuration\'s "n_embd" is missing: it is a size. Expected an integer of at least 1.',
+      message: 'loadTransformer: "n_layers" is 1: no field of that name is read here. Did you mean n_layer?',
     });
   });
 });

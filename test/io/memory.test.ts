@@ -48,7 +48,7 @@ const cases: readonly (readonly [string, (count: number) => Files, number, "all"
   ["a configuration of strings", withConfig('"ab"'), 8000 * thousand, /holds more values/],
 ];
 
-const bundled = bundledLibrary("io/node.ts");
+const bundled = bundledLibrary("src/io/node.ts");
 
 async function put(folder: string, files: Files): Promise<{ path: string; size: number }> {
   let size = 0;

@@ -43,6 +43,9 @@ describe("defaults are TransformerLens's", () => {
     [{ n_layers: 0 }, { n_layers: 0 }],
     [{ attn_types: ["global", "global"], use_local_attn: false, n_key_value_heads: 2 }, {}],
     [{ attn_scores_soft_cap: -1, output_logits_soft_cap: -1 }, {}],
+    [{ bos_token_id: 9 }, { bos_token_id: 9 }],
+    [{ layer_norm_eps: 1e-5, num_hidden_layers: 1, vocab_size: 9, clip_qkv: null }, {}],
+    [{ transformers_version: "4.1", torch_dtype: "float16", dropout: 0.1, learning_rate: 1, unheard_of: true }, {}],
   ])("%j", (fields, expected) => {
     expect(parseConfig({ ...least, ...fields })).toMatchObject(expected);
   });
@@ -62,6 +65,10 @@ describe("defaults are TransformerLens's", () => {
     const config = parseConfig({ ...least, d_mlp: 2048, act_fn: "solu_ln", parallel_attn_mlp: false });
     expect(Object.keys(config)).not.toContain("d_mlp");
     expect(config.act_fn).toBeUndefined();
+  });
+
+  test.each([null, 10, -1, 1.5, [0]])("bos_token_id %j names none of the ten tokens", (id) => {
+    expect(parseConfig({ ...least, bos_token_id: id })).not.toHaveProperty("bos_token_id");
   });
 
   test("the result is frozen", () => {
@@ -97,7 +104,26 @@ describe("refuses", () => {
     [{ n_layers: -1 }, '"n_layers" is -1: it is a size. Expected an integer of at least 0.'],
     [{ d_vocab: 1.5 }, '"d_vocab" is 1.5: it is a size. Expected an integer of at least 1.'],
     [{ n_ctx: "16" }, '"n_ctx" is "16": it is a size.'],
-    [{ n_heads: 3 }, '"d_head" is 2.6666666666666665: it is a size.'],
+    [
+      { n_heads: 3 },
+      '"d_head" is missing: d_model=8 is no multiple of n_heads=3, so that it does not follow from them. Expected the width of a head, or other numbers there.',
+    ],
+    [{ clip_qkv: 0.25 }, '"clip_qkv" is 0.25: clipped queries, keys and values are not supported.'],
+    [{ use_logn_attn: true }, '"use_logn_attn" is true: scores scaled by the length of the prompt are not supported.'],
+    [{ use_dynamic_ntk_rope: true }, '"use_dynamic_ntk_rope" is true: rescaled rotations are not supported.'],
+    [{ layer_norm_eps: 0.1 }, '"layer_norm_eps" is 0.1: the model has eps=0.00001. The field is called eps here.'],
+    [{ eps: 0.1, rms_norm_eps: 0.2 }, '"rms_norm_eps" is 0.2: the model has eps=0.1. The field is called eps here.'],
+    [
+      { num_attention_heads: 4 },
+      '"num_attention_heads" is 4: the model has n_heads=2. The field is called n_heads here.',
+    ],
+    [{ n_layers: undefined, n_layer: 2 }, '"n_layer" is 2: no field of that name is read here. Did you mean n_layers?'],
+    [
+      { positional_embeding_type: "rotary" },
+      '"positional_embeding_type" is "rotary": there is no such field. Did you mean positional_embedding_type?',
+    ],
+    [{ useQkNorm: true }, '"useQkNorm" is true: there is no such field. Did you mean use_qk_norm?'],
+    [{ dHead: 2 }, '"dHead" is 2: there is no such field. Did you mean d_head?'],
     [{ n_heads: -1, d_head: 9 }, '"n_heads" is -1: d_model=8 holds no head of d_head=9. Expected at least 1.'],
     [{ n_key_value_heads: 1 }, '"n_key_value_heads" is 1: grouped-query attention is not supported. Expected 2.'],
     [{ use_local_attn: true }, '"use_local_attn" is true: local attention windows are not supported.'],

@@ -5,7 +5,8 @@
 import { openBundledModel } from "../../src/io/bundled.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { maxAbsDifference, Tensor } from "../../src/tensor/index.ts";
+import { astype, maxAbsDifference, Tensor } from "../../src/tensor/index.ts";
+import { Transformer } from "../../src/model/index.ts";
 import type { NormalizationType, PositionalEmbeddingType } from "../../src/model/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
@@ -60,7 +61,7 @@ describe("logits and patterns agree with float64 within 2e-5 of the largest over
     compare({ norm: "LN", position: "standard", n_layers: 2, config });
   });
 
-  test("a final RMSNorm alone", () => {
+  test("no final RMSNorm where there are no norms, as in TransformerLens", () => {
     compare({ norm: null, config: { final_rms: true } });
   });
 
@@ -237,4 +238,24 @@ describe("a run that keeps no pattern takes scores, softmax and weighted values 
     const prompt = Array.from({ length: model.config.n_ctx }, (_, i) => (i * 37) % model.config.d_vocab);
     expect(model.forward(prompt).data).toEqual(model.run(prompt).logits.data);
   });
+});
+
+test("float64 weights run as their float32 roundings, and everything of a run says float32", () => {
+  for (const options of [
+    { norm: "LN", position: "standard", bias: true, mlp: "gelu" },
+    { norm: "RMS", position: "rotary" },
+    { position: "shortformer" },
+  ] as const) {
+    const double = randomModel({ ...options, dtype: "float64" });
+    const weights = new Map([...double.weights].map(([name, weight]) => [name, astype(weight, "float32")]));
+    const single = Transformer.fromWeights(double.config, weights);
+    const [run, expected] = [double.run([1, 2, 3]), single.run([1, 2, 3])];
+    for (const name of run.cache.names()) {
+      expect(run.cache.get(name).dtype, name).toBe(name === "hook_tokens" ? "int32" : "float32");
+      expect(run.cache.get(name).data, name).toEqual(expected.cache.get(name).data);
+    }
+    expect(run.logits.dtype).toBe("float32");
+    expect(double.forward([1, 2, 3]).data).toEqual(expected.logits.data);
+    expect(double.weight("embed.W_E").dtype).toBe("float64");
+  }
 });

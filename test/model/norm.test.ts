@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Norm, Random, randomNormal, Tensor } from "../../src/index.ts";
+import { Norm, Random, randomNormal, Tensor } from "../support/everything.ts";
 
 const resid = Tensor.fromNested("batch pos d_model", [
   [

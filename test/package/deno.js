@@ -12,7 +12,10 @@ if (!(Math.abs(total - tokens.length) < 1e-4))
   throw new Error(`the probabilities of ${tokens.length} rows sum to ${total}`);
 console.log(`${index}: ${String(logits)}`);
 
-const { compose, linear, matmul, randomNormal, topKPerRow, useThreads } = await import(index);
+const beside = (name) =>
+  import(index.replace(/index\.(ts|js)$/, index.endsWith(".ts") ? `${name}/index.ts` : `${name}.js`));
+const { compose, linear, topKPerRow } = await beside("linear");
+const { matmul, randomNormal, useThreads } = await beside("tensor");
 const a = randomNormal("pos d_model", [300, 200], { seed: 1 });
 const b = randomNormal("d_model d_vocab", [200, 400], { seed: 2 });
 const product = compose(linear("pos", "d_model", a), linear("d_model", "d_vocab", b));

@@ -1,14 +1,13 @@
 /** The places that name the package's entries agree: exports, build, documentation, type-checking, tests. */
 import { describe, expect, test } from "vitest";
 import tsconfig from "../../tsconfig.json" with { type: "json" };
-import { entries } from "../../tsup.config.ts";
+import { entries, specifierOf } from "../../scripts/entries.mjs";
 import typedoc from "../../typedoc.config.mjs";
 import { alias } from "../../vitest.config.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { readText, root } from "../support/files.ts";
 
 const subpathOf = (name: string): string => (name === "index" ? "." : `./${name}`);
-const specifierOf = (name: string): string => (name === "index" ? manifest.name : `${manifest.name}/${name}`);
 const names = Object.keys(entries);
 
 describe("the entries of the package", () => {

@@ -8,9 +8,11 @@ import { describe, expect, test } from "vitest";
 import { filesUnder, readText } from "../support/files.ts";
 
 const order = [
+  "nearest.ts",
   "errors.ts",
   "axes.ts",
   "progress.ts",
+  "head-id.ts",
   "kernels",
   "tensor",
   "linalg",
@@ -114,16 +116,17 @@ describe("layering of src/", () => {
     const around = across.filter((line) => {
       const target = targetOf(line);
       return (
-        !/^src\/([^/]+\/(index|internal)|errors|axes|progress)\.ts$/.test(target) && !entryModules.includes(target)
+        !/^src\/([^/]+\/(index|internal)|nearest|errors|axes|progress|head-id)\.ts$/.test(target) &&
+        !entryModules.includes(target)
       );
     });
     expect(around.map(shown)).toEqual([]);
   });
 
-  test("viz/ knows errors, axes and the types of tensors, and no model", () => {
+  test("viz/ knows errors, axes, names of heads and the types of tensors, and no model", () => {
     const foreign = across.filter((line) => {
       const folder = folderOf(targetOf(line));
-      const allowed = folder === "errors.ts" || folder === "axes.ts" || (folder === "tensor" && line.typeOnly);
+      const allowed = ["errors.ts", "axes.ts", "head-id.ts"].includes(folder) || (folder === "tensor" && line.typeOnly);
       return folderOf(line.from) === "viz" && !allowed;
     });
     expect(foreign.map(shown)).toEqual([]);

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { expand, factoredModel, frozenAblationLoss, pathExpansion, pathTotals } from "../../src/paths/index.ts";
+import { factoredModel, frozenAblationLoss, pathExpansion, pathTotals } from "../../src/paths/index.ts";
 import type { PathTerm } from "../../src/paths/index.ts";
 import { applyProduct, applySum, countTerms, expandSums, positionMatrixOf, toDense } from "../../src/linear/index.ts";
 import type { TensorProduct } from "../../src/linear/index.ts";
@@ -33,7 +33,7 @@ describe("the product of layers", () => {
         const factored = factoredModel(model, prompts(options.d_vocab));
         const end = factored.layers.reduce<Stream>((x, layer) => applySum(x, layer), factored.embedding);
         const logits = applyProduct(end, factored.unembed);
-        const expansion = expand(factored);
+        const expansion = pathExpansion(factored);
         const scale = Math.max(1, ...expansion.all.map(({ resid }) => Math.max(...[...resid.data].map(Math.abs))));
         // The run is float32.
         expectClose(logits, subtract(factored.modelLogits, expansion.logits(expansion.bias)), { atol: 1e-4 * scale });
@@ -46,7 +46,7 @@ describe("the product of layers", () => {
   test("expandSums writes the layers out into the same paths as the expansion, in the same order", () => {
     const factored = factoredModel(randomModel({ n_layers: 3, n_heads: 2, norm: "LN" }), tokens);
     const expanded = expandSums(factored.layers);
-    const { terms } = expand(factored);
+    const { terms } = pathExpansion(factored);
     expect(["direct", ...expanded.slice(1).map(({ label }) => label)]).toEqual(terms.map(({ label }) => label));
     for (const [t, { product }] of expanded.entries()) {
       const ofPath = terms[t]?.product;

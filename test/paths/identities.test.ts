@@ -7,9 +7,8 @@ import { describe, expect, test } from "vitest";
 import { decomposeResid, logitAttribution, pathExpansion } from "../../src/paths/index.ts";
 import { fullOVCircuit } from "../../src/circuits/index.ts";
 import { compose, toDense } from "../../src/linear/index.ts";
-import { parseConfig, Transformer } from "../../src/model/index.ts";
 import type { PositionalEmbeddingType } from "../../src/model/index.ts";
-import { add, astype, batchMatmul, map, matmul, maxAbsDifference, subtract, Tensor } from "../../src/tensor/index.ts";
+import { add, astype, batchMatmul, map, matmul, subtract, Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
 import { randomModel, withWeights } from "../support/random-model.ts";
@@ -250,8 +249,4 @@ test("bidirectional models and scaled scores expand as exactly", () => {
     expect(pathExpansion(model, tokens).certificate().withinBound).toBe(true);
     expect(logitAttribution(model, tokens).certificate.withinBound).toBe(true);
   }
-  const config = parseConfig({ ...randomModel().config, attn_only: true, normalization_type: null, final_rms: true });
-  const model = Transformer.fromWeights(config, new Map([...randomModel().weights]));
-  expect(pathExpansion(model, tokens).certificate().withinBound).toBe(true);
-  expect(maxAbsDifference(model.forward(tokens), randomModel().forward(tokens))).toBeGreaterThan(1e-2);
 });

@@ -8,7 +8,6 @@ import { describe, expect, test } from "vitest";
 import {
   attributeScore,
   compositionImportance,
-  expand,
   factoredModel,
   headTermImportance,
   layerTermImportance,
@@ -66,7 +65,7 @@ describe("the product of layers", () => {
           (x, layer, l) => add(applySum(x, layer), factored.mlpOutputs[l] as Stream),
           factored.embedding,
         );
-        const expansion = expand(factored);
+        const expansion = pathExpansion(factored);
         const scale = maxOf(expansion.all.flatMap(({ resid }) => [...resid.data]));
         const wanted = subtract(factored.modelLogits, expansion.logits(expansion.bias));
         expectClose(applyProduct(end, factored.unembed), wanted, { atol: 1e-4 * scale });

@@ -12,7 +12,7 @@ export interface BundledLibrary {
   library: string;
 }
 
-/** Bundles an entry of `src` before the tests of a file; the paths are there once they run. */
+/** Bundles a module before the tests of a file; the paths are there once they run. */
 export function bundledLibrary(entry: string): BundledLibrary {
   const paths: BundledLibrary = { root: "", library: "" };
   beforeAll(async () => {
@@ -20,7 +20,7 @@ export function bundledLibrary(entry: string): BundledLibrary {
     paths.library = join(paths.root, "library.mjs");
     await symlink(fileURLToPath(new URL("../../node_modules", import.meta.url)), join(paths.root, "node_modules"));
     await build({
-      entryPoints: [fileURLToPath(new URL(`../../src/${entry}`, import.meta.url))],
+      entryPoints: [fileURLToPath(new URL(`../../${entry}`, import.meta.url))],
       outfile: paths.library,
       bundle: true,
       format: "esm",

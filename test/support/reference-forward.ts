@@ -26,7 +26,7 @@ function affine(x: Matrix, W: Matrix, b: readonly number[]): Matrix {
 function normalize(model: Transformer, x: Matrix, name: string): Matrix {
   const { normalization_type, final_rms, eps } = model.config;
   const isRms = (name === "ln_final" && final_rms) || normalization_type?.startsWith("RMS") === true;
-  if (normalization_type === null && !(name === "ln_final" && final_rms)) return x;
+  if (normalization_type === null) return x;
   const weight = model.weights.get(`${name}.w`)?.toNested() as number[] | undefined;
   const bias = model.weights.get(`${name}.b`)?.toNested() as number[] | undefined;
   return x.map((row) => {

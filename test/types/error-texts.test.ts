@@ -7,8 +7,11 @@ import { compile, type Complaint } from "../support/compile.ts";
 import { mistakes, type Mistake } from "./mistakes.ts";
 
 const preamble = `
-import { compose, composeAll, composeProducts, matmul, onFeatures, softmax, stack, sum, sumMaps, transpose } from "transformer-circuits";
-import type { ActivationCache, Linear, Tensor, Transformer } from "transformer-circuits";
+import { compose, matmul, softmax, sum, transpose } from "transformer-circuits";
+import { composeAll, composeProducts, onFeatures, sumMaps } from "transformer-circuits/linear";
+import { stack } from "transformer-circuits/tensor";
+import type { Linear, Tensor, Transformer } from "transformer-circuits";
+import type { ActivationCache } from "transformer-circuits/model";
 declare const resid: Tensor<"pos d_model">;
 declare const scores: Tensor<"head query_pos key_pos">;
 declare const W_Q: Tensor<"d_model d_head">;

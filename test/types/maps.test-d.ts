@@ -1,19 +1,16 @@
 import { describe, expectTypeOf, test } from "vitest";
 import {
-  type AttentionHead,
   type Dual,
   type Linear,
   type Tensor,
   type Transformer,
-  addMaps,
   applyMap,
   compose,
-  composeAll,
-  scaleMap,
-  sumMaps,
   toDense,
   transpose,
 } from "transformer-circuits";
+import { addMaps, composeAll, scaleMap, sumMaps } from "transformer-circuits/linear";
+import type { AttentionHead } from "transformer-circuits/model";
 
 declare const model: Transformer;
 declare const head: AttentionHead;

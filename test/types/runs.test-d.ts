@@ -1,5 +1,6 @@
 import { describe, expectTypeOf, test } from "vitest";
-import type { ActivationCache, AxesOfHook, HookName, Run, Tensor, Transformer } from "transformer-circuits";
+import type { HookName, Run, Tensor, Transformer } from "transformer-circuits";
+import type { ActivationCache, AxesOfHook } from "transformer-circuits/model";
 
 declare const model: Transformer;
 declare const cache: ActivationCache;

@@ -1,17 +1,7 @@
 import { describe, expectTypeOf, test } from "vitest";
-import {
-  type Tensor,
-  type TensorFile,
-  add,
-  batchMatmul,
-  matmul,
-  mean,
-  multiply,
-  softmax,
-  stack,
-  subtract,
-  sum,
-} from "transformer-circuits";
+import { type Tensor, add, matmul, mean, multiply, softmax, stack, subtract, sum } from "transformer-circuits";
+import type { TensorFile } from "transformer-circuits/io";
+import { batchMatmul } from "transformer-circuits/tensor";
 
 declare const resid: Tensor<"batch pos d_model">;
 declare const scores: Tensor<"head query_pos key_pos">;

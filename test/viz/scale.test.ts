@@ -1,14 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  dataToPixels,
-  extent,
-  niceDomain,
-  niceStep,
-  niceTicks,
-  project,
-  tickDecimals,
-} from "../../src/viz/parts/scale.ts";
+import { extent, niceDomain, niceStep, niceTicks, shareOf, tickDecimals } from "../../src/viz/parts/scale.ts";
 
 describe("ticks", () => {
   test.each([
@@ -71,15 +63,12 @@ describe("domains", () => {
   });
 });
 
-test("the middle of the domain is the middle of the frame, its corners are the frame's, y goes up", () => {
-  const transform = dataToPixels({ left: 40, top: 10, width: 200, height: 100 }, [-1, 3], [0, 8]);
-  expect(project(transform, 1, 4)).toEqual([140, 60]);
-  expect(project(transform, -1, 0)).toEqual([40, 110]);
-  expect(project(transform, 3, 8)).toEqual([240, 10]);
-});
-
-test("pixels are right to 1e-6 for data far from zero, which float32 transforms would lose", () => {
-  const transform = dataToPixels({ left: 0, top: 0, width: 1000, height: 1 }, [1e6, 1e6 + 1], [0, 1]);
-  // Half a unit of 1e6 + 0.5 in double precision is 6e-11, times 1000 pixels.
-  expect(Math.abs(project(transform, 1e6 + 0.5, 0)[0] - 500)).toBeLessThan(1e-6);
+test("values stand at their share of a domain, as near as numbers tell", () => {
+  expect([-1, 1, 3].map((value) => shareOf(value, [-1, 3]))).toEqual([0, 0.5, 1]);
+  // Half a unit of 1e6 + 0.5 in double precision is 6e-11.
+  expect(Math.abs(shareOf(1e6 + 0.5, [1e6, 1e6 + 1]) - 0.5)).toBeLessThan(1e-9);
+  // neighbouring numbers, subnormal ones, and a span beyond the largest number
+  expect([0.3, 0.1 + 0.2].map((value) => shareOf(value, [0.3, 0.1 + 0.2]))).toEqual([0, 1]);
+  expect([0, 1e-323].map((value) => shareOf(value, [0, 1e-323]))).toEqual([0, 1]);
+  expect([-1e308, 0, 1e308].map((value) => shareOf(value, [-1e308, 1e308]))).toEqual([0, 0.5, 1]);
 });

@@ -1,6 +1,7 @@
-import { escapeHtml, formatNumber, visibleToken } from "transformer-circuits/viz";
+import { escapeHtml, formatNumber, heatmap, visibleToken } from "transformer-circuits/viz";
 import { describe, expect, test } from "vitest";
-import { textWidth, truncate, wrapText } from "../../src/viz/parts/text.ts";
+import { labelText, textWidth, truncate, wrapText } from "../../src/viz/parts/text.ts";
+import { hovers, withClass } from "./svg.ts";
 
 describe("escapeHtml", () => {
   test.each([
@@ -89,4 +90,14 @@ test("wrapped lines fit their width, lose no word, and a word longer than a line
   const lines = wrapText(words.join(" "), 80, 10);
   expect(lines.join(" ").split(" ")).toEqual(words);
   for (const line of lines.filter((text) => text.includes(" "))) expect(textWidth(line, 10)).toBeLessThanOrEqual(80);
+});
+
+test("labels of axes show the whitespace at their ends and what cannot be seen; inner spaces stay", () => {
+  const labels = [" declare", "declare", " ", "\n", "L0H3 query", "a\nb", "", "·x"];
+  expect(labels.map(labelText)).toEqual(["·declare", "declare", "·", "↵", "L0H3 query", "a↵b", "", "·x"]);
+  const { fragment } = heatmap({ values: [[1, 2]], rowLabels: [" a"], columnLabels: ["\n", " "] });
+  expect(withClass(fragment, "text", "tc-tick").map(({ text }) => text)).toEqual(
+    expect.arrayContaining(["·a", "↵", "·"]),
+  );
+  expect(hovers(fragment)).toEqual(["·a, ↵: 1", "·a, ·: 2"]);
 });

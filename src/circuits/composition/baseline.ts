@@ -44,7 +44,7 @@ export interface HeadSizes {
  * @category Circuits
  * @example
  * ```ts
- * import { compositionBaseline } from "transformer-circuits";
+ * import { compositionBaseline } from "transformer-circuits/circuits";
  *
  * const { mean, std } = compositionBaseline({ d_model: 768, d_head: 64 });
  * console.log(mean.toFixed(4), std.toFixed(4));
@@ -83,7 +83,7 @@ export interface CompositionSampleOptions extends ProgressOptions {
  * @category Circuits
  * @example
  * ```ts
- * import { sampleCompositionBaseline } from "transformer-circuits";
+ * import { sampleCompositionBaseline } from "transformer-circuits/circuits";
  *
  * const { mean, std } = sampleCompositionBaseline({ d_model: 64, d_head: 8 }, { samples: 400, seed: 1 });
  * console.log(Math.abs(mean - 0.124) < 0.003, Math.abs(std - 0.012) < 0.003);
@@ -136,7 +136,8 @@ export type CompositionMaps = Readonly<Record<"Q" | "K" | "V", PairScores>>;
  * @category Circuits
  * @example
  * ```ts
- * import { compositionExcess, compositionScores } from "transformer-circuits";
+ * import { compositionScores } from "transformer-circuits";
+ * import { compositionExcess } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -176,7 +177,8 @@ export function compositionExcess(
  * @category Circuits
  * @example
  * ```ts
- * import { compositionScores, compositionZScores, sampleCompositionBaseline } from "transformer-circuits";
+ * import { compositionScores } from "transformer-circuits";
+ * import { compositionZScores, sampleCompositionBaseline } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -22,7 +22,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { compositionBaseline } from "./baseline.ts";
 import { requireChoice } from "../../model/internal.ts";
 import type { CompositionBaseline } from "./baseline.ts";
-import { requireOrder } from "../full-circuits.ts";
+import { requireOrder } from "../circuits.ts";
 import { pairSteps, routeCosts, symmetricSteps, visitByPairs, visitSymmetric } from "./all-pairs.ts";
 import type { MapStack } from "./all-pairs.ts";
 import { Steps } from "../../progress.ts";
@@ -172,7 +172,8 @@ function zeroHeads(model: Transformer, circuit: "W_OV" | "W_QK", norms: NormsInS
  * @category Circuits
  * @example
  * ```ts
- * import { kComposition, qComposition, vComposition } from "transformer-circuits";
+ * import { kComposition } from "transformer-circuits";
+ * import { qComposition, vComposition } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -230,7 +231,7 @@ export function kComposition(writer: AttentionHead, reader: AttentionHead): numb
  * @category Circuits
  * @example
  * ```ts
- * import { vComposition } from "transformer-circuits";
+ * import { vComposition } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -35,7 +35,8 @@ export interface CycledCompositionScores extends CompositionMaps {
  * @category Circuits
  * @example
  * ```ts
- * import { compositionScores, cycledCompositionScores } from "transformer-circuits";
+ * import { compositionScores } from "transformer-circuits";
+ * import { cycledCompositionScores } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

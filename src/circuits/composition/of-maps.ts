@@ -20,7 +20,8 @@ import type { ProgressOptions } from "../../progress.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { compositionOfMaps, kComposition, transpose } from "transformer-circuits";
+ * import { kComposition, transpose } from "transformer-circuits";
+ * import { compositionOfMaps } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

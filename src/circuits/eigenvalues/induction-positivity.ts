@@ -9,7 +9,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { describeTensor, matrixView, requireAxes, rawData } from "../../tensor/internal.ts";
 import { embeddingGram, ovCores, qkCores, spectrumOf, squareProduct, unembedEmbed } from "./cores.ts";
 import type { Spectrum } from "./cores.ts";
-import { distinctHeads } from "../full-circuits.ts";
+import { distinctHeads } from "../circuits.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
@@ -56,7 +56,7 @@ export interface InductionPositivityOptions extends ProgressOptions {
  * @category Circuits
  * @example
  * ```ts
- * import { inductionPositivity } from "transformer-circuits";
+ * import { inductionPositivity } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

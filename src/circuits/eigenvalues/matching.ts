@@ -1,63 +1,28 @@
-/** How well a pair of heads matches tokens by K-composition (ARENA 1.2, "K-composition circuit"). */
+/** The matching score: how far the eigenvalues of a head's full QK circuit are positive, so that tokens attend to their like. */
 import { requireKind } from "../../errors.ts";
-import { transpose } from "../../linear/index.ts";
-import type { HeadRef, Transformer } from "../../model/index.ts";
-import { sharesWithin } from "./accuracy.ts";
-import { requireChoice } from "../../model/internal.ts";
-import { kCompositionCircuit } from "../full-circuits.ts";
+import type { Transformer } from "../../model/index.ts";
 import type { ProgressOptions } from "../../progress.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { qkSpectrum } from "./spectrum.ts";
 
 /**
- * Which way {@link kCompositionAccuracy} asks: whether a query token scores highest with keys whose previous token is itself (`query`, along the rows of
- * the circuit: what decides a pattern), or whether among all query tokens it is the same one that scores a key's previous token highest
- * (`key`, along its columns: the number that ARENA prints).
- * @category Circuits
- */
-export type MatchingSide = "query" | "key";
-
-/**
- * Options of {@link kCompositionAccuracy}.
- * @category Circuits
- */
-export interface KCompositionAccuracyOptions extends ProgressOptions {
-  /** How many of the best matches count; 1 by default. */
-  readonly k?: number | undefined;
-  /** `query` by default. */
-  readonly per?: MatchingSide | undefined;
-}
-
-/**
- * The share of tokens that the K-composition circuit of an induction head with a previous-token head, or with several, matches with themselves: exact over
- * the whole vocabulary, for both readings of the question, which differ.
+ * The matching score of every head: $\sum \lambda / \sum |\lambda|$ over the eigenvalues of the full QK circuit, 0 where all are 0.
  *
- * @param previous - the earlier head, or several that attend alike.
- * @param induction - the later head.
- * @param options - `k`, `per`, `signal`, `onProgress` (in tokens).
- * @returns a share from 0 to 1; ties go to the lower id.
- * @throws {@link InputError} when `k` is not a positive integer, `per` is neither, or the heads are not in this order, missing or named twice; the
- * signal's reason when aborted.
+ * @param options - `signal`, `onProgress` (in heads).
+ * @returns `[layer, head]`, from −1 to 1, float64.
+ * @throws the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts
- * import { kCompositionAccuracy } from "transformer-circuits";
+ * import { matchingScores } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * for (const per of ["query", "key"] as const) console.log(per, kCompositionAccuracy(model, "L0H5", "L1H4", { per }).toFixed(2));
- * // query 0.40
- * // key 0.48
+ * console.log(matchingScores(model).at(0, 1).toFixed(2));
+ * // 0.97
  * ```
  */
-export function kCompositionAccuracy(
-  model: Transformer,
-  previous: HeadRef | readonly HeadRef[],
-  induction: HeadRef,
-  options: KCompositionAccuracyOptions = {},
-): number {
-  requireKind("model", model, "model", "kCompositionAccuracy", options);
-  const operation = "kCompositionAccuracy";
-  const { k = 1, per = "query", ...loop } = options;
-  requireChoice(per, ["query", "key"], "per", operation);
-  const circuit = kCompositionCircuit(model, previous, induction);
-  return sharesWithin(per === "query" ? circuit : transpose(circuit), k, loop, operation) as number;
+export function matchingScores(model: Transformer, options: ProgressOptions = {}): Tensor<"layer head"> {
+  requireKind("model", model, "model", "matchingScores", options);
+  return qkSpectrum(model, options).score;
 }

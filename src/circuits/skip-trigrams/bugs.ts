@@ -2,7 +2,7 @@
  * What a head's skip-trigrams force on each other: for one source, effects are a product of a factor of the destination and one of the output
  * (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs").
  */
-import { requireKind, requireKinds, requireOptions } from "../../errors.ts";
+import { requireKind, requireKinds, requireObject } from "../../errors.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { requireCount, requireToken } from "../../model/internal.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -61,7 +61,7 @@ export interface SkipTrigramBugs {
  * @category Circuits
  * @example
  * ```ts
- * import { skipTrigramBugs } from "transformer-circuits";
+ * import { skipTrigramBugs } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -143,7 +143,7 @@ export interface FindSkipTrigramBugsOptions extends ProgressOptions {
  * @category Circuits
  * @example
  * ```ts
- * import { findSkipTrigramBugs, topSkipTrigrams } from "transformer-circuits";
+ * import { findSkipTrigramBugs, topSkipTrigrams } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();
@@ -162,7 +162,7 @@ export function findSkipTrigramBugs(
   requireKind("model", model, "model", "findSkipTrigramBugs", options);
   const operation = "findSkipTrigramBugs";
   const { k = 10, start, exclude = () => false, among = {} } = options;
-  requireOptions(among, operation, "among");
+  if (among !== undefined) requireObject(among, "among", operation);
   requireCount(k, "k", operation);
   if (start !== undefined) requireToken(model, start, "start", operation);
   const known = knownBySource(model, attested, operation);

@@ -24,7 +24,7 @@ import type { SkipTrigramEffect, SkipTrigramPair } from "./bugs.ts";
  * @category Circuits
  * @example
  * ```ts
- * import { skipTrigramEffects } from "transformer-circuits";
+ * import { skipTrigramEffects } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();

@@ -60,7 +60,7 @@ export interface TopSkipTrigramOptions extends ProgressOptions {
  * @category Circuits
  * @example
  * ```ts
- * import { topSkipTrigrams } from "transformer-circuits";
+ * import { topSkipTrigrams } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();

@@ -4,7 +4,7 @@
  *
  * Both are read from tokens alone: without biases, norms and positions, and for rotary models at offset 0.
  */
-import { InputError, requireKind, requireOptions } from "../../errors.ts";
+import { InputError, requireKind, requireObject } from "../../errors.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { requireChoice, requireCount, requireToken } from "../../model/internal.ts";
 import { checkFrequencies, SCORE_REFERENCES } from "./references.ts";
@@ -81,7 +81,7 @@ export function skipTrigrams(
   requireKind("list", sources, "sources", "skipTrigrams");
   const operation = "skipTrigrams";
   const { k = 10, reference = "raw", start, frequencies, exclude = () => false, among = {} } = options;
-  requireOptions(among, operation, "among");
+  if (among !== undefined) requireObject(among, "among", operation);
   requireCount(k, "k", operation);
   requireReference(model, { reference, start, frequencies }, operation);
   for (const source of sources) requireToken(model, source, "source", operation);

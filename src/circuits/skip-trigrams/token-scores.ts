@@ -5,7 +5,7 @@ import type { Linear } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
-import { fullOVCircuit, fullQKCircuit } from "../full-circuits.ts";
+import { fullOVCircuit, fullQKCircuit } from "../circuits.ts";
 import { referenceOf } from "./references.ts";
 import type { ReferenceOptions, ScoreReference } from "./references.ts";
 import { topTokens } from "./top-tokens.ts";

@@ -81,7 +81,7 @@ export interface LogitTermNorms {
  * @category Path expansion
  * @example
  * ```ts
- * import { logitTermNorms } from "transformer-circuits";
+ * import { logitTermNorms } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -66,7 +66,7 @@ export interface ScoreTermNorms {
  * @category Attention scores
  * @example
  * ```ts
- * import { scoreTermNorms } from "transformer-circuits";
+ * import { scoreTermNorms } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -15,7 +15,7 @@ import type { FigureInput } from "../input.ts";
  * @category Figures
  * @example
  * ```ts
- * import { jointPCA } from "transformer-circuits";
+ * import { jointPCA } from "transformer-circuits/circuits";
  * import { drawJointComponents } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *

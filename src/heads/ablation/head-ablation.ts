@@ -40,7 +40,9 @@ export interface AblationOptions {
  * @category Head scores
  * @example
  * ```ts
- * import { ablatedLosses, meanAll, repeatedTokens } from "transformer-circuits";
+ * import { repeatedTokens } from "transformer-circuits";
+ * import { meanAll } from "transformer-circuits/tensor";
+ * import { ablatedLosses } from "transformer-circuits/heads";
  * import type { HeadRef } from "transformer-circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *

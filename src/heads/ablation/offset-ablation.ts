@@ -29,7 +29,9 @@ export interface OffsetAblationOptions {
  * @category Head scores
  * @example
  * ```ts
- * import { ablatedLosses, meanAll, offsetAblatedLosses, repeatedTokens } from "transformer-circuits";
+ * import { repeatedTokens } from "transformer-circuits";
+ * import { meanAll } from "transformer-circuits/tensor";
+ * import { ablatedLosses, offsetAblatedLosses } from "transformer-circuits/heads";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -36,7 +36,8 @@ export interface ConvertOptions {
  * @category Files
  * @example
  * ```ts
- * import { Tensor, openCheckpoint, safetensorsChunks, writeSafetensors } from "transformer-circuits";
+ * import { Tensor, openCheckpoint, writeSafetensors } from "transformer-circuits";
+ * import { safetensorsChunks } from "transformer-circuits/io";
  *
  * const checkpoint = await openCheckpoint(writeSafetensors(new Map([["b_U", Tensor.from("d_vocab", [2], [1, 2])]])));
  * const lengths: number[] = [];

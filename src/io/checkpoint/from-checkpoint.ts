@@ -4,14 +4,14 @@ import type { Transformer } from "../../model/index.ts";
 import { toJson } from "../bytes/bytes.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { building, detect } from "../layouts/index.ts";
-import type { ListedTensors } from "../layouts/index.ts";
+import type { Known, LayoutOptions, ListedTensors } from "../layouts/index.ts";
 import { checkTotal } from "./read-tensors.ts";
 
 /**
  * How {@link transformerFromCheckpoint} reads.
  * @category Files
  */
-export interface TransformerFromCheckpointOptions {
+export interface TransformerFromCheckpointOptions extends LayoutOptions {
   /**
    * The configuration: parsed, as JSON text or as bytes. Unless given it is the checkpoint's `config.json`, or else the `model_args` that
    * nanoGPT keeps in the file.
@@ -58,8 +58,9 @@ export async function transformerFromCheckpoint(
 export async function transformerOf(
   operation: string,
   checkpoint: Checkpoint,
-  { config, signal, onProgress }: TransformerFromCheckpointOptions,
+  options: TransformerFromCheckpointOptions & Pick<Known, "bos">,
 ): Promise<Transformer> {
+  const { config, signal, onProgress } = options;
   const source = { operation, name: checkpoint.name };
   const json = toJson(config ?? configOf(checkpoint, operation), operation, "config.json");
   const listed: ListedTensors = {
@@ -67,10 +68,9 @@ export async function transformerOf(
     shapeOf: (name) => checkpoint.tensors.get(name)?.shape,
   };
   const bytesOf = (name: string): number => checkpoint.tensors.get(name)?.byteLength ?? 0;
-  const detected = detect(listed, json, source);
-  const names = [...checkpoint.tensors.keys()].filter((name) => name.startsWith(detected.prefix));
-  const total = names.reduce((sum, name) => sum + bytesOf(name), 0);
-  const making = building(listed, json, source, detected);
+  const detected = detect(listed, json, source, options);
+  const total = [...detected.names.values()].flat().reduce((sum, name) => sum + bytesOf(name), 0);
+  const making = building(detected, json, source, { ...options, optimizer: checkpoint.values.optimizer });
   const seen = new Set<string>();
   let done = 0;
   let step = making.next();

@@ -36,7 +36,8 @@ export interface Inspection {
  * @category Files
  * @example
  * ```ts
- * import { Tensor, inspect, writeSafetensors } from "transformer-circuits";
+ * import { Tensor, writeSafetensors } from "transformer-circuits";
+ * import { inspect } from "transformer-circuits/io";
  *
  * const bytes = writeSafetensors(new Map([["embed.W_E", Tensor.zeros("d_vocab d_model", [5, 2])]]), { dtype: "F16" });
  * const { format, tensors, elements } = await inspect(bytes);

@@ -27,7 +27,8 @@ export interface ReadTensorsOptions {
  * @category Files
  * @example
  * ```ts
- * import { Tensor, openCheckpoint, readTensors, writeSafetensors } from "transformer-circuits";
+ * import { Tensor, openCheckpoint, writeSafetensors } from "transformer-circuits";
+ * import { readTensors } from "transformer-circuits/io";
  *
  * const weights = ["blocks.0.attn.W_Q", "blocks.1.attn.W_Q"].map((name) => [name, Tensor.zeros("a b", [2, 2])] as const);
  * const checkpoint = await openCheckpoint(writeSafetensors(new Map(weights)));

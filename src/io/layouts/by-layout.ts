@@ -1,33 +1,34 @@
-/** One function for each layout, for who knows what a checkpoint is: nothing is guessed from names. */
+/**
+ * One function for each layout, for who knows what a checkpoint is: only what stands before the names is told by them.
+ */
 import { requireObject } from "../../errors.ts";
 import type { Transformer } from "../../model/index.ts";
 import { takeFrom } from "./checkpoint.ts";
-import { building, listed } from "./detect.ts";
+import { building, listed, namesOfLayout } from "./detect.ts";
 import type { CheckpointLayout, TransformerTensors } from "./detect.ts";
 
 function from(layout: CheckpointLayout, operation: string, given: TransformerTensors): Transformer {
   requireObject(given, "given", operation);
   const source = { operation, name: given.name ?? "the weights" };
-  return takeFrom(
-    given.tensors,
-    building(listed(given.tensors, operation), given.config, source, { layout, prefix: "" }),
-  );
+  const detected = namesOfLayout(listed(given.tensors, operation), layout, source, given);
+  return takeFrom(given.tensors, building(detected, given.config, source, given));
 }
 
 /**
- * Makes a model of the state dict of a `HookedTransformer` of TransformerLens 2.x or 3.x (`embed.W_E`, `blocks.0.attn.W_Q`, …).
+ * Makes a model of the state dict of a `HookedTransformer` of TransformerLens 2.x or 3.x (`embed.W_E`,
+ * `blocks.0.attn.W_Q`, …).
  *
- * Mask buffers are not read, rotary tables are compared with the configuration and dropped, a missing `unembed.b_U` is zero; keys and
- * values that groups of heads share (`_W_K`, `n_key_value_heads`) are repeated for each head. Without a configuration, a checkpoint
- * that has no norms, no MLPs and no bias other than 0 is taken for one like ARENA's `attn_only_2L_half.pth`: shortformer positions,
- * sizes as the tensors have them.
+ * Mask buffers are not read, rotary tables are compared with the configuration and dropped, a missing `unembed.b_U` is
+ * zero; keys and values that groups of heads share (`_W_K`, `n_key_value_heads`) are repeated for each head. Without a
+ * configuration, a checkpoint that has no norms, no MLPs and no bias other than 0 is taken for one like ARENA's
+ * `attn_only_2L_half.pth`: shortformer positions, sizes as the tensors have them.
  *
  * @throws {@link ConfigError} when the configuration cannot be used or contradicts the tensors, naming the tensor;
  * {@link InputError} when a weight is not finite.
  * @category Files
  * @example
  * ```ts
- * import { transformerLensFromTensors } from "transformer-circuits";
+ * import { transformerLensFromTensors } from "transformer-circuits/io";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -41,15 +42,17 @@ export function transformerLensFromTensors(given: TransformerTensors): Transform
 }
 
 /**
- * Makes a model of a state dict of the native model of TransformerLens 4.x (`embed.weight`, `blocks.0.attn.q.weight`, … as flat Linear
- * layers `[out, in]`). As that model does, it rotates neighbouring coordinates together, always scales scores, and gives norms their
- * weights.
+ * Makes a model of a state dict of the native model of TransformerLens 4.x (`embed.weight`, `blocks.0.attn.q.weight`, …
+ * as flat Linear layers `[out, in]`). As that model does, it rotates neighbouring coordinates together, always scales
+ * scores and passes over `scale_attn_by_inverse_layer_idx`, `parallel_attn_mlp` and other switches of the older model.
+ * Norms without weights may have weights, as they had before 4.3.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link transformerLensFromTensors}.
  * @category Files
  * @example
  * ```ts
- * import { Tensor, transformerLens4FromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { transformerLens4FromTensors } from "transformer-circuits/io";
  *
  * const tensors = new Map<string, Tensor>([
  *   ["embed.weight", Tensor.zeros("a b", [5, 4])],
@@ -67,14 +70,15 @@ export function transformerLens4FromTensors(given: TransformerTensors): Transfor
 }
 
 /**
- * Makes a model of the state dict of one of the oldest SoLU models, whose norms are called `norm` and whose matrices are stored
- * transposed in models of up to 6 layers, `W_pos` in those of up to 8.
+ * Makes a model of the state dict of one of the oldest SoLU models, whose norms are called `norm` and whose matrices
+ * are stored transposed in models of up to 6 layers, `W_pos` in those of up to 8.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link transformerLensFromTensors}.
  * @category Files
  * @example
  * ```ts
- * import { Tensor, oldSoluFromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { oldSoluFromTensors } from "transformer-circuits/io";
  *
  * const tensors = new Map<string, Tensor>([
  *   ["embed.W_E", Tensor.zeros("a b", [4, 5])],
@@ -93,15 +97,16 @@ export function oldSoluFromTensors(given: TransformerTensors): Transformer {
 }
 
 /**
- * Makes a model of Hugging Face's GPT-2: `transformer.h.0.attn.c_attn.weight` and so on, with the prefix or without, as Conv1D layers
- * `[in, out]`. The unembedding is the token embedding unless there is an `lm_head.weight`.
+ * Makes a model of Hugging Face's GPT-2: `transformer.h.0.attn.c_attn.weight` and so on, with the prefix or without, as
+ * Conv1D layers `[in, out]`. The unembedding is the token embedding unless there is an `lm_head.weight`.
  *
  * @throws {@link ConfigError} when the configuration cannot be used or contradicts the tensors, naming the tensor;
  * {@link InputError} when a weight is not finite.
  * @category Files
  * @example
  * ```ts
- * import { ConfigError, gpt2FromTensors } from "transformer-circuits";
+ * import { ConfigError } from "transformer-circuits/tensor";
+ * import { gpt2FromTensors } from "transformer-circuits/io";
  *
  * const config = { n_layer: 12, n_head: 12, n_embd: 768, n_positions: 1024, vocab_size: 50257 };
  * try {
@@ -117,14 +122,15 @@ export function gpt2FromTensors(given: TransformerTensors): Transformer {
 }
 
 /**
- * Makes a model of Hugging Face's GPT-NeoX, such as Pythia: `gpt_neox.layers.0.attention.query_key_value.weight` and so on, with the
- * prefix or without.
+ * Makes a model of Hugging Face's GPT-NeoX, such as Pythia: `gpt_neox.layers.0.attention.query_key_value.weight` and so
+ * on, with the prefix or without.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link gpt2FromTensors}.
  * @category Files
  * @example
  * ```ts
- * import { Tensor, gptNeoXFromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { gptNeoXFromTensors } from "transformer-circuits/io";
  *
  * const shapes = {
  *   embed_in: [6, 8], "layers.0.attention.query_key_value": [24, 8], "layers.0.attention.dense": [8, 8],
@@ -150,14 +156,17 @@ export function gptNeoXFromTensors(given: TransformerTensors): Transformer {
 }
 
 /**
- * Makes a model of nanoGPT's checkpoint: GPT-2's names with Linear layers `[out, in]`, biases all there or none. The configuration is
- * `model_args`; its GELU is the exact one unless `act_fn` says otherwise (`gelu_new`, as in older versions and in today's minGPT).
+ * Makes a model of nanoGPT's checkpoint: GPT-2's names with Linear layers `[out, in]`, biases all there or none. The
+ * configuration is `model_args`, or the whole checkpoint's fields. Its GELU, which the file does not say, is told by
+ * its age and noted in the model's `notes`: exact since June 2023, `gelu_new` in older versions and in minGPT since it
+ * has these names. `act_fn` says it for certain.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link gpt2FromTensors}.
  * @category Files
  * @example
  * ```ts
- * import { Tensor, nanoGPTFromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { nanoGPTFromTensors } from "transformer-circuits/io";
  *
  * const shapes = {
  *   wte: [5, 4], wpe: [8, 4], "h.0.ln_1": [4], "h.0.attn.c_attn": [12, 4], "h.0.attn.c_proj": [4, 4],
@@ -180,13 +189,15 @@ export function nanoGPTFromTensors(given: TransformerTensors): Transformer {
 
 /**
  * Makes a model of the checkpoints of minGPT's first versions, as Othello-GPT has them: `tok_emb.weight`, `pos_emb`,
- * `blocks.0.attn.query.weight`, `blocks.0.mlp.0.weight`, `head.weight`. The configuration has minGPT's names or TransformerLens's.
+ * `blocks.0.attn.query.weight`, `blocks.0.mlp.0.weight`, `head.weight`. The configuration has minGPT's names or
+ * TransformerLens's; the GELU is exact, as it was in these versions, unless `act_fn` says otherwise.
  *
  * @throws {@link ConfigError} and {@link InputError} as {@link gpt2FromTensors}.
  * @category Files
  * @example
  * ```ts
- * import { Tensor, minGPTFromTensors } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { minGPTFromTensors } from "transformer-circuits/io";
  *
  * const shapes = {
  *   "ln_f.weight": [4], "ln_f.bias": [4], "tok_emb.weight": [5, 4], pos_emb: [1, 8, 4], "head.weight": [5, 4],

@@ -1,11 +1,13 @@
 /**
- * The named tensors of a checkpoint, taken one by one: each must be there, of its shape, and none may be left over. What takes them is a
- * generator that yields the name of the next and is handed the tensor, so that each layout is written once for tensors in memory and for
- * files of which one tensor at a time is read.
+ * The named tensors of a checkpoint, taken one by one: each must be there, of its shape, and none may be left over.
+ * What takes them is a generator that yields the name of the next and is handed the tensor, so that each layout is
+ * written once for tensors in memory and for files of which one tensor at a time is read.
  */
 import { ConfigError } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { Source } from "../bytes/fault.ts";
+import { some } from "../checkpoint/files.ts";
+import type { BareNames } from "./names.ts";
 
 /**
  * Tensors by name: a `Map`, or anything that finds them when asked, so that what is not wanted need not be read.
@@ -36,7 +38,9 @@ export function takeFrom<T>(tensors: NamedTensors, taking: Taking<T>): T {
   return step.value;
 }
 
-/** How a matrix is stored: a Linear layer of PyTorch keeps `[out, in]`, a Conv1D of Hugging Face's GPT-2 `[in, out]`. */
+/**
+ * How a matrix is stored: a Linear layer of PyTorch keeps `[out, in]`, a Conv1D of Hugging Face's GPT-2 `[in, out]`.
+ */
 export type MatrixOrder = "out in" | "in out";
 
 /** Where the rows of one kind and head lie in a matrix that holds queries, keys and values, or one of them. */
@@ -53,23 +57,42 @@ export interface HeadsLayout {
   readonly total: number;
 }
 
+/** Heads that training by reinforcement puts beside a language model. */
+const BESIDE = /^(v_head|value_head|reward_head|critic)\./;
+
 export class Checkpoint {
   readonly source: Source;
+  /** The names that layouts have, without wrappers and prefix. */
   readonly names: ReadonlySet<string>;
-  readonly #prefix: string;
+  /** What was taken for granted and what was passed over, a sentence each. */
+  readonly notes: string[] = [];
+  readonly #full: BareNames;
   readonly #taken = new Set<string>();
   /** Queries, keys and values are taken from one matrix and one bias, in turns: the last two tensors. */
   #latest: readonly (readonly [name: string, tensor: Tensor])[] = [];
 
-  /** Names are read below `prefix`; those outside it are another part of the file. */
-  constructor(names: Iterable<string>, source: Source, prefix = "") {
+  constructor(names: BareNames, source: Source) {
     this.source = source;
-    this.#prefix = prefix;
-    this.names = new Set([...names].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)));
+    this.#full = names;
+    const beside = [...names.keys()].filter((name) => BESIDE.test(name));
+    this.names = new Set([...names.keys()].filter((name) => !beside.includes(name)));
+    if (beside.length > 0) this.notes.push(`Tensors beside the language model are passed over: ${some(beside, 4)}.`);
   }
 
   has(name: string): boolean {
     return this.names.has(name);
+  }
+
+  /** The name in the file; one that is not there is called as it would be beside the others. */
+  full(name: string): string {
+    const [full, second] = this.#full.get(name) ?? [];
+    if (second !== undefined)
+      throw this.fault(name, `${full} and ${second} are both it.`, "one tensor", [full, second]);
+    if (full !== undefined) return full;
+    for (const [other, [found = ""]] of this.#full) {
+      if (found.endsWith(`.${other}`)) return found.slice(0, found.length - other.length) + name;
+    }
+    return name;
   }
 
   /** A prefix, where some names begin with it; otherwise none. */
@@ -80,7 +103,7 @@ export class Checkpoint {
 
   /** A tensor of a shape, or of any. */
   *take(name: string, shape?: readonly number[]): Taking<Tensor> {
-    const full = this.#prefix + name;
+    const full = this.full(name);
     const kept = this.#latest.find(([other]) => other === full)?.[1];
     const tensor = kept ?? (this.has(name) ? yield full : undefined);
     if (tensor === undefined) {
@@ -148,8 +171,8 @@ export class Checkpoint {
     for (const name of this.names) {
       if (this.#taken.has(name) || ignored.some((pattern) => pattern.test(name))) continue;
       throw this.fault(
-        this.#prefix + name,
-        `the configuration does not call for it, and it is no part of ${layout}. One of the two is wrong.`,
+        this.full(name),
+        `the configuration does not call for it, and it is no part of ${layout}. One of the two is wrong; the option ignore passes over what is no part of the model.`,
         [...this.#taken],
         name,
       );

@@ -1,5 +1,8 @@
 /** The fields of another library's configuration, read with errors that name them. */
 import { ConfigError } from "../../errors.ts";
+import type { ModelConfig } from "../../model/index.ts";
+import { namesOf, requireAgreement, requireKnownFields, unknownFields } from "../../model/internal.ts";
+import type { ConfigDialect, Property } from "../../model/internal.ts";
 import type { Source } from "../bytes/fault.ts";
 import { describeValue } from "../bytes/bytes.ts";
 
@@ -32,13 +35,32 @@ export function configObject(
   );
 }
 
+/** Says which fields are passed over unknown. */
+export function noteUnknown(fields: Readonly<Record<string, unknown>>, dialect: ConfigDialect): string[] {
+  const unknown = unknownFields(fields, dialect);
+  return unknown.length === 0
+    ? []
+    : [`Fields of the configuration that are not known are passed over: ${unknown.join(", ")}.`];
+}
+
 export class ConfigFields {
   readonly #fields: Readonly<Record<string, unknown>>;
   readonly #source: Source;
+  readonly #dialect: ConfigDialect | undefined;
 
-  constructor(json: unknown, source: Source, layout: string) {
+  /** Fields of a library, refused where they ask for what is not computed, or some of them without a dialect. */
+  constructor(json: unknown, source: Source, layout: string, dialect?: ConfigDialect) {
     this.#fields = configObject(json, source, layout, "how many heads there are");
     this.#source = source;
+    this.#dialect = dialect;
+    if (dialect !== undefined) requireKnownFields(this.#fields, dialect, source.operation);
+  }
+
+  /** Compares what is said twice with the model; returns what there is to say. */
+  settle(config: ModelConfig): string[] {
+    if (this.#dialect === undefined) return [];
+    requireAgreement(this.#fields, this.#dialect, config, this.#source.operation);
+    return noteUnknown(this.#fields, this.#dialect);
   }
 
   get(name: string): unknown {
@@ -52,13 +74,17 @@ export class ConfigFields {
       throw this.wrong("model_type", "this architecture is not supported.", type);
   }
 
-  /** The first of several names that is given. */
-  #first(names: readonly string[]): string {
-    return names.find((name) => this.get(name) !== undefined) ?? (names[0] as string);
+  /** The names of a property, the first that is given first. */
+  #name(property: Property): string {
+    const names = this.#dialect === undefined ? [property] : namesOf(property, this.#dialect);
+    return names.find((name) => this.get(name) !== undefined) ?? names[0] ?? property;
   }
 
-  size(names: readonly string[], fallback?: number): number {
-    const name = this.#first(names);
+  size(property: Property, fallback?: number): number {
+    return this.sizeAt(this.#name(property), fallback);
+  }
+
+  sizeAt(name: string, fallback?: number): number {
     const value = this.get(name) ?? fallback;
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
       throw this.wrong(name, "it is a size.", "an integer of at least 1");
@@ -66,8 +92,11 @@ export class ConfigFields {
     return value;
   }
 
-  number(names: readonly string[], fallback: number): number {
-    const name = this.#first(names);
+  number(property: Property, fallback: number): number {
+    return this.numberAt(this.#name(property), fallback);
+  }
+
+  numberAt(name: string, fallback: number): number {
     const value = this.get(name) ?? fallback;
     if (typeof value !== "number" || !Number.isFinite(value)) throw this.wrong(name, "it is a number.", "a number");
     return value;
@@ -79,8 +108,8 @@ export class ConfigFields {
     return value;
   }
 
-  activation(names: readonly string[], fallback: string): string {
-    const name = this.#first(names);
+  activation(fallback: string): string {
+    const name = this.#name("act_fn");
     const value = this.get(name) ?? fallback;
     const known = typeof value === "string" ? ACTIVATIONS.get(value) : undefined;
     if (known === undefined) {
@@ -90,9 +119,9 @@ export class ConfigFields {
   }
 
   /** The width of a head, where heads share the stream's width evenly. */
-  headWidth(d_model: number, n_heads: number, name: string): number {
+  headWidth(d_model: number, n_heads: number): number {
     if (d_model % n_heads !== 0) {
-      throw this.wrong(name, `heads share ${d_model} coordinates evenly.`, `a divisor of ${d_model}`);
+      throw this.wrong(this.#name("n_heads"), `heads share ${d_model} coordinates evenly.`, `a divisor of ${d_model}`);
     }
     return d_model / n_heads;
   }

@@ -1,6 +1,7 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
-import { requireKind, requireObject } from "../../errors.ts";
+import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { Transformer } from "../../model/index.ts";
+import { bosOf } from "../../model/internal.ts";
 import { toJson } from "../bytes/bytes.ts";
 import { some } from "../checkpoint/files.ts";
 import { fault } from "../bytes/fault.ts";
@@ -8,8 +9,11 @@ import type { Source } from "../bytes/fault.ts";
 import { Checkpoint, takeFrom } from "./checkpoint.ts";
 import type { ListedTensors, NamedTensors, Taking } from "./checkpoint.ts";
 import { convertGptNeoX } from "./gpt-neox.ts";
-import { convertGpt2, convertMinGpt, convertNanoGpt } from "./gpt2.ts";
+import { convertGpt2 } from "./gpt2.ts";
 import type { Converted } from "./gpt2.ts";
+import { bareNames, below, findSign } from "./names.ts";
+import type { BareNames, Known, LayoutOptions, Sign } from "./names.ts";
+import { convertMinGpt, convertNanoGpt } from "./nanogpt.ts";
 import { convertOldSolu, convertTransformerLens, convertTransformerLens4, isOldSolu } from "./transformer-lens.ts";
 
 /**
@@ -29,7 +33,7 @@ export type CheckpointLayout =
  * The tensors of a checkpoint with its configuration.
  * @category Files
  */
-export interface TransformerTensors {
+export interface TransformerTensors extends LayoutOptions {
   /** By name; what is not asked for is not read. */
   readonly tensors: NamedTensors;
   /** The content of `config.json`, or nanoGPT's `model_args`: parsed, as text or as bytes. */
@@ -38,7 +42,9 @@ export interface TransformerTensors {
   readonly name?: string;
 }
 
-const CONVERTERS: Readonly<Record<CheckpointLayout, (checkpoint: Checkpoint, config: unknown) => Taking<Converted>>> = {
+type Converter = (checkpoint: Checkpoint, config: unknown, options: Known) => Taking<Converted>;
+
+const CONVERTERS: Readonly<Record<CheckpointLayout, Converter>> = {
   "transformer-lens": convertTransformerLens,
   "transformer-lens-4": convertTransformerLens4,
   "solu-old": convertOldSolu,
@@ -49,7 +55,7 @@ const CONVERTERS: Readonly<Record<CheckpointLayout, (checkpoint: Checkpoint, con
 };
 
 /** The token embedding under each layout's name, which every checkpoint has. */
-const ANCHORS: readonly (readonly [anchor: string, layout: CheckpointLayout])[] = [
+const ANCHORS: readonly Sign<CheckpointLayout>[] = [
   ["embed.W_E", "transformer-lens"],
   ["transformer.wte.weight", "huggingface-gpt2"],
   ["gpt_neox.embed_in.weight", "huggingface-gpt-neox"],
@@ -60,7 +66,7 @@ const ANCHORS: readonly (readonly [anchor: string, layout: CheckpointLayout])[] 
 ];
 
 /** Other names by which a checkpoint without its embedding is known, so that the error says what is missing. */
-const SIGNS: typeof ANCHORS = [
+const SIGNS: readonly Sign<CheckpointLayout>[] = [
   ["blocks.0.attn.W_Q", "transformer-lens"],
   ["unembed.W_U", "transformer-lens"],
   ["transformer.h.0.attn.c_attn.weight", "huggingface-gpt2"],
@@ -69,15 +75,17 @@ const SIGNS: typeof ANCHORS = [
   ["layers.0.attention.query_key_value.weight", "huggingface-gpt-neox"],
   ["blocks.0.attn.query.weight", "mingpt"],
   ["blocks.0.attn.q.weight", "transformer-lens-4"],
+  ["transformer.ln_f.weight", "huggingface-gpt2"],
+  ["gpt_neox.final_layer_norm.weight", "huggingface-gpt-neox"],
+  ["final_layer_norm.weight", "huggingface-gpt-neox"],
+  ["unembed.weight", "transformer-lens-4"],
 ];
 
-/** What training scripts put before the names: of a compiled or wrapped module, of the model's part of a checkpoint. */
-const WRAPPERS = /^((_orig_mod|module|model|state_dict|model_state_dict)\.)*$/;
-
-/** What a checkpoint is, and what stands before its names. */
+/** What a checkpoint is, and where its tensors are. */
 export interface Detected {
   readonly layout: CheckpointLayout;
-  readonly prefix: string;
+  /** The names that the layout has, with the files' own. */
+  readonly names: BareNames;
 }
 
 /** What tensors in memory say of themselves. */
@@ -86,24 +94,40 @@ export function listed(tensors: NamedTensors, operation: string): ListedTensors 
   return { keys: () => tensors.keys(), shapeOf: (name) => tensors.get(name)?.shape };
 }
 
+/** Where the tensors of a layout are: nothing but what stands before its names is told by them. */
+export function namesOfLayout(
+  tensors: ListedTensors,
+  layout: CheckpointLayout,
+  source: Source,
+  options: LayoutOptions,
+): Detected {
+  const names = bareNames(tensors.keys(), options, source);
+  const kin = layout === "solu-old" ? "transformer-lens" : layout === "nanogpt" ? "huggingface-gpt2" : layout;
+  const signs = [...ANCHORS, ...SIGNS].filter(([, its]) => its === kin);
+  return { layout, names: below(names, findSign(names, signs, source)?.prefix ?? "") };
+}
+
 /** Tells the layout by names, shapes and configuration. */
-export function detect(tensors: ListedTensors, config: unknown, source: Source): Detected {
-  const names = [...tensors.keys()];
-  for (const [anchor, layout] of [...ANCHORS, ...SIGNS]) {
-    const found = names.find((name) => name.endsWith(anchor) && WRAPPERS.test(name.slice(0, -anchor.length)));
-    if (found === undefined) continue;
-    const prefix = found.slice(0, -anchor.length);
-    if (layout === "transformer-lens" && isOldSolu(tensors, config)) return { layout: "solu-old", prefix };
-    if (layout !== "huggingface-gpt2") return { layout, prefix };
-    // [d_model, 3 d_model] in a Conv1D, the other way round in a Linear.
-    const joint = names.find((name) => name.startsWith(prefix) && name.endsWith("h.0.attn.c_attn.weight"));
-    const [rows = 0, cols = 0] = joint === undefined ? [] : (tensors.shapeOf(joint) ?? []);
-    return { layout: rows > cols ? "nanogpt" : layout, prefix };
+export function detect(tensors: ListedTensors, config: unknown, source: Source, options: LayoutOptions): Detected {
+  const all = bareNames(tensors.keys(), options, source);
+  const found = findSign(all, [...ANCHORS, ...SIGNS], source);
+  if (found === undefined) {
+    throw fault(
+      source,
+      `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some([...tensors.keys()], 4) || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.`,
+    );
   }
-  throw fault(
-    source,
-    `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some(names, 4) || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.`,
-  );
+  const names = below(all, found.prefix);
+  const shapeOf = (name: string): readonly number[] | undefined => tensors.shapeOf(names.get(name)?.[0] ?? name);
+  const { layout } = found;
+  if (layout === "transformer-lens" && isOldSolu({ keys: () => names.keys(), shapeOf }, config)) {
+    return { layout: "solu-old", names };
+  }
+  if (layout !== "huggingface-gpt2") return { layout, names };
+  // [d_model, 3 d_model] in a Conv1D, the other way round in a Linear.
+  const joint = [...names.keys()].find((name) => name.endsWith("h.0.attn.c_attn.weight"));
+  const [rows = 0, cols = 0] = joint === undefined ? [] : (shapeOf(joint) ?? []);
+  return { layout: rows > cols ? "nanogpt" : layout, names };
 }
 
 /**
@@ -113,7 +137,7 @@ export function detect(tensors: ListedTensors, config: unknown, source: Source):
  * @category Files
  * @example
  * ```ts
- * import { checkpointLayout } from "transformer-circuits";
+ * import { checkpointLayout } from "transformer-circuits/io";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -125,23 +149,28 @@ export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
   requireObject(given, "given", "checkpointLayout");
   const { tensors, config, name } = given;
   const source = { operation: "checkpointLayout", name: name ?? "the weights" };
-  return detect(listed(tensors, source.operation), toJson(config, source.operation, "config.json"), source).layout;
+  const json = toJson(config, source.operation, "config.json");
+  return detect(listed(tensors, source.operation), json, source, given).layout;
 }
 
 /**
- * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x state dicts, its
- * oldest SoLU models, 4.x's native model), Hugging Face's GPT-2 and GPT-NeoX or Pythia, nanoGPT, minGPT. Names and shapes say which;
- * the configuration is that library's own `config.json` (nanoGPT's `model_args`).
+ * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x
+ * state dicts, its oldest SoLU models, 4.x's native model), Hugging Face's GPT-2 and GPT-NeoX or Pythia, nanoGPT,
+ * minGPT. Names and shapes say which; the configuration is that library's own `config.json` (nanoGPT's `model_args`).
  *
- * Masks and rotation frequencies among the weights are not read. Missing biases are zero where the layout allows none; tied embeddings
- * are used twice. A `d_vocab` padded beyond the tokenizer's stays padded. ARENA's `attn_only_2L_half.pth` needs no configuration.
+ * Masks and rotation frequencies among the weights are not read, nor is a value head beside the model; what wrappers
+ * put into names (`_orig_mod.`, `module.`, `_fsdp_wrapped_module.`) is taken out. What was taken for granted is in the
+ * model's `notes`. Missing biases are zero where the layout allows none; tied embeddings are used twice. A `d_vocab`
+ * padded beyond the tokenizer's stays padded. ARENA's `attn_only_2L_half.pth` needs no configuration.
  *
- * @throws {@link FormatError} when the names belong to no layout; {@link ConfigError} when the configuration cannot be used, or when a
- * tensor is missing, left over, or of another shape than it says, naming the tensor; {@link InputError} when a weight is not finite.
+ * @throws {@link FormatError} when the names belong to no layout; {@link ConfigError} when the configuration cannot be
+ * used, or when a tensor is missing, left over, or of another shape than it says, naming the tensor; {@link InputError}
+ * when a weight is not finite.
  * @category Files
  * @example
  * ```ts
- * import { Tensor, randomNormal, transformerFromTensors } from "transformer-circuits";
+ * import { Tensor, transformerFromTensors } from "transformer-circuits";
+ * import { randomNormal } from "transformer-circuits/tensor";
  *
  * // Hugging Face's GPT-2, as small as it can be.
  * const shapes = {
@@ -164,25 +193,38 @@ export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
  */
 export function transformerFromTensors(given: TransformerTensors): Transformer {
   requireObject(given, "given", "transformerFromTensors");
-  const { tensors, config, name } = given;
-  return convert(tensors, config, { operation: "transformerFromTensors", name: name ?? "the weights" });
+  return convert(given, { operation: "transformerFromTensors", name: given.name ?? "the weights" });
 }
 
 /** {@link transformerFromTensors} on behalf of another operation. */
-export function convert(tensors: NamedTensors, config: unknown, source: Source): Transformer {
+export function convert(given: TransformerTensors, source: Source): Transformer {
+  const { tensors, config } = given;
   const json = toJson(config, source.operation, "config.json");
   const found = listed(tensors, source.operation);
-  return takeFrom(tensors, building(found, json, source, detect(found, json, source)));
+  return takeFrom(tensors, building(detect(found, json, source, given), json, source, given));
 }
 
 /** Makes the model of a checkpoint of a known layout, tensor by tensor as they are handed over. */
 export function* building(
-  tensors: ListedTensors,
+  { layout, names }: Detected,
   config: unknown,
   source: Source,
-  { layout, prefix }: Detected,
+  options: Known,
 ): Taking<Transformer> {
   const json = toJson(config, source.operation, "config.json");
-  const converted = yield* CONVERTERS[layout](new Checkpoint(tensors.keys(), source, prefix), json);
-  return Transformer.fromWeights(converted.config, converted.weights);
+  const checkpoint = new Checkpoint(names, source);
+  if (options.act_fn !== undefined && layout !== "nanogpt" && layout !== "mingpt") {
+    throw new InputError(
+      `the option act_fn is for checkpoints of nanoGPT and minGPT, which do not say it; this one is of layout ${layout}. Say it in the configuration.`,
+      { operation: source.operation, argument: "act_fn", expected: undefined, actual: options.act_fn },
+    );
+  }
+  const converted = yield* CONVERTERS[layout](checkpoint, json, options);
+  const { d_vocab } = converted.config;
+  const bos = {
+    ...bosOf({ bos_token_id: options.bos }, d_vocab),
+    ...bosOf((json ?? {}) as { bos_token_id?: unknown }, d_vocab),
+  };
+  const withBos = Object.freeze({ ...converted.config, ...bos });
+  return Transformer.fromWeights(withBos, converted.weights, { notes: checkpoint.notes });
 }

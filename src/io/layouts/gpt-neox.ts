@@ -6,7 +6,7 @@ import { parseConfig } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { Checkpoint, HeadsLayout, Taking } from "./checkpoint.ts";
 import { ConfigFields } from "./config-fields.ts";
-import { convertUnembedding } from "./gpt2.ts";
+import { convertUnembedding, embeddingName } from "./gpt2.ts";
 import type { Converted } from "./gpt2.ts";
 
 /** Masks and rotation frequencies that follow from the configuration. */
@@ -31,37 +31,44 @@ function rotaryFields(fields: ConfigFields, checkpoint: Checkpoint): { share: nu
   }
   const rope = nested === undefined ? fields : new ConfigFields(nested, checkpoint.source, "rope_parameters");
   return {
-    share: rope.number(["partial_rotary_factor"], fields.number(["rotary_pct", "partial_rotary_factor"], 0.25)),
-    base: rope.number(["rope_theta"], fields.number(["rotary_emb_base", "rope_theta"], 10000)),
+    share: rope.numberAt(
+      "partial_rotary_factor",
+      fields.numberAt("rotary_pct", fields.numberAt("partial_rotary_factor", 0.25)),
+    ),
+    base: rope.numberAt("rope_theta", fields.number("rotary_base", 10000)),
   };
 }
 
 /** Hugging Face's GPT-NeoX, with the prefix `gpt_neox.` or without. */
 export function* convertGptNeoX(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
-  const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-NeoX");
+  const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-NeoX", "huggingface-gpt-neox");
   fields.requireType("gpt_neox");
-  const d_model = fields.size(["hidden_size"]);
-  const n_heads = fields.size(["num_attention_heads"]);
-  const d_head = fields.headWidth(d_model, n_heads, "num_attention_heads");
+  const d_model = fields.size("d_model");
+  const n_heads = fields.size("n_heads");
+  const d_head = fields.headWidth(d_model, n_heads);
   const { share, base } = rotaryFields(fields, checkpoint);
   const config = parseConfig({
-    n_layers: fields.size(["num_hidden_layers"]),
+    n_layers: fields.size("n_layers"),
     n_heads,
     d_model,
     d_head,
-    d_mlp: fields.size(["intermediate_size"], 4 * d_model),
-    n_ctx: fields.size(["max_position_embeddings"]),
-    d_vocab: fields.size(["vocab_size"]),
-    act_fn: fields.activation(["hidden_act"], "gelu"),
-    eps: fields.number(["layer_norm_eps"], 1e-5),
+    d_mlp: fields.size("d_mlp", 4 * d_model),
+    n_ctx: fields.size("n_ctx"),
+    d_vocab: fields.size("d_vocab"),
+    act_fn: fields.activation("gelu"),
+    eps: fields.number("eps", 1e-5),
     parallel_attn_mlp: fields.flag("use_parallel_residual", true),
     positional_embedding_type: "rotary",
     rotary_dim: Math.trunc(d_head * share),
     rotary_base: base,
   });
+  checkpoint.notes.push(...fields.settle(config));
   const { n_layers, d_vocab, d_mlp = 0 } = config;
   const at = checkpoint.below("gpt_neox.");
-  const embedding = `${at}embed_in.weight`;
+  const isTied = fields.flag("tie_word_embeddings", false);
+  // Called so by transformers 5 in memory, and in state dicts that it saves itself.
+  const head = checkpoint.has("embed_out.weight") || !checkpoint.has("lm_head.weight") ? "embed_out" : "lm_head";
+  const embedding = embeddingName(checkpoint, `${at}embed_in.weight`, `${head}.weight`, isTied);
   const weights = new Map<string, Tensor>([["embed.W_E", yield* checkpoint.take(embedding, [d_vocab, d_model])]]);
   const hasBias = fields.flag("attention_bias", true);
   for (let layer = 0; layer < n_layers; layer++) {
@@ -103,12 +110,11 @@ export function* convertGptNeoX(checkpoint: Checkpoint, json: unknown): Taking<C
   }
   weights.set("ln_final.w", yield* checkpoint.take(`${at}final_layer_norm.weight`, [d_model]));
   weights.set("ln_final.b", yield* checkpoint.take(`${at}final_layer_norm.bias`, [d_model]));
-  const isTied = fields.flag("tie_word_embeddings", false);
   weights.set(
     "unembed.W_U",
-    yield* convertUnembedding(checkpoint, config, { own: "embed_out.weight", embedding, isTied }),
+    yield* convertUnembedding(checkpoint, config, { own: `${head}.weight`, embedding, isTied }),
   );
-  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("embed_out.bias", [d_vocab]));
+  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros(`${head}.bias`, [d_vocab]));
   checkpoint.finish(BUFFERS, "Hugging Face's GPT-NeoX");
   return { config, weights };
 }

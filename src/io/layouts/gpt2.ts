@@ -1,5 +1,5 @@
 /**
- * GPT-2 as Hugging Face, nanoGPT and minGPT store it: one block structure under three sets of names. Hugging Face's Conv1D keeps
+ * GPT-2 as Hugging Face stores it, and the block structure that nanoGPT and minGPT have under other names. Hugging Face's Conv1D keeps
  * matrices as `[in, out]`, the others' Linear as `[out, in]`; minGPT keeps queries, keys and values apart.
  */
 import { parseConfig } from "../../model/index.ts";
@@ -15,9 +15,10 @@ export interface Converted {
 }
 
 /** The causal mask, which older files hold among the weights. */
-const MASKS = [/(^|\.)(h|blocks)\.\d+\.attn\.(bias|masked_bias|mask)$/];
+export const MASKS = [/(^|\.)(h|blocks)\.\d+\.attn\.(bias|masked_bias|mask)$/];
 
-interface BlockNames {
+/** Where the weights of a block are. */
+export interface BlockNames {
   readonly at: (layer: number) => string;
   readonly order: MatrixOrder;
   readonly ln: readonly [string, string];
@@ -28,7 +29,7 @@ interface BlockNames {
   readonly out: string;
 }
 
-function* convertBlocks(
+export function* convertBlocks(
   checkpoint: Checkpoint,
   config: ModelConfig,
   names: BlockNames,
@@ -69,6 +70,11 @@ function* convertBlocks(
   }
 }
 
+/** The name of the token embedding: of tied matrices some files keep the unembedding alone. */
+export function embeddingName(checkpoint: Checkpoint, name: string, tiedTo: string, isTied: boolean): string {
+  return isTied && !checkpoint.has(name) && checkpoint.has(tiedTo) ? tiedTo : name;
+}
+
 /** The unembedding: a matrix `[d_vocab, d_model]` of its own, or the token embedding again. */
 export function* convertUnembedding(
   checkpoint: Checkpoint,
@@ -97,7 +103,7 @@ function differs(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
 }
 
 /** The biases of a checkpoint must all be there, or none: a single missing one is a damaged file. */
-function requireBiases(checkpoint: Checkpoint, expected: boolean, names: Iterable<string>): void {
+export function requireBiases(checkpoint: Checkpoint, expected: boolean, names: Iterable<string>): void {
   for (const name of names) {
     if (checkpoint.has(name) === expected) continue;
     const why = expected
@@ -108,7 +114,7 @@ function requireBiases(checkpoint: Checkpoint, expected: boolean, names: Iterabl
 }
 
 /** The names of all biases. */
-function* biasNames(config: ModelConfig, names: BlockNames, final: string): Generator<string> {
+export function* biasNames(config: ModelConfig, names: BlockNames, final: string): Generator<string> {
   const { ln, c_fc, c_proj, qkv, out } = names;
   const attention = (typeof qkv === "string" ? [qkv, out] : [...qkv, out]).map((name) => `attn.${name}`);
   for (let layer = 0; layer < config.n_layers; layer++) {
@@ -119,26 +125,27 @@ function* biasNames(config: ModelConfig, names: BlockNames, final: string): Gene
 
 /** Hugging Face's GPT-2, with the prefix `transformer.` or without. */
 export function* convertGpt2(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
-  const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-2");
+  const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-2", "huggingface-gpt2");
   fields.requireType("gpt2");
   if (fields.flag("add_cross_attention", false)) {
     throw fields.wrong("add_cross_attention", "cross-attention is not supported.", "false");
   }
-  const d_model = fields.size(["n_embd", "hidden_size"]);
-  const n_heads = fields.size(["n_head", "num_attention_heads"]);
+  const d_model = fields.size("d_model");
+  const n_heads = fields.size("n_heads");
   const config = parseConfig({
-    n_layers: fields.size(["n_layer", "num_hidden_layers"]),
+    n_layers: fields.size("n_layers"),
     n_heads,
     d_model,
-    d_head: fields.headWidth(d_model, n_heads, "n_head"),
-    d_mlp: fields.size(["n_inner"], 4 * d_model),
-    n_ctx: fields.size(["n_positions", "n_ctx"]),
-    d_vocab: fields.size(["vocab_size"]),
-    act_fn: fields.activation(["activation_function"], "gelu_new"),
-    eps: fields.number(["layer_norm_epsilon"], 1e-5),
+    d_head: fields.headWidth(d_model, n_heads),
+    d_mlp: fields.size("d_mlp", 4 * d_model),
+    n_ctx: fields.size("n_ctx"),
+    d_vocab: fields.size("d_vocab"),
+    act_fn: fields.activation("gelu_new"),
+    eps: fields.number("eps", 1e-5),
     use_attn_scale: fields.flag("scale_attn_weights", true),
     scale_attn_by_inverse_layer_idx: fields.flag("scale_attn_by_inverse_layer_idx", false),
   });
+  checkpoint.notes.push(...fields.settle(config));
   const at = checkpoint.below("transformer.");
   const names: BlockNames = {
     at: (layer) => `${at}h.${layer}`,
@@ -150,9 +157,15 @@ export function* convertGpt2(checkpoint: Checkpoint, json: unknown): Taking<Conv
   return converted;
 }
 
-const BLOCK = { ln: ["ln_1", "ln_2"], c_fc: "mlp.c_fc", c_proj: "mlp.c_proj", qkv: "c_attn", out: "c_proj" } as const;
+export const BLOCK = {
+  ln: ["ln_1", "ln_2"],
+  c_fc: "mlp.c_fc",
+  c_proj: "mlp.c_proj",
+  qkv: "c_attn",
+  out: "c_proj",
+} as const;
 
-function* convertNanoStyle(
+export function* convertNanoStyle(
   checkpoint: Checkpoint,
   config: ModelConfig,
   names: BlockNames,
@@ -161,7 +174,7 @@ function* convertNanoStyle(
 ): Taking<Converted> {
   const { d_model, d_vocab, n_ctx } = config;
   const weights = new Map<string, Tensor>();
-  const embedding = `${at}wte.weight`;
+  const embedding = embeddingName(checkpoint, `${at}wte.weight`, "lm_head.weight", isTied !== false);
   weights.set("embed.W_E", yield* checkpoint.take(embedding, [d_vocab, d_model]));
   weights.set("pos_embed.W_pos", yield* checkpoint.take(`${at}wpe.weight`, [n_ctx, d_model]));
   yield* convertBlocks(checkpoint, config, names, weights);
@@ -173,64 +186,5 @@ function* convertNanoStyle(
   );
   weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("lm_head.bias", [d_vocab]));
   checkpoint.finish(MASKS, "GPT-2");
-  return { config, weights };
-}
-
-/** nanoGPT's and minGPT's sizes, under their own names or TransformerLens's. */
-function nanoConfig(fields: ConfigFields): ModelConfig {
-  const d_model = fields.size(["n_embd", "d_model"]);
-  const n_heads = fields.size(["n_head", "n_heads"]);
-  const d_vocab = fields.size(["vocab_size", "d_vocab"]);
-  return parseConfig({
-    n_layers: fields.size(["n_layer", "n_layers"]),
-    n_heads,
-    d_model,
-    d_head: fields.headWidth(d_model, n_heads, "n_head"),
-    d_mlp: fields.size(["d_mlp"], 4 * d_model),
-    n_ctx: fields.size(["block_size", "n_ctx"]),
-    d_vocab,
-    d_vocab_out: fields.size(["d_vocab_out"], d_vocab),
-    act_fn: fields.activation(["act_fn", "activation_function"], "gelu"),
-    eps: fields.number(["eps"], 1e-5),
-  });
-}
-
-/** nanoGPT's checkpoint; its configuration is `model_args`. */
-export function* convertNanoGpt(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
-  const given = new ConfigFields(json, checkpoint.source, "nanoGPT");
-  const fields = new ConfigFields(given.get("model_args") ?? json, checkpoint.source, "nanoGPT");
-  const config = nanoConfig(fields);
-  const at = checkpoint.below("transformer.");
-  const names: BlockNames = { at: (layer) => `${at}h.${layer}`, order: "out in", ...BLOCK };
-  const hasBias = fields.flag("bias", checkpoint.has(`${at}ln_f.bias`));
-  const converted = yield* convertNanoStyle(checkpoint, config, names, at, undefined);
-  requireBiases(checkpoint, hasBias, biasNames(config, names, `${at}ln_f`));
-  return converted;
-}
-
-/** minGPT's older checkpoint, as Othello-GPT has it. */
-export function* convertMinGpt(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
-  const config = nanoConfig(new ConfigFields(json, checkpoint.source, "minGPT"));
-  const { d_model, d_vocab, n_ctx, d_vocab_out } = config;
-  const names: BlockNames = {
-    at: (layer) => `blocks.${layer}`,
-    order: "out in",
-    ln: ["ln1", "ln2"],
-    c_fc: "mlp.0",
-    c_proj: "mlp.2",
-    qkv: ["query", "key", "value"],
-    out: "proj",
-  };
-  const weights = new Map<string, Tensor>();
-  weights.set("embed.W_E", yield* checkpoint.take("tok_emb.weight", [d_vocab, d_model]));
-  const W_pos = yield* checkpoint.take("pos_emb", [1, n_ctx, d_model]);
-  weights.set("pos_embed.W_pos", W_pos.select(W_pos.names[0] ?? "", 0));
-  yield* convertBlocks(checkpoint, config, names, weights);
-  weights.set("ln_final.w", yield* checkpoint.take("ln_f.weight", [d_model]));
-  weights.set("ln_final.b", yield* checkpoint.take("ln_f.bias", [d_model]));
-  weights.set("unembed.W_U", yield* checkpoint.matrix("head.weight", [d_model, d_vocab_out], "out in"));
-  weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("head.bias", [d_vocab_out]));
-  checkpoint.finish(MASKS, "minGPT");
-  requireBiases(checkpoint, true, biasNames(config, names, "ln_f"));
   return { config, weights };
 }

@@ -1,13 +1,15 @@
 /**
- * TransformerLens's own checkpoints: the state dict of `HookedTransformer` (2.x, 3.x), that of the oldest SoLU models, and the flat
- * Linear layers of the native model of 4.x.
+ * TransformerLens's own checkpoints: the state dict of `HookedTransformer` (2.x, 3.x), that of the oldest SoLU models,
+ * and the flat Linear layers of the native model of 4.x.
  */
+import type { ConfigError } from "../../errors.ts";
 import { expectedWeights, parseConfig } from "../../model/index.ts";
-import type { ModelConfig, NormKind } from "../../model/index.ts";
+import { readFields, requireAgreement, requireKnownFields, wrongField, finalNormKind } from "../../model/internal.ts";
+import type { ModelConfig } from "../../model/index.ts";
 import { concat, Tensor } from "../../tensor/index.ts";
 import type { Source } from "../bytes/fault.ts";
 import type { Checkpoint, HeadsLayout, ListedTensors, Taking } from "./checkpoint.ts";
-import { configObject } from "./config-fields.ts";
+import { configObject, noteUnknown } from "./config-fields.ts";
 import type { Converted } from "./gpt2.ts";
 import { checkRotaryTable } from "./rotary-table.ts";
 
@@ -21,7 +23,9 @@ function asFields(json: unknown, source: Source): Fields {
   return configObject(json, source, "TransformerLens's model", "kinds of positions and norms");
 }
 
-/** The number of heads whose keys and values are stored, where groups of heads share them; `undefined` where none do. */
+/**
+ * The number of heads whose keys and values are stored, where groups of heads share them; `undefined` where none do.
+ */
 function storedGroups(fields: Fields): { groups: number | undefined; fields: Fields } {
   const { n_key_value_heads: groups, ...rest } = fields;
   const { n_heads } = rest;
@@ -35,7 +39,7 @@ function storedGroups(fields: Fields): { groups: number | undefined; fields: Fie
   return isShared ? { groups, fields: rest } : { groups: undefined, fields };
 }
 
-/** Keys or values of each group, once for every head of it. */
+/** Keys or values of each group, once for every head of it; a group may be one head. */
 function ungrouped(stored: Tensor, groups: number, n_heads: number): Tensor {
   const head = stored.names[0] ?? "";
   const repeated = Array.from({ length: n_heads }, (_, h) => {
@@ -48,8 +52,10 @@ function ungrouped(stored: Tensor, groups: number, n_heads: number): Tensor {
 /** The state dict of a `HookedTransformer`; its names are the library's own. */
 export function* convertTransformerLens(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const stored = json === undefined ? yield* arenaConfig(checkpoint) : json;
-  const { groups, fields } = storedGroups(asFields(stored, checkpoint.source));
+  const given = asFields(stored, checkpoint.source);
+  const { groups, fields } = storedGroups(given);
   const config = parseConfig(fields);
+  checkpoint.notes.push(...noteUnknown(given, "transformer-lens"));
   const weights = new Map<string, Tensor>();
   for (const name of checkpoint.names) {
     if (MASK_BUFFER.test(name)) continue;
@@ -57,13 +63,14 @@ export function* convertTransformerLens(checkpoint: Checkpoint, json: unknown): 
       yield* checkRotaryTable(checkpoint, name, config);
       continue;
     }
-    const shared = groups === undefined ? null : /^(blocks\.\d+\.attn\.)_([Wb]_[KV])$/.exec(name);
-    if (shared === null || groups === undefined) weights.set(name, yield* checkpoint.take(name));
+    const shared = /^(blocks\.\d+\.attn\.)_([Wb]_[KV])$/.exec(name);
+    if (shared === null) weights.set(name, yield* checkpoint.take(name));
     else {
       const { d_model, d_head, n_heads } = config;
+      const stored = groups ?? n_heads;
       const isMatrix = shared[2]?.startsWith("W") === true;
-      const tensor = yield* checkpoint.take(name, isMatrix ? [groups, d_model, d_head] : [groups, d_head]);
-      weights.set(`${shared[1] ?? ""}${shared[2] ?? ""}`, ungrouped(tensor, groups, n_heads));
+      const tensor = yield* checkpoint.take(name, isMatrix ? [stored, d_model, d_head] : [stored, d_head]);
+      weights.set(`${shared[1] ?? ""}${shared[2] ?? ""}`, ungrouped(tensor, stored, n_heads));
     }
   }
   return { config, weights: withBiasOfUnembedding(weights) };
@@ -79,9 +86,9 @@ function withBiasOfUnembedding(weights: Map<string, Tensor>): Map<string, Tensor
 }
 
 /**
- * The configuration of a checkpoint without one, as ARENA's `attn_only_2L_half.pth` comes: attention only, shortformer positions, no
- * norm and no trained bias. Sizes are read off the tensors. A model whose LayerNorm was folded away has the same names, but its biases
- * are not zero; so one bias that is not zero is enough to refuse.
+ * The configuration of a checkpoint without one, as ARENA's `attn_only_2L_half.pth` comes: attention only, shortformer
+ * positions, no norm and no trained bias. Sizes are read off the tensors. A model whose LayerNorm was folded away has
+ * the same names, but its biases are not zero; so one bias that is not zero is enough to refuse.
  */
 function* arenaConfig(checkpoint: Checkpoint): Taking<Fields> {
   const names = [...checkpoint.names];
@@ -110,11 +117,13 @@ function* arenaConfig(checkpoint: Checkpoint): Taking<Fields> {
 }
 
 /**
- * The oldest SoLU models: norms are called `norm`, `W_pos` is stored transposed in models of up to 8 layers and every other matrix in
- * those of up to 6. The shapes say so themselves unless a matrix is square.
+ * The oldest SoLU models: norms are called `norm`, `W_pos` is stored transposed in models of up to 8 layers and every
+ * other matrix in those of up to 6. The shapes say so themselves unless a matrix is square.
  */
 export function* convertOldSolu(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
-  const config = parseConfig(asFields(json, checkpoint.source));
+  const given = asFields(json, checkpoint.source);
+  const config = parseConfig(given);
+  checkpoint.notes.push(...noteUnknown(given, "transformer-lens"));
   const weights = new Map<string, Tensor>();
   for (const old of checkpoint.names) {
     const name = old.replaceAll("norm", "ln").replace(/^ln\./, "ln_final.");
@@ -138,28 +147,69 @@ function transposed(t: Tensor): Tensor {
   return Tensor.from(order, swapped.shape, swapped.data);
 }
 
+/** Norms that 4.3 keeps without weights and earlier releases with them. */
+const WITH_WEIGHTS: Readonly<Record<string, string>> = { LNPre: "LN", RMSPre: "RMS" };
+
 /**
- * The native model of TransformerLens 4.x. It rotates neighbours together, gives every kind of norm its weights and always scales
- * scores, whatever its configuration says; that is what is computed here.
+ * The configuration of the native model of TransformerLens 4.x as that model understands it: it rotates neighbours
+ * together, always scales scores, has no other positions than learned and rotary ones, and passes over several switches
+ * of the older model.
  */
+function nativeConfig(checkpoint: Checkpoint, given: Fields, fields: Fields): ModelConfig {
+  const { operation } = checkpoint.source;
+  requireKnownFields(given, "transformer-lens-4", operation);
+  const refuse = (field: string, why: string, expected: string): ConfigError =>
+    wrongField(field, given[field], expected, why, operation);
+  const {
+    normalization_type: norm,
+    attn_scale,
+    rotary_base,
+    act_fn,
+    final_rms,
+    positional_embedding_type: kind,
+  } = given;
+  if (kind === "shortformer" || kind === "none") {
+    throw refuse("positional_embedding_type", "this model has none such.", "standard, rotary");
+  }
+  const hasNormWeights = ["blocks.0.ln1.weight", "ln_final.weight"].some((name) => checkpoint.has(name));
+  if (final_rms === true && (norm === null || norm === "none") && hasNormWeights) {
+    throw refuse("final_rms", "a final norm with weights where there are no others is not supported.", "false");
+  }
+  if (act_fn === "solu_ln" && given["attn_only"] !== true && norm !== "LN" && norm !== undefined) {
+    throw refuse(
+      "act_fn",
+      `a norm of neurons with weights beside normalization_type ${JSON.stringify(norm)} is not supported.`,
+      "solu",
+    );
+  }
+  const isScaled = given["use_attn_scale"] !== false && typeof attn_scale === "number" && attn_scale > 0;
+  return parseConfig({
+    ...readFields(fields, "transformer-lens-4"),
+    ...(typeof norm === "string" && hasNormWeights ? { normalization_type: WITH_WEIGHTS[norm] ?? norm } : {}),
+    ...(act_fn === "swish" ? { act_fn: "silu" } : {}),
+    ...(typeof rotary_base === "number" ? { rotary_base: Math.trunc(rotary_base) } : {}),
+    use_attn_scale: true,
+    attn_scale: isScaled ? attn_scale : -1,
+    parallel_attn_mlp: false,
+    rotary_adjacent_pairs: true,
+  });
+}
+
+/** The native model of TransformerLens 4.x, from flat Linear layers. */
 export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const given = asFields(json, checkpoint.source);
   const { groups, fields } = storedGroups(given);
-  const norms: Readonly<Record<string, string>> = { LNPre: "LN", RMSPre: "RMS" };
-  const norm = given["normalization_type"];
-  const config = parseConfig({
-    ...fields,
-    ...(typeof norm === "string" ? { normalization_type: norms[norm] ?? norm } : {}),
-    ...(given["use_attn_scale"] === false ? { use_attn_scale: true, attn_scale: -1 } : {}),
-    rotary_adjacent_pairs: true,
-  });
+  const config = nativeConfig(checkpoint, given, fields);
+  requireAgreement(given, "transformer-lens-4", config, checkpoint.source.operation);
+  checkpoint.notes.push(...noteUnknown(given, "transformer-lens-4"));
   const { n_layers, n_heads, d_head, d_model, d_vocab, d_vocab_out, n_ctx, d_mlp } = config;
   const weights = new Map<string, Tensor>([["embed.W_E", yield* checkpoint.take("embed.weight", [d_vocab, d_model])]]);
   if (config.positional_embedding_type === "standard") {
     weights.set("pos_embed.W_pos", yield* checkpoint.take("pos_embed.weight", [n_ctx, d_model]));
   }
   const norm4 = function* (name: string, width: number): Taking<void> {
-    const kind = name === "ln_final" ? finalNormKind(config) : config.normalization_type;
+    const kind =
+      name === "ln_final" ? finalNormKind(config) : name.endsWith("mlp.ln") ? "LN" : config.normalization_type;
     if (kind === "LN" || kind === "RMS") weights.set(`${name}.w`, yield* checkpoint.take(`${name}.weight`, [width]));
     if (kind === "LN") weights.set(`${name}.b`, yield* checkpoint.take(`${name}.bias`, [width]));
   };
@@ -190,6 +240,7 @@ export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown):
     weights.set(`${at}.attn.b_O`, yield* checkpoint.takeOrZeros(`${at}.attn.o.bias`, [d_model]));
     if (d_mlp === undefined) continue;
     yield* norm4(`${at}.ln2`, d_model);
+    if (config.act_fn === "solu_ln") yield* norm4(`${at}.mlp.ln`, d_mlp);
     for (const [side, shape] of [
       ["in", [d_model, d_mlp]],
       ["out", [d_mlp, d_model]],
@@ -204,12 +255,6 @@ export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown):
   weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("unembed.bias", [d_vocab_out]));
   checkpoint.finish([MASK_BUFFER, /^(blocks\.\d+\.attn\.)?rotary(_emb)?\./], "TransformerLens 4.x's native model");
   return { config, weights };
-}
-
-/** The kind of the norm before the unembedding; an RMSNorm where the configuration says so, whatever the others are. */
-function finalNormKind({ final_rms, normalization_type: kind }: ModelConfig): NormKind | null {
-  if (!final_rms) return kind;
-  return kind === null ? "RMSPre" : "RMS";
 }
 
 /** Whether a state dict with TransformerLens's names is that of an old SoLU model. */

@@ -34,7 +34,7 @@ const CHUNK = 2 ** 28;
  * @category Files
  * @example
  * ```ts no-run
- * import { readTensors } from "transformer-circuits";
+ * import { readTensors } from "transformer-circuits/io";
  * import { openPath } from "transformer-circuits/node";
  *
  * const checkpoint = await openPath("models/pythia-70m");

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../errors.ts";
 import type { ModelConfig, Transformer } from "../../model/index.ts";
 import { transformerOf } from "../checkpoint/from-checkpoint.ts";
+import type { LayoutOptions } from "../layouts/index.ts";
 import { parsePlainJson } from "../json/plain-json.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -25,7 +26,7 @@ export interface LoadedFolder {
  * How {@link loadFolder} reads.
  * @category Files
  */
-export interface LoadFolderOptions {
+export interface LoadFolderOptions extends LayoutOptions {
   /** Stops the reading; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Called after each tensor with the number of bytes read and of bytes of the whole model. */
@@ -71,11 +72,13 @@ export async function loadAt(
     const given = checkpoint.config ?? (json === undefined ? undefined : parsePlainJson(json, source));
     const tokenizerJson = await beside("tokenizer.json");
     const tokenizerConfig = tokenizerJson === undefined ? undefined : await beside("tokenizer_config.json");
-    const model = await transformerOf(operation, checkpoint, { ...options, config: given });
+    const tokenizer =
+      tokenizerJson === undefined
+        ? undefined
+        : loadTokenizer(tokenizerJson, tokenizerConfig === undefined ? {} : { config: tokenizerConfig });
+    const model = await transformerOf(operation, checkpoint, { ...options, config: given, bos: tokenizer?.bos });
     const { config } = model;
-    if (tokenizerJson === undefined) return { model, tokenizer: undefined, config };
-    const tokenizer = loadTokenizer(tokenizerJson, tokenizerConfig === undefined ? {} : { config: tokenizerConfig });
-    if (tokenizer.vocabSize > config.d_vocab) {
+    if (tokenizer !== undefined && tokenizer.vocabSize > config.d_vocab) {
       throw new ConfigError(
         `the tokenizer in ${folder} has ${tokenizer.vocabSize} tokens but the model's d_vocab is ${config.d_vocab}. One of the two belongs to another model.`,
         { operation, argument: "tokenizer.json", expected: config.d_vocab, actual: tokenizer.vocabSize },

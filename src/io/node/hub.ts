@@ -12,6 +12,7 @@ import type { ReadableStream } from "node:stream/web";
 import { CircuitsError, InputError } from "../../errors.ts";
 import { isIndex, shardsOf, weightsAmong } from "../checkpoint/files.ts";
 import { parsePlainJson } from "../json/plain-json.ts";
+import type { LayoutOptions } from "../layouts/index.ts";
 import { loadAt } from "./folder.ts";
 import type { LoadedFolder } from "./folder.ts";
 import { readList, writeList } from "./hub-list.ts";
@@ -22,7 +23,7 @@ type Client = typeof import("@huggingface/hub");
  * How {@link loadFromHub} and {@link downloadFromHub} fetch.
  * @category Files
  */
-export interface HubOptions {
+export interface HubOptions extends LayoutOptions {
   /** A branch, tag or commit; `main` unless given. */
   readonly revision?: string | undefined;
   /** An access token, for private and gated repositories; the environment's `HF_TOKEN` unless given. */
@@ -99,7 +100,8 @@ export async function downloadFromHub(repo: string, options: HubOptions = {}): P
 export async function loadFromHub(repo: string, options: HubOptions = {}): Promise<LoadedFolder> {
   const { folder, weights } = await download("loadFromHub", repo, options);
   // A folder of the cache may hold weights of other calls; those of this one are meant.
-  return loadAt("loadFromHub", folder, { signal: options.signal, weights });
+  const { prefix, ignore, act_fn, signal } = options;
+  return loadAt("loadFromHub", folder, { prefix, ignore, act_fn, signal, weights });
 }
 
 interface Job {

@@ -38,7 +38,7 @@ const HEADER_WINDOW = 4096;
  * @category Files
  * @example
  * ```ts
- * import { parseNpy } from "transformer-circuits";
+ * import { parseNpy } from "transformer-circuits/io";
  *
  * const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
  * const bytes = new Uint8Array(10 + header.length + 8);
@@ -69,7 +69,7 @@ export function parseNpy<const A extends string = string>(
  * @category Files
  * @example
  * ```ts
- * import { parseNpz } from "transformer-circuits";
+ * import { parseNpz } from "transformer-circuits/io";
  *
  * const emptyArchive = new Uint8Array(22);
  * emptyArchive.set([0x50, 0x4b, 5, 6]);

@@ -3,6 +3,7 @@
  * tensors, end to end. Everything the header claims is checked against the bytes that are there.
  */
 import { ITEM_SIZES, isSafetensorsDType } from "../bytes/dtype.ts";
+import { MAX_HEADER_BYTES } from "../bytes/file-kind.ts";
 import { FORBIDDEN_KEY, fault } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { eachMember } from "../json/json.ts";
@@ -14,9 +15,6 @@ import type { Reading } from "../bytes/reading.ts";
 import { EntryTable, checkCoverage } from "./table.ts";
 import type { SafetensorsEntry } from "./table.ts";
 import { MAX_RANK, byteLengthOf } from "../checkpoint/tensor-file.ts";
-
-/** Bytes of header at most; that of a model of 100,000 tensors is half of it. */
-export const MAX_HEADER_BYTES = 25_000_000;
 
 /** Tensors at most; a header of the longest that is read has room for so many with names of 40 characters. */
 const MAX_TENSORS = 250_000;

@@ -74,7 +74,8 @@ export function parseSafetensors(bytes: Bytes, options: { readonly name?: string
  * @category Files
  * @example
  * ```ts
- * import { Tensor, readSafetensors, writeSafetensors } from "transformer-circuits";
+ * import { Tensor, writeSafetensors } from "transformer-circuits";
+ * import { readSafetensors } from "transformer-circuits/io";
  *
  * const bytes = writeSafetensors(new Map([["b_U", Tensor.from("d_vocab", [3], [0.5, -1, 2])]]), { dtype: "F16" });
  * console.log(readSafetensors(bytes).get("b_U")?.toNested());

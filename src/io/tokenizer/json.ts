@@ -1,13 +1,30 @@
 /** The parts of a `tokenizer.json` that must be right for ids to mean one thing, checked before anything is built of it. */
 import { FormatError, InputError } from "../../errors.ts";
 import { describeValue } from "../bytes/bytes.ts";
+import { Part, isFields } from "./pipeline/part.ts";
+
+/** A token that is found in a text before it is split. */
+export interface AddedTokenEntry {
+  readonly id: number;
+  readonly content: string;
+  readonly singleWord: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly normalized: boolean;
+}
 
 /** A checked `tokenizer.json`. */
-export interface TokenizerJson {
-  /** With `null` for the optional parts that it leaves out. */
-  readonly json: object;
+export interface CheckedTokenizer {
+  readonly json: Fields;
+  /** The part `model`, its type named. */
+  readonly model: Fields;
+  /** Ids of the model's own tokens. */
+  readonly modelIds: ReadonlyMap<string, number>;
   /** Ids by token, added tokens included. */
   readonly ids: ReadonlyMap<string, number>;
+  /** Tokens by id, added tokens included. */
+  readonly tokens: ReadonlyMap<number, string>;
+  readonly added: readonly AddedTokenEntry[];
   /** The added tokens that are marked special. */
   readonly special: ReadonlySet<string>;
   readonly vocabSize: number;
@@ -15,30 +32,27 @@ export interface TokenizerJson {
 
 /** Ids index arrays; no tokenizer comes near this many. */
 const MAX_ID = 10_000_000;
-const OPTIONAL_PARTS = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
 const BOS_NAMES = ["<|BOS|>", "<|begin_of_text|>", "<bos>", "<s>", "<|endoftext|>"];
 
 type Fields = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 function wrong(operation: string, message: string, actual?: unknown): FormatError {
   return new FormatError(`tokenizer.json: ${message}`, { operation, argument: "tokenizer.json", actual });
 }
 
 /** Checks vocabulary and added tokens: ids are non-negative integers, each of one token. */
-export function readTokenizerJson(json: unknown, operation: string): TokenizerJson {
-  if (!isObject(json)) throw wrong(operation, `it is ${describeValue(json)}, not an object with a "model".`, json);
+export function checkTokenizer(json: unknown, operation: string): CheckedTokenizer {
+  if (!isFields(json)) throw wrong(operation, `it is ${describeValue(json)}, not an object with a "model".`, json);
   const model = json["model"];
-  if (!isObject(model))
+  if (!isFields(model))
     throw wrong(operation, `"model" is ${describeValue(model)}, not an object with a "vocab".`, model);
-  const added = json["added_tokens"] ?? [];
-  if (!Array.isArray(added)) throw wrong(operation, `"added_tokens" is ${describeValue(added)}, not a list.`, added);
+  const entries = json["added_tokens"] ?? [];
+  if (!Array.isArray(entries)) {
+    throw wrong(operation, `"added_tokens" is ${describeValue(entries)}, not a list.`, entries);
+  }
   const ids = new Map<string, number>();
   const tokens = new Map<number, string>();
-  const add = (token: string, id: unknown): void => {
+  const add = (token: string, id: unknown): number => {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > MAX_ID) {
       throw wrong(
         operation,
@@ -56,28 +70,63 @@ export function readTokenizerJson(json: unknown, operation: string): TokenizerJs
     }
     ids.set(token, id);
     tokens.set(id, token);
+    return id;
   };
   for (const [token, id] of vocabulary(model["vocab"], operation)) add(token, id);
+  const modelIds = new Map(ids);
+  const listed = new Map<string, AddedTokenEntry>();
   const special = new Set<string>();
-  for (const entry of added as readonly unknown[]) {
-    if (!isObject(entry) || typeof entry["content"] !== "string" || entry["content"] === "") {
+  for (const entry of entries as readonly unknown[]) {
+    if (!isFields(entry) || typeof entry["content"] !== "string" || entry["content"] === "") {
       throw wrong(operation, `an added token is ${describeValue(entry)} without "content".`, entry);
     }
-    add(entry["content"], entry["id"]);
-    if (entry["special"] === true) special.add(entry["content"]);
+    const { content } = entry;
+    const before = ids.get(content);
+    const expected = before ?? nextId(modelIds, listed);
+    const id = add(content, entry["id"]);
+    if (id !== expected) {
+      throw wrong(
+        operation,
+        `the added token ${JSON.stringify(content)} has id ${id}, but Hugging Face's tokenizers gives it ${expected}, ${before === undefined ? "the next that is free" : "as the vocabulary does"}. Give it that id.`,
+        id,
+      );
+    }
+    const flag = (name: string, fallback = false): boolean =>
+      new Part(entry, `the added token ${JSON.stringify(content)}`, operation).flag(name, fallback);
+    if (flag("special")) special.add(content);
+    listed.set(content, {
+      id,
+      content,
+      singleWord: flag("single_word"),
+      lstrip: flag("lstrip"),
+      rstrip: flag("rstrip"),
+      normalized: flag("normalized", !flag("special")),
+    });
   }
   if (ids.size === 0) throw wrong(operation, "it has no tokens.");
   let vocabSize = 0;
   for (const id of tokens.keys()) vocabSize = Math.max(vocabSize, id + 1);
-  // Older files do not name the type; merges make it BPE.
-  const type = model["type"] ?? (Array.isArray(model["merges"]) ? "BPE" : undefined);
-  const whole = { ...OPTIONAL_PARTS, ...json, added_tokens: added, model: { ...model, type } };
-  return { json: whole, ids, special, vocabSize };
+  const typed = { ...model, type: model["type"] ?? typeOf(model) };
+  return { json, model: typed, modelIds, ids, tokens, added: [...listed.values()], special, vocabSize };
+}
+
+/** The id that Hugging Face's library gives the next token that is added: ids in the file do not count there. */
+function nextId(modelIds: ReadonlyMap<string, number>, listed: ReadonlyMap<string, AddedTokenEntry>): number {
+  let next = modelIds.size;
+  for (const { id } of listed.values()) next = Math.max(next, id + 1);
+  return next;
+}
+
+/** Older files do not name the type of a model; what it has tells. */
+function typeOf(model: Fields): string {
+  if (Array.isArray(model["merges"])) return "BPE";
+  if (Array.isArray(model["vocab"])) return "Unigram";
+  return "max_input_chars_per_word" in model ? "WordPiece" : "WordLevel";
 }
 
 /** BPE and WordPiece map tokens to ids; Unigram lists pairs of token and score, whose place is the id. */
 function vocabulary(vocab: unknown, operation: string): Iterable<readonly [string, unknown]> {
-  if (isObject(vocab)) return Object.entries(vocab);
+  if (isFields(vocab)) return Object.entries(vocab);
   const isPairs = Array.isArray(vocab) && vocab.every((pair) => Array.isArray(pair) && typeof pair[0] === "string");
   if (!isPairs) throw wrong(operation, `"model.vocab" is ${describeValue(vocab)}, not tokens with their ids.`, vocab);
   return (vocab as readonly (readonly [string, unknown])[]).map(([token], id) => [token, id] as const);
@@ -85,7 +134,7 @@ function vocabulary(vocab: unknown, operation: string): Iterable<readonly [strin
 
 /** The beginning-of-sequence token: as told, as `tokenizer_config.json` says, or by its usual names. */
 export function findBos(
-  { ids, special, vocabSize }: TokenizerJson,
+  { ids, special, vocabSize }: CheckedTokenizer,
   config: unknown,
   told: string | number | undefined,
   operation: string,
@@ -117,7 +166,7 @@ export function findBos(
 
 /** `bos_token` is a text or, in older files, an added token with `content`. */
 function bosOf(config: unknown, operation: string): string | undefined {
-  if (!isObject(config)) {
+  if (!isFields(config)) {
     throw new FormatError(`tokenizer_config.json is ${describeValue(config)}, not an object.`, {
       operation,
       argument: "config",
@@ -125,6 +174,6 @@ function bosOf(config: unknown, operation: string): string | undefined {
     });
   }
   const token = config["bos_token"];
-  const text = isObject(token) ? token["content"] : token;
+  const text = isFields(token) ? token["content"] : token;
   return typeof text === "string" ? text : undefined;
 }

@@ -84,7 +84,7 @@ export function toTokens(
  * @category Tokens
  * @example
  * ```ts
- * import { isSingleToken } from "transformer-circuits";
+ * import { isSingleToken } from "transformer-circuits/io";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { tokenizer } = await openBundledModel();

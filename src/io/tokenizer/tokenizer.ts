@@ -1,9 +1,10 @@
 /** Text to token ids and back, over a Hugging Face `tokenizer.json`. */
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
-import { FormatError, InputError, requireOptions, requireKind } from "../../errors.ts";
+import { InputError, requireKind, requireOptions } from "../../errors.ts";
 import { describeValue, toJson } from "../bytes/bytes.ts";
-import { findBos, readTokenizerJson } from "./json.ts";
-import type { TokenizerJson } from "./json.ts";
+import { checkTokenizer, findBos } from "./json.ts";
+import type { CheckedTokenizer } from "./json.ts";
+import { readEncoder } from "./pipeline/encoder.ts";
+import type { Encoder } from "./pipeline/encoder.ts";
 
 /**
  * How text is split into tokens, and tokens are shown. Any object of this shape serves where the library asks for a
@@ -88,11 +89,11 @@ export interface LoadTokenizerOptions {
 const OPERATION = "loadTokenizer";
 
 /**
- * Makes a tokenizer of a Hugging Face `tokenizer.json`; the splitting is that of `@huggingface/tokenizers`, and no text is
- * cleaned up when decoding.
+ * Makes a tokenizer of a Hugging Face `tokenizer.json`. Ids and texts are those of Hugging Face's `tokenizers` where no special tokens are
+ * added and no text is cut or padded; whatever of the file is not read is refused by name.
  *
  * @param json - the parsed content of `tokenizer.json`, its text or its bytes.
- * @throws {@link FormatError} when it is not a tokenizer that can be read; {@link InputError} when `bos` is not one of its
+ * @throws {@link FormatError} when it is not a tokenizer that can be read, naming the part; {@link InputError} when `bos` is not one of its
  * tokens.
  * @category Tokens
  * @example
@@ -111,29 +112,21 @@ const OPERATION = "loadTokenizer";
  */
 export function loadTokenizer(json: unknown, options: LoadTokenizerOptions = {}): Tokenizer {
   requireOptions(options, "loadTokenizer");
-  const parsed = readTokenizerJson(toJson(json, OPERATION, "tokenizer.json"), OPERATION);
+  const checked = checkTokenizer(toJson(json, OPERATION, "tokenizer.json"), OPERATION);
   const config = toJson(options.config ?? {}, OPERATION, "tokenizer_config.json");
-  const bos = findBos(parsed, config, options.bos, OPERATION);
-  let inner: HuggingFaceTokenizer;
-  try {
-    inner = new HuggingFaceTokenizer(parsed.json, config as object);
-  } catch (cause) {
-    throw new FormatError(
-      `tokenizer.json cannot be read: ${(cause as Error).message}. It must be a tokenizer.json in Hugging Face's format.`,
-      { operation: OPERATION, argument: "tokenizer.json" },
-      { cause },
-    );
-  }
-  return new LoadedTokenizer(inner, parsed, bos);
+  const bos = findBos(checked, config, options.bos, OPERATION);
+  return new LoadedTokenizer(readEncoder(checked, OPERATION), checked, bos);
 }
 
 class LoadedTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly bos: number | undefined;
-  readonly #inner: HuggingFaceTokenizer;
+  readonly #encoder: Encoder;
+  readonly #tokens: ReadonlyMap<number, string>;
 
-  constructor(inner: HuggingFaceTokenizer, { vocabSize }: TokenizerJson, bos: number | undefined) {
-    this.#inner = inner;
+  constructor(encoder: Encoder, { tokens, vocabSize }: CheckedTokenizer, bos: number | undefined) {
+    this.#encoder = encoder;
+    this.#tokens = tokens;
     this.vocabSize = vocabSize;
     this.bos = bos;
   }
@@ -211,18 +204,12 @@ class LoadedTokenizer implements Tokenizer {
         actual: text,
       });
     }
-    const { ids, tokens } = this.#inner.encode(text, { add_special_tokens: false });
-    for (const [i, id] of ids.entries()) {
-      if (typeof id === "number") continue;
+    const ids = this.#encoder.encode(text, (part, before) => {
       throw new InputError(
-        `the tokenizer has no token for ${JSON.stringify(tokens[i])}, at position ${i} of the text's tokens.`,
-        {
-          operation,
-          argument: "text",
-          actual: tokens[i],
-        },
+        `the tokenizer has no token for ${JSON.stringify(part)}, at position ${before} of the text's tokens.`,
+        { operation, argument: "text", actual: part },
       );
-    }
+    });
     if (options.bos !== true) return ids;
     if (this.bos === undefined) {
       throw new InputError(
@@ -238,7 +225,7 @@ class LoadedTokenizer implements Tokenizer {
 
   #decode(ids: number[], operation: string): string {
     for (const [i, id] of ids.entries()) {
-      if (Number.isInteger(id) && this.#inner.id_to_token(id) !== undefined) continue;
+      if (Number.isInteger(id) && this.#tokens.has(id)) continue;
       const place = ids.length === 1 ? "" : ` at position ${i}`;
       throw new InputError(`${describeValue(id)}${place} is not a token id; they are 0 to ${this.vocabSize - 1}.`, {
         operation,
@@ -248,6 +235,6 @@ class LoadedTokenizer implements Tokenizer {
       });
     }
     if (ids.length === 0) return "";
-    return this.#inner.decode(ids, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+    return this.#encoder.decode(ids);
   }
 }

@@ -36,7 +36,7 @@ import type { ZipEntry } from "../zip/directory.ts";
  * @category Files
  * @example
  * ```ts
- * import { parseTorch } from "transformer-circuits";
+ * import { parseTorch } from "transformer-circuits/io";
  *
  * const evil = Uint8Array.from("\x80\x02cos\nsystem\n", (character) => character.charCodeAt(0));
  * try {

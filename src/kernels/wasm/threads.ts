@@ -200,7 +200,8 @@ function start(engine: Engine, create: (source: string) => WorkerLike): Promise<
  * @category Kernels
  * @example
  * ```ts
- * import { kernelInfo, useThreads } from "transformer-circuits";
+ * import { useThreads } from "transformer-circuits";
+ * import { kernelInfo } from "transformer-circuits/tensor";
  *
  * await useThreads(2);
  * console.log(kernelInfo().threads);

@@ -27,7 +27,8 @@ import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from 
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, diagonalTopK, linear } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { diagonalTopK, linear } from "transformer-circuits/linear";
  *
  * const copying = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[3, 1, 0], [2, 1, 0], [4, 5, 0]]));
  * console.log([1, 2, 3].map((k) => diagonalTopK(copying, k).toFixed(3)).join(" "));
@@ -66,7 +67,8 @@ export interface DiagonalRankOptions extends StreamOptions {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, diagonalRanks, linear } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { diagonalRanks, linear } from "transformer-circuits/linear";
  *
  * const copying = linear("d_vocab", "d_vocab", Tensor.fromNested("source out", [[3, 1, 0], [2, 1, 0], [4, 5, 0]]));
  * console.log(diagonalRanks(copying).toNested());

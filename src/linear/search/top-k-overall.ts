@@ -22,7 +22,8 @@ import type { MapEntry } from "./top-k.ts";
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, topKOverall } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, topKOverall } from "transformer-circuits/linear";
  *
  * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 2], [-1, 7, 5]]));
  * console.log(topKOverall(f, 3));

@@ -51,7 +51,8 @@ export interface MapEntry {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, topKPerRow } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, topKPerRow } from "transformer-circuits/linear";
  *
  * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 2, 5], [-1, -3, -2, -9]]));
  * const { indices, values } = topKPerRow(f, 2);
@@ -79,7 +80,8 @@ export function topKPerRow<In extends string>(f: Linear<In>, k: number, options:
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, argmaxPerRow, linear } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { argmaxPerRow, linear } from "transformer-circuits/linear";
  *
  * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 2, 5], [-1, -3, -2, -9]]));
  * console.log(argmaxPerRow(f).toNested());
@@ -104,7 +106,8 @@ export function argmaxPerRow<In extends string>(f: Linear<In>, options: StreamOp
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, topKPerColumn } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, topKPerColumn } from "transformer-circuits/linear";
  *
  * const f = linear("query", "key", Tensor.fromNested("query key", [[0, 5], [-1, 7], [2, 5]]));
  * const { indices, values } = topKPerColumn(f, 2);
@@ -138,7 +141,8 @@ export function topKPerColumn<Out extends string>(
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, argmaxPerColumn, linear } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { argmaxPerColumn, linear } from "transformer-circuits/linear";
  *
  * const f = linear("query", "key", Tensor.fromNested("query key", [[0, 5], [-1, 7], [2, 5]]));
  * console.log(argmaxPerColumn(f).toNested());
@@ -178,7 +182,8 @@ function turnedMap(f: Linear, { columns }: ColumnOptions, operation: string): Li
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, topKOfRow } from "transformer-circuits";
+ * import { Tensor, topKOfRow } from "transformer-circuits";
+ * import { linear } from "transformer-circuits/linear";
  *
  * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 2, 5], [-1, -3, -2, -9]]));
  * console.log(topKOfRow(f, 0, 3).map(({ column, value }) => `${column}:${value}`).join(" "));
@@ -201,7 +206,8 @@ export function topKOfRow(f: Linear, row: number, k: number): MapEntry[] {
  * @category Linear maps
  * @example
  * ```ts
- * import { Tensor, linear, topKOfColumn } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, topKOfColumn } from "transformer-circuits/linear";
  *
  * const f = linear("query", "key", Tensor.fromNested("query key", [[0, 5], [-1, 7], [2, 5]]));
  * console.log(topKOfColumn(f, 1, 2).map(({ row, value }) => `${row}:${value}`).join(" "));

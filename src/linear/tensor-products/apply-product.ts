@@ -29,7 +29,8 @@ interface Rows {
  * @category Tensor products
  * @example
  * ```ts
- * import { Tensor, applyProduct, identityMap, tensorProduct } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { applyProduct, identityMap, tensorProduct } from "transformer-circuits/linear";
  *
  * const first = Tensor.fromNested("query_pos key_pos", [[1, 0], [1, 0]]);
  * const x = Tensor.fromNested("batch pos d_model", [[[1, 2], [3, 4]]]);
@@ -67,7 +68,7 @@ export function applyProduct<In extends string, Out extends string>(
  * @category Tensor products
  * @example
  * ```ts
- * import { composeProducts, positionMatrixOf, tensorProduct } from "transformer-circuits";
+ * import { composeProducts, positionMatrixOf, tensorProduct } from "transformer-circuits/linear";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -109,7 +110,8 @@ const MOST_ENTRIES = 2 ** 28;
  * @category Tensor products
  * @example
  * ```ts
- * import { Tensor, linear, tensorProduct, toDenseKronecker } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { linear, tensorProduct, toDenseKronecker } from "transformer-circuits/linear";
  *
  * const A = Tensor.fromNested("query_pos key_pos", [[1, 0], [2, 3]]);
  * const W = linear("a", "b", Tensor.fromNested("a b", [[1], [10]]));

@@ -45,7 +45,7 @@ export interface PositionFactor {
  * @category Tensor products
  * @example
  * ```ts
- * import { tensorProduct } from "transformer-circuits";
+ * import { tensorProduct } from "transformer-circuits/linear";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -103,7 +103,8 @@ export class TensorProduct<In extends string = string, Out extends string = stri
  * @category Tensor products
  * @example
  * ```ts
- * import { Tensor, applyProduct, linear, tensorProduct } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { applyProduct, linear, tensorProduct } from "transformer-circuits/linear";
  *
  * const A = Tensor.fromNested("query_pos key_pos", [[1, 0], [0.5, 0.5]]);
  * const W = linear("d_model", "d_model", Tensor.fromNested("d_model_in d_model_out", [[0, 1], [1, 0]]));
@@ -137,7 +138,7 @@ export function tensorProduct<In extends string, Out extends string>(
  * @category Tensor products
  * @example
  * ```ts
- * import { onFeatures } from "transformer-circuits";
+ * import { onFeatures } from "transformer-circuits/linear";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -161,7 +162,8 @@ export function onFeatures<In extends string, Out extends string>(W: Linear<In, 
  * @category Tensor products
  * @example
  * ```ts
- * import { Tensor, applyProduct, scalePositions } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { applyProduct, scalePositions } from "transformer-circuits/linear";
  *
  * const halves = scalePositions(Tensor.fromNested("batch pos", [[1, 0.5]]), "d_model", 2);
  * console.log(applyProduct(Tensor.fromNested("batch pos d_model", [[[1, 2], [3, 4]]]), halves).toNested());
@@ -196,7 +198,8 @@ export function scalePositions<S extends string>(
  * @category Tensor products
  * @example
  * ```ts
- * import { Tensor, composeProducts, identityMap, positionMatrixOf, tensorProduct } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { composeProducts, identityMap, positionMatrixOf, tensorProduct } from "transformer-circuits/linear";
  *
  * const previous = tensorProduct(
  *   Tensor.fromNested("query_pos key_pos", [[1, 0, 0], [1, 0, 0], [0, 1, 0]]),
@@ -236,7 +239,7 @@ export function composeProducts<A extends string, B extends string, C extends st
  * @category Tensor products
  * @example
  * ```ts
- * import { identityMap, onFeatures, scaleProduct } from "transformer-circuits";
+ * import { identityMap, onFeatures, scaleProduct } from "transformer-circuits/linear";
  *
  * console.log(scaleProduct(onFeatures(identityMap("d_model", 2)), 3).features.coefficient);
  * // 3

@@ -9,7 +9,7 @@ import {
   ShapeError,
   requireKind,
   requireKinds,
-  requireOptions,
+  requireObject,
   requireOrderBound,
 } from "../../errors.ts";
 import { add } from "../../tensor/index.ts";
@@ -50,7 +50,7 @@ export interface ExpandedProduct<In extends string = string, Out extends string 
  * @category Tensor products
  * @example
  * ```ts
- * import { factoredModel } from "transformer-circuits";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -82,7 +82,8 @@ export class TensorSum<In extends string = string, Out extends string = string> 
  * @category Tensor products
  * @example
  * ```ts
- * import { Tensor, applySum, identityMap, onFeatures, sumProducts, tensorProduct } from "transformer-circuits";
+ * import { Tensor } from "transformer-circuits";
+ * import { applySum, identityMap, onFeatures, sumProducts, tensorProduct } from "transformer-circuits/linear";
  *
  * const Id = identityMap("d_model", 1);
  * const previous = Tensor.fromNested("query_pos key_pos", [[0, 0], [1, 0]]);
@@ -109,7 +110,7 @@ export function sumProducts<In extends string, Out extends string>(
   }
   const labels = new Set<string>();
   for (const term of terms) {
-    requireOptions(term ?? null, operation, "a term");
+    requireObject(term, "a term", operation);
     const { label, product } = term;
     requireKind("product", product, `the term ${label}`, operation);
     const [f, g] = [first.product.features, product.features];
@@ -138,7 +139,8 @@ export function sumProducts<In extends string, Out extends string>(
  * @category Tensor products
  * @example
  * ```ts
- * import { applySum, factoredModel } from "transformer-circuits";
+ * import { applySum } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -176,7 +178,8 @@ export interface ExpandOptions {
  * @category Tensor products
  * @example
  * ```ts
- * import { expandSums, factoredModel } from "transformer-circuits";
+ * import { expandSums } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -246,7 +249,8 @@ function byOrderThenPlace<S extends string>(a: Choice<S>, b: Choice<S>): number 
  * @category Tensor products
  * @example
  * ```ts
- * import { countTerms, factoredModel } from "transformer-circuits";
+ * import { countTerms } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -32,7 +32,8 @@ function moveValueBiases(bench: Workbench, { layer }: AttentionLayer): void {
  * @category Weight processing
  * @example
  * ```ts
- * import { foldValueBiases, maxAbsDifference } from "transformer-circuits";
+ * import { maxAbsDifference } from "transformer-circuits";
+ * import { foldValueBiases } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -59,7 +60,8 @@ export function foldValueBiases(model: Transformer): Transformer {
  * @category Weight processing
  * @example
  * ```ts
- * import { dropKeyBiases, maxAbsDifference } from "transformer-circuits";
+ * import { maxAbsDifference } from "transformer-circuits";
+ * import { dropKeyBiases } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -161,7 +163,9 @@ function refactorOV(
  * @category Weight processing
  * @example
  * ```ts
- * import { frobeniusNormOf, maxAbsDifference, refactorHeads } from "transformer-circuits";
+ * import { maxAbsDifference } from "transformer-circuits";
+ * import { frobeniusNormOf } from "transformer-circuits/linear";
+ * import { refactorHeads } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -29,7 +29,9 @@ function folded(config: ModelConfig): ModelConfig {
  * @category Weight processing
  * @example
  * ```ts
- * import { Transformer, expectedWeights, foldLayerNorm, maxAbsDifference, parseConfig, randomNormal } from "transformer-circuits";
+ * import { Transformer, expectedWeights, maxAbsDifference, parseConfig } from "transformer-circuits";
+ * import { randomNormal } from "transformer-circuits/tensor";
+ * import { foldLayerNorm } from "transformer-circuits/model";
  *
  * const config = parseConfig({ n_layers: 1, n_heads: 2, d_model: 8, n_ctx: 16, d_vocab: 10, attn_only: true });
  * const weights = new Map(
@@ -76,7 +78,8 @@ export function foldLayerNorm(model: Transformer): Transformer {
  * @category Weight processing
  * @example
  * ```ts
- * import { ConfigError, centerWritingWeights } from "transformer-circuits";
+ * import { ConfigError } from "transformer-circuits/tensor";
+ * import { centerWritingWeights } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -128,7 +131,8 @@ export function centerWritingWeights(model: Transformer): Transformer {
  * @category Weight processing
  * @example
  * ```ts
- * import { centerUnembed, logSoftmax, maxAbsDifference } from "transformer-circuits";
+ * import { logSoftmax, maxAbsDifference } from "transformer-circuits";
+ * import { centerUnembed } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

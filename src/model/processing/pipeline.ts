@@ -41,7 +41,7 @@ export type ProcessingOptions = { readonly [step in ProcessingStep]?: boolean | 
  * @category Weight processing
  * @example
  * ```ts
- * import { processWeights } from "transformer-circuits";
+ * import { processWeights } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -95,7 +95,7 @@ export interface ProcessingReport {
  * @category Weight processing
  * @example
  * ```ts
- * import { processingReport } from "transformer-circuits";
+ * import { processingReport } from "transformer-circuits/model";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

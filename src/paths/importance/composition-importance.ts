@@ -57,7 +57,8 @@ type Vectors = Tensor<"head batch pos d_head">;
  * @category Path expansion
  * @example
  * ```ts
- * import { compositionImportance, repeatedTokens } from "transformer-circuits";
+ * import { repeatedTokens } from "transformer-circuits";
+ * import { compositionImportance } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

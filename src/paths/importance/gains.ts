@@ -41,6 +41,10 @@ export function lossesFrom(frozen: FrozenRun, first: number, from: Stream, keep?
   return lossesOfStream(frozen, ln_final === undefined ? linear : ln_final.addBias(linear));
 }
 
+export function meanOfPrompts(perPrompt: PerPrompt): number {
+  return perPrompt.reduce((sum, loss) => sum + loss, 0) / perPrompt.length;
+}
+
 export function minus(a: PerPrompt, b: PerPrompt): PerPrompt {
   return a.map((x, i) => x - (b[i] as number));
 }

@@ -1,238 +1,145 @@
 /**
- * How much single heads and whole layers of heads matter, by what their paths do to the loss with patterns and norm scales frozen
- * (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis", which splits the single-head terms by layer).
- *
- * The effect of a set of paths depends on which others are there; so it is measured from both ends, as what it adds to the direct
- * path alone and as what its removal from the whole model costs.
- *
- * In a model with MLPs, what these wrote in the run is held fixed: the direct path is embedding and MLP outputs together, and a
- * single-head path begins in whichever of them the head can read.
+ * Term importance as a table with errors: by order of paths, by layer and by head, each gain with its spread over texts (*A Mathematical
+ * Framework for Transformer Circuits*, "Term importance analysis"). Patterns, norm scales and what MLPs wrote are frozen: the direct path is
+ * embedding and MLP outputs together, and a single-head path begins in whichever of them the head can read.
  */
-import { InputError, requireKind, requireObject } from "../../errors.ts";
-import type { HeadRef, TokensLike, Transformer } from "../../model/index.ts";
-import { add, Tensor } from "../../tensor/index.ts";
-import { finalBias, layerTerm } from "../frozen/frozen-layers.ts";
-import { directStream, freeze, headlessStream } from "../frozen/frozen-run.ts";
-import { headGains, layerGains, lossesFrom, lossesOfPaths } from "./gains.ts";
+import { requireKind } from "../../errors.ts";
+import { headLabel } from "../../model/index.ts";
+import { checkSamples } from "../../model/internal.ts";
+import type { TokensLike, Transformer } from "../../model/index.ts";
+import { add, Random } from "../../tensor/index.ts";
+import { finalBias } from "../frozen/frozen-layers.ts";
+import { freeze } from "../frozen/frozen-run.ts";
+import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import { headGains, layerGains, lossesOfPaths, minus } from "./gains.ts";
+import { streamsByOrder } from "../frozen/order-streams.ts";
 import { requireNextTokens } from "../logits/orders.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
- * A set of heads: those named, and all of the layers named.
+ * Options of {@link termImportance}.
  * @category Path expansion
  */
-export interface HeadSubset {
-  readonly heads?: readonly HeadRef[] | undefined;
-  readonly layers?: readonly number[] | undefined;
+export interface TermImportanceOptions extends ProgressOptions {
+  /** How often the texts are drawn anew for the errors; 1,000 by default. */
+  readonly resamples?: number | undefined;
+  /** The seed of the draws; 0 by default. */
+  readonly seed?: number | undefined;
+  /** Whether every head has its two lines; true by default. */
+  readonly heads?: boolean | undefined;
 }
-
-/** Whether a head is in a subset; refuses heads and layers that the model does not have. */
-function membership(
-  model: Transformer,
-  subset: HeadSubset,
-  operation: string,
-): (layer: number, head: number) => boolean {
-  if (subset.heads === undefined && subset.layers === undefined) {
-    throw new InputError(
-      'no heads are named. Pass { heads: ["L1H4"] } or { layers: [1] }; an empty list is none of them.',
-      {
-        operation,
-        argument: "subset",
-        expected: "heads or layers",
-      },
-    );
-  }
-  const members = new Set((subset.heads ?? []).map((ref) => model.head(ref).label as string));
-  for (const layer of subset.layers ?? []) for (const { label } of model.layer(layer).heads) members.add(label);
-  return (layer, head) => members.has(`L${layer}H${head}`);
-}
-
-const mean = (losses: Float64Array): number => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
 
 /**
- * The mean loss, in nats, of the direct path together with the single-head paths of some heads, and the biases: no path
- * through two heads is kept. An empty subset gives the loss of the direct path.
+ * What some terms are worth.
+ * @category Path expansion
+ */
+export interface TermImportanceRow {
+  /** `order 1`, `L1`, `L1H4`. */
+  readonly terms: string;
+  /** What they are added to or removed from: `uniform`, `orders below`, `direct`, `direct and other layers`, `full`. */
+  readonly relativeTo: string;
+  /** By how much they lower the mean loss, in nats; of terms removed from the full model, by how much that raises it. */
+  readonly gain: number;
+  /** The bootstrap's standard error of the gain over texts; NaN for one text. */
+  readonly error: number;
+  /** The bounds between which 95 % of the resampled gains lie. */
+  readonly interval: readonly [low: number, high: number];
+}
+
+/**
+ * The Framework's table of term importance with its split by layer, and both ends of every head, each gain with a bootstrap error: prompts
+ * are drawn with replacement, and the spread of the mean gain over the draws is its error. Prompts are the unit, since losses within a
+ * text go together.
  *
- * The Framework's table of term importance by layer is made of differences of these.
- *
- * @param tokens - a prompt, or several of equal length, of at least two tokens.
- * @throws {@link InputError} for a head or layer that the model does not have, or tokens it cannot run or predict.
+ * @param tokens - several prompts of equal length, of at least two tokens; one prompt has no error.
+ * @param options - `resamples`, `seed`, `heads`, `signal`, `onProgress` (in lines worked out).
+ * @throws {@link InputError} when `resamples` or `seed` is unusable, for tokens the model cannot run or predict; the signal's reason when
+ * aborted.
  * @category Path expansion
  * @example
  * ```ts
- * import { firstOrderLoss, lossByMaxOrder } from "transformer-circuits";
+ * import { repeatedTokens, termImportance } from "transformer-circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const tokens = [0, 300, 301, 302, 303, 300, 301, 302, 303];
- * const { loss } = lossByMaxOrder(model, tokens);
- * console.log(Math.abs(firstOrderLoss(model, tokens, { layers: [0, 1] }) - loss.at(1)) < 1e-9);
+ * const tokens = repeatedTokens(model.config, { length: 20, batch: 8, seed: 1, bos: 0 });
+ * const rows = termImportance(model, tokens, { heads: false, resamples: 200 });
+ * console.log(rows.map(({ terms, relativeTo }) => `${terms} (${relativeTo})`).join(", "));
+ * // order 0 (uniform), order 1 (orders below), order 2 (orders below), L0 (direct), L0 (direct and other layers), L1 (direct), L1 (direct and other layers)
+ * console.log(rows.every(({ error, interval: [low, high] }) => error > 0 && low < high));
  * // true
  * ```
  */
-export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: HeadSubset): number {
-  requireKind("model", model, "model", "firstOrderLoss");
-  requireObject(subset, "subset", "firstOrderLoss");
-  if (subset.heads !== undefined) requireKind("list", subset.heads, "subset.heads", "firstOrderLoss");
-  const isMember = membership(model, subset, "firstOrderLoss");
-  const frozen = freeze(model, tokens, "firstOrderLoss");
-  requireNextTokens(frozen, "firstOrderLoss");
-  const stream = model.layers.reduce(
-    (sum, { layer }) =>
-      add(
-        sum,
-        layerTerm(frozen, layer, headlessStream(frozen, layer), (head) => isMember(layer, head)),
-      ),
-    headlessStream(frozen, model.config.n_layers),
+export function termImportance(
+  model: Transformer,
+  tokens: TokensLike,
+  options: TermImportanceOptions = {},
+): TermImportanceRow[] {
+  requireKind("model", model, "model", "termImportance", options);
+  const operation = "termImportance";
+  const { resamples = 1000, seed = 0, heads = true } = options;
+  const draws = checkSamples(resamples, operation);
+  const random = new Random(seed);
+  const frozen = freeze(model, tokens, operation, options.signal);
+  requireNextTokens(frozen, operation);
+  const batch = frozen.run.tokens.sizeOf("batch");
+  // The same draws for every line, so that errors compare.
+  const drawn = Array.from({ length: draws }, () =>
+    Array.from({ length: batch }, () => Math.floor(random.uniform() * batch)),
   );
-  return mean(lossesOfPaths(frozen, stream, finalBias(frozen)));
-}
-
-/**
- * The mean loss, in nats, of the model without some heads while all patterns and norm scales, and what MLPs write, stay as they
- * were: every path through one of them is gone, with what biases send through them. Olsson et al. call this the pattern-preserving ablation.
- *
- * @param tokens - a prompt, or several of equal length, of at least two tokens.
- * @throws {@link InputError} for a head or layer that the model does not have, or tokens it cannot run or predict.
- * @category Path expansion
- * @example
- * ```ts
- * import { frozenAblationLoss, meanLoss } from "transformer-circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * const run = model.run([0, 300, 301, 302, 300, 301, 302]);
- * const untouched = frozenAblationLoss(model, run.tokens, { heads: [] });
- * console.log(Math.abs(untouched - meanLoss(run.logits, run.tokens)) < 1e-5);
- * // true
- * ```
- */
-export function frozenAblationLoss(model: Transformer, tokens: TokensLike, subset: HeadSubset): number {
-  requireKind("model", model, "model", "frozenAblationLoss");
-  requireObject(subset, "subset", "frozenAblationLoss");
-  if (subset.heads !== undefined) requireKind("list", subset.heads, "subset.heads", "frozenAblationLoss");
-  const isMember = membership(model, subset, "frozenAblationLoss");
-  const frozen = freeze(model, tokens, "frozenAblationLoss");
-  requireNextTokens(frozen, "frozenAblationLoss");
-  return mean(lossesFrom(frozen, 0, directStream(frozen), (layer, head) => !isMember(layer, head)));
-}
-
-/**
- * What each head is worth, in nats of mean loss; positive where the head helps.
- * @category Path expansion
- */
-export interface HeadTermImportance {
-  /** `[layer, head]`: by how much the head's single-head path lowers the loss of the direct path alone. */
-  readonly addedToDirect: Tensor<"layer head">;
-  /** `[layer, head]`: by how much the loss of the whole model rises without any path through the head. */
-  readonly removedFromFull: Tensor<"layer head">;
-  /** The loss of the direct path. */
-  readonly directLoss: number;
-  /** The loss of the model. */
-  readonly fullLoss: number;
-}
-
-/**
- * The importance of every head from both ends, with patterns and norm scales frozen: what its own path adds to the direct path,
- * and what removing all paths through it from the model costs. The two need not agree, or even have one sign.
- *
- * @param tokens - a prompt, or several of equal length, of at least two tokens.
- * @param options - `signal`, `onProgress`, per head.
- * @throws {@link InputError} for tokens the model cannot run or predict.
- * @category Path expansion
- * @example
- * ```ts
- * import { headTermImportance } from "transformer-circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * const { addedToDirect, removedFromFull } = headTermImportance(model, [0, 300, 301, 302, 300, 301, 302]);
- * console.log(String(addedToDirect), String(removedFromFull));
- * // Tensor[layer=2 head=8] float64 Tensor[layer=2 head=8] float64
- * ```
- */
-export function headTermImportance(
-  model: Transformer,
-  tokens: TokensLike,
-  options: ProgressOptions = {},
-): HeadTermImportance {
-  requireKind("model", model, "model", "headTermImportance", options);
-  const frozen = freeze(model, tokens, "headTermImportance", options.signal);
-  requireNextTokens(frozen, "headTermImportance");
   const { n_layers, n_heads } = model.config;
-  const added = new Float64Array(n_layers * n_heads);
-  const removed = new Float64Array(n_layers * n_heads);
-  const steps = new Steps(options, n_layers * n_heads);
-  const { direct, full } = headGains(frozen, ({ layer, head }, gain, cost) => {
-    added[layer * n_heads + head] = mean(gain);
-    removed[layer * n_heads + head] = mean(cost);
+  const count = n_layers + 1 + 2 * n_layers + (heads ? 2 * n_layers * n_heads : 0);
+  const steps = new Steps(options, count);
+  const rows: TermImportanceRow[] = [];
+  const push = (terms: string, relativeTo: string, gains: Float64Array): void => {
+    rows.push({ terms, relativeTo, ...spreadOf(gains, drawn) });
     steps.advance();
-  });
-  const shape = [n_layers, n_heads];
-  return {
-    addedToDirect: Tensor.from("layer head", shape, added),
-    removedFromFull: Tensor.from("layer head", shape, removed),
-    directLoss: mean(direct),
-    fullLoss: mean(full),
   };
+  orderRows(frozen, push);
+  layerGains(frozen, (layer, alone, last) => {
+    push(`L${layer}`, "direct", alone);
+    push(`L${layer}`, "direct and other layers", last);
+  });
+  if (heads) {
+    headGains(frozen, (head, added, removed) => {
+      push(headLabel(head), "direct", added);
+      push(headLabel(head), "full", removed);
+    });
+  }
+  return rows;
 }
 
-/**
- * What the single-head paths of each layer are worth, in nats of mean loss; positive where they help.
- * @category Path expansion
- */
-export interface LayerTermImportance {
-  /** `[layer]`: by how much they lower the loss of the direct path alone. */
-  readonly addedToDirect: Tensor<"layer">;
-  /** `[layer]`: by how much they lower the loss of the direct path with the single-head paths of all other layers. */
-  readonly addedToOthers: Tensor<"layer">;
-  /** The loss of the direct path. */
-  readonly directLoss: number;
-  /** The loss of the direct path with all single-head paths. */
-  readonly firstOrderLoss: number;
+/** Takes a line: terms, what they are relative to, and the gain on every prompt. */
+type Push = (terms: string, relativeTo: string, gains: Float64Array) => void;
+
+function orderRows(frozen: FrozenRun, push: Push): void {
+  const bias = finalBias(frozen);
+  const uniform = new Float64Array(frozen.run.tokens.sizeOf("batch")).fill(Math.log(frozen.model.config.d_vocab_out));
+  let before: Float64Array = uniform;
+  let kept: Stream | undefined;
+  for (const [order, stream] of streamsByOrder(frozen).entries()) {
+    kept = kept === undefined ? stream : add(kept, stream);
+    const losses = lossesOfPaths(frozen, kept, bias);
+    push(`order ${order}`, order === 0 ? "uniform" : "orders below", minus(before, losses));
+    before = losses;
+  }
 }
 
-/**
- * The single-head paths split by layer, as the Framework's table of term importance has them: the gain of each layer over the
- * direct path, and over the direct path with the other layers.
- *
- * @param tokens - a prompt, or several of equal length, of at least two tokens.
- * @param options - `signal`, `onProgress`, per layer.
- * @throws {@link InputError} for tokens the model cannot run or predict.
- * @category Path expansion
- * @example
- * ```ts
- * import { layerTermImportance } from "transformer-circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * const { addedToDirect, addedToOthers, directLoss, firstOrderLoss } = layerTermImportance(model, [0, 300, 301, 300, 301]);
- * console.log(Math.abs(addedToDirect.at(0) + addedToOthers.at(1) - (directLoss - firstOrderLoss)) < 1e-9);
- * // true
- * ```
- */
-export function layerTermImportance(
-  model: Transformer,
-  tokens: TokensLike,
-  options: ProgressOptions = {},
-): LayerTermImportance {
-  requireKind("model", model, "model", "layerTermImportance", options);
-  const frozen = freeze(model, tokens, "layerTermImportance", options.signal);
-  requireNextTokens(frozen, "layerTermImportance");
-  const { n_layers } = model.config;
-  const added = new Float64Array(n_layers);
-  const last = new Float64Array(n_layers);
-  const steps = new Steps(options, n_layers);
-  const { direct, firstOrder } = layerGains(frozen, (layer, alone, beside) => {
-    added[layer] = mean(alone);
-    last[layer] = mean(beside);
-    steps.advance();
-  });
-  return {
-    addedToDirect: Tensor.from("layer", [n_layers], added),
-    addedToOthers: Tensor.from("layer", [n_layers], last),
-    directLoss: mean(direct),
-    firstOrderLoss: mean(firstOrder),
-  };
+/** The mean of the gains, and its spread over draws of prompts. */
+function spreadOf(
+  gains: Float64Array,
+  drawn: readonly (readonly number[])[],
+): Pick<TermImportanceRow, "gain" | "error" | "interval"> {
+  const gain = gains.reduce((a, b) => a + b, 0) / gains.length;
+  if (gains.length < 2) return { gain, error: NaN, interval: [NaN, NaN] };
+  const means = Float64Array.from(
+    drawn,
+    (places) => places.reduce((s, b) => s + (gains[b] as number), 0) / places.length,
+  );
+  means.sort();
+  const center = means.reduce((a, b) => a + b, 0) / means.length;
+  const squares = means.reduce((s, x) => s + (x - center) ** 2, 0);
+  const at = (share: number): number => means[Math.min(means.length - 1, Math.floor(share * means.length))] as number;
+  return { gain, error: Math.sqrt(squares / Math.max(1, means.length - 1)), interval: [at(0.025), at(0.975)] };
 }

@@ -29,7 +29,8 @@ import type { ProgressOptions } from "../../progress.ts";
  * @category Path expansion
  * @example
  * ```ts
- * import { logitsByOrder, maxAbsDifference, sum } from "transformer-circuits";
+ * import { maxAbsDifference, sum } from "transformer-circuits";
+ * import { logitsByOrder } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -84,7 +85,7 @@ export interface LossByMaxOrder {
  * @category Path expansion
  * @example
  * ```ts
- * import { lossByMaxOrder } from "transformer-circuits";
+ * import { lossByMaxOrder } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -45,7 +45,7 @@ export interface PathExpansionOptions {
  * expansion trick"; ARENA 1.2 does it for two layers without biases).
  *
  * One ordinary run gives attention patterns, norm scales and what MLPs wrote, which are then constants. Terms are computed when
- * asked for.
+ * asked for. Of a {@link FactoredModel} the expansion is its product written out.
  *
  * @param tokens - a prompt, or several of equal length.
  * @throws {@link InputError} when there are more paths than `maxTerms`, for an impossible `maxOrder`, for `splitPositions` on a
@@ -66,33 +66,16 @@ export interface PathExpansionOptions {
  * console.log(expansion.formula("text", expansion.select({ order: 2, head: "L0H5", last: "L1H4" })[0]));
  * // A[L1H4] A[L0H5] T W_E W_OV[L0H5] W_OV[L1H4] W_U
  * ```
- */
-export function pathExpansion(
-  model: Transformer,
-  tokens: TokensLike,
-  options: PathExpansionOptions = {},
-): PathExpansion {
-  requireKind("model", model, "model", "pathExpansion", options);
-  const operation = "pathExpansion";
-  checkOptions(model, options, operation);
-  return expandAs(new FactoredModel(freeze(model, tokens, operation, options.signal)), options, operation);
-}
-
-/**
- * Writes a model that stands as the product of its layers as a sum over paths: one choice from every factor
- * (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick"). Nothing is evaluated before it is asked for.
- *
- * @param factored - of {@link factoredModel}.
- * @throws {@link InputError} as {@link pathExpansion}.
- * @category Path expansion
  * @example
  * ```ts
- * import { applyProduct, expand, factoredModel, maxAbsDifference } from "transformer-circuits";
+ * import { maxAbsDifference, pathExpansion } from "transformer-circuits";
+ * import { applyProduct } from "transformer-circuits/linear";
+ * import { factoredModel } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
  * const factored = factoredModel(model, [0, 300, 301, 302, 300, 301]);
- * const [term] = expand(factored).select({ order: 2, head: "L0H5", last: "L1H4" });
+ * const [term] = pathExpansion(factored).select({ order: 2, head: "L0H5", last: "L1H4" });
  * if (term?.product === undefined) throw new Error("a path is one tensor product");
  * console.log(String(term.product));
  * // TensorProduct[pos=6 -> pos=6] ⊗ [d_model=128 -> d_model=128]
@@ -100,10 +83,30 @@ export function pathExpansion(
  * // true
  * ```
  */
-export function expand(factored: FactoredModel, options: PathExpansionOptions = {}): PathExpansion {
-  requireKind("factored", factored, "factored", "expand", options);
-  checkOptions(factored.model, options, "expand");
-  return expandAs(factored, options, "expand");
+export function pathExpansion(model: Transformer, tokens: TokensLike, options?: PathExpansionOptions): PathExpansion;
+/** As above, of a model that already stands as the product of its layers: one choice from every factor. */
+export function pathExpansion(factored: FactoredModel, options?: PathExpansionOptions): PathExpansion;
+export function pathExpansion(
+  subject: Transformer | FactoredModel,
+  tokensOrOptions?: TokensLike | PathExpansionOptions,
+  options: PathExpansionOptions = {},
+): PathExpansion {
+  const operation = "pathExpansion";
+  if (isFactored(subject)) {
+    const given = (tokensOrOptions ?? {}) as PathExpansionOptions;
+    requireKind("factored", subject, "factored", operation, given);
+    checkOptions(subject.model, given, operation);
+    return expandAs(subject, given, operation);
+  }
+  requireKind("model", subject, "model", operation, options);
+  checkOptions(subject, options, operation);
+  const frozen = freeze(subject, tokensOrOptions as TokensLike, operation, options.signal);
+  return expandAs(new FactoredModel(frozen), options, operation);
+}
+
+/** A member tells, since an ESM and a CJS copy of the package may meet. */
+function isFactored(subject: Transformer | FactoredModel): subject is FactoredModel {
+  return typeof subject === "object" && subject !== null && "frozen" in subject;
 }
 
 function expandAs(factored: FactoredModel, options: PathExpansionOptions, operation: string): PathExpansion {

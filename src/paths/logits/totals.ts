@@ -58,7 +58,7 @@ export interface PathTotals {
  * @category Path expansion
  * @example
  * ```ts
- * import { pathTotals } from "transformer-circuits";
+ * import { pathTotals } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -84,7 +84,8 @@ export interface ScoreAttribution {
  * @category Attention scores
  * @example
  * ```ts
- * import { attributeScore, repeatedTokens } from "transformer-circuits";
+ * import { repeatedTokens } from "transformer-circuits";
+ * import { attributeScore } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

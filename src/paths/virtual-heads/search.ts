@@ -63,7 +63,7 @@ export interface VirtualSearch {
  * @category Virtual heads
  * @example
  * ```ts
- * import { strongestVirtualHeads } from "transformer-circuits";
+ * import { strongestVirtualHeads } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -139,7 +139,8 @@ export interface VirtualSearchOnTokensOptions extends VirtualSearchOptions {
  * @category Virtual heads
  * @example
  * ```ts
- * import { pathExpansion, searchVirtualHeads } from "transformer-circuits";
+ * import { pathExpansion } from "transformer-circuits";
+ * import { searchVirtualHeads } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

@@ -107,7 +107,8 @@ export function virtualHead(model: Transformer, heads: readonly HeadRef[]): Virt
  * @category Virtual heads
  * @example
  * ```ts
- * import { virtualHead, virtualHeadPattern } from "transformer-circuits";
+ * import { virtualHead } from "transformer-circuits";
+ * import { virtualHeadPattern } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -152,7 +153,8 @@ export interface VirtualHeadContribution {
  * @category Virtual heads
  * @example
  * ```ts
- * import { virtualHead, virtualHeadContribution } from "transformer-circuits";
+ * import { virtualHead } from "transformer-circuits";
+ * import { virtualHeadContribution } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -189,7 +191,8 @@ export function virtualHeadContribution(
  * @category Virtual heads
  * @example
  * ```ts
- * import { virtualCopyingScore, virtualHead } from "transformer-circuits";
+ * import { virtualHead } from "transformer-circuits";
+ * import { virtualCopyingScore } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
@@ -216,7 +219,9 @@ export function virtualCopyingScore(virtual: VirtualHead): number {
  * @category Virtual heads
  * @example
  * ```ts
- * import { vComposition, virtualComposition, virtualHead } from "transformer-circuits";
+ * import { virtualHead } from "transformer-circuits";
+ * import { vComposition } from "transformer-circuits/circuits";
+ * import { virtualComposition } from "transformer-circuits/paths";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();

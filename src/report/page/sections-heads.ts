@@ -1,7 +1,7 @@
 /** Sections on the heads one by one: their scores, and what they attend to. */
 import { attentionExplorer, headGrid, smallMultiples } from "../../viz/index.ts";
 import type { Figure } from "../../viz/index.ts";
-import type { AttentionSample, FoundHeads, HeadFacts, ReportData } from "../types.ts";
+import type { AttentionSample, ReportFoundHeads, HeadFacts, ReportData } from "../types.ts";
 import { FRAMEWORK, INDUCTION, type PageContext, type Section } from "./context.ts";
 import { headTable } from "./head-table.ts";
 import { markup } from "./html.ts";
@@ -31,7 +31,7 @@ export function heads(page: PageContext): Section {
   };
 }
 
-function foundSentence(found: FoundHeads): Content {
+function foundSentence(found: ReportFoundHeads): Content {
   const classes: readonly (readonly [string, readonly string[]])[] = [
     ["previous-token head", found.previousToken],
     ["induction head", found.induction],

@@ -1,7 +1,7 @@
 /** The section that tells the induction story, and the one on how it was all done. */
 import { barChart, table, tokenStrip, visibleToken } from "../../viz/index.ts";
 import type { Figure } from "../../viz/index.ts";
-import type { InductionExample, InductionFacts, ReportData } from "../types.ts";
+import type { ReportInductionExample, InductionFacts, ReportData } from "../types.ts";
 import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
 import { markup } from "./html.ts";
 import type { Content, Html } from "./html.ts";
@@ -182,7 +182,7 @@ function evidence(page: PageContext, { heads, previous }: InductionFacts): Figur
   });
 }
 
-function example(page: PageContext, facts: InductionExample): Html {
+function example(page: PageContext, facts: ReportInductionExample): Html {
   const { label, tokens, attention, query, key, next } = facts;
   const figure = tokenStrip({
     tokens,

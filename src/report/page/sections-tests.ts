@@ -1,6 +1,6 @@
 /** Sections that put circuits to the test: positivity of induction heads, and skip-trigrams in readable tokens. */
 import { scatter, visibleToken } from "../../viz/index.ts";
-import type { HeadSkipTrigrams, TokenValue } from "../types.ts";
+import type { HeadSkipTrigrams, ReportTokenValue } from "../types.ts";
 import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
 import { markup } from "./html.ts";
 import type { Content, Html } from "./html.ts";
@@ -133,7 +133,7 @@ function trigramTable(lists: readonly HeadSkipTrigrams[]): Html {
   </table>`;
 }
 
-function tokens(values: readonly TokenValue[], format: (value: number) => string): Content {
+function tokens(values: readonly ReportTokenValue[], format: (value: number) => string): Content {
   return values.map(({ token: name, value }) => token(name, format(value)));
 }
 

@@ -5,7 +5,7 @@ import type { Transformer } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { short } from "../numbers.ts";
 import type { InnerOptions } from "../progress.ts";
-import type { CompositionFacts, FoundHeads, PositivityFacts } from "../types.ts";
+import type { CompositionFacts, ReportFoundHeads, PositivityFacts } from "../types.ts";
 
 /** Q-, K- and V-composition with what random heads of the same sizes have; `null` for fewer than two layers. */
 export function compositionFacts(
@@ -35,7 +35,7 @@ export function compositionFacts(
 export function positivityFacts(
   model: Transformer,
   scores: HeadScores | undefined,
-  found: FoundHeads,
+  found: ReportFoundHeads,
 ): PositivityFacts | null {
   const previous = model.heads.filter((head) => found.previousToken.includes(head.label));
   const first = Math.min(...previous.map((head) => head.layer));

@@ -9,13 +9,13 @@ import type { HeadId, Transformer } from "../../model/index.ts";
 import { short } from "../numbers.ts";
 import type { InnerOptions } from "../progress.ts";
 import { trunkOf } from "./silence.ts";
-import type { FoundHeads, HeadFacts, HeadScoreValues, Spectra } from "../types.ts";
+import type { ReportFoundHeads, HeadFacts, HeadScoreValues, Spectra } from "../types.ts";
 
 /** The score from which a head counts as one of a kind; ARENA's. */
 export const THRESHOLD = 0.4;
 
 /** Labels of the heads found, in the model's order; none without scores. */
-export function foundHeads(scores: HeadScores | undefined): FoundHeads {
+export function foundHeads(scores: HeadScores | undefined): ReportFoundHeads {
   const none = { currentToken: [], previousToken: [], firstToken: [], duplicateToken: [], induction: [] };
   const found = scores === undefined ? none : findHeads(scores, THRESHOLD);
   const labels = (ids: readonly HeadId[]): string[] =>
@@ -94,7 +94,7 @@ export function headFacts(
   model: Transformer,
   scores: HeadScores | undefined,
   spectra: HeadSpectra | undefined,
-  found: FoundHeads,
+  found: ReportFoundHeads,
   measured: Measured,
 ): HeadFacts[] {
   return model.heads.map(({ layer, head, label }) => {
@@ -132,7 +132,7 @@ function zScore(value: number, chance: SampledScore | undefined): number | null 
   return chance !== undefined && chance.std > 0 ? (value - chance.mean) / chance.std : null;
 }
 
-function rolesOf(label: string, found: FoundHeads): string[] {
+function rolesOf(label: string, found: ReportFoundHeads): string[] {
   const kinds: readonly (readonly [string, readonly string[]])[] = [
     ["previous token", found.previousToken],
     ["induction", found.induction],

@@ -6,9 +6,9 @@ import type { Corpus } from "../corpus.ts";
 import { short } from "../numbers.ts";
 import type {
   CompositionFacts,
-  FoundHeads,
+  ReportFoundHeads,
   HeadFacts,
-  InductionExample,
+  ReportInductionExample,
   InductionFacts,
   InductionHead,
   PositivityFacts,
@@ -25,7 +25,7 @@ export interface Prompts {
 /** What was found before the story is told. */
 export interface StoryInput {
   readonly facts: readonly HeadFacts[];
-  readonly found: FoundHeads;
+  readonly found: ReportFoundHeads;
   readonly composition: CompositionFacts | null;
   readonly positivity: PositivityFacts | null;
 }
@@ -141,7 +141,7 @@ function inductionExample(
   model: Transformer,
   induction: readonly AttentionHead[],
   corpus: Corpus,
-): InductionExample | null {
+): ReportInductionExample | null {
   let best: Candidate | undefined;
   const isWord = (id: number | undefined): boolean => id !== undefined && /\p{L}{3}/u.test(corpus.tokenText(id));
   for (const window of corpus.windows.slice(0, SEARCHED)) {
@@ -186,7 +186,7 @@ function matchesIn(window: readonly number[], bos: number | undefined): { query:
 function exampleOf(
   { window, head, query, key, row, probability, attention }: Candidate,
   corpus: Corpus,
-): InductionExample {
+): ReportInductionExample {
   const start = Math.max(0, key - BEFORE_KEY);
   return {
     label: head.label,

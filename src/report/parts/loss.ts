@@ -4,7 +4,7 @@ import type { Transformer } from "../../model/index.ts";
 import type { Corpus } from "../corpus.ts";
 import { byPosition, estimateOf, meanOf } from "../numbers.ts";
 import type { Plan } from "../plan.ts";
-import type { LossOnRepeats, LossOnText } from "../types.ts";
+import type { ReportLossOnRepeats, LossOnText } from "../types.ts";
 
 /** The loss of every prediction of some prompts of equal length. */
 export function lossRows(
@@ -69,7 +69,7 @@ export function lossOnRepeats(
   model: Transformer,
   prompts: readonly (readonly number[])[],
   { period, silencedSequences }: Plan,
-): LossOnRepeats {
+): ReportLossOnRepeats {
   const rows = lossRows(model, prompts);
   const length = prompts[0]?.length ?? 0;
   return {

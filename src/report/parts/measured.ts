@@ -2,7 +2,7 @@
 import { logitAttribution } from "../../paths/index.ts";
 import type { AttentionHead, Transformer } from "../../model/index.ts";
 import { meanOf } from "../numbers.ts";
-import type { FoundHeads } from "../types.ts";
+import type { ReportFoundHeads } from "../types.ts";
 import type { Prompts } from "./induction.ts";
 import { silencedLastLayer, silencedLoss } from "./silence.ts";
 
@@ -21,7 +21,7 @@ export function attributions(model: Transformer, { prompts, period }: Prompts): 
 /** The heads worth silencing one by one: all, or with fewer runs than heads those found, then those of the largest effect. */
 export function headsToSilence(
   model: Transformer,
-  found: FoundHeads,
+  found: ReportFoundHeads,
   attribution: ReadonlyMap<string, number>,
   runs: number,
 ): AttentionHead[] {

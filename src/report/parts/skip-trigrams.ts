@@ -4,7 +4,7 @@ import type { SkipTrigrams } from "../../circuits/index.ts";
 import type { AttentionHead, Transformer } from "../../model/index.ts";
 import type { Corpus } from "../corpus.ts";
 import { short } from "../numbers.ts";
-import type { HeadFacts, HeadSkipTrigrams, TokenValue } from "../types.ts";
+import type { HeadFacts, HeadSkipTrigrams, ReportTokenValue } from "../types.ts";
 
 const SOURCES = 4;
 const LISTED = 5;
@@ -51,7 +51,7 @@ export function headSkipTrigrams(
   });
   const effect = ({ destination, out }: SkipTrigrams): number =>
     (out[0]?.value ?? 0) / (1 + Math.exp(-(destination[0]?.value ?? 0)));
-  const named = (list: readonly { readonly token: number; readonly value: number }[]): TokenValue[] =>
+  const named = (list: readonly { readonly token: number; readonly value: number }[]): ReportTokenValue[] =>
     list.map(({ token, value }) => ({ token: corpus.tokenText(token), value: short(value) }));
   return {
     label: head.label,

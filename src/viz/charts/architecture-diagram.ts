@@ -1,4 +1,4 @@
-import { checkSize } from "../check.ts";
+import { checkFinite, checkOptions, checkSize } from "../check.ts";
 import { Figure, svgLine, svgRect, svgText } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { TYPE } from "../parts/style.ts";
@@ -38,7 +38,7 @@ const LAYER_WIDTH = 124;
  *
  * @param options - sizes and kinds.
  * @returns the figure.
- * @throws InputError if a size is not a whole number of at least 1.
+ * @throws InputError if a size is not a whole number of at least 1, or `parameters` not a finite number.
  * @category Figures
  * @example
  * ```ts
@@ -51,8 +51,23 @@ const LAYER_WIDTH = 124;
  * ```
  */
 export function architectureDiagram(options: ArchitectureDiagramOptions): Figure {
+  checkOptions(
+    options,
+    "architectureDiagram",
+    "layers",
+    "heads",
+    "d_model",
+    "d_head",
+    "d_mlp",
+    "d_vocab",
+    "n_ctx",
+    "positions",
+    "norm",
+    "parameters",
+  );
   for (const name of ["layers", "heads", "d_model", "d_head", "d_vocab", "n_ctx"] as const)
     checkSize(options[name], "architectureDiagram", name);
+  if (options.parameters !== undefined) checkFinite(options.parameters, "architectureDiagram", "parameters");
   if (options.d_mlp !== undefined) checkSize(options.d_mlp, "architectureDiagram", "d_mlp");
   const shown = shownLayers(options.layers);
   const widths = shown.map((layer) => (layer === undefined ? 60 : LAYER_WIDTH));

@@ -1,7 +1,8 @@
-import { ShapeError } from "../../errors.ts";
-import { checkNonEmpty } from "../check.ts";
-import { Figure } from "../figure.ts";
+import { requireKind, ShapeError } from "../../errors.ts";
+import { checkNonEmpty, checkOptions } from "../check.ts";
+import { checkFigures, Figure } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
+import { largestOf } from "../parts/scale.ts";
 import { plural, px } from "../parts/text.ts";
 
 /**
@@ -35,10 +36,13 @@ const GAP = 26;
  * ```
  */
 export function arrange(options: ArrangeOptions): Figure {
+  checkOptions(options, "arrange", "rows");
+  requireKind("list", options.rows, "rows", "arrange");
+  for (const [i, row] of options.rows.entries()) checkFigures(row, "arrange", `rows[${i}]`);
   checkNonEmpty(options.rows.length, "arrange", "rows");
   for (const [i, row] of options.rows.entries()) checkNonEmpty(row.length, "arrange", `rows[${i}]`);
   const widths = options.rows.map((row) => row.reduce((sum, { width }) => sum + width + GAP, -GAP));
-  const width = Math.max(...widths);
+  const width = largestOf(widths);
   const head = titleBlock(options, width);
   const parts = [head.markup];
   let y = head.height === 0 ? 0 : head.height + 6;
@@ -48,7 +52,7 @@ export function arrange(options: ArrangeOptions): Figure {
       parts.push(`<g transform="translate(${px(x)} ${px(y)})">\n${contentOf(figure, `rows[${i}][${j}]`)}\n</g>`);
       x += figure.width + GAP;
     }
-    y += Math.max(...row.map(({ height }) => height)) + GAP;
+    y += largestOf(row.map(({ height }) => height)) + GAP;
   }
   const count = options.rows.reduce((sum, row) => sum + row.length, 0);
   return new Figure({

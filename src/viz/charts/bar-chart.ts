@@ -1,17 +1,25 @@
 import { InputError } from "../../errors.ts";
-import { checkFinite, checkNonEmpty, countNonFinite } from "../check.ts";
-import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
-import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import {
-  dataToPixels,
-  extent,
-  niceDomain,
-  niceTicks,
-  project,
-  tickDecimals,
-  type Domain,
-  type Frame,
-} from "../parts/scale.ts";
+  checkFinite,
+  checkNonEmpty,
+  checkNumber,
+  checkObjects,
+  checkOptions,
+  checkSize,
+  checkText,
+  countNonFinite,
+} from "../check.ts";
+import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
+import {
+  accessibleName,
+  figureSide,
+  nonFiniteNote,
+  titleBlock,
+  xScale,
+  xTicks,
+  type Captions,
+} from "../parts/frame.ts";
+import { bounded, extent, largestOf, niceDomain, type Domain, type Frame } from "../parts/scale.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
 import { formatNumber, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
 
@@ -64,24 +72,32 @@ const ROW = 20;
  * ```
  */
 export function barChart(options: BarChartOptions): Figure {
+  checkOptions(options, "barChart", "bars", "xLabel", "width", "format");
+  checkObjects(options.bars, "barChart", "bars");
+  for (const [i, { label, value }] of options.bars.entries()) {
+    checkText(label, "barChart", `bars[${i}].label`);
+    checkNumber(value, "barChart", `bars[${i}].value`);
+  }
   const { bars } = options;
   checkNonEmpty(bars.length, "barChart", "bars");
   const domain = barDomain(bars);
   const values = bars.map(({ value }) => value);
-  const width = options.width ?? 560;
-  const head = titleBlock(options, width, nonFiniteNote(countNonFinite(values), "value", "no bar"));
+  const given = options.width ?? 560;
+  checkSize(given, "barChart", "width");
+  const head = titleBlock(options, given, nonFiniteNote(countNonFinite(values), "value", "no bar"));
   const format = options.format ?? {};
   const printed = values.map((value) => formatNumber(value, format));
-  const numberRoom = Math.max(...printed.map((text) => textWidth(text, TYPE.tick))) + 10;
-  const labelRoom = Math.min(Math.max(...bars.map(({ label }) => textWidth(label, TYPE.lab))), width * 0.4);
+  const numberRoom = largestOf(printed.map((text) => textWidth(text, TYPE.tick))) + 10;
+  const labelRoom = Math.min(largestOf(bars.map(({ label }) => textWidth(label, TYPE.lab))), given * 0.4);
   const left = Math.ceil(labelRoom) + 10 + (domain[0] < 0 ? numberRoom : 0);
+  const width = figureSide(given, left + numberRoom + 4);
   const frame: Frame = {
     left,
     top: head.height + 4,
     width: width - left - numberRoom - 4,
     height: bars.length * ROW + 4,
   };
-  const x = (value: number): number => project(dataToPixels(frame, domain, [0, 1]), value, 0)[0];
+  const x = xScale(frame, domain);
   const groups = [...new Set(bars.map(({ group }) => group))];
   const rows = bars.map((bar, i) => {
     const paint =
@@ -121,7 +137,11 @@ function barDomain(bars: readonly Bar[]): Domain {
       });
     }
   }
-  const ends = extent(bars.map(({ value, error = 0 }) => [value - error, value + error]));
+  const ends = extent(
+    bars
+      .filter(({ value }) => Number.isFinite(value))
+      .map(({ value, error = 0 }) => [bounded(value - error), bounded(value + error)]),
+  );
   if (ends === undefined) {
     throw new InputError("no value is finite. There is nothing to draw.", { operation: "barChart", argument: "bars" });
   }
@@ -129,26 +149,11 @@ function barDomain(bars: readonly Bar[]): Domain {
 }
 
 function barGround(frame: Frame, domain: Domain, x: (value: number) => number): string {
-  const ticks = niceTicks(domain, Math.max(2, Math.floor(frame.width / 80)));
   const bottom = frame.top + frame.height;
-  const lines = ticks.map((tick) => {
-    const line = svgLine(
-      x(tick),
-      frame.top,
-      x(tick),
-      bottom,
-      `class="${tick === 0 ? "tc-s-axis" : "tc-s-grid"} tc-crisp"`,
-    );
-    return (
-      line +
-      svgText(
-        x(tick),
-        bottom + 14,
-        "tc-tick tc-f-muted",
-        formatNumber(tick, { decimals: tickDecimals(ticks) }),
-        'text-anchor="middle"',
-      )
-    );
+  const lines = xTicks(frame, domain, 80).map(({ value, text }) => {
+    const classes = `class="${value === 0 ? "tc-s-axis" : "tc-s-grid"} tc-crisp"`;
+    const line = svgLine(x(value), frame.top, x(value), bottom, classes);
+    return line + svgText(x(value), bottom + 14, "tc-tick tc-f-muted", text, 'text-anchor="middle"');
   });
   return lines.join("\n");
 }
@@ -170,7 +175,7 @@ function drawBar(bar: Bar, printed: string, place: { x: (value: number) => numbe
     ),
   ];
   if (bar.error !== undefined) {
-    const [low, high] = [x(bar.value - bar.error), x(bar.value + bar.error)];
+    const [low, high] = [x(bounded(bar.value - bar.error)), x(bounded(bar.value + bar.error))];
     parts.push(
       svgLine(low, mid, high, mid, 'class="tc-s-ink"'),
       svgLine(low, mid - 3, low, mid + 3, 'class="tc-s-ink"'),
@@ -179,7 +184,7 @@ function drawBar(bar: Bar, printed: string, place: { x: (value: number) => numbe
   }
   const error = bar.error ?? 0;
   const negative = bar.value < 0;
-  const at = negative ? x(bar.value - error) - 5 : x(bar.value + error) + 5;
+  const at = negative ? x(bounded(bar.value - error)) - 5 : x(bounded(bar.value + error)) + 5;
   parts.push(svgText(at, mid + 3.5, "tc-tick tc-f-muted", printed, `text-anchor="${negative ? "end" : "start"}"`));
   return parts.join("");
 }

@@ -1,15 +1,23 @@
 import { InputError } from "../../errors.ts";
-import { checkCount, checkNonEmpty, checkSize } from "../check.ts";
+import {
+  checkCount,
+  checkNonEmpty,
+  checkNumber,
+  checkNumbers,
+  checkObjects,
+  checkOptions,
+  checkSize,
+} from "../check.ts";
 import { Figure, svgLine, svgText, svgTitle } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
-import { niceTicks } from "../parts/scale.ts";
+import { bounded, largestOf, niceTicks } from "../parts/scale.ts";
 import { formatNumber, px } from "../parts/text.ts";
 
 /**
  * A complex number.
  * @category Figures
  */
-export interface Complex {
+export interface PlanePoint {
   readonly re: number;
   readonly im: number;
 }
@@ -20,7 +28,7 @@ export interface Complex {
  */
 export interface ComplexPlaneOptions extends Captions {
   /** Eigenvalues, as points or as two lists of equal length. */
-  readonly points: readonly Complex[] | { readonly re: ArrayLike<number>; readonly im: ArrayLike<number> };
+  readonly points: readonly PlanePoint[] | { readonly re: ArrayLike<number>; readonly im: ArrayLike<number> };
   /** How far from the centre: `log` (the default, as the Framework paper draws it) or `linear` in the modulus. */
   readonly radius?: "log" | "linear";
   /** The modulus at the rim; the largest one if left out. Give the same to all heads to compare them. */
@@ -54,13 +62,14 @@ export interface ComplexPlaneOptions extends Captions {
  * ```
  */
 export function complexPlane(options: ComplexPlaneOptions): Figure {
+  checkOptions(options, "complexPlane", "points", "radius", "rim", "decades", "caption", "size");
   const points = readPoints(options.points);
   const finite = points.filter(({ re, im }) => Number.isFinite(re) && Number.isFinite(im));
   const size = options.size ?? 260;
   checkSize(size, "complexPlane", "size");
   checkPositive(options.rim, "rim");
   checkPositive(options.decades, "decades");
-  const largest = Math.max(0, ...finite.map(({ re, im }) => Math.hypot(re, im)));
+  const largest = largestOf(finite.map(modulusOf), 0);
   const rim = options.rim ?? (largest === 0 ? 1 : largest);
   const margin = size < 180 ? 10 : 22;
   const width = size + 2 * margin;
@@ -114,13 +123,24 @@ interface Polar {
   readonly decades: number;
 }
 
-function readPoints(points: ComplexPlaneOptions["points"]): readonly Complex[] {
-  if ("re" in points) {
+function isTwoLists(points: ComplexPlaneOptions["points"]): points is Exclude<typeof points, readonly PlanePoint[]> {
+  return typeof points === "object" && (points as unknown) !== null && "re" in points;
+}
+
+function readPoints(points: ComplexPlaneOptions["points"]): readonly PlanePoint[] {
+  if (isTwoLists(points)) {
+    checkNumbers(points.re, "complexPlane", "points.re");
+    checkNumbers(points.im, "complexPlane", "points.im");
     checkCount(points.im.length, points.re.length, "complexPlane", "points.im", "real parts");
     const { im } = points;
     const list = Array.from(points.re, (re, i) => ({ re, im: im[i] as number }));
     checkNonEmpty(list.length, "complexPlane", "points");
     return list;
+  }
+  checkObjects(points, "complexPlane", "points");
+  for (const [i, { re, im }] of points.entries()) {
+    checkNumber(re, "complexPlane", `points[${i}].re`);
+    checkNumber(im, "complexPlane", `points[${i}].im`);
   }
   checkNonEmpty(points.length, "complexPlane", "points");
   return points;
@@ -137,6 +157,13 @@ function checkPositive(value: number | undefined, argument: string): void {
   }
 }
 
+function modulusOf({ re, im }: PlanePoint): number {
+  return bounded(Math.hypot(re, im));
+}
+
+/** Powers of ten from the largest number to the smallest. */
+const DECADES = 632;
+
 /** Distance from the centre, as a share of the rim's. */
 function reach(modulus: number, polar: Polar): number {
   const ratio = modulus / polar.rim;
@@ -151,7 +178,7 @@ function drawGround(polar: Polar, labelled: boolean): string {
   const parts = [half];
   const top = Math.floor(Math.log10(rim));
   const rings = polar.log
-    ? Array.from({ length: Math.ceil(polar.decades) }, (_, k) => 10 ** (top - k))
+    ? Array.from({ length: Math.min(DECADES, Math.ceil(polar.decades)) }, (_, k) => Number(`1e${top - k}`))
     : niceTicks([0, rim], 3);
   for (const ring of rings) {
     const r = reach(ring, polar) * radius;
@@ -190,15 +217,16 @@ function ringText(ring: number, log: boolean): string {
   return `10${power < 0 ? "⁻" : ""}${[...Math.abs(power).toString()].map((digit) => SUPERSCRIPTS.charAt(Number(digit))).join("")}`;
 }
 
-function complexText({ re, im }: Complex): string {
+function complexText({ re, im }: PlanePoint): string {
   if (im === 0) return formatNumber(re);
   if (re === 0) return `${formatNumber(im)}i`;
   return `${formatNumber(re)} ${im < 0 ? "−" : "+"} ${formatNumber(Math.abs(im))}i`;
 }
 
-function drawPoint(point: Complex, polar: Polar, size: number): string {
-  const modulus = Math.hypot(point.re, point.im);
-  const angle = modulus === 0 ? 0 : Math.atan2(point.im, point.re);
+function drawPoint(point: PlanePoint, polar: Polar, size: number): string {
+  const modulus = modulusOf(point);
+  // + 0 keeps a negative zero from turning a real number's angle to -180°.
+  const angle = modulus === 0 ? 0 : Math.atan2(point.im + 0, point.re);
   const r = modulus === 0 ? 0 : reach(modulus, polar) * polar.radius;
   const [x, y] = [polar.center[0] + r * Math.cos(angle), polar.center[1] - r * Math.sin(angle)];
   const paint = modulus === 0 ? "muted" : point.re < 0 ? "neg" : "pos";

@@ -1,5 +1,15 @@
-import { InputError } from "../../errors.ts";
-import { checkCount, checkFinite, checkHead, checkSize, type HeadRef } from "../check.ts";
+import { InputError, requireKind } from "../../errors.ts";
+import { headIdOf } from "../../head-id.ts";
+import {
+  checkCount,
+  checkFinite,
+  checkHead,
+  checkNumber,
+  checkObjects,
+  checkOptions,
+  checkSize,
+  type HeadRef,
+} from "../check.ts";
 import {
   FIRST_ROLE_COLOR,
   drawEdges,
@@ -12,6 +22,7 @@ import {
 import { Figure, svgText } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import { drawLegend } from "../parts/legend.ts";
+import { bounded, largestOf } from "../parts/scale.ts";
 import { escapeHtml, formatNumber, px } from "../parts/text.ts";
 
 /**
@@ -35,7 +46,7 @@ export interface CompositionEdge {
  * What scores between random matrices of the same sizes come to.
  * @category Figures
  */
-export interface CompositionBaseline {
+export interface GraphBaseline {
   readonly mean: number;
   readonly std?: number;
 }
@@ -59,7 +70,7 @@ export interface CompositionGraphOptions extends Captions {
   readonly heads: number;
   readonly edges: readonly CompositionEdge[];
   /** Subtracted from every score; 0 if left out. */
-  readonly baseline?: CompositionBaseline;
+  readonly baseline?: GraphBaseline;
   /** The numbers that layers bear, from below, where not all of a model are shown; 0, 1, 2 … if left out. */
   readonly layerNames?: readonly number[];
   /** Heads to colour, such as previous-token and induction heads. */
@@ -72,6 +83,9 @@ const KINDS = [
   { kind: "Q", name: "Q-composition", paint: "c0" },
   { kind: "V", name: "V-composition", paint: "c2" },
 ] as const;
+
+/** More boxes than this are no drawing. */
+const MOST_HEADS = 10_000;
 
 /** Edges below this share of the strongest are not drawn. */
 const FAINTEST = 0.02;
@@ -106,19 +120,24 @@ const FAINTEST = 0.02;
  * ```
  */
 export function compositionGraph(options: CompositionGraphOptions): Figure {
-  checkOptions(options);
+  checkGraph(options);
   const baseline = options.baseline?.mean ?? 0;
-  const finite = options.edges.filter(({ value }) => Number.isFinite(value));
-  const strongest = Math.max(0, ...finite.map(({ value }) => value - baseline));
+  const finite = options.edges
+    .filter(({ value }) => Number.isFinite(value))
+    .map((edge) => ({
+      ...edge,
+      from: headIdOf(edge.from, "compositionGraph", "edges"),
+      to: headIdOf(edge.to, "compositionGraph", "edges"),
+    }));
+  const excessOf = ({ value }: Pick<CompositionEdge, "value">): number => bounded(value - baseline);
+  const strongest = largestOf(finite.map(excessOf), 0);
   const drawn = KINDS.map(({ kind, name }) => {
-    const above = finite.filter(
-      (edge) => edge.kind === kind && strongest > 0 && edge.value - baseline > FAINTEST * strongest,
-    );
+    const above = finite.filter((edge) => edge.kind === kind && strongest > 0 && excessOf(edge) > FAINTEST * strongest);
     const edges = above.map((edge): PanelEdge => ({
       ...edge,
       name,
-      excess: edge.value - baseline,
-      share: (edge.value - baseline) / strongest,
+      excess: excessOf(edge),
+      share: excessOf(edge) / strongest,
     }));
     return edges.sort((a, b) => a.share - b.share);
   });
@@ -133,15 +152,32 @@ export function compositionGraph(options: CompositionGraphOptions): Figure {
   return new Figure({ kind: "compositionGraph", label, ...svg, markup });
 }
 
-function checkOptions(options: CompositionGraphOptions): void {
+function checkGraph(options: CompositionGraphOptions): void {
   const operation = "compositionGraph";
+  checkOptions(options, operation, "layers", "heads", "edges", "baseline", "layerNames", "roles");
   checkSize(options.layers, operation, "layers");
   checkSize(options.heads, operation, "heads");
   if (options.layerNames) checkCount(options.layerNames.length, options.layers, operation, "layerNames", "layers");
   if (options.baseline) checkFinite(options.baseline.mean, operation, "baseline.mean");
-  for (const [i, { from, to }] of options.edges.entries()) {
-    checkHead(from, options.layers, options.heads, operation, `edges[${i}].from`);
-    checkHead(to, options.layers, options.heads, operation, `edges[${i}].to`);
+  if (options.layers * options.heads > MOST_HEADS) {
+    throw new InputError(
+      `${options.layers} layers of ${options.heads} heads are more than the ${MOST_HEADS} that can be drawn. Show some of the layers, with their layerNames.`,
+      { operation, argument: "layers", expected: `<= ${MOST_HEADS}`, actual: options.layers * options.heads },
+    );
+  }
+  checkObjects(options.edges, operation, "edges");
+  for (const [i, edge] of options.edges.entries()) {
+    checkNumber(edge.value, operation, `edges[${i}].value`);
+    if (!KINDS.some(({ kind }) => kind === edge.kind)) {
+      throw new InputError(`edges[${i}].kind is ${JSON.stringify(edge.kind)}. Give "Q", "K" or "V".`, {
+        operation,
+        argument: `edges[${i}].kind`,
+        expected: KINDS.map(({ kind }) => kind),
+        actual: edge.kind,
+      });
+    }
+    const from = checkHead(edge.from, options.layers, options.heads, operation, `edges[${i}].from`);
+    const to = checkHead(edge.to, options.layers, options.heads, operation, `edges[${i}].to`);
     if (from.layer >= to.layer) {
       throw new InputError(
         `edges[${i}] leads from L${from.layer}H${from.head} to L${to.layer}H${to.head}; a head composes only with heads of earlier layers. Swap from and to, or leave it out.`,
@@ -149,7 +185,9 @@ function checkOptions(options: CompositionGraphOptions): void {
       );
     }
   }
+  if (options.roles) checkObjects(options.roles, operation, "roles");
   for (const [i, role] of (options.roles ?? []).entries()) {
+    requireKind("list", role.heads, `roles[${i}].heads`, operation);
     for (const head of role.heads)
       checkHead(head, options.layers, options.heads, operation, `roles[${i}] (${role.name})`);
   }

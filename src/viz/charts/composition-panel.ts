@@ -1,13 +1,15 @@
 /** One panel of a composition graph: layers of heads from the bottom up, curves between them. */
 import { vec2 } from "gl-matrix";
-import type { HeadRef } from "../check.ts";
-import type { CompositionEdge, CompositionGraphOptions, HeadRole } from "./composition-graph.ts";
+import { headIdOf, type HeadId } from "../../head-id.ts";
+import type { CompositionEdge, CompositionGraphOptions } from "./composition-graph.ts";
 import { svgText, svgTitle } from "../figure.ts";
 import { SERIES_COLORS } from "../parts/style.ts";
 import { formatNumber, px } from "../parts/text.ts";
 
 /** A score that is drawn. */
-export interface PanelEdge extends CompositionEdge {
+export interface PanelEdge extends Omit<CompositionEdge, "from" | "to"> {
+  readonly from: HeadId;
+  readonly to: HeadId;
   readonly name: string;
   /** The score minus the baseline. */
   readonly excess: number;
@@ -15,13 +17,19 @@ export interface PanelEdge extends CompositionEdge {
   readonly share: number;
 }
 
+/** Heads that are pointed out, by their places. */
+export interface PanelRole {
+  readonly name: string;
+  readonly heads: readonly HeadId[];
+}
+
 /** Sizes of a panel. */
 export interface PanelLayout {
   readonly layers: number;
   readonly heads: number;
-  readonly roles: readonly HeadRole[];
+  readonly roles: readonly PanelRole[];
   /** What a head is called. */
-  readonly nameOf: (head: HeadRef) => string;
+  readonly nameOf: (head: HeadId) => string;
   /** Pixels from one head to the next. */
   readonly spacing: number;
   readonly left: number;
@@ -38,7 +46,11 @@ const NODE = { width: 32, height: 18 } as const;
 
 /** The sizes of a panel for heads `spacing` pixels apart. */
 export function panelLayout(options: CompositionGraphOptions, spacing: number): PanelLayout {
-  const { layers, heads, roles = [], layerNames = [] } = options;
+  const { layers, heads, layerNames = [] } = options;
+  const roles = (options.roles ?? []).map((role) => ({
+    name: role.name,
+    heads: role.heads.map((head) => headIdOf(head, "compositionGraph", "roles")),
+  }));
   const left = 4;
   const rise = Math.max(118, Math.round(1.8 * spacing));
   return {
@@ -55,7 +67,7 @@ export function panelLayout(options: CompositionGraphOptions, spacing: number): 
 }
 
 /** Middle of a head's box, in pixels. */
-function middle({ layer, head }: HeadRef, layout: PanelLayout): Float64Array {
+function middle({ layer, head }: HeadId, layout: PanelLayout): Float64Array {
   const x = layout.left + (head + 0.5) * layout.spacing;
   return Float64Array.of(x, layout.height - NODE.height / 2 - 4 - layer * layout.rise);
 }

@@ -1,4 +1,4 @@
-import { checkNonEmpty, checkSize } from "../check.ts";
+import { checkNonEmpty, checkObjects, checkOptions, checkSize, checkText } from "../check.ts";
 import { Figure, svgRect, svgText } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { TYPE } from "../parts/style.ts";
@@ -56,6 +56,10 @@ const GAP = 30;
  * ```
  */
 export function equation(options: EquationOptions): Figure {
+  checkOptions(options, "equation", "left", "terms", "width");
+  checkText(options.left, "equation", "left");
+  checkObjects(options.terms, "equation", "terms");
+  for (const [i, term] of options.terms.entries()) checkText(term.formula, "equation", `terms[${i}].formula`);
   const { left, terms } = options;
   checkNonEmpty(terms.length, "equation", "terms");
   const most = options.width ?? 860;

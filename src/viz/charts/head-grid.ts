@@ -1,10 +1,11 @@
 import { chooseScale, drawCell } from "../parts/cells.ts";
-import { checkSize, countNonFinite, readMatrix, type MatrixLike } from "../check.ts";
+import { checkOptions, checkSize, countNonFinite, type MatrixLike, readMatrix } from "../check.ts";
 import { inkOver, shadeOf, type ColorScale } from "../parts/color.ts";
 import { colorBar, COLOR_BAR_WIDTH } from "../parts/color-bar.ts";
+import { TYPE } from "../parts/style.ts";
 import { Figure, svgText } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
-import { formatNumber } from "../parts/text.ts";
+import { formatNumber, scientific, textWidth } from "../parts/text.ts";
 
 /**
  * What {@link headGrid} draws.
@@ -41,6 +42,7 @@ export interface HeadGridOptions extends Captions {
  * ```
  */
 export function headGrid(options: HeadGridOptions): Figure {
+  checkOptions(options, "headGrid", "values", "scale", "limit", "legendLabel", "decimals");
   const matrix = readMatrix(options.values, "headGrid");
   const decimals = options.decimals ?? 2;
   checkSize(decimals + 1, "headGrid", "decimals + 1");
@@ -90,7 +92,7 @@ export function headGrid(options: HeadGridOptions): Figure {
           x + cell.width / 2,
           y + 28,
           `tc-lab ${ink}`,
-          formatNumber(value, { decimals }),
+          printed(value, decimals, cell.width),
           'text-anchor="middle" pointer-events="none"',
         ),
       );
@@ -118,4 +120,10 @@ export function headGrid(options: HeadGridOptions): Figure {
     label: accessibleName(options, `${matrix.rows} layers by ${matrix.cols} heads`),
     content: [head.markup, ...parts].join("\n"),
   });
+}
+
+/** A value with its decimals, or in powers of ten where that is too long for its cell. */
+function printed(value: number, decimals: number, width: number): string {
+  const text = formatNumber(value, { decimals });
+  return textWidth(text, TYPE.lab) <= width || !Number.isFinite(value) ? text : scientific(value, 2);
 }

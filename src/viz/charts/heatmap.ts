@@ -1,12 +1,14 @@
+import { requireKind } from "../../errors.ts";
 import { chooseScale, drawCell, maskedValues, type MaskedMatrix } from "../parts/cells.ts";
-import { checkCount, checkSize, readMatrix, type Matrix, type MatrixLike } from "../check.ts";
+import { checkCount, checkOptions, checkSize, checkTexts, type Matrix, type MatrixLike, readMatrix } from "../check.ts";
 import { inkOver, shadeOf, type ColorScale } from "../parts/color.ts";
 import { colorBar, COLOR_BAR_WIDTH } from "../parts/color-bar.ts";
 import { Figure, svgRect, svgText } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import { imageCells } from "../parts/image-cells.ts";
 import { labelledAxes, axisRoom } from "../parts/matrix-axes.ts";
-import { formatNumber, textWidth, type NumberFormat } from "../parts/text.ts";
+import { largestOf } from "../parts/scale.ts";
+import { formatNumber, labelText, textWidth, type NumberFormat } from "../parts/text.ts";
 import { TYPE } from "../parts/style.ts";
 
 /**
@@ -17,8 +19,8 @@ export interface HeatmapOptions extends Captions {
   /** `[row, column]`; row 0 is at the top. */
   readonly values: MatrixLike;
   /**
-   * One text for each row; without them rows are numbered. Drawn as given: pass tokens through `visibleToken`. Where some are empty, all others
-   * are drawn, otherwise as many as there is room for.
+   * One text for each row; without them rows are numbered. Whitespace at their ends is drawn, as of tokens: `·declare`. Where some are empty,
+   * all others are drawn, otherwise as many as there is room for.
    */
   readonly rowLabels?: readonly string[];
   /** One text for each column. */
@@ -77,6 +79,26 @@ const MOST_IMAGE_CELLS = 540;
  * ```
  */
 export function heatmap(options: HeatmapOptions): Figure {
+  checkOptions(
+    options,
+    "heatmap",
+    "values",
+    "rowLabels",
+    "columnLabels",
+    "xLabel",
+    "yLabel",
+    "scale",
+    "limit",
+    "legend",
+    "legendLabel",
+    "mask",
+    "showValues",
+    "format",
+    "cell",
+  );
+  if (options.rowLabels) checkTexts(options.rowLabels, "heatmap", "rowLabels");
+  if (options.columnLabels) checkTexts(options.columnLabels, "heatmap", "columnLabels");
+  if (options.mask) requireKind("function", options.mask, "mask", "heatmap");
   const matrix = readMatrix(options.values, "heatmap");
   if (options.rowLabels) checkCount(options.rowLabels.length, matrix.rows, "heatmap", "rowLabels", "rows");
   if (options.columnLabels) checkCount(options.columnLabels.length, matrix.cols, "heatmap", "columnLabels", "columns");
@@ -97,7 +119,7 @@ export function heatmap(options: HeatmapOptions): Figure {
   const head = titleBlock(options, width, notes);
   const frame = { left: room.left, top: head.height + room.top, ...size };
   const cells = image
-    ? imageCells({ ...drawn, frame, cell, block, limit, scale })
+    ? imageCells({ ...drawn, frame, cell: pixelsOf(cell, matrix), block, limit, scale })
     : rectCells(drawn, options, { left: frame.left, top: frame.top, cell, limit, scale });
   const bar =
     options.legend === false
@@ -135,12 +157,17 @@ function captionWidth({ title, subtitle }: HeatmapOptions, notes: readonly strin
 function cellSize(matrix: Matrix, options: HeatmapOptions): number {
   const side = Math.max(matrix.rows, matrix.cols);
   if (options.showValues === true) {
-    const widest = Math.max(
-      ...Array.from(matrix.data, (value) => textWidth(formatNumber(value, options.format), TYPE.tick)),
+    const widest = largestOf(
+      Array.from(matrix.data, (value) => textWidth(formatNumber(value, options.format), TYPE.tick)),
     );
     return Math.max(24, Math.ceil(widest) + 8);
   }
   return side <= 60 ? Math.min(28, Math.floor(420 / side)) : Math.max(1, Math.floor(MOST_IMAGE_CELLS / side));
+}
+
+/** Pixels a side of a cell in an image, which is drawn larger where cells are. */
+function pixelsOf(cell: number, { rows, cols }: Matrix): number {
+  return Math.min(cell, Math.max(1, Math.floor((2 * MOST_IMAGE_CELLS) / Math.max(rows, cols))));
 }
 
 interface CellLayout {
@@ -162,7 +189,7 @@ function rectCells(matrix: MaskedMatrix, options: HeatmapOptions, layout: CellLa
         parts.push(svgRect(x, y, cell, cell, 'class="tc-f-muted" fill-opacity="0.07"'));
         continue;
       }
-      const name = `${options.rowLabels?.[i] ?? i}, ${options.columnLabels?.[j] ?? j}: ${formatNumber(value, options.format)}`;
+      const name = `${labelText(options.rowLabels?.[i] ?? i)}, ${labelText(options.columnLabels?.[j] ?? j)}: ${formatNumber(value, options.format)}`;
       parts.push(drawCell({ x, y, width: cell, height: cell, value, limit: layout.limit, scale: layout.scale, name }));
       if (options.showValues === true && Number.isFinite(value)) {
         const ink = inkOver(shadeOf(value, layout.limit, layout.scale));

@@ -1,9 +1,10 @@
 import { InputError } from "../../errors.ts";
-import { checkFinite, checkNonEmpty, checkSize, countNonFinite } from "../check.ts";
+import { checkFinite, checkNonEmpty, checkNumbers, checkOptions, checkSize, countNonFinite } from "../check.ts";
 import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
 import {
   accessibleName,
   chartGround,
+  figureSide,
   leftMargin,
   nonFiniteNote,
   tickCount,
@@ -11,7 +12,7 @@ import {
   type Captions,
 } from "../parts/frame.ts";
 import type { ReferenceLine } from "./line-chart.ts";
-import { extent, niceDomain, niceStep, type Domain } from "../parts/scale.ts";
+import { bounded, extent, largestOf, niceDomain, niceStep, shareOf, type Domain } from "../parts/scale.ts";
 import { TYPE } from "../parts/style.ts";
 import { formatNumber, plural, textWidth } from "../parts/text.ts";
 
@@ -50,6 +51,8 @@ export interface HistogramOptions extends Captions {
  * ```
  */
 export function histogram(options: HistogramOptions): Figure {
+  checkOptions(options, "histogram", "values", "bins", "xLabel", "yLabel", "references", "width", "height");
+  checkNumbers(options.values, "histogram", "values");
   const { values } = options;
   checkNonEmpty(values.length, "histogram", "values");
   if (options.bins !== undefined) checkSize(options.bins, "histogram", "bins");
@@ -57,19 +60,18 @@ export function histogram(options: HistogramOptions): Figure {
     checkFinite(line.value, "histogram", `references[${i}].value`);
   const { edges, counts } = countBins(values, options.bins, options.references ?? []);
   const xDomain: Domain = [edges[0] as number, edges[edges.length - 1] as number];
-  const width = options.width ?? 480;
-  const height = options.height ?? 260;
-  const yTickCount = tickCount(height);
-  const yDomain = niceDomain([0, Math.max(...counts)], yTickCount);
-  const head = titleBlock(options, width, nonFiniteNote(countNonFinite(values), "value", "left out"));
+  const given = { width: options.width ?? 480, height: options.height ?? 260 };
+  checkSize(given.width, "histogram", "width");
+  checkSize(given.height, "histogram", "height");
+  const yTickCount = tickCount(given.height);
+  const yDomain = niceDomain([0, largestOf(counts)], yTickCount);
+  const head = titleBlock(options, given.width, nonFiniteNote(countNonFinite(values), "value", "left out"));
   const left = leftMargin(yDomain, yTickCount);
   const top = head.height + 24;
-  const frame = {
-    left,
-    top,
-    width: width - left - 14,
-    height: height - top - (options.xLabel === undefined ? 24 : 40),
-  };
+  const below = options.xLabel === undefined ? 24 : 40;
+  const width = figureSide(given.width, left + 14);
+  const height = figureSide(given.height, top + below);
+  const frame = { left, top, width: width - left - 14, height: height - top - below };
   const ground = chartGround({
     frame,
     xDomain,
@@ -78,9 +80,10 @@ export function histogram(options: HistogramOptions): Figure {
     xLabel: options.xLabel,
     yLabel: options.yLabel ?? "count",
   });
+  const format = edgeFormat(edges);
   const bars = counts.flatMap((count, k) => {
     const [from, to] = [edges[k] as number, edges[k + 1] as number];
-    const name = `${formatNumber(from)} to ${formatNumber(to)}: ${formatNumber(count, { decimals: 0 })}`;
+    const name = `${formatNumber(from, format)} to ${formatNumber(to, format)}: ${formatNumber(count, { decimals: 0 })}`;
     const shape = [
       ground.x(from) + 0.5,
       ground.y(count),
@@ -107,6 +110,17 @@ export function histogram(options: HistogramOptions): Figure {
   });
 }
 
+/** More bins than this are narrower than a pixel. */
+const MOST_BINS = 1000;
+
+/** Three digits, or as many as tell neighbouring edges apart. */
+function edgeFormat(edges: readonly number[]): { readonly significant: number } {
+  const [first = 0, second = 0] = edges;
+  const size = Math.max(Math.abs(first), Math.abs(edges[edges.length - 1] ?? 0));
+  const digits = 1 + Math.floor(Math.log10(size)) - Math.floor(Math.log10(bounded(second - first)));
+  return { significant: Math.max(3, Math.min(17, digits + 1)) };
+}
+
 function countBins(
   values: ArrayLike<number>,
   bins: number | undefined,
@@ -119,17 +133,17 @@ function countBins(
       argument: "values",
     });
   }
-  const count = bins ?? Math.min(60, Math.max(5, Math.ceil(Math.sqrt(values.length))));
+  const count = Math.min(MOST_BINS, bins ?? Math.min(60, Math.max(5, Math.ceil(Math.sqrt(values.length)))));
   const [low, high] = extent([data, references.map(({ value }) => value)]) ?? data;
   const [from, to] = niceDomain([low, high], count);
-  const step = niceStep(to - from, count);
-  const size = Math.max(1, Math.round((to - from) / step));
-  const edges = Array.from({ length: size + 1 }, (_, k) => from + ((to - from) * k) / size);
+  const span = bounded(to - from);
+  const size = Math.max(1, Math.round(span / niceStep(span, count)) || 1);
+  const edges = Array.from({ length: size + 1 }, (_, k) => from * (1 - k / size) + to * (k / size));
   const counts = Array.from({ length: size }, () => 0);
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
     if (!Number.isFinite(value)) continue;
-    const bin = Math.min(size - 1, Math.floor(((value - from) / (to - from)) * size + 1e-9));
+    const bin = Math.min(size - 1, Math.floor(shareOf(value, [from, to]) * size + 1e-9));
     counts[bin] = (counts[bin] ?? 0) + 1;
   }
   return { edges, counts };

@@ -1,9 +1,21 @@
 import { InputError } from "../../errors.ts";
-import { checkCount, checkDomain, checkFinite, checkNonEmpty, countNonFinite } from "../check.ts";
+import {
+  checkCount,
+  checkDomain,
+  checkFinite,
+  checkNonEmpty,
+  checkNumbers,
+  checkObjects,
+  checkOptions,
+  checkSize,
+  checkText,
+  countNonFinite,
+} from "../check.ts";
 import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
 import {
   accessibleName,
   chartGround,
+  figureSide,
   leftMargin,
   nonFiniteNote,
   tickCount,
@@ -12,7 +24,7 @@ import {
   type ChartGround,
 } from "../parts/frame.ts";
 import { spreadApart } from "../parts/label-placement.ts";
-import { extent, niceDomain, type Domain, type Frame } from "../parts/scale.ts";
+import { extent, largestOf, niceDomain, widened, type Domain, type Frame } from "../parts/scale.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
 import { formatNumber, px, textWidth, truncate } from "../parts/text.ts";
 
@@ -99,26 +111,44 @@ interface Prepared {
  * ```
  */
 export function lineChart(options: LineChartOptions): Figure {
+  checkOptions(
+    options,
+    "lineChart",
+    "series",
+    "xLabel",
+    "yLabel",
+    "regions",
+    "references",
+    "xDomain",
+    "yDomain",
+    "width",
+    "height",
+  );
+  checkObjects(options.series, "lineChart", "series");
   const series = options.series.map((one, index) => prepare(one, index));
   checkNonEmpty(series.length, "lineChart", "series");
-  const height = options.height ?? 320;
-  const yTickCount = tickCount(height);
+  const given = { width: options.width ?? 680, height: options.height ?? 320 };
+  checkSize(given.width, "lineChart", "width");
+  checkSize(given.height, "lineChart", "height");
+  const yTickCount = tickCount(given.height);
   const [xDomain, yDomain] = domains(series, options, yTickCount);
   const bad = series.reduce((sum, one) => sum + countNonFinite(one.y), 0);
-  const width = options.width ?? 680;
-  const head = titleBlock(options, width, nonFiniteNote(bad, "value", "left as gaps"));
-  const endLabels = series.length > 1 ? Math.max(...series.map(({ name }) => textWidth(name, TYPE.lab))) : 0;
+  const head = titleBlock(options, given.width, nonFiniteNote(bad, "value", "left as gaps"));
+  const endLabels = series.length > 1 ? largestOf(series.map(({ name }) => textWidth(name, TYPE.lab))) : 0;
   const left = leftMargin(yDomain, yTickCount);
   const top =
     head.height +
     (options.yLabel === undefined ? 8 : 24) +
     (options.regions?.some(({ label }) => label !== undefined) ? 4 : 0);
-  const right = Math.min(endLabels + 16, width * 0.3);
+  const below = options.xLabel === undefined ? 24 : 40;
+  const right = Math.max(12, Math.min(endLabels + 16, given.width * 0.3));
+  const width = figureSide(given.width, left + right);
+  const height = figureSide(given.height, top + below);
   const frame = {
     left,
     top,
-    width: width - left - Math.max(right, 12),
-    height: height - top - (options.xLabel === undefined ? 24 : 40),
+    width: width - left - right,
+    height: height - top - below,
   };
   const wholeX = series.every(({ x }) => Array.from(x).every(Number.isInteger));
   const ground = chartGround({
@@ -153,6 +183,9 @@ export function lineChart(options: LineChartOptions): Figure {
 
 function prepare(series: LineSeries, index: number): Prepared {
   const name = `series[${index}]`;
+  checkText(series.name, "lineChart", `${name}.name`);
+  for (const axis of ["y", "x"] as const)
+    if (axis === "y" || series.x !== undefined) checkNumbers(series[axis], "lineChart", `${name}.${axis}`);
   const count = series.y.length;
   checkNonEmpty(count, "lineChart", `${name}.y`);
   const x = series.x ?? Array.from({ length: count }, (_, i) => i);
@@ -181,7 +214,8 @@ function domains(series: readonly Prepared[], options: LineChartOptions, yTickCo
       argument: "series",
     });
   }
-  const whole: Domain = x[0] === x[1] ? [x[0] - 0.5, x[1] + 0.5] : x;
+  // One place of a whole number has room for half a place on both sides.
+  const whole = widened(x[0] === x[1] && Math.abs(x[0]) < 1e6 ? [x[0] - 0.5, x[1] + 0.5] : x);
   // A measure that comes near zero is read against zero.
   const based: Domain = y[0] > 0 && y[0] < 0.4 * y[1] ? [0, y[1]] : y;
   return [options.xDomain ?? whole, options.yDomain ?? niceDomain(based, 2 * yTickCount)];
@@ -277,7 +311,8 @@ function drawNames(series: readonly Prepared[], ground: ChartGround, width: numb
     for (let i = one.y.length - 1; i >= 0; i--) if (Number.isFinite(one.y[i])) return ground.y(one.y[i] as number);
     return ground.frame.top;
   });
-  const at = spreadApart(ends, 13, ground.frame.top, ground.frame.top + ground.frame.height);
+  const apart = Math.min(13, ground.frame.height / Math.max(1, series.length - 1));
+  const at = spreadApart(ends, apart, ground.frame.top, ground.frame.top + ground.frame.height);
   return series
     .map((one, i) =>
       svgText(

@@ -1,9 +1,10 @@
 import { InputError } from "../../errors.ts";
-import { checkDomain, checkNonEmpty } from "../check.ts";
+import { checkDomain, checkNonEmpty, checkNumber, checkObjects, checkOptions, checkSize } from "../check.ts";
 import { Figure, svgLine, svgText, svgTitle } from "../figure.ts";
 import {
   accessibleName,
   chartGround,
+  figureSide,
   leftMargin,
   nonFiniteNote,
   tickCount,
@@ -12,7 +13,7 @@ import {
 } from "../parts/frame.ts";
 import { drawLegend } from "../parts/legend.ts";
 import { placeLabels } from "../parts/label-placement.ts";
-import { extent, niceDomain, project, type Domain, type Frame } from "../parts/scale.ts";
+import { extent, niceDomain, type Domain, type Frame } from "../parts/scale.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
 import { formatNumber, plural, px, textWidth } from "../parts/text.ts";
 
@@ -77,26 +78,47 @@ const RADIUS = 4;
  * ```
  */
 export function scatter(options: ScatterOptions): Figure {
+  checkOptions(
+    options,
+    "scatter",
+    "points",
+    "xDomain",
+    "yDomain",
+    "xLabel",
+    "yLabel",
+    "quadrants",
+    "path",
+    "width",
+    "height",
+  );
+  checkObjects(options.points, "scatter", "points");
+  for (const [i, { x, y }] of options.points.entries()) {
+    checkNumber(x, "scatter", `points[${i}].x`);
+    checkNumber(y, "scatter", `points[${i}].y`);
+  }
   const { points } = options;
   checkNonEmpty(points.length, "scatter", "points");
   const finite = points.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y));
-  const height = options.height ?? 440;
-  const yTickCount = tickCount(height);
+  const given = { width: options.width ?? 480, height: options.height ?? 440 };
+  checkSize(given.width, "scatter", "width");
+  checkSize(given.height, "scatter", "height");
+  const yTickCount = tickCount(given.height);
   const [xDomain, yDomain] = scatterDomains(finite, options, yTickCount);
   const drawn = finite.filter(({ x, y }) => x >= xDomain[0] && x <= xDomain[1] && y >= yDomain[0] && y <= yDomain[1]);
   const outside =
     drawn.length === finite.length ? [] : [`${plural(finite.length - drawn.length, "point")} outside the axes.`];
-  const width = options.width ?? 480;
-  const head = titleBlock(options, width, [
+  const head = titleBlock(options, given.width, [
     ...nonFiniteNote(points.length - finite.length, "point", "left out"),
     ...outside,
   ]);
   const groups = [...new Set(points.flatMap(({ group }) => (group === undefined ? [] : [group])))];
-  const legend = drawLegend(groups, head.height + 10, width);
+  const legend = drawLegend(groups, head.height + 10, given.width);
   const left = leftMargin(yDomain, yTickCount);
   const top = head.height + legend.height + 24;
   // The last label is centred on the frame's edge.
   const right = Math.max(14, Math.ceil(textWidth(formatNumber(xDomain[1]), TYPE.tick) / 2) + 2);
+  const width = figureSide(given.width, left + right);
+  const height = figureSide(given.height, top + 40);
   const frame: Frame = { left, top, width: width - left - right, height: height - top - 40 };
   const ground = chartGround({
     frame,
@@ -107,7 +129,7 @@ export function scatter(options: ScatterOptions): Figure {
     yLabel: options.yLabel,
     verticalGrid: true,
   });
-  const places = drawn.map(({ x, y }) => project(ground.toPixels, x, y));
+  const places = drawn.map(({ x, y }) => [ground.x(x), ground.y(y)] as const);
   const dots = drawn.map((point, i) => {
     const [x, y] = places[i] as readonly [number, number];
     const name = `${point.label === undefined ? "" : `${point.label}: `}${formatNumber(point.x)}, ${formatNumber(point.y)}`;
@@ -175,21 +197,36 @@ function pathThrough(places: readonly (readonly [number, number])[]): string {
   return `<polyline class="tc-line tc-s-axis" points="${points}"/>`;
 }
 
+/** Labels tried in their order; a plot has room for fewer. */
+const MOST_LABELS = 400;
+
 /** Points that lie on one another share a label, which names them all. */
 function sharedLabels(
   points: readonly ScatterPoint[],
   places: readonly (readonly [number, number])[],
 ): { readonly text: string; readonly at: readonly [number, number] }[] {
   const shared: { readonly names: string[]; readonly at: readonly [number, number] }[] = [];
+  // Those near a point lie in its square of the grid or a neighbouring one.
+  const squares = new Map<string, (typeof shared)[number][]>();
   for (const [i, { label }] of points.entries()) {
     if (label === undefined) continue;
     const at = places[i] as readonly [number, number];
-    const found = shared.find((one) => Math.hypot(one.at[0] - at[0], one.at[1] - at[1]) <= RADIUS);
-    if (found === undefined) shared.push({ names: [label], at });
-    else found.names.push(label);
+    const [column, row] = [Math.floor(at[0] / RADIUS), Math.floor(at[1] / RADIUS)];
+    const near = NEIGHBOURS.flatMap(([dx, dy]) => squares.get(`${column + dx} ${row + dy}`) ?? []);
+    const found = near.find((one) => Math.hypot(one.at[0] - at[0], one.at[1] - at[1]) <= RADIUS);
+    if (found !== undefined) {
+      found.names.push(label);
+      continue;
+    }
+    const one = { names: [label], at };
+    shared.push(one);
+    const key = `${column} ${row}`;
+    squares.set(key, [...(squares.get(key) ?? []), one]);
   }
-  return shared.map(({ names, at }) => ({ text: names.join(", "), at }));
+  return shared.slice(0, MOST_LABELS).map(({ names, at }) => ({ text: names.join(", "), at }));
 }
+
+const NEIGHBOURS = [-1, 0, 1].flatMap((dx) => [-1, 0, 1].map((dy) => [dx, dy] as const));
 
 function drawLabels(
   points: readonly ScatterPoint[],

@@ -1,7 +1,8 @@
 import { ShapeError } from "../../errors.ts";
-import { checkNonEmpty, checkSize } from "../check.ts";
-import { Figure, svgText } from "../figure.ts";
+import { checkNonEmpty, checkOptions, checkSize, checkTexts } from "../check.ts";
+import { checkFigures, Figure, svgText } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
+import { largestOf } from "../parts/scale.ts";
 import { plural, px, textWidth } from "../parts/text.ts";
 import { TYPE } from "../parts/style.ts";
 
@@ -39,14 +40,17 @@ const GAP = 10;
  * ```
  */
 export function smallMultiples(options: SmallMultiplesOptions): Figure {
+  checkOptions(options, "smallMultiples", "figures", "columns", "rowLabels");
+  checkFigures(options.figures, "smallMultiples", "figures");
+  if (options.rowLabels) checkTexts(options.rowLabels, "smallMultiples", "rowLabels");
   const { figures } = options;
   checkNonEmpty(figures.length, "smallMultiples", "figures");
   const cell = {
-    width: Math.max(...figures.map(({ width }) => width)),
-    height: Math.max(...figures.map(({ height }) => height)),
+    width: largestOf(figures.map(({ width }) => width)),
+    height: largestOf(figures.map(({ height }) => height)),
   };
   const labels = options.rowLabels ?? [];
-  const left = labels.length === 0 ? 0 : Math.ceil(Math.max(...labels.map((text) => textWidth(text, TYPE.lab)))) + 10;
+  const left = labels.length === 0 ? 0 : Math.ceil(largestOf(labels.map((text) => textWidth(text, TYPE.lab)))) + 10;
   const columns =
     options.columns ?? Math.max(1, Math.min(figures.length, Math.floor((900 - left + GAP) / (cell.width + GAP))));
   checkSize(columns, "smallMultiples", "columns");

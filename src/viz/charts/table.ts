@@ -1,5 +1,5 @@
-import { InputError } from "../../errors.ts";
-import { checkCount, checkNonEmpty } from "../check.ts";
+import { InputError, requireKind } from "../../errors.ts";
+import { checkCount, checkNonEmpty, checkObjects, checkOptions, checkText } from "../check.ts";
 import { extent } from "../parts/scale.ts";
 import { Figure } from "../figure.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
@@ -65,6 +65,11 @@ type Kind = NonNullable<TableColumn["kind"]>;
  * ```
  */
 export function table(options: TableOptions): Figure {
+  checkOptions(options, "table", "columns", "rows", "sortable", "nonce");
+  checkObjects(options.columns, "table", "columns");
+  for (const [j, { label }] of options.columns.entries()) checkText(label, "table", `columns[${j}].label`);
+  requireKind("list", options.rows, "rows", "table");
+  for (const [i, row] of options.rows.entries()) requireKind("list", row, `rows[${i}]`, "table");
   const { columns, rows } = options;
   checkNonEmpty(columns.length, "table", "columns");
   for (const [i, row] of rows.entries()) checkCount(row.length, columns.length, "table", `rows[${i}]`, "columns");

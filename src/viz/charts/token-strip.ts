@@ -1,5 +1,5 @@
 import { chooseScale, maskedValues } from "../parts/cells.ts";
-import { checkCount, checkNonEmpty, checkSize } from "../check.ts";
+import { checkCount, checkNonEmpty, checkNumbers, checkOptions, checkSize, checkTexts } from "../check.ts";
 import { inkOver, shadeAttributes, shadeOf, type ColorScale, type Shade } from "../parts/color.ts";
 import { Figure, svgRect, svgText, svgTitle } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
@@ -48,6 +48,20 @@ const LINE = 24;
  * ```
  */
 export function tokenStrip(options: TokenStripOptions): Figure {
+  checkOptions(
+    options,
+    "tokenStrip",
+    "tokens",
+    "values",
+    "scale",
+    "limit",
+    "legendLabel",
+    "marked",
+    "noValue",
+    "width",
+  );
+  checkTexts(options.tokens, "tokenStrip", "tokens");
+  checkNumbers(options.values, "tokenStrip", "values");
   const { tokens, values } = options;
   checkNonEmpty(tokens.length, "tokenStrip", "tokens");
   checkCount(values.length, tokens.length, "tokenStrip", "values", "tokens");

@@ -1,9 +1,9 @@
-import { InputError } from "../../errors.ts";
-import { checkCount, checkNonEmpty, checkSize } from "../check.ts";
+import { InputError, requireKind } from "../../errors.ts";
+import { checkCount, checkNonEmpty, checkObjects, checkOptions, checkSize, checkText } from "../check.ts";
 import { Figure, svgLine, svgText } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { CELL_PADDING, chipsMarkup, LINE, SIZE, type ChipColumn } from "../parts/token-chips.ts";
-import { extent } from "../parts/scale.ts";
+import { extent, largestOf } from "../parts/scale.ts";
 import { TYPE } from "../parts/style.ts";
 import { formatNumber, plural, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
 
@@ -92,6 +92,14 @@ const NARROWEST = 520;
  * ```
  */
 export function tokenTable(options: TokenTableOptions): Figure {
+  checkOptions(options, "tokenTable", "columns", "groups", "width");
+  checkObjects(options.columns, "tokenTable", "columns");
+  for (const [j, { label }] of options.columns.entries()) checkText(label, "tokenTable", `columns[${j}].label`);
+  checkObjects(options.groups, "tokenTable", "groups");
+  for (const [g, { rows }] of options.groups.entries()) {
+    requireKind("list", rows, `groups[${g}].rows`, "tokenTable");
+    for (const [i, row] of rows.entries()) requireKind("list", row, `groups[${g}].rows[${i}]`, "tokenTable");
+  }
   const { columns, groups } = options;
   checkNonEmpty(columns.length, "tokenTable", "columns");
   if (options.width !== undefined) checkSize(options.width, "tokenTable", "width");
@@ -193,10 +201,9 @@ function columnWidths(
     const label = textWidth(column.label, TYPE.lab) + 2;
     const { legend } = column;
     const under = legend === undefined ? 0 : textWidth(legendText(legend, styled[j] as ChipColumn), TYPE.tick);
-    const widest = Math.max(
-      label,
-      Math.min(under, NARROWEST_TOKENS),
-      ...list.map((cell) => cellWidth(cell, column.format)),
+    const widest = largestOf(
+      list.map((cell) => cellWidth(cell, column.format)),
+      Math.max(label, Math.min(under, NARROWEST_TOKENS)),
     );
     return { fixed: column.width, widest, tokens: list.some((cell) => typeof cell === "object" && cell.length > 1) };
   });

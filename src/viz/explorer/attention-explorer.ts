@@ -1,6 +1,14 @@
-import { checkCount, checkHead, checkNonEmpty, type HeadRef } from "../check.ts";
-import { InputError, ShapeError } from "../../errors.ts";
-import { largestOf, packValues, readTriangles, type AttentionStack, type Triangles } from "./data.ts";
+import {
+  checkCount,
+  checkHead,
+  checkNonEmpty,
+  checkNumbers,
+  checkOptions,
+  checkTexts,
+  type HeadRef,
+} from "../check.ts";
+import { InputError, requireKind, ShapeError } from "../../errors.ts";
+import { largestValue, packValues, readTriangles, type AttentionStack, type Triangles } from "./data.ts";
 import { EXPLORER_SCRIPT } from "./script.ts";
 import { Figure } from "../figure.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
@@ -58,17 +66,33 @@ export interface AttentionExplorerOptions extends Captions {
  * ```
  */
 export function attentionExplorer(options: AttentionExplorerOptions): Figure {
+  const operation = "attentionExplorer";
+  checkOptions(
+    options,
+    operation,
+    "tokens",
+    "pattern",
+    "valueWeighted",
+    "resultWeighted",
+    "logProbs",
+    "selected",
+    "measure",
+    "focus",
+    "nonce",
+  );
+  checkTexts(options.tokens, operation, "tokens");
   const count = options.tokens.length;
-  checkNonEmpty(count, "attentionExplorer", "tokens");
+  checkNonEmpty(count, operation, "tokens");
   const measures = readMeasures(options, count);
   const { layers, heads } = (measures[0] as Measure).triangles;
-  const selected = options.selected ?? [{ layer: 0, head: 0 }];
-  checkNonEmpty(selected.length, "attentionExplorer", "selected");
-  for (const [i, head] of selected.entries()) checkHead(head, layers, heads, "attentionExplorer", `selected[${i}]`);
+  const chosen = options.selected ?? [{ layer: 0, head: 0 }];
+  requireKind("list", chosen, "selected", operation);
+  checkNonEmpty(chosen.length, operation, "selected");
+  const selected = chosen.map((head, i) => checkHead(head, layers, heads, operation, `selected[${i}]`));
   const focus = options.focus ?? count - 1;
   if (!Number.isInteger(focus) || focus < 0 || focus >= count) {
     throw new InputError(`focus is ${focus}, but positions go from 0 to ${count - 1}.`, {
-      operation: "attentionExplorer",
+      operation,
       argument: "focus",
       actual: focus,
     });
@@ -76,13 +100,14 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
   const shown = measures.findIndex(({ name }) => name === (options.measure ?? "attention"));
   if (shown < 0) {
     throw new InputError(`measure is ${JSON.stringify(options.measure)}, which was not given.`, {
-      operation: "attentionExplorer",
+      operation,
       argument: "measure",
       expected: measures.map(({ name }) => name),
       actual: options.measure,
     });
   }
-  if (options.logProbs) checkCount(options.logProbs.length, count, "attentionExplorer", "logProbs", "tokens");
+  if (options.logProbs) checkNumbers(options.logProbs, operation, "logProbs");
+  if (options.logProbs) checkCount(options.logProbs.length, count, operation, "logProbs", "tokens");
   const data = {
     heads,
     focus,
@@ -90,13 +115,13 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
     tokens: options.tokens.map(visibleToken),
     selected: selected.map(({ layer, head }) => layer * heads + head),
     measures: measures.map(({ name, triangles }) => {
-      const largest = largestOf(triangles.values);
+      const largest = largestValue(triangles.values);
       return { name, largest, bytes: packValues(triangles.values, largest) };
     }),
     logProbs:
       options.logProbs === undefined
         ? null
-        : Array.from(options.logProbs, (value) => (Number.isFinite(value) ? Math.round(value * 1000) / 1000 : null)),
+        : Array.from(options.logProbs, (value) => (Number.isFinite(value) ? Number(value.toFixed(3)) : null)),
   };
   const label = accessibleName(options, `attention of ${layers} layers of ${heads} heads on ${count} tokens`);
   return new Figure({

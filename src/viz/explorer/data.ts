@@ -1,7 +1,8 @@
 /** Attention of all heads, checked and packed into bytes for a page. */
-import { InputError, ShapeError } from "../../errors.ts";
-import { checkCount, checkNonEmpty, type ShapedData } from "../check.ts";
+import { InputError, isPromise, requireKind, ShapeError } from "../../errors.ts";
+import { checkCount, checkNonEmpty, checkNumbers, type ShapedData } from "../check.ts";
 import { toBase64 } from "../parts/png.ts";
+import { largestOf } from "../parts/scale.ts";
 
 /**
  * One attention-like quantity for all heads: an entry for each layer. It is a list of heads, each a row-major
@@ -15,13 +16,13 @@ export type AttentionStack = readonly (readonly ArrayLike<number>[] | ShapedData
 export interface Triangles {
   readonly layers: number;
   readonly heads: number;
-  readonly values: Float32Array;
+  readonly values: Float64Array;
 }
 
 const OPERATION = "attentionExplorer";
 
 function isShaped(layer: readonly ArrayLike<number>[] | ShapedData): layer is ShapedData {
-  return "shape" in layer;
+  return typeof layer === "object" && (layer as unknown) !== null && "shape" in layer && "data" in layer;
 }
 
 function headsOf(
@@ -29,7 +30,10 @@ function headsOf(
   count: number,
   name: string,
 ): readonly ArrayLike<number>[] {
-  if (!isShaped(layer)) return layer;
+  if (!isShaped(layer)) {
+    requireKind("list", layer, name, OPERATION);
+    return layer;
+  }
   const shape = layer.shape.length === 4 && layer.shape[0] === 1 ? layer.shape.slice(1) : layer.shape;
   const [heads = 0, queries, keys] = shape;
   if (shape.length !== 3 || queries !== count || keys !== count || layer.data.length !== heads * count * count) {
@@ -44,12 +48,19 @@ function headsOf(
 
 /** Reads a stack for `count` tokens; refuses other sizes, attention to later positions, and negative or non-finite values. */
 export function readTriangles(stack: AttentionStack, count: number, argument: string): Triangles {
+  if (!Array.isArray(stack) && !isPromise(stack)) {
+    throw new InputError(
+      `${argument} is no list of layers. Give one entry for each: the hook_pattern of its heads, a [head, query_pos, key_pos] tensor or a list of heads.`,
+      { operation: OPERATION, argument, expected: "a list of layers", actual: stack },
+    );
+  }
+  requireKind("list", stack, argument, OPERATION);
   checkNonEmpty(stack.length, OPERATION, argument);
   const layers = stack.map((layer, index) => headsOf(layer, count, `${argument}[${index}]`));
   const heads = layers[0]?.length ?? 0;
   checkNonEmpty(heads, OPERATION, `${argument}[0]`);
   const size = (count * (count + 1)) / 2;
-  const values = new Float32Array(layers.length * heads * size);
+  const values = new Float64Array(layers.length * heads * size);
   for (const [layer, list] of layers.entries()) {
     checkCount(list.length, heads, OPERATION, `${argument}[${layer}]`, "heads of layer 0");
     for (const [head, pattern] of list.entries()) {
@@ -64,7 +75,8 @@ export function readTriangles(stack: AttentionStack, count: number, argument: st
   return { layers: layers.length, heads, values };
 }
 
-function copyTriangle(pattern: ArrayLike<number>, out: Float32Array, count: number, name: string): void {
+function copyTriangle(pattern: ArrayLike<number>, out: Float64Array, count: number, name: string): void {
+  checkNumbers(pattern, OPERATION, name);
   const square = pattern.length === count * count;
   if (!square && pattern.length !== out.length) {
     throw new ShapeError(
@@ -97,16 +109,14 @@ function valueError(value: number, name: string, query: number, key: number, exp
 }
 
 /** The largest value, or 1 when all are 0. */
-export function largestOf(values: Float32Array): number {
-  let largest = 0;
-  for (const value of values) if (value > largest) largest = value;
-  return largest === 0 ? 1 : largest;
+export function largestValue(values: Float64Array): number {
+  return largestOf(values, 0) || 1;
 }
 
 /**
  * Values as one byte each, on a square-root scale: fine where attention is small, at most 0.4 % of the largest value off at
  * the top.
  */
-export function packValues(values: Float32Array, largest: number): string {
+export function packValues(values: Float64Array, largest: number): string {
   return toBase64(Uint8Array.from(values, (value) => Math.round(255 * Math.sqrt(value / largest))));
 }

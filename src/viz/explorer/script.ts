@@ -10,7 +10,7 @@ function setUp(root) {
   const data = JSON.parse(find('script[type="application/json"]').textContent);
   const n = data.tokens.length, size = n * (n + 1) / 2, cell = Math.max(1, Math.floor(480 / n));
   const measures = data.measures.map(function(measure) {
-    const text = atob(measure.bytes), values = new Float32Array(text.length);
+    const text = atob(measure.bytes), values = new Float64Array(text.length);
     for (let i = 0; i < values.length; i++) values[i] = measure.largest * Math.pow(text.charCodeAt(i) / 255, 2);
     return values;
   });
@@ -24,7 +24,7 @@ function setUp(root) {
   function valueAt(query, key) { return shown[query * (query + 1) / 2 + key]; }
 
   function average() {
-    shown = new Float32Array(size);
+    shown = new Float64Array(size);
     state.heads.forEach(function(head) {
       for (let i = 0; i < size; i++) shown[i] += measures[state.measure][head * size + i] / state.heads.size;
     });

@@ -23,19 +23,20 @@ export function colorBar(options: ColorBarOptions): string {
   const { left, top, limit, scale } = options;
   const step = Math.max(3, Math.min(6, Math.floor(options.height / STEPS)));
   const height = step * STEPS;
-  const low = scale === "diverging" ? -limit : 0;
-  const at = (value: number): number => top + (height * (limit - value)) / (limit - low);
+  // Places on the bar are shares of the limit, which may be as large or as small as numbers go.
+  const low = scale === "diverging" ? -1 : 0;
+  const at = (share: number): number => top + (height * (1 - share)) / (1 - low);
   const shades = Array.from({ length: STEPS }, (_, k) => {
-    const value = limit - ((k + 0.5) / STEPS) * (limit - low);
-    return svgRect(left, top + k * step, 10, step, shadeAttributes(shadeOf(value, limit, scale)));
+    const share = 1 - ((k + 0.5) / STEPS) * (1 - low);
+    return svgRect(left, top + k * step, 10, step, shadeAttributes(shadeOf(share, 1, scale)));
   });
-  const ticks = scale === "diverging" ? [limit, 0, -limit] : [limit, limit / 2, 0];
-  const texts = ticks.map((tick) =>
+  const middle = (1 + low) / 2;
+  const texts = [1, middle, low].map((share) =>
     svgText(
       left + 15,
-      at(tick) + (tick === limit ? 8 : tick === low ? 0 : 3.5),
+      at(share) + (share === 1 ? 8 : share === low ? 0 : 3.5),
       "tc-tick tc-f-muted",
-      formatNumber(tick, { significant: 2, sign: scale === "diverging" }),
+      formatNumber(share * limit, { significant: 2, sign: scale === "diverging" }),
     ),
   );
   const border = `<rect x="${px(left)}" y="${px(top)}" width="10" height="${height}" class="tc-line tc-s-grid"/>`;

@@ -1,7 +1,7 @@
 /** Row and column labels around a matrix of cells. */
 import { svgLine, svgText } from "../figure.ts";
-import { niceStep, type Frame } from "./scale.ts";
-import { formatNumber, px, textWidth, truncate } from "./text.ts";
+import { largestOf, niceStep, type Frame } from "./scale.ts";
+import { formatNumber, labelText, px, textWidth, truncate } from "./text.ts";
 import { TYPE } from "./style.ts";
 
 const LONGEST_LABEL = 130;
@@ -49,7 +49,7 @@ function rowsOf(options: MatrixAxesOptions): { readonly at: number; readonly tex
   const step = labelStep(options.rows, options.cell, 10, options.rowLabels !== undefined);
   return (labelledOnly(options.rowLabels) ?? indices(options.rows, step)).map((at) => ({
     at,
-    text: truncate(options.rowLabels?.[at] ?? formatNumber(at), LONGEST_LABEL, TYPE.tick),
+    text: truncate(labelText(options.rowLabels?.[at] ?? formatNumber(at)), LONGEST_LABEL, TYPE.tick),
   }));
 }
 
@@ -59,9 +59,9 @@ function columnsOf(options: MatrixAxesOptions): {
   /** Whether a short line leads from each label to its column. */
   readonly hasTicks: boolean;
 } {
-  const texts = options.columnLabels ?? [];
-  const widest = Math.max(
-    ...(texts.length > 0 ? texts : [formatNumber(options.columns)]).map((text) => textWidth(text, TYPE.tick)),
+  const texts = (options.columnLabels ?? []).map(labelText);
+  const widest = largestOf(
+    (texts.length > 0 ? texts : [formatNumber(options.columns)]).map((text) => textWidth(text, TYPE.tick)),
   );
   const few = labelledOnly(options.columnLabels);
   const gap =
@@ -78,11 +78,17 @@ function columnsOf(options: MatrixAxesOptions): {
 
 /** The room that the labels of {@link labelledAxes} take. */
 export function axisRoom(options: MatrixAxesOptions): AxisRoom {
-  const rowWidth = Math.max(0, ...rowsOf(options).map(({ text }) => textWidth(text, TYPE.tick)));
+  const rowWidth = largestOf(
+    rowsOf(options).map(({ text }) => textWidth(text, TYPE.tick)),
+    0,
+  );
   const columns = columnsOf(options);
   const columnHeight = columns.upright
     ? 14
-    : Math.max(0, ...columns.list.map(({ text }) => textWidth(text, TYPE.tick))) + 6;
+    : largestOf(
+        columns.list.map(({ text }) => textWidth(text, TYPE.tick)),
+        0,
+      ) + 6;
   return {
     left: Math.ceil(rowWidth) + 10,
     right: 8,

@@ -1,5 +1,5 @@
-/** From data to pixels: domains, 1-2-5 ticks, and the affine transform of a frame. */
-import { mat2d, vec2 } from "gl-matrix";
+/** From data to pixels: domains, 1-2-5 ticks and where a value stands in a frame, for any finite numbers. */
+import { formatNumber, scientific } from "./text.ts";
 
 /** A rectangle in pixels, y down. */
 export interface Frame {
@@ -15,54 +15,95 @@ export interface Frame {
  */
 export type Domain = readonly [number, number];
 
-/** An affine transform, as gl-matrix stores one, in double precision. */
-export type Transform = Float64Array;
+/** Ends that differ by a smaller share of their magnitude differ by rounding: an axis takes them for one value. */
+const ROUNDING = 2 ** -36;
+/** Below this, numbers have too few digits for steps between them. */
+const LEAST_STEP = 1e-300;
+/** How far outside its frame a value is drawn at most, in frames: what is farther is cut off anyway. */
+const FARTHEST = 100;
 
-/** The transform that takes `x` to the frame's width and `y` to its height, larger y higher up. */
-export function dataToPixels(frame: Frame, x: Domain, y: Domain): Transform {
-  const transform = new Float64Array(6);
-  mat2d.fromTranslation(transform, [frame.left, frame.top + frame.height]);
-  mat2d.scale(transform, transform, [frame.width / (x[1] - x[0]), -frame.height / (y[1] - y[0])]);
-  mat2d.translate(transform, transform, [-x[0], -y[0]]);
-  return transform;
+/** A number that overflowed, brought back to the largest there is. */
+export function bounded(value: number): number {
+  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, value));
 }
 
-/** A data point in pixels. */
-export function project(transform: Transform, x: number, y: number): readonly [number, number] {
-  const out = new Float64Array(2);
-  vec2.transformMat2d(out, [x, y], transform);
-  return [out[0] as number, out[1] as number];
+/** The largest of any number of numbers, which the arguments of `Math.max` are too few for. */
+export function largestOf(numbers: Iterable<number>, least = -Infinity): number {
+  let largest = least;
+  for (const number of numbers) if (number > largest) largest = number;
+  return largest;
+}
+
+/** Where a value stands in a domain, 0 at its smaller and 1 at its larger end. */
+export function shareOf(value: number, [low, high]: Domain): number {
+  // The offset comes first: scaling before it would cancel where the domain is narrow.
+  const share = high - low < Infinity ? (value - low) / (high - low) : (value / 2 - low / 2) / (high / 2 - low / 2);
+  return Math.max(-FARTHEST, Math.min(1 + FARTHEST, share));
+}
+
+/** A step of 1, 2 or 5 times a power of ten. */
+interface Step {
+  readonly digit: 1 | 2 | 5;
+  readonly exponent: number;
+}
+
+function stepFor(span: number, count: number): Step {
+  const raw = span / Math.max(1, count);
+  const exponent = Math.floor(Math.log10(raw));
+  const ratio = raw / Number(`1e${exponent}`);
+  if (ratio < Math.SQRT2) return { digit: 1, exponent };
+  if (ratio < Math.sqrt(10)) return { digit: 2, exponent };
+  return ratio < Math.sqrt(50) ? { digit: 5, exponent } : { digit: 1, exponent: exponent + 1 };
+}
+
+/** A whole number of steps: the nearest number to its decimals, where a product would be 0.30000000000000004. */
+function multiple(count: number, { digit, exponent }: Step): number {
+  return bounded(Number(`${count * digit}e${exponent}`));
 }
 
 /** The 1-2-5 step that cuts a span into about `count` pieces. */
 export function niceStep(span: number, count: number): number {
-  const raw = span / Math.max(1, count);
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const ratio = raw / power;
-  return power * (ratio < Math.SQRT2 ? 1 : ratio < Math.sqrt(10) ? 2 : ratio < Math.sqrt(50) ? 5 : 10);
+  return multiple(1, stepFor(span, count));
 }
 
-/** Ticks at multiples of a 1-2-5 step inside a domain, ends included. */
+/** Whether the ends differ by no more than rounding. */
+function isNarrow([low, high]: Domain): boolean {
+  return high - low <= ROUNDING * Math.max(Math.abs(low), Math.abs(high));
+}
+
+/** A domain in whole numbers of 1-2-5 steps, or `undefined` where numbers lie too close for any. */
+function inSteps(domain: Domain, count: number): { step: Step; low: number; high: number; slack: number } | undefined {
+  const step = stepFor(bounded(domain[1] - domain[0]), count);
+  const size = multiple(1, step);
+  if (isNarrow(domain) || !(size >= LEAST_STEP)) return undefined;
+  const [low, high] = [domain[0] / size, domain[1] / size];
+  return { step, low, high, slack: 1e-9 + 4 * Number.EPSILON * Math.max(Math.abs(low), Math.abs(high)) };
+}
+
+/** Ticks at multiples of a 1-2-5 step inside a domain, ends included; the ends where they lie too close for steps. */
 export function niceTicks(domain: Domain, count: number): number[] {
-  const step = niceStep(domain[1] - domain[0], count);
-  // + 0 keeps a negative zero out.
-  const first = Math.ceil(domain[0] / step - 1e-9) + 0;
-  const last = Math.floor(domain[1] / step + 1e-9);
-  const ticks: number[] = [];
-  // k / (1/step) is exact for steps below 1, where k * step is not: 3 * 0.1 is 0.30000000000000004
-  for (let k = first; k <= last; k++) ticks.push(step < 1 ? k / Math.round(1 / step) : k * step);
-  return step < 1e-9 ? ticks.map((_, i) => (first + i) * step) : ticks;
+  const steps = inSteps(domain, count);
+  if (steps === undefined) return [...new Set(domain)];
+  const first = Math.ceil(steps.low - steps.slack);
+  const last = Math.floor(steps.high + steps.slack);
+  return Array.from({ length: last - first + 1 }, (_, i) => multiple(first + i, steps.step));
+}
+
+/** A domain with room around a value where it has no width, or none but rounding. */
+export function widened(domain: Domain): Domain {
+  if (!isNarrow(domain)) return domain;
+  const size = Math.max(Math.abs(domain[0]), Math.abs(domain[1]));
+  const room = size === 0 ? 1 : Math.max(0.5 * size, Number.MIN_VALUE);
+  return [bounded(domain[0] - room), bounded(domain[1] + room)];
 }
 
 /** A domain widened to whole 1-2-5 steps; one of no width gets some. */
 export function niceDomain(domain: Domain, count: number): Domain {
-  let [low, high] = domain;
-  if (low === high) {
-    const room = low === 0 ? 1 : Math.abs(low) * 0.5;
-    [low, high] = [low - room, high + room];
-  }
-  const step = niceStep(high - low, count);
-  return [Math.floor(low / step + 1e-9) * step + 0, Math.ceil(high / step - 1e-9) * step + 0];
+  const wide = widened(domain);
+  const steps = inSteps(wide, count);
+  if (steps === undefined) return wide;
+  const { low, high, slack, step } = steps;
+  return [multiple(Math.floor(low + slack), step), multiple(Math.ceil(high - slack), step)];
 }
 
 /** Smallest and largest finite number of several lists, or `undefined` when there is none. */
@@ -80,8 +121,21 @@ export function extent(lists: Iterable<ArrayLike<number>>): Domain | undefined {
   return low <= high ? [low, high] : undefined;
 }
 
-/** Digits after the point that tell neighbouring ticks apart. */
+/** Digits after the point with which all ticks are written in full. */
 export function tickDecimals(ticks: readonly number[]): number {
-  const step = ticks.length > 1 ? Math.abs((ticks[1] as number) - (ticks[0] as number)) : Math.abs(ticks[0] ?? 1);
-  return step === 0 ? 0 : Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+  return largestOf(
+    ticks.map((tick) => {
+      const [mantissa = "", exponent] = tick.toExponential().split("e");
+      return (mantissa.split(".")[1]?.length ?? 0) - Number(exponent);
+    }),
+    0,
+  );
+}
+
+/** The texts of ticks, which differ where the ticks do: decimals, or powers of ten where all are very small or some very large. */
+export function tickTexts(ticks: readonly number[]): string[] {
+  const size = largestOf(ticks.map(Math.abs), 0);
+  if (size > 0 && (size < 1e-4 || size >= 1e9)) return ticks.map((tick) => scientific(tick));
+  const decimals = tickDecimals(ticks);
+  return ticks.map((tick) => formatNumber(tick, { decimals }));
 }

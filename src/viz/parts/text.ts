@@ -1,4 +1,5 @@
 /** Text of figures: escaping, tokens made visible, numbers, and estimated widths (there is no DOM to measure with). */
+import { InputError } from "../../errors.ts";
 
 const ENTITIES: Readonly<Record<string, string>> = {
   "&": "&amp;",
@@ -65,6 +66,11 @@ export function visibleToken(token: string): string {
   return text;
 }
 
+/** A label with what would not be seen made visible: whitespace at its ends, line breaks and control characters; `""` stays empty. */
+export function labelText(label: string | number): string {
+  return String(label).replace(/^\s+|\s+$|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, visibleToken);
+}
+
 /**
  * How {@link formatNumber} writes a number.
  * @category Figures
@@ -84,6 +90,7 @@ export interface NumberFormat {
  * @param value - any number; `NaN` and infinities are written as such.
  * @param format - digits and sign.
  * @returns the text.
+ * @throws InputError if `decimals` is not a whole number from 0 to 100, or `significant` one from 1 to 100.
  * @category Figures
  * @example
  * ```ts
@@ -94,11 +101,13 @@ export interface NumberFormat {
  * ```
  */
 export function formatNumber(value: number, format: NumberFormat = {}): string {
+  checkDigits(format.decimals, 0, "decimals");
+  checkDigits(format.significant, 1, "significant");
   if (Number.isNaN(value)) return "NaN";
   const magnitude = Math.abs(value);
   let text: string;
   if (magnitude === Infinity) text = "∞";
-  else if (format.decimals !== undefined) text = magnitude.toFixed(format.decimals);
+  else if (format.decimals !== undefined && magnitude < PLAIN) text = magnitude.toFixed(format.decimals);
   else text = significantText(magnitude, format.significant ?? 3);
   const [whole = "", ...rest] = text.split(".");
   if (!text.includes("e")) text = [whole.replace(/\B(?=(\d{3})+$)/g, ","), ...rest].join(".");
@@ -107,17 +116,36 @@ export function formatNumber(value: number, format: NumberFormat = {}): string {
   return format.sign === true && value > 0 && !zero ? `+${text}` : text;
 }
 
+/** From here on numbers are written in powers of ten. */
+const PLAIN = 1e15;
+
+function checkDigits(digits: number | undefined, least: number, argument: string): void {
+  if (digits === undefined || (Number.isInteger(digits) && digits >= least && digits <= 100)) return;
+  throw new InputError(`${argument} is ${digits}. Give a whole number from ${least} to 100.`, {
+    operation: "formatNumber",
+    argument,
+    expected: [least, 100],
+    actual: digits,
+  });
+}
+
+/** A number in powers of ten; with the digits that tell it from all others where their number is left out. */
+export function scientific(value: number, significant?: number): string {
+  return value === 0 ? "0" : `${value < 0 ? "−" : ""}${exponentText(Math.abs(value), significant)}`;
+}
+
 function significantText(magnitude: number, significant: number): string {
   if (magnitude === 0) return "0";
   if (magnitude >= 10 ** significant)
-    return magnitude < 1e15 ? Math.round(magnitude).toString() : exponentText(magnitude, significant);
+    return magnitude < PLAIN ? Math.round(magnitude).toString() : exponentText(magnitude, significant);
   if (magnitude < 1e-4) return exponentText(magnitude, significant);
   const text = magnitude.toPrecision(significant);
   return trimZeros(text.includes("e") ? Number(text).toString() : text);
 }
 
-function exponentText(magnitude: number, significant: number): string {
-  const [mantissa = "", exponent = ""] = magnitude.toExponential(significant - 1).split("e");
+function exponentText(magnitude: number, significant?: number): string {
+  const digits = significant === undefined ? undefined : significant - 1;
+  const [mantissa = "", exponent = ""] = magnitude.toExponential(digits).split("e");
   return `${trimZeros(mantissa)}e${exponent.replace("-", "−").replace("+", "")}`;
 }
 
@@ -130,10 +158,10 @@ export function px(value: number): string {
   return (Math.round(value * 100) / 100 + 0).toString();
 }
 
-/** `count thing` or `count things`. */
 /** Height of a line of small text. */
 export const TYPE_LINE = 15;
 
+/** `count thing` or `count things`. */
 export function plural(count: number, singular: string, several = `${singular}s`): string {
   return `${formatNumber(count, { decimals: 0 })} ${count === 1 ? singular : several}`;
 }
@@ -141,23 +169,29 @@ export function plural(count: number, singular: string, several = `${singular}s`
 /** Estimated width in pixels, on the wide side: a sans-serif face of the given size, or a monospaced one. */
 export function textWidth(text: string, size: number, mono = false): number {
   let ems = 0;
-  for (const character of text) {
-    if ((character.codePointAt(0) ?? 0) >= 0x1100 && /[\p{Lo}\p{Extended_Pictographic}]/u.test(character)) ems += 1.05;
-    else if (mono) ems += 0.61;
-    else if (/[iljtfrI.,:;'|!()[\]·\s/]/.test(character)) ems += 0.38;
-    else if (/[mwMW@%—]/.test(character)) ems += 0.92;
-    else if (/\p{Lu}/u.test(character)) ems += 0.7;
-    else ems += 0.61;
-  }
+  for (const character of text) ems += emsOf(character, mono);
   return ems * size;
 }
 
-/** Text cut to a width, with an ellipsis where something was cut. */
+function emsOf(character: string, mono: boolean): number {
+  if ((character.codePointAt(0) ?? 0) >= 0x1100 && /[\p{Lo}\p{Extended_Pictographic}]/u.test(character)) return 1.05;
+  if (mono) return 0.61;
+  if (/[iljtfrI.,:;'|!()[\]·\s/]/.test(character)) return 0.38;
+  if (/[mwMW@%—]/.test(character)) return 0.92;
+  return /\p{Lu}/u.test(character) ? 0.7 : 0.61;
+}
+
+/** Text cut to a width, with an ellipsis where something was cut; one character is left at least. */
 export function truncate(text: string, width: number, size: number, mono = false): string {
-  if (textWidth(text, size, mono) <= width) return text;
-  const characters = [...text];
-  while (characters.length > 1 && textWidth(`${characters.join("")}…`, size, mono) > width) characters.pop();
-  return `${characters.join("")}…`;
+  const ellipsis = emsOf("…", mono);
+  let ems = 0;
+  let kept = "";
+  for (const character of text) {
+    ems += emsOf(character, mono);
+    if (ems * size > width) return `${kept === "" ? character : kept}…`;
+    if ((ems + ellipsis) * size <= width) kept += character;
+  }
+  return text;
 }
 
 /** Text broken into lines of at most a width, at spaces. */

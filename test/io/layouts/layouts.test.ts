@@ -137,7 +137,7 @@ describe("what contradicts is named", () => {
   test("a tensor left over", () => {
     const extra = Tensor.zeros("a", [3]);
     expect(errorOf(load("hf-gpt2", (t) => t.set("transformer.h.2.ln_1.weight", extra))).message).toBe(
-      'transformerFromTensors: m, tensor "transformer.h.2.ln_1.weight": the configuration does not call for it, and it is no part of GPT-2. One of the two is wrong.',
+      'transformerFromTensors: m, tensor "transformer.h.2.ln_1.weight": the configuration does not call for it, and it is no part of GPT-2. One of the two is wrong; the option ignore passes over what is no part of the model.',
     );
     expect(errorOf(load("hf-gpt-neox", (t) => t.set("gpt_neox.x", extra))).message).toContain('tensor "gpt_neox.x"');
     expect(errorOf(load("hf-gpt2", (t) => t.set("score.weight", extra))).message).toContain('tensor "score.weight"');

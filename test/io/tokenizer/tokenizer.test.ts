@@ -199,7 +199,7 @@ describe("refusals", () => {
     [{ model, added_tokens: [{ id: 0, content: "c" }] }, 'tokenizer.json: tokens "a" and "c" have the same id 0.'],
     [
       { model: { ...model, type: "Nonsense", vocab: { a: 0 } }, pre_tokenizer: { type: "Nonsense" } },
-      "tokenizer.json cannot be read: ",
+      'tokenizer.json: pre_tokenizer: the type "Nonsense" is not read; those read are BertPreTokenizer, ',
     ],
   ])("a tokenizer.json %j", (broken, what) => {
     const { name, message } = errorOf(() => loadTokenizer(broken));

@@ -42,7 +42,7 @@ describe("a project that installs the package", () => {
   test("imports every entry as ESM, with one class per error among them", () => {
     write(
       "main.mjs",
-      `import { InputError } from "transformer-circuits";
+      `import { InputError } from "transformer-circuits/tensor";
        import { openBundledModel } from "transformer-circuits/bundled";
        for (const name of ${JSON.stringify(specifiers.filter((name) => !name.endsWith(".json")))}) await import(name);
        ${work}`,
@@ -59,8 +59,8 @@ describe("a project that installs the package", () => {
       const together = matmul(a, b).data;
       console.log(threads, kernelInfo().name, alone.every((x, i) => x === together[i]));`;
     const names = "kernelInfo, matmul, randomNormal, useThreads";
-    write("threads.mjs", `import { ${names} } from "transformer-circuits"; ${text}`);
-    write("threads.cjs", `const { ${names} } = require("transformer-circuits"); (async () => { ${text} })();`);
+    write("threads.mjs", `import { ${names} } from "transformer-circuits/tensor"; ${text}`);
+    write("threads.cjs", `const { ${names} } = require("transformer-circuits/tensor"); (async () => { ${text} })();`);
     for (const script of ["threads.mjs", "threads.cjs"]) {
       expect(run(process.execPath, [script], project)).toBe("2 simd true\n");
     }
@@ -69,7 +69,7 @@ describe("a project that installs the package", () => {
   test("requires every entry as CommonJS, with one class per error among them", () => {
     write(
       "main.cjs",
-      `const { InputError } = require("transformer-circuits");
+      `const { InputError } = require("transformer-circuits/tensor");
        const { openBundledModel } = require("transformer-circuits/bundled");
        for (const name of ${JSON.stringify(specifiers)}) require(name);
        (async () => { ${work} })();`,

@@ -1,7 +1,7 @@
 /** Path expansion: the terms, what they sum to, and how they are picked, ranked and written. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decomposeResid, expand, FactoredModel, logitsByOrder, pathExpansion } from "../../../src/paths/index.ts";
+import { decomposeResid, FactoredModel, logitsByOrder, pathExpansion } from "../../../src/paths/index.ts";
 import type { PathExpansion, PathTerm } from "../../../src/paths/index.ts";
 import { InputError, ShapeError } from "../../../src/errors.ts";
 import { headLabel } from "../../../src/model/index.ts";
@@ -97,7 +97,7 @@ describe("the certificate (P1)", () => {
     const model = randomModel({ n_layers: 2, position: "standard", bias: true });
     const expansionOf = (edits: Edits): PathExpansion => {
       const frozen = { model, run: model.run(tokens, { edits }) };
-      return expand(new FactoredModel(frozen));
+      return pathExpansion(new FactoredModel(frozen));
     };
     const right = expansionOf({}).certificate();
     const wrong = expansionOf({ "blocks.0.hook_resid_post": (x) => add(x, 1e-3) }).certificate();

@@ -1,0 +1,122 @@
+/**
+ * Copying read from the full OV circuit itself: how often a token raises its own logit most (*A Mathematical Framework for Transformer Circuits*, "Detecting copying behavior"; ARENA 1.2).
+ */
+import { requireKind } from "../../errors.ts";
+import { diagonalRanks } from "../../linear/index.ts";
+import type { SquareMap } from "../../linear/index.ts";
+import type { HeadRef, Transformer } from "../../model/index.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { requireCount } from "../../model/internal.ts";
+import { effectiveOVCircuit, fullOVCircuit, isList } from "../circuits.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
+
+/**
+ * Options of {@link copyingAccuracy}.
+ * @category Circuits
+ */
+export interface CopyingAccuracyOptions extends ProgressOptions {
+  /** How many of the most raised tokens count; 1 by default, 5 allows for variants of case and spacing. */
+  readonly k?: number | undefined;
+}
+
+/**
+ * Options of {@link copyingAccuracy} for several `k` at once.
+ * @category Circuits
+ */
+export interface CopyingAccuraciesOptions extends ProgressOptions {
+  /** How many of the most raised tokens count, each with a share of its own: `[1, 5]` for ARENA's two. */
+  readonly k: readonly number[];
+}
+
+/**
+ * The share of tokens that are among the `k` output tokens a head raises most when it attends to them: ARENA's OV copying
+ * accuracy. Several heads are taken together, as one of their effective OV circuit.
+ *
+ * Exact over the whole vocabulary, without most of the circuit: a token is settled by the first outputs that are raised more, or by a proof that
+ * too few can be (see {@link diagonalRanks}). Ties go to the lower id, so a zero head has about `k / d_vocab`, as chance has.
+ *
+ * @param heads - one head or several that attend alike.
+ * @param options - `k`, `signal`, `onProgress` (in source tokens).
+ * @returns a share from 0 to 1; for a list of `k`, one for each, for the time of the largest.
+ * @throws {@link InputError} when a `k` is not a positive integer, a head is missing or named twice; {@link ShapeError} when
+ * output tokens are not the input tokens; the signal's reason when aborted.
+ * @category Circuits
+ * @example
+ * ```ts
+ * import { copyingAccuracy } from "transformer-circuits/circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * console.log(copyingAccuracy(model, "L1H4", { k: 5 }).toFixed(2));
+ * // 0.57
+ * console.log(copyingAccuracy(model, ["L1H3", "L1H4"], { k: [1, 5] }).map((share) => share.toFixed(2)));
+ * // [ '0.69', '0.90' ]
+ * ```
+ */
+export function copyingAccuracy(
+  model: Transformer,
+  heads: HeadRef | readonly HeadRef[],
+  options?: CopyingAccuracyOptions,
+): number;
+/** As above, for several `k` at once. */
+export function copyingAccuracy(
+  model: Transformer,
+  heads: HeadRef | readonly HeadRef[],
+  options: CopyingAccuraciesOptions,
+): number[];
+export function copyingAccuracy(
+  model: Transformer,
+  heads: HeadRef | readonly HeadRef[],
+  options: CopyingAccuracyOptions | CopyingAccuraciesOptions = {},
+): number | number[] {
+  requireKind("model", model, "model", "copyingAccuracy", options);
+  const circuit = isList(heads) ? effectiveOVCircuit(model, heads) : fullOVCircuit(model, heads);
+  return sharesWithin(circuit, options.k, options, "copyingAccuracy");
+}
+
+/**
+ * {@link copyingAccuracy} of every head on its own.
+ *
+ * @param options - `k`, `signal`, `onProgress` (in heads).
+ * @returns `[layer, head]`, shares from 0 to 1, float64.
+ * @throws as {@link copyingAccuracy}.
+ * @category Circuits
+ * @example
+ * ```ts
+ * import { copyingAccuracies } from "transformer-circuits/circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const top1 = copyingAccuracies(model);
+ * console.log(top1.at(1, 4).toFixed(2), top1.at(0, 5).toFixed(2));
+ * // 0.25 0.00
+ * ```
+ */
+export function copyingAccuracies(model: Transformer, options: CopyingAccuracyOptions = {}): Tensor<"layer head"> {
+  requireKind("model", model, "model", "copyingAccuracies", options);
+  const { k = 1, signal } = options;
+  const { n_layers, n_heads } = model.config;
+  const shares = new Float64Array(n_layers * n_heads);
+  const steps = new Steps(options, shares.length);
+  for (const [at, head] of model.heads.entries()) {
+    shares[at] = sharesWithin(fullOVCircuit(model, head), k, { signal }, "copyingAccuracies") as number;
+    steps.advance();
+  }
+  return Tensor.from("layer head", [n_layers, n_heads], shares);
+}
+
+/** The share of rows whose diagonal entry is among the `k` largest: one for a number, several for a list. */
+export function sharesWithin(
+  circuit: SquareMap<string>,
+  k: number | readonly number[] = 1,
+  { signal, onProgress }: ProgressOptions,
+  operation: string,
+): number | number[] {
+  const all: readonly number[] = Array.isArray(k) ? (k as readonly number[]) : [k as number];
+  for (const one of all) requireCount(one, "k", operation);
+  if (all.length === 0) return [];
+  const ranks = diagonalRanks(circuit, { atMost: Math.max(...all), signal, onProgress }).data as Int32Array;
+  const shares = all.map((most) => ranks.reduce((hits, rank) => hits + (rank < most ? 1 : 0), 0) / ranks.length);
+  return typeof k === "number" ? (shares[0] as number) : shares;
+}
