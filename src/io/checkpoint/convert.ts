@@ -102,6 +102,8 @@ function plainMetadata({ values, settings }: Checkpoint): Record<string, string>
   const asJson = (_: string, value: PlainValue): unknown => (typeof value === "bigint" ? String(value) : value);
   // That of a model in a part of the file is found again where that of a whole one is.
   const more = settings === undefined || SETTINGS.some((name) => name in values) ? [] : [["cfg", settings] as const];
-  const entries = [...Object.entries(values), ...more].map(([key, value]) => [key, JSON.stringify(value, asJson)] as const);
+  const entries = [...Object.entries(values), ...more].map(
+    ([key, value]) => [key, JSON.stringify(value, asJson)] as const,
+  );
   return Object.fromEntries(entries);
 }

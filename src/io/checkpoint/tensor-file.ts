@@ -183,7 +183,9 @@ export function absent(
   { tensors, unread }: Pick<TensorStore, "tensors" | "unread">,
 ): FormatError | InputError {
   const what = unread.get(name);
-  return what === undefined ? noSuchTensor(source, name, tensors) : fault(source, `it is ${what}, which is not read.`, name);
+  return what === undefined
+    ? noSuchTensor(source, name, tensors)
+    : fault(source, `it is ${what}, which is not read.`, name);
 }
 
 /** The error for a name that a file does not have. */

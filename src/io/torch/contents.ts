@@ -68,6 +68,8 @@ class Walk {
   readonly #open = new Set<PickleValue>();
   /** Objects around what is visited; what they hold may lead back to them. */
   #objects = 0;
+  /** Modules around what is visited. */
+  #modules = 0;
   #visits: number;
   #characters: number;
 
@@ -167,12 +169,13 @@ class Walk {
   /** What `state_dict()` would have, in its order, and the configuration of the outermost module. */
   #module({ tensors, modules, config }: ModuleParts, name: string, depth: number): PlainObject | undefined {
     const at = (key: string): string => (name === "" ? key : `${name}.${key}`);
+    const plain = config === undefined || this.#modules > 0 ? undefined : this.visit(config, at("cfg"), depth + 1);
+    this.#modules++;
     for (const [key, item] of tensors) this.visit(item, at(key), depth + 1);
     for (const [key, item] of modules) this.visit(item, at(key), depth + 1);
-    if (config === undefined || this.settings !== undefined) return undefined;
-    const plain = this.visit(config, at("cfg"), depth + 1);
+    this.#modules--;
     if (!isObject(plain)) return undefined;
-    this.settings = [at("cfg"), plain];
+    this.settings ??= [at("cfg"), plain];
     return plainObject([["cfg", plain]]);
   }
 

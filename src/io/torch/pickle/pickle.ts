@@ -9,13 +9,11 @@ import type { PickleOptions } from "./bytes.ts";
 import { PickleNotes } from "./memo.ts";
 import { globalName, objectOf, reduce } from "./reduce.ts";
 import {
-
   PickleDict,
   PickleGlobal,
   PickleList,
   PickleObject,
   PickleTuple,
-
   TensorRef,
   describePickle,
 } from "./values.ts";
@@ -39,6 +37,8 @@ const MAX_STACK = 500_000;
 const MAX_PROTOCOL = 5;
 /** An object is as heavy as this many lists. */
 const OBJECT = 2;
+/** A function or class is as heavy as this many, though honest files have some dozens. */
+const NAME = 16;
 /** A first item makes a dict or a list as heavy as this many more objects. */
 const FIRST_ITEM = 3;
 const EMPTY_TUPLE = new PickleTuple([]);
@@ -309,7 +309,7 @@ class Unpickler {
     }
     let made = this.#globals.get(full);
     if (made === undefined) {
-      this.#count(OBJECT, 0);
+      this.#count(NAME, 0);
       made = new PickleGlobal(full);
       this.#globals.set(full, made);
     }

@@ -42,7 +42,10 @@ const RUNNING_NAMES: ReadonlySet<string> = new Set([
  */
 export function globalName(module: string, name: string): string | undefined {
   const full = `${RENAMED.get(module) ?? module}.${name}`;
-  const isRunning = RUNNING.has(full.split(".", 1)[0] ?? "") || RUNNING_NAMES.has(full) || /\.__\w+__(\.|$)/.test(name);
+  const isRunning =
+    RUNNING.has(full.split(".", 1)[0] ?? "") ||
+    RUNNING_NAMES.has(full) ||
+    (/\.__\w+__(\.|$)/.test(full) && !full.startsWith("copyreg.__newobj"));
   return isRunning ? undefined : full;
 }
 
@@ -63,6 +66,8 @@ export function reduce(
   if (!(callee instanceof PickleGlobal)) return fail(`${describePickle(callee)} is called`);
   if (!(args instanceof PickleTuple))
     return fail(`the arguments of ${callee.name} are ${describePickle(args)}, not a tuple`);
+  if (callee.name === "copyreg._reconstructor" || callee.name === "copyreg.__newobj__")
+    return objectOf(args.items[0] ?? null, new PickleTuple(args.items.slice(1)), fail);
   const made = tensorOf(callee.name, args.items, at, fail, last) ?? plainOf(callee.name, args.items, fail);
   return made ?? new PickleObject(callee, args);
 }
