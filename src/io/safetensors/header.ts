@@ -18,6 +18,8 @@ import { MAX_RANK, byteLengthOf } from "../checkpoint/tensor-file.ts";
 
 /** Tensors at most; a header of the longest that is read has room for so many with names of 40 characters. */
 const MAX_TENSORS = 250_000;
+/** Other names of tensors at most; a model has as many as it ties matrices. */
+const MAX_ALIASES = 10_000;
 const METADATA = "__metadata__";
 /** An entry of a tensor of 32 dimensions holds 38 values. */
 const ENTRY: JsonBudget = { containers: 100, values: 1000 };
@@ -55,7 +57,7 @@ export function* readHeader(fileSize: number, source: Source): Reading<Safetenso
   const { metadata, table } = readMembers(json, 8 + length, fileSize, source);
   const all = table.inOrder();
   checkCoverage(all, 8 + length, fileSize, source);
-  const aliases = aliasesIn(metadata, all, table.unread);
+  const aliases = aliasesIn(metadata, all, table.unread, source);
   return { metadata, tensors: table.readable(all, aliases), unread: table.unread, aliases: new Set(aliases.keys()) };
 }
 
@@ -64,13 +66,17 @@ function aliasesIn(
   metadata: ReadonlyMap<string, string>,
   tensors: ReadonlyMap<string, SafetensorsEntry>,
   unread: Map<string, string>,
+  source: Source,
 ): ReadonlyMap<string, string> {
   const aliases = new Map<string, string>();
   for (const [name, kept] of metadata) {
     if (!tensors.has(kept) || tensors.has(name)) continue;
+    if (aliases.size >= MAX_ALIASES) {
+      throw fault(source, `the header's __metadata__ gives more than ${MAX_ALIASES} other names to tensors.`);
+    }
     const what = unread.get(kept);
-    if (what === undefined) aliases.set(name, kept);
-    else unread.set(name, what);
+    aliases.set(name, kept);
+    if (what !== undefined) unread.set(name, what);
   }
   return aliases;
 }

@@ -64,7 +64,7 @@ export class EntryTable {
     if (this.unread.size === 0 && aliases.size === 0) return entries;
     const rows = new Map<string, number>();
     for (const name of entries.keys()) if (!this.unread.has(name)) rows.set(name, this.#rows.get(name) ?? 0);
-    for (const [alias, name] of aliases) rows.set(alias, this.#rows.get(name) ?? 0);
+    for (const [alias, name] of aliases) if (!this.unread.has(alias)) rows.set(alias, this.#rows.get(name) ?? 0);
     return new Mapped(rows, (row) => this.#entry(row));
   }
 
