@@ -11,7 +11,7 @@ export function requireToken(
   size = model.config.d_vocab,
 ): void {
   if (Number.isInteger(token) && token >= 0 && token < size) return;
-  throw new InputError(`${argument} is ${token}; token ids of this model are 0 to ${size - 1}.`, {
+  throw new InputError(`${argument} is ${nameOf(token)}; token ids of this model are 0 to ${size - 1}.`, {
     operation,
     argument,
     expected: [0, size - 1],
