@@ -207,7 +207,7 @@ export function requireKind(
   argument: string,
   operation: string,
   options?: unknown,
-  known?: readonly string[],
+  known?: string,
 ): void {
   requireOptions(options, operation, known);
   const [member, what, remedy] = KINDS[kind];
@@ -244,38 +244,40 @@ export function requireKinds(
   argument: string,
   operation: string,
   options?: unknown,
-  known?: readonly string[],
+  known?: string,
 ): void {
   requireKind("list", values, argument, operation, options, known);
   const list = values as ArrayLike<unknown>;
   for (let i = 0; i < list.length; i++) requireKind(kind, list[i], `${argument}[${i}]`, operation);
 }
 
-/** Refuses options that are not an object of names, or of which one is not known to the operation; no options are options. */
-export function requireOptions(options: unknown, operation: string, known?: readonly string[]): void {
+/** Refuses options that are not an object of names, or of which one is not among the names that the operation knows, as in `"k seed"`. */
+export function requireOptions(options: unknown, operation: string, known?: string): void {
   if (options === undefined) return;
   requireObject(options, "options", operation, known);
 }
 
-/** Refuses a value that is not an object of names, or that has a name which the operation does not know. */
-export function requireObject(value: unknown, argument: string, operation: string, known?: readonly string[]): void {
+/** Refuses a value that is not an object of names, or that has a name which is not among those known. */
+export function requireObject(value: unknown, argument: string, operation: string, known?: string): void {
+  const names = known?.split(" ");
   if (typeof value !== "object" || value === null || Array.isArray(value) || isPromise(value)) {
     const mend = isPromise(value) ? " Write await before the call that gave it." : "";
-    const example = known?.[0] ?? "k";
+    const example = names === undefined || names.includes("k") ? "k: 5" : `${names[0]}: …`;
     throw new InputError(
-      `${argument} is ${nameOf(value ?? null)}, not an object of named values, as in { ${example}: ${known === undefined ? "5" : "…"} }.${mend}`,
+      `${argument} is ${nameOf(value ?? null)}, not an object of named values, as in { ${example} }.${mend}`,
       { operation, argument, expected: "an object", actual: value },
     );
   }
-  if (known === undefined) return;
-  for (const name of Object.keys(value)) {
-    if (known.includes(name) || (value as Record<string, unknown>)[name] === undefined) continue;
-    const [near] = nearestNames(name, known, 1);
-    const mend = near === undefined ? `The options are ${known.join(", ")}` : `Did you mean ${near}?`;
-    throw new InputError(`there is no option ${JSON.stringify(name)}. ${mend}${near === undefined ? "." : ""}`, {
+  if (names === undefined) return;
+  for (const [name, given] of Object.entries(value)) {
+    // One that is undefined is as if it were left out.
+    if (given === undefined || names.includes(name)) continue;
+    const [near] = nearestNames(name, names, 1);
+    const mend = near === undefined ? `The options are ${names.join(", ")}.` : `Did you mean ${near}?`;
+    throw new InputError(`there is no option ${JSON.stringify(name)}. ${mend}`, {
       operation,
       argument: name,
-      expected: known,
+      expected: names,
       actual: name,
     });
   }

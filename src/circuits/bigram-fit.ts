@@ -80,7 +80,7 @@ export function bigramFit(
   texts: readonly number[] | readonly (readonly number[])[],
   options: BigramFitOptions = {},
 ): BigramFit {
-  requireKind("model", model, "model", "bigramFit", options);
+  requireKind("model", model, "model", "bigramFit", options, "smoothing signal onProgress");
   const operation = "bigramFit";
   const { smoothing: pairs = 1 } = options;
   const smoothing = checkSmoothing(pairs, operation);

@@ -66,7 +66,7 @@ export interface JointPCA {
  * ```
  */
 export function jointPCA(model: Transformer, options: JointPCAOptions = {}): JointPCA {
-  requireKind("model", model, "model", "jointPCA", options);
+  requireKind("model", model, "model", "jointPCA", options, "scale");
   const { scale = "matrix" } = options;
   requireChoice(scale, ["matrix", "rows", "none"], "scale", "jointPCA");
   const d = model.config.d_model;

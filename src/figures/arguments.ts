@@ -9,7 +9,7 @@ export function requireData(
   operation: string,
   captions: unknown,
 ): void {
-  requireOptions(captions, operation, ["title", "subtitle"]);
+  requireOptions(captions, operation, "title subtitle");
   const isObject = typeof data === "object" && data !== null;
   if (isObject && members.every((member) => member in data)) return;
   const mend = isPromise(data)

@@ -91,7 +91,8 @@ const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | un
       : undefined,
 };
 
-const OPTIONS: readonly (keyof FigureOptions)[] = ["heads", "seed", "signal", "onProgress"];
+/** The options that every figure takes. */
+export const FIGURE_OPTIONS = "heads seed signal onProgress";
 
 /** Refuses an input without what a figure needs, and options that it does not know; `more` are those of this figure alone. */
 export function requireNeeds(
@@ -99,9 +100,9 @@ export function requireNeeds(
   input: FigureInput,
   operation: string,
   options?: FigureOptions,
-  ...more: readonly string[]
+  more = "",
 ): void {
-  requireOptions(options, operation, [...OPTIONS, ...more]);
+  requireOptions(options, operation, `${FIGURE_OPTIONS} ${more}`.trimEnd());
   requireInput(input, operation);
   for (const need of needs) {
     const why = REFUSALS[need](input.model.config);

@@ -61,7 +61,8 @@ export function measuredHeads(
   options: ProgressOptions,
 ): { readonly previous: Tensor<"layer head">; readonly induction: Tensor<"layer head"> } {
   const { prompts, period, first } = repeatsOf(input, { period: 50, batch: 2, seed }, "headScores");
-  return headScores(input.model, { ...options, tokens: prompts, period, ...(first === 0 && { bos: null }) });
+  const { signal, onProgress } = options;
+  return headScores(input.model, { signal, onProgress, tokens: prompts, period, ...(first === 0 && { bos: null }) });
 }
 
 /** The head with the largest of some scores among layers from one on; the first of them where all are NaN. */

@@ -1,9 +1,9 @@
 /** The list of figures, by name. */
-import { InputError } from "../errors.ts";
+import { InputError, requireOptions } from "../errors.ts";
 import { nearestNames } from "../nearest.ts";
 import type { Captions, Figure } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
-import { requireNeeds } from "./input.ts";
+import { FIGURE_OPTIONS, requireNeeds } from "./input.ts";
 import type { FigureInput, FigureOptions } from "./input.ts";
 import { runFigures } from "./run-figures.ts";
 import { weightFigures } from "./weight-figures.ts";
@@ -97,8 +97,9 @@ export async function makeFigure(
   input: FigureInput,
   options: FigureOptions & Captions = {},
 ): Promise<MadeFigure> {
+  requireOptions(options, "makeFigure", `${FIGURE_OPTIONS} title subtitle`);
   const entry = figureEntry(name);
-  requireNeeds(entry.needs, input, name, options, "title", "subtitle");
+  requireNeeds(entry.needs, input, name);
   const { title, subtitle, ...rest } = options;
   const data = await entry.make(input, rest);
   const captions = { ...(title !== undefined && { title }), ...(subtitle !== undefined && { subtitle }) };

@@ -55,8 +55,8 @@ export function repeatedTokens(
   config: Pick<ModelConfig, "d_vocab" | "n_ctx" | "bos_token_id">,
   options: RepeatedTokensOptions = {},
 ): number[][] {
+  requireOptions(options, "repeatedTokens", "length batch seed bos repeats distinct chunk");
   requireObject(config, "config", "repeatedTokens");
-  requireOptions(options, "repeatedTokens");
   const { batch = 1, seed = 0, repeats = 2, distinct = false, chunk } = options;
   const bos = bosOf(config, options);
   const first = bos === null ? [] : [bos];

@@ -48,7 +48,7 @@ export function valueWeightedPattern(
   layer: number,
   options: ValueWeightedOptions = {},
 ): Pattern {
-  requireKind("model", model, "model", "valueWeightedPattern", options);
+  requireKind("model", model, "model", "valueWeightedPattern", options, "norm");
   requireKind("run", run, "run", "valueWeightedPattern");
   const { norm = "value" } = options;
   requireChoice(norm, ["value", "result"], "norm", "valueWeightedPattern");

@@ -4,7 +4,7 @@
  * Row-major, entry `(i, j)` at `data[i * cols + j]`. Products run through the kernels' float64 path, so a transpose
  * inside a product costs nothing and is an option, not a copy.
  */
-import { ShapeError, requireKind, requireNumbers } from "../errors.ts";
+import { ShapeError, requireKind, requireNumbers, requireOptions } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import { norm2 } from "./vector.ts";
 
@@ -167,6 +167,7 @@ export function transposeDense(a: DenseMatrix): DenseMatrix {
  * ```
  */
 export function matmulDense(a: DenseMatrix, b: DenseMatrix, options: MatmulDenseOptions = {}): DenseMatrix {
+  requireOptions(options, "matmulDense", "transposeA transposeB");
   requireMatrix(a, "matmulDense", "a");
   requireMatrix(b, "matmulDense", "b");
   const flipA = options.transposeA === true;

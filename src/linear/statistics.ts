@@ -43,7 +43,7 @@ export interface MapStatistics<S extends string> {
  * ```
  */
 export function rowStatistics<In extends string>(f: Linear<In>, options: StreamOptions = {}): MapStatistics<In> {
-  requireKind("map", f, "f", "rowStatistics", options);
+  requireKind("map", f, "f", "rowStatistics", options, "rows signal onProgress");
   return statistics(f, f.in, options, "rowStatistics");
 }
 
@@ -68,7 +68,7 @@ export function columnStatistics<Out extends string>(
   f: Linear<string, Out>,
   options: Omit<StreamOptions, "rows"> & { readonly columns?: ArrayLike<number> | undefined } = {},
 ): MapStatistics<Out> {
-  requireKind("map", f, "f", "columnStatistics", options);
+  requireKind("map", f, "f", "columnStatistics", options, "signal onProgress columns");
   const { columns, ...others } = options;
   const operation = "columnStatistics";
   if (columns !== undefined) checkIds(f, columns, "column", operation);

@@ -47,7 +47,7 @@ export function readSpaceOf<In extends string>(
   f: Linear<In>,
   options: SubspaceOptions = {},
 ): Tensor<`${BaseSpace<In>} component`> {
-  requireKind("map", f, "f", "readSpaceOf", options);
+  requireKind("map", f, "f", "readSpaceOf", options, "tolerance");
   return basisOf(f, "U", options, "readSpaceOf") as Tensor<`${BaseSpace<In>} component`>;
 }
 
@@ -72,7 +72,7 @@ export function writeSpaceOf<Out extends string>(
   f: Linear<string, Out>,
   options: SubspaceOptions = {},
 ): Tensor<`${BaseSpace<Out>} component`> {
-  requireKind("map", f, "f", "writeSpaceOf", options);
+  requireKind("map", f, "f", "writeSpaceOf", options, "tolerance");
   return basisOf(f, "V", options, "writeSpaceOf") as Tensor<`${BaseSpace<Out>} component`>;
 }
 

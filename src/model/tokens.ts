@@ -167,7 +167,7 @@ export function splitWindows(
   tokens: readonly number[] | Int32Array | BigInt64Array,
   options: { readonly length: number; readonly bos?: number | undefined },
 ): number[][] {
-  requireObject(options, "options", "splitWindows");
+  requireObject(options, "options", "splitWindows", "length bos");
   requireKind("list", tokens, "tokens", "splitWindows", options);
   const ids = Array.from(plainIds(tokens));
   const head = options.bos === undefined ? [] : [options.bos];

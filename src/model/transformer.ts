@@ -107,7 +107,7 @@ export class Transformer {
     weights: Weights,
     options: { readonly notes?: readonly string[] } = {},
   ): Transformer {
-    requireOptions(options, "Transformer.fromWeights");
+    requireOptions(options, "Transformer.fromWeights", "notes");
     const checked = checkWeights(config, weights, "Transformer.fromWeights");
     for (const weight of checked.values()) moveToKernels(weight);
     return new Transformer(config, checked, options.notes);
@@ -271,6 +271,7 @@ export class Transformer {
    * ```
    */
   run(tokens: TokensLike, options: RunOptions = {}): Run {
+    requireOptions(options, "run", "cache edits signal");
     return forwardPass(this.inFloat32, toTokenTensor(this.config, tokens, "run"), options);
   }
 }

@@ -112,6 +112,6 @@ export function factoredModel(
   tokens: TokensLike,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): FactoredModel {
-  requireKind("model", model, "model", "factoredModel", options);
+  requireKind("model", model, "model", "factoredModel", options, "signal");
   return new FactoredModel(freeze(model, tokens, "factoredModel", options.signal));
 }

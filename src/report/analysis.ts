@@ -1,7 +1,7 @@
 /** The whole analysis of one model, step by step. */
 import { repeatedTokens } from "../heads/index.ts";
 import type { HeadScores } from "../heads/index.ts";
-import { InputError } from "../errors.ts";
+import { InputError, requireKind } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
 import { checkBos, checkModel, readCorpus } from "./corpus.ts";
 import type { Corpus, ReportTokenizer } from "./corpus.ts";
@@ -102,6 +102,14 @@ export async function analyse(
   text: string | readonly number[],
   options: AnalyseOptions = {},
 ): Promise<ReportData> {
+  requireKind(
+    "model",
+    model,
+    "model",
+    "analyse",
+    options,
+    "title source seed maxTokens sampleLength bos signal onProgress",
+  );
   const { config } = model;
   checkModel(config);
   checkCounts(options);

@@ -97,7 +97,7 @@ export function causalAttention(
   v: HeadVectors,
   options: AttentionOptions = {},
 ): HeadVectors {
-  requireKind("tensor", q, "q", "causalAttention", options);
+  requireKind("tensor", q, "q", "causalAttention", options, "scale");
   requireKind("tensor", k, "k", "causalAttention");
   requireKind("tensor", v, "v", "causalAttention");
   const operation = "causalAttention";

@@ -134,7 +134,7 @@ export function randomNormal<const A extends string>(
   shape: readonly number[],
   options: { readonly seed: number | Random; readonly std?: number; readonly dtype?: "float32" | "float64" },
 ): Tensor<A> {
-  requireObject(options, "options", "randomNormal");
+  requireObject(options, "options", "randomNormal", "seed std dtype");
   requireKind("list", shape, "shape", "randomNormal", options);
   const { seed, std = 1, dtype = "float32" } = options;
   if (!Number.isFinite(std) || std < 0) {

@@ -31,8 +31,8 @@ export interface Matrix {
 }
 
 /** Refuses options that are no object of names, and names that are neither the captions nor among the known ones. */
-export function checkOptions(options: unknown, operation: string, ...known: readonly string[]): void {
-  requireObject(options, "options", operation, [...known, "title", "subtitle"]);
+export function checkOptions(options: unknown, operation: string, known: string): void {
+  requireObject(options, "options", operation, `${known} title subtitle`);
 }
 
 /** Refuses what is no list of numbers. */

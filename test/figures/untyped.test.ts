@@ -70,15 +70,15 @@ describe.each(drawings)("%s", (name, draw) => {
 
 test("makeFigure refuses unknown options and what is no input under the figure's name", async () => {
   expect(await refusal(() => figures.makeFigure("ov-eigenvalues", { model }, { tile: "a" } as never))).toBe(
-    'ov-eigenvalues: there is no option "tile". Did you mean title?',
+    'makeFigure: there is no option "tile". Did you mean title?',
   );
   expect(await refusal(() => figures.makeFigure("ov-eigenvalues", model as never))).toContain(
     "without a model. Give it as { model }",
   );
 });
 
-test("token ids of a text that are none are named", async () => {
-  const message = (text: unknown) => refusal(() => figures.storyAttention({ model, text } as never));
-  expect(await message([[1, 2], [3]])).toContain("token 0 of the text is an array, which is not a token id");
-  expect(await message([1n, 2n])).toContain("token 0 of the text is 1n, a BigInt, which is not a token id");
+test("a list of lists is no text", async () => {
+  expect(await refusal(() => figures.storyAttention({ model, text: [[1, 2], [3]] } as never))).toContain(
+    "token 0 of the text is an array, which is not a token id",
+  );
 });

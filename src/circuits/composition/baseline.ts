@@ -91,8 +91,8 @@ export interface CompositionSampleOptions extends ProgressOptions {
  * ```
  */
 export function sampleCompositionBaseline(sizes: HeadSizes, options: CompositionSampleOptions = {}): SampledScore {
+  requireOptions(options, "sampleCompositionBaseline", "init samples seed signal onProgress");
   requireObject(sizes, "sizes", "sampleCompositionBaseline");
-  requireOptions(options, "sampleCompositionBaseline");
   const operation = "sampleCompositionBaseline";
   const { d_model, d_head } = checkSizes(sizes, operation);
   const { init = "normal", samples = 200, seed = 0 } = options;

@@ -88,7 +88,7 @@ export interface CompositionOptions extends ProgressOptions {
  * ```
  */
 export function compositionScores(model: Transformer, options: CompositionOptions = {}): CompositionScores {
-  requireKind("model", model, "model", "compositionScores", options);
+  requireKind("model", model, "model", "compositionScores", options, "norms signal onProgress");
   const { norms = "raw", signal } = options;
   requireChoice(norms, ["raw", "folded"], "norms", "compositionScores");
   const { n_layers, n_heads, d_model, d_head } = model.config;

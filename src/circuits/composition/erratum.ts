@@ -48,7 +48,7 @@ export interface CycledCompositionScores extends CompositionMaps {
  * ```
  */
 export function cycledCompositionScores(model: Transformer, options: ProgressOptions = {}): CycledCompositionScores {
-  requireKind("model", model, "model", "cycledCompositionScores", options);
+  requireKind("model", model, "model", "cycledCompositionScores", options, "signal onProgress");
   const { n_layers, n_heads, d_head } = model.config;
   const size = (n_layers * n_heads) ** 2;
   const scores = { Q: new Float64Array(size), K: new Float64Array(size), V: new Float64Array(size) };

@@ -36,7 +36,7 @@ export function compositionOfMaps<S extends string>(
   readers: readonly Linear<NoInfer<S>>[],
   options: ProgressOptions = {},
 ): Tensor<"writer reader"> {
-  requireKind("list", writers, "writers", "compositionOfMaps", options);
+  requireKind("list", writers, "writers", "compositionOfMaps", options, "signal onProgress");
   requireKind("list", readers, "readers", "compositionOfMaps");
   for (const [argument, list] of Object.entries({ writers, readers })) {
     if (list.length > 0) continue;

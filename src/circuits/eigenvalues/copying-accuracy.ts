@@ -70,7 +70,7 @@ export function copyingAccuracy(
   heads: HeadRef | readonly HeadRef[],
   options: CopyingAccuracyOptions | CopyingAccuraciesOptions = {},
 ): number | number[] {
-  requireKind("model", model, "model", "copyingAccuracy", options);
+  requireKind("model", model, "model", "copyingAccuracy", options, "k signal onProgress");
   const circuit = isList(heads) ? effectiveOVCircuit(model, heads) : fullOVCircuit(model, heads);
   const { k = 1 } = options;
   return Array.isArray(k)
@@ -97,7 +97,7 @@ export function copyingAccuracy(
  * ```
  */
 export function copyingAccuracies(model: Transformer, options: CopyingAccuracyOptions = {}): Tensor<"layer head"> {
-  requireKind("model", model, "model", "copyingAccuracies", options);
+  requireKind("model", model, "model", "copyingAccuracies", options, "k signal onProgress");
   const { k = 1, signal } = options;
   const { n_layers, n_heads } = model.config;
   const shares = new Float64Array(n_layers * n_heads);

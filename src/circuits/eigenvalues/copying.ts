@@ -55,6 +55,6 @@ export function copyingScore(model: Transformer, head: HeadRef): number {
  * ```
  */
 export function copyingScores(model: Transformer, options: ProgressOptions = {}): Tensor<"layer head"> {
-  requireKind("model", model, "model", "copyingScores", options);
+  requireKind("model", model, "model", "copyingScores", options, "signal onProgress");
   return spectrumOf(model, ovCores(unembedEmbed(model, "copyingScores")), options).score;
 }

@@ -68,7 +68,7 @@ export interface InductionPositivityOptions extends ProgressOptions {
  * ```
  */
 export function inductionPositivity(model: Transformer, options: InductionPositivityOptions): InductionPositivity {
-  requireKind("model", model, "model", "inductionPositivity", options);
+  requireKind("model", model, "model", "inductionPositivity", options, "previous signal onProgress");
   requireObject(options, "options", "inductionPositivity");
   const operation = "inductionPositivity";
   const { previous, signal, onProgress } = options;

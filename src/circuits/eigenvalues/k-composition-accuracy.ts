@@ -54,7 +54,7 @@ export function kCompositionAccuracy(
   induction: HeadRef,
   options: KCompositionAccuracyOptions = {},
 ): number {
-  requireKind("model", model, "model", "kCompositionAccuracy", options);
+  requireKind("model", model, "model", "kCompositionAccuracy", options, "k per signal onProgress");
   const operation = "kCompositionAccuracy";
   const { k = 1, per = "query", ...loop } = options;
   requireChoice(per, ["query", "key"], "per", operation);

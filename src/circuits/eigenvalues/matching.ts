@@ -23,6 +23,6 @@ import { qkSpectrum } from "./spectrum.ts";
  * ```
  */
 export function matchingScores(model: Transformer, options: ProgressOptions = {}): Tensor<"layer head"> {
-  requireKind("model", model, "model", "matchingScores", options);
+  requireKind("model", model, "model", "matchingScores", options, "signal onProgress");
   return qkSpectrum(model, options).score;
 }

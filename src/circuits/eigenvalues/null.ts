@@ -78,7 +78,7 @@ export interface SampledScore {
  * ```
  */
 export function scoreNull(model: Transformer, options: ScoreNullOptions = {}): SampledScore {
-  requireKind("model", model, "model", "scoreNull", options);
+  requireKind("model", model, "model", "scoreNull", options, "kind circuit samples seed signal onProgress");
   const operation = "scoreNull";
   const { kind = "random-head", circuit = "OV", samples = 200, seed = 0 } = options;
   requireChoice(kind, ["ginibre", "random-head"], "kind", operation);

@@ -35,7 +35,7 @@ import type { ProgressOptions } from "../../progress.ts";
  * ```
  */
 export function ovSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
-  requireKind("model", model, "model", "ovSpectrum", options);
+  requireKind("model", model, "model", "ovSpectrum", options, "signal onProgress");
   return spectrumOf(model, ovCores(unembedEmbed(model, "ovSpectrum")), options);
 }
 
@@ -60,7 +60,7 @@ export function ovSpectrum(model: Transformer, options: ProgressOptions = {}): S
  * ```
  */
 export function qkSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
-  requireKind("model", model, "model", "qkSpectrum", options);
+  requireKind("model", model, "model", "qkSpectrum", options, "signal onProgress");
   return spectrumOf(model, qkCores(embeddingGram(model)), options);
 }
 
@@ -86,7 +86,7 @@ export function qkSpectrum(model: Transformer, options: ProgressOptions = {}): S
  * ```
  */
 export function bareOVSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
-  requireKind("model", model, "model", "bareOVSpectrum", options);
+  requireKind("model", model, "model", "bareOVSpectrum", options, "signal onProgress");
   return spectrumOf(model, ovCores(undefined), options);
 }
 
@@ -108,6 +108,6 @@ export function bareOVSpectrum(model: Transformer, options: ProgressOptions = {}
  * ```
  */
 export function bareQKSpectrum(model: Transformer, options: ProgressOptions = {}): Spectrum {
-  requireKind("model", model, "model", "bareQKSpectrum", options);
+  requireKind("model", model, "model", "bareQKSpectrum", options, "signal onProgress");
   return spectrumOf(model, qkCores(undefined), options);
 }

@@ -81,7 +81,7 @@ export function skipTrigramBugs(
   pairs: readonly [SkipTrigramPair, SkipTrigramPair],
   options: { readonly start?: number | undefined } = {},
 ): SkipTrigramBugs {
-  requireKind("model", model, "model", "skipTrigramBugs", options);
+  requireKind("model", model, "model", "skipTrigramBugs", options, "start");
   requireKinds("pair", pairs, "pairs", "skipTrigramBugs");
   const operation = "skipTrigramBugs";
   const { start } = options;
@@ -159,7 +159,14 @@ export function findSkipTrigramBugs(
   attested: Iterable<SkipTrigram>,
   options: FindSkipTrigramBugsOptions = {},
 ): SkipTrigramEffect[] {
-  requireKind("model", model, "model", "findSkipTrigramBugs", options);
+  requireKind(
+    "model",
+    model,
+    "model",
+    "findSkipTrigramBugs",
+    options,
+    "k start sources exclude among signal onProgress",
+  );
   const operation = "findSkipTrigramBugs";
   const { k = 10, start, exclude = () => false, among = {} } = options;
   if (among !== undefined) requireObject(among, "among", operation);

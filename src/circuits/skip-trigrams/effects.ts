@@ -40,7 +40,7 @@ export function skipTrigramEffects(
   trigrams: readonly (SkipTrigramPair & { readonly source: number })[],
   options: { readonly start?: number | undefined } = {},
 ): SkipTrigramEffect[] {
-  requireKind("model", model, "model", "skipTrigramEffects", options);
+  requireKind("model", model, "model", "skipTrigramEffects", options, "start");
   requireKinds("pair", trigrams, "trigrams", "skipTrigramEffects");
   requireKind("list", trigrams, "trigrams", "skipTrigramEffects");
   const operation = "skipTrigramEffects";

@@ -79,7 +79,14 @@ export function topSkipTrigrams(
   head: HeadRef,
   options: TopSkipTrigramOptions = {},
 ): SkipTrigramEffect[] {
-  requireKind("model", model, "model", "topSkipTrigrams", options);
+  requireKind(
+    "model",
+    model,
+    "model",
+    "topSkipTrigrams",
+    options,
+    "k perPair start exclude among reference frequencies signal onProgress",
+  );
   const operation = "topSkipTrigrams";
   const { k = 20, perPair = k, start, exclude = () => false, frequencies, among = {}, signal } = options;
   const { reference = start === undefined ? "mean" : "start" } = options;

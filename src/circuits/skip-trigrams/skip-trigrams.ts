@@ -77,7 +77,7 @@ export function skipTrigrams(
   sources: readonly number[],
   options: SkipTrigramOptions = {},
 ): SkipTrigrams[] {
-  requireKind("model", model, "model", "skipTrigrams", options);
+  requireKind("model", model, "model", "skipTrigrams", options, "k reference start frequencies exclude among");
   requireKind("list", sources, "sources", "skipTrigrams");
   const operation = "skipTrigrams";
   const { k = 10, reference = "raw", start, frequencies, exclude = () => false, among = {} } = options;

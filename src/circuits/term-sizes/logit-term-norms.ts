@@ -91,7 +91,7 @@ export interface LogitTermNorms {
  * ```
  */
 export function logitTermNorms(model: Transformer, options: LogitTermNormsOptions = {}): LogitTermNorms {
-  requireKind("model", model, "model", "logitTermNorms", options);
+  requireKind("model", model, "model", "logitTermNorms", options, "maxOrder pairs signal onProgress");
   const { n_layers, n_heads, positional_embedding_type } = model.config;
   const { maxOrder = n_layers, pairs = n_layers === 2 } = options;
   requireOrderBound(maxOrder, "logitTermNorms");

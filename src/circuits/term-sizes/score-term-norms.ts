@@ -77,7 +77,7 @@ export interface ScoreTermNorms {
  * ```
  */
 export function scoreTermNorms(model: Transformer, ref: HeadRef, options: ScoreTermNormsOptions = {}): ScoreTermNorms {
-  requireKind("model", model, "model", "scoreTermNorms", options);
+  requireKind("model", model, "model", "scoreTermNorms", options, "maxOrder signal onProgress");
   const reader = model.head(ref);
   const { layer } = reader;
   const { maxOrder = layer } = options;

@@ -72,7 +72,7 @@ const MOST_HEADS = 3;
  */
 export function copyingTable(input: FigureInput, options: CopyingTableOptions = {}): CopyingTable {
   const operation = "copyingTable";
-  requireNeeds(NEEDS, input, operation, options, "sources", "rows", "listed");
+  requireNeeds(NEEDS, input, operation, options, "sources rows listed");
   const { model } = input;
   const { rows = 6, listed = 6 } = options;
   const context = contextOf(input, operation);

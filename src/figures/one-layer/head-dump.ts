@@ -70,7 +70,7 @@ const MOST_ALONE = 4;
  */
 export function headDump(input: FigureInput, options: HeadDumpOptions = {}): HeadDump {
   const operation = "headDump";
-  requireNeeds(NEEDS, input, operation, options, "sources", "rows", "listed");
+  requireNeeds(NEEDS, input, operation, options, "sources rows listed");
   const { model } = input;
   const { rows = 6, listed = 6 } = options;
   const { d_vocab, d_vocab_out } = model.config;

@@ -58,7 +58,7 @@ export function ovEigenvalues(input: FigureInput, options: FigureOptions = {}): 
   const { model } = input;
   const { n_layers, n_heads } = model.config;
   const shown = chosenHeads(model, options.heads);
-  const { eigenvalues, score } = ovSpectrum(model, options);
+  const { eigenvalues, score } = ovSpectrum(model, { signal: options.signal, onProgress: options.onProgress });
   const [re, im] = [rawData(eigenvalues.re), rawData(eigenvalues.im)];
   const count = eigenvalues.re.shape[2] ?? 0;
   const heads = shown.map(({ layer, head }) => {

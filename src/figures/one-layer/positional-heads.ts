@@ -59,7 +59,7 @@ const NEEDS: readonly FigureNeed[] = ["layer", "causal", "positions"];
  * ```
  */
 export function positionalHeads(input: FigureInput, options: PositionalHeadsOptions = {}): PositionalHeads {
-  requireNeeds(NEEDS, input, "positionalHeads", options, "positions", "offsets");
+  requireNeeds(NEEDS, input, "positionalHeads", options, "positions offsets");
   const { model } = input;
   const { n_layers, n_heads, n_ctx } = model.config;
   const n = options.positions ?? Math.min(200, n_ctx);

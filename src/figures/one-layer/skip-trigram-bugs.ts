@@ -96,7 +96,7 @@ const WINDOW = 512;
  */
 export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugOptions = {}): SkipTrigramBugTable {
   const operation = "skipTrigramBugTable";
-  requireNeeds(NEEDS, input, operation, options, "rows", "perHead", "tokens");
+  requireNeeds(NEEDS, input, operation, options, "rows perHead tokens");
   const { model, tokenizer } = input;
   const { rows = 14, perHead = 4, tokens = 2048 } = options;
   const text = tokenTexts(tokenizer);

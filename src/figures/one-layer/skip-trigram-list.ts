@@ -73,7 +73,7 @@ const SHOWN = { destination: 3, out: 5 };
  */
 export function skipTrigramList(input: FigureInput, options: SkipTrigramListOptions = {}): SkipTrigramList {
   const operation = "skipTrigramList";
-  requireNeeds(NEEDS, input, operation, options, "sources", "rows", "perHead");
+  requireNeeds(NEEDS, input, operation, options, "sources rows perHead");
   const { model } = input;
   const { rows = 30, perHead = 6 } = options;
   const context = contextOf(input, operation);

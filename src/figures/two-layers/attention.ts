@@ -92,7 +92,7 @@ export function repeatedAttention(
   input: FigureInput,
   options: FigureOptions & { readonly repeats?: number; readonly period?: number } = {},
 ): AttentionFigure {
-  requireNeeds(NEEDS, input, "repeatedAttention", options, "repeats", "period");
+  requireNeeds(NEEDS, input, "repeatedAttention", options, "repeats period");
   const { repeats = 3, period = 20, seed } = options;
   const room = Math.max(1, Math.floor((longest(input, 200) - 1) / repeats));
   const made = repeatsOf(input, { period: Math.min(period, room), repeats, seed }, "repeatedAttention");

@@ -59,7 +59,7 @@ export function ablatedLosses(
   heads: readonly HeadRef[],
   options: AblationOptions = {},
 ): Tensor<"batch pos"> {
-  requireKind("model", model, "model", "ablatedLosses", options);
+  requireKind("model", model, "model", "ablatedLosses", options, "value patterns signal");
   requireKind("list", heads, "heads", "ablatedLosses");
   const clean = cleanRun(model, tokens, options, "ablatedLosses");
   return heads.length === 0
@@ -111,7 +111,7 @@ export interface HeadAblation {
  * ```
  */
 export function headAblation(model: Transformer, tokens: TokensLike, options: HeadAblationOptions = {}): HeadAblation {
-  requireKind("model", model, "model", "headAblation", options);
+  requireKind("model", model, "model", "headAblation", options, "from onLosses value patterns signal onProgress");
   const operation = "headAblation";
   const { from = 0, onLosses } = options;
   const { n_layers, n_heads } = model.config;

@@ -49,7 +49,7 @@ export function offsetAblatedLosses(
   head: HeadRef,
   options: OffsetAblationOptions,
 ): Tensor<"batch pos"> {
-  requireKind("model", model, "model", "offsetAblatedLosses", options);
+  requireKind("model", model, "model", "offsetAblatedLosses", options, "keep signal");
   requireObject(options, "options", "offsetAblatedLosses");
   requireKind("list", options.keep, "options.keep", "offsetAblatedLosses");
   const operation = "offsetAblatedLosses";

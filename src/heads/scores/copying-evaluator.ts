@@ -52,7 +52,7 @@ export interface CopyingEvaluatorOptions extends ProgressOptions {
  * ```
  */
 export function copyingEvaluator(model: Transformer, options: CopyingEvaluatorOptions = {}): Tensor<"layer head"> {
-  requireKind("model", model, "model", "copyingEvaluator", options);
+  requireKind("model", model, "model", "copyingEvaluator", options, "length samples seed bos signal onProgress");
   const operation = "copyingEvaluator";
   const { n_layers, n_heads, n_ctx, d_vocab } = model.config;
   requireSameTokens(model, operation);

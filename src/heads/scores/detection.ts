@@ -99,7 +99,7 @@ export function detectionScores(
   detection: Tensor<"batch query_pos key_pos">,
   options: DetectionOptions = {},
 ): Tensor<"head"> {
-  requireKind("tensor", pattern, "pattern", "detectionScores", options);
+  requireKind("tensor", pattern, "pattern", "detectionScores", options, "measure excludeBos excludeCurrentToken");
   requireAxes(detection, "batch query_pos key_pos", "detection", "detectionScores");
   const operation = "detectionScores";
   const { measure = "mul", excludeBos = false, excludeCurrentToken = false } = options;

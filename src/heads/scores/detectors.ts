@@ -182,7 +182,7 @@ export interface InductionScoreOptions {
  * ```
  */
 export function inductionScores(pattern: Pattern, options: InductionScoreOptions): Tensor<"head"> {
-  requireKind("tensor", pattern, "pattern", "inductionScores", options);
+  requireKind("tensor", pattern, "pattern", "inductionScores", options, "period variant bos");
   requireObject(options, "options", "inductionScores");
   return meanOfTallies([tallyInduction(pattern, options)]);
 }

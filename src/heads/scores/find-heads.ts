@@ -92,7 +92,14 @@ function tallyAll(
  * ```
  */
 export function headScores(model: Transformer, options: HeadScoresOptions = {}): HeadScores {
-  requireKind("model", model, "model", "headScores", options);
+  requireKind(
+    "model",
+    model,
+    "model",
+    "headScores",
+    options,
+    "tokens period length batch seed bos repeats distinct chunk signal onProgress",
+  );
   const { tokens, period } = promptsOf(model, options);
   const { n_layers, n_heads } = model.config;
   const bos = options.tokens === undefined ? bosOf(model.config, options) !== null : options.bos !== null;
@@ -131,9 +138,10 @@ function promptsOf(model: Transformer, options: HeadScoresOptions): { tokens: Te
   const { batch = 10, repeats = 2 } = options;
   const first = bosOf(model.config, options) === null ? 0 : 1;
   if (options.tokens === undefined) {
-    const prompts = repeatedTokens(model.config, { ...options, batch });
-    const length = ((prompts[0]?.length ?? 0) - first) / repeats;
-    return { tokens: toTokenTensor(model.config, prompts, operation), period: length };
+    const { length, seed, bos, distinct, chunk } = options;
+    const prompts = repeatedTokens(model.config, { length, batch, seed, bos, repeats, distinct, chunk });
+    const period = ((prompts[0]?.length ?? 0) - first) / repeats;
+    return { tokens: toTokenTensor(model.config, prompts, operation), period };
   }
   if (options.period === undefined) {
     throw new InputError("tokens were given without the period at which they repeat. Pass { tokens, period }.", {

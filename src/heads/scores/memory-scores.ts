@@ -40,7 +40,7 @@ export interface MemoryScores {
  * ```
  */
 export function memoryScores(model: Transformer, tokens: TokensLike, options: ProgressOptions = {}): MemoryScores {
-  requireKind("model", model, "model", "memoryScores", options);
+  requireKind("model", model, "model", "memoryScores", options, "signal onProgress");
   const { n_layers, n_heads } = model.config;
   const { cache } = model.run(tokens, {
     cache: (name) => name.endsWith("attn.hook_pattern"),

@@ -98,7 +98,7 @@ export function prefixMatchingScores(
   tokens: Tensor<"batch pos">,
   options: PrefixMatchingOptions = {},
 ): Tensor<"head"> {
-  requireKind("tensor", pattern, "pattern", "prefixMatchingScores", options);
+  requireKind("tensor", pattern, "pattern", "prefixMatchingScores", options, "averaging target");
   requireAxes(tokens, "batch pos", "tokens", "prefixMatchingScores");
   return meanOfTallies([tallyPrefixMatching(pattern, tokens, options)]);
 }

@@ -42,8 +42,8 @@ export interface InContextLearningOptions {
  * ```
  */
 export function inContextLearningScore(loss: Tensor<"batch pos">, options: InContextLearningOptions = {}): number {
+  requireOptions(options, "inContextLearningScore", "early late window");
   requireAxes(loss, "batch pos", "loss", "inContextLearningScore");
-  requireOptions(options, "inContextLearningScore");
   const operation = "inContextLearningScore";
   const { early = 50, late = 500, window = 1 } = options;
   for (const [name, value] of Object.entries({ early, late, window })) requireCount(value, name, operation);

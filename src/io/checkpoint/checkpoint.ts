@@ -110,7 +110,7 @@ export async function openCheckpoint(
   files: FileInput | ReadonlyMap<string, FileInput>,
   options: OpenCheckpointOptions = {},
 ): Promise<Checkpoint> {
-  requireOptions(options, "openCheckpoint");
+  requireOptions(options, "openCheckpoint", "name config signal");
   return openFor("openCheckpoint", files, options);
 }
 

@@ -51,7 +51,7 @@ export async function* safetensorsChunks(
   checkpoint: Checkpoint,
   options: ConvertOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  requireKind("checkpoint", checkpoint, "checkpoint", "safetensorsChunks", options);
+  requireKind("checkpoint", checkpoint, "checkpoint", "safetensorsChunks", options, "dtype metadata signal onProgress");
   const { dtype: floats, signal, onProgress } = options;
   const names = [...checkpoint.tensors.keys()];
   const total = totalBytes(checkpoint, names, OPERATION);

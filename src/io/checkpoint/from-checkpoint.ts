@@ -54,7 +54,14 @@ export async function transformerFromCheckpoint(
   checkpoint: Checkpoint,
   options: TransformerFromCheckpointOptions = {},
 ): Promise<Transformer> {
-  requireKind("checkpoint", checkpoint, "checkpoint", "transformerFromCheckpoint", options);
+  requireKind(
+    "checkpoint",
+    checkpoint,
+    "checkpoint",
+    "transformerFromCheckpoint",
+    options,
+    "config signal onProgress prefix ignore act_fn",
+  );
   return transformerOf("transformerFromCheckpoint", checkpoint, options);
 }
 

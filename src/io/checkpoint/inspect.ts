@@ -1,4 +1,5 @@
 /** What is in a checkpoint, as plain data. */
+import { requireOptions } from "../../errors.ts";
 import { openFor } from "./checkpoint.ts";
 import type { Checkpoint, CheckpointEntry, OpenCheckpointOptions } from "./checkpoint.ts";
 import type { PlainObject } from "../json/plain.ts";
@@ -53,6 +54,7 @@ export async function inspect(
   files: FileInput | ReadonlyMap<string, FileInput>,
   options: OpenCheckpointOptions = {},
 ): Promise<Inspection> {
+  requireOptions(options, "inspect", "name config signal");
   const checkpoint = await openFor("inspect", files, options);
   await checkpoint.close();
   return inspectionOf(checkpoint);

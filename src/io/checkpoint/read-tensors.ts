@@ -1,5 +1,5 @@
 /** Several tensors of a checkpoint at once. */
-import { requireKind } from "../../errors.ts";
+import { requireKind, requireOptions } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { fault } from "../bytes/fault.ts";
@@ -41,6 +41,7 @@ export async function readTensors(
   checkpoint: Checkpoint,
   options: ReadTensorsOptions = {},
 ): Promise<Map<string, Tensor>> {
+  requireOptions(options, "readTensors", "filter signal onProgress");
   requireKind("checkpoint", checkpoint, "checkpoint", "readTensors");
   const { filter = () => true, signal, onProgress } = options;
   const names = [...checkpoint.tensors.keys()].filter((name) => filter(name));

@@ -2,7 +2,7 @@
 import { open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { InputError } from "../../errors.ts";
+import { InputError, requireOptions } from "../../errors.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { safetensorsChunks } from "../checkpoint/convert.ts";
 import type { ConvertOptions } from "../checkpoint/convert.ts";
@@ -60,6 +60,7 @@ export async function convertPath(
   to: string | URL,
   options: ConvertPathOptions = {},
 ): Promise<Converted> {
+  requireOptions(options, OPERATION, "force dtype metadata signal onProgress");
   const source = typeof from === "string" ? from : fileURLToPath(from);
   const file = resolve(typeof to === "string" ? to : fileURLToPath(to));
   const checkpoint = await openPathFor(OPERATION, source, options);
@@ -86,8 +87,9 @@ export async function convertPath(
 }
 
 /** The framework for which other readers of safetensors look. */
-function withFormat(checkpoint: Checkpoint, options: ConvertOptions): ConvertOptions {
-  return checkpoint.metadata.has("format") ? options : { ...options, metadata: { format: "pt", ...options.metadata } };
+function withFormat(checkpoint: Checkpoint, { dtype, metadata, signal, onProgress }: ConvertOptions): ConvertOptions {
+  const options = { dtype, signal, onProgress };
+  return { ...options, metadata: checkpoint.metadata.has("format") ? metadata : { format: "pt", ...metadata } };
 }
 
 interface Config {

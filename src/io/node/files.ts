@@ -3,7 +3,7 @@ import { open, readFile, readdir, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { InputError } from "../../errors.ts";
+import { InputError, requireOptions } from "../../errors.ts";
 import { openFor } from "../checkpoint/checkpoint.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { isIndex } from "../checkpoint/files.ts";
@@ -46,6 +46,7 @@ const CHUNK = 2 ** 28;
  * ```
  */
 export async function openPath(path: string | URL, options: OpenPathOptions = {}): Promise<Checkpoint> {
+  requireOptions(options, "openPath", "config signal");
   return openPathFor("openPath", path, options);
 }
 
@@ -64,6 +65,7 @@ export async function openPath(path: string | URL, options: OpenPathOptions = {}
  * ```
  */
 export async function inspectPath(path: string | URL, options: OpenPathOptions = {}): Promise<Inspection> {
+  requireOptions(options, "inspectPath", "config signal");
   const checkpoint = await openPathFor("inspectPath", path, options);
   await checkpoint.close();
   return inspectionOf(checkpoint);

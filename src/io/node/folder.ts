@@ -76,6 +76,7 @@ export interface LoadFolderOptions extends LayoutOptions, GivenFiles {
  * ```
  */
 export async function loadFolder(path: string | URL, options: LoadFolderOptions = {}): Promise<LoadedFolder> {
+  requireOptions(options, "loadFolder", "config tokenizer prefix ignore act_fn signal onProgress");
   return loadAt("loadFolder", typeof path === "string" ? path : fileURLToPath(path), options);
 }
 

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
-import { CircuitsError, InputError } from "../../errors.ts";
+import { CircuitsError, InputError, requireOptions } from "../../errors.ts";
 import { isIndex, shardsOf, weightsAmong } from "../checkpoint/files.ts";
 import { parsePlainJson } from "../json/plain-json.ts";
 import type { LayoutOptions } from "../layouts/index.ts";
@@ -78,6 +78,7 @@ const COMMIT = /^[0-9a-f]{40}$/;
  * ```
  */
 export async function downloadFromHub(repo: string, options: HubOptions = {}): Promise<HubFolder> {
+  requireOptions(options, "downloadFromHub", HUB_OPTIONS);
   return download("downloadFromHub", repo, options);
 }
 
@@ -99,6 +100,7 @@ export async function downloadFromHub(repo: string, options: HubOptions = {}): P
  * ```
  */
 export async function loadFromHub(repo: string, options: HubOptions = {}): Promise<LoadedFolder> {
+  requireOptions(options, "loadFromHub", HUB_OPTIONS);
   const { folder, weights } = await download("loadFromHub", repo, options);
   // A folder of the cache may hold weights of other calls; those of this one are meant.
   const { prefix, ignore, act_fn, signal, config, tokenizer } = options;
@@ -114,6 +116,8 @@ interface Job {
   /** What every call of the client is given. */
   readonly access: { readonly fetch: typeof fetch; readonly hubUrl?: string; readonly accessToken?: string };
 }
+
+const HUB_OPTIONS = "revision token hubUrl cacheDir weights config tokenizer prefix ignore act_fn signal onProgress";
 
 async function download(operation: string, repo: string, options: HubOptions): Promise<HubFolder> {
   const { signal } = options;

@@ -53,6 +53,7 @@ export function parseNpy<const A extends string = string>(
   bytes: Bytes,
   options: ReadTensorOptions<A> & { readonly name?: string } = {},
 ): Tensor<NoInfer<A>> {
+  requireOptions(options, "parseNpy", "axes dtype name");
   const source = { operation: "parseNpy", name: options.name ?? "the .npy file" };
   const view = toBytes(bytes, source.operation, "bytes");
   const store = readNow(view, openNpy(view.byteLength, source));
@@ -78,7 +79,7 @@ export function parseNpy<const A extends string = string>(
  * ```
  */
 export function parseNpz(bytes: Bytes, options: { readonly name?: string } = {}): TensorFile {
-  requireOptions(options, "parseNpz");
+  requireOptions(options, "parseNpz", "name");
   const source = { operation: "parseNpz", name: options.name ?? "the .npz file" };
   const view = toBytes(bytes, source.operation, "bytes");
   return tensorFile(view, readNow(view, openNpz(view.byteLength, source)), source);

@@ -64,7 +64,7 @@ export interface SafetensorsFile {
  * ```
  */
 export function parseSafetensors(bytes: Bytes, options: { readonly name?: string } = {}): SafetensorsFile {
-  requireOptions(options, "parseSafetensors");
+  requireOptions(options, "parseSafetensors", "name");
   return openSafetensors(bytes, { operation: "parseSafetensors", name: options.name ?? "the safetensors file" });
 }
 
@@ -87,7 +87,7 @@ export function parseSafetensors(bytes: Bytes, options: { readonly name?: string
  * ```
  */
 export function readSafetensors(bytes: Bytes, options: { readonly name?: string } = {}): Map<string, Tensor> {
-  requireOptions(options, "readSafetensors");
+  requireOptions(options, "readSafetensors", "name");
   const source = { operation: "readSafetensors", name: options.name ?? "the safetensors file" };
   const file = openSafetensors(bytes, source);
   return new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));

@@ -60,8 +60,7 @@ export function writeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
   options: WriteSafetensorsOptions = {},
 ): Uint8Array {
-  requireOptions(options, "writeSafetensors");
-  requireOptions(options, "writeSafetensors");
+  requireOptions(options, "writeSafetensors", "dtype metadata");
   const placed = place(tensors, options.dtype ?? "F32");
   const header = headerOf(placed, options.metadata);
   const dataLength = placed.reduce((most, { end }) => Math.max(most, end), 0);

@@ -72,8 +72,8 @@ export async function tokenizerFromFiles(
   options: Pick<LoadTokenizerOptions, "bos"> = {},
 ): Promise<Tokenizer | undefined> {
   const operation = "tokenizerFromFiles";
+  requireOptions(options, operation, "bos");
   requireKind("files", files, "files", operation);
-  requireOptions(options, operation);
   return tokenizerAmong(async (name) => {
     const file = files.get(name);
     if (file === undefined) return undefined;

@@ -45,8 +45,8 @@ const BYTE_LEVEL = { type: "ByteLevel", trim_offsets: true, use_regex: true };
  * ```
  */
 export function loadGpt2Tokenizer(files: Gpt2TokenizerFiles, options: LoadTokenizerOptions = {}): Tokenizer {
+  requireOptions(options, OPERATION, "config bos");
   requireObject(files, "files", OPERATION);
-  requireOptions(options, OPERATION);
   const vocab = toJson(files.vocab, OPERATION, "vocab.json");
   const config = toJson(options.config ?? {}, OPERATION, "tokenizer_config.json");
   if (!isFields(vocab)) {

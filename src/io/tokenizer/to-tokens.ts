@@ -52,7 +52,7 @@ export function toTokens(
       tokenizer,
     );
   }
-  requireKind("tokenizer", tokenizer, "tokenizer", "toTokens", options);
+  requireKind("tokenizer", tokenizer, "tokenizer", "toTokens", options, "prependBos maxLength padToken");
   if (typeof input !== "string") requireKind("list", input, "input", "toTokens");
   const { prependBos = true, maxLength = Infinity, padToken } = options;
   const texts = typeof input === "string" ? [input] : input;

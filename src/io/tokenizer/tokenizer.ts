@@ -115,7 +115,7 @@ const OPERATION = "loadTokenizer";
  * ```
  */
 export function loadTokenizer(json: unknown, options: LoadTokenizerOptions = {}): Tokenizer {
-  requireOptions(options, "loadTokenizer");
+  requireOptions(options, "loadTokenizer", "config bos");
   const checked = checkTokenizer(toJson(json, OPERATION, "tokenizer.json"), OPERATION);
   const config = toJson(options.config ?? {}, OPERATION, "tokenizer_config.json");
   const bos = findBos(checked, config, options.bos, OPERATION);

@@ -47,7 +47,7 @@ import type { ZipEntry } from "../zip/directory.ts";
  * ```
  */
 export function parseTorch(bytes: Bytes, options: { readonly name?: string } = {}): TensorFile {
-  requireOptions(options, "parseTorch");
+  requireOptions(options, "parseTorch", "name");
   const source = { operation: "parseTorch", name: options.name ?? "the PyTorch file" };
   const view = toBytes(bytes, source.operation, "bytes");
   const isZip = view[0] === 0x50 && view[1] === 0x4b;

@@ -2,7 +2,7 @@
  * Threads that help with large products. They share the kernels' memory and run the same modules; which thread does a part of a product changes
  * no bit of it.
  */
-import { InputError } from "../../errors.ts";
+import { InputError, requireOptions } from "../../errors.ts";
 import { wasmEngine } from "./engine.ts";
 import type { Engine, EngineStart } from "./engine.ts";
 import {
@@ -210,6 +210,7 @@ function start(engine: Engine, create: (source: string) => WorkerLike): Promise<
  * ```
  */
 export async function useThreads(count: number, options: ThreadOptions = {}): Promise<number> {
+  requireOptions(options, "useThreads", "createWorker");
   if (!Number.isInteger(count) || count < 1 || count > 64) {
     throw new InputError(`${count} is not a number of threads; it takes 1 to 64.`, {
       operation: "useThreads",

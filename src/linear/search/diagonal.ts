@@ -36,7 +36,7 @@ import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from 
  * ```
  */
 export function diagonalTopK<S extends string>(f: SquareMap<S>, k = 1, options: StreamOptions = {}): number {
-  requireKind("map", f, "f", "diagonalTopK", options);
+  requireKind("map", f, "f", "diagonalTopK", options, "rows signal onProgress");
   requireSquare(f, "diagonalTopK");
   checkK(k, "diagonalTopK");
   const ranks = ranksOf(f, k, options, "diagonalTopK");
@@ -76,7 +76,7 @@ export interface DiagonalRankOptions extends StreamOptions {
  * ```
  */
 export function diagonalRanks<S extends string>(f: SquareMap<S>, options: DiagonalRankOptions = {}): Tensor<S> {
-  requireKind("map", f, "f", "diagonalRanks", options);
+  requireKind("map", f, "f", "diagonalRanks", options, "atMost rows signal onProgress");
   requireSquare(f, "diagonalRanks");
   const { atMost } = options;
   if (atMost !== undefined) checkK(atMost, "diagonalRanks");

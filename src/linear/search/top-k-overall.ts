@@ -35,7 +35,7 @@ import type { MapEntry } from "./top-k.ts";
  * ```
  */
 export function topKOverall(f: Linear, k: number, options: StreamOptions = {}): MapEntry[] {
-  requireKind("map", f, "f", "topKOverall", options);
+  requireKind("map", f, "f", "topKOverall", options, "rows signal onProgress");
   checkK(k, "topKOverall");
   const { rows: ids, signal } = options;
   if (ids !== undefined) checkIds(f, ids, "row", "topKOverall");

@@ -61,7 +61,7 @@ export interface MapEntry {
  * ```
  */
 export function topKPerRow<In extends string>(f: Linear<In>, k: number, options: StreamOptions = {}): TopK<In> {
-  requireKind("map", f, "f", "topKPerRow", options);
+  requireKind("map", f, "f", "topKPerRow", options, "rows signal onProgress");
   checkK(k, "topKPerRow");
   const { indices, values, width } = topOfRows(f, k, options, "topKPerRow");
   const shape = [countOf(f, options), width];
@@ -89,7 +89,7 @@ export function topKPerRow<In extends string>(f: Linear<In>, k: number, options:
  * ```
  */
 export function argmaxPerRow<In extends string>(f: Linear<In>, options: StreamOptions = {}): Tensor<In> {
-  requireKind("map", f, "f", "argmaxPerRow", options);
+  requireKind("map", f, "f", "argmaxPerRow", options, "rows signal onProgress");
   const { indices } = topOfRows(f, 1, options, "argmaxPerRow");
   return Tensor.from(f.in, [countOf(f, options)], indices);
 }
@@ -120,7 +120,7 @@ export function topKPerColumn<Out extends string>(
   k: number,
   options: ColumnOptions = {},
 ): TopK<Out> {
-  requireKind("map", f, "f", "topKPerColumn", options);
+  requireKind("map", f, "f", "topKPerColumn", options, "columns signal onProgress");
   const operation = "topKPerColumn";
   checkK(k, operation);
   const turned = turnedMap(f, options, operation);
@@ -150,7 +150,7 @@ export function topKPerColumn<Out extends string>(
  * ```
  */
 export function argmaxPerColumn<Out extends string>(f: Linear<string, Out>, options: ColumnOptions = {}): Tensor<Out> {
-  requireKind("map", f, "f", "argmaxPerColumn", options);
+  requireKind("map", f, "f", "argmaxPerColumn", options, "columns signal onProgress");
   const operation = "argmaxPerColumn";
   const turned = turnedMap(f, options, operation);
   const { indices } = topOfRows(turned, 1, rowOptions(options), operation);

@@ -123,7 +123,7 @@ export function toDenseKronecker(
   product: TensorProduct,
   options: { readonly prompt?: number | undefined; readonly positions?: number | undefined } = {},
 ): Tensor<"target source"> {
-  requireKind("product", product, "product", "toDenseKronecker", options);
+  requireKind("product", product, "product", "toDenseKronecker", options, "prompt positions");
   const { prompt = 0 } = options;
   const operation = "toDenseKronecker";
   const prompts = product.batch ?? 1;

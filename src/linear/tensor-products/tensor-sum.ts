@@ -192,7 +192,7 @@ export function expandSums<S extends string>(
   factors: readonly TensorSum<S, S>[] & OneSpace<S>,
   options: ExpandOptions = {},
 ): ExpandedProduct<S, S>[] {
-  requireKinds("sum", factors, "factors", "expandSums", options);
+  requireKinds("sum", factors, "factors", "expandSums", options, "maxOrder maxTerms");
   const { maxOrder = factors.length, maxTerms = 4096 } = options;
   const operation = "expandSums";
   const first = factors[0]?.terms[0];

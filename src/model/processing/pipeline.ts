@@ -52,7 +52,14 @@ export type ProcessingOptions = { readonly [step in ProcessingStep]?: boolean | 
  * ```
  */
 export function processWeights(model: Transformer, options: ProcessingOptions = {}): Transformer {
-  requireKind("model", model, "model", "processWeights", options);
+  requireKind(
+    "model",
+    model,
+    "model",
+    "processWeights",
+    options,
+    "foldLayerNorm centerWritingWeights centerUnembed foldValueBiases dropKeyBiases refactorHeads",
+  );
   const byDefault = (step: ProcessingStep): boolean => step !== "dropKeyBiases" && step !== "refactorHeads";
   return STEPS.reduce((before, [step, take]) => ((options[step] ?? byDefault(step)) ? take(before) : before), model);
 }
@@ -114,7 +121,7 @@ export function processingReport(
   tokens: TokensLike,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): ProcessingReport {
-  requireKind("model", model, "model", "processingReport", options);
+  requireKind("model", model, "model", "processingReport", options, "signal");
   const checked = toTokenTensor(model.config, tokens, "processingReport");
   const logProbs = (of: Transformer): ArrayLike<number> =>
     logSoftmax(astype(of.forward(checked), "float64"), "d_vocab").data;

@@ -73,7 +73,7 @@ export function compositionImportance(
   tokens: TokensLike,
   options: ProgressOptions = {},
 ): CompositionImportance {
-  requireKind("model", model, "model", "compositionImportance", options);
+  requireKind("model", model, "model", "compositionImportance", options, "signal onProgress");
   const operation = "compositionImportance";
   const frozen = freeze(model, tokens, operation, options.signal);
   requireNextTokens(frozen, operation);

@@ -56,7 +56,7 @@ export function headTermImportance(
   tokens: TokensLike,
   options: ProgressOptions = {},
 ): HeadTermImportance {
-  requireKind("model", model, "model", "headTermImportance", options);
+  requireKind("model", model, "model", "headTermImportance", options, "signal onProgress");
   const frozen = freeze(model, tokens, "headTermImportance", options.signal);
   requireNextTokens(frozen, "headTermImportance");
   const { n_layers, n_heads } = model.config;
@@ -116,7 +116,7 @@ export function layerTermImportance(
   tokens: TokensLike,
   options: ProgressOptions = {},
 ): LayerTermImportance {
-  requireKind("model", model, "model", "layerTermImportance", options);
+  requireKind("model", model, "model", "layerTermImportance", options, "signal onProgress");
   const frozen = freeze(model, tokens, "layerTermImportance", options.signal);
   requireNextTokens(frozen, "layerTermImportance");
   const { n_layers } = model.config;

@@ -76,7 +76,7 @@ export function termImportance(
   tokens: TokensLike,
   options: TermImportanceOptions = {},
 ): TermImportanceRow[] {
-  requireKind("model", model, "model", "termImportance", options);
+  requireKind("model", model, "model", "termImportance", options, "resamples seed heads signal onProgress");
   const operation = "termImportance";
   const { resamples = 1000, seed = 0, heads = true } = options;
   const draws = checkSamples(resamples, operation);

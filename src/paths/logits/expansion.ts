@@ -177,7 +177,7 @@ export class PathExpansion {
    * do not fit the prompts.
    */
   attribution(options: AttributionOptions = {}): Tensor<"term batch pos"> {
-    requireOptions(options, "attribution");
+    requireOptions(options, "attribution", "targets precision terms signal onProgress");
     const { targets = "next" } = options;
     const readout = readoutOf(this.model, this.tokens, targets, "attribution");
     const batch = this.tokens.sizeOf("batch");
@@ -207,7 +207,7 @@ export class PathExpansion {
    * @throws {@link InputError} when a head's label cannot be read.
    */
   select(filter: PathFilter): PathTerm[] {
-    requireObject(filter, "filter", "select");
+    requireObject(filter, "filter", "select", "order head layer last source");
     const isHead = (ref: HeadRef): ((id: { layer: number; head: number }) => boolean) => {
       const wanted = typeof ref === "string" ? parseHead(ref) : ref;
       return (id) => id.layer === wanted.layer && id.head === wanted.head;
@@ -247,17 +247,18 @@ export class PathExpansion {
     metric: TermMetric = "attribution",
     options: AttributionOptions & { readonly k?: number | undefined } = {},
   ): RankedTerm[] {
-    requireOptions(options, "rank");
-    if (options.k !== undefined) requireCount(options.k, "k", "rank");
+    requireOptions(options, "rank", "targets precision terms signal onProgress k");
+    const { k, ...rest } = options;
+    if (k !== undefined) requireCount(k, "k", "rank");
     if (typeof metric !== "function") requireChoice(metric, ["attribution", "norm"], "metric", "rank");
-    const { terms = this.all } = options;
-    const evaluate = metric === "norm" ? undefined : this.attribution(options);
+    const { terms = this.all } = rest;
+    const evaluate = metric === "norm" ? undefined : this.attribution(rest);
     const ranked = terms.map((term, t) => {
       const attribution = evaluate?.select("term", t);
       if (attribution === undefined) return { term, value: meanOf(rowNorms(term.resid)) };
       return { term, value: typeof metric === "function" ? metric(term, attribution) : meanOf(attribution.data) };
     });
-    return ranked.sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, options.k ?? ranked.length);
+    return ranked.sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, k ?? ranked.length);
   }
 
   /**
@@ -282,7 +283,7 @@ export class PathExpansion {
    * @throws {@link ShapeError} when a term is not of the run's sizes.
    */
   certificate(terms: readonly PathTerm[] = this.all, options: ProgressOptions = {}): PathCertificate {
-    requireKinds("term", terms, "terms", "certificate", options);
+    requireKinds("term", terms, "terms", "certificate", options, "signal onProgress");
     const steps = new Steps(options, terms.length);
     const norms = new NormSum();
     const shape = this.#frozen.run.cache.get("hook_embed").shape;

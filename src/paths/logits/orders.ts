@@ -46,7 +46,7 @@ export function logitsByOrder(
   tokens: TokensLike,
   options: ProgressOptions = {},
 ): Tensor<"order batch pos d_vocab"> {
-  requireKind("model", model, "model", "logitsByOrder", options);
+  requireKind("model", model, "model", "logitsByOrder", options, "signal onProgress");
   const frozen = freeze(model, tokens, "logitsByOrder", options.signal);
   const streams = streamsByOrder(frozen, options).map((stream) => throughFinalNorm(frozen, stream));
   const shape = [streams.length, ...frozen.run.logits.shape];
@@ -96,7 +96,7 @@ export interface LossByMaxOrder {
  * ```
  */
 export function lossByMaxOrder(model: Transformer, tokens: TokensLike, options: ProgressOptions = {}): LossByMaxOrder {
-  requireKind("model", model, "model", "lossByMaxOrder", options);
+  requireKind("model", model, "model", "lossByMaxOrder", options, "signal onProgress");
   const frozen = freeze(model, tokens, "lossByMaxOrder", options.signal);
   requireNextTokens(frozen, "lossByMaxOrder");
   const streams = streamsByOrder(frozen, options);

@@ -94,15 +94,17 @@ export function pathExpansion(
   const operation = "pathExpansion";
   if (isFactored(subject)) {
     const given = (tokensOrOptions ?? {}) as PathExpansionOptions;
-    requireKind("factored", subject, "factored", operation, given);
+    requireKind("factored", subject, "factored", operation, given, OPTIONS);
     checkOptions(subject.model, given, operation);
     return expandAs(subject, given, operation);
   }
-  requireKind("model", subject, "model", operation, options);
+  requireKind("model", subject, "model", operation, options, OPTIONS);
   checkOptions(subject, options, operation);
   const frozen = freeze(subject, tokensOrOptions as TokensLike, operation, options.signal);
   return expandAs(new FactoredModel(frozen), options, operation);
 }
+
+const OPTIONS = "maxOrder maxTerms splitPositions splitBiases signal";
 
 /** A member tells, since an ESM and a CJS copy of the package may meet. */
 function isFactored(subject: Transformer | FactoredModel): subject is FactoredModel {

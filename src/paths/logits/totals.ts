@@ -71,7 +71,7 @@ export interface PathTotals {
  * ```
  */
 export function pathTotals(model: Transformer, tokens: TokensLike, options: PathTotalsOptions = {}): PathTotals {
-  requireKind("model", model, "model", "pathTotals", options);
+  requireKind("model", model, "model", "pathTotals", options, "targets signal onProgress");
   const operation = "pathTotals";
   const frozen = freeze(model, tokens, operation, options.signal);
   const { targets = "next" } = options;

@@ -122,7 +122,7 @@ export function logitAttribution(
   tokens: TokensLike,
   options: LogitAttributionOptions = {},
 ): LogitAttribution {
-  requireKind("model", model, "model", "logitAttribution", options);
+  requireKind("model", model, "model", "logitAttribution", options, "by targets signal onProgress");
   const operation = "logitAttribution";
   const { by = "head", targets = "next" } = options;
   requireChoice(by, ["head", "layer"], "by", operation);

@@ -181,7 +181,7 @@ function constants(model: Transformer, run: Run, { heads, reader }: Place, handl
  * ```
  */
 export function decomposeResid(model: Transformer, run: Run, options: DecomposeOptions = {}): ResidDecomposition {
-  requireKind("model", model, "model", "decomposeResid", options);
+  requireKind("model", model, "model", "decomposeResid", options, "by layer mlpInput applyNorm");
   requireKind("run", run, "run", "decomposeResid");
   const { by = "layer", applyNorm = "none" } = options;
   requireChoice(by, ["head", "layer"], "by", "decomposeResid");
@@ -239,7 +239,7 @@ export function accumulatedResid(
   run: Run,
   options: { readonly applyNorm?: NormHandling | undefined; readonly includeMid?: boolean | undefined } = {},
 ): ResidDecomposition {
-  requireKind("model", model, "model", "accumulatedResid", options);
+  requireKind("model", model, "model", "accumulatedResid", options, "applyNorm includeMid");
   requireKind("run", run, "run", "accumulatedResid");
   const { applyNorm = "none", includeMid = false } = options;
   requireChoice(applyNorm, HANDLINGS, "applyNorm", "accumulatedResid");

@@ -103,7 +103,7 @@ export function attributeScore(
   head: HeadRef,
   options: AttributeScoreOptions,
 ): ScoreAttribution {
-  requireKind("model", model, "model", "attributeScore", options);
+  requireKind("model", model, "model", "attributeScore", options, "query key prompt signal");
   requireObject(options, "options", "attributeScore");
   const operation = "attributeScore";
   const { layer, head: index } = model.head(head);

@@ -198,7 +198,7 @@ export class ScoreExpansion {
 
   /** The terms that meet every condition given, in order. */
   select(filter: ScoreTermFilter): ScoreTerm[] {
-    requireObject(filter, "filter", "select");
+    requireObject(filter, "filter", "select", "query key composition");
     const { query, key, composition } = filter;
     return this.terms.filter(
       (term) =>
@@ -215,7 +215,7 @@ export class ScoreExpansion {
    * @throws {@link InputError} when no entry is picked.
    */
   statistics(options: ScoreStatisticsOptions = {}): ScoreTermStatistics[] {
-    requireOptions(options, "statistics");
+    requireOptions(options, "statistics", "entries signal onProgress");
     const isCausal = this.model.config.attention_dir === "causal";
     return termStatistics(this.terms, (term) => this.scores(term), this.total(), isCausal, options);
   }
@@ -256,7 +256,7 @@ export class ScoreExpansion {
    * @param options - `signal`, `onProgress`, per term.
    */
   certificate(terms: readonly ScoreTerm[] = this.terms, options: ProgressOptions = {}): Certificate {
-    requireKinds("scoreTerm", terms, "terms", "certificate", options);
+    requireKinds("scoreTerm", terms, "terms", "certificate", options, "signal onProgress");
     const steps = new Steps(options, terms.length);
     const [batch = 0, pos = 0] = this.tokens.shape;
     const sum = new Float64Array(batch * pos * pos);
@@ -375,7 +375,7 @@ export function scoreExpansion(
   head: HeadRef,
   options: ScoreExpansionOptions = {},
 ): ScoreExpansion {
-  requireKind("model", model, "model", "scoreExpansion", options);
+  requireKind("model", model, "model", "scoreExpansion", options, "by maxOrder maxTerms signal");
   const operation = "scoreExpansion";
   const { layer, head: index } = model.head(head);
   const { by = "head", maxOrder = layer, maxTerms = 65_536 } = options;

@@ -73,7 +73,7 @@ export interface VirtualSearch {
  * ```
  */
 export function strongestVirtualHeads(model: Transformer, options: VirtualSearchOptions = {}): VirtualSearch {
-  requireKind("model", model, "model", "strongestVirtualHeads", options);
+  requireKind("model", model, "model", "strongestVirtualHeads", options, "order k signal onProgress");
   const { order, k } = checked(model, options, "strongestVirtualHeads");
   const norms = new Map(model.heads.map((head) => [head, frobeniusNormOf(head.W_OV)]));
   const reaches = new Map(
@@ -157,7 +157,7 @@ export function searchVirtualHeads(
   tokens: TokensLike,
   options: VirtualSearchOnTokensOptions = {},
 ): VirtualSearch {
-  requireKind("model", model, "model", "searchVirtualHeads", options);
+  requireKind("model", model, "model", "searchVirtualHeads", options, "by targets order k signal onProgress");
   const operation = "searchVirtualHeads";
   const { by = "attribution", targets = "next" } = options;
   requireChoice(by, ["attribution", "norm"], "by", operation);

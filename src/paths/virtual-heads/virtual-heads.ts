@@ -168,7 +168,7 @@ export function virtualHeadContribution(
   tokens: TokensLike,
   options: { readonly targets?: Targets | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): VirtualHeadContribution {
-  requireKind("virtual", virtual, "virtual", "virtualHeadContribution", options);
+  requireKind("virtual", virtual, "virtual", "virtualHeadContribution", options, "targets signal");
   const operation = "virtualHeadContribution";
   const frozen = freeze(virtual.model, tokens, operation, options.signal);
   const { targets = "next" } = options;

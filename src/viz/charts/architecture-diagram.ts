@@ -54,16 +54,7 @@ export function architectureDiagram(options: ArchitectureDiagramOptions): Figure
   checkOptions(
     options,
     "architectureDiagram",
-    "layers",
-    "heads",
-    "d_model",
-    "d_head",
-    "d_mlp",
-    "d_vocab",
-    "n_ctx",
-    "positions",
-    "norm",
-    "parameters",
+    "layers heads d_model d_head d_mlp d_vocab n_ctx positions norm parameters",
   );
   for (const name of ["layers", "heads", "d_model", "d_head", "d_vocab", "n_ctx"] as const)
     checkSize(options[name], "architectureDiagram", name);

@@ -72,7 +72,7 @@ const ROW = 20;
  * ```
  */
 export function barChart(options: BarChartOptions): Figure {
-  checkOptions(options, "barChart", "bars", "xLabel", "width", "format");
+  checkOptions(options, "barChart", "bars xLabel width format");
   checkObjects(options.bars, "barChart", "bars");
   for (const [i, { label, value }] of options.bars.entries()) {
     checkText(label, "barChart", `bars[${i}].label`);

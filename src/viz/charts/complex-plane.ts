@@ -62,7 +62,7 @@ export interface ComplexPlaneOptions extends Captions {
  * ```
  */
 export function complexPlane(options: ComplexPlaneOptions): Figure {
-  checkOptions(options, "complexPlane", "points", "radius", "rim", "decades", "caption", "size");
+  checkOptions(options, "complexPlane", "points radius rim decades caption size");
   const points = readPoints(options.points);
   const finite = points.filter(({ re, im }) => Number.isFinite(re) && Number.isFinite(im));
   const size = options.size ?? 260;

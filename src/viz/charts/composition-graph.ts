@@ -154,7 +154,7 @@ export function compositionGraph(options: CompositionGraphOptions): Figure {
 
 function checkGraph(options: CompositionGraphOptions): void {
   const operation = "compositionGraph";
-  checkOptions(options, operation, "layers", "heads", "edges", "baseline", "layerNames", "roles");
+  checkOptions(options, operation, "layers heads edges baseline layerNames roles");
   checkSize(options.layers, operation, "layers");
   checkSize(options.heads, operation, "heads");
   if (options.layerNames) checkCount(options.layerNames.length, options.layers, operation, "layerNames", "layers");

@@ -56,7 +56,7 @@ const GAP = 30;
  * ```
  */
 export function equation(options: EquationOptions): Figure {
-  checkOptions(options, "equation", "left", "terms", "width");
+  checkOptions(options, "equation", "left terms width");
   checkText(options.left, "equation", "left");
   checkObjects(options.terms, "equation", "terms");
   for (const [i, term] of options.terms.entries()) checkText(term.formula, "equation", `terms[${i}].formula`);

@@ -42,7 +42,7 @@ export interface HeadGridOptions extends Captions {
  * ```
  */
 export function headGrid(options: HeadGridOptions): Figure {
-  checkOptions(options, "headGrid", "values", "scale", "limit", "legendLabel", "decimals");
+  checkOptions(options, "headGrid", "values scale limit legendLabel decimals");
   const matrix = readMatrix(options.values, "headGrid");
   const decimals = options.decimals ?? 2;
   checkSize(decimals + 1, "headGrid", "decimals + 1");

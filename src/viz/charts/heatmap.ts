@@ -82,19 +82,7 @@ export function heatmap(options: HeatmapOptions): Figure {
   checkOptions(
     options,
     "heatmap",
-    "values",
-    "rowLabels",
-    "columnLabels",
-    "xLabel",
-    "yLabel",
-    "scale",
-    "limit",
-    "legend",
-    "legendLabel",
-    "mask",
-    "showValues",
-    "format",
-    "cell",
+    "values rowLabels columnLabels xLabel yLabel scale limit legend legendLabel mask showValues format cell",
   );
   if (options.rowLabels) checkTexts(options.rowLabels, "heatmap", "rowLabels");
   if (options.columnLabels) checkTexts(options.columnLabels, "heatmap", "columnLabels");

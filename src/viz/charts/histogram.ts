@@ -51,7 +51,7 @@ export interface HistogramOptions extends Captions {
  * ```
  */
 export function histogram(options: HistogramOptions): Figure {
-  checkOptions(options, "histogram", "values", "bins", "xLabel", "yLabel", "references", "width", "height");
+  checkOptions(options, "histogram", "values bins xLabel yLabel references width height");
   checkNumbers(options.values, "histogram", "values");
   const { values } = options;
   checkNonEmpty(values.length, "histogram", "values");

@@ -111,19 +111,7 @@ interface Prepared {
  * ```
  */
 export function lineChart(options: LineChartOptions): Figure {
-  checkOptions(
-    options,
-    "lineChart",
-    "series",
-    "xLabel",
-    "yLabel",
-    "regions",
-    "references",
-    "xDomain",
-    "yDomain",
-    "width",
-    "height",
-  );
+  checkOptions(options, "lineChart", "series xLabel yLabel regions references xDomain yDomain width height");
   checkObjects(options.series, "lineChart", "series");
   const series = options.series.map((one, index) => prepare(one, index));
   checkNonEmpty(series.length, "lineChart", "series");

@@ -78,19 +78,7 @@ const RADIUS = 4;
  * ```
  */
 export function scatter(options: ScatterOptions): Figure {
-  checkOptions(
-    options,
-    "scatter",
-    "points",
-    "xDomain",
-    "yDomain",
-    "xLabel",
-    "yLabel",
-    "quadrants",
-    "path",
-    "width",
-    "height",
-  );
+  checkOptions(options, "scatter", "points xDomain yDomain xLabel yLabel quadrants path width height");
   checkObjects(options.points, "scatter", "points");
   for (const [i, { x, y }] of options.points.entries()) {
     checkNumber(x, "scatter", `points[${i}].x`);

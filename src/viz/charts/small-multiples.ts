@@ -40,7 +40,7 @@ const GAP = 10;
  * ```
  */
 export function smallMultiples(options: SmallMultiplesOptions): Figure {
-  checkOptions(options, "smallMultiples", "figures", "columns", "rowLabels");
+  checkOptions(options, "smallMultiples", "figures columns rowLabels");
   checkFigures(options.figures, "smallMultiples", "figures");
   if (options.rowLabels) checkTexts(options.rowLabels, "smallMultiples", "rowLabels");
   const { figures } = options;

@@ -65,7 +65,7 @@ type Kind = NonNullable<TableColumn["kind"]>;
  * ```
  */
 export function table(options: TableOptions): Figure {
-  checkOptions(options, "table", "columns", "rows", "sortable", "nonce");
+  checkOptions(options, "table", "columns rows sortable nonce");
   checkObjects(options.columns, "table", "columns");
   for (const [j, { label }] of options.columns.entries()) checkText(label, "table", `columns[${j}].label`);
   requireKind("list", options.rows, "rows", "table");

@@ -48,18 +48,7 @@ const LINE = 24;
  * ```
  */
 export function tokenStrip(options: TokenStripOptions): Figure {
-  checkOptions(
-    options,
-    "tokenStrip",
-    "tokens",
-    "values",
-    "scale",
-    "limit",
-    "legendLabel",
-    "marked",
-    "noValue",
-    "width",
-  );
+  checkOptions(options, "tokenStrip", "tokens values scale limit legendLabel marked noValue width");
   checkTexts(options.tokens, "tokenStrip", "tokens");
   checkNumbers(options.values, "tokenStrip", "values");
   const { tokens, values } = options;

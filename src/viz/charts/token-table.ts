@@ -92,7 +92,7 @@ const NARROWEST = 520;
  * ```
  */
 export function tokenTable(options: TokenTableOptions): Figure {
-  checkOptions(options, "tokenTable", "columns", "groups", "width");
+  checkOptions(options, "tokenTable", "columns groups width");
   checkObjects(options.columns, "tokenTable", "columns");
   for (const [j, { label }] of options.columns.entries()) checkText(label, "tokenTable", `columns[${j}].label`);
   checkObjects(options.groups, "tokenTable", "groups");

@@ -67,19 +67,7 @@ export interface AttentionExplorerOptions extends Captions {
  */
 export function attentionExplorer(options: AttentionExplorerOptions): Figure {
   const operation = "attentionExplorer";
-  checkOptions(
-    options,
-    operation,
-    "tokens",
-    "pattern",
-    "valueWeighted",
-    "resultWeighted",
-    "logProbs",
-    "selected",
-    "measure",
-    "focus",
-    "nonce",
-  );
+  checkOptions(options, operation, "tokens pattern valueWeighted resultWeighted logProbs selected measure focus nonce");
   checkTexts(options.tokens, operation, "tokens");
   const count = options.tokens.length;
   checkNonEmpty(count, operation, "tokens");
