@@ -8,7 +8,7 @@ import type { CheckpointPath } from "./checkpoints.ts";
 import { modelName, openModel } from "./model.ts";
 import { checkOutputs, writeWhole } from "./outputs.ts";
 import { runCommand } from "./run.ts";
-import { readGivenText, textFor } from "./text.ts";
+import { isNamedText, readGivenText, textFor } from "./text.ts";
 import type { GivenText, TextOptions } from "./text.ts";
 import { runInWorker, serveJob } from "./worker.ts";
 
@@ -162,7 +162,7 @@ export async function serveFigure(job: FigureJob): Promise<void> {
     const { figureJson, makeFigure } = await import("../figures/index.ts");
     const { parseHead } = await import("../model/index.ts");
     const heads = job.heads.map(parseHead);
-    const { model, tokenizer } = await openModel(job.path);
+    const { model, tokenizer } = await openModel(job.path, isNamedText(job.given));
     const text = job.given && (await textFor(job.given, tokenizer !== undefined, model.config.d_vocab, job.seed));
     const {
       data,

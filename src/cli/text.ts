@@ -38,6 +38,11 @@ export async function readGivenText(options: TextOptions, command: string, opera
   return { text, source: options.text };
 }
 
+/** Whether a text was named, which a tokenizer must read: not token ids, nor what is taken where nothing is named. */
+export function isNamedText(given: GivenText | undefined): boolean {
+  return given !== undefined && typeof given.text === "string" && given.source !== DECLARATIONS;
+}
+
 /** The text, or for a model without a tokenizer that was given none random tokens, which say so. */
 export async function textFor(
   given: GivenText,
@@ -50,7 +55,7 @@ export async function textFor(
   const random = new Random(seed);
   return {
     text: Array.from({ length: RANDOM_TOKENS }, () => random.int(d_vocab)),
-    source: "random token ids (the model has no tokenizer)",
+    source: "random token ids (the model has no tokenizer that can be used)",
   };
 }
 

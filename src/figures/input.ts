@@ -2,6 +2,7 @@
 import { ConfigError, InputError } from "../errors.ts";
 import type { ProgressOptions } from "../progress.ts";
 import { splitWindows } from "../model/index.ts";
+import { plainIds } from "../model/internal.ts";
 import type { HeadRef, ModelConfig, Transformer } from "../model/index.ts";
 
 /**
@@ -171,7 +172,7 @@ const LONGEST_TOKEN = 16;
 
 /** The ids of the text, of a long text no more than are asked for. */
 function idsOf({ text = [], tokenizer }: FigureInput, operation: string, most: number): readonly number[] {
-  if (typeof text !== "string") return text.slice(0, most);
+  if (typeof text !== "string") return Array.from(plainIds(text)).slice(0, most);
   if (tokenizer === undefined) {
     throw new InputError("a text was given, but there is no tokenizer. Give token ids, or a tokenizer.", {
       operation,

@@ -1,8 +1,10 @@
 /**
- * Files: bytes to model and back, without Python. Readers take bytes, a `Blob` or random access; nothing in a file is run.
+ * Files: bytes to model and back, without Python. Readers take bytes, a `Blob` or random access; nothing in a file is
+ * run.
  *
- * In reading order: `load.ts` (a model in one call), `checkpoint/` (any format, told from its bytes), `safetensors/`, `torch/`,
- * `npy/`, `zip/`, `layouts/` (whose names are these?), `tokenizer/`; `node.ts` and `bundled.ts` are entries of their own.
+ * In reading order: `load.ts` (a model in one call), `checkpoint/` (any format, told from its bytes), `safetensors/`,
+ * `torch/`, `npy/`, `zip/`, `layouts/` (whose names are these?), `tokenizer/`; `node.ts` and `bundled.ts` are entries
+ * of their own.
  *
  * @packageDocumentation
  */
@@ -48,6 +50,9 @@ export { transformerFromCheckpoint } from "./checkpoint/from-checkpoint.ts";
 export type { TransformerFromCheckpointOptions } from "./checkpoint/from-checkpoint.ts";
 export { loadTransformer } from "./load.ts";
 export type { TransformerFiles } from "./load.ts";
+export { tokenizerFromFiles } from "./tokenizer/beside.ts";
+export { loadGpt2Tokenizer } from "./tokenizer/gpt2.ts";
+export type { Gpt2TokenizerFiles } from "./tokenizer/gpt2.ts";
 export { loadTokenizer } from "./tokenizer/tokenizer.ts";
 export type { EncodeOptions, LoadTokenizerOptions, Tokenizer, TokenPositionOptions } from "./tokenizer/tokenizer.ts";
 export { isSingleToken, toTokens } from "./tokenizer/to-tokens.ts";

@@ -14,15 +14,7 @@ import type {
   NormArgs,
   SoftmaxArgs,
 } from "./interface.ts";
-import type {
-  BlockSquaresArgs,
-  GramArgs,
-  PairNormsArgs,
-  RootsArgs,
-  RowRankArgs,
-  RowScreenArgs,
-  RowTopArgs,
-} from "./weights-interface.ts";
+import type { BlockSquaresArgs, GramArgs, PairNormsArgs, RootsArgs, RowScreenArgs } from "./weights-interface.ts";
 
 function checkCount(operation: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 0) {
@@ -180,28 +172,6 @@ export function checkAttention(args: AttentionArgs): void {
   checkHeads("out", args.out, args, args.queries, args.valueWidth);
 }
 
-/** Sizes are counts and the operands and results lie inside their arrays. */
-export function checkRowTop(args: RowTopArgs): void {
-  checkProduct("rowTop", args);
-  checkCount("rowTop", "top", args.top);
-  if (args.top === 0) invariant(false, "rowTop", "top is 0");
-  checkFlat("rowTop", "values", args.values, 0, args.m * args.top);
-  checkFlat("rowTop", "indices", args.indices, 0, args.m * args.top);
-}
-
-/** Sizes are counts, arrays are long enough and every target is a column. */
-export function checkRowRank(args: RowRankArgs): void {
-  checkProduct("rowRank", args);
-  checkFlat("rowRank", "targets", args.targets, 0, args.m);
-  checkFlat("rowRank", "ranks", args.ranks, 0, args.m);
-  for (let i = 0; i < args.m; i++) {
-    const target = args.targets[i]!;
-    if (target < 0 || target >= args.n) {
-      invariant(false, "rowRank", `target ${target} of row ${i} is not one of ${args.n} columns`);
-    }
-  }
-}
-
 /** Sizes are counts and the operands, bars and results lie inside their arrays. */
 export function checkRowScreen(args: RowScreenArgs): void {
   checkProduct("rowScreen", args);
@@ -224,7 +194,7 @@ export function checkRowScreen(args: RowScreenArgs): void {
   if (above !== undefined) checkFlat("rowScreen", "above", above, 0, m);
 }
 
-function checkProduct(operation: string, args: RowTopArgs | RowRankArgs | RowScreenArgs): void {
+function checkProduct(operation: string, args: RowScreenArgs): void {
   const { m, n, k } = args;
   checkCount(operation, "m", m);
   checkCount(operation, "n", n);

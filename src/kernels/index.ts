@@ -41,9 +41,7 @@ export type {
   GramArgs,
   PairNormsArgs,
   RootsArgs,
-  RowRankArgs,
   RowScreenArgs,
-  RowTopArgs,
   WeightKernels,
 } from "./weights-interface.ts";
 export { referenceWeightKernels } from "./weights-reference.ts";

@@ -72,37 +72,6 @@ export interface PairNormsArgs {
 }
 
 /**
- * The largest `top` entries of each row of `a · b`, without the product: `values` and `indices` `[m, top]`, descending, equal ones by
- * column; NaN counts as -Infinity. Where there are fewer than `top` columns above -Infinity, the index is -1.
- */
-export interface RowTopArgs {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly a: MatrixView;
-  readonly b: MatrixView;
-  readonly top: number;
-  readonly values: Float32Array;
-  readonly indices: Int32Array;
-}
-
-/**
- * The rank, counted from 0, of one entry in each row of `a · b`, without the product: how many entries of row `i` are above that of column
- * `targets[i]`, or equal to it and in an earlier column.
- */
-export interface RowRankArgs {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly a: MatrixView;
-  readonly b: MatrixView;
-  /** `[m]`, a column for each row. */
-  readonly targets: Int32Array;
-  /** `[m]`. */
-  readonly ranks: Int32Array;
-}
-
-/**
  * What {@link RowScreenArgs} keeps of a row: its largest entries above the bar, descending; the first ones, after which the row is
  * done; or those up to the second bar, in order, while what lies beyond it is counted.
  */
@@ -152,10 +121,6 @@ export interface WeightKernels {
   triangularRoots(args: RootsArgs): void;
   /** Norms of the products of all pairs of two lists of maps. */
   pairNorms(args: PairNormsArgs): void;
-  /** Largest entries of the rows of a product that is not kept. */
-  rowTop(args: RowTopArgs): void;
-  /** Rank of one entry in each row of a product that is not kept. */
-  rowRank(args: RowRankArgs): void;
   /** Entries above a bar in each row of a product that is not kept. */
   rowScreen(args: RowScreenArgs): void;
 }

@@ -1,13 +1,5 @@
 /** The kernels for weights as plain loops, written to be read: the truth that the faster ones are measured against. Sums are float64. */
-import {
-  checkBlockSquares,
-  checkGram,
-  checkPairNorms,
-  checkRoots,
-  checkRowRank,
-  checkRowScreen,
-  checkRowTop,
-} from "./checks.ts";
+import { checkBlockSquares, checkGram, checkPairNorms, checkRoots, checkRowScreen } from "./checks.ts";
 import { deepProductInDoubles } from "./plain/deep.ts";
 import { screenRow } from "./plain/parts.ts";
 import { referenceKernels } from "./reference.ts";
@@ -16,9 +8,7 @@ import type {
   GramArgs,
   PairNormsArgs,
   RootsArgs,
-  RowRankArgs,
   RowScreenArgs,
-  RowTopArgs,
   WeightKernels,
 } from "./weights-interface.ts";
 
@@ -103,8 +93,8 @@ export function pairNorms(args: PairNormsArgs): void {
   if (d > 0) args.onRows?.(d);
 }
 
-/** Row `i` of `a · b`, rounded to float32: ranks are those of numbers as they are stored. */
-function productRow(args: RowTopArgs | RowRankArgs | RowScreenArgs, i: number): Float32Array {
+/** Row `i` of `a · b`, rounded to float32, as it would be stored. */
+function productRow(args: RowScreenArgs, i: number): Float32Array {
   const { n, k, a, b } = args;
   return Float32Array.from({ length: n }, (_, j) => {
     let sum = 0;
@@ -114,31 +104,6 @@ function productRow(args: RowTopArgs | RowRankArgs | RowScreenArgs, i: number): 
     }
     return sum;
   });
-}
-
-function rowTop(args: RowTopArgs): void {
-  checkRowTop(args);
-  const { m, top, values, indices } = args;
-  for (let i = 0; i < m; i++) {
-    const row = productRow(args, i);
-    const order = [...row.keys()].filter((j) => row[j]! > -Infinity).sort((x, y) => row[y]! - row[x]! || x - y);
-    for (let t = 0; t < top; t++) {
-      const j = order[t];
-      values[i * top + t] = j === undefined ? -Infinity : row[j]!;
-      indices[i * top + t] = j ?? -1;
-    }
-  }
-}
-
-function rowRank(args: RowRankArgs): void {
-  checkRowRank(args);
-  const { m, targets, ranks } = args;
-  for (let i = 0; i < m; i++) {
-    const row = productRow(args, i);
-    const target = targets[i]!;
-    const bar = row[target]!;
-    ranks[i] = row.reduce((count, x, j) => count + (x > bar || (x === bar && j < target) ? 1 : 0), 0);
-  }
 }
 
 function rowScreen(args: RowScreenArgs): void {
@@ -154,7 +119,5 @@ export const referenceWeightKernels: WeightKernels = {
   blockSquares,
   triangularRoots,
   pairNorms,
-  rowTop,
-  rowRank,
   rowScreen,
 };

@@ -2,3 +2,4 @@
 export { describeMap } from "./linear.ts";
 export { composeMaps } from "./compose.ts";
 export { collapsed } from "./collapsed.ts";
+export type { OneSpace } from "./one-space.ts";

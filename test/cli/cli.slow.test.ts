@@ -50,6 +50,18 @@ describe("transformer-circuits", () => {
 describe("transformer-circuits report <folder>", () => {
   const model = (): string => saveModel(randomModel({ n_ctx: 16 }), join(here.folder, "toy"));
 
+  test("a tokenizer that cannot be used is left out and told, unless a text is named for it", async () => {
+    const folder = model();
+    writeFileSync(join(folder, "tokenizer.json"), "{");
+    writeFileSync(join(here.folder, "text.txt"), "a text");
+    const outcome = await run("report", folder, "-o", "toy.html");
+    expect(outcome).toMatchObject({ code: 0, signal: null });
+    expect(outcome.stderr).toContain("Note: the tokenizer is not used. loadTokenizer: tokenizer.json is not JSON");
+    const refused = await run("report", folder, "--text", "text.txt", "-o", "other.html");
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain("FormatError: loadTokenizer: tokenizer.json is not JSON");
+  });
+
   test("takes a folder without a tokenizer, on random tokens, and says so", async () => {
     const outcome = await run(
       "report",
@@ -67,7 +79,7 @@ describe("transformer-circuits report <folder>", () => {
     expect(outcome.stdout).toContain(`numbers      ${join(here.folder, "toy.json")}`);
     const page = readFileSync(join(here.folder, "toy.html"), "utf8");
     expect(page).toContain("<title>A toy</title>");
-    expect(page).toContain("random token ids (the model has no tokenizer)");
+    expect(page).toContain("random token ids (the model has no tokenizer that can be used)");
     const data = JSON.parse(readFileSync(join(here.folder, "toy.json"), "utf8")) as { seed: number; title: string };
     expect(data).toMatchObject({ version: 1, seed: 3, title: "A toy" });
     expect(readdirSync(here.folder).sort()).toEqual(["toy", "toy.html", "toy.json"]);

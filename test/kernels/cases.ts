@@ -10,9 +10,7 @@ import type {
   HeadVectorsView,
   MatmulArgs,
   MatrixView,
-  RowRankArgs,
   RowScreenArgs,
-  RowTopArgs,
 } from "../../src/kernels/index.ts";
 
 /** Uniform numbers in [-1, 1) from a linear congruence: the same on every machine. */
@@ -330,63 +328,6 @@ export function attentionArgs(given: AttentionCase, kind: StorageName): Attentio
   };
 }
 
-export interface RankCase {
-  readonly name: string;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly top: number;
-  readonly a?: Layout;
-  readonly b?: Layout;
-  /** Entries are small integers, so that sums are exact and many are equal. */
-  readonly ties?: true;
-  readonly special?: readonly number[];
-}
-
-export const rankCases: readonly RankCase[] = [
-  { name: "one by one", m: 1, n: 1, k: 3, top: 1 },
-  { name: "fewer columns than asked for", m: 3, n: 2, k: 3, top: 5 },
-  { name: "top 1", m: 31, n: 67, k: 13, top: 1 },
-  { name: "top 5, beyond a block of columns", m: 26, n: 1031, k: 9, top: 5 },
-  { name: "ties go to the earlier column", m: 25, n: 1100, k: 4, top: 7, ties: true },
-  { name: "b transposed", m: 50, n: 40, k: 16, top: 3, b: "transposed" },
-  { name: "a transposed", m: 50, n: 40, k: 16, top: 3, a: "transposed" },
-  { name: "deeper than a block", m: 25, n: 90, k: 300, top: 2 },
-  { name: "deeper than a thread's working space", m: 2, n: 9, k: 90_001, top: 2 },
-  { name: "a row of NaN", m: 9, n: 33, k: 20, top: 2, special: [NaN] },
-];
-
-function rankOperands(
-  given: RankCase,
-  kind: StorageName,
-): { m: number; n: number; k: number; a: MatrixView; b: MatrixView } {
-  const { m, n, k } = given;
-  const next = uniform(m * 13 + n * 17 + k);
-  const a = layOut(given.a ?? "rows", kind, 1, m, k);
-  const b = layOut(given.b ?? "rows", kind, 1, k, n);
-  for (const { data } of [a, b]) {
-    for (let i = 0; i < data.length; i++) data[i] = given.ties === true ? Math.round(2 * next()) : next();
-  }
-  (given.special ?? []).forEach((value, i) => (a.data[a.offset + i] = value));
-  return { m, n, k, a, b };
-}
-
-export function topArgs(given: RankCase, kind: StorageName): RowTopArgs {
-  const { m, top } = given;
-  const results = {
-    top,
-    values: new Float32Array(m * top).fill(UNTOUCHED),
-    indices: new Int32Array(m * top).fill(UNTOUCHED),
-  };
-  return { ...rankOperands(given, kind), ...results };
-}
-
-export function rankArgs(given: RankCase, kind: StorageName): RowRankArgs {
-  const { m, n } = given;
-  const targets = Int32Array.from({ length: m }, (_, i) => (i * 7 + 3) % n);
-  return { ...rankOperands(given, kind), targets, ranks: new Int32Array(m).fill(UNTOUCHED) };
-}
-
 /** A case of entries above bars; all numbers are small integers, so that sums are exact and many are equal. */
 export interface ScreenCase {
   readonly name: string;
@@ -397,6 +338,8 @@ export interface ScreenCase {
   readonly most: number;
   /** Leading coordinates of the bounds; none if left out, and then entries are computed at once. */
   readonly lead?: number;
+  /** Both operands transposed in memory. */
+  readonly isTransposed?: true;
 }
 
 export const screenCases: readonly ScreenCase[] = [
@@ -407,6 +350,9 @@ export const screenCases: readonly ScreenCase[] = [
   { name: "more kept than there are", m: 25, n: 20, width: 24, most: 30, lead: 8 },
   { name: "deeper than a block", m: 26, n: 90, width: 304, most: 4, lead: 280 },
   { name: "bounds of nothing but norms", m: 48, n: 70, width: 32, most: 2, lead: 0 },
+  { name: "whole entries, operands transposed", m: 50, n: 40, width: 16, most: 3, isTransposed: true },
+  { name: "bounds, operands transposed", m: 50, n: 1040, width: 16, most: 3, lead: 6, isTransposed: true },
+  { name: "deeper than a thread's working space", m: 2, n: 9, width: 90_008, most: 2 },
 ];
 
 export function screenArgs(given: ScreenCase, keep: RowScreenArgs["keep"]): RowScreenArgs {
@@ -426,9 +372,13 @@ export function screenArgs(given: ScreenCase, keep: RowScreenArgs["keep"]): RowS
   for (let j = 0; j < n; j++) {
     for (let p = 0; p < k; p++) b[p * n + j] = p === lead ? 2 : (whole.b[j * width + p] ?? 0);
   }
-  const view = (data: Float32Array, columns: number): MatrixView => ({
-    ...{ data, offset: 0, rowStride: columns, colStride: 1, batchStride: 0 },
-  });
+  const view = (data: Float32Array, columns: number): MatrixView => {
+    const rows = { data, offset: 0, rowStride: columns, colStride: 1, batchStride: 0 };
+    if (given.isTransposed !== true) return rows;
+    const count = data.length / columns;
+    const turned = data.map((_, t) => data[(t % count) * columns + Math.floor(t / count)] ?? NaN);
+    return { ...rows, data: turned, rowStride: 1, colStride: count };
+  };
   const bars = new Float32Array(m).map(() => Math.round(width * 0.2 * (next() + 0.5)));
   return {
     ...{ m, n, k, a: view(a, k), b: view(b, n), keep, most, bars },

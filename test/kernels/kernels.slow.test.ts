@@ -9,6 +9,7 @@ import {
   kernelInfo,
   type Kernels,
   kernels,
+  type MatrixView,
   referenceKernels,
   referenceWeightKernels,
   simdKernels,
@@ -28,8 +29,6 @@ import {
   matmulArgs,
   type MatmulCase,
   matmulCases,
-  rankArgs,
-  rankCases,
   ROW_OFFSET,
   type RowCase,
   rowCases,
@@ -39,7 +38,6 @@ import {
   screenedRow,
   storage,
   type StorageName,
-  topArgs,
   UNTOUCHED,
 } from "./cases.ts";
 
@@ -243,25 +241,6 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
     const ofValues = rounding.roundings(keys) * rounding.unit;
     expectWithin(args.out.data, want.out.data, () => 2 * ofScores + ofSoftmax + ofValues + storageStep[kind]);
   });
-
-  test.each(rankCases)("the largest of each row are those of the product: $name", (given) => {
-    const args = topArgs(given, kind);
-    const want = topArgs(given, kind);
-    fast.rowTop(args);
-    referenceWeightKernels.rowTop(want);
-    const allowed = 2 * rounding.roundings(given.k) * rounding.unit * given.k;
-    expectWithin(args.values, want.values, (_, y) => allowed + 2 ** -23 * Math.abs(y));
-    // Entries are integers where ties are asked for, and otherwise further apart than sums err.
-    expect(Array.from(args.indices)).toEqual(Array.from(want.indices));
-  });
-
-  test.each(rankCases)("ranks are those in the product: $name", (given) => {
-    const args = rankArgs(given, kind);
-    const want = rankArgs(given, kind);
-    fast.rowRank(args);
-    referenceWeightKernels.rowRank(want);
-    expect(Array.from(args.ranks)).toEqual(Array.from(want.ranks));
-  });
 });
 
 /** Operands and results of different kinds: whatever is float64 makes the sums float64. */
@@ -315,14 +294,17 @@ describe.each(["reference", "blocked", "simd"] as const)("%s: entries above bars
       const args = screenArgs(given, keep);
       const want = screenArgs(given, keep);
       const { m, n, width, most } = given;
-      const operands = args.whole ?? { a: args.a.data, b: new Float32Array(0) };
+      const at = (view: MatrixView, row: number, column: number): number =>
+        view.data[row * view.rowStride + column * view.colStride] ?? NaN;
       kernels.rowScreen(args);
       for (let i = 0; i < m; i++) {
         const entries = Array.from({ length: n }, (_, j) => {
           let sum = 0;
           for (let p = 0; p < width; p++) {
-            const right = args.whole === undefined ? args.b.data[p * n + j] : operands.b[j * width + p];
-            sum += (operands.a[i * width + p] ?? 0) * (right ?? 0);
+            sum +=
+              args.whole === undefined
+                ? at(args.a, i, p) * at(args.b, p, j)
+                : (args.whole.a[i * width + p] ?? NaN) * (args.whole.b[j * width + p] ?? NaN);
           }
           return sum;
         });

@@ -13,7 +13,7 @@ import type { Engine, WebAssemblyLike } from "../../src/kernels/wasm/engine.ts";
 import { attention } from "../../src/kernels/wasm/attention.ts";
 import { takeBlock } from "../../src/kernels/wasm/memory.ts";
 import { gram } from "../../src/kernels/wasm/doubles.ts";
-import { multiply, rowRank, rowTop } from "../../src/kernels/wasm/products.ts";
+import { multiply } from "../../src/kernels/wasm/products.ts";
 import * as rows from "../../src/kernels/wasm/rows.ts";
 import { rowScreen } from "../../src/kernels/wasm/screen.ts";
 import { startWeights, weightEngine } from "../../src/kernels/wasm/weights-engine.ts";
@@ -28,15 +28,12 @@ import {
   magnitudes,
   matmulArgs,
   matmulCases,
-  rankArgs,
-  rankCases,
   ROW_OFFSET,
   rowCases,
   rowData,
   storage,
   screenArgs,
   screenCases,
-  topArgs,
   uniform,
 } from "./cases.ts";
 
@@ -117,8 +114,6 @@ describe("each kernel runs in WebAssembly", () => {
       },
     ],
     ["attention", () => simdKernels.attention(attentionArgs(attentionCases[2] ?? fail(), "float32"))],
-    ["rankedProduct", () => simdWeightKernels.rowTop(topArgs(rankCases[2] ?? fail(), "float32"))],
-    ["rankedProduct", () => simdWeightKernels.rowRank(rankArgs(rankCases[2] ?? fail(), "float32"))],
     ["screenedProduct", () => simdWeightKernels.rowScreen(screenArgs(screenCases[2] ?? fail(), "first"))],
   ];
 
@@ -210,17 +205,6 @@ describe("without relaxed SIMD", () => {
     attention(plain, parts, args);
     simdKernels.attention(want);
     expectWithin(args.out.data, want.out.data, () => 1e-4);
-  });
-
-  test.each(rankCases)("largest entries and ranks as with it: $name", (given) => {
-    const [top, wantTop] = [topArgs(given, "float32"), topArgs(given, "float32")];
-    rowTop(plainWeights, parts, top);
-    simdWeightKernels.rowTop(wantTop);
-    expect(Array.from(top.indices)).toEqual(Array.from(wantTop.indices));
-    const [rank, wantRank] = [rankArgs(given, "float32"), rankArgs(given, "float32")];
-    rowRank(plainWeights, parts, rank);
-    simdWeightKernels.rowRank(wantRank);
-    expect(Array.from(rank.ranks)).toEqual(Array.from(wantRank.ranks));
   });
 
   test.each(screenCases)("entries above bars as with it: $name", (given) => {

@@ -6,7 +6,7 @@ import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
 import { weightEngine } from "../../src/kernels/wasm/weights-engine.ts";
 import { DONE } from "../../src/kernels/wasm/jobs.ts";
 import { expectSame } from "./agreement.ts";
-import { attentionArgs, gramArgs, matmulArgs, rankArgs, screenArgs, topArgs } from "./cases.ts";
+import { attentionArgs, gramArgs, matmulArgs, screenArgs } from "./cases.ts";
 import type { GramCase, MatmulCase, StorageName } from "./cases.ts";
 
 afterAll(async () => {
@@ -57,11 +57,6 @@ const attention = (): ArrayLike<number> => {
   return args.out.data;
 };
 const rows = (): ArrayLike<number>[] => {
-  const sizes = { name: "", m: 410, n: 1203, k: 33, top: 4 };
-  const top = topArgs(sizes, "float32");
-  const rank = rankArgs(sizes, "float32");
-  simdWeightKernels.rowTop(top);
-  simdWeightKernels.rowRank(rank);
   const screens = (["largest", "first", "between"] as const).map((keep) =>
     screenArgs({ name: "", m: 410, n: 1203, width: 40, most: 6, lead: 16 }, keep),
   );
@@ -73,12 +68,7 @@ const rows = (): ArrayLike<number>[] => {
       screen.indices.fill(0, i * screen.most + Math.min(count, screen.most), (i + 1) * screen.most);
     });
   }
-  return [
-    top.values,
-    top.indices,
-    rank.ranks,
-    ...screens.flatMap(({ values, indices, found }) => [values, indices, found]),
-  ];
+  return screens.flatMap(({ values, indices, found }) => [values, indices, found]);
 };
 
 describe("threads change no bit", () => {

@@ -1,6 +1,7 @@
 /** A checkpoint of any format, in one file or several, with what lies beside it: one view of all of them. */
 import { InputError, requireOptions } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
+import { toJson } from "../bytes/bytes.ts";
 import { entriesOf } from "./entries.ts";
 import type { CheckpointEntry, Part } from "./entries.ts";
 import { isIndex, shardsOf, weightsAmong } from "./files.ts";
@@ -51,7 +52,7 @@ export interface Checkpoint {
    * @throws {@link InputError} when there is no such tensor or the file cannot be read; {@link FormatError} when an element
    * does not fit the wanted element type or the tensor takes far more memory than the file.
    */
-  read<const A extends string = string>(name: string, options?: ReadCheckpointOptions<A>): Promise<Tensor<A>>;
+  read<const A extends string = string>(name: string, options?: ReadCheckpointOptions<A>): Promise<Tensor<NoInfer<A>>>;
   /** The elements of one tensor as they are stored, row-major and little-endian; do not write to them. */
   readBytes(name: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<Uint8Array>;
   /** Closes the files. What was read stays valid. */
@@ -65,6 +66,8 @@ export interface Checkpoint {
 export interface OpenCheckpointOptions {
   /** What error texts call the file or the folder. */
   readonly name?: string;
+  /** The configuration, in place of the `config.json` among the files, which is not read then: parsed, as JSON text or as bytes. */
+  readonly config?: unknown;
   /** Stops the opening; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -104,7 +107,7 @@ export async function openCheckpoint(
 export async function openFor(
   operation: string,
   files: FileInput | ReadonlyMap<string, FileInput>,
-  { name, signal, weights: given }: OpenCheckpointOptions & { readonly weights?: string },
+  { name, signal, config: told, weights: given }: OpenCheckpointOptions & { readonly weights?: string },
 ): Promise<Checkpoint> {
   const isFolder = Object.prototype.toString.call(files) === "[object Map]";
   const named = isFolder
@@ -121,7 +124,12 @@ export async function openFor(
   };
   try {
     const weights = given ?? (isFolder ? weightsAmong([...inputs.keys()], operation, folder.name) : folder.name);
-    const config = inputs.has("config.json") && isFolder ? await readJson(folder, "config.json") : undefined;
+    const config =
+      told !== undefined
+        ? (toJson(told, operation, "config.json") as PlainObject)
+        : inputs.has("config.json") && isFolder
+          ? await readJson(folder, "config.json")
+          : undefined;
     const parts =
       isFolder && isIndex(weights)
         ? await openShards(folder, weights)

@@ -2,7 +2,7 @@
  * Attention, and questions to the rows of a product, made of matrix products and softmax of a block at a time: what serves where
  * there is no kernel that does it in one pass.
  */
-import { checkAttention, checkRowRank, checkRowScreen, checkRowTop } from "../checks.ts";
+import { checkAttention, checkRowScreen } from "../checks.ts";
 import type {
   AttentionArgs,
   CausalSoftmaxArgs,
@@ -11,7 +11,7 @@ import type {
   MatrixView,
   SoftmaxArgs,
 } from "../interface.ts";
-import type { RowRankArgs, RowScreenArgs, RowTopArgs } from "../weights-interface.ts";
+import type { RowScreenArgs } from "../weights-interface.ts";
 
 /** The kernel that questions to the rows of a product are made of. */
 export interface Multiplies {
@@ -67,7 +67,7 @@ const BLOCK_NUMBERS = 2 ** 20;
 
 function forEachBlock(
   parts: Multiplies,
-  { m, n, k, a, b }: RowTopArgs | RowRankArgs | RowScreenArgs,
+  { m, n, k, a, b }: RowScreenArgs,
   take: (row: Float32Array, i: number) => void,
 ): void {
   const rows = Math.max(1, Math.min(m, Math.floor(BLOCK_NUMBERS / Math.max(n, 1))));
@@ -78,41 +78,6 @@ function forEachBlock(
     parts.matmul({ batch: 1, m: count, n, k, a: { ...a, offset: a.offset + first * a.rowStride }, b, out });
     for (let i = 0; i < count; i++) take(block.subarray(i * n, (i + 1) * n), first + i);
   }
-}
-
-/** Largest entries of each row of a product, by blocks of rows. */
-export function rowTopByParts(parts: Multiplies, args: RowTopArgs): void {
-  checkRowTop(args);
-  const { top, values, indices } = args;
-  values.fill(-Infinity, 0, args.m * top);
-  indices.fill(-1, 0, args.m * top);
-  forEachBlock(parts, args, (row, i) => {
-    const start = i * top;
-    const last = start + top - 1;
-    for (let j = 0; j < row.length; j++) {
-      const x = row[j]!;
-      if (!(x > values[last]!)) continue;
-      let place = last;
-      for (; place > start && values[place - 1]! < x; place--) {
-        values[place] = values[place - 1]!;
-        indices[place] = indices[place - 1]!;
-      }
-      values[place] = x;
-      indices[place] = j;
-    }
-  });
-}
-
-/** The rank of one entry of each row of a product, by blocks of rows. */
-export function rowRankByParts(parts: Multiplies, args: RowRankArgs): void {
-  checkRowRank(args);
-  forEachBlock(parts, args, (row, i) => {
-    const target = args.targets[i]!;
-    const bar = row[target]!;
-    let rank = 0;
-    for (let j = 0; j < row.length; j++) if (row[j]! > bar || (row[j] === bar && j < target)) rank++;
-    args.ranks[i] = rank;
-  });
 }
 
 /** The entries of one row that are above its bar, given the row of the cheap product; shared by all that are written in TypeScript. */

@@ -3,7 +3,7 @@ import { gram } from "./blocked-matmul.ts";
 import { blockedKernels } from "./blocked.ts";
 import { deepProductInDoubles } from "./deep.ts";
 import { pairNormsByBands } from "./pair-norms.ts";
-import { rowRankByParts, rowScreenByParts, rowTopByParts } from "./parts.ts";
+import { rowScreenByParts } from "./parts.ts";
 import type { WeightKernels } from "../weights-interface.ts";
 import { blockSquares, triangularRoots } from "../weights-reference.ts";
 
@@ -15,7 +15,5 @@ export const blockedWeightKernels: WeightKernels = {
   blockSquares,
   triangularRoots,
   pairNorms: (args) => pairNormsByBands(blockedKernels, args),
-  rowTop: (args) => rowTopByParts(blockedKernels, args),
-  rowRank: (args) => rowRankByParts(blockedKernels, args),
   rowScreen: (args) => rowScreenByParts(blockedKernels, args),
 };

@@ -8,7 +8,6 @@ export const JOB_KERNELS = [
   "multiplyDoubles",
   "attention",
   "gram",
-  "rankedProduct",
   "screenedProduct",
   "packMaps",
   "pairNorms",

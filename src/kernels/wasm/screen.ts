@@ -2,14 +2,33 @@
 import { checkRowScreen } from "../checks.ts";
 import { rowScreenByParts } from "../plain/parts.ts";
 import type { Multiplies } from "../plain/parts.ts";
+import type { MatrixView } from "../interface.ts";
 import type { RowScreenArgs } from "../weights-interface.ts";
 import { borrow, place, withBlocks } from "./place.ts";
-import { isForRows, rowMajor } from "./products.ts";
 import { runRanges } from "./split.ts";
 import type { WeightEngine } from "./weights-engine.ts";
 
 /** Modes of assembly/screen.ts. */
 const MODES = ["largest", "first", "between"] as const;
+
+/** `a` with its entries side by side, as the tiles read it. */
+function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
+  if (view.colStride === 1) return view;
+  const data = new Float32Array(m * k);
+  for (let i = 0; i < m; i++) {
+    for (let p = 0; p < k; p++) data[i * k + p] = view.data[view.offset + i * view.rowStride + p * view.colStride]!;
+  }
+  return { data, offset: 0, rowStride: k, colStride: 1, batchStride: 0 };
+}
+
+/** The deepest product of which 8 columns fit packed into a thread's working space; see `B_BYTES` of assembly/matmul.ts. */
+const DEEPEST = 65_536;
+
+/** Whether a question to rows of this size is one for the WebAssembly kernels. */
+const isForRows = (args: RowScreenArgs): boolean =>
+  args.m * args.n * args.k > 0 &&
+  args.k <= DEEPEST &&
+  [args.a, args.b].every(({ data }) => data instanceof Float32Array);
 
 /** {@link WeightKernels.rowScreen}. */
 export function rowScreen(engine: WeightEngine, parts: Multiplies, args: RowScreenArgs): void {

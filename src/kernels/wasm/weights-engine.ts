@@ -8,31 +8,13 @@ import { MODULE, MODULE_BYTES } from "./jobs.ts";
 import { takeBlock } from "./memory.ts";
 import { FUSED_WEIGHTS, PLAIN_WEIGHTS } from "./weights-binaries.ts";
 
-type SumsOfQuarters = (
-  rows: number,
-  columns: number,
-  x11: number,
-  x12: number,
-  x21: number,
-  x22: number,
-  row: number,
-  scales: number,
-  to: number,
-  toRow: number,
-  step: number,
-) => void;
-
 /** The functions of assembly/weights.ts. */
 export interface WeightExports {
   gram(job: number, space: number): void;
-  rankedProduct(job: number, space: number): void;
   screenedProduct(job: number, space: number): void;
   packMaps(job: number, space: number): void;
   pairNorms(job: number, space: number): void;
   blockSquares(from: number, rows: number, columns: number, blockRows: number, blockColumns: number, to: number): void;
-  leftSums: SumsOfQuarters;
-  rightSums: SumsOfQuarters;
-  addSingles(to: number, from: number, count: number): void;
   triangularRoots(count: number, n: number, matrices: number, least: number, done: number): void;
 }
 

@@ -1,10 +1,8 @@
 /** The kernels for weights in WebAssembly SIMD, each falling back to `weights-blocked.ts` where their module does not run. */
 import { deepProductBySpans } from "../plain/deep.ts";
 import { simdKernels } from "./simd.ts";
-import { deepProduct } from "./deep.ts";
 import { gram } from "./doubles.ts";
 import { blockSquares, pairNorms, triangularRoots } from "./pairs.ts";
-import { rowRank, rowTop } from "./products.ts";
 import { rowScreen } from "./screen.ts";
 import { weightEngine } from "./weights-engine.ts";
 import { blockedWeightKernels } from "../plain/weights-blocked.ts";
@@ -22,9 +20,8 @@ export const simdWeightKernels: WeightKernels = {
   deepProduct(args) {
     const engine = weightEngine();
     if (engine === undefined) blockedWeightKernels.deepProduct(args);
-    else if (!deepProduct(engine, args)) {
+    else
       withWorkspace((take) => deepProductBySpans(simdKernels, args, take("float32", args.m * args.n) as Float32Array));
-    }
   },
   blockSquares(args) {
     const engine = weightEngine();
@@ -40,16 +37,6 @@ export const simdWeightKernels: WeightKernels = {
     const engine = weightEngine();
     if (engine === undefined) blockedWeightKernels.pairNorms(args);
     else pairNorms(engine, simdKernels, args);
-  },
-  rowTop(args) {
-    const engine = weightEngine();
-    if (engine === undefined) blockedWeightKernels.rowTop(args);
-    else rowTop(engine, simdKernels, args);
-  },
-  rowRank(args) {
-    const engine = weightEngine();
-    if (engine === undefined) blockedWeightKernels.rowRank(args);
-    else rowRank(engine, simdKernels, args);
   },
   rowScreen(args) {
     const engine = weightEngine();

@@ -77,6 +77,20 @@ describe("openCheckpoint", () => {
     }
   });
 
+  test("a configuration that is given comes in place of config.json, which is not read", async () => {
+    const weights = writeSafetensors(new Map([["a", Tensor.from("x", [1], [5])]]));
+    const files = new Map([
+      ["model.safetensors", weights],
+      ["config.json", new TextEncoder().encode("{")],
+    ]);
+    for (const config of [{ n_layers: 3 }, '{"n_layers": 3}', new TextEncoder().encode('{"n_layers": 3}')]) {
+      expect((await openCheckpoint(files, { config })).config).toEqual({ n_layers: 3 });
+      expect((await openCheckpoint(weights, { config })).config).toEqual({ n_layers: 3 });
+    }
+    await expect(openCheckpoint(files)).rejects.toThrow("config.json");
+    await expect(openCheckpoint(files, { config: "{" })).rejects.toThrow("openCheckpoint: config.json is not JSON");
+  });
+
   test("weights in several files, by their index", async () => {
     const folder = "hf-gpt2-bf16-sharded";
     const names = [1, 2, 3, 4, 5].map((i) => `model-0000${i}-of-00005.safetensors`);

@@ -311,5 +311,5 @@ export function packedProduct(
   }
 }
 
-/** Bytes of working space that {@link product} uses; the arrays of `rankedProduct` and `screenedProduct` fit in as well. */
+/** Bytes of working space that {@link product} uses; those of `screenedProduct` fit in as well. */
 export const PRODUCT_BYTES: usize = EDGE_BYTES + A_BYTES + B_BYTES;

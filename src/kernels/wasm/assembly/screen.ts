@@ -1,8 +1,31 @@
 /** Which entries of a product lie above a bar of their row, where a cheaper product that bounds the entries says which need be computed. */
 import { packDeep, packedProduct } from "./imported.ts";
 import { min, multiplyAdd } from "./lanes.ts";
-import { EDGE_BYTES } from "./matmul.ts";
-import { COLUMNS, columnsOfBlock, insert, ROWS } from "./ranks.ts";
+import { B_BYTES, EDGE_BYTES } from "./matmul.ts";
+
+/** Rows and columns of the product that exist at a time: 96 KiB. */
+const ROWS: usize = 24;
+const COLUMNS: usize = 1024;
+
+/** Columns of a block of all `k`: as many as the space for packed operands allows, in whole panels. */
+@inline
+function columnsOfBlock(k: usize): usize {
+  const fitting = min((B_BYTES / 4 / k) & ~7, COLUMNS);
+  return fitting < 8 ? 8 : fitting;
+}
+
+/** Puts a number among the largest `top` of a row, in descending order, equal ones in the order in which they come. */
+@inline
+function insert(x: f32, column: i32, top: usize, values: usize, indices: usize): void {
+  let place = (top - 1) << 2;
+  while (place > 0 && f32.load(values + place - 4) < x) {
+    f32.store(values + place, f32.load(values + place - 4));
+    i32.store(indices + place, i32.load(indices + place - 4));
+    place -= 4;
+  }
+  f32.store(values + place, x);
+  i32.store(indices + place, column);
+}
 
 /** What is kept of a row: the largest entries above its bar, the first ones, or those up to a second bar and the number of those beyond it. */
 const LARGEST = 0;
