@@ -39,20 +39,17 @@ export { ovDiagonal } from "./eigenvalues/ov-diagonal.ts";
 export type { OVDiagonal } from "./eigenvalues/ov-diagonal.ts";
 export { kCompositionAccuracy } from "./eigenvalues/k-composition-accuracy.ts";
 export type { KCompositionAccuracyOptions, MatchingSide } from "./eigenvalues/k-composition-accuracy.ts";
-export { compositionScores, kComposition, qComposition, vComposition } from "./composition/composition.ts";
-export type { CompositionOptions, CompositionScores, PairScores } from "./composition/composition.ts";
+export { kComposition, qComposition, vComposition } from "./composition/composition.ts";
+export { compositionScores } from "./composition/all-pairs.ts";
+export type { CompositionOptions } from "./composition/all-pairs.ts";
+export type { CompositionBaseline, CompositionMaps, CompositionScores, PairScores } from "./composition/pair-scores.ts";
 export {
   compositionBaseline,
   compositionExcess,
   compositionZScores,
   sampleCompositionBaseline,
 } from "./composition/baseline.ts";
-export type {
-  CompositionBaseline,
-  CompositionMaps,
-  CompositionSampleOptions,
-  HeadSizes,
-} from "./composition/baseline.ts";
+export type { CompositionSampleOptions, HeadSizes } from "./composition/baseline.ts";
 export { skipTrigrams } from "./skip-trigrams/skip-trigrams.ts";
 export type { SkipTrigramOptions, SkipTrigrams } from "./skip-trigrams/skip-trigrams.ts";
 export { findSkipTrigramBugs, skipTrigramBugs } from "./skip-trigrams/bugs.ts";

@@ -13,4 +13,6 @@ export {
 } from "./config-fields.ts";
 export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
+export { lossesOfRows } from "./loss.ts";
+export { patternOf } from "./pattern.ts";
 export { finalNormKind } from "./weights.ts";
