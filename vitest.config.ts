@@ -40,8 +40,8 @@ export default defineConfig({
             include: ["test/types/**/*.test-d.ts"],
             tsconfig: "./test/types/tsconfig.types.json",
           },
-          testTimeout: minutes,
-          hookTimeout: minutes,
+          testTimeout: 10 * minutes,
+          hookTimeout: 10 * minutes,
         },
       },
       {

@@ -1,8 +1,10 @@
 /**
- * Files: bytes to model and back, without Python. Readers take bytes, a `Blob` or random access; nothing in a file is run.
+ * Files: bytes to model and back, without Python. Readers take bytes, a `Blob` or random access; nothing in a file is
+ * run.
  *
- * In reading order: `load.ts` (a model in one call), `checkpoint/` (any format, told from its bytes), `safetensors/`, `torch/`,
- * `npy/`, `zip/`, `layouts/` (whose names are these?), `tokenizer/`; `node.ts` and `bundled.ts` are entries of their own.
+ * In reading order: `load.ts` (a model in one call), `checkpoint/` (any format, told from its bytes), `safetensors/`,
+ * `torch/`, `npy/`, `zip/`, `layouts/` (whose names are these?), `tokenizer/`; `node.ts` and `bundled.ts` are entries
+ * of their own.
  *
  * @packageDocumentation
  */

@@ -1,9 +1,9 @@
 /**
- * Linear maps between named spaces, kept as products of thin factors: a circuit of vocabulary x vocabulary is never multiplied
- * out. Beside them the linear algebra of small dense float64 matrices that spectra rest on.
+ * Linear maps between named spaces, kept as products of thin factors: a circuit of vocabulary x vocabulary is never
+ * multiplied out. Beside them the linear algebra of small dense float64 matrices that spectra rest on.
  *
- * A `Linear<In, Out>` acts on row vectors, $y = x M$; `compose(f, g)` applies `f` first. With $M = L R$, $L$ of few columns, the
- * eigenvalues of a square $M$ are those of $R L$, and zeros.
+ * A `Linear<In, Out>` acts on row vectors, $y = x M$; `compose(f, g)` applies `f` first. With $M = L R$, $L$ of few
+ * columns, the eigenvalues of a square $M$ are those of $R L$, and zeros.
  *
  * In reading order: `linear.ts` (the class), `compose.ts`, `sum.ts`, `slices.ts`, `spectrum.ts`, `subspaces.ts`,
  * `tensor-products/` ($A \otimes W$), `search/` (the largest entries, by bounds).

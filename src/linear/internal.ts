@@ -18,3 +18,4 @@ export {
   transposedStack,
 } from "./stack.ts";
 export type { Stack } from "./stack.ts";
+export type { OneSpace } from "./one-space.ts";

@@ -1,12 +1,13 @@
 /**
- * The model: configuration, embeddings, attention heads, norms, MLPs, the forward pass with its hooks, and what may be done to
- * weights without changing what they compute.
+ * The model: configuration, embeddings, attention heads, norms, MLPs, the forward pass with its hooks, and what may be
+ * done to weights without changing what they compute.
  *
- * $x_0 = T W_E + W_{pos}$, $x_{l+1} = x_l + \sum_h A^h(x_l)\, x_l W_{OV}^h$, logits $= x_L W_U$, with rows as vectors. Source: "A
- * Mathematical Framework for Transformer Circuits", "Transformer Overview".
+ * $x_0 = T W_E + W_{pos}$, $x_{l+1} = x_l + \sum_h A^h(x_l)\, x_l W_{OV}^h$, logits $= x_L W_U$, with rows as vectors.
+ * Source: "A Mathematical Framework for Transformer Circuits", "Transformer Overview".
  *
- * In reading order: `config.ts`, `transformer.ts`, `attention.ts` (a head: $W_{QK}$ and $W_{OV}$), `forward.ts` (the pass),
- * `hooks.ts` and `edits.ts`, `cache.ts`, `norm.ts`, `rotary.ts`, `mlp.ts`, `loss.ts`, `processing/` (folding and centring).
+ * In reading order: `config.ts`, `transformer.ts`, `attention.ts` (a head: $W_{QK}$ and $W_{OV}$), `forward.ts` (the
+ * pass), `hooks.ts` and `edits.ts`, `cache.ts`, `norm.ts`, `rotary.ts`, `mlp.ts`, `loss.ts`, `processing/` (folding and
+ * centring).
  *
  * @packageDocumentation
  */

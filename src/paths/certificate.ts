@@ -51,7 +51,8 @@ export interface Certificate {
   readonly terms: number;
 }
 
-const U64 = 2 ** -53;
+/** Unit roundoff of float64. */
+export const U64 = 2 ** -53;
 
 /** A number for each position of each prompt. */
 export type PerPosition = Float64Array;
@@ -86,7 +87,7 @@ export function normRounding(frozen: FrozenRun, layer: number, stream: Stream): 
 }
 
 /** The norm of what a layer, or with `layer = n_layers` the unembedding, reads: of the stream after its norm, weights and bias included. */
-export function readNorms(frozen: FrozenRun, layer: number): PerPosition {
+function readNorms(frozen: FrozenRun, layer: number): PerPosition {
   const found = frozenNorm(frozen, layer);
   const isFinal = layer === frozen.model.config.n_layers;
   if (found === undefined) {
@@ -134,7 +135,7 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
 }
 
 /** What the rounding of a layer's output and of its addition to the stream, with that of its MLP's, reaches. */
-export function writeRounding({ run: { cache } }: FrozenRun, layer: AttentionLayer): PerPosition {
+function writeRounding({ run: { cache } }: FrozenRun, layer: AttentionLayer): PerPosition {
   const at = `blocks.${layer.layer}` as const;
   const bias = norm(layer.b_O);
   const attn_out = cache.get(`${at}.hook_attn_out`);
@@ -159,15 +160,18 @@ function lastStream(frozen: FrozenRun): Stream {
   return run.cache.get(`blocks.${n_layers - 1}.hook_resid_post`);
 }
 
-/** A defect, cut to the length that rounding reaches at each position. */
-function asRounding(defect: Stream, reach: PerPosition): Stream {
-  const d = defect.sizeOf("d_model");
+/** A defect, cut to the length that rounding reaches at each position: rows of the last axis. */
+export function asRounding<A extends string>(defect: Tensor<A>, reach: PerPosition): Tensor<A> {
+  const width = defect.shape[defect.rank - 1] ?? 1;
   const share = rowNorms(defect).map((size, i) => (size > (reach[i] as number) ? (reach[i] as number) / size : 1));
   const data = defect.data;
   return Tensor.from(
-    "batch pos d_model",
+    defect.axes,
     defect.shape,
-    Float64Array.from({ length: defect.size }, (_, i) => (data[i] as number) * (share[Math.floor(i / d)] as number)),
+    Float64Array.from(
+      { length: defect.size },
+      (_, i) => (data[i] as number) * (share[Math.floor(i / width)] as number),
+    ),
   );
 }
 
@@ -275,8 +279,11 @@ function seenAtTargets(frozen: FrozenRun, readout: Readout, column: number): num
   return seen;
 }
 
-/** The rounding of what was written to the stream of a run, and of its sums, at the end of the stream. */
-function writtenError(frozen: FrozenRun): Stream {
+/**
+ * The rounding of what was written to the stream of a run, and of its sums, in the stream before a layer, by default at
+ * the end.
+ */
+export function writtenError(frozen: FrozenRun, end = frozen.model.config.n_layers): Stream {
   const { model, run } = frozen;
   const { n_layers } = model.config;
   let stored = directStream(frozen);
@@ -292,7 +299,7 @@ function writtenError(frozen: FrozenRun): Stream {
     first,
     rowNorms(first).map((size) => U32 * size),
   );
-  for (const layer of model.layers) {
+  for (const layer of model.layers.slice(0, end)) {
     const written = addMlp(frozen, layer.layer, add(stored, layerWritten(frozen, layer.layer)));
     take(written, run.cache.get(`blocks.${layer.layer}.hook_resid_post`), writeRounding(frozen, layer));
   }

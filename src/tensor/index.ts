@@ -1,8 +1,8 @@
 /**
  * Tensors with named axes, and the ground they stand on: axes as types, errors, the choice of kernels and threads.
  *
- * A `Tensor<"batch pos d_model">` is an immutable array of float32, float64 or int32 numbers in row-major order. Operations go
- * by the names of axes; sizes are checked at run time, names by the compiler too.
+ * A `Tensor<"batch pos d_model">` is an immutable array of float32, float64 or int32 numbers in row-major order.
+ * Operations go by the names of axes; sizes are checked at run time, names by the compiler too.
  *
  * @packageDocumentation
  */

@@ -13,7 +13,7 @@ export interface Complaint {
   readonly text: string;
 }
 
-function compilerOptions(): ts.CompilerOptions {
+export function compilerOptions(): ts.CompilerOptions {
   const { config, error } = ts.readConfigFile(`${root}/tsconfig.json`, (path) => ts.sys.readFile(path)) as {
     config: unknown;
     error?: ts.Diagnostic;

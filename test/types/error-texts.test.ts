@@ -9,6 +9,7 @@ import { mistakes, type Mistake } from "./mistakes.ts";
 const preamble = `
 import { compose, matmul, softmax, sum, transpose } from "transformer-circuits";
 import { composeAll, composeProducts, onFeatures, sumMaps } from "transformer-circuits/linear";
+import { stack } from "transformer-circuits/tensor";
 import type { Linear, Tensor, Transformer } from "transformer-circuits";
 import type { ActivationCache } from "transformer-circuits/model";
 declare const resid: Tensor<"pos d_model">;
@@ -24,7 +25,7 @@ declare const cache: ActivationCache;
 declare const model: Transformer;
 declare function tensor<A extends string>(axes: A): Tensor<A>;
 declare function linearMap<In extends string, Out extends string>(from: In, to: Out): Linear<In, Out>;
-export { compose, composeAll, composeProducts, matmul, onFeatures, softmax, sum, sumMaps, transpose };
+export { compose, composeAll, composeProducts, matmul, onFeatures, softmax, stack, sum, sumMaps, transpose };
 export { cache, model, resid, scores, tensor, linearMap, W_E, W_O, W_OV, W_Q, W_QK, W_U, W_V };
 `;
 
@@ -34,8 +35,8 @@ const withSortedUnions = (text: string): string =>
   text
     .replace(/"[^"]+"(?: \| "[^"]+")+/g, (union) => sorted(union, " | "))
     .replace(
-      /\((Linear<[^()|]+>(?: \| Linear<[^()|]+>)+)\)/g,
-      (_, union: string) => `(${sorted(union, / \| (?=Linear)/)})`,
+      /\(((?:Linear|Tensor)<[^()|]+>(?: \| (?:Linear|Tensor)<[^()|]+>)+)\)/g,
+      (_, union: string) => `(${sorted(union, / \| (?=Linear|Tensor)/)})`,
     );
 
 const pathOf = (index: number): string => `test/types/snippets/${index}.ts`;

@@ -61,6 +61,30 @@ export const mistakes: readonly Mistake[] = [
     text: `Argument of type '"head"' is not assignable to parameter of type '"d_model" | "pos"'.`,
   },
   {
+    title: "sum: the axis is not there in the result of another call",
+    code: 'sum(sum(scores, "head"), "head");',
+    at: '"head"',
+    text: `Argument of type '"head"' is not assignable to parameter of type '"key_pos" | "query_pos"'.`,
+  },
+  {
+    title: "matmul: the inner axes differ in the result of another call",
+    code: 'matmul(tensor("head pos d_model").select("head", 0), W_O);',
+    at: "W_O",
+    text: [
+      `Argument of type 'Tensor<"d_head d_model">' is not assignable to parameter of type 'Tensor<"d_model d_model">'.`,
+      `  Type '"d_head d_model"' is not assignable to type '"d_model d_model"'.`,
+    ].join("\n"),
+  },
+  {
+    title: "stack: a list of tensors of different axes",
+    code: 'stack("batch", [resid, scores]);',
+    at: "[resid, scores]",
+    text: [
+      `Argument of type '(Tensor<"head query_pos key_pos"> | Tensor<"pos d_model">)[]' is not assignable to parameter of type 'Alike<"head query_pos key_pos" | "pos d_model">'.`,
+      `  Property '"these tensors have different axes"' is missing in type '(Tensor<"head query_pos key_pos"> | Tensor<"pos d_model">)[]' but required in type 'SameAxes'.`,
+    ].join("\n"),
+  },
+  {
     title: "compose: maps that fit",
     code: "export const ov: Linear<'d_vocab', 'd_vocab'> = compose(W_E, W_OV, W_U);",
   },

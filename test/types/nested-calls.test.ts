@@ -4,17 +4,17 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { check, type Checked } from "../support/compile.ts";
+import { functionsTaking } from "../support/functions-taking.ts";
 import type { Giver, Taker } from "./nested/calls.ts";
+import { mapGivers, productGivers, sumGivers } from "./nested/map-givers.ts";
+import { mapTakers, productTakers, sumTakers } from "./nested/map-takers.ts";
 import { tensorGivers } from "./nested/tensor-givers.ts";
-import { root } from "../support/files.ts";
 import { tensorTakers } from "./nested/tensor-takers.ts";
-
-const everything = `${root}/test/support/everything.ts`;
 
 const preamble = [
   'import { Tensor } from "transformer-circuits/tensor";',
   'import type { Linear, TensorProduct, TensorSum } from "transformer-circuits/linear";',
-  'import type { MLP, Norm, Transformer } from "transformer-circuits/model";',
+  'import { type MLP, type Norm, Transformer } from "transformer-circuits/model";',
   'import { elementwise, toNdarray } from "transformer-circuits/ndarray";',
   "declare function given<A extends string>(): Tensor<A>;",
   "declare function mapping<In extends string, Out extends string>(): Linear<In, Out>;",
@@ -26,6 +26,7 @@ const preamble = [
   'declare const pattern: Tensor<"batch head query_pos key_pos">;',
   'declare function takeField(options: { readonly loss: Tensor<"pos"> }): void;',
   "declare function takeAny<A extends string>(t: Tensor<A>): Tensor<A>;",
+  "declare function takeAnyMap<In extends string, Out extends string>(f: Linear<In, Out>): Linear<In, Out>;",
 ].join("\n");
 
 interface Case {
@@ -50,14 +51,15 @@ function casesOf(taker: Taker, givers: readonly Giver[]): Case[] {
 /** The names of functions that the code calls, but for methods and what the preamble declares. */
 function imported(code: string): string[] {
   const called = code.match(/(?<![.\w]|new )[a-zA-Z]\w+(?=[.(])/g) ?? [];
-  return [...new Set(called)].filter((name) => !new RegExp(`\\b${name}\\b`).test(preamble));
+  const declared = new Set(preamble.replace(/"[^"]*"/g, "").match(/\w+/g));
+  return [...new Set(called)].filter((name) => !declared.has(name));
 }
 
 /** One case a line from line 1, `export const c0 = …;`, then what they need. */
 function moduleOf(cases: readonly Case[]): string {
   const lines = cases.map(({ code }, index) => `export const c${index} = ${code};`);
   const names = imported(cases.map(({ code }) => code).join("\n"));
-  return [...lines, `import { ${names.join(", ")} } from "${everything}";`, preamble].join("\n");
+  return [...lines, `import { ${names.join(", ")} } from "../../support/everything.ts";`, preamble].join("\n");
 }
 
 /** What is wrong with the types of a table's cases, in words. */
@@ -74,7 +76,14 @@ function faultsOf(cases: readonly Case[], { complaints, types }: Checked): strin
   return [...faults, ...others.map(({ at, text }) => `${at}: ${text}`)];
 }
 
-const tables = tensorTakers.map((taker): [string, Case[]] => [taker.name, casesOf(taker, tensorGivers)]);
+const tablesOf = (takers: readonly Taker[], givers: readonly Giver[]): [string, Case[]][] =>
+  takers.map((taker) => [taker.name, casesOf(taker, givers)]);
+const tables = [
+  ...tablesOf(tensorTakers, tensorGivers),
+  ...tablesOf(mapTakers, mapGivers),
+  ...tablesOf(productTakers, productGivers),
+  ...tablesOf(sumTakers, sumGivers),
+];
 const pathOf = (index: number): string => `test/types/snippets/nested-${index}.ts`;
 
 let checked: Checked[];
@@ -89,4 +98,15 @@ describe("calls in calls", () => {
       expect(faultsOf(cases, checked[index] as Checked)).toEqual([]);
     },
   );
+});
+
+test("every exported function that takes a tensor or a map stands in a table", () => {
+  const others = ["src/viz/index.ts", "src/figures/index.ts", "src/report/index.ts", "src/tensor/ndarray.ts"];
+  const taking = functionsTaking(
+    ["test/support/everything.ts", ...others],
+    ["Tensor", "Linear", "TensorProduct", "TensorSum"],
+  );
+  const inTables = new Set(tables.map(([name]) => name.replace(/(,| of) .*/, "")));
+  expect(taking.length).toBeGreaterThan(100);
+  expect(taking.filter((name) => !inTables.has(name))).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { describe, expectTypeOf, test } from "vitest";
-import { type Tensor, add, matmul, mean, multiply, softmax, stack, sum } from "transformer-circuits";
+import { type Tensor, add, matmul, mean, multiply, softmax, stack, subtract, sum } from "transformer-circuits";
+import type { TensorFile } from "transformer-circuits/io";
 import { batchMatmul } from "transformer-circuits/tensor";
 
 declare const resid: Tensor<"batch pos d_model">;
@@ -42,6 +43,34 @@ describe("axes of results", () => {
     expectTypeOf(matmul(untyped, untyped)).toEqualTypeOf<Tensor>();
     expectTypeOf(sum(untyped, "anything")).toEqualTypeOf<Tensor>();
     expectTypeOf(resid).toExtend<Tensor>();
+  });
+});
+
+describe("axes that the compiler cannot know", () => {
+  const axis = "query_pos" as "query_pos" | "key_pos";
+
+  test("one of several axes gives what may be left", () => {
+    expectTypeOf(sum(scores, axis)).toEqualTypeOf<Tensor<"head key_pos" | "head query_pos">>();
+    expectTypeOf(scores.select(axis, 0)).toEqualTypeOf<Tensor<"head key_pos" | "head query_pos">>();
+    expectTypeOf(scores.rename(axis, "pos")).toEqualTypeOf<Tensor<"head pos key_pos" | "head query_pos pos">>();
+  });
+
+  test("a file's tensor has the axes that it is read with, not those that are wished for", () => {
+    const file = {} as TensorFile;
+    expectTypeOf(file.read("W_Q")).toEqualTypeOf<Tensor>();
+    expectTypeOf(file.read("W_Q", { axes: "d_model d_head" })).toEqualTypeOf<Tensor<"d_model d_head">>();
+    // @ts-expect-error read without axes
+    const wished: Tensor<"d_model d_head"> = file.read("W_Q");
+    // @ts-expect-error read without axes
+    matmul(resid, file.read("W_Q"));
+    return wished;
+  });
+
+  test("a tensor of unknown axes in a call in a call stays unknown", () => {
+    expectTypeOf(softmax(untyped.select("head", 0), "key_pos")).toEqualTypeOf<Tensor>();
+    expectTypeOf(sum(sum(untyped, "a"), "b")).toEqualTypeOf<Tensor>();
+    expectTypeOf(subtract(untyped, mean(untyped.rename("a", "b"), "c"))).toEqualTypeOf<Tensor>();
+    expectTypeOf(stack("head", [untyped, resid])).toEqualTypeOf<Tensor>();
   });
 });
 

@@ -2,6 +2,7 @@
 import { InputError, requireKind } from "../../errors.ts";
 import { compose, frobeniusNormOf } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
+import type { OneSpace } from "../../linear/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -31,7 +32,7 @@ import type { ProgressOptions } from "../../progress.ts";
  * ```
  */
 export function compositionOfMaps<S extends string>(
-  writers: readonly Linear<string, S>[],
+  writers: readonly Linear<string, S>[] & OneSpace<S>,
   readers: readonly Linear<NoInfer<S>>[],
   options: ProgressOptions = {},
 ): Tensor<"writer reader"> {

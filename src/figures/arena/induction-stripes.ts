@@ -62,16 +62,16 @@ export function inductionStripes(input: FigureInput, options: FigureOptions = {}
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawInductionStripes(inductionStripes(await openBundledModel()));
- * console.log(figure.kind, figure.svg?.includes("5 of 16 heads score 0.4 or more"));
+ * console.log(figure.kind, figure.svg?.includes("5 of 16 heads score above 0.4"));
  * // headGrid true
  * ```
  */
 export function drawInductionStripes(data: InductionStripes, captions: Captions = {}): Figure {
   const { scores, period, prompts } = data;
-  const high = Array.from(rawData(scores)).filter((score) => score >= 0.4).length;
+  const high = Array.from(rawData(scores)).filter((score) => score > 0.4).length;
   return headGrid({
     title: ENTRY_TITLE,
-    subtitle: `Mean attention from a token to the one after its earlier copy, ${prompts} prompts of ${period} random tokens and the same again. ${high} of ${scores.size} heads score 0.4 or more.`,
+    subtitle: `Mean attention from a token to the one after its earlier copy, ${prompts} prompts of ${period} random tokens and the same again. ${high} of ${scores.size} heads score above 0.4.`,
     values: scores,
     scale: "sequential",
     limit: 1,

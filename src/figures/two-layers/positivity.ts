@@ -36,14 +36,14 @@ export interface PositivityScatter {
 }
 
 const NEEDS: readonly FigureNeed[] = ["two layers", "next token", "causal"];
-/** From this score on a head is called a previous-token head, or an induction head. */
+/** Above this score a head is called a previous-token head, or an induction head. */
 const THRESHOLD = 0.4;
 /** Where the corner of the scatter begins. */
 const CORNER = 0.9;
 
 /**
  * Positivity of the eigenvalues of OV and of QK through previous-token heads, of every later head (*A Mathematical Framework for Transformer Circuits*, "Checking the
- * mechanistic theory"). Keys are read through the heads whose measured previous-token score is at least 0.4, weighted with it; where there are none, through
+ * mechanistic theory"). Keys are read through the heads whose measured previous-token score is above 0.4, weighted with it; where there are none, through
  * the highest that has a later layer.
  *
  * @param options - `seed` of the random tokens; `signal`, `onProgress`.
@@ -68,10 +68,10 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
   const measured = measuredHeads(input, options.seed ?? 0, stepOptions(options, 0, 2));
   const heads = allHeads(model.config);
   const isPrevious = ({ layer, head }: HeadId): boolean =>
-    layer < last && measured.previous.at(layer, head) >= THRESHOLD;
+    layer < last && measured.previous.at(layer, head) > THRESHOLD;
   const found = heads.filter(isPrevious);
   const previous = found.length > 0 ? found : [largestHead(measured.previous, 0, last)];
-  const weights = map(measured.previous, (x) => (x >= THRESHOLD ? x : 0));
+  const weights = map(measured.previous, (x) => (x > THRESHOLD ? x : 0));
   const { OV, QK } = inductionPositivity(model, {
     previous: found.length > 0 ? weights : previous,
     ...stepOptions(options, 1, 2),
@@ -100,7 +100,7 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawPositivityScatter(positivityScatter(await openBundledModel()));
- * console.log(figure.kind, figure.svg?.includes("induction score of 0.4 or more"));
+ * console.log(figure.kind, figure.svg?.includes("induction score above 0.4"));
  * // scatter true
  * ```
  */
@@ -120,7 +120,7 @@ export function drawPositivityScatter(data: PositivityScatter, captions: Caption
       x: point.OV,
       y: point.QK,
       label: headLabel(point),
-      group: point.induction >= THRESHOLD ? "induction score of 0.4 or more" : "other heads",
+      group: point.induction > THRESHOLD ? "induction score above 0.4" : "other heads",
     })),
     xDomain: [-1.1, 1.1],
     yDomain: [-1.1, 1.1],

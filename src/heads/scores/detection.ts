@@ -63,18 +63,21 @@ export function detectionPattern(tokens: Tensor<"batch pos">, kind: DetectionKin
  * @category Head scores
  */
 export interface DetectionOptions {
-  /** `"mul"` (the default): the share of all attention that the ideal pattern covers; `"abs"`: 1 minus n times the mean absolute difference. */
+  /**
+   * `"mul"` (the default): the share of attention that the ideal pattern covers; `"abs"`: 1 minus n times the mean absolute difference, n
+   * being the number of positions.
+   */
   readonly measure?: "mul" | "abs" | undefined;
-  /** Leaves column 0 out. */
+  /** Leaves column 0 out, of the pattern and of the ideal. */
   readonly excludeBos?: boolean | undefined;
-  /** Leaves the diagonal out. */
+  /** Leaves the diagonal out, of both. */
   readonly excludeCurrentToken?: boolean | undefined;
 }
 
 /**
  * How much each head's pattern $A$ resembles an ideal one $D$: $\sum A \odot D / \sum A$ (`"mul"`), or
  * $1 - n \cdot \mathrm{mean}\,|A - D|$ (`"abs"`), per prompt and averaged over prompts (TransformerLens, `detect_head`, which
- * rounds the latter to three places).
+ * rounds the latter to three places). Entries that are left out count as 0 in either sum; the mean stays that of all $n^2$.
  *
  * `"mul"` divides by all attention, so that on a prompt repeated twice a perfect induction head which rests elsewhere before
  * the repeat scores about one half.
@@ -124,9 +127,8 @@ export function detectionScores(
     let [covered, total, difference] = [0, 0, 0];
     for (let place = 0; place < size; place++) {
       const [query, key] = [Math.floor(place / keys), place % keys];
-      const isOut = (excludeBos && key === 0) || (excludeCurrentToken && key === query);
-      const a = isOut ? 0 : (data[i * size + place] as number);
-      const d = ideal[b * size + place] as number;
+      if ((excludeBos && key === 0) || (excludeCurrentToken && key === query)) continue;
+      const [a, d] = [data[i * size + place] as number, ideal[b * size + place] as number];
       covered += a * d;
       total += a;
       difference += Math.abs(a - d);

@@ -158,10 +158,11 @@ export interface FoundHeads {
 }
 
 /**
- * The heads whose scores reach a threshold, by kind. ARENA 1.2 uses 0.4 for every kind; a head may be of several kinds.
+ * The heads whose scores lie above a threshold, by kind; one that lies at it is not found (ARENA 1.2, `score > 0.4` for every kind).
+ * A head may be of several kinds. A score that is NaN, as of prompts without such an entry, is above nothing.
  *
  * @param scores - from {@link headScores}.
- * @param threshold - the least score that counts.
+ * @param threshold - what a score has to exceed; 0.4 by default.
  * @throws {@link InputError} when the threshold is not a number.
  * @category Head scores
  * @example
@@ -195,7 +196,7 @@ export function findHeads(
     const n_heads = score.sizeOf("head");
     return [...score.data]
       .map((value, i) => ({ value, id: { layer: Math.floor(i / n_heads), head: i % n_heads } }))
-      .filter(({ value }) => value >= threshold)
+      .filter(({ value }) => value > threshold)
       .sort((a, b) => b.value - a.value)
       .map(({ id }) => id);
   };

@@ -51,7 +51,7 @@ export interface Checkpoint {
    * @throws {@link InputError} when there is no such tensor or the file cannot be read; {@link FormatError} when an element
    * does not fit the wanted element type or the tensor takes far more memory than the file.
    */
-  read<const A extends string = string>(name: string, options?: ReadCheckpointOptions<A>): Promise<Tensor<A>>;
+  read<const A extends string = string>(name: string, options?: ReadCheckpointOptions<A>): Promise<Tensor<NoInfer<A>>>;
   /** The elements of one tensor as they are stored, row-major and little-endian; do not write to them. */
   readBytes(name: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<Uint8Array>;
   /** Closes the files. What was read stays valid. */

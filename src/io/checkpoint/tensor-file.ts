@@ -60,7 +60,7 @@ export interface TensorFile {
    * @throws {@link InputError} when the file has no such tensor; {@link FormatError} when an element does not fit the wanted
    * element type or the tensor takes far more memory than the file.
    */
-  read<const A extends string = string>(name: string, options?: ReadTensorOptions<A>): Tensor<A>;
+  read<const A extends string = string>(name: string, options?: ReadTensorOptions<A>): Tensor<NoInfer<A>>;
 }
 
 /** The reader of one format, open. */

@@ -52,7 +52,7 @@ const HEADER_WINDOW = 4096;
 export function parseNpy<const A extends string = string>(
   bytes: Bytes,
   options: ReadTensorOptions<A> & { readonly name?: string } = {},
-): Tensor<A> {
+): Tensor<NoInfer<A>> {
   const source = { operation: "parseNpy", name: options.name ?? "the .npy file" };
   const view = toBytes(bytes, source.operation, "bytes");
   const store = readNow(view, openNpy(view.byteLength, source));

@@ -33,7 +33,7 @@ export interface SafetensorsFile {
    * @throws {@link InputError} when the file has no such tensor; {@link FormatError} when an element does not fit the wanted
    * element type.
    */
-  read<const A extends string = string>(name: string, options?: ReadTensorOptions<A>): Tensor<A>;
+  read<const A extends string = string>(name: string, options?: ReadTensorOptions<A>): Tensor<NoInfer<A>>;
 }
 
 /**

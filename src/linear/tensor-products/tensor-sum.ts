@@ -16,6 +16,7 @@ import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { applyProduct } from "./apply-product.ts";
 import { describeMap, identityMap } from "../linear.ts";
+import type { OneSpace } from "../one-space.ts";
 import { composeProducts, onFeatures } from "./tensor-product.ts";
 import type { TensorProduct } from "./tensor-product.ts";
 
@@ -95,7 +96,7 @@ export class TensorSum<In extends string = string, Out extends string = string> 
  * ```
  */
 export function sumProducts<In extends string, Out extends string>(
-  terms: readonly NamedProduct<In, Out>[],
+  terms: readonly NamedProduct<In, Out>[] & OneSpace<In> & OneSpace<Out>,
 ): TensorSum<In, Out> {
   requireKind("list", terms, "terms", "sumProducts");
   const operation = "sumProducts";
@@ -188,7 +189,7 @@ export interface ExpandOptions {
  * ```
  */
 export function expandSums<S extends string>(
-  factors: readonly TensorSum<S, S>[],
+  factors: readonly TensorSum<S, S>[] & OneSpace<S>,
   options: ExpandOptions = {},
 ): ExpandedProduct<S, S>[] {
   requireKinds("sum", factors, "factors", "expandSums", options);

@@ -12,8 +12,10 @@ import { mlpLabel } from "../frozen/frozen-run.ts";
 import type { Stream } from "../frozen/frozen-run.ts";
 
 /**
- * How components are shown: as written (`"none"`); centred and divided by the norm's scale in the run, as TransformerLens's
- * `apply_ln` does (`"scale"`); or through the whole norm, weights included, with its bias among the biases (`"full"`).
+ * How streams are shown: as they are (`"none"`); centred and divided by a scale (`"scale"`); or through the whole norm, weights and
+ * bias included (`"full"`). {@link decomposeResid} divides all components by the one scale of the run, so that they keep their
+ * sum, as TransformerLens's `apply_ln` does for stacks of components (there `"scale"`); {@link accumulatedResid} divides each
+ * stream by its own.
  * @category Attribution
  */
 export type NormHandling = "none" | "scale" | "full";
@@ -31,7 +33,7 @@ export interface DecomposeOptions {
   readonly layer?: number | undefined;
   /** Whether the reader is that layer's MLP rather than its heads; the stream then holds what the heads wrote, unless both read one. */
   readonly mlpInput?: boolean | undefined;
-  /** Whether components pass through the norm of that reader, its scale frozen; `"none"` by default. */
+  /** Whether components pass through the norm of that reader, its scale that of the run; `"none"` by default. */
   readonly applyNorm?: NormHandling | undefined;
 }
 
@@ -212,7 +214,9 @@ function passed({ label, stream }: Component, reader: Reader | undefined, handli
  * The residual stream of a run as it grew: before each layer, with `includeMid` between its attention and its MLP too, and at the
  * end.
  *
- * With `applyNorm` every one of them passes through the final norm at the final scale, as the logit lens wants it.
+ * With `applyNorm` each of them passes through the final norm at its own scale, mean and variance being those of that stream: the
+ * logit lens, TransformerLens's `accumulated_resid(apply_ln=True)`. `"full"` is what the unembedding would read of it; `"scale"`
+ * leaves weights and bias of the norm out, for unembeddings that hold them already.
  *
  * @param run - a run of the model that kept `hook_resid_pre` of the layers and the last `hook_resid_post`.
  * @returns labels `0_pre`, `0_mid`, `1_pre`, …, `final_post`, and `components` `[component, batch, pos, d_model]`; each is the whole stream, they
@@ -252,7 +256,6 @@ export function accumulatedResid(
       },
     );
   }
-  const reader = readerOf(model, run, n_layers, applyNorm);
   const before = model.layers.flatMap(({ layer }) => [
     { label: `${layer}_pre`, stream: run.cache.get(`blocks.${layer}.hook_resid_pre`) },
     ...(includeMid ? [{ label: `${layer}_mid`, stream: run.cache.get(`blocks.${layer}.hook_resid_mid`) }] : []),
@@ -263,14 +266,18 @@ export function accumulatedResid(
           .map(({ stream }) => stream)
           .reduce((sum, part) => add(sum, part))
       : run.cache.get(`blocks.${n_layers - 1}.hook_resid_post`);
-  const parts = [...before, { label: "final_post", stream: last }].map((part) => passed(part, reader, applyNorm));
-  const withBias = (stream: Stream): Stream =>
-    applyNorm === "full" && reader !== undefined ? reader.norm.addBias(stream) : stream;
+  const parts = [...before, { label: "final_post", stream: last }];
   return {
     labels: parts.map(({ label }) => label),
     components: stack(
       "component",
-      parts.map(({ stream }) => withBias(stream)),
+      parts.map(({ stream }) => throughOwnNorm(model.ln_final, applyNorm, stream)),
     ),
   };
+}
+
+/** A whole stream through a norm at its own scale. */
+function throughOwnNorm(norm: Norm | undefined, handling: NormHandling, stream: Stream): Stream {
+  if (norm === undefined || handling === "none") return stream;
+  return handling === "scale" ? norm.normalize(stream).normalized : norm.apply(stream);
 }

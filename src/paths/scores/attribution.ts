@@ -163,7 +163,7 @@ function sideOf(frozen: FrozenRun, id: HeadId, name: "W_Q" | "W_K", at: number, 
   });
   const { embed, pos_embed } = sourceStreams(frozen);
   const positions = pos_embed === undefined ? new Float64Array(pos) : bySource(pos_embed, readings, 1);
-  const scored = (x: Tensor<"batch pos d_head">): number => dot(x.data as Float64Array, 0, weights, 0, weights.length);
+  const scored = (x: Tensor<"batch pos d_head">): number => dot(x.data, 0, weights, 0, weights.length);
   if (model.config.positional_embedding_type === "shortformer") {
     positions[at] = scored(
       matmul(astype(frozen.run.cache.get("hook_pos_embed"), "float64").slice("pos", at, at + 1), W),

@@ -1,80 +1,157 @@
 /**
- * How far a sum of score terms may be from the scores of a float32 run, by rounding alone; see certificate.ts for the conventions.
+ * How far a sum of score terms is from the scores of a float32 run by rounding alone; see certificate.ts for the
+ * conventions.
  *
- * A score is $\tilde q \cdot \tilde k / c$ with $\tilde q = \tilde n W_Q + b_Q$ of the stored stream. If the parts sum to the stream up to $e$ (2-norm at a
- * position), queries err by $\epsilon_q = \|W_Q\| (\max|w|\,e / s + \mu) + \gamma_d \|\tilde n\| \|W_Q\|_F + 4u(\|\tilde q\| + \|b_Q\|)$, $\mu$ being the rounding of
- * the norm and 4 the roundings of product, bias and rotation; keys likewise; and a score by $(\epsilon_q \|\tilde k\| + \|\tilde q\| \epsilon_k +
- * \epsilon_q \epsilon_k + \gamma_k \|\tilde q\| \|\tilde k\|)/c$ and $2u$ of itself.
+ * The rounding that a run is seen to have made, each piece cut to what float32 reaches, is followed to the score with its sign:
+ *
+ * $$\begin{aligned}
+ * e &&&\text{of the stream, from certificate.ts}\\
+ * \rho_q &= \tilde q - (\tilde n W_Q + b_Q) &
+ * \|\rho_q\| &\le \|W_Q\|\mu + \gamma_d \|\tilde n\| \|W_Q\|_F + u(2\|\tilde q\| + \|b_Q\|)\\
+ * \rho_s &= \tilde s - \tilde q \cdot \tilde k / c &
+ * |\rho_s| &\le \gamma_k \|\tilde q\| \|\tilde k\| / c + 2u|\tilde s|
+ * \end{aligned}$$
+ *
+ * and $u\|\tilde q\|$ for a rotation; keys likewise. Proof that no run of float32 exceeds the bound: the frozen norm is affine, so
+ * exact queries are $q = \tilde q - \delta_q$ with $\delta_q = \mathrm{n}(e) W_Q + \rho_q$, keys likewise, and
+ * $\tilde s - q \cdot k / c = (\tilde q \cdot \delta_k + \delta_q \cdot \tilde k - \delta_q \cdot \delta_k) / c + \rho_s$ is met exactly; what the
+ * float64 of the terms errs by is added.
  */
 import type { HeadId } from "../../model/index.ts";
-import { frobeniusNorm } from "../../tensor/index.ts";
-import { sumRounding, U32, maxAbs, rowNorms } from "../../tensor/internal.ts";
-import { normRounding, readNorms, spectralBound, streamError, writeRounding } from "../certificate.ts";
+import { add, astype, frobeniusNorm, matmul, subtract } from "../../tensor/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { rawData, rowNorms, sumRounding, U32 } from "../../tensor/internal.ts";
+import {
+  asRounding,
+  normRounding,
+  operationsOf,
+  spectralBound,
+  streamError,
+  U64,
+  writtenError,
+} from "../certificate.ts";
 import type { PerPosition } from "../certificate.ts";
-import { directStream, frozenNorm } from "../frozen/frozen-run.ts";
-import type { FrozenRun } from "../frozen/frozen-run.ts";
-import type { ScorePartition } from "./components.ts";
+import { constantStream, throughFrozenNorm } from "../frozen/frozen-run.ts";
+import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import { rotated } from "./components.ts";
+import type { ScoreComponent, ScorePartition } from "./components.ts";
 
-/** Bounds on what rounding does to the scores of a head: of each query, of each key. */
+/** What rounding does to the scores of a head. */
 export interface ScoreRounding {
   /** The bound for the score of query position `i` and key position `j` of prompt `b`, in scores. */
   readonly at: (b: number, i: number, j: number, score: number) => number;
 }
 
-/** Follows the rounding of a run to the scores of a head. */
-export function scoreRounding(frozen: FrozenRun, { layer, head }: HeadId, by: ScorePartition): ScoreRounding {
-  const { model, run } = frozen;
-  const attention = model.layer(layer);
-  const pos = run.tokens.sizeOf("pos");
-  const norm = frozenNorm(frozen, layer);
-  const gain = norm?.norm.w === undefined ? 1 : maxAbs(norm.norm.w.data);
-  const stream = run.cache.get(`blocks.${layer}.hook_resid_pre`);
-  const local = normRounding(frozen, layer, stream);
-  const isShortformer = model.config.positional_embedding_type === "shortformer";
-  const added = isShortformer ? rowNorms(run.cache.get("hook_pos_embed")) : undefined;
-  const positions = positionRounding(frozen, layer, gain);
-  const read = readNorms(frozen, layer).map((size, row) => size + (added?.[row] ?? 0));
-  const apart = (by === "head" ? writtenApart(frozen, layer) : rowNorms(streamError(frozen, layer))).map(
-    (e, row) => (gain * e) / (norm?.scale.data[row] ?? 1) + (local[row] as number) + (positions[row] as number),
-  );
-  const side = (name: "Q" | "K"): { readonly size: PerPosition; readonly error: PerPosition } => {
-    const hook = name === "Q" ? "hook_q" : "hook_k";
-    const size = rowNorms(run.cache.get(`blocks.${layer}.attn.${hook}`).select("head", head));
-    const of = spectralBound(attention[`W_${name}`].select("head", head));
-    const bias = rowNorms(attention[`b_${name}`].select("head", head))[0] ?? 0;
-    const ofSums = sumRounding(model.config.d_model) * frobeniusNorm(attention[`W_${name}`].select("head", head));
-    return {
-      size,
-      error: size.map((q, row) => of * (apart[row] as number) + ofSums * (read[row] as number) + 4 * U32 * (q + bias)),
-    };
-  };
-  const [q, k] = [side("Q"), side("K")];
+/** Queries or keys of a head, one row a position of a prompt. */
+interface Side {
+  /** As the run stored them, turned to their positions. */
+  readonly vectors: Float64Array;
+  /** How far they are, by rounding, from the sum of their parts. */
+  readonly rounding: Float64Array;
+  readonly size: PerPosition;
+  /** What the float64 arithmetic of the parts and of their sum errs by. */
+  readonly ofParts: PerPosition;
+  /** The sum of the sizes of the parts. */
+  readonly partSizes: PerPosition;
+}
+
+/** Follows the rounding of a run to the scores of a head that are taken apart into `components`. */
+export function scoreRounding(
+  frozen: FrozenRun,
+  { layer, head }: HeadId,
+  by: ScorePartition,
+  components: readonly ScoreComponent[],
+): ScoreRounding {
+  const { model } = frozen;
+  const error = by === "head" ? writtenError(frozen, layer) : streamError(frozen, layer);
+  const [q, k] = (["Q", "K"] as const).map((name) => sideOf(frozen, { layer, head }, name, error, components)) as [
+    Side,
+    Side,
+  ];
+  const pos = frozen.run.tokens.sizeOf("pos");
+  const { d_head } = model.config;
+  const { attnScale } = model.layer(layer);
+  const ofSum = sumRounding(d_head);
+  const ofTerms = U64 * components.length ** 2;
   return {
     at: (b, i, j, score) => {
       const [row, col] = [b * pos + i, b * pos + j];
-      const [eq, ek] = [q.error[row] as number, k.error[col] as number];
-      const [ofQ, ofK] = [q.size[row] as number, k.size[col] as number];
-      const spread = eq * ofK + ek * ofQ + eq * ek + sumRounding(model.config.d_head) * ofQ * ofK;
-      return spread / attention.attnScale + 2 * U32 * Math.abs(score);
+      let [exact, carried] = [0, 0];
+      for (let e = 0; e < d_head; e++) {
+        const [x, y] = [q.vectors[row * d_head + e] as number, k.vectors[col * d_head + e] as number];
+        const [dx, dy] = [q.rounding[row * d_head + e] as number, k.rounding[col * d_head + e] as number];
+        exact += x * y;
+        carried += x * dy + dx * y - dx * dy;
+      }
+      const of = (side: keyof Side, other: keyof Side): number => (q[side][row] as number) * (k[other][col] as number);
+      const reach = (ofSum * of("size", "size")) / attnScale + 2 * U32 * Math.abs(score);
+      const seen = score - exact / attnScale;
+      const ofFloat64 =
+        ofTerms * of("partSizes", "partSizes") + of("ofParts", "partSizes") + of("partSizes", "ofParts");
+      const local = Math.sign(seen) * Math.min(Math.abs(seen), reach);
+      return Math.abs(carried / attnScale + local) + ofFloat64 / attnScale;
     },
   };
 }
 
-/** How far what was written may be from the stream that it was added to, for each position. */
-function writtenApart(frozen: FrozenRun, before: number): PerPosition {
-  const first = rowNorms(directStream(frozen)).map((size) => U32 * size);
-  return frozen.model.layers
-    .slice(0, before)
-    .map((layer) => writeRounding(frozen, layer))
-    .reduce<PerPosition>((sum, each) => sum.map((e, row) => e + (each[row] as number)), first);
+/** Follows the rounding of a run to a head's queries or keys. */
+function sideOf(
+  frozen: FrozenRun,
+  { layer, head }: HeadId,
+  name: "Q" | "K",
+  error: Stream,
+  components: readonly ScoreComponent[],
+): Side {
+  const { model, run } = frozen;
+  const { config } = model;
+  const attention = model.layer(layer);
+  const [W, b] = [attention[`W_${name}`].select("head", head), attention[`b_${name}`].select("head", head)];
+  const at = `blocks.${layer}.attn` as const;
+  const hook = name === "Q" ? "q" : "k";
+  const stored = wide(run.cache.get(`${at}.hook_${hook}`).select("head", head));
+  const { stream, rounding: ofRead } = readBy(frozen, layer);
+  const size = rowNorms(stored);
+  const ofW = frobeniusNorm(W);
+  const [ofNorm, ofSums, bias] = [spectralBound(W), sumRounding(config.d_model) * ofW, rowNorms(b)[0] ?? 0];
+  const read = rowNorms(stream);
+  const reach = size.map(
+    (q, row) => ofNorm * (ofRead[row] as number) + ofSums * (read[row] as number) + U32 * (2 * q + bias),
+  );
+  const local = asRounding(subtract(stored, add(matmul(stream, W), b)), reach);
+  let [vectors, rounding] = [stored, add(matmul(throughFrozenNorm(frozen, layer, error), W), local)];
+  if (config.positional_embedding_type === "rotary") {
+    vectors = wide(run.cache.get(`${at}.hook_rot_${hook}`).select("head", head));
+    const ofTurn = asRounding(
+      subtract(vectors, rotated(model, stored)),
+      size.map((q) => U32 * q),
+    );
+    rounding = add(rotated(model, rounding), ofTurn);
+  }
+  const part = name === "Q" ? "query" : "key";
+  const operations = U64 * operationsOf(frozen, components.length);
+  const sums = (of: (component: ScoreComponent) => PerPosition): PerPosition =>
+    components.map(of).reduce((a, c) => a.map((x, row) => x + (c[row] as number)));
+  return {
+    vectors: rawData(vectors) as Float64Array,
+    rounding: rawData(rounding) as Float64Array,
+    size,
+    ofParts: sums(({ readNorms }) => readNorms).map((x) => operations * (x * ofW + bias)),
+    partSizes: sums((component) => rowNorms(component[part])),
+  };
 }
 
-/** The rounding of the sum of normalised stream and shortformer positions. */
-function positionRounding({ model, run }: FrozenRun, layer: number, gain: number): PerPosition {
-  const { cache } = run;
-  const hasNorm = model.layer(layer).ln1 !== undefined;
-  const read = rowNorms(cache.get(hasNorm ? `blocks.${layer}.ln1.hook_normalized` : `blocks.${layer}.hook_resid_pre`));
-  if (model.config.positional_embedding_type !== "shortformer") return new Float64Array(read.length);
-  const positions = rowNorms(cache.get("hook_pos_embed"));
-  return read.map((size, row) => U32 * (gain * size + (positions[row] as number)));
+/** What the queries and keys of a layer are read from, in float64 of the stored stream, and what rounding reaches in the run's own. */
+function readBy(frozen: FrozenRun, layer: number): { readonly stream: Stream; readonly rounding: PerPosition } {
+  const { model, run } = frozen;
+  const { ln1 } = model.layer(layer);
+  const stored = run.cache.get(`blocks.${layer}.hook_resid_pre`);
+  const linear = throughFrozenNorm(frozen, layer, astype(stored, "float64"));
+  const normed = ln1?.b === undefined ? linear : add(linear, constantStream(frozen, ln1.b));
+  const rounding = normRounding(frozen, layer, stored);
+  if (model.config.positional_embedding_type !== "shortformer") return { stream: normed, rounding };
+  const stream = add(normed, run.cache.get("hook_pos_embed"));
+  const sizes = rowNorms(stream);
+  return { stream, rounding: rounding.map((mu, row) => mu + U32 * (sizes[row] as number)) };
 }
+
+const wide = <A extends string>(t: Tensor<A>): Tensor<A> => astype(t, "float64");

@@ -6,7 +6,7 @@ import { InputError } from "../../errors.ts";
 import { headLabel, rotate } from "../../model/index.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
 import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
-import { reshaped } from "../../tensor/internal.ts";
+import { reshaped, rowNorms } from "../../tensor/internal.ts";
 import { biasStream } from "../frozen/frozen-layers.ts";
 import { constantStream, throughFrozenNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
@@ -31,6 +31,8 @@ export interface ScoreComponent {
   readonly query: HeadVectors;
   /** Its part of the keys. */
   readonly key: HeadVectors;
+  /** The norm, at each position, of what both are read from. */
+  readonly readNorms: Float64Array;
 }
 
 /** How queries and keys are split. */
@@ -54,14 +56,21 @@ export function scoreComponents(
   const { layer } = head;
   const components = partsOf(frozen, layer, by, maxOrder).map(({ label, path, isSum = false, stream }) => {
     const read = throughFrozenNorm(frozen, layer, stream());
-    return { label, path, isSum, query: projected(frozen, head, "Q", read), key: projected(frozen, head, "K", read) };
+    return {
+      label,
+      path,
+      isSum,
+      query: projected(frozen, head, "Q", read),
+      key: projected(frozen, head, "K", read),
+      readNorms: rowNorms(read),
+    };
   });
   const { model, run } = frozen;
   if (model.config.positional_embedding_type === "shortformer") {
     // Positions join what queries and keys read, after the norm.
     const positions = astype(run.cache.get("hook_pos_embed"), "float64");
     const [query, key] = [projected(frozen, head, "Q", positions), projected(frozen, head, "K", positions)];
-    components.splice(1, 0, { label: "pos_embed", path: [], isSum: false, query, key });
+    components.splice(1, 0, { label: "pos_embed", path: [], isSum: false, query, key, readNorms: rowNorms(positions) });
   }
   const bias = biasComponent(frozen, head, by);
   return [bias.query, bias.key].every((side) => side.data.every((x) => x === 0)) ? components : [...components, bias];
@@ -145,6 +154,7 @@ function biasComponent(frozen: FrozenRun, head: HeadId, by: ScorePartition): Sco
     isSum: false,
     query: projected(frozen, head, "Q", read, b_Q.select("head", head.head)),
     key: projected(frozen, head, "K", read, b_K.select("head", head.head)),
+    readNorms: rowNorms(read),
   };
 }
 

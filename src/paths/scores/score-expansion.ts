@@ -267,14 +267,14 @@ export class ScoreExpansion {
     }
     const { layer, head } = this.head;
     const own = this.#frozen.run.cache.get(`blocks.${layer}.attn.hook_attn_scores`);
-    const rounding = scoreRounding(this.#frozen, this.head, this.#by);
+    const rounding = scoreRounding(this.#frozen, this.head, this.#by, this.#components);
     let [maxDeviation, bound, withinBound] = [0, 0, true];
     for (let t = 0; t < sum.length; t++) {
       const [b, i, j] = [Math.floor(t / (pos * pos)), Math.floor(t / pos) % pos, t % pos];
       const score = own.at(b, head, i, j);
       if (score === -Infinity) continue;
       const deviation = Math.abs((sum[t] as number) - score);
-      const reach = rounding.at(b, i, j, score) + 2 ** -50 * terms.length * Math.abs(score);
+      const reach = rounding.at(b, i, j, score);
       if (!(deviation <= maxDeviation)) maxDeviation = deviation;
       bound = Math.max(bound, reach);
       withinBound &&= deviation <= reach;
@@ -388,7 +388,8 @@ export function scoreExpansion(
   }
   const id = { layer, head: index };
   checkTermCount(model, id, by, Math.min(maxOrder, layer), maxTerms);
-  const also = (["hook_q", "hook_k", "hook_attn_scores"] as const).map(
+  const turned = model.config.positional_embedding_type === "rotary" ? (["hook_rot_q", "hook_rot_k"] as const) : [];
+  const also = (["hook_q", "hook_k", "hook_attn_scores", ...turned] as const).map(
     (name) => `blocks.${layer}.attn.${name}` as const,
   );
   const frozen = freeze(model, tokens, operation, options.signal, also);

@@ -236,6 +236,16 @@ describe("the baseline", () => {
     }
   });
 
+  it("GPT-2's sizes: 0.0361 ± 0.0004 with ARENA's factors (60 draws: four standard errors), 1 / sqrt(768) by the formula", () => {
+    const sizes = { d_model: 768, d_head: 64 };
+    const { mean, std } = sampleCompositionBaseline(sizes, { init: "kaiming-uniform", samples: 60, seed: 17 });
+    expect(Math.abs(mean - 0.03608)).toBeLessThan((4 * 0.00042) / Math.sqrt(60));
+    expect(Math.abs(std - 0.00042)).toBeLessThan(0.00042 * (4 / Math.sqrt(2 * 59)));
+    const analytic = compositionBaseline(sizes);
+    expect(Math.abs(analytic.mean - 0.03608)).toBeLessThan(1e-5);
+    expect(Math.abs(analytic.std - 0.0004)).toBeLessThan(5e-5);
+  });
+
   it("a random model's heads score at the baseline", () => {
     const model = randomModel({ d_model: 64, d_head: 8, n_heads: 8, seed: 16 });
     const { K, baseline } = compositionScores(model);

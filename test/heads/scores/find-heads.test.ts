@@ -227,12 +227,11 @@ describe("findHeads", () => {
     induction: low,
   };
 
-  test("heads at or above the threshold, the highest first; NaN is none", () => {
+  test("heads above the threshold, not at it, the highest first; NaN is none", () => {
     const found = findHeads(scores);
-    expect(found.previousToken).toEqual([
-      { layer: 1, head: 0 },
-      { layer: 0, head: 0 },
-    ]);
+    expect(found.previousToken).toEqual([{ layer: 1, head: 0 }]);
+    expect(findHeads(scores, 0.4 - 2 ** -53).previousToken.map(headLabel)).toEqual(["L1H0", "L0H0"]);
+    expect(findHeads(scores, 1).duplicateToken).toEqual([]);
     expect(found.duplicateToken.map(headLabel)).toEqual(["L0H0"]);
     expect([found.currentToken, found.firstToken, found.induction]).toEqual([[], [], []]);
     expect(findHeads(scores, 0.3).previousToken.map(headLabel)).toEqual(["L1H0", "L0H0", "L0H1"]);

@@ -18,3 +18,9 @@ export interface Taker {
   /** A mistake that the compiler must refuse: the call itself, or the argument's axes or spaces alone. */
   readonly mistake: ((argument: string) => string) | { readonly of: string };
 }
+
+/** The call with its argument where `_` stands. */
+export const fill =
+  (call: string) =>
+  (argument: string): string =>
+    call.replace(/\b_\b/g, () => argument);

@@ -1,5 +1,5 @@
 /** Every exported function and method that takes a tensor, with its type and a mistake that must not compile. */
-import type { Taker } from "./calls.ts";
+import { fill, type Taker } from "./calls.ts";
 
 const of = "batch pos d_model";
 const same = `Tensor<"${of}">`;
@@ -62,6 +62,22 @@ const ofAnyAxes: Record<string, readonly [call: string, type: string, mistake: s
   sumAll: ["sumAll(_)", "number", "sumAll([_])"],
   toNdarray: ["toNdarray(_).offset", "number", "toNdarray([_])"],
   writeSafetensors: ['writeSafetensors(new Map([["W", _]])).length', "number", "writeSafetensors(new Map([[0, _]]))"],
+  linear: ['linear("d_model", "d_head", _)', 'Linear<"d_model", "d_head">', 'linear("d_model", "d_head", [_])'],
+  "Transformer.fromWeights": [
+    'Transformer.fromWeights(model.config, new Map([["W_E", _]]))',
+    "Transformer",
+    "Transformer.fromWeights(model.config, new Map([[0, _]]))",
+  ],
+  "Transformer.passing": [
+    'Transformer.passing(model.config, new Map([["W_E", _]]))',
+    "Transformer",
+    "Transformer.passing(model.config, new Map([[0, _]]))",
+  ],
+  beforeAndAfterAttribution: [
+    "beforeAndAfterAttribution({ before: _, after: _ }, [_]).length",
+    "number",
+    "beforeAndAfterAttribution({ before: _, after: 0 }, [_])",
+  ],
   "Norm#applyFrozen": ['norm.applyFrozen(_, given<"batch pos scale">())', same, "norm.applyFrozen(_, _)"],
   "Norm#applyWeights": ["norm.applyWeights(_)", same, 'norm.applyWeights(_).sizeOf("head")'],
   "Norm#normalizeBy": ['norm.normalizeBy(_, given<"batch pos scale">())', same, "norm.normalizeBy(_, _)"],
@@ -147,8 +163,6 @@ const ofGivenAxes: Record<string, Record<string, string>> = {
     "a generic function of a user": 'takeAny(_).sizeOf("pos")',
   },
 };
-
-const fill = (call: string) => (argument: string) => call.replace(/\b_\b/g, () => argument);
 
 export const tensorTakers: readonly Taker[] = [
   ...Object.entries(ofAnyAxes).map(([name, [call, type, mistake]]) => ({

@@ -1,0 +1,29 @@
+/**
+ * *Where does a head look?* One number a head, from patterns or from text.
+ *
+ * An induction head looks from position $i$ of a repeated sequence of $L$ tokens to $i - (L - 1)$. Source: *In-context
+ * Learning and Induction Heads*; ARENA 1.2.
+ *
+ * In reading order: `detectors.ts` (from patterns), `find-heads.ts` (all heads of a model), `detection.ts`
+ * (TransformerLens's detector), `prefix-matching.ts` and `copying-evaluator.ts` (Olsson et al.), `memory-scores.ts`,
+ * `tally.ts` (how means are taken).
+ */
+export type { Pattern } from "./tally.ts";
+export {
+  currentTokenScores,
+  duplicateTokenScores,
+  firstTokenScores,
+  inductionScores,
+  previousTokenScores,
+} from "./detectors.ts";
+export type { InductionScoreOptions } from "./detectors.ts";
+export { prefixMatchingScores } from "./prefix-matching.ts";
+export type { PrefixMatchingOptions } from "./prefix-matching.ts";
+export { detectionPattern, detectionScores } from "./detection.ts";
+export type { DetectionKind, DetectionOptions } from "./detection.ts";
+export { findHeads, headScores } from "./find-heads.ts";
+export type { FoundHeads, HeadScores, HeadScoresOptions } from "./find-heads.ts";
+export { copyingEvaluator } from "./copying-evaluator.ts";
+export type { CopyingEvaluatorOptions } from "./copying-evaluator.ts";
+export { memoryScores } from "./memory-scores.ts";
+export type { MemoryScores } from "./memory-scores.ts";

@@ -1,0 +1,14 @@
+/**
+ * *An attention score as a sum over paths on both sides.*
+ *
+ * With the streams $x = \sum_a x_a$ that a head reads, its score is $\sum_{a, b} (x_a)_i W_{QK} (x_b)_j^\top$, one term
+ * a pair. Source: *A Mathematical Framework for Transformer Circuits*, "Path Expansion of Attention Scores QK Circuit".
+ *
+ * In reading order: `score-expansion.ts`, `components.ts` (one side), `statistics.ts`, `attribution.ts` (one score
+ * split), `formula.ts`, `groups.ts`, `certificate.ts`.
+ */
+export { ScoreExpansion, scoreExpansion } from "./score-expansion.ts";
+export type { ScoreExpansionOptions, ScoreTerm, ScoreTermFilter } from "./score-expansion.ts";
+export type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
+export { attributeScore } from "./attribution.ts";
+export type { AttributeScoreOptions, ScoreAttribution, ScoreSide } from "./attribution.ts";
