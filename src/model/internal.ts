@@ -13,4 +13,5 @@ export {
 } from "./config-fields.ts";
 export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
+export { plainIds } from "./tokens.ts";
 export { finalNormKind } from "./weights.ts";

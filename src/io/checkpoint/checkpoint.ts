@@ -1,6 +1,7 @@
 /** A checkpoint of any format, in one file or several, with what lies beside it: one view of all of them. */
 import { InputError, requireOptions } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
+import { toJson } from "../bytes/bytes.ts";
 import { entriesOf } from "./entries.ts";
 import type { CheckpointEntry, Part } from "./entries.ts";
 import { isIndex, shardsOf, weightsAmong } from "./files.ts";
@@ -76,6 +77,8 @@ export interface Checkpoint {
 export interface OpenCheckpointOptions {
   /** What error texts call the file or the folder. */
   readonly name?: string;
+  /** The configuration, in place of the `config.json` among the files, which is not read then: parsed, as JSON text or as bytes. */
+  readonly config?: unknown;
   /** Stops the opening; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -115,7 +118,7 @@ export async function openCheckpoint(
 export async function openFor(
   operation: string,
   files: FileInput | ReadonlyMap<string, FileInput>,
-  { name, signal, weights: given }: OpenCheckpointOptions & { readonly weights?: string },
+  { name, signal, config: told, weights: given }: OpenCheckpointOptions & { readonly weights?: string },
 ): Promise<Checkpoint> {
   const isFolder = Object.prototype.toString.call(files) === "[object Map]";
   const named = isFolder
@@ -132,7 +135,12 @@ export async function openFor(
   };
   try {
     const weights = given ?? (isFolder ? weightsAmong([...inputs.keys()], operation, folder.name) : folder.name);
-    const config = inputs.has("config.json") && isFolder ? await readJson(folder, "config.json") : undefined;
+    const config =
+      told !== undefined
+        ? (toJson(told, operation, "config.json") as PlainObject)
+        : inputs.has("config.json") && isFolder
+          ? await readJson(folder, "config.json")
+          : undefined;
     const parts =
       isFolder && isIndex(weights)
         ? await openShards(folder, weights)

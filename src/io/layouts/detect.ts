@@ -233,7 +233,7 @@ export function* building(
   const converted = yield* CONVERTERS[layout](checkpoint, json, options);
   const { d_vocab } = converted.config;
   const bos = {
-    ...bosOf({ bos_token_id: options.bos }, d_vocab),
+    ...bosOf({ bos_token_id: options.bos?.(d_vocab) }, d_vocab),
     ...bosOf((json ?? {}) as { bos_token_id?: unknown }, d_vocab),
   };
   const withBos = Object.freeze({ ...converted.config, ...bos });
