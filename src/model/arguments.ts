@@ -44,7 +44,7 @@ export function checkSamples(samples: number, operation: string): number {
 /** Refuses what is not one of the choices. */
 export function requireChoice(value: string, choices: readonly string[], argument: string, operation: string): void {
   if (choices.includes(value)) return;
-  throw new InputError(`${argument} is ${JSON.stringify(value)}; the choices are ${choices.join(", ")}.`, {
+  throw new InputError(`${argument} is ${nameOf(value)}; the choices are ${choices.join(", ")}.`, {
     operation,
     argument,
     expected: choices,

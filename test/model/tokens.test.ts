@@ -183,11 +183,22 @@ describe("loss", () => {
     expect(loss[0]?.[1]).toBeCloseTo(Math.log(2), 6);
   });
 
-  test("is empty for one token, and its mean NaN", () => {
+  test("is empty for one token, or none, and then has no mean", () => {
     const logits = Tensor.zeros("batch pos d_vocab", [1, 1, 4]);
     const tokens = Tensor.zeros("batch pos", [1, 1], "int32");
     expect(lossPerToken(logits, tokens).shape).toEqual([1, 0]);
-    expect(meanLoss(logits, tokens)).toBeNaN();
+    expect(() => meanLoss(logits, tokens)).toThrow(
+      "meanLoss: 1 prompt of 1 token ask for no prediction, and there is no loss to average. Give prompts of at least 2 tokens.",
+    );
+    for (const [batch, pos] of [
+      [3, 1],
+      [2, 0],
+      [0, 4],
+    ] as const) {
+      expect(() =>
+        meanLoss(Tensor.zeros("batch pos d_vocab", [batch, pos, 4]), Tensor.zeros("batch pos", [batch, pos], "int32")),
+      ).toThrow(InputError);
+    }
   });
 
   test("takes tokens as a model does: one prompt, several, or a tensor", () => {
