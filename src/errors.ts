@@ -312,6 +312,7 @@ export function nameOf(value: unknown): string {
   if (isPromise(value)) return "a Promise";
   if (Array.isArray(value)) return "an array";
   if (typeof value === "function") return "a function";
+  if (typeof value === "bigint") return `${value}n, a BigInt`;
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === "bigint") return `${value}n, a bigint`;
   if (typeof value !== "object" || value === null) return String(value);

@@ -107,11 +107,12 @@ const NEED_WORDS: Readonly<Record<FigureNeed, string>> = {
 function listed(entries: readonly FigureEntry[]): string {
   const width = Math.max(...entries.map(({ name }) => name.length));
   return entries
-    .map(({ name, number, title, needs, output }) => {
+    .map(({ name, number, title, needs, output, takesText = false }) => {
       const needed = needs.map((need) => NEED_WORDS[need]);
+      const takes = takesText ? "; takes a text" : "";
       const kind = output === "html" ? "a page; " : "";
       const said = needed.length === 0 ? "any model" : `needs ${needed.join(", ")}`;
-      return `${String(number).padStart(2)}  ${name.padEnd(width)}  ${title}\n${" ".repeat(width + 6)}${kind}${said}`;
+      return `${String(number).padStart(2)}  ${name.padEnd(width)}  ${title}\n${" ".repeat(width + 6)}${kind}${said}${takes}`;
     })
     .join("\n");
 }
@@ -138,17 +139,25 @@ function checkEnding(name: string, output: FigureEntry["output"], file: string):
 
 async function readJob(
   command: string,
-  { name, needs, takesCheckpoints = false }: FigureEntry,
+  { name, needs, takesCheckpoints = false, takesText = false }: FigureEntry,
   paths: readonly string[],
   options: FigureCommandOptions,
 ): Promise<FigureJob> {
   if (paths.length > 1 && !takesCheckpoints)
     throw refuse(`${name} is made of one model, and ${paths.length} paths were given. Give one of them.`, "path");
   const checkpoints = takesCheckpoints ? await checkpointPaths(paths) : [];
+  if (needs.includes("checkpoints") && checkpoints.length < 2) {
+    const given = checkpoints.length === 0 ? "none was named" : `${paths.join(" ")} is one`;
+    throw refuse(
+      `${name} follows a model through its training: name two or more checkpoints, or a folder of them; ${given}.`,
+      "paths",
+    );
+  }
   const path = checkpoints.length > 0 ? checkpoints[checkpoints.length - 1]?.path : paths[0];
   const { title, seed, head: heads, json } = options;
-  const wanted = needs.includes("text");
-  if (!wanted && (options.text !== undefined || options.tokens !== undefined)) {
+  const isGiven = options.text !== undefined || options.tokens !== undefined;
+  const wanted = needs.includes("text") || (takesText && isGiven);
+  if (!wanted && isGiven) {
     const option = options.text === undefined ? "tokens" : "text";
     throw refuse(`${name} takes no text; --${option} has no use. Leave it out.`, option);
   }

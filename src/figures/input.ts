@@ -1,5 +1,5 @@
 /** What figures are made of: a model, perhaps its tokenizer, perhaps a text. */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, isPromise, nameOf, requireKind, requireOptions } from "../errors.ts";
 import type { ProgressOptions } from "../progress.ts";
 import { splitWindows } from "../model/index.ts";
 import { plainIds } from "../model/internal.ts";
@@ -91,8 +91,18 @@ const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | un
       : undefined,
 };
 
-/** Refuses an input without what a figure needs. */
-export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, operation: string): void {
+const OPTIONS: readonly (keyof FigureOptions)[] = ["heads", "seed", "signal", "onProgress"];
+
+/** Refuses an input without what a figure needs, and options that it does not know; `more` are those of this figure alone. */
+export function requireNeeds(
+  needs: readonly FigureNeed[],
+  input: FigureInput,
+  operation: string,
+  options?: FigureOptions,
+  ...more: readonly string[]
+): void {
+  requireOptions(options, operation, [...OPTIONS, ...more]);
+  requireInput(input, operation);
   for (const need of needs) {
     const why = REFUSALS[need](input.model.config);
     if (why === undefined) continue;
@@ -132,6 +142,26 @@ export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, o
       },
     );
   }
+}
+
+/** Refuses what is no input of a figure, in words for a model alone and for what was not waited for. */
+function requireInput(input: unknown, operation: string): void {
+  const { model, layers } = Object(input) as { readonly model?: unknown; readonly layers?: unknown };
+  if (model !== undefined) return requireKind("model", model, "model", operation);
+  const mend = isPromise(input)
+    ? "Write await before the call that gave it"
+    : layers === undefined
+      ? "Give { model, tokenizer }, as loadFolder returns it"
+      : "Give it as { model }, with its tokenizer where there is one: { model, tokenizer }";
+  throw new InputError(
+    `input is ${layers === undefined ? nameOf(input) : "a Transformer"}, without a model. ${mend}.`,
+    {
+      operation,
+      argument: "input",
+      expected: "{ model }",
+      actual: input,
+    },
+  );
 }
 
 /** The token that begins every sequence, or none; refuses one that the model does not have. */
@@ -187,7 +217,7 @@ function idsOf({ text = [], tokenizer }: FigureInput, operation: string, most: n
 function checkId(id: number, what: string, { d_vocab }: ModelConfig, operation: string): void {
   if (Number.isInteger(id) && id >= 0 && id < d_vocab) return;
   throw new InputError(
-    `${what} is ${String(id)}, which is not a token id; this model has d_vocab=${d_vocab}, ids 0 to ${d_vocab - 1}.`,
+    `${what} is ${nameOf(id)}, which is not a token id; this model has d_vocab=${d_vocab}, ids 0 to ${d_vocab - 1}.`,
     { operation, argument: what === "bos" ? "bos" : "text", expected: [0, d_vocab - 1], actual: id },
   );
 }

@@ -12,7 +12,7 @@ import { plainObject } from "../json/plain.ts";
 import type { PlainObject } from "../json/plain.ts";
 import { readFrom, take, toByteSource } from "../bytes/reading.ts";
 import type { ByteSource, FileInput } from "../bytes/reading.ts";
-import { checkAllowance, noSuchTensor, readTensor } from "./tensor-file.ts";
+import { absent, checkAllowance, readTensor } from "./tensor-file.ts";
 import type { CheckpointFormat, ReadTensorOptions } from "./tensor-file.ts";
 
 export type { CheckpointEntry } from "./entries.ts";
@@ -47,10 +47,21 @@ export interface Checkpoint {
   /** The parsed `config.json`, where there is one. */
   readonly config: PlainObject | undefined;
   /**
+   * The configuration that lies in a PyTorch file itself, where one does: nanoGPT's `model_args`, `model_config`, or the `cfg` or `config`
+   * of a model that was saved whole.
+   */
+  readonly settings: PlainObject | undefined;
+  /**
+   * What is not read, by name, and what it is in words: sparse tensors, complex numbers, arrays of text, objects of other libraries.
+   */
+  readonly unread: ReadonlyMap<string, string>;
+  /** Names of tensors that safetensors metadata gives to others, as its `save_model` does for matrices that are tied. */
+  readonly aliases: ReadonlySet<string>;
+  /**
    * Decodes one tensor; of the file only its own bytes are read where they are not compressed.
    *
-   * @throws {@link InputError} when there is no such tensor or the file cannot be read; {@link FormatError} when an element
-   * does not fit the wanted element type or the tensor takes far more memory than the file.
+   * @throws {@link InputError} when there is no such tensor or the file cannot be read; {@link FormatError} when it is of a kind that is
+   * not read, an element does not fit the wanted element type or the tensor takes far more memory than the file.
    */
   read<const A extends string = string>(name: string, options?: ReadCheckpointOptions<A>): Promise<Tensor<NoInfer<A>>>;
   /** The elements of one tensor as they are stored, row-major and little-endian; do not write to them. */
@@ -185,7 +196,7 @@ async function openShards(folder: Folder, index: string): Promise<ReadonlyMap<st
   const parts = new Map<string, Part>();
   for (const [file, tensors] of shardsOf(await readJson(folder, index), source)) {
     const part = await openPart(folder, file);
-    const missing = tensors.find((name) => !part.store.tensors.has(name));
+    const missing = tensors.find((name) => !part.store.tensors.has(name) && !part.store.unread.has(name));
     if (missing !== undefined) throw fault(source, `it should lie in ${file}, which has no such tensor.`, missing);
     parts.set(file, part);
   }
@@ -199,10 +210,12 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
   const whole = { operation: folder.operation, name: folder.name };
   const partOf = (name: string): Part => {
     const part = parts.get(tensors.get(name)?.file ?? "");
-    if (part === undefined) throw noSuchTensor(whole, name, tensors);
+    if (part === undefined) throw absent(whole, name, { tensors, unread });
     return part;
   };
   const stores = [...parts.values()].map(({ store }) => store);
+  const unread = new Map(stores.flatMap((store) => [...store.unread]));
+  const only = stores.length === 1 ? stores[0] : undefined;
   return {
     name: folder.name,
     format: stores[0]?.format ?? "safetensors",
@@ -210,8 +223,11 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
     size: stores.reduce((sum, { fileSize }) => sum + fileSize, 0),
     tensors,
     metadata,
-    values: stores.length === 1 && stores[0] !== undefined ? stores[0].values : plainObject([]),
+    values: only?.values ?? plainObject([]),
     config,
+    settings: only?.settings,
+    unread,
+    aliases: new Set(stores.flatMap((store) => [...(store.aliases ?? [])])),
     read: async (name, options = {}) => {
       const { input, source, store } = partOf(name);
       return readFrom(input, readTensor(store, name, options, source), source, options.signal);

@@ -146,7 +146,7 @@ describe("openCheckpoint", () => {
       const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
       return refusal(openCheckpoint(bytes, { name: "m" }));
     };
-    const known = "Read are safetensors, PyTorch (.pt, .pth, .bin), .npz and .npy.";
+    const known = "Read are safetensors, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.";
     for (const [text, what] of [
       ["", "it is empty."],
       ["hello", "its format is not known."],
@@ -197,7 +197,7 @@ describe("the weights of a folder", () => {
 
   test("none, and several", async () => {
     expect(await refusal(open(), "InputError")).toBe(
-      "openCheckpoint: f holds no weights; it holds nothing. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin), .npz and .npy.",
+      "openCheckpoint: f holds no weights; it holds nothing. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .npz and .npy.",
     );
     expect(await refusal(open("a.pth", "b.pt"), "InputError")).toBe(
       "openCheckpoint: f holds several files of weights: a.pth, b.pt. Name one of them.",
