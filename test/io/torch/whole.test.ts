@@ -218,7 +218,7 @@ describe("put together by hand", () => {
       readonly modules: Readonly<Record<string, Tree>>;
     }
     const name = fc.stringMatching(/^[a-z_][a-z0-9_]{0,6}$/);
-    const tree = fc.memo<Tree>((depth) =>
+    const tree: fc.Memo<Tree> = fc.memo((depth): fc.Arbitrary<Tree> =>
       fc.record({
         parameters: fc.uniqueArray(name, { maxLength: 3 }),
         modules: depth <= 1 ? fc.constant({}) : fc.dictionary(name, tree(), { maxKeys: 3, noNullPrototype: true }),
