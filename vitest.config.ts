@@ -8,12 +8,16 @@ export const alias = Object.entries(entries).map(([name, path]) => ({
   replacement: fileURLToPath(new URL(path, import.meta.url)),
 }));
 
-const minutes = 60_000;
+/** Files that start processes, measure memory, use threads, damage files at random, or compute for seconds. */
+const slow = "test/**/*.slow.test.ts";
+
+/** Limits that end what hangs: no test that computes comes near them, however busy the machine is. */
+const hangs = { testTimeout: 600_000, hookTimeout: 600_000 };
+
 const builtPackage = {
   globalSetup: ["./test/support/build.ts"],
-  testTimeout: 3 * minutes,
-  hookTimeout: 3 * minutes,
   sequence: { groupOrder: 1 },
+  ...hangs,
 };
 
 export default defineConfig({
@@ -21,15 +25,18 @@ export default defineConfig({
     reporters: ["default", "./test/support/count-reporter.ts"],
     coverage: { include: ["src/**"], reporter: ["text", "json-summary"] },
     projects: [
+      // Laws, golden cases, hand-worked cases and messages. Their files share the modules that a worker has loaded.
       {
         resolve: { alias },
         test: {
-          name: "unit",
+          name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/{types,docs,browser}/**", "test/package/built/**"],
-          testTimeout: minutes,
+          exclude: ["test/{types,docs,browser}/**", "test/package/built/**", slow],
+          isolate: false,
+          ...hangs,
         },
       },
+      { resolve: { alias }, test: { name: "slow", include: [slow], ...hangs } },
       {
         resolve: { alias },
         test: {
@@ -40,8 +47,7 @@ export default defineConfig({
             include: ["test/types/**/*.test-d.ts"],
             tsconfig: "./test/types/tsconfig.types.json",
           },
-          testTimeout: 10 * minutes,
-          hookTimeout: 10 * minutes,
+          ...hangs,
         },
       },
       {
@@ -49,8 +55,7 @@ export default defineConfig({
         test: {
           name: "docs",
           include: ["test/docs/**/*.test.ts"],
-          testTimeout: 2 * minutes,
-          hookTimeout: 2 * minutes,
+          ...hangs,
         },
       },
       { test: { name: "package", include: ["test/package/built/**/*.test.ts"], ...builtPackage } },

@@ -1,10 +1,13 @@
 /**
- * Builds the WebAssembly modules of the kernels and writes them as base64 into src/kernels/wasm/binaries.ts: the tiles, whose text
- * scripts/wasm/tiles.mjs writes and wabt assembles, and assembly/index.ts there, which AssemblyScript compiles; and into weights-binaries.ts that
- * of assembly/weights.ts. Each is built with fused multiply-adds (relaxed SIMD) and without. A test builds them again and compares.
+ * Builds the WebAssembly modules and writes them as base64 into the files of src/ that hold them. Those of the kernels: the
+ * tiles, whose text scripts/wasm/tiles.mjs writes and wabt assembles, and the modules of src/kernels/wasm/assembly/, which
+ * AssemblyScript compiles, each with fused multiply-adds (relaxed SIMD) and without. That of the decompositions:
+ * src/linalg/wasm/assembly/.
+ *
+ *     node scripts/build-wasm.mjs           writes them
+ *     node scripts/build-wasm.mjs --check   says which are not what their sources build to; then it ends with 1
  */
-import { writeFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
+import { readFileSync, writeFileSync } from "node:fs";
 import wabt from "wabt";
 import { compile } from "./assemblyscript.mjs";
 import { tilesWat } from "./wasm/tiles.mjs";
@@ -46,16 +49,16 @@ const PLAIN = [];
 const CONSTANTS = 1024;
 const CONSTANTS_OF_WEIGHTS = 16_384;
 
-/** The texts of the generated files, by name. */
-export async function generated() {
+/** The texts of the generated files, by path. */
+async function generated() {
   return {
-    "binaries.ts": textOf([
+    "src/kernels/wasm/binaries.ts": textOf([
       ["FUSED_TILES", "Tiles with fused multiply-adds", await assemble("fused.wat", tilesWat("fused"))],
       ["PLAIN_TILES", "Tiles without relaxed SIMD", await assemble("plain.wat", tilesWat("plain"))],
       ["FUSED_KERNELS", "The other kernels with fused multiply-adds", await kernels("index", CONSTANTS, FUSED)],
       ["PLAIN_KERNELS", "The other kernels without relaxed SIMD", await kernels("index", CONSTANTS, PLAIN)],
     ]),
-    "weights-binaries.ts": textOf([
+    "src/kernels/wasm/weights-binaries.ts": textOf([
       [
         "FUSED_WEIGHTS",
         "Kernels for weights with fused multiply-adds",
@@ -66,6 +69,9 @@ export async function generated() {
         "Kernels for weights without relaxed SIMD",
         await kernels("weights", CONSTANTS_OF_WEIGHTS, PLAIN),
       ],
+    ]),
+    "src/linalg/wasm/binary.ts": textOf([
+      ["LINALG_WASM", "The module of assembly/index.ts", await compile("src/linalg/wasm/assembly/index.ts", ["simd"])],
     ]),
   };
 }
@@ -81,8 +87,12 @@ const textOf = (modules) =>
     "",
   ].join("\n");
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  for (const [name, text] of Object.entries(await generated())) {
-    writeFileSync(new URL(`../src/kernels/wasm/${name}`, import.meta.url), text);
+const check = process.argv.includes("--check");
+for (const [path, text] of Object.entries(await generated())) {
+  const file = new URL(`../${path}`, import.meta.url);
+  if (!check) writeFileSync(file, text);
+  else if (readFileSync(file, "utf8") !== text) {
+    console.error(`${path} is not what its sources build to: run \`npm run build:wasm\` and commit it.`);
+    process.exitCode = 1;
   }
 }

@@ -1,5 +1,5 @@
-// Builds dist/ when an output is missing or older than a source. Runs before `start`, after `npm ci`, and before the tests
-// of the built package.
+// Builds dist/ when an output is missing or older than a source. Runs before `start`, `example` and `pack`, and before the
+// tests of the built package.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -5,9 +5,10 @@
  *
  * The work of reports and figures runs in a worker thread, which is this same file.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { isMainThread, workerData } from "node:worker_threads";
+import { nearestNames } from "./nearest.ts";
 import type {
   ConvertCommandOptions,
   FigureCommandOptions,
@@ -60,6 +61,11 @@ async function main(argv: readonly string[]): Promise<number> {
   addReport(program, commander, end);
   addFigure(program, commander, end);
   addFiles(program, commander, end);
+  const meant = await commandMeant(argv[2], program);
+  if (meant !== undefined) {
+    process.stderr.write(`error: there is no command or path '${argv[2]}'. Did you mean ${meant}?\n`);
+    return 2;
+  }
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -67,6 +73,14 @@ async function main(argv: readonly string[]): Promise<number> {
     throw error;
   }
   return status;
+}
+
+/** The command that a first word comes near to which names none, and no file. */
+async function commandMeant(word: string | undefined, program: Program): Promise<string | undefined> {
+  const names = ["help", ...program.commands.map((one) => one.name())];
+  if (word === undefined || !/^[a-z]+$/i.test(word) || names.includes(word)) return undefined;
+  if (await stat(word).catch(() => undefined)) return undefined;
+  return nearestNames(word, names, 1)[0];
 }
 
 /** Reads an option that is a whole number. */
@@ -133,7 +147,7 @@ function addFiles(program: Program, { Option }: Commander, end: End): void {
   program
     .command("inspect")
     .description("list the tensors of a checkpoint, without reading them")
-    .argument("<path>", "a file (safetensors, .pth, .pt, .bin, .npz, .npy), an index, or a folder")
+    .argument("<path>", "a file (safetensors, .pth, .pt, .bin, .ckpt, .npz, .npy), an index, or a folder")
     .option("--json", "print everything as JSON")
     .action(async (path: string, options: InspectCommandOptions) => {
       const { inspect } = await import("./cli/index.ts");

@@ -192,6 +192,7 @@ const KINDS = {
   pair: ["destination", "an object with the tokens destination and out", "Name both"],
   ndarray: ["stride", "an ndarray", "Make one with toNdarray or the package ndarray"],
   weights: ["get", "a Map of tensors by name", "Make one with new Map([[name, tensor]])"],
+  files: ["get", "a Map of files by name", "Make one with new Map([[name, bytes]])"],
   list: ["length", "a list", "Write it in brackets"],
   function: ["call", "a function", "Write it as in (x) => 2 * x"],
 } as const;
@@ -311,7 +312,9 @@ export function nameOf(value: unknown): string {
   if (isPromise(value)) return "a Promise";
   if (Array.isArray(value)) return "an array";
   if (typeof value === "function") return "a function";
+  if (typeof value === "bigint") return `${value}n, a BigInt`;
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value === "bigint") return `${value}n, a bigint`;
   if (typeof value !== "object" || value === null) return String(value);
   const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
   return name === "Object" || typeof name !== "string" ? "an object" : `of class ${name}`;

@@ -82,7 +82,8 @@ export function bigramFit(
 ): BigramFit {
   requireKind("model", model, "model", "bigramFit", options);
   const operation = "bigramFit";
-  const smoothing = checkSmoothing(options.smoothing ?? 1, operation);
+  const { smoothing: pairs = 1 } = options;
+  const smoothing = checkSmoothing(pairs, operation);
   const { d_vocab, d_vocab_out } = model.config;
   const counts = countBigrams(toTexts(texts), (id) => {
     requireToken(model, id, "a token", operation, Math.min(d_vocab, d_vocab_out));

@@ -12,9 +12,11 @@ export interface ConvertCommandOptions {
 export function convert(from: string, to: string, options: ConvertCommandOptions): Promise<number> {
   return runCommand(`converting ${from}`, async ({ signal, onProgress }) => {
     const { dtype, force = false } = options;
-    const { file, size, tensors, config } = await convertPath(from, to, { dtype, force, signal, onProgress });
+    const written = await convertPath(from, to, { dtype, force, signal, onProgress });
+    const { file, size, tensors, config, unread } = written;
     const lines = [`${"weights".padEnd(12)} ${file} (${tensors} tensors, ${shownBytes(size)})`];
     if (config !== undefined) lines.push(`${"config".padEnd(12)} ${config}`);
+    if (unread.length > 0) lines.push(`${"not read".padEnd(12)} ${JSON.stringify(unread).slice(1, -1)}`);
     return lines.join("\n");
   });
 }

@@ -8,7 +8,7 @@ import type { CheckpointPath } from "./checkpoints.ts";
 import { modelName, openModel } from "./model.ts";
 import { checkOutputs, writeWhole } from "./outputs.ts";
 import { runCommand } from "./run.ts";
-import { readGivenText, textFor } from "./text.ts";
+import { isNamedText, readGivenText, textFor } from "./text.ts";
 import type { GivenText, TextOptions } from "./text.ts";
 import { runInWorker, serveJob } from "./worker.ts";
 
@@ -107,11 +107,12 @@ const NEED_WORDS: Readonly<Record<FigureNeed, string>> = {
 function listed(entries: readonly FigureEntry[]): string {
   const width = Math.max(...entries.map(({ name }) => name.length));
   return entries
-    .map(({ name, number, title, needs, output }) => {
+    .map(({ name, number, title, needs, output, takesText = false }) => {
       const needed = needs.map((need) => NEED_WORDS[need]);
+      const takes = takesText ? "; takes a text" : "";
       const kind = output === "html" ? "a page; " : "";
       const said = needed.length === 0 ? "any model" : `needs ${needed.join(", ")}`;
-      return `${String(number).padStart(2)}  ${name.padEnd(width)}  ${title}\n${" ".repeat(width + 6)}${kind}${said}`;
+      return `${String(number).padStart(2)}  ${name.padEnd(width)}  ${title}\n${" ".repeat(width + 6)}${kind}${said}${takes}`;
     })
     .join("\n");
 }
@@ -138,17 +139,25 @@ function checkEnding(name: string, output: FigureEntry["output"], file: string):
 
 async function readJob(
   command: string,
-  { name, needs, takesCheckpoints = false }: FigureEntry,
+  { name, needs, takesCheckpoints = false, takesText = false }: FigureEntry,
   paths: readonly string[],
   options: FigureCommandOptions,
 ): Promise<FigureJob> {
   if (paths.length > 1 && !takesCheckpoints)
     throw refuse(`${name} is made of one model, and ${paths.length} paths were given. Give one of them.`, "path");
   const checkpoints = takesCheckpoints ? await checkpointPaths(paths) : [];
+  if (needs.includes("checkpoints") && checkpoints.length < 2) {
+    const given = checkpoints.length === 0 ? "none was named" : `${paths.join(" ")} is one`;
+    throw refuse(
+      `${name} follows a model through its training: name two or more checkpoints, or a folder of them; ${given}.`,
+      "paths",
+    );
+  }
   const path = checkpoints.length > 0 ? checkpoints[checkpoints.length - 1]?.path : paths[0];
   const { title, seed, head: heads, json } = options;
-  const wanted = needs.includes("text");
-  if (!wanted && (options.text !== undefined || options.tokens !== undefined)) {
+  const isGiven = options.text !== undefined || options.tokens !== undefined;
+  const wanted = needs.includes("text") || (takesText && isGiven);
+  if (!wanted && isGiven) {
     const option = options.text === undefined ? "tokens" : "text";
     throw refuse(`${name} takes no text; --${option} has no use. Leave it out.`, option);
   }
@@ -162,7 +171,7 @@ export async function serveFigure(job: FigureJob): Promise<void> {
     const { figureJson, makeFigure } = await import("../figures/index.ts");
     const { parseHead } = await import("../model/index.ts");
     const heads = job.heads.map(parseHead);
-    const { model, tokenizer } = await openModel(job.path);
+    const { model, tokenizer } = await openModel(job.path, isNamedText(job.given));
     const text = job.given && (await textFor(job.given, tokenizer !== undefined, model.config.d_vocab, job.seed));
     const {
       data,

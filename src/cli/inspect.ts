@@ -16,12 +16,14 @@ export function inspect(path: string, options: InspectCommandOptions): Promise<n
   });
 }
 
-function asJson({ metadata, ...rest }: Inspection): string {
+function asJson({ metadata, unread, ...rest }: Inspection): string {
   const replace = (_: string, value: unknown): unknown => (typeof value === "bigint" ? String(value) : value);
-  return JSON.stringify({ ...rest, metadata: Object.fromEntries(metadata) }, replace, 2);
+  const maps = { metadata: Object.fromEntries(metadata), unread: Object.fromEntries(unread) };
+  return JSON.stringify({ ...rest, ...maps }, replace, 2);
 }
 
-function asTable({ name, format, files, size, tensors, elements, metadata, values, config }: Inspection): string {
+function asTable(found: Inspection): string {
+  const { name, format, files, size, tensors, elements, metadata, values, unread, config } = found;
   const several = files.length > 1;
   const head = ["name", "dtype", "shape", "bytes", ...(several ? ["file"] : [])];
   const rows = tensors.map((t) => {
@@ -38,6 +40,7 @@ function asTable({ name, format, files, size, tensors, elements, metadata, value
     ...(config === undefined ? [] : [["config.json", config] as const]),
     ...(metadata.size === 0 ? [] : [["metadata", Object.fromEntries(metadata)] as const]),
     ...(Object.keys(values).length === 0 ? [] : [["values", values] as const]),
+    ...(unread.size === 0 ? [] : [["not read", Object.fromEntries(unread)] as const]),
   ];
   return [
     `${name}: ${format}${several ? ` in ${files.length} files` : ""}, ${tensors.length} tensors, ${elements} elements, ${shownBytes(size)}`,

@@ -4,7 +4,7 @@ import { InputError } from "../errors.ts";
 import { modelName, openModel } from "./model.ts";
 import { checkOutputs, writeWhole } from "./outputs.ts";
 import { runCommand } from "./run.ts";
-import { readGivenText, textFor } from "./text.ts";
+import { isNamedText, readGivenText, textFor } from "./text.ts";
 import type { GivenText, TextOptions } from "./text.ts";
 import { runInWorker, serveJob } from "./worker.ts";
 
@@ -83,7 +83,7 @@ async function readJob(command: string, path: string | undefined, options: Repor
 export async function serveReport(job: ReportJob): Promise<void> {
   await serveJob<Done>(async (tell) => {
     const { analyse, renderReport, summarise } = await import("../report/index.ts");
-    const { model, tokenizer } = await openModel(job.path);
+    const { model, tokenizer } = await openModel(job.path, isNamedText(job.given));
     const { text, source } = await textFor(job.given, tokenizer !== undefined, model.config.d_vocab, job.seed);
     const data = await analyse(model, tokenizer, text, {
       title:

@@ -38,6 +38,11 @@ export async function readGivenText(options: TextOptions, command: string, opera
   return { text, source: options.text };
 }
 
+/** Whether a text was named, which a tokenizer must read: not token ids, nor what is taken where nothing is named. */
+export function isNamedText(given: GivenText | undefined): boolean {
+  return given !== undefined && typeof given.text === "string" && given.source !== DECLARATIONS;
+}
+
 /** The text, or for a model without a tokenizer that was given none random tokens, which say so. */
 export async function textFor(
   given: GivenText,
@@ -50,7 +55,7 @@ export async function textFor(
   const random = new Random(seed);
   return {
     text: Array.from({ length: RANDOM_TOKENS }, () => random.int(d_vocab)),
-    source: "random token ids (the model has no tokenizer)",
+    source: "random token ids (the model has no tokenizer that can be used)",
   };
 }
 
@@ -90,22 +95,28 @@ async function readText(file: string, operation: string): Promise<string> {
   }
 }
 
-/** Token ids of a file: JSON, or numbers between spaces or commas. */
+/** Token ids of a file: a JSON list, or numbers between spaces or commas; refuses several lists, which are several texts. */
 function parseIds(text: string, file: string, operation: string): number[] {
-  const words = text
-    .replace(/[[\],]/g, " ")
-    .trim()
-    .split(/\s+/);
-  const ids = words[0] === "" ? [] : words.map(Number);
-  const wrong = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
-  if (wrong >= 0) {
-    const shown = JSON.stringify((words[wrong] ?? "").slice(0, 40));
-    throw new FormatError(
-      `${file} holds ${shown} where token ${wrong} should be. Give a list of token ids such as [0, 17, 5].`,
-      { operation, argument: "tokens", expected: "token ids", actual: words[wrong] },
-    );
+  const refuse = (what: string, actual: unknown): FormatError =>
+    new FormatError(`${file} holds ${what}. Give a list of token ids such as [0, 17, 5].`, {
+      operation,
+      argument: "tokens",
+      expected: "token ids",
+      actual,
+    });
+  const flat = text.trim().replace(/^\[\s*(\[[^[\]]*\])\s*\]$/, "$1");
+  const inner = flat.replace(/^\[([^[\]]*)\]$/, "$1");
+  if (/[[\]]/.test(inner)) {
+    const lists = inner.match(/\[[^[\]]*\]/g)?.length ?? 0;
+    throw lists > 1
+      ? refuse(`${lists} lists, and a text is one: joined they would be another text`, lists)
+      : refuse("brackets that do not fit", inner.slice(0, 40));
   }
-  return ids;
+  const words = inner.split(/[\s,]+/).filter((word) => word !== "");
+  const ids = words.map((word) => (/^[\d.eE+-]+$/.test(word) ? Number(word) : Number.NaN));
+  const wrong = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
+  if (wrong < 0) return ids;
+  throw refuse(`${JSON.stringify((words[wrong] ?? "").slice(0, 40))} where token ${wrong} should be`, words[wrong]);
 }
 
 function refusals(operation: string): (message: string, cause?: unknown) => InputError {

@@ -19,6 +19,8 @@ export interface FigureEntry<Data = unknown> {
   readonly needs: readonly FigureNeed[];
   /** Whether it follows a model through several checkpoints of its training; not unless this is `true`. */
   readonly takesCheckpoints?: boolean;
+  /** Whether it is made of the text where one is given, and of random tokens otherwise; not unless this is `true`. */
+  readonly takesText?: boolean;
   /** What its drawing is a file of. */
   readonly output: "svg" | "html";
   /** The figure's data: plain values and tensors, which {@link figureJson} writes. */

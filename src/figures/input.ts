@@ -1,7 +1,8 @@
 /** What figures are made of: a model, perhaps its tokenizer, perhaps a text. */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, isPromise, nameOf, requireKind, requireOptions } from "../errors.ts";
 import type { ProgressOptions } from "../progress.ts";
 import { splitWindows } from "../model/index.ts";
+import { plainIds } from "../model/internal.ts";
 import type { HeadRef, ModelConfig, Transformer } from "../model/index.ts";
 
 /**
@@ -90,8 +91,18 @@ const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | un
       : undefined,
 };
 
-/** Refuses an input without what a figure needs. */
-export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, operation: string): void {
+const OPTIONS: readonly (keyof FigureOptions)[] = ["heads", "seed", "signal", "onProgress"];
+
+/** Refuses an input without what a figure needs, and options that it does not know; `more` are those of this figure alone. */
+export function requireNeeds(
+  needs: readonly FigureNeed[],
+  input: FigureInput,
+  operation: string,
+  options?: FigureOptions,
+  ...more: readonly string[]
+): void {
+  requireOptions(options, operation, [...OPTIONS, ...more]);
+  requireInput(input, operation);
   for (const need of needs) {
     const why = REFUSALS[need](input.model.config);
     if (why === undefined) continue;
@@ -133,6 +144,26 @@ export function requireNeeds(needs: readonly FigureNeed[], input: FigureInput, o
   }
 }
 
+/** Refuses what is no input of a figure, in words for a model alone and for what was not waited for. */
+function requireInput(input: unknown, operation: string): void {
+  const { model, layers } = Object(input) as { readonly model?: unknown; readonly layers?: unknown };
+  if (model !== undefined) return requireKind("model", model, "model", operation);
+  const mend = isPromise(input)
+    ? "Write await before the call that gave it"
+    : layers === undefined
+      ? "Give { model, tokenizer }, as loadFolder returns it"
+      : "Give it as { model }, with its tokenizer where there is one: { model, tokenizer }";
+  throw new InputError(
+    `input is ${layers === undefined ? nameOf(input) : "a Transformer"}, without a model. ${mend}.`,
+    {
+      operation,
+      argument: "input",
+      expected: "{ model }",
+      actual: input,
+    },
+  );
+}
+
 /** The token that begins every sequence, or none; refuses one that the model does not have. */
 export function bosOf(input: FigureInput, operation: string): number | undefined {
   const bos = input.bos === null ? undefined : (input.bos ?? input.tokenizer?.bos ?? input.model.config.bos_token_id);
@@ -171,7 +202,7 @@ const LONGEST_TOKEN = 16;
 
 /** The ids of the text, of a long text no more than are asked for. */
 function idsOf({ text = [], tokenizer }: FigureInput, operation: string, most: number): readonly number[] {
-  if (typeof text !== "string") return text.slice(0, most);
+  if (typeof text !== "string") return Array.from(plainIds(text)).slice(0, most);
   if (tokenizer === undefined) {
     throw new InputError("a text was given, but there is no tokenizer. Give token ids, or a tokenizer.", {
       operation,
@@ -186,7 +217,7 @@ function idsOf({ text = [], tokenizer }: FigureInput, operation: string, most: n
 function checkId(id: number, what: string, { d_vocab }: ModelConfig, operation: string): void {
   if (Number.isInteger(id) && id >= 0 && id < d_vocab) return;
   throw new InputError(
-    `${what} is ${String(id)}, which is not a token id; this model has d_vocab=${d_vocab}, ids 0 to ${d_vocab - 1}.`,
+    `${what} is ${nameOf(id)}, which is not a token id; this model has d_vocab=${d_vocab}, ids 0 to ${d_vocab - 1}.`,
     { operation, argument: what === "bos" ? "bos" : "text", expected: [0, d_vocab - 1], actual: id },
   );
 }

@@ -98,7 +98,7 @@ export async function makeFigure(
   options: FigureOptions & Captions = {},
 ): Promise<MadeFigure> {
   const entry = figureEntry(name);
-  requireNeeds(entry.needs, input, name);
+  requireNeeds(entry.needs, input, name, options, "title", "subtitle");
   const { title, subtitle, ...rest } = options;
   const data = await entry.make(input, rest);
   const captions = { ...(title !== undefined && { title }), ...(subtitle !== undefined && { subtitle }) };

@@ -60,7 +60,7 @@ export function repeatedTokens(
   const { batch = 1, seed = 0, repeats = 2, distinct = false, chunk } = options;
   const bos = bosOf(config, options);
   const first = bos === null ? [] : [bos];
-  const length = options.length ?? Math.min(50, Math.floor((config.n_ctx - first.length) / repeats));
+  const { length = Math.min(50, Math.floor((config.n_ctx - first.length) / repeats)) } = options;
   for (const [argument, value] of Object.entries({ length, batch, repeats })) {
     if (!Number.isSafeInteger(value) || value < 1)
       throw refuse(`${argument} is ${value}; it must be a positive integer.`, argument, value);

@@ -6,7 +6,7 @@ import type { Bytes } from "./bytes/bytes.ts";
 import { fault } from "./bytes/fault.ts";
 import type { Source } from "./bytes/fault.ts";
 import { kindOf } from "./bytes/file-kind.ts";
-import { convert } from "./layouts/index.ts";
+import { convert, namesOfParts } from "./layouts/index.ts";
 import type { LayoutOptions, NamedTensors } from "./layouts/index.ts";
 import { openSafetensors } from "./safetensors/safetensors.ts";
 
@@ -75,9 +75,9 @@ export function readTransformer(files: TransformerFiles, source: Source): Transf
   }
   const file = openSafetensors(bytes, source);
   const tensors: NamedTensors = {
-    keys: () => file.tensors.keys(),
-    has: (name) => file.tensors.has(name),
-    get: (name) => (file.tensors.has(name) ? file.read(name) : undefined),
+    keys: () => namesOfParts(file.tensors.keys(), file),
+    has: (name) => file.tensors.has(name) || file.unread.has(name),
+    get: (name) => (file.tensors.has(name) || file.unread.has(name) ? file.read(name) : undefined),
   };
   return convert({ ...files, tensors, config: json }, source);
 }

@@ -12,7 +12,7 @@ export type { Converted, ConvertPathOptions } from "./node/convert.ts";
 export { inspectPath, openPath } from "./node/files.ts";
 export type { OpenPathOptions } from "./node/files.ts";
 export { loadFolder } from "./node/folder.ts";
-export type { LoadedFolder, LoadFolderOptions } from "./node/folder.ts";
+export type { GivenFiles, LoadedFolder, LoadFolderOptions } from "./node/folder.ts";
 export { downloadFromHub, loadFromHub } from "./node/hub.ts";
 export type { HubFolder, HubOptions } from "./node/hub.ts";
 

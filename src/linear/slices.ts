@@ -1,7 +1,7 @@
 /**
  * Parts of a map: rows, columns, single entries and the diagonal, computed without the rest.
  */
-import { InputError, requireKind } from "../errors.ts";
+import { InputError, nameOf, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { multiplyChain } from "./chain.ts";
 import { cheapest, halvesOf, matricesOf } from "./collapse.ts";
@@ -229,12 +229,15 @@ export function checkIds(f: Linear, ids: ArrayLike<number>, kind: "row" | "colum
   for (let t = 0; t < ids.length; t++) {
     const id = ids[t] as number;
     if (!Number.isInteger(id) || id < 0 || id >= size) {
-      throw new InputError(`${kind} ${id} is outside ${space} of ${describeMap(f)}; it takes 0 to ${size - 1}.`, {
-        operation,
-        argument: kind,
-        expected: [0, size - 1],
-        actual: id,
-      });
+      throw new InputError(
+        `${kind} ${nameOf(id)} is outside ${space} of ${describeMap(f)}; it takes 0 to ${size - 1}.`,
+        {
+          operation,
+          argument: kind,
+          expected: [0, size - 1],
+          actual: id,
+        },
+      );
     }
   }
 }

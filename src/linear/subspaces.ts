@@ -86,7 +86,8 @@ export function writeSpaceOf<Out extends string>(
  * @param a - an orthonormal basis `[space, component]`, as {@link readSpaceOf} and {@link writeSpaceOf} give it.
  * @param b - another one of the same space.
  * @returns `[angle]` in radians, as many as the smaller subspace has dimensions.
- * @throws {@link AxisError} when the spaces differ in name; {@link ShapeError} when they differ in size.
+ * @throws {@link AxisError} when the spaces differ in name or a basis lies on its side; {@link ShapeError} when they differ in
+ * size; {@link InputError} when columns are not orthonormal to 1e-4.
  * @category Linear maps
  * @example
  * ```ts
@@ -104,8 +105,10 @@ export function principalAngles<A extends string>(a: Tensor<A>, b: Tensor<NoInfe
   requireKind("tensor", a, "a", "principalAngles");
   requireKind("tensor", b, "b", "principalAngles");
   checkBases(a, b);
-  const [larger, smaller] =
-    (a.shape[1] ?? 0) >= (b.shape[1] ?? 0) ? [factorOf(a), factorOf(b)] : [factorOf(b), factorOf(a)];
+  const [first, second] = [factorOf(a), factorOf(b)];
+  requireOrthonormal(first, a, "a");
+  requireOrthonormal(second, b, "b");
+  const [larger, smaller] = first.cols >= second.cols ? [first, second] : [second, first];
   const count = smaller.cols;
   if (count === 0) return Tensor.zeros("angle", [0], "float64");
   const overlap = multiply(transposeFactor(larger) as MatrixFactor, smaller);
@@ -155,6 +158,18 @@ function checkBases(a: Tensor, b: Tensor): void {
       actual: a.rank === 2 ? b.rank : a.rank,
     });
   }
+  for (const [argument, basis] of [
+    ["a", a],
+    ["b", b],
+  ] as const) {
+    if (basis.names[0] !== "component") continue;
+    throw new AxisError(`${argument} lies on its side: ${operands}. Permute it to [space, component].`, {
+      operation,
+      argument,
+      expected: "space component",
+      actual: basis.axes,
+    });
+  }
   if (a.names[0] !== b.names[0]) {
     throw new AxisError(`bases are of different spaces: ${operands}. Give two subspaces of one space.`, {
       operation,
@@ -171,6 +186,21 @@ function checkBases(a: Tensor, b: Tensor): void {
       actual: b.shape[0],
     });
   }
+}
+
+/** How far the products of float32 columns may be from those of orthonormal ones. */
+const ORTHONORMAL = 1e-4;
+
+/** Refuses a basis whose columns are not orthonormal: angles would be wrong in silence. */
+function requireOrthonormal(basis: MatrixFactor, t: Tensor, argument: string): void {
+  const { data } = multiply(transposeFactor(basis) as MatrixFactor, basis);
+  const at = data.findIndex((x, i) => !(Math.abs(x - (i % (basis.cols + 1) === 0 ? 1 : 0)) <= ORTHONORMAL));
+  if (at < 0) return;
+  const [i, j] = [Math.floor(at / basis.cols), at % basis.cols];
+  throw new InputError(
+    `the columns of ${argument}, ${describeTensor(t)}, are not orthonormal: column ${i} times column ${j} is ${data[at]}. Take a basis from readSpaceOf, writeSpaceOf or qr.`,
+    { operation: "principalAngles", argument, expected: i === j ? 1 : 0, actual: data[at] },
+  );
 }
 
 function factorOf(t: Tensor): MatrixFactor {

@@ -1,5 +1,5 @@
 /** Refusals of arguments that several functions take. */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, nameOf } from "../errors.ts";
 import type { Transformer } from "./index.ts";
 
 /** Refuses what is not a token id of the model. */
@@ -11,7 +11,7 @@ export function requireToken(
   size = model.config.d_vocab,
 ): void {
   if (Number.isInteger(token) && token >= 0 && token < size) return;
-  throw new InputError(`${argument} is ${token}; token ids of this model are 0 to ${size - 1}.`, {
+  throw new InputError(`${argument} is ${nameOf(token)}; token ids of this model are 0 to ${size - 1}.`, {
     operation,
     argument,
     expected: [0, size - 1],
@@ -44,7 +44,7 @@ export function checkSamples(samples: number, operation: string): number {
 /** Refuses what is not one of the choices. */
 export function requireChoice(value: string, choices: readonly string[], argument: string, operation: string): void {
   if (choices.includes(value)) return;
-  throw new InputError(`${argument} is ${JSON.stringify(value)}; the choices are ${choices.join(", ")}.`, {
+  throw new InputError(`${argument} is ${nameOf(value)}; the choices are ${choices.join(", ")}.`, {
     operation,
     argument,
     expected: choices,

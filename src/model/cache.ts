@@ -29,6 +29,7 @@ export class ActivationCache {
   constructor(entries: Map<HookName, CacheEntry>, known: readonly HookName[]) {
     this.#entries = entries;
     this.#known = known;
+    Object.freeze(this);
   }
 
   /**

@@ -234,6 +234,28 @@ function wrong(field: string, actual: unknown, expected: unknown, why: string): 
   return wrongField(field, actual, expected, why, OPERATION);
 }
 
+const SIZES = ["n_layers", "n_heads", "d_model", "d_head", "d_vocab", "d_vocab_out", "n_ctx"] as const;
+const MOST_LAYERS = 100_000;
+
+/** Refuses a configuration made by hand whose sizes are none: lists of its weights and hooks might have no end. */
+export function requireSizes(config: ModelConfig, operation: string): void {
+  for (const field of SIZES) {
+    const value: unknown = config[field];
+    const isSize = Number.isSafeInteger(value) && (value as number) >= 0;
+    if (isSize && (field !== "n_layers" || (value as number) <= MOST_LAYERS)) continue;
+    const expected = `a whole number from 0${field === "n_layers" ? ` to ${MOST_LAYERS}` : ""}`;
+    throw new ConfigError(
+      `${field} is ${String(value)}; it is a size, ${expected}. Make configurations with parseConfig.`,
+      {
+        operation,
+        argument: field,
+        expected,
+        actual: value,
+      },
+    );
+  }
+}
+
 function size(fields: Fields, field: string, fallback: number | undefined, least = 1): number {
   const value = fields[field] ?? fallback;
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least) {

@@ -96,7 +96,7 @@ function finished(
     "unembed.hook_out",
     withBias(matmul(final, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U),
   );
-  return { tokens, logits, cache: hooks.cache() };
+  return Object.freeze({ tokens, logits, cache: hooks.cache() });
 }
 
 /**

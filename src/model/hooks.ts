@@ -4,6 +4,7 @@
 import { InputError, requireObject } from "../errors.ts";
 import { editDistance } from "../nearest.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { requireSizes } from "./config.ts";
 import type { ModelConfig } from "./config.ts";
 
 /**
@@ -125,6 +126,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
 /**
  * The names of all hook points of a model, in the order in which they fire.
  *
+ * @throws {@link ConfigError} when a size of the configuration is not a whole number, or it has more than 100,000 layers.
  * @category Model
  * @example
  * ```ts
@@ -138,6 +140,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
  */
 export function hookNames(config: ModelConfig): HookName[] {
   requireObject(config, "config", "hookNames");
+  requireSizes(config, "hookNames");
   const hasPositions = ["standard", "shortformer"].includes(config.positional_embedding_type);
   const hasFinalNorm = config.normalization_type !== null;
   const names: HookName[] = ["hook_tokens", "hook_embed", ...(hasPositions ? (["hook_pos_embed"] as const) : [])];

@@ -15,4 +15,5 @@ export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { lossesOfRows } from "./loss.ts";
 export { patternOf } from "./pattern.ts";
+export { plainIds } from "./tokens.ts";
 export { finalNormKind } from "./weights.ts";

@@ -85,11 +85,12 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
 }
 
 /**
- * The mean loss over all predictions, in nats; NaN where there is none.
+ * The mean loss over all predictions, in nats.
  *
  * @param logits - `[batch, pos, d_vocab]`.
  * @param tokens - the tokens that the logits came from, as the model was given them.
- * @throws {@link ShapeError} and {@link InputError} as {@link lossPerToken}.
+ * @throws {@link ShapeError} and {@link InputError} as {@link lossPerToken}; {@link InputError} where prompts have one token, so that
+ * nothing is predicted.
  * @category Model
  * @example
  * ```ts
@@ -104,5 +105,11 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
  */
 export function meanLoss(logits: Tensor<"batch pos d_vocab">, tokens: TokensLike): number {
   requireAxes(logits, "batch pos d_vocab", "logits", "meanLoss");
-  return meanAll(lossPerToken(logits, tokens));
+  const losses = lossPerToken(logits, tokens);
+  if (losses.size > 0) return meanAll(losses);
+  const [batch = 0, pos = 0] = logits.shape;
+  throw new InputError(
+    `${batch} ${batch === 1 ? "prompt" : "prompts"} of ${pos} ${pos === 1 ? "token" : "tokens"} ask for no prediction, and there is no loss to average. Give prompts of at least 2 tokens.`,
+    { operation: "meanLoss", argument: "tokens", expected: "at least 2 tokens", actual: pos },
+  );
 }

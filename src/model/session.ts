@@ -1,5 +1,5 @@
 /** What a run keeps and what it changes: the one place through which every activation passes. */
-import { AxisError, InputError, ShapeError } from "../errors.ts";
+import { AxisError, InputError, nameOf, ShapeError } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { describeTensor } from "../tensor/internal.ts";
 import { ActivationCache } from "./cache.ts";
@@ -97,7 +97,7 @@ export class HookSession {
 function requireRequest(request: CacheRequest): void {
   const given: unknown = request;
   if (given === "all" || typeof given === "function" || Array.isArray(given)) return;
-  const shown = JSON.stringify(given) ?? String(given);
+  const shown = nameOf(given);
   throw new InputError(
     `cache is ${shown}. Give "all", a list of hook names (${typeof given === "string" ? `[${shown}]` : "[] for none"}) or a function that picks them.`,
     { operation: "run", argument: "cache", expected: '"all", a list or a function', actual: given },

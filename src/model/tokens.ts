@@ -1,15 +1,15 @@
 /** Token ids in: checked once, at the door. */
-import { InputError, requireKind, requireObject } from "../errors.ts";
+import { InputError, isPromise, nameOf, requireKind, requireObject } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { describeTensor } from "../tensor/internal.ts";
 import type { ModelConfig } from "./config.ts";
 
 /**
- * Token ids of one prompt, or of several of the same length.
+ * Token ids of one prompt, or of several of the same length. A `BigInt64Array` is what transformers.js gives.
  * @category Model
  */
 export type TokensLike =
-  readonly number[] | readonly (readonly number[])[] | Int32Array | Tensor<"pos"> | Tensor<"batch pos">;
+  readonly number[] | readonly (readonly number[])[] | Int32Array | BigInt64Array | Tensor<"pos"> | Tensor<"batch pos">;
 
 function refuse(operation: string, message: string, expected: unknown, actual: unknown): InputError {
   return new InputError(message, { operation, argument: "tokens", expected, actual });
@@ -18,6 +18,13 @@ function refuse(operation: string, message: string, expected: unknown, actual: u
 /** Whether a value from an untyped caller can be read as a list. */
 function isListLike(value: unknown): value is ArrayLike<unknown> {
   return typeof value === "object" && value !== null && "length" in value && Number.isSafeInteger(value.length);
+}
+
+/** Ids as numbers: bigints of an untyped caller or of a `BigInt64Array` become the numbers that they are. */
+export function plainIds(ids: ArrayLike<number | bigint>): ArrayLike<number> {
+  const isPlain = ids instanceof Int32Array || !Array.prototype.some.call(ids, (id) => typeof id === "bigint");
+  if (isPlain) return ids as ArrayLike<number>;
+  return Array.from(ids, (id) => (typeof id === "bigint" ? Number(id) : id));
 }
 
 /** The prompts' ids, one row each; their lengths and the ids unchecked. */
@@ -40,17 +47,37 @@ export function tokenRows(tokens: TokensLike, operation: string): ArrayLike<numb
   if (tokens instanceof Int32Array) return [tokens];
   const given: unknown = tokens;
   if (!isListLike(given)) {
-    throw refuse(
-      operation,
-      `tokens are ${String(given)}. Give a list of token ids, several of equal length, or a tensor.`,
-      "a list of token ids",
-      given,
-    );
+    const mend = isPromise(given)
+      ? "Write await before the call that gave them"
+      : typeof given === "string"
+        ? "Make ids of a text first: toTokens(tokenizer, text)"
+        : "Give a list of token ids, several of equal length, or a tensor";
+    throw refuse(operation, `tokens are ${nameOf(given)}. ${mend}.`, "a list of token ids", given);
   }
-  const first = tokens[0];
-  return typeof first === "number" || first === undefined
-    ? [tokens as readonly number[]]
-    : [...(tokens as readonly (readonly number[])[])];
+  const first: unknown = given[0];
+  if (typeof first === "number" || typeof first === "bigint" || first === undefined) {
+    return [plainIds(given as ArrayLike<number | bigint>)];
+  }
+  return Array.from(given, (row, b) => {
+    if (!isListLike(row)) {
+      const mend = typeof row === "string" ? " Make ids of texts first: toTokens(tokenizer, texts)." : "";
+      throw refuse(
+        operation,
+        `prompt ${b} is ${nameOf(row)}, not a list of token ids.${mend}`,
+        "a list of token ids",
+        row,
+      );
+    }
+    if (isListLike(row[0])) {
+      throw refuse(
+        operation,
+        `token 0 of prompt ${b} is a list itself: tokens are nested three deep. Give one prompt, as [5, 7], or several, as [[5, 7], [5, 8]].`,
+        "token ids",
+        row,
+      );
+    }
+    return plainIds(row as ArrayLike<number | bigint>);
+  });
 }
 
 /**
@@ -96,9 +123,6 @@ export function toTokenTensor(
   }
   const out = new Int32Array(rows.length * length);
   for (const [b, row] of rows.entries()) {
-    if (!isListLike(row)) {
-      throw refuse(operation, `prompt ${b} is ${String(row)}, not a list of token ids.`, "a list of token ids", row);
-    }
     if (row.length !== length) {
       throw refuse(
         operation,
@@ -112,7 +136,7 @@ export function toTokenTensor(
       if (!Number.isInteger(id) || id < 0 || id >= config.d_vocab) {
         throw refuse(
           operation,
-          `token ${String(id)} at position ${p} of prompt ${b} is not a token id; this model has d_vocab=${config.d_vocab}, ids 0 to ${config.d_vocab - 1}.`,
+          `token ${nameOf(id)} at position ${p} of prompt ${b} is not a token id; this model has d_vocab=${config.d_vocab}, ids 0 to ${config.d_vocab - 1}.`,
           [0, config.d_vocab - 1],
           id,
         );
@@ -140,11 +164,12 @@ export function toTokenTensor(
  * ```
  */
 export function splitWindows(
-  tokens: readonly number[],
+  tokens: readonly number[] | Int32Array | BigInt64Array,
   options: { readonly length: number; readonly bos?: number | undefined },
 ): number[][] {
   requireObject(options, "options", "splitWindows");
   requireKind("list", tokens, "tokens", "splitWindows", options);
+  const ids = Array.from(plainIds(tokens));
   const head = options.bos === undefined ? [] : [options.bos];
   const room = options.length - head.length;
   if (!Number.isInteger(room) || room < 1) {
@@ -156,7 +181,6 @@ export function splitWindows(
     });
   }
   const windows: number[][] = [];
-  for (let start = 0; start < tokens.length; start += room)
-    windows.push([...head, ...tokens.slice(start, start + room)]);
+  for (let start = 0; start < ids.length; start += room) windows.push([...head, ...ids.slice(start, start + room)]);
   return windows;
 }

@@ -2,6 +2,7 @@
 import { ConfigError, InputError, requireObject, requireKind } from "../errors.ts";
 import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { requireSizes } from "./config.ts";
 import type { ModelConfig } from "./config.ts";
 import { Norm } from "./norm.ts";
 import type { NormKind } from "./norm.ts";
@@ -57,6 +58,7 @@ function expectMlp(expected: Map<string, Expectation>, layer: number, config: Mo
 /**
  * The weights that a configuration calls for: name, axes and shape of each.
  *
+ * @throws {@link ConfigError} when a size of the configuration is not a whole number, or it has more than 100,000 layers.
  * @category Model
  * @example
  * ```ts
@@ -72,6 +74,7 @@ function expectMlp(expected: Map<string, Expectation>, layer: number, config: Mo
  */
 export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
   requireObject(config, "config", "expectedWeights");
+  requireSizes(config, "expectedWeights");
   const { d_model, d_head, n_heads, d_vocab, d_vocab_out, n_ctx } = config;
   const expected = new Map<string, Expectation>([
     ["embed.W_E", { axes: "d_vocab d_model", shape: [d_vocab, d_model] }],

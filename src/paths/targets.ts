@@ -1,5 +1,5 @@
 /** Which logits to explain: those of the correct next tokens, of tokens given, or a difference of two. */
-import { InputError, ShapeError } from "../errors.ts";
+import { InputError, nameOf, ShapeError } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { describeTensor, rawData } from "../tensor/internal.ts";
@@ -78,7 +78,7 @@ function requireTargets(targets: Targets, operation: string): void {
   const isKnown = given === "next" || typeof given === "number" || (typeof given === "object" && given !== null);
   if (isKnown) return;
   throw new InputError(
-    `targets are ${JSON.stringify(given)}. Give "next", a token id, an id for each position of each prompt, or { correct, incorrect } of these.`,
+    `targets are ${nameOf(given)}. Give "next", a token id, an id for each position of each prompt, or { correct, incorrect } of these.`,
     { operation, argument: "targets", expected: '"next", ids or { correct, incorrect }', actual: given },
   );
 }

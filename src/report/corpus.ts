@@ -1,5 +1,5 @@
 /** From text or token ids to windows, and from token ids to what the page prints. */
-import { ConfigError, InputError } from "../errors.ts";
+import { ConfigError, InputError, nameOf } from "../errors.ts";
 import { splitWindows } from "../model/index.ts";
 import type { ModelConfig } from "../model/index.ts";
 import type { Plan } from "./plan.ts";
@@ -195,7 +195,7 @@ function isId(id: number, { d_vocab }: ModelConfig): boolean {
 
 function noSuchToken(what: string, id: number, { d_vocab }: ModelConfig): InputError {
   return new InputError(
-    `${what} is ${String(id)}, which is not a token id; this model has d_vocab=${d_vocab}, ids 0 to ${d_vocab - 1}.`,
+    `${what} is ${nameOf(id)}, which is not a token id; this model has d_vocab=${d_vocab}, ids 0 to ${d_vocab - 1}.`,
     {
       operation: OPERATION,
       argument: what === "bos" ? "bos" : "text",

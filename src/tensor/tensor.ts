@@ -8,7 +8,7 @@
  */
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
-import { AxisError, InputError, ShapeError, requireKind, requireObject, requireNumbers } from "../errors.ts";
+import { AxisError, InputError, nameOf, ShapeError, requireKind, requireObject, requireNumbers } from "../errors.ts";
 import {
   allocateData,
   copyStrided,
@@ -522,7 +522,7 @@ export const DTYPES: readonly DType[] = ["float32", "float64", "int32"];
 
 /** The error for a dtype that tensors do not have. */
 export function noSuchDType(dtype: DType, operation: string): InputError {
-  return new InputError(`there is no dtype ${JSON.stringify(dtype)}; the choices are ${DTYPES.join(", ")}.`, {
+  return new InputError(`there is no dtype ${nameOf(dtype)}; the choices are ${DTYPES.join(", ")}.`, {
     operation,
     argument: "dtype",
     expected: DTYPES,

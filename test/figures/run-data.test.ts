@@ -194,14 +194,16 @@ describe("ablationRises and offsetRises", () => {
     for (const rise of [zero, mean]) for (const layer of [0, 1]) expect(rise.at(layer, 0)).toBeGreaterThan(1);
     const { kept, rise, heads } = offsetRises(input);
     expect(heads).toEqual([{ layer: 0, head: 0 }]);
-    expect(kept).toEqual(["none", 0, 1, 2, 3, 4]);
-    expect(rise.at(0, 2)).toBeCloseTo(0, 4);
+    expect(kept).toEqual(["none", 0, 1, 2, 3, 4, [1, 2], [1, 2, 3]]);
+    // Offset 1, alone and with others.
+    for (const own of [2, 6, 7]) expect(rise.at(0, own)).toBeCloseTo(0, 4);
     for (const other of [0, 1, 3, 4, 5]) expect(rise.at(0, other)).toBeGreaterThan(1);
   });
 
   it("keeps only offsets that short prompts have", () => {
     const model = randomModel({ n_ctx: 4 });
-    expect(offsetRises({ model }).kept).toEqual(["none", 0, 1, 2, 3]);
+    expect(offsetRises({ model }).kept).toEqual(["none", 0, 1, 2, 3, [1, 2], [1, 2, 3]]);
+    expect(offsetRises({ model: randomModel({ n_ctx: 3 }) }).kept).toEqual(["none", 0, 1]);
   });
 });
 
@@ -276,4 +278,35 @@ it("scores that heads are picked by are those of headScores", () => {
   const { scores } = inductionStripes(bundled, { seed: 4 });
   const own = headScores(golden.model, { length: 50, batch: 10, seed: 4, bos: 0 });
   expectClose(scores, own.inductionStrict, { atol: 1e-12 });
+});
+
+describe("logit attribution on a text", () => {
+  it("is of the text's first tokens, and adds up to the logits of its next tokens", () => {
+    const model = randomModel({ n_ctx: 30, norm: "LN", bias: true });
+    const text = [3, 1, 4, 1, 5, 9, 2, 6];
+    const { tokens, first, period, attribution } = attributionMap({ model, text, bos: 0 });
+    expect(tokens.map(({ id }) => id)).toEqual([0, ...text]);
+    expect([first, period]).toEqual([1, undefined]);
+    const { logits } = model.run([0, ...text]);
+    const [components = 0, pos = 0] = attribution.shape;
+    expect(pos).toBe(text.length);
+    for (let t = 0; t < pos; t++) {
+      let sum = 0;
+      for (let c = 0; c < components; c++) sum += attribution.at(c, t);
+      expect(sum).toBeCloseTo(logits.at(0, t, text[t] as number), 4);
+    }
+  });
+
+  it("without one is of random tokens and their repetition", () => {
+    expect(attributionMap({ model: randomModel({ n_ctx: 30 }), bos: 0 }).period).toBe(14);
+  });
+});
+
+it("induction scores are the strict ones and ARENA's, which counts two queries more that see no repeat", () => {
+  const { scores, arena, period } = inductionStripes({ model: plantedModel({ d_vocab: 400, n_ctx: 41 }), bos: 0 });
+  // Not quite 1: of 20 tokens drawn from 400 some come twice.
+  expect(scores.at(1, 0)).toBeGreaterThan(0.95);
+  // L of its L + 2 entries are inside the repeat.
+  expect(arena?.at(1, 0)).toBeGreaterThan((0.95 * period) / (period + 2));
+  expect(arena?.at(1, 0)).toBeLessThan(0.97);
 });

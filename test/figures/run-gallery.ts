@@ -228,7 +228,12 @@ export function runGallery(): ReadonlyMap<string, Figure> {
     ],
     [
       "induction-scores",
-      drawInductionStripes({ scores: tensor("layer head", [2, 4], positive), period: 6, prompts: 4 }),
+      drawInductionStripes({
+        scores: tensor("layer head", [2, 4], positive),
+        arena: tensor("layer head", [2, 4], (i) => positive(i) / 2),
+        period: 6,
+        prompts: 4,
+      }),
     ],
     [
       "logit-attribution",
@@ -248,7 +253,7 @@ export function runGallery(): ReadonlyMap<string, Figure> {
         prompts: 4,
         clean: 0.25,
         heads: [0, 1].map((head) => ({ layer: 0, head })),
-        kept: ["none", 0, 1, 2],
+        kept: ["none", 0, 1, [1, 2]],
         rise: tensor("head kept", [2, 4], (i) => (i === 2 ? 0 : 2 * positive(i))),
       }),
     ],

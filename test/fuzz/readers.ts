@@ -1,7 +1,8 @@
 /** Every reader with sound files of its format, and what reading one whole means. */
 import { readFileSync } from "node:fs";
 import { unzipSync, zipSync } from "fflate";
-import { parseNpy, parseNpz, parseSafetensors, parseTorch } from "../../src/io/index.ts";
+import { detectFormat, parseNpy, parseNpz, parseSafetensors, parseTorch } from "../../src/io/index.ts";
+import { fileOf } from "../io/bytes.ts";
 
 /** A reader, and sound files. */
 export interface FuzzedReader {
@@ -37,21 +38,65 @@ export function isTyped(error: unknown): boolean {
   return error instanceof Error && error.name === "FormatError" && !error.message.includes("internal:");
 }
 
-const fixture = (name: string): Uint8Array =>
-  new Uint8Array(readFileSync(new URL(`../fixtures/formats/${name}`, import.meta.url)));
+const fixture = (name: string, folder = "formats"): Uint8Array =>
+  new Uint8Array(readFileSync(new URL(`../fixtures/${folder}/${name}`, import.meta.url)));
 const state = unzipSync(fixture("state.pt"));
 const [root = ""] = Object.keys(state).filter((name) => name.endsWith("/data.pkl"));
 const nano = unzipSync(fixture("nanogpt.pt"));
+/** The pickles of modules that were saved whole, each with its storages. */
+const wholes = ["hooked.pth", "module.pth"].map((name) => unzipSync(fixture(name, "whole")));
+const pickleOf = (entries: Readonly<Record<string, Uint8Array>>): Uint8Array =>
+  entries[Object.keys(entries).find((name) => name.endsWith("/data.pkl")) ?? ""] ?? new Uint8Array();
+
+/** A header of a length that begins as a pickle does, with numbers of every kind and another name in its metadata. */
+function pickleLike(length: number): Uint8Array {
+  const entries = [
+    ["a", "F32", [2, 2], 16],
+    ["b", "F8_E4M3", [3], 3],
+    ["c", "C64", [1], 8],
+    ["d", "I64", [1], 8],
+  ] as const;
+  let end = 0;
+  const members = entries.map(([name, dtype, shape, bytes]) => {
+    const offsets = [end, (end += bytes)];
+    return `"${name}":${JSON.stringify({ dtype, shape, data_offsets: offsets })}`;
+  });
+  return fileOf(`{"__metadata__":{"tied":"a"},${members.join(",")}}`.padEnd(length), new Uint8Array(end));
+}
+
+/** A reader of damaged pickles of modules in an archive that is sound. */
+function moduleReader(entries: Readonly<Record<string, Uint8Array>>, index: number): FuzzedReader {
+  const isPickle = (name: string): boolean => name.endsWith("/data.pkl");
+  return {
+    name: `torch module ${index + 1}`,
+    files: [pickleOf(entries)],
+    wrap: (bytes) =>
+      zipSync(
+        Object.fromEntries(Object.entries(entries).map(([name, data]) => [name, isPickle(name) ? bytes : data])),
+        { level: 0 },
+      ),
+    read: (bytes) => readAll(parseTorch(bytes)),
+  };
+}
 
 export const readers: readonly FuzzedReader[] = [
   {
     name: "safetensors",
-    files: ["dtypes.safetensors", "expected.safetensors", "module.safetensors"].map(fixture),
+    files: ["dtypes.safetensors", "expected.safetensors", "module.safetensors"].map((name) => fixture(name)),
     read: (bytes) => readAll(parseSafetensors(bytes)),
   },
   {
+    name: "safetensors headers",
+    files: [0x180, 0x280, 0x380, 0x10080].map(pickleLike),
+    read: (bytes) => {
+      const kind = detectFormat(bytes);
+      if (kind === "safetensors") readAll(parseSafetensors(bytes));
+      else readAll(parseTorch(bytes));
+    },
+  },
+  {
     name: "torch",
-    files: ["state.pt", "state-deflated.pt", "state-zip64.pt", "nanogpt.pt", "list.pt"].map(fixture),
+    files: ["state.pt", "state-deflated.pt", "state-zip64.pt", "nanogpt.pt", "list.pt"].map((name) => fixture(name)),
     read: (bytes) => readAll(parseTorch(bytes)),
   },
   {
@@ -63,19 +108,23 @@ export const readers: readonly FuzzedReader[] = [
     wrap: (bytes) => zipSync({ ...state, [root]: bytes }, { level: 0 }),
     read: (bytes) => readAll(parseTorch(bytes)),
   },
+  ...wholes.map(moduleReader),
   {
     name: "torch-legacy",
-    files: ["state-legacy.pt", "module-legacy.pt"].map(fixture),
+    files: [
+      ...["state-legacy.pt", "module-legacy.pt"].map((name) => fixture(name)),
+      fixture("module-legacy.pth", "whole"),
+    ],
     read: (bytes) => readAll(parseTorch(bytes)),
   },
   {
     name: "npz",
-    files: ["arrays.npz", "arrays-compressed.npz"].map(fixture),
+    files: ["arrays.npz", "arrays-compressed.npz"].map((name) => fixture(name)),
     read: (bytes) => readAll(parseNpz(bytes)),
   },
   {
     name: "npy",
-    files: ["fortran.npy", "version1.npy", "version2.npy", "version3.npy"].map(fixture),
+    files: ["fortran.npy", "version1.npy", "version2.npy", "version3.npy"].map((name) => fixture(name)),
     read: (bytes) => void parseNpy(bytes),
   },
 ];

@@ -123,7 +123,7 @@ describe("one tensor's entry", () => {
   });
 
   test.each([
-    ['"F8_E4M3"', '"F8_E4M3"'],
+    ['"F128"', '"F128"'],
     ['"f32"', '"f32"'],
     ["7", "7"],
     ["null", "null"],

@@ -97,6 +97,43 @@ export function manyTorchTensors(count: number, isShared: boolean): Uint8Array {
   return zipSync({ "a/data.pkl": tensorsPickle(count, isShared), ...Object.fromEntries(storages) }, { level: 0 });
 }
 
+/** A module that holds many modules without tensors, each with its hooks, as `torch.save(model)` writes them. */
+export function manyModules(count: number): Uint8Array {
+  const keys = ["_parameters", "_buffers", "_modules", "_forward_hooks", "training"];
+  const first = [
+    [0x80, 2, ...global("__main__.Net"), ...put(1), 0x30, ...global("collections.OrderedDict"), ...put(2), 0x30],
+    ...keys.map((key, i) => [...str(key), ...put(10 + i), 0x30]),
+  ];
+  const hooks = [...get(2), 0x29, 0x52];
+  const state = (modules: readonly number[]): number[] => [
+    ...[...get(10), 0x7d, ...get(11), 0x7d, ...get(12), ...modules],
+    ...[...get(13), ...hooks, ...get(14), 0x88],
+  ];
+  const inner = Array.from({ length: count }, (_, i) => {
+    const note = (at: number): number[] => [0x72, ...u32(100 + 2 * i + at)];
+    return [
+      ...[...str(nameOf(i)), ...get(1), 0x29, 0x81, ...note(0), 0x7d, ...note(1), 0x28],
+      ...[...state([0x7d]), 0x75, 0x62],
+    ];
+  });
+  const outer = [...get(1), 0x29, 0x81, 0x7d, 0x28, ...get(10), 0x7d, ...get(11), 0x7d, ...get(12), 0x7d, 0x28];
+  return zipSync({ "a/data.pkl": joined([...first, outer, ...inner, [0x75, 0x75, 0x62, 0x2e]]) }, { level: 0 });
+}
+
+/** A dict of many objects of other libraries, of which nothing but their names is kept. */
+export function manyObjects(count: number): Uint8Array {
+  const first = [[0x80, 2, ...global("__main__.Odd"), ...put(1), 0x30, 0x7d, 0x28]];
+  const objects = Array.from({ length: count }, (_, i) => [...str(nameOf(i)), ...get(1), 0x4b, 1, 0x85, 0x52]);
+  return zipSync({ "a/data.pkl": joined([...first, ...objects, [0x75, 0x2e]]) }, { level: 0 });
+}
+
+/** A safetensors file whose metadata give many other names to one tensor. */
+export function manyAliases(count: number): Uint8Array {
+  const note = (_: unknown, i: number): string => `"${nameOf(i)}":"a"`;
+  const notes = `"__metadata__":{${Array.from({ length: count }, note).join(",")}}`;
+  return fileOf(`{${notes},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`);
+}
+
 /** The same in PyTorch's older layout. */
 export function manyLegacyTensors(count: number, isShared: boolean): Uint8Array {
   const storages = Array.from({ length: isShared ? 1 : count }, () => new Float32Array(1));

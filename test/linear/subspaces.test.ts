@@ -108,3 +108,46 @@ describe("principal angles", () => {
     );
   });
 });
+
+describe("bases that are none", () => {
+  const basis = (rows: number[][], axes = "d_model component"): Tensor<"d_model component"> =>
+    Tensor.fromNested(axes, rows) as Tensor as Tensor<"d_model component">;
+  const sound = basis([[1], [0], [0]]);
+
+  test("a basis on its side is refused, by name, and by its columns where it is named otherwise", () => {
+    const turned = basis([[1, 0, 0]], "component d_model");
+    expect(() => principalAngles(turned, turned)).toThrow(
+      "principalAngles: a lies on its side: a is [component=1 d_model=3], b is [component=1 d_model=3]. Permute it to [space, component].",
+    );
+    const other = Tensor.fromNested("direction d_model", [
+      [1, 0, 0],
+      [0, 1, 0],
+    ]) as Tensor as Tensor<"d_model component">;
+    expect(() => principalAngles(other, other)).toThrow("column 2 times column 2 is 0");
+  });
+
+  test.each([
+    ["too long", [[2], [0], [0]], "column 0 times column 0 is 4"],
+    ["zero", [[0], [0], [0]], "column 0 times column 0 is 0"],
+    [
+      "not orthogonal",
+      [
+        [1, 0.6],
+        [0, 0.8],
+        [0, 0],
+      ],
+      "column 0 times column 1 is 0.6",
+    ],
+    ["not finite", [[NaN], [0], [0]], "column 0 times column 0 is NaN"],
+  ])("%s", (_, rows, text) => {
+    for (const [a, b, name] of [
+      [basis(rows), sound, "a"],
+      [sound, basis(rows), "b"],
+    ] as const) {
+      expect(() => principalAngles(a, b)).toThrow(
+        `the columns of ${name}, [d_model=3 component=${rows[0]?.length}], are not`,
+      );
+      expect(() => principalAngles(a, b)).toThrow(text);
+    }
+  });
+});

@@ -22,6 +22,30 @@ describe("toTokenTensor", () => {
     expect(toTokenTensor(config, [[0, 9, 0, 9]]).toNested()).toEqual([[0, 9, 0, 9]]);
   });
 
+  test.each<[string, unknown]>([
+    ["BigInt64Array", BigInt64Array.of(1n, 0n, 9n)],
+    ["BigUint64Array", BigUint64Array.of(1n, 0n, 9n)],
+    ["a list of bigints", [1n, 0n, 9n]],
+    ["a list of both", [1, 0n, 9]],
+    ["Uint16Array", Uint16Array.of(1, 0, 9)],
+    ["a list of a BigInt64Array", [BigInt64Array.of(1n, 0n, 9n)]],
+    ["lists of bigints", [[1n, 0n, 9n]]],
+  ])("takes %s as the numbers that they are", (_, ids) => {
+    expect(toTokenTensor(config, ids as number[]).toNested()).toEqual([[1, 0, 9]]);
+  });
+
+  test("loss and windows take bigints as well", () => {
+    const logits = Tensor.from("batch pos d_vocab", [1, 3, 2], [1, 2, 3, 4, 5, 7]);
+    expect(lossPerToken(logits, BigInt64Array.of(0n, 1n, 0n)).toNested()).toEqual(
+      lossPerToken(logits, [0, 1, 0]).toNested(),
+    );
+    expect(splitWindows(BigInt64Array.of(5n, 6n, 7n), { length: 2 })).toEqual([[5, 6], [7]]);
+    expect(splitWindows([5n, 6n] as never, { length: 2, bos: 0 })).toEqual([
+      [0, 5],
+      [0, 6],
+    ]);
+  });
+
   const empty = "the prompt is empty. A run needs at least one token; models usually begin with their BOS token.";
   test.each([
     ["no tokens", [], empty],
@@ -57,6 +81,42 @@ describe("toTokenTensor", () => {
     ],
     ["nothing", undefined, "tokens are undefined. Give a list of token ids, several of equal length, or a tensor."],
     ["a number", 5, "tokens are 5. Give a list of token ids, several of equal length, or a tensor."],
+    ["a text", "interface Array", 'tokens are "interface Array". Make ids of a text first: toTokens(tokenizer, text).'],
+    [
+      "a list of texts",
+      ["interface Array"],
+      'prompt 0 is "interface Array", not a list of token ids. Make ids of texts first: toTokens(tokenizer, texts).',
+    ],
+    [
+      "what was not waited for",
+      Promise.resolve([1]),
+      "tokens are a Promise. Write await before the call that gave them.",
+    ],
+    [
+      "a list three deep",
+      [[[1, 2]]],
+      "token 0 of prompt 0 is a list itself: tokens are nested three deep. Give one prompt, as [5, 7], or several, as [[5, 7], [5, 8]].",
+    ],
+    [
+      "a list deeper at a later prompt",
+      [[1], [[2]]],
+      "token 0 of prompt 1 is a list itself: tokens are nested three deep. Give one prompt, as [5, 7], or several, as [[5, 7], [5, 8]].",
+    ],
+    [
+      "a bigint out of range",
+      [1n, 12n],
+      "token 12 at position 1 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9.",
+    ],
+    [
+      "a bigint beyond what numbers hold",
+      [2n ** 64n + 1n],
+      "token 18446744073709552000 at position 0 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9.",
+    ],
+    [
+      "a digit",
+      [0, "1"],
+      'token "1" at position 1 of prompt 0 is not a token id; this model has d_vocab=10, ids 0 to 9.',
+    ],
     ["a prompt that is none", [[0, 1], null], "prompt 1 is null, not a list of token ids."],
     [
       "a tensor of three axes, whose rows would be taken for prompts",
@@ -123,11 +183,22 @@ describe("loss", () => {
     expect(loss[0]?.[1]).toBeCloseTo(Math.log(2), 6);
   });
 
-  test("is empty for one token, and its mean NaN", () => {
+  test("is empty for one token, or none, and then has no mean", () => {
     const logits = Tensor.zeros("batch pos d_vocab", [1, 1, 4]);
     const tokens = Tensor.zeros("batch pos", [1, 1], "int32");
     expect(lossPerToken(logits, tokens).shape).toEqual([1, 0]);
-    expect(meanLoss(logits, tokens)).toBeNaN();
+    expect(() => meanLoss(logits, tokens)).toThrow(
+      "meanLoss: 1 prompt of 1 token ask for no prediction, and there is no loss to average. Give prompts of at least 2 tokens.",
+    );
+    for (const [batch, pos] of [
+      [3, 1],
+      [2, 0],
+      [0, 4],
+    ] as const) {
+      expect(() =>
+        meanLoss(Tensor.zeros("batch pos d_vocab", [batch, pos, 4]), Tensor.zeros("batch pos", [batch, pos], "int32")),
+      ).toThrow(InputError);
+    }
   });
 
   test("takes tokens as a model does: one prompt, several, or a tensor", () => {

@@ -1,7 +1,8 @@
 /** Weights against their configuration, and access to the parts of a model. */
 import { describe, expect, test } from "vitest";
 import { ConfigError, InputError } from "../../src/errors.ts";
-import { allHeads, expectedWeights, headLabel, parseHead, Transformer } from "../../src/model/index.ts";
+import { allHeads, expectedWeights, headLabel, hookNames, parseHead, Transformer } from "../../src/model/index.ts";
+import type { ModelConfig } from "../../src/model/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { randomModel } from "../support/random-model.ts";
 
@@ -126,4 +127,32 @@ describe("the parts of a model", () => {
     expect(names).toEqual(expect.arrayContaining([...has]));
     for (const name of lacks) expect(names).not.toContain(name);
   });
+});
+
+describe("configurations made by hand", () => {
+  test.each(["n_layers", "n_heads", "d_model", "d_head", "d_vocab", "d_vocab_out", "n_ctx"] as const)(
+    "%s that is no size is refused before weights and hooks are listed",
+    (field) => {
+      const { config } = randomModel();
+      for (const wrong of [Infinity, NaN, -1, 1.5, "2", [2], null, undefined, ...(field === "n_layers" ? [1e9] : [])]) {
+        const changed = { ...config, [field]: wrong } as unknown as ModelConfig;
+        for (const [operation, list] of [
+          ["expectedWeights", expectedWeights],
+          ["hookNames", hookNames],
+        ] as const) {
+          expect(() => list(changed)).toThrow(
+            `${operation}: ${field} is ${String(wrong)}; it is a size, a whole number from 0`,
+          );
+        }
+      }
+    },
+  );
+});
+
+test("a run and its cache keep what they hold", () => {
+  const run = randomModel().run([1, 2]) as unknown as Record<string, unknown>;
+  for (const name of ["tokens", "logits", "cache"]) {
+    expect(() => (run[name] = 5)).toThrow(TypeError);
+  }
+  expect(() => ((run.cache as Record<string, unknown>).get = 5)).toThrow(TypeError);
 });

@@ -57,6 +57,11 @@ describe("package.json", () => {
     expect(/^## \[(\d[^\]]*)\]/m.exec(readText("CHANGELOG.md"))?.[1]).toBe(manifest.version);
   });
 
+  test("no script of it runs where it is installed", () => {
+    const own = ["preinstall", "install", "postinstall", "prepare", "preprepare", "postprepare"];
+    expect(Object.keys(manifest.scripts).filter((name) => own.includes(name))).toEqual([]);
+  });
+
   test("the lock file agrees with it and names no registry", () => {
     const lock = JSON.parse(readText("package-lock.json")) as {
       version: string;

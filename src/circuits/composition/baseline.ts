@@ -136,19 +136,18 @@ export function compositionExcess(
   baseline: { readonly mean: number } = scores.baseline,
 ): CompositionMaps {
   requireKind("composition", scores, "scores", "compositionExcess");
-  requireObject(baseline, "baseline", "compositionExcess");
-  if (!Number.isFinite(baseline.mean)) {
-    throw new InputError(
-      `the baseline's mean is ${String(baseline.mean)}; it is taken off the scores. Give { mean: 0.1 }.`,
-      {
-        operation: "compositionExcess",
-        argument: "baseline",
-        expected: "a number",
-        actual: baseline.mean,
-      },
-    );
-  }
+  requireMean(baseline, "compositionExcess");
   return transformed(scores, (score) => score - baseline.mean);
+}
+
+/** Refuses a baseline without a mean. */
+function requireMean(baseline: { readonly mean: number }, operation: string): void {
+  requireObject(baseline, "baseline", operation);
+  if (Number.isFinite(baseline.mean)) return;
+  throw new InputError(
+    `the baseline's mean is ${String(baseline.mean)}; it is taken off the scores. Give { mean: 0.1 }.`,
+    { operation, argument: "baseline", expected: "a number", actual: baseline.mean },
+  );
 }
 
 /**
@@ -178,9 +177,10 @@ export function compositionZScores(
   baseline: CompositionBaseline = scores.baseline,
 ): CompositionMaps {
   requireKind("composition", scores, "scores", "compositionZScores");
+  requireMean(baseline, "compositionZScores");
   const { mean, std } = baseline;
-  if (!(std > 0)) {
-    throw new InputError(`the baseline's std is ${std}; scores are divided by it. Draw more than one sample.`, {
+  if (!(Number.isFinite(std) && std > 0)) {
+    throw new InputError(`the baseline's std is ${String(std)}; scores are divided by it. Draw more than one sample.`, {
       operation: "compositionZScores",
       argument: "baseline",
       expected: "a positive number",

@@ -72,14 +72,17 @@ export function copyingAccuracy(
 ): number | number[] {
   requireKind("model", model, "model", "copyingAccuracy", options);
   const circuit = isList(heads) ? effectiveOVCircuit(model, heads) : fullOVCircuit(model, heads);
-  return sharesWithin(circuit, options.k, options, "copyingAccuracy");
+  const { k = 1 } = options;
+  return Array.isArray(k)
+    ? sharesWithinEach(circuit, k as readonly number[], options, "copyingAccuracy")
+    : shareWithin(circuit, k as number, options, "copyingAccuracy");
 }
 
 /**
  * {@link copyingAccuracy} of every head on its own.
  *
  * @param options - `k`, `signal`, `onProgress` (in heads).
- * @returns `[layer, head]`, shares from 0 to 1, float64.
+ * @returns `[layer, head]`, shares from 0 to 1, float64; for one `k`, several being asked of one head at a time.
  * @throws as {@link copyingAccuracy}.
  * @category Circuits
  * @example
@@ -100,23 +103,31 @@ export function copyingAccuracies(model: Transformer, options: CopyingAccuracyOp
   const shares = new Float64Array(n_layers * n_heads);
   const steps = new Steps(options, shares.length);
   for (const [at, head] of model.heads.entries()) {
-    shares[at] = sharesWithin(fullOVCircuit(model, head), k, { signal }, "copyingAccuracies") as number;
+    shares[at] = shareWithin(fullOVCircuit(model, head), k, { signal }, "copyingAccuracies");
     steps.advance();
   }
   return Tensor.from("layer head", [n_layers, n_heads], shares);
 }
 
-/** The share of rows whose diagonal entry is among the `k` largest: one for a number, several for a list. */
-export function sharesWithin(
+/** For each of `ks`, the share of rows whose diagonal entry is among that many largest. */
+function sharesWithinEach(
   circuit: SquareMap<string>,
-  k: number | readonly number[] = 1,
+  ks: readonly number[],
   { signal, onProgress }: ProgressOptions,
   operation: string,
-): number | number[] {
-  const all: readonly number[] = Array.isArray(k) ? (k as readonly number[]) : [k as number];
-  for (const one of all) requireCount(one, "k", operation);
-  if (all.length === 0) return [];
-  const ranks = diagonalRanks(circuit, { atMost: Math.max(...all), signal, onProgress }).data as Int32Array;
-  const shares = all.map((most) => ranks.reduce((hits, rank) => hits + (rank < most ? 1 : 0), 0) / ranks.length);
-  return typeof k === "number" ? (shares[0] as number) : shares;
+): number[] {
+  for (const k of ks) requireCount(k, "k", operation);
+  if (ks.length === 0) return [];
+  const ranks = diagonalRanks(circuit, { atMost: Math.max(...ks), signal, onProgress }).data as Int32Array;
+  return ks.map((k) => ranks.reduce((hits, rank) => hits + (rank < k ? 1 : 0), 0) / ranks.length);
+}
+
+/** The share of rows whose diagonal entry is among the `k` largest. */
+export function shareWithin(
+  circuit: SquareMap<string>,
+  k: number,
+  options: ProgressOptions,
+  operation: string,
+): number {
+  return sharesWithinEach(circuit, [k], options, operation)[0] as number;
 }

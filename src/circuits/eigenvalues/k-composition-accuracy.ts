@@ -2,7 +2,7 @@
 import { requireKind } from "../../errors.ts";
 import { transpose } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
-import { sharesWithin } from "./copying-accuracy.ts";
+import { shareWithin } from "./copying-accuracy.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { kCompositionCircuit } from "../circuits.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -59,5 +59,5 @@ export function kCompositionAccuracy(
   const { k = 1, per = "query", ...loop } = options;
   requireChoice(per, ["query", "key"], "per", operation);
   const circuit = kCompositionCircuit(model, previous, induction);
-  return sharesWithin(per === "query" ? circuit : transpose(circuit), k, loop, operation) as number;
+  return shareWithin(per === "query" ? circuit : transpose(circuit), k, loop, operation);
 }

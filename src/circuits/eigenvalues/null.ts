@@ -105,7 +105,7 @@ export function sampledScore(draws: Float64Array): SampledScore {
   const mean = sorted.reduce((sum, x) => sum + x, 0) / n;
   const squares = sorted.reduce((sum, x) => sum + (x - mean) ** 2, 0);
   const quantile = (share: number): number => {
-    if (!(share >= 0 && share <= 1)) {
+    if (typeof share !== "number" || !(share >= 0 && share <= 1)) {
       throw new InputError(`${share} is not a share; give a number from 0 to 1.`, {
         operation: "quantile",
         argument: "share",

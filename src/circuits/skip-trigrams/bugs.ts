@@ -166,7 +166,7 @@ export function findSkipTrigramBugs(
   requireCount(k, "k", operation);
   if (start !== undefined) requireToken(model, start, "start", operation);
   const known = knownBySource(model, attested, operation);
-  const sources = options.sources ?? [...known.keys()].sort((a, b) => a - b);
+  const { sources = [...known.keys()].sort((a, b) => a - b) } = options;
   requireKind("list", sources, "sources", operation);
   for (const source of sources) requireToken(model, source, "source", operation);
   const isDestination = passes(model, among.destination, "destination", operation);

@@ -51,7 +51,7 @@ export function checkFrequencies(frequencies: ArrayLike<number> | undefined, d_v
   let total = 0;
   for (let token = 0; token < frequencies.length; token++) {
     const frequency = frequencies[token] as number;
-    total += frequency >= 0 ? frequency : Number.NaN;
+    total += typeof frequency === "number" && frequency >= 0 ? frequency : Number.NaN;
   }
   if (frequencies.length === d_vocab && total > 0 && total < Infinity) return;
   throw new InputError(

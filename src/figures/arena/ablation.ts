@@ -6,6 +6,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { formatNumber, headGrid, heatmap, smallMultiples } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -59,7 +60,7 @@ const fromOf = ({ period, first }: Repeats): number => Math.min(first + period, 
  * ```
  */
 export function ablationRises(input: FigureInput, options: FigureOptions = {}): AblationRises {
-  requireNeeds(NEEDS, input, "ablationRises");
+  requireNeeds(NEEDS, input, "ablationRises", options);
   const made = promptsFor(input, options.seed, "ablationRises");
   const from = fromOf(made);
   const rises = (value: "zero" | "mean", step: number): ReturnType<typeof headAblation> =>
@@ -88,6 +89,7 @@ export function ablationRises(input: FigureInput, options: FigureOptions = {}): 
  * ```
  */
 export function drawAblationRises(data: AblationRises, captions: Captions = {}): Figure {
+  requireData(data, ["period", "prompts", "clean", "zero", "mean"], "ablationRises", "drawAblationRises", captions);
   const limit = largestOf([data.zero, data.mean]);
   const grid = (values: Tensor<"layer head">, title: string): Figure =>
     headGrid({ values, title, limit, scale: "diverging", legendLabel: "nats" });
@@ -119,17 +121,17 @@ export interface OffsetRises {
   readonly prompts: number;
   readonly clean: number;
   readonly heads: readonly HeadId[];
-  /** What is kept: no offset, or one. */
-  readonly kept: readonly (number | "none")[];
+  /** What is kept: no offset, one, or several together. */
+  readonly kept: readonly (number | "none" | readonly number[])[];
   /** `[head, kept]`: the rise of the loss, in nats. */
   readonly rise: Tensor<"head kept">;
 }
 
-const OFFSETS = [0, 1, 2, 3, 4] as const;
+const OFFSETS = [0, 1, 2, 3, 4, [1, 2], [1, 2, 3]] as const;
 
 /**
- * By how much the loss on the second copy of random tokens rises when a head reads the values of one relative offset alone, the mean over prompts elsewhere, and of none
- * (ARENA 1.2, ablation by offset). Offsets 0 to 4; a head that needs only one offset has no rise with it.
+ * By how much the loss on the second copy of random tokens rises when a head reads the values of one relative offset or of several alone, the mean over prompts elsewhere, and of none
+ * (ARENA 1.2, ablation by offset). Offsets 0 to 4, and ARENA's 1 and 2, 1 to 3 together; a head that needs only one offset has no rise with it.
  *
  * @param options - `heads`: those of the first layer unless given; `seed` of the tokens; `signal`, `onProgress` (in runs).
  * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input tokens; {@link InputError} when there is no such head.
@@ -146,14 +148,17 @@ const OFFSETS = [0, 1, 2, 3, 4] as const;
  * ```
  */
 export function offsetRises(input: FigureInput, options: FigureOptions = {}): OffsetRises {
-  requireNeeds(NEEDS, input, "offsetRises");
+  requireNeeds(NEEDS, input, "offsetRises", options);
   const { model } = input;
   const made = promptsFor(input, options.seed, "offsetRises");
   const heads =
     options.heads === undefined
       ? model.layer(0).heads.map(({ layer, head }) => ({ layer, head }))
       : chosenHeads(model, options.heads);
-  const kept = ["none" as const, ...OFFSETS.filter((offset) => offset < 2 * made.period + made.first)];
+  const kept = [
+    "none" as const,
+    ...OFFSETS.filter((offset) => Math.max(...keptOffsets(offset)) < 2 * made.period + made.first),
+  ];
   const from = fromOf(made);
   const meanFrom = (losses: Tensor<"batch pos">): number => {
     const count = losses.sizeOf("pos");
@@ -164,8 +169,10 @@ export function offsetRises(input: FigureInput, options: FigureOptions = {}): Of
   const rise = new Float64Array(heads.length * kept.length);
   for (const [h, head] of heads.entries()) {
     for (const [c, what] of kept.entries()) {
-      const keep = what === "none" ? [] : [what];
-      const losses = offsetAblatedLosses(model, made.prompts, head, { keep, signal: options.signal });
+      const losses = offsetAblatedLosses(model, made.prompts, head, {
+        keep: keptOffsets(what),
+        signal: options.signal,
+      });
       rise[h * kept.length + c] = meanFrom(losses) - clean;
       options.onProgress?.(h * kept.length + c + 1, rise.length);
     }
@@ -178,6 +185,10 @@ export function offsetRises(input: FigureInput, options: FigureOptions = {}): Of
     kept,
     rise: Tensor.from("head kept", [heads.length, kept.length], rise),
   };
+}
+
+function keptOffsets(what: OffsetRises["kept"][number]): readonly number[] {
+  return what === "none" ? [] : typeof what === "number" ? [what] : what;
 }
 
 /**
@@ -196,13 +207,22 @@ export function offsetRises(input: FigureInput, options: FigureOptions = {}): Of
  * ```
  */
 export function drawOffsetRises(data: OffsetRises, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["period", "prompts", "clean", "heads", "kept", "rise"],
+    "offsetRises",
+    "drawOffsetRises",
+    captions,
+  );
   const [rows = 0, cols = 0] = data.rise.shape;
   return heatmap({
     title: OFFSETS_TITLE,
-    subtitle: `Rise of the loss on the second copy (${data.prompts} prompts of ${data.period} random tokens and the same again) when a head reads one relative offset alone, the mean over prompts elsewhere. Its own loss there is ${formatNumber(data.clean)} nats.`,
+    subtitle: `Rise of the loss on the second copy (${data.prompts} prompts of ${data.period} random tokens and the same again) when a head reads some relative offsets alone, the mean over prompts elsewhere. Its own loss there is ${formatNumber(data.clean)} nats.`,
     values: { rows, cols, data: rawData(data.rise) },
     rowLabels: data.heads.map(headLabel),
-    columnLabels: data.kept.map((what) => (what === "none" ? "none" : what === 0 ? "itself" : `${what} back`)),
+    columnLabels: data.kept.map((what) =>
+      what === "none" ? "none" : what === 0 ? "itself" : `${keptOffsets(what).join(", ")} back`,
+    ),
     xLabel: "what the head still reads",
     legendLabel: "nats",
     scale: "diverging",

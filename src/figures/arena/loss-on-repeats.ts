@@ -3,6 +3,7 @@ import { lossPerToken } from "../../model/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { formatNumber, lineChart } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -48,7 +49,7 @@ const NEEDS: readonly FigureNeed[] = ["causal", "next token"];
  * ```
  */
 export function lossOnRepeats(input: FigureInput, options: FigureOptions = {}): LossOnRepeats {
-  requireNeeds(NEEDS, input, "lossOnRepeats");
+  requireNeeds(NEEDS, input, "lossOnRepeats", options);
   const { model } = input;
   const { prompts, period, first } = repeatsOf(input, { period: 50, batch: 8, seed: options.seed }, "lossOnRepeats");
   const losses = prompts.map((prompt, i) => {
@@ -85,6 +86,13 @@ export function lossOnRepeats(input: FigureInput, options: FigureOptions = {}): 
  * ```
  */
 export function drawLossOnRepeats(data: LossOnRepeats, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["period", "first", "prompts", "mean", "std", "uniform"],
+    "lossOnRepeats",
+    "drawLossOnRepeats",
+    captions,
+  );
   const { mean, std, period, first, prompts, uniform } = data;
   const x = Float64Array.from(mean, (_, i) => i + 1);
   const average = (from: number, to: number): string =>

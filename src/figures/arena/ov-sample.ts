@@ -6,6 +6,7 @@ import type { HeadId } from "../../model/index.ts";
 import { Random, Tensor } from "../../tensor/index.ts";
 import { formatNumber, heatmap } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -45,7 +46,7 @@ const SAMPLE = 200;
  * ```
  */
 export function ovSample(input: FigureInput, options: FigureOptions = {}): OVSample {
-  requireNeeds(NEEDS, input, "ovSample");
+  requireNeeds(NEEDS, input, "ovSample", options);
   const { model } = input;
   const id = oneHead(model, options.heads, () => largestHead(copyingScores(model, { signal: options.signal })));
   const ids = sampleOf(model.config.d_vocab, SAMPLE, options.seed ?? 0);
@@ -80,6 +81,7 @@ function sampleOf(n: number, count: number, seed: number): number[] {
  * ```
  */
 export function drawOVSample(data: OVSample, captions: Captions = {}): Figure {
+  requireData(data, ["head", "tokens", "values"], "ovSample", "drawOVSample", captions);
   const count = data.tokens.length;
   const values = numbersOf(data.values);
   let own = 0;

@@ -6,6 +6,7 @@ import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { formatNumber, heatmap } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -45,7 +46,7 @@ const SHOWN = 200;
  * ```
  */
 export function previousPattern(input: FigureInput, options: FigureOptions = {}): PreviousPattern {
-  requireNeeds(NEEDS, input, "previousPattern");
+  requireNeeds(NEEDS, input, "previousPattern", options);
   const { model } = input;
   const head = oneHead(model, options.heads, () =>
     largestHead(measuredHeads(input, options.seed ?? 0, { signal: options.signal }).previous),
@@ -71,6 +72,7 @@ export function previousPattern(input: FigureInput, options: FigureOptions = {})
  * ```
  */
 export function drawPreviousPattern(data: PreviousPattern, captions: Captions = {}): Figure {
+  requireData(data, ["head", "pattern", "previous"], "previousPattern", "drawPreviousPattern", captions);
   const n = data.pattern.sizeOf("query_pos");
   return heatmap({
     title: `Where ${headLabel(data.head)} looks by positions alone`,

@@ -4,6 +4,7 @@ import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { formatNumber, heatmap, smallMultiples } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { readable } from "../prompts.ts";
 import { SCORE_NEEDS, scoreParts } from "./score-parts.ts";
@@ -23,6 +24,27 @@ import type { ScoreParts } from "./score-parts.ts";
  * ```
  */
 export function drawComponentNorms(data: ScoreParts, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    [
+      "head",
+      "tokens",
+      "period",
+      "first",
+      "labels",
+      "queryNorms",
+      "keyNorms",
+      "std",
+      "share",
+      "strongest",
+      "stripe",
+      "tiled",
+      "tiles",
+    ],
+    "scoreParts",
+    "drawComponentNorms",
+    captions,
+  );
   const limit = [data.queryNorms, data.keyNorms]
     .flatMap((t) => Array.from(rawData(t)))
     .reduce((a, b) => Math.max(a, b), 0);
@@ -62,12 +84,36 @@ export function drawComponentNorms(data: ScoreParts, captions: Captions = {}): F
  * ```
  */
 export function drawScoreStripe(data: ScoreParts, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    [
+      "head",
+      "tokens",
+      "period",
+      "first",
+      "labels",
+      "queryNorms",
+      "keyNorms",
+      "std",
+      "share",
+      "strongest",
+      "stripe",
+      "tiled",
+      "tiles",
+    ],
+    "scoreParts",
+    "drawScoreStripe",
+    captions,
+  );
   const { query, key } = data.strongest;
   const n = data.tokens.length;
   const share = data.share.at(data.labels.indexOf(query), data.labels.indexOf(key));
+  const said = Number.isFinite(share)
+    ? `This pair of parts makes ${formatNumber(100 * share, { decimals: 0 })} % of how far the stripe of induction stands out of its rows,`
+    : "The stripe of induction does not stand out of its rows: no pair of parts makes more of it than another,";
   return heatmap({
     title: `Scores of ${headLabel(data.head)}: queries from ${query}, keys from ${key}`,
-    subtitle: `This pair of parts makes ${formatNumber(100 * share, { decimals: 0 })} % of how far the stripe of induction stands out of its rows, on ${data.period} random tokens and the same again.`,
+    subtitle: `${said} on ${data.period} random tokens and the same again.`,
     values: { rows: n, cols: n, data: rawData(data.stripe) },
     scale: "diverging",
     mask: (i, j) => j > i,
@@ -95,6 +141,27 @@ export function drawScoreStripe(data: ScoreParts, captions: Captions = {}): Figu
  * ```
  */
 export function drawScoreSpread(data: ScoreParts, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    [
+      "head",
+      "tokens",
+      "period",
+      "first",
+      "labels",
+      "queryNorms",
+      "keyNorms",
+      "std",
+      "share",
+      "strongest",
+      "stripe",
+      "tiled",
+      "tiles",
+    ],
+    "scoreParts",
+    "drawScoreSpread",
+    captions,
+  );
   const count = data.labels.length;
   return heatmap({
     title: `Spread of the scores of ${headLabel(data.head)} by parts of query and key`,
@@ -125,6 +192,27 @@ export function drawScoreSpread(data: ScoreParts, captions: Captions = {}): Figu
  * ```
  */
 export function drawScoreTiles(data: ScoreParts, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    [
+      "head",
+      "tokens",
+      "period",
+      "first",
+      "labels",
+      "queryNorms",
+      "keyNorms",
+      "std",
+      "share",
+      "strongest",
+      "stripe",
+      "tiled",
+      "tiles",
+    ],
+    "scoreParts",
+    "drawScoreTiles",
+    captions,
+  );
   const { tiled, tiles } = data;
   const count = tiled.length;
   const n = data.tokens.length;

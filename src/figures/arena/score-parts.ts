@@ -64,7 +64,7 @@ const TILED = 14;
  */
 export function scoreParts(input: FigureInput, options: FigureOptions = {}): ScoreParts {
   const operation = "scoreParts";
-  requireNeeds(SCORE_NEEDS, input, operation);
+  requireNeeds(SCORE_NEEDS, input, operation, options);
   const head = inductionHead(input, options, 1);
   const { prompts, period, first } = repeatsOf(input, { period: PERIOD, seed: options.seed }, operation);
   const ids = prompts[0] ?? [];

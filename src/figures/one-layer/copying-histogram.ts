@@ -4,6 +4,7 @@ import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { formatNumber, histogram } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -43,7 +44,7 @@ const CLEARLY = 3;
  * ```
  */
 export function copyingHistogram(input: FigureInput, options: FigureOptions = {}): CopyingHistogram {
-  requireNeeds(NEEDS, input, "copyingHistogram");
+  requireNeeds(NEEDS, input, "copyingHistogram", options);
   const { model } = input;
   const scores = copyingScores(model, stepOptions(options, 0, 2));
   const { mean, std } = scoreNull(model, {
@@ -69,6 +70,7 @@ export function copyingHistogram(input: FigureInput, options: FigureOptions = {}
  * ```
  */
 export function drawCopyingHistogram(data: CopyingHistogram, captions: Captions = {}): Figure {
+  requireData(data, ["scores", "chance"], "copyingHistogram", "drawCopyingHistogram", captions);
   const { chance } = data;
   const values = rawData(data.scores);
   const line = chance.mean + CLEARLY * chance.std;

@@ -4,6 +4,7 @@ import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { formatNumber, tokenTable, visibleToken } from "../../viz/index.ts";
 import type { Captions, Figure, TokenTableCell } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -71,7 +72,7 @@ const MOST_HEADS = 3;
  */
 export function copyingTable(input: FigureInput, options: CopyingTableOptions = {}): CopyingTable {
   const operation = "copyingTable";
-  requireNeeds(NEEDS, input, operation);
+  requireNeeds(NEEDS, input, operation, options, "sources", "rows", "listed");
   const { model } = input;
   const { rows = 6, listed = 6 } = options;
   const context = contextOf(input, operation);
@@ -127,6 +128,7 @@ function exampleOf({ source, destination, out }: TrigramRow): CopyingRow["exampl
  * ```
  */
 export function drawCopyingTable(data: CopyingTable, captions: Captions = {}): Figure {
+  requireData(data, ["normed", "reference", "heads"], "copyingTable", "drawCopyingTable", captions);
   const from = data.reference === "start" ? "the score of the start token" : "the destination’s mean score";
   return tokenTable({
     title: ENTRY_TITLE,

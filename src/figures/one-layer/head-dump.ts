@@ -4,6 +4,7 @@ import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { formatNumber, tokenTable } from "../../viz/index.ts";
 import type { Captions, Figure, TokenTableCell } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -69,7 +70,7 @@ const MOST_ALONE = 4;
  */
 export function headDump(input: FigureInput, options: HeadDumpOptions = {}): HeadDump {
   const operation = "headDump";
-  requireNeeds(NEEDS, input, operation);
+  requireNeeds(NEEDS, input, operation, options, "sources", "rows", "listed");
   const { model } = input;
   const { rows = 6, listed = 6 } = options;
   const { d_vocab, d_vocab_out } = model.config;
@@ -121,6 +122,7 @@ function strongest(heads: readonly HeadId[], copying: (head: HeadId) => number |
  * ```
  */
 export function drawHeadDump(data: HeadDump, captions: Captions = {}): Figure {
+  requireData(data, ["normed", "reference", "of", "heads"], "headDump", "drawHeadDump", captions);
   const { heads, of, reference } = data;
   const from = reference === "start" ? "the score of the start token" : "the destination’s mean score";
   const cut = heads.length < of ? ` ${heads.length} of ${of} heads.` : "";

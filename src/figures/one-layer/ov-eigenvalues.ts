@@ -5,6 +5,7 @@ import type { HeadId } from "../../model/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { complexPlane, formatNumber, smallMultiples } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -53,7 +54,7 @@ const NEEDS: readonly FigureNeed[] = ["layer", "next token"];
  * ```
  */
 export function ovEigenvalues(input: FigureInput, options: FigureOptions = {}): OVEigenvalues {
-  requireNeeds(NEEDS, input, "ovEigenvalues");
+  requireNeeds(NEEDS, input, "ovEigenvalues", options);
   const { model } = input;
   const { n_layers, n_heads } = model.config;
   const shown = chosenHeads(model, options.heads);
@@ -92,6 +93,7 @@ const MANY_HEADS = 33;
  * ```
  */
 export function drawOVEigenvalues(data: OVEigenvalues, captions: Captions = {}): Figure {
+  requireData(data, ["n_layers", "n_heads", "heads"], "ovEigenvalues", "drawOVEigenvalues", captions);
   const { heads, n_heads, n_layers } = data;
   const moduli = heads.flatMap(({ re, im }) => Array.from(re, (x, i) => Math.hypot(x, im[i] ?? 0)));
   const rim = moduli.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, b) : a), 0);

@@ -6,6 +6,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { arrange, heatmap, lineChart } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -58,7 +59,7 @@ const NEEDS: readonly FigureNeed[] = ["layer", "causal", "positions"];
  * ```
  */
 export function positionalHeads(input: FigureInput, options: PositionalHeadsOptions = {}): PositionalHeads {
-  requireNeeds(NEEDS, input, "positionalHeads");
+  requireNeeds(NEEDS, input, "positionalHeads", options, "positions", "offsets");
   const { model } = input;
   const { n_layers, n_heads, n_ctx } = model.config;
   const n = options.positions ?? Math.min(200, n_ctx);
@@ -104,6 +105,7 @@ function patternByPosition(model: Transformer, head: HeadId, n: number): Tensor<
  * ```
  */
 export function drawPositionalHeads(data: PositionalHeads, captions: Captions = {}): Figure {
+  requireData(data, ["positions", "profiles", "shown"], "positionalHeads", "drawPositionalHeads", captions);
   const { shown, profiles, positions } = data;
   const [layers = 0, heads = 0, offsets = 0] = profiles.shape;
   const how =

@@ -5,6 +5,7 @@ import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { formatNumber, tokenTable } from "../../viz/index.ts";
 import type { Captions, Figure, TokenChip, TokenTableCell } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { bosOf, requireNeeds, windowsOf } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -95,7 +96,7 @@ const WINDOW = 512;
  */
 export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugOptions = {}): SkipTrigramBugTable {
   const operation = "skipTrigramBugTable";
-  requireNeeds(NEEDS, input, operation);
+  requireNeeds(NEEDS, input, operation, options, "rows", "perHead", "tokens");
   const { model, tokenizer } = input;
   const { rows = 14, perHead = 4, tokens = 2048 } = options;
   const text = tokenTexts(tokenizer);
@@ -176,6 +177,13 @@ export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugO
  * ```
  */
 export function drawSkipTrigramBugTable(data: SkipTrigramBugTable, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["normed", "rows", "tokens", "attested"],
+    "skipTrigramBugTable",
+    "drawSkipTrigramBugTable",
+    captions,
+  );
   const effects = data.rows.flatMap(({ wanted, bugs }) => [...wanted, ...bugs].map(({ effect }) => effect));
   const limit = Math.max(0, ...effects);
   const chips = ({ destination, out, effect }: BugTrigram, marked: boolean): readonly TokenChip[] => [

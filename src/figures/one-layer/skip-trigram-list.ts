@@ -3,6 +3,7 @@ import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { tokenTable } from "../../viz/index.ts";
 import type { Captions, Figure, TokenTableCell } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -72,7 +73,7 @@ const SHOWN = { destination: 3, out: 5 };
  */
 export function skipTrigramList(input: FigureInput, options: SkipTrigramListOptions = {}): SkipTrigramList {
   const operation = "skipTrigramList";
-  requireNeeds(NEEDS, input, operation);
+  requireNeeds(NEEDS, input, operation, options, "sources", "rows", "perHead");
   const { model } = input;
   const { rows = 30, perHead = 6 } = options;
   const context = contextOf(input, operation);
@@ -120,6 +121,7 @@ function isPart(out: TokenEntry, source: TrigramRow["source"]): boolean {
  * ```
  */
 export function drawSkipTrigramList(data: SkipTrigramList, captions: Captions = {}): Figure {
+  requireData(data, ["normed", "trigrams", "heads"], "skipTrigramList", "drawSkipTrigramList", captions);
   const tokens = (list: readonly TokenEntry[]): TokenTableCell =>
     list.map(({ text, value }) => ({ token: text, value }));
   const [first, last] = [data.heads[0], data.heads[data.heads.length - 1]];

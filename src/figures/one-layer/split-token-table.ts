@@ -5,6 +5,7 @@ import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { formatNumber, tokenTable } from "../../viz/index.ts";
 import type { Captions, Figure, TokenTableCell } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { bosOf, requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -82,7 +83,7 @@ const MOST_HEADS = 3;
  */
 export function splitTokenTable(input: FigureInput, options: SplitTokenOptions = {}): SplitTokenTable {
   const operation = "splitTokenTable";
-  requireNeeds(NEEDS, input, operation);
+  requireNeeds(NEEDS, input, operation, options, "rows");
   const { model, tokenizer } = input;
   const { rows = 8 } = options;
   const text = tokenTexts(tokenizer);
@@ -154,6 +155,7 @@ function splitsOf(
  * ```
  */
 export function drawSplitTokenTable(data: SplitTokenTable, captions: Captions = {}): Figure {
+  requireData(data, ["normed", "splits", "heads"], "splitTokenTable", "drawSplitTokenTable", captions);
   const count = formatNumber(data.splits, { decimals: 0 });
   return tokenTable({
     title: ENTRY_TITLE,

@@ -5,6 +5,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { headGrid } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
 import { checkpointsOf, eachCheckpoint } from "./checkpoints.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -57,7 +58,7 @@ const WORK = 2e10;
  */
 export async function changeAttribution(input: FigureInput, options: FigureOptions = {}): Promise<ChangeAttribution> {
   const operation = "changeAttribution";
-  requireNeeds(NEEDS, input, operation);
+  requireNeeds(NEEDS, input, operation, options);
   const all = checkpointsOf(input);
   const ends = [all[0], all[all.length - 1]] as [(typeof all)[number], (typeof all)[number]];
   const { n_layers, n_heads } = input.model.config;
@@ -105,6 +106,13 @@ export async function changeAttribution(input: FigureInput, options: FigureOptio
  * ```
  */
 export function drawChangeAttribution(data: ChangeAttribution, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["before", "after", "windows", "length", "attribution"],
+    "await changeAttribution",
+    "drawChangeAttribution",
+    captions,
+  );
   return headGrid({
     title: `Which heads carry the change of the losses from ${data.before} to ${data.after}`,
     subtitle: `Effect of ablating a head, patterns kept, along the change of the losses of ${data.windows} × ${data.length - 1} tokens. Negative: without the head, what was gained is lost.`,

@@ -5,6 +5,7 @@ import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { lineChart, scatter, smallMultiples } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { EVALUATOR_NEEDS, evaluations } from "./evaluators.ts";
 import type { Evaluated, Evaluations } from "./evaluators.ts";
@@ -69,6 +70,13 @@ function overTraining(
  * ```
  */
 export function drawPrefixOverTraining(data: Evaluations, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "prefixMatching", "previous", "copying", "eigenvalues", "trace"],
+    "await evaluations",
+    "drawPrefixOverTraining",
+    captions,
+  );
   const subtitle =
     "Attention from a token to those that followed its earlier copies, on random tokens repeated four times.";
   return overTraining(
@@ -95,6 +103,13 @@ export function drawPrefixOverTraining(data: Evaluations, captions: Captions = {
  * ```
  */
 export function drawTraceOverTraining(data: Evaluations, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "prefixMatching", "previous", "copying", "eigenvalues", "trace"],
+    "await evaluations",
+    "drawTraceOverTraining",
+    captions,
+  );
   const subtitle = "Keys are read through all earlier heads, weighted with their previous-token scores.";
   return overTraining(data, data.trace, { title: TRACE_TITLE, subtitle, yLabel: "trace" }, captions);
 }
@@ -138,6 +153,13 @@ function against(
  * ```
  */
 export function drawEvaluatorScatter(data: Evaluations, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "prefixMatching", "previous", "copying", "eigenvalues", "trace"],
+    "await evaluations",
+    "drawEvaluatorScatter",
+    captions,
+  );
   return scatter({
     title: JOINT_TITLE,
     subtitle: "Prefix matching on random tokens repeated four times, copying of random tokens.",
@@ -167,6 +189,13 @@ export function drawEvaluatorScatter(data: Evaluations, captions: Captions = {})
  * ```
  */
 export function drawEvaluatorValidation(data: Evaluations, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "prefixMatching", "previous", "copying", "eigenvalues", "trace"],
+    "await evaluations",
+    "drawEvaluatorValidation",
+    captions,
+  );
   const size = { width: 430, height: 380, quadrants: false };
   const copying = scatter({
     title: "Copying",

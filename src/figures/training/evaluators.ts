@@ -52,7 +52,7 @@ const SAMPLES = 10;
  */
 export async function evaluations(input: FigureInput, options: FigureOptions = {}): Promise<Evaluations> {
   const operation = "evaluations";
-  requireNeeds(EVALUATOR_NEEDS, input, operation);
+  requireNeeds(EVALUATOR_NEEDS, input, operation, options);
   const bos = bosOf(input, operation) ?? null;
   const made = repeatsOf(input, { period: 25, batch: SAMPLES, repeats: 4, seed: options.seed }, operation);
   const { signal } = options;

@@ -3,6 +3,7 @@ import { logIndexDerivative, lossTrajectory } from "../../heads/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { formatNumber, heatmap, lineChart, scatter } from "../../viz/index.ts";
 import type { Captions, Figure, LineSeries } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import type { FigureNeed } from "../input.ts";
 import { numbersOf } from "../prompts.ts";
@@ -34,6 +35,13 @@ function ground({ windows, length }: TrainingLosses): string {
  * ```
  */
 export function drawLossCurve(data: TrainingLosses, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "await trainingLosses",
+    "drawLossCurve",
+    captions,
+  );
   const count = data.byIndex.sizeOf("pos");
   const values = numbersOf(data.byIndex);
   const y = Float64Array.from(
@@ -67,6 +75,13 @@ export function drawLossCurve(data: TrainingLosses, captions: Captions = {}): Fi
  * ```
  */
 export function drawLossByIndex(data: TrainingLosses, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "await trainingLosses",
+    "drawLossByIndex",
+    captions,
+  );
   const rows = data.checkpoints.length;
   const bins = indexBins(data.byIndex.sizeOf("pos"), 40);
   const count = data.byIndex.sizeOf("pos");
@@ -133,6 +148,13 @@ function spread(count: number): number[] {
  * ```
  */
 export function drawLossSlope(data: TrainingLosses, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "await trainingLosses",
+    "drawLossSlope",
+    captions,
+  );
   const count = data.byIndex.sizeOf("pos");
   const x = Float64Array.from({ length: count }, (_, t) => Math.log10(t + 2));
   const series: LineSeries[] = spread(data.checkpoints.length).map((c) => ({
@@ -168,6 +190,13 @@ export function drawLossSlope(data: TrainingLosses, captions: Captions = {}): Fi
  * ```
  */
 export function drawContextScore(data: TrainingLosses, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "await trainingLosses",
+    "drawContextScore",
+    captions,
+  );
   const { early, late } = comparedTokens(data.length);
   return lineChart({
     title: SCORE_TITLE,
@@ -197,6 +226,13 @@ export function drawContextScore(data: TrainingLosses, captions: Captions = {}):
  * ```
  */
 export function drawLossPath(data: TrainingLosses, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "await trainingLosses",
+    "drawLossPath",
+    captions,
+  );
   const { points, variance } = lossTrajectory(data.losses);
   const percent = (c: number): string => `${formatNumber(100 * variance.at(c), { decimals: 0 })} %`;
   const last = data.checkpoints.length - 1;

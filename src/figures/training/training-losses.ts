@@ -56,7 +56,7 @@ const MOST_WINDOWS = 32;
  */
 export async function trainingLosses(input: FigureInput, options: FigureOptions = {}): Promise<TrainingLosses> {
   const operation = "trainingLosses";
-  requireNeeds(LOSS_NEEDS, input, operation);
+  requireNeeds(LOSS_NEEDS, input, operation, options);
   const windows = equalWindows(input, LENGTH, MOST_WINDOWS, WORK, operation);
   const length = windows[0]?.length ?? 0;
   const rows = await eachCheckpoint(input, options, operation, (model) => {

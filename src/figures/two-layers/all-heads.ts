@@ -6,6 +6,7 @@ import { map } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { heatmap, smallMultiples } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds, windowsOf } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -55,7 +56,7 @@ const LENGTH = 48;
  * ```
  */
 export function allHeadPatterns(input: FigureInput, options: FigureOptions = {}): AllHeads {
-  requireNeeds(NEEDS, input, "allHeadPatterns");
+  requireNeeds(NEEDS, input, "allHeadPatterns", options);
   const { model } = input;
   const [ids = []] = windowsOf(input, { length: LENGTH }, "allHeadPatterns");
   const shown = chosenHeads(model, options.heads);
@@ -93,6 +94,7 @@ export function allHeadPatterns(input: FigureInput, options: FigureOptions = {})
  * ```
  */
 export function drawAllHeadPatterns(data: AllHeads, captions: Captions = {}): Figure {
+  requireData(data, ["n_layers", "n_heads", "tokens", "heads"], "allHeadPatterns", "drawAllHeadPatterns", captions);
   const { heads, n_heads, n_layers, tokens } = data;
   const whole = heads.length === n_layers * n_heads;
   const many = heads.length > 64;

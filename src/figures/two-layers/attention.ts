@@ -7,6 +7,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { attentionExplorer } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds, windowsOf } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -65,7 +66,7 @@ function longest(input: FigureInput, most: number): number {
  * ```
  */
 export function storyAttention(input: FigureInput, options: FigureOptions = {}): AttentionFigure {
-  requireNeeds(NEEDS_TEXT, input, "storyAttention");
+  requireNeeds(NEEDS_TEXT, input, "storyAttention", options);
   const [ids = []] = windowsOf(input, { length: longest(input, 120) }, "storyAttention");
   return attentionOn(input, ids, "text", options);
 }
@@ -91,7 +92,7 @@ export function repeatedAttention(
   input: FigureInput,
   options: FigureOptions & { readonly repeats?: number; readonly period?: number } = {},
 ): AttentionFigure {
-  requireNeeds(NEEDS, input, "repeatedAttention");
+  requireNeeds(NEEDS, input, "repeatedAttention", options, "repeats", "period");
   const { repeats = 3, period = 20, seed } = options;
   const room = Math.max(1, Math.floor((longest(input, 200) - 1) / repeats));
   const made = repeatsOf(input, { period: Math.min(period, room), repeats, seed }, "repeatedAttention");
@@ -149,6 +150,13 @@ function attentionOn(
  * ```
  */
 export function drawAttention(data: AttentionFigure, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["kind", "tokens", "pattern", "valueWeighted", "resultWeighted", "logProbs", "selected"],
+    "storyAttention",
+    "drawAttention",
+    captions,
+  );
   return attentionExplorer({
     title: data.kind === "text" ? STORY_TITLE : REPEATS_TITLE,
     tokens: data.tokens.map(({ text }) => text),

@@ -4,6 +4,7 @@ import type { CompositionScores } from "../../circuits/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { formatNumber, heatmap, histogram, smallMultiples } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -44,7 +45,7 @@ const MOST_LABELS = 40;
  * ```
  */
 export function compositionMaps(input: FigureInput, options: FigureOptions = {}): CompositionMapsFigure {
-  requireNeeds(NEEDS, input, "compositionMaps");
+  requireNeeds(NEEDS, input, "compositionMaps", options);
   const { n_layers, n_heads } = input.model.config;
   const { Q, K, V, baseline } = compositionScores(input.model, {
     signal: options.signal,
@@ -68,6 +69,13 @@ export function compositionMaps(input: FigureInput, options: FigureOptions = {})
  * ```
  */
 export function drawCompositionMaps(data: CompositionMapsFigure, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["n_layers", "n_heads", "Q", "K", "V", "baseline"],
+    "compositionMaps",
+    "drawCompositionMaps",
+    captions,
+  );
   const { n_layers, n_heads, baseline } = data;
   const side = (n_layers - 1) * n_heads;
   const values = { Q: valuesOf(data.Q, data), K: valuesOf(data.K, data), V: valuesOf(data.V, data) };
@@ -145,7 +153,7 @@ const SAMPLES = 300;
  * ```
  */
 export function compositionChance(input: FigureInput, options: FigureOptions = {}): CompositionChance {
-  requireNeeds(NEEDS, input, "compositionChance");
+  requireNeeds(NEEDS, input, "compositionChance", options);
   const { signal, onProgress, seed = 0 } = options;
   const { mean, std, samples } = sampleCompositionBaseline(input.model.config, {
     init: "kaiming-uniform",
@@ -180,6 +188,13 @@ export function compositionChance(input: FigureInput, options: FigureOptions = {
  * ```
  */
 export function drawCompositionChance(data: CompositionChance, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["samples", "mean", "std", "expected", "largest"],
+    "compositionChance",
+    "drawCompositionChance",
+    captions,
+  );
   const { samples, mean, std, expected, largest } = data;
   return histogram({
     title: CHANCE_TITLE,

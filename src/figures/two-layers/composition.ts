@@ -5,6 +5,7 @@ import type { HeadId } from "../../model/index.ts";
 import { InputError } from "../../errors.ts";
 import { arrange, compositionGraph, formatNumber } from "../../viz/index.ts";
 import type { Captions, CompositionEdge, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -62,7 +63,7 @@ const MOST_LAYERS = 3;
  */
 export function compositionDiagram(input: FigureInput, options: CompositionDiagramOptions = {}): CompositionDiagram {
   const operation = "compositionDiagram";
-  requireNeeds(NEEDS, input, operation);
+  requireNeeds(NEEDS, input, operation, options, "layers");
   const { model } = input;
   const { n_layers, n_heads } = model.config;
   const { Q, K, V, baseline } = compositionScores(model, stepOptions(options, 0, 3));
@@ -123,6 +124,13 @@ function strongestPair(maps: CompositionMaps, n_layers: number): number[] {
  * ```
  */
 export function drawCompositionDiagram(data: CompositionDiagram, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["n_layers", "n_heads", "layers", "corrected", "original", "previousToken", "induction"],
+    "compositionDiagram",
+    "drawCompositionDiagram",
+    captions,
+  );
   const { layers, n_heads, n_layers } = data;
   const within = ({ layer }: HeadId): boolean => layers.includes(layer);
   const placed = (heads: readonly HeadId[]): HeadId[] =>

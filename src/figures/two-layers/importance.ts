@@ -3,6 +3,7 @@ import { termImportance } from "../../paths/index.ts";
 import type { TermImportanceRow } from "../../paths/index.ts";
 import { barChart, formatNumber } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds, windowsOf } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -49,7 +50,7 @@ const MOST_WINDOWS = 16;
  * ```
  */
 export function importanceFigure(input: FigureInput, options: FigureOptions = {}): ImportanceFigure {
-  requireNeeds(NEEDS, input, "importanceFigure");
+  requireNeeds(NEEDS, input, "importanceFigure", options);
   const { n_layers, d_model, d_vocab, n_heads, d_head } = input.model.config;
   const perToken = (n_layers + 1) ** 2 * (d_model * d_vocab + 4 * n_heads * d_head * d_model);
   const count = Math.max(2, Math.min(MOST_WINDOWS, Math.floor(WORK / (perToken * LENGTH))));
@@ -78,6 +79,7 @@ export function importanceFigure(input: FigureInput, options: FigureOptions = {}
  * ```
  */
 export function drawImportanceByOrder(data: ImportanceFigure, captions: Captions = {}): Figure {
+  requireData(data, ["windows", "length", "n_layers", "rows"], "importanceFigure", "drawImportanceByOrder", captions);
   const orders = data.rows.filter(({ terms }) => terms.startsWith("order"));
   const name = (order: number): string =>
     order === 0 ? "direct path" : order === 1 ? "single heads" : `virtual heads of ${order}`;
@@ -109,6 +111,7 @@ export function drawImportanceByOrder(data: ImportanceFigure, captions: Captions
  * ```
  */
 export function drawImportanceByLayer(data: ImportanceFigure, captions: Captions = {}): Figure {
+  requireData(data, ["windows", "length", "n_layers", "rows"], "importanceFigure", "drawImportanceByLayer", captions);
   const layers = data.rows.filter(({ terms }) => terms.startsWith("L"));
   return barChart({
     title: LAYER_TITLE,

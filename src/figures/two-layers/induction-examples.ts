@@ -5,6 +5,7 @@ import type { HeadId } from "../../model/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { smallMultiples, tokenStrip, visibleToken } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds, windowsOf } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -63,7 +64,7 @@ const EXAMPLES = 3;
  */
 export function inductionExamples(input: FigureInput, options: FigureOptions = {}): InductionExamples {
   const operation = "inductionExamples";
-  requireNeeds(NEEDS, input, operation);
+  requireNeeds(NEEDS, input, operation, options);
   const { model } = input;
   const id = inductionHead(input, options);
   const [ids = []] = windowsOf(input, { length: LENGTH }, operation);
@@ -128,6 +129,7 @@ export function effectOf(
  * ```
  */
 export function drawInductionExamples(data: InductionExamples, captions: Captions = {}): Figure {
+  requireData(data, ["head", "tokens", "effect", "examples"], "inductionExamples", "drawInductionExamples", captions);
   const tokens = data.tokens.map(({ text }) => text);
   const name = (at: number): string => `“${visibleToken(tokens[at] ?? "")}” (${at})`;
   const strips = [

@@ -5,6 +5,7 @@ import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { formatNumber, lineChart, smallMultiples } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import type { FigureInput } from "../input.ts";
 
@@ -25,6 +26,13 @@ import type { FigureInput } from "../input.ts";
  * ```
  */
 export function drawJointComponents(data: JointPCA, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["variance", "components", "embedShare", "embed", "unembed"],
+    "jointPCA",
+    "drawJointComponents",
+    captions,
+  );
   const half = (variance: Tensor<"component">): number => cumulative(variance).findIndex((x) => x >= 0.5) + 1;
   const count = data.variance.size;
   const spectra = lineChart({

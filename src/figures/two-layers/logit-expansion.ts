@@ -5,7 +5,9 @@ import { headLabel } from "../../model/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { arrange, barChart, equation, formatNumber, heatmap } from "../../viz/index.ts";
 import type { Captions, EquationTerm, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
+import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
 import { countOf, headMap, orderLabels } from "./term-sizes.ts";
 
@@ -41,7 +43,9 @@ const NEEDS: readonly FigureNeed[] = [];
  * // [ 1, 16, 64 ] [ 'biases' ]
  * ```
  */
-export function logitExpansion({ model }: FigureInput, options: FigureOptions = {}): LogitExpansion {
+export function logitExpansion(input: FigureInput, options: FigureOptions = {}): LogitExpansion {
+  requireNeeds([], input, "logitExpansion", options);
+  const { model } = input;
   const { n_layers, n_heads, normalization_type, attn_only } = model.config;
   const { signal, onProgress } = options;
   const norms = logitTermNorms(model, { signal, onProgress });
@@ -77,6 +81,13 @@ const ORDINALS = ["direct path", "one head", "two heads", "three heads"];
  * ```
  */
 export function drawLogitExpansion(data: LogitExpansion, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["n_layers", "n_heads", "leftOut", "sources", "counts"],
+    "logitExpansion",
+    "drawLogitExpansion",
+    captions,
+  );
   const rows = data.sources.flatMap((source, i): Figure[][] => {
     const from = source.source === "embed" ? "tokens" : "positions";
     return data.n_layers === 0 ? [] : maps(data, source, data.sources.length > 1 || i > 0 ? `, from ${from}` : "");

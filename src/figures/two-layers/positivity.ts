@@ -5,6 +5,7 @@ import type { HeadId } from "../../model/index.ts";
 import { map } from "../../tensor/index.ts";
 import { scatter } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -62,7 +63,7 @@ const CORNER = 0.9;
  * ```
  */
 export function positivityScatter(input: FigureInput, options: FigureOptions = {}): PositivityScatter {
-  requireNeeds(NEEDS, input, "positivityScatter");
+  requireNeeds(NEEDS, input, "positivityScatter", options);
   const { model } = input;
   const last = model.config.n_layers - 1;
   const measured = measuredHeads(input, options.seed ?? 0, stepOptions(options, 0, 2));
@@ -105,6 +106,7 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
  * ```
  */
 export function drawPositivityScatter(data: PositivityScatter, captions: Captions = {}): Figure {
+  requireData(data, ["previous", "points"], "positivityScatter", "drawPositivityScatter", captions);
   const through = data.previous.map(headLabel);
   const named = through.length > 6 ? `${through.length} previous-token heads` : through.join(", ");
   const corner = data.points.filter(({ OV, QK }) => OV > CORNER && QK > CORNER).map(headLabel);

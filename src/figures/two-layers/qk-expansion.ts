@@ -7,6 +7,7 @@ import { rawData } from "../../tensor/internal.ts";
 import { arrange, equation, formatNumber, heatmap } from "../../viz/index.ts";
 import type { Captions, EquationTerm, Figure } from "../../viz/index.ts";
 import { rolesOf } from "../roles.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
@@ -47,7 +48,7 @@ const NEEDS: readonly FigureNeed[] = ["layer"];
  * ```
  */
 export function qkExpansion(input: FigureInput, options: FigureOptions = {}): QKExpansion {
-  requireNeeds(NEEDS, input, "qkExpansion");
+  requireNeeds(NEEDS, input, "qkExpansion", options);
   const { model } = input;
   const shown = options.heads === undefined ? [readerOf(input, options)] : chosenHeads(model, options.heads);
   const { normalization_type, positional_embedding_type } = model.config;
@@ -90,6 +91,7 @@ function readerOf(input: FigureInput, options: FigureOptions): HeadId {
  * ```
  */
 export function drawQKExpansion(data: QKExpansion, captions: Captions = {}): Figure {
+  requireData(data, ["heads", "leftOut"], "qkExpansion", "drawQKExpansion", captions);
   const left = data.leftOut.length === 0 ? "" : ` Left out: ${data.leftOut.join(", ")}.`;
   const hasPositions = data.heads.some(({ sides }) => sides.some(({ source }) => source === "pos_embed"));
   const positions = hasPositions ? " X stands for tokens and for positions." : "";

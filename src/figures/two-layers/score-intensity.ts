@@ -5,6 +5,7 @@ import type { HeadId } from "../../model/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { formatNumber, smallMultiples, tokenStrip, visibleToken } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
+import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { inductionExamples } from "./induction-examples.ts";
 import { requireNeeds } from "../input.ts";
@@ -56,7 +57,7 @@ const NEEDS: readonly FigureNeed[] = ["layer", "text", "causal", "next token"];
  * ```
  */
 export function scoreIntensity(input: FigureInput, options: FigureOptions = {}): ScoreIntensity {
-  requireNeeds(NEEDS, input, "scoreIntensity");
+  requireNeeds(NEEDS, input, "scoreIntensity", options);
   const { head, tokens, effect, examples } = inductionExamples(input, options);
   const [{ query, key }] = examples as [(typeof examples)[number]];
   const ids = tokens.map(({ id }) => id);
@@ -93,6 +94,13 @@ export function scoreIntensity(input: FigureInput, options: FigureOptions = {}):
  * ```
  */
 export function drawScoreIntensity(data: ScoreIntensity, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["head", "tokens", "query", "key", "score", "querySide", "keySide", "bias", "effect"],
+    "scoreIntensity",
+    "drawScoreIntensity",
+    captions,
+  );
   const { query, key, score, effect } = data;
   const tokens = data.tokens.map(({ text }) => text);
   const name = (at: number): string => `“${visibleToken(tokens[at] ?? "")}” (${at})`;

@@ -56,11 +56,11 @@ export function copyingEvaluator(model: Transformer, options: CopyingEvaluatorOp
   const operation = "copyingEvaluator";
   const { n_layers, n_heads, n_ctx, d_vocab } = model.config;
   requireSameTokens(model, operation);
-  const { seed = 0 } = options;
+  const { seed = 0, samples: asked = 10 } = options;
   const bos = bosOf(model.config, options);
-  const samples = checkSamples(options.samples ?? 10, operation);
+  const samples = checkSamples(asked, operation);
   const first = bos === null ? 0 : 1;
-  const length = options.length ?? Math.min(25, n_ctx - first, d_vocab - first);
+  const { length = Math.min(25, n_ctx - first, d_vocab - first) } = options;
   const prompts = repeatedTokens(model.config, { length, batch: samples, seed, bos, repeats: 1, distinct: true });
   const ratios = new Float64Array(n_layers * n_heads);
   const counts = new Float64Array(n_layers * n_heads);

@@ -1,5 +1,5 @@
 /** TransformerLens's head detector: how much a pattern resembles an ideal one. */
-import { InputError, ShapeError, requireKind } from "../../errors.ts";
+import { InputError, ShapeError, nameOf, requireKind } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
 import { requireChoice } from "../../model/internal.ts";
@@ -41,15 +41,12 @@ export function detectionPattern(tokens: Tensor<"batch pos">, kind: DetectionKin
     induction_head: (b, query, key) => key <= query && isSame(b, query, key - 1),
   };
   if (!Object.hasOwn(rules, kind)) {
-    throw new InputError(
-      `there is no behaviour ${JSON.stringify(kind)}; those drawn are ${Object.keys(rules).join(", ")}.`,
-      {
-        operation: "detectionPattern",
-        argument: "kind",
-        expected: Object.keys(rules),
-        actual: kind,
-      },
-    );
+    throw new InputError(`there is no behaviour ${nameOf(kind)}; those drawn are ${Object.keys(rules).join(", ")}.`, {
+      operation: "detectionPattern",
+      argument: "kind",
+      expected: Object.keys(rules),
+      actual: kind,
+    });
   }
   for (let i = 0; i < out.length; i++) {
     const [b, query, key] = [Math.floor(i / (pos * pos)), Math.floor(i / pos) % pos, i % pos];

@@ -10,7 +10,7 @@ import { rawData, requireAxes } from "../../tensor/internal.ts";
  * @param loss - `[pos]`: the mean loss of the tokens in order, entry i being that of token i + 2, as {@link lossPerToken} has it.
  * @param factor - how far the fit reaches on either side; 1.5 by default.
  * @returns `[pos]`, nats per unit of $\ln n$, float64.
- * @throws {@link InputError} when `factor` is not above 1.
+ * @throws {@link InputError} when `factor` is not above 1, or there is one loss alone.
  * @category Head scores
  * @example
  * ```ts
@@ -34,6 +34,14 @@ export function logIndexDerivative(loss: Tensor<"pos">, factor = 1.5): Tensor<"p
   }
   const data = rawData(loss);
   const count = data.length;
+  if (count === 1) {
+    throw new InputError("one loss has no slope. Give the losses of at least two tokens.", {
+      operation: "logIndexDerivative",
+      argument: "loss",
+      expected: "at least 2",
+      actual: count,
+    });
+  }
   // Prefix sums of 1, x, y, x², xy with x = ln n: every window is a difference of two.
   const sums = Array.from({ length: 4 }, () => new Float64Array(count + 1));
   const [X, Y, XX, XY] = sums as [Float64Array, Float64Array, Float64Array, Float64Array];

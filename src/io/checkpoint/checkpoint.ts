@@ -1,6 +1,7 @@
 /** A checkpoint of any format, in one file or several, with what lies beside it: one view of all of them. */
 import { InputError, requireOptions } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
+import { toJson } from "../bytes/bytes.ts";
 import { entriesOf } from "./entries.ts";
 import type { CheckpointEntry, Part } from "./entries.ts";
 import { isIndex, shardsOf, weightsAmong } from "./files.ts";
@@ -11,7 +12,7 @@ import { plainObject } from "../json/plain.ts";
 import type { PlainObject } from "../json/plain.ts";
 import { readFrom, take, toByteSource } from "../bytes/reading.ts";
 import type { ByteSource, FileInput } from "../bytes/reading.ts";
-import { checkAllowance, noSuchTensor, readTensor } from "./tensor-file.ts";
+import { absent, checkAllowance, readTensor } from "./tensor-file.ts";
 import type { CheckpointFormat, ReadTensorOptions } from "./tensor-file.ts";
 
 export type { CheckpointEntry } from "./entries.ts";
@@ -46,10 +47,21 @@ export interface Checkpoint {
   /** The parsed `config.json`, where there is one. */
   readonly config: PlainObject | undefined;
   /**
+   * The configuration that lies in a PyTorch file itself, where one does: nanoGPT's `model_args`, `model_config`, or the `cfg` or `config`
+   * of a model that was saved whole.
+   */
+  readonly settings: PlainObject | undefined;
+  /**
+   * What is not read, by name, and what it is in words: sparse tensors, complex numbers, arrays of text, objects of other libraries.
+   */
+  readonly unread: ReadonlyMap<string, string>;
+  /** Names of tensors that safetensors metadata gives to others, as its `save_model` does for matrices that are tied. */
+  readonly aliases: ReadonlySet<string>;
+  /**
    * Decodes one tensor; of the file only its own bytes are read where they are not compressed.
    *
-   * @throws {@link InputError} when there is no such tensor or the file cannot be read; {@link FormatError} when an element
-   * does not fit the wanted element type or the tensor takes far more memory than the file.
+   * @throws {@link InputError} when there is no such tensor or the file cannot be read; {@link FormatError} when it is of a kind that is
+   * not read, an element does not fit the wanted element type or the tensor takes far more memory than the file.
    */
   read<const A extends string = string>(name: string, options?: ReadCheckpointOptions<A>): Promise<Tensor<NoInfer<A>>>;
   /** The elements of one tensor as they are stored, row-major and little-endian; do not write to them. */
@@ -65,6 +77,8 @@ export interface Checkpoint {
 export interface OpenCheckpointOptions {
   /** What error texts call the file or the folder. */
   readonly name?: string;
+  /** The configuration, in place of the `config.json` among the files, which is not read then: parsed, as JSON text or as bytes. */
+  readonly config?: unknown;
   /** Stops the opening; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -104,7 +118,7 @@ export async function openCheckpoint(
 export async function openFor(
   operation: string,
   files: FileInput | ReadonlyMap<string, FileInput>,
-  { name, signal, weights: given }: OpenCheckpointOptions & { readonly weights?: string },
+  { name, signal, config: told, weights: given }: OpenCheckpointOptions & { readonly weights?: string },
 ): Promise<Checkpoint> {
   const isFolder = Object.prototype.toString.call(files) === "[object Map]";
   const named = isFolder
@@ -121,7 +135,12 @@ export async function openFor(
   };
   try {
     const weights = given ?? (isFolder ? weightsAmong([...inputs.keys()], operation, folder.name) : folder.name);
-    const config = inputs.has("config.json") && isFolder ? await readJson(folder, "config.json") : undefined;
+    const config =
+      told !== undefined
+        ? (toJson(told, operation, "config.json") as PlainObject)
+        : inputs.has("config.json") && isFolder
+          ? await readJson(folder, "config.json")
+          : undefined;
     const parts =
       isFolder && isIndex(weights)
         ? await openShards(folder, weights)
@@ -177,7 +196,7 @@ async function openShards(folder: Folder, index: string): Promise<ReadonlyMap<st
   const parts = new Map<string, Part>();
   for (const [file, tensors] of shardsOf(await readJson(folder, index), source)) {
     const part = await openPart(folder, file);
-    const missing = tensors.find((name) => !part.store.tensors.has(name));
+    const missing = tensors.find((name) => !part.store.tensors.has(name) && !part.store.unread.has(name));
     if (missing !== undefined) throw fault(source, `it should lie in ${file}, which has no such tensor.`, missing);
     parts.set(file, part);
   }
@@ -191,10 +210,12 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
   const whole = { operation: folder.operation, name: folder.name };
   const partOf = (name: string): Part => {
     const part = parts.get(tensors.get(name)?.file ?? "");
-    if (part === undefined) throw noSuchTensor(whole, name, tensors);
+    if (part === undefined) throw absent(whole, name, { tensors, unread });
     return part;
   };
   const stores = [...parts.values()].map(({ store }) => store);
+  const unread = new Map(stores.flatMap((store) => [...store.unread]));
+  const only = stores.length === 1 ? stores[0] : undefined;
   return {
     name: folder.name,
     format: stores[0]?.format ?? "safetensors",
@@ -202,8 +223,11 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
     size: stores.reduce((sum, { fileSize }) => sum + fileSize, 0),
     tensors,
     metadata,
-    values: stores.length === 1 && stores[0] !== undefined ? stores[0].values : plainObject([]),
+    values: only?.values ?? plainObject([]),
     config,
+    settings: only?.settings,
+    unread,
+    aliases: new Set(stores.flatMap((store) => [...(store.aliases ?? [])])),
     read: async (name, options = {}) => {
       const { input, source, store } = partOf(name);
       return readFrom(input, readTensor(store, name, options, source), source, options.signal);

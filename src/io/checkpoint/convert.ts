@@ -3,6 +3,7 @@ import { InputError, requireKind } from "../../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ITEM_SIZES, isFloating } from "../bytes/dtype.ts";
 import type { SafetensorsDType } from "../bytes/dtype.ts";
+import { SETTINGS } from "./from-checkpoint.ts";
 import { totalBytes } from "./read-tensors.ts";
 import { encodeFloats, headerOf } from "../safetensors/writer.ts";
 import type { HeaderEntry } from "../safetensors/writer.ts";
@@ -97,8 +98,12 @@ function place(checkpoint: Checkpoint, floats: SafetensorsDType | undefined): He
 }
 
 /** The values beside the tensors as JSON texts; bigints as decimal strings. */
-function plainMetadata({ values }: Checkpoint): Record<string, string> {
+function plainMetadata({ values, settings }: Checkpoint): Record<string, string> {
   const asJson = (_: string, value: PlainValue): unknown => (typeof value === "bigint" ? String(value) : value);
-  const entries = Object.entries(values).map(([key, value]) => [key, JSON.stringify(value, asJson)] as const);
+  // That of a model in a part of the file is found again where that of a whole one is.
+  const more = settings === undefined || SETTINGS.some((name) => name in values) ? [] : [["cfg", settings] as const];
+  const entries = [...Object.entries(values), ...more].map(
+    ([key, value]) => [key, JSON.stringify(value, asJson)] as const,
+  );
   return Object.fromEntries(entries);
 }

@@ -5,7 +5,7 @@ import type { Source } from "../bytes/fault.ts";
 import type { PlainObject } from "../json/plain.ts";
 
 /** Files that lie beside weights and are none. */
-const BESIDE = /^(training_args|optimizer|scheduler|rng_state|scaler)[\w.-]*\.(bin|pt|pth)$/;
+const BESIDE = /^(training_args|optimizer|scheduler|rng_state|scaler)[\w.-]*\.(bin|pt|pth|ckpt)$/;
 
 /** What is taken for the weights, in this order; the first pattern that one file has decides. */
 const PATTERNS: readonly RegExp[] = [
@@ -16,7 +16,7 @@ const PATTERNS: readonly RegExp[] = [
   /^pytorch_model\.bin$/,
   /\.bin\.index\.json$/,
   /final\.pth$/,
-  /\.(pth|pt|bin)$/,
+  /\.(pth|pt|bin|ckpt)$/,
   /\.npz$/,
   /\.npy$/,
 ];
@@ -40,7 +40,7 @@ export function weightsAmong(names: readonly string[], operation: string, where:
     }
   }
   throw new InputError(
-    `${where} holds no weights; ${names.length === 0 ? "it holds nothing" : `it holds ${some(names)}`}. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin), .npz and .npy.`,
+    `${where} holds no weights; ${names.length === 0 ? "it holds nothing" : `it holds ${some(names)}`}. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .npz and .npy.`,
     { operation, argument: "files", expected: "a file of weights", actual: names },
   );
 }

@@ -83,7 +83,7 @@ export function* openStore(fileSize: number, source: Source): Reading<TensorStor
     case undefined:
       throw fault(
         source,
-        `${foreign(head) ?? UNKNOWN} Read are safetensors, PyTorch (.pt, .pth, .bin), .npz and .npy.`,
+        `${foreign(head) ?? UNKNOWN} Read are safetensors, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.`,
       );
   }
 }

@@ -3,9 +3,13 @@ import { requireKind } from "../../errors.ts";
 import type { Transformer } from "../../model/index.ts";
 import { toJson } from "../bytes/bytes.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { building, detect } from "../layouts/index.ts";
+import { fault } from "../bytes/fault.ts";
+import { building, detect, namesOfParts } from "../layouts/index.ts";
 import type { Known, LayoutOptions, ListedTensors } from "../layouts/index.ts";
 import { checkTotal } from "./read-tensors.ts";
+
+/** Under which names a file holds the configuration of its model. */
+export const SETTINGS = ["model_args", "model_config", "cfg"] as const;
 
 /**
  * How {@link transformerFromCheckpoint} reads.
@@ -13,8 +17,8 @@ import { checkTotal } from "./read-tensors.ts";
  */
 export interface TransformerFromCheckpointOptions extends LayoutOptions {
   /**
-   * The configuration: parsed, as JSON text or as bytes. Unless given it is the checkpoint's `config.json`, or else the `model_args` that
-   * nanoGPT keeps in the file.
+   * The configuration: parsed, as JSON text or as bytes. Unless given it is the checkpoint's `config.json`, or else the one in the file
+   * itself: nanoGPT's `model_args`, `model_config`, or that of a model that was saved whole.
    */
   readonly config?: unknown;
   /** Stops the reading; the promise rejects with the signal's reason. */
@@ -64,7 +68,7 @@ export async function transformerOf(
   const source = { operation, name: checkpoint.name };
   const json = toJson(config ?? configOf(checkpoint, operation), operation, "config.json");
   const listed: ListedTensors = {
-    keys: () => checkpoint.tensors.keys(),
+    keys: () => namesOfParts(checkpoint.tensors.keys(), checkpoint),
     shapeOf: (name) => checkpoint.tensors.get(name)?.shape,
   };
   const bytesOf = (name: string): number => checkpoint.tensors.get(name)?.byteLength ?? 0;
@@ -89,8 +93,19 @@ export async function transformerOf(
   return step.value;
 }
 
-/** The configuration that comes with a checkpoint; a converted one keeps `model_args` as JSON in its header. */
-function configOf({ config, values, metadata }: Checkpoint, operation: string): unknown {
+/** The configuration that comes with a checkpoint; a converted one keeps that of its file as JSON in its header. */
+function configOf(checkpoint: Checkpoint, operation: string): unknown {
+  const { config, settings, metadata, unread } = checkpoint;
   if (config !== undefined) return config;
-  return values.model_args ?? toJson(metadata.get("model_args"), operation, "model_args in the metadata");
+  if (settings !== undefined) return settings;
+  for (const name of SETTINGS) {
+    const what = unread.get(name);
+    if (what !== undefined) {
+      const source = { operation, name: checkpoint.name };
+      throw fault(source, `its ${name} is ${what}, which is not read. Pass the configuration.`);
+    }
+    const text = metadata.get(name);
+    if (text?.startsWith("{") === true) return toJson(text, operation, `${name} in the metadata`);
+  }
+  return undefined;
 }

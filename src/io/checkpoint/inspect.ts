@@ -24,12 +24,14 @@ export interface Inspection {
   readonly metadata: ReadonlyMap<string, string>;
   /** What PyTorch files hold beside tensors. */
   readonly values: PlainObject;
+  /** What is passed over, by name, and what it is in words. */
+  readonly unread: ReadonlyMap<string, string>;
   /** The parsed `config.json`, where there is one. */
   readonly config: PlainObject | undefined;
 }
 
 /**
- * Lists the tensors of a checkpoint of any format, with shapes and element types, reading no tensor.
+ * Lists the tensors of a checkpoint of any format, with shapes and element types, reading no tensor, and names what it passes over.
  *
  * @param files - as for {@link openCheckpoint}.
  * @throws {@link FormatError} and {@link InputError} for whatever {@link openCheckpoint} refuses.
@@ -57,7 +59,8 @@ export async function inspect(
 }
 
 /** {@link inspect} of a checkpoint that is open. */
-export function inspectionOf({ name, format, files, size, tensors, metadata, values, config }: Checkpoint): Inspection {
+export function inspectionOf(checkpoint: Checkpoint): Inspection {
+  const { name, format, files, size, tensors, metadata, values, unread, config } = checkpoint;
   const listed: (CheckpointEntry & { readonly name: string })[] = [];
   let elements = 0;
   for (const tensor of tensors.keys()) {
@@ -67,5 +70,5 @@ export function inspectionOf({ name, format, files, size, tensors, metadata, val
     listed.push({ name: tensor, dtype, shape, byteLength, file });
     elements += shape.reduce((n, m) => n * m, 1);
   }
-  return { name, format, files, size, tensors: listed, elements, metadata, values, config };
+  return { name, format, files, size, tensors: listed, elements, metadata, values, unread, config };
 }

@@ -1,5 +1,6 @@
 /** What the readers of all formats have in common: named tensors, of which each is decoded when it is asked for. */
 import { InputError } from "../../errors.ts";
+import type { FormatError } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { DType } from "../../tensor/index.ts";
 import { ITEM_SIZES, decodeElements, isFloating } from "../bytes/dtype.ts";
@@ -54,6 +55,11 @@ export interface TensorFile {
   /** What the file holds beside tensors, such as nanoGPT's `model_args`. */
   readonly values: PlainObject;
   /**
+   * What the file holds beside them that is not read, by name, and what it is in words: sparse tensors, complex numbers, arrays of text,
+   * objects of other libraries.
+   */
+  readonly unread: ReadonlyMap<string, string>;
+  /**
    * Decodes one tensor. Aligned float32 data are not copied, so do not write to the bytes afterwards. NaN and infinities
    * are passed on.
    *
@@ -70,6 +76,12 @@ export interface TensorStore {
   /** Free-form strings. */
   readonly metadata: ReadonlyMap<string, string>;
   readonly values: PlainObject;
+  /** The configuration that lies in the file, where one does. */
+  readonly settings?: PlainObject | undefined;
+  /** What is not read, by name, and what it is in words. */
+  readonly unread: ReadonlyMap<string, string>;
+  /** Names of tensors that metadata alone gives to others. */
+  readonly aliases?: ReadonlySet<string> | undefined;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /**
    * Bytes that loading a tensor allocates: what is inflated, and its elements where they do not lie in the file as they are.
@@ -86,6 +98,7 @@ export function tensorFile(bytes: Uint8Array, store: TensorStore, source: Source
     format: store.format,
     tensors: store.tensors,
     values: store.values,
+    unread: store.unread,
     read: (name, options = {}) => readNow(bytes, readTensor(store, name, options, source)),
   };
 }
@@ -98,7 +111,7 @@ export function* readTensor<A extends string>(
   source: Source,
 ): Reading<Tensor<A>> {
   const entry = store.tensors.get(name);
-  if (entry === undefined) throw noSuchTensor(source, name, store.tensors);
+  if (entry === undefined) throw absent(source, name, store);
   const wanted = wantedType(name, entry.dtype, options.dtype, source);
   const scratch = store.scratch(name);
   const needed = scratch + (scratch === 0 ? 0 : decodedSize(entry, wanted));
@@ -161,6 +174,18 @@ export function decodeTensor<A extends string>(
 function fixFor(dtype: SafetensorsDType, wanted: DType): string {
   if (dtype === "BOOL") return "A BOOL is a byte 0 or 1.";
   return wanted === "float64" ? "Integers up to 2^53 can be read." : 'Ask for dtype "float64".';
+}
+
+/** The error for a tensor that is not read, or for a name that a file does not have. */
+export function absent(
+  source: Source,
+  name: string,
+  { tensors, unread }: Pick<TensorStore, "tensors" | "unread">,
+): FormatError | InputError {
+  const what = unread.get(name);
+  return what === undefined
+    ? noSuchTensor(source, name, tensors)
+    : fault(source, `it is ${what}, which is not read.`, name);
 }
 
 /** The error for a name that a file does not have. */

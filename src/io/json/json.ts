@@ -14,6 +14,11 @@ const LITERALS: readonly (readonly [string, boolean | null])[] = [
   ["false", false],
   ["null", null],
 ];
+const NON_FINITE: readonly (readonly [string, number])[] = [
+  ["NaN", NaN],
+  ["Infinity", Infinity],
+  ["-Infinity", -Infinity],
+];
 /** How much of a kind a value may hold. */
 export interface JsonBudget {
   /** Objects and arrays. */
@@ -31,9 +36,20 @@ export interface JsonMembers {
   budgetOf(key: string): JsonBudget;
 }
 
+/** How {@link parseStrictJson} reads. */
+export interface JsonDialect {
+  /** Whether `NaN`, `Infinity` and `-Infinity` are numbers, as Python's `json` writes them. */
+  readonly nonFinite?: boolean;
+}
+
 /** Reads one JSON value, which must fill the bytes but for white space; they are UTF-8. */
-export function parseStrictJson(bytes: Uint8Array, budget: JsonBudget, fail: JsonFail): PlainValue {
-  const reader = new Reader(bytes, fail);
+export function parseStrictJson(
+  bytes: Uint8Array,
+  budget: JsonBudget,
+  fail: JsonFail,
+  dialect: JsonDialect = {},
+): PlainValue {
+  const reader = new Reader(bytes, fail, dialect);
   const value = reader.value(budget, 0);
   reader.end();
   return value;
@@ -71,11 +87,13 @@ const COLON = 0x3a;
 /** Values read one after the other, each within a budget. */
 class Reader {
   readonly #text: JsonText;
+  readonly #words: readonly (readonly [string, boolean | number | null])[];
   #containers = 0;
   #values = 0;
 
-  constructor(bytes: Uint8Array, fail: JsonFail) {
+  constructor(bytes: Uint8Array, fail: JsonFail, { nonFinite = false }: JsonDialect = {}) {
     this.#text = new JsonText(bytes, fail);
+    this.#words = nonFinite ? [...LITERALS, ...NON_FINITE] : LITERALS;
   }
 
   isAtObject(): boolean {
@@ -122,7 +140,7 @@ class Reader {
       if (--this.#containers < 0) this.#tooMany("objects");
       return c === OPEN_OBJECT ? this.#object(depth) : this.#array(depth);
     }
-    for (const [word, value] of LITERALS) {
+    for (const [word, value] of this.#words) {
       if (c !== word.charCodeAt(0) || this.#text.ascii(this.#text.at, this.#text.at + word.length) !== word) continue;
       this.#text.at += word.length;
       return value;

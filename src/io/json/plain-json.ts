@@ -21,6 +21,7 @@ export function parsePlainJson(bytes: Uint8Array, source: Source): PlainObject {
     (message) => {
       throw fault(source, `it is not valid: ${message}.`);
     },
+    { nonFinite: true },
   );
   if (!isObject(json)) throw fault(source, "it is not a JSON object.");
   if (reachesPrototype(json)) {

@@ -11,6 +11,7 @@ import type { ListedTensors, NamedTensors, Taking } from "./checkpoint.ts";
 import { convertGptNeoX } from "./gpt-neox.ts";
 import { convertGpt2 } from "./gpt2.ts";
 import type { Converted } from "./gpt2.ts";
+import { convertNanda, isNanda } from "./nanda.ts";
 import { bareNames, below, findSign } from "./names.ts";
 import type { BareNames, Known, LayoutOptions, Sign } from "./names.ts";
 import { convertMinGpt, convertNanoGpt } from "./nanogpt.ts";
@@ -27,7 +28,8 @@ export type CheckpointLayout =
   | "huggingface-gpt2"
   | "huggingface-gpt-neox"
   | "nanogpt"
-  | "mingpt";
+  | "mingpt"
+  | "nanda-2022";
 
 /**
  * The tensors of a checkpoint with its configuration.
@@ -52,6 +54,7 @@ const CONVERTERS: Readonly<Record<CheckpointLayout, Converter>> = {
   "huggingface-gpt-neox": convertGptNeoX,
   nanogpt: convertNanoGpt,
   mingpt: convertMinGpt,
+  "nanda-2022": convertNanda,
 };
 
 /** The token embedding under each layout's name, which every checkpoint has. */
@@ -102,7 +105,12 @@ export function namesOfLayout(
   options: LayoutOptions,
 ): Detected {
   const names = bareNames(tensors.keys(), options, source);
-  const kin = layout === "solu-old" ? "transformer-lens" : layout === "nanogpt" ? "huggingface-gpt2" : layout;
+  const kin =
+    layout === "solu-old" || layout === "nanda-2022"
+      ? "transformer-lens"
+      : layout === "nanogpt"
+        ? "huggingface-gpt2"
+        : layout;
   const signs = [...ANCHORS, ...SIGNS].filter(([, its]) => its === kin);
   return { layout, names: below(names, findSign(names, signs, source)?.prefix ?? "") };
 }
@@ -120,6 +128,9 @@ export function detect(tensors: ListedTensors, config: unknown, source: Source, 
   const names = below(all, found.prefix);
   const shapeOf = (name: string): readonly number[] | undefined => tensors.shapeOf(names.get(name)?.[0] ?? name);
   const { layout } = found;
+  if (layout === "transformer-lens" && isNanda({ keys: () => names.keys(), shapeOf })) {
+    return { layout: "nanda-2022", names };
+  }
   if (layout === "transformer-lens" && isOldSolu({ keys: () => names.keys(), shapeOf }, config)) {
     return { layout: "solu-old", names };
   }
@@ -222,7 +233,7 @@ export function* building(
   const converted = yield* CONVERTERS[layout](checkpoint, json, options);
   const { d_vocab } = converted.config;
   const bos = {
-    ...bosOf({ bos_token_id: options.bos }, d_vocab),
+    ...bosOf({ bos_token_id: options.bos?.(d_vocab) }, d_vocab),
     ...bosOf((json ?? {}) as { bos_token_id?: unknown }, d_vocab),
   };
   const withBos = Object.freeze({ ...converted.config, ...bos });

@@ -34,7 +34,7 @@ export interface LayoutOptions {
 /** What a loading function knows beside the configuration. */
 export interface Known extends LayoutOptions {
   /** The token that begins sequences, by the tokenizer. */
-  readonly bos?: number | undefined;
+  readonly bos?: ((d_vocab: number) => number | undefined) | undefined;
   /** The optimizer's state in the same file, which tells a checkpoint's age. */
   readonly optimizer?: unknown;
 }

@@ -30,6 +30,8 @@ export interface Converted {
   readonly tensors: number;
   /** The `config.json` beside it, where the checkpoint has one. */
   readonly config: string | undefined;
+  /** What was passed over, by name, as it is not read. */
+  readonly unread: readonly string[];
 }
 
 const OPERATION = "convertPath";
@@ -71,7 +73,13 @@ export async function convertPath(
       options.signal,
     );
     if (config !== undefined && !config.same) await writeFile(config.target, config.bytes);
-    return { file, size, tensors: checkpoint.tensors.size, config: config?.target };
+    return {
+      file,
+      size,
+      tensors: checkpoint.tensors.size,
+      config: config?.target,
+      unread: [...checkpoint.unread.keys()],
+    };
   } finally {
     await checkpoint.close();
   }

@@ -16,6 +16,8 @@ import type { ByteSource } from "../bytes/reading.ts";
  * @category Files
  */
 export interface OpenPathOptions {
+  /** The configuration, in place of the `config.json` beside the weights: parsed, as JSON text or as bytes. */
+  readonly config?: unknown;
   /** Stops the opening; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -71,14 +73,14 @@ export async function inspectPath(path: string | URL, options: OpenPathOptions =
 export async function openPathFor(
   operation: string,
   given: string | URL,
-  { signal, weights }: OpenPathOptions & { readonly weights?: string },
+  { signal, config, weights }: OpenPathOptions & { readonly weights?: string },
 ): Promise<Checkpoint> {
   signal?.throwIfAborted();
   const path = typeof given === "string" ? given : fileURLToPath(given);
   const info = await stat(path).catch((cause: unknown) => {
     throw cannotRead(operation, path, cause);
   });
-  const options = { name: path, signal };
+  const options = { name: path, signal, config };
   if (info.isDirectory()) {
     const files = await folderFiles(operation, path);
     if (weights?.includes("/") === true)
@@ -87,7 +89,7 @@ export async function openPathFor(
   }
   if (!isIndex(path)) return openFor(operation, fileSource(path, info.size), options);
   const files = await folderFiles(operation, dirname(path));
-  return openFor(operation, files, { name: dirname(path), signal, weights: basename(path) });
+  return openFor(operation, files, { ...options, name: dirname(path), weights: basename(path) });
 }
 
 /** The files of a folder, opened when they are first read. */

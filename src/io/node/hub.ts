@@ -13,8 +13,9 @@ import { CircuitsError, InputError } from "../../errors.ts";
 import { isIndex, shardsOf, weightsAmong } from "../checkpoint/files.ts";
 import { parsePlainJson } from "../json/plain-json.ts";
 import type { LayoutOptions } from "../layouts/index.ts";
+import { TOKENIZER_FILES } from "../tokenizer/beside.ts";
 import { loadAt } from "./folder.ts";
-import type { LoadedFolder } from "./folder.ts";
+import type { GivenFiles, LoadedFolder } from "./folder.ts";
 import { readList, writeList } from "./hub-list.ts";
 
 type Client = typeof import("@huggingface/hub");
@@ -23,7 +24,7 @@ type Client = typeof import("@huggingface/hub");
  * How {@link loadFromHub} and {@link downloadFromHub} fetch.
  * @category Files
  */
-export interface HubOptions extends LayoutOptions {
+export interface HubOptions extends LayoutOptions, GivenFiles {
   /** A branch, tag or commit; `main` unless given. */
   readonly revision?: string | undefined;
   /** An access token, for private and gated repositories; the environment's `HF_TOKEN` unless given. */
@@ -56,7 +57,7 @@ export interface HubFolder {
 }
 
 /** What is fetched beside the weights, where it is there. */
-const BESIDE = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+const BESIDE = ["config.json", "generation_config.json", ...TOKENIZER_FILES];
 const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
@@ -82,7 +83,7 @@ export async function downloadFromHub(repo: string, options: HubOptions = {}): P
 
 /**
  * Loads a model from the Hugging Face Hub: fetches its files as {@link downloadFromHub} does and loads them as {@link loadFolder} does,
- * with the tokenizer where there is a `tokenizer.json`. To look at the tensors alone, open the folder of {@link downloadFromHub} with
+ * with the tokenizer where there is one. To look at the tensors alone, open the folder of {@link downloadFromHub} with
  * {@link openPath}.
  *
  * @param repo - the repository, `org/name`.
@@ -100,8 +101,8 @@ export async function downloadFromHub(repo: string, options: HubOptions = {}): P
 export async function loadFromHub(repo: string, options: HubOptions = {}): Promise<LoadedFolder> {
   const { folder, weights } = await download("loadFromHub", repo, options);
   // A folder of the cache may hold weights of other calls; those of this one are meant.
-  const { prefix, ignore, act_fn, signal } = options;
-  return loadAt("loadFromHub", folder, { prefix, ignore, act_fn, signal, weights });
+  const { prefix, ignore, act_fn, signal, config, tokenizer } = options;
+  return loadAt("loadFromHub", folder, { prefix, ignore, act_fn, signal, config, tokenizer, weights });
 }
 
 interface Job {

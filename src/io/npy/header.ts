@@ -59,19 +59,36 @@ export function headerEnd(head: Uint8Array, source: Source, tensor?: string): nu
   return start + length;
 }
 
+/** An array whose elements are not numbers that are read. */
+export interface UnreadArray {
+  /** What it is, in words. */
+  readonly what: string;
+  /** What is wrong with it, where it is asked for. */
+  readonly refusal: string;
+}
+
 /**
  * Reads and checks a header.
  *
  * @param bytes - the file's first bytes, the header among them.
  * @param size - the length of the whole file.
  */
-export function readNpyHeader(bytes: Uint8Array, size: number, source: Source, tensor?: string): NpyHeader {
+export function readNpyHeader(
+  bytes: Uint8Array,
+  size: number,
+  source: Source,
+  tensor?: string,
+): NpyHeader | UnreadArray {
   const end = headerEnd(bytes.subarray(0, 12), source, tensor);
   if (end > bytes.byteLength) throw fault(source, `the header should end at byte ${end}. It is cut short.`, tensor);
   const start = bytes[6] === 1 ? 10 : 12;
   const text = new TextDecoder().decode(bytes.slice(start, end));
-  const { descr, isFortran, shape } = parseHeader(text, (message) => fault(source, message, tensor));
-  const { dtype, isBigEndian } = parseDescr(descr, (message) => fault(source, message, tensor));
+  const parsed = parseHeader(text, (message) => fault(source, message, tensor));
+  if ("what" in parsed) return parsed;
+  const { descr, isFortran, shape } = parsed;
+  const elements = parseDescr(descr);
+  if ("what" in elements) return elements;
+  const { dtype, isBigEndian } = elements;
   if (shape.length > MAX_RANK) {
     throw fault(source, `it has ${shape.length} dimensions; at most ${MAX_RANK} can be read.`, tensor);
   }
@@ -94,7 +111,7 @@ interface Parsed {
   readonly shape: readonly number[];
 }
 
-function parseHeader(text: string, wrong: (message: string) => Error): Parsed {
+function parseHeader(text: string, wrong: (message: string) => Error): Parsed | UnreadArray {
   const found = new Map<string, string>();
   const body = text.trimEnd();
   ENTRY.lastIndex = 1;
@@ -104,8 +121,12 @@ function parseHeader(text: string, wrong: (message: string) => Error): Parsed {
     if (match === null) {
       if (body.slice(at, -1).trim() === "" && body.endsWith("}")) break;
       const rest = body.slice(at, at + 60).trim();
-      if (/^'descr'\s*:\s*\[/.test(rest))
-        throw wrong("it is an array of records, which is not read. Save each field by itself.");
+      if (/^'descr'\s*:\s*\[/.test(rest)) {
+        return {
+          what: "an array of records",
+          refusal: "it is an array of records, which is not read. Save each field by itself.",
+        };
+      }
       throw wrong(`the header ${quoted(body.slice(0, 80))} is not valid at character ${at}.`);
     }
     const [, key = "", text, flag, sizes] = match;
@@ -129,17 +150,20 @@ function parseShape(text: string): readonly number[] | undefined {
   return shape.every(Number.isSafeInteger) ? shape : undefined;
 }
 
-function parseDescr(
-  descr: string,
-  wrong: (message: string) => Error,
-): { dtype: SafetensorsDType; isBigEndian: boolean } {
+function parseDescr(descr: string): { dtype: SafetensorsDType; isBigEndian: boolean } | UnreadArray {
   const [, order = "", kind = ""] = /^([<>|])([a-zA-Z]\d*)$/.exec(descr) ?? [];
-  if (kind.startsWith("O")) throw wrong("it is an array of objects, which holds a pickle and is not read.");
+  if (kind.startsWith("O")) {
+    return {
+      what: "an array of objects",
+      refusal: "it is an array of objects, which holds a pickle and is not read.",
+    };
+  }
   const dtype = DTYPES.get(kind);
   if (dtype === undefined || (order === "|") !== (ITEM_SIZES.get(dtype) === 1)) {
-    throw wrong(
-      `element type ${quoted(descr)} is not one that is read; they are ${[...DTYPES.keys()].join(", ")} in either byte order.`,
-    );
+    return {
+      what: `an array of ${/^[US]/.test(kind) ? "texts" : "elements"} of type ${quoted(descr)}`,
+      refusal: `element type ${quoted(descr)} is not one that is read; they are ${[...DTYPES.keys()].join(", ")} in either byte order.`,
+    };
   }
   return { dtype, isBigEndian: order === ">" };
 }

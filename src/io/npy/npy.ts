@@ -61,7 +61,7 @@ export function parseNpy<const A extends string = string>(
 
 /**
  * Opens an `.npz` archive given as bytes, stored or compressed, without decoding any array. Checksums are checked when an
- * array is read.
+ * array is read. Arrays of texts, records or objects are passed over; `unread` names them.
  *
  * @param bytes - the whole file.
  * @param options - `name` is what error texts call the file.
@@ -88,6 +88,7 @@ export function parseNpz(bytes: Bytes, options: { readonly name?: string } = {})
 export function* openNpy(fileSize: number, source: Source): Reading<TensorStore> {
   const head = yield* take(0, Math.min(fileSize, 12));
   const header = readNpyHeader(yield* take(0, Math.min(fileSize, headerEnd(head, source))), fileSize, source);
+  if ("what" in header) throw fault(source, header.refusal);
   const tensors = new Map([[ALONE, header]]);
   return {
     ...store("npy", fileSize, tensors),
@@ -106,10 +107,10 @@ export function* openNpz(fileSize: number, source: Source): Reading<TensorStore>
 
 /** {@link openNpz} for an archive that is open. */
 export function* openNpzArchive(zip: ZipFile, source: Source): Reading<TensorStore> {
-  const arrays = yield* readAhead(readHeaders(zip, source), zip.size);
+  const { arrays, unread } = yield* readAhead(readHeaders(zip, source), zip.size);
   const tensors = new Mapped(arrays, ({ header }): TensorEntry => header);
   return {
-    ...store("npz", zip.size, tensors),
+    ...store("npz", zip.size, tensors, unread),
     scratch: (name) => {
       const array = arrays.get(name);
       if (array === undefined) return 0;
@@ -130,8 +131,12 @@ interface ArrayEntry {
 }
 
 /** The header of each array, in the order in which they lie in the file. */
-function* readHeaders(zip: ZipFile, source: Source): Reading<ReadonlyMap<string, ArrayEntry>> {
+function* readHeaders(
+  zip: ZipFile,
+  source: Source,
+): Reading<{ arrays: ReadonlyMap<string, ArrayEntry>; unread: ReadonlyMap<string, string> }> {
   const arrays = new Map<string, ArrayEntry>();
+  const unread = new Map<string, string>();
   const buffer = { bytes: new Uint8Array(0) };
   for (const [path, entry] of zip.entries) {
     const name = path.slice(0, -SUFFIX.length);
@@ -139,17 +144,19 @@ function* readHeaders(zip: ZipFile, source: Source): Reading<ReadonlyMap<string,
     if (name === FORBIDDEN_KEY)
       throw fault(source, "an array may not have this name, which would change a prototype.", name);
     const header = readNpyHeader(yield* readEntryStart(entry, HEADER_WINDOW, buffer, source), entry.size, source, name);
-    arrays.set(name, { entry, header });
+    if ("what" in header) unread.set(name, header.what);
+    else arrays.set(name, { entry, header });
   }
-  return arrays;
+  return { arrays, unread };
 }
 
 function store(
   format: "npy" | "npz",
   fileSize: number,
   tensors: ReadonlyMap<string, TensorEntry>,
+  unread: ReadonlyMap<string, string> = new Map(),
 ): Omit<TensorStore, "load" | "scratch"> {
-  return { format, fileSize, metadata: new Map(), values: plainObject([]), tensors };
+  return { format, fileSize, metadata: new Map(), values: plainObject([]), unread, tensors };
 }
 
 /** Bytes of an array's elements where they are put into another order. */

@@ -18,14 +18,28 @@ import { MAX_RANK, byteLengthOf } from "../checkpoint/tensor-file.ts";
 
 /** Tensors at most; a header of the longest that is read has room for so many with names of 40 characters. */
 const MAX_TENSORS = 250_000;
+/** Other names of tensors at most; a model has as many as it ties matrices. */
+const MAX_ALIASES = 10_000;
 const METADATA = "__metadata__";
 /** An entry of a tensor of 32 dimensions holds 38 values. */
 const ENTRY: JsonBudget = { containers: 100, values: 1000 };
+
+/** Bits of the elements of types that files may have and that are not read. */
+const UNREAD_BITS: ReadonlyMap<string, number> = new Map([
+  ...["F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"].map((name) => [name, 8] as const),
+  ...["F6_E2M3", "F6_E3M2"].map((name) => [name, 6] as const),
+  ["F4", 4],
+  ["C64", 64],
+]);
 
 /** A checked header. */
 export interface SafetensorsHeader {
   readonly metadata: ReadonlyMap<string, string>;
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
+  /** Tensors of element types that are not read, and what they are. */
+  readonly unread: ReadonlyMap<string, string>;
+  /** Names that the metadata give to tensors of other names. */
+  readonly aliases: ReadonlySet<string>;
 }
 
 /** Reads and checks the header; the tensors come in the order of their data. Nothing after the header is read. */
@@ -41,9 +55,30 @@ export function* readHeader(fileSize: number, source: Source): Reading<Safetenso
   const json = yield* take(8, length);
   if (!isUtf8(json)) throw fault(source, `the header, bytes 8 to ${8 + length}, is not UTF-8 text.`);
   const { metadata, table } = readMembers(json, 8 + length, fileSize, source);
-  const tensors = table.inOrder();
-  checkCoverage(tensors, 8 + length, fileSize, source);
-  return { metadata, tensors };
+  const all = table.inOrder();
+  checkCoverage(all, 8 + length, fileSize, source);
+  const aliases = aliasesIn(metadata, all, table.unread, source);
+  return { metadata, tensors: table.readable(all, aliases), unread: table.unread, aliases: new Set(aliases.keys()) };
+}
+
+/** `save_model` keeps one of several names of a tensor, and notes for each of the others which. */
+function aliasesIn(
+  metadata: ReadonlyMap<string, string>,
+  tensors: ReadonlyMap<string, SafetensorsEntry>,
+  unread: Map<string, string>,
+  source: Source,
+): ReadonlyMap<string, string> {
+  const aliases = new Map<string, string>();
+  for (const [name, kept] of metadata) {
+    if (!tensors.has(kept) || tensors.has(name)) continue;
+    if (aliases.size >= MAX_ALIASES) {
+      throw fault(source, `the header's __metadata__ gives more than ${MAX_ALIASES} other names to tensors.`);
+    }
+    const what = unread.get(kept);
+    aliases.set(name, kept);
+    if (what !== undefined) unread.set(name, what);
+  }
+  return aliases;
 }
 
 function readMembers(
@@ -72,7 +107,9 @@ function readMembers(
       }
       if (table.size + refused.size >= MAX_TENSORS) fail(`it names more than ${MAX_TENSORS} tensors`);
       try {
-        table.add(key, readEntry(key, value, dataStart, fileSize, source));
+        const { entry, what } = readEntry(key, value, dataStart, fileSize, source);
+        table.add(key, entry);
+        if (what !== undefined) table.unread.set(key, what);
       } catch (error) {
         first ??= error;
         refused.add(key);
@@ -131,7 +168,7 @@ function readEntry(
   dataStart: number,
   fileEnd: number,
   source: Source,
-): SafetensorsEntry {
+): { readonly entry: SafetensorsEntry; readonly what?: string } {
   if (name === FORBIDDEN_KEY)
     throw fault(source, "a tensor may not have this name, which would change a prototype.", name);
   if (!isObject(json)) throw fault(source, "its entry in the header is not a JSON object.", name);
@@ -141,7 +178,9 @@ function readEntry(
     }
   }
   const dtype = json.dtype;
-  if (!isSafetensorsDType(dtype)) {
+  const kind = typeof dtype === "string" ? dtype : "";
+  const bits = isSafetensorsDType(dtype) ? 8 * (ITEM_SIZES.get(dtype) ?? 0) : UNREAD_BITS.get(kind);
+  if (bits === undefined) {
     const known = [...ITEM_SIZES.keys()].join(", ");
     throw fault(
       source,
@@ -172,17 +211,21 @@ function readEntry(
       offsets,
     );
   }
-  const needed = byteLengthOf(shape, ITEM_SIZES.get(dtype) ?? 0);
+  const inBits = byteLengthOf(shape, bits);
+  const needed = inBits === undefined ? undefined : inBits / 8;
   if (needed !== end - begin) {
     throw fault(
       source,
-      `shape ${show(shape)} of ${dtype} takes ${needed ?? "more than 2^53"} bytes but data_offsets ${show(offsets)} hold ${end - begin}.`,
+      `shape ${show(shape)} of ${kind} takes ${needed ?? "more than 2^53"} bytes but data_offsets ${show(offsets)} hold ${end - begin}.`,
       name,
       needed,
       end - begin,
     );
   }
-  return { dtype, shape, byteOffset: dataStart + begin, byteLength: end - begin };
+  const place = { byteOffset: dataStart + begin, byteLength: end - begin };
+  if (isSafetensorsDType(dtype)) return { entry: { dtype, shape, ...place } };
+  const what = `a tensor ${show(shape)} of ${kind}`;
+  return { entry: { dtype: "U8", shape: [end - begin], ...place }, what };
 }
 
 function integers(json: PlainValue | undefined, field: string, name: string, source: Source): readonly number[] {

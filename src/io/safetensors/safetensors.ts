@@ -12,7 +12,7 @@ import { readNow, take } from "../bytes/reading.ts";
 import type { Reading } from "../bytes/reading.ts";
 import { readHeader } from "./header.ts";
 import type { SafetensorsEntry } from "./table.ts";
-import { decodeTensor, noSuchTensor, wantedType } from "../checkpoint/tensor-file.ts";
+import { absent, decodeTensor, noSuchTensor, wantedType } from "../checkpoint/tensor-file.ts";
 import type { ReadTensorOptions, TensorStore } from "../checkpoint/tensor-file.ts";
 
 /**
@@ -26,6 +26,10 @@ export interface SafetensorsFile {
   readonly metadata: ReadonlyMap<string, string>;
   /** Every tensor's name, element type, shape and place, in the order of the file; nothing is decoded for it. */
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
+  /** Tensors of element types that are not read, such as F8_E4M3 and C64, and what each is in words. */
+  readonly unread: ReadonlyMap<string, string>;
+  /** Names that the metadata give to tensors of other names, as the `save_model` of Python's library does for tied matrices. */
+  readonly aliases: ReadonlySet<string>;
   /**
    * Decodes one tensor. Aligned float32 data are not copied, so do not write to the bytes afterwards. NaN and infinities
    * are passed on.
@@ -92,14 +96,16 @@ export function readSafetensors(bytes: Bytes, options: { readonly name?: string 
 /** {@link parseSafetensors} on behalf of another operation. */
 export function openSafetensors(given: Bytes, source: Source): SafetensorsFile {
   const bytes = toBytes(given, source.operation, "bytes");
-  const { metadata, tensors } = readNow(bytes, readHeader(bytes.byteLength, source));
+  const { metadata, tensors, unread, aliases } = readNow(bytes, readHeader(bytes.byteLength, source));
   return {
     name: source.name,
     metadata,
     tensors,
+    unread,
+    aliases,
     read: (name, options = {}) => {
       const entry = tensors.get(name);
-      if (entry === undefined) throw noSuchTensor(source, name, tensors);
+      if (entry === undefined) throw absent(source, name, { tensors, unread });
       const { dtype, byteOffset, byteLength } = entry;
       const wanted = wantedType(name, dtype, options.dtype, source);
       const stored = bytes.subarray(byteOffset, byteOffset + byteLength);
@@ -110,12 +116,14 @@ export function openSafetensors(given: Bytes, source: Source): SafetensorsFile {
 
 /** The reader of a safetensors file for {@link TensorStore}'s users. */
 export function* openSafetensorsStore(fileSize: number, source: Source): Reading<TensorStore> {
-  const { metadata, tensors } = yield* readHeader(fileSize, source);
+  const { metadata, tensors, unread, aliases } = yield* readHeader(fileSize, source);
   return {
     format: "safetensors",
     fileSize,
     metadata,
     values: plainObject([]),
+    unread,
+    aliases,
     tensors,
     scratch: () => 0,
     *load(name) {

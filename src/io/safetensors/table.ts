@@ -25,6 +25,8 @@ export class EntryTable {
   readonly #sizes: number[] = [];
   readonly #sizesEnd: number[] = [];
   #isInOrder = true;
+  /** Tensors of element types that are not read, which only take their place. */
+  readonly unread = new Map<string, string>();
 
   get size(): number {
     return this.#rows.size;
@@ -54,6 +56,15 @@ export class EntryTable {
       rows = new Map();
       for (const row of order) rows.set(names[row] ?? "", row);
     }
+    return new Mapped(rows, (row) => this.#entry(row));
+  }
+
+  /** Entries less those that are not read, with more names for some. */
+  readable(entries: ReadonlyMap<string, SafetensorsEntry>, aliases: ReadonlyMap<string, string>): typeof entries {
+    if (this.unread.size === 0 && aliases.size === 0) return entries;
+    const rows = new Map<string, number>();
+    for (const name of entries.keys()) if (!this.unread.has(name)) rows.set(name, this.#rows.get(name) ?? 0);
+    for (const [alias, name] of aliases) if (!this.unread.has(alias)) rows.set(alias, this.#rows.get(name) ?? 0);
     return new Mapped(rows, (row) => this.#entry(row));
   }
 

@@ -132,15 +132,21 @@ function vocabulary(vocab: unknown, operation: string): Iterable<readonly [strin
   return (vocab as readonly (readonly [string, unknown])[]).map(([token], id) => [token, id] as const);
 }
 
+/** The beginning-of-sequence token, or the text of one that `tokenizer_config.json` names and the vocabulary lacks. */
+export interface Bos {
+  readonly id: number | undefined;
+  readonly missing?: string;
+}
+
 /** The beginning-of-sequence token: as told, as `tokenizer_config.json` says, or by its usual names. */
 export function findBos(
   { ids, special, vocabSize }: CheckedTokenizer,
   config: unknown,
   told: string | number | undefined,
   operation: string,
-): number | undefined {
+): Bos {
   if (typeof told === "number") {
-    if (Number.isInteger(told) && told >= 0 && told < vocabSize) return told;
+    if (Number.isInteger(told) && told >= 0 && told < vocabSize) return { id: told };
     throw new InputError(`bos ${told} is not a token id; they are 0 to ${vocabSize - 1}.`, {
       operation,
       argument: "bos",
@@ -148,20 +154,19 @@ export function findBos(
       actual: told,
     });
   }
-  const configured = told ?? bosOf(config, operation);
-  if (configured === undefined) {
+  const configured = bosOf(config, operation);
+  if (told === undefined && configured === undefined) {
     const usual = BOS_NAMES.find((name) => special.has(name));
-    return usual === undefined ? undefined : ids.get(usual);
+    return { id: usual === undefined ? undefined : ids.get(usual) };
   }
-  const id = ids.get(configured);
-  if (id === undefined) {
-    throw new InputError(`bos ${JSON.stringify(configured)} is not a token of the tokenizer.`, {
-      operation,
-      argument: "bos",
-      actual: configured,
-    });
-  }
-  return id;
+  const id = ids.get(told ?? configured ?? "");
+  if (id !== undefined) return { id };
+  if (told === undefined) return { id, missing: configured ?? "" };
+  throw new InputError(`bos ${JSON.stringify(told)} is not a token of the tokenizer.`, {
+    operation,
+    argument: "bos",
+    actual: told,
+  });
 }
 
 /** `bos_token` is a text or, in older files, an added token with `content`. */

@@ -1,5 +1,5 @@
 /** Texts to what a model runs, as TransformerLens's users expect it: with a BOS token first unless told otherwise. */
-import { InputError, requireKind } from "../../errors.ts";
+import { InputError, nameOf, requireKind } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -45,8 +45,15 @@ export function toTokens(
   input: string | readonly string[],
   options: ToTokensOptions = {},
 ): Tensor<"batch pos"> {
-  if (typeof input !== "string") requireKind("list", input, "input", "toTokens");
+  if (typeof tokenizer === "string") {
+    throw refuse(
+      "tokenizer",
+      `the tokenizer is missing; the first argument is ${nameOf(tokenizer)}. Write toTokens(tokenizer, text), with a tokenizer of loadTokenizer.`,
+      tokenizer,
+    );
+  }
   requireKind("tokenizer", tokenizer, "tokenizer", "toTokens", options);
+  if (typeof input !== "string") requireKind("list", input, "input", "toTokens");
   const { prependBos = true, maxLength = Infinity, padToken } = options;
   const texts = typeof input === "string" ? [input] : input;
   if (maxLength !== Infinity && (!Number.isInteger(maxLength) || maxLength < 1)) {

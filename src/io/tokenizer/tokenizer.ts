@@ -1,8 +1,9 @@
 /** Text to token ids and back, over a Hugging Face `tokenizer.json`. */
 import { InputError, requireKind, requireOptions } from "../../errors.ts";
+import { plainIds } from "../../model/internal.ts";
 import { describeValue, toJson } from "../bytes/bytes.ts";
 import { checkTokenizer, findBos } from "./json.ts";
-import type { CheckedTokenizer } from "./json.ts";
+import type { Bos, CheckedTokenizer } from "./json.ts";
 import { readEncoder } from "./pipeline/encoder.ts";
 import type { Encoder } from "./pipeline/encoder.ts";
 
@@ -24,7 +25,7 @@ export interface Tokenizer {
    * The text of token ids, special tokens spelled out.
    * @throws {@link InputError} when an id is not a token.
    */
-  decode(ids: ArrayLike<number>): string;
+  decode(ids: ArrayLike<number | bigint>): string;
   /**
    * The text of one token by itself, spaces included: `" function"`. Bytes of a character that several tokens share come as
    * the replacement character U+FFFD, as in TransformerLens's `to_str_tokens`.
@@ -77,7 +78,10 @@ export interface TokenPositionOptions extends EncodeOptions {
  * @category Tokens
  */
 export interface LoadTokenizerOptions {
-  /** The content of `tokenizer_config.json`, whose `bos_token` is taken: parsed, as text or as bytes. */
+  /**
+   * The content of `tokenizer_config.json`, whose `bos_token` is taken: parsed, as text or as bytes. A `bos_token` that the vocabulary lacks
+   * is refused when a text is to begin with it.
+   */
   readonly config?: unknown;
   /**
    * The beginning-of-sequence token, by text or id. Unless given, it is the `bos_token` of `config`, or else the first of
@@ -118,30 +122,40 @@ export function loadTokenizer(json: unknown, options: LoadTokenizerOptions = {})
   return new LoadedTokenizer(readEncoder(checked, OPERATION), checked, bos);
 }
 
-class LoadedTokenizer implements Tokenizer {
+/** What {@link loadTokenizer} makes. */
+export class LoadedTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly bos: number | undefined;
   readonly #encoder: Encoder;
   readonly #tokens: ReadonlyMap<number, string>;
+  readonly #ownSize: number;
+  readonly #missingBos: string | undefined;
 
-  constructor(encoder: Encoder, { tokens, vocabSize }: CheckedTokenizer, bos: number | undefined) {
+  constructor(encoder: Encoder, { modelIds, tokens, vocabSize }: CheckedTokenizer, bos: Bos) {
     this.#encoder = encoder;
     this.#tokens = tokens;
+    this.#ownSize = [...modelIds.values()].reduce((size, id) => Math.max(size, id + 1), 0);
+    this.#missingBos = bos.missing;
     this.vocabSize = vocabSize;
-    this.bos = bos;
+    this.bos = bos.id;
+  }
+
+  /** One more than the largest id of the model's own tokens, those that were added left out. */
+  static ownSize(tokenizer: LoadedTokenizer): number {
+    return tokenizer.#ownSize;
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
     return this.#encode(text, options, "encode");
   }
 
-  decode(ids: ArrayLike<number>): string {
+  decode(ids: ArrayLike<number | bigint>): string {
     requireKind("list", ids, "ids", "decode");
-    return this.#decode(Array.from(ids), "decode");
+    return this.#decode(Array.from(plainIds(ids)), "decode");
   }
 
   tokenString(id: number): string {
-    return this.#decode([id], "tokenString");
+    return this.#decode(Array.from(plainIds([id])), "tokenString");
   }
 
   tokenStrings(input: string | ArrayLike<number>, options: EncodeOptions = {}): string[] {
@@ -154,7 +168,7 @@ class LoadedTokenizer implements Tokenizer {
 
   tokenPosition(token: string | number, input: string | ArrayLike<number>, options: TokenPositionOptions = {}): number {
     const operation = "tokenPosition";
-    const id = typeof token === "string" ? this.#single(token, operation) : token;
+    const id = typeof token === "string" ? this.#single(token, operation) : Number(token);
     const shown = JSON.stringify(this.#decode([id], operation));
     const ids = this.#ids(input, options, operation);
     const position = options.mode === "last" ? ids.lastIndexOf(id) : ids.indexOf(id);
@@ -180,7 +194,7 @@ class LoadedTokenizer implements Tokenizer {
       );
     }
     requireKind("list", input, "input", operation);
-    return Array.from(input);
+    return Array.from(plainIds(input));
   }
 
   #single(text: string, operation: string): number {
@@ -212,13 +226,14 @@ class LoadedTokenizer implements Tokenizer {
     });
     if (options.bos !== true) return ids;
     if (this.bos === undefined) {
-      throw new InputError(
-        "the tokenizer has no beginning-of-sequence token. Name it when loading: loadTokenizer(json, { bos }).",
-        {
-          operation,
-          argument: "options",
-        },
-      );
+      const why =
+        this.#missingBos === undefined
+          ? "the tokenizer has no beginning-of-sequence token"
+          : `the beginning-of-sequence token ${JSON.stringify(this.#missingBos)} that tokenizer_config.json names is not in the vocabulary`;
+      throw new InputError(`${why}. Name it when loading: loadTokenizer(json, { bos }).`, {
+        operation,
+        argument: "options",
+      });
     }
     return [this.bos, ...ids];
   }

@@ -2,7 +2,6 @@
  * The layout that `torch.save` wrote before 2020: five pickles (a magic number, the protocol, the machine, the value, the keys of
  * its storages), then for each storage its number of elements and their bytes.
  */
-import { ITEM_SIZES } from "../bytes/dtype.ts";
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { unpickle } from "./pickle/pickle.ts";
@@ -12,8 +11,8 @@ import { readAhead, take } from "../bytes/reading.ts";
 import type { Reading } from "../bytes/reading.ts";
 import { noSuchTensor } from "../checkpoint/tensor-file.ts";
 import type { TensorStore } from "../checkpoint/tensor-file.ts";
-import { bytesInStorage, gather, storageOf } from "./storage.ts";
-import { contentsOf } from "./tensors.ts";
+import { bytesInStorage, classOf, gather, storageOf } from "./storage.ts";
+import { contentsOf } from "./contents.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
@@ -57,10 +56,12 @@ function readPickles(bytes: Uint8Array, fileSize: number, source: Source): Pickl
   };
   let last: StorageRef | undefined;
   const persistent = (id: PickleValue, at: number): PickleValue => {
+    const type = classOf(id);
+    if (type !== undefined) return type;
     last = storageOf(id, (message) => fail(message, at), last);
     const storage = last;
     const known = storages.get(storage.key);
-    if (known instanceof StorageRef && (known.dtype !== storage.dtype || known.total !== storage.total)) {
+    if (known instanceof StorageRef && (known.type !== storage.type || known.total !== storage.total)) {
       fail(`storage ${quoted(storage.key)} is named with two classes or sizes`, at);
     }
     storages.set(storage.key, storage);
@@ -97,6 +98,8 @@ function* openStorages(pickles: Pickles, fileSize: number, source: Source): Read
     fileSize,
     metadata: new Map(),
     values: contents.values,
+    settings: contents.settings,
+    unread: contents.unread,
     tensors,
     scratch: (name) => {
       const tensor = tensors.get(name);
@@ -124,7 +127,7 @@ function* placeStorages(
       const shown = typeof key === "string" ? quoted(key) : describePickle(key);
       throw fault(source, `the list of storages names ${shown}, which is unknown or named before.`);
     }
-    const length = storage.total * (ITEM_SIZES.get(storage.dtype) ?? 0);
+    const length = storage.total * storage.type.itemSize;
     if (at + 8 + length > fileSize) {
       throw fault(
         source,

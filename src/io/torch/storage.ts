@@ -1,7 +1,8 @@
 /** Storages of PyTorch files: how they are referred to, and tensors gathered from them. */
 import { ITEM_SIZES } from "../bytes/dtype.ts";
 import { rowMajor, swapped } from "../bytes/elements.ts";
-import { PickleTuple, StorageRef, StorageType } from "./pickle/values.ts";
+import { storageType } from "./pickle/storage-types.ts";
+import { PickleGlobal, PickleTuple, StorageRef } from "./pickle/values.ts";
 import type { PickleValue } from "./pickle/values.ts";
 import type { TorchTensor } from "./tensors.ts";
 
@@ -13,20 +14,27 @@ import type { TorchTensor } from "./tensors.ts";
  */
 export function storageOf(id: PickleValue, fail: (message: string) => never, last?: StorageRef): StorageRef {
   const items = id instanceof PickleTuple ? id.items : [];
-  const [kind, type, key, , numel, view = null] = items;
-  if (kind !== "storage" || !(type instanceof StorageType) || typeof key !== "string" || !isCount(numel)) {
+  const [kind, named, key, , numel, view = null] = items;
+  const type = named instanceof PickleGlobal ? storageType(named.name) : undefined;
+  if (kind !== "storage" || type === undefined || typeof key !== "string" || !isCount(numel)) {
     return fail("a persistent id is not that of a storage with its class, key, device and number of elements");
   }
   const total = numel;
   if (view === null) {
-    const isLast = last?.key === key && last.dtype === type.dtype && last.numel === numel && last.total === total;
-    return isLast && last.base === 0 ? last : new StorageRef(key, type.dtype, numel, 0, total);
+    const isLast = last?.key === key && last.type === type && last.numel === numel && last.total === total;
+    return isLast && last.base === 0 ? last : new StorageRef(key, type, numel, 0, total);
   }
   const [, base, length] = view instanceof PickleTuple ? view.items : [];
   if (!isCount(base) || !isCount(length) || base + length > total) {
     return fail(`a view of a storage is not a part of its ${total} elements`);
   }
-  return new StorageRef(key, type.dtype, length, base, total);
+  return new StorageRef(key, type, length, base, total);
+}
+
+/** The class that a persistent id of the older layout names with its source text: `("module", class, file, source)`. */
+export function classOf(id: PickleValue): PickleGlobal | undefined {
+  const [kind, type] = id instanceof PickleTuple ? id.items : [];
+  return kind === "module" && type instanceof PickleGlobal ? type : undefined;
 }
 
 function isCount(value: PickleValue | undefined): value is number {

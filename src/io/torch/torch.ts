@@ -5,7 +5,6 @@
 import { requireOptions } from "../../errors.ts";
 import { toBytes } from "../bytes/bytes.ts";
 import type { Bytes } from "../bytes/bytes.ts";
-import { ITEM_SIZES } from "../bytes/dtype.ts";
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { unpickle } from "./pickle/pickle.ts";
@@ -16,7 +15,7 @@ import type { TensorFile, TensorStore } from "../checkpoint/tensor-file.ts";
 import { openTorchLegacy } from "./legacy.ts";
 import type { StorageRef } from "./pickle/values.ts";
 import { bytesInStorage, gather, storageOf } from "./storage.ts";
-import { contentsOf } from "./tensors.ts";
+import { contentsOf } from "./contents.ts";
 import type { TorchTensor } from "./tensors.ts";
 import { entryStart, openZip, readEntry } from "../zip/zip.ts";
 import type { ZipFile } from "../zip/zip.ts";
@@ -99,6 +98,8 @@ export function* openTorchArchive(zip: ZipFile, source: Source): Reading<TensorS
     fileSize: zip.size,
     metadata: new Map(),
     values: contents.values,
+    settings: contents.settings,
+    unread: contents.unread,
     tensors,
     scratch: (name) => {
       const tensor = tensors.get(name);
@@ -128,11 +129,11 @@ function dataEntry(zip: ZipFile, root: string, name: string, { storage }: TorchT
   const path = `${root}data/${storage.key}`;
   const entry = zip.entries.get(path);
   if (entry === undefined) throw fault(source, `its storage ${quoted(path)} is not in the archive.`, name);
-  const needed = storage.total * (ITEM_SIZES.get(storage.dtype) ?? 0);
+  const needed = storage.total * storage.type.itemSize;
   if (entry.size < needed) {
     throw fault(
       source,
-      `its storage ${quoted(path)} has ${entry.size} bytes, but ${storage.total} elements of ${storage.dtype} take ${needed}.`,
+      `its storage ${quoted(path)} has ${entry.size} bytes, but ${storage.total} elements of ${storage.type.dtype} take ${needed}.`,
       name,
       needed,
       entry.size,

@@ -1,5 +1,5 @@
 /** Heads chosen by name or by layer. */
-import { InputError } from "../../errors.ts";
+import { InputError, requireKind } from "../../errors.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 
 /**
@@ -27,7 +27,10 @@ export function membership(
       },
     );
   }
-  const members = new Set((subset.heads ?? []).map((ref) => model.head(ref).label as string));
-  for (const layer of subset.layers ?? []) for (const { label } of model.layer(layer).heads) members.add(label);
+  const { heads = [], layers = [] } = subset;
+  requireKind("list", heads, "subset.heads", operation);
+  requireKind("list", layers, "subset.layers", operation);
+  const members = new Set(heads.map((ref) => model.head(ref).label as string));
+  for (const layer of layers) for (const { label } of model.layer(layer).heads) members.add(label);
   return (layer, head) => members.has(`L${layer}H${head}`);
 }

@@ -43,7 +43,7 @@ export interface TermImportanceRow {
   readonly gain: number;
   /** The bootstrap's standard error of the gain over texts; NaN for one text. */
   readonly error: number;
-  /** The bounds between which 95 % of the resampled gains lie. */
+  /** The bounds between which 95 % of the resampled gains lie; NaN for one text. */
   readonly interval: readonly [low: number, high: number];
 }
 

@@ -178,7 +178,8 @@ export class PathExpansion {
    */
   attribution(options: AttributionOptions = {}): Tensor<"term batch pos"> {
     requireOptions(options, "attribution");
-    const readout = readoutOf(this.model, this.tokens, options.targets ?? "next", "attribution");
+    const { targets = "next" } = options;
+    const readout = readoutOf(this.model, this.tokens, targets, "attribution");
     const batch = this.tokens.sizeOf("batch");
     const size = batch * readout.positions;
     const { terms = this.all, precision = precisionOf(this.#frozen) } = options;

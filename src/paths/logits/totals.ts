@@ -75,7 +75,8 @@ export function pathTotals(model: Transformer, tokens: TokensLike, options: Path
   requireKind("model", model, "model", "pathTotals", options);
   const operation = "pathTotals";
   const frozen = freeze(model, tokens, operation, options.signal);
-  const readout = readoutOf(model, frozen.run.tokens, options.targets ?? "next", operation);
+  const { targets = "next" } = options;
+  const readout = readoutOf(model, frozen.run.tokens, targets, operation);
   return totalsOf(frozen, readout, options);
 }
 

@@ -28,7 +28,7 @@ export interface ScoreStatisticsOptions extends ProgressOptions {
  */
 export interface ScoreTermStatistics {
   readonly term: ScoreTerm;
-  /** Standard deviation over all entries, those that a mask would hide included, with n − 1: ARENA's measure of importance. */
+  /** Standard deviation over all entries, those that a mask would hide included, with n − 1: ARENA's measure of importance. NaN of one entry. */
   readonly std: number;
   /** Root mean square of the centred scores, over entries that the query may see. */
   readonly centeredStd: number;

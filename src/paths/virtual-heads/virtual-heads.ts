@@ -171,7 +171,8 @@ export function virtualHeadContribution(
   requireKind("virtual", virtual, "virtual", "virtualHeadContribution", options);
   const operation = "virtualHeadContribution";
   const frozen = freeze(virtual.model, tokens, operation, options.signal);
-  const readout = readoutOf(virtual.model, frozen.run.tokens, options.targets ?? "next", operation);
+  const { targets = "next" } = options;
+  const readout = readoutOf(virtual.model, frozen.run.tokens, targets, operation);
   const source = { source: "direct", from: 0, enters: "stream", stream: directStream(frozen) } as const;
   const path = virtual.heads.reduce((node, head) => node.extend(head, false), PathNode.root(frozen, source));
   const { resid } = path;

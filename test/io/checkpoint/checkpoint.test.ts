@@ -77,6 +77,20 @@ describe("openCheckpoint", () => {
     }
   });
 
+  test("a configuration that is given comes in place of config.json, which is not read", async () => {
+    const weights = writeSafetensors(new Map([["a", Tensor.from("x", [1], [5])]]));
+    const files = new Map([
+      ["model.safetensors", weights],
+      ["config.json", new TextEncoder().encode("{")],
+    ]);
+    for (const config of [{ n_layers: 3 }, '{"n_layers": 3}', new TextEncoder().encode('{"n_layers": 3}')]) {
+      expect((await openCheckpoint(files, { config })).config).toEqual({ n_layers: 3 });
+      expect((await openCheckpoint(weights, { config })).config).toEqual({ n_layers: 3 });
+    }
+    await expect(openCheckpoint(files)).rejects.toThrow("config.json");
+    await expect(openCheckpoint(files, { config: "{" })).rejects.toThrow("openCheckpoint: config.json is not JSON");
+  });
+
   test("weights in several files, by their index", async () => {
     const folder = "hf-gpt2-bf16-sharded";
     const names = [1, 2, 3, 4, 5].map((i) => `model-0000${i}-of-00005.safetensors`);
@@ -132,7 +146,7 @@ describe("openCheckpoint", () => {
       const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
       return refusal(openCheckpoint(bytes, { name: "m" }));
     };
-    const known = "Read are safetensors, PyTorch (.pt, .pth, .bin), .npz and .npy.";
+    const known = "Read are safetensors, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.";
     for (const [text, what] of [
       ["", "it is empty."],
       ["hello", "its format is not known."],
@@ -183,7 +197,7 @@ describe("the weights of a folder", () => {
 
   test("none, and several", async () => {
     expect(await refusal(open(), "InputError")).toBe(
-      "openCheckpoint: f holds no weights; it holds nothing. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin), .npz and .npy.",
+      "openCheckpoint: f holds no weights; it holds nothing. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .npz and .npy.",
     );
     expect(await refusal(open("a.pth", "b.pt"), "InputError")).toBe(
       "openCheckpoint: f holds several files of weights: a.pth, b.pt. Name one of them.",

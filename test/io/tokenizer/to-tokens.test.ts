@@ -66,6 +66,21 @@ describe("toTokens", () => {
   });
 });
 
+test("a forgotten tokenizer is what is missing", () => {
+  for (const call of [
+    () => toTokens("hello" as never, undefined as never),
+    () => toTokens("hello" as never, tokenizer as never),
+  ])
+    expect(call).toThrow(
+      'toTokens: the tokenizer is missing; the first argument is "hello". Write toTokens(tokenizer, text), with a tokenizer of loadTokenizer.',
+    );
+  expect(() => toTokens(undefined as never, "hello")).toThrow("toTokens: tokenizer is undefined, not a Tokenizer.");
+  expect(() => toTokens(["hello"] as never, undefined as never)).toThrow(
+    "toTokens: tokenizer is an array, not a Tokenizer.",
+  );
+  expect(() => toTokens(tokenizer, undefined as never)).toThrow("toTokens: input is undefined, not a list.");
+});
+
 test("isSingleToken counts the space before a word", () => {
   expect(isSingleToken(tokenizer, " function")).toBe(true);
   expect(isSingleToken(tokenizer, "declare function")).toBe(false);

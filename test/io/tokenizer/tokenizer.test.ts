@@ -83,6 +83,15 @@ describe("decoding", () => {
     expect(tokenizer.decode(Int32Array.from(ids))).toBe("<|endoftext|>declare");
   });
 
+  test("bigints are the ids that they are", () => {
+    const ids = tokenizer.encode("declare function");
+    const big = BigInt64Array.from(ids, BigInt);
+    expect(tokenizer.decode(big)).toBe("declare function");
+    expect(tokenizer.tokenStrings([...big] as never)).toEqual(["declare", " function"]);
+    expect(tokenizer.tokenString(big[1] as never)).toBe(" function");
+    expect(tokenizer.tokenPosition(big[1] as never, big as never)).toBe(1);
+  });
+
   test("each token by itself, spaces and line ends included", () => {
     expect(tokenizer.tokenStrings("declare function\n", { bos: true })).toEqual([
       "<|endoftext|>",

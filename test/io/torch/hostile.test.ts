@@ -20,42 +20,74 @@ function refusal(bytes: Uint8Array, read?: string): string {
 const sixteen = new Uint8Array(16);
 const of = (value: readonly number[]): Uint8Array => archiveOf(whole(value), sixteen);
 const at = (byte: number): string => `m: byte ${byte} of archive/data.pkl: `;
-const help = "which is not read: tensors, dicts, lists, numbers and strings are. Save the model's state_dict() alone.";
+const help = "which would run something if Python read it; nothing runs here, but no honest checkpoint names it.";
 
-describe("nothing can be named but tensors and their like", () => {
+describe("what only a file names that would run something is refused", () => {
   test.each([
     "os.system",
     "posix.system",
+    "nt.system",
     "builtins.eval",
     "__builtin__.exec",
+    "builtins.__import__",
     "subprocess.Popen",
+    "importlib.import_module",
+    "runpy.run_path",
     "torch.load",
     "torch.storage._load_from_bytes",
-    "torch._utils._rebuild_tensor_v3",
-    "torch.nn.modules.linear.Linear",
-    "torch.FloatTensor",
-    "torch.ComplexFloatStorage",
     "collections.OrderedDict.__class__",
-    "collections.defaultdict",
-    "numpy.core.multiarray.scalar",
-    "__main__.Model",
+    "os.path.join",
   ])("%s", (name) => {
     expect(refusal(of(global(name)))).toBe(`${at(2)}it names "${name}", ${help}`);
     const cut = name.lastIndexOf(".");
     const onStack = [...str(name.slice(0, cut)), ...str(name.slice(cut + 1)), 0x93];
     expect(refusal(of(onStack))).toBe(`${at(onStack.length + 1)}it names "${name}", ${help}`);
+    const beside = dict(str("w"), tensor(), str("x"), call(name, str("true")));
+    expect(refusal(of(beside))).toContain(`it names "${name}", ${help}`);
   });
 
   test("a pickle in a pickle", () => {
     const inner = [...whole(call("os.system", str("true")))];
     const bytes = [0x43, inner.length, ...inner];
     expect(refusal(of(call("torch.storage._load_from_bytes", bytes)))).toContain('"torch.storage._load_from_bytes"');
-    expect(refusal(of(bytes))).toBe(`${at(2)}the opcode 0x43 makes bytes, which are not read.`);
+    expect(parseTorch(of(dict(str("bytes"), bytes))).unread).toEqual(new Map([["bytes", `${inner.length} bytes`]]));
+  });
+});
+
+describe("everything else is written down by its name, and nothing is made of it", () => {
+  test.each([
+    "torch._utils._rebuild_tensor_v4",
+    "torch.nn.modules.linear.Linear",
+    "torch.FloatTensor",
+    "numpy.ndarray",
+    "__main__.Model",
+    "builtins.getattr",
+    "functools.partial",
+  ])("%s", (name) => {
+    const entries = [
+      ["name", global(name), `the function or class ${name}`],
+      ["call", call(name, int(1), str("a")), `an object of ${name}`],
+      ["object", [...global(name), ...tuple(int(1)), 0x81], `an object of ${name}`],
+    ] as const;
+    for (const [key, value, what] of entries) {
+      const { tensors, values, unread } = parseTorch(of(dict(str("w"), tensor(), str(key), [...value])));
+      expect([...tensors.keys()]).toEqual(["w"]);
+      expect(values).toEqual({});
+      expect([...unread]).toEqual([[key, what]]);
+    }
   });
 
-  test("the names that are allowed do only what they are for", () => {
-    expect(refusal(of(call("torch.FloatStorage", int(4))))).toMatch(/: a class of storages is called\.$/);
+  test("calls of calls, and objects of them", () => {
+    const method = call("builtins.getattr", global("__main__.A"), str("b"));
+    const called = [...method, ...tuple(int(1)), 0x52];
+    expect([...parseTorch(of(dict(str("x"), called))).unread]).toEqual([["x", "an object of what a call returns"]]);
+    const made = [...method, ...tuple(), 0x81, ...dict(str("lr"), int(1)), 0x62];
+    expect(parseTorch(of(dict(str("x"), made))).values).toEqual({ x: { lr: 1 } });
+  });
+
+  test("what is not a function is not called, and the known ones take only their own arguments", () => {
     expect(refusal(of([...str("os"), ...tuple(), 0x52]))).toMatch(/: a string is called\.$/);
+    expect(refusal(of([...str("os"), ...tuple(), 0x81]))).toMatch(/: a string is made an object of\.$/);
     expect(refusal(of([...global("torch.Size"), ...int(1), 0x52]))).toMatch(
       /: the arguments of torch\.Size are a number, not a tuple\.$/,
     );
@@ -63,22 +95,30 @@ describe("nothing can be named but tensors and their like", () => {
       ["torch.Size", int(1)],
       ["torch.device", int(1)],
       ["collections.OrderedDict", tuple()],
+      ["collections.Counter", int(1)],
+      ["builtins.set", int(1)],
+      ["builtins.bytearray", int(1)],
+      ["_codecs.encode", int(1)],
       ["torch._utils._rebuild_parameter", int(1)],
       ["torch._utils._rebuild_tensor_v2", storage("0", 4)],
+      [
+        "torch._utils._rebuild_tensor_v3",
+        storage("0", 4),
+        int(0),
+        tuple(int(4)),
+        tuple(int(1)),
+        [0x89],
+        [0x4e],
+        int(1),
+      ],
     ] as const) {
       expect(refusal(of(call(name, ...args)))).toContain(`: ${name} is called with arguments that it does not take.`);
     }
-    expect(refusal(of(global("torch.Size")))).toBe(
-      'm, tensor "": the pickle holds torch.Size where a value should be.',
-    );
   });
 
   test.each([
-    [[0x69], "makes an object of a class, which is not read"],
-    [[0x81], "makes an object of a class, which is not read"],
-    [[0x92], "makes an object of a class, which is not read"],
     [[0x82, 1], "names an extension, which is not read"],
-    [[0x8f], "makes a set, which is not read"],
+    [[0x97], "stands for bytes outside the pickle, which are not read"],
     [[0x56], "is of protocol 0, which torch does not write"],
     [[0xff], "is unknown"],
   ])("opcode %j", ([code = 0, ...rest], what) => {
@@ -96,12 +136,9 @@ describe("pickles that make no sense", () => {
     ["a key without a value", [0x7d, 0x28, ...str("a"), 0x75], "a key has no value"],
     ["keys for a list", [0x5d, ...str("a"), ...int(1), 0x73], "a list is given keys; that is for dicts"],
     ["an item for a dict", [0x7d, ...int(1), 0x61], "a dict is appended to; that is for lists"],
-    ["a state for a list", [0x5d, 0x7d, 0x62], "a list is given a state; that is for dicts"],
-    [
-      "a tuple as a key",
-      dict(tuple(int(1)), int(1)),
-      "a tuple is a dict's key; only strings and numbers are read there",
-    ],
+    ["a state for a list", [0x5d, 0x7d, 0x62], "a list is given a state; that is for dicts and objects"],
+    ["an object without a mark", [0x6f], "there is no mark for this opcode"],
+    ["an object of nothing", [0x28, 0x6f], "None is made an object of"],
     ["a key twice", dict(str("a"), int(1), str("a"), int(2)), 'the key "a" appears a second time in a dict'],
     ["a prototype", dict(str("__proto__"), int(1)), 'a dict has the key "__proto__", which would change a prototype'],
     ["text that is none", [0x8c, 1, 0xff], "a string is not UTF-8 text"],
@@ -134,9 +171,11 @@ describe("pickles that make no sense", () => {
     );
   });
 
-  test("two keys that are written alike, and two paths", () => {
-    expect(refusal(of(dict(str("1"), int(1), int(1), int(1))))).toBe(
-      'm, tensor "": two keys of a dict are both written "1".',
+  test("two keys that are written alike are told apart unless a third has that text; two paths are not", () => {
+    const alike = [str("1"), int(7), int(1), int(8)];
+    expect(parseTorch(of(dict(...alike))).values).toEqual({ "1": 7, "[1]": 8 });
+    expect(refusal(of(dict(...alike, str("[1]"), int(9))))).toBe(
+      'm, tensor "": two keys of a dict are both written "[1]".',
     );
     expect(refusal(of(dict(str("a.b"), tensor(), str("a"), dict(str("b"), tensor()))))).toBe(
       'm, tensor "a.b": two tensors have this name.',
@@ -172,6 +211,40 @@ describe("pickles that make no sense", () => {
     expect(many(0x28, 1_100_000)).toContain("more than 500000 values are waiting.");
     const noted = Array.from({ length: 300_000 }, (_, i) => [0x6a, ...new Uint8Array(new Uint32Array([i]).buffer)]);
     expect(refusal(of([0x4e, 0x94, ...noted.flat()]))).toContain("it reads more than 250000 of its notes.");
+  });
+
+  test("objects, names and bytes count as well", () => {
+    const objects = Array.from({ length: 160_000 }, () => [0x68, 0, 0x29, 0x81]).flat();
+    const start = [...global("__main__.A"), 0x71, 0, 0x30, 0x5d, 0x28];
+    expect(refusal(of([...start, ...objects, 0x65]))).toContain("it holds more values than a checkpoint of its size");
+    const names = Array.from({ length: 30_000 }, (_, i) => [...global(`a.${i}`), 0x30]).flat();
+    expect(refusal(of([...names, 0x4e]))).toContain("it holds more values than a checkpoint of its size has.");
+    const text = "x".repeat(100_000);
+    const encoded = Array.from({ length: 2000 }, () => [0x68, 0, 0x68, 1, 0x68, 2, 0x86, 0x52]).flat();
+    const noted = [
+      ...global("_codecs.encode"),
+      0x71,
+      0,
+      0x30,
+      ...str(text),
+      0x71,
+      1,
+      0x30,
+      ...str("latin1"),
+      0x71,
+      2,
+      0x30,
+    ];
+    // Each of them is that one text: 2,000 copies would be 200 MB.
+    expect(parseTorch(of([...noted, 0x5d, 0x28, ...encoded, 0x65])).unread.size).toBe(2000);
+  });
+
+  test("keys that are tuples of tuples of the same end soon", () => {
+    let key = int(1);
+    for (let level = 0; level < 30; level++)
+      key = [...key, 0x71, level, 0x30, 0x28, ...[0x68, level, 0x68, level].flat(), 0x74];
+    const { unread } = parseTorch(of(dict(str("w"), tensor(), str("d"), [0x7d, ...key, ...int(1), 0x73])));
+    expect([...unread]).toEqual([["d.*", "1 items whose keys are no texts"]]);
   });
 
   test("notes that are never read again cost nothing; numbers out of order are refused where they are then counted", () => {

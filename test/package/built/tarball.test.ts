@@ -5,6 +5,7 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
+import { entries } from "../../../scripts/entries.mjs";
 import { root } from "../../support/files.ts";
 import { run } from "../../support/run.ts";
 import { packRepository, type Packed } from "../../support/tarball.ts";
@@ -24,7 +25,7 @@ describe("the packed package", () => {
     const expected = [
       /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
       /^data\/bundled-model\.(js|d\.ts)$/,
-      /^dist\/(index|viz|figures|report|node|bundled|ndarray)\.(js|cjs|d\.ts|d\.cts)$/,
+      new RegExp(`^dist/(${Object.keys(entries).join("|")})\\.(js|cjs|d\\.ts|d\\.cts)$`),
       /^dist\/cli\.js$/,
       // What entries share; the build names these files itself.
       /^dist\/[\w-]+-[\w-]{8}\.(js|cjs|d\.ts|d\.cts)$/,

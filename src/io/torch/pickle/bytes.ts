@@ -1,5 +1,6 @@
-/** The bytes of a pickle, read one after the other: opcodes, numbers and strings. */
+/** The bytes of a pickle, read one after the other: opcodes, numbers, strings and bytes. */
 import { quoted } from "../../bytes/fault.ts";
+import { PickleBinary } from "./values.ts";
 import type { PickleValue } from "./values.ts";
 
 /** How a pickle is read. */
@@ -70,10 +71,25 @@ export class PickleBytes {
 
   text(length: number): string {
     const at = this.next(length);
+    return this.#textAt(at, length) ?? this.fail("a string is not UTF-8 text");
+  }
+
+  /** A string of Python 2, which may be text or bytes. */
+  textOrBinary(length: number): string | PickleBinary {
+    const at = this.next(length);
+    return this.#textAt(at, length) ?? new PickleBinary(this.#bytes.subarray(at, at + length));
+  }
+
+  binary(length: number): PickleBinary {
+    const at = this.next(length);
+    return new PickleBinary(this.#bytes.subarray(at, at + length));
+  }
+
+  #textAt(at: number, length: number): string | undefined {
     try {
       return utf8.decode(this.#bytes.slice(at, at + length));
     } catch {
-      return this.fail("a string is not UTF-8 text");
+      return undefined;
     }
   }
 
@@ -117,7 +133,7 @@ export class PickleBytes {
   }
 }
 
-/** The number, string, bool or None of an opcode that stands for one; `undefined` for every other. */
+/** The number, string, bytes, bool or None of an opcode that stands for one; `undefined` for every other. */
 export function readScalar(code: number, bytes: PickleBytes): PickleValue | undefined {
   switch (code) {
     case 0x4e: // NONE
@@ -142,13 +158,22 @@ export function readScalar(code: number, bytes: PickleBytes): PickleValue | unde
     case 0x47: // BINFLOAT
       return bytes.f64();
     case 0x58: // BINUNICODE
-    case 0x54: // BINSTRING
       return bytes.text(bytes.u32());
+    case 0x54: // BINSTRING
+      return bytes.textOrBinary(bytes.u32());
     case 0x8c: // SHORT_BINUNICODE
-    case 0x55: // SHORT_BINSTRING
       return bytes.text(bytes.u8());
+    case 0x55: // SHORT_BINSTRING
+      return bytes.textOrBinary(bytes.u8());
     case 0x8d: // BINUNICODE8
       return bytes.text(bytes.u64());
+    case 0x43: // SHORT_BINBYTES
+      return bytes.binary(bytes.u8());
+    case 0x42: // BINBYTES
+      return bytes.binary(bytes.u32());
+    case 0x8e: // BINBYTES8
+    case 0x96: // BYTEARRAY8
+      return bytes.binary(bytes.u64());
     default:
       return undefined;
   }
@@ -160,10 +185,8 @@ function narrow(value: bigint): number | bigint {
 
 /** Opcodes that are known and refused. */
 export const REFUSED: ReadonlyMap<number, string> = new Map([
-  ...[0x69, 0x6f, 0x81, 0x92].map((code) => [code, "makes an object of a class, which is not read"] as const),
   ...[0x82, 0x83, 0x84].map((code) => [code, "names an extension, which is not read"] as const),
-  ...[0x42, 0x43, 0x8e, 0x96, 0x97, 0x98].map((code) => [code, "makes bytes, which are not read"] as const),
-  ...[0x8f, 0x90, 0x91].map((code) => [code, "makes a set, which is not read"] as const),
+  ...[0x97, 0x98].map((code) => [code, "stands for bytes outside the pickle, which are not read"] as const),
   ...[0x53, 0x56, 0x46, 0x50, 0x67, 0x70, 0x64, 0x6c].map(
     (code) => [code, "is of protocol 0, which torch does not write"] as const,
   ),

@@ -1,14 +1,24 @@
 /**
- * A reader of pickles that knows tensors, storages, dicts, lists, tuples, numbers, strings, bools and None, and nothing else. It
- * is a loop over opcodes without jumps; what it makes is bounded by the pickle's length.
+ * A reader of pickles that makes tensors, storages, dicts, lists, tuples, numbers, strings, bytes, bools and None, and nothing else:
+ * functions, classes and objects are written down by their names. It is a loop over opcodes without jumps; what it makes is bounded by
+ * the pickle's length.
  * Format: the Python standard library's pickletools.
  */
 import { PickleBytes, REFUSED, readScalar } from "./bytes.ts";
 import type { PickleOptions } from "./bytes.ts";
 import { PickleNotes } from "./memo.ts";
-import { reduce } from "./reduce.ts";
-import { PickleDict, PickleList, PickleTuple, TensorRef, allowedGlobal, describePickle } from "./values.ts";
-import type { PickleKey, PickleValue } from "./values.ts";
+import { keyOf } from "./keys.ts";
+import { globalName, objectOf, reduce } from "./reduce.ts";
+import {
+  PickleDict,
+  PickleGlobal,
+  PickleList,
+  PickleObject,
+  PickleTuple,
+  TensorRef,
+  describePickle,
+} from "./values.ts";
+import type { PickleValue } from "./values.ts";
 import { FORBIDDEN_KEY, quoted } from "../../bytes/fault.ts";
 
 export type { PickleOptions } from "./bytes.ts";
@@ -26,6 +36,10 @@ export function unpickle(bytes: Uint8Array, start: number, options: PickleOption
 
 const MAX_STACK = 500_000;
 const MAX_PROTOCOL = 5;
+/** An object is as heavy as this many lists. */
+const OBJECT = 2;
+/** A function or class is as heavy as this many, though honest files have some dozens. */
+const NAME = 16;
 /** A first item makes a dict or a list as heavy as this many more objects. */
 const FIRST_ITEM = 3;
 const EMPTY_TUPLE = new PickleTuple([]);
@@ -37,6 +51,7 @@ class Unpickler {
   readonly #marks: number[] = [];
   readonly #notes: PickleNotes;
   #last: TensorRef | undefined;
+  readonly #globals = new Map<string, PickleGlobal>();
   /** Containers and notes that may still be made, and elements that may still be put into them. */
   #objects: number;
   #elements: number;
@@ -113,6 +128,7 @@ class Unpickler {
         this.#count(1, 0);
         return this.#push(new PickleDict());
       case 0x5d: // EMPTY_LIST
+      case 0x8f: // EMPTY_SET
         this.#count(1, 0);
         return this.#push(new PickleList());
       case 0x29: // EMPTY_TUPLE
@@ -128,7 +144,10 @@ class Unpickler {
       case 0x61: // APPEND
         return this.#append([this.#pop()]);
       case 0x65: // APPENDS
+      case 0x90: // ADDITEMS
         return this.#append(this.#sinceMark());
+      case 0x91: // FROZENSET
+        return this.#tuple(this.#sinceMark());
       case 0x73: {
         // SETITEM
         const value = this.#pop();
@@ -148,25 +167,30 @@ class Unpickler {
   }
 
   #append(items: readonly PickleValue[]): true {
-    const list = this.#pop();
-    if (!(list instanceof PickleList)) return this.#fail(`${describePickle(list)} is appended to; that is for lists`);
+    const target = this.#pop();
+    const list = target instanceof PickleObject ? (target.contents ??= new PickleList()) : target;
+    if (!(list instanceof PickleList)) return this.#fail(`${describePickle(target)} is appended to; that is for lists`);
     this.#count(list.items.length === 0 ? FIRST_ITEM : 0, items.length);
     for (const item of items) list.items.push(item);
-    return this.#push(list);
+    return this.#push(target);
   }
 
   #set(items: readonly PickleValue[]): true {
-    const dict = this.#pop();
-    if (!(dict instanceof PickleDict)) return this.#fail(`${describePickle(dict)} is given keys; that is for dicts`);
+    const target = this.#pop();
+    const dict = target instanceof PickleObject ? (target.contents ??= new PickleDict()) : target;
+    if (!(dict instanceof PickleDict)) return this.#fail(`${describePickle(target)} is given keys; that is for dicts`);
     if (items.length % 2 !== 0) this.#fail("a key has no value");
     this.#count(items.length / 2 + (dict.items.size === 0 ? FIRST_ITEM : 0), items.length);
     for (let i = 0; i < items.length; i += 2) this.#setItem(dict, items[i] as PickleValue, items[i + 1] as PickleValue);
-    return this.#push(dict);
+    return this.#push(target);
   }
 
-  #setItem(dict: PickleDict, key: PickleValue, value: PickleValue): void {
-    if (!isKey(key))
-      return this.#fail(`${describePickle(key)} is a dict's key; only strings and numbers are read there`);
+  #setItem(dict: PickleDict, given: PickleValue, value: PickleValue): void {
+    const key = keyOf(given);
+    if (key === undefined) {
+      dict.others++;
+      return;
+    }
     if (key === FORBIDDEN_KEY) this.#fail(`a dict has the key "${FORBIDDEN_KEY}", which would change a prototype`);
     if (dict.items.has(key)) this.#fail(`the key ${quoted(String(key))} appears a second time in a dict`);
     dict.set(key, value);
@@ -207,7 +231,7 @@ class Unpickler {
     return this.#push(value);
   }
 
-  /** Opcodes that name or call: only what is on the list. */
+  /** Opcodes that name, call or make objects: all of it is only written down. */
   #call(code: number): boolean {
     switch (code) {
       case 0x63: // GLOBAL
@@ -224,18 +248,39 @@ class Unpickler {
         // REDUCE
         const args = this.#pop();
         const callee = this.#pop();
-        this.#count(1, 0);
         const made = reduce(callee, args, this.#bytes.op, (message) => this.#fail(message), this.#last);
-        if (made instanceof TensorRef) this.#last = made;
-        return this.#push(made);
+        return this.#made(made);
+      }
+      case 0x81: {
+        // NEWOBJ
+        const args = this.#pop();
+        return this.#made(objectOf(this.#pop(), args, (message) => this.#fail(message)));
+      }
+      case 0x92: {
+        // NEWOBJ_EX
+        this.#pop();
+        const args = this.#pop();
+        return this.#made(objectOf(this.#pop(), args, (message) => this.#fail(message)));
+      }
+      case 0x69: {
+        // INST
+        this.#global(this.#bytes.line(), this.#bytes.line());
+        const type = this.#pop();
+        return this.#made(objectOf(type, new PickleTuple(this.#sinceMark()), (message) => this.#fail(message)));
+      }
+      case 0x6f: {
+        // OBJ
+        const [type = null, ...args] = this.#sinceMark();
+        return this.#made(objectOf(type, new PickleTuple(args), (message) => this.#fail(message)));
       }
       case 0x62: {
         // BUILD
-        this.#pop();
+        const state = this.#pop();
         const target = this.#pop();
-        // The state of an OrderedDict is torch's _metadata, versions of modules.
-        if (!(target instanceof PickleDict))
-          return this.#fail(`${describePickle(target)} is given a state; that is for dicts`);
+        if (target instanceof PickleObject) target.state = state;
+        // The state of an OrderedDict is torch's _metadata, versions of modules; a parameter's is what hangs on it.
+        else if (!(target instanceof PickleDict) && !(target instanceof TensorRef))
+          return this.#fail(`${describePickle(target)} is given a state; that is for dicts and objects`);
         return this.#push(target);
       }
       case 0x51: {
@@ -250,17 +295,27 @@ class Unpickler {
     }
   }
 
+  #made(value: PickleValue): true {
+    this.#count(value instanceof PickleObject ? OBJECT : 1, 0);
+    if (value instanceof TensorRef) this.#last = value;
+    return this.#push(value);
+  }
+
   #global(module: string, name: string): true {
-    const found = allowedGlobal(module, name);
-    if (found !== undefined) return this.#push(found);
-    return this.#fail(
-      `it names ${quoted(`${module}.${name}`)}, which is not read: tensors, dicts, lists, numbers and strings are. Save the model's state_dict() alone`,
-    );
+    const full = globalName(module, name);
+    if (full === undefined) {
+      return this.#fail(
+        `it names ${quoted(`${module}.${name}`)}, which would run something if Python read it; nothing runs here, but no honest checkpoint names it`,
+      );
+    }
+    let made = this.#globals.get(full);
+    if (made === undefined) {
+      this.#count(NAME, 0);
+      made = new PickleGlobal(full);
+      this.#globals.set(full, made);
+    }
+    return this.#push(made);
   }
 }
 
 const STOP = 0x2e;
-
-function isKey(value: PickleValue): value is PickleKey {
-  return value === null || typeof value !== "object";
-}

@@ -1,8 +1,8 @@
 /**
- * What a pickle may hold, and the only names that it may call on. There is nothing else: no name of the file is looked up, so
- * nothing in it can run.
+ * What a pickle may hold. No name of the file is looked up, so nothing in it can run: a function or class is its name, and a call or an
+ * object the name with what was given to it.
  */
-import type { SafetensorsDType } from "../../bytes/dtype.ts";
+import type { StorageType } from "./storage-types.ts";
 
 /** A value of a pickle. */
 export type PickleValue =
@@ -14,8 +14,9 @@ export type PickleValue =
   | PickleTuple
   | PickleList
   | PickleDict
+  | PickleBinary
   | PickleGlobal
-  | StorageType
+  | PickleObject
   | StorageRef
   | TensorRef;
 
@@ -28,7 +29,7 @@ export class PickleTuple {
   }
 }
 
-/** A Python list. */
+/** A Python list or set. */
 export class PickleList {
   readonly items: PickleValue[] = [];
 }
@@ -40,6 +41,8 @@ export type PickleKey = string | number | bigint | boolean | null;
 export class PickleDict {
   /** Made with the first item: a million empty dicts are a megabyte of pickle. */
   #items: Map<PickleKey, PickleValue> | undefined;
+  /** How many items have keys that are no text, number or tuple of these; they are not kept. */
+  others = 0;
 
   get items(): ReadonlyMap<PickleKey, PickleValue> {
     return this.#items ?? NO_ITEMS;
@@ -53,39 +56,81 @@ export class PickleDict {
 
 const NO_ITEMS: ReadonlyMap<PickleKey, PickleValue> = new Map();
 
-/** One of the few functions and classes that a pickle may name. */
-export class PickleGlobal {
-  readonly name: GlobalName;
+/** Python's bytes, as they lie in the file or as the text whose characters they are: neither is copied. */
+export class PickleBinary {
+  readonly content: Uint8Array | string;
 
-  constructor(name: GlobalName) {
+  constructor(content: Uint8Array | string) {
+    this.content = content;
+  }
+
+  /** A short piece as bytes; `undefined` where it has another length, or is no Latin-1 text. */
+  bytes(length: number): Uint8Array | undefined {
+    if (this.content.length !== length) return undefined;
+    if (typeof this.content !== "string") return this.content;
+    const codes = Array.from(this.content, (c) => c.charCodeAt(0));
+    return codes.every((code) => code < 256) ? Uint8Array.from(codes) : undefined;
+  }
+}
+
+/** A function or class by its name, which is all that is known of it. */
+export class PickleGlobal {
+  readonly name: string;
+
+  constructor(name: string) {
     this.name = name;
   }
 }
 
-/** A class of storages, such as `torch.FloatStorage`. */
-export class StorageType {
-  readonly dtype: SafetensorsDType;
+/** A call or an object that is not made: the name of the function or class, and what the pickle gives it. */
+export class PickleObject {
+  readonly callee: PickleGlobal | PickleObject;
+  readonly args: PickleValue;
+  /** What it is told to remember. */
+  state: PickleValue | undefined;
+  /** Items it is given as a kind of dict or list. */
+  contents: PickleDict | PickleList | undefined;
 
-  constructor(dtype: SafetensorsDType) {
-    this.dtype = dtype;
+  constructor(callee: PickleGlobal | PickleObject, args: PickleValue) {
+    this.callee = callee;
+    this.args = args;
+  }
+
+  /** The function or class. */
+  get name(): string {
+    return this.callee instanceof PickleGlobal ? this.callee.name : "what a call returns";
+  }
+
+  /** Its attributes, where it has them as objects do: in a dict or in slots. */
+  get attributes(): PickleDict | undefined {
+    if (this.state instanceof PickleDict) return this.state;
+    const [dict, slots, ...rest] = this.state instanceof PickleTuple ? this.state.items : [];
+    const hasDict = dict instanceof PickleDict && dict.items.size > 0;
+    return rest.length === 0 && slots instanceof PickleDict && !hasDict ? slots : undefined;
   }
 }
 
 /** A storage by its key: `numel` elements of its own, from element `base` of the storage that the file has under that key. */
 export class StorageRef {
   readonly key: string;
-  readonly dtype: SafetensorsDType;
+  readonly type: StorageType;
   readonly numel: number;
   readonly base: number;
   /** Elements that the file should have under the key. */
   readonly total: number;
 
-  constructor(key: string, dtype: SafetensorsDType, numel: number, base: number, total: number) {
+  constructor(key: string, type: StorageType, numel: number, base: number, total: number) {
     this.key = key;
-    this.dtype = dtype;
+    this.type = type;
     this.numel = numel;
     this.base = base;
     this.total = total;
+  }
+
+  /** The same bytes as elements of another type. */
+  as(type: StorageType): StorageRef {
+    const of = (n: number): number => Math.floor((n * this.type.itemSize) / type.itemSize);
+    return new StorageRef(this.key, type, of(this.numel), of(this.base), of(this.total));
   }
 }
 
@@ -126,46 +171,6 @@ export class TensorRef {
   }
 }
 
-export type GlobalName =
-  | "collections.OrderedDict"
-  | "torch.Size"
-  | "torch.device"
-  | "torch._utils._rebuild_tensor"
-  | "torch._utils._rebuild_tensor_v2"
-  | "torch._utils._rebuild_parameter";
-
-const GLOBALS: readonly GlobalName[] = [
-  "collections.OrderedDict",
-  "torch.Size",
-  "torch.device",
-  "torch._utils._rebuild_tensor",
-  "torch._utils._rebuild_tensor_v2",
-  "torch._utils._rebuild_parameter",
-];
-
-const STORAGES: readonly (readonly [string, SafetensorsDType])[] = [
-  ["Double", "F64"],
-  ["Float", "F32"],
-  ["Half", "F16"],
-  ["BFloat16", "BF16"],
-  ["Long", "I64"],
-  ["Int", "I32"],
-  ["Short", "I16"],
-  ["Char", "I8"],
-  ["Byte", "U8"],
-  ["Bool", "BOOL"],
-];
-
-const ALLOWED: ReadonlyMap<string, PickleGlobal | StorageType> = new Map<string, PickleGlobal | StorageType>([
-  ...GLOBALS.map((name) => [name, new PickleGlobal(name)] as const),
-  ...STORAGES.map(([name, dtype]) => [`torch.${name}Storage`, new StorageType(dtype)] as const),
-]);
-
-/** The function or class of a name, or `undefined` for every name that is not on the list. */
-export function allowedGlobal(module: string, name: string): PickleGlobal | StorageType | undefined {
-  return ALLOWED.get(`${module}.${name}`);
-}
-
 /** What a value is, for error texts. */
 export function describePickle(value: PickleValue | undefined): string {
   if (value === undefined) return "nothing";
@@ -173,8 +178,9 @@ export function describePickle(value: PickleValue | undefined): string {
   if (value instanceof PickleTuple) return "a tuple";
   if (value instanceof PickleList) return "a list";
   if (value instanceof PickleDict) return "a dict";
+  if (value instanceof PickleBinary) return "bytes";
   if (value instanceof PickleGlobal) return value.name;
-  if (value instanceof StorageType) return "a class of storages";
+  if (value instanceof PickleObject) return `an object of ${value.name}`;
   if (value instanceof StorageRef) return "a storage";
   if (value instanceof TensorRef) return "a tensor";
   if (typeof value === "string") return "a string";

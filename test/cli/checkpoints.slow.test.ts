@@ -84,7 +84,11 @@ describe("transformer-circuits figure of training", () => {
     const paths = [0, 500].map((step) => join(runs, `step-${step}`));
     const single = await run("figure", "loss-curve", paths[0] ?? "");
     expect(single.code).toBe(1);
-    expect(single.stderr).toContain("one checkpoint was given. Give two or more as `checkpoints`.");
+    expect(single.stderr).toContain(
+      "loss-curve follows a model through its training: name two or more checkpoints, or a folder of them;",
+    );
+    expect(single.stderr).toContain("step-0 is one.");
+    expect((await run("figure", "trace-over-training")).stderr).toContain("; none was named.");
     const many = await run("figure", "ov-sample", ...paths);
     expect(many.code).toBe(1);
     expect(many.stderr).toContain("ov-sample is made of one model, and 2 paths were given. Give one of them.");

@@ -18,7 +18,6 @@ import * as rows from "../../src/kernels/wasm/rows.ts";
 import { rowScreen } from "../../src/kernels/wasm/screen.ts";
 import { startWeights, weightEngine } from "../../src/kernels/wasm/weights-engine.ts";
 import type { WeightEngine } from "../../src/kernels/wasm/weights-engine.ts";
-import { readText } from "../support/files.ts";
 import { expectSame, expectWithin, U } from "./agreement.ts";
 import {
   attentionArgs,
@@ -58,15 +57,6 @@ const square = (data: Float32Array | Float64Array, n: number): MatrixView => ({
 });
 
 describe("the modules", () => {
-  test("are what their sources build to", async () => {
-    const { generated } = (await import("../../scripts/build-wasm.mjs")) as {
-      generated: () => Promise<Record<string, string>>;
-    };
-    for (const [name, text] of Object.entries(await generated())) {
-      expect(readText(`src/kernels/wasm/${name}`)).toBe(text);
-    }
-  });
-
   test("run here", () => {
     expect(requireEngine().heap.isShared).toBe(true);
   });

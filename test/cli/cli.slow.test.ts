@@ -1,5 +1,5 @@
 /** The command, run as its own process. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
@@ -42,6 +42,16 @@ describe("transformer-circuits", () => {
   test("a wrong use ends with 2", async () => {
     expect(await run("--colour")).toMatchObject({ code: 2, stdout: "", stderr: "error: unknown option '--colour'\n" });
     expect((await run("report", "a", "b")).code).toBe(2);
+    for (const [word, meant] of [
+      ["figur", "figure"],
+      ["reprot", "report"],
+      ["inspct", "inspect"],
+      ["fig", "figure"],
+    ] as const) {
+      const outcome = await run(word, "ov-eigenvalues");
+      expect(outcome).toMatchObject({ code: 2, stdout: "" });
+      expect(outcome.stderr).toBe(`error: there is no command or path '${word}'. Did you mean ${meant}?\n`);
+    }
     expect(await run("--seed", "-1")).toMatchObject({ code: 2 });
     expect((await run("--seed", "4294967296")).stderr).toContain("Give a whole number from 0 to 4294967295.");
   });
@@ -49,6 +59,18 @@ describe("transformer-circuits", () => {
 
 describe("transformer-circuits report <folder>", () => {
   const model = (): string => saveModel(randomModel({ n_ctx: 16 }), join(here.folder, "toy"));
+
+  test("a tokenizer that cannot be used is left out and told, unless a text is named for it", async () => {
+    const folder = model();
+    writeFileSync(join(folder, "tokenizer.json"), "{");
+    writeFileSync(join(here.folder, "text.txt"), "a text");
+    const outcome = await run("report", folder, "-o", "toy.html");
+    expect(outcome).toMatchObject({ code: 0, signal: null });
+    expect(outcome.stderr).toContain("Note: the tokenizer is not used. loadTokenizer: tokenizer.json is not JSON");
+    const refused = await run("report", folder, "--text", "text.txt", "-o", "other.html");
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain("FormatError: loadTokenizer: tokenizer.json is not JSON");
+  });
 
   test("takes a folder without a tokenizer, on random tokens, and says so", async () => {
     const outcome = await run(
@@ -67,10 +89,61 @@ describe("transformer-circuits report <folder>", () => {
     expect(outcome.stdout).toContain(`numbers      ${join(here.folder, "toy.json")}`);
     const page = readFileSync(join(here.folder, "toy.html"), "utf8");
     expect(page).toContain("<title>A toy</title>");
-    expect(page).toContain("random token ids (the model has no tokenizer)");
+    expect(page).toContain("random token ids (the model has no tokenizer that can be used)");
     const data = JSON.parse(readFileSync(join(here.folder, "toy.json"), "utf8")) as { seed: number; title: string };
     expect(data).toMatchObject({ version: 1, seed: 3, title: "A toy" });
     expect(readdirSync(here.folder).sort()).toEqual(["toy", "toy.html", "toy.json"]);
+  });
+
+  test("a list, one list in brackets, and numbers are the same ids", async () => {
+    const losses: unknown[] = [];
+    for (const ids of ["1 2 3\n4,5, 6", "[1, 2, 3, 4, 5, 6]", "[[1,2,3,4,5,6]]", "[1,2,3,4,5,6,1,2]"]) {
+      writeFileSync(join(here.folder, "ids.json"), ids);
+      const args = ["report", model(), "--tokens", "ids.json", "--json", "numbers.json"];
+      expect(await run(...args)).toMatchObject(NONE);
+      losses.push(
+        (JSON.parse(readFileSync(join(here.folder, "numbers.json"), "utf8")) as { loss: { mean: number } }).loss.mean,
+      );
+    }
+    expect(new Set(losses.slice(0, 3)).size).toBe(1);
+    expect(losses[3]).not.toBe(losses[0]);
+  });
+
+  test.each([
+    ["[[1,2,3],[4,5,6]]", "2 lists, and a text is one: joined they would be another text."],
+    ["[1,2,3]\n[4,5,6]\n[7]", "3 lists, and a text is one: joined they would be another text."],
+    ["[1, 2", "brackets that do not fit."],
+    ["[[1, 2]", "brackets that do not fit."],
+    ["[1, NaN, 2]", '"NaN" where token 1 should be.'],
+    ["1 0x10 2", '"0x10" where token 1 should be.'],
+    ["1 2.5", '"2.5" where token 1 should be.'],
+    ['["1"]', '"\\"1\\"" where token 0 should be.'],
+  ])("refuses the ids %j", async (ids, why) => {
+    writeFileSync(join(here.folder, "ids.json"), ids);
+    for (const args of [
+      ["report", model()],
+      ["figure", "value-weighted-attention", model()],
+    ]) {
+      const outcome = await run(...args, "--tokens", "ids.json");
+      expect(outcome.code).toBe(1);
+      expect(outcome.stderr).toContain(`ids.json holds ${why} Give a list of token ids such as [0, 17, 5].`);
+    }
+  });
+
+  test.each(["last.ckpt", "pytorch_model.ckpt"])("takes a folder whose weights are %s", async (name) => {
+    const toy = model();
+    renameSync(join(toy, "model.safetensors"), join(toy, name));
+    expect(await run("figure", "ov-eigenvalues", toy, "-o", "e.svg")).toMatchObject(NONE);
+  });
+
+  test("takes a config.json in which Python wrote numbers that are not finite", async () => {
+    const toy = model();
+    const config = readFileSync(join(toy, "config.json"), "utf8");
+    const added = '{"best": NaN, "worst": [Infinity, -Infinity], "log": {"loss": NaN}, ';
+    writeFileSync(join(toy, "config.json"), config.replace("{", added));
+    expect((await run("figure", "ov-eigenvalues", toy, "-o", "e.svg")).code).toBe(0);
+    writeFileSync(join(toy, "config.json"), config.replace("{", '{"best": NaNa, '));
+    expect((await run("figure", "ov-eigenvalues", toy, "-o", "f.svg")).stderr).toContain("it is not valid");
   });
 
   test("takes token ids from a file, and overwrites its own reports", async () => {

@@ -21,7 +21,6 @@ import {
 import { plainWorkspace } from "../../src/linalg/plain/workspace.ts";
 import { wasmWorkspace } from "../../src/linalg/wasm/workspace.ts";
 import { Places, spaceFor, strideOf, type Workspace } from "../../src/linalg/workspace.ts";
-import { readText } from "../support/files.ts";
 import {
   build,
   diagonal,
@@ -112,13 +111,6 @@ function traceErrors(a: DenseMatrix, { re, im }: { re: Float64Array; im: Float64
   }
   return [Math.abs(first) / (n * norm), Math.abs(second) / (n * norm * norm)];
 }
-
-test("the committed module is what assembly/ compiles to", async () => {
-  const { generatedLinalg } = (await import("../../scripts/build-linalg-wasm.mjs")) as {
-    generatedLinalg: () => Promise<string>;
-  };
-  expect(readText("src/linalg/wasm/binary.ts")).toBe(await generatedLinalg());
-});
 
 describe.each(engines)("%s", (engine) => {
   // The eigenvalues' condition numbers are 4 to 19 there (from numpy's eigenvectors).
