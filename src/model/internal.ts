@@ -16,7 +16,4 @@ export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
 export { patternOf } from "./pattern.ts";
-export { lossesOfRows } from "./loss.ts";
-export { patternOf } from "./pattern.ts";
-export { plainIds } from "./tokens.ts";
 export { finalNormKind } from "./weights.ts";
