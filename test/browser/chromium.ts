@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Browser, chromium } from "playwright";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright";
 import { describe } from "vitest";
 
 const usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -19,6 +19,16 @@ function executable(): string | undefined {
  */
 export const browserTests = describe.skipIf(executable() === undefined && process.env.CI === undefined);
 
+/** Milliseconds after which a browser is taken to hang; a busy machine does not come near them. */
+const HANGS = 300_000;
+
+/** A new page of a browser, which waits for what it is asked for as long as the machine takes. */
+export async function newPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(HANGS);
+  return page;
+}
+
 /** Starts the machine's Chromium without its own traffic to the network. */
 export async function launchChromium(): Promise<Browser> {
   const executablePath = executable();
@@ -27,6 +37,7 @@ export async function launchChromium(): Promise<Browser> {
   }
   return chromium.launch({
     executablePath,
+    timeout: HANGS,
     args: [
       "--no-sandbox",
       "--disable-quic",

@@ -6,7 +6,7 @@ import type { Browser, Locator, Page } from "playwright";
 import { attentionExplorer, compositionGraph, table } from "transformer-circuits/viz";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { gallery } from "../viz/gallery.ts";
-import { browserTests, launchChromium } from "./chromium.ts";
+import { browserTests, launchChromium, newPage } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
 
 const nonce = "n0nce";
@@ -70,7 +70,7 @@ browserTests("figures in Chromium", () => {
   const complaints: string[] = [];
   beforeEach(async () => {
     await tab?.close();
-    tab = await browser.newPage();
+    tab = await newPage(browser);
     complaints.length = 0;
     tab.on("pageerror", (error) => complaints.push(error.message));
     tab.on("console", (message) => {

@@ -7,7 +7,7 @@ import type { Browser } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../support/files.ts";
 import "../support/require-build.ts";
-import { browserTests, launchChromium } from "./chromium.ts";
+import { browserTests, launchChromium, newPage } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
 
 const importMap = JSON.stringify({
@@ -59,7 +59,7 @@ const report = async () => {
   const threads = await useThreads(2, { createWorker }).catch((error) => error.message);
   const together = matmul(a, b).data;
   const largestTogether = largest();
-  for (const end = Date.now() + 20_000; threads === 2 && !compiled && Date.now() < end; ) {
+  for (const end = Date.now() + 300_000; threads === 2 && !compiled && Date.now() < end; ) {
     largest();
     await new Promise((resolve) => setTimeout(resolve));
   }
@@ -104,10 +104,10 @@ browserTests("the kernels in Chromium", () => {
   async function reportOf(headers: Record<string, string>): Promise<Report> {
     const site = await serve({ "/index.html": page, "/main.js": script }, folders, policy, headers);
     sites.push(site);
-    const tab = await browser.newPage();
+    const tab = await newPage(browser);
     await tab.goto(`${site.address}/index.html`);
     const body = tab.locator("body[data-result]");
-    await body.waitFor({ state: "attached", timeout: 60_000 });
+    await body.waitFor({ state: "attached" });
     return JSON.parse((await body.getAttribute("data-result")) ?? "{}") as Report;
   }
 

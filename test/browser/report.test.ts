@@ -12,7 +12,7 @@ import type { openBundledModel } from "../../src/io/bundled.ts";
 import type { analyse, renderReport, ReportData } from "../../src/report/index.ts";
 import { readText, root } from "../support/files.ts";
 import "../support/require-build.ts";
-import { browserTests, launchChromium } from "./chromium.ts";
+import { browserTests, launchChromium, newPage } from "./chromium.ts";
 
 browserTests("the report in Chromium", () => {
   let browser: Browser;
@@ -43,7 +43,7 @@ browserTests("the report in Chromium", () => {
   let complaints: string[];
   let requests: string[];
   const open = async (options: Parameters<Browser["newPage"]>[0] = {}): Promise<void> => {
-    page = await browser.newPage(options);
+    page = await newPage(browser, options);
     complaints = [];
     requests = [];
     page.on("pageerror", (error) => complaints.push(error.message));

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { openBundledModel } from "../../src/io/bundled.ts";
 import { root } from "../support/files.ts";
 import "../support/require-build.ts";
-import { browserTests, launchChromium } from "./chromium.ts";
+import { browserTests, launchChromium, newPage } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
 
 const importMap = JSON.stringify({
@@ -67,7 +67,7 @@ browserTests("the package in Chromium", () => {
 
   describe("a page with a strict content-security policy", () => {
     test("computes the logits that Node computes, to 1e-5 (the same float32 operations in the same engine)", async () => {
-      const tab = await browser.newPage();
+      const tab = await newPage(browser);
       const complaints: string[] = [];
       tab.on("pageerror", (error) => complaints.push(error.message));
       // The test's own attempt to make a function is reported by the browser too; the favicon is none of ours.
@@ -76,7 +76,7 @@ browserTests("the package in Chromium", () => {
       });
       await tab.goto(`${site.address}/index.html`);
       const body = tab.locator("body[data-result]");
-      await body.waitFor({ state: "attached", timeout: 60_000 }).catch(() => undefined);
+      await body.waitFor({ state: "attached" }).catch(() => undefined);
       expect(complaints).toEqual([]);
       expect(await tab.locator("body").getAttribute("data-policy")).toBe("strict");
       const result = JSON.parse((await body.getAttribute("data-result")) ?? "{}") as {

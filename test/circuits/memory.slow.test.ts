@@ -25,7 +25,7 @@ test.each([
   ["findSkipTrigramBugs", 50],
   ["normedTokens", 30],
   ["copyingScore", 50],
-])("%s, %i times in one task, takes the memory of a few", { timeout: 180_000 }, async (name, times) => {
+])("%s, %i times in one task, takes the memory of a few", async (name, times) => {
   const child = fileURLToPath(new URL("growth.mjs", import.meta.url));
   const args = ["--expose-gc", child, bundled.library, name, String(times)];
   const { stdout } = await promisify(execFile)(process.execPath, args);

@@ -79,7 +79,7 @@ export function commandInFolder(declarations: string): CommandInFolder {
   let [command, folder] = ["", ""];
   beforeAll(async () => {
     command = await bundleCommand(declarations);
-  }, 60_000);
+  });
   afterAll(() => {
     if (command !== "") rmSync(dirname(dirname(command)), { recursive: true });
   });

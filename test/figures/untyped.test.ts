@@ -77,8 +77,13 @@ test("makeFigure refuses unknown options and what is no input under the figure's
   );
 });
 
-test("a list of lists is no text", async () => {
-  expect(await refusal(() => figures.storyAttention({ model, text: [[1, 2], [3]] } as never))).toContain(
-    "token 0 of the text is an array, which is not a token id",
-  );
+test("token ids of a text that are none are named", async () => {
+  const message = (text: unknown) => refusal(() => figures.storyAttention({ model, text } as never));
+  expect(await message([[1, 2], [3]])).toContain("token 0 of the text is an array, which is not a token id");
+  expect(await message([1.5, 2])).toContain("1.5");
+});
+
+test("token ids may be BigInts, as other libraries give them", async () => {
+  const asked = (text: unknown) => Promise.resolve(figures.storyAttention({ model, text } as never));
+  expect(await asked([1n, 2n])).toEqual(await asked([1, 2]));
 });

@@ -64,6 +64,21 @@ function pickleLike(length: number): Uint8Array {
   return fileOf(`{"__metadata__":{"tied":"a"},${members.join(",")}}`.padEnd(length), new Uint8Array(end));
 }
 
+/** A reader of damaged pickles of modules in an archive that is sound. */
+function moduleReader(entries: Readonly<Record<string, Uint8Array>>, index: number): FuzzedReader {
+  const isPickle = (name: string): boolean => name.endsWith("/data.pkl");
+  return {
+    name: `torch module ${index + 1}`,
+    files: [pickleOf(entries)],
+    wrap: (bytes) =>
+      zipSync(
+        Object.fromEntries(Object.entries(entries).map(([name, data]) => [name, isPickle(name) ? bytes : data])),
+        { level: 0 },
+      ),
+    read: (bytes) => readAll(parseTorch(bytes)),
+  };
+}
+
 export const readers: readonly FuzzedReader[] = [
   {
     name: "safetensors",
@@ -73,11 +88,7 @@ export const readers: readonly FuzzedReader[] = [
   {
     name: "safetensors headers",
     files: [0x180, 0x280, 0x380, 0x10080].map(pickleLike),
-    read: (bytes) => {
-      const kind = detectFormat(bytes);
-      if (kind === "safetensors") readAll(parseSafetensors(bytes));
-      else readAll(parseTorch(bytes));
-    },
+    read: (bytes) => readAll(detectFormat(bytes) === "safetensors" ? parseSafetensors(bytes) : parseTorch(bytes)),
   },
   {
     name: "torch",
@@ -93,18 +104,7 @@ export const readers: readonly FuzzedReader[] = [
     wrap: (bytes) => zipSync({ ...state, [root]: bytes }, { level: 0 }),
     read: (bytes) => readAll(parseTorch(bytes)),
   },
-  ...wholes.map((entries, i) => ({
-    name: `torch module ${i + 1}`,
-    files: [pickleOf(entries)],
-    wrap: (bytes: Uint8Array) =>
-      zipSync(
-        Object.fromEntries(
-          Object.entries(entries).map(([name, data]) => [name, name.endsWith("/data.pkl") ? bytes : data]),
-        ),
-        { level: 0 },
-      ),
-    read: (bytes: Uint8Array) => readAll(parseTorch(bytes)),
-  })),
+  ...wholes.map(moduleReader),
   {
     name: "torch-legacy",
     files: [

@@ -74,7 +74,7 @@ async function put(folder: string, files: Files): Promise<{ path: string; size: 
 
 describe.each(cases)("%s", (name, make, most, outcome) => {
   const less = outcome === "all" ? most / 10 : most / 2;
-  test.each([less, most])("%d", { timeout: 180_000 }, async (count) => {
+  test.each([less, most])("%d", async (count) => {
     const folder = `${name}-${count}`;
     const small = await put(`${folder}-small`, make(20));
     const { path, size } = await put(folder, make(count));

@@ -16,7 +16,7 @@ beforeAll(async () => {
     source: "some declarations",
     onProgress: (state) => progress.push(state),
   });
-}, 60_000);
+});
 
 describe("analyse on the bundled model", () => {
   test("finds its previous-token and induction heads", () => {

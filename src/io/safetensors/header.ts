@@ -178,11 +178,8 @@ function readEntry(
     }
   }
   const dtype = json.dtype;
-  const bits = isSafetensorsDType(dtype)
-    ? 8 * (ITEM_SIZES.get(dtype) ?? 0)
-    : typeof dtype === "string"
-      ? UNREAD_BITS.get(dtype)
-      : undefined;
+  const kind = typeof dtype === "string" ? dtype : "";
+  const bits = isSafetensorsDType(dtype) ? 8 * (ITEM_SIZES.get(dtype) ?? 0) : UNREAD_BITS.get(kind);
   if (bits === undefined) {
     const known = [...ITEM_SIZES.keys()].join(", ");
     throw fault(
@@ -219,7 +216,7 @@ function readEntry(
   if (needed !== end - begin) {
     throw fault(
       source,
-      `shape ${show(shape)} of ${String(dtype)} takes ${needed ?? "more than 2^53"} bytes but data_offsets ${show(offsets)} hold ${end - begin}.`,
+      `shape ${show(shape)} of ${kind} takes ${needed ?? "more than 2^53"} bytes but data_offsets ${show(offsets)} hold ${end - begin}.`,
       name,
       needed,
       end - begin,
@@ -227,7 +224,7 @@ function readEntry(
   }
   const place = { byteOffset: dataStart + begin, byteLength: end - begin };
   if (isSafetensorsDType(dtype)) return { entry: { dtype, shape, ...place } };
-  const what = `a tensor ${show(shape)} of ${String(dtype)}`;
+  const what = `a tensor ${show(shape)} of ${kind}`;
   return { entry: { dtype: "U8", shape: [end - begin], ...place }, what };
 }
 

@@ -1,5 +1,6 @@
 /** Norms of products of all pairs of float32 maps, roots of Gram matrices and sums of squares, in WebAssembly; see assembly/pairs.ts and assembly/roots.ts. */
 import { checkBlockSquares, checkPairNorms, checkRoots } from "../checks.ts";
+import { matrix } from "../view.ts";
 import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "../weights-interface.ts";
 import { pairNormsByBands } from "../plain/pair-norms.ts";
 import type { Multiplies } from "../plain/parts.ts";
@@ -86,7 +87,7 @@ function pack(
   borrowed: { address: number; bytes: number }[],
 ): void {
   if (count === 0) return;
-  const view = { data: maps, offset: 0, rowStride: k * d, colStride: 1, batchStride: 0 };
+  const view = matrix(maps, k * d);
   const { address } = place(engine.heap, view, 1, count, k * d, borrowed);
   const each = 4 * k * d;
   const eachPanels = 32 * k * Math.ceil(d / 8);

@@ -7,6 +7,7 @@
 import { PickleBytes, REFUSED, readScalar } from "./bytes.ts";
 import type { PickleOptions } from "./bytes.ts";
 import { PickleNotes } from "./memo.ts";
+import { keyOf } from "./keys.ts";
 import { globalName, objectOf, reduce } from "./reduce.ts";
 import {
   PickleDict,
@@ -17,7 +18,7 @@ import {
   TensorRef,
   describePickle,
 } from "./values.ts";
-import type { PickleKey, PickleValue } from "./values.ts";
+import type { PickleValue } from "./values.ts";
 import { FORBIDDEN_KEY, quoted } from "../../bytes/fault.ts";
 
 export type { PickleOptions } from "./bytes.ts";
@@ -304,7 +305,7 @@ class Unpickler {
     const full = globalName(module, name);
     if (full === undefined) {
       return this.#fail(
-        `it names ${quoted(`${module}.${name}`)}, which would run something if Python read it; nothing runs here, but no honest checkpoint names it`,
+        `it names ${quoted(`${module}.${name}`)}, which would run something if Python read it, and nothing runs here; tensors are read as torch.save writes them`,
       );
     }
     let made = this.#globals.get(full);
@@ -318,31 +319,3 @@ class Unpickler {
 }
 
 const STOP = 0x2e;
-/** Characters of a tuple's text, and items of it, that are read as a key. */
-const MAX_KEY = 256;
-const MAX_KEY_ITEMS = 8;
-
-/** A key as a dict here has it, a tuple as Python writes it; `undefined` for one that has no such text. */
-function keyOf(value: PickleValue): PickleKey | undefined {
-  if (value === null || typeof value !== "object") return value;
-  return value instanceof PickleTuple ? tupleText(value, 2) : undefined;
-}
-
-function tupleText({ items }: PickleTuple, depth: number): string | undefined {
-  if (items.length > MAX_KEY_ITEMS || depth === 0) return undefined;
-  const texts: string[] = [];
-  for (const item of items) {
-    const isLong = typeof item === "string" && item.length > MAX_KEY;
-    const isScalar = (item === null || typeof item !== "object") && !isLong;
-    const text = isScalar
-      ? typeof item === "string"
-        ? JSON.stringify(item)
-        : String(item)
-      : item instanceof PickleTuple
-        ? tupleText(item, depth - 1)
-        : undefined;
-    if (text === undefined || text.length > MAX_KEY) return undefined;
-    texts.push(text);
-  }
-  return `(${texts.join(", ")}${texts.length === 1 ? "," : ""})`;
-}
