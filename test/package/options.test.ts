@@ -103,9 +103,9 @@ describe.each(taking.map((one) => [[one.entry, one.owner, one.name].filter(Boole
       const wrong = "anOptionThatThereIsNot";
       let error: unknown;
       try {
-        const result = await call(...given, { [wrong]: 1 });
-        if (typeof (result as Iterator<unknown> | undefined)?.next === "function")
-          await (result as Iterator<unknown>).next();
+        const result: unknown = await Promise.resolve(call(...given, { [wrong]: 1 }));
+        if (typeof (result as AsyncIterator<unknown> | undefined)?.next === "function")
+          await (result as AsyncIterator<unknown>).next();
       } catch (thrown) {
         error = thrown;
       }
