@@ -75,7 +75,7 @@ function planes({ heads, spectra, config }: ReportData): Figure {
       : [...heads].sort((a, b) => Math.abs(b.copying) - Math.abs(a.copying)).slice(0, MOST_PLANES);
   const chosen = heads.filter((head) => shown.includes(head));
   const moduli = spectra.heads.flatMap(({ re, im }) => re.map((x, i) => Math.hypot(x, im[i] ?? 0)));
-  const rim = Math.max(...moduli);
+  const rim = moduli.reduce((a, b) => Math.max(a, b), 0);
   const columns = config.n_heads <= 8 && heads.length <= MOST_PLANES ? Math.min(4, config.n_heads) : 4;
   const figures = chosen.map((head) => {
     const { re, im } = spectra.heads.find(({ label }) => label === head.label) ?? { re: [], im: [] };
@@ -203,7 +203,9 @@ function maps(data: ReportData, facts: CompositionFacts): Figure {
       ),
     );
   const layerOf = (index: number): number => Math.floor(index / n_heads);
-  const limit = Math.max(1e-9, ...(["Q", "K", "V"] as const).flatMap((kind) => excess(kind).flat().map(Math.abs)));
+  const limit = (["Q", "K", "V"] as const)
+    .flatMap((kind) => excess(kind).flat())
+    .reduce((largest, x) => Math.max(largest, Math.abs(x)), 1e-9);
   const figures = (["Q", "K", "V"] as const).map((kind, i) =>
     heatmap({
       values: excess(kind),

@@ -51,7 +51,9 @@ export function shortList(items: readonly string[], most = 8): string {
 /** `0.52 to 0.91`, or one number where they print alike; `none` of nothing. */
 export function range(values: readonly number[], decimals = 2): string {
   if (values.length === 0) return "none";
-  const [low, high] = [fixed(Math.min(...values), decimals), fixed(Math.max(...values), decimals)];
+  const least = values.reduce((a, b) => Math.min(a, b));
+  const most = values.reduce((a, b) => Math.max(a, b));
+  const [low, high] = [fixed(least, decimals), fixed(most, decimals)];
   return low === high ? low : `${low} to ${high}`;
 }
 
