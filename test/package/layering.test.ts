@@ -40,7 +40,7 @@ const packages: Record<string, readonly string[]> = {
   "ndarray-ops": ["src/tensor/ndarray.ts"],
   "@huggingface/tokenizers": ["src/io/"],
   "@huggingface/hub": ["src/io/node"],
-  fflate: ["src/io/zip/zip.ts"],
+  fflate: ["src/io/zip/zip.ts", "src/viz/parts/png.ts"],
   "gl-matrix": ["src/viz/"],
   commander: ["src/cli"],
   "yocto-spinner": ["src/cli"],
