@@ -13,7 +13,7 @@ export {
 } from "./config-fields.ts";
 export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
+export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
 export { patternOf } from "./pattern.ts";
-export { plainIds } from "./tokens.ts";
 export { finalNormKind } from "./weights.ts";
