@@ -15,6 +15,7 @@ import { countPaths, embeddingSources, mlpEntries, mlpSources, pathEntries } fro
 import type { FrozenSource } from "../logits/sources.ts";
 import { enumeratePaths, PathNode } from "../logits/terms.ts";
 import { firstHeadParts, orderParts, unmovedParts } from "./groups.ts";
+import type { ScorePart } from "./groups.ts";
 
 /** @inline */
 type HeadVectors = Tensor<"batch pos d_head">;
@@ -37,14 +38,6 @@ export interface ScoreComponent {
 
 /** How queries and keys are split. */
 export type ScorePartition = "head" | "path" | "order" | "firstHead";
-
-/** A part of the stream before it is read. */
-export interface ScorePart {
-  readonly label: string;
-  readonly path: readonly HeadId[];
-  readonly isSum?: boolean;
-  readonly stream: () => Stream;
-}
 
 /** The parts that queries and keys of a head are split into, evaluated. */
 export function scoreComponents(

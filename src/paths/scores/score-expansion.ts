@@ -25,6 +25,7 @@ import { scoreCircuit, scoreFormula } from "./formula.ts";
 import type { FormulaFormat } from "../logits/formula.ts";
 import { termStatistics } from "./statistics.ts";
 import type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
+import type { ScoreTerm } from "./terms.ts";
 
 /**
  * How {@link scoreExpansion} takes scores apart.
@@ -45,23 +46,6 @@ export interface ScoreExpansionOptions {
   readonly maxTerms?: number | undefined;
   /** Cancels the run that patterns and scales are taken from. */
   readonly signal?: AbortSignal | undefined;
-}
-
-/**
- * One term of a head's scores: a part of the queries against a part of the keys.
- * @category Attention scores
- */
-export interface ScoreTerm {
-  /** `embed · L0H5`: the query's part, the key's part. */
-  readonly label: string;
-  readonly query: string;
-  readonly key: string;
-  /** Whether heads moved the query's part, the key's, both or neither. */
-  readonly composition: "none" | "Q" | "K" | "both";
-  /** The heads that moved the query's part, earliest first; of a sum over paths those that they share. */
-  readonly queryPath: readonly HeadId[];
-  /** The heads that moved the key's part. */
-  readonly keyPath: readonly HeadId[];
 }
 
 /**
