@@ -11,7 +11,7 @@ import type { Linear } from "../../linear/index.ts";
 import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index.ts";
 import { headLabel } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
-import { astype, batchMatmul, map, matmul, Tensor } from "../../tensor/index.ts";
+import { astype, batchMatmul, divide, matmul, Tensor } from "../../tensor/index.ts";
 import { reshaped } from "../../tensor/internal.ts";
 import type { Certificate } from "../certificate.ts";
 import { freeze } from "../frozen/frozen-run.ts";
@@ -168,12 +168,13 @@ export class ScoreExpansion {
       reshaped(t, "row d_head", [count * pos, t.size / (count * pos)]),
     );
     const products = matmul(q as Tensor, (k as Tensor).permute("d_head row").rename("row", "column")).data;
+    const { attnScale } = this;
     const out = new Float64Array(size);
     for (let a = 0, at = 0; a < count; a++) {
       for (let b = 0; b < count; b++) {
         for (let i = 0; i < pos; i++) {
           const start = (a * pos + i) * count * pos + b * pos;
-          for (let j = 0; j < pos; j++) out[at++] = (products[start + j] as number) / this.attnScale;
+          for (let j = 0; j < pos; j++) out[at++] = (products[start + j] as number) / attnScale;
         }
       }
     }
@@ -292,7 +293,7 @@ export class ScoreExpansion {
   #scoresOf(query: Tensor<"batch pos d_head">, key: Tensor<"batch pos d_head">): Tensor<"batch query_pos key_pos"> {
     const keys = key.rename("pos", "key_pos").permute("batch d_head key_pos");
     const products = batchMatmul(query.rename("pos", "query_pos"), keys);
-    return map(products, (x) => x / this.attnScale);
+    return divide(products, this.attnScale);
   }
 }
 
