@@ -63,6 +63,7 @@ export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array 
     rows = searchPart(capped, rows, from, Math.min(to, screen.cols));
   }
   settleWhole(search, capped.unsettled, enough, ranks, settled);
+  options.signal?.throwIfAborted();
   return ranks;
 }
 
@@ -131,6 +132,7 @@ export function wholeRanks(search: DiagonalSearch, enough: number): Int32Array {
     settled.advance(rows.length - (unsettled.length - before));
   }
   settleWhole(search, unsettled, enough, ranks, settled);
+  options.signal?.throwIfAborted();
   return ranks;
 }
 
@@ -206,7 +208,7 @@ function settleWhole(
   forEachWholeRow(screen.halves(), rows, options.signal, (numbers, at) => {
     const row = rows[at] as number;
     ranks[row] = rankInRow(numbers, columns[row] as number, enough);
-    settled.advance(1);
+    settled.advance();
   });
 }
 

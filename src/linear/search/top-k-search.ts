@@ -47,9 +47,10 @@ function topOfScreen(screen: Screen, width: number, options: StreamOptions): Top
   if (unsettled.length > 0) {
     forEachWholeRow(screen.halves(), unsettled, options.signal, (numbers, at) => {
       selectLargest(numbers, width, top, (unsettled[at] as number) * width);
-      settled.advance(1);
+      settled.advance();
     });
   }
+  options.signal?.throwIfAborted();
   return top;
 }
 
@@ -190,6 +191,7 @@ function offerLargest(screen: Screen, wanted: number, options: StreamOptions, co
   }
   offerWhole(screen, unsettled, options, collected);
   settled.advance(order.length - start);
+  options.signal?.throwIfAborted();
 }
 
 function offerFound(
