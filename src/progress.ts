@@ -1,4 +1,4 @@
-/** What every long computation of this folder takes: a way to stop it and a way to see how far it is. */
+/** What every long computation takes: a way to stop it and a way to see how far it is. */
 
 /**
  * Options of computations that may take long.
@@ -26,10 +26,22 @@ export class Steps {
     options.signal?.throwIfAborted();
   }
 
-  /** One step is done. */
-  advance(): void {
-    this.#done += 1;
+  /** One step is done, or so many. */
+  advance(count = 1): void {
+    if (count === 0) return;
+    this.#done += count;
     this.#options.onProgress?.(this.#done, this.#total);
     if (this.#done < this.#total) this.#options.signal?.throwIfAborted();
   }
+}
+
+/** The options of one of several steps of equal weight, whose progress counts within the whole. */
+export function stepOptions(options: ProgressOptions, step: number, steps: number): ProgressOptions {
+  const { signal, onProgress } = options;
+  return {
+    ...(signal && { signal }),
+    ...(onProgress && {
+      onProgress: (done: number, total: number) => onProgress(step * total + done, steps * total),
+    }),
+  };
 }

@@ -1,3 +1,4 @@
 /** What circuits/ lends to the other folders of src/ and is no part of the package. */
 export { distinctHeads, requireOrder } from "./circuits.ts";
 export { positivityOf, unembedEmbed } from "./eigenvalues/cores.ts";
+export { pathCounts } from "./term-sizes/path-counts.ts";

@@ -17,7 +17,7 @@ export { addMaps, scaleMap, subtractMaps, sumMaps } from "./sum.ts";
 export { applyMap, toDense } from "./dense.ts";
 export type { BaseSpace, MatrixAxes } from "./dense.ts";
 export { columnsOf, diagonalOf, entryOf, restrictColumns, restrictRows, rowsOf } from "./slices.ts";
-export type { SquareMap } from "./square.ts";
+export type { SquareMap } from "./linear.ts";
 export { eigenvaluesOf, frobeniusNormOf, singularValuesOf, svdOf, traceOf } from "./spectrum.ts";
 export type { Eigenvalues, MapSVD } from "./spectrum.ts";
 export type { StreamOptions } from "./stream.ts";

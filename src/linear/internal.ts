@@ -1,7 +1,7 @@
 /** What linear/ lends to the other folders of src/ and is no part of the package. */
 export { describeMap } from "./linear.ts";
 export { composeMaps } from "./compose.ts";
-export { collapsed } from "./collapsed.ts";
+export { collapsed } from "./collapse.ts";
 export { rootsOf } from "./gram-roots.ts";
 export {
   gramOverMany,

@@ -8,8 +8,8 @@ import { cheapest, halvesOf, matricesOf } from "./collapse.ts";
 import { denseTensor, type MatrixAxes } from "./dense.ts";
 import { identityRows, matrixFactor, transposeProduct } from "./factor.ts";
 import type { Factor, MatrixFactor, Product, SumFactor } from "./factor.ts";
-import { describeMap, Linear } from "./linear.ts";
-import { requireSquare, type SquareMap } from "./square.ts";
+import { describeMap, Linear, requireSquare } from "./linear.ts";
+import type { SquareMap } from "./linear.ts";
 
 /**
  * The map restricted to some of its rows, still in factors: the full circuit of chosen source tokens.

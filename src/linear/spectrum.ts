@@ -16,9 +16,9 @@ import { gramOf, multiply, multiplyChain } from "./chain.ts";
 import { cheapest, halvesOf, matricesOf } from "./collapse.ts";
 import { matrixFactor, toFloat64, transposeFactor } from "./factor.ts";
 import type { MatrixFactor, Product } from "./factor.ts";
-import type { Linear } from "./linear.ts";
 import { diagonalEntries } from "./slices.ts";
-import { requireSquare, type SquareMap } from "./square.ts";
+import { requireSquare } from "./linear.ts";
+import type { Linear, SquareMap } from "./linear.ts";
 
 /**
  * The trace of a map from a space to itself or to its dual: the sum of its diagonal and of its eigenvalues.

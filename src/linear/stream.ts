@@ -2,6 +2,7 @@
  * Going through a map row by row in bounded memory: bands of whole rows are computed, shown and forgotten.
  */
 import { InputError } from "../errors.ts";
+import type { ProgressOptions } from "../progress.ts";
 import { multiplyInto } from "./chain.ts";
 import { cheapest, halvesOf } from "./collapse.ts";
 import type { Halves } from "./collapse.ts";
@@ -13,16 +14,9 @@ import { checkIds, rowsOfProduct } from "./slices.ts";
  * Options of the functions that go through a map row by row.
  * @category Linear maps
  */
-export interface StreamOptions {
+export interface StreamOptions extends ProgressOptions {
   /** The rows to go through, in this order; all of them when left out. */
   readonly rows?: ArrayLike<number> | undefined;
-  /**
-   * Stops the work between bands of rows by throwing the signal's reason. The work is synchronous: a signal acts when
-   * it was aborted before the call or is aborted by `onProgress`.
-   */
-  readonly signal?: AbortSignal | undefined;
-  /** Called after every band with the number of rows done and of rows to do. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** Consecutive whole rows: row `i` of the band is entries `i * cols` to `(i + 1) * cols - 1` of `numbers`. */

@@ -5,7 +5,7 @@
  */
 import { ConfigError } from "../errors.ts";
 import { editDistance } from "../nearest.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /** Whose fields a configuration has. */
 export type ConfigDialect =

@@ -22,7 +22,7 @@ import { mlpOutput } from "./mlp.ts";
 import { HookSession } from "./session.ts";
 import type { CacheRequest } from "./session.ts";
 import { toTokenTensor } from "./tokens.ts";
-import type { Transformer } from "./transformer.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /**
  * What a run keeps and changes.
@@ -55,8 +55,19 @@ type HeadStream = Tensor<"batch pos head d_model">;
 type HeadVectors = Tensor<"batch pos head d_head">;
 type Scores = Tensor<"batch head query_pos key_pos">;
 
+/** What a pass reads of a model. */
+interface Parts {
+  readonly config: ModelConfig;
+  readonly layers: readonly AttentionLayer[];
+  readonly ln_final: Norm | undefined;
+  readonly b_U: Tensor<"d_vocab">;
+  /** Whether there are positions. */
+  readonly W_pos: unknown;
+  weight(name: string): Tensor;
+}
+
 /** Runs checked tokens through a model. */
-export function forwardPass(model: Transformer, tokens: Tensor<"batch pos">, options: RunOptions): Run {
+export function forwardPass(model: Parts, tokens: Tensor<"batch pos">, options: RunOptions): Run {
   requireObject(options, "options", "run");
   const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
   const fired = hooks.fire("hook_tokens", tokens);
@@ -79,7 +90,7 @@ interface Before {
 
 /** The rest of a run. */
 function finished(
-  model: Transformer,
+  model: Parts,
   tokens: Tensor<"batch pos">,
   { layer: first, resid: before, shortformer }: Before,
   hooks: HookSession,
@@ -106,14 +117,13 @@ function finished(
  * @param from - the layer, the stream before it, and the heads' outputs in place of their own; they pass no hook.
  */
 export function resumePass(
-  whole: Transformer,
+  { inFloat32: model }: { readonly inFloat32: Parts },
   tokens: Tensor<"batch pos">,
   from: { readonly layer: number; readonly resid: Stream; readonly z: HeadVectors },
   options: RunOptions,
 ): Run {
-  const model = whole.inFloat32;
   const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
-  const layer = model.layer(from.layer);
+  const layer = model.layers[from.layer] as AttentionLayer;
   options.signal?.throwIfAborted();
   const isStandard = model.config.positional_embedding_type === "standard";
   const before: Before = {
@@ -124,7 +134,7 @@ export function resumePass(
   return finished(model, tokens, before, hooks, options);
 }
 
-function embedTokens(model: Transformer, tokens: Tensor<"batch pos">): Stream {
+function embedTokens(model: Parts, tokens: Tensor<"batch pos">): Stream {
   const W_E = model.weight("embed.W_E");
   const rows = rawData(W_E);
   const d = model.config.d_model;
@@ -136,7 +146,7 @@ function embedTokens(model: Transformer, tokens: Tensor<"batch pos">): Stream {
 }
 
 /** The positional embedding repeated over the batch, as a view. */
-function positionalEmbedding(model: Transformer, tokens: Tensor<"batch pos">): Stream | undefined {
+function positionalEmbedding(model: Parts, tokens: Tensor<"batch pos">): Stream | undefined {
   if (model.W_pos === undefined) return undefined;
   const d = model.config.d_model;
   const W_pos = reshaped(model.weight("pos_embed.W_pos"), "pos d_model", [model.config.n_ctx, d]);
@@ -148,7 +158,7 @@ function positionalEmbedding(model: Transformer, tokens: Tensor<"batch pos">): S
 }
 
 function runLayer(
-  model: Transformer,
+  model: Parts,
   layer: AttentionLayer,
   resid_pre: Stream,
   shortformer: Stream | undefined,
@@ -176,13 +186,7 @@ function runLayer(
 }
 
 /** The stream after a layer whose heads give `z`. */
-function afterHeads(
-  model: Transformer,
-  layer: AttentionLayer,
-  resid: Stream,
-  z: HeadVectors,
-  hooks: HookSession,
-): Stream {
+function afterHeads(model: Parts, layer: AttentionLayer, resid: Stream, z: HeadVectors, hooks: HookSession): Stream {
   const at = `blocks.${layer.layer}` as const;
   const attn_out = hooks.fire(`${at}.hook_attn_out`, writeOut(layer, z, hooks));
   return hooks.fire(`${at}.hook_resid_post`, throughMlp(model, layer, resid, attn_out, hooks));
@@ -190,7 +194,7 @@ function afterHeads(
 
 /** The stream with what the layer's attention and, where there is one, its MLP add. */
 function throughMlp(
-  model: Transformer,
+  model: Parts,
   { layer, mlp }: AttentionLayer,
   resid: Stream,
   attn_out: Stream,

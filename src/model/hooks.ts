@@ -5,7 +5,7 @@ import { InputError, requireObject } from "../errors.ts";
 import { editDistance } from "../nearest.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { requireSizes } from "./config.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /**
  * The axes of each hook inside a layer, without the `blocks.{layer}.`.

@@ -16,7 +16,7 @@ export type { HeadId, HeadRef } from "../head-id.ts";
 export { activate } from "./activation.ts";
 export type { ActivationFunction } from "./activation.ts";
 export { parseConfig } from "./config.ts";
-export type { ModelConfig, NormalizationType, PositionalEmbeddingType } from "./config.ts";
+export type { ModelConfig, NormalizationType, PositionalEmbeddingType } from "./model-config.ts";
 export { combineEdits, editAt } from "./edits.ts";
 export { hookNames } from "./hooks.ts";
 export type { AxesOfHook, Edit, Edits, HookName } from "./hooks.ts";

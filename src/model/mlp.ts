@@ -10,7 +10,7 @@ import type { Tensor } from "../tensor/index.ts";
 import { activate } from "./activation.ts";
 import type { ActivationFunction } from "./activation.ts";
 import { withBias } from "./bias.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 import type { Norm } from "./norm.ts";
 import type { HookSession } from "./session.ts";
 import { neuronNormKind, normFrom } from "./weights.ts";

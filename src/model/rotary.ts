@@ -5,7 +5,7 @@
 import { InputError, requireKind, requireObject } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { allocateData, describeTensor, rawData } from "../tensor/internal.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /** @inline */
 type RotaryConfig = Pick<ModelConfig, "rotary_dim" | "rotary_base" | "rotary_adjacent_pairs" | "d_head">;

@@ -4,7 +4,7 @@ import { Tensor } from "../tensor/index.ts";
 import { describeTensor } from "../tensor/internal.ts";
 import { ActivationCache } from "./cache.ts";
 import type { CacheEntry } from "./cache.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { hookNames, noSuchHook } from "./hooks.ts";
 import type { AxesOfHook, Edits, HookName } from "./hooks.ts";
 import type { Norm } from "./norm.ts";

@@ -2,7 +2,7 @@
 import { InputError, isPromise, nameOf, requireKind, requireObject } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { describeTensor } from "../tensor/internal.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /**
  * Token ids of one prompt, or of several of the same length. A `BigInt64Array` is what transformers.js gives.

@@ -7,7 +7,7 @@ import { astype } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { AttentionLayer } from "./attention.ts";
 import type { AttentionHead, LayerWeights } from "./attention.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { forwardPass } from "./forward.ts";
 import type { Run, RunOptions } from "./forward.ts";
 import { headIdOf, headLabel } from "../head-id.ts";

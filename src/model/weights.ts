@@ -3,7 +3,7 @@ import { ConfigError, InputError, requireObject, requireKind } from "../errors.t
 import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { requireSizes } from "./config.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { Norm } from "./norm.ts";
 import type { NormKind } from "./norm.ts";
 

@@ -1,4 +1,5 @@
 /** Long work in steps: progress that never goes back, a pause for the event loop between steps, and cancelling. */
+import type { ProgressOptions } from "../progress.ts";
 
 /**
  * How far an analysis is.
@@ -15,12 +16,6 @@ export interface ReportProgress {
 export interface WorkOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: ReportProgress) => void) | undefined;
-}
-
-/** What a computation that cannot be awaited is told. */
-export interface InnerOptions {
-  readonly signal: AbortSignal | undefined;
-  readonly onProgress: (done: number, total: number) => void;
 }
 
 /** Steps of known weights, run one after the other. */
@@ -47,7 +42,7 @@ export class Work {
   async step<T>(
     name: string,
     weight: number,
-    run: (pause: (part: number) => Promise<void>, inner: InnerOptions) => T | Promise<T>,
+    run: (pause: (part: number) => Promise<void>, inner: ProgressOptions) => T | Promise<T>,
   ): Promise<T> {
     const at = async (part: number): Promise<void> => {
       this.#tell(name, this.#done + weight * Math.min(1, Math.max(0, part)));

@@ -10,14 +10,14 @@ export { barChart, type Bar, type BarChartOptions } from "./charts/bar-chart.ts"
 export type { MatrixLike, ShapedData } from "./check.ts";
 export type { ColorScale } from "./parts/color.ts";
 export { complexPlane, type PlanePoint, type ComplexPlaneOptions } from "./charts/complex-plane.ts";
-export {
-  compositionGraph,
-  type GraphBaseline,
-  type CompositionEdge,
-  type CompositionGraphOptions,
-  type CompositionKind,
-  type HeadRole,
-} from "./charts/composition-graph.ts";
+export { compositionGraph } from "./charts/composition-graph.ts";
+export type {
+  GraphBaseline,
+  CompositionEdge,
+  CompositionGraphOptions,
+  CompositionKind,
+  HeadRole,
+} from "./charts/composition-panel.ts";
 export type { AttentionStack } from "./explorer/data.ts";
 export { equation, type EquationOptions, type EquationTerm } from "./charts/equation.ts";
 export { Figure, figureStyles } from "./figure.ts";
@@ -39,10 +39,10 @@ export { table, type TableCell, type TableColumn, type TableOptions } from "./ch
 export { escapeHtml, formatNumber, visibleToken, type NumberFormat } from "./parts/text.ts";
 export {
   tokenTable,
-  type TokenChip,
   type TokenTableCell,
   type TokenTableColumn,
   type TokenTableGroup,
   type TokenTableOptions,
 } from "./charts/token-table.ts";
+export type { TokenChip } from "./parts/token-chips.ts";
 export { tokenStrip, type TokenStripOptions } from "./charts/token-strip.ts";

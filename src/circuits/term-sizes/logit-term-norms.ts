@@ -11,14 +11,13 @@ import { addedUp, gramWritten, readGrams, throughEach, writtenGrams } from "./pa
 import type { Gram } from "./path-grams.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
+import { countsTo, pathCounts } from "./path-counts.ts";
 import {
   centredUnembeddingGram,
   congruent,
-  countsTo,
   denseOf,
   embedSource,
   innerProduct,
-  pathCounts,
   positionSource,
   square,
 } from "./source-grams.ts";

@@ -10,7 +10,8 @@ import { addedUp, gramRead, readGrams, throughEach, writtenGrams } from "./path-
 import type { Gram } from "./path-grams.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
-import { congruent, countsTo, denseOf, embedSource, pathCounts, positionSource, square } from "./source-grams.ts";
+import { countsTo, pathCounts } from "./path-counts.ts";
+import { congruent, denseOf, embedSource, positionSource, square } from "./source-grams.ts";
 
 /**
  * What a query or a key is made of: tokens or positions, as they enter, or as earlier heads moved them.

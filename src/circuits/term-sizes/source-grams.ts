@@ -87,16 +87,3 @@ export function innerProduct(a: DenseMatrix, b: DenseMatrix): number {
   for (let i = 0; i < a.data.length; i++) sum += (a.data[i] as number) * (b.data[i] as number);
   return Math.max(0, sum);
 }
-
-/** $\binom{L}{p} H^p$ for every order. */
-export function pathCounts(n_layers: number, n_heads: number): number[] {
-  const counts = [1];
-  for (let p = 1; p <= n_layers; p++) counts.push(((counts[p - 1] as number) * (n_layers - p + 1) * n_heads) / p);
-  return counts;
-}
-
-/** Counts by order, those beyond `maxOrder` as one. */
-export function countsTo(maxOrder: number, counts: readonly number[]): number[] {
-  const rest = counts.slice(maxOrder + 1);
-  return [...counts.slice(0, maxOrder + 1), ...(rest.length === 0 ? [] : [rest.reduce((a, b) => a + b)])];
-}

@@ -1,4 +1,5 @@
 /** Figures: what the loss on repeated tokens rises by without a head, and with some offsets of it alone. */
+import { stepOptions } from "../../progress.ts";
 import { ablatedLosses, headAblation, offsetAblatedLosses } from "../../heads/index.ts";
 import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
@@ -11,7 +12,6 @@ import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
 import { chosenHeads } from "../labels.ts";
-import { stepOptions } from "../progress.ts";
 import { repeatsOf } from "../prompts.ts";
 import type { Repeats } from "../prompts.ts";
 

@@ -1,4 +1,5 @@
 /** Figure: copying scores of all heads as a histogram. */
+import { stepOptions } from "../../progress.ts";
 import { copyingScores, scoreNull } from "../../circuits/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
@@ -8,7 +9,6 @@ import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
-import { stepOptions } from "../progress.ts";
 
 /**
  * The data of the histogram of copying scores.

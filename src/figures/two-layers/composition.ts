@@ -1,4 +1,5 @@
 /** Figure: composition between heads, as it was first published and as it was corrected. */
+import { stepOptions } from "../../progress.ts";
 import { compositionScores, cycledCompositionScores } from "../../circuits/index.ts";
 import type { CompositionMaps } from "../../circuits/index.ts";
 import type { HeadId } from "../../model/index.ts";
@@ -9,7 +10,6 @@ import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
-import { stepOptions } from "../progress.ts";
 import { rolesOf } from "../roles.ts";
 
 /**

@@ -1,4 +1,5 @@
 /** Figure: the eigenvalue test of induction heads. */
+import { stepOptions } from "../../progress.ts";
 import { inductionPositivity } from "../../circuits/index.ts";
 import { allHeads, headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
@@ -9,7 +10,6 @@ import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
-import { stepOptions } from "../progress.ts";
 import { largestHead, measuredHeads } from "../prompts.ts";
 
 /**

@@ -1,4 +1,5 @@
 /** Figure: the expansion of a head's attention scores as an equation, with the size of every term. */
+import { stepOptions } from "../../progress.ts";
 import { compositionScores, scoreTermNorms } from "../../circuits/index.ts";
 import type { ScoreTermNorms, ScoreTermSide } from "../../circuits/index.ts";
 import { headLabel } from "../../model/index.ts";
@@ -13,7 +14,6 @@ import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
 import { chosenHeads } from "../labels.ts";
 import { countOf, headMap, orderLabels } from "./term-sizes.ts";
-import { stepOptions } from "../progress.ts";
 
 /**
  * The data of the expansion of attention scores.

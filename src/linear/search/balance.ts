@@ -8,7 +8,14 @@ import type { DenseMatrix } from "../../linalg/index.ts";
 import { multiply } from "../chain.ts";
 import { toFloat64, transposeFactor } from "../factor.ts";
 import type { MatrixFactor } from "../factor.ts";
-import type { Half } from "./screen-vectors.ts";
+
+/** A half as rows: one matrix, or a long matrix times a small one whose product is still to be taken. */
+export interface Half {
+  readonly long: MatrixFactor;
+  readonly small: MatrixFactor | undefined;
+  /** The factor that the long matrix is, or is the transpose of; its norms are kept as long as it is. */
+  readonly factor: MatrixFactor;
+}
 
 /** A change of basis and how far the two matrices are from inverse to each other. */
 export interface Balance {

@@ -3,7 +3,8 @@ import { estimateOf } from "./screen.ts";
 import type { Screen } from "./screen.ts";
 import { askRows, leads, reachOf, roundedDown, roundedUp, SCREEN_BAND } from "./screen-questions.ts";
 import type { RowsFound } from "./screen-questions.ts";
-import { forEachWholeRow, Settled } from "./screened-rows.ts";
+import { forEachWholeRow } from "./screened-rows.ts";
+import { Steps } from "../../progress.ts";
 import type { Vectors } from "./screen-vectors.ts";
 import type { StreamOptions } from "../stream.ts";
 
@@ -44,7 +45,7 @@ const [MANY, FIRST_PART] = [0.25, 4096];
 /** Ranks up to `enough`; those beyond are given as `enough`. */
 export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array {
   const { screen, options } = search;
-  const settled = new Settled(options, screen.rows);
+  const settled = new Steps(options, screen.rows);
   const own = ownEntries(search);
   const ranks = new Int32Array(screen.rows);
   const open = settleByFirst(search, own, enough, ranks, settled);
@@ -62,6 +63,7 @@ export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array 
     rows = searchPart(capped, rows, from, Math.min(to, screen.cols));
   }
   settleWhole(search, capped.unsettled, enough, ranks, settled);
+  options.signal?.throwIfAborted();
   return ranks;
 }
 
@@ -72,7 +74,7 @@ interface Capped {
   readonly enough: number;
   /** `[rows]`: how many columns are known to come before the own one. */
   readonly ranks: Int32Array;
-  readonly settled: Settled;
+  readonly settled: Steps;
   /** `[rows]`: columns that can come before the own one, in the order of norms. */
   readonly reaches: Int32Array;
   readonly leadFor: ReturnType<typeof leads>;
@@ -102,7 +104,7 @@ function searchPart(capped: Capped, rows: Int32Array, from: number, to: number):
       if (count === most) unsettled.push(row);
       else if ((reaches[row] as number) > end) open.push(row);
     }
-    settled.add(band.length - (open.length + unsettled.length - before));
+    settled.advance(band.length - (open.length + unsettled.length - before));
   }
   return Int32Array.from(open);
 }
@@ -110,7 +112,7 @@ function searchPart(capped: Capped, rows: Int32Array, from: number, to: number):
 /** All ranks, or those up to `enough` where that is many: every entry is compared in float32, and where that does not decide in float64. */
 export function wholeRanks(search: DiagonalSearch, enough: number): Int32Array {
   const { screen, options } = search;
-  const settled = new Settled(options, screen.rows);
+  const settled = new Steps(options, screen.rows);
   const own = ownEntries(search);
   const ranks = new Int32Array(screen.rows);
   const unsettled: number[] = [];
@@ -127,9 +129,10 @@ export function wholeRanks(search: DiagonalSearch, enough: number): Int32Array {
         ranks[row] = Math.min(enough, above);
       }
     }
-    settled.add(rows.length - (unsettled.length - before));
+    settled.advance(rows.length - (unsettled.length - before));
   }
   settleWhole(search, unsettled, enough, ranks, settled);
+  options.signal?.throwIfAborted();
   return ranks;
 }
 
@@ -139,7 +142,7 @@ function settleByFirst(
   own: Own,
   enough: number,
   ranks: Int32Array,
-  settled: Settled,
+  settled: Steps,
 ): Int32Array {
   const open: number[] = [];
   options.signal?.throwIfAborted();
@@ -156,7 +159,7 @@ function settleByFirst(
       else if ((found[i] as number) >= enough) ranks[row] = enough;
       else open.push(row);
     }
-    settled.add(rows.length - (open.length - before));
+    settled.advance(rows.length - (open.length - before));
   }
   return Int32Array.from(open);
 }
@@ -199,13 +202,13 @@ function settleWhole(
   rows: readonly number[],
   enough: number,
   ranks: Int32Array,
-  settled: Settled,
+  settled: Steps,
 ): void {
   if (rows.length === 0) return;
   forEachWholeRow(screen.halves(), rows, options.signal, (numbers, at) => {
     const row = rows[at] as number;
     ranks[row] = rankInRow(numbers, columns[row] as number, enough);
-    settled.add(1);
+    settled.advance();
   });
 }
 

@@ -8,7 +8,8 @@ import { cappedRanks, rankInRow, wholeRanks } from "./diagonal-search.ts";
 import { isWorthScreening } from "./screened-rows.ts";
 import { screenOf } from "./screen.ts";
 import { checkIds } from "../slices.ts";
-import { requireSquare, type SquareMap } from "../square.ts";
+import { requireSquare } from "../linear.ts";
+import type { SquareMap } from "../linear.ts";
 import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from "../stream.ts";
 
 /**

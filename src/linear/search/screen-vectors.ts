@@ -3,7 +3,7 @@ import { kernels, matrix } from "../../kernels/index.ts";
 import type { TakeArray } from "../../kernels/index.ts";
 import { frobenius, matmulDense } from "../../linalg/index.ts";
 import type { DenseMatrix } from "../../linalg/index.ts";
-import type { Balance } from "./balance.ts";
+import type { Balance, Half } from "./balance.ts";
 import { matrixFactor, toFloat64, viewOf } from "../factor.ts";
 import type { MatrixFactor } from "../factor.ts";
 
@@ -20,14 +20,6 @@ export interface Vectors {
   readonly errors: Float64Array;
   /** `[count]`: norms of the vectors in the basis of the halves, at most. */
   readonly plain: Float64Array;
-}
-
-/** A half as rows: one matrix, or a long matrix times a small one whose product is still to be taken. */
-export interface Half {
-  readonly long: MatrixFactor;
-  readonly small: MatrixFactor | undefined;
-  /** The factor that the long matrix is, or is the transpose of; its norms are kept as long as it is. */
-  readonly factor: MatrixFactor;
 }
 
 /** Terms that a kernel sums in float32 before it adds them to the rest. */

@@ -16,7 +16,8 @@ import { entryOfHalves, lateEntries } from "./entries.ts";
 import { transposeFactor } from "../factor.ts";
 import type { MatrixFactor, Product } from "../factor.ts";
 import { marginsOf, reordered, vectorsOf } from "./screen-vectors.ts";
-import type { Half, Vectors } from "./screen-vectors.ts";
+import type { Half } from "./balance.ts";
+import type { Vectors } from "./screen-vectors.ts";
 
 /** A product made ready for questions. */
 export interface Screen {

@@ -1,8 +1,8 @@
-/** What searches through screened rows share: whether they are worth it, rows computed whole, and progress. */
+/** What searches through screened rows share: whether they are worth it, and rows computed whole. */
 import type { Halves } from "../collapse.ts";
 import type { Product } from "../factor.ts";
 import { gatherRows } from "../slices.ts";
-import { streamHalves, type StreamOptions } from "../stream.ts";
+import { streamHalves } from "../stream.ts";
 
 /** Below these sizes all entries are computed sooner than anything is made ready. */
 const LEAST_ROWS = 256;
@@ -41,22 +41,3 @@ export function forEachWholeRow(
 
 /** 8 MiB of float64. */
 const BAND_ENTRIES = 2 ** 20;
-
-/** Counts rows that are settled, reports them, and stops the work when asked to. */
-export class Settled {
-  readonly #options: StreamOptions;
-  readonly #total: number;
-  #done = 0;
-
-  constructor(options: StreamOptions, total: number) {
-    this.#options = options;
-    this.#total = total;
-  }
-
-  /** So many more rows are settled. */
-  add(count: number): void {
-    this.#done += count;
-    if (count > 0) this.#options.onProgress?.(this.#done, this.#total);
-    this.#options.signal?.throwIfAborted();
-  }
-}

@@ -5,7 +5,8 @@ import { screenOf } from "./screen.ts";
 import type { Screen } from "./screen.ts";
 import { askRows, leads, reachOf, roundedDown, SCREEN_BAND } from "./screen-questions.ts";
 import type { RowsFound } from "./screen-questions.ts";
-import { forEachWholeRow, isWorthScreening, Settled } from "./screened-rows.ts";
+import { forEachWholeRow, isWorthScreening } from "./screened-rows.ts";
+import { Steps } from "../../progress.ts";
 import { selectLargest, type TopOfRows } from "./select.ts";
 import type { StreamOptions } from "../stream.ts";
 
@@ -30,7 +31,7 @@ export function screenedTop(product: Product, width: number, options: StreamOpti
 function topOfScreen(screen: Screen, width: number, options: StreamOptions): TopOfRows {
   const { rows } = screen;
   const top = { indices: new Int32Array(rows * width), values: new Float64Array(rows * width), width };
-  const settled = new Settled(options, rows);
+  const settled = new Steps(options, rows);
   const leadFor = leads(screen);
   const most = Math.min(width + SPARE, screen.cols);
   const unsettled: number[] = [];
@@ -41,14 +42,15 @@ function topOfScreen(screen: Screen, width: number, options: StreamOptions): Top
     for (const [i, row] of band.entries()) {
       if (!takeLargest(screen, row, lists[i] as readonly Candidate[], most, top)) unsettled.push(row);
     }
-    settled.add(band.length - (unsettled.length - before));
+    settled.advance(band.length - (unsettled.length - before));
   }
   if (unsettled.length > 0) {
     forEachWholeRow(screen.halves(), unsettled, options.signal, (numbers, at) => {
       selectLargest(numbers, width, top, (unsettled[at] as number) * width);
-      settled.add(1);
+      settled.advance();
     });
   }
+  options.signal?.throwIfAborted();
   return top;
 }
 
@@ -160,7 +162,7 @@ function offerLargest(screen: Screen, wanted: number, options: StreamOptions, co
   const largest = right.norms[0] as number;
   const bounds = left.norms.map((norm, row) => norm * largest + (margins[row] as number));
   const order = Int32Array.from(bounds.keys()).sort((a, b) => (bounds[b] as number) - (bounds[a] as number) || a - b);
-  const settled = new Settled(options, screen.rows);
+  const settled = new Steps(options, screen.rows);
   const leadFor = leads(screen);
   const most = Math.min(wanted + SPARE, MOST_OF_ROW, cols);
   const unsettled: OpenRow[] = [];
@@ -185,10 +187,11 @@ function offerLargest(screen: Screen, wanted: number, options: StreamOptions, co
       }
     }
     start += band.length;
-    settled.add(band.length);
+    settled.advance(band.length);
   }
   offerWhole(screen, unsettled, options, collected);
-  settled.add(order.length - start);
+  settled.advance(order.length - start);
+  options.signal?.throwIfAborted();
 }
 
 function offerFound(

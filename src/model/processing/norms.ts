@@ -4,7 +4,7 @@
  * `center_writing_weights`).
  */
 import { requireKind } from "../../errors.ts";
-import type { ModelConfig, NormalizationType } from "../config.ts";
+import type { ModelConfig, NormalizationType } from "../model-config.ts";
 import type { Transformer } from "../transformer.ts";
 import { centered, refused, Workbench } from "./weights.ts";
 

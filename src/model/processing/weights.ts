@@ -2,7 +2,7 @@
 import { ConfigError } from "../../errors.ts";
 import { add, astype, mean, multiply, subtract, sum } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
-import type { ModelConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import type { Norm } from "../norm.ts";
 import { Transformer } from "../transformer.ts";
 

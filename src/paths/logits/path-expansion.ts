@@ -17,7 +17,7 @@ import type { TokensLike, Transformer } from "../../model/index.ts";
 import { PathExpansion } from "./expansion.ts";
 import { FactoredModel } from "../factored-model.ts";
 import { freeze } from "../frozen/frozen-run.ts";
-import { biasSources, countFrom, embeddingSources, mlpEntries, mlpSources } from "./sources.ts";
+import { biasSources, countPaths, embeddingSources, mlpSources, pathEntries } from "./sources.ts";
 import type { FrozenSource, SourceEntry } from "./sources.ts";
 
 /**
@@ -143,8 +143,7 @@ function checkOptions(model: Transformer, options: PathExpansionOptions, operati
       operation,
     );
   }
-  const embeddings = Array.from({ length: splitPositions ? 2 : 1 }, (): SourceEntry => ({ from: 0, enters: "stream" }));
-  checkCount(model, [...embeddings, ...mlpEntries(model)], options, operation);
+  checkCount(model, pathEntries(model, splitPositions ? 2 : 1), options, operation);
 }
 
 function checkCount(
@@ -156,7 +155,7 @@ function checkCount(
   const { n_layers, n_heads } = config;
   const { maxTerms = 4096 } = options;
   const maxOrder = Math.min(options.maxOrder ?? n_layers, n_layers);
-  const count = (order: number): number => sources.reduce((sum, source) => sum + countFrom(config, source, order), 0);
+  const count = (order: number): number => countPaths(config, sources, order);
   if (count(maxOrder) <= maxTerms) return;
   let fits = maxOrder;
   while (fits > 0 && count(fits) > maxTerms) fits -= 1;

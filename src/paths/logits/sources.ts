@@ -3,6 +3,7 @@
  * every bias. A bias is a source like any other, the same at every position; $b_O$ enters the stream after its layer, $b_V$ and the bias of a norm enter it through the heads of their layer, the bias of
  * the final norm and $b_U$ at the end.
  */
+import { pathCounts } from "../../circuits/internal.ts";
 import type { Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { constantStream, directStream, mlpLabel, mlpStream, sourceStreams } from "../frozen/frozen-run.ts";
@@ -105,26 +106,27 @@ export function biasSources(frozen: FrozenRun): FrozenSource[] {
   return sources;
 }
 
-/** How many paths of at most `maxOrder` heads begin in a source. */
-export function countFrom(
+/** How many paths of at most `maxOrder` heads begin in some sources. */
+export function countPaths(
   { n_layers, n_heads }: Pick<Transformer["config"], "n_layers" | "n_heads">,
-  { from, enters }: SourceEntry,
+  sources: readonly SourceEntry[],
   maxOrder: number,
 ): number {
-  if (enters === "final") return 1;
-  if (enters === "stream") return countPaths(n_layers - from, n_heads, maxOrder);
-  return maxOrder < 1 ? 0 : n_heads * countPaths(n_layers - from - 1, n_heads, maxOrder - 1);
+  const through = (layers: number, most: number): number =>
+    pathCounts(layers, n_heads)
+      .slice(0, most + 1)
+      .reduce((a, b) => a + b, 0);
+  return sources.reduce((sum, { from, enters }) => {
+    if (enters === "final") return sum + 1;
+    if (enters === "stream") return sum + through(n_layers - from, maxOrder);
+    return maxOrder < 1 ? sum : sum + n_heads * through(n_layers - from - 1, maxOrder - 1);
+  }, 0);
 }
 
-/** The number of paths of order at most `maxOrder` through some layers. */
-export function countPaths(layers: number, n_heads: number, maxOrder: number): number {
-  let count = 0;
-  let ofOrder = 1;
-  for (let order = 0; order <= Math.min(maxOrder, layers); order++) {
-    count += ofOrder;
-    ofOrder *= ((layers - order) / (order + 1)) * n_heads;
-  }
-  return Math.round(count);
+/** Where paths begin that embeddings and MLPs begin, of the layers before one; by default of all. */
+export function pathEntries(model: Transformer, embeddings: number, before?: number): SourceEntry[] {
+  const whole = Array.from({ length: embeddings }, (): SourceEntry => ({ from: 0, enters: "stream" }));
+  return [...whole, ...mlpEntries(model, before)];
 }
 
 function isNonzero(t: Tensor): boolean {

@@ -11,10 +11,11 @@ import { biasStream } from "../frozen/frozen-layers.ts";
 import { constantStream, throughFrozenNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
-import { countFrom, embeddingSources, mlpEntries, mlpSources } from "../logits/sources.ts";
-import type { FrozenSource, SourceEntry } from "../logits/sources.ts";
+import { countPaths, embeddingSources, mlpEntries, mlpSources, pathEntries } from "../logits/sources.ts";
+import type { FrozenSource } from "../logits/sources.ts";
 import { enumeratePaths, PathNode } from "../logits/terms.ts";
 import { firstHeadParts, orderParts, unmovedParts } from "./groups.ts";
+import type { ScorePart } from "./groups.ts";
 
 /** @inline */
 type HeadVectors = Tensor<"batch pos d_head">;
@@ -37,14 +38,6 @@ export interface ScoreComponent {
 
 /** How queries and keys are split. */
 export type ScorePartition = "head" | "path" | "order" | "firstHead";
-
-/** A part of the stream before it is read. */
-export interface ScorePart {
-  readonly label: string;
-  readonly path: readonly HeadId[];
-  readonly isSum?: boolean;
-  readonly stream: () => Stream;
-}
 
 /** The parts that queries and keys of a head are split into, evaluated. */
 export function scoreComponents(
@@ -87,13 +80,11 @@ export function countComponents(model: Transformer, layer: number, by: ScorePart
   const { n_heads, positional_embedding_type } = model.config;
   const embeddings = positional_embedding_type === "standard" ? 2 : 1;
   const positions = positional_embedding_type === "shortformer" ? 1 : 0;
-  const mlps = mlpEntries(model, layer);
+  const mlps = mlpEntries(model, layer).length;
   const rest = maxOrder < layer ? 1 : 0;
-  if (by === "order") return embeddings + positions + Math.min(maxOrder, layer) + rest + mlps.length + 1;
-  if (by !== "path") return embeddings + positions + layer * n_heads + mlps.length + 1;
-  const whole = Array.from({ length: embeddings }, (): SourceEntry => ({ from: 0, enters: "stream" }));
-  const before = { n_layers: layer, n_heads };
-  const paths = [...whole, ...mlps].reduce((sum, source) => sum + countFrom(before, source, maxOrder), 0);
+  if (by === "order") return embeddings + positions + Math.min(maxOrder, layer) + rest + mlps + 1;
+  if (by !== "path") return embeddings + positions + layer * n_heads + mlps + 1;
+  const paths = countPaths({ n_layers: layer, n_heads }, pathEntries(model, embeddings, layer), maxOrder);
   return paths + positions + rest + 1;
 }
 

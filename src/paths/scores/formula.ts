@@ -11,7 +11,7 @@ import { headLabel, rotationMatrix } from "../../model/index.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
 import type { FormulaFormat } from "../logits/formula.ts";
 import { mlpLayerOf } from "../logits/sources.ts";
-import type { ScoreTerm } from "./score-expansion.ts";
+import type { ScoreTerm } from "./terms.ts";
 
 /** The formula of one term; norms are left out of it, as their scales are numbers. */
 export function scoreFormula(model: Transformer, head: HeadId, term: ScoreTerm, format: FormulaFormat): string {

@@ -9,7 +9,15 @@ import { headlessStream, headTerm, sourceStreams, throughFrozenNorm } from "../f
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
 import { mlpSources } from "../logits/sources.ts";
-import type { ScorePart } from "./components.ts";
+import type { HeadId } from "../../model/index.ts";
+
+/** A part of the stream before it is read. */
+export interface ScorePart {
+  readonly label: string;
+  readonly path: readonly HeadId[];
+  readonly isSum?: boolean;
+  readonly stream: () => Stream;
+}
 
 /** What no head moved: the embeddings, and what MLPs wrote. */
 export function unmovedParts(frozen: FrozenRun, before: number): ScorePart[] {

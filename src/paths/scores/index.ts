@@ -8,7 +8,8 @@
  * split), `formula.ts`, `groups.ts`, `certificate.ts`.
  */
 export { ScoreExpansion, scoreExpansion } from "./score-expansion.ts";
-export type { ScoreExpansionOptions, ScoreTerm, ScoreTermFilter } from "./score-expansion.ts";
+export type { ScoreExpansionOptions, ScoreTermFilter } from "./score-expansion.ts";
+export type { ScoreTerm } from "./terms.ts";
 export type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
 export { attributeScore } from "./attribution.ts";
 export type { AttributeScoreOptions, ScoreAttribution, ScoreSide } from "./attribution.ts";

@@ -11,7 +11,7 @@ import type { Linear } from "../../linear/index.ts";
 import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index.ts";
 import { headLabel } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
-import { astype, batchMatmul, map, matmul, Tensor } from "../../tensor/index.ts";
+import { astype, batchMatmul, divide, matmul, Tensor } from "../../tensor/index.ts";
 import { reshaped } from "../../tensor/internal.ts";
 import type { Certificate } from "../certificate.ts";
 import { freeze } from "../frozen/frozen-run.ts";
@@ -25,6 +25,7 @@ import { scoreCircuit, scoreFormula } from "./formula.ts";
 import type { FormulaFormat } from "../logits/formula.ts";
 import { termStatistics } from "./statistics.ts";
 import type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
+import type { ScoreTerm } from "./terms.ts";
 
 /**
  * How {@link scoreExpansion} takes scores apart.
@@ -45,23 +46,6 @@ export interface ScoreExpansionOptions {
   readonly maxTerms?: number | undefined;
   /** Cancels the run that patterns and scales are taken from. */
   readonly signal?: AbortSignal | undefined;
-}
-
-/**
- * One term of a head's scores: a part of the queries against a part of the keys.
- * @category Attention scores
- */
-export interface ScoreTerm {
-  /** `embed · L0H5`: the query's part, the key's part. */
-  readonly label: string;
-  readonly query: string;
-  readonly key: string;
-  /** Whether heads moved the query's part, the key's, both or neither. */
-  readonly composition: "none" | "Q" | "K" | "both";
-  /** The heads that moved the query's part, earliest first; of a sum over paths those that they share. */
-  readonly queryPath: readonly HeadId[];
-  /** The heads that moved the key's part. */
-  readonly keyPath: readonly HeadId[];
 }
 
 /**
@@ -184,12 +168,13 @@ export class ScoreExpansion {
       reshaped(t, "row d_head", [count * pos, t.size / (count * pos)]),
     );
     const products = matmul(q as Tensor, (k as Tensor).permute("d_head row").rename("row", "column")).data;
+    const { attnScale } = this;
     const out = new Float64Array(size);
     for (let a = 0, at = 0; a < count; a++) {
       for (let b = 0; b < count; b++) {
         for (let i = 0; i < pos; i++) {
           const start = (a * pos + i) * count * pos + b * pos;
-          for (let j = 0; j < pos; j++) out[at++] = (products[start + j] as number) / this.attnScale;
+          for (let j = 0; j < pos; j++) out[at++] = (products[start + j] as number) / attnScale;
         }
       }
     }
@@ -308,7 +293,7 @@ export class ScoreExpansion {
   #scoresOf(query: Tensor<"batch pos d_head">, key: Tensor<"batch pos d_head">): Tensor<"batch query_pos key_pos"> {
     const keys = key.rename("pos", "key_pos").permute("batch d_head key_pos");
     const products = batchMatmul(query.rename("pos", "query_pos"), keys);
-    return map(products, (x) => x / this.attnScale);
+    return divide(products, this.attnScale);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Tensor } from "../../tensor/index.ts";
 import { dot } from "../../tensor/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
-import type { ScoreTerm } from "./score-expansion.ts";
+import type { ScoreTerm } from "./terms.ts";
 
 /**
  * Which entries the statistics of a score expansion are about.

@@ -4,7 +4,7 @@ import type { HeadScores } from "../../heads/index.ts";
 import type { Transformer } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { short } from "../numbers.ts";
-import type { InnerOptions } from "../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
 import type { CompositionFacts, ReportFoundHeads, PositivityFacts } from "../types.ts";
 
 /** Q-, K- and V-composition with what random heads of the same sizes have; `null` for fewer than two layers. */
@@ -12,7 +12,7 @@ export function compositionFacts(
   model: Transformer,
   seed: number,
   samples: number,
-  inner: Partial<InnerOptions> = {},
+  inner: ProgressOptions = {},
 ): CompositionFacts | null {
   const { n_layers, d_model, d_head } = model.config;
   if (n_layers < 2) return null;

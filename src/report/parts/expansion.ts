@@ -1,5 +1,6 @@
 /** The path expansion: its certificate, and the paths that do most. */
 import { pathExpansion } from "../../paths/index.ts";
+import { countPaths, pathEntries } from "../../paths/internal.ts";
 import type { Transformer } from "../../model/index.ts";
 import { meanOf } from "../numbers.ts";
 import type { ExpansionFacts } from "../types.ts";
@@ -8,20 +9,8 @@ const MOST_PATHS = 600;
 const LISTED = 16;
 
 /** How many paths there are through at most `order` heads, from the embedding and from every MLP. */
-export function pathCount({ config, layers }: Transformer, order: number): number {
-  const ofMlps = layers.map(({ layer, mlp }) => (mlp === undefined ? 0 : chains(config, layer + 1, order)));
-  return ofMlps.reduce((sum, count) => sum + count, chains(config, 0, order));
-}
-
-/** How many chains of at most `order` heads there are from a layer on. */
-function chains({ n_layers, n_heads }: Transformer["config"], from: number, order: number): number {
-  let ways = 1;
-  let total = 1;
-  for (let p = 1; p <= Math.min(order, n_layers - from); p++) {
-    ways *= ((n_layers - from - p + 1) / p) * n_heads;
-    total += ways;
-  }
-  return total;
+export function pathCount(model: Transformer, order: number): number {
+  return countPaths(model.config, pathEntries(model, 1), order);
 }
 
 /** The largest order whose paths can all be written out. */

@@ -7,7 +7,7 @@ import type { SampledScore, Spectrum } from "../../circuits/index.ts";
 import { headLabel } from "../../model/index.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
 import { short } from "../numbers.ts";
-import type { InnerOptions } from "../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
 import { trunkOf } from "./silence.ts";
 import type { ReportFoundHeads, HeadFacts, HeadScoreValues, Spectra } from "../types.ts";
 
@@ -53,7 +53,7 @@ export function spectraOf(
   model: Transformer,
   seed: number,
   samples: number,
-  inner: Partial<InnerOptions> = {},
+  inner: ProgressOptions = {},
 ): HeadSpectra | undefined {
   if (model.config.n_layers === 0) return undefined;
   const { signal, onProgress } = inner;

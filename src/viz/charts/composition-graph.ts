@@ -1,15 +1,6 @@
 import { InputError, requireKind } from "../../errors.ts";
 import { headIdOf } from "../../head-id.ts";
-import {
-  checkCount,
-  checkFinite,
-  checkHead,
-  checkNumber,
-  checkObjects,
-  checkOptions,
-  checkSize,
-  type HeadRef,
-} from "../check.ts";
+import { checkCount, checkFinite, checkHead, checkNumber, checkObjects, checkOptions, checkSize } from "../check.ts";
 import {
   FIRST_ROLE_COLOR,
   drawEdges,
@@ -17,65 +8,15 @@ import {
   panelLayout,
   strokeOpacity,
   strokeWidth,
+  type CompositionEdge,
+  type CompositionGraphOptions,
   type PanelEdge,
 } from "./composition-panel.ts";
 import { Figure, svgText } from "../figure.ts";
-import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
+import { accessibleName, nonFiniteNote, titleBlock } from "../parts/frame.ts";
 import { drawLegend } from "../parts/legend.ts";
 import { bounded, largestOf } from "../parts/scale.ts";
 import { escapeHtml, formatNumber, px } from "../parts/text.ts";
-
-/**
- * Which input of the reading head is composed with: its query, its key or its value.
- * @category Figures
- */
-export type CompositionKind = "Q" | "K" | "V";
-
-/**
- * One composition score: how much head `to` reads of what head `from` wrote.
- * @category Figures
- */
-export interface CompositionEdge {
-  readonly from: HeadRef;
-  readonly to: HeadRef;
-  readonly kind: CompositionKind;
-  readonly value: number;
-}
-
-/**
- * What scores between random matrices of the same sizes come to.
- * @category Figures
- */
-export interface GraphBaseline {
-  readonly mean: number;
-  readonly std?: number;
-}
-
-/**
- * Heads that a figure points out, under one name.
- * @category Figures
- */
-export interface HeadRole {
-  readonly name: string;
-  readonly heads: readonly HeadRef[];
-}
-
-/**
- * What {@link compositionGraph} draws.
- * @category Figures
- */
-export interface CompositionGraphOptions extends Captions {
-  readonly layers: number;
-  /** Heads in each layer. */
-  readonly heads: number;
-  readonly edges: readonly CompositionEdge[];
-  /** Subtracted from every score; 0 if left out. */
-  readonly baseline?: GraphBaseline;
-  /** The numbers that layers bear, from below, where not all of a model are shown; 0, 1, 2 … if left out. */
-  readonly layerNames?: readonly number[];
-  /** Heads to colour, such as previous-token and induction heads. */
-  readonly roles?: readonly HeadRole[];
-}
 
 /** Q, K and V with the colours of their edges. */
 const KINDS = [

@@ -1,10 +1,63 @@
 /** One panel of a composition graph: layers of heads from the bottom up, curves between them. */
 import { vec2 } from "gl-matrix";
 import { headIdOf, type HeadId } from "../../head-id.ts";
-import type { CompositionEdge, CompositionGraphOptions } from "./composition-graph.ts";
+import type { Captions } from "../parts/frame.ts";
+import type { HeadRef } from "../check.ts";
 import { svgText, svgTitle } from "../figure.ts";
 import { SERIES_COLORS } from "../parts/style.ts";
 import { formatNumber, px } from "../parts/text.ts";
+
+/**
+ * Which input of the reading head is composed with: its query, its key or its value.
+ * @category Figures
+ */
+export type CompositionKind = "Q" | "K" | "V";
+
+/**
+ * One composition score: how much head `to` reads of what head `from` wrote.
+ * @category Figures
+ */
+export interface CompositionEdge {
+  readonly from: HeadRef;
+  readonly to: HeadRef;
+  readonly kind: CompositionKind;
+  readonly value: number;
+}
+
+/**
+ * What scores between random matrices of the same sizes come to.
+ * @category Figures
+ */
+export interface GraphBaseline {
+  readonly mean: number;
+  readonly std?: number;
+}
+
+/**
+ * Heads that a figure points out, under one name.
+ * @category Figures
+ */
+export interface HeadRole {
+  readonly name: string;
+  readonly heads: readonly HeadRef[];
+}
+
+/**
+ * What {@link compositionGraph} draws.
+ * @category Figures
+ */
+export interface CompositionGraphOptions extends Captions {
+  readonly layers: number;
+  /** Heads in each layer. */
+  readonly heads: number;
+  readonly edges: readonly CompositionEdge[];
+  /** Subtracted from every score; 0 if left out. */
+  readonly baseline?: GraphBaseline;
+  /** The numbers that layers bear, from below, where not all of a model are shown; 0, 1, 2 … if left out. */
+  readonly layerNames?: readonly number[];
+  /** Heads to colour, such as previous-token and induction heads. */
+  readonly roles?: readonly HeadRole[];
+}
 
 /** A score that is drawn. */
 export interface PanelEdge extends Omit<CompositionEdge, "from" | "to"> {

@@ -2,23 +2,10 @@ import { InputError, requireKind } from "../../errors.ts";
 import { checkCount, checkNonEmpty, checkObjects, checkOptions, checkSize, checkText } from "../check.ts";
 import { Figure, svgLine, svgText } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
-import { CELL_PADDING, chipsMarkup, LINE, SIZE, type ChipColumn } from "../parts/token-chips.ts";
+import { CELL_PADDING, chipsMarkup, LINE, SIZE, type ChipColumn, type TokenChip } from "../parts/token-chips.ts";
 import { extent, largestOf } from "../parts/scale.ts";
 import { TYPE } from "../parts/style.ts";
 import { formatNumber, plural, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
-
-/**
- * A token in a cell of a {@link tokenTable}.
- * @category Figures
- */
-export interface TokenChip {
-  /** The token's text, as the tokenizer decodes it; whitespace is made visible. */
-  readonly token: string;
-  /** What its background shows; none if left out. */
-  readonly value?: number;
-  /** Whether it is outlined. */
-  readonly marked?: boolean;
-}
 
 /**
  * A cell of a {@link tokenTable}: a text, a number, or tokens.

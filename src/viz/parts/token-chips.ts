@@ -1,8 +1,20 @@
 /** Tokens side by side, wrapped, each with a value as its background. */
 import { inkOver, shadeAttributes, shadeOf, type Shade } from "./color.ts";
 import { svgRect, svgText, svgTitle } from "../figure.ts";
-import type { TokenChip } from "../charts/token-table.ts";
 import { formatNumber, px, textWidth, truncate, visibleToken, type NumberFormat } from "./text.ts";
+
+/**
+ * A token in a cell of a {@link tokenTable}.
+ * @category Figures
+ */
+export interface TokenChip {
+  /** The token's text, as the tokenizer decodes it; whitespace is made visible. */
+  readonly token: string;
+  /** What its background shows; none if left out. */
+  readonly value?: number;
+  /** Whether it is outlined. */
+  readonly marked?: boolean;
+}
 
 /** Font size of tokens. */
 export const SIZE = 11;

@@ -1,7 +1,6 @@
 /** Byte-pair encoding: the characters of a word, merged pair by pair in the order of the list of merges. */
 import { describeValue } from "../../bytes/bytes.ts";
-import type { Model } from "./models.ts";
-import type { Part } from "./part.ts";
+import type { Model, Part } from "./part.ts";
 
 /** Ids and ranks are below 2^24, so that two of them make one exact number. */
 const PACK = 2 ** 24;

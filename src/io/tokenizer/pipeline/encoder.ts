@@ -5,10 +5,10 @@ import type { AddedToken, Finder } from "./added-tokens.ts";
 import { readDecoder } from "./decoders.ts";
 import type { Decoder } from "./decoders.ts";
 import { readModel } from "./models.ts";
-import type { Model } from "./models.ts";
 import { noNormalizer, readNormalizer } from "./normalizers.ts";
 import type { Normalizer } from "./normalizers.ts";
 import { Part } from "./part.ts";
+import type { Model } from "./part.ts";
 import { readPreTokenizer } from "./pre-tokenizers.ts";
 import type { Piece, PreTokenizer } from "./pre-tokenizers.ts";
 

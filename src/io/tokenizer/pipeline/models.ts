@@ -1,10 +1,7 @@
 /** How a word becomes token ids: the models of `tokenizer.json`. */
 import { readBpe } from "./bpe.ts";
-import type { Part } from "./part.ts";
+import type { Model, Part } from "./part.ts";
 import { readUnigram } from "./unigram.ts";
-
-/** The ids of a word; `refuse` is called with what has no token, where there is none for the unknown. */
-export type Model = (word: string, refuse: (text: string) => never) => readonly number[];
 
 function readWordLevel(part: Part, ids: ReadonlyMap<string, number>): Model {
   const unknown = ids.get(part.text("unk_token", "<unk>"));

@@ -82,3 +82,6 @@ export class Part {
 function refuse(message: string, operation: string, actual: unknown): FormatError {
   return new FormatError(`tokenizer.json: ${message}`, { operation, argument: "tokenizer.json", actual });
 }
+
+/** The ids of a word; `refuse` is called with what has no token, where there is none for the unknown. */
+export type Model = (word: string, refuse: (text: string) => never) => readonly number[];

@@ -1,7 +1,6 @@
 /** Unigram: the way to write a word in tokens whose scores have the largest sum. */
 import { byteTokens } from "./bpe.ts";
-import type { Model } from "./models.ts";
-import type { Part } from "./part.ts";
+import type { Model, Part } from "./part.ts";
 
 /** How far below the least score a character scores that no token spells. */
 const UNKNOWN_PENALTY = 10;
