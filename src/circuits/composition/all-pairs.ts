@@ -1,12 +1,15 @@
 /**
- * The lengths $\|B A^\top\|_F / (\|B\|_F \|A\|_F)$ of products of all earlier writers $B$ with all later readers $A$, each d_head x d_model, by two routes.
+ * The lengths $\|B A^\top\|_F / (\|B\|_F \|A\|_F)$ of products of all earlier writers $B$ with all later readers $A$,
+ * each d_head x d_model, by two routes.
  *
- * *Pairs*: one product `[head and d_head, d_model] [d_model, head and d_head]` for every pair of layers, and the sums of squares of its
- * blocks. *Symmetric*: $\|B A^\top\|_F^2 = \langle B^\top B,\, A^\top A \rangle$, inner products of symmetric d_model x d_model matrices, each made once: cheaper where
- * pairs are many, as what it costs grows with heads and only then with pairs. They are made a tile at a time, on the diagonal and
- * right of it alone, so that memory stays bounded.
+ * *Pairs*: one product `[head and d_head, d_model] [d_model, head and d_head]` for every pair of layers, and the sums
+ * of squares of its blocks. *Symmetric*: $\|B A^\top\|_F^2 = \langle B^\top B,\, A^\top A \rangle$, inner products of
+ * symmetric d_model x d_model matrices, each made once: cheaper where pairs are many, as what it costs grows with heads
+ * and only then with pairs. They are made a tile at a time, on the diagonal and right of it alone, so that memory stays
+ * bounded.
  *
- * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by its own product.
+ * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by
+ * its own product.
  */
 import { kernels, kindOf, weightKernels, withWorkspace } from "../../kernels/index.ts";
 import type { FloatArray } from "../../kernels/index.ts";

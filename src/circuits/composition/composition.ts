@@ -2,15 +2,17 @@
  * Composition scores: how much of what one head writes a later head reads, as queries, keys or values
  * (*A Mathematical Framework for Transformer Circuits*, "Three kinds of composition").
  *
- * With rows as vectors and $W_{OV} = W_V W_O$ of the writer, a score is $\|W_{OV} X\|_F / (\|W_{OV}\|_F \|X\|_F)$, where $X$ is
- * $W_{QK}$ for Q, $W_{QK}^\top$ for K and the reader's $W_{OV}$ for V. It lies between 0 and 1, and is 1 only for two rank-1 maps that are
- * aligned. Rotating the residual stream, changing basis inside a head and scaling weights leave it as it is; a general
- * change of basis of the stream, which leaves the model's function as it is too, does not.
+ * With rows as vectors and $W_{OV} = W_V W_O$ of the writer, a score is $\|W_{OV} X\|_F / (\|W_{OV}\|_F \|X\|_F)$,
+ * where $X$ is $W_{QK}$ for Q, $W_{QK}^\top$ for K and the reader's $W_{OV}$ for V. It lies between 0 and 1, and is 1
+ * only for two rank-1 maps that are aligned. Rotating the residual stream, changing basis inside a head and scaling
+ * weights leave it as it is; a general change of basis of the stream, which leaves the model's function as it is too,
+ * does not.
  *
- * A norm may not be cycled as a trace may, $\|AB\| \ne \|BA\|$: the first version of the paper's composition figure did that
- * (its erratum of 2023). What may be done: $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. The two outer
- * factors of a score are replaced by such roots, d_head x d_head, so that it needs one product
- * $(R W_O)(B R'^\top)$, d_head x d_model x d_head; those of all pairs of heads are a few large products, see pair-scores.ts.
+ * A norm may not be cycled as a trace may, $\|AB\| \ne \|BA\|$: the first version of the paper's composition figure did
+ * that (its erratum of 2023). What may be done: $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with
+ * $R^\top R = W_V^\top W_V$. The two outer factors of a score are replaced by such roots, d_head x d_head, so that it
+ * needs one product $(R W_O)(B R'^\top)$, d_head x d_model x d_head; those of all pairs of heads are a few large
+ * products, see pair-scores.ts.
  */
 import { requireKind } from "../../errors.ts";
 import { withWorkspace } from "../../kernels/index.ts";
@@ -59,8 +61,9 @@ export interface CompositionScores {
  */
 export interface CompositionOptions extends ProgressOptions {
   /**
-   * `"raw"` (the default): of the weights as they are, as TransformerLens's; `"folded"`: of the weights with every norm's own folded into
-   * what reads through it, and with the mean over d_model, which LayerNorm takes out, taken out of what is written.
+   * `"raw"` (the default): of the weights as they are, as TransformerLens's; `"folded"`: of the weights with every
+   * norm's own folded into what reads through it, and with the mean over d_model, which LayerNorm takes out, taken out
+   * of what is written.
    */
   readonly norms?: NormsInScores | undefined;
 }
@@ -68,10 +71,12 @@ export interface CompositionOptions extends ProgressOptions {
 /**
  * Q-, K- and V-composition between all pairs of heads, writers in earlier layers than readers.
  *
- * Products are float32 where the weights are (scores then err by less than 1e-6), float64 otherwise. Compare scores with the baseline and
- * with each other, but not between models. A rotary model's rotations are left out, as they are in $W_{QK}$.
+ * Products are float32 where the weights are (scores then err by less than 1e-6), float64 otherwise. Compare scores
+ * with the baseline and with each other, but not between models. A rotary model's rotations are left out, as they are
+ * in $W_{QK}$.
  *
- * @param options - `norms`, `signal`, `onProgress` (in products: of pairs of layers, or bands of matrices where layers are many).
+ * @param options - `norms`, `signal`, `onProgress` (in products: of pairs of layers, or bands of matrices where layers
+ * are many).
  * @throws {@link InputError} for an unknown choice of `norms`; the signal's reason when aborted.
  * @category Circuits
  * @example
@@ -167,8 +172,8 @@ function zeroHeads(model: Transformer, circuit: "W_OV" | "W_QK", norms: NormsInS
  * @param writer - the head of the earlier layer.
  * @param reader - the head of the later layer.
  * @returns the score, from 0 to 1; float64, raw weights.
- * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of different
- * models.
+ * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of
+ * different models.
  * @category Circuits
  * @example
  * ```ts
@@ -193,14 +198,14 @@ export function qComposition(writer: AttentionHead, reader: AttentionHead): numb
 
 /**
  * K-composition of two heads: how much of what `writer` writes the keys of `reader` read,
- * $\|W_{OV}^w (W_{QK}^r)^\top\|_F / (\|W_{OV}^w\|_F \|W_{QK}^r\|_F)$. High between a previous-token head and an induction head. 0
- * where a head's weights are zero.
+ * $\|W_{OV}^w (W_{QK}^r)^\top\|_F / (\|W_{OV}^w\|_F \|W_{QK}^r\|_F)$. High between a previous-token head and an
+ * induction head. 0 where a head's weights are zero.
  *
  * @param writer - the head of the earlier layer.
  * @param reader - the head of the later layer.
  * @returns the score, from 0 to 1; float64, raw weights.
- * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of different
- * models.
+ * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of
+ * different models.
  * @category Circuits
  * @example
  * ```ts
@@ -226,8 +231,8 @@ export function kComposition(writer: AttentionHead, reader: AttentionHead): numb
  * @param writer - the head of the earlier layer.
  * @param reader - the head of the later layer.
  * @returns the score, from 0 to 1; float64, raw weights.
- * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of different
- * models.
+ * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of
+ * different models.
  * @category Circuits
  * @example
  * ```ts

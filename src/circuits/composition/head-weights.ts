@@ -1,6 +1,6 @@
 /**
- * The weights of a layer's heads as composition reads them: norms folded in if asked, heads of extreme sizes scaled, with the Gram matrices that
- * roots are taken of.
+ * The weights of a layer's heads as composition reads them: norms folded in if asked, heads of extreme sizes scaled,
+ * with the Gram matrices that roots are taken of.
  */
 import { weightKernels } from "../../kernels/index.ts";
 import type { FloatArray, MatrixView, TakeArray } from "../../kernels/index.ts";
@@ -10,7 +10,10 @@ import { matrixView, rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { centredOutput, foldedReader } from "../../model/internal.ts";
 
-/** A weight of all heads of a layer, seen as `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]` where roots are taken of them. */
+/**
+ * A weight of all heads of a layer, seen as `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]`
+ * where roots are taken of them.
+ */
 export interface Side {
   readonly view: MatrixView;
   readonly grams: FloatArray | undefined;
@@ -51,7 +54,8 @@ function viewOf(weight: Weight): MatrixView {
 }
 
 /**
- * A weight with its Gram matrices. Where squares would overflow or vanish it is a copy with such heads scaled: a scale does not enter a score.
+ * A weight with its Gram matrices. Where squares would overflow or vanish it is a copy with such heads scaled: a scale
+ * does not enter a score.
  */
 export function withGrams(weight: Weight, sizes: Sizes, take: TakeArray): Side {
   const view = viewOf(weight);
