@@ -2,7 +2,8 @@
  * How far a sum of score terms is from the scores of a float32 run by rounding alone; see certificate.ts for the
  * conventions.
  *
- * The rounding that a run is seen to have made, each piece cut to what float32 reaches, is followed to the score with its sign:
+ * The rounding that a run is seen to have made, each piece cut to what float32 reaches, is followed to the score with
+ * its sign:
  *
  * $$\begin{aligned}
  * e &&&\text{of the stream, from certificate.ts}\\
@@ -140,7 +141,10 @@ function sideOf(
   };
 }
 
-/** What the queries and keys of a layer are read from, in float64 of the stored stream, and what rounding reaches in the run's own. */
+/**
+ * What the queries and keys of a layer are read from, in float64 of the stored stream, and what rounding reaches in the
+ * run's own.
+ */
 function readBy(frozen: FrozenRun, layer: number): { readonly stream: Stream; readonly rounding: PerPosition } {
   const { model, run } = frozen;
   const { ln1 } = model.layer(layer);
