@@ -19,8 +19,8 @@ export interface ReadTensorsOptions {
 }
 
 /**
- * Decodes the tensors of a checkpoint, or those that a filter picks, one after the other: floating-point numbers as float32,
- * integers and booleans as int32, with axes `dim0 dim1 …`.
+ * Decodes the tensors of a checkpoint, or those that a filter picks, one after the other: floating-point numbers as
+ * float32, integers and booleans as int32, with axes `dim0 dim1 …`.
  *
  * @throws {@link FormatError} when a number does not fit, or the tensors together take far more memory than the files;
  * {@link InputError} when a file cannot be read.
