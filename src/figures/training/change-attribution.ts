@@ -21,7 +21,10 @@ export interface ChangeAttribution {
   readonly after: string;
   readonly windows: number;
   readonly length: number;
-  /** `[layer, head]`: the effect of ablating the head along the change, in nats times the root of the number of tokens; negative for heads that made losses fall. */
+  /**
+   * `[layer, head]`: the effect of ablating the head along the change, in nats times the root of the number of tokens;
+   * negative for heads that made losses fall.
+   */
   readonly attribution: Tensor<"layer head">;
 }
 
@@ -31,12 +34,13 @@ const MOST_WINDOWS = 8;
 const WORK = 2e10;
 
 /**
- * The change of per-token losses from the first checkpoint to the last, attributed to the heads of the last by pattern-preserving ablation (*In-context Learning and
- * Induction Heads*, "before-and-after vector"). Give the checkpoints at both ends of a phase change.
+ * The change of per-token losses from the first checkpoint to the last, attributed to the heads of the last by
+ * pattern-preserving ablation (*In-context Learning and Induction Heads*, "before-and-after vector"). Give the
+ * checkpoints at both ends of a phase change.
  *
  * @param options - `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, its output tokens are not its input tokens, or a checkpoint is of another model;
- * {@link InputError} when there is no text or a single checkpoint.
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, its output tokens are not its input
+ * tokens, or a checkpoint is of another model; {@link InputError} when there is no text or a single checkpoint.
  * @category Figures
  * @example
  * ```ts
