@@ -21,7 +21,9 @@ function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
   return { data, offset: 0, rowStride: k, colStride: 1, batchStride: 0 };
 }
 
-/** The deepest product of which 8 columns fit packed into a thread's working space; see `B_BYTES` of assembly/matmul.ts. */
+/**
+ * The deepest product of which 8 columns fit packed into a thread's working space; see `B_BYTES` of assembly/matmul.ts.
+ */
 const DEEPEST = 65_536;
 
 /** Whether a question to rows of this size is one for the WebAssembly kernels. */
