@@ -71,8 +71,8 @@ const NARROWEST_TOKENS = 150;
 const NARROWEST = 520;
 
 /**
- * A table of tokens as a drawing: cells hold lists of tokens with a value as background, wrapped, in groups of rows with
- * headings. Of the Framework paper's skip-trigram tables: `source`, `destinations`, `outputs`.
+ * A table of tokens as a drawing: cells hold lists of tokens with a value as background, wrapped, in groups of rows
+ * with headings. Of the Framework paper's skip-trigram tables: `source`, `destinations`, `outputs`.
  *
  * @param options - columns, groups of rows, captions.
  * @returns the figure. Values that are not finite leave a token without background.
@@ -189,7 +189,10 @@ function chipColumn(column: TokenTableColumn, cells: readonly TokenTableCell[], 
   return { limit, signed: low < 0, format: column.format ?? {} };
 }
 
-/** Columns of texts and numbers as wide as their widest; what remains is shared by the columns of tokens, none getting more than it needs. */
+/**
+ * Columns of texts and numbers as wide as their widest; what remains is shared by the columns of tokens, none getting
+ * more than it needs.
+ */
 function columnWidths(
   columns: readonly TokenTableColumn[],
   styled: readonly ChipColumn[],

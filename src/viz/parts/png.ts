@@ -1,4 +1,6 @@
-/** A small PNG writer: indexed colour with opacity, compressed by run matching and the fixed Huffman code of RFC 1951. */
+/**
+ * A small PNG writer: indexed colour with opacity, compressed by run matching and the fixed Huffman code of RFC 1951.
+ */
 
 const WINDOW = 32768;
 const LONGEST = 258;
