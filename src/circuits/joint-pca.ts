@@ -6,12 +6,12 @@
  * values of matrices of the vocabulary's size, and nothing of that size held twice.
  */
 import { requireKind } from "../errors.ts";
-import { kernels } from "../kernels/index.ts";
-import type { FloatArray } from "../kernels/index.ts";
 import { singularValues, svd } from "../linalg/index.ts";
+import { multiplyStacks, stackOf, transposedStack } from "../linear/internal.ts";
 import type { Transformer } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import { rawData } from "../tensor/internal.ts";
+import { addTo, rawData } from "../tensor/internal.ts";
+import type { FloatArray } from "../tensor/internal.ts";
 import { requireChoice } from "../model/internal.ts";
 
 /**
@@ -133,16 +133,9 @@ function covariance(d: number, count: number, W: ArrayLike<number>, strides: Str
   const sum = new Float64Array(d * d);
   eachBand((size) => {
     for (let t = 0; t < size * d; t++) band[t] = (band[t] as number) - (mean[t % d] as number);
-    kernels().matmul({
-      batch: 1,
-      m: d,
-      n: d,
-      k: size,
-      a: { data: band, offset: 0, rowStride: 1, colStride: d, batchStride: 0 },
-      b: { data: band, offset: 0, rowStride: d, colStride: 1, batchStride: 0 },
-      out: { data: part, offset: 0, rowStride: d, colStride: 1, batchStride: 0 },
-    });
-    for (let t = 0; t < sum.length; t++) sum[t] = (sum[t] as number) + (part[t] as number);
+    const vectors = stackOf(band, [1, size, d]);
+    multiplyStacks(transposedStack(vectors), vectors, stackOf(part, [1, d, d]));
+    addTo(sum, part);
   });
   const power = squares / count;
   const spread = traceOf(sum, d) / count;

@@ -46,6 +46,7 @@ export type {
 } from "./weights-interface.ts";
 export { referenceWeightKernels } from "./weights-reference.ts";
 export { simdWeightKernels } from "./wasm/weights-simd.ts";
+export { matrix, transposed } from "./view.ts";
 export { kindOf, withWorkspace } from "./workspace.ts";
 export type { TakeArray } from "./workspace.ts";
 

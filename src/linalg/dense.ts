@@ -5,7 +5,8 @@
  * inside a product costs nothing and is an option, not a copy.
  */
 import { ShapeError, requireKind, requireNumbers } from "../errors.ts";
-import { kernels } from "../kernels/index.ts";
+import { kernels, matrix, transposed } from "../kernels/index.ts";
+import type { MatrixView } from "../kernels/index.ts";
 import { norm2 } from "./vector.ts";
 
 /**
@@ -190,17 +191,14 @@ export function matmulDense(a: DenseMatrix, b: DenseMatrix, options: MatmulDense
     k,
     a: strided(a, flipA),
     b: strided(b, flipB),
-    out: { data, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
+    out: matrix(data, n),
   });
   return { rows: m, cols: n, data };
 }
 
-function strided(
-  x: DenseMatrix,
-  flipped: boolean,
-): { data: Float64Array; offset: number; rowStride: number; colStride: number; batchStride: number } {
-  const [rowStride, colStride] = flipped ? [1, x.cols] : [x.cols, 1];
-  return { data: x.data, offset: 0, rowStride, colStride, batchStride: 0 };
+function strided(x: DenseMatrix, flipped: boolean): MatrixView {
+  const view = matrix(x.data, x.cols);
+  return flipped ? transposed(view) : view;
 }
 
 /**

@@ -4,7 +4,7 @@
  * The cost of `A B` with sizes `m x k x n` is `m k n`; the cheapest bracketing of a chain is found by dynamic
  * programming over its intervals (the matrix-chain problem), in the number of factors cubed.
  */
-import { kernels, weightKernels } from "../kernels/index.ts";
+import { kernels, matrix, weightKernels } from "../kernels/index.ts";
 import { matrixFactor, viewOf } from "./factor.ts";
 import type { MatrixFactor } from "./factor.ts";
 
@@ -18,14 +18,14 @@ export function multiply(a: MatrixFactor, b: MatrixFactor): MatrixFactor {
 /** `a aᵀ` in float64, the inner products of its rows. */
 export function gramOf(a: MatrixFactor): Float64Array {
   const data = new Float64Array(a.rows * a.rows);
-  const out = { data, offset: 0, rowStride: a.rows, colStride: 1, batchStride: 0 };
+  const out = matrix(data, a.rows);
   weightKernels().gram({ batch: 1, m: a.rows, k: a.cols, a: viewOf(a), out });
   return data;
 }
 
 /** `out = a b`, or `out += a b`, into a row-major array. */
 export function multiplyInto(out: Float64Array, a: MatrixFactor, b: MatrixFactor, accumulate: boolean): void {
-  const target = { data: out, offset: 0, rowStride: b.cols, colStride: 1, batchStride: 0 };
+  const target = matrix(out, b.cols);
   kernels().matmul({ batch: 1, m: a.rows, n: b.cols, k: a.cols, a: viewOf(a), b: viewOf(b), out: target, accumulate });
 }
 

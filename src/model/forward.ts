@@ -8,7 +8,7 @@
  * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$.
  */
 import { requireObject } from "../errors.ts";
-import { kernels } from "../kernels/index.ts";
+import { kernels, matrix, transposed } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
 import { add, causalAttention, causalSoftmax, matmul, softmax, sum, Tensor } from "../tensor/index.ts";
 import { dataForResult, rawData, reshaped, rightOperand, viewOf } from "../tensor/internal.ts";
@@ -271,17 +271,7 @@ const asFloats = (t: Tensor): FloatArray => rawData(t) as FloatArray;
 /** Views of `[batch, pos, head, width]` data as one matrix `[pos, width]` per head, for one element of the batch. */
 function perHead(t: HeadVectors | HeadStream, b: number): MatrixView {
   const [, pos = 0, heads = 0, width = 0] = t.shape;
-  return {
-    data: asFloats(t),
-    offset: b * pos * heads * width,
-    rowStride: heads * width,
-    colStride: 1,
-    batchStride: width,
-  };
-}
-
-function transposed(view: MatrixView): MatrixView {
-  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
+  return matrix(asFloats(t), heads * width, width, b * pos * heads * width);
 }
 
 /** $x W + b$ for every head. */
@@ -291,14 +281,8 @@ function project(x: Stream | HeadStream, W: Tensor<"head d_model d_head">, b: Te
   const rows = batch * pos;
   const out = dataForResult("float32", rows * heads * d_head) as FloatArray;
   const isPerHead = x.rank === 4;
-  const a: MatrixView = {
-    data: asFloats(x),
-    offset: 0,
-    rowStride: isPerHead ? heads * d_model : d_model,
-    colStride: 1,
-    batchStride: isPerHead ? d_model : 0,
-  };
-  const view = { data: out, offset: 0, rowStride: heads * d_head, colStride: 1, batchStride: d_head };
+  const a = isPerHead ? matrix(asFloats(x), heads * d_model, d_model) : matrix(asFloats(x), d_model);
+  const view = matrix(out, heads * d_head, d_head);
   kernels().matmul({ batch: heads, m: rows, n: d_head, k: d_model, a, ...rightOperand(W, rows), out: view });
   return withBias(Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out), b);
 }
@@ -307,7 +291,7 @@ function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = q.shape;
   const out = dataForResult("float32", batch * heads * pos * pos) as FloatArray;
   for (let b = 0; b < batch; b++) {
-    const view = { data: out, offset: b * heads * pos * pos, rowStride: pos, colStride: 1, batchStride: pos * pos };
+    const view = matrix(out, pos, pos * pos, b * heads * pos * pos);
     kernels().matmul({
       batch: heads,
       m: pos,
@@ -332,13 +316,7 @@ function weightValues(pattern: Scores, v: HeadVectors): HeadVectors {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = v.shape;
   const out = dataForResult("float32", v.size) as FloatArray;
   for (let b = 0; b < batch; b++) {
-    const a = {
-      data: asFloats(pattern),
-      offset: b * heads * pos * pos,
-      rowStride: pos,
-      colStride: 1,
-      batchStride: pos * pos,
-    };
+    const a = matrix(asFloats(pattern), pos, pos * pos, b * heads * pos * pos);
     const view = { ...perHead(v, b), data: out };
     kernels().matmul({ batch: heads, m: pos, n: d_head, k: pos, a, b: perHead(v, b), out: view });
   }
@@ -351,8 +329,8 @@ function headResults(layer: AttentionLayer, z: HeadVectors): HeadStream {
   const d_model = layer.W_O.sizeOf("d_model");
   const rows = batch * pos;
   const out = dataForResult("float32", rows * heads * d_model) as FloatArray;
-  const a = { data: asFloats(z), offset: 0, rowStride: heads * d_head, colStride: 1, batchStride: d_head };
-  const view = { data: out, offset: 0, rowStride: heads * d_model, colStride: 1, batchStride: d_model };
+  const a = matrix(asFloats(z), heads * d_head, d_head);
+  const view = matrix(out, heads * d_model, d_model);
   kernels().matmul({ batch: heads, m: rows, n: d_model, k: d_head, a, ...rightOperand(layer.W_O, rows), out: view });
   return Tensor.from("batch pos head d_model", [batch, pos, heads, d_model], out);
 }

@@ -14,4 +14,6 @@ export {
 export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
+export { lossesOfRows } from "./loss.ts";
+export { patternOf } from "./pattern.ts";
 export { finalNormKind } from "./weights.ts";

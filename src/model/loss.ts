@@ -49,17 +49,27 @@ export function lossPerToken(logits: Tensor<"batch pos d_vocab">, tokens: Tokens
   const output = new Float64Array(count);
   for (const [b, ids] of rows.entries()) {
     for (let p = 0; p < count; p++) targets[p] = targetOf(ids, p + 1, d_vocab);
-    kernels().crossEntropy({
-      rows: count,
-      cols: d_vocab,
-      logits: input,
-      logitsOffset: b * pos * d_vocab,
-      targets,
-      output,
-    });
+    lossesOfRows({ rows: count, cols: d_vocab, logits: input, start: b * pos * d_vocab, targets, output });
     out.set(output, b * count);
   }
   return Tensor.from("batch pos", [batch, count], out);
+}
+
+/** Logits whose losses are asked for, and where they go. */
+interface RowLosses {
+  readonly rows: number;
+  readonly cols: number;
+  readonly logits: FloatArray;
+  /** The first of them; 0 unless given. */
+  readonly start?: number;
+  /** `[rows]`: a column for each row. */
+  readonly targets: Int32Array;
+  readonly output: FloatArray;
+}
+
+/** The loss of one target in each row of logits, in nats. */
+export function lossesOfRows({ rows, cols, logits, start = 0, targets, output }: RowLosses): void {
+  kernels().crossEntropy({ rows, cols, logits, logitsOffset: start, targets, output });
 }
 
 function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): number {

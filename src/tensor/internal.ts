@@ -3,5 +3,7 @@ export { kernelData, kernelStorage, moveToKernels, rawData, rawStorage, reshaped
 export { describeTensor, requireAxes } from "./tensor.ts";
 export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
 export { matrixView, rightOperand } from "./matmul.ts";
-export { maxAbs, rowNorms } from "./row-norms.ts";
+export { addTo, dot, maxAbs, rowNorms } from "./vector.ts";
+export { kindOf, withWorkspace } from "../kernels/index.ts";
+export type { FloatArray, TakeArray } from "../kernels/index.ts";
 export { sumRounding, U32 } from "./rounding.ts";

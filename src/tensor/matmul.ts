@@ -1,7 +1,7 @@
 /** Matrix products by axis name, over the kernel. */
 import type { InitAxes, Join, LastAxis } from "../axes.ts";
 import { AxisError, ShapeError, requireKind } from "../errors.ts";
-import { kernels } from "../kernels/index.ts";
+import { kernels, matrix } from "../kernels/index.ts";
 import type { FloatArray, MatmulArgs, MatrixView } from "../kernels/index.ts";
 import { kernelStorage, packedView, reshaped, tensorOf, tensorOfNames } from "./raw.ts";
 import { describeTensor } from "./tensor.ts";
@@ -133,7 +133,7 @@ export function batchMatmul<B extends string, I extends string, K extends string
 function product(a: Tensor, b: Tensor, batch: number, m: number, n: number, k: number): FloatArray {
   const dtype = a.dtype === "float64" || b.dtype === "float64" ? "float64" : "float32";
   const out = dataForResult(dtype, batch * m * n) as FloatArray;
-  const view = { data: out, offset: 0, rowStride: n, colStride: 1, batchStride: m * n };
+  const view = matrix(out, n, m * n);
   kernels().matmul({ batch, m, n, k, a: matrixView(a), ...rightOperand(b, m), out: view });
   return out;
 }

@@ -88,11 +88,7 @@ export const readers: readonly FuzzedReader[] = [
   {
     name: "safetensors headers",
     files: [0x180, 0x280, 0x380, 0x10080].map(pickleLike),
-    read: (bytes) => {
-      const kind = detectFormat(bytes);
-      if (kind === "safetensors") readAll(parseSafetensors(bytes));
-      else readAll(parseTorch(bytes));
-    },
+    read: (bytes) => readAll(detectFormat(bytes) === "safetensors" ? parseSafetensors(bytes) : parseTorch(bytes)),
   },
   {
     name: "torch",

@@ -123,6 +123,14 @@ describe("layering of src/", () => {
     expect(around.map(shown)).toEqual([]);
   });
 
+  test("kernels are imported by model/ and what is below it alone, and by the entry for what users choose", () => {
+    const users = ["tensor", "linalg", "linear", "model", "index.ts"];
+    const strangers = across.filter(
+      (line) => folderOf(targetOf(line)) === "kernels" && !users.includes(folderOf(line.from)),
+    );
+    expect(strangers.map(shown)).toEqual([]);
+  });
+
   test("viz/ knows errors, axes, names of heads and the types of tensors, and no model", () => {
     const foreign = across.filter((line) => {
       const folder = folderOf(targetOf(line));

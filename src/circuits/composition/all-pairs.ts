@@ -1,137 +1,176 @@
 /**
- * The lengths $\|B A^\top\|_F / (\|B\|_F \|A\|_F)$ of products of all earlier writers $B$ with all later readers $A$,
- * each d_head x d_model, by two routes.
+ * Composition scores of all pairs of heads: the same as composition.ts has for two, fast.
  *
- * *Pairs*: one product `[head and d_head, d_model] [d_model, head and d_head]` for every pair of layers, and the sums
- * of squares of its blocks. *Symmetric*: $\|B A^\top\|_F^2 = \langle B^\top B,\, A^\top A \rangle$, inner products of
- * symmetric d_model x d_model matrices, each made once: cheaper where pairs are many, as what it costs grows with heads
- * and only then with pairs. They are made a tile at a time, on the diagonal and right of it alone, so that memory stays
- * bounded.
+ * What may be done with a norm: $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. The two outer
+ * factors of a score are replaced by such roots, d_head x d_head, so that each head's map is one matrix $B$ or $A$,
+ * d_head x d_model, of norm 1 (unit-maps.ts), and a score is $\|B A^\top\|$. Its square is
+ * $\langle B^\top B,\, A^\top A \rangle$, an inner product of symmetric matrices each made once for all pairs: against
+ * a product for every pair a third of the time at 12 layers of 12 heads, and no more at 2 layers.
  *
  * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by
  * its own product.
  */
-import { kernels, kindOf, weightKernels, withWorkspace } from "../../kernels/index.ts";
-import type { FloatArray } from "../../kernels/index.ts";
-import type { Steps } from "../../progress.ts";
+import { requireKind } from "../../errors.ts";
+import { multiplyStacks, oneOf, squaresOf, squaresOfPairs, stackOf, transposedStack } from "../../linear/internal.ts";
+import type { Stack } from "../../linear/internal.ts";
+import type { HeadId, Transformer } from "../../model/index.ts";
+import { requireChoice } from "../../model/internal.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { allocateData, kindOf, withWorkspace } from "../../tensor/internal.ts";
+import type { FloatArray, TakeArray } from "../../tensor/internal.ts";
+import { compositionBaseline } from "./baseline.ts";
+import type { NormsInScores } from "./head-weights.ts";
+import type { CompositionScores, PairScores } from "./pair-scores.ts";
+import { UnitMaps, zeroHeadsOf } from "./unit-maps.ts";
 
-/** Maps of the heads of some layers, in float32 or float64, `[layer, head, d_head, d_model]`. */
-export interface MapStack {
-  readonly data: FloatArray;
-  /** `[layer, head]`: the length of each, 0 of one that is zero; none far from 1. */
+/**
+ * Options of {@link compositionScores}.
+ * @category Circuits
+ */
+export interface CompositionOptions extends ProgressOptions {
+  /**
+   * `"raw"` (the default): of the weights as they are, as TransformerLens's; `"folded"`: of the weights with every
+   * norm's own folded into what reads through it, and with the mean over d_model, which LayerNorm takes out, taken out
+   * of what is written.
+   */
+  readonly norms?: NormsInScores | undefined;
+}
+
+/**
+ * Q-, K- and V-composition between all pairs of heads, writers in earlier layers than readers.
+ *
+ * Products are float32 where the weights are (scores then err by less than 1e-6), float64 otherwise. Compare scores
+ * with the baseline and with each other, but not between models. A rotary model's rotations are left out, as they are
+ * in $W_{QK}$.
+ *
+ * @param options - `norms`, `signal`, `onProgress` (in bands of matrices that all pairs share).
+ * @throws {@link InputError} for an unknown choice of `norms`; the signal's reason when aborted.
+ * @category Circuits
+ * @example
+ * ```ts
+ * import { compositionScores } from "transformer-circuits";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const { K, baseline } = compositionScores(model);
+ * console.log(String(K));
+ * // Tensor[writer_layer=2 writer_head=8 reader_layer=2 reader_head=8] float64
+ * console.log(K.at(0, 5, 1, 4) > baseline.mean + 10 * baseline.std);
+ * // true
+ * ```
+ */
+export function compositionScores(model: Transformer, options: CompositionOptions = {}): CompositionScores {
+  requireKind("model", model, "model", "compositionScores", options);
+  const { norms = "raw", signal } = options;
+  requireChoice(norms, ["raw", "folded"], "norms", "compositionScores");
+  const { n_layers, n_heads, d_model, d_head } = model.config;
+  const shape = [n_layers, n_heads, n_layers, n_heads];
+  const size = (n_layers * n_heads) ** 2;
+  const scores = { Q: new Float64Array(size), K: new Float64Array(size), V: new Float64Array(size) };
+  signal?.throwIfAborted();
+  withWorkspace((take) => {
+    const { writers, readers } = unitMapsOf(model, norms, take);
+    scoresOfPairs(writers, readers, options, (w, r, score) => {
+      const [kind, place] = [KINDS[Math.floor(r / n_heads) % KINDS.length] as "Q" | "K" | "V", r % n_heads];
+      const layer = 1 + Math.floor(r / (KINDS.length * n_heads));
+      scores[kind][(w * n_layers + layer) * n_heads + place] = score;
+    });
+  });
+  const tensor = (data: Float64Array): PairScores =>
+    Tensor.from("writer_layer writer_head reader_layer reader_head", shape, data);
+  return {
+    Q: tensor(scores.Q),
+    K: tensor(scores.K),
+    V: tensor(scores.V),
+    baseline: compositionBaseline({ d_model, d_head }),
+    zeroHeads: { W_OV: zeroHeads(model, "W_OV", norms), W_QK: zeroHeads(model, "W_QK", norms) },
+  };
+}
+
+const KINDS = ["Q", "K", "V"] as const;
+
+/** Maps of norm 1, `[layer, map, d_head, d_model]`. */
+export interface UnitStack {
+  readonly maps: Stack;
+  /** The length of each, 0 of one that is zero; none far from 1. */
   readonly lengths: Float64Array;
-  /** The layer of the first. */
-  readonly firstLayer: number;
-  readonly layers: number;
-  /** Maps in a layer: heads, or heads of several kinds one after another. */
   readonly perLayer: number;
 }
 
-export interface PairSizes {
-  readonly k: number;
-  readonly d: number;
+/** What the layers but the last write, and what those but the first read by queries, keys and values. */
+function unitMapsOf(
+  model: Transformer,
+  norms: NormsInScores,
+  take: TakeArray,
+): { readonly writers: UnitStack; readonly readers: UnitStack } {
+  const { n_heads, d_model, d_head } = model.config;
+  const later = Math.max(0, model.layers.length - 1);
+  const layers = model.layers.map(
+    (layer) => new UnitMaps(layer, norms, { writes: layer.layer < later, reads: layer.layer > 0 }, take),
+  );
+  const kind = layers.some((maps) => maps.kind === "float64") ? "float64" : "float32";
+  const size = n_heads * d_head * d_model;
+  const empty = (perLayer: number): UnitStack => ({
+    maps: stackOf(take(kind, later * perLayer * d_head * d_model), [later * perLayer, d_head, d_model]),
+    lengths: new Float64Array(later * perLayer),
+    perLayer,
+  });
+  const [writers, readers] = [empty(n_heads), empty(KINDS.length * n_heads)];
+  const place = ({ maps, lengths }: UnitStack, at: number, unit: (into: FloatArray) => Float64Array): void =>
+    lengths.set(unit(maps.view.data.subarray(at * size, (at + 1) * size)), at * n_heads);
+  for (const [l, maps] of layers.entries()) {
+    if (l < later) place(writers, l, (into) => maps.writers(into));
+    if (l === 0) continue;
+    for (const [t, side] of (["queries", "keys", "values"] as const).entries()) {
+      place(readers, KINDS.length * (l - 1) + t, (into) => maps[side](into));
+    }
+  }
+  return { writers, readers };
 }
 
-/** Called with a writer and a reader, their layers and places in the layer, and the score. */
-export type PairVisit = (
-  writerLayer: number,
-  writer: number,
-  readerLayer: number,
-  reader: number,
-  score: number,
-) => void;
+function zeroHeads(model: Transformer, circuit: "W_OV" | "W_QK", norms: NormsInScores): HeadId[] {
+  return model.layers.flatMap((layer) =>
+    zeroHeadsOf(layer, circuit, norms).map((head) => ({ layer: layer.layer, head })),
+  );
+}
 
 /** Rows of the symmetric matrices in a step. */
 const BAND = 48;
-/** Below this share of chance, $1/d$, an inner product of float32 numbers is not trusted. */
+/** Below this share of chance, $1/d_{model}$, an inner product of float32 numbers is not trusted. */
 const CANCELLED = 0.1;
 
-/** Multiply-adds of the two routes. */
-export function routeCosts(
-  writers: MapStack,
-  readers: MapStack,
-  { k, d }: PairSizes,
-): { pairs: number; symmetric: number } {
-  const layerPairs = countLayerPairs(writers, readers);
-  const pairs = layerPairs * writers.perLayer * readers.perLayer * k * k * d;
-  const entries = (d * (d + Math.min(BAND, d))) / 2;
-  const maps = writers.layers * writers.perLayer + readers.layers * readers.perLayer;
-  const products = layerPairs * writers.perLayer * readers.perLayer;
-  return { pairs, symmetric: entries * (maps * k + products) };
-}
-
-function countLayerPairs(writers: MapStack, readers: MapStack): number {
-  let count = 0;
-  for (let w = 0; w < writers.layers; w++) {
-    const later = readers.firstLayer + readers.layers - Math.max(readers.firstLayer, writers.firstLayer + w + 1);
-    count += Math.max(0, later);
-  }
-  return count;
-}
-
-/** Steps that {@link visitByPairs} reports: pairs of layers. */
-export function pairSteps(writers: MapStack, readers: MapStack): number {
-  return countLayerPairs(writers, readers);
-}
-
-/** Steps that {@link visitSymmetric} reports: bands. */
-export function symmetricSteps({ d }: PairSizes): number {
-  return Math.ceil(d / BAND);
-}
-
-/** All pairs by a product for every pair of layers. */
-export function visitByPairs(
-  writers: MapStack,
-  readers: MapStack,
-  { k, d }: PairSizes,
-  steps: Steps,
-  visit: PairVisit,
+/**
+ * $\|B A^\top\|$ of every writer, of a layer on, with every reader of a later one; readers begin one layer after the
+ * writers.
+ *
+ * @param visit - called with a writer and a reader, counted over all layers, and the score, from 0 to 1.
+ */
+export function scoresOfPairs(
+  writers: UnitStack,
+  readers: UnitStack,
+  options: ProgressOptions,
+  visit: (writer: number, reader: number, score: number) => void,
 ): void {
-  const [m, n] = [writers.perLayer * k, readers.perLayer * k];
-  withWorkspace((take) => {
-    const products = take(kindOf(writers.data), m * n);
-    const squares = new Float64Array(writers.perLayer * readers.perLayer);
-    for (let w = writers.firstLayer; w < writers.firstLayer + writers.layers; w++) {
-      for (let r = Math.max(readers.firstLayer, w + 1); r < readers.firstLayer + readers.layers; r++) {
-        const [fromWriter, fromReader] = [
-          (w - writers.firstLayer) * writers.perLayer,
-          (r - readers.firstLayer) * readers.perLayer,
-        ];
-        multiplyTransposed(writers.data, fromWriter * k * d, m, readers.data, fromReader * k * d, n, d, products);
-        weightKernels().blockSquares({ rows: m, cols: n, blockRows: k, blockCols: k, data: products, out: squares });
-        for (let i = 0; i < writers.perLayer; i++) {
-          for (let j = 0; j < readers.perLayer; j++) {
-            const scale = (writers.lengths[fromWriter + i] as number) * (readers.lengths[fromReader + j] as number);
-            const square = squares[i * readers.perLayer + j] as number;
-            visit(w, i, r, j, lengthOf(squareOf(square, scale)));
-          }
-        }
-        steps.advance();
-      }
+  const { count, rows: k, cols: d } = writers.maps;
+  const bands = count === 0 ? 0 : Math.ceil(d / BAND);
+  const steps = new Steps(options, bands);
+  if (count === 0) return;
+  const first = Int32Array.from({ length: count }, (_, i) => Math.floor(i / writers.perLayer) * readers.perLayer);
+  let band = 0;
+  const squares = squaresOfPairs(writers.maps, readers.maps, first, (rows) => {
+    for (const done = rows < d ? Math.floor(rows / BAND) : bands; band < done; band++) steps.advance();
+  });
+  const space = allocateData(kindOf(writers.maps.view.data), k * k) as FloatArray;
+  for (let i = 0; i < count; i++) {
+    for (let j = first[i] as number; j < readers.maps.count; j++) {
+      const scale = (writers.lengths[i] as number) * (readers.lengths[j] as number);
+      const square = squareOf(squares[i * readers.maps.count + j] as number, scale);
+      const isTrusted = square > CANCELLED / d;
+      visit(i, j, lengthOf(isTrusted ? square : squareOf(onePair(writers.maps, i, readers.maps, j, space), scale)));
     }
-  });
-}
-
-/** $A B^\top$, `[m, depth] [depth, n]`, of rows one after another. */
-function multiplyTransposed(
-  a: FloatArray,
-  fromA: number,
-  m: number,
-  b: FloatArray,
-  fromB: number,
-  n: number,
-  depth: number,
-  into: FloatArray,
-): void {
-  kernels().matmul({
-    batch: 1,
-    m,
-    n,
-    k: depth,
-    a: { data: a, offset: fromA, rowStride: depth, colStride: 1, batchStride: 0 },
-    b: { data: b, offset: fromB, rowStride: 1, colStride: depth, batchStride: 0 },
-    out: { data: into, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
-  });
+  }
 }
 
 /** The square of a score, 0 where a map is zero. */
@@ -140,65 +179,9 @@ const squareOf = (square: number, scale: number): number => (scale === 0 ? 0 : s
 /** A length of maps of norm 1, which rounding does not take beyond 1. */
 const lengthOf = (square: number): number => Math.min(1, Math.sqrt(square));
 
-/** All pairs by inner products of symmetric matrices. */
-export function visitSymmetric(
-  writers: MapStack,
-  readers: MapStack,
-  sizes: PairSizes,
-  steps: Steps,
-  visit: PairVisit,
-): void {
-  const { k, d } = sizes;
-  const [countA, countB] = [writers.layers * writers.perLayer, readers.layers * readers.perLayer];
-  const out = new Float64Array(countA * countB);
-  const first = Int32Array.from({ length: countA }, (_, i) => {
-    const later = writers.firstLayer + Math.floor(i / writers.perLayer) + 1;
-    return Math.min(countB, Math.max(0, later - readers.firstLayer) * readers.perLayer);
-  });
-  let band = 0;
-  const onRows = (rows: number): void => {
-    const done = rows < d ? Math.floor(rows / BAND) : symmetricSteps(sizes);
-    for (; band < done; band++) steps.advance();
-  };
-  weightKernels().pairNorms({ countA, countB, k, d, a: writers.data, b: readers.data, first, out, onRows });
-  visitSquares(writers, readers, sizes, out, visit);
-}
-
-function visitSquares(
-  writers: MapStack,
-  readers: MapStack,
-  sizes: PairSizes,
-  squares: Float64Array,
-  visit: PairVisit,
-): void {
-  const nR = readers.layers * readers.perLayer;
-  const least = CANCELLED / sizes.d;
-  const space = kindOf(writers.data) === "float64" ? new Float64Array(sizes.k ** 2) : new Float32Array(sizes.k ** 2);
-  for (let i = 0; i < writers.layers * writers.perLayer; i++) {
-    const w = Math.floor(i / writers.perLayer);
-    const place = i % writers.perLayer;
-    for (let r = Math.max(0, writers.firstLayer + w + 1 - readers.firstLayer); r < readers.layers; r++) {
-      for (let p = 0; p < readers.perLayer; p++) {
-        const j = r * readers.perLayer + p;
-        const scale = (writers.lengths[i] as number) * (readers.lengths[j] as number);
-        const square = squareOf(squares[i * nR + j] as number, scale);
-        const settled = square > least ? square : squareOf(onePair(writers, readers, i, j, sizes, space), scale);
-        visit(writers.firstLayer + w, place, readers.firstLayer + r, p, lengthOf(settled));
-      }
-    }
-  }
-}
-
-function onePair(
-  writers: MapStack,
-  readers: MapStack,
-  i: number,
-  j: number,
-  { k, d }: PairSizes,
-  space: FloatArray,
-): number {
-  multiplyTransposed(writers.data, i * k * d, k, readers.data, j * k * d, k, d, space);
-  const square = new Float64Array(1);
-  weightKernels().blockSquares({ rows: k, cols: k, blockRows: k, blockCols: k, data: space, out: square });
-  return square[0] as number;
+/** The square of $\|B A^\top\|$ of one pair by its product. */
+function onePair(writers: Stack, i: number, readers: Stack, j: number, space: FloatArray): number {
+  const product = stackOf(space, [1, writers.rows, readers.rows]);
+  multiplyStacks(oneOf(writers, i), transposedStack(oneOf(readers, j)), product);
+  return squaresOf(space, 1)[0] as number;
 }

@@ -8,20 +8,11 @@ import type { DenseMatrix } from "../../linalg/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { map, Random } from "../../tensor/index.ts";
 import { checkSamples, requireChoice } from "../../model/internal.ts";
-import type { CompositionScores, PairScores } from "./composition.ts";
+import type { CompositionBaseline, CompositionMaps, CompositionScores, PairScores } from "./pair-scores.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import { sampledScore } from "../eigenvalues/null.ts";
 import type { SampledScore } from "../eigenvalues/null.ts";
-
-/**
- * Mean and standard deviation of the composition scores of random heads.
- * @category Circuits
- */
-export interface CompositionBaseline {
-  readonly mean: number;
-  readonly std: number;
-}
 
 /**
  * The widths that a composition baseline depends on.
@@ -120,12 +111,6 @@ export function sampleCompositionBaseline(sizes: HeadSizes, options: Composition
 function collapsed(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
   return matmulDense(qrTriangle(a), b, { transposeB: true });
 }
-
-/**
- * Composition scores of one model with the three kinds alike transformed.
- * @category Circuits
- */
-export type CompositionMaps = Readonly<Record<"Q" | "K" | "V", PairScores>>;
 
 /**
  * Composition scores less the baseline's mean, as the paper's figure draws them: positive where two heads compose more

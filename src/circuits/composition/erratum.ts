@@ -4,13 +4,11 @@
  * eigenvalues alone.
  */
 import { requireKind } from "../../errors.ts";
-import { kernels } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import { multiplyStacks, oneOf, squaresOf, stackOf, stackOfTensor, transposedStack } from "../../linear/internal.ts";
+import type { Stack } from "../../linear/internal.ts";
 import type { AttentionLayer, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { matrixView } from "../../tensor/internal.ts";
-import type { CompositionMaps } from "./baseline.ts";
-import type { PairScores } from "./composition.ts";
+import type { CompositionMaps, PairScores } from "./pair-scores.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
@@ -57,26 +55,26 @@ export function cycledCompositionScores(model: Transformer, options: ProgressOpt
   const scores = { Q: new Float64Array(size), K: new Float64Array(size), V: new Float64Array(size) };
   const steps = new Steps(options, (n_layers * (n_layers - 1)) / 2);
   const norms = model.layers.map((layer) => ({
-    OV: normsOf(products(layer, view(layer, "O"), view(layer, "V")), n_heads),
-    QK: normsOf(products(layer, flipped(view(layer, "K")), view(layer, "Q")), n_heads),
+    OV: normsOf(products(view(layer, "O"), view(layer, "V"))),
+    QK: normsOf(products(transposedStack(view(layer, "K")), view(layer, "Q"))),
   }));
   for (const reader of model.layers) {
     for (const writer of model.layers.slice(0, reader.layer)) {
       for (let w = 0; w < n_heads; w++) {
-        const [V, O] = [one(view(writer, "V"), w), one(view(writer, "O"), w)];
+        const [V, O] = [oneOf(view(writer, "V"), w), oneOf(view(writer, "O"), w)];
         const [Q, K] = [view(reader, "Q"), view(reader, "K")];
         const written = {
-          Q: products(reader, O, Q),
-          K: products(reader, O, K),
-          V: products(reader, O, view(reader, "V")),
+          Q: products(O, Q),
+          K: products(O, K),
+          V: products(O, view(reader, "V")),
         };
         const read = {
-          Q: products(reader, flipped(K), V),
-          K: products(reader, flipped(Q), V),
-          V: products(reader, view(reader, "O"), V),
+          Q: products(transposedStack(K), V),
+          K: products(transposedStack(Q), V),
+          V: products(view(reader, "O"), V),
         };
         for (const kind of ["Q", "K", "V"] as const) {
-          const cycled = normsOf(squares(read[kind], written[kind], n_heads, d_head), n_heads);
+          const cycled = normsOf(products(read[kind], written[kind]));
           for (let r = 0; r < n_heads; r++) {
             const own = norms[reader.layer]?.[kind === "V" ? "OV" : "QK"][r] ?? 0;
             const scale = own * (norms[writer.layer]?.OV[w] ?? 0);
@@ -99,49 +97,18 @@ export function cycledCompositionScores(model: Transformer, options: ProgressOpt
 }
 
 /** The weights of a layer's heads. */
-function view(layer: AttentionLayer, name: "Q" | "K" | "V" | "O"): MatrixView {
-  return matrixView(layer[`W_${name}`]);
+function view(layer: AttentionLayer, name: "Q" | "K" | "V" | "O"): Stack {
+  return stackOfTensor(layer[`W_${name}`]);
 }
 
-function flipped(m: MatrixView): MatrixView {
-  return { ...m, rowStride: m.colStride, colStride: m.rowStride };
+/** `a b` for each head, float32 where both are. */
+function products(a: Stack, b: Stack): Stack {
+  const isDouble = [a, b].some(({ view: { data } }) => data instanceof Float64Array);
+  const sizes = [Math.max(a.count, b.count), a.rows, b.cols] as const;
+  const size = sizes[0] * sizes[1] * sizes[2];
+  return multiplyStacks(a, b, stackOf(isDouble ? new Float64Array(size) : new Float32Array(size), sizes));
 }
 
-/** One head's matrix, for all others. */
-function one(m: MatrixView, head: number): MatrixView {
-  return { ...m, offset: m.offset + head * m.batchStride, batchStride: 0 };
-}
-
-/** `a b` for each head, `[head, d_head, d_head]`. */
-function products(layer: AttentionLayer, a: MatrixView, b: MatrixView): FloatArray {
-  const [heads = 0, d_model = 0, d_head = 0] = layer.W_Q.shape;
-  const isDouble = a.data instanceof Float64Array || b.data instanceof Float64Array;
-  const data = isDouble ? new Float64Array(heads * d_head ** 2) : new Float32Array(heads * d_head ** 2);
-  kernels().matmul({ batch: heads, m: d_head, n: d_head, k: d_model, a, b, out: squareView(data, d_head) });
-  return data;
-}
-
-/** `a b` of square matrices for each head. */
-function squares(a: FloatArray, b: FloatArray, heads: number, n: number): FloatArray {
-  const data = a instanceof Float64Array ? new Float64Array(a.length) : new Float32Array(a.length);
-  const [left, right, out] = [a, b, data].map((matrices) => squareView(matrices, n)) as [
-    MatrixView,
-    MatrixView,
-    MatrixView,
-  ];
-  kernels().matmul({ batch: heads, m: n, n, k: n, a: left, b: right, out });
-  return data;
-}
-
-function squareView(data: FloatArray, n: number): MatrixView {
-  return { data, offset: 0, rowStride: n, colStride: 1, batchStride: n * n };
-}
-
-function normsOf(matrices: FloatArray, heads: number): Float64Array {
-  const size = matrices.length / heads;
-  return Float64Array.from({ length: heads }, (_, head) => {
-    let sum = 0;
-    for (let i = head * size; i < (head + 1) * size; i++) sum += (matrices[i] as number) ** 2;
-    return Math.sqrt(sum);
-  });
+function normsOf({ count, view: { data } }: Stack): Float64Array {
+  return squaresOf(data, count).map(Math.sqrt);
 }

@@ -2,31 +2,25 @@
  * The weights of a layer's heads as composition reads them: norms folded in if asked, heads of extreme sizes scaled,
  * with the Gram matrices that roots are taken of.
  */
-import { weightKernels } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView, TakeArray } from "../../kernels/index.ts";
+import { gramStack, stackOfTensor, transposedStack } from "../../linear/internal.ts";
+import type { Stack } from "../../linear/internal.ts";
 import type { AttentionLayer } from "../../model/index.ts";
 import type { ReaderName } from "../../model/internal.ts";
-import { matrixView, rawData } from "../../tensor/internal.ts";
-import type { Tensor } from "../../tensor/index.ts";
 import { centredOutput, foldedReader } from "../../model/internal.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
+import type { FloatArray, TakeArray } from "../../tensor/internal.ts";
 
 /**
- * A weight of all heads of a layer, seen as `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]`
- * where roots are taken of them.
+ * A weight of all heads of a layer, `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]` where
+ * roots are taken of them.
  */
 export interface Side {
-  readonly view: MatrixView;
+  readonly maps: Stack;
   readonly grams: FloatArray | undefined;
 }
 
 export type WeightName = ReaderName | "W_O";
-
-/** The sizes of a layer's heads. */
-export interface Sizes {
-  readonly count: number;
-  readonly k: number;
-  readonly d: number;
-}
 
 /**
  * How norms enter: not at all, or folded into the weights that read through them and taken out of those that write.
@@ -46,44 +40,37 @@ export function writtenOf(layer: AttentionLayer, norms: NormsInScores): Tensor<"
 
 type Weight = Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">;
 
-const isTurned = (weight: Weight): boolean => weight.names[1] === "d_model";
-
-function viewOf(weight: Weight): MatrixView {
-  const view = matrixView(weight);
-  return isTurned(weight) ? transposed(view) : view;
+function mapsOf(weight: Weight): Stack {
+  const maps = stackOfTensor(weight);
+  return weight.names[1] === "d_model" ? transposedStack(maps) : maps;
 }
 
 /**
  * A weight with its Gram matrices. Where squares would overflow or vanish it is a copy with such heads scaled: a scale
  * does not enter a score.
  */
-export function withGrams(weight: Weight, sizes: Sizes, take: TakeArray): Side {
-  const view = viewOf(weight);
-  const grams = gramsOf(view, sizes, take);
-  if (areOfSize(grams, sizes)) return { view, grams };
-  const scaled = scaledView(weight, sizes);
-  return { view: scaled, grams: gramsOf(scaled, sizes, take) };
+export function withGrams(weight: Weight, take: TakeArray): Side {
+  const maps = mapsOf(weight);
+  const grams = gramsOf(maps, take);
+  if (areOfSize(grams, maps)) return { maps, grams };
+  const scaled = scaledMaps(weight);
+  return { maps: scaled, grams: gramsOf(scaled, take) };
 }
 
 /** The same without its Gram matrices, as it is. */
 export function withoutGrams(weight: Weight): Side {
-  return { view: viewOf(weight), grams: undefined };
+  return { maps: mapsOf(weight), grams: undefined };
 }
 
 /** A copy of a weight, its heads of unusual size scaled. */
-export function scaledView(weight: Weight, sizes: Sizes): MatrixView {
-  const data = scaledHeads(rawData(weight) as FloatArray, sizes);
-  const { k, d } = sizes;
-  const [rowStride, colStride] = isTurned(weight) ? [1, k] : [d, 1];
-  return { data, offset: 0, rowStride, colStride, batchStride: k * d };
-}
-
-function transposed(view: MatrixView): MatrixView {
-  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
+export function scaledMaps(weight: Weight): Stack {
+  return mapsOf(
+    Tensor.from(weight.axes, weight.shape, scaledHeads(rawData(weight) as FloatArray, weight.shape[0] ?? 0)),
+  );
 }
 
 /** Whether every head's longest row is of a length whose fourth power is far from the ends of the numbers there are. */
-function areOfSize(grams: FloatArray, { count, k }: Sizes): boolean {
+function areOfSize(grams: FloatArray, { count, rows: k }: Stack): boolean {
   for (let h = 0; h < count; h++) {
     let largest = 0;
     for (let i = 0; i < k; i++) {
@@ -95,9 +82,9 @@ function areOfSize(grams: FloatArray, { count, k }: Sizes): boolean {
   return true;
 }
 
-function scaledHeads(weights: FloatArray, { count, k, d }: Sizes): FloatArray {
+function scaledHeads(weights: FloatArray, count: number): FloatArray {
   const data = weights.slice();
-  const each = k * d;
+  const each = data.length / count;
   for (let h = 0; h < count; h++) {
     const size = largestOf(data, h * each, (h + 1) * each);
     if (size === 0 || isUsual(size)) continue;
@@ -118,9 +105,6 @@ function largestOf(numbers: FloatArray, start: number, end: number): number {
   return largest;
 }
 
-export function gramsOf(view: MatrixView, { count, k, d }: Sizes, take: TakeArray): FloatArray {
-  const grams = take("float64", count * k * k);
-  const out = { data: grams, offset: 0, rowStride: k, colStride: 1, batchStride: k * k };
-  weightKernels().gram({ batch: count, m: k, k: d, a: view, out });
-  return grams;
+export function gramsOf(maps: Stack, take: TakeArray): FloatArray {
+  return gramStack(maps, take("float64", maps.count * maps.rows ** 2)).data;
 }

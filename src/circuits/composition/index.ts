@@ -6,12 +6,15 @@
  * *A Mathematical Framework for Transformer Circuits*, "Composition of attention heads".
  *
  * In reading order: `composition.ts` (the definition), `baseline.ts` (what chance gives), `of-maps.ts` (of any two
- * maps), `all-pairs.ts` (the same for all pairs, fast), `erratum.ts` (as first published).
+ * maps), `all-pairs.ts` (the same for all pairs, fast; the maps it takes: `unit-maps.ts`, `head-weights.ts`),
+ * `erratum.ts` (as first published).
  */
-export { compositionScores, kComposition, qComposition, vComposition } from "./composition.ts";
-export type { CompositionOptions, CompositionScores, PairScores } from "./composition.ts";
+export { kComposition, qComposition, vComposition } from "./composition.ts";
+export { compositionScores } from "./all-pairs.ts";
+export type { CompositionOptions } from "./all-pairs.ts";
+export type { CompositionBaseline, CompositionMaps, CompositionScores, PairScores } from "./pair-scores.ts";
 export { compositionBaseline, compositionExcess, compositionZScores, sampleCompositionBaseline } from "./baseline.ts";
-export type { CompositionBaseline, CompositionMaps, CompositionSampleOptions, HeadSizes } from "./baseline.ts";
+export type { CompositionSampleOptions, HeadSizes } from "./baseline.ts";
 export { cycledCompositionScores } from "./erratum.ts";
 export type { CycledCompositionScores } from "./erratum.ts";
 export { compositionOfMaps } from "./of-maps.ts";

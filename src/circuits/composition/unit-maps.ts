@@ -7,14 +7,14 @@
  * taken of these, and the norm of a map is $\|W_V W_O\|^2 = \langle W_V^\top W_V,\, W_O W_O^\top \rangle$. Gram
  * matrices are summed in float64, whatever the weights are; maps are float32 where these are.
  */
-import { kernels, kindOf, weightKernels, withWorkspace } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView, TakeArray } from "../../kernels/index.ts";
+import { multiplyStacks, oneOf, rootsOf, squaresOf, stackOf, times } from "../../linear/internal.ts";
+import type { Stack } from "../../linear/internal.ts";
 import type { AttentionLayer } from "../../model/index.ts";
-import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
-import { rootsOf } from "./gram-roots.ts";
-import { gramsOf, readerOf, scaledView, withGrams, withoutGrams, writtenOf } from "./head-weights.ts";
-import type { NormsInScores, Side, Sizes, WeightName } from "./head-weights.ts";
+import { dot, kindOf, rawData, withWorkspace } from "../../tensor/internal.ts";
+import type { FloatArray, TakeArray } from "../../tensor/internal.ts";
+import { gramsOf, readerOf, scaledMaps, withGrams, withoutGrams, writtenOf } from "./head-weights.ts";
+import type { NormsInScores, Side, WeightName } from "./head-weights.ts";
 
 /**
  * What writes and what reads in a layer, with the length of each head's: 1, or near it where it is known only
@@ -67,17 +67,11 @@ export class UnitMaps {
     return this.#unit("W_O", "W_V", into);
   }
 
-  get #sizes(): Sizes {
-    const [count = 0, k = 0, d = 0] = this.#layer.W_O.shape;
-    return { count, k, d };
-  }
-
   #side(name: WeightName): Side {
     const known = this.#sides.get(name);
     if (known !== undefined) return known;
     const weight = this.#weight(name);
-    const isRooted = this.#rooted.includes(name);
-    const side = isRooted ? withGrams(weight, this.#sizes, this.#take) : withoutGrams(weight);
+    const side = this.#rooted.includes(name) ? withGrams(weight, this.#take) : withoutGrams(weight);
     this.#sides.set(name, side);
     return side;
   }
@@ -86,19 +80,14 @@ export class UnitMaps {
     return name === "W_O" ? writtenOf(this.#layer, this.#norms) : readerOf(this.#layer, name, this.#norms);
   }
 
-  #scaled(name: WeightName): MatrixView {
-    return scaledView(this.#weight(name), this.#sizes);
-  }
-
   /**
    * Writes $R B$ for each head, scaled, $R$ a root of the one weight's Gram matrix and $B$ the other; gives the
    * lengths.
    */
   #unit(outer: WeightName, inner: WeightName, into: FloatArray): Float64Array {
-    const sizes = this.#sizes;
-    const { count, k, d } = sizes;
-    const B = this.#side(inner);
-    const grams = this.#side(outer).grams ?? gramsOf(this.#side(outer).view, sizes, this.#take);
+    const { maps: B, grams: own } = this.#side(inner);
+    const { count, rows: k, cols: d } = B;
+    const grams = this.#side(outer).grams ?? gramsOf(this.#side(outer).maps, this.#take);
     const lengths = new Float64Array(count).fill(1);
     withWorkspace((take) => {
       const roots = take(kindOf(into), count * k * k);
@@ -107,27 +96,20 @@ export class UnitMaps {
       for (let h = 0; h < count; h++) {
         const at = h * k * k;
         const norm =
-          B.grams === undefined
+          own === undefined
             ? Math.sqrt(traceOf(grams, at, k))
-            : (normOfProduct(grams, B.grams, at, k) ?? normByProduct(exact.subarray(at, at + k * k), B.view, h, sizes));
+            : (normOfProduct(grams, own, at, k) ??
+              normByProduct(stackOf(exact, [1, k, k], { offset: at }), oneOf(B, h)));
         if (norm === 0) lengths[h] = 0;
         scaleInto(roots, exact, at, k * k, inverseOf(norm));
       }
-      const multiply = (b: MatrixView): void =>
-        kernels().matmul({
-          batch: count,
-          m: k,
-          n: d,
-          k,
-          a: { data: roots, offset: 0, rowStride: k, colStride: 1, batchStride: k * k },
-          b,
-          out: { data: into, offset: 0, rowStride: d, colStride: 1, batchStride: k * d },
-        });
-      multiply(B.view);
-      if (B.grams !== undefined) return;
-      if (!lengthsInto(lengths, into, k * d)) {
-        multiply(this.#scaled(inner));
-        lengthsInto(lengths, into, k * d);
+      const multiply = (b: Stack): Stack =>
+        multiplyStacks(stackOf(roots, [count, k, k]), b, stackOf(into, [count, k, d]));
+      multiply(B);
+      if (own !== undefined) return;
+      if (!lengthsInto(lengths, into)) {
+        multiply(scaledMaps(this.#weight(inner)));
+        lengthsInto(lengths, into);
       }
     });
     return lengths;
@@ -137,27 +119,14 @@ export class UnitMaps {
 const inverseOf = (norm: number): number => (norm === 0 ? 0 : 1 / norm);
 
 /**
- * Writes the lengths of maps of `size` numbers; false where the square of one is far from 1, so that it, or what is
- * made of it, may have overflowed or vanished.
+ * Writes the lengths of maps; false where the square of one is far from 1, so that it, or what is made of it, may have
+ * overflowed or vanished.
  */
-function lengthsInto(lengths: Float64Array, maps: FloatArray, size: number): boolean {
-  const rows = lengths.length;
-  weightKernels().blockSquares({ rows, cols: size, blockRows: 1, blockCols: size, data: maps, out: lengths });
+function lengthsInto(lengths: Float64Array, maps: FloatArray): boolean {
+  squaresOf(maps, lengths.length, lengths);
   const isUsual = lengths.every((square) => square > 1e-12 && square < 1e12);
-  for (let h = 0; h < rows; h++) lengths[h] = Math.sqrt(lengths[h] as number);
+  for (const [h, square] of lengths.entries()) lengths[h] = Math.sqrt(square);
   return isUsual;
-}
-
-/** In two sums, so that no addition waits for the one before it. */
-function sumOfSquares(numbers: FloatArray, start: number, count: number): number {
-  let [even, odd] = [0, 0];
-  let t = start;
-  for (; t + 1 < start + count; t += 2) {
-    even += (numbers[t] as number) * (numbers[t] as number);
-    odd += (numbers[t + 1] as number) * (numbers[t + 1] as number);
-  }
-  if (t < start + count) even += (numbers[t] as number) * (numbers[t] as number);
-  return even + odd;
 }
 
 function traceOf(grams: FloatArray, at: number, k: number): number {
@@ -181,18 +150,9 @@ function normOfProduct(left: FloatArray, right: FloatArray, at: number, k: numbe
 }
 
 /** $\|R B\|$ of a head by multiplying out, in float64. */
-function normByProduct(root: Float64Array, B: MatrixView, head: number, { k, d }: Sizes): number {
-  const data = new Float64Array(k * d);
-  kernels().matmul({
-    batch: 1,
-    m: k,
-    n: d,
-    k,
-    a: { data: root, offset: 0, rowStride: k, colStride: 1, batchStride: 0 },
-    b: { ...B, offset: B.offset + head * B.batchStride },
-    out: { data, offset: 0, rowStride: d, colStride: 1, batchStride: 0 },
-  });
-  return Math.sqrt(sumOfSquares(data, 0, data.length));
+function normByProduct(root: Stack, B: Stack): number {
+  const { data } = times(root, B);
+  return Math.sqrt(dot(data, 0, data, 0, data.length));
 }
 
 /** The heads of a layer whose $W_{OV}$ (or $W_{QK}$) is zero, by one row of each product where that settles it. */

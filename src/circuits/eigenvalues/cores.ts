@@ -6,12 +6,22 @@
  * once per model, and every head then costs a product through it and one small eigenvalue problem.
  */
 import { ConfigError } from "../../errors.ts";
-import { allocateForResult, kernels, weightKernels, withWorkspace } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
 import { eigenvaluesOfStack } from "../../linalg/index.ts";
+import {
+  gramOverMany,
+  LARGE,
+  multiplyStacks,
+  stackOf,
+  stackOfTensor,
+  times,
+  timesOverMany,
+  transposedStack,
+} from "../../linear/internal.ts";
+import type { Stack } from "../../linear/internal.ts";
 import type { AttentionLayer, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { matrixView } from "../../tensor/internal.ts";
+import { dataForResult } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
@@ -35,65 +45,52 @@ export interface Spectrum {
 /** The cores of a layer's heads, `[head, n, n]`. */
 export type LayerCores = (layer: AttentionLayer) => { readonly size: number; readonly data: Float64Array };
 
-/** A stack of matrices as the kernels take it, `[count, rows, cols]`. */
-export interface Stack {
-  readonly view: MatrixView;
-  readonly count: number;
-  readonly rows: number;
-  readonly cols: number;
-}
-
 const unembedThenEmbed = new WeakMap<Transformer, Float64Array>();
 const embeddingGrams = new WeakMap<Transformer, Float64Array>();
 const unembeddingGrams = new WeakMap<Transformer, Float64Array>();
 
 /** $W_U W_E$, `[d_model, d_model]`, float64; computed once for a model. */
 export function unembedEmbed(model: Transformer, operation: string): Float64Array {
-  const { d_vocab, d_vocab_out, d_model } = model.config;
+  const { d_vocab, d_vocab_out } = model.config;
   if (d_vocab !== d_vocab_out) {
     throw new ConfigError(
       `the full OV circuit has eigenvalues only where input and output tokens are the same; this model has d_vocab=${d_vocab} and d_vocab_out=${d_vocab_out}. Use bareOVSpectrum.`,
       { operation, argument: "model", expected: d_vocab, actual: d_vocab_out },
     );
   }
-  return remembered(unembedThenEmbed, model, () => {
-    const W_U = matrixView(model.weight("unembed.W_U"));
-    return square(d_model, d_vocab, W_U, matrixView(model.weight("embed.W_E")));
-  });
+  return remembered(unembedThenEmbed, model, () =>
+    timesOverMany(stackOfTensor(model.weight("unembed.W_U")), stackOfTensor(model.weight("embed.W_E"))),
+  );
 }
 
 /** $W_E^\top W_E$, `[d_model, d_model]`, float64; computed once for a model. */
 export function embeddingGram(model: Transformer): Float64Array {
-  const { d_vocab, d_model } = model.config;
-  return remembered(embeddingGrams, model, () => {
-    return gram(d_model, d_vocab, transposed(matrixView(model.weight("embed.W_E"))));
-  });
+  return remembered(embeddingGrams, model, () =>
+    gramOverMany(transposedStack(stackOfTensor(model.weight("embed.W_E")))),
+  );
 }
 
 /** $W_U W_U^\top$, `[d_model, d_model]`, float64; computed once for a model. */
 export function unembeddingGram(model: Transformer): Float64Array {
-  const { d_vocab_out, d_model } = model.config;
-  return remembered(unembeddingGrams, model, () => {
-    return gram(d_model, d_vocab_out, matrixView(model.weight("unembed.W_U")));
-  });
+  return remembered(unembeddingGrams, model, () => gramOverMany(stackOfTensor(model.weight("unembed.W_U"))));
 }
 
 /** The cores $W_O M W_V$ of a layer, of the OV circuits when $M = W_U W_E$; without $M$, those of $W_{OV}$. */
 export function ovCores(M: Float64Array | undefined): LayerCores {
-  return (layer) => cyclic(stackOf(layer.W_O), M, stackOf(layer.W_V));
+  return (layer) => cyclic(stackOfTensor(layer.W_O), M, stackOfTensor(layer.W_V));
 }
 
 /**
  * The cores $W_K^\top M W_Q$ of a layer, of the QK circuits when $M = W_E^\top W_E$; without $M$, those of $W_{QK}$.
  */
 export function qkCores(M: Float64Array | undefined): LayerCores {
-  return (layer) => cyclic(transposedStack(stackOf(layer.W_K)), M, stackOf(layer.W_Q));
+  return (layer) => cyclic(transposedStack(stackOfTensor(layer.W_K)), M, stackOfTensor(layer.W_Q));
 }
 
 /** `a b` of two square row-major matrices, the first transposed if asked. */
 export function squareProduct(n: number, a: Float64Array, b: Float64Array, flipA = false): Float64Array {
-  const left = rowMajor(a, n, 0);
-  return square(n, n, flipA ? transposed(left) : left, rowMajor(b, n, 0));
+  const left = stackOf(a, [1, n, n]);
+  return timesOverMany(flipA ? transposedStack(left) : left, stackOf(b, [1, n, n]));
 }
 
 /** Eigenvalues, scores and traces of the cores of all layers. */
@@ -172,21 +169,17 @@ function remembered(
 export function cyclic(left: Stack, M: Float64Array | undefined, right: Stack): ReturnType<LayerCores> {
   const d = left.cols;
   const middle = M === undefined ? left : throughMiddle(left, M);
-  const core = left.rows <= d ? stackProduct(middle, right) : stackProduct(right, middle);
+  const core = left.rows <= d ? times(middle, right) : times(right, middle);
   return { size: core.rows, data: core.data };
 }
 
 /** `left M` for each head; in float32 where `left` is and heads are many. */
 function throughMiddle(left: Stack, M: Float64Array): Stack {
-  const d = left.cols;
-  const square: Omit<Stack, "view"> = { count: left.count, rows: d, cols: d };
-  const isSingle = left.view.data instanceof Float32Array && left.count * left.rows * d * d >= LARGE;
-  if (!isSingle) return stackProduct(left, { ...square, view: rowMajor(M, d, 0) });
-  const [m, count] = [left.rows, left.count];
-  const view = rowMajor(allocateForResult(count * m * d), d, m * d);
-  const b = rowMajor(roundedOnce(M), d, 0);
-  kernels().matmul({ batch: count, m, n: d, k: d, a: left.view, b, out: view });
-  return { view, count, rows: m, cols: d };
+  const { count, rows, cols: d } = left;
+  const isSingle = left.view.data instanceof Float32Array && count * rows * d * d >= LARGE;
+  if (!isSingle) return times(left, stackOf(M, [1, d, d]));
+  const into = stackOf(dataForResult("float32", count * rows * d) as FloatArray, [count, rows, d]);
+  return multiplyStacks(left, stackOf(roundedOnce(M), [1, d, d]), into);
 }
 
 const rounded = new WeakMap<Float64Array, Float32Array>();
@@ -196,70 +189,4 @@ function roundedOnce(M: Float64Array): Float32Array {
   const known = rounded.get(M) ?? Float32Array.from(M);
   rounded.set(M, known);
   return known;
-}
-
-/** A tensor `[head, rows, cols]` as a stack. */
-export function stackOf(W: Tensor): Stack {
-  const [count = 0, rows = 0, cols = 0] = W.shape;
-  return { view: matrixView(W), count, rows, cols };
-}
-
-function transposedStack({ view, count, rows, cols }: Stack): Stack {
-  return { view: transposed(view), count, rows: cols, cols: rows };
-}
-
-function stackProduct(a: Stack, b: Stack): Stack & { readonly data: Float64Array } {
-  const [m, n] = [a.rows, b.cols];
-  const data = new Float64Array(a.count * m * n);
-  const view = rowMajor(data, n, m * n);
-  kernels().matmul({ batch: a.count, m, n, k: a.cols, a: a.view, b: b.view, out: view });
-  return { view, count: a.count, rows: m, cols: n, data };
-}
-
-/** Multiply-adds from which on float32 operands are multiplied in float32. */
-const LARGE = 2 ** 28;
-/** Terms of a sum that are added in float32 at most, before they join float64 sums. */
-const SPAN = 4096;
-
-/**
- * `a b` with sizes n x k and k x n, float64. Of float32 matrices with a vocabulary between them it is a float64 sum of
- * float32 products, each over 4,096 tokens at most.
- */
-function square(n: number, k: number, a: MatrixView, b: MatrixView): Float64Array {
-  const out = new Float64Array(n * n);
-  const isSingle = a.data instanceof Float32Array && b.data instanceof Float32Array && n * n * k >= LARGE;
-  if (isSingle) weightKernels().deepProduct({ m: n, n, k, a, b, out });
-  else kernels().matmul({ batch: 1, m: n, n, k, a, b, out: rowMajor(out, n, 0) });
-  return out;
-}
-
-/** `a aᵀ` of a matrix n x k, summed as in {@link square}. */
-function gram(n: number, k: number, a: MatrixView): Float64Array {
-  const data = new Float64Array(n * n);
-  const multiply = (from: number, depth: number, out: MatrixView): void =>
-    weightKernels().gram({ batch: 1, m: n, k: depth, a: { ...a, offset: a.offset + from * a.colStride }, out });
-  if (!(a.data instanceof Float32Array && n * n * k >= LARGE)) {
-    multiply(0, k, rowMajor(data, n, 0));
-    return data;
-  }
-  withWorkspace((take) => {
-    const part = take("float32", n * n);
-    for (let from = 0; from < k; from += SPAN) {
-      multiply(from, Math.min(SPAN, k - from), rowMajor(part, n, 0));
-      addTo(data, part);
-    }
-  });
-  return data;
-}
-
-function addTo(sums: Float64Array, terms: FloatArray): void {
-  for (let t = 0; t < sums.length; t++) sums[t] = (sums[t] as number) + (terms[t] as number);
-}
-
-function rowMajor(data: FloatArray, cols: number, batchStride: number): MatrixView {
-  return { data, offset: 0, rowStride: cols, colStride: 1, batchStride };
-}
-
-function transposed(view: MatrixView): MatrixView {
-  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
 }

@@ -3,10 +3,10 @@
  * present one? (*A Mathematical Framework for Transformer Circuits*, "Checking the mechanistic theory".)
  */
 import { InputError, ShapeError, requireKind, requireObject } from "../../errors.ts";
-import { kernels } from "../../kernels/index.ts";
+import { multiplyStacks, stackOf, stackOfTensor } from "../../linear/internal.ts";
 import type { AttentionLayer, HeadRef, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { describeTensor, matrixView, requireAxes, rawData } from "../../tensor/internal.ts";
+import { describeTensor, requireAxes, rawData } from "../../tensor/internal.ts";
 import { embeddingGram, ovCores, qkCores, spectrumOf, squareProduct, unembedEmbed } from "./cores.ts";
 import type { Spectrum } from "./cores.ts";
 import { distinctHeads } from "../circuits.ts";
@@ -102,19 +102,11 @@ function addWeightedOV(into: Float64Array, layer: AttentionLayer, weights: Float
     const weight = weights[layer.layer * heads + h] as number;
     if (weight === 0) continue;
     const W_V = layer.W_V.select("head", h);
-    const W_O = matrixView(layer.W_O.select("head", h));
+    const W_O = stackOfTensor(layer.W_O.select("head", h));
     const scaled = Float64Array.from(W_V.data, (x) => weight * x);
     const d_head = W_V.sizeOf("d_head");
-    kernels().matmul({
-      batch: 1,
-      m: d_model,
-      n: d_model,
-      k: d_head,
-      a: { data: scaled, offset: 0, rowStride: d_head, colStride: 1, batchStride: 0 },
-      b: W_O,
-      out: { data: into, offset: 0, rowStride: d_model, colStride: 1, batchStride: 0 },
-      accumulate: true,
-    });
+    const square = stackOf(into, [1, d_model, d_model]);
+    multiplyStacks(stackOf(scaled, [1, d_model, d_head]), W_O, square, true);
   }
 }
 

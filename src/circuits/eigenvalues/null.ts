@@ -4,7 +4,8 @@ import { eigenvalues } from "../../linalg/index.ts";
 import type { Transformer } from "../../model/index.ts";
 import { Random, randomNormal, Tensor } from "../../tensor/index.ts";
 import { checkSamples, requireChoice } from "../../model/internal.ts";
-import { cyclic, embeddingGram, positivityOf, stackOf, unembedEmbed } from "./cores.ts";
+import { stackOfTensor } from "../../linear/internal.ts";
+import { cyclic, embeddingGram, positivityOf, unembedEmbed } from "./cores.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
@@ -143,6 +144,6 @@ function randomHead(model: Transformer, circuit: "OV" | "QK", operation: string)
     const options = { seed: random, dtype: "float64" } as const;
     const writer = randomNormal("head d_head d_model", [1, d_head, d_model], options);
     const reader = randomNormal("head d_model d_head", [1, d_model, d_head], options);
-    return cyclic(stackOf(writer), middle, stackOf(reader));
+    return cyclic(stackOfTensor(writer), middle, stackOfTensor(reader));
   };
 }

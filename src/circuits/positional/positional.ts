@@ -1,10 +1,12 @@
 /** What a head does by position alone: the positional QK circuit, and its pattern. */
 import { ConfigError, InputError, requireKind } from "../../errors.ts";
-import { allocate, kernels } from "../../kernels/index.ts";
 import { compose, restrictRows, toDense, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
+import { patternOf } from "../../model/internal.ts";
 import { softmax, Tensor } from "../../tensor/index.ts";
+import { dataForResult } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 
 /**
  * The positional part of a head's QK circuit, $W_{pos} W_Q W_K^\top W_{pos}^\top$: from which positions it would look
@@ -84,17 +86,8 @@ export function positionalPattern(
   const scores = (toDense(positionalCircuit(model, head, cut)).data as Float64Array).map((score) => score / scale);
   if (model.config.attention_dir === "bidirectional")
     return softmax(Tensor.from("query_pos key_pos", [n, n], scores), "key_pos");
-  const output = allocate(n * n);
-  kernels().causalSoftmax({
-    batch: 1,
-    queries: n,
-    keys: n,
-    scores,
-    scoresOffset: 0,
-    output,
-    outputOffset: 0,
-    queryOffset: 0,
-  });
+  const output = dataForResult("float32", n * n) as FloatArray;
+  patternOf(scores, n, true, output);
   return Tensor.from("query_pos key_pos", [n, n], output);
 }
 

@@ -4,7 +4,7 @@ import { applyMap, compose, restrictRows, toDense, transpose } from "../../linea
 import type { Linear } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { rawData } from "../../tensor/internal.ts";
+import { dot, rawData } from "../../tensor/internal.ts";
 import { requireToken } from "../../model/internal.ts";
 import { attentionAgainstRival } from "./bugs.ts";
 import type { SkipTrigramEffect, SkipTrigramPair } from "./bugs.ts";
@@ -65,12 +65,12 @@ export function skipTrigramEffects(
   const values = rowsDense(compose(of(sources), W_V));
   const written = rowsDense(compose(restrictRows(transpose(model.W_U), [...outs.keys()]), transpose(W_O)));
   const rivalKey = rivalKeyOf(model, W_K, start);
-  const rivals = Float64Array.from({ length: destinations.size }, (_, b) => dot(queries, b, rivalKey, 0));
+  const rivals = Float64Array.from({ length: destinations.size }, (_, b) => product(queries, b, rivalKey, 0));
   return trigrams.map(({ source, destination, out }) => {
     const [a = 0, b = 0, c = 0] = [sources.get(source), destinations.get(destination), outs.get(out)];
-    const score = (dot(queries, b, keys, a) - (rivals[b] as number)) / scale;
+    const score = (product(queries, b, keys, a) - (rivals[b] as number)) / scale;
     const attention = attentionAgainstRival(score);
-    return { source, destination, out, attention, effect: attention * dot(values, a, written, c) };
+    return { source, destination, out, attention, effect: attention * product(values, a, written, c) };
   });
 }
 
@@ -102,8 +102,6 @@ function rowsOfTensor(t: Tensor): Rows {
   return { width: t.shape[1] ?? 0, data: rawData(t) };
 }
 
-function dot(a: Rows, i: number, b: Rows, j: number): number {
-  let sum = 0;
-  for (let k = 0; k < a.width; k++) sum += (a.data[i * a.width + k] as number) * (b.data[j * b.width + k] as number);
-  return sum;
+function product(a: Rows, i: number, b: Rows, j: number): number {
+  return dot(a.data, i * a.width, b.data, j * b.width, a.width);
 }

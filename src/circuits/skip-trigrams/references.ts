@@ -1,9 +1,10 @@
 /** What scores of the QK circuit are compared with, as those of different query tokens are not comparable. */
 import { InputError, requireKind } from "../../errors.ts";
-import { kernels } from "../../kernels/index.ts";
 import { applyMap, columnsOf, compose, toDense, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
+import { multiplyStacks, stackOf, transposedStack } from "../../linear/internal.ts";
 import type { AttentionHead, Transformer } from "../../model/index.ts";
+import { lossesOfRows } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 
 /**
@@ -95,13 +96,9 @@ function logMeanExp(model: Transformer, head: AttentionHead, shares: Float64Arra
   const targets = new Int32Array(height).fill(common);
   for (let first = 0; first < d_vocab; first += height) {
     const rows = Math.min(height, d_vocab - first);
-    kernels().matmul({
-      ...{ batch: 1, m: rows, n: d_vocab, k: width + 1 },
-      a: { data: a, offset: first * (width + 1), rowStride: width + 1, colStride: 1, batchStride: 0 },
-      b: { data: b, offset: 0, rowStride: 1, colStride: width + 1, batchStride: 0 },
-      out: { data: scores, offset: 0, rowStride: d_vocab, colStride: 1, batchStride: 0 },
-    });
-    kernels().crossEntropy({ rows, cols: d_vocab, logits: scores, logitsOffset: 0, targets, output: losses });
+    const some = stackOf(a, [1, rows, width + 1], { offset: first * (width + 1) });
+    multiplyStacks(some, transposedStack(stackOf(b, [1, d_vocab, width + 1])), stackOf(scores, [1, rows, d_vocab]));
+    lossesOfRows({ rows, cols: d_vocab, logits: scores, targets, output: losses });
     // The loss of a target is the logarithm sought less the target's own score.
     for (let i = 0; i < rows; i++) {
       out[first + i] = scale * ((losses[i] as number) + (scores[i * d_vocab + common] as number));

@@ -2,12 +2,12 @@
  * What a head's circuits say of single source tokens: rows of the OV circuit, columns of the QK circuit made
  * comparable.
  */
-import type { FloatArray } from "../../kernels/index.ts";
 import { addMaps, compose, linear, rowsOf, scaleMap, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 import { fullOVCircuit, fullQKCircuit } from "../circuits.ts";
 import { referenceOf } from "./references.ts";
 import type { ReferenceOptions, ScoreReference } from "./references.ts";

@@ -6,9 +6,9 @@
  * $\gamma \lVert x \rVert \lVert w \rVert$, $\gamma$ being that of a sum of $d$ products (certificate.ts) and one more
  * rounding. What is smaller than the `k`-th largest by twice that cannot belong.
  */
-import { kernels, kindOf, withWorkspace } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
-import { sumRounding, U32 } from "../../tensor/internal.ts";
+import { multiplyStacks, stackOf, transposedStack } from "../../linear/internal.ts";
+import { kindOf, sumRounding, U32, withWorkspace } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 
 /**
  * A token with what a circuit gives it.
@@ -58,7 +58,8 @@ export function topTokens(question: TopTokensQuestion): TokenValue[][] {
   const kind = kindOf(data);
   const largest = kind === "float64" ? 0 : largestNormOf(tokens);
   const height = Math.max(1, Math.min(asked, Math.floor(BAND_NUMBERS / count)));
-  const b = { data, offset: 0, rowStride: stride, colStride: step, batchStride: 0 };
+  const vectors = stride === 1 ? stackOf(data, [1, count, width], { row: step }) : undefined;
+  const right = vectors === undefined ? stackOf(data, [1, width, count], { row: stride }) : transposedStack(vectors);
   return withWorkspace((take) => {
     const products = take(kind, height * count);
     const left = take(kind, height * width);
@@ -66,8 +67,7 @@ export function topTokens(question: TopTokensQuestion): TokenValue[][] {
     for (let first = 0; first < asked; first += height) {
       const m = Math.min(height, asked - first);
       left.set(rows.subarray(first * width, (first + m) * width));
-      const [a, out] = [rowMajor(left, width), rowMajor(products, count)];
-      kernels().matmul({ batch: 1, m, n: count, k: width, a, b, out });
+      multiplyStacks(stackOf(left, [1, m, width]), right, stackOf(products, [1, m, count]));
       for (let i = 0; i < m; i++) {
         const row = rows.subarray((first + i) * width, (first + i + 1) * width);
         const size = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0));
@@ -81,10 +81,6 @@ export function topTokens(question: TopTokensQuestion): TokenValue[][] {
     }
     return found;
   });
-}
-
-function rowMajor(data: FloatArray, cols: number): MatrixView {
-  return { data, offset: 0, rowStride: cols, colStride: 1, batchStride: 0 };
 }
 
 /** How far a float32 product of vectors of these norms can be off; what is below the smallest float32 is lost whole. */

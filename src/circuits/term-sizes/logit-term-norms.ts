@@ -4,7 +4,7 @@ import { matmulDense } from "../../linalg/index.ts";
 import type { DenseMatrix } from "../../linalg/index.ts";
 import type { AttentionHead, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import type { PairScores } from "../composition/composition.ts";
+import type { PairScores } from "../composition/pair-scores.ts";
 import { pathsFromHeads } from "./path-cores.ts";
 import type { HeadSums } from "./path-cores.ts";
 import { addedUp, gramWritten, readGrams, throughEach, writtenGrams } from "./path-grams.ts";

@@ -11,10 +11,12 @@
  * heads, and less in models of up to three times as many layers as heads. The cores serve all orders and sources, and
  * exist two layers at a time.
  */
-import { kernels, withWorkspace } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView, TakeArray } from "../../kernels/index.ts";
+import { multiplyStacks, stackOf, transposedStack } from "../../linear/internal.ts";
+import type { Stack } from "../../linear/internal.ts";
 import type { AttentionLayer } from "../../model/index.ts";
-import { factorsOfLayer, inKind, stack, turned } from "./path-grams.ts";
+import { addTo, withWorkspace } from "../../tensor/internal.ts";
+import type { FloatArray, TakeArray } from "../../tensor/internal.ts";
+import { factorsOfLayer } from "./path-grams.ts";
 import type { Gram, LayerFactors } from "./path-grams.ts";
 import type { Steps } from "../../progress.ts";
 
@@ -67,7 +69,7 @@ function sumsOf(
       for (const from of space === undefined ? [] : order.slice(0, t)) {
         const [writer, reader] = isForward ? [from, at] : [at, from];
         const cores = coresOf(factors[writer] as LayerFactors, factors[reader] as LayerFactors, space as Space);
-        const N = isForward ? cores : turned(cores);
+        const N = isForward ? cores : transposedStack(cores);
         for (const [f, { longest }] of families.entries()) {
           for (const [p, sum] of ((sums[f] as HeadSums[])[from] as HeadSums).entries()) {
             addOnward(sum, N, space as Space, sumAt(own[f] as Gram[], Math.min(p + 1, longest)));
@@ -110,22 +112,27 @@ function spaceOf(layers: readonly LayerFactors[], take: TakeArray): Space {
   };
 }
 
-/** $W_O^g W_V^h$ of each head of a layer with each of a later one. */
-function coresOf({ d, O }: LayerFactors, { V }: LayerFactors, { heads, k, cores }: Space): MatrixView {
+/** $W_O^g W_V^h$ of each head of a layer with each of a later one, one matrix. */
+function coresOf({ d, O }: LayerFactors, { V }: LayerFactors, { heads, k, cores }: Space): Stack {
   const width = heads * k;
-  const out = { ...stack(cores, width, 0), batchStride: k };
-  kernels().matmul({ batch: heads, m: width, n: k, k: d, a: stack(O, d, 0), b: stack(V, k, d * k), out });
-  return stack(cores, width, 0);
+  const written = stackOf(O.view.data, [1, width, d]);
+  multiplyStacks(written, V, stackOf(cores, [heads, width, k], { row: width, step: k }));
+  return stackOf(cores, [1, width, width]);
 }
 
 /** Adds $\sum_g N_{gh}^\top R_g N_{gh}$ for each head, `N` being `[g, d_head, h, d_head]`. */
-function addOnward(R: Gram, N: MatrixView, { heads, k, moved, before, after }: Space, into: Gram): void {
+function addOnward(R: Gram, N: Stack, { heads, k, moved, before, after }: Space, into: Gram): void {
   const width = heads * k;
-  const byWriter = { ...N, batchStride: k * N.rowStride };
-  const out = stack(moved, width, k * width);
-  kernels().matmul({ batch: heads, m: k, n: width, k, a: stack(inKind(R, before), k, k * k), b: byWriter, out });
-  const byReader = { ...turned(N), batchStride: k * N.colStride };
-  const readers = { ...stack(moved, width, 0), batchStride: k };
-  kernels().matmul({ batch: heads, m: k, n: k, k: width, a: byReader, b: readers, out: stack(after, k, k * k) });
-  for (let t = 0; t < into.length; t++) into[t] = (into[t] as number) + (after[t] as number);
+  before.set(R);
+  const byWriter = rowBlocks(N, heads);
+  multiplyStacks(stackOf(before, [heads, k, k]), byWriter, stackOf(moved, [heads, k, width]));
+  const readers = stackOf(moved, [heads, width, k], { row: width, step: k });
+  multiplyStacks(rowBlocks(transposedStack(N), heads), readers, stackOf(after, [heads, k, k]));
+  addTo(into, after);
+}
+
+/** The rows of a matrix in so many blocks, one after another. */
+function rowBlocks({ rows, cols, view }: Stack, count: number): Stack {
+  const each = rows / count;
+  return { count, rows: each, cols, view: { ...view, batchStride: each * view.rowStride } };
 }

@@ -11,16 +11,15 @@
  * Products of large float32 weights are float32. All sums are of matrices without negative eigenvalues, so that nothing
  * cancels in them.
  */
-import { kernels, kindOf, withWorkspace } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import { LARGE, multiplyStacks, stackOf, times, transposedStack } from "../../linear/internal.ts";
+import type { Stack } from "../../linear/internal.ts";
 import type { AttentionLayer } from "../../model/index.ts";
-import { rawData } from "../../tensor/internal.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { addTo, kindOf, rawData, withWorkspace } from "../../tensor/internal.ts";
+import type { FloatArray, TakeArray } from "../../tensor/internal.ts";
 
 /** `[d_model, d_model]`, float64. */
 export type Gram = Float64Array;
-
-/** Multiply-adds of a product from which on it is worth float32. */
-const LARGE = 2 ** 28;
 
 /** The weights of a layer by which its heads read and write. */
 export interface LayerFactors {
@@ -28,43 +27,38 @@ export interface LayerFactors {
   readonly d: number;
   readonly k: number;
   /** `[head, d_model, d_head]`. */
-  readonly V: FloatArray;
+  readonly V: Stack;
   /** `[head, d_head, d_model]`. */
-  readonly O: FloatArray;
+  readonly O: Stack;
   readonly kind: "float32" | "float64";
 }
 
 export function factorsOfLayer({ W_V, W_O }: AttentionLayer): LayerFactors {
   const [heads = 0, d = 0, k = 0] = W_V.shape;
-  const [V, O] = [rawData(W_V) as FloatArray, rawData(W_O) as FloatArray];
-  const isSingle = kindOf(V) === "float32" && kindOf(O) === "float32" && heads * k * d * d >= LARGE;
+  const of = (W: Tensor): Stack => stackOf(rawData(W) as FloatArray, W.shape as [number, number, number]);
+  const [V, O] = [of(W_V), of(W_O)];
+  const isSingle = [V, O].every(({ view }) => kindOf(view.data) === "float32") && heads * k * d * d >= LARGE;
   return { heads, d, k, V, O, kind: isSingle ? "float32" : "float64" };
 }
 
 /** $W_V^\top S\, W_V$ of each head of a layer, `[head, d_head, d_head]`: what its values are of such streams. */
 export function readGrams(S: Gram, layer: AttentionLayer): Gram {
   const { heads, d, k, V, kind } = factorsOfLayer(layer);
-  const out = new Float64Array(heads * k * k);
-  withWorkspace((take) => {
-    const left = stack(inKind(S, take(kind, d * d)), d, 0);
-    const [values, read] = [stack(V, k, d * k), stack(take(kind, heads * d * k), k, d * k)];
-    kernels().matmul({ batch: heads, m: d, n: k, k: d, a: left, b: values, out: read });
-    kernels().matmul({ batch: heads, m: k, n: k, k: d, a: turned(values), b: read, out: stack(out, k, k * k) });
+  return withWorkspace((take) => {
+    const read = stackOf(take(kind, heads * d * k), [heads, d, k]);
+    multiplyStacks(inKind(S, [1, d, d], kind, take), V, read);
+    return times(transposedStack(V), read).data;
   });
-  return out;
 }
 
 /** $W_O B\, W_O^\top$ of each head of a layer, `[head, d_head, d_head]`: what becomes of its weighted values. */
 export function writtenGrams(B: Gram, layer: AttentionLayer): Gram {
   const { heads, d, k, O, kind } = factorsOfLayer(layer);
-  const out = new Float64Array(heads * k * k);
-  withWorkspace((take) => {
-    const right = stack(inKind(B, take(kind, d * d)), d, 0);
-    const [written, read] = [stack(O, d, k * d), stack(take(kind, heads * k * d), d, k * d)];
-    kernels().matmul({ batch: heads, m: k, n: d, k: d, a: written, b: right, out: read });
-    kernels().matmul({ batch: heads, m: k, n: k, k: d, a: read, b: turned(written), out: stack(out, k, k * k) });
+  return withWorkspace((take) => {
+    const read = stackOf(take(kind, heads * k * d), [heads, k, d]);
+    multiplyStacks(O, inKind(B, [1, d, d], kind, take), read);
+    return times(read, transposedStack(O)).data;
   });
-  return out;
 }
 
 /**
@@ -74,10 +68,9 @@ export function writtenGrams(B: Gram, layer: AttentionLayer): Gram {
 export function gramWritten(read: Gram, layer: AttentionLayer): Gram {
   const { heads, d, k, O, kind } = factorsOfLayer(layer);
   return withWorkspace((take) => {
-    const inner = stack(inKind(read, take(kind, heads * k * k)), k, k * k);
-    const moved = stack(take(kind, heads * k * d), d, k * d);
-    kernels().matmul({ batch: heads, m: k, n: d, k, a: inner, b: stack(O, d, k * d), out: moved });
-    return sideBySide(O, moved.data, heads * k, d, take(kind, d * d));
+    const moved = stackOf(take(kind, heads * k * d), [heads, k, d]);
+    multiplyStacks(inKind(read, [heads, k, k], kind, take), O, moved);
+    return sideBySide(O, moved, take(kind, d * d));
   });
 }
 
@@ -88,28 +81,21 @@ export function gramWritten(read: Gram, layer: AttentionLayer): Gram {
 export function gramRead(written: Gram, layer: AttentionLayer): Gram {
   const { heads, d, k, V, kind } = factorsOfLayer(layer);
   return withWorkspace((take) => {
-    const inner = stack(inKind(written, take(kind, heads * k * k)), k, k * k);
-    const values = stack(take(kind, heads * k * d), d, k * d);
-    const moved = stack(take(kind, heads * k * d), d, k * d);
+    const values = stackOf(take(kind, heads * k * d), [heads, k, d]);
+    const moved = stackOf(take(kind, heads * k * d), [heads, k, d]);
     for (let h = 0; h < heads; h++)
       for (let i = 0; i < d; i++)
-        for (let e = 0; e < k; e++) values.data[(h * k + e) * d + i] = V[(h * d + i) * k + e] as number;
-    kernels().matmul({ batch: heads, m: k, n: d, k, a: inner, b: values, out: moved });
-    return sideBySide(values.data, moved.data, heads * k, d, take(kind, d * d));
+        for (let e = 0; e < k; e++) values.view.data[(h * k + e) * d + i] = V.view.data[(h * d + i) * k + e] as number;
+    multiplyStacks(inKind(written, [heads, k, k], kind, take), values, moved);
+    return sideBySide(values, moved, take(kind, d * d));
   });
 }
 
-/** $A^\top B$ of matrices `[rows, d]`: of heads side by side the sum over them is the sum inside one product. */
-function sideBySide(A: FloatArray, B: FloatArray, rows: number, d: number, into: FloatArray): Gram {
-  kernels().matmul({
-    batch: 1,
-    m: d,
-    n: d,
-    k: rows,
-    a: turned(stack(A, d, 0)),
-    b: stack(B, d, 0),
-    out: stack(into, d, 0),
-  });
+/** $\sum_h A_h^\top B_h$: of heads side by side the sum over them is the sum inside one product. */
+function sideBySide(A: Stack, B: Stack, into: FloatArray): Gram {
+  const { count, rows, cols: d } = A;
+  const [a, b] = [A, B].map(({ view }) => stackOf(view.data, [1, count * rows, d])) as [Stack, Stack];
+  multiplyStacks(transposedStack(a), b, stackOf(into, [1, d, d]));
   return Float64Array.from(into.subarray(0, d * d));
 }
 
@@ -128,22 +114,15 @@ export function addedUp(grams: readonly Gram[]): Gram {
   const [first, ...others] = grams as readonly [Gram, ...Gram[]];
   if (others.length === 0) return first;
   const out = first.slice();
-  for (const other of others) for (let t = 0; t < out.length; t++) out[t] = (out[t] as number) + (other[t] as number);
+  for (const other of others) addTo(out, other);
   return out;
 }
 
-/** Row-major matrices, one after another. */
-export function stack(data: FloatArray, cols: number, batchStride: number): MatrixView {
-  return { data, offset: 0, rowStride: cols, colStride: 1, batchStride };
+/** Matrices with their numbers in an array of another kind. */
+export function inKind(numbers: Float64Array, sizes: StackSizes, kind: "float32" | "float64", take: TakeArray): Stack {
+  const data = take(kind, numbers.length);
+  data.set(numbers);
+  return stackOf(data, sizes);
 }
 
-/** A matrix seen from its other side. */
-export function turned(view: MatrixView): MatrixView {
-  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
-}
-
-/** Numbers put into an array of another kind. */
-export function inKind(numbers: Float64Array, into: FloatArray): FloatArray {
-  into.set(numbers);
-  return into;
-}
+type StackSizes = readonly [count: number, rows: number, cols: number];

@@ -1,11 +1,10 @@
 /** Which source tokens a table of skip-trigrams shows, where none are given. */
-import { kernels, kindOf, weightKernels, withWorkspace } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
 import { diagonalOf, compose, restrictRows, toDense } from "../../linear/index.ts";
+import { gramStack, multiplyStacks, oneOf, stackOf, stackOfTensor } from "../../linear/internal.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
 import { normedTokens, skipTrigrams } from "../../circuits/index.ts";
 import type { SkipTrigrams } from "../../circuits/index.ts";
-import { rawData } from "../../tensor/internal.ts";
+import { kindOf, rawData, withWorkspace } from "../../tensor/internal.ts";
 import { bosOf } from "../input.ts";
 import type { FigureInput } from "../input.ts";
 import { tokenTexts } from "../labels.ts";
@@ -130,30 +129,14 @@ function outputNorms(model: Transformer, head: HeadId, pool: readonly number[]):
  * $W_O W_U (W_O W_U)^\top$ of a head, the product in the precision of $W_U$, the sums over the vocabulary in float64.
  */
 function writtenGram(model: Transformer, { layer, head }: HeadId): Float64Array {
-  const { d_head, d_model, d_vocab_out } = model.config;
-  const W_U = rawData(model.weight("unembed.W_U")) as FloatArray;
-  const W_O = rawData(model.layer(layer).W_O) as FloatArray;
-  const kind = [W_U, W_O].some((W) => kindOf(W) === "float64") ? "float64" : "float32";
-  const gram = new Float64Array(d_head * d_head);
-  withWorkspace((take) => {
-    const written = rowMajor(take(kind, d_head * d_vocab_out), d_vocab_out);
-    const a = { ...rowMajor(W_O, d_model), offset: head * d_head * d_model };
-    kernels().matmul({
-      batch: 1,
-      m: d_head,
-      n: d_vocab_out,
-      k: d_model,
-      a,
-      b: rowMajor(W_U, d_vocab_out),
-      out: written,
-    });
-    weightKernels().gram({ batch: 1, m: d_head, k: d_vocab_out, a: written, out: rowMajor(gram, d_head) });
+  const { d_head, d_vocab_out } = model.config;
+  const W_U = stackOfTensor(model.weight("unembed.W_U"));
+  const W_O = oneOf(stackOfTensor(model.layer(layer).W_O), head);
+  const kind = [W_U, W_O].some(({ view }) => kindOf(view.data) === "float64") ? "float64" : "float32";
+  return withWorkspace((take) => {
+    const written = stackOf(take(kind, d_head * d_vocab_out), [1, d_head, d_vocab_out]);
+    return gramStack(multiplyStacks(W_O, W_U, written)).data as Float64Array;
   });
-  return gram;
-}
-
-function rowMajor(data: FloatArray, cols: number): MatrixView {
-  return { data, offset: 0, rowStride: cols, colStride: 1, batchStride: 0 };
 }
 
 /** How rows are read. */

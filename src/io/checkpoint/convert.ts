@@ -3,7 +3,7 @@ import { InputError, requireKind } from "../../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { ITEM_SIZES, isFloating } from "../bytes/dtype.ts";
 import type { SafetensorsDType } from "../bytes/dtype.ts";
-import { SETTINGS } from "./from-checkpoint.ts";
+import { settingsIn } from "./settings.ts";
 import { totalBytes } from "./read-tensors.ts";
 import { encodeFloats, headerOf } from "../safetensors/writer.ts";
 import type { HeaderEntry } from "../safetensors/writer.ts";
@@ -101,7 +101,7 @@ function place(checkpoint: Checkpoint, floats: SafetensorsDType | undefined): He
 function plainMetadata({ values, settings }: Checkpoint): Record<string, string> {
   const asJson = (_: string, value: PlainValue): unknown => (typeof value === "bigint" ? String(value) : value);
   // That of a model in a part of the file is found again where that of a whole one is.
-  const more = settings === undefined || SETTINGS.some((name) => name in values) ? [] : [["cfg", settings] as const];
+  const more = settings === undefined || settingsIn(values) !== undefined ? [] : [["cfg", settings] as const];
   const entries = [...Object.entries(values), ...more].map(
     ([key, value]) => [key, JSON.stringify(value, asJson)] as const,
   );

@@ -6,10 +6,10 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { fault } from "../bytes/fault.ts";
 import { building, detect, namesOfParts } from "../layouts/index.ts";
 import type { Known, LayoutOptions, ListedTensors } from "../layouts/index.ts";
+import { plainObject } from "../json/plain.ts";
+import type { PlainValue } from "../json/plain.ts";
 import { checkTotal } from "./read-tensors.ts";
-
-/** Under which names a file holds the configuration of its model. */
-export const SETTINGS = ["model_args", "model_config", "cfg"] as const;
+import { SETTINGS, SURE_SETTINGS, settingsIn } from "./settings.ts";
 
 /**
  * How {@link transformerFromCheckpoint} reads.
@@ -99,14 +99,16 @@ function configOf(checkpoint: Checkpoint, operation: string): unknown {
   const { config, settings, metadata, unread } = checkpoint;
   if (config !== undefined) return config;
   if (settings !== undefined) return settings;
-  for (const name of SETTINGS) {
-    const what = unread.get(name);
-    if (what !== undefined) {
-      const source = { operation, name: checkpoint.name };
-      throw fault(source, `its ${name} is ${what}, which is not read. Pass the configuration.`);
-    }
-    const text = metadata.get(name);
-    if (text?.startsWith("{") === true) return toJson(text, operation, `${name} in the metadata`);
+  const foreign = SURE_SETTINGS.find((name) => unread.has(name));
+  if (foreign !== undefined) {
+    const source = { operation, name: checkpoint.name };
+    const what = unread.get(foreign) ?? "";
+    throw fault(source, `its ${foreign} is ${what}, which is not read. Pass the configuration.`);
   }
-  return undefined;
+  const parsed = SETTINGS.flatMap((name) => {
+    const text = metadata.get(name);
+    if (text?.startsWith("{") !== true) return [];
+    return [[name, toJson(text, operation, `${name} in the metadata`) as PlainValue] as const];
+  });
+  return settingsIn(plainObject(parsed))?.[1];
 }

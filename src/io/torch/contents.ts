@@ -5,6 +5,7 @@
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { Mapped } from "../bytes/mapped.ts";
+import { isPlainObject, settingsIn } from "../checkpoint/settings.ts";
 import { plainObject } from "../json/plain.ts";
 import type { PlainObject, PlainValue } from "../json/plain.ts";
 import { partsOf } from "./module.ts";
@@ -28,8 +29,6 @@ export interface TorchContents {
 const MAX_DEPTH = 64;
 /** The name of a tensor that was saved alone. */
 const ALONE = "tensor";
-/** Under which names training code keeps the configuration of its model. */
-const SETTINGS = ["model_args", "model_config"];
 /** PyTorch's types, layouts and schemes, which are words. */
 const WORD = /^torch\.[a-z][a-z0-9_]*$/;
 
@@ -37,19 +36,14 @@ const WORD = /^torch\.[a-z][a-z0-9_]*$/;
 export function contentsOf(value: PickleValue, pickleSize: number, source: Source): TorchContents {
   const walk = new Walk(pickleSize, source);
   const plain = walk.visit(value, "", 0);
-  const values = isObject(plain) ? plain : plainObject([]);
-  const kept = SETTINGS.find((name) => isObject(values[name]));
-  const settings = walk.settings ?? (kept === undefined ? undefined : ([kept, values[kept] as PlainObject] as const));
+  const values = isPlainObject(plain) ? plain : plainObject([]);
+  const settings = walk.settings ?? settingsIn(values);
   return {
     tensors: new Mapped(walk.tensors, (ref, name) => checkedTensor(ref, name, source)),
     values,
     settings: settings && withUnread(settings, walk.unread),
     unread: walk.unread,
   };
-}
-
-function isObject(value: PlainValue | undefined): value is PlainObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A configuration with a text in place of each field that is no plain value, so that none is missed in silence. */
@@ -71,8 +65,8 @@ class Walk {
   readonly #open = new Set<PickleValue>();
   /** Objects around what is visited; what they hold may lead back to them. */
   #objects = 0;
-  /** Modules around what is visited. */
-  #modules = 0;
+  /** Whether a module around what is visited has a configuration. */
+  #isConfigured = false;
   #visits: number;
   #characters: number;
 
@@ -169,17 +163,26 @@ class Walk {
     return parts;
   }
 
-  /** What `state_dict()` would have, in its order, and the configuration of the outermost module. */
+  /** What `state_dict()` would have, in its order, and the configuration of the outermost module that has one. */
   #module({ tensors, modules, config }: ModuleParts, name: string, depth: number): PlainObject | undefined {
     const at = (key: string): string => (name === "" ? key : `${name}.${key}`);
-    const plain = config === undefined || this.#modules > 0 ? undefined : this.visit(config, at("cfg"), depth + 1);
-    this.#modules++;
+    const hasConfig = config !== undefined && !this.#isConfigured;
+    const plain = new Map<string, PlainValue>();
+    if (hasConfig) {
+      const fields = this.visit(config, at("cfg"), depth + 1);
+      if (isPlainObject(fields)) {
+        this.settings ??= [at("cfg"), fields];
+        plain.set("cfg", fields);
+      }
+      this.#isConfigured = true;
+    }
     for (const [key, item] of tensors) this.visit(item, at(key), depth + 1);
-    for (const [key, item] of modules) this.visit(item, at(key), depth + 1);
-    this.#modules--;
-    if (!isObject(plain)) return undefined;
-    this.settings ??= [at("cfg"), plain];
-    return plainObject([["cfg", plain]]);
+    for (const [key, item] of modules) {
+      const inner = this.visit(item, at(key), depth + 1);
+      if (isPlainObject(inner)) plain.set(key, inner);
+    }
+    if (hasConfig) this.#isConfigured = false;
+    return plain.size === 0 ? undefined : plainObject(plain);
   }
 
   #tensor(ref: TensorRef, name: string): undefined {

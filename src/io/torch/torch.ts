@@ -23,11 +23,12 @@ import type { ZipEntry } from "../zip/directory.ts";
 
 /**
  * Opens a PyTorch file given as bytes (`.pt`, `.pth`, `.bin`; the ZIP archive and the older layout), without decoding
- * any tensor and without running anything: a pickle that names more than tensors, storages, `OrderedDict`, `torch.Size`
- * and `torch.device` is refused.
+ * any tensor and without running anything: functions and classes of a pickle are names here, never looked up. A file
+ * that names a command is refused.
  *
- * Tensors in dicts and lists are named by their path with dots, `model.lm_head.weight`; what is no tensor stands in
- * `values`. Views, shared storages and parameters are read as PyTorch would; gradients and hooks are not in the file.
+ * Tensors in dicts and lists are named by their path with dots, `model.lm_head.weight`; a module that was saved whole
+ * is its state dict. What is no tensor stands in `values`, and in `unread` what is neither. Views, shared storages and
+ * parameters are read as PyTorch would; gradients and hooks are not.
  *
  * @param bytes - the whole file.
  * @param options - `name` is what error texts call the file.
@@ -77,6 +78,12 @@ export function* openTorchArchive(zip: ZipFile, source: Source): Reading<TensorS
   const entry = root === undefined ? undefined : zip.entries.get(`${root}data.pkl`);
   if (root === undefined || entry === undefined) {
     throw fault(source, "the ZIP archive has no data.pkl, so it is not a PyTorch file.");
+  }
+  if (zip.entries.has(`${root}constants.pkl`)) {
+    throw fault(
+      source,
+      "it is TorchScript, a program, which is not read. Save the model's state_dict() with torch.save.",
+    );
   }
   const isBigEndian = yield* readByteOrder(zip, root, source);
   const pickle = yield* readEntry(zip, entry, source);

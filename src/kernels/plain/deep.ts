@@ -1,24 +1,16 @@
 /** Products over very many terms, in spans. */
 import { checkMatmul } from "../checks.ts";
-import type { MatrixView } from "../interface.ts";
 import type { Multiplies } from "./parts.ts";
+import { matrix } from "../view.ts";
 import type { DeepProductArgs } from "../weights-interface.ts";
 
 /** Terms of a sum that are added in float32 at most, before they join float64 sums. */
 const SPAN = 4096;
 
-const viewOf = (data: Float32Array | Float64Array, n: number): MatrixView => ({
-  data,
-  offset: 0,
-  rowStride: n,
-  colStride: 1,
-  batchStride: 0,
-});
-
 /** {@link WeightKernels.deepProduct} by products of spans, into `part` `[m, n]`. */
 export function deepProductBySpans(parts: Multiplies, args: DeepProductArgs, part: Float32Array): void {
   const { m, n, k, a, b, out } = args;
-  checkMatmul({ batch: 1, m, n, k, a, b, out: viewOf(out, n) });
+  checkMatmul({ batch: 1, m, n, k, a, b, out: matrix(out, n) });
   out.fill(0, 0, m * n);
   for (let from = 0; from < k; from += SPAN) {
     parts.matmul({
@@ -28,7 +20,7 @@ export function deepProductBySpans(parts: Multiplies, args: DeepProductArgs, par
       k: Math.min(SPAN, k - from),
       a: { ...a, offset: a.offset + from * a.colStride },
       b: { ...b, offset: b.offset + from * b.rowStride },
-      out: viewOf(part, n),
+      out: matrix(part, n),
     });
     for (let t = 0; t < m * n; t++) out[t] = out[t]! + part[t]!;
   }
@@ -36,5 +28,5 @@ export function deepProductBySpans(parts: Multiplies, args: DeepProductArgs, par
 
 /** {@link WeightKernels.deepProduct} in float64 throughout. */
 export function deepProductInDoubles(parts: Multiplies, { m, n, k, a, b, out }: DeepProductArgs): void {
-  parts.matmul({ batch: 1, m, n, k, a, b, out: viewOf(out, n) });
+  parts.matmul({ batch: 1, m, n, k, a, b, out: matrix(out, n) });
 }

@@ -5,6 +5,7 @@
 import { checkPairNorms } from "../checks.ts";
 import type { FloatArray } from "../interface.ts";
 import type { Multiplies } from "./parts.ts";
+import { matrix, transposed } from "../view.ts";
 import type { PairNormsArgs } from "../weights-interface.ts";
 
 /** Rows of the symmetric matrices in a band. */
@@ -58,9 +59,9 @@ function fillBand(
     m: rows,
     n: width,
     k,
-    a: { data, offset: start, rowStride: 1, colStride: d, batchStride: k * d },
-    b: { data, offset: first, rowStride: d, colStride: 1, batchStride: k * d },
-    out: { data: into, offset: 0, rowStride: width, colStride: 1, batchStride: rows * width },
+    a: transposed(matrix(data, d, k * d, start)),
+    b: matrix(data, d, k * d, first),
+    out: matrix(into, width, rows * width),
   });
 }
 
@@ -83,9 +84,9 @@ function addProducts(
       m,
       n,
       k: size,
-      a: { data: S, offset: from * size, rowStride: size, colStride: 1, batchStride: 0 },
-      b: { data: T, offset: partner * size, rowStride: 1, colStride: size, batchStride: 0 },
-      out: { data: products, offset: 0, rowStride: n, colStride: 1, batchStride: 0 },
+      a: matrix(S, size, 0, from * size),
+      b: transposed(matrix(T, size, 0, partner * size)),
+      out: matrix(products, n),
     });
     for (let i = 0; i < m; i++) {
       const into = (from + i) * countB + partner;

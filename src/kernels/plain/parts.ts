@@ -11,6 +11,7 @@ import type {
   MatrixView,
   SoftmaxArgs,
 } from "../interface.ts";
+import { matrix, transposed } from "../view.ts";
 import type { RowScreenArgs } from "../weights-interface.ts";
 
 /** The kernel that questions to the rows of a product are made of. */
@@ -24,22 +25,17 @@ export interface Parts extends Multiplies {
   causalSoftmax(args: CausalSoftmaxArgs): void;
 }
 
-const headView = (view: HeadVectorsView, b: number): MatrixView => ({
-  data: view.data,
-  offset: view.offset + b * view.batchStride,
-  rowStride: view.rowStride,
-  colStride: 1,
-  batchStride: view.headStride,
-});
+const headView = ({ data, offset, rowStride, headStride, batchStride }: HeadVectorsView, b: number): MatrixView =>
+  matrix(data, rowStride, headStride, offset + b * batchStride);
 
 /** Attention by way of all scores of a prompt, in float64. */
 export function attentionByParts(parts: Parts, args: AttentionArgs): void {
   checkAttention(args);
   const { batch, heads, queries, keys, width, valueWidth, q, k, v, out } = args;
   const scores = new Float64Array(heads * queries * keys);
-  const scoresView = { data: scores, offset: 0, rowStride: keys, colStride: 1, batchStride: queries * keys };
+  const scoresView = matrix(scores, keys, queries * keys);
   for (let b = 0; b < batch; b++) {
-    const kT = { ...headView(k, b), rowStride: 1, colStride: k.rowStride };
+    const kT = transposed(headView(k, b));
     parts.matmul({ batch: heads, m: queries, n: keys, k: width, a: headView(q, b), b: kT, out: scoresView });
     for (let i = 0; i < scores.length; i++) scores[i] = scores[i]! / args.scale;
     if (args.isCausal) {
@@ -74,7 +70,7 @@ function forEachBlock(
   const block = new Float32Array(rows * n);
   for (let first = 0; first < m; first += rows) {
     const count = Math.min(rows, m - first);
-    const out = { data: block, offset: 0, rowStride: n, colStride: 1, batchStride: 0 };
+    const out = matrix(block, n);
     parts.matmul({ batch: 1, m: count, n, k, a: { ...a, offset: a.offset + first * a.rowStride }, b, out });
     for (let i = 0; i < count; i++) take(block.subarray(i * n, (i + 1) * n), first + i);
   }

@@ -3,6 +3,7 @@
  * assembly/pairs.ts and assembly/roots.ts.
  */
 import { checkBlockSquares, checkPairNorms, checkRoots } from "../checks.ts";
+import { matrix } from "../view.ts";
 import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "../weights-interface.ts";
 import { pairNormsByBands } from "../plain/pair-norms.ts";
 import type { Multiplies } from "../plain/parts.ts";
@@ -89,7 +90,7 @@ function pack(
   borrowed: { address: number; bytes: number }[],
 ): void {
   if (count === 0) return;
-  const view = { data: maps, offset: 0, rowStride: k * d, colStride: 1, batchStride: 0 };
+  const view = matrix(maps, k * d);
   const { address } = place(engine.heap, view, 1, count, k * d, borrowed);
   const each = 4 * k * d;
   const eachPanels = 32 * k * Math.ceil(d / 8);

@@ -3,6 +3,7 @@ import { checkRowScreen } from "../checks.ts";
 import { rowScreenByParts } from "../plain/parts.ts";
 import type { Multiplies } from "../plain/parts.ts";
 import type { MatrixView } from "../interface.ts";
+import { matrix } from "../view.ts";
 import type { RowScreenArgs } from "../weights-interface.ts";
 import { borrow, place, withBlocks } from "./place.ts";
 import { runRanges } from "./split.ts";
@@ -18,7 +19,7 @@ function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
   for (let i = 0; i < m; i++) {
     for (let p = 0; p < k; p++) data[i * k + p] = view.data[view.offset + i * view.rowStride + p * view.colStride]!;
   }
-  return { data, offset: 0, rowStride: k, colStride: 1, batchStride: 0 };
+  return matrix(data, k);
 }
 
 /**
@@ -43,8 +44,7 @@ export function rowScreen(engine: WeightEngine, parts: Multiplies, args: RowScre
       const a = place(heap, rowMajor(args.a, m, k), 1, m, k, borrowed);
       const b = place(heap, args.b, 1, k, n, borrowed);
       const rowsOf = (data: Float32Array, rows: number, width: number): number =>
-        place(heap, { data, offset: 0, rowStride: width, colStride: 1, batchStride: 0 }, 1, rows, width, borrowed)
-          .address;
+        place(heap, matrix(data, width), 1, rows, width, borrowed).address;
       const bytes = 4 * (whole?.width ?? 0);
       const wholeA = whole === undefined ? 0 : rowsOf(whole.a, m, whole.width);
       const wholeB = whole === undefined ? 0 : rowsOf(whole.b, n, whole.width);

@@ -2,7 +2,7 @@
  * Questions to the rows of a screen: bars, how far they reach, bounds by leading coordinates, and the kernels that
  * answer.
  */
-import { weightKernels } from "../../kernels/index.ts";
+import { matrix, transposed, weightKernels } from "../../kernels/index.ts";
 import type { RowScreenArgs } from "../../kernels/index.ts";
 import type { Screen } from "./screen.ts";
 
@@ -114,8 +114,8 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
   const common = { m, n: Math.max(0, to - from), keep, most, bars, highs, ...results };
   const right = screen.right.data.subarray(from * width);
   if (lead === undefined) {
-    const a = { data: whole, offset: 0, rowStride: width, colStride: 1, batchStride: 0 };
-    const b = { data: right, offset: 0, rowStride: 1, colStride: width, batchStride: 0 };
+    const a = matrix(whole, width);
+    const b = transposed(matrix(right, width));
     weightKernels().rowScreen({ ...common, k: Math.max(1, rank), a, b });
   } else {
     const k = lead.size + 1;
@@ -124,8 +124,8 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
       leading.set(whole.subarray(i * width, i * width + lead.size), i * k);
       leading[i * k + lead.size] = restOf(whole, i * width, lead.size, rank);
     }
-    const a = { data: leading, offset: 0, rowStride: k, colStride: 1, batchStride: 0 };
-    const b = { data: lead.right, offset: from, rowStride: cols, colStride: 1, batchStride: 0 };
+    const a = matrix(leading, k);
+    const b = matrix(lead.right, cols, 0, from);
     weightKernels().rowScreen({ ...common, k, a, b, whole: { width, a: whole, b: right } });
   }
   if (from > 0) for (let t = 0; t < found.places.length; t++) found.places[t] = (found.places[t] as number) + from;

@@ -2,7 +2,7 @@
  * Rows and columns of a product as float32 vectors of its narrow place, in a balanced basis, and how far they can be
  * off.
  */
-import { kernels } from "../../kernels/index.ts";
+import { kernels, matrix } from "../../kernels/index.ts";
 import type { TakeArray } from "../../kernels/index.ts";
 import { frobenius, matmulDense } from "../../linalg/index.ts";
 import type { DenseMatrix } from "../../linalg/index.ts";
@@ -47,7 +47,7 @@ export function vectorsOf(half: Half, basis: DenseMatrix | undefined): Vectors {
   if (changed === undefined) copyInto(data, width, long);
   else {
     const right = padded(changed, width, small !== undefined);
-    const out = { data, offset: 0, rowStride: width, colStride: 1, batchStride: 0 };
+    const out = matrix(data, width);
     kernels().matmul({ batch: 1, m: count, n: width, k: long.cols, a: viewOf(long), b: right, out });
   }
   const { plain: longNorms, stepped } = normsOf(half);

@@ -1,6 +1,6 @@
 /** Tensor products applied to streams, and multiplied out. */
 import { AxisError, InputError, ShapeError, requireKind } from "../../errors.ts";
-import { kernels } from "../../kernels/index.ts";
+import { kernels, matrix } from "../../kernels/index.ts";
 import { astype, Tensor } from "../../tensor/index.ts";
 import { describeTensor } from "../../tensor/internal.ts";
 import { multiplyInto } from "../chain.ts";
@@ -216,9 +216,9 @@ function moved(rows: Rows, { batch, queries, keys, data: A }: PositionFactor): R
     m: queries,
     n: width,
     k: keys,
-    a: { data: A, offset: 0, rowStride: keys, colStride: 1, batchStride: batch === undefined ? 0 : queries * keys },
-    b: { data: rows.data, offset: 0, rowStride: width, colStride: 1, batchStride: keys * width },
-    out: { data, offset: 0, rowStride: width, colStride: 1, batchStride: queries * width },
+    a: matrix(A, keys, batch === undefined ? 0 : queries * keys),
+    b: matrix(rows.data, width, keys * width),
+    out: matrix(data, width, queries * width),
   });
   return { ...rows, pos: queries, data };
 }

@@ -4,10 +4,11 @@
  * backwards. Streams are flat, `[stream, batch, pos, d_model]`; values have all heads side by side,
  * `[stream, batch, pos, head, d_head]`. Few large products: a path expansion is made of little else.
  */
-import { allocateForResult, kernels } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import { multiplyStacks, stackOf, stackOfTensor, times, transposedStack } from "../../linear/internal.ts";
+import type { Stack } from "../../linear/internal.ts";
 import type { AttentionLayer } from "../../model/index.ts";
-import { matrixView, rawData } from "../../tensor/internal.ts";
+import { dataForResult, dtypeOf, rawData, reshaped } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { frozenNorm } from "./frozen-run.ts";
 import type { FrozenRun } from "./frozen-run.ts";
@@ -49,15 +50,8 @@ export class FrozenHeads {
     const rows = streams.length / this.d_model;
     const W_V = foldedReader(this.layer, "W_V", streams instanceof Float32Array);
     const out = like(streams, rows * this.width);
-    kernels().matmul({
-      batch: this.heads,
-      m: rows,
-      n: this.d_head,
-      k: this.d_model,
-      a: { data: streams, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: 0 },
-      b: matrixView(W_V),
-      out: this.#perHead(out, 0),
-    });
+    const read = stackOf(streams, [1, rows, this.d_model]);
+    multiplyStacks(read, stackOfTensor(W_V), this.#perHead(out, rows));
     this.#divideByScale(out, this.width);
     return out;
   }
@@ -65,51 +59,24 @@ export class FrozenHeads {
   /** The adjoint of {@link FrozenHeads.values}: readings of values as readings of the stream, summed over heads. */
   valuesBack(readings: Float64Array): Float64Array {
     const rows = readings.length / this.width;
-    const out = new Float64Array(rows * this.d_model);
-    kernels().matmul({
-      batch: 1,
-      m: rows,
-      n: this.d_model,
-      k: this.width,
-      a: { data: readings, offset: 0, rowStride: this.width, colStride: 1, batchStride: 0 },
-      b: {
-        data: turned(foldedReader(this.layer, "W_V")),
-        offset: 0,
-        rowStride: this.d_model,
-        colStride: 1,
-        batchStride: 0,
-      },
-      out: { data: out, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: 0 },
-    });
-    this.#divideByScale(out, this.d_model);
-    return out;
+    const readers = stackOf(turned(foldedReader(this.layer, "W_V")), [1, this.width, this.d_model]);
+    const { data } = times(stackOf(readings, [1, rows, this.width]), readers);
+    this.#divideByScale(data, this.d_model);
+    return data;
   }
 
   /** Weighted values $A v$; with `isBackward`, $A^\top v$. */
   attend<T extends FloatArray>(values: T, isBackward = false): T {
     const out = like(values, values.length);
     const streams = values.length / (this.rows * this.width);
-    const { pos } = this;
+    const { pos, heads } = this;
     const data = rawData(this.#pattern) as FloatArray;
     for (let s = 0; s < streams; s++) {
       for (let b = 0; b < this.batch; b++) {
         const start = (s * this.batch + b) * pos * this.width;
-        const A = {
-          data,
-          offset: b * this.heads * pos * pos,
-          rowStride: pos,
-          colStride: 1,
-          batchStride: pos * pos,
-        };
-        kernels().matmul({
-          batch: this.heads,
-          m: pos,
-          n: this.d_head,
-          k: pos,
-          a: isBackward ? transposed(A) : A,
-          b: this.#perHead(values, start),
-          out: this.#perHead(out, start),
-        });
+        const A = stackOf(data, [heads, pos, pos], { offset: b * heads * pos * pos });
+        const into = this.#perHead(out, pos, start);
+        multiplyStacks(isBackward ? transposedStack(A) : A, this.#perHead(values, pos, start), into);
       }
     }
     return out;
@@ -119,30 +86,15 @@ export class FrozenHeads {
   write<T extends FloatArray>(z: T): T {
     const rows = z.length / this.width;
     const out = like(z, rows * this.d_model);
-    kernels().matmul({
-      batch: 1,
-      m: rows,
-      n: this.d_model,
-      k: this.width,
-      a: { data: z, offset: 0, rowStride: this.width, colStride: 1, batchStride: 0 },
-      b: this.#stackedWriters(),
-      out: { data: out, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: 0 },
-    });
+    multiplyStacks(stackOf(z, [1, rows, this.width]), this.#stackedWriters(), stackOf(out, [1, rows, this.d_model]));
     return out;
   }
 
   /** What each head writes of one stream's weighted values, `[head, batch, pos, d_model]`. */
   writeEach<T extends FloatArray>(z: T): T {
-    const out = like(z, this.heads * this.rows * this.d_model);
-    kernels().matmul({
-      batch: this.heads,
-      m: this.rows,
-      n: this.d_model,
-      k: this.d_head,
-      a: this.#perHead(z, 0),
-      b: matrixView(this.layer.W_O),
-      out: { data: out, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: this.rows * this.d_model },
-    });
+    const { heads, rows, d_model } = this;
+    const out = like(z, heads * rows * d_model);
+    multiplyStacks(this.#perHead(z, rows), stackOfTensor(this.layer.W_O), stackOf(out, [heads, rows, d_model]));
     return out;
   }
 
@@ -153,29 +105,19 @@ export class FrozenHeads {
   writeBack<T extends FloatArray>(readings: T): T {
     const rows = readings.length / this.d_model;
     const out = like(readings, rows * this.width);
-    kernels().matmul({
-      batch: 1,
-      m: rows,
-      n: this.width,
-      k: this.d_model,
-      a: { data: readings, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: 0 },
-      b: transposed(this.#stackedWriters()),
-      out: { data: out, offset: 0, rowStride: this.width, colStride: 1, batchStride: 0 },
-    });
+    const read = stackOf(readings, [1, rows, this.d_model]);
+    multiplyStacks(read, transposedStack(this.#stackedWriters()), stackOf(out, [1, rows, this.width]));
     return out;
   }
 
   /** Values of all heads side by side as one matrix per head. */
-  #perHead(data: FloatArray, offset: number): MatrixView {
-    return { data, offset, rowStride: this.width, colStride: 1, batchStride: this.d_head };
+  #perHead(data: FloatArray, rows: number, offset = 0): Stack {
+    return stackOf(data, [this.heads, rows, this.d_head], { offset, row: this.width, step: this.d_head });
   }
 
   /** `[head and d_head, d_model]`. */
-  #stackedWriters(): MatrixView {
-    const { W_O } = this.layer;
-    const view = matrixView(W_O);
-    if (W_O.isContiguous) return { ...view, batchStride: 0 };
-    return { data: W_O.data as FloatArray, offset: 0, rowStride: this.d_model, colStride: 1, batchStride: 0 };
+  #stackedWriters(): Stack {
+    return stackOfTensor(reshaped(this.layer.W_O, "head_and_d_head d_model", [this.width, this.d_model]));
   }
 
   #divideByScale(numbers: FloatArray, width: number): void {
@@ -209,11 +151,7 @@ function copyColumn(to: FloatArray, start: number, from: FloatArray, at: number,
 
 /** An array of the same kind for a result, where kernels write it without a copy if they can. */
 export function like<T extends FloatArray>(data: T, size: number): T {
-  return (data instanceof Float64Array ? new Float64Array(size) : allocateForResult(size)) as T;
-}
-
-function transposed(view: MatrixView): MatrixView {
-  return { ...view, rowStride: view.colStride, colStride: view.rowStride };
+  return dataForResult(dtypeOf(data), size) as T;
 }
 
 const kept = new WeakMap<FrozenRun, Map<number, FrozenHeads>>();

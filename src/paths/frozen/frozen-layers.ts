@@ -2,7 +2,7 @@
  * Whole layers of a frozen run: their linear part, which paths go through, and their constants, which begin in biases.
  */
 import { add, Tensor } from "../../tensor/index.ts";
-import { rawData } from "../../tensor/internal.ts";
+import { addTo, rawData } from "../../tensor/internal.ts";
 import { frozenHeads } from "./frozen-heads.ts";
 import type { FrozenHeads } from "./frozen-heads.ts";
 import { throughFrozenNorm } from "./frozen-run.ts";
@@ -32,7 +32,7 @@ export function layerOutput(frozen: FrozenRun, layer: number, x: Stream, keep?: 
   const heads = frozenHeads(frozen, layer);
   const values = heads.values(flat(x));
   const constants = constantValues(heads);
-  for (let start = 0; start < values.length; start += heads.width) addTo(values, start, constants);
+  for (let start = 0; start < values.length; start += heads.width) addTo(values, constants, start);
   return add(toStream(frozen, writeKept(heads, heads.attend(values), keep)), heads.layer.b_O);
 }
 
@@ -41,10 +41,6 @@ export function layerWritten(frozen: FrozenRun, layer: number): Stream {
   const heads = frozenHeads(frozen, layer);
   const z = Float64Array.from(rawData(frozen.run.cache.get(`blocks.${layer}.attn.hook_z`)));
   return add(toStream(frozen, heads.write(z)), heads.layer.b_O);
-}
-
-function addTo(sums: Float64Array, start: number, terms: Float64Array): void {
-  for (let t = 0; t < terms.length; t++) sums[start + t] = (sums[start + t] as number) + (terms[t] as number);
 }
 
 /** What $b_V$ and the norm's bias give to the values of every position, `[head, d_head]`. */

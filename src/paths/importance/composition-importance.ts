@@ -5,9 +5,9 @@
  * leaves the definition open. This is one.
  */
 import { requireKind } from "../../errors.ts";
-import { kernels } from "../../kernels/index.ts";
 import type { AttentionLayer, TokensLike, Transformer } from "../../model/index.ts";
 import { rotate } from "../../model/index.ts";
+import { patternOf } from "../../model/internal.ts";
 import { add, astype, batchMatmul, matmul, stack, Tensor } from "../../tensor/index.ts";
 import { reshaped } from "../../tensor/internal.ts";
 import { layerOutput } from "../frozen/frozen-layers.ts";
@@ -112,7 +112,7 @@ function endsOf(frozen: FrozenRun, orders: number, steps: Steps): Record<Side, S
     const whole = layer.layer;
     const add1 = (side: Side, order: number): Stream => {
       const cut = Math.min(order, whole);
-      const pattern = patternOf(
+      const pattern = patternsOf(
         frozen,
         layer,
         q[side === "K" ? whole : cut] as Vectors,
@@ -167,26 +167,13 @@ function sideOf(
 }
 
 /** Patterns of all heads, `[head, batch, query_pos, key_pos]`, float64. */
-function patternOf({ model }: FrozenRun, layer: AttentionLayer, q: Vectors, k: Vectors): Float64Array {
+function patternsOf({ model }: FrozenRun, layer: AttentionLayer, q: Vectors, k: Vectors): Float64Array {
   const [heads = 0, batch = 0, pos = 0, d_head = 0] = q.shape;
   const flat = (t: Tensor): Tensor<"stack pos d_head"> => reshaped(t, "stack pos d_head", [heads * batch, pos, d_head]);
   const keys = flat(k).rename("pos", "key_pos").permute("stack d_head key_pos");
   const scores = (batchMatmul(flat(q), keys).data as Float64Array).map((x) => x / layer.attnScale);
   const output = new Float64Array(scores.length);
-  if (model.config.attention_dir === "causal") {
-    kernels().causalSoftmax({
-      batch: heads * batch,
-      queries: pos,
-      keys: pos,
-      scores,
-      scoresOffset: 0,
-      output,
-      outputOffset: 0,
-      queryOffset: 0,
-    });
-  } else {
-    kernels().softmax({ rows: heads * batch * pos, cols: pos, input: scores, inputOffset: 0, output, outputOffset: 0 });
-  }
+  patternOf(scores, pos, model.config.attention_dir === "causal", output);
   return output;
 }
 

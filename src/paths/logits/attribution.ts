@@ -6,10 +6,9 @@
  * the paths that end in a layer are computed from the streams of those before it, all of these and all heads in one
  * product. What leaves write is never formed.
  */
-import { allocate } from "../../kernels/index.ts";
-import type { FloatArray } from "../../kernels/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { rawData } from "../../tensor/internal.ts";
+import { allocateData, dot, rawData } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 import { frozenHeads } from "../frozen/frozen-heads.ts";
 import type { FrozenHeads } from "../frozen/frozen-heads.ts";
 import { flat, normBiasValues, toStream } from "../frozen/frozen-layers.ts";
@@ -111,7 +110,7 @@ function valuesOf(
   const { rows, width, d_model } = heads;
   const isInner = ({ order, root }: PathNode): boolean => order === 0 && root.enters !== "stream";
   const size = parents.length * rows * d_model;
-  const streams: FloatArray = precision === "float32" ? allocate(size) : new Float64Array(size);
+  const streams = allocateData(precision, size) as FloatArray;
   for (const [p, parent] of parents.entries()) {
     if (!isInner(parent)) streams.set(streamOf(parent), p * rows * d_model);
   }
@@ -142,16 +141,4 @@ function readHeads(
     }
     visit(h, values);
   }
-}
-
-/** An inner product, in two sums, so that no addition waits for the one before it. */
-export function dot(a: FloatArray, fromA: number, b: FloatArray, fromB: number, count: number): number {
-  let [even, odd] = [0, 0];
-  let t = 0;
-  for (; t + 1 < count; t += 2) {
-    even += (a[fromA + t] as number) * (b[fromB + t] as number);
-    odd += (a[fromA + t + 1] as number) * (b[fromB + t + 1] as number);
-  }
-  if (t < count) even += (a[fromA + t] as number) * (b[fromB + t] as number);
-  return even + odd;
 }

@@ -7,11 +7,11 @@
  * order 0, and to the orders of the heads that it goes through later.
  */
 import { InputError, requireKind } from "../../errors.ts";
-import { kernels } from "../../kernels/index.ts";
-import type { FloatArray } from "../../kernels/index.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
+import { lossesOfRows } from "../../model/internal.ts";
 import { add, Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 import { finalBias } from "../frozen/frozen-layers.ts";
 import { freeze, throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
@@ -163,7 +163,7 @@ export function lossesOfStream({ model, run }: FrozenRun, normalized: Stream): F
     const one = normalized.slice("batch", b, b + 1).slice("pos", 0, rows);
     const logits = add(unembed(model, one), model.b_U).data as FloatArray;
     const targets = Int32Array.from({ length: rows }, (_, p) => run.tokens.at(b, p + 1));
-    kernels().crossEntropy({ rows, cols: model.config.d_vocab_out, logits, logitsOffset: 0, targets, output });
+    lossesOfRows({ rows, cols: model.config.d_vocab_out, logits, targets, output });
     losses[b] = output.reduce((s, loss) => s + loss, 0) / rows;
   }
   return losses;

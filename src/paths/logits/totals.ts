@@ -11,12 +11,13 @@
 import { requireKind } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
+import { addTo, dot } from "../../tensor/internal.ts";
 import { frozenHeads } from "../frozen/frozen-heads.ts";
 import type { FrozenHeads } from "../frozen/frozen-heads.ts";
 import { flat } from "../frozen/frozen-layers.ts";
 import { addMlp, directStream, freeze, throughFinalNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
-import { dot, readingsOfStream } from "./attribution.ts";
+import { readingsOfStream } from "./attribution.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import { readAlong, readoutOf } from "../targets.ts";
@@ -151,10 +152,6 @@ function accumulate(sums: Float64Array[], terms: readonly Float64Array[]): void 
     if (sum === undefined) sums[order + 1] = term;
     else addTo(sum, term);
   }
-}
-
-function addTo(sum: Float64Array, term: Float64Array): void {
-  for (let t = 0; t < sum.length; t++) sum[t] = (sum[t] as number) + (term[t] as number);
 }
 
 /** Arrays of one size, one after another. */

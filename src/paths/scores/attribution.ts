@@ -12,6 +12,7 @@ import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index
 import { rotate, toTokenTensor } from "../../model/index.ts";
 import { foldedReader } from "../../model/internal.ts";
 import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
+import { dot } from "../../tensor/internal.ts";
 import { frozenHeads } from "../frozen/frozen-heads.ts";
 import { biasStream, layerOutput } from "../frozen/frozen-layers.ts";
 import {
@@ -123,7 +124,7 @@ export function attributeScore(
   const [q, k] = [wholeVector(frozen, id, "W_Q", query), wholeVector(frozen, id, "W_K", key)];
   let pairs: ScoreAttribution["pairs"] | undefined;
   return {
-    score: dot(q, k) / scale,
+    score: dot(q, 0, k, 0, q.length) / scale,
     query: sideOf(frozen, id, "W_Q", query, k),
     key: sideOf(frozen, id, "W_K", key, q),
     get pairs(): ScoreAttribution["pairs"] {
@@ -169,7 +170,7 @@ function sideOf(frozen: FrozenRun, id: HeadId, name: "W_Q" | "W_K", at: number, 
   });
   const { embed, pos_embed } = sourceStreams(frozen);
   const positions = pos_embed === undefined ? new Float64Array(pos) : bySource(pos_embed, readings, 1);
-  const scored = (x: Tensor<"batch pos d_head">): number => dot(x.data as Float64Array, weights);
+  const scored = (x: Tensor<"batch pos d_head">): number => dot(x.data, 0, weights, 0, weights.length);
   if (model.config.positional_embedding_type === "shortformer") {
     positions[at] = scored(
       matmul(astype(frozen.run.cache.get("hook_pos_embed"), "float64").slice("pos", at, at + 1), W),
@@ -277,10 +278,6 @@ function turnedTo({ config }: Transformer, rows: Float64Array, at: number): Floa
   const count = rows.length / config.d_head;
   const one = Tensor.from("batch pos head d_head", [1, 1, count, config.d_head], rows);
   return rotate(one, config, at).data as Float64Array;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  return a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
 }
 
 function checkPlace(place: number, size: number, argument: string, operation: string): void {

@@ -1,6 +1,7 @@
 /** How much the terms of a score expansion matter: their spread, and their share of the scores. */
 import { InputError } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
+import { dot } from "../../tensor/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { ScoreTerm } from "./score-expansion.ts";
@@ -55,7 +56,7 @@ export function termStatistics(
   const steps = new Steps(options, terms.length);
   const [batch = 0, pos = 0] = total.shape;
   const weights = weightsOf(centered(total, isCausal), batch, pos, isCausal, options.entries);
-  const whole = dot(weights, centered(total, isCausal));
+  const whole = dot(weights, 0, centered(total, isCausal), 0, weights.length);
   const found = terms.map((term) => {
     const scores = scoresOf(term);
     const relative = centered(scores, isCausal);
@@ -71,7 +72,7 @@ export function termStatistics(
       std: standardDeviation(scores.data),
       centeredStd: Math.sqrt(squares / count),
       max,
-      share: dot(weights, relative) / whole,
+      share: dot(weights, 0, relative, 0, weights.length) / whole,
     };
   });
   const largest = found.reduce((most, { max }) => Math.max(most, max), 0);
@@ -135,12 +136,6 @@ function weightsOf(
     });
   }
   return out;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let t = 0; t < a.length; t++) sum += (a[t] as number) * (b[t] as number);
-  return sum;
 }
 
 function standardDeviation(values: ArrayLike<number>): number {

@@ -161,16 +161,15 @@ describe("compositionScores", () => {
       expectClose(compositionScores(scaled)[kind], compositionScores(model)[kind], { atol: 1e-12 });
   });
 
-  it("reports progress in pairs of layers and stops when asked to", () => {
+  it("reports progress in bands of 48 of d_model rows and stops when asked to", () => {
     const controller = new AbortController();
     const seen: number[][] = [];
     const onProgress = (done: number, total: number): void => {
       seen.push([done, total]);
       if (done === 2) controller.abort(new Error("enough"));
     };
-    expect(() => compositionScores(randomModel({ n_layers: 4 }), { signal: controller.signal, onProgress })).toThrow(
-      "enough",
-    );
+    const model = randomModel({ n_layers: 4, d_model: 250 });
+    expect(() => compositionScores(model, { signal: controller.signal, onProgress })).toThrow("enough");
     expect(seen).toEqual([
       [1, 6],
       [2, 6],

@@ -20,7 +20,8 @@ function refusal(bytes: Uint8Array, read?: string): string {
 const sixteen = new Uint8Array(16);
 const of = (value: readonly number[]): Uint8Array => archiveOf(whole(value), sixteen);
 const at = (byte: number): string => `m: byte ${byte} of archive/data.pkl: `;
-const help = "which would run something if Python read it; nothing runs here, but no honest checkpoint names it.";
+const help =
+  "which would run something if Python read it, and nothing runs here; tensors are read as torch.save writes them.";
 
 describe("what only a file names that would run something is refused", () => {
   test.each([
@@ -329,6 +330,11 @@ describe("tensors that do not fit their storage", () => {
 });
 
 describe("archives", () => {
+  test("of TorchScript", () => {
+    const script = zipSync({ "m/data.pkl": whole(dict()), "m/constants.pkl": whole(tuple()), "m/code/m.py": sixteen });
+    expect(refusal(script)).toMatch(/^m: it is TorchScript, a program, which is not read\./);
+  });
+
   test("without data.pkl, with an unknown byte order", () => {
     expect(refusal(zipSync({ "a/b": sixteen }))).toBe(
       "m: the ZIP archive has no data.pkl, so it is not a PyTorch file.",

@@ -162,6 +162,27 @@ describe("put together by hand", () => {
     expect([...unread]).toEqual([["again", "what it lies in"]]);
   });
 
+  test("the configuration is that of the outermost module that has one, in a wrapper too", async () => {
+    const configured = (layers: number, inner: number[]): number[] =>
+      module(dict(), dict(str("inner"), inner), str("config"), object("a.Config", str("n_layer"), int(layers)));
+    const net = configured(1, configured(2, module(dict(str("w"), tensor()), dict())));
+    const wrapped = of(dict(str("model"), module(dict(), dict(str("module"), net))));
+    const checkpoint = await openCheckpoint(wrapped);
+    expect(checkpoint.settings).toEqual({ n_layer: 1 });
+    expect(checkpoint.values).toEqual({ model: { module: { cfg: { n_layer: 1 } } } });
+    expect([...checkpoint.tensors.keys()]).toEqual(["model.module.inner.inner.w"]);
+  });
+
+  test.each(["model_args", "model_config", "cfg", "config"])("a configuration beside the weights: %s", async (name) => {
+    const fields = dict(str("n_layers"), int(3));
+    const settings = async (value: number[]): Promise<unknown> =>
+      (await openCheckpoint(of(dict(str("w"), tensor(), str(name), value)))).settings;
+    expect(await settings(fields)).toEqual({ n_layers: 3 });
+    expect(await settings(object("argparse.Namespace", str("n_layers"), int(3)))).toEqual({ n_layers: 3 });
+    const other = await settings(dict(str("lr"), int(1)));
+    expect(other).toEqual(name.startsWith("model_") ? { lr: 1 } : undefined);
+  });
+
   test("a field of the configuration that is no plain value is refused by name, not missed", async () => {
     const { values } = parseTorch(fixture("hooked.pth"));
     const fields = Object.entries(values.cfg as Record<string, unknown>).flatMap(([key, value]) => [

@@ -59,7 +59,7 @@ export function readPattern(part: Part): Pattern {
   try {
     const { pattern: expression } = new SplitPreTokenizer({
       type: "Split",
-      pattern: { Regex: source },
+      pattern: { Regex: withFolds(source) },
       behavior: "Isolated",
       invert: false,
     });
@@ -71,6 +71,22 @@ export function readPattern(part: Part): Pattern {
     );
   }
   throw part.fault(`the regular expression ${describeValue(source)} is not read.`, source);
+}
+
+/** Letters without case: the library takes those of ASCII alone, where s is also U+017F and k the Kelvin sign. */
+function withFolds(source: string): string {
+  return source.replaceAll(/\(\?i:((?:[a-zA-Z'|]|\[[a-zA-Z]+\])*)\)|\(\?i:/g, (group, inside: string | undefined) => {
+    if (inside === undefined || /ss|st|ff|fi|fl/i.test(inside.replaceAll(/\[.*?\]/g, "|"))) {
+      throw new SyntaxError(
+        `groups that begin ${group.slice(0, 9)} are read if they have letters of ASCII alone and no ligature`,
+      );
+    }
+    const folded = inside.replaceAll(/\[([a-zA-Z]+)\]|[sk]/gi, (part, letters: string | undefined) => {
+      const others = (/s/i.test(part) ? "\u017f" : "") + (/k/i.test(part) ? "\u212a" : "");
+      return others === "" ? part : `[${letters ?? part}${others}]`;
+    });
+    return `(?i:${folded})`;
+  });
 }
 
 /** The same stretches with matches and the rest exchanged. */

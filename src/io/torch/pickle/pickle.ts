@@ -304,7 +304,7 @@ class Unpickler {
     const full = globalName(module, name);
     if (full === undefined) {
       return this.#fail(
-        `it names ${quoted(`${module}.${name}`)}, which would run something if Python read it; nothing runs here, but no honest checkpoint names it`,
+        `it names ${quoted(`${module}.${name}`)}, which would run something if Python read it, and nothing runs here; tensors are read as torch.save writes them`,
       );
     }
     let made = this.#globals.get(full);

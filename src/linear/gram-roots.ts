@@ -1,6 +1,6 @@
 /** Roots of Gram matrices, by Cholesky's factorisation. */
-import { weightKernels } from "../../kernels/index.ts";
-import type { FloatArray } from "../../kernels/index.ts";
+import { weightKernels } from "../kernels/index.ts";
+import type { FloatArray } from "../kernels/index.ts";
 
 /** Pivots below this share of the largest, and what is left with them, are rounding of sums of squares. */
 const LEAST = 2 ** -45;
