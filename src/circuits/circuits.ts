@@ -147,7 +147,8 @@ export function fullQKCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
  *   return [name, Tensor.from(axes, shape, Array.from({ length: size }, () => 1))] as const;
  * });
  * const model = Transformer.fromWeights(config, new Map(weights));
- * for (const offset of [0, 1, 3]) console.log(toDense(fullQKCircuitAtOffset(model, "L0H0", offset)).at(0, 1).toFixed(3));
+ * for (const offset of [0, 1, 3])
+ *   console.log(toDense(fullQKCircuitAtOffset(model, "L0H0", offset)).at(0, 1).toFixed(3));
  * // 2.000
  * // 1.081
  * // -1.980

@@ -110,7 +110,9 @@ export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d
  *   const size = shape.reduce((product, n) => product * n, 1);
  *   return [name, Tensor.from(axes, shape, new Float32Array(size).fill(name.endsWith("W_out") ? -1 : 1))] as const;
  * });
- * console.log([...neuronCosines(Transformer.fromWeights(config, new Map(weights)), 0).data].map((x) => x.toFixed(3)).join(" "));
+ * console.log(
+ *   [...neuronCosines(Transformer.fromWeights(config, new Map(weights)), 0).data].map((x) => x.toFixed(3)).join(" "),
+ * );
  * // -1.000 -1.000
  * ```
  */

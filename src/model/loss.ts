@@ -99,7 +99,9 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();
- * const { logits, tokens } = model.run(tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }));
+ * const { logits, tokens } = model.run(
+ *   tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }),
+ * );
  * console.log(meanLoss(logits, tokens).toFixed(2));
  * // 2.62
  * ```

@@ -26,9 +26,10 @@
  * \end{aligned}$$
  *
  * What an MLP writes is a term as it is stored, so it adds no more than the rounding of one more sum in the stream,
- * $u\|\tilde x + \tilde o\|$. A logit $\ell = \tilde n W_U^{(t)} + b_U$ errs by $\|W_U^{(t)}\|\,\mu + u(2|\ell| + |b_U|)$ more, and by its sum of $d$
- * products: by what that is seen to err, no more than $\gamma_d \|\tilde n\| \|W_U^{(t)}\|$, for paths; by that limit itself for attributions,
- * which do not compute all logits anew.
+ * $u\|\tilde x + \tilde o\|$. A logit $\ell = \tilde n W_U^{(t)} + b_U$ errs by
+ * $\|W_U^{(t)}\|\,\mu + u(2|\ell| + |b_U|)$ more, and by its sum of $d$ products: by what that is seen to err, no more
+ * than $\gamma_d \|\tilde n\| \|W_U^{(t)}\|$, for paths; by that limit itself for attributions, which do not compute
+ * all logits anew.
  */
 import type { AttentionLayer } from "../model/index.ts";
 import { add, astype, frobeniusNorm, map, matmul, subtract, Tensor } from "../tensor/index.ts";

@@ -43,7 +43,8 @@ export interface KCompositionAccuracyOptions extends ProgressOptions {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * for (const per of ["query", "key"] as const) console.log(per, kCompositionAccuracy(model, "L0H5", "L1H4", { per }).toFixed(2));
+ * for (const per of ["query", "key"] as const)
+ *   console.log(per, kCompositionAccuracy(model, "L0H5", "L1H4", { per }).toFixed(2));
  * // query 0.40
  * // key 0.48
  * ```

@@ -31,7 +31,8 @@ import { rawData } from "../../tensor/internal.ts";
  * });
  * const weights = [...expectedWeights(config)].map(([name, { axes, shape }]) => {
  *   const size = shape.reduce((product, n) => product * n, 1);
- *   return [name, Tensor.from(axes, shape, Array.from({ length: size }, () => (name.includes(".b_") ? 0 : 1)))] as const;
+ *   const values = Array.from({ length: size }, () => (name.includes(".b_") ? 0 : 1));
+ *   return [name, Tensor.from(axes, shape, values)] as const;
  * });
  * const pattern = meanRotaryPattern(Transformer.fromWeights(config, new Map(weights)), "L0H0", 2);
  * console.log(Math.log(pattern.at(1, 1) / pattern.at(1, 0)).toFixed(4), (2 - 2 * Math.cos(1)).toFixed(4));

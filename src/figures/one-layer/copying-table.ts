@@ -66,7 +66,8 @@ const MOST_HEADS = 3;
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { heads } = copyingTable(await openBundledModel(), { heads: ["L1H2"], rows: 3 });
- * for (const { source, out } of heads[0]?.rows ?? []) console.log(JSON.stringify(source.text), JSON.stringify(out[0]?.text));
+ * for (const { source, out } of heads[0]?.rows ?? [])
+ *   console.log(JSON.stringify(source.text), JSON.stringify(out[0]?.text));
  * // " array" " array"
  * // "ative" "ative"
  * // "roll" "roll"

@@ -86,7 +86,9 @@ const WINDOW = 512;
  * import { skipTrigramBugTable } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
- * const text = "interface Array<T> {\n    push(...items: T[]): number;\n    pop(): T | undefined;\n    join(separator?: string): string;\n}\n";
+ * const text =
+ *   "interface Array<T> {\n    push(...items: T[]): number;\n" +
+ *   "    pop(): T | undefined;\n    join(separator?: string): string;\n}\n";
  * const { rows } = skipTrigramBugTable({ ...(await openBundledModel()), text }, { rows: 1 });
  * for (const { wanted, bugs } of rows) {
  *   const product = ([a, b]: typeof wanted) => (a.effect * b.effect).toFixed(6);

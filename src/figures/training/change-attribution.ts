@@ -52,7 +52,9 @@ const WORK = 2e10;
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(20);
  * const { model, tokenizer } = await openBundledModel();
  * // Before: the same model without its second layer.
- * const weights = [...model.weights].map(([name, W]) => [name, name === "blocks.1.attn.W_O" ? map(W, () => 0) : W] as const);
+ * const weights = [...model.weights].map(
+ *   ([name, W]) => [name, name === "blocks.1.attn.W_O" ? map(W, () => 0) : W] as const,
+ * );
  * const before = Transformer.fromWeights(model.config, new Map(weights));
  * const checkpoints = [before, model].map((one, step) => ({ label: `${step}`, step, load: () => one }));
  * const { attribution } = await changeAttribution({ model, tokenizer, text, checkpoints });
@@ -103,7 +105,10 @@ export async function changeAttribution(input: FigureInput, options: FigureOptio
  * import { changeAttribution, drawChangeAttribution } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
- * const input = { ...(await openBundledModel()), text: "interface Array<T> { readonly length: number; }\n".repeat(20) };
+ * const input = {
+ *   ...(await openBundledModel()),
+ *   text: "interface Array<T> { readonly length: number; }\n".repeat(20),
+ * };
  * const checkpoints = [1000, 2000].map((step) => ({ label: `${step}`, step, load: () => input.model }));
  * console.log(drawChangeAttribution(await changeAttribution({ ...input, checkpoints })).label);
  * // Which heads carry the change of the losses from 1000 to 2000

@@ -187,7 +187,11 @@ export function drawLossSlope(data: TrainingLosses, captions: Captions = {}): Fi
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(40);
  * const input = { ...(await openBundledModel()), text };
  * const checkpoints = [1000, 2000].map((step) => ({ label: `${step}`, step, load: () => input.model }));
- * console.log(drawContextScore(await trainingLosses({ ...input, checkpoints })).svg?.includes("token 128 minus that of token 13"));
+ * console.log(
+ *   drawContextScore(await trainingLosses({ ...input, checkpoints })).svg?.includes(
+ *     "token 128 minus that of token 13",
+ *   ),
+ * );
  * // true
  * ```
  */

@@ -50,7 +50,10 @@ const LENGTH = 48;
  * import { allHeadPatterns } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
- * const { heads, tokens } = allHeadPatterns({ ...(await openBundledModel()), text: "interface Array<T> { readonly length: number; }" });
+ * const { heads, tokens } = allHeadPatterns({
+ *   ...(await openBundledModel()),
+ *   text: "interface Array<T> { readonly length: number; }",
+ * });
  * console.log(heads.length, tokens.length, Math.max(...(heads[0]?.weighted.data ?? [])));
  * // 16 14 1
  * ```

@@ -60,7 +60,12 @@ const CORNER = 0.9;
  * const { previous, points } = positivityScatter(await openBundledModel());
  * console.log(previous.map(({ layer, head }) => `L${layer}H${head}`).join(" "));
  * // L0H5 L0H7
- * console.log(points.filter(({ OV, QK }) => OV > 0.95 && QK > 0.95).map(({ layer, head }) => `L${layer}H${head}`).join(" "));
+ * console.log(
+ *   points
+ *     .filter(({ OV, QK }) => OV > 0.95 && QK > 0.95)
+ *     .map(({ layer, head }) => `L${layer}H${head}`)
+ *     .join(" "),
+ * );
  * // L1H1 L1H2 L1H3 L1H4 L1H7
  * ```
  */

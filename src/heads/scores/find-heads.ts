@@ -174,7 +174,8 @@ export interface FoundHeads {
  *
  * const score = (numbers: number[][]) => Tensor.fromNested("layer head", numbers);
  * const low = score([[0, 0], [0, 0]]);
- * const scores = { current: low, previous: score([[0.9, 0.1], [0, 0]]), first: low, duplicate: low, induction: score([[0, 0], [0.5, 0.7]]) };
+ * const [previous, induction] = [score([[0.9, 0.1], [0, 0]]), score([[0, 0], [0.5, 0.7]])];
+ * const scores = { current: low, previous, first: low, duplicate: low, induction };
  * const found = findHeads(scores);
  * console.log(found.previousToken.map(headLabel), found.induction.map(headLabel));
  * // [ 'L0H0' ] [ 'L1H1', 'L1H0' ]

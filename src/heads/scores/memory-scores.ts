@@ -38,7 +38,10 @@ export interface MemoryScores {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();
- * const { OV, current } = memoryScores(model, tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }));
+ * const { OV, current } = memoryScores(
+ *   model,
+ *   tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }),
+ * );
  * console.log(String(OV), OV.at(0, 0).toFixed(2), current.at(0, 0).toFixed(2));
  * // Tensor[layer=2 head=8] float64 0.11 0.08
  * ```

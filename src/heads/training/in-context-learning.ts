@@ -36,7 +36,12 @@ export interface InContextLearningOptions {
  * import { inContextLearningScore } from "transformer-circuits/heads";
  *
  * // A loss that falls with the logarithm of the token's place.
- * const loss = Tensor.from("batch pos", [1, 511], Array.from({ length: 511 }, (_, i) => 8 - 0.5 * Math.log(i + 2)), "float64");
+ * const loss = Tensor.from(
+ *   "batch pos",
+ *   [1, 511],
+ *   Array.from({ length: 511 }, (_, i) => 8 - 0.5 * Math.log(i + 2)),
+ *   "float64",
+ * );
  * console.log(inContextLearningScore(loss).toFixed(4), (-0.5 * Math.log(10)).toFixed(4));
  * // -1.1513 -1.1513
  * ```

@@ -30,7 +30,9 @@ export interface ReadTensorsOptions {
  * import { Tensor, openCheckpoint, writeSafetensors } from "transformer-circuits";
  * import { readTensors } from "transformer-circuits/io";
  *
- * const weights = ["blocks.0.attn.W_Q", "blocks.1.attn.W_Q"].map((name) => [name, Tensor.zeros("a b", [2, 2])] as const);
+ * const weights = ["blocks.0.attn.W_Q", "blocks.1.attn.W_Q"].map(
+ *   (name) => [name, Tensor.zeros("a b", [2, 2])] as const,
+ * );
  * const checkpoint = await openCheckpoint(writeSafetensors(new Map(weights)));
  * const layer = await readTensors(checkpoint, { filter: (name) => name.startsWith("blocks.1.") });
  * console.log([...layer.keys()]);

@@ -51,7 +51,9 @@ const OPERATION = "convertPath";
  * ```ts no-run
  * import { convertPath } from "transformer-circuits/node";
  *
- * const { size, tensors } = await convertPath("attn_only_2L_half.pth", "models/arena/model.safetensors", { dtype: "F32" });
+ * const { size, tensors } = await convertPath("attn_only_2L_half.pth", "models/arena/model.safetensors", {
+ *   dtype: "F32",
+ * });
  * console.log(`${tensors} tensors, ${size} bytes`);
  * ```
  */

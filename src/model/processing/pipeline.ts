@@ -106,7 +106,8 @@ export interface ProcessingReport {
  *
  * const { model } = await openBundledModel();
  * const { rows } = processingReport(model, [0, 300, 301, 302]);
- * for (const { step, maxChange, refused } of rows) console.log(step, refused === null ? (maxChange ?? 0) < 1e-4 : "refused");
+ * for (const { step, maxChange, refused } of rows)
+ *   console.log(step, refused === null ? (maxChange ?? 0) < 1e-4 : "refused");
  * // foldLayerNorm true
  * // centerWritingWeights refused
  * // centerUnembed true

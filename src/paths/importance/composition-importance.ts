@@ -67,7 +67,10 @@ type Vectors = Tensor<"head batch pos d_head">;
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const { Q, K, fullLoss } = compositionImportance(model, repeatedTokens(model.config, { length: 30, batch: 2, seed: 1, bos: 0 }));
+ * const { Q, K, fullLoss } = compositionImportance(
+ *   model,
+ *   repeatedTokens(model.config, { length: 30, batch: 2, seed: 1, bos: 0 }),
+ * );
  * // The bundled model's induction heads compose through their keys.
  * console.log(K.at(0) - fullLoss > 1, Q.at(0) - fullLoss < K.at(0) - fullLoss);
  * // true true

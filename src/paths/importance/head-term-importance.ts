@@ -108,7 +108,10 @@ export interface LayerTermImportance {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const { addedToDirect, addedToOthers, directLoss, firstOrderLoss } = layerTermImportance(model, [0, 300, 301, 300, 301]);
+ * const { addedToDirect, addedToOthers, directLoss, firstOrderLoss } = layerTermImportance(
+ *   model,
+ *   [0, 300, 301, 300, 301],
+ * );
  * console.log(Math.abs(addedToDirect.at(0) + addedToOthers.at(1) - (directLoss - firstOrderLoss)) < 1e-9);
  * // true
  * ```

@@ -13,10 +13,11 @@
  * |\rho_s| &\le \gamma_k \|\tilde q\| \|\tilde k\| / c + 2u|\tilde s|
  * \end{aligned}$$
  *
- * and $u\|\tilde q\|$ for a rotation; keys likewise. Proof that no run of float32 exceeds the bound: the frozen norm is affine, so
- * exact queries are $q = \tilde q - \delta_q$ with $\delta_q = \mathrm{n}(e) W_Q + \rho_q$, keys likewise, and
- * $\tilde s - q \cdot k / c = (\tilde q \cdot \delta_k + \delta_q \cdot \tilde k - \delta_q \cdot \delta_k) / c + \rho_s$ is met exactly; what the
- * float64 of the terms errs by is added.
+ * and $u\|\tilde q\|$ for a rotation; keys likewise. Proof that no run of float32 exceeds the bound: the frozen norm is
+ * affine, so exact queries are $q = \tilde q - \delta_q$ with $\delta_q = \mathrm{n}(e) W_Q + \rho_q$, keys likewise,
+ * and $\tilde s - q \cdot k / c =
+ * (\tilde q \cdot \delta_k + \delta_q \cdot \tilde k - \delta_q \cdot \delta_k) / c + \rho_s$
+ * is met exactly; what the float64 of the terms errs by is added.
  */
 import type { HeadId } from "../../model/index.ts";
 import { add, astype, frobeniusNorm, matmul, subtract } from "../../tensor/index.ts";

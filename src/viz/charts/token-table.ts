@@ -85,7 +85,9 @@ const NARROWEST = 520;
  *
  * const figure = tokenTable({
  *   columns: [{ label: "source" }, { label: "out", legend: "logits" }],
- *   groups: [{ label: "L0H3", rows: [[[{ token: " keep" }], [{ token: " mind", value: 2 }, { token: " bay", value: 1 }]]] }],
+ *   groups: [
+ *     { label: "L0H3", rows: [[[{ token: " keep" }], [{ token: " mind", value: 2 }, { token: " bay", value: 1 }]]] },
+ *   ],
  * });
  * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>·mind: 2</title> <title>·bay: 1</title>
