@@ -85,5 +85,5 @@ test("token ids of a text that are none are named", async () => {
 
 test("token ids may be BigInts, as other libraries give them", async () => {
   const asked = (text: unknown) => Promise.resolve(figures.storyAttention({ model, text } as never));
-  expect(figures.figureJson(await asked([1n, 2n]))).toEqual(figures.figureJson(await asked([1, 2])));
+  expect(await asked([1n, 2n])).toEqual(await asked([1, 2]));
 });
