@@ -255,8 +255,8 @@ export function requireKinds(
 }
 
 /**
- * Refuses options that are not an object of names, or of which one is not among the names that the operation knows, as in
- * `"k seed"`.
+ * Refuses options that are not an object of names, or of which one is not among the names that the operation knows, as
+ * in `"k seed"`.
  */
 export function requireOptions(options: unknown, operation: string, known?: string): void {
   if (options === undefined) return;
