@@ -23,6 +23,8 @@ const builtPackage = {
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/count-reporter.ts"],
+    // All cores: unless told, one is left to the runner, which is half of a machine with two.
+    maxWorkers: "100%",
     coverage: { include: ["src/**"], reporter: ["text", "json-summary"] },
     projects: [
       // Laws, golden cases, hand-worked cases and messages. Their files share the modules that a worker has loaded.

@@ -1,10 +1,11 @@
 /**
  * Axis names as types and at run time.
  *
- * A tensor's axes are one string of words, `"batch pos d_model"`: the jaxtyping spelling as a type. Names are compared by
- * the compiler; sizes never are, and are checked at run time, always.
+ * A tensor's axes are one string of words, `"batch pos d_model"`: the jaxtyping spelling as a type. Names are compared
+ * by the compiler; sizes never are, and are checked at run time, always.
  *
- * A linear map's ends are spaces; the dual of a space is written with a star, and the dual of a dual is the space itself.
+ * A linear map's ends are spaces; the dual of a space is written with a star, and the dual of a dual is the space
+ * itself.
  */
 import { AxisError } from "./errors.ts";
 
@@ -116,7 +117,9 @@ export function dual<S extends string>(space: S): Dual<S> {
 
 const AXIS_NAME = /^[A-Za-z_][A-Za-z0-9_]*\*?$/;
 
-/** Splits an axis string into its names; refuses malformed and repeated ones. The empty string has no axes (a scalar). */
+/**
+ * Splits an axis string into its names; refuses malformed and repeated ones. The empty string has no axes (a scalar).
+ */
 export function parseAxes(axes: string, operation: string): readonly string[] {
   const known = parsed.get(axes);
   if (known !== undefined) return known;

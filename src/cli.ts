@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command: `transformer-circuits report` analyses a model and writes the report, `figure` makes one figure of the papers;
- * `inspect` lists a checkpoint's tensors, `convert` makes safetensors of it.
+ * The command: `transformer-circuits report` analyses a model and writes the report, `figure` makes one figure of the
+ * papers; `inspect` lists a checkpoint's tensors, `convert` makes safetensors of it.
  *
  * The work of reports and figures runs in a worker thread, which is this same file.
  */

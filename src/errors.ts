@@ -21,8 +21,8 @@ export interface ErrorDetails {
 }
 
 /**
- * Base class of every error raised on purpose. Test `error.name` rather than `instanceof` where ESM and CJS copies of the
- * package may meet.
+ * Base class of every error raised on purpose. Test `error.name` rather than `instanceof` where ESM and CJS copies of
+ * the package may meet.
  *
  * @category Errors
  * @example
@@ -143,8 +143,8 @@ export class FormatError extends CircuitsError {
 }
 
 /**
- * A value handed in cannot be used: a token id out of range, an empty or too long prompt, a head that the model does not
- * have, an unknown hook name, a number outside its range.
+ * A value handed in cannot be used: a token id out of range, an empty or too long prompt, a head that the model does
+ * not have, an unknown hook name, a number outside its range.
  *
  * @category Errors
  * @example
@@ -172,7 +172,10 @@ export function invariant(condition: boolean, operation: string, message: string
   }
 }
 
-/** What arguments may be: the member that tells, how it is called and how to come by one. Members tell, since copies of the package may meet. */
+/**
+ * What arguments may be: the member that tells, how it is called and how to come by one. Members tell, since copies of
+ * the package may meet.
+ */
 const KINDS = {
   tensor: ["rawElements", "a Tensor", "Make one with Tensor.from or Tensor.fromNested"],
   map: ["factors", "a linear map", "Make one with linear, or take a circuit of a model"],
@@ -198,8 +201,8 @@ const KINDS = {
 } as const;
 
 /**
- * Refuses a value that is not of the kind that an argument must be. Before it come the options of the operation, which may be left out, where
- * the names that it knows are given: see {@link requireOptions}.
+ * Refuses a value that is not of the kind that an argument must be. Before it come the options of the operation, which
+ * may be left out, where the names that it knows are given: see {@link requireOptions}.
  */
 export function requireKind(
   kind: keyof typeof KINDS,
@@ -251,7 +254,10 @@ export function requireKinds(
   for (let i = 0; i < list.length; i++) requireKind(kind, list[i], `${argument}[${i}]`, operation);
 }
 
-/** Refuses options that are not an object of names, or of which one is not known to the operation; no options are options. */
+/**
+ * Refuses options that are not an object of names, or of which one is not known to the operation; no options are
+ * options.
+ */
 export function requireOptions(options: unknown, operation: string, known?: readonly string[]): void {
   if (options === undefined) return;
   requireObject(options, "options", operation, known);

@@ -1,8 +1,9 @@
 /**
- * How near the direct path is to a text's bigram statistics (*A Mathematical Framework for Transformer Circuits*, "Zero-layer transformers").
+ * How near the direct path is to a text's bigram statistics (*A Mathematical Framework for Transformer Circuits*,
+ * "Zero-layer transformers").
  *
- * Without heads a model is one table, $W_E W_U$, and the table of least loss is $\ln p(b \mid a) + c_a$. In deeper models the direct path is free to hold
- * only what heads leave over.
+ * Without heads a model is one table, $W_E W_U$, and the table of least loss is $\ln p(b \mid a) + c_a$. In deeper
+ * models the direct path is free to hold only what heads leave over.
  */
 import { InputError, requireKind } from "../errors.ts";
 import type { Transformer } from "../model/index.ts";
@@ -19,8 +20,8 @@ import type { ProgressOptions } from "../progress.ts";
  */
 export interface BigramFitOptions extends ProgressOptions {
   /**
-   * How many pairs each context is taken to have been seen with beside those counted; 1 by default, 0 for bare counts. They are spread as next
-   * tokens are overall, each of the vocabulary counted once more so that none has no share.
+   * How many pairs each context is taken to have been seen with beside those counted; 1 by default, 0 for bare counts.
+   * They are spread as next tokens are overall, each of the vocabulary counted once more so that none has no share.
    */
   readonly smoothing?: number | undefined;
 }
@@ -52,17 +53,17 @@ export interface BigramFit {
 const MOST_LOGITS = 2 ** 22;
 
 /**
- * Compares what the direct path predicts after each token with what follows that token in a text: the Kullback–Leibler divergence of
- * $\mathrm{softmax}(W_E[a] W_U + b_U)$ from the text's $p(b \mid a)$, for every token $a$ that occurs.
+ * Compares what the direct path predicts after each token with what follows that token in a text: the Kullback–Leibler
+ * divergence of $\mathrm{softmax}(W_E[a] W_U + b_U)$ from the text's $p(b \mid a)$, for every token $a$ that occurs.
  *
- * The direct path is read as a model without layers would read it: the embedding through the final norm, its own scale taken, and $b_U$;
- * positions, which no bigram knows, are left out. Memory is linear in the text and in the vocabulary; no table of size d_vocab x d_vocab is made. Logits
- * are float32 where the weights are, sums over them float64.
+ * The direct path is read as a model without layers would read it: the embedding through the final norm, its own scale
+ * taken, and $b_U$; positions, which no bigram knows, are left out. Memory is linear in the text and in the vocabulary;
+ * no table of size d_vocab x d_vocab is made. Logits are float32 where the weights are, sums over them float64.
  *
  * @param texts - token ids of one text, or of several; pairs are counted within a text.
  * @param options - `smoothing`, `signal`, `onProgress` (in contexts).
- * @throws {@link InputError} when `texts` are no lists, no text has two tokens, an id is no token of the model, or `smoothing` is negative or not finite; the
- * signal's reason when aborted.
+ * @throws {@link InputError} when `texts` are no lists, no text has two tokens, an id is no token of the model, or
+ * `smoothing` is negative or not finite; the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts
@@ -183,8 +184,9 @@ function smoothed(counts: BigramCounts, smoothing: number, d_vocab: number): Spr
 }
 
 /**
- * The entropy of a context's smoothed next tokens and their cross entropy under the softmax of its logits. With weights $w_b = n_b + m_b$
- * that sum to $W$, these are $\ln W - \sum w \ln w / W$ and $\ln \sum e^{l} - \sum w\, l / W$; only tokens seen differ from the spread's sums.
+ * The entropy of a context's smoothed next tokens and their cross entropy under the softmax of its logits. With weights
+ * $w_b = n_b + m_b$ that sum to $W$, these are $\ln W - \sum w \ln w / W$ and $\ln \sum e^{l} - \sum w\, l / W$; only
+ * tokens seen differ from the spread's sums.
  */
 function entropies(
   logits: ArrayLike<number>,
@@ -238,7 +240,8 @@ interface BigramCounts {
 /** Counts the pairs within each text; `check` sees every token. */
 function countBigrams(texts: readonly (readonly number[])[], check: (id: number) => void): BigramCounts {
   const pairs = texts.reduce((n, text) => n + Math.max(0, text.length - 1), 0);
-  // Ids are below 2^26, so that a pair is a whole number below 2^52, exact in float64; sorting brings equal pairs together.
+  // Ids are below 2^26, so that a pair is a whole number below 2^52, exact in float64; sorting brings equal pairs
+  // together.
   const keys = new Float64Array(pairs);
   const next = new Map<number, number>();
   let at = 0;

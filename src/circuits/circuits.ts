@@ -2,10 +2,10 @@
  * The circuits of a model from tokens to tokens, as linear maps in factors: nothing of size vocabulary x vocabulary is
  * built.
  *
- * Source: *A Mathematical Framework for Transformer Circuits*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits" and "The path
- * expansion trick". Rows are vectors here and columns in the paper: OV circuits are the transposes of the paper's, QK circuits
- * are the same. All maps are those of the raw weights: without biases, norms, positions and attention scale, so where a model
- * has norms, fold them into the weights first.
+ * Source: *A Mathematical Framework for Transformer Circuits*, "Splitting Attention Head terms into Query-Key and
+ * Output-Value Circuits" and "The path expansion trick". Rows are vectors here and columns in the paper: OV circuits
+ * are the transposes of the paper's, QK circuits are the same. All maps are those of the raw weights: without biases,
+ * norms, positions and attention scale, so where a model has norms, fold them into the weights first.
  */
 import { ConfigError, InputError, requireKind } from "../errors.ts";
 import { compose, linear, sumMaps, transpose } from "../linear/index.ts";
@@ -14,8 +14,8 @@ import { headLabel, parseHead, rotationMatrix } from "../model/index.ts";
 import type { AttentionHead, HeadRef, Transformer } from "../model/index.ts";
 
 /**
- * The direct path from tokens to logits, $W_E W_U$: the bigram table of a model without layers, and what is left of bigrams in
- * one with (*A Mathematical Framework*, "Zero-layer transformers").
+ * The direct path from tokens to logits, $W_E W_U$: the bigram table of a model without layers, and what is left of
+ * bigrams in one with (*A Mathematical Framework*, "Zero-layer transformers").
  *
  * @returns `[d_vocab, d_vocab]`: row = present token, column = next token, logits.
  * @category Circuits
@@ -65,8 +65,8 @@ export function fullOVCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
 }
 
 /**
- * The effective OV circuit of several heads that attend alike, $W_E \left(\sum_h W_V^h W_O^h\right) W_U$: heads add up, so where
- * their patterns agree they act as one head of up to that many times the rank (ARENA 1.2, "Full OV circuit").
+ * The effective OV circuit of several heads that attend alike, $W_E \left(\sum_h W_V^h W_O^h\right) W_U$: heads add up,
+ * so where their patterns agree they act as one head of up to that many times the rank (ARENA 1.2, "Full OV circuit").
  *
  * QK circuits have no such sum: each head has a softmax of its own.
  *
@@ -96,11 +96,11 @@ export function effectiveOVCircuit(model: Transformer, heads: readonly HeadRef[]
 }
 
 /**
- * The full QK circuit of a head, $W_E W_Q W_K^\top W_E^\top$: which tokens it would look from and to, if tokens were all it saw
- * (*A Mathematical Framework*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits").
+ * The full QK circuit of a head, $W_E W_Q W_K^\top W_E^\top$: which tokens it would look from and to, if tokens were
+ * all it saw (*A Mathematical Framework*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits").
  *
- * Only differences along a row mean anything: adding a number to a row changes no pattern. Entries are not divided by the
- * attention scale. For a rotary model this is the circuit at offset 0; see {@link fullQKCircuitAtOffset}.
+ * Only differences along a row mean anything: adding a number to a row changes no pattern. Entries are not divided by
+ * the attention scale. For a rotary model this is the circuit at offset 0; see {@link fullQKCircuitAtOffset}.
  *
  * @param head - the head, by place or label.
  * @returns `[d_vocab, d_vocab]`: row = query token, column = key token, unscaled scores.
@@ -126,11 +126,11 @@ export function fullQKCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
  * $W_E W_Q R_\delta W_K^\top W_E^\top$: the rotation makes it another matrix for every offset (Su et al. 2021).
  *
  * @param head - the head, by place or label.
- * @param offset - query position minus key position: 0 is the token itself, 1 the one before it; negative offsets exist where
- * attention is not causal.
+ * @param offset - query position minus key position: 0 is the token itself, 1 the one before it; negative offsets exist
+ * where attention is not causal.
  * @returns `[d_vocab, d_vocab]`: row = query token, column = key token, unscaled scores.
- * @throws {@link ConfigError} when the model's positions are not rotary; {@link InputError} when the offset is not an integer
- * or the model has no such head.
+ * @throws {@link ConfigError} when the model's positions are not rotary; {@link InputError} when the offset is not an
+ * integer or the model has no such head.
  * @category Circuits
  * @example
  * ```ts
@@ -147,7 +147,8 @@ export function fullQKCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
  *   return [name, Tensor.from(axes, shape, Array.from({ length: size }, () => 1))] as const;
  * });
  * const model = Transformer.fromWeights(config, new Map(weights));
- * for (const offset of [0, 1, 3]) console.log(toDense(fullQKCircuitAtOffset(model, "L0H0", offset)).at(0, 1).toFixed(3));
+ * for (const offset of [0, 1, 3])
+ *   console.log(toDense(fullQKCircuitAtOffset(model, "L0H0", offset)).at(0, 1).toFixed(3));
  * // 2.000
  * // 1.081
  * // -1.980
@@ -181,9 +182,10 @@ export function fullQKCircuitAtOffset(
 }
 
 /**
- * The K-composition circuit of a pair of heads, $W_E W_{QK}^{ind} (W_{OV}^{prev})^\top W_E^\top$: how well the query's token matches
- * the token that an earlier head moved to the key. With a previous-token head it is the heart of an induction head: the
- * token *before* the key, matched with the present one (*A Mathematical Framework*, "How Induction Heads Work").
+ * The K-composition circuit of a pair of heads, $W_E W_{QK}^{ind} (W_{OV}^{prev})^\top W_E^\top$: how well the query's
+ * token matches the token that an earlier head moved to the key. With a previous-token head it is the heart of an
+ * induction head: the token *before* the key, matched with the present one (*A Mathematical Framework*, "How Induction
+ * Heads Work").
  *
  * Several previous-token heads whose patterns agree are taken together, as the sum of what they move.
  *
@@ -191,8 +193,10 @@ export function fullQKCircuitAtOffset(
  *
  * @param previous - the earlier head, which writes what keys are read from, or several.
  * @param induction - the later head, which looks.
- * @returns `[d_vocab, d_vocab]`: row = query token, column = token that `previous` attended to from the key, unscaled scores.
- * @throws {@link InputError} when the heads are not in this order, there are none, one is named twice or the model has no such head.
+ * @returns `[d_vocab, d_vocab]`: row = query token, column = token that `previous` attended to from the key, unscaled
+ * scores.
+ * @throws {@link InputError} when the heads are not in this order, there are none, one is named twice or the model has
+ * no such head.
  * @category Circuits
  * @example
  * ```ts
@@ -219,10 +223,12 @@ export function kCompositionCircuit(
 }
 
 /**
- * The Q-composition circuit of a pair of heads, $W_E W_{OV}^{earlier} W_{QK}^{later} W_E^\top$: how well what an earlier head moved
- * to the query matches the key's token (*A Mathematical Framework*, "Path expansion of attention scores QK circuit").
+ * The Q-composition circuit of a pair of heads, $W_E W_{OV}^{earlier} W_{QK}^{later} W_E^\top$: how well what an
+ * earlier head moved to the query matches the key's token (*A Mathematical Framework*, "Path expansion of attention
+ * scores QK circuit").
  *
- * @returns `[d_vocab, d_vocab]`: row = token that `earlier` attended to from the query, column = key token, unscaled scores.
+ * @returns `[d_vocab, d_vocab]`: row = token that `earlier` attended to from the query, column = key token, unscaled
+ * scores.
  * @throws {@link InputError} when the heads are not in this order, or the model has no such head.
  * @category Circuits
  * @example

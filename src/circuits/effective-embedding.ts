@@ -1,4 +1,6 @@
-/** The embedding as later layers see it once heads of the first layer that attend to the present token have added to it. */
+/**
+ * The embedding as later layers see it once heads of the first layer that attend to the present token have added to it.
+ */
 import { InputError, requireKind } from "../errors.ts";
 import { addMaps, compose, identityMap, sumMaps } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
@@ -6,11 +8,12 @@ import type { HeadRef, Transformer } from "../model/index.ts";
 import { distinctHeads } from "./circuits.ts";
 
 /**
- * What later layers see of a token once some heads of the first layer, which attend to the present token alone, have added to it:
- * $W_E (I + \sum_h W_{OV}^h)$. As good as the heads' mean attention to the present token is near 1.
+ * What later layers see of a token once some heads of the first layer, which attend to the present token alone, have
+ * added to it: $W_E (I + \sum_h W_{OV}^h)$. As good as the heads' mean attention to the present token is near 1.
  *
  * @param heads - heads of layer 0, by place or label.
- * @throws {@link InputError} for a head that the model does not have or that is named twice, no heads, or a head of a later layer.
+ * @throws {@link InputError} for a head that the model does not have or that is named twice, no heads, or a head of a
+ * later layer.
  * @category Circuits
  * @example
  * ```ts

@@ -1,9 +1,9 @@
 /**
- * Principal components of the embedding and the unembedding together (*A Mathematical Framework for Transformer Circuits*, "Residual stream
- * bandwidth", footnote on how many dimensions tokens take up).
+ * Principal components of the embedding and the unembedding together (*A Mathematical Framework for Transformer
+ * Circuits*, "Residual stream bandwidth", footnote on how many dimensions tokens take up).
  *
- * Components are eigenvectors of covariance matrices, `[d_model, d_model]`, summed over bands of tokens: no singular values of
- * matrices of the vocabulary's size, and nothing of that size held twice.
+ * Components are eigenvectors of covariance matrices, `[d_model, d_model]`, summed over bands of tokens: no singular
+ * values of matrices of the vocabulary's size, and nothing of that size held twice.
  */
 import { requireKind } from "../errors.ts";
 import { singularValues, svd } from "../linalg/index.ts";
@@ -20,8 +20,9 @@ import { requireChoice } from "../model/internal.ts";
  */
 export interface JointPCAOptions {
   /**
-   * What makes the two matrices comparable: `"matrix"` (the default) gives both the same variance in all; `"rows"` first makes the vectors of all
-   * tokens equally long; `"none"` lets the matrix whose tokens are further from their mean weigh more.
+   * What makes the two matrices comparable: `"matrix"` (the default) gives both the same variance in all; `"rows"`
+   * first makes the vectors of all tokens equally long; `"none"` lets the matrix whose tokens are further from their
+   * mean weigh more.
    */
   readonly scale?: "matrix" | "rows" | "none" | undefined;
 }
@@ -35,7 +36,10 @@ export interface JointPCA {
   readonly variance: Tensor<"component">;
   /** `[component, d_model]`: the joint components, orthonormal; the entry of largest modulus is positive. */
   readonly components: Tensor<"component d_model">;
-  /** `[component]`: how much of a joint component's variance is the embedding's, 0 to 1; the rest is the unembedding's. NaN where there is none. */
+  /**
+   * `[component]`: how much of a joint component's variance is the embedding's, 0 to 1; the rest is the unembedding's.
+   * NaN where there is none.
+   */
   readonly embedShare: Tensor<"component">;
   /** `[component]`: the spectrum of $W_E$ alone. */
   readonly embed: Tensor<"component">;
@@ -44,10 +48,10 @@ export interface JointPCA {
 }
 
 /**
- * Principal components of the token vectors of $W_E$ and $W_U$, each by itself and of both put together, every matrix centred on its own mean and its variance a mean
- * over its own tokens, however many they are: how
- * many dimensions of the residual stream tokens take up, and which of them reading and writing share. In large models the paper finds that the
- * spectrum falls fast, that some joint dimensions are mixed and that some are used by one matrix only.
+ * Principal components of the token vectors of $W_E$ and $W_U$, each by itself and of both put together, every matrix
+ * centred on its own mean and its variance a mean over its own tokens, however many they are: how many dimensions of
+ * the residual stream tokens take up, and which of them reading and writing share. In large models the paper finds that
+ * the spectrum falls fast, that some joint dimensions are mixed and that some are used by one matrix only.
  *
  * Norms are not folded in; do that first where it matters.
  *
@@ -102,8 +106,8 @@ interface Strides {
 const BAND = 4096;
 
 /**
- * The covariance of token vectors, a float64 sum over bands of tokens. Centred vectors and their products are float32 where the weights are: entries
- * err by some 1e-7 of the largest.
+ * The covariance of token vectors, a float64 sum over bands of tokens. Centred vectors and their products are float32
+ * where the weights are: entries err by some 1e-7 of the largest.
  */
 function covariance(d: number, count: number, W: ArrayLike<number>, strides: Strides, toUnit: boolean): Float64Array {
   const mean = new Float64Array(d);
@@ -135,7 +139,8 @@ function covariance(d: number, count: number, W: ArrayLike<number>, strides: Str
   });
   const power = squares / count;
   const spread = traceOf(sum, d) / count;
-  // Equal vectors less their mean leave roundings of the mean; what float32 can tell apart spreads more, be it one of 50,000 tokens.
+  // Equal vectors less their mean leave roundings of the mean; what float32 can tell apart spreads more, be it one of
+  // 50,000 tokens.
   return sum.map((x) => (spread <= 1e-20 * power ? 0 : x / count));
 }
 
@@ -165,7 +170,10 @@ function normalizeRows(rows: FloatArray, d: number): void {
   }
 }
 
-/** Eigenvalues of a covariance, descending, and eigenvectors, one a row. The singular values of a positive matrix are its eigenvalues. */
+/**
+ * Eigenvalues of a covariance, descending, and eigenvectors, one a row. The singular values of a positive matrix are
+ * its eigenvalues.
+ */
 function principal(matrix: Float64Array, d: number): { values: Float64Array; vectors: Float64Array } {
   const { S, U } = svd({ rows: d, cols: d, data: matrix });
   const vectors = new Float64Array(d * d);

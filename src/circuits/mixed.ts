@@ -1,6 +1,6 @@
 /**
- * The maps of talking heads, whose patterns are mixed after or before the softmax (*A Mathematical Framework for Transformer
- * Circuits*, "Additional intuition and observations").
+ * The maps of talking heads, whose patterns are mixed after or before the softmax (*A Mathematical Framework for
+ * Transformer Circuits*, "Additional intuition and observations").
  */
 import { InputError, requireKind } from "../errors.ts";
 import { scaleMap, sumMaps } from "../linear/index.ts";
@@ -34,12 +34,14 @@ function weighted(
 }
 
 /**
- * The OV map of a head whose values are mixed from several, $\sum_i \alpha_i W_V^i W_O^i$: of talking heads, which mix patterns after the softmax, the map that
- * goes with pattern h has the weights with which pattern h enters every head. Kept in factors; its rank is at most the sum of theirs.
+ * The OV map of a head whose values are mixed from several, $\sum_i \alpha_i W_V^i W_O^i$: of talking heads, which mix
+ * patterns after the softmax, the map that goes with pattern h has the weights with which pattern h enters every head.
+ * Kept in factors; its rank is at most the sum of theirs.
  *
  * @param heads - the heads mixed, by place or label.
  * @param weights - one number for each, $\alpha_i$.
- * @throws {@link InputError} for a head that the model does not have or that is named twice, no heads, or weights that do not fit.
+ * @throws {@link InputError} for a head that the model does not have or that is named twice, no heads, or weights that
+ * do not fit.
  * @category Circuits
  * @example
  * ```ts
@@ -63,12 +65,13 @@ export function mixedOV(
 }
 
 /**
- * The QK map of a head whose scores are mixed from several, $\sum_i \alpha_i W_Q^i (W_K^i)^\top$: of talking heads, which mix scores before the softmax. Unscaled, kept
- * in factors.
+ * The QK map of a head whose scores are mixed from several, $\sum_i \alpha_i W_Q^i (W_K^i)^\top$: of talking heads,
+ * which mix scores before the softmax. Unscaled, kept in factors.
  *
  * @param heads - the heads mixed, by place or label; of layers with one attention scale.
  * @param weights - one number for each, $\alpha_i$.
- * @throws {@link InputError} for a head that the model does not have or that is named twice, no heads, or weights that do not fit.
+ * @throws {@link InputError} for a head that the model does not have or that is named twice, no heads, or weights that
+ * do not fit.
  * @category Circuits
  * @example
  * ```ts

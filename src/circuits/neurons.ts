@@ -1,6 +1,7 @@
 /**
- * Circuits of MLP neurons, made of weights alone: which tokens move a neuron, directly or through a head, and which tokens' logits it
- * moves (A Mathematical Framework for Transformer Circuits, "MLP layers"). Norms are not in them; fold their weights first.
+ * Circuits of MLP neurons, made of weights alone: which tokens move a neuron, directly or through a head, and which
+ * tokens' logits it moves (A Mathematical Framework for Transformer Circuits, "MLP layers"). Norms are not in them;
+ * fold their weights first.
  */
 import { ConfigError, InputError, requireKind } from "../errors.ts";
 import { compose } from "../linear/index.ts";
@@ -21,13 +22,14 @@ function mlpOf(model: Transformer, layer: number, operation: string): MLP {
 }
 
 /**
- * What each token adds to the pre-activations of a layer's neurons: directly, $W_E W_{in}$, or as a head moves it there,
- * $W_E W_{OV}^h W_{in}$; `[d_vocab, d_mlp]`, kept in factors. Its columns are the tokens that a neuron looks for.
+ * What each token adds to the pre-activations of a layer's neurons: directly, $W_E W_{in}$, or as a head moves it
+ * there, $W_E W_{OV}^h W_{in}$; `[d_vocab, d_mlp]`, kept in factors. Its columns are the tokens that a neuron looks
+ * for.
  *
  * @param layer - of the MLP, counted from 0.
  * @param via - a head that the MLP can read: of an earlier layer, or of its own where it comes after the attention.
- * @throws {@link ConfigError} when the model is attention-only; {@link InputError} when there is no such layer or head, or the head comes too
- * late.
+ * @throws {@link ConfigError} when the model is attention-only; {@link InputError} when there is no such layer or head,
+ * or the head comes too late.
  * @category Circuits
  * @example
  * ```ts
@@ -62,8 +64,8 @@ export function neuronTokenCircuit(model: Transformer, layer: number, via?: Head
 }
 
 /**
- * What each neuron of a layer adds to the logits per unit of its activation, $W_{out} W_U$; `[d_mlp, d_vocab]`, kept in factors. Its rows
- * are the tokens that a neuron speaks for.
+ * What each neuron of a layer adds to the logits per unit of its activation, $W_{out} W_U$; `[d_mlp, d_vocab]`, kept in
+ * factors. Its rows are the tokens that a neuron speaks for.
  *
  * @param layer - of the MLP, counted from 0.
  * @throws {@link ConfigError} when the model is attention-only; {@link InputError} when there is no such layer.
@@ -89,8 +91,9 @@ export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d
 }
 
 /**
- * The cosine between what each neuron of a layer reads and what it writes, between column m of $W_{in}$ and row m of $W_{out}$. Strongly negative ones mark
- * neurons that erase what they read (*A Mathematical Framework*, "Residual stream bandwidth", on memory management).
+ * The cosine between what each neuron of a layer reads and what it writes, between column m of $W_{in}$ and row m of
+ * $W_{out}$. Strongly negative ones mark neurons that erase what they read (*A Mathematical Framework*, "Residual
+ * stream bandwidth", on memory management).
  *
  * @param layer - of the MLP, counted from 0.
  * @returns `[d_mlp]`, −1 to 1, float64; 0 where either vector is zero.
@@ -107,7 +110,9 @@ export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d
  *   const size = shape.reduce((product, n) => product * n, 1);
  *   return [name, Tensor.from(axes, shape, new Float32Array(size).fill(name.endsWith("W_out") ? -1 : 1))] as const;
  * });
- * console.log([...neuronCosines(Transformer.fromWeights(config, new Map(weights)), 0).data].map((x) => x.toFixed(3)).join(" "));
+ * console.log(
+ *   [...neuronCosines(Transformer.fromWeights(config, new Map(weights)), 0).data].map((x) => x.toFixed(3)).join(" "),
+ * );
  * // -1.000 -1.000
  * ```
  */

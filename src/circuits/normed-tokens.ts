@@ -6,13 +6,13 @@ import { Tensor } from "../tensor/index.ts";
 import { rawData } from "../tensor/internal.ts";
 
 /**
- * A model whose circuits of tokens are those of a layer that reads single tokens through its norm: each row of $W_E$ is what the norm of
- * the layer makes of it, weights and bias included, and $W_U$ carries the weights of the final norm.
+ * A model whose circuits of tokens are those of a layer that reads single tokens through its norm: each row of $W_E$ is
+ * what the norm of the layer makes of it, weights and bias included, and $W_U$ carries the weights of the final norm.
  *
- * Functions of tokens alone, such as {@link skipTrigrams} and {@link fullQKCircuit}, leave norms out; given this model they have them in.
- * Exact for the first layer's attention where positions are not in the stream, as *A Mathematical Framework for Transformer Circuits* does it
- * for its tables; the scale of the final norm, which depends on the position, stays out. It is for such questions only: run, it would norm
- * twice.
+ * Functions of tokens alone, such as {@link skipTrigrams} and {@link fullQKCircuit}, leave norms out; given this model
+ * they have them in. Exact for the first layer's attention where positions are not in the stream, as *A Mathematical
+ * Framework for Transformer Circuits* does it for its tables; the scale of the final norm, which depends on the
+ * position, stays out. It is for such questions only: run, it would norm twice.
  *
  * @param layer - whose norm is applied, the first unless given.
  * @returns the model itself where it has no norms.

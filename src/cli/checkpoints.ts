@@ -13,7 +13,10 @@ export interface CheckpointPath {
 
 const WEIGHTS = /\.(safetensors|pth|pt|bin|npz|ckpt)$/i;
 
-/** The checkpoints that paths name; a single folder stands for what is in it, where that is several checkpoints, in the order of their numbers. */
+/**
+ * The checkpoints that paths name; a single folder stands for what is in it, where that is several checkpoints, in the
+ * order of their numbers.
+ */
 export async function checkpointPaths(paths: readonly string[]): Promise<CheckpointPath[]> {
   const [only] = paths;
   const listed = paths.length === 1 && only !== undefined ? await contentsOf(only) : [];

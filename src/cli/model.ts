@@ -4,8 +4,9 @@ import { resolve } from "node:path";
 type Opened = Awaited<ReturnType<(typeof import("../io/node.ts"))["loadFolder"]>>;
 
 /**
- * Opens the model of a folder or file, or the bundled one; says on standard error what was taken for granted. A tokenizer that cannot be used
- * is left out and told, unless a text was named for it to read: then it says why it cannot.
+ * Opens the model of a folder or file, or the bundled one; says on standard error what was taken for granted. A
+ * tokenizer that cannot be used is left out and told, unless a text was named for it to read: then it says why it
+ * cannot.
  */
 export async function openModel(
   path: string | undefined,

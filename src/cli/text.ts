@@ -59,7 +59,10 @@ export async function textFor(
   };
 }
 
-/** The declaration files that the build writes, which lie beside the command (seen from the sources, in dist/), without comments. */
+/**
+ * The declaration files that the build writes, which lie beside the command (seen from the sources, in dist/), without
+ * comments.
+ */
 async function declarations(command: string, operation: string): Promise<string> {
   const here = dirname(command);
   for (const folder of [here, join(here, "..", "dist")]) {
@@ -95,7 +98,10 @@ async function readText(file: string, operation: string): Promise<string> {
   }
 }
 
-/** Token ids of a file: a JSON list, or numbers between spaces or commas; refuses several lists, which are several texts. */
+/**
+ * Token ids of a file: a JSON list, or numbers between spaces or commas; refuses several lists, which are several
+ * texts.
+ */
 function parseIds(text: string, file: string, operation: string): number[] {
   const refuse = (what: string, actual: unknown): FormatError =>
     new FormatError(`${file} holds ${what}. Give a list of token ids such as [0, 17, 5].`, {

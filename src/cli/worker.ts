@@ -1,6 +1,6 @@
 /**
- * Work in a thread of its own, which runs the command's own file: the terminal stays alive, and a cancel takes effect at once. The
- * thread touches no files but those that it reads.
+ * Work in a thread of its own, which runs the command's own file: the terminal stays alive, and a cancel takes effect
+ * at once. The thread touches no files but those that it reads.
  */
 import { parentPort, Worker } from "node:worker_threads";
 import { CircuitsError } from "../errors.ts";

@@ -9,7 +9,9 @@ import type { FigureInput, FigureNeed, FigureOptions } from "./input.ts";
 export interface FigureEntry<Data = unknown> {
   /** The name by which the command draws it, `ov-eigenvalues`. */
   readonly name: string;
-  /** Its place among the figures of the papers and of ARENA's chapter, in which figures of one family share a number. */
+  /**
+   * Its place among the figures of the papers and of ARENA's chapter, in which figures of one family share a number.
+   */
   readonly number: number;
   /** What it shows, in one line. */
   readonly title: string;

@@ -1,5 +1,6 @@
 /**
- * The figures of the papers, made of any model: for each a function that returns its data and one that draws them, and a list of all.
+ * The figures of the papers, made of any model: for each a function that returns its data and one that draws them, and
+ * a list of all.
  *
  * @packageDocumentation
  */

@@ -59,9 +59,9 @@ export interface FigureOptions extends ProgressOptions {
 }
 
 /**
- * What a figure cannot be made without: `text`, something to run the model on; `layer` and `two layers`; `next token`, output
- * tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind; `tokenizer`, texts of
- * tokens; `checkpoints`, two or more of them.
+ * What a figure cannot be made without: `text`, something to run the model on; `layer` and `two layers`; `next token`,
+ * output tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind;
+ * `tokenizer`, texts of tokens; `checkpoints`, two or more of them.
  * @category Figures
  */
 export type FigureNeed =
@@ -93,7 +93,10 @@ const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | un
 
 const OPTIONS: readonly (keyof FigureOptions)[] = ["heads", "seed", "signal", "onProgress"];
 
-/** Refuses an input without what a figure needs, and options that it does not know; `more` are those of this figure alone. */
+/**
+ * Refuses an input without what a figure needs, and options that it does not know; `more` are those of this figure
+ * alone.
+ */
 export function requireNeeds(
   needs: readonly FigureNeed[],
   input: FigureInput,

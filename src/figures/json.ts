@@ -4,8 +4,8 @@ import { Tensor } from "../tensor/index.ts";
 /**
  * A figure's data as JSON text, under its name.
  *
- * A tensor becomes `{ axes, shape, data }` with its numbers row by row, a typed array a list, a map a list of pairs. JSON has no NaN and no
- * infinities: they become `null`.
+ * A tensor becomes `{ axes, shape, data }` with its numbers row by row, a typed array a list, a map a list of pairs.
+ * JSON has no NaN and no infinities: they become `null`.
  *
  * @param name - the figure's name, as the list of figures has it.
  * @param data - what the figure's data function returned.

@@ -12,7 +12,10 @@ export interface FigureToken {
   readonly text: string;
 }
 
-/** Texts of tokens, each decoded once. Tables are often padded beyond the tokenizer's vocabulary: an id without a text is `#123`. */
+/**
+ * Texts of tokens, each decoded once. Tables are often padded beyond the tokenizer's vocabulary: an id without a text
+ * is `#123`.
+ */
 export function tokenTexts(tokenizer: FigureTokenizer | undefined): (id: number) => string {
   const known = new Map<number, string>();
   const decode = (id: number): string => {

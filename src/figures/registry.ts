@@ -79,8 +79,8 @@ export interface MadeFigure {
  * @param input - the model, and its tokenizer and a text where there are some.
  * @param options - `heads`, `seed`, `signal`, `onProgress`; `title` and `subtitle` instead of the figure's own.
  * @returns the figure, with its data.
- * @throws {@link InputError} when there is no such figure or head, or a text is missing; {@link ConfigError} when the model
- * lacks what the figure shows, such as a second layer.
+ * @throws {@link InputError} when there is no such figure or head, or a text is missing; {@link ConfigError} when the
+ * model lacks what the figure shows, such as a second layer.
  * @category Figures
  * @example
  * ```ts

@@ -1,12 +1,16 @@
-/** Smeared keys (*In-context Learning and Induction Heads*, "Argument 2"): keys that carry the token before them by construction. */
+/**
+ * Smeared keys (*In-context Learning and Induction Heads*, "Argument 2"): keys that carry the token before them by
+ * construction.
+ */
 import { InputError } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { requireAxes } from "../tensor/internal.ts";
 
 /**
- * Keys mixed with those of the position before, head by head: $k_j \leftarrow \sigma(\alpha_h) k_j + (1 - \sigma(\alpha_h)) k_{j-1}$, the first key left as it is.
- * With $\alpha \to \infty$ the plain head, with $\alpha \to -\infty$ keys of the token before: then one layer can do what otherwise takes an induction head
- * and a previous-token head. Meant as an edit of `attn.hook_k`.
+ * Keys mixed with those of the position before, head by head:
+ * $k_j \leftarrow \sigma(\alpha_h) k_j + (1 - \sigma(\alpha_h)) k_{j-1}$, the first key left as it is. With
+ * $\alpha \to \infty$ the plain head, with $\alpha \to -\infty$ keys of the token before: then one layer can do what
+ * otherwise takes an induction head and a previous-token head. Meant as an edit of `attn.hook_k`.
  *
  * @param keys - `[batch, pos, head, d_head]`.
  * @param alpha - one number for every head; infinities are allowed.

@@ -1,6 +1,7 @@
 /**
- * Value-weighted attention: a head may look where there is nothing to read, so patterns are shown times the size of what is moved (*A
- * Mathematical Framework for Transformer Circuits*, induction head figures, after Kobayashi et al. 2020).
+ * Value-weighted attention: a head may look where there is nothing to read, so patterns are shown times the size of
+ * what is moved (*A Mathematical Framework for Transformer Circuits*, induction head figures, after Kobayashi et al.
+ * 2020).
  */
 import { requireKind } from "../errors.ts";
 import type { Run, Transformer } from "../model/index.ts";
@@ -15,8 +16,8 @@ import type { Pattern } from "./scores/tally.ts";
  */
 export interface ValueWeightedOptions {
   /**
-   * `"value"` (the default): $\|v_j\|$, as in the paper; `"result"`: $\|v_j W_O\|$, which does not depend on how $W_{OV}$ is split
-   * into $W_V$ and $W_O$.
+   * `"value"` (the default): $\|v_j\|$, as in the paper; `"result"`: $\|v_j W_O\|$, which does not depend on how
+   * $W_{OV}$ is split into $W_V$ and $W_O$.
    */
   readonly norm?: "value" | "result" | undefined;
 }

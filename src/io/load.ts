@@ -27,16 +27,16 @@ export interface TransformerFiles extends LayoutOptions {
  * Makes a model of a configuration and a safetensors file in any floating-point type, whichever of the libraries that
  * {@link transformerFromTensors} names wrote them; it computes in float32.
  *
- * With TransformerLens 3.x's names (`embed.W_E`, `blocks.0.attn.W_Q`, …), the causal mask buffers (`attn.mask`, `attn.IGNORE`) are not
- * read, rotary tables (`attn.rotary_sin`, `attn.rotary_cos`) are compared with the configuration and dropped, and a missing
- * `unembed.b_U` is zero, as in TransformerLens; every other weight that the configuration calls for must be there. Aligned float32
- * data are not copied, so do not write to the bytes afterwards.
+ * With TransformerLens 3.x's names (`embed.W_E`, `blocks.0.attn.W_Q`, …), the causal mask buffers (`attn.mask`,
+ * `attn.IGNORE`) are not read, rotary tables (`attn.rotary_sin`, `attn.rotary_cos`) are compared with the configuration
+ * and dropped, and a missing `unembed.b_U` is zero, as in TransformerLens; every other weight that the configuration
+ * calls for must be there. Aligned float32 data are not copied, so do not write to the bytes afterwards.
  *
  * Files of other formats go through {@link openCheckpoint} and {@link transformerFromCheckpoint}.
  *
- * @throws {@link FormatError} when the bytes are not a sound safetensors file, the configuration is not JSON or the names
- * are those of no layout that is read; {@link ConfigError} when the configuration cannot be used or contradicts the weights, naming the
- * tensor; {@link InputError} when a weight is not finite.
+ * @throws {@link FormatError} when the bytes are not a sound safetensors file, the configuration is not JSON or the
+ * names are those of no layout that is read; {@link ConfigError} when the configuration cannot be used or contradicts
+ * the weights, naming the tensor; {@link InputError} when a weight is not finite.
  * @category Files
  * @example
  * ```ts

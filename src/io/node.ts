@@ -1,6 +1,6 @@
 /**
- * The entry `transformer-circuits/node`: model folders, checkpoints and figures on disk. It and its folder alone touch the file
- * system.
+ * The entry `transformer-circuits/node`: model folders, checkpoints and figures on disk. It and its folder alone touch
+ * the file system.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, extname } from "node:path";

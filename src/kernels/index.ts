@@ -54,7 +54,9 @@ const implementations: readonly Kernels[] = [referenceKernels, blockedKernels, s
 
 let asked: Kernels | undefined;
 
-/** Those that run here, slowest first: WebAssembly may be refused by an old engine or a page's content-security policy. */
+/**
+ * Those that run here, slowest first: WebAssembly may be refused by an old engine or a page's content-security policy.
+ */
 function available(): readonly Kernels[] {
   return wasmEngine() === undefined ? [referenceKernels, blockedKernels] : implementations;
 }
@@ -171,8 +173,8 @@ function lent(length: number): Float32Array | undefined {
 }
 
 /**
- * A copy of numbers in the kernels' memory, where they are used without being copied again; undefined where there is no room: for weights
- * as long as the memory lasts, for other operands as long as not too many are there.
+ * A copy of numbers in the kernels' memory, where they are used without being copied again; undefined where there is no
+ * room: for weights as long as the memory lasts, for other operands as long as not too many are there.
  */
 export function keepForKernels(data: Float32Array, use: "operand" | "weight"): Float32Array | undefined {
   const heap = wasmEngine()?.heap;
@@ -182,8 +184,8 @@ export function keepForKernels(data: Float32Array, use: "operand" | "weight"): F
 }
 
 /**
- * A stack of `batch` matrices `[k, n]` packed, for products in which it is the right operand again and again and does not change; undefined where
- * kernels do not pack, it does not lie in their memory, or there is no room.
+ * A stack of `batch` matrices `[k, n]` packed, for products in which it is the right operand again and again and does
+ * not change; undefined where kernels do not pack, it does not lie in their memory, or there is no room.
  */
 export function packForKernels(b: MatrixView, batch: number, k: number, n: number): PackedMatrix | undefined {
   const engine = kernels().name === "simd" ? wasmEngine() : undefined;

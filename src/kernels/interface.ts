@@ -3,8 +3,9 @@
  * buffer that the caller hands over. Everything above this folder is immutable; this is the only code that writes.
  *
  * Sums are float64 in the plain TypeScript implementations whatever the storage, so a result carries one rounding to
- * its storage type. The WebAssembly kernels sum float32 products in float32; float64 arrays they sum in float64. Buffers of one call must not overlap, except that the row functions (softmax and friends) may
- * work in place when input and output start at the same offset of the same array.
+ * its storage type. The WebAssembly kernels sum float32 products in float32; float64 arrays they sum in float64.
+ * Buffers of one call must not overlap, except that the row functions (softmax and friends) may work in place when
+ * input and output start at the same offset of the same array.
  */
 /**
  * Storage that the kernels read and write.
@@ -115,8 +116,9 @@ export interface HeadVectorsView {
 }
 
 /**
- * Attention without its pattern: `out[i] = Σ_j softmax_j(q[i] · k[j] / scale) v[j]`, for every head of every prompt. Query `i` sees key `j` when
- * `j <= i + queryOffset`, or always where `isCausal` is false; a query that sees nothing gets 0.
+ * Attention without its pattern: `out[i] = Σ_j softmax_j(q[i] · k[j] / scale) v[j]`, for every head of every prompt.
+ * Query `i` sees key `j` when `j <= i + queryOffset`, or always where `isCausal` is false; a query that sees nothing
+ * gets 0.
  */
 export interface AttentionArgs {
   readonly batch: number;

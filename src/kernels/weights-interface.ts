@@ -1,12 +1,13 @@
 /**
- * Kernels for what is asked of weights: composition, spectra, and the rows of products over a whole vocabulary. They stand apart from those for
- * tensors, so that who computes with tensors alone does not load them. Matrices are contiguous unless they are views.
+ * Kernels for what is asked of weights: composition, spectra, and the rows of products over a whole vocabulary. They
+ * stand apart from those for tensors, so that who computes with tensors alone does not load them. Matrices are
+ * contiguous unless they are views.
  */
 import type { FloatArray, KernelName, MatrixView } from "./interface.ts";
 
 /**
- * `out[b] = a[b] · a[b]ᵀ`, the Gram matrices of the rows of `a` `[batch, m, k]`; `out` `[batch, m, m]` is symmetric to the bit. Where either is
- * float64, sums are.
+ * `out[b] = a[b] · a[b]ᵀ`, the Gram matrices of the rows of `a` `[batch, m, k]`; `out` `[batch, m, m]` is symmetric to
+ * the bit. Where either is float64, sums are.
  */
 export interface GramArgs {
   readonly batch: number;
@@ -17,8 +18,8 @@ export interface GramArgs {
 }
 
 /**
- * `out = a · b`, `[m, n]` contiguous, of float32 operands over very many terms `k`: float64 sums of float32 sums of 4,096 terms at most. An entry errs by a few
- * roundings of the lengths of its row and its column.
+ * `out = a · b`, `[m, n]` contiguous, of float32 operands over very many terms `k`: float64 sums of float32 sums of
+ * 4,096 terms at most. An entry errs by a few roundings of the lengths of its row and its column.
  */
 export interface DeepProductArgs {
   readonly m: number;
@@ -29,7 +30,9 @@ export interface DeepProductArgs {
   readonly out: Float64Array;
 }
 
-/** Sums of squares, float64, of the blocks of a contiguous matrix, which divide it evenly: `out[i, j]` of block `i, j`. */
+/**
+ * Sums of squares, float64, of the blocks of a contiguous matrix, which divide it evenly: `out[i, j]` of block `i, j`.
+ */
 export interface BlockSquaresArgs {
   readonly rows: number;
   readonly cols: number;
@@ -40,8 +43,9 @@ export interface BlockSquaresArgs {
 }
 
 /**
- * Upper triangular roots `R`, `Rᵀ R = G`, of symmetric matrices `[count, n, n]`, contiguous and float64, in their places. Where a pivot is at most `least`
- * times the largest entry on the diagonal, `isDone` is 0 and the matrix is lost.
+ * Upper triangular roots `R`, `Rᵀ R = G`, of symmetric matrices `[count, n, n]`, contiguous and float64, in their
+ * places. Where a pivot is at most `least` times the largest entry on the diagonal, `isDone` is 0 and the matrix is
+ * lost.
  */
 export interface RootsArgs {
   readonly count: number;
@@ -53,9 +57,10 @@ export interface RootsArgs {
 }
 
 /**
- * `out[i, j] += ‖a[i] b[j]ᵀ‖²`, the squared Frobenius norms of products of maps, contiguous: `a` `[countA, k, d]`, `b` `[countB, k, d]`, `out` `[countA, countB]`. Only
- * `b` from `first[i]` on goes with `a[i]`; what is added to the others is undefined. Fast ones take them as inner products of `aᵀ a` and `bᵀ b`, in which
- * small norms cancel: the error is a few roundings of `Σ |aᵀ a| |bᵀ b|`.
+ * `out[i, j] += ‖a[i] b[j]ᵀ‖²`, the squared Frobenius norms of products of maps, contiguous: `a` `[countA, k, d]`, `b`
+ * `[countB, k, d]`, `out` `[countA, countB]`. Only `b` from `first[i]` on goes with `a[i]`; what is added to the others
+ * is undefined. Fast ones take them as inner products of `aᵀ a` and `bᵀ b`, in which small norms cancel: the error is a
+ * few roundings of `Σ |aᵀ a| |bᵀ b|`.
  */
 export interface PairNormsArgs {
   readonly countA: number;
@@ -72,16 +77,16 @@ export interface PairNormsArgs {
 }
 
 /**
- * What {@link RowScreenArgs} keeps of a row: its largest entries above the bar, descending; the first ones, after which the row is
- * done; or those up to the second bar, in order, while what lies beyond it is counted.
+ * What {@link RowScreenArgs} keeps of a row: its largest entries above the bar, descending; the first ones, after which
+ * the row is done; or those up to the second bar, in order, while what lies beyond it is counted.
  */
 export type Kept = "largest" | "first" | "between";
 
 /**
  * The entries of each row of a product that lie above a bar of the row, without the product.
  *
- * `a · b` is the product itself, or with `whole` a cheaper one whose entries are bounds: then an entry is computed, from a row of `whole.a` and a
- * row of `whole.b`, only where its bound is above the bar. Numbers are finite.
+ * `a · b` is the product itself, or with `whole` a cheaper one whose entries are bounds: then an entry is computed,
+ * from a row of `whole.a` and a row of `whole.b`, only where its bound is above the bar. Numbers are finite.
  */
 export interface RowScreenArgs {
   readonly m: number;

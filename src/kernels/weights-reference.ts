@@ -1,4 +1,7 @@
-/** The kernels for weights as plain loops, written to be read: the truth that the faster ones are measured against. Sums are float64. */
+/**
+ * The kernels for weights as plain loops, written to be read: the truth that the faster ones are measured against. Sums
+ * are float64.
+ */
 import { checkBlockSquares, checkGram, checkPairNorms, checkRoots, checkRowScreen } from "./checks.ts";
 import { deepProductInDoubles } from "./plain/deep.ts";
 import { screenRow } from "./plain/parts.ts";

@@ -10,8 +10,8 @@ const ordinary: TakeArray = (kind, length) =>
   kind === "float64" ? new Float64Array(length) : new Float32Array(length);
 
 /**
- * Runs a computation on arrays in the kernels' memory, or ordinary ones where that has no room. They go back when it ends, so that nothing of them
- * may be kept.
+ * Runs a computation on arrays in the kernels' memory, or ordinary ones where that has no room. They go back when it
+ * ends, so that nothing of them may be kept.
  */
 export function withWorkspace<R>(run: (take: TakeArray) => R): R {
   const heap = wasmEngine()?.heap;
@@ -22,7 +22,8 @@ export function withWorkspace<R>(run: (take: TakeArray) => R): R {
     const address = takeBlock(heap, bytes);
     if (address === undefined) return ordinary(kind, length);
     taken.push([address, bytes]);
-    // That of the heap's own arrays: an engine may make another object for the memory at any time, by which no array of it is known.
+    // That of the heap's own arrays: an engine may make another object for the memory at any time, by which no array of
+    // it is known.
     const { buffer } = heap.floats;
     return kind === "float64" ? new Float64Array(buffer, address, length) : new Float32Array(buffer, address, length);
   };

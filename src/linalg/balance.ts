@@ -15,7 +15,10 @@ export interface Balanced {
   readonly hi: number;
 }
 
-/** Balances the `n` x `n` matrix at `at` in place; `stride` is the distance of two rows, `sums` has room for `n` numbers. */
+/**
+ * Balances the `n` x `n` matrix at `at` in place; `stride` is the distance of two rows, `sums` has room for `n`
+ * numbers.
+ */
 export function balance(a: Float64Array, at: number, n: number, stride: number, sums: number): Balanced {
   let lo = 0;
   let hi = n;

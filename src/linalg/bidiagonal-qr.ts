@@ -170,8 +170,8 @@ function sweep(problem: Problem, block: Block, shift: number, numbers: Float64Ar
 }
 
 /**
- * The pairs `c, s` go to `numbers` from `toRight` and `toLeft` on, unless those are negative. The off-diagonal entry between
- * `i` and `i + step` is `e[i + before]`.
+ * The pairs `c, s` go to `numbers` from `toRight` and `toLeft` on, unless those are negative. The off-diagonal entry
+ * between `i` and `i + step` is `e[i + before]`.
  */
 function sweepUnshifted(
   { d, e }: Problem,

@@ -48,8 +48,8 @@ export function eigenvalues(a: DenseMatrix): ComplexArray {
 }
 
 /**
- * The eigenvalues of each of `count` square matrices that lie one after the other, those of all heads for instance: of each
- * matrix as {@link eigenvalues} gives them.
+ * The eigenvalues of each of `count` square matrices that lie one after the other, those of all heads for instance: of
+ * each matrix as {@link eigenvalues} gives them.
  *
  * @param data - `[count, n, n]`, row-major.
  * @returns real and imaginary parts, each `[count, n]`.
@@ -122,7 +122,10 @@ function moveBlock(numbers: Float64Array, h: number, stride: number, lo: number,
   numbers.fill(0, h + size * stride, h + paddedRows(size) * stride);
 }
 
-/** Sorts real eigenvalues and conjugate pairs, each pair as one, by insertion: the iteration leaves them nearly in order. */
+/**
+ * Sorts real eigenvalues and conjugate pairs, each pair as one, by insertion: the iteration leaves them nearly in
+ * order.
+ */
 function sortEigenvalues(re: Float64Array, im: Float64Array, out: number, n: number): void {
   for (let i = out; i < out + n;) {
     const width = im[i] === 0 ? 1 : 2;

@@ -27,8 +27,8 @@ interface State extends HessenbergPlaces {
 }
 
 /**
- * Overwrites the Hessenberg matrix and writes its eigenvalues to `re` and `im` from `out` on; conjugates are neighbours,
- * exact, positive first.
+ * Overwrites the Hessenberg matrix and writes its eigenvalues to `re` and `im` from `out` on; conjugates are
+ * neighbours, exact, positive first.
  */
 export function hessenbergEigenvalues(
   workspace: Workspace,
@@ -170,8 +170,8 @@ function shiftPair(shifts: State["shifts"], h11: number, h12: number, h21: numbe
 
 /**
  * Starts a sweep at the lowest row where two small subdiagonal entries in a row allow it, from the first column of
- * `(H - s₁)(H - s₂)` there. The matrix is scaled so that products of three entries do not overflow; where they underflow,
- * the comparison is between zeros and fails.
+ * `(H - s₁)(H - s₂)` there. The matrix is scaled so that products of three entries do not overflow; where they
+ * underflow, the comparison is between zeros and fails.
  */
 function beginSweep(state: State, first: number, last: number): void {
   const { workspace, m, h, stride, list } = state;

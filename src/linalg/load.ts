@@ -24,8 +24,8 @@ export function checkStack(operation: string, data: Float64Array, count: number,
 }
 
 /**
- * Copies the matrix, or its transpose, to `to`, padding included, multiplied by a power of two that keeps squares of its
- * entries from overflow and underflow; returns that factor, 1 as a rule.
+ * Copies the matrix, or its transpose, to `to`, padding included, multiplied by a power of two that keeps squares of
+ * its entries from overflow and underflow; returns that factor, 1 as a rule.
  *
  * @throws InputError when an entry is NaN or infinite.
  */
@@ -64,8 +64,8 @@ export function loadMatrix(
 }
 
 /**
- * Copies the upper triangle that a triangularization left in `count` rows at `from` (as columns) and in `diagonal`, to a
- * matrix at `to`, padding included.
+ * Copies the upper triangle that a triangularization left in `count` rows at `from` (as columns) and in `diagonal`, to
+ * a matrix at `to`, padding included.
  */
 export function loadTriangle(
   numbers: Float64Array,

@@ -1,6 +1,6 @@
 /**
- * Rotations of the columns of a matrix, gathered sweep by sweep and applied together: columns are rows of its transpose,
- * and a strip of those stays in first-level cache for all sweeps that wait.
+ * Rotations of the columns of a matrix, gathered sweep by sweep and applied together: columns are rows of its
+ * transpose, and a strip of those stays in first-level cache for all sweeps that wait.
  */
 import type { Workspace } from "./workspace.ts";
 
@@ -31,8 +31,8 @@ export class RotationQueue {
   }
 
   /**
-   * Begins a sweep of `count` rotations of the rows `first`, `first + step`, `first + 2 step` …; returns where the pairs `c, s`
-   * are to be written.
+   * Begins a sweep of `count` rotations of the rows `first`, `first + step`, `first + 2 step` …; returns where the
+   * pairs `c, s` are to be written.
    */
   begin(first: number, step: 1 | -1, count: number): number {
     if (this.#end + 2 + 2 * count > this.#limit) this.flush();

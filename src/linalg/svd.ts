@@ -135,7 +135,10 @@ interface Reduced {
   readonly workspace: Workspace;
   readonly rows: number;
   readonly cols: number;
-  /** Rows of the matrix that was reduced: fewer than `rows` after a QR decomposition, whose reflections are in `Q` and `tau`. */
+  /**
+   * Rows of the matrix that was reduced: fewer than `rows` after a QR decomposition, whose reflections are in `Q` and
+   * `tau`.
+   */
   readonly square: number;
   readonly scale: number;
   readonly d: Float64Array;

@@ -74,8 +74,8 @@ export function reflector(v: Float64Array, start: number, count: number): { tau:
 }
 
 /**
- * A power of two by which to multiply a matrix whose largest entry this is, so that squares of its entries neither overflow
- * nor underflow; 1 as a rule.
+ * A power of two by which to multiply a matrix whose largest entry this is, so that squares of its entries neither
+ * overflow nor underflow; 1 as a rule.
  */
 export function safeScale(largest: number): number {
   if (largest === 0 || (largest > 1e-100 && largest < 1e100)) return 1;

@@ -17,8 +17,8 @@ export interface Workspace {
   reduceToHessenberg(a: number, n: number, stride: number, work: number): void;
 
   /**
-   * One sweep of Francis's double-shift QR over rows and columns `first..last` of the Hessenberg matrix at `h`. The bulge
-   * starts at row `start` with the vector `x, y, z`; `list` holds five numbers a row.
+   * One sweep of Francis's double-shift QR over rows and columns `first..last` of the Hessenberg matrix at `h`. The
+   * bulge starts at row `start` with the vector `x, y, z`; `list` holds five numbers a row.
    */
   chase(
     h: number,
@@ -33,15 +33,16 @@ export interface Workspace {
   ): void;
 
   /**
-   * Reduces the `rows` x `cols` matrix at `a`, `rows >= cols`, to bidiagonal form: diagonal to `d`, superdiagonal to `e`.
-   * Reflection `k` goes to row `k` of `left` and of `right`, or to their only row where `keep` is false; factors to
-   * `leftTau` and `rightTau`; `work` holds a row.
+   * Reduces the `rows` x `cols` matrix at `a`, `rows >= cols`, to bidiagonal form: diagonal to `d`, superdiagonal to
+   * `e`. Reflection `k` goes to row `k` of `left` and of `right`, or to their only row where `keep` is false; factors
+   * to `leftTau` and `rightTau`; `work` holds a row.
    */
   bidiagonalize(a: number, rows: number, cols: number, stride: number, keep: boolean, to: BidiagonalPlaces): void;
 
   /**
-   * QR of the matrix whose columns are the `count` rows at `a`, of `length` entries each: entries `0..k - 1` of row `k` are
-   * then the triangle's above its diagonal. Reflections go to the rows of `v`, or to its only row where `keep` is false.
+   * QR of the matrix whose columns are the `count` rows at `a`, of `length` entries each: entries `0..k - 1` of row `k`
+   * are then the triangle's above its diagonal. Reflections go to the rows of `v`, or to its only row where `keep` is
+   * false.
    */
   triangularize(
     a: number,
@@ -55,8 +56,8 @@ export interface Workspace {
   ): void;
 
   /**
-   * To `x`, `rows` x `length`: the transpose of `H₀ H₁ … H_{count - 1}` applied to columns of the identity. Reflection `k`
-   * is row `k` of `v`, its first entry that is not 0 at `k + offset`.
+   * To `x`, `rows` x `length`: the transpose of `H₀ H₁ … H_{count - 1}` applied to columns of the identity. Reflection
+   * `k` is row `k` of `v`, its first entry that is not 0 at `k + offset`.
    */
   formVectors(
     x: number,
@@ -83,9 +84,9 @@ export interface Workspace {
   ): void;
 
   /**
-   * Applies sweeps of plane rotations, listed from `list` to `end`, to the rows of `x`, `length` entries long. A sweep is the
-   * index of its first row, the number of its rotations (negative: towards smaller indices) and a pair `c, s` for each,
-   * which takes neighbours `p, q` to `c p + s q, c q - s p`.
+   * Applies sweeps of plane rotations, listed from `list` to `end`, to the rows of `x`, `length` entries long. A sweep
+   * is the index of its first row, the number of its rotations (negative: towards smaller indices) and a pair `c, s`
+   * for each, which takes neighbours `p, q` to `c p + s q, c q - s p`.
    */
   rotateRows(x: number, stride: number, length: number, list: number, end: number): void;
 }

@@ -30,8 +30,8 @@ export function halvesOf(product: Product): Halves {
 }
 
 /**
- * The product as one of its halves where they are known, as it is where not. A single matrix stays one: a half of it is an identity, which
- * would make NaN of infinities.
+ * The product as one of its halves where they are known, as it is where not. A single matrix stays one: a half of it is
+ * an identity, which would make NaN of infinities.
  */
 export function cheapest(product: Product): Product {
   const kept = keptHalves.get(product);
@@ -77,7 +77,10 @@ export interface LateHalves {
   readonly rank: number;
 }
 
-/** The halves of a product without the last step, where that is what takes the time: for each half one long matrix; undefined otherwise. */
+/**
+ * The halves of a product without the last step, where that is what takes the time: for each half one long matrix;
+ * undefined otherwise.
+ */
 export function lateHalvesOf(product: Product): LateHalves | undefined {
   if (keptHalves.has(product) || product.coefficient !== 1) return undefined;
   const matrices = matricesOf(product);
@@ -160,7 +163,10 @@ function addedUp(sum: SumFactor): MatrixFactor {
   return matrixFactor(rows, cols, out);
 }
 
-/** The same map as its two halves in float64, for questions to many of its parts: rows and columns are then picked out of those. */
+/**
+ * The same map as its two halves in float64, for questions to many of its parts: rows and columns are then picked out of
+ * those.
+ */
 export function collapsed<In extends string, Out extends string>(f: Linear<In, Out>): Linear<In, Out> {
   const { left, right } = halvesOf(f);
   return new Linear(f.in, f.out, { rows: f.rows, cols: f.cols, coefficient: 1, factors: [left, right] });

@@ -12,10 +12,10 @@ import type { OneSpace } from "./one-space.ts";
  * The composition of two to six maps, first map first: `compose(f, g)` is the matrix product `F G`, a row vector going
  * through `f` and then `g`. Its factors are those of all the maps, in order; nothing is multiplied out.
  *
- * The full OV circuit of a head is `compose(W_E, W_OV, W_U)`, its full QK circuit
- * `compose(W_E, W_QK, transpose(W_E))` (*A Mathematical Framework*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits").
- * A map that does not take what the one before it gives is a compile error at that map; for lists known only at run
- * time there is {@link composeAll}.
+ * The full OV circuit of a head is `compose(W_E, W_OV, W_U)`, its full QK circuit `compose(W_E, W_QK, transpose(W_E))`
+ * (*A Mathematical Framework*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits"). A map that
+ * does not take what the one before it gives is a compile error at that map; for lists known only at run time there is
+ * {@link composeAll}.
  *
  * @returns a map from the space of the first to the space of the last.
  * @throws {@link AxisError} when spaces differ in name; {@link ShapeError} when they differ in size.

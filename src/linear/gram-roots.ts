@@ -8,7 +8,8 @@ const LEAST = 2 ** -45;
 const UNORDERED = 1e-8;
 
 /**
- * Writes roots $R$ of Gram matrices `[count, n, n]`, $R^\top R = G$ up to roundings of $G$, into `roots`: upper triangular where no pivot is small.
+ * Writes roots $R$ of Gram matrices `[count, n, n]`, $R^\top R = G$ up to roundings of $G$, into `roots`: upper
+ * triangular where no pivot is small.
  */
 export function rootsOf(grams: FloatArray, count: number, n: number, roots: Float64Array): void {
   roots.set(grams.subarray(0, count * n * n));

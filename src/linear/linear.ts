@@ -129,7 +129,8 @@ export function identityMap<S extends string>(space: S, size: number): Linear<S,
  * readings, as for the table of dot products of embeddings, `compose(W_E, innerProductMap("d_model", d_model),
  * transpose(W_E))`.
  *
- * @throws {@link InputError} when the size is not a non-negative integer; {@link AxisError} when the space is not a name.
+ * @throws {@link InputError} when the size is not a non-negative integer; {@link AxisError} when the space is not a
+ * name.
  * @category Linear maps
  * @example
  * ```ts

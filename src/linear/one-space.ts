@@ -7,8 +7,8 @@ interface SameSpaces {
 }
 
 /**
- * What a list of maps between spaces `S` must be beside a list: nothing more, unless its maps are between several spaces, which the
- * compiler would otherwise take for one space of several names.
+ * What a list of maps between spaces `S` must be beside a list: nothing more, unless its maps are between several
+ * spaces, which the compiler would otherwise take for one space of several names.
  * @inline
  */
 export type OneSpace<S extends string> = true extends IsUnion<S> ? SameSpaces : unknown;

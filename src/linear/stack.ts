@@ -1,8 +1,9 @@
 /**
  * Stacks of matrices, one for each head: what is computed for all heads of a layer at once.
  *
- * A stack is a view of flat storage, float32 or float64, that may be one head's weights or all of them, transposed or side by side. One
- * matrix serves all of the other operand where its `count` is 1. Sums are float64 where an operand or the result is.
+ * A stack is a view of flat storage, float32 or float64, that may be one head's weights or all of them, transposed or
+ * side by side. One matrix serves all of the other operand where its `count` is 1. Sums are float64 where an operand or
+ * the result is.
  */
 import { kernels, matrix, transposed, weightKernels, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
@@ -88,8 +89,8 @@ export const LARGE = 2 ** 28;
 const SPAN = 4096;
 
 /**
- * `a b` of two matrices with very many terms in a sum, such as a vocabulary; float64. Of large float32 matrices it is a float64 sum of float32
- * products, each over 4,096 terms at most.
+ * `a b` of two matrices with very many terms in a sum, such as a vocabulary; float64. Of large float32 matrices it is a
+ * float64 sum of float32 products, each over 4,096 terms at most.
  */
 export function timesOverMany(a: Stack, b: Stack): Float64Array {
   const [m, n, k] = [a.rows, b.cols, a.cols];
@@ -119,8 +120,9 @@ const isSingle = ({ view }: Stack): boolean => view.data instanceof Float32Array
 
 /**
  * $\lVert A_i B_j^\top \rVert_F^2$ of all pairs of maps of two lists, `[a.count, b.count]`, by the inner products
- * $\langle A_i^\top A_i,\, B_j^\top B_j \rangle$ of symmetric matrices, each made once: what it costs grows with the maps and only then with the pairs. They
- * are made a tile at a time, so that memory stays bounded. An inner product loses what cancels in it.
+ * $\langle A_i^\top A_i,\, B_j^\top B_j \rangle$ of symmetric matrices, each made once: what it costs grows with the
+ * maps and only then with the pairs. They are made a tile at a time, so that memory stays bounded. An inner product
+ * loses what cancels in it.
  *
  * @param first - `[a.count]`, ascending: the first partner of each `a`; numbers of pairs before it are undefined.
  * @param onRows - called with the rows of the symmetric matrices that are done, of `a.cols`.

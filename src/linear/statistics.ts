@@ -29,7 +29,8 @@ export interface MapStatistics<S extends string> {
  *
  * @param options - `rows` to look at (all), `signal`, `onProgress`.
  * @returns tensors `[in]`.
- * @throws {@link InputError} when a row does not exist or holds an entry that is not finite; the signal's reason when aborted.
+ * @throws {@link InputError} when a row does not exist or holds an entry that is not finite; the signal's reason when
+ * aborted.
  * @category Linear maps
  * @example
  * ```ts
@@ -52,7 +53,8 @@ export function rowStatistics<In extends string>(f: Linear<In>, options: StreamO
  *
  * @param options - `columns` to look at (all), `signal`, `onProgress`.
  * @returns tensors `[out]`.
- * @throws {@link InputError} when a column does not exist or holds an entry that is not finite; the signal's reason when aborted.
+ * @throws {@link InputError} when a column does not exist or holds an entry that is not finite; the signal's reason
+ * when aborted.
  * @category Linear maps
  * @example
  * ```ts

@@ -86,8 +86,8 @@ export function writeSpaceOf<Out extends string>(
  * @param a - an orthonormal basis `[space, component]`, as {@link readSpaceOf} and {@link writeSpaceOf} give it.
  * @param b - another one of the same space.
  * @returns `[angle]` in radians, as many as the smaller subspace has dimensions.
- * @throws {@link AxisError} when the spaces differ in name or a basis lies on its side; {@link ShapeError} when they differ in
- * size; {@link InputError} when columns are not orthonormal to 1e-4.
+ * @throws {@link AxisError} when the spaces differ in name or a basis lies on its side; {@link ShapeError} when they
+ * differ in size; {@link InputError} when columns are not orthonormal to 1e-4.
  * @category Linear maps
  * @example
  * ```ts

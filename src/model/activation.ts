@@ -1,9 +1,9 @@
 /**
  * What the neurons of an MLP compute of their pre-activations, under TransformerLens's names.
  *
- * The exact GELU is $x\,\Phi(x)$ with the normal distribution function $\Phi$, which JavaScript lacks. It is expanded around the
- * nearest multiple of 1/16: $\Phi^{(n+1)}(a) = (-1)^n He_n(a)\,\varphi(a)$, and seven terms at a distance of 1/32 leave less than
- * $10^{-11}$ of $\Phi$ wherever it exceeds $10^{-18}$.
+ * The exact GELU is $x\,\Phi(x)$ with the normal distribution function $\Phi$, which JavaScript lacks. It is expanded
+ * around the nearest multiple of 1/16: $\Phi^{(n+1)}(a) = (-1)^n He_n(a)\,\varphi(a)$, and seven terms at a distance of
+ * 1/32 leave less than $10^{-11}$ of $\Phi$ wherever it exceeds $10^{-18}$.
  */
 import { InputError, requireKind } from "../errors.ts";
 import { softmax, Tensor } from "../tensor/index.ts";
@@ -35,7 +35,9 @@ const LIMIT = 9;
 const TERMS = 8;
 let table: Float64Array | undefined;
 
-/** $\Phi(-a)$ for $a \ge 0$: the power series of $\Phi$ near 0, the continued fraction of the Mills ratio further out. */
+/**
+ * $\Phi(-a)$ for $a \ge 0$: the power series of $\Phi$ near 0, the continued fraction of the Mills ratio further out.
+ */
 function lowerTail(a: number): number {
   const density = Math.exp((-a * a) / 2) / Math.sqrt(2 * Math.PI);
   if (a < 2.5) {

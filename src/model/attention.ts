@@ -2,8 +2,8 @@
  * Heads and layers of attention: weights whose shapes agree, and the two low-rank maps that a head is
  * (A Mathematical Framework for Transformer Circuits, "Attention heads are independent and additive").
  *
- * Vectors are rows: $W_{QK} = W_Q W_K^\top$ and $W_{OV} = W_V W_O$. The paper writes columns; $W_{QK}$ is the same matrix
- * there and $W_{OV}$ the transpose.
+ * Vectors are rows: $W_{QK} = W_Q W_K^\top$ and $W_{OV} = W_V W_O$. The paper writes columns; $W_{QK}$ is the same
+ * matrix there and $W_{OV}$ the transpose.
  */
 import { InputError } from "../errors.ts";
 import { compose, linear, transpose } from "../linear/index.ts";
@@ -14,7 +14,8 @@ import type { MLP } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 
 /**
- * One attention head: four thin maps, and the two circuits they make, $W_{QK}$ (where it looks) and $W_{OV}$ (what it moves).
+ * One attention head: four thin maps, and the two circuits they make, $W_{QK}$ (where it looks) and $W_{OV}$ (what it
+ * moves).
  *
  * Keys live in the dual of the queries' space, so that a score is a pairing and the compiler knows it.
  *

@@ -3,8 +3,9 @@ import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 
 /**
- * `x` plus a bias at each of its rows, written into `x`: for a tensor just made, which nobody else has seen. Logits of 2048 positions
- * and 50,000 tokens are 400 MB, and a second array of that size takes longer to come by than the sum to compute.
+ * `x` plus a bias at each of its rows, written into `x`: for a tensor just made, which nobody else has seen. Logits of
+ * 2048 positions and 50,000 tokens are 400 MB, and a second array of that size takes longer to come by than the sum to
+ * compute.
  */
 export function withBias<A extends string>(x: Tensor<A>, bias: Tensor): Tensor<A> {
   if (x.dtype !== bias.dtype || !x.isContiguous) return add(x, bias as Tensor<A>);

@@ -2,10 +2,10 @@
  * The forward pass, in float32.
  *
  * Per layer, with row vectors: $q = \mathrm{ln}(x) W_Q + b_Q$ and so on; scores $q k^\top / \text{scale}$, −Infinity
- * where a key lies after its query; pattern = softmax; $z = \text{pattern} \cdot v$; the layer adds $\sum_h z_h W_O^h + b_O$.
- * Shortformer positions join the inputs of q and k alone, after the norm; rotary ones turn q and k. An MLP reads the stream with
- * the attention's output, or in parallel models what the attention read, through a norm of its own, and adds
- * $f(x W_{in} + b_{in}) W_{out} + b_{out}$.
+ * where a key lies after its query; pattern = softmax; $z = \text{pattern} \cdot v$; the layer adds
+ * $\sum_h z_h W_O^h + b_O$. Shortformer positions join the inputs of q and k alone, after the norm; rotary ones turn q
+ * and k. An MLP reads the stream with the attention's output, or in parallel models what the attention read, through a
+ * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$.
  */
 import { requireObject } from "../errors.ts";
 import { kernels, matrix, transposed } from "../kernels/index.ts";
@@ -111,8 +111,8 @@ function finished(
 }
 
 /**
- * A run that goes on from what the heads of a layer give, everything before it as an earlier run of the same tokens had it: the numbers are those of a
- * whole run in which an edit gives these, to the bit.
+ * A run that goes on from what the heads of a layer give, everything before it as an earlier run of the same tokens had
+ * it: the numbers are those of a whole run in which an edit gives these, to the bit.
  *
  * @param from - the layer, the stream before it, and the heads' outputs in place of their own; they pass no hook.
  */
@@ -207,7 +207,9 @@ function throughMlp(
   return add(resid_mid, mlpOutput(mlp, resid_mid, hooks));
 }
 
-/** Scores and pattern as they are where someone looks at them; {@link causalAttention} gives the same `z`, to the bit. */
+/**
+ * Scores and pattern as they are where someone looks at them; {@link causalAttention} gives the same `z`, to the bit.
+ */
 function patternOf(
   layer: AttentionLayer,
   query: HeadVectors,

@@ -1,5 +1,6 @@
 /**
- * Hook points: every activation of the forward pass under the name TransformerLens 3.x gives it, with its axes as a type.
+ * Hook points: every activation of the forward pass under the name TransformerLens 3.x gives it, with its axes as a
+ * type.
  */
 import { InputError, requireObject } from "../errors.ts";
 import { editDistance } from "../nearest.ts";
@@ -57,7 +58,8 @@ interface ModelHooks {
 }
 
 /**
- * The name of a hook point, as TransformerLens 3.x has it: `blocks.0.attn.hook_pattern`, `hook_embed`, `ln_final.hook_scale`.
+ * The name of a hook point, as TransformerLens 3.x has it: `blocks.0.attn.hook_pattern`, `hook_embed`,
+ * `ln_final.hook_scale`.
  * @category Model
  */
 export type HookName = keyof ModelHooks | `blocks.${number}.${keyof LayerHooks}`;
@@ -126,7 +128,8 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
 /**
  * The names of all hook points of a model, in the order in which they fire.
  *
- * @throws {@link ConfigError} when a size of the configuration is not a whole number, or it has more than 100,000 layers.
+ * @throws {@link ConfigError} when a size of the configuration is not a whole number, or it has more than 100,000
+ * layers.
  * @category Model
  * @example
  * ```ts

@@ -13,7 +13,8 @@ import type { TokensLike } from "./tokens.ts";
  * @param logits - `[batch, pos, d_vocab]`.
  * @param tokens - the tokens that the logits came from, as the model was given them.
  * @returns `[batch, pos]` with one position fewer; empty for prompts of one token.
- * @throws {@link ShapeError} when batch or positions differ; {@link InputError} when a token is not a column of the logits.
+ * @throws {@link ShapeError} when batch or positions differ; {@link InputError} when a token is not a column of the
+ * logits.
  * @category Model
  * @example
  * ```ts
@@ -89,8 +90,8 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
  *
  * @param logits - `[batch, pos, d_vocab]`.
  * @param tokens - the tokens that the logits came from, as the model was given them.
- * @throws {@link ShapeError} and {@link InputError} as {@link lossPerToken}; {@link InputError} where prompts have one token, so that
- * nothing is predicted.
+ * @throws {@link ShapeError} and {@link InputError} as {@link lossPerToken}; {@link InputError} where prompts have one
+ * token, so that nothing is predicted.
  * @category Model
  * @example
  * ```ts
@@ -98,7 +99,9 @@ function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): numbe
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();
- * const { logits, tokens } = model.run(tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }));
+ * const { logits, tokens } = model.run(
+ *   tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }),
+ * );
  * console.log(meanLoss(logits, tokens).toFixed(2));
  * // 2.62
  * ```

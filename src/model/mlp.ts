@@ -1,7 +1,8 @@
 /**
- * MLPs: $f(\mathrm{n}(x) W_{in} + b_{in}) W_{out} + b_{out}$, neurons that read the residual stream and write to it. What a neuron
- * reads of a path and what it does to the logits are linear and made of weights alone (A Mathematical Framework for Transformer
- * Circuits, "MLP layers"); what it computes between is not, so path expansion begins anew in what an MLP writes.
+ * MLPs: $f(\mathrm{n}(x) W_{in} + b_{in}) W_{out} + b_{out}$, neurons that read the residual stream and write to it.
+ * What a neuron reads of a path and what it does to the logits are linear and made of weights alone (A Mathematical
+ * Framework for Transformer Circuits, "MLP layers"); what it computes between is not, so path expansion begins anew in
+ * what an MLP writes.
  */
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";

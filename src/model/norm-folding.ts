@@ -1,7 +1,7 @@
 /**
- * Norms as linear maps: with its scale frozen a norm is $\mathrm{diag}(1/s) \otimes C\,\mathrm{diag}(w)$ and a bias, $C$ taking out the mean over
- * d_model (*A Mathematical Framework for Transformer Circuits*, "Handling Layer Normalization"). What does not depend on positions folds
- * into the weights that read through it.
+ * Norms as linear maps: with its scale frozen a norm is $\mathrm{diag}(1/s) \otimes C\,\mathrm{diag}(w)$ and a bias,
+ * $C$ taking out the mean over d_model (*A Mathematical Framework for Transformer Circuits*, "Handling Layer
+ * Normalization"). What does not depend on positions folds into the weights that read through it.
  */
 import type { FloatArray } from "../kernels/index.ts";
 import { compose, identityMap, linear, subtractMaps } from "../linear/index.ts";
@@ -27,8 +27,9 @@ function kept<T extends Tensor>(layer: AttentionLayer, key: string, compute: () 
 }
 
 /**
- * $C\,\mathrm{diag}(w)\,W$ of a layer's readers, in float64 or rounded to float32: what reads the raw stream as the weight reads the normalised one, up to the
- * scale. The weight itself where there is no norm. Kept for the next question.
+ * $C\,\mathrm{diag}(w)\,W$ of a layer's readers, in float64 or rounded to float32: what reads the raw stream as the
+ * weight reads the normalised one, up to the scale. The weight itself where there is no norm. Kept for the next
+ * question.
  */
 export function foldedReader(layer: AttentionLayer, name: ReaderName, isSingle = false): Tensor<"head d_model d_head"> {
   const { ln1 } = layer;
@@ -38,7 +39,10 @@ export function foldedReader(layer: AttentionLayer, name: ReaderName, isSingle =
   return kept(layer, `${name} float32`, () => astype(exact ?? throughNorm(ln1, layer[name]), "float32"));
 }
 
-/** $W_O C$, stored as $W_O$ is: what heads write, but for the mean over d_model, which no norm lets through. Kept for the next question. */
+/**
+ * $W_O C$, stored as $W_O$ is: what heads write, but for the mean over d_model, which no norm lets through. Kept for
+ * the next question.
+ */
 export function centredOutput(layer: AttentionLayer): Tensor<"head d_head d_model"> {
   return kept(layer, "W_O", () => {
     const { W_O } = layer;

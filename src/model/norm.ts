@@ -1,6 +1,7 @@
 /**
- * LayerNorm and RMSNorm: $y = (x - \bar{x}) / s \odot w + b$ with $s = \sqrt{\mathrm{mean}((x - \bar{x})^2) + \epsilon}$;
- * RMSNorm takes no mean out and has no $b$; the `Pre` kinds have no weights.
+ * LayerNorm and RMSNorm: $y = (x - \bar{x}) / s \odot w + b$ with
+ * $s = \sqrt{\mathrm{mean}((x - \bar{x})^2) + \epsilon}$; RMSNorm takes no mean out and has no $b$; the `Pre` kinds
+ * have no weights.
  *
  * With the scale $s$ frozen at its value in a run, a norm is affine in $x$: that is what makes path expansion exact
  * (A Mathematical Framework for Transformer Circuits, "Handling Layer Normalization").
@@ -19,8 +20,8 @@ import type { Tensor, TensorData } from "../tensor/index.ts";
 export type NormKind = "LN" | "LNPre" | "RMS" | "RMSPre";
 
 /**
- * One norm of a model, over `d_model` or, after SoLU, over `d_mlp`; affine in the residual stream once its scale is frozen
- * (*A Mathematical Framework for Transformer Circuits*, "Handling Layer Normalization").
+ * One norm of a model, over `d_model` or, after SoLU, over `d_mlp`; affine in the residual stream once its scale is
+ * frozen (*A Mathematical Framework for Transformer Circuits*, "Handling Layer Normalization").
  *
  * @category Model
  * @example
@@ -131,8 +132,8 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
   }
 
   /**
-   * The norm's linear part with its scale frozen: $(x - \bar{x}) / s \odot w$. Terms that sum to the stream are taken by
-   * it to terms that sum to the normalised stream less the norm's bias.
+   * The norm's linear part with its scale frozen: $(x - \bar{x}) / s \odot w$. Terms that sum to the stream are taken
+   * by it to terms that sum to the normalised stream less the norm's bias.
    *
    * @param x - `[..., batch, pos, d_model]`, any leading axes.
    * @param scale - as the run had it.
@@ -168,7 +169,9 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
   }
 }
 
-/** Rows less their means, where they are centred, each divided by its divisor; divisors repeat for every stack of rows. */
+/**
+ * Rows less their means, where they are centred, each divided by its divisor; divisors repeat for every stack of rows.
+ */
 function divideRows(x: TensorData, divisors: TensorData, centers: boolean, d: number, out: TensorData): void {
   for (let start = 0, row = 0; start < out.length; start += d, row = (row + 1) % divisors.length) {
     let mean = 0;

@@ -2,7 +2,10 @@
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../tensor/internal.ts";
 
-/** The softmax of scores `[stack, query_pos, key_pos]`, already divided by the attention scale, over the keys that a query may see. */
+/**
+ * The softmax of scores `[stack, query_pos, key_pos]`, already divided by the attention scale, over the keys that a
+ * query may see.
+ */
 export function patternOf(scores: FloatArray, pos: number, isCausal: boolean, output: FloatArray): void {
   const batch = pos === 0 ? 0 : scores.length / pos ** 2;
   if (isCausal) {

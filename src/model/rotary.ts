@@ -19,7 +19,8 @@ function pairOf(config: RotaryConfig, half: number, i: number): readonly [number
  * Queries or keys rotated to their positions.
  *
  * @param x - `[batch, pos, head, d_head]`.
- * @param config - `rotary_dim` coordinates are rotated, angle i at position p being $p \cdot \text{base}^{-2i / \text{rotary\_dim}}$.
+ * @param config - `rotary_dim` coordinates are rotated, angle i at position p being
+ * $p \cdot \text{base}^{-2i / \text{rotary\_dim}}$.
  * @param firstPosition - the position of the first row.
  * @throws {@link InputError} when the axes are others, or in another order, or the position is not a whole number.
  * @category Model
@@ -73,8 +74,8 @@ export function rotate(
 }
 
 /**
- * The rotation $R_\delta$ by which a query at offset $\delta$ after its key is turned against it, so that the score of the
- * unrotated vectors is $q R_\delta k^\top$; float64.
+ * The rotation $R_\delta$ by which a query at offset $\delta$ after its key is turned against it, so that the score of
+ * the unrotated vectors is $q R_\delta k^\top$; float64.
  *
  * @param config - as for {@link rotate}.
  * @param offset - query position minus key position.

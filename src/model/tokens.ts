@@ -85,8 +85,8 @@ export function tokenRows(tokens: TokensLike, operation: string): ArrayLike<numb
  *
  * @param config - whose `d_vocab` and `n_ctx` bound ids and length.
  * @param tokens - one prompt or several of equal length.
- * @throws {@link InputError} for no prompt, an empty or too long one, prompts of different lengths, an id out of range, or what is no list
- * of ids; the text names the prompt and the position.
+ * @throws {@link InputError} for no prompt, an empty or too long one, prompts of different lengths, an id out of range,
+ * or what is no list of ids; the text names the prompt and the position.
  * @category Model
  * @example
  * ```ts

@@ -95,7 +95,10 @@ export class Transformer {
    *   positional_embedding_type: "shortformer", normalization_type: null,
    * });
    * const weights = new Map(
-   *   [...expectedWeights(config)].map(([name, { axes, shape }], seed) => [name, randomNormal(axes, shape, { seed, std: 0.1 })]),
+   *   [...expectedWeights(config)].map(([name, { axes, shape }], seed) => [
+   *     name,
+   *     randomNormal(axes, shape, { seed, std: 0.1 }),
+   *   ]),
    * );
    * const model = Transformer.fromWeights(config, weights);
    * console.log(model.parameterCount, String(model.forward([0, 3, 7])));
@@ -265,7 +268,9 @@ export class Transformer {
    * const clean = model.run([0, 5, 6, 7, 5], { cache: ["blocks.1.attn.hook_pattern"] });
    * console.log(clean.cache.names());
    * // [ 'blocks.1.attn.hook_pattern' ]
-   * const withoutLayer0 = model.run([0, 5, 6, 7, 5], { edits: { "blocks.0.hook_attn_out": (out) => map(out, () => 0) } });
+   * const withoutLayer0 = model.run([0, 5, 6, 7, 5], {
+   *   edits: { "blocks.0.hook_attn_out": (out) => map(out, () => 0) },
+   * });
    * console.log(maxAbsDifference(clean.logits, withoutLayer0.logits) > 1);
    * // true
    * ```

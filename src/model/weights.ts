@@ -58,7 +58,8 @@ function expectMlp(expected: Map<string, Expectation>, layer: number, config: Mo
 /**
  * The weights that a configuration calls for: name, axes and shape of each.
  *
- * @throws {@link ConfigError} when a size of the configuration is not a whole number, or it has more than 100,000 layers.
+ * @throws {@link ConfigError} when a size of the configuration is not a whole number, or it has more than 100,000
+ * layers.
  * @category Model
  * @example
  * ```ts
@@ -108,7 +109,8 @@ export function checkWeights(config: ModelConfig, weights: Weights, operation: s
   requireObject(config, "config", operation);
   requireKind("weights", weights, "weights", operation);
   const checked = new Map<string, Tensor>();
-  // Weights for more layers than there are weights are missing: one such layer shows it, and a list of all might have no end.
+  // Weights for more layers than there are weights are missing: one such layer shows it, and a list of all might have
+  // no end.
   const n_layers = Math.min(config.n_layers, weights.size + 1);
   const expected = expectedWeights({ ...config, n_layers });
   for (const [name, { axes, shape }] of expected) {

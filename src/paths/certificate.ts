@@ -1,19 +1,22 @@
 /**
- * Certificates: how far terms that should sum to a model's logits are from doing so, and how far float arithmetic allows.
+ * Certificates: how far terms that should sum to a model's logits are from doing so, and how far float arithmetic
+ * allows.
  *
- * Terms are computed in float64 from the patterns and scales of a run. What separates their sum from the logits is the rounding
- * of that run, whose activations are stored as float32: each stored number is the exact result of one operation on stored
- * numbers, times $1 + \delta$ with $|\delta| \le u = 2^{-24}$, except products, whose sums of $k$ terms are float32 too and err by at
- * most $\gamma_k \sum |a b|$, $\gamma_k = (\min(k, 256) + \lceil k / 256 \rceil + 1)\,u$. The bound is that rounding, followed to the
- * logits; it never looks at the terms.
+ * Terms are computed in float64 from the patterns and scales of a run. What separates their sum from the logits is the
+ * rounding of that run, whose activations are stored as float32: each stored number is the exact result of one
+ * operation on stored numbers, times $1 + \delta$ with $|\delta| \le u = 2^{-24}$, except products, whose sums of $k$
+ * terms are float32 too and err by at most $\gamma_k \sum |a b|$,
+ * $\gamma_k = (\min(k, 256) + \lceil k / 256 \rceil + 1)\,u$. The bound is that rounding, followed to the logits; it
+ * never looks at the terms.
  *
- * With $\tilde x_l$ the stored stream and $x + L_l(x) + c_l$ the frozen layer in float64, the rounding of layer $l$ is its defect
- * $r_l = \tilde x_{l+1} - (\tilde x_l + L_l(\tilde x_l) + c_l)$. As frozen layers are affine, errors add up linearly,
- * $e_{l+1} = e_l + L_l(e_l) + r_l$, and the logits err by $\mathrm{n}(e_L) W_U$ and by the rounding of final norm and unembedding.
+ * With $\tilde x_l$ the stored stream and $x + L_l(x) + c_l$ the frozen layer in float64, the rounding of layer $l$ is
+ * its defect $r_l = \tilde x_{l+1} - (\tilde x_l + L_l(\tilde x_l) + c_l)$. As frozen layers are affine, errors add up
+ * linearly, $e_{l+1} = e_l + L_l(e_l) + r_l$, and the logits err by $\mathrm{n}(e_L) W_U$ and by the rounding of final
+ * norm and unembedding.
  *
- * A defect counts as rounding only as far as rounding can reach; what exceeds that is cut off, so that a forward pass that
- * computes something else is not excused. To first order in $u$, with 2-norms over a position's vector and
- * $\|W\|$ a bound on the largest singular value, rounding reaches ($\|W\|_F$ where sums err, for $|W|$ is no smaller than $W$)
+ * A defect counts as rounding only as far as rounding can reach; what exceeds that is cut off, so that a forward pass
+ * that computes something else is not excused. To first order in $u$, with 2-norms over a position's vector and $\|W\|$
+ * a bound on the largest singular value, rounding reaches ($\|W\|_F$ where sums err, for $|W|$ is no smaller than $W$)
  *
  * $$\begin{aligned}
  * \mu &= 4u\,\tfrac{\max|w|}{s}\|\tilde x\| + u\|\tilde n\| &&\text{norm: mean, difference, quotient, weights; bias}\\
@@ -23,9 +26,10 @@
  * \end{aligned}$$
  *
  * What an MLP writes is a term as it is stored, so it adds no more than the rounding of one more sum in the stream,
- * $u\|\tilde x + \tilde o\|$. A logit $\ell = \tilde n W_U^{(t)} + b_U$ errs by $\|W_U^{(t)}\|\,\mu + u(2|\ell| + |b_U|)$ more, and by its sum of $d$
- * products: by what that is seen to err, no more than $\gamma_d \|\tilde n\| \|W_U^{(t)}\|$, for paths; by that limit itself for attributions,
- * which do not compute all logits anew.
+ * $u\|\tilde x + \tilde o\|$. A logit $\ell = \tilde n W_U^{(t)} + b_U$ errs by
+ * $\|W_U^{(t)}\|\,\mu + u(2|\ell| + |b_U|)$ more, and by its sum of $d$ products: by what that is seen to err, no more
+ * than $\gamma_d \|\tilde n\| \|W_U^{(t)}\|$, for paths; by that limit itself for attributions, which do not compute
+ * all logits anew.
  */
 import type { AttentionLayer } from "../model/index.ts";
 import { add, astype, frobeniusNorm, map, matmul, subtract, Tensor } from "../tensor/index.ts";
@@ -43,7 +47,10 @@ import type { Readout } from "./targets.ts";
 export interface Certificate {
   /** The largest absolute difference between the sum of the terms and the model's logits, in logits. */
   readonly maxDeviation: number;
-  /** The largest difference that the rounding of the model's own float32 run explains, whatever the terms are, in logits. */
+  /**
+   * The largest difference that the rounding of the model's own float32 run explains, whatever the terms are, in
+   * logits.
+   */
   readonly bound: number;
   /** Whether `maxDeviation` is at most `bound`. */
   readonly withinBound: boolean;
@@ -86,7 +93,10 @@ export function normRounding(frozen: FrozenRun, layer: number, stream: Stream): 
   );
 }
 
-/** The norm of what a layer, or with `layer = n_layers` the unembedding, reads: of the stream after its norm, weights and bias included. */
+/**
+ * The norm of what a layer, or with `layer = n_layers` the unembedding, reads: of the stream after its norm, weights
+ * and bias included.
+ */
 function readNorms(frozen: FrozenRun, layer: number): PerPosition {
   const found = frozenNorm(frozen, layer);
   const isFinal = layer === frozen.model.config.n_layers;
@@ -176,8 +186,8 @@ export function asRounding<A extends string>(defect: Tensor<A>, reach: PerPositi
 }
 
 /**
- * The rounding of the whole run in the residual stream before a layer, by default at the end: every layer's, carried on by the frozen
- * layers after it.
+ * The rounding of the whole run in the residual stream before a layer, by default at the end: every layer's, carried on
+ * by the frozen layers after it.
  */
 export function streamError(frozen: FrozenRun, end = frozen.model.config.n_layers): Stream {
   const { model, run } = frozen;
@@ -213,7 +223,10 @@ function largestColumn(frozen: FrozenRun): number {
   return Math.sqrt(maxAbs(squares));
 }
 
-/** What the rounding of final norm, unembedding and the terms themselves reaches, in logits, but for the sums of the unembedding. */
+/**
+ * What the rounding of final norm, unembedding and the terms themselves reaches, in logits, but for the sums of the
+ * unembedding.
+ */
 function endRounding(frozen: FrozenRun, column: number, terms: FloatTerms): number {
   const { model, run } = frozen;
   const local = normRounding(frozen, model.config.n_layers, lastStream(frozen));
@@ -306,7 +319,10 @@ export function writtenError(frozen: FrozenRun, end = frozen.model.config.n_laye
   return error ?? subtract(stored, stored);
 }
 
-/** How far, by rounding, the targets' logits of a run may be from the sum of what its embeddings, heads and biases wrote. */
+/**
+ * How far, by rounding, the targets' logits of a run may be from the sum of what its embeddings, heads and biases
+ * wrote.
+ */
 export function writtenErrorBound(frozen: FrozenRun, readout: Readout, terms: FloatTerms): number {
   const column = largestColumn(frozen);
   const carried = maxAbs(readAlong(readout, throughFinalNorm(frozen, writtenError(frozen))));

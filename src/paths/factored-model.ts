@@ -1,13 +1,15 @@
 /**
- * A model as the product of its layers: with patterns and norm scales as a run had them, every layer is a sum of tensor products and the
- * logits are
+ * A model as the product of its layers: with patterns and norm scales as a run had them, every layer is a sum of tensor
+ * products and the logits are
  *
  * $$(\mathrm{Id} \otimes W_U) \prod_{l} \Big(\mathrm{Id} \otimes \mathrm{Id} + \sum_h A^{lh} \otimes W_{OV}^{lh}\Big)\, T W_E$$
  *
- * and what biases add (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick"; the paper writes columns). Norms are
- * factors too, $\mathrm{diag}(1/s) \otimes C\,\mathrm{diag}(w)$, and stand within the heads that read through them.
+ * and what biases add (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick"; the paper
+ * writes columns). Norms are factors too, $\mathrm{diag}(1/s) \otimes C\,\mathrm{diag}(w)$, and stand within the heads
+ * that read through them.
  *
- * An MLP is no factor: what it wrote in the run is a constant that joins the stream after its layer and goes through the layers after it.
+ * An MLP is no factor: what it wrote in the run is a constant that joins the stream after its layer and goes through
+ * the layers after it.
  */
 import { requireKind } from "../errors.ts";
 import { onFeatures, identityMap, sumProducts } from "../linear/index.ts";
@@ -20,8 +22,8 @@ import { directStream, freeze, mlpStream } from "./frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
 
 /**
- * A model on some tokens as a product of sums of tensor products, patterns and norm scales frozen, and what MLPs wrote with them. Made by
- * {@link factoredModel}; {@link pathExpansion} writes it out as a sum over paths.
+ * A model on some tokens as a product of sums of tensor products, patterns and norm scales frozen, and what MLPs wrote
+ * with them. Made by {@link factoredModel}; {@link pathExpansion} writes it out as a sum over paths.
  *
  * @category Path expansion
  * @example
@@ -62,7 +64,10 @@ export class FactoredModel {
     this.frozen = frozen;
   }
 
-  /** A sum for every layer, first layer first: the identity, then each head with the norm it reads through, named `Id`, `L0H0`, …. */
+  /**
+   * A sum for every layer, first layer first: the identity, then each head with the norm it reads through, named `Id`,
+   * `L0H0`, ….
+   */
   get layers(): readonly TensorSum<"d_model", "d_model">[] {
     this.#layers ??= this.model.layers.map((layer) =>
       sumProducts([
@@ -74,8 +79,8 @@ export class FactoredModel {
   }
 
   /**
-   * What the MLP of each layer wrote in the run, $b_{out}$ included, float64: it joins the stream after that layer's factor. `undefined` for
-   * every layer of an attention-only model.
+   * What the MLP of each layer wrote in the run, $b_{out}$ included, float64: it joins the stream after that layer's
+   * factor. `undefined` for every layer of an attention-only model.
    */
   get mlpOutputs(): readonly (Stream | undefined)[] {
     this.#mlpOutputs ??= this.model.layers.map(({ layer }) => mlpStream(this.frozen, layer));
@@ -89,8 +94,8 @@ export class FactoredModel {
 }
 
 /**
- * A model on some tokens as the product of its layers: one ordinary run gives patterns, norm scales and what MLPs wrote, which are then
- * constants.
+ * A model on some tokens as the product of its layers: one ordinary run gives patterns, norm scales and what MLPs
+ * wrote, which are then constants.
  *
  * @param tokens - a prompt, or several of equal length.
  * @param options - `signal` cancels the run.

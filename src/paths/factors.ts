@@ -1,6 +1,7 @@
 /**
- * The parts of a frozen model as tensor products: heads with the norm that they read through, the final norm, and layers as sums,
- * $\mathrm{Id} \otimes \mathrm{Id} + \sum_h A^h \otimes W_{OV}^h$ (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick").
+ * The parts of a frozen model as tensor products: heads with the norm that they read through, the final norm, and
+ * layers as sums, $\mathrm{Id} \otimes \mathrm{Id} + \sum_h A^h \otimes W_{OV}^h$ (*A Mathematical Framework for
+ * Transformer Circuits*, "The path expansion trick").
  */
 import {
   composeProducts,

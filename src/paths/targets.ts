@@ -6,8 +6,8 @@ import { describeTensor, rawData } from "../tensor/internal.ts";
 import type { Stream } from "./frozen/frozen-run.ts";
 
 /**
- * Tokens whose logits are meant: the correct next token of every position (`"next"`, one position fewer than the prompt), one
- * token id for every position, or an id for each position of each prompt.
+ * Tokens whose logits are meant: the correct next token of every position (`"next"`, one position fewer than the
+ * prompt), one token id for every position, or an id for each position of each prompt.
  * @category Attribution
  */
 export type TokenTargets = "next" | number | readonly (readonly number[])[] | Tensor<"batch pos">;
@@ -108,7 +108,8 @@ function checkedId(model: Transformer, id: number, b: number, p: number, operati
 
 /**
  * Resolves targets against prompts.
- * @throws {@link InputError} when there is no next token or an id is no output token; {@link ShapeError} when ids do not fit the prompts.
+ * @throws {@link InputError} when there is no next token or an id is no output token; {@link ShapeError} when ids do
+ * not fit the prompts.
  */
 export function readoutOf(
   model: Transformer,

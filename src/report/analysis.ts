@@ -71,16 +71,17 @@ const RANDOM_HEADS = 64;
  * Analyses a model on a text: loss, head scores, attention, spectra, composition, skip-trigrams, path expansion, term
  * importance, and the induction story.
  *
- * The work is cut to the model's size; what was cut stands in `notes`. Between steps the event loop has its turn, so that
- * timers run and a cancel is noticed.
+ * The work is cut to the model's size; what was cut stands in `notes`. Between steps the event loop has its turn, so
+ * that timers run and a cancel is noticed.
  *
  * @param model - any transformer that predicts the next token, attention-only or with MLPs, down to no layers at all.
  * @param tokenizer - makes text of token ids; without one they are shown as `#123`.
  * @param text - a text, or token ids without BOS; longer ones than the context go through in windows.
  * @param options - cancelling, progress, title, seed and sizes.
- * @returns plain data for {@link renderReport}, {@link summarise} and `JSON.stringify`; the same input gives the same data.
- * @throws {@link InputError} for an empty text, a text without a tokenizer or an id out of range; {@link ConfigError} for a model
- * without a next token to predict; the signal's reason when cancelled.
+ * @returns plain data for {@link renderReport}, {@link summarise} and `JSON.stringify`; the same input gives the same
+ * data.
+ * @throws {@link InputError} for an empty text, a text without a tokenizer or an id out of range; {@link ConfigError}
+ * for a model without a next token to predict; the signal's reason when cancelled.
  * @category Report
  * @example
  * ```ts

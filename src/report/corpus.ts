@@ -154,7 +154,10 @@ function textWindows(
   };
 }
 
-/** Texts of tokens, each decoded once. Tables are often padded beyond the tokenizer's vocabulary: an id without a text is shown as a number. */
+/**
+ * Texts of tokens, each decoded once. Tables are often padded beyond the tokenizer's vocabulary: an id without a text
+ * is shown as a number.
+ */
 function tokenTexts(tokenizer: ReportTokenizer): (id: number) => string {
   const known = new Map<number, string>();
   const decode = (id: number): string => {

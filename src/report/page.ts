@@ -33,9 +33,9 @@ const SECTIONS = [
 ] as const;
 
 /**
- * Draws a report as one HTML page: nothing is fetched, everything is inside, and a content-security policy allows the page's
- * own scripts only. It follows the reader's light or dark scheme, has a switch for it, prints, and is whole without scripts but for
- * the attention explorer.
+ * Draws a report as one HTML page: nothing is fetched, everything is inside, and a content-security policy allows the
+ * page's own scripts only. It follows the reader's light or dark scheme, has a switch for it, prints, and is whole
+ * without scripts but for the attention explorer.
  *
  * @param data - from {@link analyse}.
  * @returns the text of an HTML file; the same data give the same text.

@@ -1,6 +1,6 @@
 /**
- * How much of everything is computed: enough on a small model for narrow error bars in seconds, and on a large one what still
- * ends in minutes. What is cut is said in words, and the page repeats it.
+ * How much of everything is computed: enough on a small model for narrow error bars in seconds, and on a large one what
+ * still ends in minutes. What is cut is said in words, and the page repeats it.
  */
 import type { ModelConfig } from "../model/index.ts";
 

@@ -36,8 +36,8 @@ export class Work {
   }
 
   /**
-   * Runs one step. The function may await `pause(part)` with the part done, 0 to 1, so that a cancel is noticed in between, and
-   * pass `inner` to computations that cannot be awaited, which tell their progress and stop at the signal.
+   * Runs one step. The function may await `pause(part)` with the part done, 0 to 1, so that a cancel is noticed in
+   * between, and pass `inner` to computations that cannot be awaited, which tell their progress and stop at the signal.
    */
   async step<T>(
     name: string,

@@ -3,8 +3,8 @@ import { count, estimate, fixed, list, shortList, signed, small, whole } from ".
 import type { HeadFacts, InductionHead, ReportData } from "./types.ts";
 
 /**
- * Sums a report up in about a dozen lines of plain text: model, loss, previous-token and induction heads with their evidence, and
- * the certificate of the path expansion.
+ * Sums a report up in about a dozen lines of plain text: model, loss, previous-token and induction heads with their
+ * evidence, and the certificate of the path expansion.
  *
  * @param data - from {@link analyse}.
  * @returns lines of at most about 100 characters, without colours, joined by line breaks.

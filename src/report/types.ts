@@ -1,6 +1,6 @@
 /**
- * What an analysis finds, as plain data: numbers, strings, arrays and objects that `JSON.stringify` keeps whole. Nothing here
- * is NaN or infinite; what does not exist for a model is `null` or an empty list.
+ * What an analysis finds, as plain data: numbers, strings, arrays and objects that `JSON.stringify` keeps whole.
+ * Nothing here is NaN or infinite; what does not exist for a model is `null` or an empty list.
  */
 import type { ModelConfig } from "../model/index.ts";
 
@@ -85,7 +85,10 @@ export interface LossOnText extends Estimate {
   readonly byPosition: ByPosition;
   /** ln d_vocab: the loss of a uniform guess. */
   readonly uniform: number;
-  /** The loss of guessing by the text's own token frequencies, each token left out of its own count; `null` for short texts. */
+  /**
+   * The loss of guessing by the text's own token frequencies, each token left out of its own count; `null` for short
+   * texts.
+   */
   readonly unigram: number | null;
 }
 

@@ -1,4 +1,6 @@
-/** Attention as functions of tensors: the causal softmax of scores, and scores, softmax and weighted values in one pass. */
+/**
+ * Attention as functions of tensors: the causal softmax of scores, and scores, softmax and weighted values in one pass.
+ */
 import { InputError, ShapeError, requireKind } from "../errors.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray, HeadVectorsView } from "../kernels/index.ts";
@@ -9,9 +11,9 @@ import { dataForResult } from "./storage.ts";
 import { astype } from "./elementwise.ts";
 
 /**
- * The softmax of attention scores over the keys that each query may see, $A = \mathrm{softmax}^*(S)$: the last two axes are queries and
- * keys, and query $i$ of $n$ sees keys up to $i + m - n$ where there are $m$ keys, so the last query sees all of them. What it does
- * not see gets probability 0 and is not read.
+ * The softmax of attention scores over the keys that each query may see, $A = \mathrm{softmax}^*(S)$: the last two axes
+ * are queries and keys, and query $i$ of $n$ sees keys up to $i + m - n$ where there are $m$ keys, so the last query
+ * sees all of them. What it does not see gets probability 0 and is not read.
  *
  * *A Mathematical Framework for Transformer Circuits*, "Attention Heads are Independent and Additive".
  *
@@ -69,8 +71,8 @@ export interface AttentionOptions {
 }
 
 /**
- * Causal attention of all heads in one pass, $z = \mathrm{softmax}^*(q k^\top / \text{scale})\, v$, without keeping scores or patterns: memory
- * grows with the number of positions, not its square.
+ * Causal attention of all heads in one pass, $z = \mathrm{softmax}^*(q k^\top / \text{scale})\, v$, without keeping
+ * scores or patterns: memory grows with the number of positions, not its square.
  *
  * *A Mathematical Framework for Transformer Circuits*, "Attention Heads are Independent and Additive".
  *

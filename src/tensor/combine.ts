@@ -12,8 +12,8 @@ interface SameAxes {
 }
 
 /**
- * Tensors of the axes `A`. Where they have several, which the compiler would otherwise take for one axis string of several
- * forms, nothing is such a list.
+ * Tensors of the axes `A`. Where they have several, which the compiler would otherwise take for one axis string of
+ * several forms, nothing is such a list.
  * @inline
  */
 type Alike<A extends string> = readonly Tensor<A>[] & (true extends IsUnion<A> ? SameAxes : unknown);

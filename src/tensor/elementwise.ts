@@ -1,6 +1,6 @@
 /**
- * Arithmetic element by element. The second operand may be a number, a tensor of the same axes, or a tensor of some of the
- * first one's axes, which is then repeated along the others: axes are matched by name, never by position.
+ * Arithmetic element by element. The second operand may be a number, a tensor of the same axes, or a tensor of some of
+ * the first one's axes, which is then repeated along the others: axes are matched by name, never by position.
  */
 import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError, requireKind } from "../errors.ts";
@@ -25,8 +25,8 @@ type Within<A extends string, B extends string> = Tensor<B> &
   (AxisOf<B> extends AxisOf<A> ? unknown : NotAmong<NoInfer<A>>);
 
 /**
- * `out[i] = x[i] ∘ y[i mod period]`, `period` dividing the length. An engine compiles a loop well for one kind of arrays, so those of
- * float32 alone, which nearly all are, have loops of their own.
+ * `out[i] = x[i] ∘ y[i mod period]`, `period` dividing the length. An engine compiles a loop well for one kind of
+ * arrays, so those of float32 alone, which nearly all are, have loops of their own.
  */
 type Loop<Data> = (out: Data, x: Data, y: Data, period: number) => void;
 
@@ -103,7 +103,10 @@ function combine<A extends string>(operation: Operation, a: Tensor<A>, b: Tensor
   return tensorOf(a.axes, a.shape, out);
 }
 
-/** The elements of `b` in the order of `a`'s: once where its axes are `a`'s last ones, otherwise repeated along those it lacks. */
+/**
+ * The elements of `b` in the order of `a`'s: once where its axes are `a`'s last ones, otherwise repeated along those it
+ * lacks.
+ */
 function broadcast(operation: string, a: Tensor, b: Tensor): TensorData {
   const strides: number[] = new Array<number>(a.rank).fill(0);
   for (const [i, name] of b.names.entries()) {

@@ -3,12 +3,16 @@ import { isKernelMemory, keepForKernels } from "../kernels/index.ts";
 import { PackedViews } from "./packed-views.ts";
 import type { TensorData } from "./storage.ts";
 
-/** Uses by kernels after which numbers move: the first copies them for the time of a call, as numbers that are used once deserve. */
+/**
+ * Uses by kernels after which numbers move: the first copies them for the time of a call, as numbers that are used once
+ * deserve.
+ */
 const USES_BEFORE_MOVING = 1;
 
 /**
- * The storage that views share. It lies in an ordinary array or in the kernels' memory, where kernels read it without copying it; numbers that
- * kernels use again move there. An array over that memory is never shown: it could outlive its block.
+ * The storage that views share. It lies in an ordinary array or in the kernels' memory, where kernels read it without
+ * copying it; numbers that kernels use again move there. An array over that memory is never shown: it could outlive its
+ * block.
  */
 export class Home {
   #raw: TensorData;

@@ -12,8 +12,8 @@ import { astype } from "./elementwise.ts";
 type NoInferLast<A extends string> = LastAxis<NoInfer<A>>;
 
 /**
- * The matrix product `a @ b` over the last axis of `a` and the first of `b`, which must bear the same name: rows times a
- * matrix, `matmul(resid, W_U)`. Any leading axes of `a` are rows.
+ * The matrix product `a @ b` over the last axis of `a` and the first of `b`, which must bear the same name: rows times
+ * a matrix, `matmul(resid, W_U)`. Any leading axes of `a` are rows.
  *
  * Products of float32 are summed in float32 where WebAssembly runs: 256 terms in a register, then the sums of 256; see
  * docs/numerics.md. Products with a float64 operand are summed in float64.
@@ -21,7 +21,8 @@ type NoInferLast<A extends string> = LastAxis<NoInfer<A>>;
  * @param a - `[..., inner]`.
  * @param b - `[inner, out]`.
  * @returns `[..., out]`.
- * @throws {@link AxisError} when the joined axes differ in name; {@link ShapeError} when they differ in size or `b` is not a matrix.
+ * @throws {@link AxisError} when the joined axes differ in name; {@link ShapeError} when they differ in size or `b` is
+ * not a matrix.
  * @category Tensors
  * @example
  * ```ts

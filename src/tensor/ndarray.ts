@@ -1,7 +1,7 @@
 /**
  * The bridge to `ndarray`, the strided view that the scientific JavaScript packages exchange, and to `ndarray-ops`, its
- * elementwise long tail. Both compile code at run time, which a page without `unsafe-eval` forbids, so they live behind this
- * one entry, `transformer-circuits/ndarray`, and nothing else imports them.
+ * elementwise long tail. Both compile code at run time, which a page without `unsafe-eval` forbids, so they live behind
+ * this one entry, `transformer-circuits/ndarray`, and nothing else imports them.
  */
 import ndarray, { type NdArray } from "ndarray";
 import ops from "ndarray-ops";

@@ -4,8 +4,8 @@ import { Tensor, DTYPES, noSuchDType } from "./tensor.ts";
 import { allocateData, storableSize } from "./storage.ts";
 
 /**
- * A seeded generator of random numbers (xoshiro128++ of Blackman and Vigna, seeded by splitmix32). The same seed gives the
- * same numbers on every machine.
+ * A seeded generator of random numbers (xoshiro128++ of Blackman and Vigna, seeded by splitmix32). The same seed gives
+ * the same numbers on every machine.
  *
  * @category Tensors
  * @example

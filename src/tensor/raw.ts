@@ -1,6 +1,7 @@
 /**
- * Tensors as the rest of the library uses them: their numbers where they lie, in the kernels' memory too, and new tensors without checks and
- * copies. An array over that memory may outlive its block, so it is read within one task and never handed on.
+ * Tensors as the rest of the library uses them: their numbers where they lie, in the kernels' memory too, and new
+ * tensors without checks and copies. An array over that memory may outlive its block, so it is read within one task and
+ * never handed on.
  */
 import type { MatrixView, PackedMatrix } from "../kernels/index.ts";
 import { Home } from "./home.ts";
@@ -34,7 +35,9 @@ function make<A extends string>(
   return new (Tensor as unknown as MakeTensor)(axes, home, layout, operation, names);
 }
 
-/** The storage itself, which may lie in the kernels' memory: for this library alone, within one task, and only to read. */
+/**
+ * The storage itself, which may lie in the kernels' memory: for this library alone, within one task, and only to read.
+ */
 export function rawStorage(t: Tensor): TensorData {
   return inside(t).home.raw;
 }
@@ -56,7 +59,10 @@ export function kernelData(t: Tensor): TensorData {
   return storage.length === t.size ? storage : storage.subarray(t.offset, t.offset + t.size);
 }
 
-/** A view of the storage of a tensor, `batch` matrices `[k, n]`, packed for products of which it is the right operand; undefined until it was used some times. */
+/**
+ * A view of the storage of a tensor, `batch` matrices `[k, n]`, packed for products of which it is the right operand;
+ * undefined until it was used some times.
+ */
 export function packedView(t: Tensor, view: MatrixView, batch: number, k: number, n: number): PackedMatrix | undefined {
   return inside(t).home.packedViews.of(view, batch, k, n);
 }
@@ -79,7 +85,8 @@ export function tensorOfNames<A extends string>(
 ): Tensor<A> {
   const axes = (names.length === 2 ? `${names[0]} ${names[1]}` : names.join(" ")) as A;
   const layout = { shape, strides: rowMajorStrides(shape), offset: 0 };
-  // Names that are in use are well formed; whether one appears twice is seen here where that takes one look, and costs no search for the axes.
+  // Names that are in use are well formed; whether one appears twice is seen here where that takes one look, and costs
+  // no search for the axes.
   const isKnown = names.length === 2 && names[0] !== names[1];
   return make(axes, new Home(data), layout, "result", isKnown ? names : undefined);
 }

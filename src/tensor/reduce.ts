@@ -114,7 +114,8 @@ export function max<A extends string, const N extends AxisOf<A>>(t: Tensor<A>, a
 }
 
 /**
- * The index of the largest element along an axis, as int32; the lower index wins a tie, and the first NaN over all numbers.
+ * The index of the largest element along an axis, as int32; the lower index wins a tie, and the first NaN over all
+ * numbers.
  *
  * @throws {@link AxisError} when there is no such axis; {@link ShapeError} when it is empty.
  * @category Tensors

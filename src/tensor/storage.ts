@@ -36,7 +36,10 @@ export function dataForResult(dtype: DType, size: number): TensorData {
   return dtype === "float32" ? allocateForResult(size) : allocateData(dtype, size);
 }
 
-/** Numbers as int32: refuses NaN and what is out of range, and fractions unless they are to be dropped; a typed array would wrap them. */
+/**
+ * Numbers as int32: refuses NaN and what is out of range, and fractions unless they are to be dropped; a typed array
+ * would wrap them.
+ */
 export function integersOf(data: ArrayLike<number>, operation: string, dropsFractions: boolean): Int32Array {
   const out = new Int32Array(data.length);
   for (let i = 0; i < data.length; i++) {
@@ -84,7 +87,9 @@ export function sizeOfShape(shape: readonly number[], operation: string): number
   return size;
 }
 
-/** The number of elements of a shape that storage is to be made for; refuses more than an array of 32-bit length holds. */
+/**
+ * The number of elements of a shape that storage is to be made for; refuses more than an array of 32-bit length holds.
+ */
 export function storableSize(shape: readonly number[], operation: string): number {
   const size = sizeOfShape(shape, operation);
   if (size < 2 ** 32) return size;

@@ -1,10 +1,10 @@
 /**
  * Tensors with named axes: immutable strided views over flat typed arrays.
  *
- * The element at indices $(i_1, \dots, i_r)$ lies at `offset + Σ i_a · strides[a]` of the storage, so permuting, selecting
- * and slicing are views that share it. Nobody writes through a tensor: operations return new ones, and only `kernels/`
- * writes, into storage that it was handed. Storage is float32 unless said; float64 serves spectra and certificates,
- * int32 token ids.
+ * The element at indices $(i_1, \dots, i_r)$ lies at `offset + Σ i_a · strides[a]` of the storage, so permuting,
+ * selecting and slicing are views that share it. Nobody writes through a tensor: operations return new ones, and only
+ * `kernels/` writes, into storage that it was handed. Storage is float32 unless said; float64 serves spectra and
+ * certificates, int32 token ids.
  */
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
@@ -40,8 +40,8 @@ type Permutation<A extends string, C extends string> = string extends A
       : A;
 
 /**
- * An immutable tensor with named axes, `Tensor<"batch pos d_model">`; the names are part of the type, the sizes are checked
- * at run time. A plain `Tensor` has axes that only the run time knows.
+ * An immutable tensor with named axes, `Tensor<"batch pos d_model">`; the names are part of the type, the sizes are
+ * checked at run time. A plain `Tensor` has axes that only the run time knows.
  *
  * The type varies with its axes through the field `axes` alone: methods take their axes from `this`, so that a
  * `Tensor<"pos d_model">` is a `Tensor`.
@@ -72,8 +72,8 @@ export class Tensor<A extends string = string> {
   readonly offset: number;
   /** The number of elements. */
   readonly size: number;
-  // Private by TypeScript's word alone, for the functions of raw.ts: a static block that handed them out would be kept in every
-  // bundle, and the kernels with it.
+  // Private by TypeScript's word alone, for the functions of raw.ts: a static block that handed them out would be kept
+  // in every bundle, and the kernels with it.
   private readonly home: Home;
   #contiguous: TensorData | undefined;
   #rawContiguous: TensorData | undefined;
@@ -95,8 +95,8 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * Makes a tensor of flat row-major numbers; typed arrays of the right kind are taken without a copy, so do not write to
-   * them afterwards.
+   * Makes a tensor of flat row-major numbers; typed arrays of the right kind are taken without a copy, so do not write
+   * to them afterwards.
    *
    * @throws {@link ShapeError} when the number of elements is not the product of the sizes; {@link AxisError} when the
    * names do not fit the shape; {@link InputError} when what is to be int32 is no such integer.
@@ -159,8 +159,8 @@ export class Tensor<A extends string = string> {
   /**
    * Makes a tensor of nested arrays of numbers.
    *
-   * @throws {@link ShapeError} when the arrays are ragged or not nested as deep as there are axes; {@link AxisError} when a
-   * name is malformed or appears twice.
+   * @throws {@link ShapeError} when the arrays are ragged or not nested as deep as there are axes; {@link AxisError}
+   * when a name is malformed or appears twice.
    * @example
    * ```ts
    * import { Tensor } from "transformer-circuits";
@@ -252,8 +252,8 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * The storage that this tensor is a view of; read only. Where the numbers live in the kernels' memory it is a copy, made once and kept with
-   * the tensor.
+   * The storage that this tensor is a view of; read only. Where the numbers live in the kernels' memory it is a copy,
+   * made once and kept with the tensor.
    */
   get storage(): TensorData {
     return this.home.shown();
@@ -271,8 +271,8 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * The elements as a flat row-major array of length `size`; read only. No copy is made where the view is contiguous and its storage
-   * an ordinary array; otherwise one, once.
+   * The elements as a flat row-major array of length `size`; read only. No copy is made where the view is contiguous
+   * and its storage an ordinary array; otherwise one, once.
    */
   get data(): TensorData {
     if (!this.home.isHidden) return this.rawElements();

@@ -3,8 +3,8 @@ import { InputError, isPromise, nameOf, requireKind, requireNumbers, requireObje
 import { headIdOf, headLabel, type HeadId, type HeadRef } from "../head-id.ts";
 
 /**
- * A matrix as figures take it: rows of numbers, a flat row-major array with its sizes, or anything with a two-dimensional
- * `shape` and flat `data`, such as a `Tensor`.
+ * A matrix as figures take it: rows of numbers, a flat row-major array with its sizes, or anything with a
+ * two-dimensional `shape` and flat `data`, such as a `Tensor`.
  * @category Figures
  */
 export type MatrixLike =

@@ -64,7 +64,10 @@ export class Figure {
     this.#nonce = parts.nonce;
   }
 
-  /** A standalone SVG file with its own styles, background and a margin of 12 pixels; `undefined` for figures that are HTML only. */
+  /**
+   * A standalone SVG file with its own styles, background and a margin of 12 pixels; `undefined` for figures that are
+   * HTML only.
+   */
   get svg(): string | undefined {
     if (this.content === undefined) return undefined;
     const [width, height] = [this.width + 2 * MARGIN, this.height + 2 * MARGIN];

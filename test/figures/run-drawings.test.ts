@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { figureEntries } from "../../src/figures/index.ts";
 import { figureStyles } from "../../src/viz/index.ts";
+import { withoutScripts } from "../viz/svg.ts";
 import { runGallery } from "./run-gallery.ts";
 
 const figures = runGallery();
@@ -14,7 +15,7 @@ test("the gallery has every entry of the list, but those that share a drawing", 
 
 describe.each([...figures])("%s", (name, figure) => {
   test("is the committed text", async () => {
-    await expect(`${figure.svg ?? figure.fragment}\n`).toMatchFileSnapshot(
+    await expect(`${withoutScripts(figure.svg ?? figure.fragment)}\n`).toMatchFileSnapshot(
       `run-snapshots/${name}.${figure.svg === undefined ? "html" : "svg"}`,
     );
   });

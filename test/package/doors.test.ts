@@ -59,6 +59,7 @@ describe("the doors of the package", () => {
 
   test("nothing public has a method called then, which await would call", () => {
     const named = filesUnder("src", ".ts").filter((path) => {
+      const text = readText(path);
       let found = false;
       const visit = (node: ts.Node): void => {
         const isMember =
@@ -72,7 +73,7 @@ describe("the doors of the package", () => {
         found ||= isMember && node.name.getText() === "then";
         ts.forEachChild(node, visit);
       };
-      visit(ts.createSourceFile(path, readText(path), ts.ScriptTarget.ES2022, true));
+      if (/\bthen\b/.test(text)) visit(ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true));
       return found;
     });
     expect(named).toEqual([]);

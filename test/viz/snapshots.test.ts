@@ -2,13 +2,13 @@
 import { figureStyles } from "transformer-circuits/viz";
 import { describe, expect, test } from "vitest";
 import { gallery } from "./gallery.ts";
-import { elementsOf } from "./svg.ts";
+import { elementsOf, withoutScripts } from "./svg.ts";
 
 const figures = gallery();
 
 describe.each([...figures])("%s", (name, figure) => {
   test("is the committed text", async () => {
-    await expect(`${figure.svg ?? figure.fragment}\n`).toMatchFileSnapshot(
+    await expect(`${withoutScripts(figure.svg ?? figure.fragment)}\n`).toMatchFileSnapshot(
       `snapshots/${name}.${figure.svg === undefined ? "html" : "svg"}`,
     );
   });

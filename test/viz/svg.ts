@@ -7,6 +7,11 @@ export interface Element {
   readonly text: string;
 }
 
+/** Markup without the text of its scripts, which run in the tests in a browser. */
+export function withoutScripts(markup: string): string {
+  return markup.replace(/(<script[^>]*>)[^]*?(<\/script>)/g, "$1$2");
+}
+
 /**
  * All elements of a document, in order. Strict as an XML parser is about what figures use: throws for tags that do not
  * match, attributes that are unquoted or given twice, and bare `&` or `<`.

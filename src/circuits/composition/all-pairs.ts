@@ -1,12 +1,14 @@
 /**
  * Composition scores of all pairs of heads: the same as composition.ts has for two, fast.
  *
- * What may be done with a norm: $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. The two outer factors of a score are replaced
- * by such roots, d_head x d_head, so that each head's map is one matrix $B$ or $A$, d_head x d_model, of norm 1 (unit-maps.ts), and a score
- * is $\|B A^\top\|$. Its square is $\langle B^\top B,\, A^\top A \rangle$, an inner product of symmetric matrices each made once for all pairs: against a product for every
- * pair a third of the time at 12 layers of 12 heads, and no more at 2 layers.
+ * What may be done with a norm: $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. The two outer
+ * factors of a score are replaced by such roots, d_head x d_head, so that each head's map is one matrix $B$ or $A$,
+ * d_head x d_model, of norm 1 (unit-maps.ts), and a score is $\|B A^\top\|$. Its square is
+ * $\langle B^\top B,\, A^\top A \rangle$, an inner product of symmetric matrices each made once for all pairs: against
+ * a product for every pair a third of the time at 12 layers of 12 heads, and no more at 2 layers.
  *
- * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by its own product.
+ * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by
+ * its own product.
  */
 import { requireKind } from "../../errors.ts";
 import { multiplyStacks, oneOf, squaresOf, squaresOfPairs, stackOf, transposedStack } from "../../linear/internal.ts";
@@ -29,8 +31,9 @@ import { UnitMaps, zeroHeadsOf } from "./unit-maps.ts";
  */
 export interface CompositionOptions extends ProgressOptions {
   /**
-   * `"raw"` (the default): of the weights as they are, as TransformerLens's; `"folded"`: of the weights with every norm's own folded into
-   * what reads through it, and with the mean over d_model, which LayerNorm takes out, taken out of what is written.
+   * `"raw"` (the default): of the weights as they are, as TransformerLens's; `"folded"`: of the weights with every
+   * norm's own folded into what reads through it, and with the mean over d_model, which LayerNorm takes out, taken out
+   * of what is written.
    */
   readonly norms?: NormsInScores | undefined;
 }
@@ -38,8 +41,9 @@ export interface CompositionOptions extends ProgressOptions {
 /**
  * Q-, K- and V-composition between all pairs of heads, writers in earlier layers than readers.
  *
- * Products are float32 where the weights are (scores then err by less than 1e-6), float64 otherwise. Compare scores with the baseline and
- * with each other, but not between models. A rotary model's rotations are left out, as they are in $W_{QK}$.
+ * Products are float32 where the weights are (scores then err by less than 1e-6), float64 otherwise. Compare scores
+ * with the baseline and with each other, but not between models. A rotary model's rotations are left out, as they are
+ * in $W_{QK}$.
  *
  * @param options - `norms`, `signal`, `onProgress` (in bands of matrices that all pairs share).
  * @throws {@link InputError} for an unknown choice of `norms`; the signal's reason when aborted.
@@ -138,7 +142,8 @@ const BAND = 48;
 const CANCELLED = 0.1;
 
 /**
- * $\|B A^\top\|$ of every writer, of a layer on, with every reader of a later one; readers begin one layer after the writers.
+ * $\|B A^\top\|$ of every writer, of a layer on, with every reader of a later one; readers begin one layer after the
+ * writers.
  *
  * @param visit - called with a writer and a reader, counted over all layers, and the score, from 0 to 1.
  */

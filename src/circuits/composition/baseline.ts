@@ -1,6 +1,6 @@
 /**
- * What composition scores of random weights are, and scores seen against that: *A Mathematical Framework for Transformer
- * Circuits* subtracts the expectation for random matrices of the same shapes before drawing composition.
+ * What composition scores of random weights are, and scores seen against that: *A Mathematical Framework for
+ * Transformer Circuits* subtracts the expectation for random matrices of the same shapes before drawing composition.
  */
 import { InputError, requireKind, requireOptions, requireObject } from "../../errors.ts";
 import { frobenius, matmulDense, qrTriangle } from "../../linalg/index.ts";
@@ -24,12 +24,13 @@ export interface HeadSizes {
 }
 
 /**
- * The composition score to expect of random weights: mean $1/\sqrt{d_{model}}$, spread about $1/(d_{head}\sqrt{2\,d_{model}})$.
+ * The composition score to expect of random weights: mean $1/\sqrt{d_{model}}$, spread about
+ * $1/(d_{head}\sqrt{2\,d_{model}})$.
  *
  * If the directions that one head writes are randomly oriented to those that the other reads, the mean of the *squared*
- * score is $1/d_{model}$ exactly, whatever the ranks and the spectra; the mean score lies a little below its root. The spread is that of even
- * spectra; uneven ones widen it, by some 10 % for d_model of 8 to 12 d_head and twofold for d_model = d_head.
- * {@link sampleCompositionBaseline} measures both.
+ * score is $1/d_{model}$ exactly, whatever the ranks and the spectra; the mean score lies a little below its root. The
+ * spread is that of even spectra; uneven ones widen it, by some 10 % for d_model of 8 to 12 d_head and twofold for
+ * d_model = d_head. {@link sampleCompositionBaseline} measures both.
  *
  * @throws {@link InputError} when a size is not a positive integer.
  * @category Circuits
@@ -54,8 +55,8 @@ export function compositionBaseline(sizes: HeadSizes): CompositionBaseline {
  */
 export interface CompositionSampleOptions extends ProgressOptions {
   /**
-   * How weights are drawn: `normal` (the default), or `kaiming-uniform`, uniform around 0 as PyTorch's linear layers and ARENA's
-   * baseline have it. A score does not depend on the scale.
+   * How weights are drawn: `normal` (the default), or `kaiming-uniform`, uniform around 0 as PyTorch's linear layers
+   * and ARENA's baseline have it. A score does not depend on the scale.
    */
   readonly init?: "normal" | "kaiming-uniform" | undefined;
   /** How many pairs of heads to draw; 200 by default. */
@@ -65,8 +66,8 @@ export interface CompositionSampleOptions extends ProgressOptions {
 }
 
 /**
- * The composition scores of pairs of random heads, drawn: mean, standard deviation and quantiles. Q-, K- and V-composition
- * have the same distribution, a product of four random factors.
+ * The composition scores of pairs of random heads, drawn: mean, standard deviation and quantiles. Q-, K- and
+ * V-composition have the same distribution, a product of four random factors.
  *
  * @param sizes - `d_model` and `d_head` of both heads.
  * @param options - distribution of the weights, number of draws, seed, `signal`, `onProgress` (in draws).
@@ -112,8 +113,9 @@ function collapsed(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
 }
 
 /**
- * Composition scores less the baseline's mean, as the paper's figure draws them: positive where two heads compose more than
- * random ones. Pairs that cannot compose, the writer not being in an earlier layer or one of the two maps being zero, stay 0.
+ * Composition scores less the baseline's mean, as the paper's figure draws them: positive where two heads compose more
+ * than random ones. Pairs that cannot compose, the writer not being in an earlier layer or one of the two maps being
+ * zero, stay 0.
  *
  * @param scores - of {@link compositionScores}.
  * @param baseline - what to subtract; the scores' own unless given.
@@ -151,12 +153,12 @@ function requireMean(baseline: { readonly mean: number }, operation: string): vo
 }
 
 /**
- * Composition scores in standard deviations of the baseline above its mean. Pairs that cannot compose, the writer not being in an
- * earlier layer or one of the two maps being zero, stay 0.
+ * Composition scores in standard deviations of the baseline above its mean. Pairs that cannot compose, the writer not
+ * being in an earlier layer or one of the two maps being zero, stay 0.
  *
  * @param scores - of {@link compositionScores}.
- * @param baseline - mean and spread of random heads; the scores' own (analytic) unless given. A sampled one has the truer
- * spread.
+ * @param baseline - mean and spread of random heads; the scores' own (analytic) unless given. A sampled one has the
+ * truer spread.
  * @throws {@link InputError} when the baseline's spread is not a positive number.
  * @category Circuits
  * @example

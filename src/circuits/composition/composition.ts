@@ -2,13 +2,14 @@
  * Composition scores of two heads: how much of what one writes a later one reads, as queries, keys or values
  * (*A Mathematical Framework for Transformer Circuits*, "Three kinds of composition").
  *
- * With rows as vectors and $W_{OV} = W_V W_O$ of the writer, a score is $\|W_{OV} X\|_F / (\|W_{OV}\|_F \|X\|_F)$, where $X$ is
- * $W_{QK}$ for Q, $W_{QK}^\top$ for K and the reader's $W_{OV}$ for V. It lies between 0 and 1, and is 1 only for two rank-1 maps that are
- * aligned. Rotating the residual stream, changing basis inside a head and scaling weights leave it as it is; a general
- * change of basis of the stream, which leaves the model's function as it is too, does not.
+ * With rows as vectors and $W_{OV} = W_V W_O$ of the writer, a score is $\|W_{OV} X\|_F / (\|W_{OV}\|_F \|X\|_F)$,
+ * where $X$ is $W_{QK}$ for Q, $W_{QK}^\top$ for K and the reader's $W_{OV}$ for V. It lies between 0 and 1, and is 1
+ * only for two rank-1 maps that are aligned. Rotating the residual stream, changing basis inside a head and scaling
+ * weights leave it as it is; a general change of basis of the stream, which leaves the model's function as it is too,
+ * does not.
  *
- * A norm may not be cycled as a trace may, $\|AB\| \ne \|BA\|$: the first version of the paper's composition figure did that
- * (its erratum of 2023). The same for all pairs of a model, fast: all-pairs.ts.
+ * A norm may not be cycled as a trace may, $\|AB\| \ne \|BA\|$: the first version of the paper's composition figure did
+ * that (its erratum of 2023). The same for all pairs of a model, fast: all-pairs.ts.
  */
 import { requireKind } from "../../errors.ts";
 import { compose, frobeniusNormOf, transpose } from "../../linear/index.ts";
@@ -29,8 +30,8 @@ function ratio(product: Linear, a: Linear, b: Linear): number {
  * @param writer - the head of the earlier layer.
  * @param reader - the head of the later layer.
  * @returns the score, from 0 to 1; float64, raw weights.
- * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of different
- * models.
+ * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of
+ * different models.
  * @category Circuits
  * @example
  * ```ts
@@ -55,14 +56,14 @@ export function qComposition(writer: AttentionHead, reader: AttentionHead): numb
 
 /**
  * K-composition of two heads: how much of what `writer` writes the keys of `reader` read,
- * $\|W_{OV}^w (W_{QK}^r)^\top\|_F / (\|W_{OV}^w\|_F \|W_{QK}^r\|_F)$. High between a previous-token head and an induction head. 0
- * where a head's weights are zero.
+ * $\|W_{OV}^w (W_{QK}^r)^\top\|_F / (\|W_{OV}^w\|_F \|W_{QK}^r\|_F)$. High between a previous-token head and an
+ * induction head. 0 where a head's weights are zero.
  *
  * @param writer - the head of the earlier layer.
  * @param reader - the head of the later layer.
  * @returns the score, from 0 to 1; float64, raw weights.
- * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of different
- * models.
+ * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of
+ * different models.
  * @category Circuits
  * @example
  * ```ts
@@ -88,8 +89,8 @@ export function kComposition(writer: AttentionHead, reader: AttentionHead): numb
  * @param writer - the head of the earlier layer.
  * @param reader - the head of the later layer.
  * @returns the score, from 0 to 1; float64, raw weights.
- * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of different
- * models.
+ * @throws {@link InputError} when the writer's layer is not the earlier; {@link ShapeError} when the heads are of
+ * different models.
  * @category Circuits
  * @example
  * ```ts

@@ -1,6 +1,7 @@
 /**
- * Composition scores as *A Mathematical Framework for Transformer Circuits* first drew them, with the mistake that its authors corrected
- * in 2023: the factors of a product were cycled under a Frobenius norm, which is right for traces and eigenvalues alone.
+ * Composition scores as *A Mathematical Framework for Transformer Circuits* first drew them, with the mistake that its
+ * authors corrected in 2023: the factors of a product were cycled under a Frobenius norm, which is right for traces and
+ * eigenvalues alone.
  */
 import { requireKind } from "../../errors.ts";
 import { multiplyStacks, oneOf, squaresOf, stackOf, stackOfTensor, transposedStack } from "../../linear/internal.ts";
@@ -21,15 +22,17 @@ export interface CycledCompositionScores extends CompositionMaps {
 }
 
 /**
- * What the first version of the paper's composition diagram shows in place of {@link compositionScores}: every norm, of the product and of
- * its two maps, taken of the factors cycled to a d_head x d_head matrix, such as
+ * What the first version of the paper's composition diagram shows in place of {@link compositionScores}: every norm, of
+ * the product and of its two maps, taken of the factors cycled to a d_head x d_head matrix, such as
  * $\|W_Q^\top W_V^w\, W_O^w W_K\|_F / (\|W_K^\top W_Q\|_F \|W_O^w W_V^w\|_F)$ for keys.
  *
- * A wrong number, for comparison with the first figure: it is no ratio of lengths, may exceed 1, and changes with the split of a map
- * into its factors. The paper says how the product was cycled; that the norms of the maps were so too, by the same code, is a reading.
+ * A wrong number, for comparison with the first figure: it is no ratio of lengths, may exceed 1, and changes with the
+ * split of a map into its factors. The paper says how the product was cycled; that the norms of the maps were so too,
+ * by the same code, is a reading.
  *
  * @param options - `signal`, `onProgress` (in pairs of layers).
- * @returns tensors `[writer_layer, writer_head, reader_layer, reader_head]`, 0 unless the writer's layer is the earlier or a norm is 0.
+ * @returns tensors `[writer_layer, writer_head, reader_layer, reader_head]`, 0 unless the writer's layer is the earlier
+ * or a norm is 0.
  * @category Circuits
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * The weights of a layer's heads as composition reads them: norms folded in if asked, heads of extreme sizes scaled, with the Gram matrices that
- * roots are taken of.
+ * The weights of a layer's heads as composition reads them: norms folded in if asked, heads of extreme sizes scaled,
+ * with the Gram matrices that roots are taken of.
  */
 import { gramStack, stackOfTensor, transposedStack } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";
@@ -11,7 +11,10 @@ import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { FloatArray, TakeArray } from "../../tensor/internal.ts";
 
-/** A weight of all heads of a layer, `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]` where roots are taken of them. */
+/**
+ * A weight of all heads of a layer, `[head, d_head, d_model]`, and its Gram matrices `[head, d_head, d_head]` where
+ * roots are taken of them.
+ */
 export interface Side {
   readonly maps: Stack;
   readonly grams: FloatArray | undefined;
@@ -43,7 +46,8 @@ function mapsOf(weight: Weight): Stack {
 }
 
 /**
- * A weight with its Gram matrices. Where squares would overflow or vanish it is a copy with such heads scaled: a scale does not enter a score.
+ * A weight with its Gram matrices. Where squares would overflow or vanish it is a copy with such heads scaled: a scale
+ * does not enter a score.
  */
 export function withGrams(weight: Weight, take: TakeArray): Side {
   const maps = mapsOf(weight);

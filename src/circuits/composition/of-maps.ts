@@ -8,15 +8,18 @@ import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
- * The composition score $\|A_i B_j\|_F / (\|A_i\|_F \|B_j\|_F)$ of every map of one list followed by every map of another, from their factors.
+ * The composition score $\|A_i B_j\|_F / (\|A_i\|_F \|B_j\|_F)$ of every map of one list followed by every map of
+ * another, from their factors.
  *
- * For the heads of a model {@link compositionScores} is faster; this one takes any maps: sums of heads, neurons' weights, maps with norms folded in.
+ * For the heads of a model {@link compositionScores} is faster; this one takes any maps: sums of heads, neurons'
+ * weights, maps with norms folded in.
  *
  * @param writers - the maps that come first, `[_, stream]`.
  * @param readers - the maps that come after, `[stream, _]`.
  * @param options - `signal`, `onProgress` (in pairs).
  * @returns `[writer, reader]`, 0 to 1, float64; 0 where a norm is 0.
- * @throws {@link InputError} when a list is empty; {@link AxisError} or {@link ShapeError} when maps do not fit together; the signal's reason when aborted.
+ * @throws {@link InputError} when a list is empty; {@link AxisError} or {@link ShapeError} when maps do not fit
+ * together; the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts

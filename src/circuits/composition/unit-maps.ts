@@ -1,10 +1,11 @@
 /**
- * Heads' maps collapsed for composition: $W_{OV} = W_V W_O$ enters a score only through lengths, so that $W_V$ may be replaced
- * by any $R$, d_head x d_head, with $R^\top R = W_V^\top W_V$: then $\|W_V W_O X\| = \|R W_O X\|$ for every $X$. The other outer factors likewise.
+ * Heads' maps collapsed for composition: $W_{OV} = W_V W_O$ enters a score only through lengths, so that $W_V$ may be
+ * replaced by any $R$, d_head x d_head, with $R^\top R = W_V^\top W_V$: then $\|W_V W_O X\| = \|R W_O X\|$ for every
+ * $X$. The other outer factors likewise.
  *
- * All that is needed besides the weights are the Gram matrices of the four of them, d_head x d_head: roots $R$ are taken of these, and the
- * norm of a map is $\|W_V W_O\|^2 = \langle W_V^\top W_V,\, W_O W_O^\top \rangle$. Gram matrices are summed in float64, whatever the weights are;
- * maps are float32 where these are.
+ * All that is needed besides the weights are the Gram matrices of the four of them, d_head x d_head: roots $R$ are
+ * taken of these, and the norm of a map is $\|W_V W_O\|^2 = \langle W_V^\top W_V,\, W_O W_O^\top \rangle$. Gram
+ * matrices are summed in float64, whatever the weights are; maps are float32 where these are.
  */
 import { multiplyStacks, oneOf, rootsOf, squaresOf, stackOf, times } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";
@@ -16,8 +17,8 @@ import { gramsOf, readerOf, scaledMaps, withGrams, withoutGrams, writtenOf } fro
 import type { NormsInScores, Side, WeightName } from "./head-weights.ts";
 
 /**
- * What writes and what reads in a layer, with the length of each head's: 1, or near it where it is known only afterwards, or 0; worked out in arrays of a
- * workspace.
+ * What writes and what reads in a layer, with the length of each head's: 1, or near it where it is known only
+ * afterwards, or 0; worked out in arrays of a workspace.
  */
 export class UnitMaps {
   readonly #layer: AttentionLayer;
@@ -79,7 +80,10 @@ export class UnitMaps {
     return name === "W_O" ? writtenOf(this.#layer, this.#norms) : readerOf(this.#layer, name, this.#norms);
   }
 
-  /** Writes $R B$ for each head, scaled, $R$ a root of the one weight's Gram matrix and $B$ the other; gives the lengths. */
+  /**
+   * Writes $R B$ for each head, scaled, $R$ a root of the one weight's Gram matrix and $B$ the other; gives the
+   * lengths.
+   */
   #unit(outer: WeightName, inner: WeightName, into: FloatArray): Float64Array {
     const { maps: B, grams: own } = this.#side(inner);
     const { count, rows: k, cols: d } = B;
@@ -114,7 +118,10 @@ export class UnitMaps {
 
 const inverseOf = (norm: number): number => (norm === 0 ? 0 : 1 / norm);
 
-/** Writes the lengths of maps; false where the square of one is far from 1, so that it, or what is made of it, may have overflowed or vanished. */
+/**
+ * Writes the lengths of maps; false where the square of one is far from 1, so that it, or what is made of it, may have
+ * overflowed or vanished.
+ */
 function lengthsInto(lengths: Float64Array, maps: FloatArray): boolean {
   squaresOf(maps, lengths.length, lengths);
   const isUsual = lengths.every((square) => square > 1e-12 && square < 1e12);

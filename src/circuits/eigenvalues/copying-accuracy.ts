@@ -1,5 +1,6 @@
 /**
- * Copying read from the full OV circuit itself: how often a token raises its own logit most (*A Mathematical Framework for Transformer Circuits*, "Detecting copying behavior"; ARENA 1.2).
+ * Copying read from the full OV circuit itself: how often a token raises its own logit most (*A Mathematical Framework
+ * for Transformer Circuits*, "Detecting copying behavior"; ARENA 1.2).
  */
 import { requireKind } from "../../errors.ts";
 import { diagonalRanks } from "../../linear/index.ts";
@@ -30,17 +31,18 @@ export interface CopyingAccuraciesOptions extends ProgressOptions {
 }
 
 /**
- * The share of tokens that are among the `k` output tokens a head raises most when it attends to them: ARENA's OV copying
- * accuracy. Several heads are taken together, as one of their effective OV circuit.
+ * The share of tokens that are among the `k` output tokens a head raises most when it attends to them: ARENA's OV
+ * copying accuracy. Several heads are taken together, as one of their effective OV circuit.
  *
- * Exact over the whole vocabulary, without most of the circuit: a token is settled by the first outputs that are raised more, or by a proof that
- * too few can be (see {@link diagonalRanks}). Ties go to the lower id, so a zero head has about `k / d_vocab`, as chance has.
+ * Exact over the whole vocabulary, without most of the circuit: a token is settled by the first outputs that are raised
+ * more, or by a proof that too few can be (see {@link diagonalRanks}). Ties go to the lower id, so a zero head has
+ * about `k / d_vocab`, as chance has.
  *
  * @param heads - one head or several that attend alike.
  * @param options - `k`, `signal`, `onProgress` (in source tokens).
  * @returns a share from 0 to 1; for a list of `k`, one for each, for the time of the largest.
- * @throws {@link InputError} when a `k` is not a positive integer, a head is missing or named twice; {@link ShapeError} when
- * output tokens are not the input tokens; the signal's reason when aborted.
+ * @throws {@link InputError} when a `k` is not a positive integer, a head is missing or named twice; {@link ShapeError}
+ * when output tokens are not the input tokens; the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts

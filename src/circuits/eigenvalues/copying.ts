@@ -1,6 +1,6 @@
 /**
- * The copying score: how far the eigenvalues of a head's full OV circuit are positive (*A Mathematical Framework for Transformer
- * Circuits*, "Summarizing OV/QK matrices").
+ * The copying score: how far the eigenvalues of a head's full OV circuit are positive (*A Mathematical Framework for
+ * Transformer Circuits*, "Summarizing OV/QK matrices").
  */
 import { requireKind } from "../../errors.ts";
 import { eigenvaluesOf } from "../../linear/index.ts";
@@ -12,11 +12,12 @@ import { fullOVCircuit } from "../circuits.ts";
 import { ovCores, positivityOf, spectrumOf, unembedEmbed } from "./cores.ts";
 
 /**
- * The copying score of one head, $\sum \lambda / \sum |\lambda|$ over the eigenvalues of its full OV circuit, as {@link copyingScores} has it
- * for all heads.
+ * The copying score of one head, $\sum \lambda / \sum |\lambda|$ over the eigenvalues of its full OV circuit, as
+ * {@link copyingScores} has it for all heads.
  *
  * @param head - the head, by place or label.
- * @throws {@link ConfigError} when output tokens are not the input tokens; {@link InputError} when there is no such head.
+ * @throws {@link ConfigError} when output tokens are not the input tokens; {@link InputError} when there is no such
+ * head.
  * @category Circuits
  * @example
  * ```ts
@@ -36,9 +37,9 @@ export function copyingScore(model: Transformer, head: HeadRef): number {
 }
 
 /**
- * The copying score of every head: $\sum \lambda / \sum |\lambda|$ over the eigenvalues of the full OV circuit, 1 when all are positive
- * (*A Mathematical Framework*, "Detecting copying behavior"; *In-context Learning and Induction Heads*, appendix). 0 for a head
- * whose eigenvalues are all 0, such as one that was zeroed.
+ * The copying score of every head: $\sum \lambda / \sum |\lambda|$ over the eigenvalues of the full OV circuit, 1 when
+ * all are positive (*A Mathematical Framework*, "Detecting copying behavior"; *In-context Learning and Induction
+ * Heads*, appendix). 0 for a head whose eigenvalues are all 0, such as one that was zeroed.
  *
  * @param options - `signal`, `onProgress` (in heads).
  * @returns `[layer, head]`, from −1 to 1, float64. How far from 0 chance alone reaches, {@link scoreNull} says.

@@ -2,8 +2,8 @@
  * The d_head x d_head cores of all heads of a layer, from which spectra are read.
  *
  * A circuit $W_E W_V W_O W_U$ has, zeros aside, the eigenvalues of the cyclic product $W_O (W_U W_E) W_V$
- * ($\lambda(AB) = \lambda(BA)$). The middle $W_U W_E$, `[d_model, d_model]`, is the same for all heads: it is computed once per model, and
- * every head then costs a product through it and one small eigenvalue problem.
+ * ($\lambda(AB) = \lambda(BA)$). The middle $W_U W_E$, `[d_model, d_model]`, is the same for all heads: it is computed
+ * once per model, and every head then costs a product through it and one small eigenvalue problem.
  */
 import { ConfigError } from "../../errors.ts";
 import { eigenvaluesOfStack } from "../../linalg/index.ts";
@@ -80,7 +80,9 @@ export function ovCores(M: Float64Array | undefined): LayerCores {
   return (layer) => cyclic(stackOfTensor(layer.W_O), M, stackOfTensor(layer.W_V));
 }
 
-/** The cores $W_K^\top M W_Q$ of a layer, of the QK circuits when $M = W_E^\top W_E$; without $M$, those of $W_{QK}$. */
+/**
+ * The cores $W_K^\top M W_Q$ of a layer, of the QK circuits when $M = W_E^\top W_E$; without $M$, those of $W_{QK}$.
+ */
 export function qkCores(M: Float64Array | undefined): LayerCores {
   return (layer) => cyclic(transposedStack(stackOfTensor(layer.W_K)), M, stackOfTensor(layer.W_Q));
 }
@@ -125,8 +127,8 @@ export function spectrumOf(model: Transformer, coresOf: LayerCores, options: Pro
 }
 
 /**
- * $\sum \lambda / \sum |\lambda|$, 0 where the denominator is. It never leaves [−1, 1], not even by rounding: each $|\lambda|$ is at least the
- * absolute real part, and adding in the same order keeps the order of the sums.
+ * $\sum \lambda / \sum |\lambda|$, 0 where the denominator is. It never leaves [−1, 1], not even by rounding: each
+ * $|\lambda|$ is at least the absolute real part, and adding in the same order keeps the order of the sums.
  */
 export function positivityOf(re: ArrayLike<number>, im: ArrayLike<number>): number {
   let sum = 0;
@@ -160,7 +162,10 @@ function remembered(
   return computed;
 }
 
-/** `left M right` for each head, `[d_head, d_model] M [d_model, d_head]`; `right left M` where d_model is the smaller size. */
+/**
+ * `left M right` for each head, `[d_head, d_model] M [d_model, d_head]`; `right left M` where d_model is the smaller
+ * size.
+ */
 export function cyclic(left: Stack, M: Float64Array | undefined, right: Stack): ReturnType<LayerCores> {
   const d = left.cols;
   const middle = M === undefined ? left : throughMiddle(left, M);

@@ -20,9 +20,9 @@ export interface InductionPositivity {
   /** Of the full OV circuit: `OV.score` is whether the head copies. */
   readonly OV: Spectrum;
   /**
-   * Of the K-composition circuit with the previous heads: `QK.score` is whether the head matches the token before its keys with
-   * the present one, `QK.trace` the measure of *In-context Learning and Induction Heads*. All 0 for heads that no previous head
-   * comes before.
+   * Of the K-composition circuit with the previous heads: `QK.score` is whether the head matches the token before its
+   * keys with the present one, `QK.trace` the measure of *In-context Learning and Induction Heads*. All 0 for heads
+   * that no previous head comes before.
    */
   readonly QK: Spectrum;
 }
@@ -33,26 +33,27 @@ export interface InductionPositivity {
  */
 export interface InductionPositivityOptions extends ProgressOptions {
   /**
-   * The heads through which keys are read: a list of heads, each with weight 1, or a weight for every head `[layer, head]`, such as
-   * measured previous-token scores. Choose them by what they attend to, not by K-composition, which would test a
-   * quantity on what it selected.
+   * The heads through which keys are read: a list of heads, each with weight 1, or a weight for every head
+   * `[layer, head]`, such as measured previous-token scores. Choose them by what they attend to, not by K-composition,
+   * which would test a quantity on what it selected.
    */
   readonly previous: readonly HeadRef[] | Tensor<"layer head">;
 }
 
 /**
  * Positivity of the eigenvalues of the full OV circuit and of the K-composition circuit
- * $W_E W_{QK} \left(\sum_e p_e W_{OV}^e\right)^\top W_E^\top$ of every head, $e$ going through the previous heads of earlier layers with
- * weights $p_e$: the scatter in which the paper finds induction heads in the corner (1, 1) (*A Mathematical Framework*,
- * "Checking the mechanistic theory"; the weighting is that of *In-context Learning and Induction Heads*, appendix).
+ * $W_E W_{QK} \left(\sum_e p_e W_{OV}^e\right)^\top W_E^\top$ of every head, $e$ going through the previous heads of
+ * earlier layers with weights $p_e$: the scatter in which the paper finds induction heads in the corner (1, 1) (*A
+ * Mathematical Framework*, "Checking the mechanistic theory"; the weighting is that of *In-context Learning and
+ * Induction Heads*, appendix).
  *
- * Eigenvalues are those of $W_K^\top \left(\sum_e p_e W_{OV}^e\right)^\top (W_E^\top W_E)\, W_Q$. Raw weights, float64; rotary rotations are
- * left out.
+ * Eigenvalues are those of $W_K^\top \left(\sum_e p_e W_{OV}^e\right)^\top (W_E^\top W_E)\, W_Q$. Raw weights, float64;
+ * rotary rotations are left out.
  *
  * @param options - `previous`, `signal`, `onProgress` (in heads, of both spectra).
- * @throws {@link InputError} when the list of previous heads is empty, names a head twice or one that does not exist, or a weight
- * is not finite; {@link ShapeError} when weights are not `[n_layers, n_heads]`; {@link ConfigError} when output tokens are
- * not the input tokens; the signal's reason when aborted.
+ * @throws {@link InputError} when the list of previous heads is empty, names a head twice or one that does not exist,
+ * or a weight is not finite; {@link ShapeError} when weights are not `[n_layers, n_heads]`; {@link ConfigError} when
+ * output tokens are not the input tokens; the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts

@@ -8,9 +8,9 @@ import { kCompositionCircuit } from "../circuits.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
- * Which way {@link kCompositionAccuracy} asks: whether a query token scores highest with keys whose previous token is itself (`query`, along the rows of
- * the circuit: what decides a pattern), or whether among all query tokens it is the same one that scores a key's previous token highest
- * (`key`, along its columns: the number that ARENA prints).
+ * Which way {@link kCompositionAccuracy} asks: whether a query token scores highest with keys whose previous token is
+ * itself (`query`, along the rows of the circuit: what decides a pattern), or whether among all query tokens it is the
+ * same one that scores a key's previous token highest (`key`, along its columns: the number that ARENA prints).
  * @category Circuits
  */
 export type MatchingSide = "query" | "key";
@@ -27,15 +27,15 @@ export interface KCompositionAccuracyOptions extends ProgressOptions {
 }
 
 /**
- * The share of tokens that the K-composition circuit of an induction head with a previous-token head, or with several, matches with themselves: exact over
- * the whole vocabulary, for both readings of the question, which differ.
+ * The share of tokens that the K-composition circuit of an induction head with a previous-token head, or with several,
+ * matches with themselves: exact over the whole vocabulary, for both readings of the question, which differ.
  *
  * @param previous - the earlier head, or several that attend alike.
  * @param induction - the later head.
  * @param options - `k`, `per`, `signal`, `onProgress` (in tokens).
  * @returns a share from 0 to 1; ties go to the lower id.
- * @throws {@link InputError} when `k` is not a positive integer, `per` is neither, or the heads are not in this order, missing or named twice; the
- * signal's reason when aborted.
+ * @throws {@link InputError} when `k` is not a positive integer, `per` is neither, or the heads are not in this order,
+ * missing or named twice; the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts
@@ -43,7 +43,8 @@ export interface KCompositionAccuracyOptions extends ProgressOptions {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * for (const per of ["query", "key"] as const) console.log(per, kCompositionAccuracy(model, "L0H5", "L1H4", { per }).toFixed(2));
+ * for (const per of ["query", "key"] as const)
+ *   console.log(per, kCompositionAccuracy(model, "L0H5", "L1H4", { per }).toFixed(2));
  * // query 0.40
  * // key 0.48
  * ```

@@ -1,4 +1,7 @@
-/** The matching score: how far the eigenvalues of a head's full QK circuit are positive, so that tokens attend to their like. */
+/**
+ * The matching score: how far the eigenvalues of a head's full QK circuit are positive, so that tokens attend to their
+ * like.
+ */
 import { requireKind } from "../../errors.ts";
 import type { Transformer } from "../../model/index.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -6,7 +9,8 @@ import type { Tensor } from "../../tensor/index.ts";
 import { qkSpectrum } from "./spectrum.ts";
 
 /**
- * The matching score of every head: $\sum \lambda / \sum |\lambda|$ over the eigenvalues of the full QK circuit, 0 where all are 0.
+ * The matching score of every head: $\sum \lambda / \sum |\lambda|$ over the eigenvalues of the full QK circuit, 0
+ * where all are 0.
  *
  * @param options - `signal`, `onProgress` (in heads).
  * @returns `[layer, head]`, from −1 to 1, float64.

@@ -15,8 +15,8 @@ import type { ProgressOptions } from "../../progress.ts";
  */
 export interface ScoreNullOptions extends ProgressOptions {
   /**
-   * `ginibre`: eigenvalues of a d_head x d_head matrix of normal numbers. `random-head` (the default): those of the circuit that a
-   * head of normal weights would have between this model's own embedding and unembedding.
+   * `ginibre`: eigenvalues of a d_head x d_head matrix of normal numbers. `random-head` (the default): those of the
+   * circuit that a head of normal weights would have between this model's own embedding and unembedding.
    */
   readonly kind?: "ginibre" | "random-head" | undefined;
   /** Which circuit a random head has: OV (copying scores, the default) or QK (matching scores). */
@@ -45,24 +45,25 @@ export interface SampledScore {
 }
 
 /**
- * Copying (or matching) scores of heads drawn at random: the yardstick for {@link copyingScores}, so that 0.1 means much for 64
- * dimensions and nothing for 8 (*A Mathematical Framework*, "Detecting copying behavior", on random matrices). The mean is 0.
+ * Copying (or matching) scores of heads drawn at random: the yardstick for {@link copyingScores}, so that 0.1 means
+ * much for 64 dimensions and nothing for 8 (*A Mathematical Framework*, "Detecting copying behavior", on random
+ * matrices). The mean is 0.
  *
- * The standard deviation is $1 / (d_{head} I)$, $I$ being the mean modulus of the eigenvalues over the radius of their disk. For
- * `ginibre` $I = 2/3$, hence $1.5 / d_{head}$. For `random-head` the disk is denser in the middle: with $m$ the squared singular
- * values of $W_U W_E$ (of $W_E^\top W_E$ for QK) over their mean, $y(F) = (1 - F) d_{head} / d_{model}$, and $w$ the root of
- * $\mathrm{mean}(m w / (1 + m w)) = y$,
+ * The standard deviation is $1 / (d_{head} I)$, $I$ being the mean modulus of the eigenvalues over the radius of their
+ * disk. For `ginibre` $I = 2/3$, hence $1.5 / d_{head}$. For `random-head` the disk is denser in the middle: with $m$
+ * the squared singular values of $W_U W_E$ (of $W_E^\top W_E$ for QK) over their mean,
+ * $y(F) = (1 - F) d_{head} / d_{model}$, and $w$ the root of $\mathrm{mean}(m w / (1 + m w)) = y$,
  *
  * $$I = \int_0^1 \sqrt{F\, y / w}\; dF$$
  *
- * by the multiplicative free convolution of the three factors (Haagerup and Larsen 2000), right to 3 % from 8 dimensions on. That is
- * $1.6 / d_{head}$ for random embeddings and $d_{model} = 4 d_{head}$, $2 / d_{head}$ for the trained bundled model, whose
- * $W_U W_E$ has few large directions, and more the fewer there are.
+ * by the multiplicative free convolution of the three factors (Haagerup and Larsen 2000), right to 3 % from 8
+ * dimensions on. That is $1.6 / d_{head}$ for random embeddings and $d_{model} = 4 d_{head}$, $2 / d_{head}$ for the
+ * trained bundled model, whose $W_U W_E$ has few large directions, and more the fewer there are.
  *
  * @param model - gives the sizes and, for `random-head`, embedding and unembedding.
  * @param options - kind of random head, circuit, number of draws, seed, `signal`, `onProgress` (in draws).
- * @throws {@link InputError} when `samples` or `seed` is unusable; {@link ConfigError} when output tokens are not the input
- * tokens; the signal's reason when aborted.
+ * @throws {@link InputError} when `samples` or `seed` is unusable; {@link ConfigError} when output tokens are not the
+ * input tokens; the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts

@@ -19,14 +19,15 @@ export interface OVDiagonal {
 }
 
 /**
- * The diagonal of a head's full OV circuit: how much attending to each token changes its own logit, and for which share it is
- * an increase.
+ * The diagonal of a head's full OV circuit: how much attending to each token changes its own logit, and for which share
+ * it is an increase.
  *
- * An unembedding that is not centred over the vocabulary adds the same number to a whole row, which the softmax does not see
- * but a diagonal's sign does: centre it first where that matters.
+ * An unembedding that is not centred over the vocabulary adds the same number to a whole row, which the softmax does
+ * not see but a diagonal's sign does: centre it first where that matters.
  *
  * @param head - the head, by place or label.
- * @throws {@link InputError} when the model has no such head; {@link ShapeError} when output tokens are not the input tokens.
+ * @throws {@link InputError} when the model has no such head; {@link ShapeError} when output tokens are not the input
+ * tokens.
  * @category Circuits
  * @example
  * ```ts

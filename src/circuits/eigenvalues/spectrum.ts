@@ -1,10 +1,10 @@
 /**
  * Eigenvalues of the OV and QK circuits of all heads, and their positivity: does a head copy, does it match?
  *
- * A positive real eigenvalue of the full OV circuit is a combination of tokens that raises its own logits; of the full QK
- * circuit, one that attends to itself. Eigenvectors need not be orthogonal, so positivity is evidence, not proof
- * (*A Mathematical Framework for Transformer Circuits*, "Summarizing OV/QK matrices"). Everything is float64 and read from the
- * raw weights, without biases, norms and rotations.
+ * A positive real eigenvalue of the full OV circuit is a combination of tokens that raises its own logits; of the full
+ * QK circuit, one that attends to itself. Eigenvectors need not be orthogonal, so positivity is evidence, not proof (*A
+ * Mathematical Framework for Transformer Circuits*, "Summarizing OV/QK matrices"). Everything is float64 and read from
+ * the raw weights, without biases, norms and rotations.
  */
 import { requireKind } from "../../errors.ts";
 import type { Transformer } from "../../model/index.ts";
@@ -13,7 +13,8 @@ import type { Spectrum } from "./cores.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
- * The eigenvalues of the full OV circuit $W_E W_V W_O W_U$ of every head, but for the zeros that its rank makes certain.
+ * The eigenvalues of the full OV circuit $W_E W_V W_O W_U$ of every head, but for the zeros that its rank makes
+ * certain.
  *
  * They are those of the small matrix $W_O (W_U W_E) W_V$, with $W_U W_E$ computed once for the model; there are
  * $\min(d_{head}, d_{model})$ for each head. `score` is the copying score.
@@ -66,8 +67,8 @@ export function qkSpectrum(model: Transformer, options: ProgressOptions = {}): S
 
 /**
  * The eigenvalues of $W_{OV} = W_V W_O$ of every head, from $W_O W_V$: what it does within the residual stream, without
- * embedding and unembedding. Large negative ones mark heads that erase what they read (*A Mathematical Framework*, "Residual
- * stream bandwidth", on memory management).
+ * embedding and unembedding. Large negative ones mark heads that erase what they read (*A Mathematical Framework*,
+ * "Residual stream bandwidth", on memory management).
  *
  * The score of this matrix and the copying score of the full circuit are different numbers.
  *
@@ -91,8 +92,8 @@ export function bareOVSpectrum(model: Transformer, options: ProgressOptions = {}
 }
 
 /**
- * The eigenvalues of $W_{QK} = W_Q W_K^\top$ of every head, from $W_K^\top W_Q$: matching within the residual stream, without the
- * embedding.
+ * The eigenvalues of $W_{QK} = W_Q W_K^\top$ of every head, from $W_K^\top W_Q$: matching within the residual stream,
+ * without the embedding.
  *
  * @param options - `signal`, `onProgress` (in heads).
  * @throws the signal's reason when aborted.

@@ -4,8 +4,8 @@ import { Tensor } from "../../tensor/index.ts";
 import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
 
 /**
- * The mean attention of a pattern at each offset, $r(\delta) = \mathrm{mean}_{i \ge \delta} A_{i,\,i-\delta}$: 1 at offset 1 for a perfect
- * previous-token head.
+ * The mean attention of a pattern at each offset, $r(\delta) = \mathrm{mean}_{i \ge \delta} A_{i,\,i-\delta}$: 1 at
+ * offset 1 for a perfect previous-token head.
  *
  * The first row of a causal pattern can only look at itself, which offset 0 includes.
  *

@@ -9,11 +9,11 @@ import { dataForResult } from "../../tensor/internal.ts";
 import type { FloatArray } from "../../tensor/internal.ts";
 
 /**
- * The positional part of a head's QK circuit, $W_{pos} W_Q W_K^\top W_{pos}^\top$: from which positions it would look to which, if
- * positions were all it saw (ARENA 1.2, "QK circuit").
+ * The positional part of a head's QK circuit, $W_{pos} W_Q W_K^\top W_{pos}^\top$: from which positions it would look
+ * to which, if positions were all it saw (ARENA 1.2, "QK circuit").
  *
- * For `standard` positions it is one of four blocks of the scores (token or position on either side) and takes the stream
- * to hold nothing else; for `shortformer` it is exact in every layer.
+ * For `standard` positions it is one of four blocks of the scores (token or position on either side) and takes the
+ * stream to hold nothing else; for `shortformer` it is exact in every layer.
  *
  * @param head - the head, by place or label.
  * @returns `[pos, pos]`: row = query position, column = key position, unscaled scores, not masked.
@@ -44,8 +44,8 @@ export function positionalQKCircuit(model: Transformer, head: HeadRef): Linear<"
  * @param head - the head, by place or label.
  * @param n - how many positions, the model's n_ctx unless given.
  * @returns `[query_pos, key_pos]`: rows sum to 1.
- * @throws {@link ConfigError} when the model has no positional embedding; {@link InputError} when `n` is not from 1 to n_ctx or
- * the model has no such head.
+ * @throws {@link ConfigError} when the model has no positional embedding; {@link InputError} when `n` is not from 1 to
+ * n_ctx or the model has no such head.
  * @category Circuits
  * @example
  * ```ts

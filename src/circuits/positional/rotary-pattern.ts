@@ -6,18 +6,18 @@ import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 
 /**
- * The attention pattern that a head of a rotary model would have if every score were the mean over all pairs of tokens at that offset,
- * $\bar q R_\delta \bar k^\top / \text{scale}$ with $\bar q$ and $\bar k$ the mean query and key of the vocabulary: the rotary counterpart of
- * {@link positionalPattern}.
+ * The attention pattern that a head of a rotary model would have if every score were the mean over all pairs of tokens
+ * at that offset, $\bar q R_\delta \bar k^\top / \text{scale}$ with $\bar q$ and $\bar k$ the mean query and key of the
+ * vocabulary: the rotary counterpart of {@link positionalPattern}.
  *
- * Queries and keys are those of embedded tokens, with the layer's norm and biases; exact for the first layer, and for later ones
- * without what other heads write.
+ * Queries and keys are those of embedded tokens, with the layer's norm and biases; exact for the first layer, and for
+ * later ones without what other heads write.
  *
  * @param head - the head, by place or label.
  * @param n - how many positions, the model's n_ctx unless given.
  * @returns `[query_pos, key_pos]`: rows sum to 1; float64.
- * @throws {@link ConfigError} when the model's positions are not rotary; {@link InputError} when `n` is not from 1 to n_ctx or the model
- * has no such head.
+ * @throws {@link ConfigError} when the model's positions are not rotary; {@link InputError} when `n` is not from 1 to
+ * n_ctx or the model has no such head.
  * @category Circuits
  * @example
  * ```ts
@@ -31,7 +31,8 @@ import { rawData } from "../../tensor/internal.ts";
  * });
  * const weights = [...expectedWeights(config)].map(([name, { axes, shape }]) => {
  *   const size = shape.reduce((product, n) => product * n, 1);
- *   return [name, Tensor.from(axes, shape, Array.from({ length: size }, () => (name.includes(".b_") ? 0 : 1)))] as const;
+ *   const values = Array.from({ length: size }, () => (name.includes(".b_") ? 0 : 1));
+ *   return [name, Tensor.from(axes, shape, values)] as const;
  * });
  * const pattern = meanRotaryPattern(Transformer.fromWeights(config, new Map(weights)), "L0H0", 2);
  * console.log(Math.log(pattern.at(1, 1) / pattern.at(1, 0)).toFixed(4), (2 - 2 * Math.cos(1)).toFixed(4));

@@ -1,6 +1,6 @@
 /**
- * What a head's skip-trigrams force on each other: for one source, effects are a product of a factor of the destination and one of the output
- * (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs").
+ * What a head's skip-trigrams force on each other: for one source, effects are a product of a factor of the destination
+ * and one of the output (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs").
  */
 import { requireKind, requireKinds, requireObject } from "../../errors.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
@@ -45,12 +45,12 @@ export interface SkipTrigramBugs {
 
 /**
  * The effect of skip-trigrams of one source token, in the smallest context that has one:
- * $\sigma(S_{b,a} - S_{b,\text{rival}})\, \mathrm{OV}_{a,c}$, where the rival that the destination $b$ may attend to beside the source $a$ is the
- * start token, or without one a token of mean score.
+ * $\sigma(S_{b,a} - S_{b,\text{rival}})\, \mathrm{OV}_{a,c}$, where the rival that the destination $b$ may attend to
+ * beside the source $a$ is the start token, or without one a token of mean score.
  *
  * A head gives every destination and output of one source a product of two factors, so the table of effects has rank 1
- * and wanted pairs bring unwanted ones: who raises `keep … in → mind` and `keep … at → bay` raises `keep … in → bay` too
- * (*A Mathematical Framework*, "Skip-trigram bugs").
+ * and wanted pairs bring unwanted ones: who raises `keep … in → mind` and `keep … at → bay` raises `keep … in → bay`
+ * too (*A Mathematical Framework*, "Skip-trigram bugs").
  *
  * @param head - the head, by place or label.
  * @param source - the source token.
@@ -131,14 +131,15 @@ export interface FindSkipTrigramBugsOptions extends ProgressOptions {
 }
 
 /**
- * The skip-trigrams that a head serves although no text has them: for each source, the `k` destinations that look at it most crossed with the `k`
- * outputs that are raised most, less the trigrams attested in a corpus. As effects have rank 1, no head can serve the attested ones of a source
- * without their crossings.
+ * The skip-trigrams that a head serves although no text has them: for each source, the `k` destinations that look at it
+ * most crossed with the `k` outputs that are raised most, less the trigrams attested in a corpus. As effects have rank
+ * 1, no head can serve the attested ones of a source without their crossings.
  *
  * @param head - the head, by place or label.
  * @param attested - trigrams that texts have, source … destination → out.
  * @param options - `k`, `start`, `sources`, `exclude`, `among`, `signal`, `onProgress` (in sources).
- * @returns those with an effect above 0, the largest first; of equal ones those of lower sources, destinations and outputs.
+ * @returns those with an effect above 0, the largest first; of equal ones those of lower sources, destinations and
+ * outputs.
  * @throws {@link InputError} when a token, `k` or head does not exist; the signal's reason when aborted.
  * @category Circuits
  * @example

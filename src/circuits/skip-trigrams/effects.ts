@@ -10,11 +10,13 @@ import { attentionAgainstRival } from "./bugs.ts";
 import type { SkipTrigramEffect, SkipTrigramPair } from "./bugs.ts";
 
 /**
- * The effect of each skip-trigram `source … destination → out` of a list, $\sigma(S_{b,a} - S_{b,\text{rival}})\, \mathrm{OV}_{a,c}$: what a
- * destination $b$ that may attend to the source $a$ or to the start token adds to the logit of the output $c$. Without a start token
- * the rival is one of mean score, as in {@link skipTrigramBugs}.
+ * The effect of each skip-trigram `source … destination → out` of a list,
+ * $\sigma(S_{b,a} - S_{b,\text{rival}})\, \mathrm{OV}_{a,c}$: what a destination $b$ that may attend to the source $a$
+ * or to the start token adds to the logit of the output $c$. Without a start token the rival is one of mean score, as
+ * in {@link skipTrigramBugs}.
  *
- * Only the tokens that occur are multiplied out, so that hundreds of thousands of trigrams of a large vocabulary take seconds.
+ * Only the tokens that occur are multiplied out, so that hundreds of thousands of trigrams of a large vocabulary take
+ * seconds.
  *
  * @param head - the head, by place or label.
  * @param trigrams - source, destination and output tokens.

@@ -8,10 +8,11 @@ import { lossesOfRows } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 
 /**
- * What a score of the QK circuit is compared with, as scores of different query tokens are not comparable: nothing (`raw`),
- * the query token's mean over all key tokens (`mean`), its score with the start token (`start`), where heads rest that
- * find nothing, or the logarithm of the mean of the exponentials over all key tokens (`logMeanExp`): then the exponential of the result is how many times more
- * attention the key gets than one drawn at random. Means are over tokens alike, or by their frequencies. All leave every pattern as it is.
+ * What a score of the QK circuit is compared with, as scores of different query tokens are not comparable: nothing
+ * (`raw`), the query token's mean over all key tokens (`mean`), its score with the start token (`start`), where heads
+ * rest that find nothing, or the logarithm of the mean of the exponentials over all key tokens (`logMeanExp`): then the
+ * exponential of the result is how many times more attention the key gets than one drawn at random. Means are over
+ * tokens alike, or by their frequencies. All leave every pattern as it is.
  * @category Circuits
  */
 export type ScoreReference = "raw" | "mean" | "start" | "logMeanExp";
@@ -26,7 +27,10 @@ export interface ReferenceOptions {
   readonly frequencies?: ArrayLike<number> | undefined;
 }
 
-/** `[d_vocab]`: what each query token's scores, not divided by the attention scale, are compared with; undefined for nothing. */
+/**
+ * `[d_vocab]`: what each query token's scores, not divided by the attention scale, are compared with; undefined for
+ * nothing.
+ */
 export function referenceOf(
   model: Transformer,
   head: AttentionHead,
@@ -71,8 +75,8 @@ function sharesOf(frequencies: ArrayLike<number> | undefined, d_vocab: number): 
 const BAND_SCORES = 2 ** 21;
 
 /**
- * $\log \sum_a p_a \exp S_{b,a}$ of every query token, times the attention scale. Scores and exponentials are float32, a band of queries at a
- * time: the frequencies are one more coordinate, $\log p_a$, of the keys.
+ * $\log \sum_a p_a \exp S_{b,a}$ of every query token, times the attention scale. Scores and exponentials are float32,
+ * a band of queries at a time: the frequencies are one more coordinate, $\log p_a$, of the keys.
  */
 function logMeanExp(model: Transformer, head: AttentionHead, shares: Float64Array): Float64Array {
   const { d_vocab } = model.config;

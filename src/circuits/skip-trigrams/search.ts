@@ -26,8 +26,8 @@ export interface TopSkipTrigramOptions extends ProgressOptions {
   /** How many to find; 20 by default, 65,536 at most. */
   readonly k?: number | undefined;
   /**
-   * At most how many destinations of one source and output; all by default. Many destinations often look at a source alike, so
-   * that 1 shows more of what a head does.
+   * At most how many destinations of one source and output; all by default. Many destinations often look at a source
+   * alike, so that 1 shows more of what a head does.
    */
   readonly perPair?: number | undefined;
   /** The start (BOS) token: the rival for attention, and neither a source nor a destination. */
@@ -43,20 +43,22 @@ export interface TopSkipTrigramOptions extends ProgressOptions {
 }
 
 /**
- * The skip-trigrams `source … destination → out` of a head with the largest effect on a logit, over all triples of tokens.
+ * The skip-trigrams `source … destination → out` of a head with the largest effect on a logit, over all triples of
+ * tokens.
  *
- * The effect is that in the smallest context that has one, $\sigma(S_{b,a} - S_{b,\text{rival}})\, \mathrm{OV}_{a,c}$ for source $a$, destination $b$ and
- * output $c$: what the source's share of attention adds to the output's logit where the destination can also rest on the
- * start token, or without one on a token of mean score. Only increases are listed.
+ * The effect is that in the smallest context that has one, $\sigma(S_{b,a} - S_{b,\text{rival}})\, \mathrm{OV}_{a,c}$
+ * for source $a$, destination $b$ and output $c$: what the source's share of attention adds to the output's logit where
+ * the destination can also rest on the start token, or without one on a token of mean score. Only increases are listed.
  *
- * Exact: sources come by bounds of their largest logit and most are left out, the others' lists are those of the float64 circuits; memory in
- * proportion to d_vocab.
+ * Exact: sources come by bounds of their largest logit and most are left out, the others' lists are those of the
+ * float64 circuits; memory in proportion to d_vocab.
  *
  * @param head - the head, by place or label.
- * @param options - `k`, `perPair`, `start`, `exclude`, `among`, `reference`, `frequencies`, `signal`, `onProgress` (in source tokens).
+ * @param options - `k`, `perPair`, `start`, `exclude`, `among`, `reference`, `frequencies`, `signal`, `onProgress` (in
+ * source tokens).
  * @returns at most `k` triples, largest effect first; of equal ones those of lower sources come first.
- * @throws {@link InputError} when `k`, `perPair`, a token, the reference or the head does not exist or `k` is above 65,536, or frequencies are not those of the vocabulary; the
- * signal's reason when aborted.
+ * @throws {@link InputError} when `k`, `perPair`, a token, the reference or the head does not exist or `k` is above
+ * 65,536, or frequencies are not those of the vocabulary; the signal's reason when aborted.
  * @category Circuits
  * @example
  * ```ts
@@ -132,8 +134,9 @@ const LEAST_TOGETHER = 1024;
 const SMALL = 512;
 
 /**
- * An effect is a share of attention, at most 1, times a logit. So the largest logits of all come first: with the destinations of their
- * sources they give effects, and no source without a logit above the k-th of these needs be looked at.
+ * An effect is a share of attention, at most 1, times a logit. So the largest logits of all come first: with the
+ * destinations of their sources they give effects, and no source without a logit above the k-th of these needs be
+ * looked at.
  */
 function searchTriples(search: Search): SkipTrigramEffect[] {
   const { sources, k, options } = search;
@@ -197,8 +200,9 @@ function listsOf({ indices, values }: TopK<string>, tokens: Int32Array): (row: n
 }
 
 /**
- * Puts the triples of one source among the best `k`. The triple of the i-th destination and the j-th output, counted from 0, is
- * preceded by the (i + 1)(j + 1) − 1 triples that are no worse on either side, so those from `k` on are not looked at.
+ * Puts the triples of one source among the best `k`. The triple of the i-th destination and the j-th output, counted
+ * from 0, is preceded by the (i + 1)(j + 1) − 1 triples that are no worse on either side, so those from `k` on are not
+ * looked at.
  */
 function merge(
   best: SkipTrigramEffect[],

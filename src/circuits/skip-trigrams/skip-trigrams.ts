@@ -1,6 +1,7 @@
 /**
- * Skip-trigrams, `source … destination → out`: the QK circuit says which destination tokens look at a source token, the OV circuit
- * which output tokens it then raises (*A Mathematical Framework for Transformer Circuits*, "Interpretation as skip-trigrams").
+ * Skip-trigrams, `source … destination → out`: the QK circuit says which destination tokens look at a source token, the
+ * OV circuit which output tokens it then raises (*A Mathematical Framework for Transformer Circuits*, "Interpretation
+ * as skip-trigrams").
  *
  * Both are read from tokens alone: without biases, norms and positions, and for rotary models at offset 0.
  */
@@ -46,16 +47,17 @@ export interface SkipTrigrams {
 }
 
 /**
- * The skip-trigrams of chosen source tokens: for each, the destination tokens with the largest entries of its column of the
- * full QK circuit and the output tokens with the largest entries of its row of the full OV circuit, as in the paper's
- * tables; scores are those of one of four normalisations, {@link ScoreReference}. There is no joint score here; see {@link topSkipTrigrams} for one.
+ * The skip-trigrams of chosen source tokens: for each, the destination tokens with the largest entries of its column of
+ * the full QK circuit and the output tokens with the largest entries of its row of the full OV circuit, as in the
+ * paper's tables; scores are those of one of four normalisations, {@link ScoreReference}. There is no joint score here;
+ * see {@link topSkipTrigrams} for one.
  *
  * @param head - the head, by place or label.
  * @param sources - ids of source tokens.
  * @param options - `k`, `reference`, `start`, `frequencies`, `exclude`, `among`.
  * @returns one entry for each source, in their order; ties go to the lower id.
- * @throws {@link InputError} when a token, `k` or head does not exist, frequencies are not those of the vocabulary, or the reference is `start` and no
- * start token is given.
+ * @throws {@link InputError} when a token, `k` or head does not exist, frequencies are not those of the vocabulary, or
+ * the reference is `start` and no start token is given.
  * @category Circuits
  * @example
  * ```ts

@@ -1,4 +1,7 @@
-/** What a head's circuits say of single source tokens: rows of the OV circuit, columns of the QK circuit made comparable. */
+/**
+ * What a head's circuits say of single source tokens: rows of the OV circuit, columns of the QK circuit made
+ * comparable.
+ */
 import { addMaps, compose, linear, rowsOf, scaleMap, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";

@@ -1,8 +1,10 @@
 /**
- * The tokens to which some vectors give most, over a whole vocabulary: products in float32 leave few tokens open, whose products are then taken in float64.
+ * The tokens to which some vectors give most, over a whole vocabulary: products in float32 leave few tokens open, whose
+ * products are then taken in float64.
  *
- * A float32 product of $d$ numbers, of which one factor was rounded to float32, errs by at most $\gamma \lVert x \rVert \lVert w \rVert$, $\gamma$ being that of a sum of $d$
- * products (certificate.ts) and one more rounding. What is smaller than the `k`-th largest by twice that cannot belong.
+ * A float32 product of $d$ numbers, of which one factor was rounded to float32, errs by at most
+ * $\gamma \lVert x \rVert \lVert w \rVert$, $\gamma$ being that of a sum of $d$ products (certificate.ts) and one more
+ * rounding. What is smaller than the `k`-th largest by twice that cannot belong.
  */
 import { multiplyStacks, stackOf, transposedStack } from "../../linear/internal.ts";
 import { kindOf, sumRounding, U32, withWorkspace } from "../../tensor/internal.ts";
@@ -46,7 +48,9 @@ const BAND_NUMBERS = 2 ** 22;
 /** Sizes of products that float32 holds with room to spare. */
 const LARGEST_PRODUCT = 2 ** 100;
 
-/** For each row the `k` tokens of the largest values that are not left out, largest first; ties go to the lower token. */
+/**
+ * For each row the `k` tokens of the largest values that are not left out, largest first; ties go to the lower token.
+ */
 export function topTokens(question: TopTokensQuestion): TokenValue[][] {
   const { rows, tokens } = question;
   const { count, width, data, step, stride } = tokens;

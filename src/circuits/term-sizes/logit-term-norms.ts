@@ -28,7 +28,10 @@ import type { SourceGram } from "./source-grams.ts";
  * @category Path expansion
  */
 export interface LogitTermNormsOptions extends ProgressOptions {
-  /** The longest paths that are told apart in `totals`; all are unless given, and longer ones are one more entry, the last. */
+  /**
+   * The longest paths that are told apart in `totals`; all are unless given, and longer ones are one more entry, the
+   * last.
+   */
   readonly maxOrder?: number | undefined;
   /** Whether paths through two heads are listed one by one; they are for two layers unless this is given. */
   readonly pairs?: boolean | undefined;
@@ -72,8 +75,9 @@ export interface LogitTermNorms {
  * $W_E W_{OV}^{h_1} \cdots W_{OV}^{h_p} W_U$, less each row's mean, which predictions do not see
  * (*A Mathematical Framework for Transformer Circuits*, "Path expansion of logits", whose terms these are).
  *
- * It is what a term would add to a logit for a token of average strength attended to with weight 1. Norms and biases are left out. Sizes of
- * all paths of an order, and of all paths through a head, are summed without listing them, by passes over the layers.
+ * It is what a term would add to a logit for a token of average strength attended to with weight 1. Norms and biases
+ * are left out. Sizes of all paths of an order, and of all paths through a head, are summed without listing them, by
+ * passes over the layers.
  *
  * @param options - `maxOrder`, `pairs`; `signal`, `onProgress` (in passes through a layer).
  * @throws {@link InputError} when `maxOrder` is not a non-negative integer; the signal's reason when aborted.
@@ -109,7 +113,10 @@ export function logitTermNorms(model: Transformer, options: LogitTermNormsOption
   };
 }
 
-/** What becomes of the weighted values of a layer's heads, `[head, d_head, d_head]`: straight to the logits, through so many more heads, and by all ways. */
+/**
+ * What becomes of the weighted values of a layer's heads, `[head, d_head, d_head]`: straight to the logits, through so
+ * many more heads, and by all ways.
+ */
 interface LayerEnds {
   readonly toOut: Gram;
   readonly byOrder: HeadSums;

@@ -1,11 +1,15 @@
 /**
  * Gram matrices of paths by their numbers of heads, as the heads of every layer see them: `[d_head, d_head]`.
  *
- * Of the paths of $p$ heads into a layer, with the Gram matrix $S_p$, a head reads $R_h^p = W_V^{h\top} S_p W_V^h$; as each of them ends with an earlier head $g$,
- * $R_h^p = \sum_g C_{gh}^\top R_g^{p-1} C_{gh}$ with the cores $C_{gh} = W_O^g W_V^h$. From the last layer back, $D_g^p = W_O^g B_p W_O^{g\top} = \sum_h C_{gh} D_h^{p-1} C_{gh}^\top$.
+ * Of the paths of $p$ heads into a layer, with the Gram matrix $S_p$, a head reads $R_h^p = W_V^{h\top} S_p W_V^h$; as
+ * each of them ends with an earlier head $g$, $R_h^p = \sum_g C_{gh}^\top R_g^{p-1} C_{gh}$ with the cores
+ * $C_{gh} = W_O^g W_V^h$. From the last layer back,
+ * $D_g^p = W_O^g B_p W_O^{g\top} = \sum_h C_{gh} D_h^{p-1} C_{gh}^\top$.
  *
- * An order takes $2 H^2 d_{head}^3$ multiply-adds between two layers of $H$ heads, where its $S_p$ takes $2 H d_{model}^2 d_{head}$ through one: with $H d_{head} = d_{model}$, over all orders
- * a third at 12 layers of 12 heads, and less in models of up to three times as many layers as heads. The cores serve all orders and sources, and exist two layers at a time.
+ * An order takes $2 H^2 d_{head}^3$ multiply-adds between two layers of $H$ heads, where its $S_p$ takes
+ * $2 H d_{model}^2 d_{head}$ through one: with $H d_{head} = d_{model}$, over all orders a third at 12 layers of 12
+ * heads, and less in models of up to three times as many layers as heads. The cores serve all orders and sources, and
+ * exist two layers at a time.
  */
 import { multiplyStacks, stackOf, transposedStack } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";

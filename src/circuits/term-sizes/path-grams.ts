@@ -1,12 +1,15 @@
 /**
  * Gram matrices of all paths together by linear passes.
  *
- * The terms that reach the stream before a layer, $X W_{OV}^{h_1} \cdots W_{OV}^{h_p}$, enter the size of a term $X W_{OV}^{h_1} \cdots M$ only through
- * $S = \sum (X W_{OV} \cdots)^\top (X W_{OV} \cdots)$, as $\sum \lVert X W_{OV} \cdots M \rVert^2 = \mathrm{tr}(S M M^\top)$. A layer takes the sum over all paths to that
- * plus $\sum_h W_{OV}^{h\top} S\, W_{OV}^h$, so that no path is enumerated. What follows a layer likewise: $\sum (W_{OV} \cdots M)(W_{OV} \cdots M)^\top$, from the last layer back.
- * Paths are told apart by their numbers of heads in path-cores.ts.
+ * The terms that reach the stream before a layer, $X W_{OV}^{h_1} \cdots W_{OV}^{h_p}$, enter the size of a term
+ * $X W_{OV}^{h_1} \cdots M$ only through $S = \sum (X W_{OV} \cdots)^\top (X W_{OV} \cdots)$, as
+ * $\sum \lVert X W_{OV} \cdots M \rVert^2 = \mathrm{tr}(S M M^\top)$. A layer takes the sum over all paths to that plus
+ * $\sum_h W_{OV}^{h\top} S\, W_{OV}^h$, so that no path is enumerated. What follows a layer likewise:
+ * $\sum (W_{OV} \cdots M)(W_{OV} \cdots M)^\top$, from the last layer back. Paths are told apart by their numbers of
+ * heads in path-cores.ts.
  *
- * Products of large float32 weights are float32. All sums are of matrices without negative eigenvalues, so that nothing cancels in them.
+ * Products of large float32 weights are float32. All sums are of matrices without negative eigenvalues, so that nothing
+ * cancels in them.
  */
 import { LARGE, multiplyStacks, stackOf, times, transposedStack } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";
@@ -58,7 +61,10 @@ export function writtenGrams(B: Gram, layer: AttentionLayer): Gram {
   });
 }
 
-/** $\sum_h W_O^{h\top} R_h W_O^h$ over the heads of a layer: what they write of what {@link readGrams} has of their values. */
+/**
+ * $\sum_h W_O^{h\top} R_h W_O^h$ over the heads of a layer: what they write of what {@link readGrams} has of their
+ * values.
+ */
 export function gramWritten(read: Gram, layer: AttentionLayer): Gram {
   const { heads, d, k, O, kind } = factorsOfLayer(layer);
   return withWorkspace((take) => {
@@ -68,7 +74,10 @@ export function gramWritten(read: Gram, layer: AttentionLayer): Gram {
   });
 }
 
-/** $\sum_h W_V^h D_h W_V^{h\top}$ over the heads of a layer: what becomes of streams whose values become what {@link writtenGrams} has. */
+/**
+ * $\sum_h W_V^h D_h W_V^{h\top}$ over the heads of a layer: what becomes of streams whose values become what
+ * {@link writtenGrams} has.
+ */
 export function gramRead(written: Gram, layer: AttentionLayer): Gram {
   const { heads, d, k, V, kind } = factorsOfLayer(layer);
   return withWorkspace((take) => {

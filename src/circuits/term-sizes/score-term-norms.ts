@@ -28,12 +28,16 @@ export interface ScoreTermSide {
  * @category Attention scores
  */
 export interface ScoreTermNormsOptions extends ProgressOptions {
-  /** The longest paths that are told apart in `orders`; all are unless given, and longer ones are one more entry, the last. */
+  /**
+   * The longest paths that are told apart in `orders`; all are unless given, and longer ones are one more entry, the
+   * last.
+   */
   readonly maxOrder?: number | undefined;
 }
 
 /**
- * What {@link scoreTermNorms} finds, in scores: of single terms the root mean square, of several the root of the sum of their squares.
+ * What {@link scoreTermNorms} finds, in scores: of single terms the root mean square, of several the root of the sum of
+ * their squares.
  * @category Attention scores
  */
 export interface ScoreTermNorms {
@@ -44,7 +48,10 @@ export interface ScoreTermNorms {
   readonly sizes: Tensor<"q_comp k_comp">;
   /** `[q_order, k_order]`: all terms with so many heads on the query's path and so many on the key's. */
   readonly orders: Tensor<"q_order k_order">;
-  /** By order: how many paths of that many heads lead from a source that heads move to the query, and as many to the key. */
+  /**
+   * By order: how many paths of that many heads lead from a source that heads move to the query, and as many to the
+   * key.
+   */
   readonly counts: readonly number[];
   /** `[layer, head]`: all terms whose query's path begins with a head, in the layers before this head's. */
   readonly queryFirst: Tensor<"layer head">;
@@ -54,16 +61,19 @@ export interface ScoreTermNorms {
 
 /**
  * The size of the terms of the expansion of a head's scores in the weights alone: the root mean square entry of
- * $X_q W_{QK} X_k^\top / \text{scale}$ less each query's mean, which patterns do not see, with $X$ the embedding $W_E$ or, moved by
- * earlier heads, $W_E W_{OV}^{h_1} \cdots W_{OV}^{h_p}$ (*A Mathematical Framework for Transformer Circuits*, "Path expansion of attention scores QK circuit").
+ * $X_q W_{QK} X_k^\top / \text{scale}$ less each query's mean, which patterns do not see, with $X$ the embedding $W_E$
+ * or, moved by earlier heads, $W_E W_{OV}^{h_1} \cdots W_{OV}^{h_p}$ (*A Mathematical Framework for Transformer
+ * Circuits*, "Path expansion of attention scores QK circuit").
  *
- * Without positions in the stream a head of layer 1 has the paper's $(1 + H)^2$ terms; shortformer positions are one more component
- * of either side, and `standard` ones are moved by heads as tokens are. In deeper models all paths are counted and none is enumerated: they are
- * grouped by the last head on either side, by their numbers of heads, and by the first head, each by passes over the layers. Norms, biases and rotations are left out.
+ * Without positions in the stream a head of layer 1 has the paper's $(1 + H)^2$ terms; shortformer positions are one
+ * more component of either side, and `standard` ones are moved by heads as tokens are. In deeper models all paths are
+ * counted and none is enumerated: they are grouped by the last head on either side, by their numbers of heads, and by
+ * the first head, each by passes over the layers. Norms, biases and rotations are left out.
  *
  * @param ref - the head, by place or label.
  * @param options - `maxOrder`; `signal`, `onProgress` (in passes through a layer).
- * @throws {@link InputError} when there is no such head, or `maxOrder` is not a non-negative integer; the signal's reason when aborted.
+ * @throws {@link InputError} when there is no such head, or `maxOrder` is not a non-negative integer; the signal's
+ * reason when aborted.
  * @category Attention scores
  * @example
  * ```ts
@@ -183,7 +193,10 @@ function joined(pairs: readonly Pair[]): Pair {
   return { query: sum("query"), key: sum("key") };
 }
 
-/** The sum of the squares of all terms of each query side with each key side, `[query, key]`: $\mathrm{tr}(Q^\top K)$ of the pairs, 0 where rounding makes it less. */
+/**
+ * The sum of the squares of all terms of each query side with each key side, `[query, key]`: $\mathrm{tr}(Q^\top K)$ of
+ * the pairs, 0 where rounding makes it less.
+ */
 function products(pairs: readonly Pair[]): Float64Array {
   const rows = (side: keyof Pair): DenseMatrix => {
     const size = pairs[0]?.[side].data.length ?? 0;
@@ -194,7 +207,10 @@ function products(pairs: readonly Pair[]): Float64Array {
   return matmulDense(rows("query"), rows("key"), { transposeB: true }).data.map((x) => Math.max(0, x));
 }
 
-/** The sums of the squares of the terms whose query's, and whose key's, path begins with each head, from the last layer back. */
+/**
+ * The sums of the squares of the terms whose query's, and whose key's, path begins with each head, from the last layer
+ * back.
+ */
 function firstHeads(
   layers: readonly AttentionLayer[],
   direct: { readonly [side in keyof Rows]: readonly Gram[] },

@@ -1,4 +1,7 @@
-/** Gram matrices of what enters and leaves the stream, from which the norms of path terms are read without a vocabulary in sight. */
+/**
+ * Gram matrices of what enters and leaves the stream, from which the norms of path terms are read without a vocabulary
+ * in sight.
+ */
 import { dense, matmulDense } from "../../linalg/index.ts";
 import type { DenseMatrix } from "../../linalg/index.ts";
 import type { Transformer } from "../../model/index.ts";

@@ -43,10 +43,12 @@ function promptsFor(input: FigureInput, seed: number | undefined, operation: str
 const fromOf = ({ period, first }: Repeats): number => Math.min(first + period, 2 * period + first - 2);
 
 /**
- * By how much the loss on the second copy of random tokens rises when each head gives nothing, and when it gives its mean over prompts (ARENA 1.2, "Head ablation").
+ * By how much the loss on the second copy of random tokens rises when each head gives nothing, and when it gives its
+ * mean over prompts (ARENA 1.2, "Head ablation").
  *
  * @param options - `seed` of the tokens; `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input tokens.
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input
+ * tokens.
  * @category Figures
  * @example
  * ```ts
@@ -130,11 +132,14 @@ export interface OffsetRises {
 const OFFSETS = [0, 1, 2, 3, 4, [1, 2], [1, 2, 3]] as const;
 
 /**
- * By how much the loss on the second copy of random tokens rises when a head reads the values of one relative offset or of several alone, the mean over prompts elsewhere, and of none
- * (ARENA 1.2, ablation by offset). Offsets 0 to 4, and ARENA's 1 and 2, 1 to 3 together; a head that needs only one offset has no rise with it.
+ * By how much the loss on the second copy of random tokens rises when a head reads the values of one relative offset or
+ * of several alone, the mean over prompts elsewhere, and of none (ARENA 1.2, ablation by offset). Offsets 0 to 4, and
+ * ARENA's 1 and 2, 1 to 3 together; a head that needs only one offset has no rise with it.
  *
- * @param options - `heads`: those of the first layer unless given; `seed` of the tokens; `signal`, `onProgress` (in runs).
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input tokens; {@link InputError} when there is no such head.
+ * @param options - `heads`: those of the first layer unless given; `seed` of the tokens; `signal`, `onProgress` (in
+ * runs).
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input
+ * tokens; {@link InputError} when there is no such head.
  * @category Figures
  * @example
  * ```ts

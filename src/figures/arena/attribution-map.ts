@@ -33,8 +33,9 @@ const SHOWN = 64;
 const NEEDS: readonly FigureNeed[] = ["causal", "next token"];
 
 /**
- * What embedding, heads, MLPs and biases add to the logit of the right next token at each position of the text's first 64 tokens, or, without a text, of $[\text{BOS}, r, r]$
- * (ARENA 1.2, "Logit attribution"). Components add up to the logit.
+ * What embedding, heads, MLPs and biases add to the logit of the right next token at each position of the text's first
+ * 64 tokens, or, without a text, of $[\text{BOS}, r, r]$ (ARENA 1.2, "Logit attribution"). Components add up to the
+ * logit.
  *
  * @param options - `seed` of the tokens; `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model sees later tokens or its output tokens are not its input tokens.

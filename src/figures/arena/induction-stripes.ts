@@ -26,8 +26,9 @@ export interface InductionStripes {
 const NEEDS: readonly FigureNeed[] = ["layer", "causal"];
 
 /**
- * The induction score of every head on random tokens that repeat (ARENA 1.2, "Finding induction heads"), its strict form, which leaves out the stripe's first two
- * entries, and ARENA's. Ten prompts of two times 50 tokens, or what the model has room for.
+ * The induction score of every head on random tokens that repeat (ARENA 1.2, "Finding induction heads"), its strict
+ * form, which leaves out the stripe's first two entries, and ARENA's. Ten prompts of two times 50 tokens, or what the
+ * model has room for.
  *
  * @param options - `seed` of the tokens; `signal`, `onProgress` (in prompts).
  * @throws {@link ConfigError} when the model has no heads or sees later tokens.

@@ -19,7 +19,10 @@ export interface LossOnRepeats {
   /** 1 where prompts begin with BOS, 0 where they do not. */
   readonly first: 0 | 1;
   readonly prompts: number;
-  /** The mean loss of predicting each token but the first of a prompt, in nats; entry i is that of token i + 1, counted from 0. */
+  /**
+   * The mean loss of predicting each token but the first of a prompt, in nats; entry i is that of token i + 1, counted
+   * from 0.
+   */
   readonly mean: Float64Array;
   /** Standard deviation over prompts; NaN for one prompt. */
   readonly std: Float64Array;
@@ -30,8 +33,9 @@ export interface LossOnRepeats {
 const NEEDS: readonly FigureNeed[] = ["causal", "next token"];
 
 /**
- * The loss of each token on $[\text{BOS}, r, r]$, $r$ random: high on the first copy, where nothing can be known, low on the second if there are induction heads (ARENA
- * 1.2, "Finding induction heads"). Eight prompts of two times 50 tokens, or what the model has room for.
+ * The loss of each token on $[\text{BOS}, r, r]$, $r$ random: high on the first copy, where nothing can be known, low
+ * on the second if there are induction heads (ARENA 1.2, "Finding induction heads"). Eight prompts of two times 50
+ * tokens, or what the model has room for.
  *
  * @param options - `seed` of the tokens; `signal`, `onProgress` (in prompts).
  * @throws {@link ConfigError} when the model sees later tokens or its output tokens are not its input tokens.

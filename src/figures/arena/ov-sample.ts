@@ -29,11 +29,12 @@ const NEEDS: readonly FigureNeed[] = ["layer", "next token"];
 const SAMPLE = 200;
 
 /**
- * The full OV circuit of a head between 200 random tokens, or all where there are fewer: a head that copies has a bright diagonal (ARENA 1.2, "Reverse-engineering
- * induction circuits").
+ * The full OV circuit of a head between 200 random tokens, or all where there are fewer: a head that copies has a
+ * bright diagonal (ARENA 1.2, "Reverse-engineering induction circuits").
  *
  * @param options - `heads`: the first is shown, otherwise the head of the highest copying score; `seed` of the sample.
- * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens; {@link InputError} when there is no such head.
+ * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens;
+ * {@link InputError} when there is no such head.
  * @category Figures
  * @example
  * ```ts

@@ -28,10 +28,12 @@ const NEEDS: readonly FigureNeed[] = ["layer", "positions", "causal"];
 const SHOWN = 200;
 
 /**
- * The attention pattern of a previous-token head by positions alone, of the first 200 positions (ARENA 1.2, "Reverse-engineering induction circuits", the positional
- * stripe); of rotary positions that of the mean query and the mean key.
+ * The attention pattern of a previous-token head by positions alone, of the first 200 positions (ARENA 1.2,
+ * "Reverse-engineering induction circuits", the positional stripe); of rotary positions that of the mean query and the
+ * mean key.
  *
- * @param options - `heads`: the first is shown, otherwise the head of the highest previous-token score; `seed` of the tokens that is measured on; `signal`.
+ * @param options - `heads`: the first is shown, otherwise the head of the highest previous-token score; `seed` of the
+ * tokens that is measured on; `signal`.
  * @throws {@link ConfigError} when the model has no heads, sees later tokens, or has no positions;
  * {@link InputError} when there is no such head.
  * @category Figures

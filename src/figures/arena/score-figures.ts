@@ -179,7 +179,8 @@ export function drawScoreSpread(data: ScoreParts, captions: Captions = {}): Figu
 }
 
 /**
- * Draws the scores of all pairs of the parts that vary most as tiles, queries' parts downward and keys' to the right; within a tile queries downward and keys to the right.
+ * Draws the scores of all pairs of the parts that vary most as tiles, queries' parts downward and keys' to the right;
+ * within a tile queries downward and keys to the right.
  *
  * @category Figures
  * @example

@@ -24,9 +24,14 @@ export interface ScoreParts {
   readonly queryNorms: Tensor<"component pos">;
   /** `[component, pos]`: the norm of each part of the keys. */
   readonly keyNorms: Tensor<"component pos">;
-  /** `[query_component, key_component]`: the standard deviation of each pair's scores over all queries and keys, with n − 1. */
+  /**
+   * `[query_component, key_component]`: the standard deviation of each pair's scores over all queries and keys, with n
+   * − 1.
+   */
   readonly std: Tensor<"query_component key_component">;
-  /** `[query_component, key_component]`: each pair's share of how far the induction stripe stands out; shares sum to 1. */
+  /**
+   * `[query_component, key_component]`: each pair's share of how far the induction stripe stands out; shares sum to 1.
+   */
   readonly share: Tensor<"query_component key_component">;
   /** The pair of the largest share. */
   readonly strongest: { readonly query: string; readonly key: string };
@@ -34,7 +39,10 @@ export interface ScoreParts {
   readonly stripe: Tensor<"query_pos key_pos">;
   /** The parts shown as tiles, the widest spread first. */
   readonly tiled: readonly string[];
-  /** `[query_component, key_component, query_pos, key_pos]`: the scores of those parts, less the mean over the keys that a query sees. */
+  /**
+   * `[query_component, key_component, query_pos, key_pos]`: the scores of those parts, less the mean over the keys that
+   * a query sees.
+   */
   readonly tiles: Tensor<"query_component key_component query_pos key_pos">;
 }
 
@@ -46,11 +54,14 @@ const PERIOD = 18;
 const TILED = 14;
 
 /**
- * The scores of an induction head on $[\text{BOS}, r, r]$, by what wrote its queries and what wrote its keys (ARENA 1.2, "Reverse-engineering induction circuits"): norms of the
- * parts, spread of every pair's scores, the pair that makes the stripe, and the scores of the 14 parts that vary most.
+ * The scores of an induction head on $[\text{BOS}, r, r]$, by what wrote its queries and what wrote its keys (ARENA
+ * 1.2, "Reverse-engineering induction circuits"): norms of the parts, spread of every pair's scores, the pair that
+ * makes the stripe, and the scores of the 14 parts that vary most.
  *
- * @param options - `heads`: the first is shown, of layer 1 or later; otherwise the head of the highest induction score there; `seed` of the tokens; `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has fewer than two layers or sees later tokens; {@link InputError} when there is no such head.
+ * @param options - `heads`: the first is shown, of layer 1 or later; otherwise the head of the highest induction score
+ * there; `seed` of the tokens; `signal`, `onProgress`.
+ * @throws {@link ConfigError} when the model has fewer than two layers or sees later tokens; {@link InputError} when
+ * there is no such head.
  * @category Figures
  * @example
  * ```ts

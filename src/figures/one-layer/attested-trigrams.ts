@@ -47,8 +47,8 @@ export interface FoundBug {
 const PAIRED = 48;
 
 /**
- * The pair of trigrams of one source whose exchanged outputs nowhere follow, with the largest unwanted effects; an empty list where there
- * is none. All effects must be positive.
+ * The pair of trigrams of one source whose exchanged outputs nowhere follow, with the largest unwanted effects; an
+ * empty list where there is none. All effects must be positive.
  */
 export function bestBug(effects: readonly SkipTrigramEffect[], follows: AttestedTrigrams["follows"]): FoundBug[] {
   const strongest = [...effects].sort((a, b) => b.effect - a.effect).slice(0, PAIRED);

@@ -27,8 +27,8 @@ const SAMPLES = 200;
 const CLEARLY = 3;
 
 /**
- * The copying score of every head, and what heads of random weights score (*A Mathematical Framework for Transformer Circuits*,
- * "Detecting copying behavior").
+ * The copying score of every head, and what heads of random weights score (*A Mathematical Framework for Transformer
+ * Circuits*, "Detecting copying behavior").
  *
  * @param options - `seed` of the random heads; `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens.

@@ -51,12 +51,14 @@ const NEEDS: readonly FigureNeed[] = ["layer", "next token"];
 const MOST_HEADS = 3;
 
 /**
- * Skip-trigrams of the heads that copy most: for each source token who looks at it (QK) and what comes out (OV), the token itself or a
- * variant of it (*A Mathematical Framework for Transformer Circuits*, "Copying / primitive in-context learning").
+ * Skip-trigrams of the heads that copy most: for each source token who looks at it (QK) and what comes out (OV), the
+ * token itself or a variant of it (*A Mathematical Framework for Transformer Circuits*, "Copying / primitive in-context
+ * learning").
  *
- * @param options - `heads` (those of the three largest copying scores unless given), `sources`, `rows`, `listed`; `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens; {@link InputError} when a
- * head or token does not exist.
+ * @param options - `heads` (those of the three largest copying scores unless given), `sources`, `rows`, `listed`;
+ * `signal`, `onProgress`.
+ * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens;
+ * {@link InputError} when a head or token does not exist.
  * @category Figures
  * @example
  * ```ts
@@ -64,7 +66,8 @@ const MOST_HEADS = 3;
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { heads } = copyingTable(await openBundledModel(), { heads: ["L1H2"], rows: 3 });
- * for (const { source, out } of heads[0]?.rows ?? []) console.log(JSON.stringify(source.text), JSON.stringify(out[0]?.text));
+ * for (const { source, out } of heads[0]?.rows ?? [])
+ *   console.log(JSON.stringify(source.text), JSON.stringify(out[0]?.text));
  * // " array" " array"
  * // "ative" "ative"
  * // "roll" "roll"

@@ -49,11 +49,12 @@ const MOST_HEADS = 32;
 const MOST_ALONE = 4;
 
 /**
- * The skip-trigrams of every head: its strongest source tokens, with who looks at them (QK) and what comes out (OV) (*A Mathematical
- * Framework for Transformer Circuits*, "Interpretation as skip-trigrams", whose dumps are of models of 12 and of 32 heads).
+ * The skip-trigrams of every head: its strongest source tokens, with who looks at them (QK) and what comes out (OV) (*A
+ * Mathematical Framework for Transformer Circuits*, "Interpretation as skip-trigrams", whose dumps are of models of 12
+ * and of 32 heads).
  *
- * @param options - `heads` (all, or of more than 32 those of the largest copying scores, positive or negative), `sources`, `rows`,
- * `listed`; `signal`, `onProgress` (in heads).
+ * @param options - `heads` (all, or of more than 32 those of the largest copying scores, positive or negative),
+ * `sources`, `rows`, `listed`; `signal`, `onProgress` (in heads).
  * @throws {@link ConfigError} when the model has no heads; {@link InputError} when a head or token does not exist.
  * @category Figures
  * @example

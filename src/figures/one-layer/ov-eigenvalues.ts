@@ -37,8 +37,8 @@ export interface OVEigenvalues {
 const NEEDS: readonly FigureNeed[] = ["layer", "next token"];
 
 /**
- * The eigenvalues of the full OV circuit of every head, or of the heads asked for (*A Mathematical Framework for Transformer
- * Circuits*, "Detecting copying behavior").
+ * The eigenvalues of the full OV circuit of every head, or of the heads asked for (*A Mathematical Framework for
+ * Transformer Circuits*, "Detecting copying behavior").
  *
  * @param options - `heads`, in the order to be shown; `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens.
@@ -78,7 +78,8 @@ export function ovEigenvalues(input: FigureInput, options: FigureOptions = {}): 
 const MANY_HEADS = 33;
 
 /**
- * Draws OV eigenvalues: a plane for each head, angle $\arg \lambda$ and radius $\log |\lambda|$, with one rim for all heads.
+ * Draws OV eigenvalues: a plane for each head, angle $\arg \lambda$ and radius $\log |\lambda|$, with one rim for all
+ * heads.
  *
  * @throws ShapeError if there are no heads.
  * @category Figures

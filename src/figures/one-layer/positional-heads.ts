@@ -17,7 +17,10 @@ import { chosenHeads } from "../labels.ts";
  * @category Figures
  */
 export interface PositionalHeads {
-  /** How positions enter: of positional embeddings, the pattern that they give alone; of rotary ones that of mean queries and keys. */
+  /**
+   * How positions enter: of positional embeddings, the pattern that they give alone; of rotary ones that of mean
+   * queries and keys.
+   */
   readonly positions: "embedding" | "rotary";
   /** `[layer, head, offset]`: mean attention at each of the first offsets. */
   readonly profiles: Tensor<"layer head offset">;
@@ -39,13 +42,14 @@ export interface PositionalHeadsOptions extends FigureOptions {
 const NEEDS: readonly FigureNeed[] = ["layer", "causal", "positions"];
 
 /**
- * What every head does by position alone: its mean attention to the token at each offset before it, and the whole pattern of the
- * head that is most bound to one offset (*A Mathematical Framework for Transformer Circuits*, "Primarily positional attention heads").
+ * What every head does by position alone: its mean attention to the token at each offset before it, and the whole
+ * pattern of the head that is most bound to one offset (*A Mathematical Framework for Transformer Circuits*, "Primarily
+ * positional attention heads").
  *
- * @param options - `heads` whose patterns are shown (the one of the highest profile unless given), `positions`, `offsets`; `signal`,
- * `onProgress` (in heads).
- * @throws {@link ConfigError} when the model has no heads, no positions, or heads that see later tokens; {@link InputError} when there
- * is no such head or there are not so many positions.
+ * @param options - `heads` whose patterns are shown (the one of the highest profile unless given), `positions`,
+ * `offsets`; `signal`, `onProgress` (in heads).
+ * @throws {@link ConfigError} when the model has no heads, no positions, or heads that see later tokens;
+ * {@link InputError} when there is no such head or there are not so many positions.
  * @category Figures
  * @example
  * ```ts

@@ -52,11 +52,11 @@ const LISTED = 8;
 const SHOWN = { destination: 3, out: 5 };
 
 /**
- * The strongest skip-trigrams `source … destination → out` that do not copy their source or a part of it (*A Mathematical Framework
- * for Transformer Circuits*, "Other interesting skip-trigrams").
+ * The strongest skip-trigrams `source … destination → out` that do not copy their source or a part of it (*A
+ * Mathematical Framework for Transformer Circuits*, "Other interesting skip-trigrams").
  *
- * @param options - `heads` (those of the first layer unless given, whose inputs are the tokens), `sources`, `rows`, `perHead`;
- * `signal`, `onProgress` (in heads).
+ * @param options - `heads` (those of the first layer unless given, whose inputs are the tokens), `sources`, `rows`,
+ * `perHead`; `signal`, `onProgress` (in heads).
  * @throws {@link ConfigError} when the model has no heads; {@link InputError} when a head or token does not exist.
  * @category Figures
  * @example

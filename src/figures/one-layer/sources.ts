@@ -25,7 +25,10 @@ export interface TokenEntry extends FigureToken {
  */
 export interface TrigramRow {
   readonly source: FigureToken;
-  /** Who looks at it most: scores less those of the start token, or without one less the destination's mean over all tokens. */
+  /**
+   * Who looks at it most: scores less those of the start token, or without one less the destination's mean over all
+   * tokens.
+   */
   readonly destination: readonly TokenEntry[];
   /** What it raises most, in logits. */
   readonly out: readonly TokenEntry[];
@@ -79,8 +82,8 @@ export function sourcePool(model: Transformer, { text, bos }: TrigramContext): n
 }
 
 /**
- * Of the pool the tokens that a head does most with: those that it raises most themselves (`copying`), or whose outputs it moves most
- * (`norm`, of their rows of the OV circuit); as many as can be read within a budget, at least 64.
+ * Of the pool the tokens that a head does most with: those that it raises most themselves (`copying`), or whose outputs
+ * it moves most (`norm`, of their rows of the OV circuit); as many as can be read within a budget, at least 64.
  */
 export function strongSources(
   { modelOf }: TrigramContext,
@@ -122,7 +125,9 @@ function outputNorms(model: Transformer, head: HeadId, pool: readonly number[]):
   });
 }
 
-/** $W_O W_U (W_O W_U)^\top$ of a head, the product in the precision of $W_U$, the sums over the vocabulary in float64. */
+/**
+ * $W_O W_U (W_O W_U)^\top$ of a head, the product in the precision of $W_U$, the sums over the vocabulary in float64.
+ */
 function writtenGram(model: Transformer, { layer, head }: HeadId): Float64Array {
   const { d_head, d_vocab_out } = model.config;
   const W_U = stackOfTensor(model.weight("unembed.W_U"));
@@ -143,8 +148,8 @@ export interface RowOptions {
 }
 
 /**
- * The skip-trigrams of candidate source tokens, those first whose best destination and best output have the largest effect
- * together, $\sigma(S)\,\mathrm{OV}$; of sources that differ in case and spaces alone only the first.
+ * The skip-trigrams of candidate source tokens, those first whose best destination and best output have the largest
+ * effect together, $\sigma(S)\,\mathrm{OV}$; of sources that differ in case and spaces alone only the first.
  */
 export function trigramRows(
   context: TrigramContext,

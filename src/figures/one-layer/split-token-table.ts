@@ -60,15 +60,16 @@ const NEEDS: readonly FigureNeed[] = ["layer", "next token", "tokenizer"];
 const MOST_HEADS = 3;
 
 /**
- * The skip-trigrams `ab … a → b` of the heads that copy most: the word came in one token before, its beginning comes now by itself,
- * and the head completes it (*A Mathematical Framework for Transformer Circuits*, "Copying / primitive in-context learning", of
- * words such as ` Ralph` … `R` → `alph`).
+ * The skip-trigrams `ab … a → b` of the heads that copy most: the word came in one token before, its beginning comes
+ * now by itself, and the head completes it (*A Mathematical Framework for Transformer Circuits*, "Copying / primitive
+ * in-context learning", of words such as ` Ralph` … `R` → `alph`).
  *
  * Every token that two others of the vocabulary spell is tried, with and without a space before it.
  *
- * @param options - `heads` (those of the three largest copying scores unless given), `rows`; `signal`, `onProgress` (in heads).
- * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens; {@link InputError} when there is
- * no tokenizer or no such head.
+ * @param options - `heads` (those of the three largest copying scores unless given), `rows`; `signal`, `onProgress` (in
+ * heads).
+ * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens;
+ * {@link InputError} when there is no tokenizer or no such head.
  * @category Figures
  * @example
  * ```ts

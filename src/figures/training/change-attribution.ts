@@ -21,7 +21,10 @@ export interface ChangeAttribution {
   readonly after: string;
   readonly windows: number;
   readonly length: number;
-  /** `[layer, head]`: the effect of ablating the head along the change, in nats times the root of the number of tokens; negative for heads that made losses fall. */
+  /**
+   * `[layer, head]`: the effect of ablating the head along the change, in nats times the root of the number of tokens;
+   * negative for heads that made losses fall.
+   */
   readonly attribution: Tensor<"layer head">;
 }
 
@@ -31,12 +34,13 @@ const MOST_WINDOWS = 8;
 const WORK = 2e10;
 
 /**
- * The change of per-token losses from the first checkpoint to the last, attributed to the heads of the last by pattern-preserving ablation (*In-context Learning and
- * Induction Heads*, "before-and-after vector"). Give the checkpoints at both ends of a phase change.
+ * The change of per-token losses from the first checkpoint to the last, attributed to the heads of the last by
+ * pattern-preserving ablation (*In-context Learning and Induction Heads*, "before-and-after vector"). Give the
+ * checkpoints at both ends of a phase change.
  *
  * @param options - `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, its output tokens are not its input tokens, or a checkpoint is of another model;
- * {@link InputError} when there is no text or a single checkpoint.
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, its output tokens are not its input
+ * tokens, or a checkpoint is of another model; {@link InputError} when there is no text or a single checkpoint.
  * @category Figures
  * @example
  * ```ts
@@ -48,7 +52,9 @@ const WORK = 2e10;
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(20);
  * const { model, tokenizer } = await openBundledModel();
  * // Before: the same model without its second layer.
- * const weights = [...model.weights].map(([name, W]) => [name, name === "blocks.1.attn.W_O" ? map(W, () => 0) : W] as const);
+ * const weights = [...model.weights].map(
+ *   ([name, W]) => [name, name === "blocks.1.attn.W_O" ? map(W, () => 0) : W] as const,
+ * );
  * const before = Transformer.fromWeights(model.config, new Map(weights));
  * const checkpoints = [before, model].map((one, step) => ({ label: `${step}`, step, load: () => one }));
  * const { attribution } = await changeAttribution({ model, tokenizer, text, checkpoints });
@@ -99,7 +105,10 @@ export async function changeAttribution(input: FigureInput, options: FigureOptio
  * import { changeAttribution, drawChangeAttribution } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
- * const input = { ...(await openBundledModel()), text: "interface Array<T> { readonly length: number; }\n".repeat(20) };
+ * const input = {
+ *   ...(await openBundledModel()),
+ *   text: "interface Array<T> { readonly length: number; }\n".repeat(20),
+ * };
  * const checkpoints = [1000, 2000].map((step) => ({ label: `${step}`, step, load: () => input.model }));
  * console.log(drawChangeAttribution(await changeAttribution({ ...input, checkpoints })).label);
  * // Which heads carry the change of the losses from 1000 to 2000

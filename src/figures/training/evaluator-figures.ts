@@ -140,7 +140,8 @@ function against(
 }
 
 /**
- * Draws the joint scatter of the two evaluators: copying against prefix matching, a point for each head of the last checkpoint. Induction heads are at the upper right.
+ * Draws the joint scatter of the two evaluators: copying against prefix matching, a point for each head of the last
+ * checkpoint. Induction heads are at the upper right.
  *
  * @category Figures
  * @example
@@ -174,8 +175,8 @@ export function drawEvaluatorScatter(data: Evaluations, captions: Captions = {})
 }
 
 /**
- * Draws each evaluator against what the weights say: copying against the positivity of OV eigenvalues, and prefix matching against the trace of the QK circuit
- * through previous-token heads.
+ * Draws each evaluator against what the weights say: copying against the positivity of OV eigenvalues, and prefix
+ * matching against the trace of the QK circuit through previous-token heads.
  *
  * @category Figures
  * @example

@@ -25,7 +25,9 @@ export interface Evaluations {
   readonly copying: Tensor<"checkpoint layer head">;
   /** Positivity of the eigenvalues of the full OV circuit. */
   readonly eigenvalues: Tensor<"checkpoint layer head">;
-  /** The trace of the QK circuit through earlier heads, weighted with their previous-token scores; 0 in the first layer. */
+  /**
+   * The trace of the QK circuit through earlier heads, weighted with their previous-token scores; 0 in the first layer.
+   */
   readonly trace: Tensor<"checkpoint layer head">;
 }
 
@@ -34,11 +36,13 @@ export const EVALUATOR_NEEDS: readonly FigureNeed[] = ["layer", "causal", "next 
 const SAMPLES = 10;
 
 /**
- * Evaluates every head of each checkpoint of a training run, or of the model alone: prefix matching on 25 random tokens repeated four times, the copying evaluator, and
- * what the eigenvalues say of both (*In-context Learning and Induction Heads*, "Head activation evaluators").
+ * Evaluates every head of each checkpoint of a training run, or of the model alone: prefix matching on 25 random tokens
+ * repeated four times, the copying evaluator, and what the eigenvalues say of both (*In-context Learning and Induction
+ * Heads*, "Head activation evaluators").
  *
  * @param options - `seed` of the tokens; `signal`, `onProgress` (in checkpoints).
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, its output tokens are not its input tokens, or a checkpoint is of another model.
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, its output tokens are not its input
+ * tokens, or a checkpoint is of another model.
  * @category Figures
  * @example
  * ```ts

@@ -59,7 +59,8 @@ export function drawLossCurve(data: TrainingLosses, captions: Captions = {}): Fi
 }
 
 /**
- * Draws the loss by token index over training, as nats below a uniform guess, checkpoints downward: where this grows to the right, models make use of context.
+ * Draws the loss by token index over training, as nats below a uniform guess, checkpoints downward: where this grows to
+ * the right, models make use of context.
  *
  * @category Figures
  * @example
@@ -133,7 +134,8 @@ function spread(count: number): number[] {
 }
 
 /**
- * Draws the slope of the loss against the logarithm of the token index: how fast a model still learns from its context at each place. Lines for up to six checkpoints.
+ * Draws the slope of the loss against the logarithm of the token index: how fast a model still learns from its context
+ * at each place. Lines for up to six checkpoints.
  *
  * @category Figures
  * @example
@@ -185,7 +187,11 @@ export function drawLossSlope(data: TrainingLosses, captions: Captions = {}): Fi
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(40);
  * const input = { ...(await openBundledModel()), text };
  * const checkpoints = [1000, 2000].map((step) => ({ label: `${step}`, step, load: () => input.model }));
- * console.log(drawContextScore(await trainingLosses({ ...input, checkpoints })).svg?.includes("token 128 minus that of token 13"));
+ * console.log(
+ *   drawContextScore(await trainingLosses({ ...input, checkpoints })).svg?.includes(
+ *     "token 128 minus that of token 13",
+ *   ),
+ * );
  * // true
  * ```
  */

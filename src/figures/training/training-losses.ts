@@ -35,13 +35,14 @@ const LENGTH = 512;
 const MOST_WINDOWS = 32;
 
 /**
- * The loss of every token on the windows of a text, for each checkpoint of a training run, or for the model alone (*In-context Learning and Induction Heads*).
+ * The loss of every token on the windows of a text, for each checkpoint of a training run, or for the model alone
+ * (*In-context Learning and Induction Heads*).
  *
  * Windows have 512 tokens or what the context holds; up to 32 of them, fewer of a large model.
  *
  * @param options - `signal`, `onProgress` (in checkpoints).
- * @throws {@link ConfigError} when the model sees later tokens, its output tokens are not its input tokens, or a checkpoint is of another model; {@link InputError} when there
- * is no text.
+ * @throws {@link ConfigError} when the model sees later tokens, its output tokens are not its input tokens, or a
+ * checkpoint is of another model; {@link InputError} when there is no text.
  * @category Figures
  * @example
  * ```ts
@@ -105,7 +106,8 @@ export function equalWindows(
 }
 
 /**
- * The tokens that an in-context learning score compares: the 50th and the 500th, or in shorter windows the last and the one a tenth as far.
+ * The tokens that an in-context learning score compares: the 50th and the 500th, or in shorter windows the last and the
+ * one a tenth as far.
  */
 export function comparedTokens(length: number): { readonly early: number; readonly late: number } {
   return length >= 500 ? { early: 50, late: 500 } : { early: Math.max(2, Math.round(length / 10)), late: length };

@@ -39,8 +39,8 @@ const NEEDS: readonly FigureNeed[] = ["layer", "text"];
 const LENGTH = 48;
 
 /**
- * The value-weighted pattern of every head, or of those asked for, on the first 48 tokens of a text (*A Mathematical Framework for Transformer Circuits*, the page of
- * all heads beside "Analyzing a two-layer model").
+ * The value-weighted pattern of every head, or of those asked for, on the first 48 tokens of a text (*A Mathematical
+ * Framework for Transformer Circuits*, the page of all heads beside "Analyzing a two-layer model").
  *
  * @param options - `heads`, `signal`.
  * @throws {@link ConfigError} when the model has no heads; {@link InputError} when there is no text, or no such head.
@@ -50,7 +50,10 @@ const LENGTH = 48;
  * import { allHeadPatterns } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
- * const { heads, tokens } = allHeadPatterns({ ...(await openBundledModel()), text: "interface Array<T> { readonly length: number; }" });
+ * const { heads, tokens } = allHeadPatterns({
+ *   ...(await openBundledModel()),
+ *   text: "interface Array<T> { readonly length: number; }",
+ * });
  * console.log(heads.length, tokens.length, Math.max(...(heads[0]?.weighted.data ?? [])));
  * // 16 14 1
  * ```
@@ -78,8 +81,8 @@ export function allHeadPatterns(input: FigureInput, options: FigureOptions = {})
 }
 
 /**
- * Draws the patterns of all heads, a layer in a row, queries downward: a stripe beside the diagonal is a previous-token head, a stripe far from it one that looks at
- * repeats, a column at the left a head that rests.
+ * Draws the patterns of all heads, a layer in a row, queries downward: a stripe beside the diagonal is a previous-token
+ * head, a stripe far from it one that looks at repeats, a column at the left a head that rests.
  *
  * @throws ShapeError if there are no heads.
  * @category Figures

@@ -29,7 +29,10 @@ export interface AttentionFigure {
   readonly valueWeighted: readonly Pattern[];
   /** Attention times $\|v_j W_O\|$. */
   readonly resultWeighted: readonly Pattern[];
-  /** Log-probability of each token given those before it, in nats; NaN for the first, and for models whose output tokens are others. */
+  /**
+   * Log-probability of each token given those before it, in nats; NaN for the first, and for models whose output tokens
+   * are others.
+   */
   readonly logProbs: Float64Array;
   /** The heads shown at first: those asked for, or the one that matches prefixes most. */
   readonly selected: readonly HeadId[];
@@ -48,11 +51,13 @@ function longest(input: FigureInput, most: number): number {
 }
 
 /**
- * The attention of every head on the beginning of a text: the pattern, and weighted with the size of the values, as heads may rest where there is nothing to read
- * (*A Mathematical Framework for Transformer Circuits*, "Analyzing a two-layer model").
+ * The attention of every head on the beginning of a text: the pattern, and weighted with the size of the values, as
+ * heads may rest where there is nothing to read (*A Mathematical Framework for Transformer Circuits*, "Analyzing a
+ * two-layer model").
  *
  * @param options - `heads`: those shown at first; `signal`.
- * @throws {@link ConfigError} when the model has no heads or sees later tokens; {@link InputError} when there is no text, or no such head.
+ * @throws {@link ConfigError} when the model has no heads or sees later tokens; {@link InputError} when there is no
+ * text, or no such head.
  * @category Figures
  * @example
  * ```ts
@@ -72,11 +77,13 @@ export function storyAttention(input: FigureInput, options: FigureOptions = {}):
 }
 
 /**
- * The attention of every head on random tokens that are repeated, where what came before is all that helps: three copies of 20 tokens in the paper (*A
- * Mathematical Framework for Transformer Circuits*, "Function of induction heads").
+ * The attention of every head on random tokens that are repeated, where what came before is all that helps: three
+ * copies of 20 tokens in the paper (*A Mathematical Framework for Transformer Circuits*, "Function of induction
+ * heads").
  *
  * @param options - `repeats` and `period` of the tokens; `heads`: those shown at first; `seed`, `signal`.
- * @throws {@link ConfigError} when the model has no heads or sees later tokens; {@link InputError} when there is no such head.
+ * @throws {@link ConfigError} when the model has no heads or sees later tokens; {@link InputError} when there is no
+ * such head.
  * @category Figures
  * @example
  * ```ts
@@ -135,8 +142,8 @@ function attentionOn(
 }
 
 /**
- * Draws attention to explore: heads picked from thumbnails, tokens shaded by what a token attends to; attention, attention times the size of the values, and times the
- * size of what they are written as.
+ * Draws attention to explore: heads picked from thumbnails, tokens shaded by what a token attends to; attention,
+ * attention times the size of the values, and times the size of what they are written as.
  *
  * @category Figures
  * @example

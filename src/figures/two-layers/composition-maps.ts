@@ -29,7 +29,8 @@ const NEEDS: readonly FigureNeed[] = ["two layers"];
 const MOST_LABELS = 40;
 
 /**
- * Q-, K- and V-composition between all pairs of heads, with the score of random weights (ARENA 1.2, "Composition scores").
+ * Q-, K- and V-composition between all pairs of heads, with the score of random weights (ARENA 1.2, "Composition
+ * scores").
  *
  * @param options - `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model has fewer than two layers.
@@ -55,7 +56,8 @@ export function compositionMaps(input: FigureInput, options: FigureOptions = {})
 }
 
 /**
- * Draws the three maps of composition, as they are and less the score of random weights: writing heads downward, reading heads to the right.
+ * Draws the three maps of composition, as they are and less the score of random weights: writing heads downward,
+ * reading heads to the right.
  *
  * @category Figures
  * @example
@@ -136,8 +138,8 @@ export interface CompositionChance {
 const SAMPLES = 300;
 
 /**
- * Composition scores of 300 pairs of heads of random weights, of the model's sizes, drawn as PyTorch initialises them (ARENA 1.2, "Composition scores"), with the largest
- * scores of the model.
+ * Composition scores of 300 pairs of heads of random weights, of the model's sizes, drawn as PyTorch initialises them
+ * (ARENA 1.2, "Composition scores"), with the largest scores of the model.
  *
  * @param options - `seed` of the draws; `signal`, `onProgress` (in draws).
  * @throws {@link ConfigError} when the model has fewer than two layers.

@@ -43,12 +43,14 @@ const NEEDS: readonly FigureNeed[] = ["two layers"];
 const MOST_LAYERS = 3;
 
 /**
- * Q-, K- and V-composition between heads in both versions of the paper's diagram, with the scores of random heads to be subtracted
- * (*A Mathematical Framework for Transformer Circuits*, "Three kinds of composition", and its comment of 2023).
+ * Q-, K- and V-composition between heads in both versions of the paper's diagram, with the scores of random heads to be
+ * subtracted (*A Mathematical Framework for Transformer Circuits*, "Three kinds of composition", and its comment of
+ * 2023).
  *
- * @param options - `layers`; `seed` of the random tokens on which previous-token and induction heads are found; `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has fewer than two layers; {@link InputError} when `layers` are not two or more of the
- * model's, in order.
+ * @param options - `layers`; `seed` of the random tokens on which previous-token and induction heads are found;
+ * `signal`, `onProgress`.
+ * @throws {@link ConfigError} when the model has fewer than two layers; {@link InputError} when `layers` are not two or
+ * more of the model's, in order.
  * @category Figures
  * @example
  * ```ts

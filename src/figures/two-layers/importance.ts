@@ -30,13 +30,14 @@ const LENGTH = 64;
 const MOST_WINDOWS = 16;
 
 /**
- * What the direct path, paths of each order and the single-head paths of each layer lower the loss by, with bootstrap errors over windows of a text (*A Mathematical
- * Framework for Transformer Circuits*, "Term importance analysis").
+ * What the direct path, paths of each order and the single-head paths of each layer lower the loss by, with bootstrap
+ * errors over windows of a text (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis").
  *
  * Up to 16 windows of 64 tokens; fewer of a large model.
  *
  * @param options - `seed` of the bootstrap; `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input tokens; {@link InputError} when there is no text.
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input
+ * tokens; {@link InputError} when there is no text.
  * @category Figures
  * @example
  * ```ts
@@ -96,7 +97,8 @@ export function drawImportanceByOrder(data: ImportanceFigure, captions: Captions
 }
 
 /**
- * Draws what the single-head paths of each layer are worth, added to the direct path alone, and to it with those of all other layers.
+ * Draws what the single-head paths of each layer are worth, added to the direct path alone, and to it with those of all
+ * other layers.
  *
  * @category Figures
  * @example

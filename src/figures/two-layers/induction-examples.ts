@@ -43,11 +43,13 @@ const LENGTH = 110;
 const EXAMPLES = 3;
 
 /**
- * Where an induction head looks on a text and by how much it raises the token that comes next (*A Mathematical Framework for Transformer Circuits*, "Induction
- * heads"). Examples are places where the present token has occurred before, where there are some.
+ * Where an induction head looks on a text and by how much it raises the token that comes next (*A Mathematical
+ * Framework for Transformer Circuits*, "Induction heads"). Examples are places where the present token has occurred
+ * before, where there are some.
  *
  * @param options - `heads`: the first is shown, otherwise the head of the highest induction score; `signal`.
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input tokens; {@link InputError} when there is no text.
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input
+ * tokens; {@link InputError} when there is no text.
  * @category Figures
  * @example
  * ```ts
@@ -78,7 +80,8 @@ export function inductionExamples(input: FigureInput, options: FigureOptions = {
     const row = rows[query] as Float64Array;
     return row.indexOf(row.reduce((a, b) => Math.max(a, b), 0));
   };
-  // Where the head looks at what followed an earlier copy of the token; otherwise where there is such a copy; otherwise anywhere.
+  // Where the head looks at what followed an earlier copy of the token; otherwise where there is such a copy; otherwise
+  // anywhere.
   const kinds = [
     queries.filter((query) => keyOf(query) > 0 && ids[keyOf(query) - 1] === ids[query] && keyOf(query) <= query),
     queries.filter((query) => ids.indexOf(ids[query] as number) < query),
@@ -114,7 +117,8 @@ export function effectOf(
 }
 
 /**
- * Draws an induction head at work: the text by the head's effect on each token, then for each example the text by the attention of the outlined token.
+ * Draws an induction head at work: the text by the head's effect on each token, then for each example the text by the
+ * attention of the outlined token.
  *
  * @category Figures
  * @example

@@ -10,8 +10,8 @@ import type { FigureEntry } from "../entry.ts";
 import type { FigureInput } from "../input.ts";
 
 /**
- * Draws the joint principal components of $W_E$ and $W_U$: how much of the variance the first components hold, of both matrices together and of each alone, and how
- * much of each joint component is the embedding's.
+ * Draws the joint principal components of $W_E$ and $W_U$: how much of the variance the first components hold, of both
+ * matrices together and of each alone, and how much of each joint component is the embedding's.
  *
  * @category Figures
  * @example

@@ -25,11 +25,12 @@ export interface LogitExpansion extends LogitTermNorms {
 const NEEDS: readonly FigureNeed[] = [];
 
 /**
- * The terms of the path expansion of the logits with their sizes in the weights: the direct path, the heads, and paths through several of
- * them by order (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick" and "Path expansion of logits").
+ * The terms of the path expansion of the logits with their sizes in the weights: the direct path, the heads, and paths
+ * through several of them by order (*A Mathematical Framework for Transformer Circuits*, "The path expansion trick" and
+ * "Path expansion of logits").
  *
- * Of two layers every term has its size; of more the terms of single heads have theirs, and those of more heads, which are too many to list, are grouped: by
- * order, and by each head that they go through.
+ * Of two layers every term has its size; of more the terms of single heads have theirs, and those of more heads, which
+ * are too many to list, are grouped: by order, and by each head that they go through.
  *
  * @param options - `signal`, `onProgress` (in passes through a layer).
  * @category Figures
@@ -66,8 +67,8 @@ function isOwnBias(name: string): boolean {
 const ORDINALS = ["direct path", "one head", "two heads", "three heads"];
 
 /**
- * Draws the expansion of the logits: the equation, the size of each term of one and, of two layers, of two heads as a map; of more layers the sizes of all orders as bars,
- * and of all paths through each head as a map.
+ * Draws the expansion of the logits: the equation, the size of each term of one and, of two layers, of two heads as a
+ * map; of more layers the sizes of all orders as bars, and of all paths through each head as a map.
  *
  * @category Figures
  * @example
@@ -141,7 +142,10 @@ function root(sizes: readonly number[]): number {
   return Math.sqrt(sizes.reduce((sum, size) => sum + size * size, 0));
 }
 
-/** The sizes of paths through one head, and through two where they are listed; of more layers those of all orders, and of all paths through each head. */
+/**
+ * The sizes of paths through one head, and through two where they are listed; of more layers those of all orders, and
+ * of all paths through each head.
+ */
 function maps(
   { n_layers, n_heads }: LogitExpansion,
   { heads, pairs, totals, through }: SourceTermNorms,

@@ -43,12 +43,14 @@ const THRESHOLD = 0.4;
 const CORNER = 0.9;
 
 /**
- * Positivity of the eigenvalues of OV and of QK through previous-token heads, of every later head (*A Mathematical Framework for Transformer Circuits*, "Checking the
- * mechanistic theory"). Keys are read through the heads whose measured previous-token score is above 0.4, weighted with it; where there are none, through
- * the highest that has a later layer.
+ * Positivity of the eigenvalues of OV and of QK through previous-token heads, of every later head (*A Mathematical
+ * Framework for Transformer Circuits*, "Checking the mechanistic theory"). Keys are read through the heads whose
+ * measured previous-token score is above 0.4, weighted with it; where there are none, through the highest that has a
+ * later layer.
  *
  * @param options - `seed` of the random tokens; `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has fewer than two layers, sees later tokens, or its output tokens are not its input tokens.
+ * @throws {@link ConfigError} when the model has fewer than two layers, sees later tokens, or its output tokens are not
+ * its input tokens.
  * @category Figures
  * @example
  * ```ts
@@ -58,7 +60,12 @@ const CORNER = 0.9;
  * const { previous, points } = positivityScatter(await openBundledModel());
  * console.log(previous.map(({ layer, head }) => `L${layer}H${head}`).join(" "));
  * // L0H5 L0H7
- * console.log(points.filter(({ OV, QK }) => OV > 0.95 && QK > 0.95).map(({ layer, head }) => `L${layer}H${head}`).join(" "));
+ * console.log(
+ *   points
+ *     .filter(({ OV, QK }) => OV > 0.95 && QK > 0.95)
+ *     .map(({ layer, head }) => `L${layer}H${head}`)
+ *     .join(" "),
+ * );
  * // L1H1 L1H2 L1H3 L1H4 L1H7
  * ```
  */

@@ -29,12 +29,13 @@ export interface QKExpansion {
 const NEEDS: readonly FigureNeed[] = ["layer"];
 
 /**
- * The terms of the expansion of a head's attention scores with their sizes in the weights, by what moved the query's information and
- * the key's: nothing or earlier heads, of tokens or of positions. Of a head in the third layer or later all paths count, grouped by the last head on either side, by
- * their numbers of heads, and by the first head (*A Mathematical Framework for Transformer Circuits*, "Path expansion of attention
- * scores QK circuit").
+ * The terms of the expansion of a head's attention scores with their sizes in the weights, by what moved the query's
+ * information and the key's: nothing or earlier heads, of tokens or of positions. Of a head in the third layer or later
+ * all paths count, grouped by the last head on either side, by their numbers of heads, and by the first head (*A
+ * Mathematical Framework for Transformer Circuits*, "Path expansion of attention scores QK circuit").
  *
- * @param options - `heads` (the first induction head unless given; without one the head of the largest K-composition score); `signal`, `onProgress`.
+ * @param options - `heads` (the first induction head unless given; without one the head of the largest K-composition
+ * score); `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model has no heads; {@link InputError} when a head does not exist.
  * @category Figures
  * @example
@@ -77,7 +78,8 @@ function readerOf(input: FigureInput, options: FigureOptions): HeadId {
 }
 
 /**
- * Draws the expansion of attention scores: the equation of its families, and the size of each term by query and key side as a map.
+ * Draws the expansion of attention scores: the equation of its families, and the size of each term by query and key
+ * side as a map.
  *
  * @category Figures
  * @example
@@ -218,7 +220,10 @@ function firstMaps({ head, queryFirst, keyFirst }: ScoreTermNorms): Figure[] {
   ).map(([side, first]) => headMap(first, `${headLabel(head)}, ${side} by first head`, "score, RMS"));
 }
 
-/** All components, or what enters by itself and those moved by the heads of the largest terms on either side, in their order. */
+/**
+ * All components, or what enters by itself and those moved by the heads of the largest terms on either side, in their
+ * order.
+ */
 function largestSides(sides: readonly ScoreTermSide[], sizes: ScoreTermNorms["sizes"]): number[] {
   const all = sides.map((_, i) => i);
   if (all.length <= MOST_SIDES) return all;

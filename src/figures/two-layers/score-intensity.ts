@@ -23,7 +23,9 @@ export interface ScoreIntensity {
   readonly key: number;
   /** The score, divided by the attention scale. */
   readonly score: number;
-  /** `[pos]`: what each token adds to the score through the query: its embedding, position and what MLPs wrote at it. */
+  /**
+   * `[pos]`: what each token adds to the score through the query: its embedding, position and what MLPs wrote at it.
+   */
   readonly querySide: Float64Array;
   /** `[pos]`: the same through the key. */
   readonly keySide: Float64Array;
@@ -36,11 +38,13 @@ export interface ScoreIntensity {
 const NEEDS: readonly FigureNeed[] = ["layer", "text", "causal", "next token"];
 
 /**
- * One attention score of an induction head, from the best example of {@link inductionExamples}, by the tokens that fed its query and its key through all paths, and
- * the head's effect on the logits (*A Mathematical Framework for Transformer Circuits*, "Induction heads", the figures of key and query intensity).
+ * One attention score of an induction head, from the best example of {@link inductionExamples}, by the tokens that fed
+ * its query and its key through all paths, and the head's effect on the logits (*A Mathematical Framework for
+ * Transformer Circuits*, "Induction heads", the figures of key and query intensity).
  *
  * @param options - `heads`: the first is shown, otherwise the head of the highest induction score; `signal`.
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input tokens; {@link InputError} when there is no text.
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input
+ * tokens; {@link InputError} when there is no text.
  * @category Figures
  * @example
  * ```ts
@@ -80,7 +84,8 @@ export function scoreIntensity(input: FigureInput, options: FigureOptions = {}):
 }
 
 /**
- * Draws a score by source tokens: the text by what feeds the query, by what feeds the key, and by the head's effect on each token.
+ * Draws a score by source tokens: the text by what feeds the query, by what feeds the key, and by the head's effect on
+ * each token.
  *
  * @category Figures
  * @example

@@ -1,6 +1,6 @@
 /**
- * What the loss of a model becomes without a head, everything after it computed anew (ARENA 1.2, "Head ablation"; *In-context Learning and Induction
- * Heads*, "ablations").
+ * What the loss of a model becomes without a head, everything after it computed anew (ARENA 1.2, "Head
+ * ablation"; *In-context Learning and Induction Heads*, "ablations").
  */
 import { InputError, requireKind } from "../../errors.ts";
 import { combineEdits, editAt, lossPerToken, toTokenTensor } from "../../model/index.ts";
@@ -18,25 +18,29 @@ import type { ProgressOptions } from "../../progress.ts";
  */
 export interface AblationOptions {
   /**
-   * What a head gives in place of its own: `"zero"` (the default) nothing; `"mean"` its mean over prompts at each position, as in ARENA;
-   * `"meanOverAll"` its mean over prompts and positions.
-   * Of heads taken out together, means are those of the run without the earlier ones.
+   * What a head gives in place of its own: `"zero"` (the default) nothing; `"mean"` its mean over prompts at each
+   * position, as in ARENA; `"meanOverAll"` its mean over prompts and positions. Of heads taken out together, means are
+   * those of the run without the earlier ones.
    */
   readonly value?: "zero" | "mean" | "meanOverAll" | undefined;
-  /** Whether later heads look where they then would (`"recomputed"`, the default) or where they did before (`"kept"`: Olsson et al.'s pattern-preserving ablation). */
+  /**
+   * Whether later heads look where they then would (`"recomputed"`, the default) or where they did before (`"kept"`:
+   * Olsson et al.'s pattern-preserving ablation).
+   */
   readonly patterns?: "recomputed" | "kept" | undefined;
   /** Cancels the runs. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The loss of each prediction without some heads, in nats. Biases $b_O$ stay, and norms take the scale of the changed stream.
+ * The loss of each prediction without some heads, in nats. Biases $b_O$ stay, and norms take the scale of the changed
+ * stream.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @param heads - the heads taken out together; none gives the model's own losses.
  * @returns `[batch, pos]`, as {@link lossPerToken}.
- * @throws {@link InputError} for tokens the model cannot run or predict, a head that it does not have or that is named twice, an unknown option, or a mean over
- * one prompt, which is the prompt itself; the signal's reason when aborted.
+ * @throws {@link InputError} for tokens the model cannot run or predict, a head that it does not have or that is named
+ * twice, an unknown option, or a mean over one prompt, which is the prompt itself; the signal's reason when aborted.
  * @category Head scores
  * @example
  * ```ts
@@ -72,7 +76,10 @@ export function ablatedLosses(
  * @category Head scores
  */
 export interface HeadAblationOptions extends AblationOptions, ProgressOptions {
-  /** The first prediction that counts, as an entry of {@link lossPerToken}; 0 by default. ARENA counts the last L − 1 of a prompt that repeats L tokens. */
+  /**
+   * The first prediction that counts, as an entry of {@link lossPerToken}; 0 by default. ARENA counts the last L − 1 of
+   * a prompt that repeats L tokens.
+   */
   readonly from?: number | undefined;
   /** Called with the losses without each head, `[batch, pos]`, which are not kept. */
   readonly onLosses?: ((head: HeadId, losses: Tensor<"batch pos">) => void) | undefined;
@@ -95,7 +102,8 @@ export interface HeadAblation {
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @param options - `value`, `patterns`, `from`, `onLosses`, `signal`, `onProgress` (in heads).
- * @throws {@link InputError} as {@link ablatedLosses}, or when `from` leaves no prediction; the signal's reason when aborted.
+ * @throws {@link InputError} as {@link ablatedLosses}, or when `from` leaves no prediction; the signal's reason when
+ * aborted.
  * @category Head scores
  * @example
  * ```ts

@@ -11,21 +11,24 @@ import { rawData } from "../../tensor/internal.ts";
  * @category Head scores
  */
 export interface OffsetAblationOptions {
-  /** Offsets, query position minus key position, whose values stay: `[1]` for what a previous-token head should need. */
+  /**
+   * Offsets, query position minus key position, whose values stay: `[1]` for what a previous-token head should need.
+   */
   readonly keep: readonly number[];
   /** Cancels the runs. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The loss of each prediction when a head reads values only at some relative offsets and everywhere else their mean over the prompts, its pattern as it was; in
- * nats. If the loss is the model's own, those offsets are all that the head needs.
+ * The loss of each prediction when a head reads values only at some relative offsets and everywhere else their mean
+ * over the prompts, its pattern as it was; in nats. If the loss is the model's own, those offsets are all that the head
+ * needs.
  *
  * @param tokens - several prompts of equal length, of at least two tokens.
  * @param head - the head, by place or label.
  * @returns `[batch, pos]`, as {@link lossPerToken}.
- * @throws {@link InputError} for tokens the model cannot run or predict, fewer than two prompts, a head that the model does not have, or an offset that is not a
- * whole number; the signal's reason when aborted.
+ * @throws {@link InputError} for tokens the model cannot run or predict, fewer than two prompts, a head that the model
+ * does not have, or an offset that is not a whole number; the signal's reason when aborted.
  * @category Head scores
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * The copying evaluator of *In-context Learning and Induction Heads* (Olsson et al. 2022, "Head activation evaluators"): does a head that attends to
- * a token raise that token's logit, among tokens drawn at random?
+ * The copying evaluator of *In-context Learning and Induction Heads* (Olsson et al. 2022, "Head activation
+ * evaluators"): does a head that attends to a token raise that token's logit, among tokens drawn at random?
  */
 import { requireKind } from "../../errors.ts";
 import type { Transformer } from "../../model/index.ts";
@@ -27,18 +27,21 @@ export interface CopyingEvaluatorOptions extends ProgressOptions {
 }
 
 /**
- * How much of what a head does to the logits of some random tokens goes to the one it attends to: for each token $j$ of a sample, the values it has there are
- * taken through $W_O$ and the unembedding to the logits of the sample's tokens, $l_j$, less their mean over the vocabulary; with
- * $s = \mathrm{ReLU}(l_{jj})$ and $T = \sum_c \mathrm{ReLU}(l_{jc})$ the score is the mean of $4 \frac{s}{s + T} - 1$.
+ * How much of what a head does to the logits of some random tokens goes to the one it attends to: for each token $j$ of
+ * a sample, the values it has there are taken through $W_O$ and the unembedding to the logits of the sample's tokens,
+ * $l_j$, less their mean over the vocabulary; with $s = \mathrm{ReLU}(l_{jj})$ and $T = \sum_c \mathrm{ReLU}(l_{jc})$
+ * the score is the mean of $4 \frac{s}{s + T} - 1$.
  *
- * The paper gives the ratio's range as 0 to 0.5, rescaled to −1 to 1, and leaves its denominator open; this is the reading that has that range. A head
- * that raises only the token it reads scores 1, one that raises all others alone −1, and one that takes no notice of what it reads about
- * $\frac{4}{n + 1} - 1$ for $n$ tokens, −0.85 for 25. The final norm's centring and weights are applied; its scale, one positive
- * number for each $l_j$, cancels.
+ * The paper gives the ratio's range as 0 to 0.5, rescaled to −1 to 1, and leaves its denominator open; this is the
+ * reading that has that range. A head that raises only the token it reads scores 1, one that raises all others alone
+ * −1, and one that takes no notice of what it reads about $\frac{4}{n + 1} - 1$ for $n$ tokens, −0.85 for 25. The final
+ * norm's centring and weights are applied; its scale, one positive number for each $l_j$, cancels.
  *
  * @param options - `length`, `samples`, `seed`, `bos`, `signal`, `onProgress` (in samples).
- * @returns `[layer, head]`, −1 to 1, float64; tokens of which a head raises nothing are left out, 0 where it raises nothing at all.
- * @throws {@link InputError} for numbers that make no sample; {@link ConfigError} when output tokens are not the input tokens; the signal's reason when aborted.
+ * @returns `[layer, head]`, −1 to 1, float64; tokens of which a head raises nothing are left out, 0 where it raises
+ * nothing at all.
+ * @throws {@link InputError} for numbers that make no sample; {@link ConfigError} when output tokens are not the input
+ * tokens; the signal's reason when aborted.
  * @category Head scores
  * @example
  * ```ts

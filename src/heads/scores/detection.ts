@@ -13,8 +13,8 @@ import type { Pattern } from "./tally.ts";
 export type DetectionKind = "previous_token_head" | "duplicate_token_head" | "induction_head";
 
 /**
- * The ideal pattern of a behaviour on a prompt, of zeros and ones: the previous token; every earlier occurrence of the same
- * token; or what came after each earlier occurrence (TransformerLens, `head_detector`).
+ * The ideal pattern of a behaviour on a prompt, of zeros and ones: the previous token; every earlier occurrence of the
+ * same token; or what came after each earlier occurrence (TransformerLens, `head_detector`).
  *
  * @param tokens - `[batch, pos]`.
  * @returns `[batch, query_pos, key_pos]`, 1 where such a head would look.
@@ -61,8 +61,8 @@ export function detectionPattern(tokens: Tensor<"batch pos">, kind: DetectionKin
  */
 export interface DetectionOptions {
   /**
-   * `"mul"` (the default): the share of attention that the ideal pattern covers; `"abs"`: 1 minus n times the mean absolute difference, n
-   * being the number of positions.
+   * `"mul"` (the default): the share of attention that the ideal pattern covers; `"abs"`: 1 minus n times the mean
+   * absolute difference, n being the number of positions.
    */
   readonly measure?: "mul" | "abs" | undefined;
   /** Leaves column 0 out, of the pattern and of the ideal. */
@@ -73,16 +73,18 @@ export interface DetectionOptions {
 
 /**
  * How much each head's pattern $A$ resembles an ideal one $D$: $\sum A \odot D / \sum A$ (`"mul"`), or
- * $1 - n \cdot \mathrm{mean}\,|A - D|$ (`"abs"`), per prompt and averaged over prompts (TransformerLens, `detect_head`, which
- * rounds the latter to three places). Entries that are left out count as 0 in either sum; the mean stays that of all $n^2$.
+ * $1 - n \cdot \mathrm{mean}\,|A - D|$ (`"abs"`), per prompt and averaged over prompts (TransformerLens, `detect_head`,
+ * which rounds the latter to three places). Entries that are left out count as 0 in either sum; the mean stays that of
+ * all $n^2$.
  *
- * `"mul"` divides by all attention, so that on a prompt repeated twice a perfect induction head which rests elsewhere before
- * the repeat scores about one half.
+ * `"mul"` divides by all attention, so that on a prompt repeated twice a perfect induction head which rests elsewhere
+ * before the repeat scores about one half.
  *
  * @param pattern - `[batch, head, query_pos, key_pos]`.
  * @param detection - `[batch, query_pos, key_pos]`, from {@link detectionPattern} or made by hand.
  * @returns `[head]`, float64; 0 under `"mul"` where no attention is left.
- * @throws {@link AxisError} or {@link ShapeError} when the tensors do not fit; {@link InputError} for an unknown measure.
+ * @throws {@link AxisError} or {@link ShapeError} when the tensors do not fit; {@link InputError} for an unknown
+ * measure.
  * @category Head scores
  * @example
  * ```ts

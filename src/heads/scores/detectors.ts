@@ -1,10 +1,10 @@
 /**
- * How much a head behaves like one of the known kinds, read off its attention patterns: means over a diagonal or a column
- * of $A_{ij}$, the attention from query $i$ to key $j$.
+ * How much a head behaves like one of the known kinds, read off its attention patterns: means over a diagonal or a
+ * column of $A_{ij}$, the attention from query $i$ to key $j$.
  *
- * The detectors are those of ARENA 1.2 ("Finding induction heads"); the kinds are those of *A Mathematical Framework for
- * Transformer Circuits* and Olsson et al. 2022. Row 0 of a causal pattern is always $[1, 0, \dots]$, which lends the
- * current-token and first-token scores $1/n$ whatever the head does.
+ * The detectors are those of ARENA 1.2 ("Finding induction heads"); the kinds are those of *A Mathematical Framework
+ * for Transformer Circuits* and Olsson et al. 2022. Row 0 of a causal pattern is always $[1, 0, \dots]$, which lends
+ * the current-token and first-token scores $1/n$ whatever the head does.
  */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
@@ -119,13 +119,14 @@ export function firstTokenScores(pattern: Pattern): Tensor<"head"> {
 }
 
 /**
- * Mean attention to the same place one period earlier, on a sequence that repeats: the mean of the diagonal at minus the
- * period, $A_{i,i-L}$ for $i \ge L$. NaN when the prompt is no longer than a period.
+ * Mean attention to the same place one period earlier, on a sequence that repeats: the mean of the diagonal at minus
+ * the period, $A_{i,i-L}$ for $i \ge L$. NaN when the prompt is no longer than a period.
  *
  * @param pattern - `[batch, head, query_pos, key_pos]`, of a prompt made by {@link repeatedTokens}.
  * @param period - the length of what repeats, in tokens.
  * @returns `[head]`, 0 to 1, float64.
- * @throws {@link AxisError} when the tensor has other axes; {@link InputError} when the period is not a positive integer.
+ * @throws {@link AxisError} when the tensor has other axes; {@link InputError} when the period is not a positive
+ * integer.
  * @category Head scores
  * @example
  * ```ts
@@ -156,16 +157,17 @@ export interface InductionScoreOptions {
 }
 
 /**
- * Mean attention to the token after the previous occurrence of the current one, on a sequence that repeats: the mean of the
- * diagonal at $-(L-1)$, $A_{i,i-L+1}$.
+ * Mean attention to the token after the previous occurrence of the current one, on a sequence that repeats: the mean of
+ * the diagonal at $-(L-1)$, $A_{i,i-L+1}$.
  *
  * ARENA 1.2 takes every entry of that diagonal. On $[\text{BOS}, r, r]$ it has $L + 2$ of them, the first two of which
- * ($i = L-1, L$) see no repeat yet, so that a perfect induction head which puts nothing there scores $L/(L+2)$. The strict
- * variant starts at the first repeated token, $i = L + 1$ ($i = L$ without BOS), and reaches 1.
+ * ($i = L-1, L$) see no repeat yet, so that a perfect induction head which puts nothing there scores $L/(L+2)$. The
+ * strict variant starts at the first repeated token, $i = L + 1$ ($i = L$ without BOS), and reaches 1.
  *
  * @param pattern - `[batch, head, query_pos, key_pos]`, of a prompt made by {@link repeatedTokens}.
  * @returns `[head]`, 0 to 1, float64; NaN when the prompt has no such entry.
- * @throws {@link AxisError} when the tensor has other axes; {@link InputError} when the period is not a positive integer.
+ * @throws {@link AxisError} when the tensor has other axes; {@link InputError} when the period is not a positive
+ * integer.
  * @category Head scores
  * @example
  * ```ts

@@ -14,8 +14,8 @@ import { meanOfTallies } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
 
 /**
- * On which prompts {@link headScores} runs a model: repeated tokens made for it, or `tokens` of your own that repeat with a
- * given `period`.
+ * On which prompts {@link headScores} runs a model: repeated tokens made for it, or `tokens` of your own that repeat
+ * with a given `period`.
  * @category Head scores
  */
 export interface HeadScoresOptions extends RepeatedTokensOptions, ProgressOptions {
@@ -26,7 +26,8 @@ export interface HeadScoresOptions extends RepeatedTokensOptions, ProgressOption
 }
 
 /**
- * The scores of all heads of a model, each `[layer, head]`, 0 to 1, float64; NaN where the prompts have no entry to score.
+ * The scores of all heads of a model, each `[layer, head]`, 0 to 1, float64; NaN where the prompts have no entry to
+ * score.
  * @category Head scores
  */
 export interface HeadScores {
@@ -73,7 +74,8 @@ function tallyAll(
  * Scores every head of a model as a current-token, previous-token, first-token, duplicate-token and induction head, on
  * random tokens that repeat (ARENA 1.2, "Finding induction heads"; prefix matching after Olsson et al. 2022).
  *
- * Ten prompts $[\text{BOS}, r, r]$ by default, $[r, r]$ where neither the options nor the configuration name a BOS token, one run each; the same options give the same scores.
+ * Ten prompts $[\text{BOS}, r, r]$ by default, $[r, r]$ where neither the options nor the configuration name a BOS
+ * token, one run each; the same options give the same scores.
  *
  * @throws {@link InputError} as {@link repeatedTokens}, or when `tokens` come without their `period`.
  * @category Head scores
@@ -158,8 +160,9 @@ export interface FoundHeads {
 }
 
 /**
- * The heads whose scores lie above a threshold, by kind; one that lies at it is not found (ARENA 1.2, `score > 0.4` for every kind).
- * A head may be of several kinds. A score that is NaN, as of prompts without such an entry, is above nothing.
+ * The heads whose scores lie above a threshold, by kind; one that lies at it is not found (ARENA 1.2, `score > 0.4` for
+ * every kind). A head may be of several kinds. A score that is NaN, as of prompts without such an entry, is above
+ * nothing.
  *
  * @param scores - from {@link headScores}.
  * @param threshold - what a score has to exceed; 0.4 by default.
@@ -171,7 +174,8 @@ export interface FoundHeads {
  *
  * const score = (numbers: number[][]) => Tensor.fromNested("layer head", numbers);
  * const low = score([[0, 0], [0, 0]]);
- * const scores = { current: low, previous: score([[0.9, 0.1], [0, 0]]), first: low, duplicate: low, induction: score([[0, 0], [0.5, 0.7]]) };
+ * const [previous, induction] = [score([[0.9, 0.1], [0, 0]]), score([[0, 0], [0.5, 0.7]])];
+ * const scores = { current: low, previous, first: low, duplicate: low, induction };
  * const found = findHeads(scores);
  * console.log(found.previousToken.map(headLabel), found.induction.map(headLabel));
  * // [ 'L0H0' ] [ 'L1H1', 'L1H0' ]

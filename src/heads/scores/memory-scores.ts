@@ -1,6 +1,6 @@
 /**
- * Heads that manage the residual stream's memory: they attend to the present token and take away what they read (*A Mathematical Framework for
- * Transformer Circuits*, "Residual stream bandwidth").
+ * Heads that manage the residual stream's memory: they attend to the present token and take away what they read (*A
+ * Mathematical Framework for Transformer Circuits*, "Residual stream bandwidth").
  */
 import { requireKind } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
@@ -14,15 +14,19 @@ import { bareOVSpectrum } from "../../circuits/index.ts";
  * @category Head scores
  */
 export interface MemoryScores {
-  /** `[layer, head]`: $\sum \lambda / \sum |\lambda|$ of $W_{OV}$ alone; near −1 for a head that erases, 0 where $W_{OV}$ has no eigenvalue but 0. */
+  /**
+   * `[layer, head]`: $\sum \lambda / \sum |\lambda|$ of $W_{OV}$ alone; near −1 for a head that erases, 0 where
+   * $W_{OV}$ has no eigenvalue but 0.
+   */
   readonly OV: Tensor<"layer head">;
   /** `[layer, head]`: mean attention to the present token, 0 to 1. */
   readonly current: Tensor<"layer head">;
 }
 
 /**
- * How much each head behaves like one that clears memory: the sign of the eigenvalues of $W_{OV}$, without embedding and unembedding, and its mean attention to
- * the present token. A head near (−1, 1) deletes from the residual stream what it reads there.
+ * How much each head behaves like one that clears memory: the sign of the eigenvalues of $W_{OV}$, without embedding
+ * and unembedding, and its mean attention to the present token. A head near (−1, 1) deletes from the residual stream
+ * what it reads there.
  *
  * @param tokens - a prompt, or several of equal length, that attention is measured on.
  * @param options - `signal`, `onProgress` (in heads, of the eigenvalues).
@@ -34,7 +38,10 @@ export interface MemoryScores {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model, tokenizer } = await openBundledModel();
- * const { OV, current } = memoryScores(model, tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }));
+ * const { OV, current } = memoryScores(
+ *   model,
+ *   tokenizer.encode("interface Array<T> { readonly length: number; }", { bos: true }),
+ * );
  * console.log(String(OV), OV.at(0, 0).toFixed(2), current.at(0, 0).toFixed(2));
  * // Tensor[layer=2 head=8] float64 0.11 0.08
  * ```

@@ -1,6 +1,6 @@
 /**
- * Prefix matching (Olsson et al. 2022, "Head activation evaluators"): does a head attend from a token to what came after
- * the earlier occurrences of that token?
+ * Prefix matching (Olsson et al. 2022, "Head activation evaluators"): does a head attend from a token to what came
+ * after the earlier occurrences of that token?
  */
 import { ShapeError, requireKind } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
@@ -10,20 +10,20 @@ import { meanOfTallies, patternSizes } from "./tally.ts";
 import type { Pattern, Tally } from "./tally.ts";
 
 /**
- * How {@link prefixMatchingScores} reads a pattern. A query's targets are the keys next to each earlier occurrence of its
- * token; there may be several.
+ * How {@link prefixMatchingScores} reads a pattern. A query's targets are the keys next to each earlier occurrence of
+ * its token; there may be several.
  * @category Head scores
  */
 export interface PrefixMatchingOptions {
   /**
-   * `"sum"` (the default): the attention on all targets of a query together, averaged over queries; `"mean"`: the mean over
-   * a query's targets, averaged over queries; `"entries"`: the mean over all pairs of query and target; `"latest"`: the
-   * target of the latest earlier occurrence only, averaged over queries.
+   * `"sum"` (the default): the attention on all targets of a query together, averaged over queries; `"mean"`: the mean
+   * over a query's targets, averaged over queries; `"entries"`: the mean over all pairs of query and target;
+   * `"latest"`: the target of the latest earlier occurrence only, averaged over queries.
    */
   readonly averaging?: "sum" | "mean" | "entries" | "latest" | undefined;
   /**
-   * `"next"` (the default): the key after the earlier occurrence, which an induction head looks at; `"previous"`: the key
-   * before it, which one sentence of the paper names.
+   * `"next"` (the default): the key after the earlier occurrence, which an induction head looks at; `"previous"`: the
+   * key before it, which one sentence of the paper names.
    */
   readonly target?: "next" | "previous" | undefined;
 }
@@ -71,15 +71,16 @@ export function tallyPrefixMatching(
 /**
  * The prefix matching score of each head: mean attention from a token to the tokens next to its earlier occurrences.
  *
- * Works on any prompt; the paper uses 25 random tokens repeated four times after a start token. Queries whose token has not
- * occurred before are left out, and a key counts as a target by its position alone, a BOS token included. The averagings
- * differ once a token has occurred more than once: a head that spreads evenly over the matches of four copies scores 1
- * (`"sum"`), 0.611 (`"mean"`) or 0.5 (`"entries"`); the paper's wording is an average over entries.
+ * Works on any prompt; the paper uses 25 random tokens repeated four times after a start token. Queries whose token has
+ * not occurred before are left out, and a key counts as a target by its position alone, a BOS token included. The
+ * averagings differ once a token has occurred more than once: a head that spreads evenly over the matches of four
+ * copies scores 1 (`"sum"`), 0.611 (`"mean"`) or 0.5 (`"entries"`); the paper's wording is an average over entries.
  *
  * @param pattern - `[batch, head, query_pos, key_pos]`.
  * @param tokens - `[batch, pos]`, the prompts that the patterns came from.
  * @returns `[head]`, 0 to 1, float64; NaN when no token occurs twice.
- * @throws {@link AxisError} or {@link ShapeError} when the tensors do not fit; {@link InputError} for an unknown option.
+ * @throws {@link AxisError} or {@link ShapeError} when the tensors do not fit; {@link InputError} for an unknown
+ * option.
  * @category Head scores
  * @example
  * ```ts

@@ -1,16 +1,20 @@
-/** Which heads' ablation undoes a change of the losses (*In-context Learning and Induction Heads*, Olsson et al. 2022). */
+/**
+ * Which heads' ablation undoes a change of the losses (*In-context Learning and Induction Heads*, Olsson et al. 2022).
+ */
 import { ShapeError, requireKind, requireKinds, requireObject } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { rawData, requireAxes } from "../../tensor/internal.ts";
 
 /**
- * How far an ablation takes a change of the losses back or further (*In-context Learning and Induction Heads*, "before-and-after vector"): the
- * change from one snapshot to a later one as a unit vector over tokens, times what the ablation adds to each token's loss in the later one, one number
- * for each head. Losses that fell rise again where a head is what made them fall: negative for induction heads.
+ * How far an ablation takes a change of the losses back or further (*In-context Learning and Induction Heads*,
+ * "before-and-after vector"): the change from one snapshot to a later one as a unit vector over tokens, times what the
+ * ablation adds to each token's loss in the later one, one number for each head. Losses that fell rise again where a
+ * head is what made them fall: negative for induction heads.
  *
  * @param change - `before` and `after`: losses of the same tokens at both ends, any axes.
  * @param ablated - for every head the losses of these tokens without it, in the later snapshot.
- * @returns one number for each entry of `ablated`, in nats times the root of the number of tokens; 0 where nothing changed.
+ * @returns one number for each entry of `ablated`, in nats times the root of the number of tokens; 0 where nothing
+ * changed.
  * @throws {@link ShapeError} when numbers of tokens differ.
  * @category Head scores
  * @example

@@ -1,6 +1,6 @@
 /**
- * How much of a context a model makes use of: the loss of late tokens against that of early ones (*In-context Learning and Induction Heads*,
- * Olsson et al. 2022).
+ * How much of a context a model makes use of: the loss of late tokens against that of early ones (*In-context Learning
+ * and Induction Heads*, Olsson et al. 2022).
  */
 import { InputError, requireOptions } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
@@ -21,11 +21,11 @@ export interface InContextLearningOptions {
 }
 
 /**
- * The in-context learning score: the mean loss of predicting the 500th token minus that of the 50th, in nats. The lower, the more a model
- * gains from context; models in the paper fall from −0.15 to −0.4 as induction heads form.
+ * The in-context learning score: the mean loss of predicting the 500th token minus that of the 50th, in nats. The
+ * lower, the more a model gains from context; models in the paper fall from −0.15 to −0.4 as induction heads form.
  *
- * The paper leaves the indices' origin open; here the n-th token of a prompt is its n-th, BOS counted, and its loss is entry n − 2 of
- * {@link lossPerToken}.
+ * The paper leaves the indices' origin open; here the n-th token of a prompt is its n-th, BOS counted, and its loss is
+ * entry n − 2 of {@link lossPerToken}.
  *
  * @param loss - `[batch, pos]`, as {@link lossPerToken} gives it.
  * @throws {@link InputError} when prompts are shorter than the tokens asked for, or a number is not a positive integer.
@@ -36,7 +36,12 @@ export interface InContextLearningOptions {
  * import { inContextLearningScore } from "transformer-circuits/heads";
  *
  * // A loss that falls with the logarithm of the token's place.
- * const loss = Tensor.from("batch pos", [1, 511], Array.from({ length: 511 }, (_, i) => 8 - 0.5 * Math.log(i + 2)), "float64");
+ * const loss = Tensor.from(
+ *   "batch pos",
+ *   [1, 511],
+ *   Array.from({ length: 511 }, (_, i) => 8 - 0.5 * Math.log(i + 2)),
+ *   "float64",
+ * );
  * console.log(inContextLearningScore(loss).toFixed(4), (-0.5 * Math.log(10)).toFixed(4));
  * // -1.1513 -1.1513
  * ```

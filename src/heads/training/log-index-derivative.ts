@@ -1,13 +1,16 @@
-/** The slope of a loss over the place in the context (*In-context Learning and Induction Heads*, Olsson et al. 2022). */
+/**
+ * The slope of a loss over the place in the context (*In-context Learning and Induction Heads*, Olsson et al. 2022).
+ */
 import { InputError } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData, requireAxes } from "../../tensor/internal.ts";
 
 /**
- * The slope of a loss against the logarithm of the token's place, $\partial L / \partial \ln n$, from least squares over all places within a factor
- * of the place: the curves by which the paper shows when models learn in context.
+ * The slope of a loss against the logarithm of the token's place, $\partial L / \partial \ln n$, from least squares
+ * over all places within a factor of the place: the curves by which the paper shows when models learn in context.
  *
- * @param loss - `[pos]`: the mean loss of the tokens in order, entry i being that of token i + 2, as {@link lossPerToken} has it.
+ * @param loss - `[pos]`: the mean loss of the tokens in order, entry i being that of token i + 2, as
+ * {@link lossPerToken} has it.
  * @param factor - how far the fit reaches on either side; 1.5 by default.
  * @returns `[pos]`, nats per unit of $\ln n$, float64.
  * @throws {@link InputError} when `factor` is not above 1, or there is one loss alone.

@@ -1,5 +1,6 @@
 /**
- * The path of the per-token losses over a model's snapshots (*In-context Learning and Induction Heads*, Olsson et al. 2022).
+ * The path of the per-token losses over a model's snapshots (*In-context Learning and Induction Heads*, Olsson et al.
+ * 2022).
  */
 import { ShapeError } from "../../errors.ts";
 import { svd } from "../../linalg/index.ts";
@@ -19,14 +20,16 @@ export interface LossTrajectory {
 }
 
 /**
- * Principal components of per-token losses over snapshots, of one model or of several jointly: the trajectories that turn where induction heads
- * form. Columns are centred; of each component, the snapshot furthest out has a positive coordinate.
+ * Principal components of per-token losses over snapshots, of one model or of several jointly: the trajectories that
+ * turn where induction heads form. Columns are centred; of each component, the snapshot furthest out has a positive
+ * coordinate.
  *
  * Worked out from inner products of snapshots, so that the number of tokens may be large.
  *
  * @param losses - `[snapshot, token]`: the losses of the same tokens for every snapshot.
  * @param components - how many; 2 by default.
- * @throws {@link ShapeError} when there are fewer snapshots than components; {@link InputError} when `components` is not a positive integer.
+ * @throws {@link ShapeError} when there are fewer snapshots than components; {@link InputError} when `components` is
+ * not a positive integer.
  * @category Head scores
  * @example
  * ```ts

@@ -2,7 +2,8 @@
 import { FormatError, InputError } from "../../errors.ts";
 
 /**
- * What readers take: a `Uint8Array` (a Node `Buffer` is one) or an `ArrayBuffer`, such as `await response.arrayBuffer()`.
+ * What readers take: a `Uint8Array` (a Node `Buffer` is one) or an `ArrayBuffer`, such as
+ * `await response.arrayBuffer()`.
  * @category Files
  */
 export type Bytes = Uint8Array | ArrayBuffer;

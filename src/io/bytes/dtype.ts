@@ -1,6 +1,7 @@
 /**
- * The element types of checkpoints, as safetensors files name them, and the conversions between their bytes and JavaScript numbers. All are
- * little-endian, as is every machine that runs JavaScript today, so aligned data are read in place.
+ * The element types of checkpoints, as safetensors files name them, and the conversions between their bytes and
+ * JavaScript numbers. All are little-endian, as is every machine that runs JavaScript today, so aligned data are read
+ * in place.
  */
 import type { DType, TensorData } from "../../tensor/index.ts";
 
@@ -66,7 +67,9 @@ export function decodeSmallFloat(bits: number, format: SmallFloat): number {
   );
 }
 
-/** Adding and subtracting 1.5 · 2^52 rounds |x| < 2^51 to the nearest integer, ties to even: float64 does the rounding. */
+/**
+ * Adding and subtracting 1.5 · 2^52 rounds |x| < 2^51 to the nearest integer, ties to even: float64 does the rounding.
+ */
 const ROUNDER = 1.5 * 2 ** 52;
 const exponentScratch = new DataView(new ArrayBuffer(8));
 
@@ -86,7 +89,8 @@ export function encodeSmallFloat(x: number, format: SmallFloat): number {
   const magnitude = Math.abs(x);
   if (magnitude === Infinity) return sign | format.infinity;
   const exponent = Math.max(exponentOf(magnitude), format.minExponent);
-  // In units of the last place: at most 2^(mantissaBits + 1), and a carry into the next exponent is the next bit pattern.
+  // In units of the last place: at most 2^(mantissaBits + 1), and a carry into the next exponent is the next bit
+  // pattern.
   const units = magnitude * 2 ** (format.mantissaBits - exponent);
   const rounded = units + ROUNDER - ROUNDER;
   const bits = (exponent - format.minExponent) * 2 ** format.mantissaBits + rounded;

@@ -17,8 +17,8 @@ const hasAt = (bytes: Uint8Array, at: number, text: string): boolean =>
   bytes.byteLength >= at + text.length && [...text].every((c, i) => bytes[at + i] === c.charCodeAt(0));
 
 /**
- * What a file is by its first bytes. A length of eight bytes may begin as any other format does, so that those are asked for all that
- * they begin with, and a header's length is weighed before a pickle's two bytes.
+ * What a file is by its first bytes. A length of eight bytes may begin as any other format does, so that those are
+ * asked for all that they begin with, and a header's length is weighed before a pickle's two bytes.
  */
 export function kindOf(head: Uint8Array): FileKind | undefined {
   if (hasAt(head, 0, "PK\x03\x04") || hasAt(head, 0, "PK\x05\x06")) return "zip";

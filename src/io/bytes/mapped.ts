@@ -1,4 +1,6 @@
-/** A view of a map whose values are made when they are asked for: 100,000 entries of a header are numbers until then. */
+/**
+ * A view of a map whose values are made when they are asked for: 100,000 entries of a header are numbers until then.
+ */
 export class Mapped<V, W> implements ReadonlyMap<string, W> {
   readonly #map: ReadonlyMap<string, V>;
   readonly #make: (value: V, key: string) => W;

@@ -1,7 +1,7 @@
 /**
- * Readers that do not care where bytes come from. A reader is a generator: it yields the range of bytes that it needs next and
- * is handed those bytes. {@link readNow} runs one over bytes in memory, {@link readFrom} over anything with random access, so
- * that each format is written once.
+ * Readers that do not care where bytes come from. A reader is a generator: it yields the range of bytes that it needs
+ * next and is handed those bytes. {@link readNow} runs one over bytes in memory, {@link readFrom} over anything with
+ * random access, so that each format is written once.
  */
 import { CircuitsError, InputError } from "../../errors.ts";
 import { describeValue, isBytes, toBytes } from "./bytes.ts";
@@ -48,8 +48,8 @@ export interface BlobLike {
 }
 
 /**
- * A file as readers take it: its bytes, a `Blob` or `File`, or random access to it. Of the latter two only what is asked for
- * is read.
+ * A file as readers take it: its bytes, a `Blob` or `File`, or random access to it. Of the latter two only what is
+ * asked for is read.
  * @category Files
  */
 export type FileInput = Bytes | BlobLike | ByteSource;
@@ -65,8 +65,8 @@ const ROW = 3;
 const BLOCK = 2 ** 16;
 
 /**
- * A reader of many small ranges that mostly follow each other, read in blocks: where some in a row did, ever more is read ahead; for
- * one that lies elsewhere nothing is. What the reader is handed are views of a block.
+ * A reader of many small ranges that mostly follow each other, read in blocks: where some in a row did, ever more is
+ * read ahead; for one that lies elsewhere nothing is. What the reader is handed are views of a block.
  *
  * @param fileSize - beyond which nothing can be read ahead.
  */
@@ -166,8 +166,8 @@ export function toByteSource(input: FileInput, operation: string): ByteSource {
 }
 
 /**
- * Bytes that reading one tensor may allocate beyond those that the file stores for it: what is inflated, gathered from strides
- * and decoded. A small file that says it holds gigabytes is refused.
+ * Bytes that reading one tensor may allocate beyond those that the file stores for it: what is inflated, gathered from
+ * strides and decoded. A small file that says it holds gigabytes is refused.
  */
 export function allowance(fileSize: number): number {
   return 3 * fileSize + 48 * 2 ** 20;

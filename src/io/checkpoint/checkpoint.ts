@@ -47,21 +47,25 @@ export interface Checkpoint {
   /** The parsed `config.json`, where there is one. */
   readonly config: PlainObject | undefined;
   /**
-   * The configuration that lies in a PyTorch file itself, where one does: nanoGPT's `model_args`, `model_config`, or the `cfg` or `config`
-   * of a model that was saved whole.
+   * The configuration that lies in a PyTorch file itself, where one does: nanoGPT's `model_args`, `model_config`, or
+   * the `cfg` or `config` of a model that was saved whole.
    */
   readonly settings: PlainObject | undefined;
   /**
-   * What is not read, by name, and what it is in words: sparse tensors, complex numbers, arrays of text, objects of other libraries.
+   * What is not read, by name, and what it is in words: sparse tensors, complex numbers, arrays of text, objects of
+   * other libraries.
    */
   readonly unread: ReadonlyMap<string, string>;
-  /** Names of tensors that safetensors metadata gives to others, as its `save_model` does for matrices that are tied. */
+  /**
+   * Names of tensors that safetensors metadata gives to others, as its `save_model` does for matrices that are tied.
+   */
   readonly aliases: ReadonlySet<string>;
   /**
    * Decodes one tensor; of the file only its own bytes are read where they are not compressed.
    *
-   * @throws {@link InputError} when there is no such tensor or the file cannot be read; {@link FormatError} when it is of a kind that is
-   * not read, an element does not fit the wanted element type or the tensor takes far more memory than the file.
+   * @throws {@link InputError} when there is no such tensor or the file cannot be read; {@link FormatError} when it is
+   * of a kind that is not read, an element does not fit the wanted element type or the tensor takes far more memory
+   * than the file.
    */
   read<const A extends string = string>(name: string, options?: ReadCheckpointOptions<A>): Promise<Tensor<NoInfer<A>>>;
   /** The elements of one tensor as they are stored, row-major and little-endian; do not write to them. */
@@ -77,21 +81,24 @@ export interface Checkpoint {
 export interface OpenCheckpointOptions {
   /** What error texts call the file or the folder. */
   readonly name?: string;
-  /** The configuration, in place of the `config.json` among the files, which is not read then: parsed, as JSON text or as bytes. */
+  /**
+   * The configuration, in place of the `config.json` among the files, which is not read then: parsed, as JSON text or
+   * as bytes.
+   */
   readonly config?: unknown;
   /** Stops the opening; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Opens a checkpoint of any format that is read: safetensors, PyTorch's both layouts, `.npz`, `.npy`; told by its content. Only
- * headers are read; of a file of gigabytes that is a few kilobytes.
+ * Opens a checkpoint of any format that is read: safetensors, PyTorch's both layouts, `.npz`, `.npy`; told by its
+ * content. Only headers are read; of a file of gigabytes that is a few kilobytes.
  *
- * @param files - one file (bytes, a `Blob` or `File`, or random access to it), or the files of a folder by name, such as those
- * dropped on a page: `new Map(files.map((file) => [file.name, file]))`. In a folder the weights are found by their names,
- * `model.safetensors` first; weights in several files need their index.
- * @throws {@link FormatError} naming the file, the tensor and the offset at fault; {@link InputError} when a folder has no
- * weights or several, or a file cannot be read.
+ * @param files - one file (bytes, a `Blob` or `File`, or random access to it), or the files of a folder by name, such
+ * as those dropped on a page: `new Map(files.map((file) => [file.name, file]))`. In a folder the weights are found by
+ * their names, `model.safetensors` first; weights in several files need their index.
+ * @throws {@link FormatError} naming the file, the tensor and the offset at fault; {@link InputError} when a folder has
+ * no weights or several, or a file cannot be read.
  * @category Files
  * @example
  * ```ts
@@ -114,7 +121,10 @@ export async function openCheckpoint(
   return openFor("openCheckpoint", files, options);
 }
 
-/** {@link openCheckpoint} on behalf of another operation, of given weights in a folder; the files are closed where it fails. */
+/**
+ * {@link openCheckpoint} on behalf of another operation, of given weights in a folder; the files are closed where it
+ * fails.
+ */
 export async function openFor(
   operation: string,
   files: FileInput | ReadonlyMap<string, FileInput>,

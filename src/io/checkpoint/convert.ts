@@ -15,8 +15,8 @@ import type { PlainValue } from "../json/plain.ts";
  */
 export interface ConvertOptions {
   /**
-   * The element type of floating-point tensors, rounded to the nearest, ties to even; unless given, each keeps its own, and no
-   * bit of a number changes. Integers and booleans keep theirs always.
+   * The element type of floating-point tensors, rounded to the nearest, ties to even; unless given, each keeps its own,
+   * and no bit of a number changes. Integers and booleans keep theirs always.
    */
   readonly dtype?: "F32" | "F16" | "BF16" | undefined;
   /** More strings for the header's `__metadata__`. */
@@ -28,9 +28,9 @@ export interface ConvertOptions {
 }
 
 /**
- * Writes a checkpoint of any format as a safetensors file: yields its bytes piece by piece, the header first, then the tensors
- * one by one. Tensors that share a storage are written each by itself. The header's metadata keep the checkpoint's own and, as
- * JSON, the settings that a PyTorch file holds beside its tensors, such as `model_args`.
+ * Writes a checkpoint of any format as a safetensors file: yields its bytes piece by piece, the header first, then the
+ * tensors one by one. Tensors that share a storage are written each by itself. The header's metadata keep the
+ * checkpoint's own and, as JSON, the settings that a PyTorch file holds beside its tensors, such as `model_args`.
  *
  * @throws {@link InputError} when a number is too large for the element type or a tensor is called `__metadata__`;
  * {@link FormatError} when a tensor cannot be read, or all together take far more memory than the files.

@@ -18,8 +18,8 @@ import { openZip } from "../zip/zip.ts";
 const HEAD = 512;
 
 /**
- * Tells the format of a checkpoint by its content: `safetensors`, `torch` (a ZIP archive with `data.pkl`), `torch-legacy`, `npz`,
- * `npy`, or `undefined` for everything else. Its soundness is not checked.
+ * Tells the format of a checkpoint by its content: `safetensors`, `torch` (a ZIP archive with `data.pkl`),
+ * `torch-legacy`, `npz`, `npy`, or `undefined` for everything else. Its soundness is not checked.
  *
  * @param bytes - the whole file, or its first bytes; the name of a ZIP archive's first entry is among them.
  * @throws {@link InputError} when it is given something else than bytes.

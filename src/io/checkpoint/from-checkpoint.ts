@@ -17,8 +17,8 @@ import { SETTINGS, SURE_SETTINGS, settingsIn } from "./settings.ts";
  */
 export interface TransformerFromCheckpointOptions extends LayoutOptions {
   /**
-   * The configuration: parsed, as JSON text or as bytes. Unless given it is the checkpoint's `config.json`, or else the one in the file
-   * itself: nanoGPT's `model_args`, `model_config`, or that of a model that was saved whole.
+   * The configuration: parsed, as JSON text or as bytes. Unless given it is the checkpoint's `config.json`, or else the
+   * one in the file itself: nanoGPT's `model_args`, `model_config`, or that of a model that was saved whole.
    */
   readonly config?: unknown;
   /** Stops the reading; the promise rejects with the signal's reason. */
@@ -28,12 +28,13 @@ export interface TransformerFromCheckpointOptions extends LayoutOptions {
 }
 
 /**
- * Makes a model of an open checkpoint of any format and any layout that {@link transformerFromTensors} knows. Tensors are read one after
- * the other, each as the model needs it: masks, optimizers and other models in the file are not read.
+ * Makes a model of an open checkpoint of any format and any layout that {@link transformerFromTensors} knows. Tensors
+ * are read one after the other, each as the model needs it: masks, optimizers and other models in the file are not
+ * read.
  *
- * @throws {@link FormatError} when a tensor cannot be read or the names belong to no layout; {@link ConfigError} when the configuration is
- * missing, cannot be used or contradicts the tensors, naming the tensor; {@link InputError} when a weight is not finite or a file cannot
- * be read.
+ * @throws {@link FormatError} when a tensor cannot be read or the names belong to no layout; {@link ConfigError} when
+ * the configuration is missing, cannot be used or contradicts the tensors, naming the tensor; {@link InputError} when a
+ * weight is not finite or a file cannot be read.
  * @category Files
  * @example
  * ```ts

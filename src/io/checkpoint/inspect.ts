@@ -31,7 +31,8 @@ export interface Inspection {
 }
 
 /**
- * Lists the tensors of a checkpoint of any format, with shapes and element types, reading no tensor, and names what it passes over.
+ * Lists the tensors of a checkpoint of any format, with shapes and element types, reading no tensor, and names what it
+ * passes over.
  *
  * @param files - as for {@link openCheckpoint}.
  * @throws {@link FormatError} and {@link InputError} for whatever {@link openCheckpoint} refuses.

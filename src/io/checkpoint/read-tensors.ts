@@ -19,8 +19,8 @@ export interface ReadTensorsOptions {
 }
 
 /**
- * Decodes the tensors of a checkpoint, or those that a filter picks, one after the other: floating-point numbers as float32,
- * integers and booleans as int32, with axes `dim0 dim1 …`.
+ * Decodes the tensors of a checkpoint, or those that a filter picks, one after the other: floating-point numbers as
+ * float32, integers and booleans as int32, with axes `dim0 dim1 …`.
  *
  * @throws {@link FormatError} when a number does not fit, or the tensors together take far more memory than the files;
  * {@link InputError} when a file cannot be read.
@@ -30,7 +30,9 @@ export interface ReadTensorsOptions {
  * import { Tensor, openCheckpoint, writeSafetensors } from "transformer-circuits";
  * import { readTensors } from "transformer-circuits/io";
  *
- * const weights = ["blocks.0.attn.W_Q", "blocks.1.attn.W_Q"].map((name) => [name, Tensor.zeros("a b", [2, 2])] as const);
+ * const weights = ["blocks.0.attn.W_Q", "blocks.1.attn.W_Q"].map(
+ *   (name) => [name, Tensor.zeros("a b", [2, 2])] as const,
+ * );
  * const checkpoint = await openCheckpoint(writeSafetensors(new Map(weights)));
  * const layer = await readTensors(checkpoint, { filter: (name) => name.startsWith("blocks.1.") });
  * console.log([...layer.keys()]);

@@ -12,8 +12,8 @@ import { allowance, readNow } from "../bytes/reading.ts";
 import type { Reading } from "../bytes/reading.ts";
 
 /**
- * A kind of file that holds tensors. `torch` is the ZIP archive that `torch.save` writes since 2020, `torch-legacy` its older
- * layout.
+ * A kind of file that holds tensors. `torch` is the ZIP archive that `torch.save` writes since 2020, `torch-legacy` its
+ * older layout.
  * @category Files
  */
 export type CheckpointFormat = "safetensors" | "torch" | "torch-legacy" | "npz" | "npy";
@@ -55,16 +55,16 @@ export interface TensorFile {
   /** What the file holds beside tensors, such as nanoGPT's `model_args`. */
   readonly values: PlainObject;
   /**
-   * What the file holds beside them that is not read, by name, and what it is in words: sparse tensors, complex numbers, arrays of text,
-   * objects of other libraries.
+   * What the file holds beside them that is not read, by name, and what it is in words: sparse tensors, complex
+   * numbers, arrays of text, objects of other libraries.
    */
   readonly unread: ReadonlyMap<string, string>;
   /**
-   * Decodes one tensor. Aligned float32 data are not copied, so do not write to the bytes afterwards. NaN and infinities
-   * are passed on.
+   * Decodes one tensor. Aligned float32 data are not copied, so do not write to the bytes afterwards. NaN and
+   * infinities are passed on.
    *
-   * @throws {@link InputError} when the file has no such tensor; {@link FormatError} when an element does not fit the wanted
-   * element type or the tensor takes far more memory than the file.
+   * @throws {@link InputError} when the file has no such tensor; {@link FormatError} when an element does not fit the
+   * wanted element type or the tensor takes far more memory than the file.
    */
   read<const A extends string = string>(name: string, options?: ReadTensorOptions<A>): Tensor<NoInfer<A>>;
 }
@@ -84,7 +84,8 @@ export interface TensorStore {
   readonly aliases?: ReadonlySet<string> | undefined;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /**
-   * Bytes that loading a tensor allocates: what is inflated, and its elements where they do not lie in the file as they are.
+   * Bytes that loading a tensor allocates: what is inflated, and its elements where they do not lie in the file as they
+   * are.
    */
   scratch(name: string): number;
   /** The elements of a tensor, row-major and little-endian. */
@@ -200,7 +201,9 @@ export function noSuchTensor(source: Source, name: string, tensors: ReadonlyMap<
   });
 }
 
-/** Bytes of a shape, or `undefined` where the product is beyond what a double holds exactly, even if a later size is 0. */
+/**
+ * Bytes of a shape, or `undefined` where the product is beyond what a double holds exactly, even if a later size is 0.
+ */
 export function byteLengthOf(shape: readonly number[], itemSize: number): number | undefined {
   let size = itemSize;
   for (const n of shape) {

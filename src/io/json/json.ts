@@ -1,7 +1,8 @@
 /**
- * A strict JSON reader for headers of binary files: objects have no prototype, so no key can reach one, and a key that appears
- * twice is refused, where `JSON.parse` keeps the last and so lets two readers see two different files. It reads bytes where they lie,
- * since their text may take four times as many, and what it makes is bounded: a megabyte of brackets would be many of objects.
+ * A strict JSON reader for headers of binary files: objects have no prototype, so no key can reach one, and a key that
+ * appears twice is refused, where `JSON.parse` keeps the last and so lets two readers see two different files. It reads
+ * bytes where they lie, since their text may take four times as many, and what it makes is bounded: a megabyte of
+ * brackets would be many of objects.
  */
 import { JsonText, QUOTE } from "./json-text.ts";
 import type { JsonFail } from "./json-text.ts";
@@ -56,7 +57,8 @@ export function parseStrictJson(
 }
 
 /**
- * Reads one JSON object, which must fill the bytes but for white space, a member at a time, so that no tree of all is made.
+ * Reads one JSON object, which must fill the bytes but for white space, a member at a time, so that no tree of all is
+ * made.
  *
  * @returns false where they hold something else than an object.
  */

@@ -1,8 +1,8 @@
 /** Values of files that are neither tensors nor bytes: settings beside the weights. */
 
 /**
- * What a checkpoint holds beside its tensors: numbers, strings, booleans, null, and lists and objects of them. Objects have no
- * prototype; integers beyond 2^53 are bigints.
+ * What a checkpoint holds beside its tensors: numbers, strings, booleans, null, and lists and objects of them. Objects
+ * have no prototype; integers beyond 2^53 are bigints.
  * @category Files
  */
 export type PlainValue = null | boolean | number | bigint | string | readonly PlainValue[] | PlainObject;

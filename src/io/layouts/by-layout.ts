@@ -60,7 +60,8 @@ export function transformerLensFromTensors(given: TransformerTensors): Transform
  *   ["unembed.weight", Tensor.zeros("a b", [5, 4])],
  * ]);
  * for (const side of ["q", "k", "v", "o"]) tensors.set(`blocks.0.attn.${side}.weight`, Tensor.zeros("a b", [4, 4]));
- * const config = { n_layers: 1, n_heads: 2, d_model: 4, n_ctx: 8, d_vocab: 5, attn_only: true, normalization_type: null };
+ * const sizes = { n_layers: 1, n_heads: 2, d_model: 4, n_ctx: 8, d_vocab: 5 };
+ * const config = { ...sizes, attn_only: true, normalization_type: null };
  * console.log(String(transformerLens4FromTensors({ tensors, config }).head("L0H1").W_OV));
  * // Linear[d_model=4 -> d_model=4] of rank at most 2
  * ```
@@ -87,7 +88,8 @@ export function transformerLens4FromTensors(given: TransformerTensors): Transfor
  *   ["norm.b", Tensor.zeros("a", [4])],
  *   ["unembed.W_U", Tensor.zeros("a b", [5, 4])],
  * ]);
- * const config = { n_layers: 0, n_heads: 2, d_model: 4, d_mlp: 16, n_ctx: 8, d_vocab: 5, act_fn: "solu_ln", normalization: "LN" };
+ * const sizes = { n_layers: 0, n_heads: 2, d_model: 4, d_mlp: 16, n_ctx: 8, d_vocab: 5 };
+ * const config = { ...sizes, act_fn: "solu_ln", normalization: "LN" };
  * console.log(String(oldSoluFromTensors({ tensors, config }).W_E));
  * // Linear[d_vocab=5 -> d_model=4] of rank at most 4
  * ```
@@ -202,7 +204,8 @@ export function nanoGPTFromTensors(given: TransformerTensors): Transformer {
  * const shapes = {
  *   "ln_f.weight": [4], "ln_f.bias": [4], "tok_emb.weight": [5, 4], pos_emb: [1, 8, 4], "head.weight": [5, 4],
  *   "blocks.0.ln1.weight": [4], "blocks.0.ln1.bias": [4], "blocks.0.ln2.weight": [4], "blocks.0.ln2.bias": [4],
- *   "blocks.0.mlp.0.weight": [16, 4], "blocks.0.mlp.0.bias": [16], "blocks.0.mlp.2.weight": [4, 16], "blocks.0.mlp.2.bias": [4],
+ *   "blocks.0.mlp.0.weight": [16, 4], "blocks.0.mlp.0.bias": [16],
+ *   "blocks.0.mlp.2.weight": [4, 16], "blocks.0.mlp.2.bias": [4],
  * };
  * const tensors = new Map<string, Tensor>();
  * const set = (name: string, shape: number[]) =>

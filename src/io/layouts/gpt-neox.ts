@@ -1,6 +1,6 @@
 /**
- * GPT-NeoX and Pythia as Hugging Face stores them: queries, keys and values interleaved head by head in one Linear, rotary positions
- * on a share of each head, attention and MLP side by side.
+ * GPT-NeoX and Pythia as Hugging Face stores them: queries, keys and values interleaved head by head in one Linear,
+ * rotary positions on a share of each head, attention and MLP side by side.
  */
 import { parseConfig } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";

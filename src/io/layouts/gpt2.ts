@@ -1,6 +1,7 @@
 /**
- * GPT-2 as Hugging Face stores it, and the block structure that nanoGPT and minGPT have under other names. Hugging Face's Conv1D keeps
- * matrices as `[in, out]`, the others' Linear as `[out, in]`; minGPT keeps queries, keys and values apart.
+ * GPT-2 as Hugging Face stores it, and the block structure that nanoGPT and minGPT have under other names. Hugging
+ * Face's Conv1D keeps matrices as `[in, out]`, the others' Linear as `[out, in]`; minGPT keeps queries, keys and values
+ * apart.
  */
 import { parseConfig } from "../../model/index.ts";
 import type { ModelConfig } from "../../model/index.ts";

@@ -1,8 +1,8 @@
 /**
- * The transformers that Neel Nanda trained in 2022, before TransformerLens: its names, with matrices that act on columns, so `W_E` is
- * `[d_model, d_vocab]`, `W_Q` `[head, d_head, d_model]` and `W_O` `[d_model, head * d_head]`. There are no norms and no bias but those
- * of the MLPs; models without MLPs call their layers `attn_blocks`.
- * Source: transformers.py of mechanistic-interpretability-grokking/progress-measures-paper.
+ * The transformers that Neel Nanda trained in 2022, before TransformerLens: its names, with matrices that act on
+ * columns, so `W_E` is `[d_model, d_vocab]`, `W_Q` `[head, d_head, d_model]` and `W_O` `[d_model, head * d_head]`.
+ * There are no norms and no bias but those of the MLPs; models without MLPs call their layers `attn_blocks`. Source:
+ * transformers.py of mechanistic-interpretability-grokking/progress-measures-paper.
  */
 import { ConfigError } from "../../errors.ts";
 import { parseConfig } from "../../model/index.ts";

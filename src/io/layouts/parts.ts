@@ -13,8 +13,8 @@ export interface Beside {
 }
 
 /**
- * The names of which a model is made: those of a part that is not read too, so that it is missed by its name and not in silence; an
- * alias or a foreign entry of any other name is no part of it.
+ * The names of which a model is made: those of a part that is not read too, so that it is missed by its name and not in
+ * silence; an alias or a foreign entry of any other name is no part of it.
  */
 export function* namesOfParts(tensors: Iterable<string>, { unread, aliases }: Beside): Generator<string> {
   for (const name of tensors) if (!aliases.has(name) || PART.test(name)) yield name;

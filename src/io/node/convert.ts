@@ -37,21 +37,23 @@ export interface Converted {
 const OPERATION = "convertPath";
 
 /**
- * Converts a checkpoint on disk, a file or a folder of any format that is read, to a safetensors file. Tensors are read and
- * written one by one, so that it need not fit in memory, under another name first, so that a half-written file never bears its
- * name. A `config.json` beside the weights is copied beside the new file.
+ * Converts a checkpoint on disk, a file or a folder of any format that is read, to a safetensors file. Tensors are read
+ * and written one by one, so that it need not fit in memory, under another name first, so that a half-written file
+ * never bears its name. A `config.json` beside the weights is copied beside the new file.
  *
  * @param from - a file or a folder, as a path or a `file:` URL.
  * @param to - the file to be written; its folder must be there.
  * @returns what was written.
- * @throws {@link InputError} when the checkpoint is not there, a file to be written is there already and `force` is not given, or
- * it cannot be written; {@link FormatError} when the checkpoint is damaged.
+ * @throws {@link InputError} when the checkpoint is not there, a file to be written is there already and `force` is not
+ * given, or it cannot be written; {@link FormatError} when the checkpoint is damaged.
  * @category Files
  * @example
  * ```ts no-run
  * import { convertPath } from "transformer-circuits/node";
  *
- * const { size, tensors } = await convertPath("attn_only_2L_half.pth", "models/arena/model.safetensors", { dtype: "F32" });
+ * const { size, tensors } = await convertPath("attn_only_2L_half.pth", "models/arena/model.safetensors", {
+ *   dtype: "F32",
+ * });
  * console.log(`${tensors} tensors, ${size} bytes`);
  * ```
  */

@@ -26,13 +26,13 @@ export interface OpenPathOptions {
 const CHUNK = 2 ** 28;
 
 /**
- * Opens a checkpoint on disk: a file of any format that `openCheckpoint` reads, the index of one in several files, or a folder,
- * with its `config.json` where there is one. Of a file only headers are read, and then the tensors that are asked for. Close
- * it in the end.
+ * Opens a checkpoint on disk: a file of any format that `openCheckpoint` reads, the index of one in several files, or a
+ * folder, with its `config.json` where there is one. Of a file only headers are read, and then the tensors that are
+ * asked for. Close it in the end.
  *
  * @param path - as a path or a `file:` URL.
- * @throws {@link InputError} when the path is not there or holds no weights, naming it; {@link FormatError} for whatever
- * `openCheckpoint` refuses.
+ * @throws {@link InputError} when the path is not there or holds no weights, naming it; {@link FormatError} for
+ * whatever `openCheckpoint` refuses.
  * @category Files
  * @example
  * ```ts no-run

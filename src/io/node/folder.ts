@@ -19,8 +19,8 @@ import { folderOf, openPathFor, readBeside } from "./files.ts";
 export interface LoadedFolder {
   readonly model: Transformer;
   /**
-   * `undefined` where the folder has none. One that does not fit the model or cannot be read throws `tokenizerFault` when it is asked for
-   * text or ids.
+   * `undefined` where the folder has none. One that does not fit the model or cannot be read throws `tokenizerFault`
+   * when it is asked for text or ids.
    */
   readonly tokenizer: Tokenizer | undefined;
   /** Why the tokenizer cannot be used; `undefined` where nothing is wrong. */
@@ -37,8 +37,8 @@ export interface GivenFiles {
   /** The configuration, in place of `config.json`: parsed, as JSON text or as bytes. */
   readonly config?: unknown;
   /**
-   * The tokenizer, in place of those of the folder: one that is loaded, or the content of a `tokenizer.json`, parsed, as text or as bytes.
-   * `null` for none.
+   * The tokenizer, in place of those of the folder: one that is loaded, or the content of a `tokenizer.json`, parsed,
+   * as text or as bytes. `null` for none.
    */
   readonly tokenizer?: unknown;
 }
@@ -55,15 +55,16 @@ export interface LoadFolderOptions extends LayoutOptions, GivenFiles {
 }
 
 /**
- * Loads a model from a folder, or from a single file of weights, in any format that `openCheckpoint` and any layout that
- * `transformerFromTensors` reads: safetensors in one file or several, `*_final.pth` and other PyTorch files, `.npz`. `config.json` and the
- * tokenizer are those beside the weights, where they are, unless given: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`;
- * `tokenizer_config.json` names the beginning-of-sequence token.
+ * Loads a model from a folder, or from a single file of weights, in any format that `openCheckpoint` and any layout
+ * that `transformerFromTensors` reads: safetensors in one file or several, `*_final.pth` and other PyTorch files,
+ * `.npz`. `config.json` and the tokenizer are those beside the weights, where they are, unless given: `tokenizer.json`,
+ * or GPT-2's `vocab.json` and `merges.txt`; `tokenizer_config.json` names the beginning-of-sequence token.
  *
- * @param path - the folder, or a file or index in it, as a path or a `file:` URL. In a folder with several files of weights, name one.
- * @throws {@link InputError} when the path is not there or holds no weights or several; {@link FormatError} and {@link ConfigError} for
- * whatever `openCheckpoint` and `transformerFromCheckpoint` refuse, and `loadTokenizer` of a tokenizer that is given. What is wrong with a
- * tokenizer of the folder is thrown when it is asked for something.
+ * @param path - the folder, or a file or index in it, as a path or a `file:` URL. In a folder with several files of
+ * weights, name one.
+ * @throws {@link InputError} when the path is not there or holds no weights or several; {@link FormatError} and
+ * {@link ConfigError} for whatever `openCheckpoint` and `transformerFromCheckpoint` refuse, and `loadTokenizer` of a
+ * tokenizer that is given. What is wrong with a tokenizer of the folder is thrown when it is asked for something.
  * @category Files
  * @example
  * ```ts no-run

@@ -1,6 +1,7 @@
 /**
- * Models from the Hugging Face Hub, by its official client `@huggingface/hub`, an optional peer dependency that is loaded
- * when it is needed. Files are kept in the cache that other Hugging Face libraries use, under the commit they are of.
+ * Models from the Hugging Face Hub, by its official client `@huggingface/hub`, an optional peer dependency that is
+ * loaded when it is needed. Files are kept in the cache that other Hugging Face libraries use, under the commit they
+ * are of.
  */
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
@@ -31,7 +32,10 @@ export interface HubOptions extends LayoutOptions, GivenFiles {
   readonly token?: string | undefined;
   /** The hub's address; `https://huggingface.co` unless given. */
   readonly hubUrl?: string | undefined;
-  /** Where files are kept; Hugging Face's own cache unless given (`HF_HUB_CACHE`, `HF_HOME`, `~/.cache/huggingface/hub`). */
+  /**
+   * Where files are kept; Hugging Face's own cache unless given (`HF_HUB_CACHE`, `HF_HOME`,
+   * `~/.cache/huggingface/hub`).
+   */
   readonly cacheDir?: string | undefined;
   /** The file of weights, where the repository has several, such as a training checkpoint in a folder of it. */
   readonly weights?: string | undefined;
@@ -61,13 +65,13 @@ const BESIDE = ["config.json", "generation_config.json", ...TOKENIZER_FILES];
 const COMMIT = /^[0-9a-f]{40}$/;
 
 /**
- * Fetches a model's weights, `config.json` and tokenizer from the Hugging Face Hub into a folder, or finds them there from an
- * earlier time. A revision that is a whole commit and was fetched before needs no network.
+ * Fetches a model's weights, `config.json` and tokenizer from the Hugging Face Hub into a folder, or finds them there
+ * from an earlier time. A revision that is a whole commit and was fetched before needs no network.
  *
  * @param repo - the repository, `org/name`.
  * @returns the folder and the files in it.
- * @throws {@link InputError} when `@huggingface/hub` is not installed, the repository or revision is not there or not open to the
- * token, it has no weights or several, or the network fails.
+ * @throws {@link InputError} when `@huggingface/hub` is not installed, the repository or revision is not there or not
+ * open to the token, it has no weights or several, or the network fails.
  * @category Files
  * @example
  * ```ts no-run
@@ -82,13 +86,13 @@ export async function downloadFromHub(repo: string, options: HubOptions = {}): P
 }
 
 /**
- * Loads a model from the Hugging Face Hub: fetches its files as {@link downloadFromHub} does and loads them as {@link loadFolder} does,
- * with the tokenizer where there is one. To look at the tensors alone, open the folder of {@link downloadFromHub} with
- * {@link openPath}.
+ * Loads a model from the Hugging Face Hub: fetches its files as {@link downloadFromHub} does and loads them as
+ * {@link loadFolder} does, with the tokenizer where there is one. To look at the tensors alone, open the folder of
+ * {@link downloadFromHub} with {@link openPath}.
  *
  * @param repo - the repository, `org/name`.
- * @throws {@link InputError} for whatever {@link downloadFromHub} refuses; {@link FormatError} and {@link ConfigError} as
- * {@link loadFolder}.
+ * @throws {@link InputError} for whatever {@link downloadFromHub} refuses; {@link FormatError} and {@link ConfigError}
+ * as {@link loadFolder}.
  * @category Files
  * @example
  * ```ts no-run

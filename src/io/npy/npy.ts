@@ -29,8 +29,8 @@ const SUFFIX = ".npy";
 const HEADER_WINDOW = 4096;
 
 /**
- * Decodes a NumPy array given as the bytes of an `.npy` file: numbers and booleans of 1 to 8 bytes, either byte order, C or
- * Fortran layout. Arrays of objects are refused, for they hold pickles.
+ * Decodes a NumPy array given as the bytes of an `.npy` file: numbers and booleans of 1 to 8 bytes, either byte order,
+ * C or Fortran layout. Arrays of objects are refused, for they hold pickles.
  *
  * @param bytes - the whole file.
  * @param options - axis names and element type as for every reader; `name` is what error texts call the file.
@@ -60,8 +60,8 @@ export function parseNpy<const A extends string = string>(
 }
 
 /**
- * Opens an `.npz` archive given as bytes, stored or compressed, without decoding any array. Checksums are checked when an
- * array is read. Arrays of texts, records or objects are passed over; `unread` names them.
+ * Opens an `.npz` archive given as bytes, stored or compressed, without decoding any array. Checksums are checked when
+ * an array is read. Arrays of texts, records or objects are passed over; `unread` names them.
  *
  * @param bytes - the whole file.
  * @param options - `name` is what error texts call the file.

@@ -28,14 +28,17 @@ export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
   /** Tensors of element types that are not read, such as F8_E4M3 and C64, and what each is in words. */
   readonly unread: ReadonlyMap<string, string>;
-  /** Names that the metadata give to tensors of other names, as the `save_model` of Python's library does for tied matrices. */
+  /**
+   * Names that the metadata give to tensors of other names, as the `save_model` of Python's library does for tied
+   * matrices.
+   */
   readonly aliases: ReadonlySet<string>;
   /**
-   * Decodes one tensor. Aligned float32 data are not copied, so do not write to the bytes afterwards. NaN and infinities
-   * are passed on.
+   * Decodes one tensor. Aligned float32 data are not copied, so do not write to the bytes afterwards. NaN and
+   * infinities are passed on.
    *
-   * @throws {@link InputError} when the file has no such tensor; {@link FormatError} when an element does not fit the wanted
-   * element type.
+   * @throws {@link InputError} when the file has no such tensor; {@link FormatError} when an element does not fit the
+   * wanted element type.
    */
   read<const A extends string = string>(name: string, options?: ReadTensorOptions<A>): Tensor<NoInfer<A>>;
 }
@@ -43,9 +46,9 @@ export interface SafetensorsFile {
 /**
  * Opens a safetensors file given as bytes and checks all that its header claims, without decoding any tensor.
  *
- * Refused are headers longer than 25 MB or than the file, keys that appear twice, unknown element types and fields, sizes
- * that are not non-negative integers, data offsets that lie outside the file, overlap, leave gaps or disagree with the
- * shape.
+ * Refused are headers longer than 25 MB or than the file, keys that appear twice, unknown element types and fields,
+ * sizes that are not non-negative integers, data offsets that lie outside the file, overlap, leave gaps or disagree
+ * with the shape.
  *
  * @param bytes - the whole file.
  * @param options - `name` is what error texts call the file.
@@ -69,8 +72,8 @@ export function parseSafetensors(bytes: Bytes, options: { readonly name?: string
 }
 
 /**
- * Decodes every tensor of a safetensors file, float32 for floating-point numbers and int32 for integers and booleans, with
- * axes `dim0 dim1 …`.
+ * Decodes every tensor of a safetensors file, float32 for floating-point numbers and int32 for integers and booleans,
+ * with axes `dim0 dim1 …`.
  *
  * @param bytes - the whole file; aligned float32 data are not copied, so do not write to it afterwards.
  * @param options - `name` is what error texts call the file.

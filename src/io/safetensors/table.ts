@@ -1,4 +1,6 @@
-/** The entries of a safetensors header as columns of numbers: a header of megabytes can name a hundred thousand tensors. */
+/**
+ * The entries of a safetensors header as columns of numbers: a header of megabytes can name a hundred thousand tensors.
+ */
 import { ITEM_SIZES } from "../bytes/dtype.ts";
 import type { SafetensorsDType } from "../bytes/dtype.ts";
 import { fault } from "../bytes/fault.ts";

@@ -40,8 +40,8 @@ const OPERATION = "writeSafetensors";
  * @param tensors - the tensors by name.
  * @param options - the element type of floating-point tensors and the metadata.
  * @returns the whole file; the data begin at a multiple of 8 bytes.
- * @throws {@link InputError} when a finite number is too large for the element type (it would become infinite), or a tensor
- * is called `__metadata__`.
+ * @throws {@link InputError} when a finite number is too large for the element type (it would become infinite), or a
+ * tensor is called `__metadata__`.
  * @category Files
  * @example
  * ```ts

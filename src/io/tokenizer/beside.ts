@@ -10,10 +10,14 @@ import type { LoadTokenizerOptions, Tokenizer } from "./tokenizer.ts";
 /** A tokenizer, and what is wrong with it where it cannot be used. */
 export interface TokenizerBeside {
   /**
-   * `undefined` where there is none. One that cannot be used says why when it is asked for anything: it throws `tokenizerFault`.
+   * `undefined` where there is none. One that cannot be used says why when it is asked for anything: it throws
+   * `tokenizerFault`.
    */
   readonly tokenizer: Tokenizer | undefined;
-  /** Why the tokenizer cannot be used: it cannot be read, or belongs to another model. `undefined` where nothing is wrong. */
+  /**
+   * Why the tokenizer cannot be used: it cannot be read, or belongs to another model. `undefined` where nothing is
+   * wrong.
+   */
   readonly tokenizerFault: CircuitsError | undefined;
 }
 
@@ -47,13 +51,13 @@ async function tokenizerAmong(
 }
 
 /**
- * Makes a tokenizer of the files of a folder, such as those dropped on a page: `tokenizer.json`, or else GPT-2's `vocab.json` and
- * `merges.txt`; `tokenizer_config.json` for the beginning-of-sequence token.
+ * Makes a tokenizer of the files of a folder, such as those dropped on a page: `tokenizer.json`, or else GPT-2's
+ * `vocab.json` and `merges.txt`; `tokenizer_config.json` for the beginning-of-sequence token.
  *
  * @param files - by name, as `openCheckpoint` takes them; others are passed over.
  * @returns `undefined` where they hold no tokenizer.
- * @throws {@link FormatError} and {@link InputError} for whatever {@link loadTokenizer} and {@link loadGpt2Tokenizer} refuse, and when a file
- * cannot be read.
+ * @throws {@link FormatError} and {@link InputError} for whatever {@link loadTokenizer} and {@link loadGpt2Tokenizer}
+ * refuse, and when a file cannot be read.
  * @category Tokens
  * @example
  * ```ts
@@ -85,7 +89,8 @@ export async function tokenizerFromFiles(
 }
 
 /**
- * The tokenizer for a model: the one given, as a tokenizer or as the content of a `tokenizer.json`, or the one among the files.
+ * The tokenizer for a model: the one given, as a tokenizer or as the content of a `tokenizer.json`, or the one among
+ * the files.
  *
  * @param given - `null` for none.
  */

@@ -23,16 +23,20 @@ export interface Gpt2TokenizerFiles {
 
 const OPERATION = "loadGpt2Tokenizer";
 const END_OF_TEXT = "<|endoftext|>";
-/** The special tokens of `tokenizer_config.json`, in the order in which transformers adds them; the first three have a default. */
+/**
+ * The special tokens of `tokenizer_config.json`, in the order in which transformers adds them; the first three have a
+ * default.
+ */
 const SPECIAL = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 const DEFAULTS = { bos_token: END_OF_TEXT, eos_token: END_OF_TEXT, unk_token: END_OF_TEXT };
 const BYTE_LEVEL = { type: "ByteLevel", trim_offsets: true, use_regex: true };
 
 /**
- * Makes a tokenizer of GPT-2's own two files, with the ids of transformers' `GPT2Tokenizer`. The beginning-of-sequence token is
- * `<|endoftext|>` unless `tokenizer_config.json` or `bos` names another.
+ * Makes a tokenizer of GPT-2's own two files, with the ids of transformers' `GPT2Tokenizer`. The beginning-of-sequence
+ * token is `<|endoftext|>` unless `tokenizer_config.json` or `bos` names another.
  *
- * @throws {@link FormatError} when a file cannot be read, naming it; {@link InputError} when `bos` is not one of the tokens.
+ * @throws {@link FormatError} when a file cannot be read, naming it; {@link InputError} when `bos` is not one of the
+ * tokens.
  * @category Tokens
  * @example
  * ```ts
@@ -72,7 +76,10 @@ function mergesOf(merges: unknown): unknown[] {
   return lines.filter((line) => line !== "");
 }
 
-/** The added tokens as a `tokenizer.json` lists them: those that config or file number, then special ones that are nowhere. */
+/**
+ * The added tokens as a `tokenizer.json` lists them: those that config or file number, then special ones that are
+ * nowhere.
+ */
 function addedTokens(vocab: Fields, config: Fields, file: unknown): Fields[] {
   const listed = new Map<string, Fields>();
   const decoder = config["added_tokens_decoder"];

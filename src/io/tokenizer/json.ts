@@ -1,4 +1,6 @@
-/** The parts of a `tokenizer.json` that must be right for ids to mean one thing, checked before anything is built of it. */
+/**
+ * The parts of a `tokenizer.json` that must be right for ids to mean one thing, checked before anything is built of it.
+ */
 import { FormatError, InputError } from "../../errors.ts";
 import { describeValue } from "../bytes/bytes.ts";
 import { Part, isFields } from "./pipeline/part.ts";

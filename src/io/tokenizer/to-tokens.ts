@@ -10,22 +10,27 @@ import type { Tokenizer } from "./tokenizer.ts";
 export interface ToTokensOptions {
   /** Whether each text begins with `tokenizer.bos`; true unless given, as in TransformerLens. */
   readonly prependBos?: boolean | undefined;
-  /** The most tokens of a text, BOS included; longer ones are cut at the end. Not cut unless given; `n_ctx` is the most that a model runs. */
+  /**
+   * The most tokens of a text, BOS included; longer ones are cut at the end. Not cut unless given; `n_ctx` is the most
+   * that a model runs.
+   */
   readonly maxLength?: number | undefined;
   /**
-   * The id that fills shorter texts up at the end. With causal attention it changes nothing at the positions before it; what a model says at
-   * padded positions means nothing. Texts of different lengths are refused unless given.
+   * The id that fills shorter texts up at the end. With causal attention it changes nothing at the positions before it;
+   * what a model says at padded positions means nothing. Texts of different lengths are refused unless given.
    */
   readonly padToken?: number | undefined;
 }
 
 /**
- * The token ids of one text or several as a batch, `[batch, pos]`: TransformerLens's `to_tokens`. By default each begins with the BOS token.
+ * The token ids of one text or several as a batch, `[batch, pos]`: TransformerLens's `to_tokens`. By default each
+ * begins with the BOS token.
  *
- * A special token that is spelled out in a text becomes its id too; a text that already begins with it gets another, as in TransformerLens.
+ * A special token that is spelled out in a text becomes its id too; a text that already begins with it gets another, as
+ * in TransformerLens.
  *
- * @throws {@link InputError} when there is no text, a text has no tokens, the tokenizer has no BOS token, or texts have different lengths and
- * no `padToken` is given.
+ * @throws {@link InputError} when there is no text, a text has no tokens, the tokenizer has no BOS token, or texts have
+ * different lengths and no `padToken` is given.
  * @category Tokens
  * @example
  * ```ts
@@ -86,7 +91,8 @@ export function toTokens(
 }
 
 /**
- * Whether a text is one token, its leading space included; `tokenizer.toSingleToken` gives its id, or says what it is instead.
+ * Whether a text is one token, its leading space included; `tokenizer.toSingleToken` gives its id, or says what it is
+ * instead.
  *
  * @category Tokens
  * @example

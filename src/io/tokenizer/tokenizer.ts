@@ -15,8 +15,8 @@ import type { Encoder } from "./pipeline/encoder.ts";
 export interface Tokenizer {
   /**
    * The token ids of a text; no special tokens are added but the beginning-of-sequence one, where `bos` asks for it. A
-   * special token that is spelled out in the text, `<|endoftext|>`, becomes its id. As in Hugging Face's, a BPE tokenizer
-   * with neither bytes nor an unknown token leaves out the characters that it does not know.
+   * special token that is spelled out in the text, `<|endoftext|>`, becomes its id. As in Hugging Face's, a BPE
+   * tokenizer with neither bytes nor an unknown token leaves out the characters that it does not know.
    *
    * @throws {@link InputError} when the tokenizer has no tokens for a part of the text, or no `bos` to begin with.
    */
@@ -27,8 +27,8 @@ export interface Tokenizer {
    */
   decode(ids: ArrayLike<number | bigint>): string;
   /**
-   * The text of one token by itself, spaces included: `" function"`. Bytes of a character that several tokens share come as
-   * the replacement character U+FFFD, as in TransformerLens's `to_str_tokens`.
+   * The text of one token by itself, spaces included: `" function"`. Bytes of a character that several tokens share
+   * come as the replacement character U+FFFD, as in TransformerLens's `to_str_tokens`.
    * @throws {@link InputError} when the id is not a token.
    */
   tokenString(id: number): string;
@@ -79,13 +79,13 @@ export interface TokenPositionOptions extends EncodeOptions {
  */
 export interface LoadTokenizerOptions {
   /**
-   * The content of `tokenizer_config.json`, whose `bos_token` is taken: parsed, as text or as bytes. A `bos_token` that the vocabulary lacks
-   * is refused when a text is to begin with it.
+   * The content of `tokenizer_config.json`, whose `bos_token` is taken: parsed, as text or as bytes. A `bos_token` that
+   * the vocabulary lacks is refused when a text is to begin with it.
    */
   readonly config?: unknown;
   /**
-   * The beginning-of-sequence token, by text or id. Unless given, it is the `bos_token` of `config`, or else the first of
-   * the special tokens `<|BOS|>`, `<|begin_of_text|>`, `<bos>`, `<s>`, `<|endoftext|>` that the tokenizer has.
+   * The beginning-of-sequence token, by text or id. Unless given, it is the `bos_token` of `config`, or else the first
+   * of the special tokens `<|BOS|>`, `<|begin_of_text|>`, `<bos>`, `<s>`, `<|endoftext|>` that the tokenizer has.
    */
   readonly bos?: string | number;
 }
@@ -93,12 +93,12 @@ export interface LoadTokenizerOptions {
 const OPERATION = "loadTokenizer";
 
 /**
- * Makes a tokenizer of a Hugging Face `tokenizer.json`. Ids and texts are those of Hugging Face's `tokenizers` where no special tokens are
- * added and no text is cut or padded; whatever of the file is not read is refused by name.
+ * Makes a tokenizer of a Hugging Face `tokenizer.json`. Ids and texts are those of Hugging Face's `tokenizers` where no
+ * special tokens are added and no text is cut or padded; whatever of the file is not read is refused by name.
  *
  * @param json - the parsed content of `tokenizer.json`, its text or its bytes.
- * @throws {@link FormatError} when it is not a tokenizer that can be read, naming the part; {@link InputError} when `bos` is not one of its
- * tokens.
+ * @throws {@link FormatError} when it is not a tokenizer that can be read, naming the part; {@link InputError} when
+ * `bos` is not one of its tokens.
  * @category Tokens
  * @example
  * ```ts

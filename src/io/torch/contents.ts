@@ -1,4 +1,7 @@
-/** From the value that a pickle holds to its tensors by dotted name, the plain values beside them, and the names of all the rest. */
+/**
+ * From the value that a pickle holds to its tensors by dotted name, the plain values beside them, and the names of all
+ * the rest.
+ */
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { Mapped } from "../bytes/mapped.ts";

@@ -1,6 +1,6 @@
 /**
- * The layout that `torch.save` wrote before 2020: five pickles (a magic number, the protocol, the machine, the value, the keys of
- * its storages), then for each storage its number of elements and their bytes.
+ * The layout that `torch.save` wrote before 2020: five pickles (a magic number, the protocol, the machine, the value,
+ * the keys of its storages), then for each storage its number of elements and their bytes.
  */
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";

@@ -7,8 +7,8 @@ import type { PickleValue } from "./pickle/values.ts";
 import type { TorchTensor } from "./tensors.ts";
 
 /**
- * The storage that a persistent id names: `("storage", class, key, device, elements)`, in the older layout with a view, a part of
- * the storage, or None behind it.
+ * The storage that a persistent id names: `("storage", class, key, device, elements)`, in the older layout with a view,
+ * a part of the storage, or None behind it.
  *
  * @param last - a storage that is returned where it is the one.
  */

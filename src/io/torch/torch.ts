@@ -1,6 +1,6 @@
 /**
- * Reading PyTorch files: what `torch.save` writes, the ZIP archive and the older layout. Nothing in them runs; see pickle.ts.
- * Format: torch/serialization.py of PyTorch.
+ * Reading PyTorch files: what `torch.save` writes, the ZIP archive and the older layout. Nothing in them runs; see
+ * pickle.ts. Format: torch/serialization.py of PyTorch.
  */
 import { requireOptions } from "../../errors.ts";
 import { toBytes } from "../bytes/bytes.ts";
@@ -22,13 +22,13 @@ import type { ZipFile } from "../zip/zip.ts";
 import type { ZipEntry } from "../zip/directory.ts";
 
 /**
- * Opens a PyTorch file given as bytes (`.pt`, `.pth`, `.bin`; the ZIP archive and the older layout), without decoding any tensor
- * and without running anything: functions and classes of a pickle are names here, never looked up. A file that names a command
- * is refused.
+ * Opens a PyTorch file given as bytes (`.pt`, `.pth`, `.bin`; the ZIP archive and the older layout), without decoding
+ * any tensor and without running anything: functions and classes of a pickle are names here, never looked up. A file
+ * that names a command is refused.
  *
- * Tensors in dicts and lists are named by their path with dots, `model.lm_head.weight`; a module that was saved whole is its state
- * dict. What is no tensor stands in `values`, and in `unread` what is neither. Views, shared storages and parameters are read as
- * PyTorch would; gradients and hooks are not.
+ * Tensors in dicts and lists are named by their path with dots, `model.lm_head.weight`; a module that was saved whole
+ * is its state dict. What is no tensor stands in `values`, and in `unread` what is neither. Views, shared storages and
+ * parameters are read as PyTorch would; gradients and hooks are not.
  *
  * @param bytes - the whole file.
  * @param options - `name` is what error texts call the file.

@@ -1,7 +1,7 @@
 /**
- * Reading ZIP archives, as `torch.save` and `numpy.savez` write them: entries stored or deflated, ZIP64. Sizes are taken from the
- * directory at the end of the file and checked against the file before anything is allocated.
- * Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+ * Reading ZIP archives, as `torch.save` and `numpy.savez` write them: entries stored or deflated, ZIP64. Sizes are
+ * taken from the directory at the end of the file and checked against the file before anything is allocated. Format:
+ * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
 import { Inflate, inflateSync } from "fflate";
 import { fault, quoted } from "../bytes/fault.ts";

@@ -4,8 +4,8 @@
  * With `z = max - x`, `q = round(z · 512 / ln 2)` and `r = q · ln 2 / 512 - z`,
  * `exp(-z) = 2^-(q >> 9) · 2^(-(q & 511) / 512) · exp(r)`: two table look-ups and, since `|r| <= ln 2 / 1024 < 7e-4`, a
  * polynomial of degree 4 whose remainder `r^5 / 120` is below 2e-18. `ln 2 / 512` is split in two so that `q` times its
- * first part is exact. Relative error below 5e-16 where the result is a normal number, absolute error below 1e-323 where
- * it is not; two to three times as fast as `Math.exp`.
+ * first part is exact. Relative error below 5e-16 where the result is a normal number, absolute error below 1e-323
+ * where it is not; two to three times as fast as `Math.exp`.
  */
 import type { FloatArray } from "../interface.ts";
 

@@ -1,4 +1,7 @@
-/** Norms of products of all pairs of maps where there is no kernel of their own: symmetric matrices a band of rows at a time, by matrix products. */
+/**
+ * Norms of products of all pairs of maps where there is no kernel of their own: symmetric matrices a band of rows at a
+ * time, by matrix products.
+ */
 import { checkPairNorms } from "../checks.ts";
 import type { FloatArray } from "../interface.ts";
 import type { Multiplies } from "./parts.ts";
@@ -36,7 +39,9 @@ export function pairNormsByBands(parts: Multiplies, args: PairNormsArgs): void {
   }
 }
 
-/** Rows `start` to `start + rows` and `width` columns from `first` on of `mᵀ m`, for every map, `[map, rows, width]`. */
+/**
+ * Rows `start` to `start + rows` and `width` columns from `first` on of `mᵀ m`, for every map, `[map, rows, width]`.
+ */
 function fillBand(
   parts: Multiplies,
   into: FloatArray,

@@ -1,6 +1,6 @@
 /**
- * Attention, and questions to the rows of a product, made of matrix products and softmax of a block at a time: what serves where
- * there is no kernel that does it in one pass.
+ * Attention, and questions to the rows of a product, made of matrix products and softmax of a block at a time: what
+ * serves where there is no kernel that does it in one pass.
  */
 import { checkAttention, checkRowScreen } from "../checks.ts";
 import type {
@@ -76,7 +76,10 @@ function forEachBlock(
   }
 }
 
-/** The entries of one row that are above its bar, given the row of the cheap product; shared by all that are written in TypeScript. */
+/**
+ * The entries of one row that are above its bar, given the row of the cheap product; shared by all that are written in
+ * TypeScript.
+ */
 export function screenRow(args: RowScreenArgs, row: Float32Array, i: number): void {
   const { keep, most, whole, bars, values, indices, found } = args;
   const high = keep === "between" ? args.highs![i]! : Infinity;

@@ -1,6 +1,6 @@
 /**
- * Operands outside the memory are copied into it a chunk at a time, and results out of it. Chunks divide the batch, the rows and the
- * columns of the result, never a sum.
+ * Operands outside the memory are copied into it a chunk at a time, and results out of it. Chunks divide the batch, the
+ * rows and the columns of the result, never a sum.
  */
 import type { FloatArray, MatmulArgs, MatrixView } from "../interface.ts";
 import { isInHeap } from "./memory.ts";

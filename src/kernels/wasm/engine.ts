@@ -1,7 +1,7 @@
 /**
- * The WebAssembly modules, started on first use: the tiles (scripts/wasm/tiles.mjs) and everything around them (assembly/), with
- * fused multiply-adds where the engine has relaxed SIMD. Where the engine or a page's content-security policy refuses
- * WebAssembly there is none, and the TypeScript kernels serve.
+ * The WebAssembly modules, started on first use: the tiles (scripts/wasm/tiles.mjs) and everything around them
+ * (assembly/), with fused multiply-adds where the engine has relaxed SIMD. Where the engine or a page's
+ * content-security policy refuses WebAssembly there is none, and the TypeScript kernels serve.
  */
 import { FUSED_KERNELS, FUSED_TILES, PLAIN_KERNELS, PLAIN_TILES } from "./binaries.ts";
 import { startHeap } from "./memory.ts";
@@ -82,10 +82,16 @@ function fromBase64(text: string): Uint8Array {
   return bytes;
 }
 
-/** `(module (memory i64 1))`: V8 has memories of 64-bit addresses since 13.3, and since then six rows of tiles stay in registers. */
+/**
+ * `(module (memory i64 1))`: V8 has memories of 64-bit addresses since 13.3, and since then six rows of tiles stay in
+ * registers.
+ */
 const wideMemory = (): Uint8Array => Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 5, 3, 1, 4, 1);
 
-/** The modules import shared memory; where that is refused, the flag in the import (3: shared, with a maximum) is taken back. */
+/**
+ * The modules import shared memory; where that is refused, the flag in the import (3: shared, with a maximum) is taken
+ * back.
+ */
 function withoutShared(bytes: Uint8Array): Uint8Array {
   const name = [6, ...Array.from("memory", (c) => c.charCodeAt(0)), 2];
   const at = bytes.findIndex((_, i) => name.every((byte, j) => bytes[i + j] === byte)) + name.length;
@@ -99,7 +105,10 @@ export function moduleBytes(text: string, heap: Heap): Uint8Array {
   return heap.isShared ? fromBase64(text) : withoutShared(fromBase64(text));
 }
 
-/** Starts the modules over a memory of their own; without fused multiply-adds where `mayFuse` is false, as where there is no relaxed SIMD. */
+/**
+ * Starts the modules over a memory of their own; without fused multiply-adds where `mayFuse` is false, as where there
+ * is no relaxed SIMD.
+ */
 export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const heap = startHeap(wasm.Memory);
   const modules = (tiles: string, kernels: string): [Uint8Array, Uint8Array] => [

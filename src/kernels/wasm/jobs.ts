@@ -2,7 +2,10 @@
 import { AGREEMENT, JOB, JOB_BYTES, SPACE } from "./memory.ts";
 import type { Heap } from "./memory.ts";
 
-/** Kernels that take a job, by the number that stands for them between threads; from `gram` on they are of the module for weights. */
+/**
+ * Kernels that take a job, by the number that stands for them between threads; from `gram` on they are of the module
+ * for weights.
+ */
 export const JOB_KERNELS = [
   "multiply",
   "multiplyDoubles",
@@ -25,7 +28,9 @@ export interface Runs<K extends JobKernel> {
 /** Fields of a job, in the order in which the kernel reads them: integers of 32 bits, or the bits of a float32. */
 export type Job = readonly number[];
 
-/** Words at {@link AGREEMENT}: which job is next, of which call; how many there are; how many are done; which kernel. */
+/**
+ * Words at {@link AGREEMENT}: which job is next, of which call; how many there are; how many are done; which kernel.
+ */
 export const TICKET = AGREEMENT >> 2;
 export const COUNT = TICKET + 1;
 export const DONE = TICKET + 2;
@@ -33,7 +38,9 @@ export const KERNEL = TICKET + 3;
 /** The address and the length of the module for weights, once it has been started. */
 export const MODULE = TICKET + 4;
 export const MODULE_BYTES = TICKET + 5;
-/** A ticket holds the number of the call above, and the next job in this many bits; all ones where there is none yet. */
+/**
+ * A ticket holds the number of the call above, and the next job in this many bits; all ones where there is none yet.
+ */
 export const TICKET_BITS = 8;
 const CLOSED = 2 ** TICKET_BITS - 1;
 
@@ -61,8 +68,8 @@ export function runJob<K extends JobKernel>(engine: Runs<K>, kernel: K, job: Job
 }
 
 /**
- * Jobs that do not depend on one another, each done once by whichever thread is free. Helpers take tickets as this thread does,
- * so it waits only for what another has begun.
+ * Jobs that do not depend on one another, each done once by whichever thread is free. Helpers take tickets as this
+ * thread does, so it waits only for what another has begun.
  */
 export function runJobs<K extends JobKernel>(engine: Runs<K>, kernel: K, jobs: readonly Job[]): void {
   const { ints } = engine.heap;

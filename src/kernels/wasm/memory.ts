@@ -2,9 +2,9 @@
  * The memory that the WebAssembly kernels compute in, and the blocks of it that tensors live in.
  *
  * It is shared, although mostly one thread uses it: shared memory grows without moving, so no array over it is ever
- * detached. A block is lent as a Float32Array and comes back when that array is collected, never before: finalizers
- * run between tasks, so inside one no block changes hands. What a task keeps beyond {@link LENT_LIMIT} lives in ordinary arrays.
- * Only this library sees arrays over the memory; what a tensor shows its user is a copy.
+ * detached. A block is lent as a Float32Array and comes back when that array is collected, never before: finalizers run
+ * between tasks, so inside one no block changes hands. What a task keeps beyond {@link LENT_LIMIT} lives in ordinary
+ * arrays. Only this library sees arrays over the memory; what a tensor shows its user is a copy.
  */
 
 /** What is used of WebAssembly; its types are in no library that all supported runtimes share. */
@@ -27,20 +27,27 @@ export const AGREEMENT = JOB + MOST_JOBS * JOB_BYTES;
 /** The main thread's working space, in bytes. */
 export const SPACE = PAGE;
 export const SPACE_BYTES = 44 * PAGE;
-/** Bytes of results that are lent out at once at most: five of twelve patterns of 1,024 x 1,024, as many as wait for the collector. */
+/**
+ * Bytes of results that are lent out at once at most: five of twelve patterns of 1,024 x 1,024, as many as wait for the
+ * collector.
+ */
 const LENT_LIMIT = 256 * 2 ** 20;
 /** The same for numbers that came from outside and are used again; weights are kept beside. */
 const MOVED_LIMIT = 256 * 2 ** 20;
-/** The same for right operands that are kept packed beside themselves: the attention of twelve layers of twelve heads, 113 MB. */
+/**
+ * The same for right operands that are kept packed beside themselves: the attention of twelve layers of twelve heads,
+ * 113 MB.
+ */
 const PACKED_LIMIT = 128 * 2 ** 20;
 /**
- * The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it is told, or for every second
- * result that is larger: few enough to pass through one cache, and a collection costs as much as computing them.
+ * The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it
+ * is told, or for every second result that is larger: few enough to pass through one cache, and a collection costs as
+ * much as computing them.
  */
 const UNTOLD_LIMIT = 32 * 2 ** 20;
 /**
- * It is told by an array of this size: large enough to make it collect at once, and too large for an allocator to take from memory that was used
- * before and must be cleared, so that no page of it is ever touched or really taken.
+ * It is told by an array of this size: large enough to make it collect at once, and too large for an allocator to take
+ * from memory that was used before and must be cleared, so that no page of it is ever touched or really taken.
  */
 const TOLD_BYTES = 128 * 2 ** 20;
 /** Smaller arrays are not worth a block. */
@@ -75,7 +82,10 @@ export interface Heap {
   readonly registry: FinalizationRegistry<number>;
 }
 
-/** A heap in shared memory of up to 4 GiB, or less where a device refuses that; a fixed one where shared memory is refused. */
+/**
+ * A heap in shared memory of up to 4 GiB, or less where a device refuses that; a fixed one where shared memory is
+ * refused.
+ */
 export function startHeap(memoryOf: MemoryConstructor): Heap {
   const first = (SPACE + SPACE_BYTES) / PAGE + 16;
   for (const maximum of [65_536, 16_384]) {
@@ -126,7 +136,10 @@ export function blockBytes(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-/** The address of a block of {@link blockBytes} bytes, or undefined where memory is at its end. Its content is undefined. */
+/**
+ * The address of a block of {@link blockBytes} bytes, or undefined where memory is at its end. Its content is
+ * undefined.
+ */
 export function takeBlock(heap: Heap, bytes: number): number | undefined {
   const size = blockBytes(bytes);
   const reused = heap.free.get(size)?.pop();
@@ -164,12 +177,18 @@ export function giveBack(heap: Heap, address: number, bytes: number): void {
   else list.push(address);
 }
 
-/** What an array is lent for: the result of an operation, an operand from outside that is used again, a weight, or an operand packed. */
+/**
+ * What an array is lent for: the result of an operation, an operand from outside that is used again, a weight, or an
+ * operand packed.
+ */
 export type Use = "result" | "operand" | "weight" | "packed";
 
 const USES: Readonly<Record<Use, number>> = { result: 0, operand: 1, weight: 2, packed: 3 };
 
-/** An array over a block, which comes back when the array is collected; undefined where it is small, or too much is lent. Its content is undefined. */
+/**
+ * An array over a block, which comes back when the array is collected; undefined where it is small, or too much is
+ * lent. Its content is undefined.
+ */
 export function lend(heap: Heap, length: number, use: Use): Float32Array | undefined {
   // So that no length is taken for one, NaN neither.
   if (!(length >= LEAST_LENT)) return undefined;
@@ -187,7 +206,8 @@ export function lend(heap: Heap, length: number, use: Use): Float32Array | undef
     heap.untold += size;
     if (heap.untold >= Math.max(UNTOLD_LIMIT, 2 * size)) tellCollector(heap);
   }
-  // Size, address and use in one number, so that nothing else need remember them: addresses are multiples of LEAST_STEP.
+  // Size, address and use in one number, so that nothing else need remember them: addresses are multiples of
+  // LEAST_STEP.
   heap.registry.register(array, (size / LEAST_STEP) * 2 ** 32 + address + USES[use]);
   return array;
 }

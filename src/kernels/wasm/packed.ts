@@ -1,4 +1,6 @@
-/** Right operands of products kept packed: what a product otherwise does with its right operand each time, done once. */
+/**
+ * Right operands of products kept packed: what a product otherwise does with its right operand each time, done once.
+ */
 import type { MatrixView, PackedMatrix } from "../interface.ts";
 import type { Engine } from "./engine.ts";
 import { isInHeap, lend } from "./memory.ts";
@@ -8,7 +10,10 @@ import type { Placed } from "./place.ts";
 /** Columns of a panel; see `packPanels` of assembly/matmul.ts. */
 const PANEL = 8;
 
-/** A stack of matrices `[k, n]` that lies in the memory, packed beside itself; undefined where it does not, or too much is packed already. */
+/**
+ * A stack of matrices `[k, n]` that lies in the memory, packed beside itself; undefined where it does not, or too much
+ * is packed already.
+ */
 export function pack(engine: Engine, b: MatrixView, batch: number, k: number, n: number): PackedMatrix | undefined {
   const { heap, kernels } = engine;
   if (!isInHeap(heap, b.data)) return undefined;
@@ -23,7 +28,10 @@ export function pack(engine: Engine, b: MatrixView, batch: number, k: number, n:
   return { data, batchStride: matrices === 1 ? 0 : size };
 }
 
-/** Where a packed operand lies: a panel is all of its depth, so that `column` is right from one multiple of 8 columns to another. */
+/**
+ * Where a packed operand lies: a panel is all of its depth, so that `column` is right from one multiple of 8 columns to
+ * another.
+ */
 export function packedInPlace({ data, batchStride }: PackedMatrix, k: number): Placed {
   return { address: data.byteOffset, batch: 4 * batchStride, row: 0, column: 4 * k };
 }

@@ -1,4 +1,7 @@
-/** Norms of products of all pairs of float32 maps, roots of Gram matrices and sums of squares, in WebAssembly; see assembly/pairs.ts and assembly/roots.ts. */
+/**
+ * Norms of products of all pairs of float32 maps, roots of Gram matrices and sums of squares, in WebAssembly; see
+ * assembly/pairs.ts and assembly/roots.ts.
+ */
 import { checkBlockSquares, checkPairNorms, checkRoots } from "../checks.ts";
 import { matrix } from "../view.ts";
 import type { BlockSquaresArgs, PairNormsArgs, RootsArgs } from "../weights-interface.ts";

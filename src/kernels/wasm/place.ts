@@ -1,4 +1,7 @@
-/** Operands in the kernels' memory: those that live there as they are, others copied into a block for the time of a call. */
+/**
+ * Operands in the kernels' memory: those that live there as they are, others copied into a block for the time of a
+ * call.
+ */
 import type { FloatArray, MatrixView } from "../interface.ts";
 import { giveBack, isInHeap, takeBlock } from "./memory.ts";
 import type { Heap } from "./memory.ts";
@@ -81,7 +84,10 @@ export function place(
   return copyTo(numbersOf(heap, bytes), address, view, batch, rows, cols);
 }
 
-/** Copies a view to an address, in the order in which it lies, so that a column-major operand stays one; `numbers` are all of memory. */
+/**
+ * Copies a view to an address, in the order in which it lies, so that a column-major operand stays one; `numbers` are
+ * all of memory.
+ */
 export function copyTo(
   numbers: FloatArray,
   address: number,

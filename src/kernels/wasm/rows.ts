@@ -1,6 +1,6 @@
 /**
- * Softmax, log-softmax, cross entropy and norms in WebAssembly: float32 rows; float64 goes to the TypeScript loops. Rows outside the memory
- * pass through it some at a time.
+ * Softmax, log-softmax, cross entropy and norms in WebAssembly: float32 rows; float64 goes to the TypeScript loops.
+ * Rows outside the memory pass through it some at a time.
  */
 import * as blocked from "../plain/blocked-rows.ts";
 import { checkCausal, checkCrossEntropy, checkNorm, checkRows } from "../checks.ts";

@@ -22,7 +22,9 @@ function rowMajor(view: MatrixView, m: number, k: number): MatrixView {
   return matrix(data, k);
 }
 
-/** The deepest product of which 8 columns fit packed into a thread's working space; see `B_BYTES` of assembly/matmul.ts. */
+/**
+ * The deepest product of which 8 columns fit packed into a thread's working space; see `B_BYTES` of assembly/matmul.ts.
+ */
 const DEEPEST = 65_536;
 
 /** Whether a question to rows of this size is one for the WebAssembly kernels. */

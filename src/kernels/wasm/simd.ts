@@ -1,8 +1,10 @@
 /**
- * The kernels in WebAssembly SIMD, each falling back to `blocked.ts` where a call finds no memory, and row functions where it is of float64.
+ * The kernels in WebAssembly SIMD, each falling back to `blocked.ts` where a call finds no memory, and row functions
+ * where it is of float64.
  *
- * Unlike the others they sum float32 products in float32: 256 terms in a register, fused where the engine has relaxed SIMD, and then the
- * sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff times `Σ |a b|`.
+ * Unlike the others they sum float32 products in float32: 256 terms in a register, fused where the engine has relaxed
+ * SIMD, and then the sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff
+ * times `Σ |a b|`.
  */
 import { blockedKernels } from "../plain/blocked.ts";
 import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "../interface.ts";

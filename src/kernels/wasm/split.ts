@@ -20,7 +20,10 @@ export interface PlacedProduct {
   readonly b: Placed;
   readonly c: Omit<Placed, "column">;
   readonly accumulate: boolean;
-  /** Whether `b` lies in packed panels; see `packPanels` of assembly/matmul.ts. Its columns are then `4 k` bytes apart, at multiples of 8. */
+  /**
+   * Whether `b` lies in packed panels; see `packPanels` of assembly/matmul.ts. Its columns are then `4 k` bytes apart,
+   * at multiples of 8.
+   */
   readonly isPacked?: boolean;
   /** Where sums are float64, and so is `c`: the bytes of a number of `a` and of `b`. */
   readonly sizes?: readonly [number, number];

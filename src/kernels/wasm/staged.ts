@@ -1,4 +1,7 @@
-/** Small products of operands outside the memory, which are over in a microsecond or two: copied without taking blocks and giving them back. */
+/**
+ * Small products of operands outside the memory, which are over in a microsecond or two: copied without taking blocks
+ * and giving them back.
+ */
 import type { MatmulArgs, MatrixView } from "../interface.ts";
 import { copyOut } from "./chunks.ts";
 import type { Engine } from "./engine.ts";
@@ -9,7 +12,10 @@ import { copyTo, inPlace } from "./place.ts";
 import type { Placed } from "./place.ts";
 import { runProduct } from "./split.ts";
 
-/** Numbers of both operands and the result at most: the end of the working space, which products leave free (`PRODUCT_BYTES` of assembly/matmul.ts). */
+/**
+ * Numbers of both operands and the result at most: the end of the working space, which products leave free
+ * (`PRODUCT_BYTES` of assembly/matmul.ts).
+ */
 const STAGED = 131_072;
 const STAGE = SPACE + SPACE_BYTES - 4 * STAGED;
 

@@ -1,6 +1,6 @@
 /**
- * Threads that help with large products. They share the kernels' memory and run the same modules; which thread does a part of a product changes
- * no bit of it.
+ * Threads that help with large products. They share the kernels' memory and run the same modules; which thread does a
+ * part of a product changes no bit of it.
  */
 import { InputError } from "../../errors.ts";
 import { wasmEngine } from "./engine.ts";
@@ -45,18 +45,19 @@ export interface WorkerLike {
  */
 export interface ThreadOptions {
   /**
-   * Starts a worker that runs this text as a module, for places where the built-in ways are closed, such as a content-security
-   * policy without `blob:` workers.
+   * Starts a worker that runs this text as a module, for places where the built-in ways are closed, such as a
+   * content-security policy without `blob:` workers.
    */
   readonly createWorker?: (source: string) => WorkerLike;
 }
 
 /**
- * What a helper runs. It spins for a moment after each call, since the next often follows at once, then sleeps until it is woken; never for
- * long, so that it ends when its process or its page wants to.
+ * What a helper runs. It spins for a moment after each call, since the next often follows at once, then sleeps until it
+ * is woken; never for long, so that it ends when its process or its page wants to.
  *
- * The module for weights it compiles when the first job of it comes, from where the main thread has put it in memory; growing by nothing shows it
- * memory as large as it is by then. Where that is refused it leaves such jobs to the others.
+ * The module for weights it compiles when the first job of it comes, from where the main thread has put it in memory;
+ * growing by nothing shows it memory as large as it is by then. Where that is refused it leaves such jobs to the
+ * others.
  */
 const SOURCE = `
 const run = ({ tiles, kernels, family, memory, space, names, words }) => {
@@ -188,15 +189,15 @@ function start(engine: Engine, create: (source: string) => WorkerLike): Promise<
 }
 
 /**
- * Makes large products, attention and questions to the rows of products run on so many threads from now on; 1 is this thread alone,
- * as at the start. Results are the same to the bit, whatever the number.
+ * Makes large products, attention and questions to the rows of products run on so many threads from now on; 1 is this
+ * thread alone, as at the start. Results are the same to the bit, whatever the number.
  *
  * Other threads need shared memory: they start in Node, in Deno and in pages that are cross-origin isolated.
  *
  * @param count - all threads, this one among them.
  * @returns the number of threads that compute now.
- * @throws {@link InputError} when the number is not a positive integer up to 64, or threads cannot be started here; those that ran before
- * go on.
+ * @throws {@link InputError} when the number is not a positive integer up to 64, or threads cannot be started here;
+ * those that ran before go on.
  * @category Kernels
  * @example
  * ```ts

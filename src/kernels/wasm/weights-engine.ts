@@ -1,6 +1,6 @@
 /**
- * The WebAssembly module of the kernels for weights (assembly/weights.ts), started on first use beside the others: over the same memory, with
- * the same tiles, and with functions of the module of kernels.
+ * The WebAssembly module of the kernels for weights (assembly/weights.ts), started on first use beside the others: over
+ * the same memory, with the same tiles, and with functions of the module of kernels.
  */
 import { moduleBytes, wasmEngine } from "./engine.ts";
 import type { Engine, KernelExports } from "./engine.ts";
@@ -26,7 +26,10 @@ export interface WeightEngine extends Engine {
 let weights: WeightEngine | undefined;
 let isRefused = false;
 
-/** The engine with the kernels for weights, or undefined where there is none, or no memory to tell other threads of them. */
+/**
+ * The engine with the kernels for weights, or undefined where there is none, or no memory to tell other threads of
+ * them.
+ */
 export function weightEngine(): WeightEngine | undefined {
   const engine = wasmEngine();
   if (weights !== undefined || engine === undefined || isRefused) return weights;

@@ -1,4 +1,7 @@
-/** The kernels for weights in WebAssembly SIMD, each falling back to `weights-blocked.ts` where their module does not run. */
+/**
+ * The kernels for weights in WebAssembly SIMD, each falling back to `weights-blocked.ts` where their module does not
+ * run.
+ */
 import { deepProductBySpans } from "../plain/deep.ts";
 import { simdKernels } from "./simd.ts";
 import { gram } from "./doubles.ts";

@@ -1,6 +1,6 @@
 /**
- * Reductions by Householder reflections (Golub and Van Loan, 4th ed., §5.2, §5.4 and §7.4): to triangular, to Hessenberg
- * and to bidiagonal form, and the orthogonal matrices that belong to them. What each does, the interface in
+ * Reductions by Householder reflections (Golub and Van Loan, 4th ed., §5.2, §5.4 and §7.4): to triangular, to
+ * Hessenberg and to bidiagonal form, and the orthogonal matrices that belong to them. What each does, the interface in
  * workspace.ts says.
  */
 import { dot, reflector } from "../vector.ts";

@@ -1,6 +1,6 @@
 /**
- * The workspace in WebAssembly SIMD. The module is compiled on first use; its memory grows to the largest problem met, but
- * problems beyond {@link KEPT_NUMBERS} get an instance of their own that goes with them.
+ * The workspace in WebAssembly SIMD. The module is compiled on first use; its memory grows to the largest problem met,
+ * but problems beyond {@link KEPT_NUMBERS} get an instance of their own that goes with them.
  */
 import type { Workspace } from "../workspace.ts";
 import { LINALG_WASM } from "./binary.ts";

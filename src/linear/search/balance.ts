@@ -1,7 +1,8 @@
 /**
- * A change of the inner basis of a product, $L R = (L G)(G^{-1} R)$, in which bounds are tightest: the columns of $L G$ and the rows of $G^{-1} R$ are
- * orthogonal, of equal lengths, and descend, as $U S^{1/2}$ and $S^{1/2} V^\top$ of a singular value decomposition do. So the first coordinates
- * hold as much of every entry as so few can, whatever basis a head's $W_V$ and $W_O$ happen to be written in.
+ * A change of the inner basis of a product, $L R = (L G)(G^{-1} R)$, in which bounds are tightest: the columns of $L G$
+ * and the rows of $G^{-1} R$ are orthogonal, of equal lengths, and descend, as $U S^{1/2}$ and $S^{1/2} V^\top$ of a
+ * singular value decomposition do. So the first coordinates hold as much of every entry as so few can, whatever basis a
+ * head's $W_V$ and $W_O$ happen to be written in.
  */
 import { frobenius, matmulDense, svd, transposeDense } from "../../linalg/index.ts";
 import type { DenseMatrix } from "../../linalg/index.ts";
@@ -23,7 +24,10 @@ export interface Balance {
   readonly left: DenseMatrix;
   /** Its inverse. */
   readonly right: DenseMatrix;
-  /** An entry of the changed product differs from the entry of the product by at most this share of the norms of its row and column. */
+  /**
+   * An entry of the changed product differs from the entry of the product by at most this share of the norms of its row
+   * and column.
+   */
   readonly error: number;
 }
 
@@ -31,7 +35,10 @@ export interface Balance {
 const WIDEST = 256;
 /** Rows and columns that the basis is found from. */
 const SAMPLE = 2048;
-/** Directions weaker than this share of the strongest are taken for as strong, so that the change of basis stays well conditioned. */
+/**
+ * Directions weaker than this share of the strongest are taken for as strong, so that the change of basis stays well
+ * conditioned.
+ */
 const FLOOR = 1e-4;
 
 /** The balanced basis, or undefined where there is none that is worth it. */

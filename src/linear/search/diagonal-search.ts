@@ -39,7 +39,10 @@ const NEAR = 16;
 
 /** Rows from which it is seen whether many are settled before their last columns. */
 const PROBE = 256;
-/** As many must be settled by others above their own entry for the open ones to be brought together after this number of columns, and after each doubling. */
+/**
+ * As many must be settled by others above their own entry for the open ones to be brought together after this number of
+ * columns, and after each doubling.
+ */
 const [MANY, FIRST_PART] = [0.25, 4096];
 
 /** Ranks up to `enough`; those beyond are given as `enough`. */
@@ -109,7 +112,10 @@ function searchPart(capped: Capped, rows: Int32Array, from: number, to: number):
   return Int32Array.from(open);
 }
 
-/** All ranks, or those up to `enough` where that is many: every entry is compared in float32, and where that does not decide in float64. */
+/**
+ * All ranks, or those up to `enough` where that is many: every entry is compared in float32, and where that does not
+ * decide in float64.
+ */
 export function wholeRanks(search: DiagonalSearch, enough: number): Int32Array {
   const { screen, options } = search;
   const settled = new Steps(options, screen.rows);
@@ -136,7 +142,10 @@ export function wholeRanks(search: DiagonalSearch, enough: number): Int32Array {
   return ranks;
 }
 
-/** Settles the rows of which enough of the first columns are clearly above the own entry, and rows of zeros; returns the others. */
+/**
+ * Settles the rows of which enough of the first columns are clearly above the own entry, and rows of zeros; returns the
+ * others.
+ */
 function settleByFirst(
   { screen, columns, options }: DiagonalSearch,
   own: Own,
@@ -164,7 +173,10 @@ function settleByFirst(
   return Int32Array.from(open);
 }
 
-/** How many of the columns found come before the own entry of a row; equal columns count each. Counting stops at `enough`. */
+/**
+ * How many of the columns found come before the own entry of a row; equal columns count each. Counting stops at
+ * `enough`.
+ */
 function aboveOwn(
   { screen, columns }: DiagonalSearch,
   { highs }: Own,

@@ -31,7 +31,10 @@ export function entryOfHalves({ left, right }: Halves, row: number, column: numb
 /** So many vectors are made one at a time before all of them are made at once, which is then sooner. */
 const MOST_VECTORS = 8192;
 
-/** Entries from halves that are not multiplied out: rows and columns are made as they are asked for, or all where they are many. */
+/**
+ * Entries from halves that are not multiplied out: rows and columns are made as they are asked for, or all where they
+ * are many.
+ */
 export function lateEntries(
   { left, right, rank }: LateHalves,
   product: Product,

@@ -1,4 +1,7 @@
-/** Questions to the rows of a screen: bars, how far they reach, bounds by leading coordinates, and the kernels that answer. */
+/**
+ * Questions to the rows of a screen: bars, how far they reach, bounds by leading coordinates, and the kernels that
+ * answer.
+ */
 import { matrix, transposed, weightKernels } from "../../kernels/index.ts";
 import type { RowScreenArgs } from "../../kernels/index.ts";
 import type { Screen } from "./screen.ts";
@@ -129,14 +132,17 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
   return found;
 }
 
-/** Nanoseconds, of which only the ratios matter: one coordinate of an entry's bound, looking at it, and computing an entry alone. */
+/**
+ * Nanoseconds, of which only the ratios matter: one coordinate of an entry's bound, looking at it, and computing an
+ * entry alone.
+ */
 const COSTS = { coordinate: 0.042, look: 0.35, alone: 13 };
 const SAMPLE_ROWS = 32;
 const SAMPLE_COLUMNS = 256;
 
 /**
- * How many leading coordinates make the bounds that cost least, from a sample of the rows, their bars and the columns they reach; undefined where
- * whole entries do. The choice changes how long it takes and nothing else.
+ * How many leading coordinates make the bounds that cost least, from a sample of the rows, their bars and the columns
+ * they reach; undefined where whole entries do. The choice changes how long it takes and nothing else.
  */
 function bestLead(
   screen: Screen,

@@ -1,4 +1,7 @@
-/** Rows and columns of a product as float32 vectors of its narrow place, in a balanced basis, and how far they can be off. */
+/**
+ * Rows and columns of a product as float32 vectors of its narrow place, in a balanced basis, and how far they can be
+ * off.
+ */
 import { kernels, matrix } from "../../kernels/index.ts";
 import type { TakeArray } from "../../kernels/index.ts";
 import { frobenius, matmulDense } from "../../linalg/index.ts";
@@ -87,10 +90,12 @@ function denseOf(matrix: MatrixFactor): DenseMatrix {
 }
 
 /**
- * How often the square of a term counts. A float32 sum $\sum_p x_p w_p$ errs by $2^{-24}$ of each of its partial sums, and $|\sum_{p \le t} x_p w_p|$ is at most the
- * product of the norms of $x$ and $w$ up to there (Cauchy–Schwarz); so all errors together are at most $2^{-24}$ of the product of two norms in which a square counts
- * as often as there are partial sums that its term is in: about half as much as the roundings of all terms times the whole norms. Partial sums are those of the
- * kernel and its sums of these; rounded are also products, where they are not fused, the small matrix, and the result.
+ * How often the square of a term counts. A float32 sum $\sum_p x_p w_p$ errs by $2^{-24}$ of each of its partial sums,
+ * and $|\sum_{p \le t} x_p w_p|$ is at most the product of the norms of $x$ and $w$ up to there (Cauchy–Schwarz); so
+ * all errors together are at most $2^{-24}$ of the product of two norms in which a square counts as often as there are
+ * partial sums that its term is in: about half as much as the roundings of all terms times the whole norms. Partial
+ * sums are those of the kernel and its sums of these; rounded are also products, where they are not fused, the small
+ * matrix, and the result.
  */
 function stepsFrom(p: number, terms: number): number {
   const end = Math.min(terms, DEPTH * (Math.floor(p / DEPTH) + 1));
@@ -178,9 +183,9 @@ export function reordered(vectors: Vectors, order: Int32Array, take: TakeArray):
 }
 
 /**
- * How far a float32 entry of each row, or a bound of one, can be off. A sum of `rank` products in float32, in any order, errs by at most `rank` roundings of
- * the sum of their absolute values, which is at most the product of norms; bounds have one term more, of norms rounded up. A product below the
- * smallest float32 is lost whole.
+ * How far a float32 entry of each row, or a bound of one, can be off. A sum of `rank` products in float32, in any
+ * order, errs by at most `rank` roundings of the sum of their absolute values, which is at most the product of norms;
+ * bounds have one term more, of norms rounded up. A product below the smallest float32 is lost whole.
  */
 export function marginsOf(left: Vectors, right: Vectors, rank: number, balance: Balance | undefined): Float64Array {
   const largest = (numbers: Float64Array): number => numbers.reduce((most, x) => Math.max(most, x), 0);

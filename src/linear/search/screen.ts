@@ -1,11 +1,13 @@
 /**
  * Exact questions to the rows of a product without all of its entries.
  *
- * With $M = L R$ in a balanced basis (balance.ts), $|M_{ij}| \le \lVert l_i \rVert \lVert r_j \rVert$, and for any number of leading coordinates
- * $M_{ij} \le l_i^{lead} \cdot r_j^{lead} + \lVert l_i^{rest} \rVert \lVert r_j^{rest} \rVert$ (Cauchy–Schwarz): itself the product of two matrices of a few columns. Columns are
- * sorted by norm, so that a row looks only at those that can reach its bar; bounds are products in float32, by kernels that keep nothing; where a
- * bound is above the bar the entry is computed in float32; and what float32 cannot decide, for which {@link Screen.margins} is a strict bound,
- * is computed from the halves in float64. So answers are those of the float64 entries, ties included.
+ * With $M = L R$ in a balanced basis (balance.ts), $|M_{ij}| \le \lVert l_i \rVert \lVert r_j \rVert$, and for any
+ * number of leading coordinates
+ * $M_{ij} \le l_i^{lead} \cdot r_j^{lead} + \lVert l_i^{rest} \rVert \lVert r_j^{rest} \rVert$ (Cauchy–Schwarz): itself
+ * the product of two matrices of a few columns. Columns are sorted by norm, so that a row looks only at those that can
+ * reach its bar; bounds are products in float32, by kernels that keep nothing; where a bound is above the bar the entry
+ * is computed in float32; and what float32 cannot decide, for which {@link Screen.margins} is a strict bound, is
+ * computed from the halves in float64. So answers are those of the float64 entries, ties included.
  */
 import type { TakeArray } from "../../kernels/index.ts";
 import { transposeDense } from "../../linalg/index.ts";
@@ -50,8 +52,8 @@ export interface ScreenOptions {
   /** Whether equal columns stand for one another; where entries are counted by a kernel, each stands for itself. */
   readonly mergesTwins: boolean;
   /**
-   * Whether margins matter more than the time it takes to make halves in float64: where most entries are compared, not where few come near
-   * a bar.
+   * Whether margins matter more than the time it takes to make halves in float64: where most entries are compared, not
+   * where few come near a bar.
    */
   readonly isFine: boolean;
   /** Arrays of the workspace that the screen is to lie in. */
@@ -126,7 +128,8 @@ function distinctColumns(
   const places = new Int32Array(order.length);
   const kept: number[] = [];
   const twins = new Map<number, number[]>();
-  // Equal columns have equal norms, so they stand side by side; where many others do too, one more sum tells them apart.
+  // Equal columns have equal norms, so they stand side by side; where many others do too, one more sum tells them
+  // apart.
   let byKey = new Map<number, number[]>();
   for (const [t, column] of order.entries()) {
     const norm = norms[column] as number;

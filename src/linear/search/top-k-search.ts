@@ -93,7 +93,9 @@ function candidatesOf({ values, places, found }: RowsFound, i: number, most: num
   }));
 }
 
-/** Puts the candidates of a row in the order of their entries; false where one that is not among them may belong there. */
+/**
+ * Puts the candidates of a row in the order of their entries; false where one that is not among them may belong there.
+ */
 function takeLargest(
   screen: Screen,
   row: number,

@@ -95,14 +95,15 @@ export function argmaxPerRow<In extends string>(f: Linear<In>, options: StreamOp
 }
 
 /**
- * The `k` largest entries of each column, largest first; ties go to the lower row. For the full QK circuit: the query tokens that look
- * most for each key token.
+ * The `k` largest entries of each column, largest first; ties go to the lower row. For the full QK circuit: the query
+ * tokens that look most for each key token.
  *
  * @param f - `[in, out]`.
  * @param k - how many of each column.
  * @param options - `columns` to look at (all), `signal`, `onProgress`.
  * @returns rows and values, `[out, rank]`, one line per column asked for.
- * @throws {@link InputError} when `k` is not a positive integer or a column does not exist; the signal's reason when aborted.
+ * @throws {@link InputError} when `k` is not a positive integer or a column does not exist; the signal's reason when
+ * aborted.
  * @category Linear maps
  * @example
  * ```ts

@@ -19,13 +19,13 @@ interface Rows {
 }
 
 /**
- * A tensor product applied to a stream: $(A \otimes W)\, x = A\, x\, W$, features mapped to their narrowest place first, then
- * positions, then the rest.
+ * A tensor product applied to a stream: $(A \otimes W)\, x = A\, x\, W$, features mapped to their narrowest place
+ * first, then positions, then the rest.
  *
  * @param x - `[batch, pos, In]`.
  * @returns `[batch, pos, Out]`, float64 when `x` is, otherwise float32; sums are float64.
- * @throws {@link AxisError} when the last axis is not the space that the product takes; {@link ShapeError} when the features,
- * positions or prompts differ in number.
+ * @throws {@link AxisError} when the last axis is not the space that the product takes; {@link ShapeError} when the
+ * features, positions or prompts differ in number.
  * @category Tensor products
  * @example
  * ```ts
@@ -100,13 +100,14 @@ export function positionMatrixOf(product: TensorProduct, positions = product.key
 const MOST_ENTRIES = 2 ** 28;
 
 /**
- * A tensor product written as one dense matrix, the Kronecker product of $A$ and $W^\top$: what it does to a stream laid out in one
- * vector, position after position. For checks and small sizes; everything else applies the two sides one by one.
+ * A tensor product written as one dense matrix, the Kronecker product of $A$ and $W^\top$: what it does to a stream
+ * laid out in one vector, position after position. For checks and small sizes; everything else applies the two sides
+ * one by one.
  *
  * @param options - `prompt`, which of the prompts (0); `positions`, where the product takes any number.
  * @returns `[target, source]`, `query_pos · Out` by `key_pos · In`, float64.
- * @throws {@link InputError} when there is no such prompt, the number of positions is not known, or the matrix would have more
- * than 2^28 entries.
+ * @throws {@link InputError} when there is no such prompt, the number of positions is not known, or the matrix would
+ * have more than 2^28 entries.
  * @category Tensor products
  * @example
  * ```ts

@@ -1,9 +1,9 @@
 /**
- * Tensor products `A ⊗ W`: a map of positions beside a map of features (*A Mathematical Framework for Transformer Circuits*,
- * "Attention heads as information movement", and its appendix on tensor product notation).
+ * Tensor products `A ⊗ W`: a map of positions beside a map of features (*A Mathematical Framework for Transformer
+ * Circuits*, "Attention heads as information movement", and its appendix on tensor product notation).
  *
- * Row convention: $(A \otimes W)\, x = A\, x\, W$ for a stream $x$, `[pos, In]` (the paper's $W$ is the transpose). Positions and
- * features do not interfere, so that products multiply side by side, the mixed product rule
+ * Row convention: $(A \otimes W)\, x = A\, x\, W$ for a stream $x$, `[pos, In]` (the paper's $W$ is the transpose).
+ * Positions and features do not interfere, so that products multiply side by side, the mixed product rule
  * $(B \otimes Z)(A \otimes W) = BA \otimes WZ$. Both sides stay in factors: nothing is multiplied by composing.
  */
 import { AxisError, ShapeError, requireKind } from "../../errors.ts";
@@ -37,8 +37,9 @@ export interface PositionFactor {
 }
 
 /**
- * `A ⊗ W`, both in factors: a map from streams `[pos, In]` to streams `[pos, Out]` that moves information between positions by `A` and
- * between features by `W`. Made by {@link tensorProduct}, {@link onFeatures}, {@link scalePositions} and {@link composeProducts}.
+ * `A ⊗ W`, both in factors: a map from streams `[pos, In]` to streams `[pos, Out]` that moves information between
+ * positions by `A` and between features by `W`. Made by {@link tensorProduct}, {@link onFeatures},
+ * {@link scalePositions} and {@link composeProducts}.
  *
  * A head is one, $A^h \otimes W_{OV}^h$; so is every path through a model.
  *
@@ -157,8 +158,8 @@ export function onFeatures<In extends string, Out extends string>(W: Linear<In, 
  * @param scales - `[batch, pos]`.
  * @param space - the space of the features.
  * @param size - its size.
- * @throws {@link AxisError} when the scales have other axes or the space is not a name; {@link InputError} when the size is not a
- * non-negative integer.
+ * @throws {@link AxisError} when the scales have other axes or the space is not a name; {@link InputError} when the
+ * size is not a non-negative integer.
  * @category Tensor products
  * @example
  * ```ts
@@ -194,7 +195,8 @@ export function scalePositions<S extends string>(
  * $(B \otimes Z)(A \otimes W) = BA \otimes WZ$. Of two heads it is the virtual head of *A Mathematical Framework*.
  *
  * @returns from the space of the first to the space of the second; nothing is multiplied.
- * @throws {@link AxisError} when spaces differ in name; {@link ShapeError} when spaces, positions or prompts differ in number.
+ * @throws {@link AxisError} when spaces differ in name; {@link ShapeError} when spaces, positions or prompts differ in
+ * number.
  * @category Tensor products
  * @example
  * ```ts

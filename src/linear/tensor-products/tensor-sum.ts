@@ -1,7 +1,7 @@
 /**
- * Sums of named tensor products, and products of such sums written out: $(\mathrm{Id} + \sum_a A_a)(\mathrm{Id} + \sum_b B_b) = \mathrm{Id} +
- * \sum_a A_a + \sum_b B_b + \sum_{a,b} B_b A_a$. A transformer's layers are such factors; {@link expandSums} is the path expansion trick
- * without a model.
+ * Sums of named tensor products, and products of such sums written out:
+ * $(\mathrm{Id} + \sum_a A_a)(\mathrm{Id} + \sum_b B_b) = \mathrm{Id} + \sum_a A_a + \sum_b B_b + \sum_{a,b} B_b A_a$.
+ * A transformer's layers are such factors; {@link expandSums} is the path expansion trick without a model.
  */
 import {
   AxisError,
@@ -77,8 +77,8 @@ export class TensorSum<In extends string = string, Out extends string = string> 
  * The sum of named tensor products.
  *
  * @param terms - at least one, all between the same spaces; names are free, but no two alike.
- * @throws {@link InputError} when the list is empty or a name stands twice; {@link AxisError} when spaces differ in name;
- * {@link ShapeError} when they differ in size.
+ * @throws {@link InputError} when the list is empty or a name stands twice; {@link AxisError} when spaces differ in
+ * name; {@link ShapeError} when they differ in size.
  * @category Tensor products
  * @example
  * ```ts
@@ -171,8 +171,9 @@ export interface ExpandOptions {
 }
 
 /**
- * A product of sums multiplied out into its terms, the first sum applied first: one choice from every factor, by the mixed product rule.
- * Terms come by the number of their factors other than the identity, then in the order of the choices; nothing is multiplied.
+ * A product of sums multiplied out into its terms, the first sum applied first: one choice from every factor, by the
+ * mixed product rule. Terms come by the number of their factors other than the identity, then in the order of the
+ * choices; nothing is multiplied.
  *
  * @throws {@link InputError} when there are no factors, or more terms than `maxTerms`, with their number.
  * @category Tensor products

@@ -1,7 +1,7 @@
 /**
- * Steps that attention allows: value biases move into output biases, key biases go, and each head's maps are replaced by those of its
- * singular value decomposition, as queries, keys and values are only names for the factors of $W_{QK}$ and $W_{OV}$ (A Mathematical
- * Framework for Transformer Circuits, "Attention Heads as Information Movement").
+ * Steps that attention allows: value biases move into output biases, key biases go, and each head's maps are replaced
+ * by those of its singular value decomposition, as queries, keys and values are only names for the factors of $W_{QK}$
+ * and $W_{OV}$ (A Mathematical Framework for Transformer Circuits, "Attention Heads as Information Movement").
  */
 import { requireKind } from "../../errors.ts";
 import { compose, linear, svdOf, transpose } from "../../linear/index.ts";
@@ -25,9 +25,9 @@ function moveValueBiases(bench: Workbench, { layer }: AttentionLayer): void {
 }
 
 /**
- * Moves value biases into output biases, $b_O \leftarrow b_O + \sum_h b_V^h W_O^h$ and $b_V \leftarrow 0$: the rows of a pattern sum to 1, so
- * what a head makes of its bias is the same at every position. Logits stay as they were, but for rounding; what heads write no longer
- * contains a constant.
+ * Moves value biases into output biases, $b_O \leftarrow b_O + \sum_h b_V^h W_O^h$ and $b_V \leftarrow 0$: the rows of
+ * a pattern sum to 1, so what a head makes of its bias is the same at every position. Logits stay as they were, but for
+ * rounding; what heads write no longer contains a constant.
  *
  * @category Weight processing
  * @example
@@ -52,11 +52,11 @@ export function foldValueBiases(model: Transformer): Transformer {
 }
 
 /**
- * Sets key biases to 0. What $b_K$ adds to a score depends on the query alone, so softmax does not see it: patterns and logits stay as they
- * were, but for rounding, and scores of one query move by one number.
+ * Sets key biases to 0. What $b_K$ adds to a score depends on the query alone, so softmax does not see it: patterns and
+ * logits stay as they were, but for rounding, and scores of one query move by one number.
  *
- * @throws {@link ConfigError} for rotary positions with a $b_K$ that is not 0: it is rotated with the keys, and what it adds depends on the
- * offset.
+ * @throws {@link ConfigError} for rotary positions with a $b_K$ that is not 0: it is rotated with the keys, and what it
+ * adds depends on the offset.
  * @category Weight processing
  * @example
  * ```ts
@@ -153,13 +153,14 @@ function refactorOV(
 }
 
 /**
- * Replaces the maps of every head by those of its singular value decompositions: $W_{OV} = U S V^\top$ gives $W_V = U S$ and
- * $W_O = V^\top$, so that what a head writes is as long as its weighted values; $W_{QK} = U S V^\top$, with the biases as one more row of each
- * side, gives $W_Q = U\sqrt{S}$ and $W_K = V\sqrt{S}$. Components come by size; their signs are arbitrary. Value biases are folded first.
- * Logits and circuits stay as they were, but for rounding (TransformerLens, `refactor_factored_attn_matrices`).
+ * Replaces the maps of every head by those of its singular value decompositions: $W_{OV} = U S V^\top$ gives
+ * $W_V = U S$ and $W_O = V^\top$, so that what a head writes is as long as its weighted values; $W_{QK} = U S V^\top$,
+ * with the biases as one more row of each side, gives $W_Q = U\sqrt{S}$ and $W_K = V\sqrt{S}$. Components come by size;
+ * their signs are arbitrary. Value biases are folded first. Logits and circuits stay as they were, but for rounding
+ * (TransformerLens, `refactor_factored_attn_matrices`).
  *
- * @throws {@link ConfigError} for rotary positions: queries and keys are rotated coordinate by coordinate, so their coordinates may not be
- * mixed.
+ * @throws {@link ConfigError} for rotary positions: queries and keys are rotated coordinate by coordinate, so their
+ * coordinates may not be mixed.
  * @category Weight processing
  * @example
  * ```ts

@@ -1,7 +1,7 @@
 /**
- * Steps that LayerNorm allows: its weights move into what reads through it, and means that it takes out anyway are taken out of weights
- * (A Mathematical Framework for Transformer Circuits, "Handling Layer Normalization"; TransformerLens, `fold_layer_norm`,
- * `center_writing_weights`).
+ * Steps that LayerNorm allows: its weights move into what reads through it, and means that it takes out anyway are
+ * taken out of weights (A Mathematical Framework for Transformer Circuits, "Handling Layer Normalization";
+ * TransformerLens, `fold_layer_norm`, `center_writing_weights`).
  */
 import { requireKind } from "../../errors.ts";
 import type { ModelConfig, NormalizationType } from "../model-config.ts";
@@ -17,15 +17,15 @@ function folded(config: ModelConfig): ModelConfig {
 }
 
 /**
- * Moves the weights and biases of all norms into the maps that read through them: $W \leftarrow \operatorname{diag}(w) W$ and
- * $b \leftarrow b + b_{ln} W$, for queries, keys, values, MLPs (after SoLU too) and the unembedding; the norms keep only centring and
- * scaling (`LNPre`, `RMSPre`). Maps that read a centred stream are centred as well, which no output can tell. Logits stay as they were,
- * but for rounding.
+ * Moves the weights and biases of all norms into the maps that read through them:
+ * $W \leftarrow \operatorname{diag}(w) W$ and $b \leftarrow b + b_{ln} W$, for queries, keys, values, MLPs (after SoLU
+ * too) and the unembedding; the norms keep only centring and scaling (`LNPre`, `RMSPre`). Maps that read a centred
+ * stream are centred as well, which no output can tell. Logits stay as they were, but for rounding.
  *
  * A model without norms, or whose norms have no weights, comes back with nothing to fold.
  *
- * @throws {@link ConfigError} for shortformer positions with norms that have weights: positions are added after the norm, and would be
- * scaled with it.
+ * @throws {@link ConfigError} for shortformer positions with norms that have weights: positions are added after the
+ * norm, and would be scaled with it.
  * @category Weight processing
  * @example
  * ```ts
@@ -70,9 +70,9 @@ export function foldLayerNorm(model: Transformer): Transformer {
 }
 
 /**
- * Takes the mean over `d_model` out of everything that is written to the residual stream: $W_E$, $W_{pos}$ where it is added there, $W_O$,
- * $b_O$, $W_{out}$, $b_{out}$. Every norm takes that mean out itself, so logits stay as they were, but for rounding. Shortformer positions,
- * which are added after the norm, are left alone.
+ * Takes the mean over `d_model` out of everything that is written to the residual stream: $W_E$, $W_{pos}$ where it is
+ * added there, $W_O$, $b_O$, $W_{out}$, $b_{out}$. Every norm takes that mean out itself, so logits stay as they were,
+ * but for rounding. Shortformer positions, which are added after the norm, are left alone.
  *
  * @throws {@link ConfigError} where some reader does not centre what it reads: no norms, RMSNorm, or a final RMSNorm.
  * @category Weight processing
@@ -125,8 +125,9 @@ export function centerWritingWeights(model: Transformer): Transformer {
 }
 
 /**
- * Takes the mean over the vocabulary out of $W_U$ and $b_U$: at every position all logits move by one number, and log-probabilities stay
- * as they were, but for rounding. After it, a direct effect on a logit is one on the logit against the average token.
+ * Takes the mean over the vocabulary out of $W_U$ and $b_U$: at every position all logits move by one number, and
+ * log-probabilities stay as they were, but for rounding. After it, a direct effect on a logit is one on the logit
+ * against the average token.
  *
  * @category Weight processing
  * @example

@@ -1,4 +1,7 @@
-/** The steps together: as TransformerLens takes them when it loads a model, and one by one with what each does to the predictions. */
+/**
+ * The steps together: as TransformerLens takes them when it loads a model, and one by one with what each does to the
+ * predictions.
+ */
 import { ConfigError, requireKind } from "../../errors.ts";
 import { astype, logSoftmax } from "../../tensor/index.ts";
 import { toTokenTensor } from "../tokens.ts";
@@ -25,19 +28,19 @@ const STEPS: readonly (readonly [ProcessingStep, (model: Transformer) => Transfo
 ];
 
 /**
- * Which steps {@link processWeights} takes: the four that TransformerLens's `from_pretrained` takes are on unless set to false, the other two
- * off unless set to true.
+ * Which steps {@link processWeights} takes: the four that TransformerLens's `from_pretrained` takes are on unless set
+ * to false, the other two off unless set to true.
  * @category Weight processing
  */
 export type ProcessingOptions = { readonly [step in ProcessingStep]?: boolean | undefined };
 
 /**
- * Processes weights as TransformerLens's `from_pretrained` does by default: folds norms, centres what is written to the residual stream and
- * the unembedding, folds value biases.
+ * Processes weights as TransformerLens's `from_pretrained` does by default: folds norms, centres what is written to the
+ * residual stream and the unembedding, folds value biases.
  *
  * @param options - steps to leave out or to add.
- * @throws {@link ConfigError} when a step would change what the model computes, naming the step; set it to false to go without. TransformerLens
- * leaves such steps out in silence.
+ * @throws {@link ConfigError} when a step would change what the model computes, naming the step; set it to false to go
+ * without. TransformerLens leaves such steps out in silence.
  * @category Weight processing
  * @example
  * ```ts
@@ -63,7 +66,10 @@ export function processWeights(model: Transformer, options: ProcessingOptions = 
  */
 export interface ProcessingRow {
   readonly step: ProcessingStep;
-  /** The largest change of a log-probability against the model before the step, in nats; `null` where the step was refused. */
+  /**
+   * The largest change of a log-probability against the model before the step, in nats; `null` where the step was
+   * refused.
+   */
   readonly maxChange: number | null;
   /** The mean absolute change of log-probabilities against the model before the step, in nats. */
   readonly meanChange: number | null;
@@ -85,9 +91,9 @@ export interface ProcessingReport {
 }
 
 /**
- * Takes every step of weight processing after another, and measures what each does to the log-probabilities of all tokens at all positions:
- * in exact arithmetic nothing, so what is seen is rounding. A step that would change what the model computes is refused, with the reason, and
- * left out.
+ * Takes every step of weight processing after another, and measures what each does to the log-probabilities of all
+ * tokens at all positions: in exact arithmetic nothing, so what is seen is rounding. A step that would change what the
+ * model computes is refused, with the reason, and left out.
  *
  * @param tokens - a prompt, or several of equal length.
  * @param options - `signal` cancels between steps.
@@ -100,7 +106,8 @@ export interface ProcessingReport {
  *
  * const { model } = await openBundledModel();
  * const { rows } = processingReport(model, [0, 300, 301, 302]);
- * for (const { step, maxChange, refused } of rows) console.log(step, refused === null ? (maxChange ?? 0) < 1e-4 : "refused");
+ * for (const { step, maxChange, refused } of rows)
+ *   console.log(step, refused === null ? (maxChange ?? 0) < 1e-4 : "refused");
  * // foldLayerNorm true
  * // centerWritingWeights refused
  * // centerUnembed true

@@ -28,7 +28,9 @@ export class Workbench {
     this.#dropped.add(name);
   }
 
-  /** Puts a norm's weights and bias into the map and the bias that read through it, along the axis it normalises over. */
+  /**
+   * Puts a norm's weights and bias into the map and the bias that read through it, along the axis it normalises over.
+   */
   fold(norm: Norm | Norm<"d_mlp"> | undefined, name: string, map: string, bias: string): void {
     if (norm === undefined) return;
     const { axis } = norm;

@@ -1,6 +1,7 @@
 /**
- * All heads of a frozen layer at once, on many streams at once, in the precision of the streams: values $x\,C\,\mathrm{diag}(w) W_V / s$, weighted values $z = A v$ and what
- * they write, $z W_O$; and the same steps backwards. Streams are flat, `[stream, batch, pos, d_model]`; values have all heads side by side,
+ * All heads of a frozen layer at once, on many streams at once, in the precision of the streams: values
+ * $x\,C\,\mathrm{diag}(w) W_V / s$, weighted values $z = A v$ and what they write, $z W_O$; and the same steps
+ * backwards. Streams are flat, `[stream, batch, pos, d_model]`; values have all heads side by side,
  * `[stream, batch, pos, head, d_head]`. Few large products: a path expansion is made of little else.
  */
 import { multiplyStacks, stackOf, stackOfTensor, times, transposedStack } from "../../linear/internal.ts";
@@ -97,7 +98,10 @@ export class FrozenHeads {
     return out;
   }
 
-  /** The adjoint of {@link FrozenHeads.write}: readings of the stream as readings of weighted values, `[rows, head, d_head]`. */
+  /**
+   * The adjoint of {@link FrozenHeads.write}: readings of the stream as readings of weighted values,
+   * `[rows, head, d_head]`.
+   */
   writeBack<T extends FloatArray>(readings: T): T {
     const rows = readings.length / this.d_model;
     const out = like(readings, rows * this.width);

@@ -18,7 +18,10 @@ export function toStream({ run, model }: FrozenRun, data: Float64Array): Stream 
   return Tensor.from("batch pos d_model", [...run.tokens.shape, model.config.d_model], data);
 }
 
-/** The linear part of what a layer adds, $\sum_h A^h\,\mathrm{n}(x) W_{OV}^h$, over all heads or those that `keep` picks. */
+/**
+ * The linear part of what a layer adds, $\sum_h A^h\,\mathrm{n}(x) W_{OV}^h$, over all heads or those that `keep`
+ * picks.
+ */
 export function layerTerm(frozen: FrozenRun, layer: number, x: Stream, keep?: (head: number) => boolean): Stream {
   const heads = frozenHeads(frozen, layer);
   return toStream(frozen, writeKept(heads, heads.attend(heads.values(flat(x))), keep));
@@ -75,7 +78,10 @@ function writeKept(heads: FrozenHeads, z: Float64Array, keep?: (head: number) =>
   return heads.write(z);
 }
 
-/** Everything that begins in a bias, before a layer (by default at the end): the affine model applied to no embedding at all. */
+/**
+ * Everything that begins in a bias, before a layer (by default at the end): the affine model applied to no embedding at
+ * all.
+ */
 export function biasStream(frozen: FrozenRun, before = frozen.model.config.n_layers): Stream {
   let stream: Stream = Tensor.zeros("batch pos d_model", frozen.run.cache.get("hook_embed").shape, "float64");
   let isZero = true;

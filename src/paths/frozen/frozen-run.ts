@@ -1,14 +1,15 @@
 /**
- * A run with its attention patterns and norm scales held fixed ("freezing attention patterns", *A Mathematical Framework for
- * Transformer Circuits*). What is left of the model is affine in the residual stream: layer $l$ takes it to
+ * A run with its attention patterns and norm scales held fixed ("freezing attention patterns", *A Mathematical
+ * Framework for Transformer Circuits*). What is left of the model is affine in the residual stream: layer $l$ takes it
+ * to
  *
  * $$x \mapsto x + \sum_h A^h\,(\mathrm{n}_l(x) W_V^h + b_V^h)\,W_O^h + b_O,\qquad \mathrm{n}_l(x) = (x - \bar x) / s_l \odot w_l + b_l$$
  *
- * The linear part carries paths, which begin in the embedding; the constants make one stream of their own, the bias. Shortformer
- * positions, rotations, $b_Q$ and $b_K$ act on patterns alone. Everything here is float64.
+ * The linear part carries paths, which begin in the embedding; the constants make one stream of their own, the bias.
+ * Shortformer positions, rotations, $b_Q$ and $b_K$ act on patterns alone. Everything here is float64.
  *
- * An MLP is not affine. What it wrote in the run, $b_{out}$ included, is held fixed too: one more stream that paths begin in, after
- * its layer's attention ("MLP layers" in the same paper).
+ * An MLP is not affine. What it wrote in the run, $b_{out}$ included, is held fixed too: one more stream that paths
+ * begin in, after its layer's attention ("MLP layers" in the same paper).
  */
 import { toTokenTensor } from "../../model/index.ts";
 import type { HookName, Norm, Run, TokensLike, Transformer } from "../../model/index.ts";
@@ -92,7 +93,10 @@ export function addMlp(frozen: FrozenRun, layer: number, x: Stream): Stream {
 /** The label of an MLP as a component, TransformerLens's. */
 export const mlpLabel = (layer: number): `${number}_mlp_out` => `${layer}_mlp_out`;
 
-/** What a layer, or with `layer = n_layers` the unembedding, sees without any head: the embedding and what MLPs wrote before. */
+/**
+ * What a layer, or with `layer = n_layers` the unembedding, sees without any head: the embedding and what MLPs wrote
+ * before.
+ */
 export function headlessStream(frozen: FrozenRun, layer: number): Stream {
   let stream = directStream(frozen);
   for (const before of frozen.model.layers.slice(0, layer)) stream = addMlp(frozen, before.layer, stream);

@@ -1,9 +1,9 @@
 /**
  * The sum of all paths of each order without enumerating them.
  *
- * With $s_p$ the sum of the paths through $p$ heads so far, a layer takes $s_p$ to $s_p + \sum_h A^h s_{p-1} W_{OV}^h$: as the layer
- * is linear, the sum over paths goes through it as one stream. $L$ layers cost at most $L(L+1)/2$ passes through a layer, where
- * the paths number $(1+H)^L$. What an MLP writes joins $s_0$ after its layer.
+ * With $s_p$ the sum of the paths through $p$ heads so far, a layer takes $s_p$ to $s_p + \sum_h A^h s_{p-1} W_{OV}^h$:
+ * as the layer is linear, the sum over paths goes through it as one stream. $L$ layers cost at most $L(L+1)/2$ passes
+ * through a layer, where the paths number $(1+H)^L$. What an MLP writes joins $s_0$ after its layer.
  */
 import { add } from "../../tensor/index.ts";
 import { frozenHeads } from "./frozen-heads.ts";
@@ -14,8 +14,9 @@ import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
- * What the paths of order 0 to `n_layers` write to the residual stream, each order summed, float64, before the final norm; with
- * `withBiases`, paths that begin in biases of layers too; with `before`, of the layers before that one alone.
+ * What the paths of order 0 to `n_layers` write to the residual stream, each order summed, float64, before the final
+ * norm; with `withBiases`, paths that begin in biases of layers too; with `before`, of the layers before that one
+ * alone.
  */
 export function streamsByOrder(
   frozen: FrozenRun,

@@ -1,7 +1,8 @@
 /**
- * What composition through queries and through keys is worth: the loss when heads look for, or are looked at by, no more than paths of a
- * given order. *A Mathematical Framework for Transformer Circuits*, "Term importance analysis", measures composition through values
- * alone, as it freezes patterns; it names the question for queries and keys, and leaves the definition open. This is one.
+ * What composition through queries and through keys is worth: the loss when heads look for, or are looked at by, no
+ * more than paths of a given order. *A Mathematical Framework for Transformer Circuits*, "Term importance analysis",
+ * measures composition through values alone, as it freezes patterns; it names the question for queries and keys, and
+ * leaves the definition open. This is one.
  */
 import { requireKind } from "../../errors.ts";
 import type { AttentionLayer, TokensLike, Transformer } from "../../model/index.ts";
@@ -29,7 +30,10 @@ import type { ProgressOptions } from "../../progress.ts";
  * @category Path expansion
  */
 export interface CompositionImportance {
-  /** `[order]`: mean loss in nats when queries read paths of at most that many heads; the last entry is the model's own loss. */
+  /**
+   * `[order]`: mean loss in nats when queries read paths of at most that many heads; the last entry is the model's own
+   * loss.
+   */
   readonly Q: Tensor<"order">;
   /** `[order]`: the same for keys. */
   readonly K: Tensor<"order">;
@@ -45,10 +49,11 @@ const SIDES = ["Q", "K", "both"] as const;
 type Vectors = Tensor<"head batch pos d_head">;
 
 /**
- * The mean loss, in nats, when the queries (the keys, both) of every head read only the paths of at most so many heads, biases always,
- * and everything else is as the run had it: keys, values, norm scales, what MLPs wrote (for the paths, a source of order 0). With order 0 nothing composes through that side; entry 0 less the
- * last is what Q-composition (K-composition, both) is worth. An induction head's K-composition with a previous-token head shows here and
- * not in {@link lossByMaxOrder}.
+ * The mean loss, in nats, when the queries (the keys, both) of every head read only the paths of at most so many heads,
+ * biases always, and everything else is as the run had it: keys, values, norm scales, what MLPs wrote (for the paths, a
+ * source of order 0). With order 0 nothing composes through that side; entry 0 less the last is what Q-composition
+ * (K-composition, both) is worth. An induction head's K-composition with a previous-token head shows here and not in
+ * {@link lossByMaxOrder}.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @param options - `signal`, `onProgress` (in layers).
@@ -62,7 +67,10 @@ type Vectors = Tensor<"head batch pos d_head">;
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const { Q, K, fullLoss } = compositionImportance(model, repeatedTokens(model.config, { length: 30, batch: 2, seed: 1, bos: 0 }));
+ * const { Q, K, fullLoss } = compositionImportance(
+ *   model,
+ *   repeatedTokens(model.config, { length: 30, batch: 2, seed: 1, bos: 0 }),
+ * );
  * // The bundled model's induction heads compose through their keys.
  * console.log(K.at(0) - fullLoss > 1, Q.at(0) - fullLoss < K.at(0) - fullLoss);
  * // true true
@@ -131,7 +139,10 @@ function lossOfEnd(frozen: FrozenRun, stream: Stream): number {
   return lossOfStream(frozen, frozen.model.ln_final === undefined ? linear : frozen.model.ln_final.addBias(linear));
 }
 
-/** What a layer reads of the paths of at most 0, 1, … heads and of all biases, its norm's scale frozen, positions included. */
+/**
+ * What a layer reads of the paths of at most 0, 1, … heads and of all biases, its norm's scale frozen, positions
+ * included.
+ */
 function readings(frozen: FrozenRun, { layer, ln1 }: AttentionLayer, sums: readonly Stream[], bias: Stream): Stream[] {
   const { model, run } = frozen;
   const isShortformer = model.config.positional_embedding_type === "shortformer";

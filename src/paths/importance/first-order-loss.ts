@@ -1,6 +1,6 @@
 /**
- * The loss of the direct path and some heads' single-head paths (*A Mathematical Framework for Transformer Circuits*, "Term
- * importance analysis").
+ * The loss of the direct path and some heads' single-head paths (*A Mathematical Framework for Transformer Circuits*,
+ * "Term importance analysis").
  */
 import { requireKind, requireObject } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";

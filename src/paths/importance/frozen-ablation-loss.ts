@@ -1,4 +1,7 @@
-/** The loss without some heads while patterns stay as they were (*In-context Learning and Induction Heads*, Olsson et al. 2022). */
+/**
+ * The loss without some heads while patterns stay as they were (*In-context Learning and Induction Heads*, Olsson et
+ * al. 2022).
+ */
 import { requireKind, requireObject } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
 import { directStream, freeze } from "../frozen/frozen-run.ts";
@@ -8,8 +11,9 @@ import { membership } from "./head-subset.ts";
 import type { HeadSubset } from "./head-subset.ts";
 
 /**
- * The mean loss, in nats, of the model without some heads while all patterns and norm scales, and what MLPs write, stay as they
- * were: every path through one of them is gone, with what biases send through them. Olsson et al. call this the pattern-preserving ablation.
+ * The mean loss, in nats, of the model without some heads while all patterns and norm scales, and what MLPs write, stay
+ * as they were: every path through one of them is gone, with what biases send through them. Olsson et al. call this the
+ * pattern-preserving ablation.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @throws {@link InputError} for a head or layer that the model does not have, or tokens it cannot run or predict.

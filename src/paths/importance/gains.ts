@@ -1,6 +1,6 @@
 /**
- * What layers and heads bring on each prompt, in nats, from both ends: added to the direct path, and taken out of what they are last in. The
- * functions of term importance are means and spreads of these.
+ * What layers and heads bring on each prompt, in nats, from both ends: added to the direct path, and taken out of what
+ * they are last in. The functions of term importance are means and spreads of these.
  */
 import type { AttentionHead } from "../../model/index.ts";
 import { add } from "../../tensor/index.ts";
@@ -50,7 +50,8 @@ export function minus(a: PerPrompt, b: PerPrompt): PerPrompt {
 }
 
 /**
- * The single-head paths of each layer: what they add to the direct path alone, and to the direct path with those of all other layers.
+ * The single-head paths of each layer: what they add to the direct path alone, and to the direct path with those of all
+ * other layers.
  *
  * @returns the losses of the direct path, and of it with all single-head paths.
  */

@@ -1,12 +1,13 @@
 /**
- * How much single heads and whole layers of heads matter, by what their paths do to the loss with patterns and norm scales frozen
- * (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis", which splits the single-head terms by layer).
+ * How much single heads and whole layers of heads matter, by what their paths do to the loss with patterns and norm
+ * scales frozen (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis", which splits the
+ * single-head terms by layer).
  *
- * The effect of a set of paths depends on which others are there; so it is measured from both ends, as what it adds to the direct
- * path alone and as what its removal from the whole model costs.
+ * The effect of a set of paths depends on which others are there; so it is measured from both ends, as what it adds to
+ * the direct path alone and as what its removal from the whole model costs.
  *
- * In a model with MLPs, what these wrote in the run is held fixed: the direct path is embedding and MLP outputs together, and a
- * single-head path begins in whichever of them the head can read.
+ * In a model with MLPs, what these wrote in the run is held fixed: the direct path is embedding and MLP outputs
+ * together, and a single-head path begins in whichever of them the head can read.
  */
 import { requireKind } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
@@ -33,8 +34,9 @@ export interface HeadTermImportance {
 }
 
 /**
- * The importance of every head from both ends, with patterns and norm scales frozen: what its own path adds to the direct path,
- * and what removing all paths through it from the model costs. The two need not agree, or even have one sign.
+ * The importance of every head from both ends, with patterns and norm scales frozen: what its own path adds to the
+ * direct path, and what removing all paths through it from the model costs. The two need not agree, or even have one
+ * sign.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @param options - `signal`, `onProgress`, per head.
@@ -93,8 +95,8 @@ export interface LayerTermImportance {
 }
 
 /**
- * The single-head paths split by layer, as the Framework's table of term importance has them: the gain of each layer over the
- * direct path, and over the direct path with the other layers.
+ * The single-head paths split by layer, as the Framework's table of term importance has them: the gain of each layer
+ * over the direct path, and over the direct path with the other layers.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @param options - `signal`, `onProgress`, per layer.
@@ -106,7 +108,10 @@ export interface LayerTermImportance {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const { addedToDirect, addedToOthers, directLoss, firstOrderLoss } = layerTermImportance(model, [0, 300, 301, 300, 301]);
+ * const { addedToDirect, addedToOthers, directLoss, firstOrderLoss } = layerTermImportance(
+ *   model,
+ *   [0, 300, 301, 300, 301],
+ * );
  * console.log(Math.abs(addedToDirect.at(0) + addedToOthers.at(1) - (directLoss - firstOrderLoss)) < 1e-9);
  * // true
  * ```

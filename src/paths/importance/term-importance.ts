@@ -1,7 +1,8 @@
 /**
- * Term importance as a table with errors: by order of paths, by layer and by head, each gain with its spread over texts (*A Mathematical
- * Framework for Transformer Circuits*, "Term importance analysis"). Patterns, norm scales and what MLPs wrote are frozen: the direct path is
- * embedding and MLP outputs together, and a single-head path begins in whichever of them the head can read.
+ * Term importance as a table with errors: by order of paths, by layer and by head, each gain with its spread over texts
+ * (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis"). Patterns, norm scales and what
+ * MLPs wrote are frozen: the direct path is embedding and MLP outputs together, and a single-head path begins in
+ * whichever of them the head can read.
  */
 import { requireKind } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
@@ -39,7 +40,9 @@ export interface TermImportanceRow {
   readonly terms: string;
   /** What they are added to or removed from: `uniform`, `orders below`, `direct`, `direct and other layers`, `full`. */
   readonly relativeTo: string;
-  /** By how much they lower the mean loss, in nats; of terms removed from the full model, by how much that raises it. */
+  /**
+   * By how much they lower the mean loss, in nats; of terms removed from the full model, by how much that raises it.
+   */
   readonly gain: number;
   /** The bootstrap's standard error of the gain over texts; NaN for one text. */
   readonly error: number;
@@ -48,14 +51,14 @@ export interface TermImportanceRow {
 }
 
 /**
- * The Framework's table of term importance with its split by layer, and both ends of every head, each gain with a bootstrap error: prompts
- * are drawn with replacement, and the spread of the mean gain over the draws is its error. Prompts are the unit, since losses within a
- * text go together.
+ * The Framework's table of term importance with its split by layer, and both ends of every head, each gain with a
+ * bootstrap error: prompts are drawn with replacement, and the spread of the mean gain over the draws is its error.
+ * Prompts are the unit, since losses within a text go together.
  *
  * @param tokens - several prompts of equal length, of at least two tokens; one prompt has no error.
  * @param options - `resamples`, `seed`, `heads`, `signal`, `onProgress` (in lines worked out).
- * @throws {@link InputError} when `resamples` or `seed` is unusable, for tokens the model cannot run or predict; the signal's reason when
- * aborted.
+ * @throws {@link InputError} when `resamples` or `seed` is unusable, for tokens the model cannot run or predict; the
+ * signal's reason when aborted.
  * @category Path expansion
  * @example
  * ```ts

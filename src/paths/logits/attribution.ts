@@ -1,9 +1,10 @@
 /**
  * The attribution of all paths to target logits at once.
  *
- * A path ends in its last head, and what that head adds to a logit is $z \cdot (W_O u)$ for a direction $u$ of the stream. So $u$ is taken back
- * through $W_O$ once per layer, and every path costs the weighted values of its last head: the paths that end in a layer are computed from the
- * streams of those before it, all of these and all heads in one product. What leaves write is never formed.
+ * A path ends in its last head, and what that head adds to a logit is $z \cdot (W_O u)$ for a direction $u$ of the
+ * stream. So $u$ is taken back through $W_O$ once per layer, and every path costs the weighted values of its last head:
+ * the paths that end in a layer are computed from the streams of those before it, all of these and all heads in one
+ * product. What leaves write is never formed.
  */
 import { Tensor } from "../../tensor/index.ts";
 import { allocateData, dot, rawData } from "../../tensor/internal.ts";
@@ -31,7 +32,9 @@ export function precisionOf({ model }: FrozenRun): Precision {
   return [...model.weights.values()].every(({ dtype }) => dtype === "float32") ? "float32" : "float64";
 }
 
-/** Goes through all paths; `nodes` is the list that children's places refer to, `inner` the roots that are not in it. */
+/**
+ * Goes through all paths; `nodes` is the list that children's places refer to, `inner` the roots that are not in it.
+ */
 export function attributePaths(
   frozen: FrozenRun,
   nodes: readonly PathNode[],

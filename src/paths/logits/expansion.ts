@@ -43,8 +43,8 @@ export interface PathFilter {
 }
 
 /**
- * What {@link PathExpansion.rank} orders terms by: the mean attribution to the target, the mean norm of what the term gives to the
- * unembedding, or a function of the term and its attribution `[batch, pos]`.
+ * What {@link PathExpansion.rank} orders terms by: the mean attribution to the target, the mean norm of what the term
+ * gives to the unembedding, or a function of the term and its attribution `[batch, pos]`.
  * @category Path expansion
  */
 export type TermMetric = "attribution" | "norm" | ((term: PathTerm, attribution: Tensor<"batch pos">) => number);
@@ -66,8 +66,8 @@ export interface AttributionOptions extends ProgressOptions {
   /** The logits to explain; those of the correct next tokens by default. */
   readonly targets?: Targets | undefined;
   /**
-   * How products are taken when all paths are evaluated at once: `"float32"`, the default where all weights are, as the model's own run;
-   * or `"float64"`.
+   * How products are taken when all paths are evaluated at once: `"float32"`, the default where all weights are, as the
+   * model's own run; or `"float64"`.
    */
   readonly precision?: "float32" | "float64" | undefined;
   /** The terms to evaluate, such as groups; {@link PathExpansion.all} by default. */
@@ -111,11 +111,13 @@ export class PathExpansion {
   readonly tokens: Tensor<"batch pos">;
   /** The logits of the model's own run, which the terms sum to. */
   readonly modelLogits: Tensor<"batch pos d_vocab">;
-  /** The paths: those of no head first, the direct one before what MLPs wrote and biases, then by order, head by head. */
+  /**
+   * The paths: those of no head first, the direct one before what MLPs wrote and biases, then by order, head by head.
+   */
   readonly terms: readonly PathTerm[];
   /**
-   * Everything that begins in a bias ($b_V$, $b_O$, those of norms, and in the logits $b_U$), along all paths together; where biases are
-   * sources of paths, $b_U$ alone.
+   * Everything that begins in a bias ($b_V$, $b_O$, those of norms, and in the logits $b_U$), along all paths together;
+   * where biases are sources of paths, $b_U$ alone.
    */
   readonly bias: PathTerm;
   /** All paths longer than `maxOrder` together; absent when every path is written out. */
@@ -158,8 +160,8 @@ export class PathExpansion {
   }
 
   /**
-   * The logits that a term contributes, `[batch, pos, d_vocab]`, float64: its residual contribution times $W_U$; $b_U$ belongs to
-   * the bias.
+   * The logits that a term contributes, `[batch, pos, d_vocab]`, float64: its residual contribution times $W_U$; $b_U$
+   * belongs to the bias.
    */
   logits(term: PathTerm): Tensor<"batch pos d_vocab"> {
     requireKind("term", term, "term", "logits");
@@ -168,13 +170,14 @@ export class PathExpansion {
   }
 
   /**
-   * What every term adds to the logit of a target, by default the correct next token: one dot product with a column of $W_U$ per
-   * position, without the term's other logits. All paths together cost little more than what they share.
+   * What every term adds to the logit of a target, by default the correct next token: one dot product with a column of
+   * $W_U$ per position, without the term's other logits. All paths together cost little more than what they share.
    *
    * @param options - `targets`, `terms`, `precision`, `signal`, `onProgress`.
-   * @returns `[term, batch, pos]`, float64 storage, in logits; terms as asked for, one position fewer than the prompt for next tokens.
-   * @throws {@link InputError} when a prompt has no next token or a target is no output token; {@link ShapeError} when targets
-   * do not fit the prompts.
+   * @returns `[term, batch, pos]`, float64 storage, in logits; terms as asked for, one position fewer than the prompt
+   * for next tokens.
+   * @throws {@link InputError} when a prompt has no next token or a target is no output token; {@link ShapeError} when
+   * targets do not fit the prompts.
    */
   attribution(options: AttributionOptions = {}): Tensor<"term batch pos"> {
     requireOptions(options, "attribution");
@@ -224,8 +227,9 @@ export class PathExpansion {
   }
 
   /**
-   * Terms taken together: by order, by first or last head, by source, by the layers passed through, or as a function says. Each group is
-   * a term, the sum of its members, and can be ranked, attributed and certified like any other; bias and remainder stay as they are.
+   * Terms taken together: by order, by first or last head, by source, by the layers passed through, or as a function
+   * says. Each group is a term, the sum of its members, and can be ranked, attributed and certified like any other;
+   * bias and remainder stay as they are.
    *
    * @param terms - what to group; {@link PathExpansion.all} by default.
    * @throws {@link InputError} for an unknown grouping.
@@ -240,7 +244,8 @@ export class PathExpansion {
    * The terms with the largest values of a metric, in absolute value, largest first.
    *
    * @param metric - `"attribution"` by default.
-   * @param options - `k`, how many (all); `targets`, `terms`, `signal` and `onProgress` as for {@link PathExpansion.attribution}.
+   * @param options - `k`, how many (all); `targets`, `terms`, `signal` and `onProgress` as for
+   * {@link PathExpansion.attribution}.
    * @throws as {@link PathExpansion.attribution}.
    */
   rank(
@@ -273,9 +278,9 @@ export class PathExpansion {
   }
 
   /**
-   * Sums terms in float64 and compares with the model's logits: the largest deviation, and the most that the rounding of the
-   * model's own float32 run explains. With `maxOrder` the remainder is among the terms; it is computed on its own, by
-   * recursion over orders, not as a difference.
+   * Sums terms in float64 and compares with the model's logits: the largest deviation, and the most that the rounding
+   * of the model's own float32 run explains. With `maxOrder` the remainder is among the terms; it is computed on its
+   * own, by recursion over orders, not as a difference.
    *
    * @param terms - what to sum; {@link PathExpansion.all} by default.
    * @param options - `signal`, `onProgress`, per term.
@@ -310,7 +315,9 @@ export class PathExpansion {
     };
   }
 
-  /** The largest difference between a sum of residual contributions, unembedded, and the logits; one prompt at a time. */
+  /**
+   * The largest difference between a sum of residual contributions, unembedded, and the logits; one prompt at a time.
+   */
   #deviation(sum: Stream, b_U: number): number {
     let worst = 0;
     for (let b = 0; b < this.tokens.sizeOf("batch"); b++) {

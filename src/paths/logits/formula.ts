@@ -1,7 +1,8 @@
 /**
  * Paths written as formulas, with row vectors: the path through L0H1 and then L1H2 is
- * $A^{1.2} A^{0.1}\,T W_E W_{OV}^{0.1} W_{OV}^{1.2} W_U$, $T$ being the one-hot tokens. The pattern of the later head comes first, its
- * OV matrix last. A frozen norm stands as a function, `ln_1(…)`; what the MLP of layer 0 wrote as `MLP[0]`.
+ * $A^{1.2} A^{0.1}\,T W_E W_{OV}^{0.1} W_{OV}^{1.2} W_U$, $T$ being the one-hot tokens. The pattern of the later head
+ * comes first, its OV matrix last. A frozen norm stands as a function, `ln_1(…)`; what the MLP of layer 0 wrote as
+ * `MLP[0]`.
  */
 import { headLabel } from "../../model/index.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
@@ -19,7 +20,9 @@ type BiasName = "b_O" | "b_V" | "ln1.b" | "ln_final.b";
 interface Notation {
   readonly sources: Readonly<Record<"direct" | "embed" | "pos_embed", string>>;
   readonly mlp: (layer: number) => string;
-  /** A bias, the same at every position: $b_O$, $b_V$ of a head, the bias of the norm of a layer, or of the final one. */
+  /**
+   * A bias, the same at every position: $b_O$, $b_V$ of a head, the bias of the norm of a layer, or of the final one.
+   */
   readonly constant: (name: BiasName, layer: number, head: HeadId | undefined) => string;
   readonly sum: (parts: string) => string;
   readonly pattern: (head: HeadId) => string;

@@ -5,8 +5,8 @@ import type { Stream } from "../frozen/frozen-run.ts";
 import type { PathTerm } from "./terms.ts";
 
 /**
- * How {@link PathExpansion.group} takes terms together: by the number of heads on the path, its first or last head, its source, the
- * layers it passes through, or a function that names the group of a term.
+ * How {@link PathExpansion.group} takes terms together: by the number of heads on the path, its first or last head, its
+ * source, the layers it passes through, or a function that names the group of a term.
  * @category Path expansion
  */
 export type TermGrouping = "order" | "first" | "last" | "source" | "layers" | ((term: PathTerm) => string);

@@ -1,7 +1,8 @@
 /**
  * *The logits as a sum over paths.*
  *
- * With $M^h = W_{OV}^h$: $\mathrm{logits} = T W_E W_U + \sum_h A^h T W_E M^h W_U + \sum_{h, h'} A^{h'} A^h T W_E M^h M^{h'} W_U + \dots$
+ * With $M^h = W_{OV}^h$:
+ * $\mathrm{logits} = T W_E W_U + \sum_h A^h T W_E M^h W_U + \sum_{h, h'} A^{h'} A^h T W_E M^h M^{h'} W_U + \dots$
  * Source: *A Mathematical Framework for Transformer Circuits*, "The path expansion trick", "Path Expansion of Logits".
  *
  * In reading order: `path-expansion.ts` (the function), `expansion.ts` (the class), `terms.ts`, `sources.ts` (where

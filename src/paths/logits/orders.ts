@@ -1,10 +1,10 @@
 /**
  * How much paths of each length matter ("term importance", *A Mathematical Framework for Transformer Circuits*).
  *
- * The paper runs the model once to save its patterns, then again and again with patterns forced, heads reading what the run before
- * wrote; run $m$ then holds all paths through at most $m - 1$ heads. The same sums come here from one pass that carries a stream
- * per order. Norm scales are frozen with the patterns, and so is what MLPs write: it belongs to order 0, and to the orders of the
- * heads that it goes through later.
+ * The paper runs the model once to save its patterns, then again and again with patterns forced, heads reading what the
+ * run before wrote; run $m$ then holds all paths through at most $m - 1$ heads. The same sums come here from one pass
+ * that carries a stream per order. Norm scales are frozen with the patterns, and so is what MLPs write: it belongs to
+ * order 0, and to the orders of the heads that it goes through later.
  */
 import { InputError, requireKind } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
@@ -19,9 +19,10 @@ import { streamsByOrder } from "../frozen/order-streams.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
- * The logits of all paths of each order, summed: entry 0 is the direct path with everything that begins in a bias, entry p all
- * paths through exactly p heads. They sum to the model's logits, and the first $p + 1$ of them are the logits of the model cut to
- * paths of at most $p$ heads (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis").
+ * The logits of all paths of each order, summed: entry 0 is the direct path with everything that begins in a bias,
+ * entry p all paths through exactly p heads. They sum to the model's logits, and the first $p + 1$ of them are the
+ * logits of the model cut to paths of at most $p$ heads (*A Mathematical Framework for Transformer Circuits*, "Term
+ * importance analysis").
  *
  * @param tokens - a prompt, or several of equal length.
  * @returns `[order, batch, pos, d_vocab]`, float32, orders 0 to `n_layers`.
@@ -65,7 +66,10 @@ export function logitsByOrder(
  * @category Path expansion
  */
 export interface LossByMaxOrder {
-  /** `[order]`: mean loss in nats when only paths of at most that many heads are kept; the last entry is the model's own loss. */
+  /**
+   * `[order]`: mean loss in nats when only paths of at most that many heads are kept; the last entry is the model's own
+   * loss.
+   */
   readonly loss: Tensor<"order">;
   /** `[order]`: by how many nats the paths of each order lower the loss, given all shorter ones; may be negative. */
   readonly marginalGain: Tensor<"order">;
@@ -75,10 +79,12 @@ export interface LossByMaxOrder {
 
 /**
  * The mean loss of a model cut to its short paths, with patterns and norm scales frozen, and what each order gains:
- * $\Delta_p = \text{Loss}_{p-1} - \text{Loss}_p$ nats, $\text{Loss}_{-1} = \ln V$ (*A Mathematical Framework for Transformer
- * Circuits*, "Term importance analysis"; biases are kept throughout). The gains sum to $\ln V$ less the model's loss.
+ * $\Delta_p = \text{Loss}_{p-1} - \text{Loss}_p$ nats, $\text{Loss}_{-1} = \ln V$ (*A Mathematical Framework for
+ * Transformer Circuits*, "Term importance analysis"; biases are kept throughout). The gains sum to $\ln V$ less the
+ * model's loss.
  *
- * As patterns are frozen, this measures V-composition alone: what heads gain from where others make them look is in every order.
+ * As patterns are frozen, this measures V-composition alone: what heads gain from where others make them look is in
+ * every order.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
  * @throws {@link InputError} for tokens the model cannot run, or that have no next token.

@@ -6,11 +6,11 @@
  *
  * $$\text{logits} = T W_E W_U + \sum_h A^h T W_E W_{OV}^h W_U + \sum_{h_1 < h_2} A^{h_2} A^{h_1} T W_E W_{OV}^{h_1} W_{OV}^{h_2} W_U + \dots + \text{bias}$$
  *
- * (the paper writes columns, so there the order of the OV matrices is reversed). It is exact for every model this library holds;
- * {@link PathExpansion.certificate} says how exactly.
+ * (the paper writes columns, so there the order of the OV matrices is reversed). It is exact for every model this
+ * library holds; {@link PathExpansion.certificate} says how exactly.
  *
- * In a model with MLPs, paths begin in the embedding, in what an MLP wrote in the run, which is a constant like the patterns, or in a
- * bias: no path goes through an MLP.
+ * In a model with MLPs, paths begin in the embedding, in what an MLP wrote in the run, which is a constant like the
+ * patterns, or in a bias: no path goes through an MLP.
  */
 import { InputError, requireKind } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
@@ -29,11 +29,13 @@ export interface PathExpansionOptions {
   readonly maxOrder?: number | undefined;
   /** The most paths to write out, 4096 by default; more are refused. */
   readonly maxTerms?: number | undefined;
-  /** Whether token and positional embedding begin paths of their own; only where positions enter the residual stream. */
+  /**
+   * Whether token and positional embedding begin paths of their own; only where positions enter the residual stream.
+   */
   readonly splitPositions?: boolean | undefined;
   /**
-   * Whether every bias begins paths of its own, `b_O[0]`, `b_V[0]→L0H3`, rather than all of them standing as one term `bias`; those within
-   * MLPs are part of what these wrote.
+   * Whether every bias begins paths of its own, `b_O[0]`, `b_V[0]→L0H3`, rather than all of them standing as one term
+   * `bias`; those within MLPs are part of what these wrote.
    */
   readonly splitBiases?: boolean | undefined;
   /** Cancels the run that patterns and scales are taken from. */
@@ -41,15 +43,15 @@ export interface PathExpansionOptions {
 }
 
 /**
- * Writes a model's logits on some tokens as a sum over paths, exactly (*A Mathematical Framework for Transformer Circuits*, "Path
- * expansion trick"; ARENA 1.2 does it for two layers without biases).
+ * Writes a model's logits on some tokens as a sum over paths, exactly (*A Mathematical Framework for Transformer
+ * Circuits*, "Path expansion trick"; ARENA 1.2 does it for two layers without biases).
  *
- * One ordinary run gives attention patterns, norm scales and what MLPs wrote, which are then constants. Terms are computed when
- * asked for. Of a {@link FactoredModel} the expansion is its product written out.
+ * One ordinary run gives attention patterns, norm scales and what MLPs wrote, which are then constants. Terms are
+ * computed when asked for. Of a {@link FactoredModel} the expansion is its product written out.
  *
  * @param tokens - a prompt, or several of equal length.
- * @throws {@link InputError} when there are more paths than `maxTerms`, for an impossible `maxOrder`, for `splitPositions` on a
- * model whose positions do not enter the residual stream, or for tokens the model cannot run.
+ * @throws {@link InputError} when there are more paths than `maxTerms`, for an impossible `maxOrder`, for
+ * `splitPositions` on a model whose positions do not enter the residual stream, or for tokens the model cannot run.
  * @category Path expansion
  * @example
  * ```ts

@@ -1,7 +1,8 @@
 /**
- * Where paths begin: in what embeds tokens and positions, in what each MLP wrote in the run, which enters the stream after its layer, and in
- * every bias. A bias is a source like any other, the same at every position; $b_O$ enters the stream after its layer, $b_V$ and the bias of a norm enter it through the heads of their layer, the bias of
- * the final norm and $b_U$ at the end.
+ * Where paths begin: in what embeds tokens and positions, in what each MLP wrote in the run, which enters the stream
+ * after its layer, and in every bias. A bias is a source like any other, the same at every position; $b_O$ enters the
+ * stream after its layer, $b_V$ and the bias of a norm enter it through the heads of their layer, the bias of the final
+ * norm and $b_U$ at the end.
  */
 import { pathCounts } from "../../circuits/internal.ts";
 import type { Transformer } from "../../model/index.ts";
@@ -10,8 +11,8 @@ import { constantStream, directStream, mlpLabel, mlpStream, sourceStreams } from
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 
 /**
- * Where a path begins: in the whole residual stream before the first layer (`direct`), in one of its two parts, in what the MLP of a
- * layer wrote (`0_mlp_out`), or in a bias of a layer, of the final norm or of the unembedding.
+ * Where a path begins: in the whole residual stream before the first layer (`direct`), in one of its two parts, in what
+ * the MLP of a layer wrote (`0_mlp_out`), or in a bias of a layer, of the final norm or of the unembedding.
  * @category Path expansion
  */
 export type PathSource =
@@ -31,8 +32,8 @@ export interface FrozenSource {
   /** The first layer whose heads read it; `n_layers` where none does. */
   readonly from: number;
   /**
-   * `stream`: in the residual stream, a path by itself; `normalized` and `values`: within layer `from`, after its norm or as its values,
-   * so that every path goes through a head of that layer first; `final`: behind the final norm.
+   * `stream`: in the residual stream, a path by itself; `normalized` and `values`: within layer `from`, after its norm
+   * or as its values, so that every path goes through a head of that layer first; `final`: behind the final norm.
    */
   readonly enters: "stream" | "normalized" | "values" | "final";
   /** `[batch, pos, d_model]`, float64; for `values`, `[head, d_head]`. */

@@ -1,9 +1,9 @@
 /**
- * The paths of a model: from a source (the embedding, what an MLP wrote, a bias) through at most one head of each later layer, in order,
- * to the unembedding.
+ * The paths of a model: from a source (the embedding, what an MLP wrote, a bias) through at most one head of each later
+ * layer, in order, to the unembedding.
  *
- * $L$ layers of $H$ heads have $\binom{L}{p} H^p$ paths of order $p$ (through $p$ heads), $(1 + H)^L$ in all; the MLP of layer $l$
- * begins $(1 + H)^{L-l-1}$ more.
+ * $L$ layers of $H$ heads have $\binom{L}{p} H^p$ paths of order $p$ (through $p$ heads), $(1 + H)^L$ in all; the MLP
+ * of layer $l$ begins $(1 + H)^{L-l-1}$ more.
  */
 import { composeProducts, identityMap, onFeatures } from "../../linear/index.ts";
 import type { TensorProduct } from "../../linear/index.ts";
@@ -20,7 +20,10 @@ import type { FrozenSource, PathSource } from "./sources.ts";
  * @category Path expansion
  */
 export interface PathTerm {
-  /** `direct`, `L0H1`, `L0H1→L1H2`, `0_mlp_out→L1H2`, `b_O[0]→L1H2`; `bias`, `remainder` or a group's name for what is not one path. */
+  /**
+   * `direct`, `L0H1`, `L0H1→L1H2`, `0_mlp_out→L1H2`, `b_O[0]→L1H2`; `bias`, `remainder` or a group's name for what is
+   * not one path.
+   */
   readonly label: string;
   /** One path; everything that begins in a bias; all longer paths together; or terms grouped. */
   readonly kind: "path" | "bias" | "remainder" | "group";
@@ -31,13 +34,13 @@ export interface PathTerm {
   /** The number of heads on the way; for the remainder and for groups, of the shortest path in it. */
   readonly order: number;
   /**
-   * What the term gives to the unembedding, `[batch, pos, d_model]`, float64: the sum of all terms is `unembed.hook_in`.
-   * Computed when first asked for.
+   * What the term gives to the unembedding, `[batch, pos, d_model]`, float64: the sum of all terms is
+   * `unembed.hook_in`. Computed when first asked for.
    */
   readonly resid: Stream;
   /**
-   * The path as one tensor product `A ⊗ W`, norms included, from {@link PathTerm.input} to the unembedding: `applyProduct(input,
-   * product)` is `resid`. Absent where the term is not one path.
+   * The path as one tensor product `A ⊗ W`, norms included, from {@link PathTerm.input} to the unembedding:
+   * `applyProduct(input, product)` is `resid`. Absent where the term is not one path.
    */
   readonly product?: TensorProduct<"d_model", "d_model"> | undefined;
   /** What the path begins with, `[batch, pos, d_model]`, float64; for $b_V$ of a head, $b_V W_O$. */
@@ -51,7 +54,9 @@ function labelOf(source: PathSource, path: readonly HeadId[]): string {
   return (source === "direct" ? heads : [source, ...heads]).join("→");
 }
 
-/** A path and its place in the tree of paths; streams that longer paths go on from are kept, those of leaves are not. */
+/**
+ * A path and its place in the tree of paths; streams that longer paths go on from are kept, those of leaves are not.
+ */
 export class PathNode implements PathTerm {
   readonly label: string;
   readonly kind = "path";
@@ -188,8 +193,8 @@ function everywhere({ run }: FrozenRun, b_V: Tensor<"d_head">): Tensor<"batch po
 }
 
 /**
- * All paths of order at most `maxOrder` from some roots: by order, and within an order head by head. A source that enters within a layer
- * is no path by itself.
+ * All paths of order at most `maxOrder` from some roots: by order, and within an order head by head. A source that
+ * enters within a layer is no path by itself.
  */
 export function enumeratePaths(frozen: FrozenRun, roots: readonly PathNode[], maxOrder: number): PathNode[] {
   const { n_layers, n_heads } = frozen.model.config;

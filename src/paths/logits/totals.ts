@@ -1,10 +1,12 @@
 /**
  * What all paths through each head add to a logit, by their length, without enumerating them.
  *
- * The paths of order $p$ through head $h$ of layer $l$ begin as one of $a$ heads and go on through one of $b$, $a + 1 + b = p$. Let $s_a$ be the
- * sum of all paths of order $a$ in the stream before the layer, and $g_b$ the reading of the stream after it that all ways of order $b$ from
- * there to the target make; what an MLP writes joins $s_0$ after its layer. Both are found by one pass over the layers, forwards and backwards, and the total is
- * $\sum_{a + 1 + b = p} \langle g_b,\, A^h s_a W_{OV}^h \rangle$: $L^2$ passes through a layer where the paths number $(1+H)^L$.
+ * The paths of order $p$ through head $h$ of layer $l$ begin as one of $a$ heads and go on through one of $b$,
+ * $a + 1 + b = p$. Let $s_a$ be the sum of all paths of order $a$ in the stream before the layer, and $g_b$ the reading
+ * of the stream after it that all ways of order $b$ from there to the target make; what an MLP writes joins $s_0$ after
+ * its layer. Both are found by one pass over the layers, forwards and backwards, and the total is
+ * $\sum_{a + 1 + b = p} \langle g_b,\, A^h s_a W_{OV}^h \rangle$: $L^2$ passes through a layer where the paths number
+ * $(1+H)^L$.
  */
 import { requireKind } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
@@ -39,23 +41,28 @@ export interface PathTotals {
   readonly byOrder: Tensor<"order">;
   /** `[order, layer, head]`: what the paths of each order that go through a head add; 0 for order 0. */
   readonly byHead: Tensor<"order layer head">;
-  /** `[layer, head]`: the same over all orders: what is gone, but for biases, when the head is removed with patterns held. */
+  /**
+   * `[layer, head]`: the same over all orders: what is gone, but for biases, when the head is removed with patterns
+   * held.
+   */
   readonly throughHead: Tensor<"layer head">;
 }
 
 /**
- * What the paths of every order, and those of every order through each head, add to the logit of a target, by default the correct next
- * token; patterns, norm scales and what MLPs write frozen, biases left aside. A path that begins in an MLP's output counts the heads after
- * it. Exact, for any number of layers: 12 layers of 12 heads have 2.3 · 10^13 paths,
- * and cost some 150 passes through a layer (*A Mathematical Framework for Transformer Circuits*, "Path expansion of logits").
+ * What the paths of every order, and those of every order through each head, add to the logit of a target, by default
+ * the correct next token; patterns, norm scales and what MLPs write frozen, biases left aside. A path that begins in an
+ * MLP's output counts the heads after it. Exact, for any number of layers: 12 layers of 12 heads have 2.3 · 10^13
+ * paths, and cost some 150 passes through a layer (*A Mathematical Framework for Transformer Circuits*, "Path expansion
+ * of logits").
  *
- * A path of order $p$ is counted by each of its $p$ heads: summed over heads, the totals of an order are $p$ times `byOrder`.
+ * A path of order $p$ is counted by each of its $p$ heads: summed over heads, the totals of an order are $p$ times
+ * `byOrder`.
  *
  * @param tokens - a prompt, or several of equal length.
  * @param options - `targets`, `signal`, `onProgress` (in passes through a layer).
  * @returns means over positions, float64, in logits.
- * @throws {@link InputError} for tokens the model cannot run or predict, or a target that is no output token; {@link ShapeError} when
- * targets do not fit the prompts.
+ * @throws {@link InputError} for tokens the model cannot run or predict, or a target that is no output token;
+ * {@link ShapeError} when targets do not fit the prompts.
  * @category Path expansion
  * @example
  * ```ts
@@ -122,7 +129,10 @@ function totalsOf(frozen: FrozenRun, readout: Readout, options: ProgressOptions)
   };
 }
 
-/** Takes the sums of paths of each order through a layer, all orders in one product, and returns the weighted values of each. */
+/**
+ * Takes the sums of paths of each order through a layer, all orders in one product, and returns the weighted values of
+ * each.
+ */
 function forwards(heads: FrozenHeads, streams: Float64Array[]): Float64Array[] {
   const weighted = heads.attend(heads.values(joined(streams)));
   const orders = streams.length;

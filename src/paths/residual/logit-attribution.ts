@@ -1,9 +1,9 @@
 /**
- * Direct logit attribution: what the embedding and every head or layer of a run add to a logit (Elhage et al. 2021, "term
- * importance" by logits; ARENA 1.2, "logit attribution").
+ * Direct logit attribution: what the embedding and every head or layer of a run add to a logit (Elhage et al. 2021,
+ * "term importance" by logits; ARENA 1.2, "logit attribution").
  *
- * Unlike paths, components are what the heads of the run really wrote, all that they read included: the attribution of a head of layer
- * 1 is its single-head path and its virtual heads together.
+ * Unlike paths, components are what the heads of the run really wrote, all that they read included: the attribution of
+ * a head of layer 1 is its single-head path and its virtual heads together.
  */
 import { requireKind } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
@@ -37,8 +37,8 @@ export interface LogitAttributionOptions extends ProgressOptions {
  */
 export interface LogitAttribution {
   /**
-   * `embed`, `pos_embed` where positions enter the residual stream, then `L0H0` … and `0_mlp_out` …, or by layer `0_attn_out`,
-   * `0_mlp_out`, `1_attn_out` …, and `bias`.
+   * `embed`, `pos_embed` where positions enter the residual stream, then `L0H0` … and `0_mlp_out` …, or by layer
+   * `0_attn_out`, `0_mlp_out`, `1_attn_out` …, and `bias`.
    */
   readonly labels: string[];
   /** `[component, batch, pos]`, float64, in logits; for next tokens one position fewer than the prompt. */
@@ -79,7 +79,9 @@ function mlpComponent(frozen: FrozenRun, layer: number): Component[] {
   return written === undefined ? [] : [{ label: mlpLabel(layer), stream: () => written }];
 }
 
-/** What no embedding, head or layer writes, through the final norm: $b_O$ where heads stand alone, and that norm's bias. */
+/**
+ * What no embedding, head or layer writes, through the final norm: $b_O$ where heads stand alone, and that norm's bias.
+ */
 function biasComponent(frozen: FrozenRun, by: "head" | "layer"): Stream {
   const { model, run } = frozen;
   const zeros: Stream = Tensor.zeros("batch pos d_model", run.cache.get("hook_embed").shape, "float64");
@@ -89,17 +91,17 @@ function biasComponent(frozen: FrozenRun, by: "head" | "layer"): Stream {
 }
 
 /**
- * What each component of a run adds to the logit of a target token, by default the correct next one: its vector through the final
- * norm, whose scale is that of the run, times the token's column of $W_U$.
+ * What each component of a run adds to the logit of a target token, by default the correct next one: its vector through
+ * the final norm, whose scale is that of the run, times the token's column of $W_U$.
  *
- * Exact for every kind of positions and norms: the components sum to the model's logit, with everything that is a constant ($b_U$, the
- * $b_O$ where components are heads, the bias of the final norm) in `bias`; $b_V$ is part of what heads write, $b_{out}$ of what
- * MLPs do. The certificate compares
- * the sums with the logits. Shortformer positions act on patterns alone and are no component.
+ * Exact for every kind of positions and norms: the components sum to the model's logit, with everything that is a
+ * constant ($b_U$, the $b_O$ where components are heads, the bias of the final norm) in `bias`; $b_V$ is part of what
+ * heads write, $b_{out}$ of what MLPs do. The certificate compares the sums with the logits. Shortformer positions act
+ * on patterns alone and are no component.
  *
  * @param tokens - a prompt, or several of equal length.
- * @throws {@link InputError} for tokens the model cannot run, a prompt without next token, or a target that is no output token;
- * {@link ShapeError} when targets do not fit the prompts.
+ * @throws {@link InputError} for tokens the model cannot run, a prompt without next token, or a target that is no
+ * output token; {@link ShapeError} when targets do not fit the prompts.
  * @category Attribution
  * @example
  * ```ts

@@ -1,7 +1,7 @@
 /**
- * The residual stream of a run taken apart: by layer or by head, and as it grew. Components, labels and order are those of
- * TransformerLens's `decompose_resid`, `get_full_resid_decomposition` and `accumulated_resid`, except that shortformer positions,
- * which never enter the stream, are no component.
+ * The residual stream of a run taken apart: by layer or by head, and as it grew. Components, labels and order are those
+ * of TransformerLens's `decompose_resid`, `get_full_resid_decomposition` and `accumulated_resid`, except that
+ * shortformer positions, which never enter the stream, are no component.
  */
 import { ConfigError, InputError, requireKind } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
@@ -12,10 +12,10 @@ import { mlpLabel } from "../frozen/frozen-run.ts";
 import type { Stream } from "../frozen/frozen-run.ts";
 
 /**
- * How streams are shown: as they are (`"none"`); centred and divided by a scale (`"scale"`); or through the whole norm, weights and
- * bias included (`"full"`). {@link decomposeResid} divides all components by the one scale of the run, so that they keep their
- * sum, as TransformerLens's `apply_ln` does for stacks of components (there `"scale"`); {@link accumulatedResid} divides each
- * stream by its own.
+ * How streams are shown: as they are (`"none"`); centred and divided by a scale (`"scale"`); or through the whole norm,
+ * weights and bias included (`"full"`). {@link decomposeResid} divides all components by the one scale of the run, so
+ * that they keep their sum, as TransformerLens's `apply_ln` does for stacks of components (there `"scale"`);
+ * {@link accumulatedResid} divides each stream by its own.
  * @category Attribution
  */
 export type NormHandling = "none" | "scale" | "full";
@@ -27,11 +27,17 @@ const HANDLINGS: readonly NormHandling[] = ["none", "scale", "full"];
  * @category Attribution
  */
 export interface DecomposeOptions {
-  /** `"layer"` (the default): what each layer added; `"head"`: what each head added, with all $b_O$ as one component `bias`. */
+  /**
+   * `"layer"` (the default): what each layer added; `"head"`: what each head added, with all $b_O$ as one component
+   * `bias`.
+   */
   readonly by?: "layer" | "head" | undefined;
   /** The stream to take apart: what this layer reads; by default `n_layers`, what the unembedding reads. */
   readonly layer?: number | undefined;
-  /** Whether the reader is that layer's MLP rather than its heads; the stream then holds what the heads wrote, unless both read one. */
+  /**
+   * Whether the reader is that layer's MLP rather than its heads; the stream then holds what the heads wrote, unless
+   * both read one.
+   */
   readonly mlpInput?: boolean | undefined;
   /** Whether components pass through the norm of that reader, its scale that of the run; `"none"` by default. */
   readonly applyNorm?: NormHandling | undefined;
@@ -144,7 +150,10 @@ function layerComponents(model: Transformer, run: Run, { heads, mlps }: Place): 
     ]);
 }
 
-/** What no head or embedding writes: the $b_O$ of earlier layers, and the norm's bias where components pass through all of it. */
+/**
+ * What no head or embedding writes: the $b_O$ of earlier layers, and the norm's bias where components pass through all
+ * of it.
+ */
 function constants(model: Transformer, run: Run, { heads, reader }: Place, handling: NormHandling): Stream {
   const written = model.layers
     .slice(0, heads)
@@ -156,13 +165,15 @@ function constants(model: Transformer, run: Run, { heads, reader }: Place, handl
 /**
  * The residual stream of a run as a sum of what was written to it, for every position.
  *
- * By layer the components are `embed`, `pos_embed` (where positions enter the stream), `0_attn_out`, `0_mlp_out` (where there are
- * MLPs), `1_attn_out` …; by head `L0H0`, `L0H1`, …, `0_mlp_out`, …, `embed`, `pos_embed`, `bias`. A norm's scale is that of the run, so the components still sum to what its
- * reader reads: with `applyNorm: "full"` to `unembed.hook_in` (by layer, the final norm's bias is then a component `bias`).
+ * By layer the components are `embed`, `pos_embed` (where positions enter the stream), `0_attn_out`, `0_mlp_out` (where
+ * there are MLPs), `1_attn_out` …; by head `L0H0`, `L0H1`, …, `0_mlp_out`, …, `embed`, `pos_embed`, `bias`. A norm's
+ * scale is that of the run, so the components still sum to what its reader reads: with `applyNorm: "full"` to
+ * `unembed.hook_in` (by layer, the final norm's bias is then a component `bias`).
  *
- * @param run - a run of the model that kept the embeddings, `hook_attn_out` or `hook_result` of the layers and the norm's scale.
- * @throws {@link InputError} when there is no such layer or the run did not keep what is needed; {@link ConfigError} for
- * `mlpInput` on an attention-only model.
+ * @param run - a run of the model that kept the embeddings, `hook_attn_out` or `hook_result` of the layers and the
+ * norm's scale.
+ * @throws {@link InputError} when there is no such layer or the run did not keep what is needed; {@link ConfigError}
+ * for `mlpInput` on an attention-only model.
  * @category Attribution
  * @example
  * ```ts
@@ -211,18 +222,18 @@ function passed({ label, stream }: Component, reader: Reader | undefined, handli
 }
 
 /**
- * The residual stream of a run as it grew: before each layer, with `includeMid` between its attention and its MLP too, and at the
- * end.
+ * The residual stream of a run as it grew: before each layer, with `includeMid` between its attention and its MLP too,
+ * and at the end.
  *
- * With `applyNorm` each of them passes through the final norm at its own scale, mean and variance being those of that stream: the
- * logit lens, TransformerLens's `accumulated_resid(apply_ln=True)`. `"full"` is what the unembedding would read of it; `"scale"`
- * leaves weights and bias of the norm out, for unembeddings that hold them already.
+ * With `applyNorm` each of them passes through the final norm at its own scale, mean and variance being those of that
+ * stream: the logit lens, TransformerLens's `accumulated_resid(apply_ln=True)`. `"full"` is what the unembedding would
+ * read of it; `"scale"` leaves weights and bias of the norm out, for unembeddings that hold them already.
  *
  * @param run - a run of the model that kept `hook_resid_pre` of the layers and the last `hook_resid_post`.
- * @returns labels `0_pre`, `0_mid`, `1_pre`, …, `final_post`, and `components` `[component, batch, pos, d_model]`; each is the whole stream, they
- * are not to be summed.
- * @throws {@link InputError} when the run did not keep what is needed; {@link ConfigError} for `includeMid` on a model whose stream
- * has no middle, as it has no MLPs or reads them beside the attention.
+ * @returns labels `0_pre`, `0_mid`, `1_pre`, …, `final_post`, and `components` `[component, batch, pos, d_model]`; each
+ * is the whole stream, they are not to be summed.
+ * @throws {@link InputError} when the run did not keep what is needed; {@link ConfigError} for `includeMid` on a model
+ * whose stream has no middle, as it has no MLPs or reads them beside the attention.
  * @category Attribution
  * @example
  * ```ts

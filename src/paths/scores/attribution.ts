@@ -1,10 +1,11 @@
 /**
- * One attention score as a sum over the tokens that it came from, on the query's side and on the key's (*A Mathematical Framework for
- * Transformer Circuits*, "Analyzing a two-layer model", the figures of key and query intensity).
+ * One attention score as a sum over the tokens that it came from, on the query's side and on the key's (*A Mathematical
+ * Framework for Transformer Circuits*, "Analyzing a two-layer model", the figures of key and query intensity).
  *
- * With patterns and norm scales frozen a query is affine in the embeddings, and in what MLPs wrote, $q_i = \sum_u x_u Q_u + \text{bias}$, and so is a key. For one side the
- * other is a constant, and the score one reading of the stream at one position, taken back through the layers: all paths are counted and
- * none is enumerated. Pairs of sources take the $d_{head}$ readings of both sides back.
+ * With patterns and norm scales frozen a query is affine in the embeddings, and in what MLPs wrote,
+ * $q_i = \sum_u x_u Q_u + \text{bias}$, and so is a key. For one side the other is a constant, and the score one
+ * reading of the stream at one position, taken back through the layers: all paths are counted and none is enumerated.
+ * Pairs of sources take the $d_{head}$ readings of both sides back.
  */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index.ts";
@@ -48,7 +49,10 @@ export interface AttributeScoreOptions {
 export interface ScoreSide {
   /** `[pos]`: what the token at each position adds to the score through this side, float64. */
   readonly tokens: Tensor<"pos">;
-  /** `[pos]`: what its positional embedding adds; with shortformer positions only that of the query or key itself, else 0. */
+  /**
+   * `[pos]`: what its positional embedding adds; with shortformer positions only that of the query or key itself,
+   * else 0.
+   */
   readonly positions: Tensor<"pos">;
   /** `[pos]`: what the MLPs of earlier layers wrote at it adds, as the run had it; 0 where there are none. */
   readonly mlps: Tensor<"pos">;
@@ -68,16 +72,16 @@ export interface ScoreAttribution {
   /** The score by what the key was made of. */
   readonly key: ScoreSide;
   /**
-   * `[query_source, key_source]`: what each pair of source tokens adds; sums to the score where positions, MLPs and biases add nothing. Computed
-   * when first asked for, at d_head times the cost of the rest.
+   * `[query_source, key_source]`: what each pair of source tokens adds; sums to the score where positions, MLPs and
+   * biases add nothing. Computed when first asked for, at d_head times the cost of the rest.
    */
   readonly pairs: Tensor<"query_source key_source">;
 }
 
 /**
- * One score of a head, before the mask and divided by the attention scale, as a sum over the source tokens that fed its query and its key,
- * all paths through earlier layers counted; patterns and norm scales frozen. Of an induction head's score on the token after an earlier
- * copy, the key side is that copy: the previous-token head brought it.
+ * One score of a head, before the mask and divided by the attention scale, as a sum over the source tokens that fed its
+ * query and its key, all paths through earlier layers counted; patterns and norm scales frozen. Of an induction head's
+ * score on the token after an earlier copy, the key side is that copy: the previous-token head brought it.
  *
  * @param tokens - a prompt, or several of equal length.
  * @param head - the head, by place or label.
@@ -130,7 +134,10 @@ export function attributeScore(
   };
 }
 
-/** A query or key of one position, `[d_head]`, turned to it where positions are rotary, by the frozen affine model in float64. */
+/**
+ * A query or key of one position, `[d_head]`, turned to it where positions are rotary, by the frozen affine model in
+ * float64.
+ */
 function wholeVector(frozen: FrozenRun, { layer, head }: HeadId, name: "W_Q" | "W_K", at: number): Float64Array {
   const { model } = frozen;
   const attention = model.layer(layer);
@@ -204,7 +211,10 @@ function pairsOf(frozen: FrozenRun, id: HeadId, query: number, key: number): Sco
   return Tensor.from("query_source key_source", [pos, pos], products);
 }
 
-/** Readings of one position's query or key, each a weighting of its coordinates, as readings of the stream, `[reading, pos, d_model]`. */
+/**
+ * Readings of one position's query or key, each a weighting of its coordinates, as readings of the stream,
+ * `[reading, pos, d_model]`.
+ */
 function firstReadings(
   frozen: FrozenRun,
   { layer, head }: HeadId,
@@ -227,7 +237,10 @@ function firstReadings(
   return out;
 }
 
-/** Readings of the stream before a layer as readings of the embeddings; `visit` is shown those of the stream after each layer on the way. */
+/**
+ * Readings of the stream before a layer as readings of the embeddings; `visit` is shown those of the stream after each
+ * layer on the way.
+ */
 function takenBack(
   frozen: FrozenRun,
   before: number,

@@ -2,7 +2,8 @@
  * How far a sum of score terms is from the scores of a float32 run by rounding alone; see certificate.ts for the
  * conventions.
  *
- * The rounding that a run is seen to have made, each piece cut to what float32 reaches, is followed to the score with its sign:
+ * The rounding that a run is seen to have made, each piece cut to what float32 reaches, is followed to the score with
+ * its sign:
  *
  * $$\begin{aligned}
  * e &&&\text{of the stream, from certificate.ts}\\
@@ -12,10 +13,11 @@
  * |\rho_s| &\le \gamma_k \|\tilde q\| \|\tilde k\| / c + 2u|\tilde s|
  * \end{aligned}$$
  *
- * and $u\|\tilde q\|$ for a rotation; keys likewise. Proof that no run of float32 exceeds the bound: the frozen norm is affine, so
- * exact queries are $q = \tilde q - \delta_q$ with $\delta_q = \mathrm{n}(e) W_Q + \rho_q$, keys likewise, and
- * $\tilde s - q \cdot k / c = (\tilde q \cdot \delta_k + \delta_q \cdot \tilde k - \delta_q \cdot \delta_k) / c + \rho_s$ is met exactly; what the
- * float64 of the terms errs by is added.
+ * and $u\|\tilde q\|$ for a rotation; keys likewise. Proof that no run of float32 exceeds the bound: the frozen norm is
+ * affine, so exact queries are $q = \tilde q - \delta_q$ with $\delta_q = \mathrm{n}(e) W_Q + \rho_q$, keys likewise,
+ * and $\tilde s - q \cdot k / c =
+ * (\tilde q \cdot \delta_k + \delta_q \cdot \tilde k - \delta_q \cdot \delta_k) / c + \rho_s$
+ * is met exactly; what the float64 of the terms errs by is added.
  */
 import type { HeadId } from "../../model/index.ts";
 import { add, astype, frobeniusNorm, matmul, subtract } from "../../tensor/index.ts";
@@ -140,7 +142,10 @@ function sideOf(
   };
 }
 
-/** What the queries and keys of a layer are read from, in float64 of the stored stream, and what rounding reaches in the run's own. */
+/**
+ * What the queries and keys of a layer are read from, in float64 of the stored stream, and what rounding reaches in the
+ * run's own.
+ */
 function readBy(frozen: FrozenRun, layer: number): { readonly stream: Stream; readonly rounding: PerPosition } {
   const { model, run } = frozen;
   const { ln1 } = model.layer(layer);

@@ -1,6 +1,6 @@
 /**
- * What queries and keys of a head are made of: each part of the stream that its layer reads, through the layer's norm (scale frozen), the
- * head's $W_Q$ or $W_K$, and its rotation.
+ * What queries and keys of a head are made of: each part of the stream that its layer reads, through the layer's norm
+ * (scale frozen), the head's $W_Q$ or $W_K$, and its rotation.
  */
 import { InputError } from "../../errors.ts";
 import { headLabel, rotate } from "../../model/index.ts";
@@ -88,7 +88,10 @@ export function countComponents(model: Transformer, layer: number, by: ScorePart
   return paths + positions + rest + 1;
 }
 
-/** What was really written: embeddings, the result of every earlier head, its $b_V$ included, and that of every earlier MLP. */
+/**
+ * What was really written: embeddings, the result of every earlier head, its $b_V$ included, and that of every earlier
+ * MLP.
+ */
 function writtenParts(frozen: FrozenRun, before: number): ScorePart[] {
   const { model, run } = frozen;
   // Only what a first layer reads can be the tokens alone.

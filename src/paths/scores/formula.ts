@@ -1,7 +1,7 @@
 /**
- * Terms of attention scores written as tensors: $A_q \otimes A_k \otimes W$, what moved the query's part, what moved the key's, and the circuit
- * between the two sources (*A Mathematical Framework for Transformer Circuits*, "Path expansion of attention scores QK circuit"). Row
- * vectors: the paper's $W$ is the same, as a bilinear form.
+ * Terms of attention scores written as tensors: $A_q \otimes A_k \otimes W$, what moved the query's part, what moved
+ * the key's, and the circuit between the two sources (*A Mathematical Framework for Transformer Circuits*, "Path
+ * expansion of attention scores QK circuit"). Row vectors: the paper's $W$ is the same, as a bilinear form.
  */
 import { InputError } from "../../errors.ts";
 import { linear, transpose } from "../../linear/index.ts";

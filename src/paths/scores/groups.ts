@@ -1,6 +1,7 @@
 /**
- * What queries and keys are made of in deep models, paths grouped: all of each number of heads, or all that begin with each head, by passes over the
- * layers. As the frozen layers are linear, a sum of paths goes through them as one stream.
+ * What queries and keys are made of in deep models, paths grouped: all of each number of heads, or all that begin with
+ * each head, by passes over the layers. As the frozen layers are linear, a sum of paths goes through them as one
+ * stream.
  */
 import { headLabel } from "../../model/index.ts";
 import { add } from "../../tensor/index.ts";
@@ -45,7 +46,10 @@ export function orderParts(frozen: FrozenRun, before: number, maxOrder: number):
   return [...unmovedParts(frozen, before), ...parts, { label: "remainder", path: [], isSum: true, stream: rest }];
 }
 
-/** All paths that begin with each head, `L0H5⋯`: what it moves of what no head moved before, and all that later heads do with that. */
+/**
+ * All paths that begin with each head, `L0H5⋯`: what it moves of what no head moved before, and all that later heads do
+ * with that.
+ */
 export function firstHeadParts(frozen: FrozenRun, before: number): ScorePart[] {
   const begun = frozen.model.layers.slice(0, before).flatMap(({ layer, heads }) => {
     const read = throughFrozenNorm(frozen, layer, headlessStream(frozen, layer));

@@ -1,10 +1,11 @@
 /**
- * Attention scores of a head as a sum over what moved information to its queries and to its keys (*A Mathematical Framework for Transformer
- * Circuits*, "Path expansion of attention scores QK circuit"; ARENA 1.2, "decomposed scores").
+ * Attention scores of a head as a sum over what moved information to its queries and to its keys (*A Mathematical
+ * Framework for Transformer Circuits*, "Path expansion of attention scores QK circuit"; ARENA 1.2, "decomposed
+ * scores").
  *
- * With the parts $y_a$ of what the layer reads, $S = \sum_{a,b} y_a W_{QK}\, y_b^\top / c$: the terms $A_q \otimes A_k \otimes W$ of the paper, without
- * composition where both parts are embeddings, with Q-composition where a head moved the query's, with K-composition where one moved the
- * key's, and with both.
+ * With the parts $y_a$ of what the layer reads, $S = \sum_{a,b} y_a W_{QK}\, y_b^\top / c$: the terms
+ * $A_q \otimes A_k \otimes W$ of the paper, without composition where both parts are embeddings, with Q-composition
+ * where a head moved the query's, with K-composition where one moved the key's, and with both.
  */
 import { InputError, requireKind, requireObject, requireKinds, requireOptions } from "../../errors.ts";
 import type { Linear } from "../../linear/index.ts";
@@ -33,14 +34,17 @@ import type { ScoreTerm } from "./terms.ts";
  */
 export interface ScoreExpansionOptions {
   /**
-   * The parts of queries and keys: what each earlier head really wrote, all that it read included (`"head"`, the default, as ARENA's
-   * decomposition), or every path of the embeddings through earlier heads (`"path"`). In a two-layer model they are the same, unless positions are in the
-   * stream, which paths tell from tokens. In deep models paths are too many to list: all of each number of heads are one part (`"order"`: `1 head`, `2 heads`), or all that begin with each head (`"firstHead"`: `L0H5⋯`);
-   * `"head"` has them by the last. What MLPs wrote in the run are parts of their own (`0_mlp_out`), by path also through the heads after them
-   * (`0_mlp_out→L1H2`).
+   * The parts of queries and keys: what each earlier head really wrote, all that it read included (`"head"`, the
+   * default, as ARENA's decomposition), or every path of the embeddings through earlier heads (`"path"`). In a
+   * two-layer model they are the same, unless positions are in the stream, which paths tell from tokens. In deep models
+   * paths are too many to list: all of each number of heads are one part (`"order"`: `1 head`, `2 heads`), or all that
+   * begin with each head (`"firstHead"`: `L0H5⋯`); `"head"` has them by the last. What MLPs wrote in the run are parts
+   * of their own (`0_mlp_out`), by path also through the heads after them (`0_mlp_out→L1H2`).
    */
   readonly by?: "head" | "path" | "order" | "firstHead" | undefined;
-  /** With `by: "path"` or `"order"`, the most heads on a path; longer ones are one part, the remainder. All by default. */
+  /**
+   * With `by: "path"` or `"order"`, the most heads on a path; longer ones are one part, the remainder. All by default.
+   */
   readonly maxOrder?: number | undefined;
   /** The most terms, 65,536 by default; more are refused. */
   readonly maxTerms?: number | undefined;
@@ -59,7 +63,8 @@ export interface ScoreTermFilter {
 }
 
 /**
- * A head's attention scores on some tokens as a sum of terms, each evaluated when asked for. Made by {@link scoreExpansion}.
+ * A head's attention scores on some tokens as a sum of terms, each evaluated when asked for. Made by
+ * {@link scoreExpansion}.
  *
  * Held are the parts of queries and keys, `[batch, pos, d_head]` each; nothing of size positions x positions.
  *
@@ -114,8 +119,8 @@ export class ScoreExpansion {
   }
 
   /**
-   * The queries, part by part, `[component, batch, pos, d_head]`, float64, rotated where positions are: their sum is `hook_q` (or
-   * `hook_rot_q`) of the head.
+   * The queries, part by part, `[component, batch, pos, d_head]`, float64, rotated where positions are: their sum is
+   * `hook_q` (or `hook_rot_q`) of the head.
    */
   get queries(): Tensor<"component batch pos d_head"> {
     return stacked(this.#components.map(({ query }) => query));
@@ -144,7 +149,8 @@ export class ScoreExpansion {
    * The scores of one prompt for all pairs of parts at once, as ARENA's `decompose_attn_scores`.
    *
    * @param prompt - which of the prompts; 0 by default.
-   * @returns `[query_component, key_component, query_pos, key_pos]`, float64, divided by the attention scale, not masked.
+   * @returns `[query_component, key_component, query_pos, key_pos]`, float64, divided by the attention scale, not
+   * masked.
    * @throws {@link InputError} when there is no such prompt, or the tensor would hold more than 2^27 numbers (1 GiB).
    */
   decomposed(prompt = 0): Tensor<"query_component key_component query_pos key_pos"> {
@@ -206,12 +212,15 @@ export class ScoreExpansion {
   }
 
   /**
-   * The circuit $W$ of a term: which source of the query's part goes with which source of the key's, unscaled, from raw weights in
-   * factors. `W_E W_QK W_OV^T W_E^T` of a term with K-composition; positions, where they are a source, instead of tokens.
+   * The circuit $W$ of a term: which source of the query's part goes with which source of the key's, unscaled, from raw
+   * weights in factors. `W_E W_QK W_OV^T W_E^T` of a term with K-composition; positions, where they are a source,
+   * instead of tokens.
    *
-   * @param offset - query position minus key position, for rotary models, where the circuit is another for every offset; 0 by default.
-   * @throws {@link InputError} when a part is no token or position moved by heads (`bias`, `0_mlp_out`, `remainder`), or a sum over paths (`2 heads`,
-   * `L0H5⋯`, by head what a head wrote that read more than tokens), or the offset is not an integer.
+   * @param offset - query position minus key position, for rotary models, where the circuit is another for every
+   * offset; 0 by default.
+   * @throws {@link InputError} when a part is no token or position moved by heads (`bias`, `0_mlp_out`, `remainder`),
+   * or a sum over paths (`2 heads`, `L0H5⋯`, by head what a head wrote that read more than tokens), or the offset is
+   * not an integer.
    */
   circuit(term: ScoreTerm, offset = 0): Linear {
     requireKind("scoreTerm", term, "term", "circuit");
@@ -220,8 +229,8 @@ export class ScoreExpansion {
   }
 
   /**
-   * A term written as a tensor, `Id ⊗ A[L0H5] ⊗ W_E W_QK[L1H4] W_OV[L0H5]ᵀ W_Eᵀ`: what moved the query's part, what moved the key's, and the
-   * circuit between the two sources.
+   * A term written as a tensor, `Id ⊗ A[L0H5] ⊗ W_E W_QK[L1H4] W_OV[L0H5]ᵀ W_Eᵀ`: what moved the query's part, what
+   * moved the key's, and the circuit between the two sources.
    *
    * @param format - `"text"` by default.
    * @throws {@link InputError} for an unknown format, or a part that is a sum over paths.
@@ -234,8 +243,8 @@ export class ScoreExpansion {
   }
 
   /**
-   * Compares the sum over all terms with the scores of the model's own run, where a query may look: the largest deviation, and the
-   * largest that the rounding of that float32 run explains at the entry where it is least.
+   * Compares the sum over all terms with the scores of the model's own run, where a query may look: the largest
+   * deviation, and the largest that the rounding of that float32 run explains at the entry where it is least.
    *
    * @param terms - what to sum; all by default.
    * @param options - `signal`, `onProgress`, per term.
@@ -328,15 +337,16 @@ function summed(parts: Tensor<"component batch pos d_head">): Tensor<"batch pos 
 }
 
 /**
- * Writes a head's attention scores on some tokens as a sum over what moved information to its queries and to its keys, patterns and norm
- * scales as one ordinary run had them (*A Mathematical Framework for Transformer Circuits*, "Path expansion of attention scores QK
- * circuit"; ARENA 1.2, "decomposing attention scores"). Exact for every kind of positions, norms and biases; for rotary positions every
- * part is turned to its position, so that a term's score depends on the offset as the model's does.
+ * Writes a head's attention scores on some tokens as a sum over what moved information to its queries and to its keys,
+ * patterns and norm scales as one ordinary run had them (*A Mathematical Framework for Transformer Circuits*, "Path
+ * expansion of attention scores QK circuit"; ARENA 1.2, "decomposing attention scores"). Exact for every kind of
+ * positions, norms and biases; for rotary positions every part is turned to its position, so that a term's score
+ * depends on the offset as the model's does.
  *
  * @param tokens - a prompt, or several of equal length.
  * @param head - the head, by place or label; in layer 0 nothing but token, position and biases is there.
- * @throws {@link InputError} for a head that the model does not have, tokens it cannot run, an impossible `maxOrder`, or more terms than
- * `maxTerms`, with their number.
+ * @throws {@link InputError} for a head that the model does not have, tokens it cannot run, an impossible `maxOrder`,
+ * or more terms than `maxTerms`, with their number.
  * @category Attention scores
  * @example
  * ```ts

@@ -12,8 +12,8 @@ import type { ScoreTerm } from "./terms.ts";
  */
 export interface ScoreStatisticsOptions extends ProgressOptions {
   /**
-   * A stripe of the scores, such as the entries that an induction head attends to: shares are then of how far the stripe stands out.
-   * Without it they are shares of the variance.
+   * A stripe of the scores, such as the entries that an induction head attends to: shares are then of how far the
+   * stripe stands out. Without it they are shares of the variance.
    */
   readonly entries?: ((query: number, key: number, prompt: number) => boolean) | undefined;
 }
@@ -21,23 +21,26 @@ export interface ScoreStatisticsOptions extends ProgressOptions {
 /**
  * What {@link ScoreExpansion.statistics} says of one term.
  *
- * Only differences along a row of scores mean anything, so `centeredStd` and `share` are of scores less the mean of their row over the keys
- * that the query may see.
+ * Only differences along a row of scores mean anything, so `centeredStd` and `share` are of scores less the mean of
+ * their row over the keys that the query may see.
  *
  * @category Attention scores
  */
 export interface ScoreTermStatistics {
   readonly term: ScoreTerm;
-  /** Standard deviation over all entries, those that a mask would hide included, with n − 1: ARENA's measure of importance. NaN of one entry. */
+  /**
+   * Standard deviation over all entries, those that a mask would hide included, with n − 1: ARENA's measure of
+   * importance. NaN of one entry.
+   */
   readonly std: number;
   /** Root mean square of the centred scores, over entries that the query may see. */
   readonly centeredStd: number;
   /** The largest absolute score among entries that the query may see. */
   readonly max: number;
   /**
-   * The term's share; all shares sum to 1. With `entries`, of the sum of centred scores over them; otherwise of the variance,
-   * $\langle t, S \rangle / \langle S, S \rangle$ of centred scores. NaN where there is nothing to share: scores of
-   * a row that are equal, but for rounding.
+   * The term's share; all shares sum to 1. With `entries`, of the sum of centred scores over them; otherwise of the
+   * variance, $\langle t, S \rangle / \langle S, S \rangle$ of centred scores. NaN where there is nothing to share:
+   * scores of a row that are equal, but for rounding.
    */
   readonly share: number;
 }

@@ -1,9 +1,10 @@
 /**
  * The virtual heads that matter most, found without trying all of them.
  *
- * A path of heads is built head by head, and given up as soon as nothing that goes on from it can be among the `k` best found so far. Bounds:
- * with $\sigma_h$ the largest singular value of $W_{OV}^h$, a head takes vectors of lengths $n_j$ to vectors of lengths at most $\sigma_h \sum_j A_{ij} n_j / s_j$, and
- * $\|X W_{OV}^h\|_F \le \|X\|_F \sigma_h$. The result is that of trying all paths.
+ * A path of heads is built head by head, and given up as soon as nothing that goes on from it can be among the `k` best
+ * found so far. Bounds: with $\sigma_h$ the largest singular value of $W_{OV}^h$, a head takes vectors of lengths $n_j$
+ * to vectors of lengths at most $\sigma_h \sum_j A_{ij} n_j / s_j$, and $\|X W_{OV}^h\|_F \le \|X\|_F \sigma_h$. The
+ * result is that of trying all paths.
  */
 import { InputError, requireKind } from "../../errors.ts";
 import { compose, frobeniusNormOf, linear, singularValuesOf } from "../../linear/index.ts";
@@ -55,11 +56,12 @@ export interface VirtualSearch {
 }
 
 /**
- * The virtual heads whose heads compose most strongly through values, by {@link virtualComposition}, from the weights alone.
+ * The virtual heads whose heads compose most strongly through values, by {@link virtualComposition}, from the weights
+ * alone.
  *
  * @param options - `order`, `k`, `signal`, `onProgress` (in heads of the first layer concerned, one step for each).
- * @throws {@link InputError} when `order` is less than 2 or more than the model has layers, or `k` is not a positive integer; the
- * signal's reason when aborted.
+ * @throws {@link InputError} when `order` is less than 2 or more than the model has layers, or `k` is not a positive
+ * integer; the signal's reason when aborted.
  * @category Virtual heads
  * @example
  * ```ts
@@ -120,8 +122,8 @@ interface Chain {
  */
 export interface VirtualSearchOnTokensOptions extends VirtualSearchOptions {
   /**
-   * `"attribution"` (the default): the mean over positions of what the virtual head adds to the target's logit; `"norm"`: the mean length of
-   * what it gives to the unembedding.
+   * `"attribution"` (the default): the mean over positions of what the virtual head adds to the target's logit;
+   * `"norm"`: the mean length of what it gives to the unembedding.
    */
   readonly by?: "attribution" | "norm" | undefined;
   /** The logits to explain; those of the correct next tokens by default. */
@@ -129,13 +131,13 @@ export interface VirtualSearchOnTokensOptions extends VirtualSearchOptions {
 }
 
 /**
- * The virtual heads that contribute most on some tokens, patterns and norm scales frozen: the largest terms of that order in the
- * {@link pathExpansion} that begin in the embedding, also where its paths are too many to write out.
+ * The virtual heads that contribute most on some tokens, patterns and norm scales frozen: the largest terms of that
+ * order in the {@link pathExpansion} that begin in the embedding, also where its paths are too many to write out.
  *
  * @param tokens - a prompt, or several of equal length.
  * @param options - `order`, `k`, `by`, `targets`, `signal`, `onProgress` (in first heads).
- * @throws {@link InputError} as {@link strongestVirtualHeads}, for an unknown `by`, for tokens the model cannot run or predict;
- * {@link ShapeError} when targets do not fit the prompts; the signal's reason when aborted.
+ * @throws {@link InputError} as {@link strongestVirtualHeads}, for an unknown `by`, for tokens the model cannot run or
+ * predict; {@link ShapeError} when targets do not fit the prompts; the signal's reason when aborted.
  * @category Virtual heads
  * @example
  * ```ts
@@ -182,7 +184,9 @@ const ROUNDING = 1 + 1e-9;
 interface Walk<Prefix> {
   readonly start: (head: AttentionHead) => Prefix;
   readonly extend: (prefix: Prefix, head: AttentionHead) => Prefix;
-  /** The most that the absolute value of a path can be that goes on through `remaining` heads of layers from `from` on. */
+  /**
+   * The most that the absolute value of a path can be that goes on through `remaining` heads of layers from `from` on.
+   */
   readonly bound: (prefix: Prefix, from: number, remaining: number) => number;
   /** The same for the path that takes one more head first, before that is worked out. */
   readonly boundStep?: (prefix: Prefix, head: AttentionHead, remaining: number) => number;
@@ -297,7 +301,9 @@ function lengthBounds(frozen: FrozenRun): (lengths: Float64Array, from: number, 
   };
 }
 
-/** What the length of the last stream is multiplied by at every position, at most, to give its value; `[batch, pos]`. */
+/**
+ * What the length of the last stream is multiplied by at every position, at most, to give its value; `[batch, pos]`.
+ */
 function endLengths(frozen: FrozenRun, readout: Readout | undefined): Float64Array {
   const [batch = 0, pos = 0] = frozen.run.tokens.shape;
   const out = new Float64Array(batch * pos);

@@ -1,6 +1,7 @@
 /**
- * Virtual attention heads: heads of different layers that compose through their values act as one head, with the product of their patterns
- * and the product of their OV matrices (*A Mathematical Framework for Transformer Circuits*, "Virtual attention heads").
+ * Virtual attention heads: heads of different layers that compose through their values act as one head, with the
+ * product of their patterns and the product of their OV matrices (*A Mathematical Framework for Transformer Circuits*,
+ * "Virtual attention heads").
  */
 import { InputError, requireKind } from "../../errors.ts";
 import { compose, composeAll, eigenvaluesOf, frobeniusNormOf, linear } from "../../linear/index.ts";
@@ -45,7 +46,9 @@ export class VirtualHead {
     return this.heads.map(({ label }) => label).join("→");
   }
 
-  /** What it moves: $W_{OV}^1 W_{OV}^2 \cdots$, `[d_model, d_model]`, in factors; raw weights, without biases and norms. */
+  /**
+   * What it moves: $W_{OV}^1 W_{OV}^2 \cdots$, `[d_model, d_model]`, in factors; raw weights, without biases and norms.
+   */
   get W_OV(): Linear<"d_model", "d_model"> {
     return composeAll(this.heads.map(({ W_OV }) => W_OV));
   }
@@ -98,8 +101,8 @@ export function virtualHead(model: Transformer, heads: readonly HeadRef[]): Virt
 }
 
 /**
- * The attention pattern of a virtual head on the tokens of a run, $\cdots A^{h_2} A^{h_1}$: from where, in the end, it moves what it moves.
- * Causal, and its rows sum to 1, as those of the patterns do.
+ * The attention pattern of a virtual head on the tokens of a run, $\cdots A^{h_2} A^{h_1}$: from where, in the end, it
+ * moves what it moves. Causal, and its rows sum to 1, as those of the patterns do.
  *
  * @param run - a run of the model that kept `hook_pattern` of the heads' layers.
  * @returns `[batch, query_pos, key_pos]`, float64.
@@ -143,13 +146,14 @@ export interface VirtualHeadContribution {
 }
 
 /**
- * What a virtual head contributes to the logits of some tokens: the path from the embedding through its heads, without biases and what it
- * moves of MLPs' outputs, which begin paths of their own. The same as its term in {@link pathExpansion}, for one path of a model of any depth.
+ * What a virtual head contributes to the logits of some tokens: the path from the embedding through its heads, without
+ * biases and what it moves of MLPs' outputs, which begin paths of their own. The same as its term in
+ * {@link pathExpansion}, for one path of a model of any depth.
  *
  * @param tokens - a prompt, or several of equal length.
  * @param options - `targets`, the logits to explain.
- * @throws {@link InputError} for tokens the model cannot run or predict, or a target that is no output token; {@link ShapeError} when
- * targets do not fit the prompts.
+ * @throws {@link InputError} for tokens the model cannot run or predict, or a target that is no output token;
+ * {@link ShapeError} when targets do not fit the prompts.
  * @category Virtual heads
  * @example
  * ```ts
@@ -185,7 +189,8 @@ export function virtualHeadContribution(
 }
 
 /**
- * The copying score of a virtual head, $\sum \lambda / \sum |\lambda|$ over the eigenvalues of its full OV circuit, from a small matrix; 0 where all are 0.
+ * The copying score of a virtual head, $\sum \lambda / \sum |\lambda|$ over the eigenvalues of its full OV circuit,
+ * from a small matrix; 0 where all are 0.
  *
  * @returns from −1 to 1; raw weights.
  * @throws {@link ConfigError} when output tokens are not the input tokens.
@@ -213,8 +218,9 @@ export function virtualCopyingScore(virtual: VirtualHead): number {
 }
 
 /**
- * How strongly the heads of a virtual head compose through values: $\|W_{OV}^1 W_{OV}^2 \cdots\|_F / (\|W_{OV}^1\|_F \|W_{OV}^2\|_F \cdots)$, for two heads their
- * V-composition. Random heads give about $d_{model}^{-(p-1)/2}$ for $p$ heads.
+ * How strongly the heads of a virtual head compose through values:
+ * $\|W_{OV}^1 W_{OV}^2 \cdots\|_F / (\|W_{OV}^1\|_F \|W_{OV}^2\|_F \cdots)$, for two heads their V-composition. Random
+ * heads give about $d_{model}^{-(p-1)/2}$ for $p$ heads.
  *
  * @returns from 0 to 1; 0 where a head's weights are zero; raw weights.
  * @category Virtual heads

@@ -17,7 +17,10 @@ export class Html {
 /** What may stand between the braces of {@link markup}. */
 export type Content = Html | string | number | null | undefined | false | readonly Content[];
 
-/** Markup from a template: strings and numbers are escaped, lists are joined, `null`, `undefined` and `false` are nothing. */
+/**
+ * Markup from a template: strings and numbers are escaped, lists are joined, `null`, `undefined` and `false` are
+ * nothing.
+ */
 export function markup(strings: TemplateStringsArray, ...values: readonly Content[]): Html {
   return new Html(strings.reduce((text, part, i) => text + render(values[i - 1]) + part));
 }

@@ -1,6 +1,6 @@
 /**
- * A page's own word for its content-security policy: scripts and styles without it do not run. It follows from the data, so
- * that the same data give the same page; two FNV-1a hashes of the text, forwards and backwards.
+ * A page's own word for its content-security policy: scripts and styles without it do not run. It follows from the
+ * data, so that the same data give the same page; two FNV-1a hashes of the text, forwards and backwards.
  */
 export function nonceOf(text: string): string {
   let a = 0x811c9dc5;

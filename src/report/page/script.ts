@@ -1,6 +1,6 @@
 /**
- * The page's script: the light and dark switch, which lives as long as the page, the place in the table of contents, and
- * light colours on paper. Without it the page is whole.
+ * The page's script: the light and dark switch, which lives as long as the page, the place in the table of contents,
+ * and light colours on paper. Without it the page is whole.
  */
 export const PAGE_SCRIPT = String.raw`(function(){
 const root = document.documentElement;

@@ -128,8 +128,8 @@ function sampleFigure(page: PageContext, sample: AttentionSample): Html {
 }
 
 /**
- * What the explorer shows first: the induction head and the position from which one looks hardest at the token after an earlier
- * copy of the present one; without induction heads, a previous-token head or the first head.
+ * What the explorer shows first: the induction head and the position from which one looks hardest at the token after an
+ * earlier copy of the present one; without induction heads, a previous-token head or the first head.
  */
 function firstView(
   { found, heads: all }: ReportData,

@@ -9,8 +9,8 @@ import { short } from "../numbers.ts";
 import type { AttentionSample, LayerAttention } from "../types.ts";
 
 /**
- * The beginning of the window in which the most different pairs of neighbouring tokens come again: where an induction head has
- * most to do. Pairs of equal tokens do not count; the first of several.
+ * The beginning of the window in which the most different pairs of neighbouring tokens come again: where an induction
+ * head has most to do. Pairs of equal tokens do not count; the first of several.
  */
 export function readablePassage(windows: readonly (readonly number[])[], length: number): readonly number[] {
   let best: readonly number[] = windows[0]?.slice(0, length) ?? [];

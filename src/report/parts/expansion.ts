@@ -21,8 +21,8 @@ function maxOrderOf(model: Transformer): number {
 }
 
 /**
- * Certifies the expansion on a window of text, and ranks the paths by their effect on the right token: of the second copy of
- * repeated tokens where there are some, of the text otherwise.
+ * Certifies the expansion on a window of text, and ranks the paths by their effect on the right token: of the second
+ * copy of repeated tokens where there are some, of the text otherwise.
  */
 export function expansionFacts(
   model: Transformer,

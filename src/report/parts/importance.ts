@@ -1,4 +1,7 @@
-/** What paths of each length, the heads of each layer and each head are worth (A Mathematical Framework, "Term importance"). */
+/**
+ * What paths of each length, the heads of each layer and each head are worth (A Mathematical Framework, "Term
+ * importance").
+ */
 import { headTermImportance, layerTermImportance, lossByMaxOrder } from "../../paths/index.ts";
 import type { Transformer } from "../../model/index.ts";
 import { Random } from "../../tensor/index.ts";

@@ -134,8 +134,8 @@ interface Candidate {
 }
 
 /**
- * The place in the text where an induction head attends most to a token that really comes next, after an earlier copy of the
- * present token: among a few windows, words before other tokens, and not so far back that it could not be shown.
+ * The place in the text where an induction head attends most to a token that really comes next, after an earlier copy
+ * of the present token: among a few windows, words before other tokens, and not so far back that it could not be shown.
  */
 function inductionExample(
   model: Transformer,

@@ -1,4 +1,7 @@
-/** What single heads do to the prediction of repeated tokens: their direct effect on the logit, and the loss without them. */
+/**
+ * What single heads do to the prediction of repeated tokens: their direct effect on the logit, and the loss without
+ * them.
+ */
 import { logitAttribution } from "../../paths/index.ts";
 import type { AttentionHead, Transformer } from "../../model/index.ts";
 import { meanOf } from "../numbers.ts";
@@ -18,7 +21,10 @@ export function attributions(model: Transformer, { prompts, period }: Prompts): 
   );
 }
 
-/** The heads worth silencing one by one: all, or with fewer runs than heads those found, then those of the largest effect. */
+/**
+ * The heads worth silencing one by one: all, or with fewer runs than heads those found, then those of the largest
+ * effect.
+ */
 export function headsToSilence(
   model: Transformer,
   found: ReportFoundHeads,

@@ -51,8 +51,8 @@ export function silencedLoss(
 }
 
 /**
- * {@link silencedLoss} for each head of the last layer by itself, from one run: nothing comes after them but the final norm
- * and the unembedding, which are computed anew for the second copy.
+ * {@link silencedLoss} for each head of the last layer by itself, from one run: nothing comes after them but the final
+ * norm and the unembedding, which are computed anew for the second copy.
  */
 export function silencedLastLayer(
   model: Transformer,

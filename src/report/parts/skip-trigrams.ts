@@ -31,8 +31,8 @@ export function frequentTokens({ ids, bos, tokenText }: Corpus): number[] {
 }
 
 /**
- * The skip-trigrams of one head: of the candidates those source tokens whose best destination and best output have the largest
- * effect together, $\sigma(S)\,\mathrm{OV}$, with the destinations and outputs that come first.
+ * The skip-trigrams of one head: of the candidates those source tokens whose best destination and best output have the
+ * largest effect together, $\sigma(S)\,\mathrm{OV}$, with the destinations and outputs that come first.
  */
 export function headSkipTrigrams(
   model: Transformer,

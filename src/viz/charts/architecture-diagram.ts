@@ -33,8 +33,9 @@ const FACTS = 202;
 const LAYER_WIDTH = 124;
 
 /**
- * A model as a drawing: tokens are embedded, every layer's heads, and its MLP where there is one, read from the residual stream
- * and add to it, and the stream is unembedded into logits. Deeper models show their first and last layers.
+ * A model as a drawing: tokens are embedded, every layer's heads, and its MLP where there is one, read from the
+ * residual stream and add to it, and the stream is unembedded into logits. Deeper models show their first and last
+ * layers.
  *
  * @param options - sizes and kinds.
  * @returns the figure.

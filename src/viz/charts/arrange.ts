@@ -17,8 +17,8 @@ export interface ArrangeOptions extends Captions {
 const GAP = 26;
 
 /**
- * Figures of different kinds and sizes in rows, as one figure: a pattern beside its profile. For many of one kind there is
- * {@link smallMultiples}.
+ * Figures of different kinds and sizes in rows, as one figure: a pattern beside its profile. For many of one kind there
+ * is {@link smallMultiples}.
  *
  * @param options - rows of figures and captions.
  * @returns the figure.

@@ -55,7 +55,8 @@ const ROW = 20;
  * Horizontal bars from a zero line, each with its label and its value, in the order given.
  *
  * @param options - bars and labels.
- * @returns the figure. A value that is NaN or infinite has no bar; its value is printed, and it is counted under the title.
+ * @returns the figure. A value that is NaN or infinite has no bar; its value is printed, and it is counted under the
+ * title.
  * @throws ShapeError if there are no bars.
  * @throws InputError if no value is finite or an error is negative or not finite.
  * @category Figures

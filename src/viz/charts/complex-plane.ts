@@ -33,7 +33,10 @@ export interface ComplexPlaneOptions extends Captions {
   readonly radius?: "log" | "linear";
   /** The modulus at the rim; the largest one if left out. Give the same to all heads to compare them. */
   readonly rim?: number;
-  /** With `log`, how many powers of ten lie between centre and rim; 4 if left out. Smaller moduli are drawn at the centre. */
+  /**
+   * With `log`, how many powers of ten lie between centre and rim; 4 if left out. Smaller moduli are drawn at the
+   * centre.
+   */
   readonly decades?: number;
   /** A line under the picture, such as the copying score. */
   readonly caption?: string;
@@ -44,8 +47,8 @@ export interface ComplexPlaneOptions extends Captions {
 /**
  * Eigenvalues in the complex plane: angle is the argument, distance from the centre the modulus, logarithmic or linear.
  *
- * The half of positive real parts is tinted, and the colour of a point is the sign of its real part: a head that copies has its
- * eigenvalues there (A Mathematical Framework for Transformer Circuits, "Summarizing OV/QK matrices").
+ * The half of positive real parts is tinted, and the colour of a point is the sign of its real part: a head that copies
+ * has its eigenvalues there (A Mathematical Framework for Transformer Circuits, "Summarizing OV/QK matrices").
  *
  * @param options - points, kind of radius and captions.
  * @returns the figure. Points that are NaN or infinite are left out and counted under the title.

@@ -9,7 +9,9 @@ import { escapeHtml, px, textWidth, wrapText, TYPE_LINE } from "../parts/text.ts
  * @category Figures
  */
 export interface EquationTerm {
-  /** The term, `_` and `^` before a sub- or superscript, in braces where it is longer than one letter: `A^h W_{OV}^h`. */
+  /**
+   * The term, `_` and `^` before a sub- or superscript, in braces where it is longer than one letter: `A^h W_{OV}^h`.
+   */
   readonly formula: string;
   /** What it is, under the formula. */
   readonly name?: string;

@@ -19,8 +19,8 @@ export interface HeatmapOptions extends Captions {
   /** `[row, column]`; row 0 is at the top. */
   readonly values: MatrixLike;
   /**
-   * One text for each row; without them rows are numbered. Whitespace at their ends is drawn, as of tokens: `·declare`. Where some are empty,
-   * all others are drawn, otherwise as many as there is room for.
+   * One text for each row; without them rows are numbered. Whitespace at their ends is drawn, as of tokens: `·declare`.
+   * Where some are empty, all others are drawn, otherwise as many as there is room for.
    */
   readonly rowLabels?: readonly string[];
   /** One text for each column. */
@@ -53,10 +53,10 @@ const MOST_IMAGE_CELLS = 540;
 /**
  * A matrix as coloured cells, rows downward.
  *
- * Zero has exactly the page's own colour. Up to 900 cells each is a rectangle that tells its value on hover; above that the
- * cells are one small embedded image, and beyond 540 a side each drawn cell stands for a block and shows the block's value
- * of largest magnitude, so that single stripes survive; the subtitle says so. Cells that are NaN or infinite are crossed
- * out (solid grey in an image) and counted in the subtitle; masked cells are faintly grey.
+ * Zero has exactly the page's own colour. Up to 900 cells each is a rectangle that tells its value on hover; above that
+ * the cells are one small embedded image, and beyond 540 a side each drawn cell stands for a block and shows the
+ * block's value of largest magnitude, so that single stripes survive; the subtitle says so. Cells that are NaN or
+ * infinite are crossed out (solid grey in an image) and counted in the subtitle; masked cells are faintly grey.
  *
  * @param options - values, labels and scale.
  * @returns the figure.

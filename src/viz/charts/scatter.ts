@@ -53,12 +53,12 @@ const RADIUS = 4;
 /**
  * Points in the plane with labels that do not overlap, and lines through zero.
  *
- * Labels are placed greedily in the order of the points, one for points that lie on one another; one that finds no free place is left to
- * hover. The Framework paper's
- * "QK vs. OV positivity" figure is this with one point for each head.
+ * Labels are placed greedily in the order of the points, one for points that lie on one another; one that finds no free
+ * place is left to hover. The Framework paper's "QK vs. OV positivity" figure is this with one point for each head.
  *
  * @param options - points, domains and labels.
- * @returns the figure. Points that are NaN or infinite, or outside a given domain, are left out and counted under the title.
+ * @returns the figure. Points that are NaN or infinite, or outside a given domain, are left out and counted under the
+ * title.
  * @throws ShapeError if there are no points.
  * @throws InputError if no point is finite or a domain is not two finite ascending numbers.
  * @category Figures

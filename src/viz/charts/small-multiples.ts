@@ -33,7 +33,9 @@ const GAP = 10;
  * ```ts
  * import { complexPlane, smallMultiples } from "transformer-circuits/viz";
  *
- * const heads = ["L0H0", "L0H1", "L1H0"].map((title) => complexPlane({ points: [{ re: 1, im: 0 }], title, size: 100 }));
+ * const heads = ["L0H0", "L0H1", "L1H0"].map((title) =>
+ *   complexPlane({ points: [{ re: 1, im: 0 }], title, size: 100 }),
+ * );
  * const figure = smallMultiples({ figures: heads, columns: 2 });
  * console.log(figure.width, figure.height);
  * // 250 256

@@ -13,8 +13,8 @@ import { escapeHtml, formatNumber, plural, px, visibleToken, type NumberFormat }
 export interface TableColumn {
   readonly label: string;
   /**
-   * `text`; `number`, aligned at the right; `bar`, a number with a bar from zero beside it; `token`, whitespace made visible;
-   * `tokens`, a list of them. Found from the cells if left out: numbers are `number`, lists are `tokens`.
+   * `text`; `number`, aligned at the right; `bar`, a number with a bar from zero beside it; `token`, whitespace made
+   * visible; `tokens`, a list of them. Found from the cells if left out: numbers are `number`, lists are `tokens`.
    */
   readonly kind?: "text" | "number" | "bar" | "token" | "tokens";
   /** How numbers of the column are written. */
@@ -45,7 +45,8 @@ export interface TableOptions extends Captions {
 type Kind = NonNullable<TableColumn["kind"]>;
 
 /**
- * A table with aligned numbers, bars and readable tokens, sorted by a click on (or Enter at) a column's name. HTML only.
+ * A table with aligned numbers, bars and readable tokens, sorted by a click on (or Enter at) a column's name. HTML
+ * only.
  *
  * @param options - columns and rows.
  * @returns the figure. Numbers that are NaN or infinite are printed as such and sort last.

@@ -22,7 +22,10 @@ export interface TokenStripOptions extends Captions {
   readonly legendLabel?: string;
   /** Tokens to outline, by position, such as the destination. */
   readonly marked?: readonly number[];
-  /** Tokens that have no value to show, by position, as the first of a text has no prediction: uncoloured, and not counted as missing. */
+  /**
+   * Tokens that have no value to show, by position, as the first of a text has no prediction: uncoloured, and not
+   * counted as missing.
+   */
   readonly noValue?: readonly number[];
   readonly width?: number;
 }

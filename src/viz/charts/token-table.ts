@@ -58,8 +58,8 @@ const NARROWEST_TOKENS = 150;
 const NARROWEST = 520;
 
 /**
- * A table of tokens as a drawing: cells hold lists of tokens with a value as background, wrapped, in groups of rows with
- * headings. Of the Framework paper's skip-trigram tables: `source`, `destinations`, `outputs`.
+ * A table of tokens as a drawing: cells hold lists of tokens with a value as background, wrapped, in groups of rows
+ * with headings. Of the Framework paper's skip-trigram tables: `source`, `destinations`, `outputs`.
  *
  * @param options - columns, groups of rows, captions.
  * @returns the figure. Values that are not finite leave a token without background.
@@ -72,7 +72,9 @@ const NARROWEST = 520;
  *
  * const figure = tokenTable({
  *   columns: [{ label: "source" }, { label: "out", legend: "logits" }],
- *   groups: [{ label: "L0H3", rows: [[[{ token: " keep" }], [{ token: " mind", value: 2 }, { token: " bay", value: 1 }]]] }],
+ *   groups: [
+ *     { label: "L0H3", rows: [[[{ token: " keep" }], [{ token: " mind", value: 2 }, { token: " bay", value: 1 }]]] },
+ *   ],
  * });
  * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>·mind: 2</title> <title>·bay: 1</title>
@@ -176,7 +178,10 @@ function chipColumn(column: TokenTableColumn, cells: readonly TokenTableCell[], 
   return { limit, signed: low < 0, format: column.format ?? {} };
 }
 
-/** Columns of texts and numbers as wide as their widest; what remains is shared by the columns of tokens, none getting more than it needs. */
+/**
+ * Columns of texts and numbers as wide as their widest; what remains is shared by the columns of tokens, none getting
+ * more than it needs.
+ */
 function columnWidths(
   columns: readonly TokenTableColumn[],
   styled: readonly ChipColumn[],

@@ -42,15 +42,17 @@ export interface AttentionExplorerOptions extends Captions {
 /**
  * Attention one can explore on the text: pick heads from thumbnails, hover a token, read the numbers. HTML only.
  *
- * Hovering, focusing or clicking a token shades the tokens it attends to, or, switched over, those that attend to it; a large
- * map shows the whole pattern of the picked head, or the average over several picked with Shift or the check box. Where they
- * are given, value-weighted and result-weighted attention are a switch away. Everything works with the keyboard. Values
- * travel as one byte each, so a page shows them to about two digits. Self-contained: one inline script without globals or `eval`.
+ * Hovering, focusing or clicking a token shades the tokens it attends to, or, switched over, those that attend to it; a
+ * large map shows the whole pattern of the picked head, or the average over several picked with Shift or the check box.
+ * Where they are given, value-weighted and result-weighted attention are a switch away. Everything works with the
+ * keyboard. Values travel as one byte each, so a page shows them to about two digits. Self-contained: one inline script
+ * without globals or `eval`.
  *
  * @param options - tokens, patterns and where to begin.
  * @returns the figure.
  * @throws ShapeError if there are no tokens, or an array's size does not fit their number.
- * @throws InputError if a value is negative, not finite or at a key after its query, or a picked head, position or measure does not exist.
+ * @throws InputError if a value is negative, not finite or at a key after its query, or a picked head, position or
+ * measure does not exist.
  * @category Figures
  * @example
  * ```ts

@@ -6,8 +6,8 @@ import { largestOf } from "../parts/scale.ts";
 
 /**
  * One attention-like quantity for all heads: an entry for each layer. It is a list of heads, each a row-major
- * `[query_pos, key_pos]` square or its lower triangle row by row; or one array with a shape `[head, query_pos, key_pos]`
- * (a leading batch axis of size 1 is allowed), such as a `Tensor`.
+ * `[query_pos, key_pos]` square or its lower triangle row by row; or one array with a shape
+ * `[head, query_pos, key_pos]` (a leading batch axis of size 1 is allowed), such as a `Tensor`.
  * @category Figures
  */
 export type AttentionStack = readonly (readonly ArrayLike<number>[] | ShapedData)[];
@@ -46,7 +46,10 @@ function headsOf(
   return Array.from({ length: heads }, (_, head) => flat.slice(head * count * count, (head + 1) * count * count));
 }
 
-/** Reads a stack for `count` tokens; refuses other sizes, attention to later positions, and negative or non-finite values. */
+/**
+ * Reads a stack for `count` tokens; refuses other sizes, attention to later positions, and negative or non-finite
+ * values.
+ */
 export function readTriangles(stack: AttentionStack, count: number, argument: string): Triangles {
   if (!Array.isArray(stack) && !isPromise(stack)) {
     throw new InputError(
@@ -114,8 +117,8 @@ export function largestValue(values: Float64Array): number {
 }
 
 /**
- * Values as one byte each, on a square-root scale: fine where attention is small, at most 0.4 % of the largest value off at
- * the top.
+ * Values as one byte each, on a square-root scale: fine where attention is small, at most 0.4 % of the largest value
+ * off at the top.
  */
 export function packValues(values: Float64Array, largest: number): string {
   return toBase64(Uint8Array.from(values, (value) => Math.round(255 * Math.sqrt(value / largest))));

@@ -12,7 +12,10 @@ function overlaps(a: Box, b: Box): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
-/** Positions moved as little as needed to stand `apart` pixels from one another, in the same order, inside `[low, high]`. */
+/**
+ * Positions moved as little as needed to stand `apart` pixels from one another, in the same order, inside
+ * `[low, high]`.
+ */
 export function spreadApart(positions: readonly number[], apart: number, low: number, high: number): number[] {
   const order = positions.map((_, i) => i).sort((a, b) => (positions[a] as number) - (positions[b] as number) || a - b);
   const out = [...positions];
@@ -50,8 +53,8 @@ export interface LabelRequest {
 }
 
 /**
- * Boxes for labels, greedily in the order given: the first of eight places around the point that is inside the frame and
- * clear of all points and of labels placed before. `undefined` where none is.
+ * Boxes for labels, greedily in the order given: the first of eight places around the point that is inside the frame
+ * and clear of all points and of labels placed before. `undefined` where none is.
  */
 export function placeLabels(
   requests: readonly LabelRequest[],

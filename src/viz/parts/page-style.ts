@@ -18,7 +18,8 @@ const COMMON = [
 ];
 
 const TABLE = [
-  // Shadows at the sides tell that there is more to scroll to: a number cut off by the edge would read as another number.
+  // Shadows at the sides tell that there is more to scroll to: a number cut off by the edge would read as another
+  // number.
   ".tc-table{overflow-x:auto;container-type:inline-size;background:linear-gradient(to right,var(--tc-bg) 30%,transparent) 0 0/36px 100% no-repeat local,linear-gradient(to left,var(--tc-bg) 30%,transparent) 100% 0/36px 100% no-repeat local,linear-gradient(to right,var(--tc-axis),transparent) 0 0/12px 100% no-repeat scroll,linear-gradient(to left,var(--tc-axis),transparent) 100% 0/12px 100% no-repeat scroll}",
   ".tc-table table{border-collapse:collapse;font-size:12px}",
   ".tc-table caption{text-align:left;padding:0 0 6px}",

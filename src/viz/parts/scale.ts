@@ -132,7 +132,10 @@ export function tickDecimals(ticks: readonly number[]): number {
   );
 }
 
-/** The texts of ticks, which differ where the ticks do: decimals, or powers of ten where all are very small or some very large. */
+/**
+ * The texts of ticks, which differ where the ticks do: decimals, or powers of ten where all are very small or some very
+ * large.
+ */
 export function tickTexts(ticks: readonly number[]): string[] {
   const size = largestOf(ticks.map(Math.abs), 0);
   if (size > 0 && (size < 1e-4 || size >= 1e9)) return ticks.map((tick) => scientific(tick));

@@ -1,4 +1,6 @@
-/** Sorting of tables by click; finds every table on the page that is not ready yet, so that it may be there many times. */
+/**
+ * Sorting of tables by click; finds every table on the page that is not ready yet, so that it may be there many times.
+ */
 export const TABLE_SCRIPT = String.raw`(function(){
 for (const box of document.querySelectorAll("[data-tc-table]:not([data-tc-ready])")) {
   box.setAttribute("data-tc-ready", "");

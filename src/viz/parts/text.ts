@@ -12,8 +12,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
 /**
  * Escapes text for HTML and XML, in element content and in quoted attributes.
  *
- * Characters that XML does not allow at all (control characters, lone surrogates) become U+FFFD, so that any string is safe
- * inside a figure.
+ * Characters that XML does not allow at all (control characters, lone surrogates) become U+FFFD, so that any string is
+ * safe inside a figure.
  *
  * @param text - any string.
  * @returns the same text with `& < > " '` as entities.
@@ -66,7 +66,10 @@ export function visibleToken(token: string): string {
   return text;
 }
 
-/** A label with what would not be seen made visible: whitespace at its ends, line breaks and control characters; `""` stays empty. */
+/**
+ * A label with what would not be seen made visible: whitespace at its ends, line breaks and control characters; `""`
+ * stays empty.
+ */
 export function labelText(label: string | number): string {
   return String(label).replace(/^\s+|\s+$|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, visibleToken);
 }
@@ -85,7 +88,8 @@ export interface NumberFormat {
 }
 
 /**
- * A number as figures print it: a true minus sign, thousands separated by commas, powers of ten only for very small numbers.
+ * A number as figures print it: a true minus sign, thousands separated by commas, powers of ten only for very small
+ * numbers.
  *
  * @param value - any number; `NaN` and infinities are written as such.
  * @param format - digits and sign.

@@ -1,4 +1,6 @@
-/** One part of a `tokenizer.json`, its fields checked as they are read, so that whatever is refused is refused by name. */
+/**
+ * One part of a `tokenizer.json`, its fields checked as they are read, so that whatever is refused is refused by name.
+ */
 import { FormatError } from "../../../errors.ts";
 import { describeValue } from "../../bytes/bytes.ts";
 

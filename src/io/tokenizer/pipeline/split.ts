@@ -18,7 +18,10 @@ export type Pattern = (text: string) => Span[];
 export const BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
 export type Behavior = (typeof BEHAVIORS)[number];
 
-/** The pattern of a global regular expression. An empty match right after a match does not count; nothing matches in no text. */
+/**
+ * The pattern of a global regular expression. An empty match right after a match does not count; nothing matches in no
+ * text.
+ */
 export function patternOf(expression: RegExp): Pattern {
   return (text) => {
     const spans: Span[] = [];

@@ -1,6 +1,7 @@
 /**
- * Where Hugging Face's `tokenizers`, whose tables of Unicode are those of 2015 and 2016, takes a character for another kind than engines do,
- * in ranges of hexadecimal code points; most are characters of later years. test/fixtures/tokenizers/unicode.py prints them.
+ * Where Hugging Face's `tokenizers`, whose tables of Unicode are those of 2015 and 2016, takes a character for another
+ * kind than engines do, in ranges of hexadecimal code points; most are characters of later years.
+ * test/fixtures/tokenizers/unicode.py prints them.
  */
 export const NOT_PUNCTUATION =
   "61d 9fd a76 c77 c84 1b4e-1b4f 1b7d-1b7f 2e43-2e4f 2e52-2e5d 10d6e 10ead 10ed0 10f55-10f59 10f86-10f89 " +

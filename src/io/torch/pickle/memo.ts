@@ -71,8 +71,8 @@ const LINES: ReadonlyMap<number, number> = new Map([
 const STOP = 0x2e;
 
 /**
- * Which of its notes a pickle reads again: `torch.save` notes nine values a tensor, nearly all for nothing. Where an opcode is not
- * known the search ends, as the reading will.
+ * Which of its notes a pickle reads again: `torch.save` notes nine values a tensor, nearly all for nothing. Where an
+ * opcode is not known the search ends, as the reading will.
  *
  * @returns `undefined` where there are more than `most`.
  */

@@ -1,8 +1,7 @@
 /**
- * A reader of pickles that makes tensors, storages, dicts, lists, tuples, numbers, strings, bytes, bools and None, and nothing else:
- * functions, classes and objects are written down by their names. It is a loop over opcodes without jumps; what it makes is bounded by
- * the pickle's length.
- * Format: the Python standard library's pickletools.
+ * A reader of pickles that makes tensors, storages, dicts, lists, tuples, numbers, strings, bytes, bools and None, and
+ * nothing else: functions, classes and objects are written down by their names. It is a loop over opcodes without
+ * jumps; what it makes is bounded by the pickle's length. Format: the Python standard library's pickletools.
  */
 import { PickleBytes, REFUSED, readScalar } from "./bytes.ts";
 import type { PickleOptions } from "./bytes.ts";

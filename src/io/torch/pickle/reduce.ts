@@ -1,4 +1,7 @@
-/** The calls of a pickle: those that build tensors and plain values become these, every other is written down and not made. */
+/**
+ * The calls of a pickle: those that build tensors and plain values become these, every other is written down and not
+ * made.
+ */
 import { storedElements } from "../../bytes/dtype.ts";
 import { swapped } from "../../bytes/elements.ts";
 import { tensorType } from "./storage-types.ts";
@@ -37,8 +40,8 @@ const RUNNING_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The name of a function or class; `undefined` for one that only files name that would run something. Nothing depends on that
- * list but that such a file is refused: a name is never looked up.
+ * The name of a function or class; `undefined` for one that only files name that would run something. Nothing depends
+ * on that list but that such a file is refused: a name is never looked up.
  */
 export function globalName(module: string, name: string): string | undefined {
   const full = `${RENAMED.get(module) ?? module}.${name}`;

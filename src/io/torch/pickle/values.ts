@@ -1,6 +1,6 @@
 /**
- * What a pickle may hold. No name of the file is looked up, so nothing in it can run: a function or class is its name, and a call or an
- * object the name with what was given to it.
+ * What a pickle may hold. No name of the file is looked up, so nothing in it can run: a function or class is its name,
+ * and a call or an object the name with what was given to it.
  */
 import type { StorageType } from "./storage-types.ts";
 
@@ -110,7 +110,10 @@ export class PickleObject {
   }
 }
 
-/** A storage by its key: `numel` elements of its own, from element `base` of the storage that the file has under that key. */
+/**
+ * A storage by its key: `numel` elements of its own, from element `base` of the storage that the file has under that
+ * key.
+ */
 export class StorageRef {
   readonly key: string;
   readonly type: StorageType;
@@ -134,7 +137,9 @@ export class StorageRef {
   }
 }
 
-/** Strides that follow from the sizes, as nearly all do: a hundred thousand tensors are read without a list for each. */
+/**
+ * Strides that follow from the sizes, as nearly all do: a hundred thousand tensors are read without a list for each.
+ */
 export const ROW_MAJOR = "row-major";
 
 function isRowMajor(sizes: readonly PickleValue[] | undefined, strides: readonly PickleValue[] | undefined): boolean {
