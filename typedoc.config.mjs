@@ -122,7 +122,7 @@ export default {
   defaultCategory: "none",
   categoryOrder: categories,
   navigation: { includeCategories: true, includeGroups: false },
-  highlightLanguages: ["ts", "js", "json", "html", "css", "sh", "bash", "console", "text"],
+  highlightLanguages: ["ts", "js", "json", "html", "css", "sh", "bash", "console", "text", "python"],
   // `npm run typecheck` does that, for the whole repository.
   skipErrorChecking: true,
   treatWarningsAsErrors: true,

@@ -92,7 +92,8 @@ const UNKNOWN = "its format is not known.";
 
 /** What a file is that is often met where a checkpoint is expected. */
 function foreign(head: Uint8Array): string | undefined {
-  const text = new TextDecoder("latin1").decode(head.slice());
+  // One character a byte: the decoder that calls itself latin1 is that of windows-1252 by its standard.
+  const text = String.fromCharCode(...head);
   if (text === "") return "it is empty.";
   if (text.startsWith("version https://git-lfs")) {
     return "it is a Git LFS pointer, not the file itself: fetch it with git lfs pull.";
