@@ -111,3 +111,17 @@ test("half a character is U+FFFD, as text that became bytes has it", () => {
     expect(tokenizer.encode(half)).toEqual(tokenizer.encode(half.replace(/\p{Surrogate}/gu, "\ufffd")));
   }
 });
+
+test.each(["(?s:a.)", "(?-i:a)", "(?im:a)", "x(?m:.)", "(?m)a."])(
+  "the modifier in %s is refused on every engine, also where JavaScript gives it another meaning",
+  (regex) => {
+    const tokenizer = {
+      added_tokens: [],
+      pre_tokenizer: { type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false },
+      model: { type: "WordLevel", vocab: { a: 0, "[UNK]": 1 }, unk_token: "[UNK]" },
+    };
+    const { name, message } = errorOf(() => loadTokenizer(tokenizer));
+    expect(name).toBe("FormatError");
+    expect(message).toContain("of modifiers only (?i: is read");
+  },
+);

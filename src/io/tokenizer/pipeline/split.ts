@@ -56,6 +56,13 @@ export function readPattern(part: Part): Pattern {
   // Where the match before ended, which no expression of JavaScript's knows.
   if (/(?<!\\)(?:\\\\)*\\G/.test(source))
     throw part.fault(`the regular expression ${describeValue(source)} has \\G, which is not read.`, source);
+  // Newer engines compile these with JavaScript's meaning: Oniguruma's m lets the dot match line breaks.
+  const modifier = /(?<!\\)(?:\\\\)*\(\?(?!i:)[a-zA-Z]*(?:[a-zA-Z]|-[a-zA-Z]*)[:)]/.exec(source)?.[0];
+  if (modifier !== undefined)
+    throw part.fault(
+      `the regular expression ${describeValue(source)} has ${modifier}, and of modifiers only (?i: is read.`,
+      source,
+    );
   try {
     const { pattern: expression } = new SplitPreTokenizer({
       type: "Split",
