@@ -322,7 +322,6 @@ export function nameOf(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n, a BigInt`;
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (typeof value === "bigint") return `${value}n, a bigint`;
   if (typeof value !== "object" || value === null) return String(value);
   const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name;
   return name === "Object" || typeof name !== "string" ? "an object" : `of class ${name}`;

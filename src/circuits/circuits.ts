@@ -277,7 +277,7 @@ export function virtualOVCircuit(model: Transformer, earlier: HeadRef, later: He
 }
 
 /** One head or several, as a list. */
-export function listOf(heads: HeadRef | readonly HeadRef[]): readonly HeadRef[] {
+function listOf(heads: HeadRef | readonly HeadRef[]): readonly HeadRef[] {
   return isList(heads) ? heads : [heads];
 }
 

@@ -1,7 +1,7 @@
 /** What tensor/ lends to the other folders of src/ and is no part of the package. */
 export { kernelData, kernelStorage, moveToKernels, rawData, rawStorage, reshaped, tensorOf, viewOf } from "./raw.ts";
 export { describeTensor, requireAxes } from "./tensor.ts";
-export { allocateData, dataForResult, copyStrided, dtypeOf, rowMajorStrides } from "./storage.ts";
+export { allocateData, dataForResult, dtypeOf, rowMajorStrides } from "./storage.ts";
 export { matrixView, rightOperand } from "./matmul.ts";
 export { addTo, dot, maxAbs, rowNorms } from "./vector.ts";
 export { kindOf, withWorkspace } from "../kernels/index.ts";

@@ -10,8 +10,8 @@ export const SURE_SETTINGS: readonly string[] = SETTINGS.slice(0, 3);
 const LAYERS = ["n_layers", "n_layer", "num_layers", "num_hidden_layers"];
 
 /**
- * Which of the values beside the weights is the model's configuration: one by a sure name, or one that says how many
- * layers there are.
+ * Which of the values beside the weights is the model's configuration: one called `model_args` or `model_config`, or
+ * one that says how many layers there are.
  */
 export function settingsIn(values: PlainObject): readonly [name: string, fields: PlainObject] | undefined {
   for (const name of SETTINGS) {

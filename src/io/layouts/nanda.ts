@@ -14,7 +14,7 @@ import type { Converted } from "./gpt2.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What a model without MLPs calls its first queries, which no other layout does. */
-export const ATTENTION_ONLY_SIGN = "attn_blocks.0.attn.W_Q";
+const ATTENTION_ONLY_SIGN = "attn_blocks.0.attn.W_Q";
 const MASK = /^(attn_)?blocks\.\d+\.attn\.mask$/;
 
 /** Whether a checkpoint with TransformerLens's names keeps them as these models do: `W_O` as a matrix tells it. */

@@ -1,4 +1,5 @@
 /** Tensors over storages, checked against these. */
+import { rowMajorStrides } from "../../tensor/internal.ts";
 import { ITEM_SIZES } from "../bytes/dtype.ts";
 import { fault } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
@@ -64,16 +65,6 @@ export function checkedTensor(ref: TensorRef, name: string, source: Source): Tor
     span,
     isContiguous: isContiguous || isEmpty,
   };
-}
-
-function rowMajorStrides(shape: readonly number[]): readonly number[] {
-  const strides = [...shape];
-  let expected = 1;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    strides[i] = expected;
-    expected *= shape[i] ?? 0;
-  }
-  return strides;
 }
 
 function isSize(value: PickleValue | undefined): value is number {
