@@ -68,24 +68,17 @@ function plainNumbers(numbers: ArrayLike<number>, digits?: number): (number | nu
   });
 }
 
-/** Plain values as the drawings take them: tensors again, NaN where a list of numbers has `null`. */
+/** Plain values as the drawings take them: tensors again, and NaN for `null`, which JSON has in its place. */
 export function liveData<T>(plain: PlainData<T>): T {
   return live(plain) as T;
 }
 
 function live(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return isNumbers(value) ? withNaN(value) : value.map(live);
+  if (value === null) return NaN;
+  if (typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map(live);
   const { axes, shape, data } = value as { readonly axes?: unknown; readonly shape?: unknown; readonly data?: unknown };
   if (typeof axes === "string" && Array.isArray(shape) && Array.isArray(data))
-    return Tensor.from(axes, shape as number[], withNaN(data as (number | null)[]), "float64");
+    return Tensor.from(axes, shape as number[], (data as (number | null)[]).map(live) as number[], "float64");
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, live(member)]));
-}
-
-function isNumbers(list: readonly unknown[]): list is (number | null)[] {
-  return list.includes(null) && list.every((one) => one === null || typeof one === "number");
-}
-
-function withNaN(list: readonly (number | null)[]): number[] {
-  return list.map((x) => x ?? NaN);
 }

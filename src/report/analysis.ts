@@ -176,7 +176,12 @@ async function analyseParts(task: Task): Promise<Parts> {
   const composition = await work.step("composition", WEIGHTS.composition, (_, inner) =>
     model.config.n_layers < 2
       ? undefined
-      : compositionDiagram(inputOf(task), { seed, original: false, layers: model.layers.map(({ layer }) => layer), ...inner }),
+      : compositionDiagram(inputOf(task), {
+          seed,
+          original: false,
+          layers: model.layers.map(({ layer }) => layer),
+          ...inner,
+        }),
   );
   const positivity = await work.step("positivity", WEIGHTS.positivity, () => positivityOf(task, found.previousToken));
   const passage = readablePassage(corpus.windows, plan.sampleLength);

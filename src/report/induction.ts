@@ -1,6 +1,12 @@
 /** The induction story: for each induction head the evidence, and what happens without the heads that it leans on. */
 import { inductionExamples } from "../figures/index.ts";
-import type { CompositionDiagram, FigureInput, PlainData, InductionExamples, PositivityScatter } from "../figures/index.ts";
+import type {
+  CompositionDiagram,
+  FigureInput,
+  PlainData,
+  InductionExamples,
+  PositivityScatter,
+} from "../figures/index.ts";
 import { plainData } from "../figures/internal.ts";
 import { ablatedLosses, inductionScores } from "../heads/index.ts";
 import { combineEdits, editAt, headLabel } from "../model/index.ts";

@@ -210,8 +210,8 @@ export interface CompositionPair {
   /** What the composition does; `null` where it was not measured, and of values. */
   readonly moved: Moved | null;
   /**
-   * Of the strongest pair, where it is one of keys: how closely what the writer adds to their scores follows how much it
-   * rests on the first token there, 0 to 1. Near 1 it says where a key is, not what.
+   * Of the strongest pair, where it is one of keys: how closely what the writer adds to their scores follows how much
+   * it rests on the first token there, 0 to 1. Near 1 it says where a key is, not what.
    */
   readonly follows: number | null;
 }

@@ -332,7 +332,10 @@ describe("the paths of the largest effect", () => {
     expect({ on, positions }).toEqual({ on: "text", positions: 3 });
     const expansion = pathExpansion(model, [1, 5, 3]);
     expect(top.map(({ label, mean }) => [label, mean])).toEqual(
-      expansion.rank().slice(0, 16).map(({ term, value }) => [term.label, value]),
+      expansion
+        .rank()
+        .slice(0, 16)
+        .map(({ term, value }) => [term.label, value]),
     );
     expect(() => pathEffects({ model, bos: null })).toThrow("a sequence of two or more is needed");
   });

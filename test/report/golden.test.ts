@@ -38,7 +38,11 @@ describe("the report's numbers on the bundled model against TransformerLens", ()
     const { rises } = ablations(model, prompts, { ...none, induction: ["L0H1"] }, attribution, 3, {});
     expect([...rises.keys()]).toEqual(["L0H1", "L0H3", "L1H7"]);
     const all = golden.expected("ablation.zero_delta_loss").data;
-    expectClose([...rises.values()], [1, 3, 15].map((i) => all[i] ?? NaN), { atol: 2e-4 });
+    expectClose(
+      [...rises.values()],
+      [1, 3, 15].map((i) => all[i] ?? NaN),
+      { atol: 2e-4 },
+    );
   });
 
   test("scores of the strongest pairs, to 2e-6", () => {

@@ -113,7 +113,7 @@ export function repeatedAttention(
   return attentionOn(input, inReadableTokens(input, prompt, made.first), "repeats", options);
 }
 
-/** The prompt with each of its tokens replaced by a readable one, the same by the same; as it is without a tokenizer. */
+/** The prompt with each token replaced by a readable one, the same by the same; as it is without a tokenizer. */
 function inReadableTokens(input: FigureInput, prompt: readonly number[], first: number): readonly number[] {
   if (input.tokenizer === undefined) return prompt;
   const pool = sourcePool(input.model, contextOf(input, "repeatedAttention"));

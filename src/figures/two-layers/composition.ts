@@ -52,8 +52,8 @@ const MOST_LAYERS = 3;
  * subtracted (*A Mathematical Framework for Transformer Circuits*, "Three kinds of composition", and its comment of
  * 2023).
  *
- * @param options - `layers`, `original`; `seed` of the random tokens on which previous-token and induction heads are found;
- * `signal`, `onProgress`.
+ * @param options - `layers`, `original`; `seed` of the random tokens on which previous-token and induction heads are
+ * found; `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model has fewer than two layers; {@link InputError} when `layers` are not two or
  * more of the model's, in order.
  * @category Figures
@@ -74,8 +74,7 @@ export function compositionDiagram(input: FigureInput, options: CompositionDiagr
   const { model } = input;
   const { n_layers, n_heads } = model.config;
   const { Q, K, V, baseline } = compositionScores(model, stepOptions(options, 0, 3));
-  const original =
-    options.original === false ? undefined : cycledCompositionScores(model, stepOptions(options, 1, 3));
+  const original = options.original === false ? undefined : cycledCompositionScores(model, stepOptions(options, 1, 3));
   const corrected = { Q, K, V, baseline };
   const layers =
     options.layers ??

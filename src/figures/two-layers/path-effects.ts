@@ -1,6 +1,6 @@
 /** Figure: the paths that do most for the right next token, and that all of them add up to the logits. */
 import { pathExpansion } from "../../paths/index.ts";
-import type { PathSource, PathTerm } from "../../paths/index.ts";
+import type { PathExpansion, PathSource, PathTerm } from "../../paths/index.ts";
 import { countPaths, pathEntries } from "../../paths/internal.ts";
 import { barChart, formatNumber } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
@@ -89,11 +89,13 @@ export function pathEffects(input: FigureInput, options: FigureOptions = {}): Pa
   const made = canRepeat(input, operation)
     ? repeatsOf(input, { period: PERIOD, seed: options.seed }, operation)
     : undefined;
-  const text =
-    input.text === undefined && made !== undefined ? undefined : windowsOf(input, { length: LENGTH }, operation);
-  const onText = text && pathExpansion(model, text, { maxOrder, signal });
-  const repeats = made && pathExpansion(model, made.prompts.slice(0, 1), { maxOrder, signal });
-  const certified = onText ?? (repeats as NonNullable<typeof repeats>);
+  const expand = (tokens: readonly (readonly number[])[]): PathExpansion =>
+    pathExpansion(model, tokens, { maxOrder, signal });
+  const repeats = made && expand(made.prompts.slice(0, 1));
+  const certified =
+    input.text === undefined && repeats !== undefined
+      ? repeats
+      : expand(windowsOf(input, { length: LENGTH }, operation));
   const ranked = repeats ?? certified;
   const { maxDeviation, bound, withinBound, terms } = certified.certificate(undefined, { signal });
   const last = ranked.tokens.sizeOf("pos") - 1;

@@ -1,5 +1,13 @@
 /** A path expansion: terms that are evaluated when asked for, picked, ranked, written as formulas, and certified. */
-import { InputError, nameOf, ShapeError, requireOptions, requireKinds, requireKind, requireObject } from "../../errors.ts";
+import {
+  InputError,
+  nameOf,
+  ShapeError,
+  requireOptions,
+  requireKinds,
+  requireKind,
+  requireObject,
+} from "../../errors.ts";
 import { parseHead } from "../../model/index.ts";
 import { requireChoice, requireCount } from "../../model/internal.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";

@@ -24,8 +24,7 @@ const MOST_PLANES = 32;
 export function eigenvalues(page: PageContext): Section {
   const { heads, spectra } = page.data;
   const title = { id: "eigenvalues", title: "Eigenvalues of the OV circuits", short: "OV eigenvalues" };
-  if (spectra === null)
-    return { ...title, body: markup`<p class="text">Without heads there are no OV circuits.</p>` };
+  if (spectra === null) return { ...title, body: markup`<p class="text">Without heads there are no OV circuits.</p>` };
   const copying = heads.filter((head) => (head.copyingZ ?? 0) > 3);
   const chance = page.data.copying?.chance;
   return {

@@ -36,8 +36,8 @@ const MOST_EDGES = 600;
  * Composition between heads: layers of heads, a curve for each score above the baseline, one panel each for K, Q and V.
  *
  * Width and opacity of a curve are proportional to the score minus the baseline's mean, on one scale for all panels;
- * what is not above the baseline is not drawn, nor more than the 600 strongest. On a page the panels have check boxes. After the Framework paper's
- * composition diagram, with the baseline subtracted as there.
+ * what is not above the baseline is not drawn, nor more than the 600 strongest. On a page the panels have check boxes.
+ * After the Framework paper's composition diagram, with the baseline subtracted as there.
  *
  * @param options - sizes, edges, baseline and roles.
  * @returns the figure. Scores that are NaN or infinite are left out and counted under the title.

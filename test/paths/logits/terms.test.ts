@@ -170,7 +170,11 @@ describe("picking, ranking and writing terms", () => {
     for (const positions of [[4], [1, 3], [0, 1, 2, 3, 4]]) {
       const ranked = expansion.rank("attribution", { positions });
       const expected = expansion.all.map((_, t) => Math.abs(meanAt(t, positions))).sort((a, b) => b - a);
-      expectClose(ranked.map(({ value }) => Math.abs(value)), expected, { atol: 1e-12 });
+      expectClose(
+        ranked.map(({ value }) => Math.abs(value)),
+        expected,
+        { atol: 1e-12 },
+      );
       for (const { term, value } of ranked)
         expect(value).toBeCloseTo(meanAt(expansion.all.indexOf(term), positions), 12);
     }
