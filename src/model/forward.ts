@@ -15,7 +15,8 @@ import { dataForResult, rawData, reshaped, rightOperand, viewOf } from "../tenso
 import type { AttentionLayer } from "./attention.ts";
 import { withBias } from "./bias.ts";
 import type { ActivationCache } from "./cache.ts";
-import type { Edits } from "./hooks.ts";
+import { resolveEdits } from "./edits.ts";
+import type { EditsLike } from "./edits.ts";
 import type { Norm } from "./norm.ts";
 import { rotate } from "./rotary.ts";
 import { mlpOutput } from "./mlp.ts";
@@ -31,8 +32,8 @@ import type { ModelConfig } from "./model-config.ts";
 export interface RunOptions {
   /** Which activations to keep; all by default. What can be computed from others is, when asked for. */
   readonly cache?: CacheRequest;
-  /** Changes of activations as they pass, by hook name. */
-  readonly edits?: Edits;
+  /** Changes of activations as they pass: by hook name, as edits of `/interventions`, or a list of such. */
+  readonly edits?: EditsLike;
   /** Cancels the run between layers. */
   readonly signal?: AbortSignal;
 }
@@ -69,7 +70,7 @@ interface Parts {
 /** Runs checked tokens through a model. */
 export function forwardPass(model: Parts, tokens: Tensor<"batch pos">, options: RunOptions): Run {
   requireObject(options, "options", "run");
-  const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
+  const hooks = new HookSession(model.config, options.cache ?? "all", resolveEdits(model.config, options.edits));
   const fired = hooks.fire("hook_tokens", tokens);
   const ids = hooks.edits("hook_tokens") ? toTokenTensor(model.config, fired, "run") : fired;
   const embed = hooks.fire("hook_embed", embedTokens(model, ids));
@@ -122,7 +123,7 @@ export function resumePass(
   from: { readonly layer: number; readonly resid: Stream; readonly z: HeadVectors },
   options: RunOptions,
 ): Run {
-  const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
+  const hooks = new HookSession(model.config, options.cache ?? "all", resolveEdits(model.config, options.edits));
   const layer = model.layers[from.layer] as AttentionLayer;
   options.signal?.throwIfAborted();
   const isStandard = model.config.positional_embedding_type === "standard";
