@@ -30,7 +30,8 @@ function isAtHome(name: string, where: string): boolean {
 
 test("functions of the wings live in the file of their name or the folder of their family", () => {
   const functions = publicNames().filter(
-    ({ where, kind }) => /^src\/(circuits|paths|heads|interventions)\//.test(where) && (kind === "function" || kind === "class"),
+    ({ where, kind }) =>
+      /^src\/(circuits|paths|heads|interventions)\//.test(where) && (kind === "function" || kind === "class"),
   );
   expect(functions.length).toBeGreaterThan(90);
   expect(
