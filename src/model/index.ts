@@ -18,6 +18,7 @@ export type { ActivationFunction } from "./activation.ts";
 export { parseConfig } from "./config.ts";
 export type { ModelConfig, NormalizationType, PositionalEmbeddingType } from "./model-config.ts";
 export { combineEdits, editAt } from "./edits.ts";
+export type { EditSource, EditsLike } from "./edits.ts";
 export { hookNames } from "./hooks.ts";
 export type { AxesOfHook, Edit, Edits, HookName } from "./hooks.ts";
 export { ActivationCache } from "./cache.ts";

@@ -1,5 +1,16 @@
 /** What model/ lends to the other folders of src/ and is no part of the package. */
 export { resumePass } from "./forward.ts";
+export { embedTokens, positionalEmbedding } from "./embedding.ts";
+export {
+  attentionScores,
+  headResults,
+  normalizePerHead,
+  overHeads,
+  perHead,
+  project,
+  weightValues,
+  writeHeads,
+} from "./head-products.ts";
 export { requireCount, requireChoice, checkSamples, requireToken, requireSameTokens } from "./arguments.ts";
 export { foldedReader, normMap, centredOutput } from "./norm-folding.ts";
 export type { ReaderName } from "./norm-folding.ts";
