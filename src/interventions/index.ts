@@ -5,9 +5,34 @@
  * the one before gave; it leaves nothing behind. Source: "A Mathematical Framework for Transformer Circuits", "Ablating
  * ... to measure the marginal effect"; "In-context Learning and Induction Heads", "ablations".
  *
- * In reading order: `edits/` (where and what).
+ * In reading order: `edits/` (where and what), `discovery/` (circuits as values).
  *
  * @packageDocumentation
  */
 export { edit } from "./edits/index.ts";
 export type { ActivationEdit } from "./edits/index.ts";
+export {
+  Circuit,
+  circuitGraph,
+  CircuitGraph,
+  edgesAbove,
+  exactEdges,
+  greedyEdges,
+  pruneCircuit,
+  readCircuit,
+  topEdges,
+} from "./discovery/index.ts";
+export type {
+  CircuitEdge,
+  CircuitEdgeName,
+  CircuitGraphConfig,
+  CircuitNodeName,
+  CircuitParts,
+  CircuitPrompts,
+  CircuitProvenance,
+  EdgeAblation,
+  EdgeEffects,
+  EdgeScoreOptions,
+  NodeNeurons,
+  SelectionOptions,
+} from "./discovery/index.ts";

@@ -68,7 +68,11 @@ function parsed(source: unknown): unknown {
     return JSON.parse(withoutPythonNumbers(text)) as unknown;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new FormatError(`this is no JSON: ${why}.`, { operation: "readCircuit", argument: "source" }, { cause: error });
+    throw new FormatError(
+      `this is no JSON: ${why}.`,
+      { operation: "readCircuit", argument: "source" },
+      { cause: error },
+    );
   }
 }
 
@@ -90,7 +94,11 @@ function graphOf(cfg: Record<string, unknown>, names: readonly string[]): Circui
     return circuitGraph(sizes as Parameters<typeof circuitGraph>[0]);
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^circuitGraph: /, "") : String(error);
-    throw new FormatError(`cfg makes no graph: ${why}`, { operation: "readCircuit", argument: "cfg" }, { cause: error });
+    throw new FormatError(
+      `cfg makes no graph: ${why}`,
+      { operation: "readCircuit", argument: "cfg" },
+      { cause: error },
+    );
   }
 }
 

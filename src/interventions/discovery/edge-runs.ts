@@ -38,7 +38,8 @@ export interface EdgeMask {
 
 /** Vectors of one side: of all heads, or of some. */
 type SideVectors =
-  { readonly all: HeadVectors; readonly each?: undefined } | { readonly all?: undefined; readonly each: Map<number, HeadVectors> };
+  | { readonly all: HeadVectors; readonly each?: undefined }
+  | { readonly all?: undefined; readonly each: Map<number, HeadVectors> };
 
 /** The differences $y_s - a_s$ of all senders, on some positions. */
 interface Differences {
@@ -57,9 +58,7 @@ export class EdgeRuns {
   readonly #pos: number;
   readonly #from: number;
   readonly #ablated: SenderOutputs | undefined;
-  readonly #cleanOutputs: SenderOutputs;
-  /** Of the clean run, where a run begins and to which it is set back. */
-  readonly #clean: readonly [all: Float32Array, tail: Float32Array];
+  readonly #clean: SenderOutputs;
   readonly #differences: readonly [all: Differences, tail: Differences];
   readonly #bases: ReadonlyMap<number, Float32Array>;
   readonly #vectors: Readonly<Record<Side, HeadVectors>>[];
@@ -69,7 +68,8 @@ export class EdgeRuns {
 
   /**
    * @param tokens - the prompts.
-   * @param ablated - as {@link senderOutputs} has them, for these prompts; nothing where they write nothing.
+   * @param ablated - what senders write when they are ablated, made of what they write otherwise; nothing where they
+   * write nothing.
    * @param from - the first position of the logits that is read.
    */
   constructor(
@@ -96,29 +96,31 @@ export class EdgeRuns {
         v: cache.get(`${at}.hook_v`),
       };
     });
-    this.#cleanOutputs = senderOutputs(model, graph, cache);
-    this.#ablated = ablated?.(this.#cleanOutputs);
+    this.#clean = senderOutputs(model, graph, cache);
+    this.#ablated = ablated?.(this.#clean);
     const pos_embed = model.W_pos === undefined ? undefined : cache.get("hook_pos_embed");
     const isStandard = model.config.positional_embedding_type === "standard";
     this.#positions = isStandard ? undefined : pos_embed;
     this.#bases = this.#makeBases(isStandard ? pos_embed : undefined);
-    const all = this.#fresh(this.#cleanOutputs.length);
-    all.set(this.#cleanOutputs);
-    const { ablated: away } = { ablated: this.#ablated };
-    if (away !== undefined) for (let i = 0; i < all.length; i++) all[i] = (all[i] as number) - (away[i] as number);
     const size = this.#rows * this.#width;
-    const tail = from === 0 ? all : this.#tailOf(all, size);
-    const tailSize = (tail.length / all.length) * size;
-    this.#clean = [all.slice(), tail.slice()];
-    this.#differences = [
-      { data: all, size, from: 0 },
-      { data: tail, size: tailSize, from },
-    ];
+    const all: Differences = { data: this.#fresh(this.#clean.length), size, from: 0 };
+    const kept = this.#batch * (this.#pos - from) * this.#width;
+    const senders = graph.nodes.length - 1;
+    const tail = from === 0 ? all : { data: this.#fresh(senders * kept), size: kept, from };
+    this.#differences = [all, tail];
+    for (let sender = 0; sender < senders; sender++) this.#reset(sender);
   }
 
-  /** What the senders write in the clean run. */
-  get cleanOutputs(): SenderOutputs {
-    return this.#cleanOutputs;
+  /** Sets a sender back to what it writes in the clean run. */
+  #reset(sender: number): void {
+    const [all, tail] = this.#differences;
+    const start = sender * all.size;
+    const { data } = all;
+    data.set(this.#clean.subarray(start, start + all.size), start);
+    const away = this.#ablated;
+    if (away !== undefined)
+      for (let i = start; i < start + all.size; i++) data[i] = (data[i] as number) - (away[i] as number);
+    if (tail !== all) tail.data.set(this.#tailOf(data.subarray(start, start + all.size), all.size), sender * tail.size);
   }
 
   get #width(): number {
@@ -154,7 +156,8 @@ export class EdgeRuns {
     let [sender, biases] = [0, 0];
     for (const { layer, head, senders } of readers) {
       // An MLP after the heads reads their bias too; so does everything in later layers.
-      const isAfterHeads = head === undefined && layer < this.#model.config.n_layers && !this.#graph.config.parallel_attn_mlp;
+      const isAfterHeads =
+        head === undefined && layer < this.#model.config.n_layers && !this.#graph.config.parallel_attn_mlp;
       const wanted = isAfterHeads ? layer + 1 : layer;
       const key = baseKey(senders, wanted);
       if (bases.has(key)) continue;
@@ -162,7 +165,8 @@ export class EdgeRuns {
       for (; biases < wanted; biases++) addRows(sum, rawData(this.#model.layer(biases).b_O) as Float32Array);
       for (; sender < senders; sender++) {
         if (this.#ablated === undefined) continue;
-        for (let i = 0, at = sender * size; i < size; i++) sum[i] = (sum[i] as number) + (this.#ablated[at + i] as number);
+        for (let i = 0, at = sender * size; i < size; i++)
+          sum[i] = (sum[i] as number) + (this.#ablated[at + i] as number);
       }
       bases.set(key, sum);
     }
@@ -192,10 +196,7 @@ export class EdgeRuns {
 
   /** Sets the differences back to those of the clean run. */
   #restore(): void {
-    for (const sender of this.#changed) {
-      for (const [i, { data, size }] of this.#differences.entries())
-        data.set((this.#clean[i] as Float32Array).subarray(sender * size, (sender + 1) * size), sender * size);
-    }
+    for (const sender of this.#changed) this.#reset(sender);
     this.#changed.clear();
   }
 
@@ -247,15 +248,16 @@ export class EdgeRuns {
       const [length, skipped] = [(this.#pos - into.from) * d, into.from * d];
       for (let b = 0, i = 0; b < this.#batch; b++) {
         let from = sender * all.size + b * this.#pos * d + skipped;
-        for (const end = i + length; i < end; i++) into.data[start + i] = (written[i] as number) - (away[from++] as number);
+        for (const end = i + length; i < end; i++)
+          into.data[start + i] = (written[i] as number) - (away[from++] as number);
       }
     }
-    if (!onTail && tail.data !== all.data) {
+    if (!onTail && tail !== all) {
       tail.data.set(this.#tailOf(all.data.subarray(start, start + all.size), all.size), sender * tail.size);
     }
     if (masked === undefined || weights.positionsOf(sender) === undefined) return;
     for (const [i, { data, size, from }] of this.#differences.entries()) {
-      if (onTail && i === 0 && data !== tail.data) continue;
+      if (onTail && i === 0 && tail !== all) continue;
       const own = data.subarray(sender * size, (sender + 1) * size);
       this.#copyMasked(sender, weights, own, masked[i] as Float32Array, size, from);
     }
@@ -280,7 +282,8 @@ export class EdgeRuns {
       tensorOf("sender element", [senders, size], source.subarray(0, senders * size));
     const rows = (positional: boolean): Tensor<"reader sender"> => {
       const out = new Float32Array(readers.length * senders);
-      for (const [i, reader] of readers.entries()) weights.fill(reader, positional, out.subarray(i * senders, (i + 1) * senders));
+      for (const [i, reader] of readers.entries())
+        weights.fill(reader, positional, out.subarray(i * senders, (i + 1) * senders));
       return tensorOf("reader sender", [readers.length, senders], out);
     };
     let x = matmul(rows(false), block(data));
@@ -359,7 +362,8 @@ export class EdgeRuns {
     const readers = members.map(([head = 0]) => first + head);
     const inputs = this.#inputs(readers, weights, masked, isCut, layer.layer);
     const normalized = layer.ln1 === undefined ? inputs : layer.ln1.apply(inputs);
-    const [W, b] = side === "q" ? [layer.W_Q, layer.b_Q] : side === "k" ? [layer.W_K, layer.b_K] : [layer.W_V, layer.b_V];
+    const [W, b] =
+      side === "q" ? [layer.W_Q, layer.b_Q] : side === "k" ? [layer.W_K, layer.b_K] : [layer.W_V, layer.b_V];
     const finished = (x: HeadVectors): HeadVectors => {
       if (!isRotary || side === "v") return x;
       const rotated = rotate(x, this.#model.config);
@@ -433,7 +437,8 @@ class EdgeWeights {
     this.#whole = new Uint8Array(graph.readers.length);
     for (const [reader, { senders }] of graph.readers.entries()) {
       let isWhole = true;
-      for (let s = 0; s < senders && isWhole; s++) isWhole = this.#weight(s, reader, false) === 1 && this.#weight(s, reader, true) === 0;
+      for (let s = 0; s < senders && isWhole; s++)
+        isWhole = this.#weight(s, reader, false) === 1 && this.#weight(s, reader, true) === 0;
       this.#whole[reader] = isWhole ? 1 : 0;
     }
     this.#live = this.#findLive();

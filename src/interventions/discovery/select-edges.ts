@@ -189,8 +189,7 @@ function ranked(
   const { graph, edgeScores } = circuit;
   const { absolute = true } = options;
   const weights = edgeScores.map((score) => (Number.isNaN(score) ? -Infinity : absolute ? Math.abs(score) : score));
-  const at = (edge: number): number =>
-    (graph.senderOf[edge] ?? 0) * graph.readers.length + (graph.readerOf[edge] ?? 0);
+  const at = (edge: number): number => (graph.senderOf[edge] ?? 0) * graph.readers.length + (graph.readerOf[edge] ?? 0);
   const order = Int32Array.from(weights.keys()).sort((a, b) => {
     const [x = 0, y = 0] = [weights[a], weights[b]];
     return x === y ? at(a) - at(b) : x < y ? 1 : -1;

@@ -27,8 +27,14 @@ export function senderOutputs(model: Transformer, graph: CircuitGraph, cache: Ac
   for (const { layer, W_O, heads } of model.inFloat32.layers) {
     const z = cache.get(`blocks.${layer}.attn.hook_z`);
     for (const { head } of heads) {
-      const own = reshaped(z.select("head", head), "row d_head", [(z.shape[0] ?? 0) * (z.shape[1] ?? 0), z.shape[3] ?? 0]);
-      out.set(rawData(matmul(own, W_O.select("head", head) as Tensor<"d_head d_model">)) as Float32Array, sender++ * size);
+      const own = reshaped(z.select("head", head), "row d_head", [
+        (z.shape[0] ?? 0) * (z.shape[1] ?? 0),
+        z.shape[3] ?? 0,
+      ]);
+      out.set(
+        rawData(matmul(own, W_O.select("head", head) as Tensor<"d_head d_model">)) as Float32Array,
+        sender++ * size,
+      );
     }
     if (graph.config.attn_only) continue;
     const hasMlp = model.config.act_fn !== undefined;
