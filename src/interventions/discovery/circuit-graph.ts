@@ -226,7 +226,7 @@ export function circuitGraph(source: Transformer | ModelConfig | CircuitGraphCon
 }
 
 function near(what: string, name: string, names: readonly string[]): string {
-  const found = nearestNames(name, names, 3);
+  const found = nearestNames(name.slice(0, 60), names, 3);
   return `It has no ${what} ${JSON.stringify(name)}${found.length === 0 ? "" : `; nearest: ${found.join(", ")}`}.`;
 }
 

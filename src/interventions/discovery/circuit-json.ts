@@ -89,7 +89,7 @@ function graphOf(cfg: Record<string, unknown>, names: readonly string[]): Circui
     throw refuse(`cfg.${name} is ${nameOf(value)}, not true or false.`, "cfg", value);
   }
   const hasMlps = names.some((name) => /^m\d|->m\d/.test(name));
-  const sizes = { n_layers, n_heads, d_model, parallel_attn_mlp, attn_only: attn_only ?? !hasMlps };
+  const sizes = { n_layers, n_heads, d_model, parallel_attn_mlp, attn_only: attn_only ?? (n_layers !== 0 && !hasMlps) };
   try {
     return circuitGraph(sizes as Parameters<typeof circuitGraph>[0]);
   } catch (error) {
@@ -167,10 +167,10 @@ function listOf<V>(value: unknown, length: number, what: string, read: (x: unkno
 }
 
 function unknown(what: "node" | "edge", name: string, graph: CircuitGraph): FormatError {
-  const near = what === "node" ? nearestNames(name, graph.nodes, 3) : [];
+  const near = what === "node" ? nearestNames(name.slice(0, 60), graph.nodes, 3) : [];
   const { n_layers, n_heads } = graph.config;
   return refuse(
-    `the file has a ${what} ${JSON.stringify(name.slice(0, 60))}, which a graph of n_layers=${n_layers} and n_heads=${n_heads} has not.${near.length === 0 ? "" : ` Nearest: ${near.join(", ")}.`}`,
+    `the file has ${what === "edge" ? "an" : "a"} ${what} ${JSON.stringify(name.slice(0, 60))}, which a graph of n_layers=${n_layers} and n_heads=${n_heads} has not.${near.length === 0 ? "" : ` Nearest: ${near.join(", ")}.`}`,
     what,
     name,
   );
