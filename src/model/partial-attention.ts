@@ -156,7 +156,6 @@ function attendChanged(args: Attended, one: OneRun, changes: readonly Placed[]):
   const { frame, config } = args;
   const { pos, prompts } = frame;
   const { n_heads, d_head } = config;
-  const isWhole = changes.some(({ change: { site, keys } }) => site === "pattern" && keys === undefined);
   for (let head = 0; head < n_heads; head++) {
     const ofHead = changes.filter(({ change: { heads } }) => heads?.includes(head) ?? true);
     if (ofHead.length === 0) continue;
@@ -172,6 +171,7 @@ function attendChanged(args: Attended, one: OneRun, changes: readonly Placed[]):
           for (const key of change.keys ?? into.keys()) into[key] = source[start + key] as number;
         }
       };
+      const isWhole = ofQuery.some(({ change: { site, keys } }) => site === "pattern" && keys === undefined);
       const weights = isWhole ? new Float64Array(pos) : scoresOf(args, one, row, query, head);
       if (!isWhole) put("attn_scores", weights);
       if (!isWhole) softmaxInPlace(weights);
