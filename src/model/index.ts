@@ -39,6 +39,7 @@ export { MLP } from "./mlp.ts";
 export { expectedWeights } from "./weights.ts";
 export type { Weights } from "./weights.ts";
 export type { Run, RunOptions } from "./forward.ts";
+export type { PartialSite } from "./partial-pass.ts";
 export { Transformer } from "./transformer.ts";
 export {
   centerUnembed,

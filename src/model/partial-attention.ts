@@ -119,7 +119,11 @@ interface Stretch {
   readonly heads: number;
 }
 
-function attendStretch({ layer, config, frame }: Attended, one: OneRun, { row, count, first, head, heads }: Stretch): void {
+function attendStretch(
+  { layer, config, frame }: Attended,
+  one: OneRun,
+  { row, count, first, head, heads }: Stretch,
+): void {
   const { d_head: width, attention_dir } = config;
   const isCausal = attention_dir === "causal";
   const rowStride = one.z.width;
@@ -191,7 +195,13 @@ function attendChanged(args: Attended, one: OneRun, changes: readonly Placed[]):
 }
 
 /** The scores of one query; -Infinity for keys that it does not see. */
-function scoresOf({ layer, config, frame }: Attended, one: OneRun, row: number, query: number, head: number): Float64Array {
+function scoresOf(
+  { layer, config, frame }: Attended,
+  one: OneRun,
+  row: number,
+  query: number,
+  head: number,
+): Float64Array {
   const { d_head, attention_dir } = config;
   const out = new Float64Array(frame.pos).fill(-Infinity);
   const seen = attention_dir === "causal" ? query + 1 : frame.pos;

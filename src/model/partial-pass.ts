@@ -45,10 +45,19 @@ export type PartialSite =
   | "mlp_out"
   | "resid_post";
 
+const OF_HEADS: readonly string[] = ["q", "k", "v", "attn_scores", "pattern", "z", "result"];
+const OF_STREAM: readonly string[] = ["resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"];
+
 /** The full name of a site's hook. */
 export function siteHook(layer: number, site: PartialSite): HookName {
-  const inAttention = ["q", "k", "v", "attn_scores", "pattern", "z", "result"].includes(site);
-  return `blocks.${layer}.${inAttention ? "attn." : ""}hook_${site}` as HookName;
+  return `blocks.${layer}.${OF_HEADS.includes(site) ? "attn." : ""}hook_${site}` as HookName;
+}
+
+/** The site of a hook; none where a pass cannot begin there. */
+export function siteOfHook(name: HookName): { readonly layer: number; readonly site: PartialSite } | undefined {
+  const [, layer, attn, site = ""] = /^blocks\.(\d+)\.(attn\.)?hook_(\w+)$/.exec(name) ?? [];
+  if (!(attn === undefined ? OF_STREAM : OF_HEADS).includes(site)) return undefined;
+  return { layer: Number(layer), site: site as PartialSite };
 }
 
 /** A change of one activation: what is put there, and where. */
@@ -75,6 +84,24 @@ export interface BaseRun {
   readonly tokens: Tensor<"batch pos">;
   /** With at least the hooks of {@link isNeeded}. */
   readonly cache: ActivationCache;
+}
+
+/** The run of a model that variants depart from, with the hooks of {@link isNeeded} and those that are asked for. */
+export function baseRun(
+  model: Transformer,
+  tokens: Tensor<"batch pos">,
+  options: {
+    readonly also?: ((name: HookName) => boolean) | undefined;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
+): BaseRun {
+  const { also, signal } = options;
+  const inFloat32 = model.inFloat32;
+  const { cache } = inFloat32.run(tokens, {
+    cache: (name) => isNeeded(name) || also?.(name) === true,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return { model: inFloat32, tokens, cache };
 }
 
 const NEEDED = /\.(hook_resid_pre|hook_attn_out|hook_mlp_out|hook_resid_post|attn\.hook_(rot_)?[qkvz])$/;

@@ -59,12 +59,7 @@ export function rotate(
 }
 
 /** Turns rows of heads' vectors, `[row, head, d_head]`, in place, each to its position. */
-export function rotateRows(
-  data: TensorData,
-  positions: ArrayLike<number>,
-  config: RotaryConfig,
-  heads: number,
-): void {
+export function rotateRows(data: TensorData, positions: ArrayLike<number>, config: RotaryConfig, heads: number): void {
   const d_head = data.length / (positions.length * heads);
   const half = (config.rotary_dim ?? 0) / 2;
   const angles = new Map<number, Float64Array>();

@@ -97,17 +97,22 @@ function streams(
   const own: Tensor = base.cache.get(`blocks.${n_layers - 1}.hook_resid_post`);
   const out: number[][][][] = [];
   const all = { reads: Uint8Array.from({ length: prompts * pos }, (_, i) => Number(reads[i % pos])), ...options };
-  partialPass({ model: model.inFloat32, tokens: base.tokens, cache: base.cache }, variants, all, (rows, first, count) => {
-    for (let v = 0; v < count; v++) {
-      out[first + v] = Array.from({ length: prompts }, (_, b) =>
-        Array.from({ length: pos }, (__, p) => {
-          const row = rows.at(((v * prompts + b) * pos) + p);
-          if (row >= 0) return [...rows.row(row)];
-          return [...own.data.subarray((b * pos + p) * d_model, (b * pos + p + 1) * d_model)];
-        }),
-      );
-    }
-  });
+  partialPass(
+    { model: model.inFloat32, tokens: base.tokens, cache: base.cache },
+    variants,
+    all,
+    (rows, first, count) => {
+      for (let v = 0; v < count; v++) {
+        out[first + v] = Array.from({ length: prompts }, (_, b) =>
+          Array.from({ length: pos }, (__, p) => {
+            const row = rows.at((v * prompts + b) * pos + p);
+            if (row >= 0) return [...rows.row(row)];
+            return [...own.data.subarray((b * pos + p) * d_model, (b * pos + p + 1) * d_model)];
+          }),
+        );
+      }
+    },
+  );
   return out;
 }
 
