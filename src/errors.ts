@@ -128,10 +128,10 @@ export class ConfigError extends CircuitsError {
  * @example
  * ```ts
  * import { FormatError } from "transformer-circuits/tensor";
- * import { readSafetensors } from "transformer-circuits/io";
+ * import { parseCheckpoint } from "transformer-circuits/io";
  *
  * try {
- *   readSafetensors(new Uint8Array(4));
+ *   parseCheckpoint(new Uint8Array(4));
  * } catch (error) {
  *   if (error instanceof FormatError) console.log(error.message.split(". ").at(-1));
  * }
