@@ -186,7 +186,6 @@ const KINDS = {
   run: ["cache", "a run", "Make one with model.run(tokens)"],
   virtual: ["fullOV", "a VirtualHead", "Make one with virtualHead"],
   factored: ["unembed", "a FactoredModel", "Make one with factoredModel"],
-  composition: ["Q", "composition scores", "Compute them with compositionScores"],
   tokenizer: ["tokenStrings", "a Tokenizer", "Load one with loadTokenizer"],
   checkpoint: ["files", "a Checkpoint", "Open one with openCheckpoint"],
   figure: ["fragment", "a Figure", "Draw one, as with heatmap({ values })"],

@@ -32,7 +32,7 @@ const taking = {
   "linear map":
     "rowsOf restrict entryOf diagonalOf diagonalRanks diagonalTopK rowStatistics topKOfRow topKPerRow topKOverall traceOf frobeniusNormOf svdOf singularValuesOf eigenvaluesOf readSpaceOf writeSpaceOf transpose scaleMap toDense onFeatures",
   Transformer:
-    "ablatedLosses accumulatedResid attributeScore bareOVSpectrum bareQKSpectrum bigramFit compositionImportance compositionScores cycledCompositionScores copyingAccuracies copyingAccuracy copyingEvaluator copyingScore copyingScores decomposeResid directPathCircuit effectiveEmbedding effectiveOVCircuit factoredModel findSkipTrigramBugs firstOrderLoss frozenAblationLoss fullOVCircuit fullQKCircuit fullQKCircuitAtOffset headAblation headScores headTermImportance inductionPositivity jointPCA kCompositionAccuracy kCompositionCircuit layerTermImportance logitAttribution logitsByOrder logitTermNorms lossByMaxOrder matchingScores meanRotaryPattern memoryScores mixedOV mixedQK neuronCosines normedTokens neuronLogitCircuit neuronTokenCircuit offsetAblatedLosses ovDiagonal ovSpectrum pathExpansion pathTotals positionalPattern positionalQKCircuit qCompositionCircuit qkSpectrum scoreExpansion scoreNull scoreTermNorms searchVirtualHeads skipTrigramBugs skipTrigramEffects skipTrigrams strongestVirtualHeads termImportance topSkipTrigrams valueWeightedPattern virtualHead virtualOVCircuit centerUnembed centerWritingWeights dropKeyBiases foldLayerNorm foldValueBiases processWeights processingReport refactorHeads",
+    "ablatedLosses accumulatedResid attributeScore bareOVSpectrum bareQKSpectrum bigramFit compositionImportance compositionScores cycledCompositionScores copyingAccuracy copyingEvaluator copyingScore copyingScores decomposeResid directPathCircuit effectiveEmbedding effectiveOVCircuit factoredModel findSkipTrigramBugs firstOrderLoss frozenAblationLoss fullOVCircuit fullQKCircuit headAblation headScores headTermImportance inductionPositivity jointPCA kCompositionAccuracy kCompositionCircuit layerTermImportance logitAttribution logitsByOrder logitTermNorms lossByMaxOrder matchingScores meanRotaryPattern memoryScores mixedOV mixedQK neuronCosines normedTokens neuronLogitCircuit neuronTokenCircuit offsetAblatedLosses ovDiagonal ovSpectrum pathExpansion pathTotals positionalPattern positionalQKCircuit qCompositionCircuit qkSpectrum scoreExpansion scoreNull scoreTermNorms searchVirtualHeads skipTrigramBugs skipTrigramEffects skipTrigrams strongestVirtualHeads termImportance topSkipTrigrams valueWeightedPattern virtualHead virtualOVCircuit centerUnembed centerWritingWeights dropKeyBiases foldLayerNorm foldValueBiases processWeights processingReport refactorHeads",
   AttentionHead: "qComposition kComposition vComposition",
 };
 
@@ -240,8 +240,8 @@ describe("numbers that would be wrong without a word", () => {
     expect(() => call("randomNormal", "a", [2], {})).toThrow(
       "randomNormal: seed is undefined; give a number, or a Random",
     );
-    expect(() => call("compositionExcess", library.compositionScores(model), {})).toThrow(
-      "compositionExcess: the baseline's mean is undefined; it is taken off the scores. Give { mean: 0.1 }.",
+    expect(() => call("compositionScores", model, { baseline: {} })).toThrow(
+      "compositionScores: the baseline's mean is undefined; it is taken off the scores. Give { mean: 0.1, std: 0.01 }.",
     );
     expect(() => call("editAt", "hook_embed", 3)).toThrow("editAt: edit is 3, not a function.");
     expect(() => call("dense", 1, 1, ["1"])).toThrow("dense: element 0 of data is 1, of type string, not a number.");

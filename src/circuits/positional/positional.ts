@@ -92,7 +92,8 @@ function positionalCircuit(model: Transformer, head: HeadRef, W_pos: Linear<"pos
 function positionalEmbedding(model: Transformer, operation: string): Linear<"pos", "d_model"> {
   if (model.W_pos !== undefined) return model.W_pos;
   const { positional_embedding_type } = model.config;
-  const hint = positional_embedding_type === "rotary" ? " For rotary positions there is fullQKCircuitAtOffset." : "";
+  const hint =
+    positional_embedding_type === "rotary" ? " For rotary positions there is fullQKCircuit with an offset." : "";
   throw new ConfigError(
     `this model has no positional embedding: positional_embedding_type=${positional_embedding_type}.${hint}`,
     { operation, argument: "model", expected: ["standard", "shortformer"], actual: positional_embedding_type },
