@@ -8,21 +8,30 @@
  * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$.
  */
 import { requireObject } from "../errors.ts";
-import { kernels, matrix, transposed } from "../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { add, causalAttention, causalSoftmax, matmul, softmax, sum, Tensor } from "../tensor/index.ts";
-import { dataForResult, rawData, reshaped, rightOperand, viewOf } from "../tensor/internal.ts";
+import { add, causalAttention, causalSoftmax, matmul, softmax, sum } from "../tensor/index.ts";
+import type { Tensor } from "../tensor/index.ts";
 import type { AttentionLayer } from "./attention.ts";
 import { withBias } from "./bias.ts";
 import type { ActivationCache } from "./cache.ts";
-import type { Edits } from "./hooks.ts";
-import type { Norm } from "./norm.ts";
+import { resolveEdits } from "./edits.ts";
+import type { EditsLike } from "./edits.ts";
+import { embedTokens, positionalEmbedding } from "./embedding.ts";
+import type { ModelParts } from "./embedding.ts";
+import {
+  attentionScores,
+  headResults,
+  normalizePerHead,
+  overHeads,
+  project,
+  weightValues,
+  writeHeads,
+} from "./head-products.ts";
+import type { HeadStream, HeadVectors, Scores, Stream } from "./head-products.ts";
 import { rotate } from "./rotary.ts";
 import { mlpOutput } from "./mlp.ts";
 import { HookSession } from "./session.ts";
 import type { CacheRequest } from "./session.ts";
 import { toTokenTensor } from "./tokens.ts";
-import type { ModelConfig } from "./model-config.ts";
 
 /**
  * What a run keeps and changes.
@@ -31,8 +40,8 @@ import type { ModelConfig } from "./model-config.ts";
 export interface RunOptions {
   /** Which activations to keep; all by default. What can be computed from others is, when asked for. */
   readonly cache?: CacheRequest;
-  /** Changes of activations as they pass, by hook name. */
-  readonly edits?: Edits;
+  /** Changes of activations as they pass: by hook name, as edits of `/interventions`, or a list of such. */
+  readonly edits?: EditsLike;
   /** Cancels the run between layers. */
   readonly signal?: AbortSignal;
 }
@@ -50,26 +59,10 @@ export interface Run {
   readonly cache: ActivationCache;
 }
 
-type Stream = Tensor<"batch pos d_model">;
-type HeadStream = Tensor<"batch pos head d_model">;
-type HeadVectors = Tensor<"batch pos head d_head">;
-type Scores = Tensor<"batch head query_pos key_pos">;
-
-/** What a pass reads of a model. */
-interface Parts {
-  readonly config: ModelConfig;
-  readonly layers: readonly AttentionLayer[];
-  readonly ln_final: Norm | undefined;
-  readonly b_U: Tensor<"d_vocab">;
-  /** Whether there are positions. */
-  readonly W_pos: unknown;
-  weight(name: string): Tensor;
-}
-
 /** Runs checked tokens through a model. */
-export function forwardPass(model: Parts, tokens: Tensor<"batch pos">, options: RunOptions): Run {
+export function forwardPass(model: ModelParts, tokens: Tensor<"batch pos">, options: RunOptions): Run {
   requireObject(options, "options", "run");
-  const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
+  const hooks = new HookSession(model.config, options.cache ?? "all", resolveEdits(model.config, options.edits));
   const fired = hooks.fire("hook_tokens", tokens);
   const ids = hooks.edits("hook_tokens") ? toTokenTensor(model.config, fired, "run") : fired;
   const embed = hooks.fire("hook_embed", embedTokens(model, ids));
@@ -90,7 +83,7 @@ interface Before {
 
 /** The rest of a run. */
 function finished(
-  model: Parts,
+  model: ModelParts,
   tokens: Tensor<"batch pos">,
   { layer: first, resid: before, shortformer }: Before,
   hooks: HookSession,
@@ -117,12 +110,12 @@ function finished(
  * @param from - the layer, the stream before it, and the heads' outputs in place of their own; they pass no hook.
  */
 export function resumePass(
-  { inFloat32: model }: { readonly inFloat32: Parts },
+  { inFloat32: model }: { readonly inFloat32: ModelParts },
   tokens: Tensor<"batch pos">,
   from: { readonly layer: number; readonly resid: Stream; readonly z: HeadVectors },
   options: RunOptions,
 ): Run {
-  const hooks = new HookSession(model.config, options.cache ?? "all", options.edits ?? {});
+  const hooks = new HookSession(model.config, options.cache ?? "all", resolveEdits(model.config, options.edits));
   const layer = model.layers[from.layer] as AttentionLayer;
   options.signal?.throwIfAborted();
   const isStandard = model.config.positional_embedding_type === "standard";
@@ -134,31 +127,8 @@ export function resumePass(
   return finished(model, tokens, before, hooks, options);
 }
 
-function embedTokens(model: Parts, tokens: Tensor<"batch pos">): Stream {
-  const W_E = model.weight("embed.W_E");
-  const rows = rawData(W_E);
-  const d = model.config.d_model;
-  const ids = rawData(tokens);
-  const out = dataForResult("float32", tokens.size * d);
-  for (let i = 0; i < ids.length; i++)
-    out.set(rows.subarray((ids[i] as number) * d, ((ids[i] as number) + 1) * d), i * d);
-  return Tensor.from("batch pos d_model", [...tokens.shape, d], out);
-}
-
-/** The positional embedding repeated over the batch, as a view. */
-function positionalEmbedding(model: Parts, tokens: Tensor<"batch pos">): Stream | undefined {
-  if (model.W_pos === undefined) return undefined;
-  const d = model.config.d_model;
-  const W_pos = reshaped(model.weight("pos_embed.W_pos"), "pos d_model", [model.config.n_ctx, d]);
-  return viewOf(W_pos, "batch pos d_model", {
-    shape: [...tokens.shape, d],
-    strides: [0, d, 1],
-    offset: 0,
-  });
-}
-
 function runLayer(
-  model: Parts,
+  model: ModelParts,
   layer: AttentionLayer,
   resid_pre: Stream,
   shortformer: Stream | undefined,
@@ -186,7 +156,13 @@ function runLayer(
 }
 
 /** The stream after a layer whose heads give `z`. */
-function afterHeads(model: Parts, layer: AttentionLayer, resid: Stream, z: HeadVectors, hooks: HookSession): Stream {
+function afterHeads(
+  model: ModelParts,
+  layer: AttentionLayer,
+  resid: Stream,
+  z: HeadVectors,
+  hooks: HookSession,
+): Stream {
   const at = `blocks.${layer.layer}` as const;
   const attn_out = hooks.fire(`${at}.hook_attn_out`, writeOut(layer, z, hooks));
   return hooks.fire(`${at}.hook_resid_post`, throughMlp(model, layer, resid, attn_out, hooks));
@@ -194,7 +170,7 @@ function afterHeads(model: Parts, layer: AttentionLayer, resid: Stream, z: HeadV
 
 /** The stream with what the layer's attention and, where there is one, its MLP add. */
 function throughMlp(
-  model: Parts,
+  model: ModelParts,
   { layer, mlp }: AttentionLayer,
   resid: Stream,
   attn_out: Stream,
@@ -251,101 +227,10 @@ function layerInputs(
   return { q: withPositions(q ?? shared), k: withPositions(k ?? shared), v: v ?? shared };
 }
 
-/** The stream seen once for each head, as a view. */
-function overHeads(x: Stream, heads: number): HeadStream {
-  const [batch = 0, pos = 0, d = 0] = x.shape;
-  const [sb = 0, sp = 0, sd = 0] = x.strides;
-  return viewOf(x, "batch pos head d_model", {
-    shape: [batch, pos, heads, d],
-    strides: [sb, sp, 0, sd],
-    offset: x.offset,
-  });
-}
-
-function normalizePerHead(norm: Norm | undefined, x: HeadStream): HeadStream {
-  if (norm === undefined) return x;
-  const [batch = 0, pos = 0, heads = 0, d = 0] = x.shape;
-  const rows = reshaped(x, "batch pos d_model", [batch, pos * heads, d]);
-  const normalized = norm.apply(rows);
-  return reshaped(normalized, "batch pos head d_model", x.shape);
-}
-
-const asFloats = (t: Tensor): FloatArray => rawData(t) as FloatArray;
-
-/** Views of `[batch, pos, head, width]` data as one matrix `[pos, width]` per head, for one element of the batch. */
-function perHead(t: HeadVectors | HeadStream, b: number): MatrixView {
-  const [, pos = 0, heads = 0, width = 0] = t.shape;
-  return matrix(asFloats(t), heads * width, width, b * pos * heads * width);
-}
-
-/** $x W + b$ for every head. */
-function project(x: Stream | HeadStream, W: Tensor<"head d_model d_head">, b: Tensor<"head d_head">): HeadVectors {
-  const [heads = 0, d_model = 0, d_head = 0] = W.shape;
-  const [batch = 0, pos = 0] = x.shape;
-  const rows = batch * pos;
-  const out = dataForResult("float32", rows * heads * d_head) as FloatArray;
-  const isPerHead = x.rank === 4;
-  const a = isPerHead ? matrix(asFloats(x), heads * d_model, d_model) : matrix(asFloats(x), d_model);
-  const view = matrix(out, heads * d_head, d_head);
-  kernels().matmul({ batch: heads, m: rows, n: d_head, k: d_model, a, ...rightOperand(W, rows), out: view });
-  return withBias(Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out), b);
-}
-
-function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal: boolean): Scores {
-  const [batch = 0, pos = 0, heads = 0, d_head = 0] = q.shape;
-  const out = dataForResult("float32", batch * heads * pos * pos) as FloatArray;
-  for (let b = 0; b < batch; b++) {
-    const view = matrix(out, pos, pos * pos, b * heads * pos * pos);
-    kernels().matmul({
-      batch: heads,
-      m: pos,
-      n: pos,
-      k: d_head,
-      a: perHead(q, b),
-      b: transposed(perHead(k, b)),
-      out: view,
-    });
-  }
-  const divisor = Math.fround(scale);
-  for (let row = 0; row < batch * heads * pos; row++) {
-    const seen = isCausal ? (row % pos) + 1 : pos;
-    const start = row * pos;
-    for (let j = start; j < start + seen; j++) out[j] = (out[j] as number) / divisor;
-    out.fill(-Infinity, start + seen, start + pos);
-  }
-  return Tensor.from("batch head query_pos key_pos", [batch, heads, pos, pos], out);
-}
-
-function weightValues(pattern: Scores, v: HeadVectors): HeadVectors {
-  const [batch = 0, pos = 0, heads = 0, d_head = 0] = v.shape;
-  const out = dataForResult("float32", v.size) as FloatArray;
-  for (let b = 0; b < batch; b++) {
-    const a = matrix(asFloats(pattern), pos, pos * pos, b * heads * pos * pos);
-    const view = { ...perHead(v, b), data: out };
-    kernels().matmul({ batch: heads, m: pos, n: d_head, k: pos, a, b: perHead(v, b), out: view });
-  }
-  return Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out);
-}
-
-/** $z_h W_O^h$ for every head, without $b_O$. */
-function headResults(layer: AttentionLayer, z: HeadVectors): HeadStream {
-  const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
-  const d_model = layer.W_O.sizeOf("d_model");
-  const rows = batch * pos;
-  const out = dataForResult("float32", rows * heads * d_model) as FloatArray;
-  const a = matrix(asFloats(z), heads * d_head, d_head);
-  const view = matrix(out, heads * d_model, d_model);
-  kernels().matmul({ batch: heads, m: rows, n: d_model, k: d_head, a, ...rightOperand(layer.W_O, rows), out: view });
-  return Tensor.from("batch pos head d_model", [batch, pos, heads, d_model], out);
-}
-
 /** What the layer adds to the stream: the heads' results as one product, or their sum where an edit looks at them. */
 function writeOut(layer: AttentionLayer, z: HeadVectors, hooks: HookSession): Stream {
   const name = `blocks.${layer.layer}.attn.hook_result` as const;
   if (hooks.edits(name)) return add(sum(hooks.fire(name, headResults(layer, z)), "head"), layer.b_O);
   hooks.keepLazily(name, () => headResults(layer, z));
-  const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
-  const concatenated = reshaped(z, "batch pos head_and_d_head", [batch, pos, heads * d_head]);
-  const W_O = reshaped(layer.W_O, "head_and_d_head d_model", [heads * d_head, layer.W_O.sizeOf("d_model")]);
-  return withBias(matmul(concatenated, W_O), layer.b_O);
+  return writeHeads(layer, z);
 }
