@@ -133,9 +133,9 @@ export class ConfigError extends CircuitsError {
  * try {
  *   parseCheckpoint(new Uint8Array(4));
  * } catch (error) {
- *   if (error instanceof FormatError) console.log(error.message.split(". ").at(-1));
+ *   if (error instanceof FormatError) console.log(error.message.split(". ")[0]);
  * }
- * // It is empty or cut short.
+ * // parseCheckpoint: the checkpoint: its format is not known
  * ```
  */
 export class FormatError extends CircuitsError {
