@@ -5,7 +5,7 @@
  * the one before gave; it leaves nothing behind. Source: "A Mathematical Framework for Transformer Circuits", "Ablating
  * ... to measure the marginal effect"; "In-context Learning and Induction Heads", "ablations".
  *
- * In reading order: `edits/` (where and what).
+ * In reading order: `edits/` (where and what), `sweeps/` (one activation after another).
  *
  * @packageDocumentation
  */

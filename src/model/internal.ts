@@ -11,8 +11,10 @@ export {
   weightValues,
   writeHeads,
 } from "./head-products.ts";
-export { baseRun, partialPass, siteHook, siteOfHook } from "./partial-pass.ts";
-export type { BaseRun, Change, PartialSite, PassOptions, Variant } from "./partial-pass.ts";
+export { baseRun, siteHook, siteOfHook } from "./base-run.ts";
+export type { BaseRun, Change, PartialSite, Variant } from "./base-run.ts";
+export { partialPass } from "./partial-pass.ts";
+export type { PassOptions } from "./partial-pass.ts";
 export type { Rows } from "./partial-rows.ts";
 export { Readout } from "./partial-readout.ts";
 export { requireCount, requireChoice, checkSamples, requireToken, requireSameTokens } from "./arguments.ts";

@@ -4,9 +4,9 @@ import { rawData } from "../tensor/internal.ts";
 import type { FloatArray } from "../tensor/internal.ts";
 import type { AttentionLayer } from "./attention.ts";
 import type { ModelConfig } from "./model-config.ts";
+import type { Placed } from "./base-run.ts";
 import { Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
-import type { Placed } from "./partial-pass.ts";
 
 interface Attended {
   readonly layer: AttentionLayer;

@@ -15,8 +15,9 @@ import { rawData, tensorOf, withWorkspace } from "../tensor/internal.ts";
 import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { AttentionLayer } from "./attention.ts";
-import type { ActivationCache } from "./cache.ts";
 import type { HookName } from "./hooks.ts";
+import { siteHook } from "./base-run.ts";
+import type { BaseRun, PartialSite, Placed, Variant } from "./base-run.ts";
 import { project, writeHeads } from "./head-products.ts";
 import type { HeadVectors, Stream } from "./head-products.ts";
 import { mlpOutput } from "./mlp.ts";
@@ -25,89 +26,6 @@ import { Places, Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 import { rotateRows } from "./rotary.ts";
 import { HookSession } from "./session.ts";
-import type { Transformer } from "./transformer.ts";
-
-/**
- * Where a variant may differ: a hook of a layer, its name without the prefix `hook_`.
- * @category Interventions
- */
-export type PartialSite =
-  | "resid_pre"
-  | "q"
-  | "k"
-  | "v"
-  | "attn_scores"
-  | "pattern"
-  | "z"
-  | "result"
-  | "attn_out"
-  | "resid_mid"
-  | "mlp_out"
-  | "resid_post";
-
-const OF_HEADS: readonly string[] = ["q", "k", "v", "attn_scores", "pattern", "z", "result"];
-const OF_STREAM: readonly string[] = ["resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"];
-
-/** The full name of a site's hook. */
-export function siteHook(layer: number, site: PartialSite): HookName {
-  return `blocks.${layer}.${OF_HEADS.includes(site) ? "attn." : ""}hook_${site}` as HookName;
-}
-
-/** The site of a hook; none where a pass cannot begin there. */
-export function siteOfHook(name: HookName): { readonly layer: number; readonly site: PartialSite } | undefined {
-  const [, layer, attn, site = ""] = /^blocks\.(\d+)\.(attn\.)?hook_(\w+)$/.exec(name) ?? [];
-  if (!(attn === undefined ? OF_STREAM : OF_HEADS).includes(site)) return undefined;
-  return { layer: Number(layer), site: site as PartialSite };
-}
-
-/** A change of one activation: what is put there, and where. */
-export interface Change {
-  readonly layer: number;
-  readonly site: PartialSite;
-  /** An activation of the whole hook, contiguous, of which the chosen part is taken. */
-  readonly source: Tensor;
-  /** All heads unless given. */
-  readonly heads?: readonly number[] | undefined;
-  /** All positions unless given; of patterns and scores, those of queries. */
-  readonly positions?: readonly number[] | undefined;
-  /** Of patterns and scores: all keys unless given. */
-  readonly keys?: readonly number[] | undefined;
-}
-
-/** Changes made together. */
-export type Variant = readonly Change[];
-
-/** The run that variants depart from. */
-export interface BaseRun {
-  /** In float32. */
-  readonly model: Transformer;
-  readonly tokens: Tensor<"batch pos">;
-  /** With at least the hooks of {@link isNeeded}. */
-  readonly cache: ActivationCache;
-}
-
-/** The run of a model that variants depart from, with the hooks of {@link isNeeded} and those that are asked for. */
-export function baseRun(
-  model: Transformer,
-  tokens: Tensor<"batch pos">,
-  options: {
-    readonly also?: ((name: HookName) => boolean) | undefined;
-    readonly signal?: AbortSignal | undefined;
-  } = {},
-): BaseRun {
-  const { also, signal } = options;
-  const inFloat32 = model.inFloat32;
-  const { cache } = inFloat32.run(tokens, {
-    cache: (name) => isNeeded(name) || also?.(name) === true,
-    ...(signal === undefined ? {} : { signal }),
-  });
-  return { model: inFloat32, tokens, cache };
-}
-
-const NEEDED = /\.(hook_resid_pre|hook_attn_out|hook_mlp_out|hook_resid_post|attn\.hook_(rot_)?[qkvz])$/;
-
-/** Whether a base run has to keep a hook. */
-export const isNeeded = (name: HookName): boolean => NEEDED.test(name);
 
 /** What a pass computes anew and what it keeps. */
 export interface PassOptions {
@@ -159,12 +77,6 @@ export function partialPass(
 
 function firstPosition(direction: string, variant: Variant): number {
   return direction === "causal" ? Math.min(...variant.map(({ positions }) => Math.min(...(positions ?? [0])))) : 0;
-}
-
-/** A change in one run of a batch. */
-export interface Placed {
-  readonly run: number;
-  readonly change: Change;
 }
 
 /** One batch of variants. */
@@ -288,9 +200,9 @@ class Pass {
     const out = isFrozen
       ? this.#none(config.d_model)
       : like(input, mlpOutput(layer.mlp, asStream(input), this.#silent));
-    const mlp_out = out.spread(places, this.#baseOf(at, "hook_mlp_out"));
-    this.#write(this.#placed(at, "mlp_out"), mlp_out);
-    return this.#written(at, sum(mid, mlp_out));
+    const written = out.spread(places, this.#baseOf(at, "hook_mlp_out"));
+    this.#write(this.#placed(at, "mlp_out"), written);
+    return this.#written(at, sum(mid, written));
   }
 
   #written(layer: number, post: Rows): Rows {
@@ -435,7 +347,7 @@ class Pass {
     return isLast ? places.sorted().filter(this.#isRead) : places.sorted();
   }
 
-  /** What the layer's heads write together: whole where all may differ, otherwise as the difference of those that do. */
+  /** What the layer's heads write together: whole where all may differ, otherwise by how those that do differ. */
   #writeOut(layer: AttentionLayer, z: Rows, heads: Uint8Array): Rows {
     const { d_model, n_heads } = this.#base.model.config;
     const base = this.#baseOf(layer.layer, "hook_attn_out");
@@ -448,14 +360,14 @@ class Pass {
       whole.count === 0 ? this.#none(d_model) : like(whole, writeHeads(layer, asHeads(whole, n_heads)), d_model);
     if (whole.count === z.count) return written;
     const out = written.spread(z.places, base);
-    const z_base = this.#baseOf(layer.layer, "attn.hook_z");
+    const before = this.#baseOf(layer.layer, "attn.hook_z");
     const rows: number[][] = layer.heads.map(() => []);
     for (const [row, place] of z.places.entries()) {
       const run = Math.floor(place / pos);
       if (isWhole[run] === true) continue;
       for (const [head, differs] of ofRun(run).entries()) if (differs === 1) rows[head]?.push(row);
     }
-    for (const [head, ofHead] of rows.entries()) if (ofHead.length > 0) addHead(layer, head, z, ofHead, z_base, out);
+    for (const [head, ofHead] of rows.entries()) if (ofHead.length > 0) addHead(layer, head, z, ofHead, before, out);
     return out;
   }
 }

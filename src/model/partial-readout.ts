@@ -5,7 +5,7 @@ import { dataForResult, rawData, rightOperand, tensorOf, withWorkspace } from ".
 import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import { readPositions, RowMetric } from "./metric.ts";
 import type { Metric } from "./metric.ts";
-import type { BaseRun } from "./partial-pass.ts";
+import type { BaseRun } from "./base-run.ts";
 import type { Rows } from "./partial-rows.ts";
 
 /** Logits in one batch, at most, unless a metric looks at all prompts together. */

@@ -2,8 +2,8 @@
 import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 
 /**
- * Runs side by side, prompt by prompt of variant by variant: run $i$ is of prompt $i \bmod \text{prompts}$. A place is a
- * run's position, $i \cdot \text{pos} + p$.
+ * Runs side by side, prompt by prompt of variant by variant: run $i$ is of prompt $i \bmod \text{prompts}$. A place is
+ * a run's position, $i \cdot \text{pos} + p$.
  */
 export interface Frame {
   readonly runs: number;

@@ -43,7 +43,7 @@ export interface SweepOptions<Over extends string> extends ProgressOptions {
   readonly put?: Replacement | undefined;
   /** `"denoising"` (the default): clean activations into the corrupted run; `"noising"`: corrupted into the clean. */
   readonly direction?: "denoising" | "noising" | undefined;
-  /** Whether later heads look where they then would (`"recomputed"`, the default) or where they did before (`"kept"`). */
+  /** Whether later heads look where they then would (`"recomputed"`, the default) or where they did (`"kept"`). */
   readonly patterns?: "recomputed" | "kept" | undefined;
   /** The layers, all unless given. */
   readonly layers?: readonly number[] | undefined;
@@ -60,13 +60,13 @@ export interface SweepOptions<Over extends string> extends ProgressOptions {
 const KNOWN = "at over metric put direction patterns layers heads positions keys seed signal onProgress";
 
 /**
- * Measures a metric once for each of many changes of a run: the whole family of TransformerLens's `get_act_patch_*`, and
- * ablations. Only what a change reaches is computed anew.
+ * Measures a metric once for each of many changes of a run: the whole family of TransformerLens's `get_act_patch_*`,
+ * and ablations. Only what a change reaches is computed anew.
  *
  * @param prompts - clean and corrupted ones, as many of each, or the prompts of an ablation alone.
  * @param options - `at`, what is changed, by the name of its hook without `hook_`: `resid_pre`, `resid_mid`,
- * `resid_post`, `attn_out`, `mlp_out`, of heads `q`, `k`, `v`, `attn_scores`, `pattern`, `z`, `result`; a list gives the
- * result an axis `hook` in front. `over`, `metric`, `put`, `direction`, `patterns`, `layers`, `heads`, `positions`,
+ * `resid_post`, `attn_out`, `mlp_out`, of heads `q`, `k`, `v`, `attn_scores`, `pattern`, `z`, `result`; a list gives
+ * the result an axis `hook` in front. `over`, `metric`, `put`, `direction`, `patterns`, `layers`, `heads`, `positions`,
  * `keys`, `seed`, `signal`, `onProgress` (in changes).
  * @throws {@link InputError} for prompts the model cannot run or that do not match, axes or places that what is changed
  * has not, or a replacement that would change nothing; the signal's reason when aborted.
@@ -105,8 +105,8 @@ export function sweep(
   options: SweepOptions<string> & { readonly at: PartialSite | readonly PartialSite[] },
 ): Sweep<string> {
   const operation = "sweep";
-  requireKind("model", model, "model", operation);
-  requireObject(options, "options", operation, KNOWN);
+  requireKind("model", model, "model", operation, options, KNOWN);
+  requireObject(options, "options", operation);
   const { at, put = "copy", direction = "denoising", patterns = "recomputed", seed = 0, signal } = options;
   const metric = metricOf(options.metric, operation);
   requireChoice(put, REPLACEMENTS, "put", operation);
@@ -160,7 +160,7 @@ function promptsOf(
   prompts: SweepPrompts,
 ): { readonly clean: Tensor<"batch pos">; readonly corrupted: Tensor<"batch pos"> | undefined } {
   const isPair = typeof prompts === "object" && prompts !== null && "clean" in prompts;
-  if (!isPair) return { clean: toTokenTensor(model.config, prompts as TokensLike, "sweep"), corrupted: undefined };
+  if (!isPair) return { clean: toTokenTensor(model.config, prompts, "sweep"), corrupted: undefined };
   requireObject(prompts, "prompts", "sweep", "clean corrupted");
   const clean = toTokenTensor(model.config, prompts.clean, "sweep");
   if (prompts.corrupted === undefined) return { clean, corrupted: undefined };
