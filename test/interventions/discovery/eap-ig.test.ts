@@ -10,7 +10,7 @@ import {
   topEdges,
 } from "../../../src/interventions/index.ts";
 import type { EdgeAblation } from "../../../src/interventions/index.ts";
-import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/circuit-runs.ts";
+import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/edges/circuit-runs.ts";
 import { circuitText, eapIgModels } from "./eap-ig.ts";
 
 describe.each(eapIgModels.map((stored) => [stored.name, stored] as const))("%s", (name, stored) => {

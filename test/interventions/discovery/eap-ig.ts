@@ -1,7 +1,7 @@
 /** Models, prompts and results of EAP-IG's own code; test/fixtures/circuits/make.py made them. */
 import { readFileSync } from "node:fs";
 import { circuitGraph } from "../../../src/interventions/index.ts";
-import { readSafetensors } from "../../../src/io/index.ts";
+import { parseSafetensors } from "../../../src/io/index.ts";
 import { logitDifference, parseConfig, Transformer } from "../../../src/model/index.ts";
 import type { Metric } from "../../../src/model/index.ts";
 import type { CircuitGraph } from "../../../src/interventions/index.ts";
@@ -38,7 +38,8 @@ export const eapIgModels: readonly EapIgModel[] = Object.entries(file.models).ma
   const config = parseConfig(
     Object.fromEntries(Object.entries(raw).filter(([key, value]) => key !== "act_fn" || value !== null)),
   );
-  const tensors = readSafetensors(readFileSync(`${root}/${folder}/${name}.safetensors`));
+  const bytes = parseSafetensors(readFileSync(`${root}/${folder}/${name}.safetensors`));
+  const tensors = new Map([...bytes.tensors.keys()].map((key) => [key, bytes.read(key)]));
   const graph = circuitGraph({ ...config, parallel_attn_mlp: config.parallel_attn_mlp ?? false, attn_only: false });
   const model = Transformer.fromWeights(config, tensors);
   return { ...rest, name, model, graph, difference: logitDifference({ answer, wrong }) };

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { circuitGraph } from "../../../src/interventions/index.ts";
-import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/circuit-runs.ts";
+import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/edges/circuit-runs.ts";
 import { customMetric } from "../../../src/model/index.ts";
 import { Random } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";
@@ -34,15 +34,11 @@ describe.each(kinds.map((options, i) => [i, options] as const))("model %i", (see
   // One number for each prompt in which every logit from position 1 on counts.
   const weights = Array.from({ length: (pos - 1) * 17 }, () => random.normal());
   const positions = [Array.from({ length: pos - 1 }, (_, p) => p + 1)];
-  const metric = customMetric(
-    (logits) =>
-      Array.from({ length: batch }, (_, b) =>
-        logits.data
-          .subarray(b * weights.length, (b + 1) * weights.length)
-          .reduce((sum, x, i) => sum + x * (weights[i] ?? 0), 0),
-      ),
-    { reads: { positions, tokens: "all" } },
-  );
+  const weighed = (data: ArrayLike<number>, b: number): number =>
+    weights.reduce((sum, weight, i) => sum + weight * (data[b * weights.length + i] ?? 0), 0);
+  const metric = customMetric((logits) => Array.from({ length: batch }, (_, b) => weighed(logits.data, b)), {
+    reads: { positions, tokens: "all" },
+  });
   const all = customMetric((logits) => metric.values(logits), {});
 
   test.each(["zero", "counterfactual"] as const)(

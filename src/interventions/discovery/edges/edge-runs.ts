@@ -10,14 +10,14 @@
  * What is as in the clean run is not computed again, readers that read the same sum share it, heads from which no kept
  * edge leads to the logits are left out, and the last layer computes no position that is not read.
  */
-import type { AttentionLayer, Transformer } from "../../model/index.ts";
-import { activate } from "../../model/index.ts";
-import { attentionScores, headResults, project, weightValues } from "../../model/internal.ts";
-import { add, causalAttention, matmul, softmax } from "../../tensor/index.ts";
-import type { Tensor } from "../../tensor/index.ts";
-import { dataForResult, rawData, reshaped, tensorOf } from "../../tensor/internal.ts";
-import { rotate } from "../../model/index.ts";
-import type { CircuitGraph } from "./circuit-graph.ts";
+import type { AttentionLayer, Transformer } from "../../../model/index.ts";
+import { activate } from "../../../model/index.ts";
+import { attentionScores, headResults, project, weightValues } from "../../../model/internal.ts";
+import { add, causalAttention, matmul, softmax } from "../../../tensor/index.ts";
+import type { Tensor } from "../../../tensor/index.ts";
+import { dataForResult, rawData, reshaped, tensorOf } from "../../../tensor/internal.ts";
+import { rotate } from "../../../model/index.ts";
+import type { CircuitGraph } from "../circuits/index.ts";
 import { isSenderHook, senderOutputs } from "./sender-outputs.ts";
 import type { SenderOutputs } from "./sender-outputs.ts";
 

@@ -4,9 +4,9 @@
  *
  * Names and orders are those of EAP-IG and the MIB benchmark: `input`, `a0.h3`, `m0`, `logits`; `a0.h3->a1.h0<k>`.
  */
-import { ConfigError, InputError, requireObject } from "../../errors.ts";
-import { nearestNames } from "../../nearest.ts";
-import type { ModelConfig, Transformer } from "../../model/index.ts";
+import { ConfigError, InputError, requireObject } from "../../../errors.ts";
+import { nearestNames } from "../../../nearest.ts";
+import type { ModelConfig, Transformer } from "../../../model/index.ts";
 
 /**
  * A node of a graph: the embedding, a head, an MLP, or the logits.

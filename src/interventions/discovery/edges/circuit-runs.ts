@@ -1,12 +1,12 @@
 /** A metric of a model under masks of edges: prompts in portions that fit into memory, each as the ablation has it. */
-import { InputError, nameOf, requireObject, ShapeError } from "../../errors.ts";
-import { toTokenTensor } from "../../model/index.ts";
-import type { Metric, MetricLike, TokensLike, Transformer } from "../../model/index.ts";
-import { metricOf, readPositions, requireChoice } from "../../model/internal.ts";
-import { add, gather, matmul, Random } from "../../tensor/index.ts";
-import type { Tensor } from "../../tensor/index.ts";
-import { rawData, tensorOf } from "../../tensor/internal.ts";
-import type { CircuitGraph } from "./circuit-graph.ts";
+import { InputError, nameOf, requireObject, ShapeError } from "../../../errors.ts";
+import { toTokenTensor } from "../../../model/index.ts";
+import type { Metric, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
+import { metricOf, readPositions, requireChoice } from "../../../model/internal.ts";
+import { add, gather, matmul, Random } from "../../../tensor/index.ts";
+import type { Tensor } from "../../../tensor/index.ts";
+import { rawData, tensorOf } from "../../../tensor/internal.ts";
+import type { CircuitGraph } from "../circuits/index.ts";
 import { EdgeRuns } from "./edge-runs.ts";
 import type { EdgeMask } from "./edge-runs.ts";
 import { isSenderHook, meanOverPrompts, senderOutputs } from "./sender-outputs.ts";

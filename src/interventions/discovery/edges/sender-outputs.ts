@@ -1,9 +1,9 @@
 /** What every sender of a graph writes to the stream in a run, and what it would write if it were ablated. */
-import { matmul } from "../../tensor/index.ts";
-import type { Tensor } from "../../tensor/index.ts";
-import { dataForResult, rawData, reshaped } from "../../tensor/internal.ts";
-import type { ActivationCache, HookName, Transformer } from "../../model/index.ts";
-import type { CircuitGraph } from "./circuit-graph.ts";
+import { matmul } from "../../../tensor/index.ts";
+import type { Tensor } from "../../../tensor/index.ts";
+import { dataForResult, rawData, reshaped } from "../../../tensor/internal.ts";
+import type { ActivationCache, HookName, Transformer } from "../../../model/index.ts";
+import type { CircuitGraph } from "../circuits/index.ts";
 
 /**
  * `[sender, batch · pos · d_model]`, senders as the graph counts them: the embedding of tokens, $z_h W_O^h$ without

@@ -5,8 +5,8 @@
  * Writing is `JSON.stringify(circuit)`. Files of attention-only models that EAP-IG wrote have MLPs all the same, which do
  * nothing; they are read as they are.
  */
-import { FormatError, nameOf } from "../../errors.ts";
-import { nearestNames } from "../../nearest.ts";
+import { FormatError, nameOf } from "../../../errors.ts";
+import { nearestNames } from "../../../nearest.ts";
 import { Circuit } from "./circuit.ts";
 import type { NodeNeurons } from "./circuit.ts";
 import { circuitGraph } from "./circuit-graph.ts";

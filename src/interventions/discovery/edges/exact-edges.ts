@@ -4,14 +4,14 @@
  * Everything before the reader of the edge is as in the clean run and is not computed again, of a head only the input
  * that changed is, and of the last layer only the positions that the metric reads.
  */
-import { requireKind } from "../../errors.ts";
-import { Steps } from "../../progress.ts";
-import type { ProgressOptions } from "../../progress.ts";
-import type { MetricLike, Transformer } from "../../model/index.ts";
-import { Tensor } from "../../tensor/index.ts";
-import { Circuit } from "./circuit.ts";
-import { circuitGraph } from "./circuit-graph.ts";
-import type { CircuitGraph } from "./circuit-graph.ts";
+import { requireKind } from "../../../errors.ts";
+import { Steps } from "../../../progress.ts";
+import type { ProgressOptions } from "../../../progress.ts";
+import type { MetricLike, Transformer } from "../../../model/index.ts";
+import { Tensor } from "../../../tensor/index.ts";
+import { Circuit } from "../circuits/index.ts";
+import { circuitGraph } from "../circuits/index.ts";
+import type { CircuitGraph } from "../circuits/index.ts";
 import { checkPrompts, CircuitRuns } from "./circuit-runs.ts";
 import type { CircuitPrompts, EdgeAblation } from "./circuit-runs.ts";
 import type { EdgeMask } from "./edge-runs.ts";

@@ -1,6 +1,6 @@
 /** Circuits as values: which edges of a model's graph are kept, what each scored, and where that comes from. */
-import { InputError, ShapeError, nameOf, requireObject } from "../../errors.ts";
-import { Tensor } from "../../tensor/index.ts";
+import { InputError, ShapeError, nameOf, requireObject } from "../../../errors.ts";
+import { Tensor } from "../../../tensor/index.ts";
 import { CircuitGraph } from "./circuit-graph.ts";
 import type { CircuitEdge, CircuitEdgeName, CircuitNodeName } from "./circuit-graph.ts";
 
