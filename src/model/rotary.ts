@@ -49,17 +49,28 @@ export function rotate(
       { operation: "rotate", argument: "x", expected: "batch pos head d_head", actual: (x as Tensor).axes },
     );
   }
+  return rotateTo(x, config, (_, p) => p + firstPosition);
+}
+
+/** Queries or keys rotated to the places that a function says, of a prompt and a position of it. */
+export function rotateTo(
+  x: Tensor<"batch pos head d_head">,
+  config: RotaryConfig,
+  placeOf: (prompt: number, position: number) => number,
+): Tensor<"batch pos head d_head"> {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = x.shape;
   const half = (config.rotary_dim ?? 0) / 2;
   const out = allocateData(x.dtype, x.size);
   out.set(rawData(x));
-  for (let p = 0; p < pos; p++) {
-    for (let i = 0; i < half; i++) {
-      const angle = (p + firstPosition) * config.rotary_base ** (-i / half);
-      const cos = Math.cos(angle);
-      const sin = Math.sin(angle);
-      const [a, b] = pairOf(config, half, i);
-      for (let n = 0; n < batch; n++) {
+  const frequencies = Float64Array.from({ length: half }, (_, i) => config.rotary_base ** (-i / half));
+  for (let n = 0; n < batch; n++) {
+    for (let p = 0; p < pos; p++) {
+      const place = placeOf(n, p);
+      for (let i = 0; i < half; i++) {
+        const angle = place * (frequencies[i] as number);
+        const cos = Math.cos(angle);
+        const sin = Math.sin(angle);
+        const [a, b] = pairOf(config, half, i);
         for (let h = 0; h < heads; h++) {
           const row = ((n * pos + p) * heads + h) * d_head;
           const u = out[row + a] as number;
