@@ -28,17 +28,13 @@ import { mlpOutput } from "./mlp.ts";
 import { planOf } from "./plan.ts";
 import type { Plan, Start } from "./plan.ts";
 import { toRun } from "./run.ts";
-import type { AnyRun, PartialRunOptions, RunOptions } from "./run.ts";
+import type { AllRunOptions, AnyRun } from "./run.ts";
 import type { HookSession } from "./session.ts";
 import { toTokenTensor } from "./tokens.ts";
 import { unembedded } from "./unembedding.ts";
 
 /** Runs checked tokens through a model. */
-export function forwardPass(
-  model: RunningModel,
-  tokens: Tensor<"batch pos">,
-  options: RunOptions | PartialRunOptions,
-): AnyRun {
+export function forwardPass(model: RunningModel, tokens: Tensor<"batch pos">, options: AllRunOptions): AnyRun {
   const plan = planOf(model, tokens, options);
   const { hooks, mask } = plan;
   const outcome = hooks.run(() => finished(plan, layersPassed(plan, options.signal)));

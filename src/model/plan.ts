@@ -13,7 +13,7 @@ import { hookNames, noSuchHook } from "./hooks.ts";
 import type { HookName } from "./hooks.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { traceOf } from "./run.ts";
-import type { AnyRun, PartialRunOptions, RunOptions, RunStart } from "./run.ts";
+import type { AllRunOptions, AnyRun, RunStart } from "./run.ts";
 import { HookSession } from "./session.ts";
 import { logitSelection } from "./unembedding.ts";
 import type { LogitSelection } from "./unembedding.ts";
@@ -48,20 +48,14 @@ export interface Start {
 }
 
 /** Checks what a run is asked for. */
-export function planOf(
-  model: RunningModel,
-  tokens: Tensor<"batch pos">,
-  options: RunOptions | PartialRunOptions,
-): Plan {
-  const known = "cache edits from attentionMask unembed directions stopAt signal";
-  requireObject(options, "options", "run", known);
+export function planOf(model: RunningModel, tokens: Tensor<"batch pos">, options: AllRunOptions): Plan {
   const parts = model.inFloat32;
   const { config } = parts;
-  const { stopAt } = options as { readonly stopAt?: number | HookName };
+  const { stopAt, unembed, directions } = options;
   const earlier = options.from !== undefined && "run" in options.from ? options.from.run : undefined;
   const mask = paddingMask(options.attentionMask, tokens, "run") ?? (earlier && traceOf(earlier)?.mask);
   const start = options.from === undefined ? undefined : startOf(model, tokens, options.from, mask);
-  const isPartial = options.unembed === "none" || stopAt !== undefined;
+  const isPartial = unembed === "none" || stopAt !== undefined;
   const stopLayer = typeof stopAt === "number" ? layerNumber(stopAt, config, "stopAt") : undefined;
   const hooks = new HookSession(config, options.cache ?? "all", resolveEdits(config, options.edits), {
     first: start && firstHook(config, start),
@@ -69,7 +63,7 @@ export function planOf(
     end: stopLayer === undefined ? undefined : hookBefore(config, stopLayer),
     isPartial,
   });
-  const logits = isPartial ? {} : logitSelection(config, tokens, mask, options as RunOptions);
+  const logits = unembed === "none" || isPartial ? {} : logitSelection(config, tokens, mask, { unembed, directions });
   return { parts, tokens, hooks, mask, start, stopLayer, logits };
 }
 

@@ -72,6 +72,13 @@ export type PartialRunOptions = AnyRunOptions &
       }
   );
 
+/** The options of runs of either kind. */
+export interface AllRunOptions extends AnyRunOptions {
+  readonly unembed?: RunOptions["unembed"] | "none";
+  readonly directions?: RunOptions["directions"];
+  readonly stopAt?: number | HookName | undefined;
+}
+
 /**
  * What every run has.
  * @inline

@@ -9,7 +9,7 @@ import { AttentionLayer } from "./attention.ts";
 import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { forwardPass } from "./forward.ts";
-import type { AnyRun, PartialRunOptions, RunOptions } from "./run.ts";
+import type { AllRunOptions, AnyRun, PartialRunOptions, RunOptions } from "./run.ts";
 import { headIdOf, headLabel } from "../head-id.ts";
 import type { HeadRef } from "../head-id.ts";
 import { mlpFrom } from "./mlp.ts";
@@ -288,7 +288,8 @@ export class Transformer {
   run(tokens: TokensLike, options: PartialRunOptions & { readonly stopAt: number }): StoppedRun;
   run(tokens: TokensLike, options: PartialRunOptions): PartialRun;
   run(tokens: TokensLike, options?: RunOptions): Run;
-  run(tokens: TokensLike, options: RunOptions | PartialRunOptions = {}): PartialRun {
+  run(tokens: TokensLike, options: AllRunOptions = {}): PartialRun {
+    requireOptions(options, "run", "cache edits from stopAt unembed directions attentionMask signal");
     return forwardPass(this, toTokenTensor(this.config, tokens, "run"), options) as PartialRun;
   }
 }
