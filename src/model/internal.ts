@@ -26,5 +26,7 @@ export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
+export { readPositions, selectLogits, spreadGradient } from "./metric.ts";
+export { metricOf } from "./custom-metric.ts";
 export { patternOf } from "./pattern.ts";
 export { finalNormKind } from "./weights.ts";
