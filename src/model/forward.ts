@@ -23,7 +23,7 @@ import {
   writeHeads,
 } from "./head-products.ts";
 import type { HeadStream, HeadVectors, Scores, Stream } from "./head-products.ts";
-import { rotateTo } from "./rotary.ts";
+import { rotate, rotateTo } from "./rotary.ts";
 import { mlpOutput } from "./mlp.ts";
 import { planOf } from "./plan.ts";
 import type { Plan, Start } from "./plan.ts";
@@ -111,8 +111,8 @@ function runLayer(plan: Plan, layer: AttentionLayer, resid_pre: Stream, shortfor
   const needsValues = hooks.sees(`${at}.attn.hook_v`) || !hooks.endsBefore(`${at}.attn.hook_z`);
   const v = needsValues ? values() : q;
   const isRotary = parts.config.positional_embedding_type === "rotary";
-  const place = (b: number, p: number): number => (mask === undefined ? p : (mask.places[b * mask.pos + p] as number));
-  const turned = (x: HeadVectors): HeadVectors => rotateTo(x, parts.config, place);
+  const turned = (x: HeadVectors): HeadVectors =>
+    mask === undefined ? rotate(x, parts.config) : rotateTo(x, parts.config, mask.places);
   const query = isRotary ? hooks.fire(`${at}.attn.hook_rot_q`, turned(q)) : q;
   const key = isRotary ? hooks.fire(`${at}.attn.hook_rot_k`, turned(k)) : k;
   const isCausal = parts.config.attention_dir === "causal";

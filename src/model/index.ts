@@ -7,7 +7,7 @@
  *
  * In reading order: `config.ts`, `transformer.ts`, `attention.ts` (a head: $W_{QK}$ and $W_{OV}$), `forward.ts` (the
  * pass), `hooks.ts` and `edits.ts`, `cache.ts`, `norm.ts`, `rotary.ts`, `mlp.ts`, `loss.ts`, `metric.ts` and
- * `metrics.ts`, `processing/` (folding and centring).
+ * `metrics.ts`, `partial-pass.ts` (a run again, as far as changes reach), `processing/` (folding and centring).
  *
  * @packageDocumentation
  */
@@ -42,6 +42,7 @@ export type { Weights } from "./weights.ts";
 export type { PartialRunOptions, RunOptions, RunStart } from "./run.ts";
 export { padPrompts } from "./attention-mask.ts";
 export type { AttentionMask, PadOptions } from "./attention-mask.ts";
+export type { PartialSite } from "./base-run.ts";
 export { Transformer } from "./transformer.ts";
 export type { PartialRun, Run, StoppedRun } from "./transformer.ts";
 export {
