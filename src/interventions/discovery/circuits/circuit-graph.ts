@@ -66,6 +66,14 @@ const MOST_EDGES = 2 ** 24;
  *
  * Nodes, readers and edges are counted in EAP-IG's orders.
  * @category Circuit discovery
+ * @example
+ * ```ts
+ * import { circuitGraph } from "transformer-circuits/interventions";
+ *
+ * const graph = circuitGraph({ n_layers: 1, n_heads: 2, d_model: 8, parallel_attn_mlp: false, attn_only: false });
+ * console.log(graph.nodes.join(" "), graph.size);
+ * // input a0.h0 a0.h1 m0 logits 13
+ * ```
  */
 export class CircuitGraph {
   readonly config: CircuitGraphConfig;
@@ -171,6 +179,7 @@ export class CircuitGraph {
     return near("reader", to, [...this.#readerAt.keys()]);
   }
 
+  /** In one line: its sizes. */
   toString(): string {
     const { n_layers, n_heads, attn_only } = this.config;
     return `CircuitGraph of ${this.nodes.length} nodes and ${this.size} edges (n_layers=${n_layers}, n_heads=${n_heads}${attn_only ? "" : ", with MLPs"})`;

@@ -221,6 +221,7 @@ export class Circuit {
     };
   }
 
+  /** In one line: how many edges and nodes it keeps. */
   toString(): string {
     const nodes = this.keptNodes.reduce((sum, x) => sum + x, 0);
     const of = this.model === undefined ? "" : ` of ${this.model}`;
