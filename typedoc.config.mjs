@@ -81,6 +81,7 @@ const categories = [
   "Virtual heads",
   "Attribution",
   "Head scores",
+  "Interventions",
   "Files",
   "Bundled model",
   "Figures",

@@ -11,6 +11,7 @@ export const entries = {
   circuits: "src/circuits/index.ts",
   paths: "src/paths/index.ts",
   heads: "src/heads/index.ts",
+  interventions: "src/interventions/index.ts",
   io: "src/io/index.ts",
   viz: "src/viz/index.ts",
   figures: "src/figures/index.ts",

@@ -1,6 +1,47 @@
 /** Edits whose hook names are made at run time: an object literal with computed keys would lose their types. */
-import { requireObject, requireKind } from "../errors.ts";
+import { InputError, requireObject, requireKind } from "../errors.ts";
 import type { Edit, Edits, HookName } from "./hooks.ts";
+import type { ModelConfig } from "./model-config.ts";
+
+/**
+ * What makes the edits of a run: asked anew for each run, with the configuration of the model that runs, so that what
+ * it keeps between activations is good for one run.
+ * @category Model
+ */
+export interface EditSource {
+  /** The edits, by hook name; throws where the model cannot have them. */
+  toEdits(config: ModelConfig): Edits;
+}
+
+/**
+ * What a run takes as its edits: functions by hook name, a source of them, or a list of both. Of those for one hook
+ * each takes what the one before returned.
+ * @category Model
+ */
+export type EditsLike = Edits | EditSource | readonly (Edits | EditSource)[];
+
+/** The functions that a run calls, by hook name. */
+export function resolveEdits(config: ModelConfig, edits: EditsLike | undefined): Edits {
+  if (edits === undefined) return {};
+  const list = Array.isArray(edits) ? (edits as readonly (Edits | EditSource)[]) : [edits as Edits | EditSource];
+  const resolved = list.map((one, i) => {
+    requireObject(one, Array.isArray(edits) ? `edits[${i}]` : "edits", "run");
+    if (typeof (one as EditSource).toEdits === "function") return (one as EditSource).toEdits(config);
+    if ("at" in one && "do" in one) throw notAnEdit(one);
+    return one as Edits;
+  });
+  return resolved.length === 1 ? (resolved[0] ?? {}) : combineEdits(...resolved);
+}
+
+/** The error for what looks like an edit read from JSON. */
+function notAnEdit(given: object): InputError {
+  return new InputError("an object { at, do } is no edit yet. Make one of it: edit(at, do), or parseEdits(json).", {
+    operation: "run",
+    argument: "edits",
+    expected: "edits by hook name, or edit(at, do)",
+    actual: given,
+  });
+}
 
 /**
  * The edit of one hook, for names made in a loop: `` editAt(`blocks.${layer}.attn.hook_z`, f) ``.

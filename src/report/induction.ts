@@ -82,6 +82,7 @@ function scoresWithout(
   const { cache } = model.run(prompts, {
     cache: (name: HookName) => name.endsWith("hook_pattern"),
     edits: silencing(model, heads),
+    unembed: "none",
   });
   return model.layers.map(({ layer }) =>
     inductionScores(cache.get(`blocks.${layer}.attn.hook_pattern`), {

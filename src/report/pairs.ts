@@ -129,7 +129,7 @@ const FIRST_QUERY = 8;
  */
 function followsFirst(model: Transformer, ids: readonly number[], from: HeadId, part: Scores): number | null {
   const name = `blocks.${from.layer}.attn.hook_pattern` as const;
-  const pattern = model.run([ids], { cache: [name] }).cache.get(name);
+  const pattern = model.run([ids], { cache: [name], unembed: "none" }).cache.get(name);
   const rests = ids.map((_, key) => pattern.at(0, from.head, key, 0));
   const sizes: number[] = [];
   for (let query = FIRST_QUERY; query < ids.length; query++) {

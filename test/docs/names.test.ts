@@ -28,9 +28,10 @@ function isAtHome(name: string, where: string): boolean {
   );
 }
 
-test("functions of circuits, paths and heads live in the file of their name or the folder of their family", () => {
+test("functions of the wings live in the file of their name or the folder of their family", () => {
   const functions = publicNames().filter(
-    ({ where, kind }) => /^src\/(circuits|paths|heads)\//.test(where) && (kind === "function" || kind === "class"),
+    ({ where, kind }) =>
+      /^src\/(circuits|paths|heads|interventions)\//.test(where) && (kind === "function" || kind === "class"),
   );
   expect(functions.length).toBeGreaterThan(90);
   expect(

@@ -5,4 +5,5 @@ export * from "../../src/model/index.ts";
 export * from "../../src/circuits/index.ts";
 export * from "../../src/paths/index.ts";
 export * from "../../src/heads/index.ts";
+export * from "../../src/interventions/index.ts";
 export * from "../../src/io/index.ts";

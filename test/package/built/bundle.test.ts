@@ -52,7 +52,7 @@ const partsIn = ({ code }: Bundle): string[] =>
   Object.entries(parts).flatMap(([part, text]) => (code.includes(text) ? [part] : []));
 
 /** All that computes: every entry but figures, report, files of the system, the bundled model and ndarray. */
-const everything = ["tensor", "linear", "model", "circuits", "paths", "heads", "io"]
+const everything = ["tensor", "linear", "model", "circuits", "paths", "heads", "interventions", "io"]
   .map((entry) => `export * from "./dist/${entry}.js";`)
   .join("\n");
 

@@ -1,0 +1,122 @@
+/**
+ * The products of all heads of a layer at once: projections, scores, weighted values, and what each head writes. They
+ * know no hooks.
+ */
+import { kernels, matrix, transposed } from "../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../kernels/index.ts";
+import { matmul, Tensor } from "../tensor/index.ts";
+import { dataForResult, rawData, reshaped, rightOperand, viewOf } from "../tensor/internal.ts";
+import { withBias } from "./bias.ts";
+import type { AttentionLayer } from "./attention.ts";
+import type { Norm } from "./norm.ts";
+
+/** The residual stream. */
+export type Stream = Tensor<"batch pos d_model">;
+/** What each head reads of the stream, or writes to it. */
+export type HeadStream = Tensor<"batch pos head d_model">;
+/** Queries, keys, values, or values weighted. */
+export type HeadVectors = Tensor<"batch pos head d_head">;
+/** Scores or patterns. */
+export type Scores = Tensor<"batch head query_pos key_pos">;
+
+/** The stream seen once for each head, as a view. */
+export function overHeads(x: Stream, heads: number): HeadStream {
+  const [batch = 0, pos = 0, d = 0] = x.shape;
+  const [sb = 0, sp = 0, sd = 0] = x.strides;
+  return viewOf(x, "batch pos head d_model", {
+    shape: [batch, pos, heads, d],
+    strides: [sb, sp, 0, sd],
+    offset: x.offset,
+  });
+}
+
+/** Each head's own copy of the stream through a norm. */
+export function normalizePerHead(norm: Norm | undefined, x: HeadStream): HeadStream {
+  if (norm === undefined) return x;
+  const [batch = 0, pos = 0, heads = 0, d = 0] = x.shape;
+  const rows = reshaped(x, "batch pos d_model", [batch, pos * heads, d]);
+  const normalized = norm.apply(rows);
+  return reshaped(normalized, "batch pos head d_model", x.shape);
+}
+
+const asFloats = (t: Tensor): FloatArray => rawData(t) as FloatArray;
+
+/** Views of `[batch, pos, head, width]` data as one matrix `[pos, width]` per head, for one element of the batch. */
+export function perHead(t: HeadVectors | HeadStream, b: number): MatrixView {
+  const [, pos = 0, heads = 0, width = 0] = t.shape;
+  return matrix(asFloats(t), heads * width, width, b * pos * heads * width);
+}
+
+/** $x W + b$ for every head. */
+export function project(
+  x: Stream | HeadStream,
+  W: Tensor<"head d_model d_head">,
+  b: Tensor<"head d_head">,
+): HeadVectors {
+  const [heads = 0, d_model = 0, d_head = 0] = W.shape;
+  const [batch = 0, pos = 0] = x.shape;
+  const rows = batch * pos;
+  const out = dataForResult("float32", rows * heads * d_head) as FloatArray;
+  const isPerHead = x.rank === 4;
+  const a = isPerHead ? matrix(asFloats(x), heads * d_model, d_model) : matrix(asFloats(x), d_model);
+  const view = matrix(out, heads * d_head, d_head);
+  kernels().matmul({ batch: heads, m: rows, n: d_head, k: d_model, a, ...rightOperand(W, rows), out: view });
+  return withBias(Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out), b);
+}
+
+/**
+ * $q k^\top / \text{scale}$. There may be fewer queries than keys: they are then those of the last positions. Where
+ * attention is causal, scores of keys after their query are −Infinity.
+ */
+export function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal: boolean): Scores {
+  const [batch = 0, queries = 0, heads = 0, d_head = 0] = q.shape;
+  const keys = k.sizeOf("pos");
+  const out = dataForResult("float32", batch * heads * queries * keys) as FloatArray;
+  for (let b = 0; b < batch; b++) {
+    const view = matrix(out, keys, queries * keys, b * heads * queries * keys);
+    const products = { a: perHead(q, b), b: transposed(perHead(k, b)), out: view };
+    kernels().matmul({ batch: heads, m: queries, n: keys, k: d_head, ...products });
+  }
+  const divisor = Math.fround(scale);
+  for (let row = 0; row < batch * heads * queries; row++) {
+    const seen = isCausal ? (row % queries) + 1 + keys - queries : keys;
+    const start = row * keys;
+    for (let j = start; j < start + seen; j++) out[j] = (out[j] as number) / divisor;
+    out.fill(-Infinity, start + seen, start + keys);
+  }
+  return Tensor.from("batch head query_pos key_pos", [batch, heads, queries, keys], out);
+}
+
+/** The values of all keys, weighted by each query's pattern. */
+export function weightValues(pattern: Scores, v: HeadVectors): HeadVectors {
+  const [batch = 0, keys = 0, heads = 0, d_head = 0] = v.shape;
+  const queries = pattern.sizeOf("query_pos");
+  const width = heads * d_head;
+  const out = dataForResult("float32", batch * queries * width) as FloatArray;
+  for (let b = 0; b < batch; b++) {
+    const a = matrix(asFloats(pattern), keys, queries * keys, b * heads * queries * keys);
+    const view = matrix(out, width, d_head, b * queries * width);
+    kernels().matmul({ batch: heads, m: queries, n: d_head, k: keys, a, b: perHead(v, b), out: view });
+  }
+  return Tensor.from("batch pos head d_head", [batch, queries, heads, d_head], out);
+}
+
+/** $z_h W_O^h$ for every head, without $b_O$. */
+export function headResults(layer: AttentionLayer, z: HeadVectors): HeadStream {
+  const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
+  const d_model = layer.W_O.sizeOf("d_model");
+  const rows = batch * pos;
+  const out = dataForResult("float32", rows * heads * d_model) as FloatArray;
+  const a = matrix(asFloats(z), heads * d_head, d_head);
+  const view = matrix(out, heads * d_model, d_model);
+  kernels().matmul({ batch: heads, m: rows, n: d_model, k: d_head, a, ...rightOperand(layer.W_O, rows), out: view });
+  return Tensor.from("batch pos head d_model", [batch, pos, heads, d_model], out);
+}
+
+/** What the heads of a layer add to the stream together, as one product: $\sum_h z_h W_O^h + b_O$. */
+export function writeHeads(layer: AttentionLayer, z: HeadVectors): Stream {
+  const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
+  const concatenated = reshaped(z, "batch pos head_and_d_head", [batch, pos, heads * d_head]);
+  const W_O = reshaped(layer.W_O, "head_and_d_head d_model", [heads * d_head, layer.W_O.sizeOf("d_model")]);
+  return withBias(matmul(concatenated, W_O), layer.b_O);
+}
