@@ -1,5 +1,5 @@
 /** What model/ lends to the other folders of src/ and is no part of the package. */
-export { resumePass } from "./forward.ts";
+export { traceOf } from "./run.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
 export {
   attentionScores,
@@ -11,6 +11,12 @@ export {
   weightValues,
   writeHeads,
 } from "./head-products.ts";
+export { baseRun, siteHook, siteOfHook } from "./base-run.ts";
+export type { BaseRun, Change, PartialSite, Variant } from "./base-run.ts";
+export { partialPass } from "./partial-pass.ts";
+export type { PassOptions } from "./partial-pass.ts";
+export type { Rows } from "./partial-rows.ts";
+export { Readout } from "./partial-readout.ts";
 export { requireCount, requireChoice, checkSamples, requireToken, requireSameTokens } from "./arguments.ts";
 export { foldedReader, normMap, centredOutput } from "./norm-folding.ts";
 export type { ReaderName } from "./norm-folding.ts";
@@ -26,5 +32,7 @@ export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
+export { readPositions, selectLogits, spreadGradient } from "./metric.ts";
+export { metricOf } from "./custom-metric.ts";
 export { patternOf } from "./pattern.ts";
 export { finalNormKind } from "./weights.ts";

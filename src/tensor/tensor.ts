@@ -403,8 +403,8 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * The view of indices `start` (inclusive) to `end` (exclusive) of an axis; to its end where `end` is left out. Negative
-   * ones count from the end.
+   * The view of indices `start` (inclusive) to `end` (exclusive) of an axis; to its end where `end` is left out.
+   * Negative ones count from the end.
    *
    * @throws {@link AxisError} for an unknown axis, {@link InputError} for a range that does not lie inside.
    * @example
