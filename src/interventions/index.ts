@@ -5,7 +5,8 @@
  * before gave; it leaves nothing behind. Source: "A Mathematical Framework for Transformer Circuits", "Ablating
  * ... to measure the marginal effect"; "In-context Learning and Induction Heads", "ablations".
  *
- * In reading order: `edits/` (where and what), `sweeps/` (one activation after another).
+ * In reading order: `edits/` (where and what), `sweeps/` (one activation after another), `discovery/` (which edges do
+ * it).
  *
  * @packageDocumentation
  */
@@ -29,3 +30,28 @@ export type {
 } from "./edits/index.ts";
 export { sweep, Sweep } from "./sweeps/index.ts";
 export type { Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
+export {
+  Circuit,
+  circuitGraph,
+  CircuitGraph,
+  edgesAbove,
+  exactEdges,
+  greedyEdges,
+  pruneCircuit,
+  readCircuit,
+  topEdges,
+} from "./discovery/index.ts";
+export type {
+  CircuitEdge,
+  CircuitEdgeName,
+  CircuitGraphConfig,
+  CircuitNodeName,
+  CircuitParts,
+  CircuitPrompts,
+  CircuitProvenance,
+  EdgeAblation,
+  EdgeEffects,
+  EdgeScoreOptions,
+  NodeNeurons,
+  SelectionOptions,
+} from "./discovery/index.ts";
