@@ -1,8 +1,7 @@
 import { requireKind } from "../errors.ts";
-import { EXPLORER_SCRIPT } from "./explorer/script.ts";
+import { PAGE_SCRIPT } from "./page/script.ts";
 import { pageStyles } from "./parts/page-style.ts";
-import { svgStyles } from "./parts/style.ts";
-import { TABLE_SCRIPT } from "./parts/table-script.ts";
+import { DARK_IMAGE, svgStyles } from "./parts/style.ts";
 import { escapeHtml, px } from "./parts/text.ts";
 
 /** The method by which notebooks ask a value for its rich display. */
@@ -30,8 +29,9 @@ export interface FigureParts {
 /**
  * A finished picture: a value that prints as SVG, shows itself in a Deno Jupyter notebook, and is pasted into a page.
  *
- * Every figure follows the reader's light or dark scheme, and an ancestor's `data-theme="light"` or `data-theme="dark"`
- * over that. The same data always give the same text, byte for byte.
+ * A figure in a page has the colours of the page's scheme where it stands: its `color-scheme`, over that the mark of an
+ * ancestor such as `data-theme="dark"`, and where a script may run, what it is seen to stand on. An SVG file follows the
+ * reader's scheme. The same data always give the same text, byte for byte.
  *
  * @category Figures
  * @example
@@ -80,7 +80,7 @@ export class Figure {
     const background = `<rect class="tc-f-bg" x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}"/>`;
     const drawing = `${background}\n${this.content}`;
     return this.#svg(
-      `<style>\n${svgStyles(drawing)}\nsvg.tc-fig:root{color-scheme:light dark}\n</style>\n${drawing}`,
+      `<style>\n${svgStyles(drawing)}\nsvg.tc-fig:root{color-scheme:light dark}\n@media (prefers-color-scheme:dark){svg.tc-fig:root .tc-pix{${DARK_IMAGE}}}\n</style>\n${drawing}`,
       MARGIN,
     );
   }
@@ -160,7 +160,7 @@ export function figureStyles(): string {
  * ```
  */
 export function figureScript(): string {
-  return `${EXPLORER_SCRIPT}\n${TABLE_SCRIPT}`;
+  return PAGE_SCRIPT;
 }
 
 /** Refuses what is no list of figures. */
