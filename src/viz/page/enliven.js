@@ -25,27 +25,35 @@ export function enliven(scope) {
     return node.parentElement || (node.getRootNode && node.getRootNode().host) || null;
   }
 
-  /** Whether what the figure stands on is dark: the nearest ground that is painted, or the page's own. */
-  function standsOnDark(root) {
+  /** The scheme of the nearest ground that is painted; none on the page's own, whose scheme figures inherit. */
+  function schemeAround(root) {
     for (let node = parentOf(root); node; node = parentOf(node)) {
       const ground = view.getComputedStyle(node).backgroundColor;
-      if (/^rgba?\(/.test(ground) && channels(ground)[3] > 0.5) return isDark(ground);
+      if (/^rgba?\(/.test(ground) && channels(ground)[3] > 0.5) return isDark(ground) ? "dark" : "light";
     }
+    return null;
+  }
+
+  /** What a colour of the figures is where one stands. */
+  function colorIn(root, name) {
     const probe = document.createElement("span");
-    probe.style.color = "Canvas";
+    probe.style.color = "var(--tc-" + name + ")";
     root.append(probe);
-    const canvas = view.getComputedStyle(probe).color;
+    const found = view.getComputedStyle(probe).color;
     probe.remove();
-    return isDark(canvas);
+    return found;
   }
 
   /** Colours as the page around has them, now and whenever that changes. */
   function followPage(root, changed) {
+    let last;
     const look = function () {
-      const now = standsOnDark(root) ? "dark" : "light";
-      if (root.getAttribute("data-tc-scheme") === now) return;
-      root.setAttribute("data-tc-scheme", now);
-      changed();
+      const scheme = schemeAround(root);
+      if (scheme === null) root.removeAttribute("data-tc-scheme");
+      else if (root.getAttribute("data-tc-scheme") !== scheme) root.setAttribute("data-tc-scheme", scheme);
+      const ink = colorIn(root, "seq");
+      if (last !== undefined && ink !== last) changed();
+      last = ink;
     };
     // Style sheets of a theme may come after the attribute that names it, and colours may fade.
     const soon = function () {
@@ -180,12 +188,7 @@ export function enliven(scope) {
     }
 
     function color(name) {
-      const probe = element("span");
-      probe.style.color = "var(--tc-" + name + ")";
-      root.append(probe);
-      const found = channels(view.getComputedStyle(probe).color);
-      probe.remove();
-      return found;
+      return channels(colorIn(root, name));
     }
 
     function paint(canvas, values, offset, scale, inks) {
@@ -344,7 +347,9 @@ export function enliven(scope) {
       if (state.cell) {
         const [q, k] = state.cell;
         const said =
-          k > q ? "key " + k + " comes after query " + q : "query " + q + ", key " + k + ": " + number(shown[place(q, k)]);
+          k > q
+            ? "key " + k + " comes after query " + q
+            : "query " + q + ", key " + k + ": " + number(shown[place(q, k)]);
         rows.push(element("div", "tc-ax-note", said));
       }
       const known = data.logProbs && data.logProbs[state.at];
@@ -458,9 +463,10 @@ export function enliven(scope) {
     return paintAll;
   }
 
-  each(".tc-fig:not([data-tc-scheme])", function (root) {
+  each(".tc-fig:not([data-tc-live])", function (root) {
     // a figure within a figure is the outer one's
     if (root.parentElement && root.parentElement.closest(".tc-fig")) return;
+    root.setAttribute("data-tc-live", "");
     let repaint = function () {};
     followPage(root, function () {
       repaint();

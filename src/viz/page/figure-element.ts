@@ -19,13 +19,17 @@ interface ElementRegistry {
  * @throws {@link InputError} when there is no page, or the name is none that an element may have.
  * @category Figures
  * @example
- * ```ts no-run
- * import { defineFigureElement, headGrid } from "transformer-circuits/viz";
+ * ```ts
+ * import { defineFigureElement, headGrid, type Figure } from "transformer-circuits/viz";
  *
- * defineFigureElement();
- * const element = document.createElement("transformer-figure");
- * element.figure = headGrid({ values: [[0.1, 0.9]] });
- * document.body.append(element);
+ * const figure = headGrid({ values: [[0.1, 0.9]] });
+ * export const show = (element: { figure?: Figure }) => void (element.figure = figure);
+ * try {
+ *   defineFigureElement(); // then show(document.createElement("transformer-figure"))
+ * } catch (error) {
+ *   console.log((error as Error).message);
+ * }
+ * // defineFigureElement: there are no custom elements here. Call it in a browser.
  * ```
  */
 export function defineFigureElement(name = "transformer-figure"): void {

@@ -49,12 +49,17 @@ interface StyledRoot {
  * markup.
  * @category Figures
  * @example
- * ```ts no-run
- * import { heatmap, mount } from "transformer-circuits/viz";
+ * ```ts
+ * import { heatmap, mount, type MountTarget } from "transformer-circuits/viz";
  *
  * const figure = heatmap({ values: [[1, 0], [0.25, 0.75]] });
- * const remove = mount(document.querySelector("#figure"), figure);
- * remove();
+ * const show = (element: MountTarget | null) => mount(element as MountTarget, figure);
+ * try {
+ *   show(null); // document.querySelector("#figure") of a page that has no such element
+ * } catch (error) {
+ *   console.log((error as Error).message);
+ * }
+ * // mount: element is null: the page has no such element, or not yet. Give an element that is in the page, such as a <div>.
  * ```
  */
 export function mount(element: MountTarget, figure: Figure): () => void {
@@ -81,12 +86,13 @@ export function mount(element: MountTarget, figure: Figure): () => void {
  * @category Figures
  * @example
  * ```ts no-run
- * import { attentionExplorer, enliven } from "transformer-circuits/viz";
+ * import { attentionExplorer, enliven, type MountTarget } from "transformer-circuits/viz";
  *
  * const figure = attentionExplorer({ tokens: ["a", " b"], pattern: [[[1, 0.25, 0.75]]] });
- * const element = document.querySelector("#figure");
- * element.innerHTML = figure.html;
- * enliven(element);
+ * export function show(element: MountTarget & { innerHTML: string }): () => void {
+ *   element.innerHTML = figure.html;
+ *   return enliven(element);
+ * }
  * ```
  */
 export function enliven(element: MountTarget): () => void {
