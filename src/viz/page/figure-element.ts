@@ -50,8 +50,8 @@ export function defineFigureElement(name = "transformer-figure"): void {
   if (customElements.get(name) === undefined) customElements.define(name, elementOf(HTMLElement));
 }
 
-function elementOf(Base: new () => MountTarget): new () => MountTarget {
-  return class extends Base {
+function elementOf(base: new () => MountTarget): new () => MountTarget {
+  return class extends base {
     #figure: Figure | undefined;
     #leave: (() => void) | undefined;
     #isThere = false;

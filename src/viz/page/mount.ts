@@ -2,7 +2,7 @@
 import { InputError, requireKind } from "../../errors.ts";
 import { figureStyles } from "../figure.ts";
 import type { Figure } from "../figure.ts";
-import { enliven as enlivenScope } from "./enliven.js";
+import { enlivenIn } from "./script.ts";
 
 /**
  * An element of a page, or a shadow root in one: what {@link mount} puts a figure into.
@@ -44,7 +44,8 @@ interface StyledRoot {
  *
  * @param element - an element of the page, or a shadow root.
  * @param figure - what a function of this entry or of `transformer-circuits/figures` returned.
- * @returns a function that takes the figure out again; in React, `useEffect(() => mount(ref.current, figure), [figure])`.
+ * @returns a function that takes the figure out again, as effects of React return it:
+ * `useEffect(() => mount(ref.current, figure), [figure])`.
  * @throws {@link InputError} when `element` is no element, `figure` is no figure, or the page's policy refuses the
  * markup.
  * @category Figures
@@ -69,7 +70,7 @@ export function mount(element: MountTarget, figure: Figure): () => void {
   const template = documentOf(target).createElement("template");
   setMarkup(target, template, figure.body);
   target.replaceChildren(template.content);
-  const leave = enlivenScope(target);
+  const leave = enlivenIn(target);
   return () => {
     leave();
     target.replaceChildren();
@@ -98,7 +99,7 @@ export function mount(element: MountTarget, figure: Figure): () => void {
 export function enliven(element: MountTarget): () => void {
   const target = requireElement(element, "enliven");
   adoptStyles(target);
-  return enlivenScope(target);
+  return enlivenIn(target);
 }
 
 function requireElement(element: unknown, operation: string): MountTarget {
@@ -132,9 +133,9 @@ function adoptStyles(target: MountTarget): void {
   const root = target.getRootNode() as StyledRoot;
   if (styled.has(root)) return;
   styled.add(root);
-  const { CSSStyleSheet: Sheet } = document.defaultView ?? {};
-  if (Sheet !== undefined && root.adoptedStyleSheets !== undefined) {
-    const sheet = new Sheet();
+  const view = document.defaultView;
+  if (view?.CSSStyleSheet !== undefined && root.adoptedStyleSheets !== undefined) {
+    const sheet = new view.CSSStyleSheet();
     sheet.replaceSync(figureStyles());
     root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
     return;
