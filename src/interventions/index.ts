@@ -11,5 +11,5 @@
  */
 export { edit } from "./edits/index.ts";
 export type { ActivationEdit } from "./edits/index.ts";
-export { sweep, Sweep } from "./sweeps/index.ts";
-export type { Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
+export { pathPatching, sweep, Sweep } from "./sweeps/index.ts";
+export type { PathPatchingOptions, PathReceiver, Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
