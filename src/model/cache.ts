@@ -54,6 +54,15 @@ export class ActivationCache {
     return value as Tensor<AxesOfHook<N>>;
   }
 
+  /**
+   * The same with some activations put in their place.
+   * @internal
+   */
+  replacing(entries: ReadonlyMap<HookName, CacheEntry>): ActivationCache {
+    const own = this.names().map((name): [HookName, CacheEntry] => [name, entries.get(name) ?? (() => this.get(name))]);
+    return new ActivationCache(new Map(own), this.#known);
+  }
+
   /** Whether the run kept this activation. */
   has(name: HookName): boolean {
     return this.#entries.has(name);
