@@ -7,7 +7,7 @@
  *
  * In reading order: `config.ts`, `transformer.ts`, `attention.ts` (a head: $W_{QK}$ and $W_{OV}$), `forward.ts` (the
  * pass), `hooks.ts` and `edits.ts`, `cache.ts`, `norm.ts`, `rotary.ts`, `mlp.ts`, `loss.ts`, `metric.ts` and
- * `metrics.ts`, `processing/` (folding and centring).
+ * `metrics.ts`, `partial-pass.ts` (a run again, as far as changes reach), `processing/` (folding and centring).
  *
  * @packageDocumentation
  */
@@ -29,6 +29,7 @@ export { Norm } from "./norm.ts";
 export type { NormKind } from "./norm.ts";
 export { rotate, rotationMatrix } from "./rotary.ts";
 export { lossPerToken, meanLoss } from "./loss.ts";
+export type { LossOptions } from "./loss.ts";
 export type { Metric, MetricFunction, MetricInput, MetricLike, MetricReads } from "./metric.ts";
 export { crossEntropy, klDivergence, logitDifference, logProbability, probability } from "./metrics.ts";
 export type { Answers } from "./metrics.ts";
@@ -38,8 +39,12 @@ export type { LayerWeights } from "./attention.ts";
 export { MLP } from "./mlp.ts";
 export { expectedWeights } from "./weights.ts";
 export type { Weights } from "./weights.ts";
-export type { Run, RunOptions } from "./forward.ts";
+export type { PartialRunOptions, RunOptions, RunStart } from "./run.ts";
+export { padPrompts } from "./attention-mask.ts";
+export type { AttentionMask, PadOptions } from "./attention-mask.ts";
+export type { PartialSite } from "./base-run.ts";
 export { Transformer } from "./transformer.ts";
+export type { PartialRun, Run, StoppedRun } from "./transformer.ts";
 export {
   centerUnembed,
   centerWritingWeights,

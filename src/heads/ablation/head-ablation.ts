@@ -4,7 +4,7 @@
  */
 import { InputError, requireKind } from "../../errors.ts";
 import { combineEdits, editAt, lossPerToken, toTokenTensor } from "../../model/index.ts";
-import { resumePass, requireChoice } from "../../model/internal.ts";
+import { requireChoice } from "../../model/internal.ts";
 import type { Edits, HeadId, HeadRef, Run, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -81,6 +81,8 @@ export interface HeadAblationOptions extends AblationOptions, ProgressOptions {
    * a prompt that repeats L tokens.
    */
   readonly from?: number | undefined;
+  /** The heads to take out, one after the other; all by default. */
+  readonly heads?: readonly HeadRef[] | undefined;
   /** Called with the losses without each head, `[batch, pos]`, which are not kept. */
   readonly onLosses?: ((head: HeadId, losses: Tensor<"batch pos">) => void) | undefined;
 }
@@ -90,7 +92,10 @@ export interface HeadAblationOptions extends AblationOptions, ProgressOptions {
  * @category Head scores
  */
 export interface HeadAblation {
-  /** `[layer, head]`: by how much the mean loss rises without the head, in nats, float64. */
+  /**
+   * `[layer, head]`: by how much the mean loss rises without the head, in nats, float64; NaN for heads that were not
+   * asked for.
+   */
   readonly rise: Tensor<"layer head">;
   /** The mean loss of the model itself over the predictions counted. */
   readonly clean: number;
@@ -101,7 +106,7 @@ export interface HeadAblation {
  * from its layer on.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
- * @param options - `value`, `patterns`, `from`, `onLosses`, `signal`, `onProgress` (in heads).
+ * @param options - `value`, `patterns`, `from`, `heads`, `onLosses`, `signal`, `onProgress` (in heads).
  * @throws {@link InputError} as {@link ablatedLosses}, or when `from` leaves no prediction; the signal's reason when
  * aborted.
  * @category Head scores
@@ -119,7 +124,7 @@ export interface HeadAblation {
  * ```
  */
 export function headAblation(model: Transformer, tokens: TokensLike, options: HeadAblationOptions = {}): HeadAblation {
-  requireKind("model", model, "model", "headAblation", options, "from onLosses value patterns signal onProgress");
+  requireKind("model", model, "model", "headAblation", options, "from heads onLosses value patterns signal onProgress");
   const operation = "headAblation";
   const { from = 0, onLosses } = options;
   const { n_layers, n_heads } = model.config;
@@ -133,7 +138,8 @@ export function headAblation(model: Transformer, tokens: TokensLike, options: He
       actual: from,
     });
   }
-  const steps = new Steps(options, n_layers * n_heads);
+  const heads = options.heads === undefined ? model.heads : distinctHeads(model, options.heads, operation);
+  const steps = new Steps(options, heads.length);
   const meanFrom = (losses: Tensor<"batch pos">): number => {
     const data = rawData(losses);
     let sum = 0;
@@ -141,13 +147,13 @@ export function headAblation(model: Transformer, tokens: TokensLike, options: He
     return sum / ((data.length / count) * (count - from));
   };
   const before = meanFrom(lossPerToken(clean.logits, clean.tokens));
-  const rise = Float64Array.from(model.heads, (head) => {
+  const rise = new Float64Array(n_layers * n_heads).fill(NaN);
+  for (const head of heads) {
     const losses = lossesWithout(model, clean, [head], options);
     onLosses?.(head, losses);
-    const loss = meanFrom(losses);
+    rise[head.layer * n_heads + head.head] = meanFrom(losses) - before;
     steps.advance();
-    return loss - before;
-  });
+  }
   return { rise: Tensor.from("layer head", [n_layers, n_heads], rise), clean: before };
 }
 
@@ -181,30 +187,30 @@ function cleanRun(model: Transformer, tokens: TokensLike, options: AblationOptio
 /** The layers before those heads are as the run had them, so it is gone on with from their outputs. */
 function lossesWithout(
   model: Transformer,
-  { tokens, cache }: Run,
+  clean: Run,
   heads: readonly HeadId[],
   { value = "zero", patterns = "recomputed", signal }: AblationOptions,
 ): Tensor<"batch pos"> {
   const first = Math.min(...heads.map(({ layer }) => layer));
-  const changed = (layer: number, z: HeadOutputs): HeadOutputs =>
-    replaced(z, new Set(heads.filter((head) => head.layer === layer).map(({ head }) => head)), value);
-  const after = [...new Set(heads.map(({ layer }) => layer))].filter((layer) => layer > first);
-  const silenced = after.map((layer) => editAt(`blocks.${layer}.attn.hook_z`, (z) => changed(layer, z)));
+  const layers = [...new Set(heads.map(({ layer }) => layer))];
+  const silenced = layers.map((layer) => {
+    const members = new Set(heads.filter((head) => head.layer === layer).map(({ head }) => head));
+    return editAt(`blocks.${layer}.attn.hook_z`, (z) => replaced(z, members, value));
+  });
   const held: Edits[] =
     patterns === "kept"
       ? model.layers.slice(first + 1).map(({ layer }) => {
           const name = `blocks.${layer}.attn.hook_pattern` as const;
-          return editAt(name, () => cache.get(name));
+          return editAt(name, () => clean.cache.get(name));
         })
       : [];
-  const z = changed(first, cache.get(`blocks.${first}.attn.hook_z`));
-  const from = { layer: first, resid: cache.get(`blocks.${first}.hook_resid_pre`), z };
-  const { logits } = resumePass(model, tokens, from, {
+  const { logits } = model.run(clean.tokens, {
+    from: { run: clean, hook: `blocks.${first}.attn.hook_z` },
     cache: [],
     edits: combineEdits(...silenced, ...held),
     ...(signal === undefined ? {} : { signal }),
   });
-  return lossPerToken(logits, tokens);
+  return lossPerToken(logits, clean.tokens);
 }
 
 /** What a run is gone on with from. */
