@@ -15,7 +15,7 @@ const target = new URL("data/bundled-model.js", root);
 async function loadSafetensors() {
   const { outputFiles } = await build({
     stdin: {
-      contents: `export { readSafetensors } from "./safetensors/safetensors.ts"; export { writeSafetensors } from "./safetensors/writer.ts";`,
+      contents: `export { parseSafetensors } from "./safetensors/safetensors.ts"; export { writeSafetensors } from "./safetensors/writer.ts";`,
       resolveDir: fileURLToPath(new URL("src/io/", root)),
     },
     bundle: true,
@@ -29,9 +29,11 @@ const minified = (json) => JSON.stringify(JSON.parse(json));
 
 /** The text of data/bundled-model.js. */
 export async function bundledModule() {
-  const { readSafetensors, writeSafetensors } = await loadSafetensors();
+  const { parseSafetensors, writeSafetensors } = await loadSafetensors();
   const read = (name, encoding) => readFile(new URL(name, original), encoding);
-  const float16 = writeSafetensors(readSafetensors(await read("model.safetensors")), { dtype: "F16" });
+  const file = parseSafetensors(await read("model.safetensors"));
+  const weights = new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));
+  const float16 = writeSafetensors(weights, { dtype: "F16" });
   const base64 = Buffer.from(float16)
     .toString("base64")
     .replace(/.{1,120}/g, "$&\n");

@@ -128,14 +128,14 @@ export class ConfigError extends CircuitsError {
  * @example
  * ```ts
  * import { FormatError } from "transformer-circuits/tensor";
- * import { readSafetensors } from "transformer-circuits/io";
+ * import { parseCheckpoint } from "transformer-circuits/io";
  *
  * try {
- *   readSafetensors(new Uint8Array(4));
+ *   parseCheckpoint(new Uint8Array(4));
  * } catch (error) {
- *   if (error instanceof FormatError) console.log(error.message.split(". ").at(-1));
+ *   if (error instanceof FormatError) console.log(error.message.split(". ")[0]);
  * }
- * // It is empty or cut short.
+ * // parseCheckpoint: the checkpoint: its format is not known
  * ```
  */
 export class FormatError extends CircuitsError {
@@ -186,7 +186,6 @@ const KINDS = {
   run: ["cache", "a run", "Make one with model.run(tokens)"],
   virtual: ["fullOV", "a VirtualHead", "Make one with virtualHead"],
   factored: ["unembed", "a FactoredModel", "Make one with factoredModel"],
-  composition: ["Q", "composition scores", "Compute them with compositionScores"],
   tokenizer: ["tokenStrings", "a Tokenizer", "Load one with loadTokenizer"],
   checkpoint: ["files", "a Checkpoint", "Open one with openCheckpoint"],
   figure: ["fragment", "a Figure", "Draw one, as with heatmap({ values })"],

@@ -13,7 +13,6 @@ import {
   matmulDense,
   randomNormal,
   rowStatistics,
-  columnStatistics,
   topSkipTrigrams,
 } from "./support/everything.ts";
 import { randomModel } from "./support/random-model.ts";
@@ -31,9 +30,9 @@ const taking = {
   tensor:
     "add subtract multiply divide map argmax max mean sum softmax logSoftmax sumAll meanAll frobeniusNorm maxAbsDifference astype gather assertAxes matmul batchMatmul causalSoftmax causalAttention lossPerToken meanLoss attentionByOffset currentTokenScores previousTokenScores firstTokenScores duplicateTokenScores inductionScores prefixMatchingScores detectionScores inContextLearningScore logIndexDerivative lossTrajectory applyMap applyProduct applySum principalAngles smearedKeys scalePositions",
   "linear map":
-    "rowsOf columnsOf restrictRows restrictColumns entryOf diagonalOf diagonalRanks diagonalTopK rowStatistics columnStatistics argmaxPerRow argmaxPerColumn topKOfRow topKOfColumn topKPerRow topKPerColumn topKOverall traceOf frobeniusNormOf svdOf singularValuesOf eigenvaluesOf readSpaceOf writeSpaceOf transpose scaleMap toDense onFeatures",
+    "rowsOf restrict entryOf diagonalOf diagonalRanks diagonalTopK rowStatistics topKOfRow topKPerRow topKOverall traceOf frobeniusNormOf svdOf singularValuesOf eigenvaluesOf readSpaceOf writeSpaceOf transpose scaleMap toDense onFeatures",
   Transformer:
-    "ablatedLosses accumulatedResid attributeScore bareOVSpectrum bareQKSpectrum bigramFit compositionImportance compositionScores cycledCompositionScores copyingAccuracies copyingAccuracy copyingEvaluator copyingScore copyingScores decomposeResid directPathCircuit effectiveEmbedding effectiveOVCircuit factoredModel findSkipTrigramBugs firstOrderLoss frozenAblationLoss fullOVCircuit fullQKCircuit fullQKCircuitAtOffset headAblation headScores headTermImportance inductionPositivity jointPCA kCompositionAccuracy kCompositionCircuit layerTermImportance logitAttribution logitsByOrder logitTermNorms lossByMaxOrder matchingScores meanRotaryPattern memoryScores mixedOV mixedQK neuronCosines normedTokens neuronLogitCircuit neuronTokenCircuit offsetAblatedLosses ovDiagonal ovSpectrum pathExpansion pathTotals positionalPattern positionalQKCircuit qCompositionCircuit qkSpectrum scoreExpansion scoreNull scoreTermNorms searchVirtualHeads skipTrigramBugs skipTrigramEffects skipTrigrams strongestVirtualHeads termImportance topSkipTrigrams valueWeightedPattern virtualHead virtualOVCircuit centerUnembed centerWritingWeights dropKeyBiases foldLayerNorm foldValueBiases processWeights processingReport refactorHeads",
+    "ablatedLosses accumulatedResid attributeScore bareOVSpectrum bareQKSpectrum bigramFit compositionImportance compositionScores cycledCompositionScores copyingAccuracy copyingEvaluator copyingScore copyingScores decomposeResid directPathCircuit effectiveEmbedding effectiveOVCircuit factoredModel findSkipTrigramBugs firstOrderLoss frozenAblationLoss fullOVCircuit fullQKCircuit headAblation headScores headTermImportance inductionPositivity jointPCA kCompositionAccuracy kCompositionCircuit layerTermImportance logitAttribution logitsByOrder logitTermNorms lossByMaxOrder matchingScores meanRotaryPattern memoryScores mixedOV mixedQK neuronCosines normedTokens neuronLogitCircuit neuronTokenCircuit offsetAblatedLosses ovDiagonal ovSpectrum pathExpansion pathTotals positionalPattern positionalQKCircuit qCompositionCircuit qkSpectrum scoreExpansion scoreNull scoreTermNorms searchVirtualHeads skipTrigramBugs skipTrigramEffects skipTrigrams strongestVirtualHeads termImportance topSkipTrigrams valueWeightedPattern virtualHead virtualOVCircuit centerUnembed centerWritingWeights dropKeyBiases foldLayerNorm foldValueBiases processWeights processingReport refactorHeads",
   AttentionHead: "qComposition kComposition vComposition",
 };
 
@@ -61,7 +60,7 @@ describe("texts", () => {
       "add: b is undefined, not a Tensor. Make one with Tensor.from or Tensor.fromNested.",
     );
     expect(() => call("matmul", [1, 2], t)).toThrow("matmul: a is an array, not a Tensor.");
-    expect(() => call("columnsOf", f, null)).toThrow("columnsOf: ids is null, not a list. Write it in brackets.");
+    expect(() => call("rowsOf", f, null)).toThrow("rowsOf: ids is null, not a list. Write it in brackets.");
     expect(() => call("pathExpansion", t, [1])).toThrow("pathExpansion: model is of class Tensor, not a Transformer.");
     expect(() => call("effectiveOVCircuit", model, "L0H0")).toThrow(
       'effectiveOVCircuit: the heads are L0H0, which is no list. Write ["L0H0"].',
@@ -231,7 +230,6 @@ describe("numbers that would be wrong without a word", () => {
       ]),
     );
     expect(() => rowStatistics(infinite)).toThrow("rowStatistics: the entry of row 1 and column 0 is -Infinity;");
-    expect(() => columnStatistics(infinite)).toThrow("columnStatistics: the entry of column 0 and row 1 is -Infinity;");
     expect(rowStatistics(infinite, { rows: [0] }).mean.toNested()).toEqual([1.5]);
     const x = Tensor.fromNested("pos a", [[1, 0]]);
     expect(() => applyMap(x, infinite)).toThrow("applyMap: the map or x holds numbers that are not finite");
@@ -242,8 +240,8 @@ describe("numbers that would be wrong without a word", () => {
     expect(() => call("randomNormal", "a", [2], {})).toThrow(
       "randomNormal: seed is undefined; give a number, or a Random",
     );
-    expect(() => call("compositionExcess", library.compositionScores(model), {})).toThrow(
-      "compositionExcess: the baseline's mean is undefined; it is taken off the scores. Give { mean: 0.1 }.",
+    expect(() => call("compositionScores", model, { baseline: {} })).toThrow(
+      "compositionScores: the baseline's mean is undefined; it is taken off the scores. Give { mean: 0.1, std: 0.01 }.",
     );
     expect(() => call("editAt", "hook_embed", 3)).toThrow("editAt: edit is 3, not a function.");
     expect(() => call("dense", 1, 1, ["1"])).toThrow("dense: element 0 of data is 1, of type string, not a number.");

@@ -31,9 +31,6 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
   attributeScore: { model, tokens, head: "L1H0", options: { query: 3, key: 1, prompt: 1 } },
   bigramFit: { model, texts: tokens.flat(), options: { smoothing: 0.5 } },
   compositionBaseline: { sizes: { d_model: 12, d_head: 4 } },
-  compositionExcess: { scores: library.compositionScores(model), baseline: { mean: 0.1 } },
-  compositionZScores: { scores: library.compositionScores(model), baseline: { mean: 0.1, std: 0.2 } },
-  copyingAccuracies: { model, options: { k: 2 } },
   copyingAccuracy: { model, heads: "L1H0", options: { k: 2 } },
   copyingEvaluator: { model, options: { length: 4, samples: 2, seed: 1, bos: 0 } },
   decomposeResid: { model, run, options: { layer: 1 } },
@@ -50,7 +47,7 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
   },
   firstOrderLoss: { model, tokens, subset: { layers: [0, 1] } },
   frozenAblationLoss: { model, tokens, subset: { layers: [0, 1] } },
-  fullQKCircuitAtOffset: { model: rotary, head: "L1H0", offset: 2 },
+  fullQKCircuit: { model: rotary, head: "L1H0", options: { offset: 2 } },
   headAblation: { model, tokens, options: { from: 1 } },
   headScores: [
     { model, options: { length: 3, batch: 2, seed: 1, bos: 0, repeats: 2, chunk: 2 } },

@@ -100,44 +100,26 @@ export function effectiveOVCircuit(model: Transformer, heads: readonly HeadRef[]
  * all it saw (*A Mathematical Framework*, "Splitting Attention Head terms into Query-Key and Output-Value Circuits").
  *
  * Only differences along a row mean anything: adding a number to a row changes no pattern. Entries are not divided by
- * the attention scale. For a rotary model this is the circuit at offset 0; see {@link fullQKCircuitAtOffset}.
+ * the attention scale. In a rotary model the rotation makes it another matrix for every offset,
+ * $W_E W_Q R_\delta W_K^\top W_E^\top$ (Su et al. 2021).
  *
  * @param head - the head, by place or label.
+ * @param options - `offset`, for rotary models: query position minus key position. 0, the default, is the token itself,
+ * 1 the one before it; negative offsets exist where attention is not causal.
  * @returns `[d_vocab, d_vocab]`: row = query token, column = key token, unscaled scores.
- * @throws {@link InputError} when the model has no such head.
+ * @throws {@link InputError} when the model has no such head or the offset is not an integer; {@link ConfigError} for
+ * an offset when the model's positions are not rotary.
  * @category Circuits
  * @example
  * ```ts
- * import { fullQKCircuit } from "transformer-circuits";
+ * import { Tensor, Transformer, expectedWeights, fullQKCircuit, parseConfig, toDense } from "transformer-circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
  * console.log(String(fullQKCircuit(model, "L1H4")));
  * // Linear[d_vocab=1024 -> d_vocab*=1024] of rank at most 16
- * ```
- */
-export function fullQKCircuit(model: Transformer, head: HeadRef): Linear<"d_vocab", "d_vocab*"> {
-  requireKind("model", model, "model", "fullQKCircuit");
-  return compose(model.W_E, model.head(head).W_QK, transpose(model.W_E));
-}
-
-/**
- * The full QK circuit of a head of a rotary model for keys a given number of positions back,
- * $W_E W_Q R_\delta W_K^\top W_E^\top$: the rotation makes it another matrix for every offset (Su et al. 2021).
  *
- * @param head - the head, by place or label.
- * @param offset - query position minus key position: 0 is the token itself, 1 the one before it; negative offsets exist
- * where attention is not causal.
- * @returns `[d_vocab, d_vocab]`: row = query token, column = key token, unscaled scores.
- * @throws {@link ConfigError} when the model's positions are not rotary; {@link InputError} when the offset is not an
- * integer or the model has no such head.
- * @category Circuits
- * @example
- * ```ts
- * import { Tensor, Transformer, expectedWeights, parseConfig, toDense } from "transformer-circuits";
- * import { fullQKCircuitAtOffset } from "transformer-circuits/circuits";
- *
- * // Two tokens, one head of width 2, every weight 1: keys turn by one radian for each position.
+ * // A rotary model of two tokens, one head of width 2, every weight 1: keys turn by one radian for each position.
  * const config = parseConfig({
  *   n_layers: 1, n_heads: 1, d_model: 1, d_head: 2, n_ctx: 8, d_vocab: 2, attn_only: true,
  *   positional_embedding_type: "rotary", normalization_type: null,
@@ -146,39 +128,43 @@ export function fullQKCircuit(model: Transformer, head: HeadRef): Linear<"d_voca
  *   const size = shape.reduce((product, n) => product * n, 1);
  *   return [name, Tensor.from(axes, shape, Array.from({ length: size }, () => 1))] as const;
  * });
- * const model = Transformer.fromWeights(config, new Map(weights));
+ * const rotary = Transformer.fromWeights(config, new Map(weights));
  * for (const offset of [0, 1, 3])
- *   console.log(toDense(fullQKCircuitAtOffset(model, "L0H0", offset)).at(0, 1).toFixed(3));
+ *   console.log(toDense(fullQKCircuit(rotary, "L0H0", { offset })).at(0, 1).toFixed(3));
  * // 2.000
  * // 1.081
  * // -1.980
  * ```
  */
-export function fullQKCircuitAtOffset(
+export function fullQKCircuit(
   model: Transformer,
   head: HeadRef,
-  offset: number,
+  options: { readonly offset?: number | undefined } = {},
 ): Linear<"d_vocab", "d_vocab*"> {
-  requireKind("model", model, "model", "fullQKCircuitAtOffset");
-  const operation = "fullQKCircuitAtOffset";
-  const { positional_embedding_type } = model.config;
+  requireKind("model", model, "model", "fullQKCircuit", options, "offset");
+  const { W_Q, W_K, W_QK } = model.head(head);
+  const form = options.offset === undefined ? W_QK : compose(W_Q, turnedBy(model, options.offset), transpose(W_K));
+  return compose(model.W_E, form, transpose(model.W_E));
+}
+
+/** The rotation of a key that lies `offset` positions before its query. */
+function turnedBy({ config }: Transformer, offset: number): Linear<"d_head", "d_head"> {
+  const { positional_embedding_type } = config;
   if (positional_embedding_type !== "rotary") {
     throw new ConfigError(
-      `only rotary positions make the QK circuit depend on the offset; this model has positional_embedding_type=${positional_embedding_type}. Use fullQKCircuit.`,
-      { operation, argument: "model", expected: "rotary", actual: positional_embedding_type },
+      `only rotary positions make the QK circuit depend on the offset; this model has positional_embedding_type=${positional_embedding_type}. Leave out offset.`,
+      { operation: "fullQKCircuit", argument: "model", expected: "rotary", actual: positional_embedding_type },
     );
   }
   if (!Number.isSafeInteger(offset)) {
     throw new InputError(`offset is ${offset}; give a whole number of positions from key to query.`, {
-      operation,
+      operation: "fullQKCircuit",
       argument: "offset",
       expected: "an integer",
       actual: offset,
     });
   }
-  const { W_Q, W_K } = model.head(head);
-  const rotation = linear("d_head", "d_head", rotationMatrix(model.config, offset));
-  return compose(model.W_E, W_Q, rotation, transpose(W_K), transpose(model.W_E));
+  return linear("d_head", "d_head", rotationMatrix(config, offset));
 }
 
 /**

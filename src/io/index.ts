@@ -10,7 +10,7 @@
  */
 export type { Bytes } from "./bytes/bytes.ts";
 export type { SafetensorsDType } from "./bytes/dtype.ts";
-export { parseSafetensors, readSafetensors } from "./safetensors/safetensors.ts";
+export { parseSafetensors } from "./safetensors/safetensors.ts";
 export { detectFormat } from "./checkpoint/format.ts";
 export { openCheckpoint } from "./checkpoint/checkpoint.ts";
 export { readTensors } from "./checkpoint/read-tensors.ts";
@@ -25,8 +25,7 @@ export { safetensorsChunks } from "./checkpoint/convert.ts";
 export type { ConvertOptions } from "./checkpoint/convert.ts";
 export { inspect } from "./checkpoint/inspect.ts";
 export type { Inspection } from "./checkpoint/inspect.ts";
-export { parseNpy, parseNpz } from "./npy/npy.ts";
-export { parseTorch } from "./torch/torch.ts";
+export { parseCheckpoint } from "./checkpoint/parse-checkpoint.ts";
 export type { PlainObject, PlainValue } from "./json/plain.ts";
 export type { BlobLike, ByteSource, FileInput } from "./bytes/reading.ts";
 export type { SafetensorsFile } from "./safetensors/safetensors.ts";
@@ -34,17 +33,7 @@ export type { CheckpointFormat, ReadTensorOptions, TensorEntry, TensorFile } fro
 export type { SafetensorsEntry } from "./safetensors/table.ts";
 export { writeSafetensors } from "./safetensors/writer.ts";
 export type { WriteSafetensorsOptions } from "./safetensors/writer.ts";
-export {
-  checkpointLayout,
-  gpt2FromTensors,
-  gptNeoXFromTensors,
-  minGPTFromTensors,
-  nanoGPTFromTensors,
-  oldSoluFromTensors,
-  transformerFromTensors,
-  transformerLens4FromTensors,
-  transformerLensFromTensors,
-} from "./layouts/index.ts";
+export { checkpointLayout, transformerFromTensors } from "./layouts/index.ts";
 export type { CheckpointLayout, LayoutOptions, NamedTensors, TransformerTensors } from "./layouts/index.ts";
 export { transformerFromCheckpoint } from "./checkpoint/from-checkpoint.ts";
 export type { TransformerFromCheckpointOptions } from "./checkpoint/from-checkpoint.ts";

@@ -52,7 +52,7 @@ export function denseTensor<In extends string, Out extends string>(
   if (rows * cols > MOST_ENTRIES) {
     const gibibytes = ((rows * cols) / 2 ** 27).toFixed(1);
     throw new InputError(
-      `${rows} x ${cols} entries of ${describeMap(f)} would take ${gibibytes} GiB; at most 2 GiB are made at once. Ask for fewer rows or columns (rowsOf, columnsOf), or for what you need of them (topKPerRow, diagonalOf, singularValuesOf).`,
+      `${rows} x ${cols} entries of ${describeMap(f)} would take ${gibibytes} GiB; at most 2 GiB are made at once. Ask for fewer rows or columns (restrict), or for what you need of them (topKPerRow, diagonalOf, singularValuesOf).`,
       { operation, argument: "f", expected: MOST_ENTRIES, actual: rows * cols },
     );
   }

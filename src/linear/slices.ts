@@ -12,61 +12,39 @@ import { describeMap, Linear, requireSquare } from "./linear.ts";
 import type { SquareMap } from "./linear.ts";
 
 /**
- * The map restricted to some of its rows, still in factors: the full circuit of chosen source tokens.
+ * The map restricted to some of its rows and columns, still in factors: the full circuit of chosen source and output
+ * tokens. The result keeps the names of the spaces; its ends have one place per id.
  *
- * The result keeps the names of the spaces; its `in` has one place per id.
- *
- * @param ids - rows in the order wanted; an id may appear more than once.
- * @throws {@link InputError} when an id is not a row.
- * @category Linear maps
- * @example
- * ```ts
- * import { Tensor } from "transformer-circuits";
- * import { linear, restrictRows } from "transformer-circuits/linear";
- *
- * const W_E = linear("d_vocab", "d_model", Tensor.fromNested("d_vocab d_model", [[1, 0], [0, 1], [1, 1]]));
- * console.log(restrictRows(W_E, [2, 0]).toString());
- * // Linear[d_vocab=2 -> d_model=2] of rank at most 2
- * ```
- */
-export function restrictRows<In extends string, Out extends string>(
-  f: Linear<In, Out>,
-  ids: ArrayLike<number>,
-): Linear<In, Out> {
-  requireKind("map", f, "f", "restrictRows");
-  requireKind("list", ids, "ids", "restrictRows");
-  checkIds(f, ids, "row", "restrictRows");
-  return new Linear(f.in, f.out, rowsOfProduct(cheapest(f), ids));
-}
-
-/**
- * The map restricted to some of its columns, still in factors; see {@link restrictRows}.
- *
- * @param ids - columns in the order wanted; an id may appear more than once.
- * @throws {@link InputError} when an id is not a column.
+ * @param only - `rows`, `columns`: ids in the order wanted, which may repeat; all of a side that is left out.
+ * @throws {@link InputError} when an id is not a row or column.
  * @category Linear maps
  * @example
  * ```ts
  * import { Tensor, toDense } from "transformer-circuits";
- * import { linear, restrictColumns } from "transformer-circuits/linear";
+ * import { linear, restrict } from "transformer-circuits/linear";
  *
  * const W_U = linear("d_model", "d_vocab", Tensor.fromNested("d_model d_vocab", [[1, 2, 3], [4, 5, 6]]));
- * console.log(toDense(restrictColumns(W_U, [2, 0])).toNested());
- * // [ [ 3, 1 ], [ 6, 4 ] ]
+ * const some = restrict(W_U, { columns: [2, 0] });
+ * console.log(String(some), toDense(some).toNested());
+ * // Linear[d_model=2 -> d_vocab=2] of rank at most 2 [ [ 3, 1 ], [ 6, 4 ] ]
  * ```
  */
-export function restrictColumns<In extends string, Out extends string>(
+export function restrict<In extends string, Out extends string>(
   f: Linear<In, Out>,
-  ids: ArrayLike<number>,
+  only: { readonly rows?: ArrayLike<number> | undefined; readonly columns?: ArrayLike<number> | undefined },
 ): Linear<In, Out> {
-  requireKind("map", f, "f", "restrictColumns");
-  requireKind("list", ids, "ids", "restrictColumns");
-  checkIds(f, ids, "column", "restrictColumns");
-  return new Linear(f.in, f.out, columnsOfProduct(cheapest(f), ids));
+  requireKind("map", f, "f", "restrict", only, "rows columns");
+  const { rows, columns } = only;
+  if (rows !== undefined) checkIds(f, rows, "row", "restrict");
+  if (columns !== undefined) checkIds(f, columns, "column", "restrict");
+  const whole = cheapest(f);
+  const some = rows === undefined ? whole : rowsOfProduct(whole, rows);
+  return new Linear(f.in, f.out, columns === undefined ? some : columnsOfProduct(some, columns));
 }
 
 /**
- * Some rows of a map as numbers: for the full OV circuit, the logit effect of attending to each of these tokens.
+ * Some rows of a map as numbers: for the full OV circuit, the logit effect of attending to each of these tokens. For
+ * columns, `toDense(restrict(f, { columns }))`.
  *
  * @param ids - rows in the order wanted.
  * @returns `[in, out]` with one row per id, float64, axes {@link MatrixAxes}.
@@ -91,33 +69,6 @@ export function rowsOf<In extends string, Out extends string>(
   requireKind("list", ids, "ids", "rowsOf");
   checkIds(f, ids, "row", "rowsOf");
   return denseTensor(f, rowsOfProduct(cheapest(f), ids), "rowsOf");
-}
-
-/**
- * Some columns of a map as numbers: for the full QK circuit, how strongly each query token looks for these key tokens.
- *
- * @param ids - columns in the order wanted.
- * @returns `[in, out]` with one column per id, float64, axes {@link MatrixAxes}.
- * @throws {@link InputError} when an id is not a column.
- * @category Linear maps
- * @example
- * ```ts
- * import { Tensor } from "transformer-circuits";
- * import { columnsOf, linear } from "transformer-circuits/linear";
- *
- * const W_U = linear("d_model", "d_vocab", Tensor.fromNested("d_model d_vocab", [[1, 2, 3], [4, 5, 6]]));
- * console.log(columnsOf(W_U, [2, 0]).toNested());
- * // [ [ 3, 1 ], [ 6, 4 ] ]
- * ```
- */
-export function columnsOf<In extends string, Out extends string>(
-  f: Linear<In, Out>,
-  ids: ArrayLike<number>,
-): Tensor<MatrixAxes<In, Out>> {
-  requireKind("map", f, "f", "columnsOf");
-  requireKind("list", ids, "ids", "columnsOf");
-  checkIds(f, ids, "column", "columnsOf");
-  return denseTensor(f, columnsOfProduct(cheapest(f), ids), "columnsOf");
 }
 
 /**

@@ -1,14 +1,11 @@
-/** Mean, spread, length, largest and smallest entry of each row or column of a map, streamed in bounded memory. */
+/** Mean, spread, length, largest and smallest entry of each row of a map, streamed in bounded memory. */
 import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
-import { cheapest } from "./collapse.ts";
-import { transposeProduct } from "./factor.ts";
-import { Linear } from "./linear.ts";
-import { checkIds } from "./slices.ts";
+import type { Linear } from "./linear.ts";
 import { countOf, streamRows, type StreamOptions } from "./stream.ts";
 
 /**
- * Statistics of each row (or column) of a map, float64.
+ * Statistics of each row of a map, float64.
  * @category Linear maps
  */
 export interface MapStatistics<S extends string> {
@@ -25,7 +22,7 @@ export interface MapStatistics<S extends string> {
 }
 
 /**
- * Mean, largest and smallest entry, standard deviation and norm of each row.
+ * Mean, largest and smallest entry, standard deviation and norm of each row; of each column with `transpose(f)`.
  *
  * @param options - `rows` to look at (all), `signal`, `onProgress`.
  * @returns tensors `[in]`.
@@ -45,49 +42,10 @@ export interface MapStatistics<S extends string> {
  */
 export function rowStatistics<In extends string>(f: Linear<In>, options: StreamOptions = {}): MapStatistics<In> {
   requireKind("map", f, "f", "rowStatistics", options, "rows signal onProgress");
-  return statistics(f, f.in, options, "rowStatistics");
-}
-
-/**
- * Mean, largest and smallest entry, standard deviation and norm of each column.
- *
- * @param options - `columns` to look at (all), `signal`, `onProgress`.
- * @returns tensors `[out]`.
- * @throws {@link InputError} when a column does not exist or holds an entry that is not finite; the signal's reason
- * when aborted.
- * @category Linear maps
- * @example
- * ```ts
- * import { Tensor } from "transformer-circuits";
- * import { columnStatistics, linear } from "transformer-circuits/linear";
- *
- * const f = linear("source", "out", Tensor.fromNested("source out", [[0, 5, 1], [-1, -3, -2]]));
- * console.log(columnStatistics(f).mean.toNested());
- * // [ -0.5, 1, -0.5 ]
- * ```
- */
-export function columnStatistics<Out extends string>(
-  f: Linear<string, Out>,
-  options: Omit<StreamOptions, "rows"> & { readonly columns?: ArrayLike<number> | undefined } = {},
-): MapStatistics<Out> {
-  requireKind("map", f, "f", "columnStatistics", options, "signal onProgress columns");
-  const { columns, ...others } = options;
-  const operation = "columnStatistics";
-  if (columns !== undefined) checkIds(f, columns, "column", operation);
-  const turned: Linear = new Linear(f.out, f.in, transposeProduct(cheapest(f)));
-  return statistics(turned, f.out, { ...others, rows: columns }, operation);
-}
-
-function statistics<S extends string>(
-  f: Linear,
-  space: S,
-  options: StreamOptions,
-  operation: string,
-): MapStatistics<S> {
   const size = countOf(f, options);
   const [mean, max, min] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
   const [std, norm] = [new Float64Array(size), new Float64Array(size)];
-  streamRows(f, options, operation, ({ numbers, cols, start, count }) => {
+  streamRows(f, options, "rowStatistics", ({ numbers, cols, start, count }) => {
     for (let i = 0; i < count; i++) {
       let sum = 0;
       let largest = -Infinity;
@@ -98,7 +56,7 @@ function statistics<S extends string>(
         largest = Math.max(largest, x);
         smallest = Math.min(smallest, x);
       }
-      if (!Number.isFinite(sum)) requireFinite(numbers, i * cols, cols, start + i, operation);
+      if (!Number.isFinite(sum)) requireFinite(numbers, i * cols, cols, start + i);
       const center = sum / cols;
       let [spread, squares] = [0, 0];
       for (let at = i * cols; at < (i + 1) * cols; at++) {
@@ -113,19 +71,18 @@ function statistics<S extends string>(
       min[start + i] = smallest;
     }
   });
-  const vector = (numbers: Float64Array): Tensor<S> => Tensor.from(space, [size], numbers);
+  const vector = (numbers: Float64Array): Tensor<In> => Tensor.from(f.in, [size], numbers);
   return { mean: vector(mean), max: vector(max), min: vector(min), std: vector(std), norm: vector(norm) };
 }
 
-/** Refuses a row or column with an entry that is NaN or infinite; finite ones whose sum is infinite pass. */
-function requireFinite(numbers: Float64Array, from: number, count: number, place: number, operation: string): void {
+/** Refuses a row with an entry that is NaN or infinite; finite ones whose sum is infinite pass. */
+function requireFinite(numbers: Float64Array, from: number, count: number, row: number): void {
   for (let j = 0; j < count; j++) {
     const x = numbers[from + j] as number;
     if (Number.isFinite(x)) continue;
-    const [line, other] = operation === "rowStatistics" ? ["row", "column"] : ["column", "row"];
     throw new InputError(
-      `the entry of ${line} ${place} and ${other} ${j} is ${x}; statistics are of finite numbers. Leave that ${line} out, or replace the entry.`,
-      { operation, argument: "f", expected: "finite numbers", actual: x },
+      `the entry of row ${row} and column ${j} is ${x}; statistics are of finite numbers. Leave that row out, or replace the entry.`,
+      { operation: "rowStatistics", argument: "f", expected: "finite numbers", actual: x },
     );
   }
 }

@@ -5,7 +5,6 @@ import {
   effectiveOVCircuit,
   fullOVCircuit,
   fullQKCircuit,
-  fullQKCircuitAtOffset,
   kCompositionCircuit,
   qCompositionCircuit,
   virtualOVCircuit,
@@ -155,12 +154,12 @@ describe("circuits say what the forward pass does (float32 run, 1e-4)", () => {
     for (let i = 0; i < tokens.length; i++) {
       const seen = model.config.attention_dir === "causal" ? i + 1 : tokens.length;
       for (let j = 0; j < seen; j++) {
-        const QK = toDense(fullQKCircuitAtOffset(model, "L0H2", i - j));
+        const QK = toDense(fullQKCircuit(model, "L0H2", { offset: i - j }));
         const expected = QK.at(tokens[i] as number, tokens[j] as number) / Math.sqrt(d_head);
         expectClose([scores.at(0, 2, i, j)], [expected], run);
       }
     }
-    expectClose(numbers(fullQKCircuitAtOffset(model, "L0H2", 0)), numbers(fullQKCircuit(model, "L0H2")), exact);
+    expectClose(numbers(fullQKCircuit(model, "L0H2", { offset: 0 })), numbers(fullQKCircuit(model, "L0H2")), exact);
   });
 });
 
@@ -236,12 +235,12 @@ describe("refusals", () => {
       "head: there is no head L2H0 in this model of n_layers=2 and n_heads=3, both counted from 0.",
     ],
     [
-      () => fullQKCircuitAtOffset(model, "L0H0", 1),
-      "fullQKCircuitAtOffset: only rotary positions make the QK circuit depend on the offset; this model has positional_embedding_type=shortformer. Use fullQKCircuit.",
+      () => fullQKCircuit(model, "L0H0", { offset: 1 }),
+      "fullQKCircuit: only rotary positions make the QK circuit depend on the offset; this model has positional_embedding_type=shortformer. Leave out offset.",
     ],
     [
-      () => fullQKCircuitAtOffset(randomModel({ position: "rotary" }), "L0H0", 0.5),
-      "fullQKCircuitAtOffset: offset is 0.5; give a whole number of positions from key to query.",
+      () => fullQKCircuit(randomModel({ position: "rotary" }), "L0H0", { offset: 0.5 }),
+      "fullQKCircuit: offset is 0.5; give a whole number of positions from key to query.",
     ],
     [
       () => kCompositionCircuit(model, "L1H0", "L0H1"),

@@ -1,7 +1,7 @@
 /** Every reader with sound files of its format, and what reading one whole means. */
 import { readFileSync } from "node:fs";
 import { unzipSync, zipSync } from "fflate";
-import { detectFormat, parseNpy, parseNpz, parseSafetensors, parseTorch } from "../../src/io/index.ts";
+import { detectFormat, parseCheckpoint, parseSafetensors } from "../../src/io/index.ts";
 import { fileOf } from "../io/bytes.ts";
 
 /** A reader, and sound files. */
@@ -75,7 +75,7 @@ function moduleReader(entries: Readonly<Record<string, Uint8Array>>, index: numb
         Object.fromEntries(Object.entries(entries).map(([name, data]) => [name, isPickle(name) ? bytes : data])),
         { level: 0 },
       ),
-    read: (bytes) => readAll(parseTorch(bytes)),
+    read: (bytes) => readAll(parseCheckpoint(bytes)),
   };
 }
 
@@ -88,12 +88,12 @@ export const readers: readonly FuzzedReader[] = [
   {
     name: "safetensors headers",
     files: [0x180, 0x280, 0x380, 0x10080].map(pickleLike),
-    read: (bytes) => readAll(detectFormat(bytes) === "safetensors" ? parseSafetensors(bytes) : parseTorch(bytes)),
+    read: (bytes) => readAll(detectFormat(bytes) === "safetensors" ? parseSafetensors(bytes) : parseCheckpoint(bytes)),
   },
   {
     name: "torch",
     files: ["state.pt", "state-deflated.pt", "state-zip64.pt", "nanogpt.pt", "list.pt"].map((name) => fixture(name)),
-    read: (bytes) => readAll(parseTorch(bytes)),
+    read: (bytes) => readAll(parseCheckpoint(bytes)),
   },
   {
     name: "torch pickle",
@@ -102,7 +102,7 @@ export const readers: readonly FuzzedReader[] = [
       nano[Object.keys(nano).find((name) => name.endsWith("/data.pkl")) ?? ""] ?? new Uint8Array(),
     ],
     wrap: (bytes) => zipSync({ ...state, [root]: bytes }, { level: 0 }),
-    read: (bytes) => readAll(parseTorch(bytes)),
+    read: (bytes) => readAll(parseCheckpoint(bytes)),
   },
   ...wholes.map(moduleReader),
   {
@@ -111,16 +111,16 @@ export const readers: readonly FuzzedReader[] = [
       ...["state-legacy.pt", "module-legacy.pt"].map((name) => fixture(name)),
       fixture("module-legacy.pth", "whole"),
     ],
-    read: (bytes) => readAll(parseTorch(bytes)),
+    read: (bytes) => readAll(parseCheckpoint(bytes)),
   },
   {
     name: "npz",
     files: ["arrays.npz", "arrays-compressed.npz"].map((name) => fixture(name)),
-    read: (bytes) => readAll(parseNpz(bytes)),
+    read: (bytes) => readAll(parseCheckpoint(bytes)),
   },
   {
     name: "npy",
     files: ["fortran.npy", "version1.npy", "version2.npy", "version3.npy"].map((name) => fixture(name)),
-    read: (bytes) => void parseNpy(bytes),
+    read: (bytes) => readAll(parseCheckpoint(bytes)),
   },
 ];

@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openCheckpoint, parseNpz, parseSafetensors, transformerFromCheckpoint } from "../../src/io/index.ts";
+import { openCheckpoint, parseCheckpoint, parseSafetensors, transformerFromCheckpoint } from "../../src/io/index.ts";
 import { loadFolder } from "../../src/io/node.ts";
 import { expectClose } from "../support/golden.ts";
 import { fixture, fixturePath, golden, goldenPath } from "./formats.ts";
@@ -43,7 +43,7 @@ describe.each([
   });
 
   test("every weight is the golden one, as far as its type holds it", () => {
-    const arrays = parseNpz(fixture(name));
+    const arrays = parseCheckpoint(fixture(name));
     expect(new Set(arrays.tensors.keys())).toEqual(new Set(weights.tensors.keys()));
     const bound = name === "golden-ln-half.npz" ? { rtol: 2 ** -11, atol: 2 ** -24 } : {};
     for (const key of weights.tensors.keys()) expectClose(arrays.read(key), weights.read(key), bound);
@@ -52,7 +52,7 @@ describe.each([
 
 test("the files have what they should: element types, and both methods of the archive", () => {
   const typesIn = (name: string): Set<string> =>
-    new Set([...parseNpz(fixture(name)).tensors.values()].map(({ dtype }) => dtype));
+    new Set([...parseCheckpoint(fixture(name)).tensors.values()].map(({ dtype }) => dtype));
   expect(typesIn("golden-ln.npz")).toEqual(new Set(["F32", "F64"]));
   expect(typesIn("golden-ln-half.npz")).toEqual(new Set(["F16"]));
   const text = new TextDecoder("latin1").decode(fixture("golden-ln.npz"));

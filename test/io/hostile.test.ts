@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CircuitsError } from "../../src/errors.ts";
-import { parseSafetensors, readSafetensors, writeSafetensors } from "../../src/io/index.ts";
+import { parseSafetensors, writeSafetensors } from "../../src/io/index.ts";
+import { readSafetensors } from "../support/tensors.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { errorOf, fileOf, headerOf } from "./bytes.ts";
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { loadTransformer, readSafetensors, writeSafetensors } from "../../src/io/index.ts";
+import { loadTransformer, writeSafetensors } from "../../src/io/index.ts";
+import { readSafetensors } from "../support/tensors.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { attentionCases, expectClose, goldenFile, loadGolden } from "../support/golden.ts";
 import type { GoldenCase } from "../support/golden.ts";

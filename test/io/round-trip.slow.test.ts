@@ -9,11 +9,11 @@ import {
   inspect,
   openCheckpoint,
   parseSafetensors,
-  readSafetensors,
   readTensors,
   safetensorsChunks,
   writeSafetensors,
 } from "../../src/io/index.ts";
+import { readSafetensors } from "../support/tensors.ts";
 import { convertPath, inspectPath, loadFolder, openPath } from "../../src/io/node.ts";
 import { Transformer, expectedWeights, parseConfig } from "../../src/model/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";

@@ -8,14 +8,13 @@ import {
   inspect,
   loadTransformer,
   openCheckpoint,
-  parseNpz,
+  parseCheckpoint,
   parseSafetensors,
-  parseTorch,
-  readSafetensors,
   readTensors,
   transformerFromCheckpoint,
   writeSafetensors,
 } from "../../src/io/index.ts";
+import { readSafetensors } from "../support/tensors.ts";
 import { convertPath, loadFolder } from "../../src/io/node.ts";
 import { Transformer, expectedWeights, parseConfig } from "../../src/model/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
@@ -104,7 +103,7 @@ describe("in PyTorch files", () => {
   });
 
   test("the plain ones have their values", () => {
-    const { values } = parseTorch(archiveOf(whole(dict(...kinds.flatMap(([name, value]) => [str(name), [...value]]))), new Uint8Array(16)));
+    const { values } = parseCheckpoint(archiveOf(whole(dict(...kinds.flatMap(([name, value]) => [str(name), [...value]]))), new Uint8Array(16)));
     expect(values).toEqual({
       dtype: "torch.float32",
       set: [1],
@@ -128,7 +127,7 @@ describe("in PyTorch files", () => {
   ])("a scalar %s%s of NumPy", (kind, order, text, value) => {
     for (const module of ["numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"]) {
       const bytes = archiveOf(whole(dict(str("x"), call(module, dtype(kind, order), latin(text)))));
-      expect(parseTorch(bytes).values).toEqual({ x: value });
+      expect(parseCheckpoint(bytes).values).toEqual({ x: value });
     }
   });
 
@@ -136,22 +135,24 @@ describe("in PyTorch files", () => {
     const numbers = (type: string, n: number): Uint8Array => whole(dict(str("x"), typed(type, n)));
     const bytes = Uint8Array.of(255, 255, 1, 0, 0, 0, 0, 0);
     expect(
-      parseTorch(archiveOf(numbers("uint16", 4), bytes))
+      parseCheckpoint(archiveOf(numbers("uint16", 4), bytes))
         .read("x")
         .toNested(),
     ).toEqual([65535, 1, 0, 0]);
     expect(
-      parseTorch(archiveOf(numbers("uint32", 2), bytes))
+      parseCheckpoint(archiveOf(numbers("uint32", 2), bytes))
         .read("x")
         .toNested(),
     ).toEqual([0x1ffff, 0]);
     expect(
-      parseTorch(archiveOf(numbers("uint64", 1), bytes))
+      parseCheckpoint(archiveOf(numbers("uint64", 1), bytes))
         .read("x")
         .toNested(),
     ).toEqual([0x1ffff]);
-    expect(errorOf(() => parseTorch(archiveOf(numbers("uint16", 5), bytes)))).toMatchObject({ name: "FormatError" });
-    expect(errorOf(() => parseTorch(legacyOf(numbers("uint16", 5), [])))).toMatchObject({ name: "FormatError" });
+    expect(errorOf(() => parseCheckpoint(archiveOf(numbers("uint16", 5), bytes)))).toMatchObject({
+      name: "FormatError",
+    });
+    expect(errorOf(() => parseCheckpoint(legacyOf(numbers("uint16", 5), [])))).toMatchObject({ name: "FormatError" });
   });
 
   test.each(["unembed.b_U", "blocks.0.attn.W_Q", "embed.W_E", "ln_final.w"])("%s is needed", async (name) => {
@@ -256,7 +257,7 @@ describe("in .npz", () => {
     ["[('a', '<f4'), ('b', '<i4')]", "an array of records"],
   ])("%s", async (descr, what) => {
     const archive = zipSync(Object.fromEntries([...arrays, ["extra.npy", npy(descr, "(1,)", new Uint8Array(20))]]));
-    expect([...parseNpz(archive).unread]).toEqual([["extra", what]]);
+    expect([...parseCheckpoint(archive).unread]).toEqual([["extra", what]]);
     const files = new Map([["model.npz", archive], ["config.json", json]]); // prettier-ignore
     const model = await transformerFromCheckpoint(await openCheckpoint(files));
     expect([...model.forward([0, 2, 4]).data]).toEqual(logits);

@@ -2,21 +2,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  diagonalOf,
   addMaps,
-  argmaxPerColumn,
   compose,
   composeAll,
-  diagonalOf,
   diagonalRanks,
   diagonalTopK,
   eigenvaluesOf,
   entryOf,
-  columnStatistics,
   frobeniusNormOf,
   identityMap,
   linear,
-  restrictColumns,
-  restrictRows,
+  restrict,
   rowStatistics,
   scaleMap,
   singularValuesOf,
@@ -24,7 +21,6 @@ import {
   sumMaps,
   svdOf,
   toDense,
-  topKPerColumn,
   topKPerRow,
   traceOf,
   transpose,
@@ -118,14 +114,14 @@ describe("algebra", () => {
         const product = compose(f, g);
         const scale = scaleOf(f) * scaleOf(g);
         close(
-          numbers(restrictRows(product, ids)),
+          numbers(restrict(product, { rows: ids })),
           ids.flatMap((i) => rows(product)[i] as number[]),
           scale,
         );
-        close(numbers(restrictRows(product, ids)), numbers(compose(restrictRows(f, ids), g)), scale);
+        close(numbers(restrict(product, { rows: ids })), numbers(compose(restrict(f, { rows: ids }), g)), scale);
         close(
-          numbers(restrictColumns(addMaps(f, g), ids)),
-          numbers(addMaps(restrictColumns(f, ids), restrictColumns(g, ids))),
+          numbers(restrict(addMaps(f, g), { columns: ids })),
+          numbers(addMaps(restrict(f, { columns: ids }), restrict(g, { columns: ids }))),
           scale,
         );
         close([entryOf(product, a % d, b % d)], [rows(product)[a % d]?.[b % d] as number], scale);
@@ -179,7 +175,7 @@ describe("numbers about maps", () => {
         const columns = dense.map((_, c) => dense.map((row) => row[c] as number));
         for (const [found, lines] of [
           [rowStatistics(f), dense],
-          [columnStatistics(f), columns],
+          [rowStatistics(transpose(f)), columns],
         ] as const) {
           const mean = lines.map((line) => line.reduce((a, b) => a + b, 0) / d);
           close(found.mean.data, mean, scaleOf(f));
@@ -217,11 +213,11 @@ describe("numbers about maps", () => {
           scaleOf(f),
         );
         close(
-          valuesAt(topKPerColumn(f, k)),
+          valuesAt(topKPerRow(transpose(f), k)),
           columns.flatMap((line) => largest(line).map((i) => line[i] as number)),
           scaleOf(f),
         );
-        const tops = argmaxPerColumn(f).data;
+        const tops = topKPerRow(transpose(f), 1).indices.data;
         close(
           Array.from(tops, (row, c) => dense[row]?.[c] as number),
           columns.map((line) => Math.max(...line)),
@@ -243,13 +239,12 @@ describe("numbers about maps", () => {
 
 test("columns and rows asked for, in their order; what does not exist is refused", () => {
   const f = linear("a", "a", { rows: 2, cols: 2, data: Float64Array.of(1, 5, 3, 2) });
-  expect(argmaxPerColumn(f, { columns: [1, 0] }).toNested()).toEqual([0, 1]);
-  expect(topKPerColumn(f, 1, { columns: [1] }).values.toNested()).toEqual([[5]]);
+  expect(topKPerRow(transpose(f), 1, { rows: [1, 0] }).indices.toNested()).toEqual([[0], [1]]);
+  expect(topKPerRow(transpose(f), 1, { rows: [1] }).values.toNested()).toEqual([[5]]);
   expect(diagonalRanks(f, { rows: [1, 0, 1] }).toNested()).toEqual([1, 1, 1]);
-  expect(() => argmaxPerColumn(f, { columns: [2] })).toThrow(
-    "argmaxPerColumn: column 2 is outside a of [a=2 -> a=2]; it takes 0 to 1.",
+  expect(() => topKPerRow(transpose(f), 1, { rows: [2] })).toThrow(
+    "topKPerRow: row 2 is outside a* of [a*=2 -> a*=2]; it takes 0 to 1.",
   );
-  expect(() => topKPerColumn(f, 0)).toThrow("topKPerColumn: k is 0; ask for a positive whole number of entries.");
   const wide = linear("a", "b", { rows: 1, cols: 2, data: Float64Array.of(1, 5) });
   expect(() => diagonalRanks(wide as never)).toThrow("diagonalRanks: [a=1 -> b=2] is not square");
 });

@@ -186,7 +186,7 @@ describe("refusals", () => {
     const error = errorOf(() => toDense(identityMap("d_vocab", 50257)));
     expect(error).toBeInstanceOf(InputError);
     expect(error.message).toBe(
-      "toDense: 50257 x 50257 entries of [d_vocab=50257 -> d_vocab=50257] would take 18.8 GiB; at most 2 GiB are made at once. Ask for fewer rows or columns (rowsOf, columnsOf), or for what you need of them (topKPerRow, diagonalOf, singularValuesOf).",
+      "toDense: 50257 x 50257 entries of [d_vocab=50257 -> d_vocab=50257] would take 18.8 GiB; at most 2 GiB are made at once. Ask for fewer rows or columns (restrict), or for what you need of them (topKPerRow, diagonalOf, singularValuesOf).",
     );
   });
 });

@@ -89,7 +89,16 @@ const taking = takingOptions();
 test("the list is read from the types", () => {
   expect(existsSync(resolve(root, entries.index))).toBe(true);
   const names = taking.map(({ name }) => name);
-  for (const name of ["run", "headScores", "heatmap", "ovEigenvalues", "analyse", "loadFolder", "rank", "parseNpy"])
+  for (const name of [
+    "run",
+    "headScores",
+    "heatmap",
+    "ovEigenvalues",
+    "analyse",
+    "loadFolder",
+    "rank",
+    "parseCheckpoint",
+  ])
     expect(names).toContain(name);
   expect(taking.length).toBeGreaterThan(120);
 });

@@ -20,9 +20,9 @@ import type { ProgressOptions } from "../../progress.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { allocateData, kindOf, withWorkspace } from "../../tensor/internal.ts";
 import type { FloatArray, TakeArray } from "../../tensor/internal.ts";
-import { compositionBaseline } from "./baseline.ts";
+import { checkBaseline, compositionBaseline, overPairs } from "./baseline.ts";
 import type { NormsInScores } from "./head-weights.ts";
-import type { CompositionScores, PairScores } from "./pair-scores.ts";
+import type { CompositionBaseline, CompositionMaps, CompositionScores, PairScores } from "./pair-scores.ts";
 import { UnitMaps, zeroHeadsOf } from "./unit-maps.ts";
 
 /**
@@ -36,6 +36,11 @@ export interface CompositionOptions extends ProgressOptions {
    * of what is written.
    */
   readonly norms?: NormsInScores | undefined;
+  /**
+   * What `excess` and `zScores` are relative to; {@link compositionBaseline} unless given.
+   * {@link sampleCompositionBaseline} has the truer spread.
+   */
+  readonly baseline?: CompositionBaseline | undefined;
 }
 
 /**
@@ -45,27 +50,34 @@ export interface CompositionOptions extends ProgressOptions {
  * with the baseline and with each other, but not between models. A rotary model's rotations are left out, as they are
  * in $W_{QK}$.
  *
- * @param options - `norms`, `signal`, `onProgress` (in bands of matrices that all pairs share).
- * @throws {@link InputError} for an unknown choice of `norms`; the signal's reason when aborted.
+ * @param options - `norms`, `baseline`, `signal`, `onProgress` (in bands of matrices that all pairs share).
+ * @throws {@link InputError} for an unknown choice of `norms` or a baseline without a spread; the signal's reason when
+ * aborted.
  * @category Circuits
  * @example
  * ```ts
  * import { compositionScores } from "transformer-circuits";
+ * import { sampleCompositionBaseline } from "transformer-circuits/circuits";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const { K, baseline } = compositionScores(model);
+ * const { K, baseline, zScores } = compositionScores(model);
  * console.log(String(K));
  * // Tensor[writer_layer=2 writer_head=8 reader_layer=2 reader_head=8] float64
- * console.log(K.at(0, 5, 1, 4) > baseline.mean + 10 * baseline.std);
+ * console.log(K.at(0, 5, 1, 4) > baseline.mean + 10 * baseline.std, zScores.K.at(0, 5, 1, 4) > 10);
+ * // true true
+ *
+ * const drawn = sampleCompositionBaseline(model.config, { samples: 100, seed: 1 });
+ * console.log(compositionScores(model, { baseline: drawn }).zScores.K.at(0, 5, 1, 4) > 20);
  * // true
  * ```
  */
 export function compositionScores(model: Transformer, options: CompositionOptions = {}): CompositionScores {
-  requireKind("model", model, "model", "compositionScores", options, "norms signal onProgress");
+  requireKind("model", model, "model", "compositionScores", options, "norms baseline signal onProgress");
   const { norms = "raw", signal } = options;
   requireChoice(norms, ["raw", "folded"], "norms", "compositionScores");
-  const { n_layers, n_heads, d_model, d_head } = model.config;
+  const baseline = checkBaseline(options.baseline ?? compositionBaseline(model.config), "compositionScores");
+  const { n_layers, n_heads } = model.config;
   const shape = [n_layers, n_heads, n_layers, n_heads];
   const size = (n_layers * n_heads) ** 2;
   const scores = { Q: new Float64Array(size), K: new Float64Array(size), V: new Float64Array(size) };
@@ -80,12 +92,23 @@ export function compositionScores(model: Transformer, options: CompositionOption
   });
   const tensor = (data: Float64Array): PairScores =>
     Tensor.from("writer_layer writer_head reader_layer reader_head", shape, data);
+  const maps = { Q: tensor(scores.Q), K: tensor(scores.K), V: tensor(scores.V) };
+  const zero = { W_OV: zeroHeads(model, "W_OV", norms), W_QK: zeroHeads(model, "W_QK", norms) };
+  const relative = (f: (score: number) => number): CompositionMaps => ({
+    Q: overPairs(maps.Q, { writers: zero.W_OV, readers: zero.W_QK }, f),
+    K: overPairs(maps.K, { writers: zero.W_OV, readers: zero.W_QK }, f),
+    V: overPairs(maps.V, { writers: zero.W_OV, readers: zero.W_OV }, f),
+  });
   return {
-    Q: tensor(scores.Q),
-    K: tensor(scores.K),
-    V: tensor(scores.V),
-    baseline: compositionBaseline({ d_model, d_head }),
-    zeroHeads: { W_OV: zeroHeads(model, "W_OV", norms), W_QK: zeroHeads(model, "W_QK", norms) },
+    ...maps,
+    baseline,
+    zeroHeads: zero,
+    get excess() {
+      return relative((score) => score - baseline.mean);
+    },
+    get zScores() {
+      return relative((score) => (score - baseline.mean) / baseline.std);
+    },
   };
 }
 

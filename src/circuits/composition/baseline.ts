@@ -2,13 +2,13 @@
  * What composition scores of random weights are, and scores seen against that: *A Mathematical Framework for
  * Transformer Circuits* subtracts the expectation for random matrices of the same shapes before drawing composition.
  */
-import { InputError, requireKind, requireOptions, requireObject } from "../../errors.ts";
+import { InputError, requireOptions, requireObject } from "../../errors.ts";
 import { frobenius, matmulDense, qrTriangle } from "../../linalg/index.ts";
 import type { DenseMatrix } from "../../linalg/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { map, Random } from "../../tensor/index.ts";
 import { checkSamples, requireChoice } from "../../model/internal.ts";
-import type { CompositionBaseline, CompositionMaps, CompositionScores, PairScores } from "./pair-scores.ts";
+import type { CompositionBaseline, PairScores } from "./pair-scores.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import { sampledScore } from "../eigenvalues/null.ts";
@@ -112,102 +112,40 @@ function collapsed(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
   return matmulDense(qrTriangle(a), b, { transposeB: true });
 }
 
-/**
- * Composition scores less the baseline's mean, as the paper's figure draws them: positive where two heads compose more
- * than random ones. Pairs that cannot compose, the writer not being in an earlier layer or one of the two maps being
- * zero, stay 0.
- *
- * @param scores - of {@link compositionScores}.
- * @param baseline - what to subtract; the scores' own unless given.
- * @throws {@link InputError} when the baseline has no mean.
- * @category Circuits
- * @example
- * ```ts
- * import { compositionScores } from "transformer-circuits";
- * import { compositionExcess } from "transformer-circuits/circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * const { K } = compositionExcess(compositionScores(model));
- * console.log(K.at(0, 5, 1, 4) > 0, K.at(1, 0, 0, 0));
- * // true 0
- * ```
- */
-export function compositionExcess(
-  scores: CompositionScores,
-  baseline: { readonly mean: number } = scores.baseline,
-): CompositionMaps {
-  requireKind("composition", scores, "scores", "compositionExcess");
-  requireMean(baseline, "compositionExcess");
-  return transformed(scores, (score) => score - baseline.mean);
-}
-
-/** Refuses a baseline without a mean. */
-function requireMean(baseline: { readonly mean: number }, operation: string): void {
+/** Refuses a baseline whose mean or spread is unusable. */
+export function checkBaseline(baseline: CompositionBaseline, operation: string): CompositionBaseline {
   requireObject(baseline, "baseline", operation);
-  if (Number.isFinite(baseline.mean)) return;
-  throw new InputError(
-    `the baseline's mean is ${String(baseline.mean)}; it is taken off the scores. Give { mean: 0.1 }.`,
-    { operation, argument: "baseline", expected: "a number", actual: baseline.mean },
-  );
-}
-
-/**
- * Composition scores in standard deviations of the baseline above its mean. Pairs that cannot compose, the writer not
- * being in an earlier layer or one of the two maps being zero, stay 0.
- *
- * @param scores - of {@link compositionScores}.
- * @param baseline - mean and spread of random heads; the scores' own (analytic) unless given. A sampled one has the
- * truer spread.
- * @throws {@link InputError} when the baseline's spread is not a positive number.
- * @category Circuits
- * @example
- * ```ts
- * import { compositionScores } from "transformer-circuits";
- * import { compositionZScores, sampleCompositionBaseline } from "transformer-circuits/circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * const chance = sampleCompositionBaseline(model.config, { samples: 100, seed: 1 });
- * const { K } = compositionZScores(compositionScores(model), chance);
- * console.log(K.at(0, 5, 1, 4) > 20);
- * // true
- * ```
- */
-export function compositionZScores(
-  scores: CompositionScores,
-  baseline: CompositionBaseline = scores.baseline,
-): CompositionMaps {
-  requireKind("composition", scores, "scores", "compositionZScores");
-  requireMean(baseline, "compositionZScores");
   const { mean, std } = baseline;
-  if (!(Number.isFinite(std) && std > 0)) {
-    throw new InputError(`the baseline's std is ${String(std)}; scores are divided by it. Draw more than one sample.`, {
-      operation: "compositionZScores",
-      argument: "baseline",
-      expected: "a positive number",
-      actual: std,
-    });
+  const fault = (text: string, expected: string, actual: number): InputError =>
+    new InputError(text, { operation, argument: "baseline", expected, actual });
+  if (!Number.isFinite(mean)) {
+    const fix = "it is taken off the scores. Give { mean: 0.1, std: 0.01 }.";
+    throw fault(`the baseline's mean is ${String(mean)}; ${fix}`, "a number", mean);
   }
-  return transformed(scores, (score) => (score - mean) / std);
+  if (!(Number.isFinite(std) && std > 0)) {
+    const fix = "scores are divided by it. Draw more than one sample.";
+    throw fault(`the baseline's std is ${String(std)}; ${fix}`, "a positive number", std);
+  }
+  return { mean, std };
 }
 
-function transformed(scores: CompositionScores, f: (score: number) => number): CompositionMaps {
-  const [layers = 0, heads = 0] = scores.Q.shape;
-  const count = layers * heads;
-  const placesOf = (zero: readonly HeadId[]): Set<number> => new Set(zero.map((id) => id.layer * heads + id.head));
-  const zeroOV = placesOf(scores.zeroHeads.W_OV);
-  const zeroQK = placesOf(scores.zeroHeads.W_QK);
-  const overPairs = (kind: PairScores, zeroReaders: ReadonlySet<number>): PairScores => {
-    let at = 0;
-    return map(kind, (score) => {
-      const [writer, reader] = [Math.floor(at / count), at % count];
-      at++;
-      const isPair = Math.floor(writer / heads) < Math.floor(reader / heads);
-      return isPair && !zeroOV.has(writer) && !zeroReaders.has(reader) ? f(score) : 0;
-    });
-  };
-  return { Q: overPairs(scores.Q, zeroQK), K: overPairs(scores.K, zeroQK), V: overPairs(scores.V, zeroOV) };
+/** Scores of pairs that compose, each transformed; the others stay 0. */
+export function overPairs(
+  scores: PairScores,
+  zero: { readonly writers: readonly HeadId[]; readonly readers: readonly HeadId[] },
+  f: (score: number) => number,
+): PairScores {
+  const [, heads = 0] = scores.shape;
+  const count = (scores.shape[0] ?? 0) * heads;
+  const placesOf = (ids: readonly HeadId[]): Set<number> => new Set(ids.map((id) => id.layer * heads + id.head));
+  const [zeroWriters, zeroReaders] = [placesOf(zero.writers), placesOf(zero.readers)];
+  let at = 0;
+  return map(scores, (score) => {
+    const [writer, reader] = [Math.floor(at / count), at % count];
+    at++;
+    const isPair = Math.floor(writer / heads) < Math.floor(reader / heads);
+    return isPair && !zeroWriters.has(writer) && !zeroReaders.has(reader) ? f(score) : 0;
+  });
 }
 
 function checkSizes(sizes: HeadSizes, operation: string): HeadSizes {

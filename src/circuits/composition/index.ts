@@ -13,7 +13,7 @@ export { kComposition, qComposition, vComposition } from "./composition.ts";
 export { compositionScores } from "./all-pairs.ts";
 export type { CompositionOptions } from "./all-pairs.ts";
 export type { CompositionBaseline, CompositionMaps, CompositionScores, PairScores } from "./pair-scores.ts";
-export { compositionBaseline, compositionExcess, compositionZScores, sampleCompositionBaseline } from "./baseline.ts";
+export { compositionBaseline, sampleCompositionBaseline } from "./baseline.ts";
 export type { CompositionSampleOptions, HeadSizes } from "./baseline.ts";
 export { cycledCompositionScores } from "./erratum.ts";
 export type { CycledCompositionScores } from "./erratum.ts";

@@ -30,6 +30,14 @@ export interface CompositionScores {
   readonly V: PairScores;
   /** What heads of random weights would score. */
   readonly baseline: CompositionBaseline;
+  /**
+   * Scores less the baseline's mean, as the paper's figure draws them: positive where two heads compose more than
+   * random ones. Pairs that cannot compose, the writer not being in an earlier layer or one of the two maps being zero,
+   * stay 0.
+   */
+  readonly excess: CompositionMaps;
+  /** {@link excess} in standard deviations of the baseline. */
+  readonly zScores: CompositionMaps;
   /** Heads whose maps are zero: their scores, 0/0, are given as 0. */
   readonly zeroHeads: { readonly W_OV: readonly HeadId[]; readonly W_QK: readonly HeadId[] };
 }

@@ -6,10 +6,8 @@ import { requireKind } from "../../errors.ts";
 import { diagonalRanks } from "../../linear/index.ts";
 import type { SquareMap } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
-import { Tensor } from "../../tensor/index.ts";
 import { requireCount } from "../../model/internal.ts";
 import { effectiveOVCircuit, fullOVCircuit, isList } from "../circuits.ts";
-import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 
 /**
@@ -32,7 +30,8 @@ export interface CopyingAccuraciesOptions extends ProgressOptions {
 
 /**
  * The share of tokens that are among the `k` output tokens a head raises most when it attends to them: ARENA's OV
- * copying accuracy. Several heads are taken together, as one of their effective OV circuit.
+ * copying accuracy. Several heads are taken together, as one of their effective OV circuit; for each head on its own,
+ * `model.heads.map((head) => copyingAccuracy(model, head))`.
  *
  * Exact over the whole vocabulary, without most of the circuit: a token is settled by the first outputs that are raised
  * more, or by a proof that too few can be (see {@link diagonalRanks}). Ties go to the lower id, so a zero head has
@@ -78,37 +77,6 @@ export function copyingAccuracy(
   return Array.isArray(k)
     ? sharesWithinEach(circuit, k as readonly number[], options, "copyingAccuracy")
     : shareWithin(circuit, k as number, options, "copyingAccuracy");
-}
-
-/**
- * {@link copyingAccuracy} of every head on its own.
- *
- * @param options - `k`, `signal`, `onProgress` (in heads).
- * @returns `[layer, head]`, shares from 0 to 1, float64; for one `k`, several being asked of one head at a time.
- * @throws as {@link copyingAccuracy}.
- * @category Circuits
- * @example
- * ```ts
- * import { copyingAccuracies } from "transformer-circuits/circuits";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * const top1 = copyingAccuracies(model);
- * console.log(top1.at(1, 4).toFixed(2), top1.at(0, 5).toFixed(2));
- * // 0.25 0.00
- * ```
- */
-export function copyingAccuracies(model: Transformer, options: CopyingAccuracyOptions = {}): Tensor<"layer head"> {
-  requireKind("model", model, "model", "copyingAccuracies", options, "k signal onProgress");
-  const { k = 1, signal } = options;
-  const { n_layers, n_heads } = model.config;
-  const shares = new Float64Array(n_layers * n_heads);
-  const steps = new Steps(options, shares.length);
-  for (const [at, head] of model.heads.entries()) {
-    shares[at] = shareWithin(fullOVCircuit(model, head), k, { signal }, "copyingAccuracies");
-    steps.advance();
-  }
-  return Tensor.from("layer head", [n_layers, n_heads], shares);
 }
 
 /** For each of `ks`, the share of rows whose diagonal entry is among that many largest. */

@@ -15,7 +15,7 @@ export { scoreNull } from "./null.ts";
 export type { SampledScore, ScoreNullOptions } from "./null.ts";
 export { copyingScore, copyingScores } from "./copying.ts";
 export { matchingScores } from "./matching.ts";
-export { copyingAccuracies, copyingAccuracy } from "./copying-accuracy.ts";
+export { copyingAccuracy } from "./copying-accuracy.ts";
 export type { CopyingAccuraciesOptions, CopyingAccuracyOptions } from "./copying-accuracy.ts";
 export { ovDiagonal } from "./ov-diagonal.ts";
 export type { OVDiagonal } from "./ov-diagonal.ts";

@@ -1,6 +1,6 @@
 /** What a head does by position alone: the positional QK circuit, and its pattern. */
 import { ConfigError, InputError, requireKind } from "../../errors.ts";
-import { compose, restrictRows, toDense, transpose } from "../../linear/index.ts";
+import { compose, restrict, toDense, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { patternOf } from "../../model/internal.ts";
@@ -75,13 +75,7 @@ export function positionalPattern(
       actual: n,
     });
   }
-  const cut =
-    n === n_ctx
-      ? W_pos
-      : restrictRows(
-          W_pos,
-          Array.from({ length: n }, (_, i) => i),
-        );
+  const cut = n === n_ctx ? W_pos : restrict(W_pos, { rows: Array.from({ length: n }, (_, i) => i) });
   const scale = model.layer(model.head(head).layer).attnScale;
   const scores = (toDense(positionalCircuit(model, head, cut)).data as Float64Array).map((score) => score / scale);
   if (model.config.attention_dir === "bidirectional")
@@ -98,7 +92,8 @@ function positionalCircuit(model: Transformer, head: HeadRef, W_pos: Linear<"pos
 function positionalEmbedding(model: Transformer, operation: string): Linear<"pos", "d_model"> {
   if (model.W_pos !== undefined) return model.W_pos;
   const { positional_embedding_type } = model.config;
-  const hint = positional_embedding_type === "rotary" ? " For rotary positions there is fullQKCircuitAtOffset." : "";
+  const hint =
+    positional_embedding_type === "rotary" ? " For rotary positions there is fullQKCircuit with an offset." : "";
   throw new ConfigError(
     `this model has no positional embedding: positional_embedding_type=${positional_embedding_type}.${hint}`,
     { operation, argument: "model", expected: ["standard", "shortformer"], actual: positional_embedding_type },

@@ -1,6 +1,6 @@
 /** The effects of skip-trigrams that are given, many at once. */
 import { requireKind, requireKinds } from "../../errors.ts";
-import { applyMap, compose, restrictRows, toDense, transpose } from "../../linear/index.ts";
+import { applyMap, compose, restrict, toDense, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
@@ -59,11 +59,12 @@ export function skipTrigramEffects(
   const sources = distinct(trigrams.map(({ source }) => source));
   const destinations = distinct(trigrams.map(({ destination }) => destination));
   const outs = distinct(trigrams.map(({ out }) => out));
-  const of = (ids: ReadonlyMap<number, number>): Linear<string, "d_model"> => restrictRows(model.W_E, [...ids.keys()]);
+  const of = (ids: ReadonlyMap<number, number>): Linear<string, "d_model"> =>
+    restrict(model.W_E, { rows: [...ids.keys()] });
   const queries = rowsDense(compose(of(destinations), W_Q));
   const keys = rowsDense(compose(of(sources), W_K));
   const values = rowsDense(compose(of(sources), W_V));
-  const written = rowsDense(compose(restrictRows(transpose(model.W_U), [...outs.keys()]), transpose(W_O)));
+  const written = rowsDense(compose(restrict(transpose(model.W_U), { rows: [...outs.keys()] }), transpose(W_O)));
   const rivalKey = rivalKeyOf(model, W_K, start);
   const rivals = Float64Array.from({ length: destinations.size }, (_, b) => product(queries, b, rivalKey, 0));
   return trigrams.map(({ source, destination, out }) => {
@@ -76,7 +77,7 @@ export function skipTrigramEffects(
 
 /** The key of the start token, or the mean of all tokens' keys. */
 function rivalKeyOf(model: Transformer, W_K: Linear<"d_model">, start: number | undefined): Rows {
-  if (start !== undefined) return rowsDense(compose(restrictRows(model.W_E, [start]), W_K));
+  if (start !== undefined) return rowsDense(compose(restrict(model.W_E, { rows: [start] }), W_K));
   const { d_vocab } = model.config;
   const uniform = Tensor.from("row d_vocab", [1, d_vocab], new Float64Array(d_vocab).fill(1 / d_vocab));
   return rowsOfTensor(applyMap(uniform, compose(model.W_E, W_K)));

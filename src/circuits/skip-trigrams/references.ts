@@ -1,6 +1,6 @@
 /** What scores of the QK circuit are compared with, as those of different query tokens are not comparable. */
 import { InputError, requireKind } from "../../errors.ts";
-import { applyMap, columnsOf, compose, toDense, transpose } from "../../linear/index.ts";
+import { applyMap, compose, restrict, toDense, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import { multiplyStacks, stackOf, transposedStack } from "../../linear/internal.ts";
 import type { AttentionHead, Transformer } from "../../model/index.ts";
@@ -39,7 +39,8 @@ export function referenceOf(
   { start, frequencies }: ReferenceOptions,
 ): Float64Array | undefined {
   const { d_vocab } = model.config;
-  if (reference === "start" && start !== undefined) return columnsOf(qk, [start]).data as Float64Array;
+  if (reference === "start" && start !== undefined)
+    return toDense(restrict(qk, { columns: [start] })).data as Float64Array;
   if (reference === "mean") {
     const weights = Tensor.from("row d_vocab", [1, d_vocab], sharesOf(frequencies, d_vocab));
     return applyMap(weights, transpose(qk)).data as Float64Array;

@@ -1,6 +1,6 @@
 /** The strongest skip-trigrams of a head over the whole vocabulary, found in bounded memory. */
 import { InputError, requireKind } from "../../errors.ts";
-import { restrictColumns, topKOverall, topKPerRow } from "../../linear/index.ts";
+import { restrict, topKOverall, topKPerRow } from "../../linear/index.ts";
 import { collapsed } from "../../linear/internal.ts";
 import type { Linear, MapEntry, TopK } from "../../linear/index.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
@@ -114,8 +114,8 @@ export function topSkipTrigrams(
   const { raised, lookedAt } = tokenScores(model, head, reference, { start, frequencies });
   return searchTriples({
     ...{ sources, destinations, outs, k, perPair: Math.min(k, perPair), options },
-    raised: restrictColumns(collapsed(raised), outs),
-    lookedAt: restrictColumns(collapsed(lookedAt), destinations),
+    raised: restrict(collapsed(raised), { columns: outs }),
+    lookedAt: restrict(collapsed(lookedAt), { columns: destinations }),
   });
 }
 

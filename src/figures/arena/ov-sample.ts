@@ -1,6 +1,6 @@
 /** Figure: a random sample of a head's full OV circuit. */
 import { copyingScores, fullOVCircuit } from "../../circuits/index.ts";
-import { restrictColumns, restrictRows, toDense } from "../../linear/index.ts";
+import { restrict, toDense } from "../../linear/index.ts";
 import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { Random, Tensor } from "../../tensor/index.ts";
@@ -51,7 +51,7 @@ export function ovSample(input: FigureInput, options: FigureOptions = {}): OVSam
   const { model } = input;
   const id = oneHead(model, options.heads, () => largestHead(copyingScores(model, { signal: options.signal })));
   const ids = sampleOf(model.config.d_vocab, SAMPLE, options.seed ?? 0);
-  const { data } = toDense(restrictColumns(restrictRows(fullOVCircuit(model, id), ids), ids));
+  const { data } = toDense(restrict(fullOVCircuit(model, id), { rows: ids, columns: ids }));
   return {
     head: id,
     tokens: tokensOf(input, ids),

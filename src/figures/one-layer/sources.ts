@@ -1,5 +1,5 @@
 /** Which source tokens a table of skip-trigrams shows, where none are given. */
-import { diagonalOf, compose, restrictRows, toDense } from "../../linear/index.ts";
+import { diagonalOf, compose, restrict, toDense } from "../../linear/index.ts";
 import { gramStack, multiplyStacks, oneOf, stackOf, stackOfTensor } from "../../linear/internal.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
 import { normedTokens, skipTrigrams } from "../../circuits/index.ts";
@@ -112,7 +112,7 @@ function ownLogits(model: Transformer, head: HeadId, pool: readonly number[]): F
 /** ‖W_E[a] W_V W_O W_U‖, from the Gram matrix of W_O W_U. */
 function outputNorms(model: Transformer, head: HeadId, pool: readonly number[]): Float64Array {
   const { d_head: k } = model.config;
-  const values = rawData(toDense(compose(restrictRows(model.W_E, pool), model.head(head).W_V)));
+  const values = rawData(toDense(compose(restrict(model.W_E, { rows: pool }), model.head(head).W_V)));
   const gram = writtenGram(model, head);
   return Float64Array.from(pool, (_, row) => {
     let sum = 0;

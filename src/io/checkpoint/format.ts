@@ -73,7 +73,8 @@ export function* openStore(fileSize: number, source: Source): Reading<TensorStor
       return yield* openNpy(fileSize, source);
     case "zip": {
       const zip = yield* openZip(fileSize, source);
-      if (torchRoot(zip) !== undefined) return yield* openTorchArchive(zip, source);
+      const root = torchRoot(zip);
+      if (root !== undefined) return yield* openTorchArchive(zip, root, source);
       if ([...zip.entries.keys()].every((name) => name.endsWith(".npy"))) return yield* openNpzArchive(zip, source);
       throw fault(
         source,

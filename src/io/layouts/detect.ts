@@ -1,7 +1,7 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { Transformer } from "../../model/index.ts";
-import { bosOf } from "../../model/internal.ts";
+import { bosOf, requireChoice } from "../../model/internal.ts";
 import { toJson } from "../bytes/bytes.ts";
 import { some } from "../checkpoint/files.ts";
 import { fault } from "../bytes/fault.ts";
@@ -42,6 +42,8 @@ export interface TransformerTensors extends LayoutOptions {
   readonly config?: unknown;
   /** What error texts call the tensors; `the weights` unless given. */
   readonly name?: string;
+  /** The layout, for who knows it; names and shapes tell it unless given. */
+  readonly layout?: CheckpointLayout | undefined;
 }
 
 type Converter = (checkpoint: Checkpoint, config: unknown, options: Known) => Taking<Converted>;
@@ -56,6 +58,8 @@ const CONVERTERS: Readonly<Record<CheckpointLayout, Converter>> = {
   mingpt: convertMinGpt,
   "nanda-2022": convertNanda,
 };
+
+const LAYOUTS = Object.keys(CONVERTERS) as CheckpointLayout[];
 
 /** The token embedding under each layout's name, which every checkpoint has. */
 const ANCHORS: readonly Sign<CheckpointLayout>[] = [
@@ -92,13 +96,13 @@ export interface Detected {
 }
 
 /** What tensors in memory say of themselves. */
-export function listed(tensors: NamedTensors, operation: string): ListedTensors {
+function listed(tensors: NamedTensors, operation: string): ListedTensors {
   requireKind("weights", tensors, "tensors", operation);
   return { keys: () => tensors.keys(), shapeOf: (name) => tensors.get(name)?.shape };
 }
 
 /** Where the tensors of a layout are: nothing but what stands before its names is told by them. */
-export function namesOfLayout(
+function namesOfLayout(
   tensors: ListedTensors,
   layout: CheckpointLayout,
   source: Source,
@@ -167,7 +171,8 @@ export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
 /**
  * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x
  * state dicts, its oldest SoLU models, 4.x's native model), Hugging Face's GPT-2 and GPT-NeoX or Pythia, nanoGPT,
- * minGPT. Names and shapes say which; the configuration is that library's own `config.json` (nanoGPT's `model_args`).
+ * minGPT. Names and shapes say which, or `layout` does; the configuration is that library's own `config.json`
+ * (nanoGPT's `model_args`).
  *
  * Masks and rotation frequencies among the weights are not read, nor is a value head beside the model; what wrappers
  * put into names (`_orig_mod.`, `module.`, `_fsdp_wrapped_module.`) is taken out. What was taken for granted is in the
@@ -209,10 +214,13 @@ export function transformerFromTensors(given: TransformerTensors): Transformer {
 
 /** {@link transformerFromTensors} on behalf of another operation. */
 export function convert(given: TransformerTensors, source: Source): Transformer {
-  const { tensors, config } = given;
+  const { tensors, config, layout } = given;
+  if (layout !== undefined) requireChoice(layout, LAYOUTS, "layout", source.operation);
   const json = toJson(config, source.operation, "config.json");
   const found = listed(tensors, source.operation);
-  return takeFrom(tensors, building(detect(found, json, source, given), json, source, given));
+  const detected =
+    layout === undefined ? detect(found, json, source, given) : namesOfLayout(found, layout, source, given);
+  return takeFrom(tensors, building(detected, json, source, given));
 }
 
 /** Makes the model of a checkpoint of a known layout, tensor by tensor as they are handed over. */

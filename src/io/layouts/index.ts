@@ -1,12 +1,3 @@
-export {
-  gpt2FromTensors,
-  gptNeoXFromTensors,
-  minGPTFromTensors,
-  nanoGPTFromTensors,
-  oldSoluFromTensors,
-  transformerLens4FromTensors,
-  transformerLensFromTensors,
-} from "./by-layout.ts";
 export type { ListedTensors, NamedTensors } from "./checkpoint.ts";
 export { building, checkpointLayout, convert, detect, transformerFromTensors } from "./detect.ts";
 export type { CheckpointLayout, TransformerTensors } from "./detect.ts";

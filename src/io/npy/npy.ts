@@ -2,23 +2,19 @@
  * Reading arrays of NumPy: `.npy`, and `.npz` archives of them.
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
-import { requireOptions } from "../../errors.ts";
-import type { Tensor } from "../../tensor/index.ts";
-import { toBytes } from "../bytes/bytes.ts";
-import type { Bytes } from "../bytes/bytes.ts";
 import { ITEM_SIZES } from "../bytes/dtype.ts";
 import { rowMajor, swapped } from "../bytes/elements.ts";
-import { FORBIDDEN_KEY, fault, quoted } from "../bytes/fault.ts";
+import { FORBIDDEN_KEY, fault } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { headerEnd, readNpyHeader } from "./header.ts";
 import type { NpyHeader } from "./header.ts";
 import { Mapped } from "../bytes/mapped.ts";
 import { plainObject } from "../json/plain.ts";
-import { readAhead, readNow, take } from "../bytes/reading.ts";
+import { readAhead, take } from "../bytes/reading.ts";
 import type { Reading } from "../bytes/reading.ts";
-import { noSuchTensor, readTensor, tensorFile } from "../checkpoint/tensor-file.ts";
-import type { ReadTensorOptions, TensorEntry, TensorFile, TensorStore } from "../checkpoint/tensor-file.ts";
-import { openZip, readCheckedEntry, readEntryStart } from "../zip/zip.ts";
+import { noSuchTensor } from "../checkpoint/tensor-file.ts";
+import type { TensorEntry, TensorStore } from "../checkpoint/tensor-file.ts";
+import { readCheckedEntry, readEntryStart } from "../zip/zip.ts";
 import type { ZipFile } from "../zip/zip.ts";
 import type { ZipEntry } from "../zip/directory.ts";
 
@@ -27,63 +23,6 @@ const ALONE = "arr_0";
 const SUFFIX = ".npy";
 /** Bytes of an archive's entry in which the header of its array ends. */
 const HEADER_WINDOW = 4096;
-
-/**
- * Decodes a NumPy array given as the bytes of an `.npy` file: numbers and booleans of 1 to 8 bytes, either byte order,
- * C or Fortran layout. Arrays of objects are refused, for they hold pickles.
- *
- * @param bytes - the whole file.
- * @param options - axis names and element type as for every reader; `name` is what error texts call the file.
- * @throws {@link FormatError} naming the file and what is wrong in it.
- * @category Files
- * @example
- * ```ts
- * import { parseNpy } from "transformer-circuits/io";
- *
- * const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
- * const bytes = new Uint8Array(10 + header.length + 8);
- * bytes.set([0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, header.length, 0]);
- * bytes.set(new TextEncoder().encode(header), 10);
- * bytes.set(new Uint8Array(new Float32Array([0.5, -1]).buffer), 10 + header.length);
- * console.log(parseNpy(bytes, { axes: "d_model" }).toNested());
- * // [ 0.5, -1 ]
- * ```
- */
-export function parseNpy<const A extends string = string>(
-  bytes: Bytes,
-  options: ReadTensorOptions<A> & { readonly name?: string } = {},
-): Tensor<NoInfer<A>> {
-  requireOptions(options, "parseNpy", "axes dtype name");
-  const source = { operation: "parseNpy", name: options.name ?? "the .npy file" };
-  const view = toBytes(bytes, source.operation, "bytes");
-  const store = readNow(view, openNpy(view.byteLength, source));
-  return readNow(view, readTensor(store, ALONE, options, source));
-}
-
-/**
- * Opens an `.npz` archive given as bytes, stored or compressed, without decoding any array. Checksums are checked when
- * an array is read. Arrays of texts, records or objects are passed over; `unread` names them.
- *
- * @param bytes - the whole file.
- * @param options - `name` is what error texts call the file.
- * @throws {@link FormatError} naming the file and the entry at fault.
- * @category Files
- * @example
- * ```ts
- * import { parseNpz } from "transformer-circuits/io";
- *
- * const emptyArchive = new Uint8Array(22);
- * emptyArchive.set([0x50, 0x4b, 5, 6]);
- * console.log(parseNpz(emptyArchive).tensors.size);
- * // 0
- * ```
- */
-export function parseNpz(bytes: Bytes, options: { readonly name?: string } = {}): TensorFile {
-  requireOptions(options, "parseNpz", "name");
-  const source = { operation: "parseNpz", name: options.name ?? "the .npz file" };
-  const view = toBytes(bytes, source.operation, "bytes");
-  return tensorFile(view, readNow(view, openNpz(view.byteLength, source)), source);
-}
 
 /** Opens an `.npy` file. */
 export function* openNpy(fileSize: number, source: Source): Reading<TensorStore> {
@@ -101,12 +40,7 @@ export function* openNpy(fileSize: number, source: Source): Reading<TensorStore>
   };
 }
 
-/** Opens an `.npz` archive. */
-export function* openNpz(fileSize: number, source: Source): Reading<TensorStore> {
-  return yield* openNpzArchive(yield* openZip(fileSize, source), source);
-}
-
-/** {@link openNpz} for an archive that is open. */
+/** Opens an `.npz` archive whose directory is read. */
 export function* openNpzArchive(zip: ZipFile, source: Source): Reading<TensorStore> {
   const { arrays, unread } = yield* readAhead(readHeaders(zip, source), zip.size);
   const tensors = new Mapped(arrays, ({ header }): TensorEntry => header);
@@ -141,7 +75,6 @@ function* readHeaders(
   const buffer = { bytes: new Uint8Array(0) };
   for (const [path, entry] of zip.entries) {
     const name = path.slice(0, -SUFFIX.length);
-    if (!path.endsWith(SUFFIX)) throw fault(source, `entry ${quoted(path)} is not an array, ${quoted("name.npy")}.`);
     if (name === FORBIDDEN_KEY)
       throw fault(source, "an array may not have this name, which would change a prototype.", name);
     const header = readNpyHeader(yield* readEntryStart(entry, HEADER_WINDOW, buffer, source), entry.size, source, name);

@@ -71,31 +71,6 @@ export function parseSafetensors(bytes: Bytes, options: { readonly name?: string
   return openSafetensors(bytes, { operation: "parseSafetensors", name: options.name ?? "the safetensors file" });
 }
 
-/**
- * Decodes every tensor of a safetensors file, float32 for floating-point numbers and int32 for integers and booleans,
- * with axes `dim0 dim1 …`.
- *
- * @param bytes - the whole file; aligned float32 data are not copied, so do not write to it afterwards.
- * @param options - `name` is what error texts call the file.
- * @throws {@link FormatError} for whatever {@link parseSafetensors} refuses, and for numbers that do not fit.
- * @category Files
- * @example
- * ```ts
- * import { Tensor, writeSafetensors } from "transformer-circuits";
- * import { readSafetensors } from "transformer-circuits/io";
- *
- * const bytes = writeSafetensors(new Map([["b_U", Tensor.from("d_vocab", [3], [0.5, -1, 2])]]), { dtype: "F16" });
- * console.log(readSafetensors(bytes).get("b_U")?.toNested());
- * // [ 0.5, -1, 2 ]
- * ```
- */
-export function readSafetensors(bytes: Bytes, options: { readonly name?: string } = {}): Map<string, Tensor> {
-  requireOptions(options, "readSafetensors", "name");
-  const source = { operation: "readSafetensors", name: options.name ?? "the safetensors file" };
-  const file = openSafetensors(bytes, source);
-  return new Map([...file.tensors.keys()].map((name) => [name, file.read(name)]));
-}
-
 /** {@link parseSafetensors} on behalf of another operation. */
 export function openSafetensors(given: Bytes, source: Source): SafetensorsFile {
   const bytes = toBytes(given, source.operation, "bytes");

@@ -2,59 +2,20 @@
  * Reading PyTorch files: what `torch.save` writes, the ZIP archive and the older layout. Nothing in them runs; see
  * pickle.ts. Format: torch/serialization.py of PyTorch.
  */
-import { requireOptions } from "../../errors.ts";
-import { toBytes } from "../bytes/bytes.ts";
-import type { Bytes } from "../bytes/bytes.ts";
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { unpickle } from "./pickle/pickle.ts";
-import { readNow, take } from "../bytes/reading.ts";
+import { take } from "../bytes/reading.ts";
 import type { Reading } from "../bytes/reading.ts";
-import { noSuchTensor, tensorFile } from "../checkpoint/tensor-file.ts";
-import type { TensorFile, TensorStore } from "../checkpoint/tensor-file.ts";
-import { openTorchLegacy } from "./legacy.ts";
+import { noSuchTensor } from "../checkpoint/tensor-file.ts";
+import type { TensorStore } from "../checkpoint/tensor-file.ts";
 import type { StorageRef } from "./pickle/values.ts";
 import { bytesInStorage, gather, storageOf } from "./storage.ts";
 import { contentsOf } from "./contents.ts";
 import type { TorchTensor } from "./tensors.ts";
-import { entryStart, openZip, readEntry } from "../zip/zip.ts";
+import { entryStart, readEntry } from "../zip/zip.ts";
 import type { ZipFile } from "../zip/zip.ts";
 import type { ZipEntry } from "../zip/directory.ts";
-
-/**
- * Opens a PyTorch file given as bytes (`.pt`, `.pth`, `.bin`; the ZIP archive and the older layout), without decoding
- * any tensor and without running anything: functions and classes of a pickle are names here, never looked up. A file
- * that names a command is refused.
- *
- * Tensors in dicts and lists are named by their path with dots, `model.lm_head.weight`; a module that was saved whole
- * is its state dict. What is no tensor stands in `values`, and in `unread` what is neither. Views, shared storages and
- * parameters are read as PyTorch would; gradients and hooks are not.
- *
- * @param bytes - the whole file.
- * @param options - `name` is what error texts call the file.
- * @throws {@link FormatError} naming the file and the tensor, entry or byte at fault.
- * @category Files
- * @example
- * ```ts
- * import { parseTorch } from "transformer-circuits/io";
- *
- * const evil = Uint8Array.from("\x80\x02cos\nsystem\n", (character) => character.charCodeAt(0));
- * try {
- *   parseTorch(evil, { name: "evil.pth" });
- * } catch (error) {
- *   console.log(String(error).split(",")[0]);
- * }
- * // FormatError: parseTorch: evil.pth: byte 2 of the pickle: it names "os.system"
- * ```
- */
-export function parseTorch(bytes: Bytes, options: { readonly name?: string } = {}): TensorFile {
-  requireOptions(options, "parseTorch", "name");
-  const source = { operation: "parseTorch", name: options.name ?? "the PyTorch file" };
-  const view = toBytes(bytes, source.operation, "bytes");
-  const isZip = view[0] === 0x50 && view[1] === 0x4b;
-  const open = isZip ? openTorchZip(view.byteLength, source) : openTorchLegacy(view.byteLength, source);
-  return tensorFile(view, readNow(view, open), source);
-}
 
 const PICKLE = /^(?:(.*)\/)?data\.pkl$/s;
 
@@ -67,18 +28,9 @@ export function torchRoot(zip: ZipFile): string | undefined {
   return undefined;
 }
 
-/** Opens the archive that `torch.save` writes. */
-export function* openTorchZip(fileSize: number, source: Source): Reading<TensorStore> {
-  return yield* openTorchArchive(yield* openZip(fileSize, source), source);
-}
-
-/** {@link openTorchZip} for an archive that is open. */
-export function* openTorchArchive(zip: ZipFile, source: Source): Reading<TensorStore> {
-  const root = torchRoot(zip);
-  const entry = root === undefined ? undefined : zip.entries.get(`${root}data.pkl`);
-  if (root === undefined || entry === undefined) {
-    throw fault(source, "the ZIP archive has no data.pkl, so it is not a PyTorch file.");
-  }
+/** Opens the archive that `torch.save` writes, its directory read and {@link torchRoot} found. */
+export function* openTorchArchive(zip: ZipFile, root: string, source: Source): Reading<TensorStore> {
+  const entry = zip.entries.get(`${root}data.pkl`) as ZipEntry;
   if (zip.entries.has(`${root}constants.pkl`)) {
     throw fault(
       source,

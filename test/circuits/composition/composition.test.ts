@@ -2,9 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   compositionBaseline,
-  compositionExcess,
   compositionScores,
-  compositionZScores,
   kComposition,
   qComposition,
   sampleCompositionBaseline,
@@ -139,7 +137,7 @@ describe("compositionScores", () => {
     expect([qComposition, kComposition].map((score) => score(model.head("L0H1"), model.head("L1H0")))).toEqual([0, 0]);
     expect(vComposition(model.head("L0H0"), model.head("L1H0"))).toBe(0);
     // A pair without a score is not far below chance either; of the others, V of two heads whose W_OV is not zero.
-    const [excess, z] = [compositionExcess(scores), compositionZScores(scores)];
+    const { excess, zScores: z } = scores;
     for (const maps of [excess, z]) {
       expect([maps.Q.data, maps.K.data].every((all) => all.every((x) => x === 0))).toBe(true);
       expect([maps.V.at(0, 0, 1, 0), maps.V.at(0, 0, 1, 1)]).toEqual([0, 0]);
@@ -263,9 +261,9 @@ describe("the baseline", () => {
   });
 
   it("above the mean and in standard deviations, pairs that cannot compose staying 0", () => {
-    const scores = compositionScores(randomModel({ n_layers: 3, n_heads: 2, seed: 17 }));
-    const baseline = { mean: 0.25, std: 0.125 };
-    const [excess, z] = [compositionExcess(scores, baseline), compositionZScores(scores, baseline)];
+    const model = randomModel({ n_layers: 3, n_heads: 2, seed: 17 });
+    const scores = compositionScores(model, { baseline: { mean: 0.25, std: 0.125 } });
+    const { excess, zScores: z } = scores;
     for (const kind of kinds) {
       expectClose(
         [excess[kind].at(0, 1, 2, 0), z[kind].at(1, 0, 2, 1)],
@@ -279,12 +277,12 @@ describe("the baseline", () => {
       ])
         expect([excess[kind].at(...at), z[kind].at(...at)]).toEqual([0, 0]);
     }
-    const own = compositionExcess(scores).Q.at(0, 0, 1, 0);
+    const own = compositionScores(model).excess.Q.at(0, 0, 1, 0);
     expectClose([own], [scores.Q.at(0, 0, 1, 0) - 1 / Math.sqrt(12)], { atol: 1e-14 });
   });
 
   it("the trained model's induction heads K-compose with its previous-token heads far beyond chance", () => {
-    const { K } = compositionZScores(compositionScores(loadGolden("bundled").model));
+    const { K } = compositionScores(loadGolden("bundled").model).zScores;
     for (const reader of [1, 2, 3, 4, 7]) expect(K.at(0, 5, 1, reader)).toBeGreaterThan(10);
   });
 });
@@ -326,8 +324,8 @@ describe("refusals", () => {
       'sampleCompositionBaseline: init is "xavier"; the choices are normal, kaiming-uniform.',
     ],
     [
-      () => compositionZScores(compositionScores(model), { mean: 0, std: 0 }),
-      "compositionZScores: the baseline's std is 0; scores are divided by it. Draw more than one sample.",
+      () => compositionScores(model, { baseline: { mean: 0, std: 0 } }),
+      "compositionScores: the baseline's std is 0; scores are divided by it. Draw more than one sample.",
     ],
   ])("%#", (call, text) => {
     expect(call).toThrow(expect.objectContaining({ message: text }));

@@ -102,7 +102,7 @@ describe("refusals", () => {
   it.each([
     [
       () => positionalQKCircuit(randomModel({ position: "rotary" }), "L0H0"),
-      "positionalQKCircuit: this model has no positional embedding: positional_embedding_type=rotary. For rotary positions there is fullQKCircuitAtOffset.",
+      "positionalQKCircuit: this model has no positional embedding: positional_embedding_type=rotary. For rotary positions there is fullQKCircuit with an offset.",
     ],
     [
       () => positionalPattern(randomModel({ position: "none" }), "L0H0"),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fullQKCircuitAtOffset, meanRotaryPattern } from "../../../src/circuits/index.ts";
+import { fullQKCircuit, meanRotaryPattern } from "../../../src/circuits/index.ts";
 import { toDense } from "../../../src/linear/index.ts";
 import { map, Tensor } from "../../../src/tensor/index.ts";
 import { expectClose, loadGolden } from "../../support/golden.ts";
@@ -11,7 +11,7 @@ describe("meanRotaryPattern", () => {
   it("is the softmax of the mean entries of the full QK circuits of all offsets (float64, 1e-12)", () => {
     const model = randomModel({ ...rotary, seed: 3, dtype: "float64" });
     const mean = (offset: number): number => {
-      const data = Array.from(toDense(fullQKCircuitAtOffset(model, "L1H2", offset)).data);
+      const data = Array.from(toDense(fullQKCircuit(model, "L1H2", { offset })).data);
       return data.reduce((sum, x) => sum + x, 0) / data.length / 2;
     };
     const pattern = meanRotaryPattern(model, "L1H2", 5);

@@ -4,10 +4,10 @@ import {
   loadTransformer,
   openCheckpoint,
   parseSafetensors,
-  readSafetensors,
   transformerFromCheckpoint,
   writeSafetensors,
 } from "../../../src/io/index.ts";
+import { readSafetensors } from "../../support/tensors.ts";
 import type { ByteSource, FileInput } from "../../../src/io/index.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
 import { expectClose } from "../../support/golden.ts";

@@ -3,16 +3,7 @@
  * each layout, so that the same weights must come back to the bit.
  */
 import { describe, expect, test } from "vitest";
-import {
-  checkpointLayout,
-  gpt2FromTensors,
-  gptNeoXFromTensors,
-  minGPTFromTensors,
-  nanoGPTFromTensors,
-  oldSoluFromTensors,
-  transformerFromTensors,
-  transformerLens4FromTensors,
-} from "../../../src/io/index.ts";
+import { checkpointLayout, transformerFromTensors } from "../../../src/io/index.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";
 import { errorOf } from "../bytes.ts";
@@ -26,7 +17,10 @@ describe("nanoGPT", () => {
   test("every weight comes back, by content and by name, as model_args or the whole checkpoint's fields", () => {
     expect(checkpointLayout({ tensors })).toBe("nanogpt");
     same(transformerFromTensors({ tensors, config: modelArgs }), original);
-    same(nanoGPTFromTensors({ tensors, config: { model_args: modelArgs, iter_num: 5 } }), original);
+    same(
+      transformerFromTensors({ layout: "nanogpt", tensors, config: { model_args: modelArgs, iter_num: 5 } }),
+      original,
+    );
   });
 
   test.each(["_orig_mod.", "module.", "model._orig_mod.", "model."])("names below %s", (prefix) => {
@@ -80,7 +74,7 @@ test("Hugging Face's GPT-2 layout is nanoGPT's with matrices the other way round
   };
   expect(checkpointLayout({ tensors })).toBe("huggingface-gpt2");
   same(transformerFromTensors({ tensors, config }), original);
-  same(gpt2FromTensors({ tensors, config }), original);
+  same(transformerFromTensors({ layout: "huggingface-gpt2", tensors, config }), original);
 });
 
 test("Hugging Face's GPT-NeoX interleaves queries, keys and values head by head", () => {
@@ -145,7 +139,7 @@ test("Hugging Face's GPT-NeoX interleaves queries, keys and values head by head"
   };
   expect(checkpointLayout({ tensors })).toBe("huggingface-gpt-neox");
   same(transformerFromTensors({ tensors, config }), original);
-  same(gptNeoXFromTensors({ tensors, config }), original);
+  same(transformerFromTensors({ layout: "huggingface-gpt-neox", tensors, config }), original);
 });
 
 test("minGPT keeps queries, keys and values apart, and may predict other tokens than it reads", () => {
@@ -195,7 +189,7 @@ test("minGPT keeps queries, keys and values apart, and may predict other tokens 
   const config = { n_layers: 2, n_heads: 3, d_model: 12, n_ctx: 10, d_vocab: 17, d_vocab_out: 19, act_fn: "gelu" };
   expect(checkpointLayout({ tensors })).toBe("mingpt");
   same(transformerFromTensors({ tensors, config }), original);
-  same(minGPTFromTensors({ tensors, config }), original);
+  same(transformerFromTensors({ layout: "mingpt", tensors, config }), original);
 });
 
 describe("TransformerLens 4.x's native model", () => {
@@ -238,7 +232,9 @@ describe("TransformerLens 4.x's native model", () => {
     const model = transformerFromTensors({ tensors, config });
     expect(model.config).toEqual({ ...original.config, rotary_adjacent_pairs: true });
     for (const [name, t] of original.weights) expect(model.weight(name).toNested(), name).toEqual(t.toNested());
-    expect(transformerLens4FromTensors({ tensors, config }).parameterCount).toBe(original.parameterCount);
+    expect(transformerFromTensors({ layout: "transformer-lens-4", tensors, config }).parameterCount).toBe(
+      original.parameterCount,
+    );
   });
 });
 
@@ -320,14 +316,15 @@ describe("TransformerLens's own", () => {
     const config = { ...original.config };
     expect(checkpointLayout({ tensors, config })).toBe("solu-old");
     same(transformerFromTensors({ tensors, config }), original);
-    same(oldSoluFromTensors({ tensors, config }), original);
+    same(transformerFromTensors({ layout: "solu-old", tensors, config }), original);
   });
 
   test("a square old matrix is told by the number of layers", () => {
     const square = randomModel({ ...sizes, n_ctx: 12, n_layers: 1, norm: "LN", position: "standard", mlp: "solu" });
     const config = { ...square.config, architecture: "neel-solu-old" };
     const tensors = new Map(square.weights);
-    const model = oldSoluFromTensors({
+    const model = transformerFromTensors({
+      layout: "solu-old",
       tensors: new Map(
         [...tensors]
           .filter(([name]) => name === "pos_embed.W_pos" || !name.includes("W_"))

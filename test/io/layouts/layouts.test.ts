@@ -1,7 +1,8 @@
 /** Checkpoints of Hugging Face: the golden ones against its own logits, and what contradicts them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { loadTransformer, parseSafetensors, readSafetensors, transformerFromTensors } from "../../../src/io/index.ts";
+import { loadTransformer, parseSafetensors, transformerFromTensors } from "../../../src/io/index.ts";
+import { readSafetensors } from "../../support/tensors.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
 import { expectClose } from "../../support/golden.ts";
 import { randomModel } from "../../support/random-model.ts";

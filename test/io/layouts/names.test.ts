@@ -2,13 +2,10 @@
 import { describe, expect, test } from "vitest";
 import {
   checkpointLayout,
-  gpt2FromTensors,
   loadTransformer,
-  nanoGPTFromTensors,
   openCheckpoint,
   transformerFromCheckpoint,
   transformerFromTensors,
-  transformerLens4FromTensors,
   writeSafetensors,
 } from "../../../src/io/index.ts";
 import type { Transformer } from "../../../src/model/index.ts";
@@ -40,7 +37,7 @@ const wrappers: [string, (name: string) => string][] = [
 describe.each(wrappers)("%s", (_, rename) => {
   test("nanoGPT, TransformerLens", () => {
     same(transformerFromTensors({ tensors: renamed(nano, rename), config: nanoArgs }), original);
-    same(nanoGPTFromTensors({ tensors: renamed(nano, rename), config: nanoArgs }), original);
+    same(transformerFromTensors({ layout: "nanogpt", tensors: renamed(nano, rename), config: nanoArgs }), original);
     same(transformerFromTensors({ tensors: renamed(lens.weights, rename), config: lens.config }), lens);
   });
 
@@ -145,7 +142,11 @@ describe("what stands beside the model", () => {
       conv.set(`net.${name}`, isMatrix ? filled([cols, rows], (i, j) => t.at(j, i)) : t);
     }
     const config = { n_layer: 2, n_head: 3, n_embd: 12, n_positions: 10, vocab_size: 17, tie_word_embeddings: false };
-    const model = gpt2FromTensors({ tensors: conv, config: { ...config, activation_function: "gelu" } });
+    const model = transformerFromTensors({
+      layout: "huggingface-gpt2",
+      tensors: conv,
+      config: { ...config, activation_function: "gelu" },
+    });
     same(model, original);
   });
 });
@@ -180,7 +181,7 @@ describe("TransformerLens", () => {
     const random = randomModel({ ...sizes, norm, position: "standard", config: { rotary_adjacent_pairs: true } });
     const model = without(random, /\.b_/);
     const config = { ...model.config, scale_attn_by_inverse_layer_idx: true, parallel_attn_mlp: true };
-    same(transformerLens4FromTensors({ tensors: native(model), config }), model);
+    same(transformerFromTensors({ layout: "transformer-lens-4", tensors: native(model), config }), model);
     same(transformerFromTensors({ tensors: renamed(native(model), (n) => `_orig_mod.${n}`), config }), model);
   });
 });

@@ -6,7 +6,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseNpz, readSafetensors, transformerFromTensors, writeSafetensors } from "../../../src/io/index.ts";
+import { parseCheckpoint, transformerFromTensors, writeSafetensors } from "../../../src/io/index.ts";
+import { readSafetensors } from "../../support/tensors.ts";
 import { loadFolder } from "../../../src/io/node.ts";
 import { foldLayerNorm } from "../../../src/model/index.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
@@ -14,7 +15,7 @@ import { expectClose } from "../../support/golden.ts";
 import { archiveOf, fixture, golden } from "../formats.ts";
 import { dict, int, storage, str, tensor, tuple, whole } from "../torch/pickles.ts";
 
-const expected = parseNpz(fixture("redwood.npz"));
+const expected = parseCheckpoint(fixture("redwood.npz"));
 const tokens = expected.read("tokens").toNested() as number[][];
 const logits = expected.read("logits").data;
 const largest = Array.from(logits, Math.abs).reduce((a, b) => Math.max(a, b));

@@ -1,6 +1,6 @@
 /** Checkpoints of other layouts made from random models, index by index: what a reader must bring back to the bit. */
 import { expect } from "vitest";
-import { transformerLensFromTensors } from "../../../src/io/index.ts";
+import { transformerFromTensors } from "../../../src/io/index.ts";
 import type { Transformer } from "../../../src/model/index.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";
@@ -88,5 +88,5 @@ export function without(model: Transformer, pattern: RegExp): Transformer {
   const weights = new Map(
     [...model.weights].map(([name, t]) => [name, pattern.test(name) ? Tensor.zeros(t.axes, t.shape) : t]),
   );
-  return transformerLensFromTensors({ tensors: weights, config: model.config });
+  return transformerFromTensors({ layout: "transformer-lens", tensors: weights, config: model.config });
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseSafetensors, parseTorch } from "../../../src/io/index.ts";
+import { parseSafetensors, parseCheckpoint } from "../../../src/io/index.ts";
 import { convertPath, inspectPath, openPath } from "../../../src/io/node.ts";
 import { expectSameTensors, expectedState, fixturePath, golden, goldenPath } from "../formats.ts";
 
@@ -23,7 +23,7 @@ const rejected = async (promise: Promise<unknown>): Promise<string> =>
 describe("openPath and inspectPath", () => {
   test("a folder of TransformerLens's hub, by path and by URL", async () => {
     const path = goldenPath("tl-pth-ln");
-    const expected = parseTorch(golden("tl-pth-ln/tl-pth-ln_final.pth"));
+    const expected = parseCheckpoint(golden("tl-pth-ln/tl-pth-ln_final.pth"));
     for (const given of [path, pathToFileURL(path)]) {
       const checkpoint = await openPath(given);
       expect(checkpoint).toMatchObject({ name: path, format: "torch", files: ["tl-pth-ln_final.pth"] });
@@ -79,7 +79,7 @@ describe("convertPath", () => {
     expect(await readFile(join(folder, "config.json"))).toEqual(
       await readFile(goldenPath("tl-pth-shortformer/config.json")),
     );
-    const expected = parseTorch(golden("tl-pth-shortformer/tl-pth-shortformer_final.pth"));
+    const expected = parseCheckpoint(golden("tl-pth-shortformer/tl-pth-shortformer_final.pth"));
     const written = parseSafetensors(bytes);
     expect(written.metadata.get("format")).toBe("pt");
     for (const name of expected.tensors.keys())

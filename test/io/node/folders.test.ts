@@ -3,7 +3,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseNpz, parseSafetensors } from "../../../src/io/index.ts";
+import { parseCheckpoint, parseSafetensors } from "../../../src/io/index.ts";
 import { convertPath, loadFolder } from "../../../src/io/node.ts";
 import { expectClose } from "../../support/golden.ts";
 import { fixture, fixturePath, golden, goldenPath } from "../formats.ts";
@@ -58,7 +58,7 @@ describe.each(cases)("%s", (name, expectedName, share) => {
 });
 
 test("float16 weights: logits of those very weights, made apart in float64, within 1e-4 relative and 1e-5 of the largest", async () => {
-  const expected = parseNpz(fixture("half.npz"));
+  const expected = parseCheckpoint(fixture("half.npz"));
   const logits = expected.read("logits").data;
   const largest = Array.from(logits, Math.abs).reduce((a, b) => Math.max(a, b));
   const { model } = await loadFolder(goldenPath("tl-pth-shortformer-f16"));

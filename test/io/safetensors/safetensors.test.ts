@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseSafetensors, readSafetensors } from "../../../src/io/index.ts";
+import { parseSafetensors } from "../../../src/io/index.ts";
+import { readSafetensors } from "../../support/tensors.ts";
 import { errorOf, fileOf, headerOf, vectorOf } from "../bytes.ts";
 import { expectedState, fixture } from "../formats.ts";
 
@@ -170,7 +171,7 @@ describe("elements that do not fit are refused, with their place", () => {
     const file = vectorOf("I64", 2, bytesOf(BigInt64Array.of(1n, 2147483648n)));
     expect(errorOf(() => readSafetensors(file, { name: "m" }))).toEqual({
       name: "FormatError",
-      message: `readSafetensors: m, tensor "x": element 1, at offset ${start("I64", 16) + 8}, is 2147483648, which does not fit int32. Ask for dtype "float64".`,
+      message: `parseSafetensors: m, tensor "x": element 1, at offset ${start("I64", 16) + 8}, is 2147483648, which does not fit int32. Ask for dtype "float64".`,
     });
     const large = parseSafetensors(vectorOf("I64", 2, bytesOf(BigInt64Array.of(1n, 2n ** 53n))));
     expect(text(() => large.read("x", { dtype: "float64" }))).toBe(

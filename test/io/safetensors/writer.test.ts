@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseSafetensors, readSafetensors, writeSafetensors } from "../../../src/io/index.ts";
+import { parseSafetensors, writeSafetensors } from "../../../src/io/index.ts";
+import { readSafetensors } from "../../support/tensors.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
 import { errorOf } from "../bytes.ts";
 

@@ -1,7 +1,7 @@
 /** PyTorch files that lie, and pickles that would run something: each a FormatError that says where. */
 import { zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
-import { parseTorch } from "../../../src/io/index.ts";
+import { parseCheckpoint } from "../../../src/io/index.ts";
 import { errorOf } from "../bytes.ts";
 import { archiveOf, fixture, rezipped } from "../formats.ts";
 import { call, dict, global, int, pickle, storage, str, tensor, tuple, whole } from "./pickles.ts";
@@ -9,12 +9,12 @@ import { call, dict, global, int, pickle, storage, str, tensor, tuple, whole } f
 /** The text of the FormatError of a file called m. */
 function refusal(bytes: Uint8Array, read?: string): string {
   const { name, message } = errorOf(() => {
-    const file = parseTorch(bytes, { name: "m" });
+    const file = parseCheckpoint(bytes, { name: "m" });
     if (read !== undefined) file.read(read);
   });
   expect(name).toBe("FormatError");
-  expect(message).toMatch(/^parseTorch: m[:,] /);
-  return message.slice("parseTorch: ".length);
+  expect(message).toMatch(/^parseCheckpoint: m[:,] /);
+  return message.slice("parseCheckpoint: ".length);
 }
 
 const sixteen = new Uint8Array(16);
@@ -51,7 +51,9 @@ describe("what only a file names that would run something is refused", () => {
     const inner = [...whole(call("os.system", str("true")))];
     const bytes = [0x43, inner.length, ...inner];
     expect(refusal(of(call("torch.storage._load_from_bytes", bytes)))).toContain('"torch.storage._load_from_bytes"');
-    expect(parseTorch(of(dict(str("bytes"), bytes))).unread).toEqual(new Map([["bytes", `${inner.length} bytes`]]));
+    expect(parseCheckpoint(of(dict(str("bytes"), bytes))).unread).toEqual(
+      new Map([["bytes", `${inner.length} bytes`]]),
+    );
   });
 });
 
@@ -71,7 +73,7 @@ describe("everything else is written down by its name, and nothing is made of it
       ["object", [...global(name), ...tuple(int(1)), 0x81], `an object of ${name}`],
     ] as const;
     for (const [key, value, what] of entries) {
-      const { tensors, values, unread } = parseTorch(of(dict(str("w"), tensor(), str(key), [...value])));
+      const { tensors, values, unread } = parseCheckpoint(of(dict(str("w"), tensor(), str(key), [...value])));
       expect([...tensors.keys()]).toEqual(["w"]);
       expect(values).toEqual({});
       expect([...unread]).toEqual([[key, what]]);
@@ -81,9 +83,11 @@ describe("everything else is written down by its name, and nothing is made of it
   test("calls of calls, and objects of them", () => {
     const method = call("builtins.getattr", global("__main__.A"), str("b"));
     const called = [...method, ...tuple(int(1)), 0x52];
-    expect([...parseTorch(of(dict(str("x"), called))).unread]).toEqual([["x", "an object of what a call returns"]]);
+    expect([...parseCheckpoint(of(dict(str("x"), called))).unread]).toEqual([
+      ["x", "an object of what a call returns"],
+    ]);
     const made = [...method, ...tuple(), 0x81, ...dict(str("lr"), int(1)), 0x62];
-    expect(parseTorch(of(dict(str("x"), made))).values).toEqual({ x: { lr: 1 } });
+    expect(parseCheckpoint(of(dict(str("x"), made))).values).toEqual({ x: { lr: 1 } });
   });
 
   test("what is not a function is not called, and the known ones take only their own arguments", () => {
@@ -174,7 +178,7 @@ describe("pickles that make no sense", () => {
 
   test("two keys that are written alike are told apart unless a third has that text; two paths are not", () => {
     const alike = [str("1"), int(7), int(1), int(8)];
-    expect(parseTorch(of(dict(...alike))).values).toEqual({ "1": 7, "[1]": 8 });
+    expect(parseCheckpoint(of(dict(...alike))).values).toEqual({ "1": 7, "[1]": 8 });
     expect(refusal(of(dict(...alike, str("[1]"), int(9))))).toBe(
       'm, tensor "": two keys of a dict are both written "[1]".',
     );
@@ -237,21 +241,21 @@ describe("pickles that make no sense", () => {
       0x30,
     ];
     // Each of them is that one text: 2,000 copies would be 200 MB.
-    expect(parseTorch(of([...noted, 0x5d, 0x28, ...encoded, 0x65])).unread.size).toBe(2000);
+    expect(parseCheckpoint(of([...noted, 0x5d, 0x28, ...encoded, 0x65])).unread.size).toBe(2000);
   });
 
   test("keys that are tuples of tuples of the same end soon", () => {
     let key = int(1);
     for (let level = 0; level < 30; level++)
       key = [...key, 0x71, level, 0x30, 0x28, ...[0x68, level, 0x68, level].flat(), 0x74];
-    const { unread } = parseTorch(of(dict(str("w"), tensor(), str("d"), [0x7d, ...key, ...int(1), 0x73])));
+    const { unread } = parseCheckpoint(of(dict(str("w"), tensor(), str("d"), [0x7d, ...key, ...int(1), 0x73])));
     expect([...unread]).toEqual([["d.*", "1 items whose keys are no texts"]]);
   });
 
   test("notes that are never read again cost nothing; numbers out of order are refused where they are then counted", () => {
-    expect(() => parseTorch(of([0x4e, ...new Array<number>(400_000).fill(0x94)]))).not.toThrow();
+    expect(() => parseCheckpoint(of([0x4e, ...new Array<number>(400_000).fill(0x94)]))).not.toThrow();
     expect(refusal(of([0x4e, 0x71, 7, 0x94]))).toContain("it counts its notes after it numbered some out of order.");
-    expect(() => parseTorch(of([0x4e, 0x71, 7, 0x30, 0x68, 7]))).not.toThrow();
+    expect(() => parseCheckpoint(of([0x4e, 0x71, 7, 0x30, 0x68, 7]))).not.toThrow();
   });
 });
 
@@ -306,7 +310,7 @@ describe("tensors that do not fit their storage", () => {
   test("gigabytes by strides of zero are listed and not read", () => {
     const value = dict(str("w"), tensor({ size: tuple(int(2 ** 28), int(4)), stride: tuple(int(0), int(1)) }));
     const bytes = of(value);
-    expect(parseTorch(bytes).tensors.get("w")?.byteLength).toBe(2 ** 32);
+    expect(parseCheckpoint(bytes).tensors.get("w")?.byteLength).toBe(2 ** 32);
     expect(refusal(bytes, "w")).toBe(
       `m, tensor "w": reading it takes ${2 ** 32} bytes, far more than a file of ${bytes.length} bytes can mean: it repeats or inflates what is stored.`,
     );
@@ -337,7 +341,7 @@ describe("archives", () => {
 
   test("without data.pkl, with an unknown byte order", () => {
     expect(refusal(zipSync({ "a/b": sixteen }))).toBe(
-      "m: the ZIP archive has no data.pkl, so it is not a PyTorch file.",
+      "m: the ZIP archive holds neither data.pkl, as PyTorch's do, nor .npy arrays alone, as NumPy's do.",
     );
     const order = rezipped(fixture("state.pt"), (name, data) => (name.endsWith("byteorder") ? sixteen : data));
     expect(refusal(order)).toMatch(/^m: entry ".*\/byteorder" says neither "little" nor "big"\.$/);
@@ -365,7 +369,7 @@ describe("the older layout", () => {
       str("part"),
       tensor({ storage: view, size: tuple(int(2)) }),
     );
-    const { read } = parseTorch(file(value, list("0"), [...four, ...floats]));
+    const { read } = parseCheckpoint(file(value, list("0"), [...four, ...floats]));
     expect(read("all").toNested()).toEqual([1, 2, 3, 4]);
     expect(read("part").toNested()).toEqual([2, 3]);
     const beyond = old(id(tuple(str("v"), int(3), int(2))));
@@ -413,5 +417,5 @@ describe("the older layout", () => {
 });
 
 test("something that is not bytes", () => {
-  expect(errorOf(() => parseTorch("model.pth" as never))).toMatchObject({ name: "InputError" });
+  expect(errorOf(() => parseCheckpoint("model.pth" as never))).toMatchObject({ name: "InputError" });
 });

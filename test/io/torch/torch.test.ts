@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseSafetensors, parseTorch } from "../../../src/io/index.ts";
+import { parseSafetensors, parseCheckpoint } from "../../../src/io/index.ts";
 import { archiveOf, expectSameTensors, expectedState, fixture, golden, rezipped } from "../formats.ts";
 import { errorOf } from "../bytes.ts";
 import { call, dict, int, str, tensor, tuple, whole } from "./pickles.ts";
@@ -8,7 +8,7 @@ describe("files of PyTorch hold what safetensors says", () => {
   test.each(["state.pt", "state-legacy.pt", "state-protocol4.pt", "state-deflated.pt", "state-zip64.pt"])(
     "%s",
     (name) => {
-      const file = parseTorch(fixture(name), { name });
+      const file = parseCheckpoint(fixture(name), { name });
       expect(file.name).toBe(name);
       expect(file.format).toBe(name === "state-legacy.pt" ? "torch-legacy" : "torch");
       expect(file.values).toEqual({});
@@ -17,14 +17,14 @@ describe("files of PyTorch hold what safetensors says", () => {
   );
 
   test("the older layout in protocol 4, with a module's metadata", () => {
-    expectSameTensors(parseTorch(fixture("module-legacy.pt")), parseSafetensors(fixture("module.safetensors")));
+    expectSameTensors(parseCheckpoint(fixture("module-legacy.pt")), parseSafetensors(fixture("module.safetensors")));
   });
 
   test.each([
     ["tl-pth-ln", "attn-2l-ln"],
     ["tl-pth-shortformer", "attn-2l-shortformer"],
   ])("TransformerLens's %s has the weights of %s", (folder, namesake) => {
-    const file = parseTorch(golden(`${folder}/${folder}_final.pth`));
+    const file = parseCheckpoint(golden(`${folder}/${folder}_final.pth`));
     const same = parseSafetensors(golden(`${namesake}/model.safetensors`));
     for (const [name, { shape }] of same.tensors) {
       expect(file.tensors.get(name), name).toMatchObject({ dtype: "F32", shape });
@@ -35,7 +35,7 @@ describe("files of PyTorch hold what safetensors says", () => {
   });
 
   test("and in half precision they are rounded, ties to even", () => {
-    const half = parseTorch(golden("tl-pth-shortformer-f16/tl-pth-shortformer-f16_final.pth"));
+    const half = parseCheckpoint(golden("tl-pth-shortformer-f16/tl-pth-shortformer-f16_final.pth"));
     const same = parseSafetensors(golden("attn-2l-shortformer/model.safetensors"));
     expect(half.tensors.get("embed.W_E")?.dtype).toBe("F16");
     for (const name of same.tensors.keys()) {
@@ -51,7 +51,7 @@ describe("files of PyTorch hold what safetensors says", () => {
 
   test("a big-endian archive", () => {
     const sizes: Record<string, number> = {};
-    const state = parseTorch(fixture("state.pt"));
+    const state = parseCheckpoint(fixture("state.pt"));
     const order = ["f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8", "bool", "scalar", "empty", "base"];
     for (const [key, name] of order.entries()) {
       const { dtype = "U8" } = state.tensors.get(name) ?? {};
@@ -65,7 +65,7 @@ describe("files of PyTorch hold what safetensors says", () => {
       for (let i = 0; i < data.length; i++) out[i] = data[i - (i % size) + size - 1 - (i % size)] ?? 0;
       return out;
     });
-    const file = parseTorch(big);
+    const file = parseCheckpoint(big);
     const expected = expectedState();
     for (const name of [...order, "transposed", "steps"]) {
       expect([...file.read(name).data], name).toEqual([...expected.read(name).data]);
@@ -75,7 +75,7 @@ describe("files of PyTorch hold what safetensors says", () => {
 
 describe("what is beside the tensors", () => {
   test("nanoGPT's checkpoint: weights by path, settings as plain values", () => {
-    const { tensors, values, read } = parseTorch(fixture("nanogpt.pt"));
+    const { tensors, values, read } = parseCheckpoint(fixture("nanogpt.pt"));
     expect([...tensors.keys()]).toEqual([
       "model._orig_mod.transformer.wte.weight",
       "model._orig_mod.transformer.lm_head.weight",
@@ -98,17 +98,17 @@ describe("what is beside the tensors", () => {
   });
 
   test("a tensor alone, and tensors in lists and tuples", () => {
-    const alone = parseTorch(fixture("alone.pt"));
+    const alone = parseCheckpoint(fixture("alone.pt"));
     expect([...alone.tensors.keys()]).toEqual(["tensor"]);
     expect(alone.read("tensor").toNested()).toEqual([0, 1, 2]);
-    const list = parseTorch(fixture("list.pt"));
+    const list = parseCheckpoint(fixture("list.pt"));
     expect([...list.tensors.keys()]).toEqual(["0", "1.0"]);
     expect(list.read("1.0", { axes: "pos" }).toString()).toBe("Tensor[pos=2] float32");
   });
 
   test("a list keeps its places where a tensor was", () => {
     const pickle = whole(dict(str("a"), tuple(tensor(), int(7)), str("empty"), [0x7d], str("t"), [0x29]));
-    expect(parseTorch(archiveOf(pickle, new Uint8Array(16))).values).toEqual({ a: [null, 7], empty: {}, t: [] });
+    expect(parseCheckpoint(archiveOf(pickle, new Uint8Array(16))).values).toEqual({ a: [null, 7], empty: {}, t: [] });
   });
 
   test("numbers of every length and spelling", () => {
@@ -130,7 +130,7 @@ describe("what is beside the tensors", () => {
         call("torch.device", str("cpu")),
       ),
     );
-    expect(parseTorch(archiveOf(pickle)).values).toEqual({
+    expect(parseCheckpoint(archiveOf(pickle)).values).toEqual({
       negative: -1,
       zero: 0,
       big: 2n ** 64n,
@@ -142,9 +142,9 @@ describe("what is beside the tensors", () => {
   });
 
   test("a name that is not there", () => {
-    expect(errorOf(() => parseTorch(fixture("alone.pt"), { name: "alone.pt" }).read("W_E"))).toEqual({
+    expect(errorOf(() => parseCheckpoint(fixture("alone.pt"), { name: "alone.pt" }).read("W_E"))).toEqual({
       name: "InputError",
-      message: 'parseTorch: there is no tensor "W_E" in alone.pt; it holds tensor.',
+      message: 'parseCheckpoint: there is no tensor "W_E" in alone.pt; it holds tensor.',
     });
   });
 });

@@ -10,9 +10,8 @@ import {
   checkpointLayout,
   inspect,
   openCheckpoint,
-  parseNpz,
+  parseCheckpoint,
   parseSafetensors,
-  parseTorch,
   readTensors,
   safetensorsChunks,
   transformerFromCheckpoint,
@@ -27,7 +26,7 @@ import { call, dict, global, int, joined, pickle, str, tensor, tuple, whole } fr
 
 const path = (name: string): string => fileURLToPath(new URL(`../../fixtures/whole/${name}`, import.meta.url));
 const fixture = (name: string): Uint8Array => new Uint8Array(readFileSync(path(name)));
-const expected = parseNpz(fixture("expected.npz"));
+const expected = parseCheckpoint(fixture("expected.npz"));
 const tokens = expected.read("tokens").toNested() as number[][];
 
 /** Logits of float32 against float32: what rounding leaves of sums of a few dozen products. */
@@ -54,7 +53,7 @@ describe("a HookedTransformer", () => {
   test("yields to config.json and to what is passed", async () => {
     const folder = await mkdtemp(join(tmpdir(), "transformer-circuits-"));
     try {
-      const { values } = parseTorch(fixture("hooked.pth"));
+      const { values } = parseCheckpoint(fixture("hooked.pth"));
       const other = { ...(values.cfg as object), positional_embedding_type: "shortformer" };
       await writeFile(join(folder, "hooked.pth"), fixture("hooked.pth"));
       await writeFile(join(folder, "config.json"), JSON.stringify(other));
@@ -79,8 +78,8 @@ describe("a HookedTransformer", () => {
 
 test.each(["module.pth", "module-legacy.pth"])("%s has the tensors of its state dict, in order", (name) => {
   const state = parseSafetensors(fixture("module.safetensors"));
-  expectSameTensors(parseTorch(fixture(name)), state);
-  expect([...parseTorch(fixture(name)).tensors.keys()].slice(0, 5)).toEqual([
+  expectSameTensors(parseCheckpoint(fixture(name)), state);
+  expect([...parseCheckpoint(fixture(name)).tensors.keys()].slice(0, 5)).toEqual([
     "weight",
     "layers.0.shared",
     "layers.0.mask",
@@ -142,11 +141,11 @@ const of = (value: number[]): Uint8Array => archiveOf(whole(value), floats);
 describe("put together by hand", () => {
   test("in a dict, in a list, within objects that are no modules", () => {
     const net = module(dict(str("w"), tensor(), str("absent"), none), dict(str("gone"), none));
-    expect([...parseTorch(of(net)).tensors.keys()]).toEqual(["w"]);
-    expect([...parseTorch(of(dict(str("model"), net, str("step"), int(3)))).tensors.keys()]).toEqual(["model.w"]);
-    expect([...parseTorch(of(tuple(net, net))).tensors.keys()]).toEqual(["0.w", "1.w"]);
+    expect([...parseCheckpoint(of(net)).tensors.keys()]).toEqual(["w"]);
+    expect([...parseCheckpoint(of(dict(str("model"), net, str("step"), int(3)))).tensors.keys()]).toEqual(["model.w"]);
+    expect([...parseCheckpoint(of(tuple(net, net))).tensors.keys()]).toEqual(["0.w", "1.w"]);
     const trainer = object("__main__.Trainer", str("net"), net, str("lr"), int(1));
-    const { tensors, values } = parseTorch(of(dict(str("trainer"), trainer)));
+    const { tensors, values } = parseCheckpoint(of(dict(str("trainer"), trainer)));
     expect([...tensors.keys()]).toEqual(["trainer.net.w"]);
     expect(values).toEqual({ trainer: { lr: 1 } });
   });
@@ -157,7 +156,7 @@ describe("put together by hand", () => {
       ...[str("_parameters"), dict(str("w"), tensor()), str("_buffers"), dict()],
       ...[str("_modules"), dict(str("again"), [0x68, 9])],
     );
-    const { tensors, unread } = parseTorch(of([...back, ...state, 0x62]));
+    const { tensors, unread } = parseCheckpoint(of([...back, ...state, 0x62]));
     expect([...tensors.keys()]).toEqual(["w"]);
     expect([...unread]).toEqual([["again", "what it lies in"]]);
   });
@@ -184,7 +183,7 @@ describe("put together by hand", () => {
   });
 
   test("a field of the configuration that is no plain value is refused by name, not missed", async () => {
-    const { values } = parseTorch(fixture("hooked.pth"));
+    const { values } = parseCheckpoint(fixture("hooked.pth"));
     const fields = Object.entries(values.cfg as Record<string, unknown>).flatMap(([key, value]) => [
       str(key),
       typeof value === "number" && Number.isInteger(value)
@@ -215,11 +214,11 @@ describe("put together by hand", () => {
       [...call("copy_reg._reconstructor", type, global("__builtin__.object"), none)],
       [...type, 0x29, 0x7d, 0x92],
     ]) {
-      expect([...parseTorch(of([...made, ...state, 0x62])).tensors.keys()]).toEqual(["w"]);
+      expect([...parseCheckpoint(of([...made, ...state, 0x62])).tensors.keys()]).toEqual(["w"]);
     }
     const parameter = [...global("torch.nn.parameter.Parameter"), ...tuple(tensor(), [0x88]), 0x81];
     expect(
-      parseTorch(of(dict(str("w"), parameter)))
+      parseCheckpoint(of(dict(str("w"), parameter)))
         .read("w")
         .toNested(),
     ).toEqual([1, 2, 3, 4]);
@@ -229,7 +228,7 @@ describe("put together by hand", () => {
     const wide = dict(...Array.from({ length: 2000 }, (_, i) => [str(`p${i}`), none]).flat());
     const start = module(wide, dict());
     const many = Array.from({ length: 20_000 }, (_, i) => [...str(String(i)), 0x68, 7]).flat();
-    const { tensors } = parseTorch(of([...start, 0x71, 7, 0x30, 0x7d, 0x28, ...many, 0x75]));
+    const { tensors } = parseCheckpoint(of([...start, 0x71, 7, 0x30, 0x7d, 0x28, ...many, 0x75]));
     expect(tensors.size).toBe(0);
   });
 
@@ -258,7 +257,7 @@ describe("put together by hand", () => {
     fc.assert(
       fc.property(tree(4), (t) => {
         fc.pre(!clashes(t));
-        expect([...parseTorch(of(written(t))).tensors.keys()]).toEqual(names(t));
+        expect([...parseCheckpoint(of(written(t))).tensors.keys()]).toEqual(names(t));
       }),
       { seed: 3, numRuns: 200 },
     );
@@ -268,6 +267,6 @@ describe("put together by hand", () => {
 test("a command in a module is refused and not run", () => {
   const hook = call("os.system", str("touch /tmp/never"));
   const net = module(dict(str("w"), tensor()), dict(), str("_forward_hooks"), dict(str("0"), hook));
-  expect(errorOf(() => parseTorch(of(net)))).toMatchObject({ name: "FormatError" });
-  expect(errorOf(() => parseTorch(pickle([...net])))).toMatchObject({ name: "FormatError" });
+  expect(errorOf(() => parseCheckpoint(of(net)))).toMatchObject({ name: "FormatError" });
+  expect(errorOf(() => parseCheckpoint(pickle([...net])))).toMatchObject({ name: "FormatError" });
 });

@@ -71,11 +71,11 @@ test("more entries than 16 bits count, without a ZIP64 record, and a directory t
   });
   const count = many.length - 12;
   expect(new DataView(many.buffer).getUint16(count, true)).toBe(4);
-  const source = { operation: "parseNpz", name: "m" };
+  const source = { operation: "parseCheckpoint", name: "m" };
   expect(readNow(many, openZip(many.length, source)).entries.size).toBe(65_540);
   many[count] = 3;
   expect(() => readNow(many, openZip(many.length, source))).toThrow(
-    /^parseNpz: m: the ZIP directory says that it has 3 entries, but its \d+ bytes from offset \d+ hold 65540\.$/,
+    /^parseCheckpoint: m: the ZIP directory says that it has 3 entries, but its \d+ bytes from offset \d+ hold 65540\.$/,
   );
 });
 

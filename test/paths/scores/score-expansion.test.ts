@@ -5,12 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { attributeScore, scoreExpansion, ScoreExpansion } from "../../../src/paths/index.ts";
-import {
-  fullQKCircuit,
-  fullQKCircuitAtOffset,
-  kCompositionCircuit,
-  qCompositionCircuit,
-} from "../../../src/circuits/index.ts";
+import { fullQKCircuit, kCompositionCircuit, qCompositionCircuit } from "../../../src/circuits/index.ts";
 import type { ScoreTerm } from "../../../src/paths/index.ts";
 import { InputError } from "../../../src/errors.ts";
 import { toDense } from "../../../src/linear/index.ts";
@@ -219,7 +214,7 @@ describe("circuits of terms", () => {
   test("are one for every offset with rotary positions, and then their entries are the scores of the term (1e-10)", () => {
     const model = randomModel({ position: "rotary" });
     const offset = circuit(model, "embed", "embed", 3);
-    expectClose(offset.data, toDense(fullQKCircuitAtOffset(model, "L1H0", 3)).data, { atol: 1e-12 });
+    expectClose(offset.data, toDense(fullQKCircuit(model, "L1H0", { offset: 3 })).data, { atol: 1e-12 });
     const scores = scoreExpansion(model, tokens, "L1H0").scores({ query: "embed", key: "embed" });
     expectClose([scores.at(0, 5, 2) * model.layer(1).attnScale], [offset.at(9, 4)], { atol: 1e-10 });
   });

@@ -27,8 +27,9 @@ export const mapGivers: readonly Giver[] = giversOf({
   sumMaps: (from, to) => `sumMaps([${given(from, to)}, transpose(${given(dual(to), dual(from))})])`,
   subtractMaps: (from, to) => `subtractMaps(transpose(${given(dual(to), dual(from))}), ${given(from, to)})`,
   scaleMap: (from, to) => `scaleMap(transpose(${given(dual(to), dual(from))}), 2)`,
-  restrictRows: (from, to) => `restrictRows(transpose(${given(dual(to), dual(from))}), [0])`,
-  restrictColumns: (from, to) => `restrictColumns(compose(${given(from, "a")}, ${given("a", to)}), [0])`,
+  restrict: (from, to) => `restrict(transpose(${given(dual(to), dual(from))}), { rows: [0] })`,
+  "restrict of a composition": (from, to) =>
+    `restrict(compose(${given(from, "a")}, ${given("a", to)}), { columns: [0] })`,
   linear: (from, to) => `linear("${from}", "${to}", given<"row column">())`,
   composeAll: (from, to) => (from === to ? `composeAll([${given(from, from)}, identityMap("${from}", 2)])` : undefined),
   identityMap: (from, to) => (from === to ? `identityMap("${from}", 2)` : undefined),
