@@ -43,6 +43,16 @@ export abstract class Shown {
   /** @internal */
   abstract [showing](): Showing;
 
+  /** What it is, in one line. */
+  toString(): string {
+    return this[showing]().title;
+  }
+
+  /** What `JSON.stringify` writes: what it is in one line, where a class has no other form. */
+  toJSON(): unknown {
+    return this.toString();
+  }
+
   /** What consoles show, as text of at most ten lines. */
   toText(): string {
     return textOf(this[showing](), LINES[0], (text) => text);
@@ -59,13 +69,22 @@ export abstract class Shown {
   }
 }
 
-/** A plain object or list that shows itself as said; it stays plain to all that looks at its fields. */
-export function shownAs<T extends object>(result: T, show: (result: T) => Showing): T {
+/**
+ * A plain object or list that shows itself as said; it stays plain to all that looks at its fields.
+ *
+ * @param json - what `JSON.stringify` writes; the fields unless given.
+ */
+export function shownAs<T extends object>(
+  result: T,
+  show: (result: T) => Showing,
+  json?: (result: T) => unknown,
+): T {
   const hidden = (value: unknown): PropertyDescriptor => ({ value, enumerable: false });
   return Object.defineProperties(result, {
     [nodeInspect]: hidden((depth: number | null, options: InspectOptions) =>
       inspected(() => show(result), depth, options),
     ),
     [jupyterDisplay]: hidden(() => displayed(() => show(result))),
+    ...(json === undefined ? {} : { toJSON: hidden(() => json(result)) }),
   });
 }

@@ -569,7 +569,7 @@ export class Tensor<A extends string = string> extends Shown {
    * // {"type":"Tensor","axes":"pos","shape":[3],"dtype":"float32","data":[0.1,"NaN",2]}
    * ```
    */
-  toJSON(): TensorJSON<A> {
+  override toJSON(): TensorJSON<A> {
     const { axes, shape, dtype, data } = this;
     return { type: "Tensor", axes, shape, dtype, data: dataToJSON(data) };
   }
