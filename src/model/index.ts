@@ -7,7 +7,7 @@
  *
  * In reading order: `config.ts`, `transformer.ts`, `attention.ts` (a head: $W_{QK}$ and $W_{OV}$), `forward.ts` (the
  * pass), `hooks.ts` and `edits.ts`, `cache.ts`, `norm.ts`, `rotary.ts`, `mlp.ts`, `loss.ts`, `metric.ts` and
- * `metrics.ts`, `processing/` (folding and centring).
+ * `metrics.ts`, `partial-pass.ts` (a run again, as far as changes reach), `processing/` (folding and centring).
  *
  * @packageDocumentation
  */
@@ -39,6 +39,7 @@ export { MLP } from "./mlp.ts";
 export { expectedWeights } from "./weights.ts";
 export type { Weights } from "./weights.ts";
 export type { Run, RunOptions } from "./forward.ts";
+export type { PartialSite } from "./base-run.ts";
 export { Transformer } from "./transformer.ts";
 export {
   centerUnembed,

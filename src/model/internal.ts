@@ -11,6 +11,12 @@ export {
   weightValues,
   writeHeads,
 } from "./head-products.ts";
+export { baseRun, siteHook, siteOfHook } from "./base-run.ts";
+export type { BaseRun, Change, PartialSite, Variant } from "./base-run.ts";
+export { partialPass } from "./partial-pass.ts";
+export type { PassOptions } from "./partial-pass.ts";
+export type { Rows } from "./partial-rows.ts";
+export { Readout } from "./partial-readout.ts";
 export { requireCount, requireChoice, checkSamples, requireToken, requireSameTokens } from "./arguments.ts";
 export { foldedReader, normMap, centredOutput } from "./norm-folding.ts";
 export type { ReaderName } from "./norm-folding.ts";

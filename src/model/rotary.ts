@@ -5,6 +5,7 @@
 import { InputError, requireKind, requireObject } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import { allocateData, describeTensor, rawData } from "../tensor/internal.ts";
+import type { TensorData } from "../tensor/index.ts";
 import type { ModelConfig } from "./model-config.ts";
 
 /** @inline */
@@ -49,28 +50,45 @@ export function rotate(
       { operation: "rotate", argument: "x", expected: "batch pos head d_head", actual: (x as Tensor).axes },
     );
   }
-  const [batch = 0, pos = 0, heads = 0, d_head = 0] = x.shape;
-  const half = (config.rotary_dim ?? 0) / 2;
+  const [batch = 0, pos = 0, heads = 0] = x.shape;
   const out = allocateData(x.dtype, x.size);
   out.set(rawData(x));
-  for (let p = 0; p < pos; p++) {
+  const positions = Array.from({ length: batch * pos }, (_, row) => firstPosition + (row % pos));
+  rotateRows(out, positions, config, heads);
+  return Tensor.from(x.axes, x.shape, out);
+}
+
+/** Turns rows of heads' vectors, `[row, head, d_head]`, in place, each to its position. */
+export function rotateRows(data: TensorData, positions: ArrayLike<number>, config: RotaryConfig, heads: number): void {
+  const d_head = data.length / (positions.length * heads);
+  const half = (config.rotary_dim ?? 0) / 2;
+  const angles = new Map<number, Float64Array>();
+  for (let row = 0; row < positions.length; row++) {
+    const position = positions[row] as number;
+    const turns = angles.get(position) ?? turnsAt(position, config, half);
+    angles.set(position, turns);
     for (let i = 0; i < half; i++) {
-      const angle = (p + firstPosition) * config.rotary_base ** (-i / half);
-      const cos = Math.cos(angle);
-      const sin = Math.sin(angle);
+      const [cos, sin] = [turns[2 * i] as number, turns[2 * i + 1] as number];
       const [a, b] = pairOf(config, half, i);
-      for (let n = 0; n < batch; n++) {
-        for (let h = 0; h < heads; h++) {
-          const row = ((n * pos + p) * heads + h) * d_head;
-          const u = out[row + a] as number;
-          const v = out[row + b] as number;
-          out[row + a] = u * cos - v * sin;
-          out[row + b] = v * cos + u * sin;
-        }
+      for (let start = row * heads * d_head, h = 0; h < heads; h++, start += d_head) {
+        const u = data[start + a] as number;
+        const v = data[start + b] as number;
+        data[start + a] = u * cos - v * sin;
+        data[start + b] = v * cos + u * sin;
       }
     }
   }
-  return Tensor.from(x.axes, x.shape, out);
+}
+
+/** Cosine and sine of each angle at a position. */
+function turnsAt(position: number, config: RotaryConfig, half: number): Float64Array {
+  const out = new Float64Array(2 * half);
+  for (let i = 0; i < half; i++) {
+    const angle = position * config.rotary_base ** (-i / half);
+    out[2 * i] = Math.cos(angle);
+    out[2 * i + 1] = Math.sin(angle);
+  }
+  return out;
 }
 
 /**

@@ -1,0 +1,10 @@
+/**
+ * *What does each activation do?* One after another is put in the place of another: activation patching and ablation
+ * over any product of layers, heads and positions.
+ *
+ * In reading order: `sweep.ts`, `grid.ts` (the places), `sources.ts` (what is put there), `result.ts`.
+ */
+export { sweep } from "./sweep.ts";
+export type { SweepOptions, SweepPrompts } from "./sweep.ts";
+export { Sweep } from "./result.ts";
+export type { Replacement } from "./sources.ts";

@@ -1,0 +1,193 @@
+/**
+ * One activation after another put in the place of another, and what the model then says: activation patching (Meng et
+ * al. 2022; Zhang & Nanda 2024) and ablation over any product of layers, heads and positions.
+ *
+ * Of a metric $m$, the run that is changed and the run $x'$ that activations come from: entry $i$ is $m$ of the run in
+ * which the activation at place $i$ is that of $x'$. Denoising puts clean activations into the corrupted run, noising
+ * corrupted ones into the clean run.
+ */
+import type { Join } from "../../axes.ts";
+import { InputError, requireKind, requireObject } from "../../errors.ts";
+import { toTokenTensor } from "../../model/index.ts";
+import type { HookName, Metric, MetricLike, TokensLike, Transformer } from "../../model/index.ts";
+import { baseRun, metricOf, partialPass, Readout, requireChoice, siteOfHook } from "../../model/internal.ts";
+import type { PartialSite } from "../../model/internal.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { Grid } from "./grid.ts";
+import { Sweep } from "./result.ts";
+import { REPLACEMENTS, requireReplacement, Sources } from "./sources.ts";
+import type { Replacement } from "./sources.ts";
+
+/**
+ * Prompts of a sweep: those that the model should answer, and others of the same lengths, position by position, that it
+ * should answer otherwise; or the former alone.
+ * @category Interventions
+ */
+export type SweepPrompts = TokensLike | { readonly clean: TokensLike; readonly corrupted?: TokensLike | undefined };
+
+/**
+ * What {@link sweep} changes, and how it measures what that does.
+ * @category Interventions
+ */
+export interface SweepOptions<Over extends string> extends ProgressOptions {
+  /**
+   * The axes of the result, as `"layer pos"`, from `layer`, `head`, `pos` and, of patterns and scores, `query_pos` and
+   * `key_pos`. Along an axis that is not among them all is changed at once.
+   */
+  readonly over: Over;
+  /** What is measured: a metric, or a function of the logits. */
+  readonly metric: MetricLike;
+  /** What is put in: `"copy"`, of the other run, where there is one; otherwise say it. */
+  readonly put?: Replacement | undefined;
+  /** `"denoising"` (the default): clean activations into the corrupted run; `"noising"`: corrupted into the clean. */
+  readonly direction?: "denoising" | "noising" | undefined;
+  /** Whether later heads look where they then would (`"recomputed"`, the default) or where they did (`"kept"`). */
+  readonly patterns?: "recomputed" | "kept" | undefined;
+  /** The layers, all unless given. */
+  readonly layers?: readonly number[] | undefined;
+  /** The heads of a layer, all unless given. */
+  readonly heads?: readonly number[] | undefined;
+  /** The positions, of patterns and scores those of queries; all unless given, negative ones counted from the end. */
+  readonly positions?: readonly number[] | undefined;
+  /** The keys of patterns and scores, all unless given. */
+  readonly keys?: readonly number[] | undefined;
+  /** Of `"resample"`. */
+  readonly seed?: number | undefined;
+}
+
+const KNOWN = "at over metric put direction patterns layers heads positions keys seed signal onProgress";
+
+/**
+ * Measures a metric once for each of many changes of a run: the whole family of TransformerLens's `get_act_patch_*`,
+ * and ablations. Only what a change reaches is computed anew.
+ *
+ * @param prompts - clean and corrupted ones, as many of each, or the prompts of an ablation alone.
+ * @param options - `at`, what is changed, by the name of its hook without `hook_`: `resid_pre`, `resid_mid`,
+ * `resid_post`, `attn_out`, `mlp_out`, of heads `q`, `k`, `v`, `attn_scores`, `pattern`, `z`, `result`; a list gives
+ * the result an axis `hook` in front. `over`, `metric`, `put`, `direction`, `patterns`, `layers`, `heads`, `positions`,
+ * `keys`, `seed`, `signal`, `onProgress` (in changes).
+ * @throws {@link InputError} for prompts the model cannot run or that do not match, axes or places that what is changed
+ * has not, or a replacement that would change nothing; the signal's reason when aborted.
+ * @category Interventions
+ * @example
+ * ```ts
+ * import { headLabel, repeatedTokens } from "transformer-circuits";
+ * import { crossEntropy } from "transformer-circuits/model";
+ * import { sweep } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const tokens = repeatedTokens(model.config, { length: 20, batch: 2, seed: 0, bos: 0 });
+ * const metric = crossEntropy(tokens);
+ * const ablation = sweep(model, tokens, { at: "z", over: "layer head", put: "zero", metric });
+ * console.log(String(ablation));
+ * // Sweep[layer=2 head=8] of loss, z set to zero, from 4.96
+ * const [worst] = ablation.largest(1);
+ * console.log(worst?.at);
+ * // { layer: 0, head: 5 }
+ * ```
+ */
+export function sweep<Over extends string>(
+  model: Transformer,
+  prompts: SweepPrompts,
+  options: SweepOptions<Over> & { readonly at: PartialSite },
+): Sweep<Over>;
+export function sweep<Over extends string>(
+  model: Transformer,
+  prompts: SweepPrompts,
+  options: SweepOptions<Over> & { readonly at: readonly PartialSite[] },
+): Sweep<Join<"hook", Over>>;
+export function sweep(
+  model: Transformer,
+  prompts: SweepPrompts,
+  options: SweepOptions<string> & { readonly at: PartialSite | readonly PartialSite[] },
+): Sweep<string> {
+  const operation = "sweep";
+  requireKind("model", model, "model", operation, options, KNOWN);
+  requireObject(options, "options", operation);
+  const { at, put = "copy", direction = "denoising", patterns = "recomputed", seed = 0, signal } = options;
+  const metric = metricOf(options.metric, operation);
+  requireChoice(put, REPLACEMENTS, "put", operation);
+  requireChoice(direction, ["denoising", "noising"], "direction", operation);
+  requireChoice(patterns, ["recomputed", "kept"], "patterns", operation);
+  const sites = typeof at === "string" ? [at] : at;
+  const { clean, corrupted } = promptsOf(model, prompts);
+  const isOwn = corrupted === undefined;
+  const [from, to] = !isOwn && direction === "denoising" ? [clean, corrupted] : [corrupted ?? clean, clean];
+  const [batch = 0, pos = 0] = to.shape;
+  const grid = new Grid(model.config, sites, typeof at !== "string", pos, options);
+  requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites });
+  requirePrompts(metric, batch);
+  const steps = new Steps(options, grid.size);
+  const isKept = (name: HookName): boolean => patterns === "kept" && name.endsWith("attn.hook_pattern");
+  const isSite = (name: HookName): boolean => sites.some((site) => siteOfHook(name)?.site === site);
+  const base = baseRun(model, to, { signal, also: (name) => isKept(name) || (isOwn && isSite(name)) });
+  const other = isOwn ? base : baseRun(model, from, { signal, also: isSite });
+  const readout = new Readout(base, metric);
+  const sources = new Sources(other, put, batch, seed, isOwn);
+  const perPrompt = new Float64Array(grid.size * batch);
+  const variants = Array.from({ length: grid.size }, (_, i) => grid.variant(i, sources));
+  partialPass(base, variants, { reads: readout.reads, patterns, signal }, (rows, first, count) => {
+    perPrompt.set(readout.values(rows, count), first * batch);
+    steps.advance(count);
+  });
+  const isPaired = !isOwn && from.sizeOf("batch") === batch;
+  const axes = grid.axes.join(" ");
+  return new Sweep({
+    what: `${sites.join(", ")} ${WORDS[put]}`,
+    metric: metric.name,
+    values: Tensor.from(axes, grid.shape, meansOf(perPrompt, batch)),
+    perPrompt: Tensor.from(`${axes} batch`, [...grid.shape, batch], perPrompt),
+    labels: grid.labels,
+    base: meanOf(readout.base),
+    other: isPaired ? meanOf(new Readout(other, metric).base) : undefined,
+  });
+}
+
+const WORDS: Readonly<Record<Replacement, string>> = {
+  copy: "copied from the other run",
+  zero: "set to zero",
+  mean: "set to its mean over prompts",
+  meanOverAll: "set to its mean over prompts and positions",
+  resample: "taken from another prompt",
+};
+
+/** Tokens of both kinds of prompts, checked. */
+function promptsOf(
+  model: Transformer,
+  prompts: SweepPrompts,
+): { readonly clean: Tensor<"batch pos">; readonly corrupted: Tensor<"batch pos"> | undefined } {
+  const isPair = typeof prompts === "object" && prompts !== null && "clean" in prompts;
+  if (!isPair) return { clean: toTokenTensor(model.config, prompts, "sweep"), corrupted: undefined };
+  requireObject(prompts, "prompts", "sweep", "clean corrupted");
+  const clean = toTokenTensor(model.config, prompts.clean, "sweep");
+  if (prompts.corrupted === undefined) return { clean, corrupted: undefined };
+  const corrupted = toTokenTensor(model.config, prompts.corrupted, "sweep");
+  const [there, here] = [corrupted.sizeOf("pos"), clean.sizeOf("pos")];
+  if (there === here) return { clean, corrupted };
+  throw new InputError(
+    `clean prompts have ${here} tokens and corrupted ones ${there}; activations are put at the same positions. Give prompts of one length.`,
+    { operation: "sweep", argument: "prompts", expected: here, actual: there },
+  );
+}
+
+function requirePrompts({ name, prompts }: Metric, batch: number): void {
+  if (prompts === undefined || prompts === batch) return;
+  throw new InputError(`the metric (${name}) is of ${prompts} prompts, but ${batch} are run.`, {
+    operation: "sweep",
+    argument: "metric",
+    expected: batch,
+    actual: prompts,
+  });
+}
+
+const meanOf = (values: Float64Array): number => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** The mean of every so many values. */
+function meansOf(values: Float64Array, each: number): Float64Array {
+  return Float64Array.from({ length: values.length / each }, (_, i) =>
+    meanOf(values.subarray(i * each, (i + 1) * each)),
+  );
+}

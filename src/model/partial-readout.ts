@@ -1,0 +1,150 @@
+/** A metric of runs whose last stream is known where it differs from that of a base run: it unembeds what is read. */
+import { kernels, matrix } from "../kernels/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { dataForResult, rawData, rightOperand, tensorOf, withWorkspace } from "../tensor/internal.ts";
+import type { FloatArray, TakeArray } from "../tensor/internal.ts";
+import { readPositions, RowMetric } from "./metric.ts";
+import type { Metric } from "./metric.ts";
+import type { BaseRun } from "./base-run.ts";
+import type { Rows } from "./partial-rows.ts";
+
+/** Logits in one batch, at most, unless a metric looks at all prompts together. */
+const MOST_LOGITS = 2 ** 24;
+
+/** The values of a metric over a base run and its variants. */
+export class Readout {
+  /** Which positions of the last stream the metric reads, `[prompt, pos]`. */
+  readonly reads: Uint8Array;
+  /** The value of each prompt of the base run. */
+  readonly base: Float64Array;
+  readonly #run: BaseRun;
+  readonly #metric: Metric;
+  readonly #W_U: Tensor;
+  readonly #b_U: FloatArray;
+  /** Of each prompt, the places `prompt · pos + position` of the logits that the metric gets, in its order. */
+  readonly #places: readonly (readonly number[])[];
+  readonly #logits: (FloatArray | undefined)[];
+
+  constructor(run: BaseRun, metric: Metric) {
+    const { model, tokens } = run;
+    const [prompts = 0, pos = 0] = tokens.shape;
+    this.#run = run;
+    this.#metric = metric;
+    const W_U = model.weight("unembed.W_U");
+    const b_U = rawData(model.b_U) as FloatArray;
+    const { tokens: read } = metric.reads;
+    this.#W_U = read === "all" ? W_U : columnsOf(W_U, read);
+    this.#b_U = read === "all" ? b_U : Float32Array.from(read, (id) => b_U[id] as number);
+    this.#places = Array.from({ length: prompts }, (_, b) =>
+      readPositions(metric, b, pos).map((position) => b * pos + position),
+    );
+    this.#logits = new Array<FloatArray | undefined>(prompts);
+    this.reads = new Uint8Array(prompts * pos);
+    for (const place of this.#places.flat()) this.reads[place] = 1;
+    this.base = this.values(undefined, 1);
+  }
+
+  get #width(): number {
+    return this.#b_U.length;
+  }
+
+  /** The values of some variants, `[variant, prompt]`, from the rows of their last stream. */
+  values(rows: Rows | undefined, variants: number): Float64Array {
+    const prompts = this.#places.length;
+    const each = (this.#places[0]?.length ?? 0) * this.#width;
+    const entries = variants * prompts;
+    const most = this.#metric.together === true ? prompts : Math.max(1, Math.floor(MOST_LOGITS / Math.max(1, each)));
+    const out = new Float64Array(entries);
+    for (let first = 0; first < entries; first += most) {
+      const count = Math.min(most, entries - first);
+      this.#withArrays((take) => {
+        const data = this.#logitsOf(rows, first, count, take);
+        const shape = [count, this.#places[0]?.length ?? 0, this.#width];
+        const logits = tensorOf("batch pos d_vocab", shape, data);
+        const of = Array.from({ length: count }, (_, entry) => (first + entry) % prompts);
+        out.set(this.#metric.values(logits, { prompts: of, selected: true }), first);
+      });
+    }
+    return out;
+  }
+
+  /** Arrays that go back when the values are known, unless a user's function sees them and may keep them. */
+  #withArrays(run: (take: TakeArray) => void): void {
+    if (this.#metric instanceof RowMetric) withWorkspace(run);
+    else run((kind, length) => dataForResult(kind, length) as FloatArray);
+  }
+
+  /** The logits that the metric reads of some runs, `[run, position read, token read]`. */
+  #logitsOf(rows: Rows | undefined, first: number, count: number, take: TakeArray): FloatArray {
+    const prompts = this.#places.length;
+    const pos = this.reads.length / prompts;
+    const width = this.#width;
+    const targets: number[] = [];
+    const sources: number[] = [];
+    const unchanged: (readonly [number, number, number])[] = [];
+    let entry = 0;
+    for (let run = first; run < first + count; run++) {
+      const b = run % prompts;
+      for (const [r, place] of (this.#places[b] as readonly number[]).entries()) {
+        const row = rows === undefined ? place : rows.at((run - b) * pos + place);
+        if (row < 0) unchanged.push([entry, b, r]);
+        else {
+          targets.push(entry);
+          sources.push(row);
+        }
+        entry++;
+      }
+    }
+    const { n_layers } = this.#run.model.config;
+    const stream = rows?.data ?? (rawData(this.#run.cache.get(`blocks.${n_layers - 1}.hook_resid_post`)) as FloatArray);
+    const isWhole = unchanged.length === 0;
+    const out = take("float32", entry * width);
+    const computed = isWhole ? out : take("float32", targets.length * width);
+    this.#unembed(stream, sources, computed, take);
+    if (isWhole) return out;
+    for (const [from, to] of targets.entries()) {
+      out.set(computed.subarray(from * width, (from + 1) * width), to * width);
+    }
+    for (const [to, b, r] of unchanged) {
+      out.set(this.#baseLogits(b).subarray(r * width, (r + 1) * width), to * width);
+    }
+    return out;
+  }
+
+  /** The logits of a prompt of the base run; kept, as variants share them. */
+  #baseLogits(prompt: number): FloatArray {
+    const found = this.#logits[prompt] ?? withWorkspace((take) => this.#logitsOf(undefined, prompt, 1, take).slice());
+    this.#logits[prompt] = found;
+    return found;
+  }
+
+  /** Rows of a last stream through the final norm and the columns of $W_U$ that are read. */
+  #unembed(stream: FloatArray, sources: readonly number[], out: FloatArray, take: TakeArray): void {
+    const { d_model } = this.#run.model.config;
+    const count = sources.length;
+    const width = this.#width;
+    if (count === 0 || width === 0) return;
+    const x = take("float32", count * d_model);
+    for (const [to, row] of sources.entries()) {
+      x.set(stream.subarray(row * d_model, (row + 1) * d_model), to * d_model);
+    }
+    const rows = tensorOf("batch pos d_model", [1, count, d_model], x);
+    const normalized = rawData(this.#run.model.ln_final?.apply(rows) ?? rows) as FloatArray;
+    const operands = { a: matrix(normalized, d_model), ...rightOperand(this.#W_U, count), out: matrix(out, width) };
+    kernels().matmul({ batch: 1, m: count, n: width, k: d_model, ...operands });
+    for (let start = 0; start < out.length; start += width) {
+      for (let j = 0; j < width; j++) out[start + j] = (out[start + j] as number) + (this.#b_U[j] as number);
+    }
+  }
+}
+
+/** Some columns of a matrix. */
+function columnsOf(W: Tensor, columns: readonly number[]): Tensor {
+  const [rows = 0, width = 0] = W.shape;
+  const from = rawData(W);
+  const out = dataForResult("float32", rows * columns.length);
+  for (let i = 0; i < rows; i++) {
+    for (const [j, column] of columns.entries()) out[i * columns.length + j] = from[i * width + column] as number;
+  }
+  return Tensor.from("d_model d_vocab", [rows, columns.length], out);
+}
