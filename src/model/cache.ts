@@ -1,9 +1,10 @@
 /** What a run kept. */
 import { InputError } from "../errors.ts";
-import { Shown, showing } from "../show/index.ts";
+import { showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { describeTensor } from "../tensor/internal.ts";
+import { AnswersHooks } from "./hook-habits.ts";
 import { noSuchHook } from "./hooks.ts";
 import type { AxesOfHook, HookName } from "./hooks.ts";
 
@@ -24,7 +25,7 @@ export type CacheEntry = Tensor | (() => Tensor);
  * // Tensor[batch=1 head=8 query_pos=4 key_pos=4] float32
  * ```
  */
-export class ActivationCache extends Shown {
+export class ActivationCache extends AnswersHooks {
   readonly #entries: Map<HookName, CacheEntry>;
   readonly #known: readonly HookName[];
 
@@ -76,8 +77,13 @@ export class ActivationCache extends Shown {
   }
 
   /** The names of what was kept, in the order in which the hooks fired. */
-  names(): HookName[] {
+  override names(): HookName[] {
     return [...this.#entries.keys()];
+  }
+
+  /** Goes over names and activations, in the order in which the hooks fired. */
+  *[Symbol.iterator](): IterableIterator<[name: HookName, activation: Tensor]> {
+    for (const name of this.names()) yield [name, this.get(name) as Tensor];
   }
 }
 
@@ -94,7 +100,8 @@ function factsOf(entries: ReadonlyMap<HookName, CacheEntry>): [name: string, val
   }
   return [...shapes].map(([key, value]) => {
     const of = layers.get(key);
-    const range = of === undefined || of.length === 1 ? of?.[0] : `{${of.length > 3 ? `${of[0]},…,${of.at(-1)}` : of.join(",")}}`;
+    const range =
+      of === undefined || of.length === 1 ? of?.[0] : `{${of.length > 3 ? `${of[0]},…,${of.at(-1)}` : of.join(",")}}`;
     return [range === undefined ? key : `blocks.${range}.${key}`, value];
   });
 }

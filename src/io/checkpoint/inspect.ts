@@ -79,12 +79,15 @@ export function inspectionOf(checkpoint: Checkpoint): Inspection {
   return shownAs(found, inspectionShowing, inspectionJSON);
 }
 
+/** Tensors that a display lists. */
+const SHOWN = 20;
+
 function inspectionShowing({ name, format, files, size, tensors, elements, unread }: Inspection): Showing {
   const where = files.length === 1 ? "" : ` in ${files.length} files`;
   const title = `Inspection of ${name}: ${format}${where}, ${size.toLocaleString("en")} bytes, ${elements.toLocaleString("en")} numbers`;
-  const rows = tensors.map((tensor) => [tensor.name, tensor.dtype, `[${tensor.shape.join(", ")}]`]);
+  const rows = tensors.slice(0, SHOWN).map((tensor) => [tensor.name, tensor.dtype, `[${tensor.shape.join(", ")}]`]);
   const facts = [...unread].map(([what, why]) => [what, `passed over: ${why}`] as const);
-  const parts: Part[] = [{ kind: "rows", columns: ["tensor", "dtype", "shape"], rows }];
+  const parts: Part[] = [{ kind: "rows", columns: ["tensor", "dtype", "shape"], rows, total: tensors.length }];
   return { title, parts: () => (facts.length === 0 ? parts : [...parts, { kind: "facts", facts }]) };
 }
 
