@@ -110,7 +110,15 @@ function numbersOf(text: string, dtype: DType, operation: string): ArrayLike<num
     if (dtype === "float64") return view.getFloat64(i * width, true);
     return dtype === "int32" ? view.getInt32(i * width, true) : view.getFloat32(i * width, true);
   };
-  const length = Math.floor(bytes.length / width);
+  const length = bytes.length / width;
+  if (!Number.isInteger(length)) {
+    throw new InputError(`data is ${bytes.length} bytes, which are no whole numbers of ${width} bytes.`, {
+      operation,
+      argument: "data",
+      expected: `a multiple of ${width}`,
+      actual: bytes.length,
+    });
+  }
   const out =
     dtype === "float64"
       ? new Float64Array(length)

@@ -589,7 +589,8 @@ export class Tensor<A extends string = string> extends Shown {
    * ```
    */
   static fromJSON<A extends string = string>(json: TensorJSON<A>): Tensor<A> {
-    return Tensor.from(json.axes, json.shape, dataOfJSON(json, "Tensor.fromJSON"), json.dtype);
+    const data = dataOfJSON(json, "Tensor.fromJSON");
+    return Tensor.from(json.axes, json.shape, data, json.dtype);
   }
 
   /**

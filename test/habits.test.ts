@@ -1,0 +1,170 @@
+/** Habits from Python and from other libraries, and awaits that were forgotten: the answer says what to write here. */
+import { inspect } from "node:util";
+import { describe, expect, test } from "vitest";
+import { openBundledModel } from "../src/io/bundled.ts";
+import * as library from "./support/everything.ts";
+import { CircuitsError, InputError, Tensor } from "./support/everything.ts";
+
+const untyped = library as unknown as Record<string, (...given: unknown[]) => unknown>;
+const call = (name: string, ...given: unknown[]): unknown =>
+  (untyped[name] as (...given: unknown[]) => unknown)(...given);
+const bundled = await openBundledModel();
+const { model, tokenizer } = bundled;
+
+/** An object as JavaScript sees it. */
+const loose = (value: object): Record<string | number, unknown> => value as Record<string | number, unknown>;
+
+async function messageOf(run: () => unknown): Promise<string> {
+  try {
+    await run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(CircuitsError);
+    return (error as Error).message;
+  }
+  return "no error";
+}
+
+describe("a forgotten await", () => {
+  const functions = Object.entries(untyped).filter(
+    ([name, value]) => typeof value === "function" && !/^[A-Z]/.test(name) && !value.toString().startsWith("class"),
+  );
+  // Their first argument is a name, a number or an option, or is looked at when the first part is asked for.
+  const others =
+    "concat stack dense activate editAt edit splitWindows rotate subtractMaps safetensorsChunks kernelInfo useKernels useThreads dual randomNormal identityMap innerProductMap";
+
+  test.each(functions.filter(([name]) => !others.split(" ").includes(name)).map(([name]) => name))(
+    "%s of a promise says so",
+    async (name) => {
+      const promise = Promise.resolve(model);
+      expect(await messageOf(() => call(name, promise))).toMatch(/Promise|await/);
+    },
+  );
+});
+
+describe("what holds a thing, for the thing", () => {
+  test.each<[string, () => unknown, string]>([
+    [
+      "model with tokenizer",
+      () => call("copyingScores", bundled),
+      "copyingScores: model is an object, not a Transformer. Pass its model.",
+    ],
+    [
+      "tokenizer with model",
+      () => call("toTokens", bundled, "x"),
+      "toTokens: tokenizer is an object, not a Tokenizer. Pass its tokenizer.",
+    ],
+    [
+      "run for logits",
+      () => call("meanLoss", model.run([0, 5]), [0, 5]),
+      "meanLoss: logits is an object, not a Tensor. Pass its logits.",
+    ],
+    ["list of tensors", () => call("mean", [Tensor.zeros("pos", [2])], "pos"), "mean: t is an array, not a Tensor."],
+    ["text for tokens", () => model.run("hello" as never), "toTokens(tokenizer, text)"],
+    ["label for a head", () => call("kComposition", "L0H5", "L1H4"), 'model.head("L1H4")'],
+  ])("%s", async (_, run, text) => {
+    expect(await messageOf(run)).toContain(text);
+  });
+});
+
+describe("activations in brackets", () => {
+  const { cache } = model.run([0, 5, 6]);
+
+  test.each([
+    ["pattern", "blocks.0.attn.hook_pattern"],
+    ["resid_post", "blocks.0.hook_resid_post"],
+    ["hook_z", "blocks.0.attn.hook_z"],
+    ["blocks.1.attn.hook_pattern", "blocks.1.attn.hook_pattern"],
+    ["blocks.7.attn.hook_pattern", "blocks.0.attn.hook_pattern"],
+    ["0", "blocks.0.attn.hook_pattern"],
+  ])("cache[%j] says to write get", (name, full) => {
+    expect(() => loose(cache)[name]).toThrow(InputError);
+    expect(() => loose(cache)[name]).toThrow(`Write cache.get("${full}")`);
+  });
+
+  test("of a cache that kept something else, or nothing", () => {
+    expect(() => loose(model.run([0, 5], { cache: ["hook_embed"] }).cache).pattern).toThrow('cache.get("hook_embed")');
+    expect(() => loose(model.run([0, 5], { cache: [] }).cache).pattern).toThrow("cache.names() lists what was kept");
+  });
+
+  test("other properties are as absent as ever, as hosts ask for many", async () => {
+    expect(loose(cache).then).toBeUndefined();
+    expect(await Promise.resolve(cache)).toBe(cache);
+    expect(loose(cache).length).toBeUndefined();
+    expect("pattern" in cache).toBe(false);
+    expect(inspect(cache)).toContain("ActivationCache of");
+    expect(() => JSON.stringify(cache)).not.toThrow();
+    expect(cache).toEqual(cache);
+  });
+
+  test("get of a short name names the hooks of that name", () => {
+    expect(() => cache.get("pattern" as never)).toThrow(
+      'there is no hook "pattern" in this model. The nearest are "blocks.0.attn.hook_pattern", "blocks.1.attn.hook_pattern"',
+    );
+    expect(() => cache.get("hook_result" as never)).toThrow('The nearest are "blocks.0.attn.hook_result"');
+  });
+
+  test("a cache is gone over in the order of its hooks", () => {
+    const entries = [...model.run([0, 5, 6], { cache: ["hook_embed", "blocks.0.attn.hook_z"] }).cache];
+    expect(entries.map(([name, activation]) => [name, activation.axes])).toEqual([
+      ["hook_embed", "batch pos d_model"],
+      ["blocks.0.attn.hook_z", "batch pos head d_head"],
+    ]);
+  });
+});
+
+describe("a tensor as an array or a number", () => {
+  const t = Tensor.fromNested("layer head", [
+    [1, 2],
+    [3, 4],
+  ]);
+
+  test("t[0] says what to write", () => {
+    expect(() => loose(t)[0]).toThrow(InputError);
+    expect(() => loose(t)[0]).toThrow(
+      'Tensor: Tensor[layer=2 head=2] float32 has no elements in brackets. Write at(0, 0) for a number, or select("layer", 0) for a tensor.',
+    );
+    expect(() => loose(Tensor.from("pos", [2], [1, 2]))[0]).toThrow("Write at(0) for a number.");
+  });
+
+  test("arithmetic and comparison of more than one number say what to write", () => {
+    for (const use of [
+      () => (t as never) + 1,
+      () => "scores " + (t as never),
+      () => (t as never) * 2,
+      () => -(t as never),
+      () => (t as never) < 3,
+      () => (t as never) == 3,
+      () => Math.max(t as never, 1),
+    ]) {
+      expect(use).toThrow(InputError);
+      expect(use).toThrow("Write add(t, 1), multiply(a, b) and the like for arithmetic, and `${t}` for its text.");
+    }
+  });
+
+  test("one number is its number, and a template literal has the text", () => {
+    const one = Tensor.from("", [], [3]);
+    expect([(one as never) + 1, (one as never) * 2, (one as never) == 3]).toEqual([4, 6, true]);
+    expect(`${String(t)} ${t as never as string}`).toBe(
+      "Tensor[layer=2 head=2] float32 Tensor[layer=2 head=2] float32",
+    );
+    expect([(t as never) == null, (t as never) == t]).toEqual([false, true]);
+  });
+
+  test("iteration goes over the first axis", () => {
+    expect([...t].map((row) => [...row])).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    const [[, last]] = [...t.select("layer", 1)].entries() as never as [[number, number]];
+    expect(last).toBe(3);
+    expect(() => [...Tensor.from("", [], [1])]).toThrow("is a scalar and has no axis to go over. Take its item().");
+    expect([...Tensor.zeros("pos d_model", [0, 3])]).toEqual([]);
+  });
+});
+
+describe("tokenizers and texts", () => {
+  test("toTokens without a tokenizer says that it is missing", () => {
+    expect(() => call("toTokens", "hello")).toThrow("the tokenizer is missing");
+    expect(tokenizer.encode("x")).toHaveLength(1);
+  });
+});
