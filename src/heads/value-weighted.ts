@@ -4,7 +4,7 @@
  * 2020).
  */
 import { requireKind } from "../errors.ts";
-import type { Run, Transformer } from "../model/index.ts";
+import type { PartialRun, Transformer } from "../model/index.ts";
 import { astype, matmul, Tensor } from "../tensor/index.ts";
 import { rawData, rowNorms } from "../tensor/internal.ts";
 import { requireChoice } from "../model/internal.ts";
@@ -45,7 +45,7 @@ export interface ValueWeightedOptions {
  */
 export function valueWeightedPattern(
   model: Transformer,
-  run: Run,
+  run: PartialRun,
   layer: number,
   options: ValueWeightedOptions = {},
 ): Pattern {

@@ -4,7 +4,7 @@ import { showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { describeTensor } from "../tensor/internal.ts";
-import { AnswersHooks } from "./hook-habits.ts";
+import { HookHabits } from "./hook-habits.ts";
 import { noSuchHook } from "./hooks.ts";
 import type { AxesOfHook, HookName } from "./hooks.ts";
 
@@ -25,7 +25,7 @@ export type CacheEntry = Tensor | (() => Tensor);
  * // Tensor[batch=1 head=8 query_pos=4 key_pos=4] float32
  * ```
  */
-export class ActivationCache extends AnswersHooks {
+export class ActivationCache extends HookHabits {
   readonly #entries: Map<HookName, CacheEntry>;
   readonly #known: readonly HookName[];
 
@@ -83,7 +83,7 @@ export class ActivationCache extends AnswersHooks {
 
   /** Goes over names and activations, in the order in which the hooks fired. */
   *[Symbol.iterator](): IterableIterator<[name: HookName, activation: Tensor]> {
-    for (const name of this.names()) yield [name, this.get(name) as Tensor];
+    for (const name of this.names()) yield [name, this.get(name)];
   }
 }
 

@@ -7,16 +7,12 @@
  * and k. An MLP reads the stream with the attention's output, or in parallel models what the attention read, through a
  * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$.
  */
-import { requireObject } from "../errors.ts";
-import { add, causalAttention, causalSoftmax, matmul, softmax, sum } from "../tensor/index.ts";
+import { add, causalAttention, causalSoftmax, softmax, sum } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { AttentionLayer } from "./attention.ts";
-import { withBias } from "./bias.ts";
-import type { ActivationCache } from "./cache.ts";
-import { resolveEdits } from "./edits.ts";
-import type { EditsLike } from "./edits.ts";
+import { hidePaddedKeys } from "./attention-mask.ts";
 import { embedTokens, positionalEmbedding } from "./embedding.ts";
-import type { ModelParts } from "./embedding.ts";
+import type { RunningModel } from "./embedding.ts";
 import {
   attentionScores,
   headResults,
@@ -27,50 +23,35 @@ import {
   writeHeads,
 } from "./head-products.ts";
 import type { HeadStream, HeadVectors, Scores, Stream } from "./head-products.ts";
-import { rotate } from "./rotary.ts";
+import { rotate, rotateTo } from "./rotary.ts";
 import { mlpOutput } from "./mlp.ts";
-import { HookSession } from "./session.ts";
-import type { CacheRequest } from "./session.ts";
+import { planOf } from "./plan.ts";
+import type { Plan, Start } from "./plan.ts";
+import { toRun } from "./run.ts";
+import type { AllRunOptions, AnyRun } from "./run.ts";
+import type { HookSession } from "./session.ts";
 import { toTokenTensor } from "./tokens.ts";
-
-/**
- * What a run keeps and changes.
- * @category Model
- */
-export interface RunOptions {
-  /** Which activations to keep; all by default. What can be computed from others is, when asked for. */
-  readonly cache?: CacheRequest;
-  /** Changes of activations as they pass: by hook name, as edits of `/interventions`, or a list of such. */
-  readonly edits?: EditsLike;
-  /** Cancels the run between layers. */
-  readonly signal?: AbortSignal;
-}
-
-/**
- * The outcome of a run.
- * @category Model
- */
-export interface Run {
-  /** The tokens that went in, `[batch, pos]`. */
-  readonly tokens: Tensor<"batch pos">;
-  /** The logits, `[batch, pos, d_vocab]`. */
-  readonly logits: Tensor<"batch pos d_vocab">;
-  /** The activations that were kept. */
-  readonly cache: ActivationCache;
-}
+import { unembedded } from "./unembedding.ts";
 
 /** Runs checked tokens through a model. */
-export function forwardPass(model: ModelParts, tokens: Tensor<"batch pos">, options: RunOptions): Run {
-  requireObject(options, "options", "run");
-  const hooks = new HookSession(model.config, options.cache ?? "all", resolveEdits(model.config, options.edits));
-  const fired = hooks.fire("hook_tokens", tokens);
-  const ids = hooks.edits("hook_tokens") ? toTokenTensor(model.config, fired, "run") : fired;
-  const embed = hooks.fire("hook_embed", embedTokens(model, ids));
-  const positions = positionalEmbedding(model, ids);
-  const pos_embed = positions === undefined ? undefined : hooks.fire("hook_pos_embed", positions);
-  const isStandard = model.config.positional_embedding_type === "standard";
-  const resid = isStandard && pos_embed !== undefined ? add(embed, pos_embed) : embed;
-  return finished(model, tokens, { layer: 0, resid, shortformer: isStandard ? undefined : pos_embed }, hooks, options);
+export function forwardPass(model: RunningModel, tokens: Tensor<"batch pos">, options: AllRunOptions): AnyRun {
+  const plan = planOf(model, tokens, options);
+  const { hooks, mask } = plan;
+  const outcome = hooks.run(() => finished(plan, layersPassed(plan, options.signal)));
+  const trace = { model, mask, isWhole: plan.start === undefined, before: hooks.before };
+  return toRun({ tokens, cache: hooks.cache(), edited: hooks.edited, trace, ...outcome });
+}
+
+/** The stream before the unembedding, or where the run stops between layers. */
+function layersPassed(plan: Plan, signal: AbortSignal | undefined): Stream {
+  const { parts, start, stopLayer } = plan;
+  let at = start === undefined ? fromTokens(plan) : fromStart(plan, start);
+  for (const layer of parts.layers.slice(at.layer, stopLayer)) {
+    signal?.throwIfAborted();
+    at = { ...at, layer: layer.layer + 1, resid: runLayer(plan, layer, at.resid, at.shortformer) };
+  }
+  signal?.throwIfAborted();
+  return at.resid;
 }
 
 /** Where a run stands before a layer. */
@@ -81,120 +62,102 @@ interface Before {
   readonly shortformer: Stream | undefined;
 }
 
-/** The rest of a run. */
-function finished(
-  model: ModelParts,
-  tokens: Tensor<"batch pos">,
-  { layer: first, resid: before, shortformer }: Before,
-  hooks: HookSession,
-  { signal }: RunOptions,
-): Run {
-  let resid = before;
-  for (const layer of model.layers.slice(first)) {
-    signal?.throwIfAborted();
-    resid = runLayer(model, layer, resid, shortformer, hooks);
+function fromTokens({ parts, hooks, tokens, mask }: Plan): Before {
+  const fired = hooks.fire("hook_tokens", tokens);
+  const ids = hooks.edits("hook_tokens") ? toTokenTensor(parts.config, fired, "run") : fired;
+  const embed = hooks.fire("hook_embed", embedTokens(parts, ids));
+  const positions = positionalEmbedding(parts, ids, mask);
+  const pos_embed = positions === undefined ? undefined : hooks.fire("hook_pos_embed", positions);
+  const isStandard = parts.config.positional_embedding_type === "standard";
+  const resid = isStandard && pos_embed !== undefined ? add(embed, pos_embed) : embed;
+  return { layer: 0, resid, shortformer: isStandard ? undefined : pos_embed };
+}
+
+/** Where a run stands after what it takes from an earlier one. */
+function fromStart(plan: Plan, { layer: index, hook, resid, value, shortformer }: Start): Before {
+  const { parts, hooks } = plan;
+  if (hook === undefined) return { layer: index, resid, shortformer };
+  const layer = parts.layers[index] as AttentionLayer;
+  const after = (stream: Stream): Before => ({ layer: index + 1, resid: stream, shortformer });
+  if (hook === "attn.hook_z") {
+    const z = hooks.fire(`blocks.${index}.attn.hook_z`, value as HeadVectors);
+    return after(afterHeads(plan, layer, resid, z));
   }
-  const normalized = hooks.throughNorm(model.ln_final, resid, "ln_final");
+  if (hook === "hook_attn_out") return after(afterAttention(plan, layer, resid, value as Stream));
+  if (hook === "hook_resid_mid") return after(afterMid(plan, layer, value as Stream));
+  return after(hooks.fire(`blocks.${index}.hook_resid_post`, value as Stream));
+}
+
+/** What is left to do at the end of the layers. */
+function finished(
+  { parts, hooks, stopLayer, logits }: Plan,
+  resid: Stream,
+): { readonly resid: Stream } | { readonly logits: Tensor<"batch pos d_vocab"> } {
+  if (stopLayer !== undefined) return { resid };
+  const normalized = hooks.throughNorm(parts.ln_final, resid, "ln_final");
   const final = hooks.fire("unembed.hook_in", normalized);
-  const logits = hooks.fire(
-    "unembed.hook_out",
-    withBias(matmul(final, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U),
-  );
-  return Object.freeze({ tokens, logits, cache: hooks.cache() });
+  return { logits: hooks.fire("unembed.hook_out", unembedded(parts, final, logits)) };
 }
 
-/**
- * A run that goes on from what the heads of a layer give, everything before it as an earlier run of the same tokens had
- * it: the numbers are those of a whole run in which an edit gives these, to the bit.
- *
- * @param from - the layer, the stream before it, and the heads' outputs in place of their own; they pass no hook.
- */
-export function resumePass(
-  { inFloat32: model }: { readonly inFloat32: ModelParts },
-  tokens: Tensor<"batch pos">,
-  from: { readonly layer: number; readonly resid: Stream; readonly z: HeadVectors },
-  options: RunOptions,
-): Run {
-  const hooks = new HookSession(model.config, options.cache ?? "all", resolveEdits(model.config, options.edits));
-  const layer = model.layers[from.layer] as AttentionLayer;
-  options.signal?.throwIfAborted();
-  const isStandard = model.config.positional_embedding_type === "standard";
-  const before: Before = {
-    layer: from.layer + 1,
-    resid: afterHeads(model, layer, from.resid, from.z, hooks),
-    shortformer: isStandard ? undefined : positionalEmbedding(model, tokens),
-  };
-  return finished(model, tokens, before, hooks, options);
-}
-
-function runLayer(
-  model: ModelParts,
-  layer: AttentionLayer,
-  resid_pre: Stream,
-  shortformer: Stream | undefined,
-  hooks: HookSession,
-): Stream {
+function runLayer(plan: Plan, layer: AttentionLayer, resid_pre: Stream, shortformer: Stream | undefined): Stream {
+  const { parts, hooks, mask } = plan;
   const at = `blocks.${layer.layer}` as const;
   const resid = hooks.fire(`${at}.hook_resid_pre`, resid_pre);
   const inputs = layerInputs(layer, resid, shortformer, hooks);
   const q = hooks.fire(`${at}.attn.hook_q`, project(inputs.q, layer.W_Q, layer.b_Q));
   const k = hooks.fire(`${at}.attn.hook_k`, project(inputs.k, layer.W_K, layer.b_K));
-  const v = hooks.fire(`${at}.attn.hook_v`, project(inputs.v, layer.W_V, layer.b_V));
-  const isRotary = model.config.positional_embedding_type === "rotary";
-  const query = isRotary ? hooks.fire(`${at}.attn.hook_rot_q`, rotate(q, model.config)) : q;
-  const key = isRotary ? hooks.fire(`${at}.attn.hook_rot_k`, rotate(k, model.config)) : k;
-  const isCausal = model.config.attention_dir === "causal";
+  const values = (): HeadVectors => hooks.fire(`${at}.attn.hook_v`, project(inputs.v, layer.W_V, layer.b_V));
+  // A run that ends with patterns has no use for values.
+  const needsValues = hooks.sees(`${at}.attn.hook_v`) || !hooks.endsBefore(`${at}.attn.hook_z`);
+  const v = needsValues ? values() : q;
+  const isRotary = parts.config.positional_embedding_type === "rotary";
+  const turned = (x: HeadVectors): HeadVectors =>
+    mask === undefined ? rotate(x, parts.config) : rotateTo(x, parts.config, mask.places);
+  const query = isRotary ? hooks.fire(`${at}.attn.hook_rot_q`, turned(q)) : q;
+  const key = isRotary ? hooks.fire(`${at}.attn.hook_rot_k`, turned(k)) : k;
+  const isCausal = parts.config.attention_dir === "causal";
   const isUnseen = !hooks.sees(`${at}.attn.hook_attn_scores`) && !hooks.sees(`${at}.attn.hook_pattern`);
   // Patterns are float32 whatever the weights are; in one pass float64 vectors would give float64 ones.
   const areFloat32 = [query, key, v].every(({ dtype }) => dtype === "float32");
   const weighted =
-    isCausal && isUnseen && areFloat32
+    isCausal && isUnseen && areFloat32 && mask === undefined
       ? causalAttention(query, key, v, { scale: layer.attnScale })
-      : weightValues(patternOf(layer, query, key, isCausal, hooks), v);
+      : weightValues(patternOf(plan, layer, query, key), v);
   const z = hooks.fire(`${at}.attn.hook_z`, weighted);
-  return afterHeads(model, layer, resid, z, hooks);
+  return afterHeads(plan, layer, resid, z);
 }
 
 /** The stream after a layer whose heads give `z`. */
-function afterHeads(
-  model: ModelParts,
-  layer: AttentionLayer,
-  resid: Stream,
-  z: HeadVectors,
-  hooks: HookSession,
-): Stream {
-  const at = `blocks.${layer.layer}` as const;
-  const attn_out = hooks.fire(`${at}.hook_attn_out`, writeOut(layer, z, hooks));
-  return hooks.fire(`${at}.hook_resid_post`, throughMlp(model, layer, resid, attn_out, hooks));
+function afterHeads(plan: Plan, layer: AttentionLayer, resid: Stream, z: HeadVectors): Stream {
+  return afterAttention(plan, layer, resid, writeOut(layer, z, plan.hooks));
 }
 
-/** The stream with what the layer's attention and, where there is one, its MLP add. */
-function throughMlp(
-  model: ModelParts,
-  { layer, mlp }: AttentionLayer,
-  resid: Stream,
-  attn_out: Stream,
-  hooks: HookSession,
-): Stream {
-  const sum = add(resid, attn_out);
-  if (mlp === undefined) return sum;
-  if (model.config.parallel_attn_mlp === true) return add(sum, mlpOutput(mlp, resid, hooks));
+/** The stream after a layer whose attention writes `attn_out`. */
+function afterAttention(plan: Plan, layer: AttentionLayer, resid: Stream, attn_out: Stream): Stream {
+  const { parts, hooks } = plan;
+  const at = `blocks.${layer.layer}` as const;
+  const sum = add(resid, hooks.fire(`${at}.hook_attn_out`, attn_out));
+  if (layer.mlp === undefined) return hooks.fire(`${at}.hook_resid_post`, sum);
+  if (parts.config.parallel_attn_mlp !== true) return afterMid(plan, layer, sum);
+  return hooks.fire(`${at}.hook_resid_post`, add(sum, mlpOutput(layer.mlp, resid, hooks)));
+}
+
+/** The stream after a layer with the stream before its MLP, where there is one between. */
+function afterMid({ hooks }: Plan, { layer, mlp }: AttentionLayer, sum: Stream): Stream {
   const resid_mid = hooks.fire(`blocks.${layer}.hook_resid_mid`, sum);
-  return add(resid_mid, mlpOutput(mlp, resid_mid, hooks));
+  const written = mlp === undefined ? resid_mid : add(resid_mid, mlpOutput(mlp, resid_mid, hooks));
+  return hooks.fire(`blocks.${layer}.hook_resid_post`, written);
 }
 
 /**
  * Scores and pattern as they are where someone looks at them; {@link causalAttention} gives the same `z`, to the bit.
  */
-function patternOf(
-  layer: AttentionLayer,
-  query: HeadVectors,
-  key: HeadVectors,
-  isCausal: boolean,
-  hooks: HookSession,
-): Scores {
+function patternOf({ parts, hooks, mask }: Plan, layer: AttentionLayer, query: HeadVectors, key: HeadVectors): Scores {
   const at = `blocks.${layer.layer}.attn` as const;
-  const scores = hooks.fire(`${at}.hook_attn_scores`, attentionScores(query, key, layer.attnScale, isCausal));
+  const isCausal = parts.config.attention_dir === "causal";
+  const computed = attentionScores(query, key, layer.attnScale, isCausal);
+  if (mask !== undefined) hidePaddedKeys(computed, mask);
+  const scores = hooks.fire(`${at}.hook_attn_scores`, computed);
   const isUntouched = isCausal && !hooks.edits(`${at}.hook_attn_scores`);
   return hooks.fire(`${at}.hook_pattern`, isUntouched ? causalSoftmax(scores) : softmax(scores, "key_pos"));
 }

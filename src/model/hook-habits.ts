@@ -11,21 +11,19 @@ const SHORT = new Set(
 );
 
 /**
- * What a cache that can be looked at is made on: whoever asks it for a property that looks like a hook is told to write
- * `get`. Other properties are as absent as in any object, as hosts ask for many.
+ * What a cache is made on: who asks it for a property that looks like a hook is told to write `get`. Other properties are
+ * as absent as in any object, as hosts ask for many.
  */
-export abstract class HookHabits extends Shown {
+export abstract class HookHabits extends /* @__PURE__ */ answering() {
   /** The names of what was kept. */
   abstract names(): string[];
 }
 
-/** {@link HookHabits} with its answer, which stands behind all that its objects have. */
-export const AnswersHooks: typeof HookHabits = /* @__PURE__ */ answering();
-
-function answering(): typeof HookHabits {
-  abstract class Answering extends HookHabits {}
-  const behind = new Proxy(HookHabits.prototype, {
-    get(target, name, cache: unknown): unknown {
+/** What shows itself, with the answer behind all that an object has: nothing that is there comes by it. */
+function answering(): typeof Shown {
+  abstract class Answering extends Shown {}
+  const behind = new Proxy(Shown.prototype, {
+    get(target, name, cache: HookHabits): unknown {
       if (typeof name !== "string" || name in target || !isHookLike(name)) return Reflect.get(target, name, cache);
       throw noProperty(name, cache);
     },
@@ -38,11 +36,11 @@ function isHookLike(name: string): boolean {
   return SHORT.has(name) || /(^|\.)hook_/.test(name) || /^\d+$/.test(name);
 }
 
-function noProperty(name: string, cache: unknown): InputError {
-  const names = keptBy(cache as HookHabits);
-  const meant = names.find((full) => full === name) ?? names.find((full) => hookStem(full) === hookStem(name));
-  const shown =
-    meant ?? names.find((full) => full.endsWith("hook_pattern")) ?? names[0] ?? "blocks.0.attn.hook_pattern";
+function noProperty(name: string, cache: HookHabits): InputError {
+  const names = keptBy(cache);
+  const same = names.find((full) => full === name) ?? names.find((full) => hookStem(full) === hookStem(name));
+  const pattern = "blocks.0.attn.hook_pattern";
+  const shown = same ?? (names.includes(pattern) ? pattern : (names[0] ?? pattern));
   return new InputError(
     `activations are not in brackets: there is none at ${JSON.stringify(name)}. Write cache.get(${JSON.stringify(shown)}); cache.names() lists what was kept.`,
     { operation: "cache", argument: name, expected: names, actual: name },

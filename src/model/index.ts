@@ -29,6 +29,7 @@ export { Norm } from "./norm.ts";
 export type { NormKind } from "./norm.ts";
 export { rotate, rotationMatrix } from "./rotary.ts";
 export { lossPerToken, meanLoss } from "./loss.ts";
+export type { LossOptions } from "./loss.ts";
 export type { Metric, MetricFunction, MetricInput, MetricLike, MetricReads } from "./metric.ts";
 export { crossEntropy, klDivergence, logitDifference, logProbability, probability } from "./metrics.ts";
 export type { Answers } from "./metrics.ts";
@@ -38,9 +39,12 @@ export type { LayerWeights } from "./attention.ts";
 export { MLP } from "./mlp.ts";
 export { expectedWeights } from "./weights.ts";
 export type { Weights } from "./weights.ts";
-export type { Run, RunOptions } from "./forward.ts";
+export type { PartialRunOptions, RunOptions, RunStart } from "./run.ts";
+export { padPrompts } from "./attention-mask.ts";
+export type { AttentionMask, PadOptions } from "./attention-mask.ts";
 export type { PartialSite } from "./base-run.ts";
 export { Transformer } from "./transformer.ts";
+export type { PartialRun, Run, StoppedRun } from "./transformer.ts";
 export {
   centerUnembed,
   centerWritingWeights,

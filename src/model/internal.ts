@@ -1,5 +1,5 @@
 /** What model/ lends to the other folders of src/ and is no part of the package. */
-export { resumePass } from "./forward.ts";
+export { traceOf } from "./run.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
 export {
   attentionScores,

@@ -50,11 +50,20 @@ export function rotate(
       { operation: "rotate", argument: "x", expected: "batch pos head d_head", actual: (x as Tensor).axes },
     );
   }
-  const [batch = 0, pos = 0, heads = 0] = x.shape;
+  const [batch = 0, pos = 0] = x.shape;
+  const positions = Array.from({ length: batch * pos }, (_, row) => firstPosition + (row % pos));
+  return rotateTo(x, config, positions);
+}
+
+/** Queries or keys, each rotated to its position, `[batch, pos]`. */
+export function rotateTo(
+  x: Tensor<"batch pos head d_head">,
+  config: RotaryConfig,
+  positions: ArrayLike<number>,
+): Tensor<"batch pos head d_head"> {
   const out = allocateData(x.dtype, x.size);
   out.set(rawData(x));
-  const positions = Array.from({ length: batch * pos }, (_, row) => firstPosition + (row % pos));
-  rotateRows(out, positions, config, heads);
+  rotateRows(out, positions, config, x.sizeOf("head"));
   return Tensor.from(x.axes, x.shape, out);
 }
 

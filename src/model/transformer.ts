@@ -12,7 +12,7 @@ import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { modelShowing } from "./model-showing.ts";
 import { forwardPass } from "./forward.ts";
-import type { Run, RunOptions } from "./forward.ts";
+import type { AllRunOptions, AnyRun, PartialRunOptions, RunOptions } from "./run.ts";
 import { headIdOf, headLabel } from "../head-id.ts";
 import type { HeadRef } from "../head-id.ts";
 import { mlpFrom } from "./mlp.ts";
@@ -262,38 +262,78 @@ export class Transformer extends Shown {
    * ```
    */
   forward(tokens: TokensLike): Tensor<"batch pos d_vocab"> {
-    return forwardPass(this.inFloat32, toTokenTensor(this.config, tokens, "forward"), { cache: [] }).logits;
+    return (forwardPass(this, toTokenTensor(this.config, tokens, "forward"), { cache: [] }) as Run).logits;
   }
 
   /**
    * Runs the model, keeps activations and makes edits on the way.
    *
+   * It computes what is asked for: `unembed` says the positions whose logits are, `directions` the output tokens;
+   * `unembed: "none"` ends it after the last activation that is kept or edited, `stopAt` before a layer or after a
+   * hook. Such a run has no logits, and its type says so. `from` begins it at a layer, or at a hook of an earlier run.
+   *
    * @param tokens - ids of a prompt, or of several of equal length.
    * @param options - `cache`: which activations to keep, all by default; `edits`: functions that change activations as
-   * they pass, by hook name; `signal` cancels.
-   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, or a hook name that the model does not
-   * have; {@link AxisError} or {@link ShapeError} when an edit returns other axes or sizes, even ones that would
-   * broadcast.
+   * they pass, by hook name; `from`, `stopAt`, `unembed`, `directions`; `attentionMask`; `signal` cancels.
+   * @throws {@link InputError} for tokens as in {@link Transformer.forward}, a hook name that the model does not
+   * have, or one that the run never passes; {@link AxisError} or {@link ShapeError} when an edit returns other axes or
+   * sizes, even ones that would broadcast.
    * @example
    * ```ts
    * import { map, maxAbsDifference } from "transformer-circuits";
    * import { openBundledModel } from "transformer-circuits/bundled";
    *
    * const { model } = await openBundledModel();
-   * const clean = model.run([0, 5, 6, 7, 5], { cache: ["blocks.1.attn.hook_pattern"] });
+   * const tokens = [0, 5, 6, 7, 5];
+   * const clean = model.run(tokens, { cache: ["blocks.1.attn.hook_pattern"] });
    * console.log(clean.cache.names());
    * // [ 'blocks.1.attn.hook_pattern' ]
-   * const withoutLayer0 = model.run([0, 5, 6, 7, 5], {
+   * const withoutLayer0 = model.run(tokens, {
    *   edits: { "blocks.0.hook_attn_out": (out) => map(out, () => 0) },
    * });
    * console.log(maxAbsDifference(clean.logits, withoutLayer0.logits) > 1);
    * // true
+   * // The stream before layer 1, and two logits of the last position, from there on.
+   * const { resid } = model.run(tokens, { stopAt: 1 });
+   * const { logits } = model.run(tokens, { from: { layer: 1, resid }, unembed: "last", directions: [6, 8] });
+   * console.log(String(logits), Math.abs(logits.at(0, 0, 1) - clean.logits.at(0, 4, 8)) < 1e-4);
+   * // Tensor[batch=1 pos=1 d_vocab=2] float32 true
    * ```
    */
-  run(tokens: TokensLike, options: RunOptions = {}): Run {
-    requireOptions(options, "run", "cache edits signal");
-    return forwardPass(this.inFloat32, toTokenTensor(this.config, tokens, "run"), options);
+  run(tokens: TokensLike, options: PartialRunOptions & { readonly stopAt: number }): StoppedRun;
+  run(tokens: TokensLike, options: PartialRunOptions): PartialRun;
+  run(tokens: TokensLike, options?: RunOptions): Run;
+  run(tokens: TokensLike, options: AllRunOptions = {}): PartialRun {
+    requireOptions(options, "run", "cache edits from stopAt unembed directions attentionMask signal");
+    return forwardPass(this, toTokenTensor(this.config, tokens, "run"), options) as PartialRun;
   }
+}
+
+/**
+ * The outcome of a run that computed no logits.
+ * @category Model
+ */
+export interface PartialRun extends AnyRun {
+  /** The model that ran. */
+  readonly model: Transformer;
+}
+
+/**
+ * The outcome of a run that stopped before a layer.
+ * @category Model
+ */
+export interface StoppedRun extends PartialRun {
+  /** The stream before that layer, `[batch, pos, d_model]`. */
+  readonly resid: Tensor<"batch pos d_model">;
+}
+
+/**
+ * The outcome of a run.
+ * @category Model
+ */
+export interface Run extends PartialRun {
+  /** The logits, `[batch, pos, d_vocab]`. */
+  readonly logits: Tensor<"batch pos d_vocab">;
 }
 
 function layerWeights(weights: Weights, layer: number): LayerWeights {

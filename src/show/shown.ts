@@ -38,6 +38,18 @@ function displayed(show: () => Showing): Record<string, string> {
  *
  * A browser's console shows a value's own fields, short and named; `console.log(value.toText())` has its numbers.
  * @category Values
+ * @example
+ * ```ts
+ * import { Tensor } from "transformer-circuits";
+ *
+ * const pattern = Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]]);
+ * console.log(pattern);
+ * // Tensor[query_pos=2 key_pos=2] float32
+ * // [[1.00, 0   ],
+ * //  [0.25, 0.75]]
+ * console.log(pattern.toText() === (pattern as { toText(): string }).toText());
+ * // true
+ * ```
  */
 export abstract class Shown {
   /** @internal */
@@ -74,11 +86,7 @@ export abstract class Shown {
  *
  * @param json - what `JSON.stringify` writes; the fields unless given.
  */
-export function shownAs<T extends object>(
-  result: T,
-  show: (result: T) => Showing,
-  json?: (result: T) => unknown,
-): T {
+export function shownAs<T extends object>(result: T, show: (result: T) => Showing, json?: (result: T) => unknown): T {
   const hidden = (value: unknown): PropertyDescriptor => ({ value, enumerable: false });
   return Object.defineProperties(result, {
     [nodeInspect]: hidden((depth: number | null, options: InspectOptions) =>

@@ -9,8 +9,6 @@
 import { describeAxes, parseAxes } from "../axes.ts";
 import type { AxisOf, Renamed, Without } from "../axes.ts";
 import { AxisError, InputError, nameOf, ShapeError, requireKind, requireObject, requireNumbers } from "../errors.ts";
-import { Shown, showing } from "../show/index.ts";
-import type { Showing } from "../show/index.ts";
 import {
   allocateData,
   copyStrided,
@@ -21,6 +19,7 @@ import {
   storableSize,
 } from "./storage.ts";
 import type { DType, Layout, TensorData } from "./storage.ts";
+import { TensorHabits } from "./habits.ts";
 import { Home } from "./home.ts";
 import { dataOfJSON, dataToJSON, isTensorJSON } from "./json.ts";
 import type { TensorJSON } from "./json.ts";
@@ -74,7 +73,7 @@ type ItemOf<A extends string> = ((axes: A) => void) extends (axes: string) => vo
  * // [ 1, 2, 3 ]
  * ```
  */
-export class Tensor<A extends string = string> extends Shown {
+export class Tensor<A extends string = string> extends TensorHabits {
   /** The axis names, separated by spaces. */
   readonly axes: A;
   /** The axis names as a list. */
@@ -552,9 +551,8 @@ export class Tensor<A extends string = string> extends Shown {
         actual: 0,
       });
     }
-    const whole: Tensor = this;
-    for (let i = 0; i < whole.sizeOf(axis); i++)
-      yield (this.rank === 1 ? whole.at(i) : whole.select(axis, i)) as ItemOf<A>;
+    const [n = 0] = this.shape;
+    for (let i = 0; i < n; i++) yield (this.rank === 1 ? this.at(i) : selected(this, axis, i)) as ItemOf<A>;
   }
 
   /**
@@ -610,45 +608,14 @@ export class Tensor<A extends string = string> extends Shown {
   static readonly revive = (_key: string, value: unknown): unknown =>
     isTensorJSON(value) ? Tensor.fromJSON(value) : value;
 
-  /**
-   * The text of a tensor in a template literal, and the number of a tensor of one number in arithmetic.
-   *
-   * @throws {@link InputError} where more numbers are used as one, as in `tensor + 1`.
-   */
-  [Symbol.toPrimitive](hint: string): string | number {
-    if (hint === "string") return this.toString();
-    if (this.size === 1) return this.item();
-    throw new InputError(
-      `${String(this)} is used as one number. Write add(t, 1), multiply(a, b) and the like for arithmetic, and \`\${t}\` for its text.`,
-      { operation: "Tensor", expected: "a tensor of one number", actual: this },
-    );
-  }
-
-  /** Answers `tensor[0]`, which other languages have. */
-  protected get 0(): never {
-    const [axis] = this.names;
-    const indices = this.names.map(() => "0").join(", ");
-    const rest = this.rank > 1 ? `, or select("${axis}", 0) for a tensor` : "";
-    throw new InputError(`${String(this)} has no elements in brackets. Write at(${indices}) for a number${rest}.`, {
-      operation: "Tensor",
-      argument: "index",
-      actual: 0,
-    });
-  }
-
-  /** @internal */
-  override [showing](): Showing {
-    const { names, shape } = this;
-    return {
-      title: this.toString(),
-      parts: () => [{ kind: "numbers", names, shape, at: (...index) => this.at(...index) }],
-    };
-  }
-
   /** Axes with sizes and dtype, not the numbers: `Tensor[pos=5 d_model=64] float32`. */
   override toString(): string {
     return `Tensor${describeTensor(this)} ${this.dtype}`;
   }
+}
+
+function selected(t: Tensor, axis: string, index: number): Tensor {
+  return t.select(axis, index);
 }
 
 export const DTYPES: readonly DType[] = ["float32", "float64", "int32"];

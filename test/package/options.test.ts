@@ -129,7 +129,7 @@ describe.each(taking.map((one) => [[one.entry, one.owner, one.name].filter(Boole
 test("an option that is undefined is as if it were left out; a near name is told", async () => {
   expect(() => model.run([1, 2], { fwd_hooks: undefined } as never)).not.toThrow();
   expect(() => model.run([1, 2], { fwd_hooks: [] } as never)).toThrow(
-    'run: there is no option "fwd_hooks". The options are cache, edits, signal.',
+    'run: there is no option "fwd_hooks". The options are cache, edits, from, stopAt, unembed, directions, attentionMask, signal.',
   );
   const { headScores } = await import("../../src/heads/index.ts");
   expect(() => headScores(model, { lenght: 20 } as never)).toThrow(

@@ -1,6 +1,6 @@
 import { describe, expectTypeOf, test } from "vitest";
 import type { HookName, Run, Tensor, Transformer } from "transformer-circuits";
-import type { ActivationCache, AxesOfHook } from "transformer-circuits/model";
+import type { ActivationCache, AxesOfHook, PartialRun, StoppedRun } from "transformer-circuits/model";
 
 declare const model: Transformer;
 declare const cache: ActivationCache;
@@ -45,5 +45,25 @@ describe("a run", () => {
     });
     // @ts-expect-error another hook's axes
     model.run([0, 1], { edits: { "blocks.0.attn.hook_z": () => cache.get("hook_embed") } });
+  });
+});
+
+describe("a run that computes no logits", () => {
+  test("has none in its type, and the stream where it stopped before a layer", () => {
+    expectTypeOf(model.run([0, 1], { unembed: "none" })).toEqualTypeOf<PartialRun>();
+    expectTypeOf(model.run([0, 1], { stopAt: "blocks.0.attn.hook_pattern" })).toEqualTypeOf<PartialRun>();
+    expectTypeOf(model.run([0, 1], { stopAt: 1 })).toEqualTypeOf<StoppedRun>();
+    expectTypeOf(model.run([0, 1], { unembed: "last", directions: [3] })).toEqualTypeOf<Run>();
+    // @ts-expect-error no logits
+    void model.run([0, 1], { unembed: "none" }).logits;
+  });
+
+  test("is no run to read logits of, and stops where it has a layer or a hook", () => {
+    expectTypeOf<PartialRun>().not.toExtend<Run>();
+    expectTypeOf<Run>().toExtend<PartialRun>();
+    // @ts-expect-error logits of a run that stops before them
+    model.run([0, 1], { stopAt: 1, unembed: "last" });
+    // @ts-expect-error no such hook
+    model.run([0, 1], { stopAt: "blocks.0.hook_pattern" });
   });
 });

@@ -65,6 +65,7 @@ export function allHeadPatterns(input: FigureInput, options: FigureOptions = {})
   const shown = chosenHeads(model, options.heads);
   const run = model.run(ids, {
     cache: (name) => /attn\.hook_(pattern|v)$/.test(name),
+    unembed: "none",
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   const byLayer = new Map(

@@ -71,7 +71,7 @@ export function inductionExamples(input: FigureInput, options: FigureOptions = {
   const id = inductionHead(input, options);
   const [ids = []] = windowsOf(input, { length: LENGTH }, operation);
   const effect = effectOf(input, id, ids, options);
-  const { cache } = model.run(ids, { cache: [`blocks.${id.layer}.attn.hook_pattern`] });
+  const { cache } = model.run(ids, { cache: [`blocks.${id.layer}.attn.hook_pattern`], unembed: "none" });
   const pattern = rawData(cache.get(`blocks.${id.layer}.attn.hook_pattern`).select("batch", 0).select("head", id.head));
   const n = ids.length;
   const queries = Array.from({ length: n - 1 }, (_, i) => i);

@@ -4,7 +4,7 @@
  */
 import { InputError, requireKind } from "../../errors.ts";
 import { combineEdits, editAt, lossPerToken, toTokenTensor } from "../../model/index.ts";
-import { resumePass, requireChoice } from "../../model/internal.ts";
+import { requireChoice } from "../../model/internal.ts";
 import type { Edits, HeadId, HeadRef, Run, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -181,30 +181,30 @@ function cleanRun(model: Transformer, tokens: TokensLike, options: AblationOptio
 /** The layers before those heads are as the run had them, so it is gone on with from their outputs. */
 function lossesWithout(
   model: Transformer,
-  { tokens, cache }: Run,
+  clean: Run,
   heads: readonly HeadId[],
   { value = "zero", patterns = "recomputed", signal }: AblationOptions,
 ): Tensor<"batch pos"> {
   const first = Math.min(...heads.map(({ layer }) => layer));
-  const changed = (layer: number, z: HeadOutputs): HeadOutputs =>
-    replaced(z, new Set(heads.filter((head) => head.layer === layer).map(({ head }) => head)), value);
-  const after = [...new Set(heads.map(({ layer }) => layer))].filter((layer) => layer > first);
-  const silenced = after.map((layer) => editAt(`blocks.${layer}.attn.hook_z`, (z) => changed(layer, z)));
+  const layers = [...new Set(heads.map(({ layer }) => layer))];
+  const silenced = layers.map((layer) => {
+    const members = new Set(heads.filter((head) => head.layer === layer).map(({ head }) => head));
+    return editAt(`blocks.${layer}.attn.hook_z`, (z) => replaced(z, members, value));
+  });
   const held: Edits[] =
     patterns === "kept"
       ? model.layers.slice(first + 1).map(({ layer }) => {
           const name = `blocks.${layer}.attn.hook_pattern` as const;
-          return editAt(name, () => cache.get(name));
+          return editAt(name, () => clean.cache.get(name));
         })
       : [];
-  const z = changed(first, cache.get(`blocks.${first}.attn.hook_z`));
-  const from = { layer: first, resid: cache.get(`blocks.${first}.hook_resid_pre`), z };
-  const { logits } = resumePass(model, tokens, from, {
+  const { logits } = model.run(clean.tokens, {
+    from: { run: clean, hook: `blocks.${first}.attn.hook_z` },
     cache: [],
     edits: combineEdits(...silenced, ...held),
     ...(signal === undefined ? {} : { signal }),
   });
-  return lossPerToken(logits, tokens);
+  return lossPerToken(logits, clean.tokens);
 }
 
 /** What a run is gone on with from. */

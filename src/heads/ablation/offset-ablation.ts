@@ -1,7 +1,6 @@
 /** Which relative positions a head needs (ARENA 1.2, ablation of all but some offsets). */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
-import { lossPerToken, toTokenTensor } from "../../model/index.ts";
-import { resumePass } from "../../model/internal.ts";
+import { editAt, lossPerToken, toTokenTensor } from "../../model/index.ts";
 import type { HeadRef, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -78,11 +77,17 @@ export function offsetAblatedLosses(
   const abort = signal === undefined ? {} : { signal };
   const at = `blocks.${layer}` as const;
   const names = [`${at}.hook_resid_pre`, `${at}.attn.hook_pattern`, `${at}.attn.hook_v`, `${at}.attn.hook_z`] as const;
-  const { cache } = model.run(checked, { cache: names, ...abort });
+  const run = model.run(checked, { cache: names, unembed: "none", ...abort });
+  const { cache } = run;
   const pattern = cache.get(names[1]).select("head", index);
   const own = readSome(pattern, cache.get(names[2]).select("head", index), new Set(keep));
-  const from = { layer, resid: cache.get(names[0]), z: withHead(cache.get(names[3]), index, own) };
-  return lossPerToken(resumePass(model, checked, from, { cache: [], ...abort }).logits, checked);
+  const { logits } = model.run(checked, {
+    from: { run, hook: names[3] },
+    cache: [],
+    edits: editAt(names[3], (z) => withHead(z, index, own)),
+    ...abort,
+  });
+  return lossPerToken(logits, checked);
 }
 
 /** The heads' outputs with those of one head replaced, `[batch, pos, d_head]`. */

@@ -70,7 +70,7 @@ export function copyingEvaluator(model: Transformer, options: CopyingEvaluatorOp
   const meanColumn = mean(unembedding(model), "d_vocab");
   const steps = new Steps(options, samples);
   for (const prompt of prompts) {
-    const { cache } = model.run(prompt, { cache: (name) => name.endsWith("attn.hook_v") });
+    const { cache } = model.run(prompt, { cache: (name) => name.endsWith("attn.hook_v"), unembed: "none" });
     const columns = readColumns(model, prompt.slice(first), meanColumn);
     for (const { layer, W_O, heads } of model.layers) {
       const v = cache.get(`blocks.${layer}.attn.hook_v`).select("batch", 0).slice("pos", first, prompt.length);

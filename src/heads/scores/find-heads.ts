@@ -112,7 +112,7 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
   const tallies: Record<ScoreName, Tally>[][] = Array.from({ length: n_layers }, () => []);
   for (let b = 0; b < prompts; b++) {
     const prompt = tokens.slice("batch", b, b + 1);
-    const { cache } = model.run(prompt, { cache: (name: HookName) => name.endsWith("attn.hook_pattern") });
+    const { cache } = model.run(prompt, { cache: (name: HookName) => name.endsWith(".hook_pattern"), unembed: "none" });
     for (const [layer, list] of tallies.entries()) {
       list.push(tallyAll(cache.get(`blocks.${layer}.attn.hook_pattern`), prompt, period, bos));
     }

@@ -51,6 +51,7 @@ export function memoryScores(model: Transformer, tokens: TokensLike, options: Pr
   const { n_layers, n_heads } = model.config;
   const { cache } = model.run(tokens, {
     cache: (name) => name.endsWith("attn.hook_pattern"),
+    unembed: "none",
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   const current = new Float64Array(n_layers * n_heads);

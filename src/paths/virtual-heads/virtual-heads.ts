@@ -8,7 +8,7 @@ import { Shown, showing } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { compose, composeAll, eigenvaluesOf, frobeniusNormOf, linear } from "../../linear/index.ts";
 import type { Linear, TensorProduct } from "../../linear/index.ts";
-import type { AttentionHead, HeadId, HeadRef, Run, TokensLike, Transformer } from "../../model/index.ts";
+import type { AttentionHead, HeadId, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
 import { astype, batchMatmul, Tensor } from "../../tensor/index.ts";
 import { positivityOf, unembedEmbed, requireOrder } from "../../circuits/internal.ts";
 import { directStream, freeze } from "../frozen/frozen-run.ts";
@@ -133,7 +133,7 @@ export function virtualHead(model: Transformer, heads: readonly HeadRef[]): Virt
  * // Tensor[batch=1 query_pos=4 key_pos=4] float64
  * ```
  */
-export function virtualHeadPattern(virtual: VirtualHead, run: Run): Tensor<"batch query_pos key_pos"> {
+export function virtualHeadPattern(virtual: VirtualHead, run: PartialRun): Tensor<"batch query_pos key_pos"> {
   requireKind("virtual", virtual, "virtual", "virtualHeadPattern");
   requireKind("run", run, "run", "virtualHeadPattern");
   const patterns = virtual.heads.map(({ layer, head }): Tensor<"batch query_pos key_pos"> =>

@@ -8,7 +8,6 @@ import { headLabel } from "../../model/index.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
 import { short } from "../numbers.ts";
 import type { ProgressOptions } from "../../progress.ts";
-import { trunkOf } from "./silence.ts";
 import type { ReportFoundHeads, HeadFacts, HeadScoreValues, Spectra } from "../types.ts";
 
 /** The score from which a head counts as one of a kind; ARENA's. */
@@ -37,7 +36,7 @@ export function scoresOf(
   period: number,
   bos: number | undefined,
 ): HeadScores {
-  return headScores(trunkOf(model), { tokens: prompts, period, bos: bos ?? null });
+  return headScores(model, { tokens: prompts, period, bos: bos ?? null });
 }
 
 /** Spectra of the OV and QK circuits with what chance would give. */

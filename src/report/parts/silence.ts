@@ -1,7 +1,7 @@
 /** What the model does without some of its heads: their outputs set to zero, everything after computed anew. */
 import { inductionScores } from "../../heads/index.ts";
-import { combineEdits, editAt, lossPerToken, Transformer } from "../../model/index.ts";
-import type { Edits, HeadId, HookName } from "../../model/index.ts";
+import { combineEdits, editAt, lossPerToken } from "../../model/index.ts";
+import type { Edits, HeadId, HookName, Transformer } from "../../model/index.ts";
 import { add, matmul, multiply, subtract, Tensor } from "../../tensor/index.ts";
 import { secondCopyLoss } from "./loss.ts";
 
@@ -21,21 +21,6 @@ export function silencing(model: Transformer, heads: readonly HeadId[]): Edits {
   );
 }
 
-const trunks = new WeakMap<Transformer, Transformer>();
-
-/** The model with an unembedding to one token: its attention and streams at the price of the layers alone. */
-export function trunkOf(model: Transformer): Transformer {
-  let trunk = trunks.get(model);
-  if (trunk === undefined) {
-    const weights = new Map(model.weights);
-    weights.set("unembed.W_U", Tensor.zeros("d_model d_vocab", [model.config.d_model, 1]));
-    weights.set("unembed.b_U", Tensor.zeros("d_vocab", [1]));
-    trunk = Transformer.fromWeights({ ...model.config, d_vocab_out: 1 }, weights);
-    trunks.set(model, trunk);
-  }
-  return trunk;
-}
-
 /** The mean loss on the second copy with some heads silenced; only the second copy is unembedded. */
 export function silencedLoss(
   model: Transformer,
@@ -43,11 +28,10 @@ export function silencedLoss(
   period: number,
   heads: readonly HeadId[],
 ): number {
-  const last = `blocks.${model.config.n_layers - 1}.hook_resid_post` as const;
-  const { cache, tokens } = trunkOf(model).run(prompts, { cache: [last], edits: silencing(model, heads) });
-  const from = tokens.sizeOf("pos") - period;
-  const resid = cache.get(last).slice("pos", from);
-  return secondCopy(lossPerToken(unembed(model, resid), tokens.slice("pos", from)), period);
+  const pos = prompts[0]?.length ?? 0;
+  const second = Array.from({ length: period }, (_, i) => pos - period + i);
+  const { logits, tokens } = model.run(prompts, { cache: [], edits: silencing(model, heads), unembed: second });
+  return secondCopy(lossPerToken(logits, tokens.slice("pos", pos - period)), period);
 }
 
 /**
@@ -62,7 +46,8 @@ export function silencedLastLayer(
 ): number[] {
   const layer = model.layer(model.config.n_layers - 1);
   const at = `blocks.${layer.layer}` as const;
-  const { cache, tokens } = trunkOf(model).run(prompts, { cache: [`${at}.hook_resid_post`, `${at}.attn.hook_z`] });
+  const kept = [`${at}.hook_resid_post`, `${at}.attn.hook_z`] as const;
+  const { cache, tokens } = model.run(prompts, { cache: kept, unembed: "none" });
   const from = tokens.sizeOf("pos") - period;
   const resid = cache.get(`${at}.hook_resid_post`).slice("pos", from);
   const z = cache.get(`${at}.attn.hook_z`).slice("pos", from);
@@ -95,8 +80,9 @@ export function silencedInduction(
   bos: boolean,
   heads: readonly HeadId[],
 ): number[][] {
-  const { cache } = trunkOf(model).run(prompts, {
+  const { cache } = model.run(prompts, {
     cache: (name: HookName) => name.endsWith("hook_pattern"),
+    unembed: "none",
     edits: silencing(model, heads),
   });
   return model.layers.map(({ layer }) =>
