@@ -10,15 +10,6 @@ const SHORT = new Set(
   ),
 );
 
-/**
- * What a cache is made on: who asks it for a property that looks like a hook is told to write `get`. Other properties are
- * as absent as in any object, as hosts ask for many.
- */
-export abstract class HookHabits extends /* @__PURE__ */ answering() {
-  /** The names of what was kept. */
-  abstract names(): string[];
-}
-
 /** What shows itself, with the answer behind all that an object has: nothing that is there comes by it. */
 function answering(): typeof Shown {
   abstract class Answering extends Shown {}
@@ -30,6 +21,15 @@ function answering(): typeof Shown {
   });
   Object.setPrototypeOf(Answering.prototype, behind);
   return Answering;
+}
+
+/**
+ * What a cache is made on: who asks it for a property that looks like a hook is told to write `get`. Other properties
+ * are as absent as in any object, as hosts ask for many.
+ */
+export abstract class HookHabits extends /* @__PURE__ */ answering() {
+  /** The names of what was kept. */
+  abstract names(): string[];
 }
 
 function isHookLike(name: string): boolean {

@@ -23,10 +23,10 @@ interface InspectOptions {
 }
 
 /** The parts of `node:util`'s and Deno's protocol that are used: `depth` is what is left of `options.depth`. */
-function inspected(show: () => Showing, depth: number | null, options: InspectOptions): string {
-  const nesting = (options.depth ?? 0) - (depth ?? 0);
+function inspected(show: () => Showing, depth: number | null, host: InspectOptions): string {
+  const nesting = (host.depth ?? 0) - (depth ?? 0);
   const level = Number.isFinite(nesting) ? Math.max(0, nesting) : 0;
-  return textOf(show(), LINES[level] ?? 0, options.stylize ?? ((text) => text));
+  return textOf(show(), LINES[level] ?? 0, host.stylize ?? ((text) => text));
 }
 
 function displayed(show: () => Showing): Record<string, string> {
@@ -47,8 +47,8 @@ function displayed(show: () => Showing): Record<string, string> {
  * // Tensor[query_pos=2 key_pos=2] float32
  * // [[1.00, 0   ],
  * //  [0.25, 0.75]]
- * console.log(pattern.toText() === (pattern as { toText(): string }).toText());
- * // true
+ * console.log(pattern.toText().split("\n").length);
+ * // 3
  * ```
  */
 export abstract class Shown {
@@ -71,8 +71,8 @@ export abstract class Shown {
   }
 
   /** @internal */
-  [nodeInspect](depth: number | null, options: InspectOptions): string {
-    return inspected(() => this[showing](), depth, options);
+  [nodeInspect](depth: number | null, host: InspectOptions): string {
+    return inspected(() => this[showing](), depth, host);
   }
 
   /** Rich display for notebooks: HTML, and plain text. */
@@ -89,9 +89,7 @@ export abstract class Shown {
 export function shownAs<T extends object>(result: T, show: (result: T) => Showing, json?: (result: T) => unknown): T {
   const hidden = (value: unknown): PropertyDescriptor => ({ value, enumerable: false });
   return Object.defineProperties(result, {
-    [nodeInspect]: hidden((depth: number | null, options: InspectOptions) =>
-      inspected(() => show(result), depth, options),
-    ),
+    [nodeInspect]: hidden((depth: number | null, host: InspectOptions) => inspected(() => show(result), depth, host)),
     [jupyterDisplay]: hidden(() => displayed(() => show(result))),
     ...(json === undefined ? {} : { toJSON: hidden(() => json(result)) }),
   });

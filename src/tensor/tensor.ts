@@ -575,8 +575,8 @@ export class Tensor<A extends string = string> extends TensorHabits {
   /**
    * The tensor that {@link Tensor.toJSON} wrote, once `JSON.parse` has read it.
    *
-   * @throws {@link InputError} when it is not such an object; {@link ShapeError} when its numbers do not fill its shape;
-   * {@link AxisError} when the names do not fit.
+   * @throws {@link InputError} when it is not such an object; {@link ShapeError} when its numbers do not fill its
+   * shape; {@link AxisError} when the names do not fit.
    * @example
    * ```ts
    * import { Tensor } from "transformer-circuits";
@@ -592,8 +592,8 @@ export class Tensor<A extends string = string> extends TensorHabits {
   }
 
   /**
-   * The second argument of `JSON.parse` for text with tensors in it: makes tensors of what {@link Tensor.toJSON} wrote and
-   * leaves the rest as it is.
+   * The second argument of `JSON.parse` for text with tensors in it: makes tensors of what {@link Tensor.toJSON} wrote
+   * and leaves the rest as it is.
    *
    * @throws as {@link Tensor.fromJSON}.
    * @example
