@@ -1,0 +1,329 @@
+/** Circuits as values: which edges of a model's graph are kept, what each scored, and where that comes from. */
+import { InputError, ShapeError, nameOf, requireObject } from "../../../errors.ts";
+import { Tensor } from "../../../tensor/index.ts";
+import { CircuitGraph } from "./circuit-graph.ts";
+import type { CircuitEdge, CircuitEdgeName, CircuitNodeName } from "./circuit-graph.ts";
+
+/**
+ * How a circuit was found: method, metric, ablation, whatever is worth keeping; plain values that JSON can hold.
+ * @category Circuit discovery
+ */
+export type CircuitProvenance = Readonly<Record<string, unknown>>;
+
+/**
+ * Scores and masks of the single coordinates of what a node writes, as EAP-IG's files may have them.
+ * @category Circuit discovery
+ */
+export interface NodeNeurons {
+  readonly kept?: readonly boolean[] | undefined;
+  readonly scores?: readonly (number | null)[] | undefined;
+}
+
+/**
+ * What a circuit is made of.
+ * @category Circuit discovery
+ */
+export interface CircuitParts {
+  /** The edges that are kept: names, `"all"`, or a function that picks them. None unless given. */
+  readonly edges?: "all" | readonly string[] | ((edge: CircuitEdge) => boolean) | undefined;
+  /** A score for each edge, in the graph's order, or by name (others are not scored: NaN). Zero for all unless given. */
+  readonly scores?: ArrayLike<number> | Tensor<"edge"> | ReadonlyMap<string, number> | undefined;
+  /** The nodes that count as kept; the ends of the kept edges unless given. */
+  readonly nodes?: readonly string[] | undefined;
+  /** A score for each node, by name. */
+  readonly nodeScores?: ReadonlyMap<string, number> | undefined;
+  /** Coordinates of nodes. */
+  readonly neurons?: ReadonlyMap<string, NodeNeurons> | undefined;
+  /** The positions at which nodes write as part of the circuit, by node; nodes without are kept at all positions. */
+  readonly positions?: ReadonlyMap<string, readonly number[]> | undefined;
+  /** What the model is called. */
+  readonly model?: string | undefined;
+  readonly provenance?: CircuitProvenance | undefined;
+}
+
+/**
+ * A circuit: the edges of a graph that are kept, and a score for each of its edges.
+ *
+ * It never changes; {@link topEdges}, {@link edgesAbove} and others give new ones with the same scores. `JSON.stringify`
+ * writes it as EAP-IG and the MIB benchmark do; {@link readCircuit} reads it.
+ *
+ * @category Circuit discovery
+ * @example
+ * ```ts
+ * import { Circuit, circuitGraph } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const induction = Circuit.from(circuitGraph(model), {
+ *   edges: ["input->a0.h5<v>", "a0.h5->a1.h2<k>", "input->a1.h2<v>", "a1.h2->logits"],
+ * });
+ * console.log(String(induction), induction.has("a0.h5->a1.h2<k>"));
+ * // Circuit of 4 of 257 edges, 4 of 18 nodes true
+ * console.log(induction.nodes.join(" "));
+ * // input a0.h5 a1.h2 logits
+ * ```
+ */
+export class Circuit {
+  readonly graph: CircuitGraph;
+  /** What the model is called, where that is known. */
+  readonly model: string | undefined;
+  readonly provenance: CircuitProvenance;
+  /** The positions at which nodes write as part of the circuit; nodes without are kept at all positions. */
+  readonly positions: ReadonlyMap<CircuitNodeName, readonly number[]>;
+  /** Which edges are kept, in the graph's order. Not to be written to. @internal */
+  readonly kept: Uint8Array;
+  /** Which nodes are kept; the logits always are. Not to be written to. @internal */
+  readonly keptNodes: Uint8Array;
+  /** The score of each edge. Not to be written to. @internal */
+  readonly edgeScores: Float64Array;
+  /** The score of each node, where nodes have some. Not to be written to. @internal */
+  readonly nodeScores: Float64Array | undefined;
+  /** @internal */
+  readonly neurons: ReadonlyMap<CircuitNodeName, NodeNeurons>;
+
+  private constructor(graph: CircuitGraph, inside: Inside) {
+    this.graph = graph;
+    this.model = inside.model;
+    this.provenance = inside.provenance;
+    this.positions = inside.positions;
+    this.kept = inside.kept;
+    this.keptNodes = inside.keptNodes;
+    this.edgeScores = inside.edgeScores;
+    this.nodeScores = inside.nodeScores;
+    this.neurons = inside.neurons;
+    Object.freeze(this);
+  }
+
+  /**
+   * A circuit of a graph's edges.
+   *
+   * @throws {@link InputError} for an edge or node that the graph does not have, and {@link ShapeError} for scores that
+   * are not one for each edge.
+   */
+  static from(graph: CircuitGraph, parts: CircuitParts = {}): Circuit {
+    if (!(graph instanceof CircuitGraph)) {
+      throw new InputError(`graph is ${nameOf(graph)}, not a CircuitGraph. Make one with circuitGraph(model).`, {
+        operation: "Circuit.from",
+        argument: "graph",
+        expected: "a CircuitGraph",
+        actual: graph,
+      });
+    }
+    const known = "edges scores nodes nodeScores neurons positions model provenance";
+    requireObject(parts, "parts", "Circuit.from", known);
+    const kept = keptEdges(graph, parts.edges);
+    return new Circuit(graph, {
+      kept,
+      keptNodes: parts.nodes === undefined ? endsOf(graph, kept) : keptNodes(graph, parts.nodes),
+      edgeScores: edgeScores(graph, parts.scores),
+      nodeScores: parts.nodeScores && nodeScores(graph, parts.nodeScores),
+      neurons: byNode(graph, parts.neurons),
+      positions: byNode(graph, parts.positions),
+      model: parts.model,
+      provenance: Object.freeze({ ...parts.provenance }),
+    });
+  }
+
+  /** The same scores with other edges kept; nodes are their ends unless given. @internal */
+  keeping(kept: Uint8Array, keptNodes: Uint8Array = endsOf(this.graph, kept), more: Partial<Inside> = {}): Circuit {
+    return new Circuit(this.graph, { ...this, ...more, kept, keptNodes });
+  }
+
+  /** The same circuit with more said about where it comes from. */
+  withProvenance(provenance: CircuitProvenance): Circuit {
+    return this.keeping(this.kept, this.keptNodes, {
+      provenance: Object.freeze({ ...this.provenance, ...provenance }),
+    });
+  }
+
+  /** The same circuit, its nodes kept at these positions alone. */
+  withPositions(positions: ReadonlyMap<string, readonly number[]>): Circuit {
+    return this.keeping(this.kept, this.keptNodes, { positions: byNode(this.graph, positions) });
+  }
+
+  /** How many edges are kept. */
+  get size(): number {
+    return this.kept.reduce((sum, x) => sum + x, 0);
+  }
+
+  /** The names of the edges that are kept, in the graph's order. */
+  get edges(): readonly CircuitEdgeName[] {
+    return this.graph.edges.filter((_, i) => this.kept[i] === 1).map(({ name }) => name);
+  }
+
+  /** The names of the nodes that are kept; the logits are always among them. */
+  get nodes(): readonly CircuitNodeName[] {
+    return this.graph.nodes.filter((_, i) => this.keptNodes[i] === 1);
+  }
+
+  /** The scores of all edges, in the graph's order, float64; NaN where an edge has none. */
+  get scores(): Tensor<"edge"> {
+    return Tensor.from("edge", [this.graph.size], this.edgeScores, "float64");
+  }
+
+  /**
+   * Whether an edge is kept.
+   * @throws {@link InputError} when the graph has no such edge.
+   */
+  has(edge: string): boolean {
+    return this.kept[this.graph.indexOf(edge)] === 1;
+  }
+
+  /**
+   * The score of an edge, kept or not.
+   * @throws {@link InputError} when the graph has no such edge.
+   */
+  score(edge: string): number {
+    return this.edgeScores[this.graph.indexOf(edge)] ?? NaN;
+  }
+
+  /** The edges with their scores, the largest first; of the circuit alone unless `all`. */
+  ranking(options: { readonly all?: boolean; readonly absolute?: boolean } = {}): (CircuitEdge & { score: number })[] {
+    requireObject(options, "options", "Circuit.ranking", "all absolute");
+    const { all = false, absolute = true } = options;
+    const weight = (score: number): number => (Number.isNaN(score) ? -Infinity : absolute ? Math.abs(score) : score);
+    return this.graph.edges
+      .map((edge, i) => ({ ...edge, score: this.edgeScores[i] ?? NaN, isKept: this.kept[i] === 1 }))
+      .filter(({ isKept }) => all || isKept)
+      .sort((a, b) => weight(b.score) - weight(a.score))
+      .map(({ isKept: _, ...edge }) => edge);
+  }
+
+  /** What EAP-IG's `Graph.to_json` writes, with `model`, `provenance` and `positions` beside it where there are some. */
+  toJSON(): Record<string, unknown> {
+    const { n_layers, n_heads, parallel_attn_mlp, d_model, attn_only } = this.graph.config;
+    const cfg = { n_layers, n_heads, parallel_attn_mlp, d_model, ...(attn_only && { attn_only }) };
+    const number = (x: number): number | null => (Number.isFinite(x) ? x : null);
+    const nodes = this.graph.nodes.map((name, i) => {
+      const score = this.nodeScores?.[i];
+      const neurons = this.neurons.get(name);
+      return [
+        name,
+        {
+          in_graph: this.keptNodes[i] === 1,
+          ...(score !== undefined && name !== "logits" && { score: number(score) }),
+          ...(neurons?.kept && { neurons: neurons.kept }),
+          ...(neurons?.scores && { neurons_scores: neurons.scores }),
+        },
+      ];
+    });
+    const edges = this.graph.edges.map(({ name }, i) => [
+      name,
+      { score: number(this.edgeScores[i] ?? NaN), in_graph: this.kept[i] === 1 },
+    ]);
+    return {
+      cfg,
+      nodes: Object.fromEntries(nodes),
+      edges: Object.fromEntries(edges),
+      ...(this.model !== undefined && { model: this.model }),
+      ...(Object.keys(this.provenance).length > 0 && { provenance: this.provenance }),
+      ...(this.positions.size > 0 && { positions: Object.fromEntries(this.positions) }),
+    };
+  }
+
+  /** In one line: how many edges and nodes it keeps. */
+  toString(): string {
+    const nodes = this.keptNodes.reduce((sum, x) => sum + x, 0);
+    const of = this.model === undefined ? "" : ` of ${this.model}`;
+    return `Circuit${of} of ${this.size} of ${this.graph.size} edges, ${nodes} of ${this.graph.nodes.length} nodes`;
+  }
+
+  /** @internal */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return String(this);
+  }
+}
+
+/** What a circuit holds beside its graph. */
+interface Inside {
+  readonly kept: Uint8Array;
+  readonly keptNodes: Uint8Array;
+  readonly edgeScores: Float64Array;
+  readonly nodeScores: Float64Array | undefined;
+  readonly neurons: ReadonlyMap<CircuitNodeName, NodeNeurons>;
+  readonly positions: ReadonlyMap<CircuitNodeName, readonly number[]>;
+  readonly model: string | undefined;
+  readonly provenance: CircuitProvenance;
+}
+
+/** Both ends of each kept edge, the input, and the logits. */
+function endsOf(graph: CircuitGraph, kept: Uint8Array): Uint8Array {
+  const nodes = new Uint8Array(graph.nodes.length);
+  nodes[0] = 1;
+  nodes[nodes.length - 1] = 1;
+  for (let i = 0; i < kept.length; i++) {
+    if (kept[i] !== 1) continue;
+    nodes[graph.senderOf[i] ?? 0] = 1;
+    nodes[graph.place(graph.readers[graph.readerOf[i] ?? 0]?.node ?? "logits") ?? 0] = 1;
+  }
+  return nodes;
+}
+
+function keptEdges(graph: CircuitGraph, edges: CircuitParts["edges"]): Uint8Array {
+  if (edges === undefined) return new Uint8Array(graph.size);
+  if (edges === "all") return new Uint8Array(graph.size).fill(1);
+  if (typeof edges === "function") return Uint8Array.from(graph.edges, (edge) => (edges(edge) ? 1 : 0));
+  const kept = new Uint8Array(graph.size);
+  requireList(edges, "edges");
+  for (const name of edges) kept[graph.indexOf(name)] = 1;
+  return kept;
+}
+
+function keptNodes(graph: CircuitGraph, names: readonly string[]): Uint8Array {
+  requireList(names, "nodes");
+  const nodes = new Uint8Array(graph.nodes.length);
+  for (const name of names) nodes[placeOf(graph, name)] = 1;
+  nodes[nodes.length - 1] = 1;
+  return nodes;
+}
+
+function edgeScores(graph: CircuitGraph, given: CircuitParts["scores"]): Float64Array {
+  if (given === undefined) return new Float64Array(graph.size);
+  if (given instanceof Map) {
+    const scores = new Float64Array(graph.size).fill(NaN);
+    for (const [name, score] of given as ReadonlyMap<string, number>) scores[graph.indexOf(name)] = score;
+    return scores;
+  }
+  const list = given instanceof Tensor ? given.data : (given as ArrayLike<number>);
+  if (list.length !== graph.size) {
+    throw new ShapeError(`${list.length} scores were given for a graph of ${graph.size} edges.`, {
+      operation: "Circuit.from",
+      argument: "scores",
+      expected: graph.size,
+      actual: list.length,
+    });
+  }
+  return Float64Array.from(list);
+}
+
+function nodeScores(graph: CircuitGraph, given: ReadonlyMap<string, number>): Float64Array {
+  const scores = new Float64Array(graph.nodes.length).fill(NaN);
+  for (const [name, score] of given) scores[placeOf(graph, name)] = score;
+  return scores;
+}
+
+function byNode<V>(graph: CircuitGraph, given: ReadonlyMap<string, V> = new Map()): ReadonlyMap<CircuitNodeName, V> {
+  for (const name of given.keys()) placeOf(graph, name);
+  return new Map(given) as unknown as ReadonlyMap<CircuitNodeName, V>;
+}
+
+function placeOf(graph: CircuitGraph, name: string): number {
+  const place = graph.place(name);
+  if (place !== undefined) return place;
+  throw new InputError(`there is no node ${JSON.stringify(name)} in this graph. Nodes are input, a0.h0, m0, logits.`, {
+    operation: "Circuit.from",
+    argument: "nodes",
+    expected: "a node of the graph",
+    actual: name,
+  });
+}
+
+function requireList(value: unknown, argument: string): void {
+  if (Array.isArray(value)) return;
+  throw new InputError(`${argument} is ${nameOf(value)}, not a list of names.`, {
+    operation: "Circuit.from",
+    argument,
+    expected: "a list of names",
+    actual: value,
+  });
+}

@@ -1,0 +1,501 @@
+/**
+ * Runs of a model in which every reader (queries, keys and values of a head, an MLP, the logits) reads its own sum of
+ * what was written before it, each sender as this run has it or ablated, as the edges say:
+ *
+ * $$x_r = c + \sum_s a_s + \sum_s e_{sr} (y_s - a_s),$$
+ *
+ * $y_s$ what the sender writes in this run, $a_s$ its ablated output, $e_{sr}$ 1 where the edge is kept, and $c$ what no
+ * sender writes: standard positions and the biases $b_O$ before the reader.
+ *
+ * What is as in the clean run is not computed again, readers that read the same sum share it, heads from which no kept
+ * edge leads to the logits are left out, and the last layer computes no position that is not read.
+ */
+import type { AttentionLayer, Transformer } from "../../../model/index.ts";
+import { activate } from "../../../model/index.ts";
+import { attentionScores, headResults, project, weightValues } from "../../../model/internal.ts";
+import { add, causalAttention, matmul, softmax } from "../../../tensor/index.ts";
+import type { Tensor } from "../../../tensor/index.ts";
+import { dataForResult, rawData, reshaped, tensorOf } from "../../../tensor/internal.ts";
+import { rotate } from "../../../model/index.ts";
+import type { CircuitGraph } from "../circuits/index.ts";
+import { isSenderHook, senderOutputs } from "./sender-outputs.ts";
+import type { SenderOutputs } from "./sender-outputs.ts";
+
+type Stream = Tensor<"batch pos d_model">;
+type HeadVectors = Tensor<"batch pos head d_head">;
+type Side = "q" | "k" | "v";
+const SIDES = ["q", "k", "v"] as const;
+
+/** Which edges a run keeps. */
+export interface EdgeMask {
+  /** 1 for each edge that is kept, or, where `cuts`, for each that is not. */
+  readonly edges: Uint8Array;
+  /** Whether `edges` are those that are cut; all others are kept. */
+  readonly cuts?: boolean;
+  /** Positions at which the mask counts for the edges of a sender, one byte each; all positions where a sender has none. */
+  readonly positions?: ReadonlyMap<number, Uint8Array> | undefined;
+}
+
+/** Vectors of one side: of all heads, or of some. */
+type SideVectors =
+  | { readonly all: HeadVectors; readonly each?: undefined }
+  | { readonly all?: undefined; readonly each: Map<number, HeadVectors> };
+
+/** The differences $y_s - a_s$ of all senders, on some positions. */
+interface Differences {
+  readonly data: Float32Array;
+  /** Numbers of one sender. */
+  readonly size: number;
+  /** The first position. */
+  readonly from: number;
+}
+
+/** The model, some prompts, and what their senders write when they are ablated. */
+export class EdgeRuns {
+  readonly #model: Transformer;
+  readonly #graph: CircuitGraph;
+  readonly #batch: number;
+  readonly #pos: number;
+  readonly #from: number;
+  readonly #ablated: SenderOutputs | undefined;
+  readonly #clean: SenderOutputs;
+  readonly #differences: readonly [all: Differences, tail: Differences];
+  readonly #bases: ReadonlyMap<number, Float32Array>;
+  readonly #vectors: Readonly<Record<Side, HeadVectors>>[];
+  readonly #positions: Tensor<"batch pos d_model"> | undefined;
+  /** Senders whose differences are not those of the clean run. */
+  readonly #changed = new Set<number>();
+
+  /**
+   * @param tokens - the prompts.
+   * @param ablated - what senders write when they are ablated, made of what they write otherwise; nothing where they
+   * write nothing.
+   * @param from - the first position of the logits that is read.
+   */
+  constructor(
+    model: Transformer,
+    graph: CircuitGraph,
+    tokens: Tensor<"batch pos">,
+    ablated: ((clean: SenderOutputs) => SenderOutputs | undefined) | undefined,
+    from: number,
+  ) {
+    this.#model = model.inFloat32;
+    this.#graph = graph;
+    [this.#batch = 0, this.#pos = 0] = tokens.shape;
+    this.#from = from;
+    const isRotary = model.config.positional_embedding_type === "rotary";
+    const vector = isRotary ? /attn\.hook_(rot_q|rot_k|v)$/ : /attn\.hook_[qkv]$/;
+    const { cache } = model.run(tokens, {
+      cache: (name) => isSenderHook(name) || vector.test(name) || name === "hook_pos_embed",
+    });
+    this.#vectors = model.layers.map(({ layer }) => {
+      const at = `blocks.${layer}.attn` as const;
+      return {
+        q: cache.get(isRotary ? `${at}.hook_rot_q` : `${at}.hook_q`),
+        k: cache.get(isRotary ? `${at}.hook_rot_k` : `${at}.hook_k`),
+        v: cache.get(`${at}.hook_v`),
+      };
+    });
+    this.#clean = senderOutputs(model, graph, cache);
+    this.#ablated = ablated?.(this.#clean);
+    const pos_embed = model.W_pos === undefined ? undefined : cache.get("hook_pos_embed");
+    const isStandard = model.config.positional_embedding_type === "standard";
+    this.#positions = isStandard ? undefined : pos_embed;
+    this.#bases = this.#makeBases(isStandard ? pos_embed : undefined);
+    const size = this.#rows * this.#width;
+    const all: Differences = { data: this.#fresh(this.#clean.length), size, from: 0 };
+    const kept = this.#batch * (this.#pos - from) * this.#width;
+    const senders = graph.nodes.length - 1;
+    const tail = from === 0 ? all : { data: this.#fresh(senders * kept), size: kept, from };
+    this.#differences = [all, tail];
+    for (let sender = 0; sender < senders; sender++) this.#reset(sender);
+  }
+
+  /** Sets a sender back to what it writes in the clean run. */
+  #reset(sender: number): void {
+    const [all, tail] = this.#differences;
+    const start = sender * all.size;
+    const { data } = all;
+    data.set(this.#clean.subarray(start, start + all.size), start);
+    const away = this.#ablated;
+    if (away !== undefined)
+      for (let i = start; i < start + all.size; i++) data[i] = (data[i] as number) - (away[i] as number);
+    if (tail !== all) tail.data.set(this.#tailOf(data.subarray(start, start + all.size), all.size), sender * tail.size);
+  }
+
+  get #width(): number {
+    return this.#model.config.d_model;
+  }
+
+  get #rows(): number {
+    return this.#batch * this.#pos;
+  }
+
+  #fresh(length: number): Float32Array {
+    return dataForResult("float32", length) as Float32Array;
+  }
+
+  /** The last positions of each sender's numbers. */
+  #tailOf(data: Float32Array, size: number): Float32Array {
+    const d = this.#width;
+    const [whole, kept] = [this.#pos * d, (this.#pos - this.#from) * d];
+    const prompts = (data.length / size) * this.#batch;
+    const out = this.#fresh(prompts * kept);
+    for (let p = 0; p < prompts; p++) out.set(data.subarray((p + 1) * whole - kept, (p + 1) * whole), p * kept);
+    return out;
+  }
+
+  /** $c + \sum_s a_s$ of each reader, by how many senders it reads and whether it comes after the heads of its layer. */
+  #makeBases(pos_embed: Stream | undefined): ReadonlyMap<number, Float32Array> {
+    const { readers } = this.#graph;
+    const bases = new Map<number, Float32Array>();
+    const size = this.#rows * this.#width;
+    let sum = this.#fresh(size);
+    if (pos_embed === undefined) sum.fill(0);
+    else sum.set(rawData(pos_embed) as Float32Array);
+    let [sender, biases] = [0, 0];
+    for (const { layer, head, senders } of readers) {
+      // An MLP after the heads reads their bias too; so does everything in later layers.
+      const isAfterHeads =
+        head === undefined && layer < this.#model.config.n_layers && !this.#graph.config.parallel_attn_mlp;
+      const wanted = isAfterHeads ? layer + 1 : layer;
+      const key = baseKey(senders, wanted);
+      if (bases.has(key)) continue;
+      sum = sum.slice();
+      for (; biases < wanted; biases++) addRows(sum, rawData(this.#model.layer(biases).b_O) as Float32Array);
+      for (; sender < senders; sender++) {
+        if (this.#ablated === undefined) continue;
+        for (let i = 0, at = sender * size; i < size; i++)
+          sum[i] = (sum[i] as number) + (this.#ablated[at + i] as number);
+      }
+      bases.set(key, sum);
+    }
+    return bases;
+  }
+
+  /**
+   * The stream before the last norm of a run with these edges, from the first position that is read on.
+   */
+  run(mask: EdgeMask): Stream {
+    const weights = new EdgeWeights(this.#graph, mask);
+    this.#restore();
+    const masked = weights.positional.length === 0 ? undefined : this.#masked(weights);
+    const last = this.#model.config.n_layers - 1;
+    const perLayer = this.#graph.readers.length === 1 ? 0 : (this.#graph.readers.length - 1) / (last + 1);
+    for (const layer of this.#model.layers) {
+      const first = layer.layer * perLayer;
+      const { n_heads } = this.#model.config;
+      const onTail = layer.layer === last;
+      this.#heads(layer, first, weights, masked, onTail);
+      if (this.#graph.config.attn_only) continue;
+      this.#mlp(layer, first + 3 * n_heads, weights, masked, onTail);
+    }
+    const logits = this.#graph.readers.length - 1;
+    return this.#inputs([logits], weights, masked, true, last + 1);
+  }
+
+  /** Sets the differences back to those of the clean run. */
+  #restore(): void {
+    for (const sender of this.#changed) this.#reset(sender);
+    this.#changed.clear();
+  }
+
+  /** The differences at the positions of a mask alone, those of senders that have positions. */
+  #masked(weights: EdgeWeights): readonly [Float32Array, Float32Array] {
+    const both = this.#differences.map(({ data, size, from }) => {
+      const out = this.#fresh(data.length).fill(0);
+      for (const sender of weights.positional)
+        this.#copyMasked(sender, weights, data.subarray(sender * size, (sender + 1) * size), out, size, from);
+      return out;
+    });
+    return both as unknown as readonly [Float32Array, Float32Array];
+  }
+
+  #copyMasked(
+    sender: number,
+    weights: EdgeWeights,
+    data: Float32Array,
+    out: Float32Array,
+    size: number,
+    from: number,
+  ): void {
+    const at = weights.positionsOf(sender);
+    const d = this.#width;
+    const length = this.#pos - from;
+    for (let row = 0; row < this.#batch * length; row++) {
+      const start = sender * size + row * d;
+      if (at?.[from + (row % length)] === 1) out.set(data.subarray(row * d, (row + 1) * d), start);
+      else out.fill(0, start, start + d);
+    }
+  }
+
+  /** Takes what a sender wrote as its own in this run. */
+  #write(
+    sender: number,
+    written: Float32Array,
+    onTail: boolean,
+    weights: EdgeWeights,
+    masked: readonly [Float32Array, Float32Array] | undefined,
+  ): void {
+    const [all, tail] = this.#differences;
+    this.#changed.add(sender);
+    const into = onTail ? tail : all;
+    const start = sender * into.size;
+    const away = this.#ablated;
+    if (away === undefined) into.data.set(written, start);
+    else {
+      const d = this.#width;
+      const [length, skipped] = [(this.#pos - into.from) * d, into.from * d];
+      for (let b = 0, i = 0; b < this.#batch; b++) {
+        let from = sender * all.size + b * this.#pos * d + skipped;
+        for (const end = i + length; i < end; i++)
+          into.data[start + i] = (written[i] as number) - (away[from++] as number);
+      }
+    }
+    if (!onTail && tail !== all) {
+      tail.data.set(this.#tailOf(all.data.subarray(start, start + all.size), all.size), sender * tail.size);
+    }
+    if (masked === undefined || weights.positionsOf(sender) === undefined) return;
+    for (const [i, { data, size, from }] of this.#differences.entries()) {
+      if (onTail && i === 0 && tail !== all) continue;
+      const own = data.subarray(sender * size, (sender + 1) * size);
+      this.#copyMasked(sender, weights, own, masked[i] as Float32Array, size, from);
+    }
+  }
+
+  /** Whether a reader reads what it read in the clean run. */
+  #isClean(reader: number, weights: EdgeWeights): boolean {
+    return weights.isWhole(reader) && ![...this.#changed].some((s) => s < (this.#graph.readers[reader]?.senders ?? 0));
+  }
+
+  /** What several readers of equal standing read, `[reader · batch, pos, d_model]`. */
+  #inputs(
+    readers: readonly number[],
+    weights: EdgeWeights,
+    masked: readonly [Float32Array, Float32Array] | undefined,
+    onTail: boolean,
+    biases: number,
+  ): Stream {
+    const senders = this.#graph.readers[readers[0] ?? 0]?.senders ?? 0;
+    const { data, size, from } = this.#differences[onTail ? 1 : 0];
+    const block = (source: Float32Array): Tensor<"sender element"> =>
+      tensorOf("sender element", [senders, size], source.subarray(0, senders * size));
+    const rows = (positional: boolean): Tensor<"reader sender"> => {
+      const out = new Float32Array(readers.length * senders);
+      for (const [i, reader] of readers.entries())
+        weights.fill(reader, positional, out.subarray(i * senders, (i + 1) * senders));
+      return tensorOf("reader sender", [readers.length, senders], out);
+    };
+    let x = matmul(rows(false), block(data));
+    if (masked !== undefined) x = add(x, matmul(rows(true), block(masked[onTail ? 1 : 0])));
+    const whole = this.#bases.get(baseKey(senders, biases)) as Float32Array;
+    const base = onTail && from > 0 ? this.#tailOf(whole, this.#rows * this.#width) : whole;
+    const sum = add(x, tensorOf("element", [size], base) as Tensor as Tensor<"reader element">);
+    const shape = [readers.length * this.#batch, this.#pos - from, this.#width];
+    return reshaped(sum, "batch pos d_model", shape);
+  }
+
+  #heads(
+    layer: AttentionLayer,
+    first: number,
+    weights: EdgeWeights,
+    masked: readonly [Float32Array, Float32Array] | undefined,
+    onTail: boolean,
+  ): void {
+    const H = layer.heads.length;
+    const sender = this.#graph.readers[first]?.senders ?? 0;
+    const dirty: Record<Side, number[]> = { q: [], k: [], v: [] };
+    const heads: number[] = [];
+    for (let head = 0; head < H; head++) {
+      if (!weights.isLive(sender + head)) continue;
+      const sides = SIDES.filter((_, i) => !this.#isClean(first + i * H + head, weights));
+      for (const side of sides) dirty[side].push(head);
+      if (sides.length > 0) heads.push(head);
+    }
+    if (heads.length === 0) return;
+    const [q, k, v] = SIDES.map((side, i) => {
+      const isTailed = onTail && side === "q";
+      return this.#vectorsOf(layer, side, dirty[side], first + i * H, weights, masked, isTailed);
+    }) as [SideVectors, SideVectors, SideVectors];
+    if (heads.length === H && q.all && k.all && v.all) {
+      const results = headResults(layer, this.#attend(layer, q.all, k.all, v.all));
+      for (const head of heads)
+        this.#write(sender + head, rawData(results.select("head", head)) as Float32Array, onTail, weights, masked);
+      return;
+    }
+    const clean = this.#vectors[layer.layer] as Record<Side, HeadVectors>;
+    for (const head of heads) {
+      const own = (vectors: SideVectors, side: Side): HeadVectors => {
+        if (vectors.each?.has(head) === true) return vectors.each.get(head) as HeadVectors;
+        const all = vectors.all ?? (onTail && side === "q" ? clean.q.slice("pos", this.#from) : clean[side]);
+        return all.slice("head", head, head + 1);
+      };
+      const z = this.#attend(layer, own(q, "q"), own(k, "k"), own(v, "v"));
+      const rows = reshaped(z, "row d_head", [z.size / (z.shape[3] ?? 1), z.shape[3] ?? 0]);
+      const result = matmul(rows, layer.W_O.select("head", head) as Tensor<"d_head d_model">);
+      this.#write(sender + head, rawData(result) as Float32Array, onTail, weights, masked);
+    }
+  }
+
+  /** Queries, keys or values: those of the clean run where heads read the same, new ones where not. */
+  #vectorsOf(
+    layer: AttentionLayer,
+    side: Side,
+    dirty: readonly number[],
+    first: number,
+    weights: EdgeWeights,
+    masked: readonly [Float32Array, Float32Array] | undefined,
+    isTailed: boolean,
+  ): SideVectors {
+    const clean = (this.#vectors[layer.layer] as Record<Side, HeadVectors>)[side];
+    const H = layer.heads.length;
+    if (dirty.length === 0) return { all: isTailed && this.#from > 0 ? clean.slice("pos", this.#from) : clean };
+    // Rotation knows positions by their place, so that rotated queries are made of all positions and cut afterwards.
+    const isRotary = this.#model.config.positional_embedding_type === "rotary";
+    const isCut = isTailed && !isRotary;
+    const groups = new Map<string, number[]>();
+    for (const head of dirty) {
+      const key = weights.key(first + head);
+      groups.set(key, [...(groups.get(key) ?? []), head]);
+    }
+    const members = [...groups.values()];
+    const readers = members.map(([head = 0]) => first + head);
+    const inputs = this.#inputs(readers, weights, masked, isCut, layer.layer);
+    const normalized = layer.ln1 === undefined ? inputs : layer.ln1.apply(inputs);
+    const [W, b] =
+      side === "q" ? [layer.W_Q, layer.b_Q] : side === "k" ? [layer.W_K, layer.b_K] : [layer.W_V, layer.b_V];
+    const finished = (x: HeadVectors): HeadVectors => {
+      if (!isRotary || side === "v") return x;
+      const rotated = rotate(x, this.#model.config);
+      return isTailed && this.#from > 0 ? rotated.slice("pos", this.#from) : rotated;
+    };
+    const B = this.#batch;
+    const each = new Map<number, HeadVectors>();
+    for (const [i, heads] of members.entries()) {
+      const own = normalized.slice("batch", i * B, (i + 1) * B);
+      const x = side === "v" ? own : this.#withPositions(own, isCut);
+      if (heads.length === H) return { all: finished(project(x, W, b)) };
+      for (const head of heads) {
+        const one = (w: Tensor): Tensor => w.slice("head", head, head + 1);
+        each.set(head, finished(project(x, one(W) as typeof W, one(b) as typeof b)));
+      }
+    }
+    return { each };
+  }
+
+  #withPositions(x: Stream, isCut: boolean): Stream {
+    if (this.#positions === undefined) return x;
+    return add(x, isCut ? this.#positions.slice("pos", this.#from) : this.#positions);
+  }
+
+  #attend(layer: AttentionLayer, q: HeadVectors, k: HeadVectors, v: HeadVectors): HeadVectors {
+    const isCausal = this.#model.config.attention_dir === "causal";
+    if (isCausal && q.sizeOf("pos") === k.sizeOf("pos")) return causalAttention(q, k, v, { scale: layer.attnScale });
+    return weightValues(softmax(attentionScores(q, k, layer.attnScale, isCausal), "key_pos"), v);
+  }
+
+  #mlp(
+    layer: AttentionLayer,
+    reader: number,
+    weights: EdgeWeights,
+    masked: readonly [Float32Array, Float32Array] | undefined,
+    onTail: boolean,
+  ): void {
+    const { mlp } = layer;
+    const sender = this.#graph.place(`m${layer.layer}`) ?? 0;
+    if (mlp === undefined || !weights.isLive(sender) || this.#isClean(reader, weights)) return;
+    const biases = this.#graph.config.parallel_attn_mlp ? layer.layer : layer.layer + 1;
+    const x = this.#inputs([reader], weights, masked, onTail, biases);
+    const pre = mlp.preActivations(mlp.ln2 === undefined ? x : mlp.ln2.apply(x));
+    const active = activate(mlp.act_fn, pre);
+    const post = mlp.ln === undefined ? active : mlp.ln.apply(active);
+    this.#write(sender, rawData(mlp.write(post)) as Float32Array, onTail, weights, masked);
+  }
+}
+
+const baseKey = (senders: number, biases: number): number => senders * 65_536 + biases;
+
+/** Adds a bias to every row. */
+function addRows(x: Float32Array, bias: Float32Array): void {
+  for (let start = 0; start < x.length; start += bias.length)
+    for (let j = 0; j < bias.length; j++) x[start + j] = (x[start + j] as number) + (bias[j] as number);
+}
+
+/** What a mask means for each edge: how much of a sender's difference a reader gets, everywhere and at positions. */
+class EdgeWeights {
+  readonly #graph: CircuitGraph;
+  readonly #mask: EdgeMask;
+  readonly #live: Uint8Array;
+  readonly #whole: Uint8Array;
+  /** The senders that have positions. */
+  readonly positional: readonly number[];
+
+  constructor(graph: CircuitGraph, mask: EdgeMask) {
+    this.#graph = graph;
+    this.#mask = mask;
+    this.positional = [...(mask.positions?.keys() ?? [])];
+    this.#whole = new Uint8Array(graph.readers.length);
+    for (const [reader, { senders }] of graph.readers.entries()) {
+      let isWhole = true;
+      for (let s = 0; s < senders && isWhole; s++)
+        isWhole = this.#weight(s, reader, false) === 1 && this.#weight(s, reader, true) === 0;
+      this.#whole[reader] = isWhole ? 1 : 0;
+    }
+    this.#live = this.#findLive();
+  }
+
+  /** The places at which a sender's edges are masked, or `undefined` where they are everywhere. */
+  positionsOf(sender: number): Uint8Array | undefined {
+    return this.#mask.positions?.get(sender);
+  }
+
+  /** Whether a reader gets everything. */
+  isWhole(reader: number): boolean {
+    return this.#whole[reader] === 1;
+  }
+
+  /** Whether anything that a node writes reaches the logits. */
+  isLive(node: number): boolean {
+    return this.#live[node] === 1;
+  }
+
+  /** The weights of one reader's senders, on their differences everywhere or at their positions. */
+  fill(reader: number, positional: boolean, out: Float32Array): void {
+    for (let s = 0; s < out.length; s++) out[s] = this.#weight(s, reader, positional);
+  }
+
+  /** The same text for readers that read the same. */
+  key(reader: number): string {
+    const senders = this.#graph.readers[reader]?.senders ?? 0;
+    let key = "";
+    for (let s = 0; s < senders; s++) key += this.#isNamed(s, reader) ? "1" : "0";
+    return key;
+  }
+
+  #isNamed(sender: number, reader: number): boolean {
+    const edge = this.#graph.between(sender, reader);
+    return edge !== undefined && this.#mask.edges[edge] === 1;
+  }
+
+  #weight(sender: number, reader: number, positional: boolean): number {
+    const isNamed = this.#isNamed(sender, reader);
+    const isPositional = this.#mask.positions?.has(sender) === true;
+    if (this.#mask.cuts !== true) return isNamed && isPositional === positional ? 1 : 0;
+    if (positional) return isNamed && isPositional ? -1 : 0;
+    return isNamed && !isPositional ? 0 : 1;
+  }
+
+  #findLive(): Uint8Array {
+    const { nodes, readers } = this.#graph;
+    const live = new Uint8Array(nodes.length);
+    live[nodes.length - 1] = 1;
+    for (let reader = readers.length - 1; reader >= 0; reader--) {
+      const { node, senders } = readers[reader] ?? { node: "logits", senders: 0 };
+      if (live[this.#graph.place(node) ?? 0] !== 1) continue;
+      for (let s = 0; s < senders; s++) {
+        if (this.#weight(s, reader, false) !== 0 || this.#weight(s, reader, true) !== 0) live[s] = 1;
+      }
+    }
+    return live;
+  }
+}

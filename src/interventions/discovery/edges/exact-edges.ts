@@ -1,0 +1,112 @@
+/**
+ * What each edge is worth, exactly: the metric of the model less the metric when that edge alone is cut.
+ *
+ * Everything before the reader of the edge is as in the clean run and is not computed again, of a head only the input
+ * that changed is, and of the last layer only the positions that the metric reads.
+ */
+import { requireKind } from "../../../errors.ts";
+import { Steps } from "../../../progress.ts";
+import type { ProgressOptions } from "../../../progress.ts";
+import type { MetricLike, Transformer } from "../../../model/index.ts";
+import { Tensor } from "../../../tensor/index.ts";
+import { Circuit } from "../circuits/index.ts";
+import { circuitGraph } from "../circuits/index.ts";
+import type { CircuitGraph } from "../circuits/index.ts";
+import { checkPrompts, CircuitRuns } from "./circuit-runs.ts";
+import type { CircuitPrompts, EdgeAblation } from "./circuit-runs.ts";
+import type { EdgeMask } from "./edge-runs.ts";
+
+/**
+ * Options of what scores edges.
+ * @category Circuit discovery
+ */
+export interface EdgeScoreOptions extends ProgressOptions {
+  /** What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given. */
+  readonly ablation?: EdgeAblation | undefined;
+  /** The graph; the model's own unless given. */
+  readonly graph?: CircuitGraph | undefined;
+  /** The seed of `"resample"`; 0 unless given. */
+  readonly seed?: number | undefined;
+}
+
+/**
+ * What edges are worth.
+ * @category Circuit discovery
+ */
+export interface EdgeEffects {
+  /** All edges, each with its mean over prompts as its score: above 0 where the edge raises the metric. */
+  readonly circuit: Circuit;
+  /** `[edge, batch]`: by how much the metric of each prompt falls when the edge is cut, float64. */
+  readonly effects: Tensor<"edge batch">;
+  /** `[batch]`: the metric of the model itself. */
+  readonly clean: Tensor<"batch">;
+}
+
+/**
+ * Cuts each edge by itself and measures by how much the metric falls.
+ *
+ * @param prompts - prompts of one length, with their corrupted counterparts where edges are to carry those.
+ * @param metric - a metric, or a function of logits.
+ * @throws {@link InputError} or {@link ShapeError} for prompts or a metric that do not fit; the signal's reason when
+ * aborted.
+ * @category Circuit discovery
+ * @example
+ * ```ts
+ * import { repeatedTokens } from "transformer-circuits";
+ * import { crossEntropy } from "transformer-circuits/model";
+ * import { exactEdges } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const prompts = repeatedTokens(model.config, { length: 12, batch: 2, seed: 0, bos: 0 });
+ * const mask = [0, 1].map(() => Array.from({ length: 24 }, (_, p) => (p > 12 ? 1 : 0)));
+ * const { circuit } = exactEdges(model, prompts, crossEntropy(prompts, { mask }));
+ * const worst = circuit.ranking().filter(({ from, score }) => from.startsWith("a0") && score < 0)[0];
+ * console.log(worst?.name);
+ * // a0.h5->a1.h2<k>
+ * ```
+ */
+export function exactEdges(
+  model: Transformer,
+  prompts: CircuitPrompts,
+  metric: MetricLike,
+  options: EdgeScoreOptions = {},
+): EdgeEffects {
+  const operation = "exactEdges";
+  requireKind("model", model, "model", operation, options, "ablation graph seed signal onProgress");
+  const graph = options.graph ?? circuitGraph(model);
+  const checked = checkPrompts(model, prompts, operation);
+  const runs = new CircuitRuns(model, graph, checked, metric, { ...options, operation });
+  const steps = new Steps(options, graph.size);
+  let done = 0;
+  const report = (share: number): void => {
+    const before = Math.floor(done + 1e-9);
+    done += share;
+    steps.advance(Math.min(graph.size, Math.floor(done + 1e-9)) - before);
+  };
+  const edges = new Uint8Array(graph.size);
+  const clean = runs.value({ edges, cuts: true });
+  const without = (edge: number): EdgeMask => {
+    edges.fill(0);
+    edges[edge] = 1;
+    return { edges, cuts: true };
+  };
+  const cut = runs.values(graph.size, without, report);
+  const count = runs.count;
+  const effects = new Float64Array(graph.size * count);
+  const scores = cut.map((values, edge) => {
+    let sum = 0;
+    for (let b = 0; b < count; b++) {
+      const effect = (clean[b] ?? 0) - (values[b] ?? 0);
+      effects[edge * count + b] = effect;
+      sum += effect;
+    }
+    return sum / count;
+  });
+  const provenance = { method: "exact", metric: runs.metric.name, ablation: runs.ablation, prompts: count };
+  return {
+    circuit: Circuit.from(graph, { edges: "all", scores, provenance }),
+    effects: Tensor.from("edge batch", [graph.size, count], effects),
+    clean: Tensor.from("batch", [count], clean),
+  };
+}
