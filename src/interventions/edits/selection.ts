@@ -95,9 +95,12 @@ interface NoSuchField<Axes extends string> {
   readonly "the activation there has the axes": Axes;
 }
 
-type CheckedOne<T> = T extends string | HookPredicate
+/** A head of a model names its place; of a selection whose fields only the run time knows nothing is checked. */
+type CheckedOne<T> = T extends string | HookPredicate | { readonly W_OV: unknown }
   ? T
-  : { readonly [F in keyof T]: F extends FieldsAt<T> ? T[F] : NoSuchField<AxesAt<T>> };
+  : Selection extends T
+    ? T
+    : { readonly [F in keyof T]: F extends FieldsAt<T> ? T[F] : NoSuchField<AxesAt<T>> };
 
 /** A target whose fields all select along axes that the activation has. */
 export type CheckedTarget<T> = T extends readonly unknown[]
