@@ -152,8 +152,8 @@ export function min<A extends string, const N extends AxisOf<A>>(t: Tensor<A>, a
  * import { std } from "transformer-circuits/tensor";
  *
  * const norms = Tensor.fromNested("pos", [1, 3, 5, 7]);
- * console.log(std(norms, "pos").item() ** 2, std(norms, "pos", { correction: 1 }).item() ** 2);
- * // 5.0000001144155485 6.666666776458456
+ * console.log(std(norms, "pos").item().toFixed(4), std(norms, "pos", { correction: 1 }).item().toFixed(4));
+ * // 2.2361 2.5820
  * ```
  */
 export function std<A extends string, const N extends AxisOf<A>>(

@@ -102,9 +102,9 @@ function placeIn(t: Tensor, values: Tensor, picks: readonly (readonly number[] |
  * import { Tensor, map } from "transformer-circuits";
  * import { where } from "transformer-circuits/tensor";
  *
- * const scores = Tensor.fromNested("head", [0.2, 0.7, 0.9]);
- * console.log(where(map(scores, (x) => Number(x > 0.5)), scores, -1).toNested().toString());
- * // -1,0.699999988079071,0.8999999761581421
+ * const scores = Tensor.fromNested("head", [0.25, 0.75, 1]);
+ * console.log(where(map(scores, (x) => Number(x > 0.5)), scores, -1).toNested());
+ * // [ -1, 0.75, 1 ]
  * ```
  */
 export function where<A extends string, B extends string = never, C extends string = never>(
