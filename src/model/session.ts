@@ -178,6 +178,11 @@ export class HookSession {
     return this.#edited;
   }
 
+  /** The hooks at which edits wait. */
+  get waits(): ReadonlySet<HookName> {
+    return new Set(Object.keys(this.#edits) as HookName[]);
+  }
+
   /** What came to the edited hooks that are kept. */
   get before(): ReadonlyMap<HookName, Tensor> {
     return this.#before;
