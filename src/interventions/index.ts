@@ -20,16 +20,14 @@ export type {
   Heads,
   HookPredicate,
   HookSite,
-  IndexRange,
-  Indices,
   RunSource,
   RunsByName,
   RunWithCache,
   Selection,
   Values,
 } from "./edits/index.ts";
-export { sweep, Sweep } from "./sweeps/index.ts";
-export type { Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
+export { pathPatching, sweep, Sweep } from "./sweeps/index.ts";
+export type { PathPatchingOptions, PathReceiver, Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
 export {
   Circuit,
   circuitGraph,

@@ -1,5 +1,7 @@
 /** What model/ lends to the other folders of src/ and is no part of the package. */
 export { traceOf } from "./run.ts";
+export type { Trace } from "./run.ts";
+export { rotateTo } from "./rotary.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
 export {
   attentionScores,
@@ -13,7 +15,7 @@ export {
 } from "./head-products.ts";
 export { baseRun, siteHook, siteOfHook } from "./base-run.ts";
 export type { BaseRun, Change, PartialSite, Variant } from "./base-run.ts";
-export { partialPass } from "./partial-pass.ts";
+export { asStream, headInputs, partialPass } from "./partial-pass.ts";
 export type { PassOptions } from "./partial-pass.ts";
 export type { Rows } from "./partial-rows.ts";
 export { Readout } from "./partial-readout.ts";
@@ -32,7 +34,8 @@ export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
-export { readPositions, selectLogits, spreadGradient } from "./metric.ts";
+export { readPositions, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
+export { rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";
 export { patternOf } from "./pattern.ts";
 export { finalNormKind } from "./weights.ts";

@@ -3,14 +3,13 @@
  * side as rows of the same products.
  *
  * Nothing before the first change is computed. In causal models no position before the earliest changed one is: its
- * keys and values are the base run's. A head whose queries, keys, values, pattern or output alone were changed costs
- * that head: the stream gets $(z'_h - z_h) W_O^h$. The last layer gives the positions that are read and no others. At
- * 64 positions that is what makes a sweep over positions of the stream 100 times as fast as a run each.
+ * keys and values are the base run's. Of a head whose queries, keys, values, pattern or output alone were changed, that
+ * head attends anew. The last layer gives the positions that are read and no others. At 64 positions that makes a sweep
+ * over positions of the stream some 100 times as fast as a run each.
  *
- * Where a whole stream changes, the numbers are those of an edited run to the bit; where one head does, they differ by
- * the rounding of the sum above, some $10^{-7}$ of the stream.
+ * The numbers are those of an edited run, to the bit; where patterns, scores or results are put, which float64 sums
+ * follow here, to the rounding of float32.
  */
-import { matmul } from "../tensor/index.ts";
 import { rawData, tensorOf, withWorkspace } from "../tensor/internal.ts";
 import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -26,6 +25,7 @@ import { Places, Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 import { rotateRows } from "./rotary.ts";
 import { HookSession } from "./session.ts";
+import type { Transformer } from "./transformer.ts";
 
 /** What a pass computes anew and what it keeps. */
 export interface PassOptions {
@@ -35,9 +35,11 @@ export interface PassOptions {
   readonly patterns?: "recomputed" | "kept" | undefined;
   /** Heads that read a changed stream; the others give what they gave. All unless given. */
   readonly liveHeads?: ((layer: number) => readonly number[]) | undefined;
-  /** Whether MLPs read a changed stream; true unless given. */
-  readonly liveMlps?: boolean | undefined;
-  /** Looks at the stream before each layer, where it differs. */
+  /** Whether a layer's MLP reads a changed stream; all do unless given. */
+  readonly liveMlps?: ((layer: number) => boolean) | undefined;
+  /** The layer before which the pass ends, its rows then those of the stream there. */
+  readonly until?: number | undefined;
+  /** Looks at the stream before each layer, where it differs, in a batch that begins with a variant. */
   readonly onStream?: ((layer: number, rows: Rows, first: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -114,12 +116,13 @@ class Pass {
 
   run(): Rows {
     const { model } = this.#base;
-    const { signal, onStream } = this.#options;
+    const { signal, onStream, until } = this.#options;
     let rows = this.#none(model.config.d_model);
     for (const layer of model.layers) {
       signal?.throwIfAborted();
       const resid = this.#put(layer.layer, "resid_pre", rows);
       onStream?.(layer.layer, resid, this.#first);
+      if (layer.layer === until) return resid;
       rows = resid.count > 0 || this.#isChangedIn(layer.layer) ? this.#throughLayer(layer, resid) : resid;
     }
     return rows;
@@ -196,7 +199,7 @@ class Pass {
     this.#write(this.#placed(at, "resid_mid"), mid);
     if (layer.mlp === undefined) return this.#written(at, mid);
     const input = config.parallel_attn_mlp === true ? resid.where((place) => !isLast || this.#isRead(place)) : mid;
-    const isFrozen = this.#options.liveMlps === false || input.count === 0;
+    const isFrozen = this.#options.liveMlps?.(at) === false || input.count === 0;
     const out = isFrozen
       ? this.#none(config.d_model)
       : like(input, mlpOutput(layer.mlp, asStream(input), this.#silent));
@@ -238,7 +241,8 @@ class Pass {
         if (row >= 0) for (const h of chosen) z.row(row).fill(0, h * width, (h + 1) * width);
       });
     }
-    const attn = this.#writeOut(layer, z, heads);
+    if (z.count === 0) return this.#none(config.d_model);
+    const attn = like(z, writeHeads(layer, asHeads(z, config.n_heads)), config.d_model);
     this.#addResults(layer, results, attn);
     return attn;
   }
@@ -289,13 +293,11 @@ class Pass {
     const none = this.#none(width);
     let [q, k, v] = [none, none, none];
     if (resid.count > 0 && !isFrozen) {
-      const x = asStream(resid);
-      const normalized = layer.ln1 === undefined ? x : layer.ln1.apply(x);
-      v = ofHeads(resid, project(normalized, layer.W_V, layer.b_V));
+      const read = headInputs(this.#base.model, layer, resid);
+      v = ofHeads(resid, project(asStream(read.values), layer.W_V, layer.b_V));
       if (this.#options.patterns !== "kept") {
-        const read = this.#withPositions(like(resid, normalized));
-        k = ofHeads(resid, project(asStream(read), layer.W_K, layer.b_K));
-        const asking = isLast ? read.where(this.#isRead) : read;
+        k = ofHeads(resid, project(asStream(read.scores), layer.W_K, layer.b_K));
+        const asking = isLast ? read.scores.where(this.#isRead) : read.scores;
         if (asking.count > 0) q = ofHeads(asking, project(asStream(asking), layer.W_Q, layer.b_Q));
       }
     }
@@ -311,20 +313,6 @@ class Pass {
       }
     }
     return { q, k, v };
-  }
-
-  /** Shortformer positions added. */
-  #withPositions(x: Rows): Rows {
-    const { config } = this.#base.model;
-    if (config.positional_embedding_type !== "shortformer") return x;
-    const W_pos = rawData(this.#base.model.weight("pos_embed.W_pos")) as FloatArray;
-    const out = new Rows(x.frame, x.places, x.width);
-    out.data.set(x.data.subarray(0, out.data.length));
-    for (let row = 0; row < out.count; row++) {
-      const from = ((out.places[row] as number) % this.#frame.pos) * out.width;
-      addTo(out.row(row), W_pos.subarray(from, from + out.width));
-    }
-    return out;
   }
 
   /** Where outputs of heads may differ: from the first changed key or value on, and where something else changed. */
@@ -346,30 +334,24 @@ class Pass {
     }
     return isLast ? places.sorted().filter(this.#isRead) : places.sorted();
   }
+}
 
-  /** What the layer's heads write together: whole where all may differ, otherwise by how those that do differ. */
-  #writeOut(layer: AttentionLayer, z: Rows, heads: Uint8Array): Rows {
-    const { d_model, n_heads } = this.#base.model.config;
-    const base = this.#baseOf(layer.layer, "hook_attn_out");
-    if (z.count === 0) return this.#none(d_model);
-    const { runs, pos } = this.#frame;
-    const ofRun = (run: number): Uint8Array => heads.subarray(run * n_heads, (run + 1) * n_heads);
-    const isWhole = Array.from({ length: runs }, (_, run) => ofRun(run).every((differs) => differs === 1));
-    const whole = z.where((place) => isWhole[Math.floor(place / pos)] === true);
-    const written =
-      whole.count === 0 ? this.#none(d_model) : like(whole, writeHeads(layer, asHeads(whole, n_heads)), d_model);
-    if (whole.count === z.count) return written;
-    const out = written.spread(z.places, base);
-    const before = this.#baseOf(layer.layer, "attn.hook_z");
-    const rows: number[][] = layer.heads.map(() => []);
-    for (const [row, place] of z.places.entries()) {
-      const run = Math.floor(place / pos);
-      if (isWhole[run] === true) continue;
-      for (const [head, differs] of ofRun(run).entries()) if (differs === 1) rows[head]?.push(row);
-    }
-    for (const [head, ofHead] of rows.entries()) if (ofHead.length > 0) addHead(layer, head, z, ofHead, before, out);
-    return out;
+/** What a layer's heads read of a stream: by their queries and keys, and by their values. */
+export function headInputs(
+  model: Transformer,
+  layer: AttentionLayer,
+  stream: Rows,
+): { readonly scores: Rows; readonly values: Rows } {
+  const values = layer.ln1 === undefined ? stream : like(stream, layer.ln1.apply(asStream(stream)));
+  if (model.config.positional_embedding_type !== "shortformer") return { scores: values, values };
+  const W_pos = rawData(model.weight("pos_embed.W_pos")) as FloatArray;
+  const scores = new Rows(values.frame, values.places, values.width);
+  scores.data.set(values.data.subarray(0, scores.data.length));
+  for (const [row, place] of scores.places.entries()) {
+    const from = (place % scores.frame.pos) * scores.width;
+    addTo(scores.row(row), W_pos.subarray(from, from + scores.width));
   }
+  return { scores, values };
 }
 
 /** Queries, keys and values where they differ. */
@@ -377,32 +359,6 @@ interface HeadRows {
   readonly q: Rows;
   readonly k: Rows;
   readonly v: Rows;
-}
-
-/** Adds what a head writes more than in the base run. */
-function addHead(
-  layer: AttentionLayer,
-  head: number,
-  z: Rows,
-  rows: readonly number[],
-  base: FloatArray,
-  out: Rows,
-): void {
-  const [, d_head = 0] = layer.W_O.shape;
-  const { prompts, pos, take } = z.frame;
-  const difference = take("float32", rows.length * d_head);
-  for (const [to, row] of rows.entries()) {
-    const from = row * z.width + head * d_head;
-    const before = ((z.places[row] as number) % (prompts * pos)) * z.width + head * d_head;
-    for (let e = 0; e < d_head; e++) {
-      difference[to * d_head + e] = (z.data[from + e] as number) - (base[before + e] as number);
-    }
-  }
-  const written = matmul(tensorOf("rows d_head", [rows.length, d_head], difference), layer.W_O.select("head", head));
-  const data = rawData(written) as FloatArray;
-  for (const [from, row] of rows.entries()) {
-    addTo(out.row(row), data.subarray(from * out.width, (from + 1) * out.width));
-  }
 }
 
 function addTo(out: FloatArray, x: FloatArray): void {
@@ -417,7 +373,7 @@ function sum(a: Rows, b: Rows): Rows {
   return out;
 }
 
-const asStream = (rows: Rows): Stream => tensorOf("batch pos d_model", [1, rows.count, rows.width], rows.data);
+export const asStream = (rows: Rows): Stream => tensorOf("batch pos d_model", [1, rows.count, rows.width], rows.data);
 
 const asHeads = (rows: Rows, heads: number): HeadVectors =>
   tensorOf("batch pos head d_head", [1, rows.count, heads, rows.width / heads], rows.data);
