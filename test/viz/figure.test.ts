@@ -26,6 +26,7 @@ describe("a figure", () => {
 
   test("shows itself in a notebook, with a line of plain text", () => {
     expect(display(drawing)).toEqual({
+      "text/html": drawing.html,
       "image/svg+xml": drawing.svg,
       "text/plain": `Figure(heatmap: A "title" & <more>, ${drawing.width} × ${drawing.height})`,
     });
