@@ -35,4 +35,4 @@ export { lossesOfRows } from "./loss.ts";
 export { readPositions, selectLogits, spreadGradient } from "./metric.ts";
 export { metricOf } from "./custom-metric.ts";
 export { patternOf } from "./pattern.ts";
-export { finalNormKind } from "./weights.ts";
+export { finalNormKind, NAMED_TENSORS } from "./weights.ts";

@@ -12,6 +12,7 @@
  * the layers after it.
  */
 import { requireKind } from "../errors.ts";
+import type { Kind } from "../errors.ts";
 import { onFeatures, identityMap, sumProducts } from "../linear/index.ts";
 import type { TensorProduct, TensorSum } from "../linear/index.ts";
 import { headLabel } from "../model/index.ts";
@@ -20,6 +21,12 @@ import type { Tensor } from "../tensor/index.ts";
 import { headProduct, unembedProduct } from "./factors.ts";
 import { directStream, freeze, mlpStream } from "./frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
+
+export const FACTORED_MODEL: Kind = {
+  member: "unembed",
+  what: "a FactoredModel",
+  remedy: "Make one with factoredModel",
+};
 
 /**
  * A model on some tokens as a product of sums of tensor products, patterns and norm scales frozen, and what MLPs wrote

@@ -1,9 +1,12 @@
 import { requireKind } from "../errors.ts";
+import type { Kind } from "../errors.ts";
 import { EXPLORER_SCRIPT } from "./explorer/script.ts";
 import { pageStyles } from "./parts/page-style.ts";
 import { svgStyles } from "./parts/style.ts";
 import { TABLE_SCRIPT } from "./parts/table-script.ts";
 import { escapeHtml, px } from "./parts/text.ts";
+
+export const FIGURE: Kind = { member: "fragment", what: "a Figure", remedy: "Draw one, as with heatmap({ values })" };
 
 /** The method by which notebooks ask a value for its rich display. */
 export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display") as never;
@@ -167,7 +170,7 @@ export function figureScript(): string {
 export function checkFigures(list: unknown, operation: string, argument: string): void {
   requireKind("list", list, argument, operation);
   const figures = list as ArrayLike<unknown>;
-  for (let i = 0; i < figures.length; i++) requireKind("figure", figures[i], `${argument}[${i}]`, operation);
+  for (let i = 0; i < figures.length; i++) requireKind(FIGURE, figures[i], `${argument}[${i}]`, operation);
 }
 
 /** An SVG `<text>`; the text is escaped here and nowhere else. */

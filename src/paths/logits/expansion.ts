@@ -24,7 +24,7 @@ import { termFormula } from "./formula.ts";
 import type { FormulaFormat } from "./formula.ts";
 import { attributePaths, precisionOf } from "./attribution.ts";
 import type { FrozenSource, PathSource } from "./sources.ts";
-import { enumeratePaths, PathNode } from "./terms.ts";
+import { PATH_TERM, enumeratePaths, PathNode } from "./terms.ts";
 import type { PathTerm } from "./terms.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -183,7 +183,7 @@ export class PathExpansion {
    * belongs to the bias.
    */
   logits(term: PathTerm): Tensor<"batch pos d_vocab"> {
-    requireKind("term", term, "term", "logits");
+    requireKind(PATH_TERM, term, "term", "logits");
     const logits = unembed(this.model, term.resid);
     return term.kind === "bias" ? add(logits, this.model.b_U) : logits;
   }
@@ -254,7 +254,7 @@ export class PathExpansion {
    * @throws {@link InputError} for an unknown grouping.
    */
   group(by: TermGrouping, terms: readonly PathTerm[] = this.all): PathTerm[] {
-    requireKinds("term", terms, "terms", "group");
+    requireKinds(PATH_TERM, terms, "terms", "group");
     if (typeof by !== "function") requireChoice(by, GROUPINGS, "by", "group");
     return groupTerms(terms, by);
   }
@@ -287,7 +287,7 @@ export class PathExpansion {
    * @param format - `"text"` by default.
    */
   formula(format: FormulaFormat = "text", term?: PathTerm): string {
-    if (term !== undefined) requireKind("term", term, "term", "formula");
+    if (term !== undefined) requireKind(PATH_TERM, term, "term", "formula");
     requireChoice(format, ["text", "latex"], "format", "formula");
     if (term !== undefined) return termFormula(this.model, term, format);
     const parts = this.all.map((each) => termFormula(this.model, each, format));
@@ -304,7 +304,7 @@ export class PathExpansion {
    * @throws {@link ShapeError} when a term is not of the run's sizes.
    */
   certificate(terms: readonly PathTerm[] = this.all, options: ProgressOptions = {}): PathCertificate {
-    requireKinds("term", terms, "terms", "certificate", options, "signal onProgress");
+    requireKinds(PATH_TERM, terms, "terms", "certificate", options, "signal onProgress");
     const steps = new Steps(options, terms.length);
     const norms = new NormSum();
     const shape = this.#frozen.run.cache.get("hook_embed").shape;

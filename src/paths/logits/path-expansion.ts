@@ -15,7 +15,7 @@
 import { InputError, requireKind } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
 import { PathExpansion } from "./expansion.ts";
-import { FactoredModel } from "../factored-model.ts";
+import { FACTORED_MODEL, FactoredModel } from "../factored-model.ts";
 import { freeze } from "../frozen/frozen-run.ts";
 import { biasSources, countPaths, embeddingSources, mlpSources, pathEntries } from "./sources.ts";
 import type { FrozenSource, SourceEntry } from "./sources.ts";
@@ -96,7 +96,7 @@ export function pathExpansion(
   const operation = "pathExpansion";
   if (isFactored(subject)) {
     const given = (tokensOrOptions ?? {}) as PathExpansionOptions;
-    requireKind("factored", subject, "factored", operation, given, OPTIONS);
+    requireKind(FACTORED_MODEL, subject, "factored", operation, given, OPTIONS);
     checkOptions(subject.model, given, operation);
     return expandAs(subject, given, operation);
   }
