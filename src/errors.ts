@@ -181,13 +181,20 @@ export interface Kind {
   readonly member: string;
   readonly what: string;
   readonly remedy: string;
+  /** The name under which one lies in what is often given for it, as in a run or a model with its tokenizer. */
+  readonly holder?: string;
 }
 
 /** Kinds by name: those of the language, and those that functions of all folders take. */
 const KINDS = {
   list: { member: "length", what: "a list", remedy: "Write it in brackets" },
   function: { member: "call", what: "a function", remedy: "Write it as in (x) => 2 * x" },
-  tensor: { member: "rawElements", what: "a Tensor", remedy: "Make one with Tensor.from or Tensor.fromNested" },
+  tensor: {
+    member: "rawElements",
+    what: "a Tensor",
+    remedy: "Make one with Tensor.from or Tensor.fromNested",
+    holder: "logits",
+  },
   map: {
     member: "factors",
     what: "a linear map",
@@ -197,6 +204,7 @@ const KINDS = {
     member: "layers",
     what: "a Transformer",
     remedy: "Load one with loadTransformer, or make one with Transformer.fromWeights",
+    holder: "model",
   },
   head: { member: "W_OV", what: "an AttentionHead", remedy: 'Take it from its model: model.head("L1H4")' },
   run: { member: "cache", what: "a run", remedy: "Make one with model.run(tokens)" },
@@ -215,13 +223,13 @@ export function requireKind(
   known?: string,
 ): void {
   requireOptions(options, operation, known);
-  const { member, what, remedy } = typeof kind === "string" ? KINDS[kind] : kind;
+  const { member, what, remedy, holder }: Kind = typeof kind === "string" ? KINDS[kind] : kind;
   const type = kind === "function" ? "function" : "object";
   if (typeof value === type && value !== null && member in (value as object)) return;
   const mend = isPromise(value)
     ? "Write await before the call that gave it"
-    : kind === "model" && holdsModel(value)
-      ? "Pass its model"
+    : holder !== undefined && holds(value, holder, member)
+      ? `Pass its ${holder}`
       : remedy;
   throw new InputError(`${argument} is ${nameOf(value)}, not ${what}. ${mend}.`, {
     operation,
@@ -236,10 +244,11 @@ export function isPromise(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value;
 }
 
-/** Whether a value is a model with what belongs to it, as functions that load one give it. */
-function holdsModel(value: unknown): boolean {
-  const { model } = Object(value) as { readonly model?: unknown };
-  return typeof model === "object" && model !== null && KINDS.model.member in model;
+/** Whether a value is what often is given for one of a kind: a model with its tokenizer, a run. */
+function holds(value: unknown, holder: string, member: string): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const held = (value as Readonly<Record<string, unknown>>)[holder];
+  return typeof held === "object" && held !== null && member in held;
 }
 
 /** {@link requireKind} of a list and of all that is in it. */
