@@ -1,10 +1,13 @@
 import { requireKind } from "../errors.ts";
+import type { Kind } from "../errors.ts";
 import { jupyterDisplay, Shown, showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { PAGE_SCRIPT } from "./page/script.ts";
 import { pageStyles } from "./parts/page-style.ts";
 import { DARK_IMAGE, svgStyles } from "./parts/style.ts";
 import { escapeHtml, px } from "./parts/text.ts";
+
+export const FIGURE: Kind = { member: "fragment", what: "a Figure", remedy: "Draw one, as with heatmap({ values })" };
 
 /** Pixels around the drawing in a standalone file. */
 const MARGIN = 12;
@@ -181,7 +184,7 @@ export function figureScript(): string {
 export function checkFigures(list: unknown, operation: string, argument: string): void {
   requireKind("list", list, argument, operation);
   const figures = list as ArrayLike<unknown>;
-  for (let i = 0; i < figures.length; i++) requireKind("figure", figures[i], `${argument}[${i}]`, operation);
+  for (let i = 0; i < figures.length; i++) requireKind(FIGURE, figures[i], `${argument}[${i}]`, operation);
 }
 
 /** An SVG `<text>`; the text is escaped here and nowhere else. */
