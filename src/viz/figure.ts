@@ -3,7 +3,7 @@ import type { Kind } from "../errors.ts";
 import { jupyterDisplay, Shown, showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { PAGE_SCRIPT } from "./page/script.ts";
-import { pageStyles } from "./parts/page-style.ts";
+import { fitStyles, pageStyles } from "./parts/page-style.ts";
 import { DARK_IMAGE, svgStyles } from "./parts/style.ts";
 import { escapeHtml, px } from "./parts/text.ts";
 
@@ -23,6 +23,8 @@ export interface FigureParts {
   readonly content?: string;
   /** The page form, where it is more than the drawing. */
   readonly markup?: string;
+  /** The drawing for places too narrow for this one, where it is another. */
+  readonly narrow?: Figure | undefined;
   /** What brings the page form to life. */
   readonly script?: string | undefined;
   readonly nonce?: string | undefined;
@@ -57,6 +59,7 @@ export class Figure extends Shown {
   /** SVG elements without the `<svg>` around them, for figures made of figures. @internal */
   readonly content: string | undefined;
   readonly #markup: string | undefined;
+  readonly #narrow: Figure | undefined;
   readonly #script: string | undefined;
   readonly #nonce: string | undefined;
 
@@ -69,6 +72,7 @@ export class Figure extends Shown {
     this.label = parts.label;
     this.content = parts.content;
     this.#markup = parts.markup;
+    this.#narrow = parts.narrow;
     this.#script = parts.script;
     this.#nonce = parts.nonce;
   }
@@ -90,7 +94,12 @@ export class Figure extends Shown {
 
   /** A piece of HTML that stands alone: styles included, nothing fetched, transparent background. */
   get html(): string {
-    return `<style${this.#nonceAttribute}>\n${this.#markup === undefined ? svgStyles(this.content) : figureStyles()}\n</style>\n${this.fragment}`;
+    return `<style${this.#nonceAttribute}>\n${this.#styles}\n</style>\n${this.fragment}`;
+  }
+
+  get #styles(): string {
+    if (this.#markup !== undefined) return figureStyles();
+    return this.#narrow === undefined ? svgStyles(this.content) : `${svgStyles(this.body)}\n${fitStyles()}`;
   }
 
   /** The HTML without styles, for a page that has {@link figureStyles} once. */
@@ -102,17 +111,27 @@ export class Figure extends Shown {
 
   /** The HTML without styles and scripts, for a page that has both once. @internal */
   get body(): string {
-    return this.#markup ?? this.#svg(this.content ?? "");
+    if (this.#markup !== undefined) return this.#markup;
+    return this.#narrow === undefined ? this.pieces : `<div class="tc-fig tc-fit">\n${this.pieces}\n</div>`;
+  }
+
+  /** The drawing, and the one for narrow places; the page form of what is around shows one of them. @internal */
+  get pieces(): string {
+    const drawing = this.content ?? "";
+    if (this.#narrow === undefined) return this.#svg(drawing);
+    // where there is no room there is hardly a pointer that hovers
+    const narrow = (this.#narrow.content ?? "").replace(/<title>[^<]*<\/title>/g, "");
+    return `${this.#svg(drawing, 0, " tc-wide")}\n${this.#narrow.#svg(narrow, 0, " tc-narrow")}`;
   }
 
   get #nonceAttribute(): string {
     return this.#nonce === undefined ? "" : ` nonce="${escapeHtml(this.#nonce)}"`;
   }
 
-  #svg(inner: string, margin = 0): string {
+  #svg(inner: string, margin = 0, more = ""): string {
     const [width, height] = [this.width + 2 * margin, this.height + 2 * margin];
     const size = `width="${width}" height="${height}" viewBox="${px(-margin)} ${px(-margin)} ${width} ${height}"`;
-    return `<svg xmlns="http://www.w3.org/2000/svg" class="tc-fig tc-${this.kind}" ${size} role="img" aria-label="${escapeHtml(this.label)}">\n${inner}\n</svg>`;
+    return `<svg xmlns="http://www.w3.org/2000/svg" class="tc-fig tc-${this.kind}${more}" ${size} role="img" aria-label="${escapeHtml(this.label)}">\n${inner}\n</svg>`;
   }
 
   /** The SVG text, or the HTML where there is no SVG. */
@@ -180,11 +199,43 @@ export function figureScript(): string {
   return PAGE_SCRIPT;
 }
 
+/** Refuses what is no figure. */
+export function checkFigure(figure: unknown, operation: string, argument = "figure"): void {
+  requireKind(FIGURE, figure, argument, operation);
+}
+
 /** Refuses what is no list of figures. */
 export function checkFigures(list: unknown, operation: string, argument: string): void {
   requireKind("list", list, argument, operation);
   const figures = list as ArrayLike<unknown>;
-  for (let i = 0; i < figures.length; i++) requireKind(FIGURE, figures[i], `${argument}[${i}]`, operation);
+  for (let i = 0; i < figures.length; i++) checkFigure(figures[i], operation, `${argument}[${i}]`);
+}
+
+/** From this width on a drawing has another one for narrow places, which is about so wide. */
+const WIDE = 400;
+/** The width of drawings for narrow places, such as a phone. */
+export const NARROW = 340;
+
+/** The drawing for narrow places, where the given width is too much for one. */
+export function narrowFrom(width: number, draw: () => Figure): Figure | undefined {
+  return width > WIDE ? draw() : undefined;
+}
+
+/** Figures in rows as a page shows them: the rows wrap where there is no room. */
+export function rowsMarkup(
+  label: string,
+  captions: { readonly title?: string; readonly subtitle?: string },
+  rows: readonly (readonly Figure[])[],
+  names: readonly string[] = [],
+): string {
+  const title = captions.title ? `<strong>${escapeHtml(captions.title)}</strong>` : "";
+  const subtitle = captions.subtitle ? `<span>${escapeHtml(captions.subtitle)}</span>` : "";
+  const head = title + subtitle === "" ? "" : `<div class="tc-head">${title}${subtitle}</div>\n`;
+  const lines = rows.map((row, i) => {
+    const name = names[i] === undefined ? "" : `<div class="tc-row-name">${escapeHtml(names[i])}</div>`;
+    return `<div class="tc-row">${name}${row.map(({ pieces }) => pieces).join("\n")}</div>`;
+  });
+  return `<div class="tc-fig tc-fit tc-rows" role="group" aria-label="${escapeHtml(label)}">\n${head}${lines.join("\n")}\n</div>`;
 }
 
 /** An SVG `<text>`; the text is escaped here and nowhere else. */

@@ -1,9 +1,9 @@
 import { chooseScale, drawCell } from "../parts/cells.ts";
-import { checkOptions, checkSize, countNonFinite, type MatrixLike, readMatrix } from "../check.ts";
+import { checkOptions, checkSize, countNonFinite, type Matrix, type MatrixLike, readMatrix } from "../check.ts";
 import { inkOver, shadeOf, type ColorScale } from "../parts/color.ts";
 import { colorBar, COLOR_BAR_WIDTH } from "../parts/color-bar.ts";
 import { TYPE } from "../parts/style.ts";
-import { Figure, svgText } from "../figure.ts";
+import { Figure, svgText, NARROW, narrowFrom } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import { formatNumber, scientific, textWidth } from "../parts/text.ts";
 
@@ -25,7 +25,7 @@ export interface HeadGridOptions extends Captions {
 }
 
 /**
- * One number for each head: a grid of layers by heads with the label (`L1H4`) and the value printed in every cell.
+ * One number for each head: a grid of layers by heads with the value printed in every cell, and the label on hover.
  *
  * @param options - values `[layer, head]` and scale.
  * @returns the figure. Values that are not finite are crossed out and counted in the subtitle.
@@ -52,9 +52,17 @@ export function headGrid(options: HeadGridOptions): Figure {
     options,
     "headGrid",
   );
-  const cell = { width: Math.round(Math.max(34, Math.min(54, 860 / matrix.cols))), height: 36 };
+  return gridOf(options, matrix, scale, limit, Math.round(Math.max(34, Math.min(54, 860 / matrix.cols))));
+}
+
+/** The grid with cells of some width; the narrow one has no colour bar, as its cells bear their numbers. */
+function gridOf(options: HeadGridOptions, matrix: Matrix, scale: ColorScale, limit: number, side: number): Figure {
+  const decimals = options.decimals ?? 2;
+  const bad = countNonFinite(matrix.data);
+  const isNarrow = side < 34;
+  const cell = { width: side, height: 26 };
   const size = { width: matrix.cols * cell.width, height: matrix.rows * cell.height };
-  const width = Math.max(30 + size.width + COLOR_BAR_WIDTH, 260);
+  const width = Math.max(30 + size.width + (isNarrow ? 0 : COLOR_BAR_WIDTH), 260);
   const head = titleBlock(options, width, nonFiniteNote(bad, "value", "crossed out"));
   const [left, top] = [30, head.height + 18];
   const parts: string[] = [];
@@ -81,17 +89,8 @@ export function headGrid(options: HeadGridOptions): Figure {
       parts.push(
         svgText(
           x + cell.width / 2,
-          y + 14,
-          `tc-small ${ink}`,
-          label,
-          'text-anchor="middle" pointer-events="none" opacity="0.75"',
-        ),
-      );
-      parts.push(
-        svgText(
-          x + cell.width / 2,
-          y + 28,
-          `tc-lab ${ink}`,
+          y + 17,
+          `${isNarrow ? "tc-small" : "tc-lab"} ${ink}`,
           printed(value, decimals, cell.width),
           'text-anchor="middle" pointer-events="none"',
         ),
@@ -103,7 +102,7 @@ export function headGrid(options: HeadGridOptions): Figure {
       svgText(left + (index + 0.5) * cell.width, top - 5, "tc-tick tc-f-muted", `H${index}`, 'text-anchor="middle"'),
     );
   }
-  parts.push(
+  if (!isNarrow) parts.push(
     colorBar({
       left: left + size.width + 14,
       top: top + 1,
@@ -116,7 +115,10 @@ export function headGrid(options: HeadGridOptions): Figure {
   return new Figure({
     kind: "headGrid",
     width,
-    height: top + Math.max(size.height, 98) + 6,
+    height: top + Math.max(size.height, isNarrow ? 0 : 98) + 6,
+    narrow: narrowFrom(isNarrow ? 0 : width, () =>
+      gridOf(options, matrix, scale, limit, Math.max(20, Math.min(33, Math.floor((NARROW - 30) / matrix.cols)))),
+    ),
     label: accessibleName(options, `${matrix.rows} layers by ${matrix.cols} heads`),
     content: [head.markup, ...parts].join("\n"),
   });
