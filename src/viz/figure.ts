@@ -3,7 +3,7 @@ import type { Kind } from "../errors.ts";
 import { jupyterDisplay, Shown, showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { PAGE_SCRIPT } from "./page/script.ts";
-import { fitStyles, pageStyles } from "./parts/page-style.ts";
+import { pageStyles } from "./parts/page-style.ts";
 import { DARK_IMAGE, svgStyles } from "./parts/style.ts";
 import { escapeHtml, px } from "./parts/text.ts";
 
@@ -23,6 +23,8 @@ export interface FigureParts {
   readonly content?: string;
   /** The page form, where it is more than the drawing. */
   readonly markup?: string;
+  /** The figures that it is made of, in rows that wrap. */
+  readonly rows?: string;
   /** The drawing for places too narrow for this one, where it is another. */
   readonly narrow?: Figure | undefined;
   /** What brings the page form to life. */
@@ -60,6 +62,7 @@ export class Figure extends Shown {
   readonly content: string | undefined;
   readonly #markup: string | undefined;
   readonly #narrow: Figure | undefined;
+  readonly #rows: string | undefined;
   readonly #script: string | undefined;
   readonly #nonce: string | undefined;
 
@@ -73,6 +76,7 @@ export class Figure extends Shown {
     this.content = parts.content;
     this.#markup = parts.markup;
     this.#narrow = parts.narrow;
+    this.#rows = parts.rows;
     this.#script = parts.script;
     this.#nonce = parts.nonce;
   }
@@ -94,24 +98,22 @@ export class Figure extends Shown {
 
   /** A piece of HTML that stands alone: styles included, nothing fetched, transparent background. */
   get html(): string {
-    return `<style${this.#nonceAttribute}>\n${this.#styles}\n</style>\n${this.fragment}`;
-  }
-
-  get #styles(): string {
-    if (this.#markup !== undefined) return figureStyles();
-    return this.#narrow === undefined ? svgStyles(this.content) : `${svgStyles(this.body)}\n${fitStyles()}`;
+    return `<style${this.#nonceAttribute}>\n${this.#markup === undefined ? svgStyles(this.content) : figureStyles()}\n</style>\n${this.fragment}`;
   }
 
   /** The HTML without styles, for a page that has {@link figureStyles} once. */
   get fragment(): string {
-    return this.#script === undefined
-      ? this.body
-      : `${this.body}\n<script${this.#nonceAttribute}>${this.#script}</script>`;
+    const markup = this.#markup ?? this.#svg(this.content ?? "");
+    return this.#script === undefined ? markup : `${markup}\n<script${this.#nonceAttribute}>${this.#script}</script>`;
   }
 
-  /** The HTML without styles and scripts, for a page that has both once. @internal */
+  /**
+   * The HTML without styles and scripts, for a page that has both once. Where there is little room it is laid out anew:
+   * charts have a drawing for narrow places, figures made of figures wrap.
+   */
   get body(): string {
-    if (this.#markup !== undefined) return this.#markup;
+    const other = this.#markup ?? this.#rows;
+    if (other !== undefined) return other;
     return this.#narrow === undefined ? this.pieces : `<div class="tc-fig tc-fit">\n${this.pieces}\n</div>`;
   }
 
@@ -151,7 +153,7 @@ export class Figure extends Shown {
   }
 
   /**
-   * Rich display for notebooks: HTML, which has the colours of the notebook and tells values on hover, SVG for those that
+   * Rich display for notebooks: HTML, with the colours of the notebook and values on hover, SVG for those that
    * take no HTML, and one line of plain text.
    */
   override [jupyterDisplay](): Record<string, string> {

@@ -111,8 +111,7 @@ function downward(options: ArchitectureDiagramOptions, shown: readonly (number |
     end(head.height + 28, "embed", `W_E  ${vocabulary} × ${width}`),
     ...shown.map((layer, i) => {
       const y = first + i * LAYER_RISE;
-      if (layer === undefined)
-        return svgText(20, y + 30, "tc-tick tc-f-muted", `⋯ ${options.layers - 3} more`);
+      if (layer === undefined) return svgText(20, y + 30, "tc-tick tc-f-muted", `⋯ ${options.layers - 3} more`);
       const box =
         options.d_mlp === undefined
           ? ""

@@ -61,7 +61,7 @@ export function arrange(options: ArrangeOptions): Figure {
     width,
     height: y - GAP,
     label,
-    markup: rowsMarkup(label, options, options.rows),
+    rows: rowsMarkup(label, options, options.rows),
     content: parts.filter((part) => part !== "").join("\n"),
   });
 }

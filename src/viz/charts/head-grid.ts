@@ -25,7 +25,7 @@ export interface HeadGridOptions extends Captions {
 }
 
 /**
- * One number for each head: a grid of layers by heads with the value printed in every cell, and the label on hover.
+ * One number for each head: a grid of layers by heads with the label (`L1H4`) and the value printed in every cell.
  *
  * @param options - values `[layer, head]` and scale.
  * @returns the figure. Values that are not finite are crossed out and counted in the subtitle.
@@ -60,7 +60,7 @@ function gridOf(options: HeadGridOptions, matrix: Matrix, scale: ColorScale, lim
   const decimals = options.decimals ?? 2;
   const bad = countNonFinite(matrix.data);
   const isNarrow = side < 34;
-  const cell = { width: side, height: 26 };
+  const cell = { width: side, height: isNarrow ? 26 : 36 };
   const size = { width: matrix.cols * cell.width, height: matrix.rows * cell.height };
   const width = Math.max(30 + size.width + (isNarrow ? 0 : COLOR_BAR_WIDTH), 260);
   const head = titleBlock(options, width, nonFiniteNote(bad, "value", "crossed out"));
@@ -86,10 +86,21 @@ function gridOf(options: HeadGridOptions, matrix: Matrix, scale: ColorScale, lim
       parts.push(
         `<rect x="${gap.x}" y="${gap.y}" width="${gap.width}" height="${gap.height}" class="tc-line tc-s-grid" pointer-events="none"/>`,
       );
+      if (!isNarrow) {
+        parts.push(
+          svgText(
+            x + cell.width / 2,
+            y + 14,
+            `tc-small ${ink}`,
+            label,
+            'text-anchor="middle" pointer-events="none" opacity="0.75"',
+          ),
+        );
+      }
       parts.push(
         svgText(
           x + cell.width / 2,
-          y + 17,
+          y + (isNarrow ? 17 : 28),
           `${isNarrow ? "tc-small" : "tc-lab"} ${ink}`,
           printed(value, decimals, cell.width),
           'text-anchor="middle" pointer-events="none"',
@@ -102,16 +113,17 @@ function gridOf(options: HeadGridOptions, matrix: Matrix, scale: ColorScale, lim
       svgText(left + (index + 0.5) * cell.width, top - 5, "tc-tick tc-f-muted", `H${index}`, 'text-anchor="middle"'),
     );
   }
-  if (!isNarrow) parts.push(
-    colorBar({
-      left: left + size.width + 14,
-      top: top + 1,
-      height: size.height,
-      limit,
-      scale,
-      label: options.legendLabel,
-    }),
-  );
+  if (!isNarrow)
+    parts.push(
+      colorBar({
+        left: left + size.width + 14,
+        top: top + 1,
+        height: size.height,
+        limit,
+        scale,
+        label: options.legendLabel,
+      }),
+    );
   return new Figure({
     kind: "headGrid",
     width,

@@ -4,7 +4,7 @@ import { checkCount, checkOptions, checkSize, checkTexts, type Matrix, type Matr
 import { inkOver, shadeOf, type ColorScale } from "../parts/color.ts";
 import { colorBar, COLOR_BAR_WIDTH } from "../parts/color-bar.ts";
 import { Figure, svgRect, svgText, NARROW, narrowFrom } from "../figure.ts";
-import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
+import { accessibleName, BOLD, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import { imageCells } from "../parts/image-cells.ts";
 import { labelledAxes, axisRoom, type AxisRoom } from "../parts/matrix-axes.ts";
 import { largestOf } from "../parts/scale.ts";
@@ -125,7 +125,10 @@ export function heatmap(options: HeatmapOptions): Figure {
     kind: "heatmap",
     width,
     height: frame.top + Math.max(size.height, options.legend === false ? 0 : 100) + room.bottom,
-    narrow: image && cells.length > MOST_TWICE ? undefined : narrowFrom(options.cell === undefined || options.cell > 1 ? width : 0, () => narrowed(options, matrix, room)),
+    narrow:
+      image && cells.length > MOST_TWICE
+        ? undefined
+        : narrowFrom(options.cell === undefined || options.cell > 1 ? width : 0, () => narrowed(options, matrix, room)),
     label: accessibleName(options, `heatmap, ${matrix.rows} by ${matrix.cols}`),
     content: [head.markup, cells, axes, bar].join("\n"),
   });
@@ -143,9 +146,6 @@ function narrowed(options: HeatmapOptions, { cols }: Matrix, { left, right }: Ax
 
 /** Below this width words under a title are hard to read. */
 const NARROWEST = 240;
-
-/** How much wider bold text may be than its estimated width. */
-const BOLD = 1.12;
 
 /** The width that title and what stands under it need: a title alone may be as narrow as it is. */
 function captionWidth({ title, subtitle }: HeatmapOptions, notes: readonly string[]): number {

@@ -231,7 +231,7 @@ function clipped(parts: readonly string[], frame: Frame, cut: boolean): string {
 const PLACES = 9;
 const CLEAR = 10;
 
-/** The label stands over the line at whichever end is farther from the data, or between where neither is clear of them. */
+/** The label stands over the line at the end that is farther from the data, or between where neither is clear. */
 function drawReference(line: ReferenceLine, ground: ChartGround, series: readonly Prepared[]): string {
   const { left, width } = ground.frame;
   const right = left + width;

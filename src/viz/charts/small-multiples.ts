@@ -87,7 +87,7 @@ export function smallMultiples(options: SmallMultiplesOptions): Figure {
     width,
     height: head.height + rows * (cell.height + GAP) - GAP,
     label,
-    markup: rowsMarkup(label, options, lines, labels),
+    rows: rowsMarkup(label, options, lines, labels),
     content: [head.markup, ...names, ...parts].filter((part) => part !== "").join("\n"),
   });
 }

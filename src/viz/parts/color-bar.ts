@@ -48,6 +48,12 @@ export function colorBar(options: ColorBarOptions): string {
       ? ""
       : isShort
         ? svgText(left, top - 6, "tc-lab tc-f-muted", options.label)
-        : svgText(0, 0, "tc-lab tc-f-muted", options.label, `transform="translate(${px(left + 50)} ${px(top)}) rotate(90)"`);
+        : svgText(
+            0,
+            0,
+            "tc-lab tc-f-muted",
+            options.label,
+            `transform="translate(${px(left + 50)} ${px(top)}) rotate(90)"`,
+          );
   return `<g>${border}<g class="tc-crisp">${shades.join("")}</g>${zero}${texts.join("")}${label}</g>`;
 }

@@ -4,12 +4,7 @@ const MONO = `ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mono
 
 /** The style sheet of HTML figures; it uses the custom properties of the drawings' one. */
 export function pageStyles(): string {
-  return [...COMMON, fitStyles(), ...ROWS, ...TABLE, ...COMPOSITION, ...EXPLORER].join("\n");
-}
-
-/** Styles of figures that have a drawing for narrow places beside their own. */
-export function fitStyles(): string {
-  return FIT.join("\n");
+  return [...COMMON, ...FIT, ...ROWS, ...TABLE, ...COMPOSITION, ...EXPLORER].join("\n");
 }
 
 const FIT = [
