@@ -20,16 +20,21 @@ export type {
   Heads,
   HookPredicate,
   HookSite,
-  IndexRange,
-  Indices,
   RunSource,
   RunsByName,
   RunWithCache,
   Selection,
   Values,
 } from "./edits/index.ts";
-export { pathPatching, sweep, Sweep } from "./sweeps/index.ts";
-export type { PathPatchingOptions, PathReceiver, Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
+export { pathPatching, sweep, Sweep, sweepEdits } from "./sweeps/index.ts";
+export type {
+  PathPatchingOptions,
+  PathReceiver,
+  Replacement,
+  SweepEditsOptions,
+  SweepOptions,
+  SweepPrompts,
+} from "./sweeps/index.ts";
 export {
   Circuit,
   circuitGraph,

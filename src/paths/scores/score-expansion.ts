@@ -11,13 +11,13 @@ import { InputError, requireKind, requireObject, requireKinds, requireOptions } 
 import { Shown, showing } from "../../show/index.ts";
 import type { Part, Showing } from "../../show/index.ts";
 import type { Linear } from "../../linear/index.ts";
-import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index.ts";
+import type { HeadId, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
 import { headLabel } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { astype, batchMatmul, divide, matmul, Tensor } from "../../tensor/index.ts";
 import { describeTensor, reshaped } from "../../tensor/internal.ts";
 import type { Certificate } from "../certificate.ts";
-import { freeze } from "../frozen/frozen-run.ts";
+import { freeze, freezeRun, isRun } from "../frozen/frozen-run.ts";
 import type { FrozenRun } from "../frozen/frozen-run.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -29,6 +29,7 @@ import type { FormulaFormat } from "../logits/formula.ts";
 import { termStatistics } from "./statistics.ts";
 import type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
 import type { ScoreTerm } from "./terms.ts";
+import { SCORE_TERM } from "./terms.ts";
 
 /**
  * How {@link scoreExpansion} takes scores apart.
@@ -254,7 +255,7 @@ export class ScoreExpansion extends Shown {
    * not an integer.
    */
   circuit(term: ScoreTerm, offset = 0): Linear {
-    requireKind("scoreTerm", term, "term", "circuit");
+    requireKind(SCORE_TERM, term, "term", "circuit");
     this.#requireOnePath(term, "circuit");
     return scoreCircuit(this.model, this.head, term, offset);
   }
@@ -281,7 +282,7 @@ export class ScoreExpansion extends Shown {
    * @param options - `signal`, `onProgress`, per term.
    */
   certificate(terms: readonly ScoreTerm[] = this.terms, options: ProgressOptions = {}): Certificate {
-    requireKinds("scoreTerm", terms, "terms", "certificate", options, "signal onProgress");
+    requireKinds(SCORE_TERM, terms, "terms", "certificate", options, "signal onProgress");
     const steps = new Steps(options, terms.length);
     const [batch = 0, pos = 0] = this.tokens.shape;
     const sum = new Float64Array(batch * pos * pos);
@@ -291,7 +292,10 @@ export class ScoreExpansion extends Shown {
       steps.advance();
     }
     const { layer, head } = this.head;
-    const own = this.#frozen.run.cache.get(`blocks.${layer}.attn.hook_attn_scores`);
+    const hook = `blocks.${layer}.attn.hook_attn_scores` as const;
+    // An edit of the scores comes after what they are a sum of.
+    const before = this.#frozen.trace?.before.get(hook) as Tensor<"batch head query_pos key_pos"> | undefined;
+    const own = before ?? this.#frozen.run.cache.get(hook);
     const rounding = scoreRounding(this.#frozen, this.head, this.#by, this.#components);
     let [maxDeviation, bound, withinBound] = [0, 0, true];
     for (let t = 0; t < sum.length; t++) {
@@ -399,11 +403,22 @@ export function scoreExpansion(
   model: Transformer,
   tokens: TokensLike,
   head: HeadRef,
-  options: ScoreExpansionOptions = {},
+  options?: ScoreExpansionOptions,
+): ScoreExpansion;
+/** As above, of a run that was made before, edits and all. */
+export function scoreExpansion(run: PartialRun, head: HeadRef, options?: ScoreExpansionOptions): ScoreExpansion;
+export function scoreExpansion(
+  subject: Transformer | PartialRun,
+  tokensOrHead: TokensLike | HeadRef,
+  headOrOptions?: HeadRef | ScoreExpansionOptions,
+  given?: ScoreExpansionOptions,
 ): ScoreExpansion {
-  requireKind("model", model, "model", "scoreExpansion", options, "by maxOrder maxTerms signal");
   const operation = "scoreExpansion";
-  const { layer, head: index } = model.head(head);
+  const ofRun = isRun(subject);
+  const options = ((ofRun ? headOrOptions : given) ?? {}) as ScoreExpansionOptions;
+  const model = ofRun ? subject.model : subject;
+  requireKind("model", model, ofRun ? "run.model" : "model", operation, options, "by maxOrder maxTerms signal");
+  const { layer, head: index } = model.head((ofRun ? tokensOrHead : headOrOptions) as HeadRef);
   const { by = "head", maxOrder = layer, maxTerms = 65_536 } = options;
   requireChoice(by, ["head", "path", "order", "firstHead"], "by", operation);
   if (!Number.isSafeInteger(maxOrder) || maxOrder < 0) {
@@ -413,11 +428,13 @@ export function scoreExpansion(
     );
   }
   const id = { layer, head: index };
-  checkTermCount(model, id, by, Math.min(maxOrder, layer), maxTerms);
+  checkTermCount(model, id, by, Math.min(maxOrder, layer), maxTerms, ofRun ? subject.edited.length : 0);
   const turned = model.config.positional_embedding_type === "rotary" ? (["hook_rot_q", "hook_rot_k"] as const) : [];
   const also = (["hook_q", "hook_k", "hook_attn_scores", ...turned] as const).map(
     (name) => `blocks.${layer}.attn.${name}` as const,
   );
-  const frozen = freeze(model, tokens, operation, options.signal, also);
+  const frozen = ofRun
+    ? freezeRun(subject, operation, { needsLogits: false })
+    : freeze(model, tokensOrHead as TokensLike, operation, options.signal, also);
   return new ScoreExpansion(frozen, id, scoreComponents(frozen, id, by, Math.min(maxOrder, layer)), by);
 }
