@@ -129,6 +129,13 @@ export class Circuit {
     return new Circuit(this.graph, { ...this, ...more, kept, keptNodes });
   }
 
+  /** The same edges without scores and provenance. @internal */
+  unscored(): Circuit {
+    const edgeScores = new Float64Array(this.graph.size);
+    const provenance = Object.freeze({});
+    return this.keeping(this.kept, this.keptNodes, { edgeScores, nodeScores: undefined, provenance });
+  }
+
   /** The same circuit with more said about where it comes from. */
   withProvenance(provenance: CircuitProvenance): Circuit {
     return this.keeping(this.kept, this.keptNodes, {

@@ -166,15 +166,45 @@ export class CircuitRuns {
    */
   values(count: number, maskAt: (i: number) => EdgeMask, onMask?: (share: number) => void): Float64Array[] {
     const out = Array.from({ length: count }, () => new Float64Array(this.count));
-    const size = this.#portionSize;
-    for (let start = 0; start < this.count; start += size) {
-      const runs = this.#runsFrom(start, Math.min(this.count, start + size));
+    for (const { start, end } of this.portions) {
+      const runs = this.#runsFrom(start, end);
       for (const [i, values] of out.entries()) {
         values.set(this.#valuesOf(runs.run(maskAt(i)), start), start);
-        onMask?.(Math.min(size, this.count - start) / this.count);
+        onMask?.((end - start) / this.count);
       }
     }
     return out;
+  }
+
+  /** The prompts in portions that fit into memory. */
+  get portions(): { readonly start: number; readonly end: number }[] {
+    const size = this.#portionSize;
+    return Array.from({ length: Math.ceil(this.count / size) }, (_, i) => ({
+      start: i * size,
+      end: Math.min(this.count, (i + 1) * size),
+    }));
+  }
+
+  /** What senders write for a portion of the prompts, and what they write ablated: nothing where it is undefined. */
+  outputs(start: number, end: number): { outputs: SenderOutputs; ablated: SenderOutputs | undefined } {
+    const outputs = this.#outputsOf(this.#prompts.clean.slice("batch", start, end));
+    return { outputs, ablated: this.#ablated(start, end)?.() };
+  }
+
+  /** The metric of a portion of the prompts. */
+  metricOf(start: number, end: number): Metric {
+    const { metric } = this;
+    if (start === 0 && end === this.count) return metric;
+    const { positions, tokens } = metric.reads;
+    const own = positions === "all" || positions.length === 1 ? positions : positions.slice(start, end);
+    const prompts = Array.from({ length: end - start }, (_, i) => start + i);
+    const { gradient } = metric;
+    return {
+      name: metric.name,
+      reads: { positions: own, tokens },
+      values: (logits, input) => metric.values(logits, { ...input, prompts }),
+      ...(gradient && { gradient: (logits, input) => gradient.call(metric, logits, { ...input, prompts }) }),
+    };
   }
 
   /** All prompts at once where the metric has to see them together. */
