@@ -6,10 +6,10 @@
  */
 export type { FigureEntry } from "./entry.ts";
 export type { FigureInput, FigureNeed, FigureOptions, FigureTokenizer } from "./input.ts";
-export { figureJson } from "./json.ts";
+export { figureJson, type PlainData } from "./json.ts";
 export type { FigureToken } from "./labels.ts";
 export type { TokenEntry, TrigramRow } from "./one-layer/sources.ts";
-export { figureEntries, figureEntry, makeFigure, type MadeFigure } from "./registry.ts";
+export { figureEntries, figureEntry, figureFromJson, makeFigure, type MadeFigure } from "./registry.ts";
 
 export {
   compositionDiagram,
@@ -93,9 +93,12 @@ export {
 } from "./training/evaluator-figures.ts";
 export { evaluations, type Evaluations } from "./training/evaluators.ts";
 export {
+  drawImportanceByHead,
   drawImportanceByLayer,
   drawImportanceByOrder,
+  importanceByHead,
   importanceFigure,
+  type ImportanceByHead,
   type ImportanceFigure,
 } from "./two-layers/importance.ts";
 export {
@@ -107,6 +110,7 @@ export {
 export { drawInductionStripes, inductionStripes, type InductionStripes } from "./arena/induction-stripes.ts";
 export { drawJointComponents } from "./two-layers/joint-components.ts";
 export { drawLossOnRepeats, lossOnRepeats, type LossOnRepeats } from "./arena/loss-on-repeats.ts";
+export { drawPathEffects, pathEffects, type PathEffect, type PathEffects } from "./two-layers/path-effects.ts";
 export { drawOVSample, ovSample, type OVSample } from "./arena/ov-sample.ts";
 export {
   drawPositivityScatter,

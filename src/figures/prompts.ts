@@ -54,6 +54,13 @@ export function repeatsOf(input: FigureInput, options: RepeatsOptions, operation
   return { prompts: repeatedTokens(config, { length: period, batch, repeats, seed, bos }), period, first };
 }
 
+/** Whether the context holds two copies of some tokens, and there are different ones to draw. */
+export function canRepeat(input: FigureInput, operation: string): boolean {
+  const { n_ctx, d_vocab } = input.model.config;
+  const first = bosOf(input, operation) === undefined ? 0 : 1;
+  return n_ctx - first >= 4 && d_vocab - first >= 2;
+}
+
 /** The scores that heads are picked by, on few prompts. */
 export function measuredHeads(
   input: FigureInput,

@@ -4,6 +4,7 @@ import { nearestNames } from "../nearest.ts";
 import type { Captions, Figure } from "../viz/index.ts";
 import type { FigureEntry } from "./entry.ts";
 import { FIGURE_OPTIONS, requireNeeds } from "./input.ts";
+import { liveData } from "./json.ts";
 import type { FigureInput, FigureOptions } from "./input.ts";
 import { runFigures } from "./run-figures.ts";
 import { weightFigures } from "./weight-figures.ts";
@@ -104,4 +105,47 @@ export async function makeFigure(
   const data = await entry.make(input, rest);
   const captions = { ...(title !== undefined && { title }), ...(subtitle !== undefined && { subtitle }) };
   return { entry, data, figure: entry.draw(data, captions) };
+}
+
+/**
+ * Draws a figure of the list anew from the JSON that {@link figureJson} wrote, such as a file that
+ * `transformer-circuits figure --json` left.
+ *
+ * @param json - `{"figure": name, "data": …}`.
+ * @param captions - `title` and `subtitle` instead of the figure's own.
+ * @throws {@link InputError} when the text is no such JSON, or there is no figure of that name.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { figureFromJson, figureJson, ovEigenvalues } from "transformer-circuits/figures";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const json = figureJson("ov-eigenvalues", ovEigenvalues(await openBundledModel(), { heads: ["L1H4"] }));
+ * console.log(figureFromJson(json).figure.label);
+ * // Eigenvalues of the OV circuit of L1H4
+ * ```
+ */
+export function figureFromJson(json: string, captions: Captions = {}): MadeFigure {
+  requireOptions(captions, "figureFromJson", "title subtitle");
+  const { figure: name, data: plain } = parsed(json);
+  const entry = figureEntry(name);
+  const data = liveData(plain);
+  return { entry, data, figure: entry.draw(data, captions) };
+}
+
+function parsed(json: string): { readonly figure: string; readonly data: unknown } {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    value = undefined;
+  }
+  const { figure, data } = Object(value) as { readonly figure?: unknown; readonly data?: unknown };
+  if (typeof figure === "string" && typeof data === "object" && data !== null) return { figure, data };
+  throw new InputError('json is not the text that figureJson gives, {"figure": "ov-eigenvalues", "data": { … }}.', {
+    operation: "figureFromJson",
+    argument: "json",
+    expected: '{"figure":',
+    actual: typeof json === "string" ? json.slice(0, 80) : json,
+  });
 }

@@ -7,12 +7,13 @@ import { changeAttributionEntry } from "./training/change-attribution.ts";
 import { compositionChanceEntry, compositionMapsEntry } from "./two-layers/composition-maps.ts";
 import type { FigureEntry } from "./entry.ts";
 import { evaluatorEntries } from "./training/evaluator-figures.ts";
-import { importanceByLayerEntry, importanceByOrderEntry } from "./two-layers/importance.ts";
+import { importanceByHeadEntry, importanceByLayerEntry, importanceByOrderEntry } from "./two-layers/importance.ts";
 import { inductionExamplesEntry } from "./two-layers/induction-examples.ts";
 import { inductionStripesEntry } from "./arena/induction-stripes.ts";
 import { jointComponentsEntry } from "./two-layers/joint-components.ts";
 import { lossOnRepeatsEntry } from "./arena/loss-on-repeats.ts";
 import { ovSampleEntry } from "./arena/ov-sample.ts";
+import { pathEffectsEntry } from "./two-layers/path-effects.ts";
 import { positivityScatterEntry } from "./two-layers/positivity.ts";
 import { previousPatternEntry } from "./arena/previous-pattern.ts";
 import { scoreIntensityEntry } from "./two-layers/score-intensity.ts";
@@ -28,8 +29,10 @@ export function runFigures(): readonly FigureEntry[] {
     repeatedAttentionEntry,
     scoreIntensityEntry,
     positivityScatterEntry,
+    pathEffectsEntry,
     importanceByOrderEntry,
     importanceByLayerEntry,
+    importanceByHeadEntry,
     jointComponentsEntry,
     arenaAttentionEntry,
     lossOnRepeatsEntry,

@@ -1,33 +1,48 @@
 /** The whole analysis of one model, step by step. */
-import { repeatedTokens } from "../heads/index.ts";
-import type { HeadScores } from "../heads/index.ts";
+import { qkSpectrum, scoreNull } from "../circuits/index.ts";
 import { InputError, requireKind } from "../errors.ts";
+import {
+  compositionDiagram,
+  headDump,
+  importanceByHead,
+  importanceFigure,
+  lossOnRepeats,
+  ovEigenvalues,
+  pathEffects,
+  positivityScatter,
+  repeatedAttention,
+  storyAttention,
+} from "../figures/index.ts";
+import type {
+  AttentionFigure,
+  CopyingHistogram,
+  FigureInput,
+  LossOnRepeats,
+  OVEigenvalues,
+  PositivityScatter,
+} from "../figures/index.ts";
+import { plainData } from "../figures/internal.ts";
+import { headScores, repeatedTokens } from "../heads/index.ts";
+import type { HeadScores } from "../heads/index.ts";
 import type { Transformer } from "../model/index.ts";
+import { stepOptions } from "../progress.ts";
+import type { ProgressOptions } from "../progress.ts";
+import { Tensor } from "../tensor/index.ts";
+import { rawData } from "../tensor/internal.ts";
 import { checkBos, checkModel, readCorpus } from "./corpus.ts";
 import type { Corpus, ReportTokenizer } from "./corpus.ts";
-import { attentionSample, readablePassage } from "./parts/attention.ts";
-import { compositionFacts, positivityFacts } from "./parts/composition.ts";
-import { expansionFacts } from "./parts/expansion.ts";
-import { foundHeads, headFacts, scoresOf, spectraFacts, spectraOf } from "./parts/heads.ts";
-import type { Measured } from "./parts/heads.ts";
-import { importanceFacts, importanceWindows } from "./parts/importance.ts";
-import { inductionFacts } from "./parts/induction.ts";
-import type { Prompts } from "./parts/induction.ts";
-import { lossOnRepeats, lossOnText } from "./parts/loss.ts";
-import { ablations, attributions, headsToSilence } from "./parts/measured.ts";
-import { frequentTokens, headSkipTrigrams, trigramHeads } from "./parts/skip-trigrams.ts";
+import { ablations, attributions, foundHeads, headFacts } from "./heads.ts";
+import type { Prompts } from "./heads.ts";
+import { inductionFacts } from "./induction.ts";
+import { lossOnText } from "./loss.ts";
+import { meanOf } from "./numbers.ts";
+import { strongestPairs } from "./pairs.ts";
+import { frequentTokens, idsOf, importanceWindows, readablePassage } from "./passages.ts";
 import { planFor } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { Work } from "./progress.ts";
 import type { ReportProgress } from "./progress.ts";
-import type {
-  AttentionSample,
-  ReportFoundHeads,
-  HeadFacts,
-  HeadSkipTrigrams,
-  ReportLossOnRepeats,
-  ReportData,
-} from "./types.ts";
+import type { HeadFacts, RepeatedFacts, ReportData } from "./types.ts";
 
 /**
  * How {@link analyse} works.
@@ -57,15 +72,17 @@ const WEIGHTS = {
   loss: 13,
   repeats: 5,
   heads: 7,
-  composition: 7,
-  attention: 3,
-  silence: 19,
+  composition: 5,
+  positivity: 3,
+  attention: 5,
+  silence: 10,
+  pairs: 4,
   trigrams: 7,
   expansion: 9,
-  importance: 27,
-  induction: 10,
+  importance: 20,
+  byHead: 5,
+  induction: 6,
 };
-const RANDOM_HEADS = 64;
 
 /**
  * Analyses a model on a text: loss, head scores, attention, spectra, composition, skip-trigrams, path expansion, term
@@ -125,7 +142,7 @@ export async function analyse(
   const total = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
   const work = new Work(total, { signal: options.signal, onProgress: options.onProgress });
   const corpus = await work.step("reading the text", 0, () => readCorpus(text, tokenizer, bos, plan, config, source));
-  const parts = await analyseParts({ model, corpus, plan, bos, seed, work });
+  const parts = await analyseParts({ model, tokenizer, corpus, plan, bos, seed, work });
   work.finish();
   const { parameterCount } = model;
   return { version: 1, title, seed, config, parameterCount, text: corpus.facts, ...parts };
@@ -134,6 +151,7 @@ export async function analyse(
 /** What every part of the analysis is given. */
 interface Task {
   readonly model: Transformer;
+  readonly tokenizer: ReportTokenizer | undefined;
   readonly corpus: Corpus;
   readonly plan: Plan;
   readonly bos: number | undefined;
@@ -143,53 +161,92 @@ interface Task {
 
 type Parts = Omit<ReportData, "version" | "title" | "seed" | "config" | "parameterCount" | "text">;
 
+/** Significant digits of the numbers that figures are drawn from. */
+const DIGITS = 6;
+
 async function analyseParts(task: Task): Promise<Parts> {
   const { model, corpus, plan, seed, work } = task;
   const { signal } = work;
   const loss = await work.step("loss on the text", WEIGHTS.loss, (pause) =>
     lossOnText(model, corpus, plan, pause, signal),
   );
-  const { repeated, lossTwice, scores } = await repeats(task);
+  const { repeated, curve, scores } = await repeats(task);
   const found = foundHeads(scores);
-  const spectra = await work.step("eigenvalues", WEIGHTS.heads, (_, inner) =>
-    spectraOf(model, seed, RANDOM_HEADS, inner),
-  );
+  const spectra = await work.step("eigenvalues", WEIGHTS.heads, (_, inner) => spectraOf(task, inner));
   const composition = await work.step("composition", WEIGHTS.composition, (_, inner) =>
-    compositionFacts(model, seed, RANDOM_HEADS, inner),
+    model.config.n_layers < 2
+      ? undefined
+      : compositionDiagram(inputOf(task), {
+          seed,
+          original: false,
+          layers: model.layers.map(({ layer }) => layer),
+          ...inner,
+        }),
   );
-  const positivity = await work.step("positivity", 0, () => positivityFacts(model, scores, found));
-  const samples = await work.step("attention patterns", WEIGHTS.attention, () => attentionSamples(task, repeated));
-  const measured = await silenced(task, found, repeated);
-  const heads = headFacts(model, scores, spectra, found, measured);
-  const skipTrigrams = await trigrams(task, heads);
-  const windows = importanceWindows(corpus.windows, plan);
+  const positivity = await work.step("positivity", WEIGHTS.positivity, () => positivityOf(task, found.previousToken));
+  const passage = readablePassage(corpus.windows, plan.sampleLength);
+  const samples = await work.step("attention patterns", WEIGHTS.attention, () =>
+    attentionSamples(task, passage, repeated),
+  );
   const few = repeated && { ...repeated, prompts: repeated.prompts.slice(0, plan.silencedSequences) };
-  const expansion = await work.step("path expansion", WEIGHTS.expansion, () =>
-    expansionFacts(model, windows[0] ?? [], few && { ...few, prompts: few.prompts.slice(0, 1) }),
+  const lost = await silenced(task, found, few);
+  const heads = headFacts(model, found, { scores, ...spectra.byHead, ...lost });
+  const pairs = await work.step("pairs of heads", WEIGHTS.pairs, () =>
+    composition === undefined
+      ? []
+      : strongestPairs(model, composition, heads, { text: passage, repeats: few?.prompts[0] }, plan.pairs),
   );
-  const importance = await work.step("term importance", WEIGHTS.importance, (pause) =>
-    importanceFacts(model, windows, plan, seed, pause, signal),
+  const chosen = trigramHeads(heads);
+  const skipTrigrams = await work.step("skip-trigrams", WEIGHTS.trigrams, (_, inner) =>
+    heads.length === 0
+      ? undefined
+      : headDump(inputOf(task), { heads: chosen, sources: frequentTokens(corpus), rows: 3, listed: 5, ...inner }),
   );
-  const story = { facts: heads, found, composition, positivity };
+  const windows = importanceWindows(corpus.windows, plan);
+  const text = inputOf(task, windows);
+  const expansion = await work.step("path expansion", WEIGHTS.expansion, () => pathEffects(text, { seed, signal }));
+  const importance = await work.step("term importance", WEIGHTS.importance, (_, inner) =>
+    importanceFigure(text, { windows: windows.length, seed, ...inner }),
+  );
+  const middle = windows[windows.length >> 1] ?? [];
+  const byHead = await work.step("term importance by head", WEIGHTS.byHead, () =>
+    plan.importanceByHead && heads.length > 0 ? importanceByHead(inputOf(task, [middle]), { signal }) : undefined,
+  );
+  const story = { passage: inputOf(task, [passage]), facts: heads, found, composition, positivity };
   const induction = await work.step("induction", WEIGHTS.induction, (pause) =>
-    few === undefined ? null : inductionFacts(model, story, few, corpus, pause),
+    few === undefined ? null : inductionFacts(story, few, lost.clean, pause, signal),
   );
-  const done = { chosen: skipTrigrams.length, silenced: measured.ablation.size, maxOrder: expansion.maxOrder };
+  const done = { chosen: chosen.length, silenced: lost.ablation.size, maxOrder: expansion.maxOrder };
   return {
     notes: [...corpus.notes, ...notesOn(model, plan, done)],
     loss,
-    repeated: lossTwice,
+    repeated: curve === undefined ? null : repeatedFacts(curve, plan),
     heads,
     found,
-    samples,
-    spectra: spectraFacts(model, spectra),
-    composition,
-    positivity,
-    skipTrigrams,
-    expansion,
-    importance,
+    samples: samples.map((sample) => plainData(sample, 4)),
+    spectra: plainOrNull(spectra.eigenvalues),
+    copying: plainOrNull(spectra.copying),
+    composition: plainOrNull(composition),
+    pairs,
+    positivity: plainOrNull(positivity),
+    skipTrigrams: plainOrNull(skipTrigrams),
+    expansion: plainData(expansion),
+    importance: plainData(importance, DIGITS),
+    importanceByHead: plainOrNull(byHead),
     induction,
   };
+}
+
+function plainOrNull<T>(data: T | undefined): ReturnType<typeof plainData<T>> | null {
+  return data === undefined ? null : plainData(data, DIGITS);
+}
+
+/** The model as figures take it, with some windows of the text. */
+function inputOf(
+  { model, tokenizer, bos, corpus }: Task,
+  windows: readonly (readonly number[])[] = corpus.windows,
+): FigureInput {
+  return { model, tokenizer, bos: bos ?? null, text: idsOf(windows, corpus) };
 }
 
 function checkCounts(options: AnalyseOptions): void {
@@ -210,60 +267,129 @@ function checkCounts(options: AnalyseOptions): void {
 
 interface Repeats {
   readonly repeated: Prompts | undefined;
-  readonly lossTwice: ReportLossOnRepeats | null;
+  readonly curve: LossOnRepeats | undefined;
   readonly scores: HeadScores | undefined;
 }
 
 /** Random tokens given twice, the loss on them and every head's scores. */
-async function repeats({ model, plan, bos, seed, work }: Task): Promise<Repeats> {
+async function repeats(task: Task): Promise<Repeats> {
+  const { model, plan, bos, seed, work } = task;
   return work.step("repeated tokens", WEIGHTS.repeats, async (pause) => {
     const { period, sequences } = plan;
-    if (period === 0) return { repeated: undefined, lossTwice: null, scores: undefined };
-    const prompts = repeatedTokens(model.config, { length: period, batch: sequences, seed, bos: bos ?? null });
-    const lossTwice = lossOnRepeats(model, prompts, plan);
+    if (period === 0) return { repeated: undefined, curve: undefined, scores: undefined };
+    const curve = lossOnRepeats(inputOf(task), { prompts: sequences, seed });
     await pause(0.5);
-    const scores = model.config.n_layers === 0 ? undefined : scoresOf(model, prompts, period, bos);
-    return { repeated: { prompts, period, bos }, lossTwice, scores };
+    // those that the figure of the loss is made of
+    const prompts = repeatedTokens(model.config, { length: period, batch: sequences, seed, bos: bos ?? null });
+    const scores =
+      model.config.n_layers === 0 ? undefined : headScores(model, { tokens: prompts, period, bos: bos ?? null });
+    return { repeated: { prompts, period, bos }, curve, scores };
   });
 }
 
-function attentionSamples({ model, corpus, plan }: Task, repeated: Prompts | undefined): AttentionSample[] {
-  if (model.config.n_layers === 0) return [];
-  const passage = readablePassage(corpus.windows, plan.sampleLength);
-  const twice = repeated?.prompts[0];
+function repeatedFacts(curve: LossOnRepeats, { silencedSequences }: Plan): RepeatedFacts {
+  const { mean, period, first, prompts } = curve;
+  return {
+    sequences: prompts,
+    silencedSequences: Math.min(silencedSequences, prompts),
+    period,
+    // entry i is the loss of token i + 1, and the second copy begins at token first + period
+    first: meanOf(mean.slice(0, first + period - 1)),
+    second: meanOf(mean.slice(first + period)),
+    curve: plainData(curve, DIGITS),
+  };
+}
+
+/** Heads of random weights that copying scores are compared with. */
+const RANDOM_HEADS = 200;
+
+interface HeadSpectra {
+  readonly eigenvalues: OVEigenvalues | undefined;
+  readonly copying: CopyingHistogram | undefined;
+  readonly byHead: {
+    readonly copying: ReadonlyMap<string, number>;
+    readonly matching: ReadonlyMap<string, number>;
+    readonly chance: CopyingHistogram["chance"] | undefined;
+  };
+}
+
+/** Eigenvalues of all heads; there is no yardstick where the embedding or the unembedding is zero. */
+function spectraOf(task: Task, inner: ProgressOptions): HeadSpectra {
+  const { model, seed } = task;
+  const { n_layers, n_heads } = model.config;
+  if (n_layers === 0)
+    return {
+      eigenvalues: undefined,
+      copying: undefined,
+      byHead: { copying: new Map(), matching: new Map(), chance: undefined },
+    };
+  const eigenvalues = ovEigenvalues(inputOf(task), stepOptions(inner, 0, 3));
+  const matching = qkSpectrum(model, stepOptions(inner, 1, 3)).score;
+  const scores = eigenvalues.heads.map(({ copying }) => copying);
+  const isZero = ["embed.W_E", "unembed.W_U"].some((name) => rawData(model.weight(name)).every((x) => x === 0));
+  const found = isZero ? undefined : scoreNull(model, { samples: RANDOM_HEADS, seed, ...stepOptions(inner, 2, 3) });
+  const chance = found && { mean: found.mean, std: found.std, samples: RANDOM_HEADS };
+  return {
+    eigenvalues,
+    copying: chance && { scores: Tensor.from("layer head", [n_layers, n_heads], Float64Array.from(scores)), chance },
+    byHead: {
+      copying: new Map(model.heads.map(({ label }, i) => [label, scores[i] ?? 0])),
+      matching: new Map(model.heads.map(({ label, layer, head }) => [label, matching.at(layer, head)])),
+      chance,
+    },
+  };
+}
+
+/** The scatter of positivity; none where no previous-token head was found before the last layer. */
+function positivityOf(task: Task, previous: readonly string[]): PositivityScatter | undefined {
+  const last = task.model.config.n_layers - 1;
+  const isThere = task.model.heads.some(({ layer, label }) => layer < last && previous.includes(label));
+  return isThere ? positivityScatter(inputOf(task), { seed: task.seed }) : undefined;
+}
+
+function attentionSamples(
+  task: Task,
+  passage: readonly number[],
+  repeated: Prompts | undefined,
+): readonly AttentionFigure[] {
+  if (task.model.config.n_layers === 0) return [];
+  const { period, seed } = { period: repeated?.period ?? 0, seed: task.seed };
   return [
-    attentionSample(model, passage, corpus, "text"),
-    ...(twice === undefined ? [] : [attentionSample(model, twice, corpus, "repeated")]),
+    storyAttention(inputOf(task, [passage])),
+    ...(repeated === undefined ? [] : [repeatedAttention(inputOf(task), { repeats: 2, period, seed })]),
   ];
+}
+
+/** What {@link silenced} finds. */
+interface Lost {
+  readonly attribution: ReadonlyMap<string, number>;
+  readonly ablation: ReadonlyMap<string, number>;
+  /** The loss on the second copy as it is. */
+  readonly clean: number;
 }
 
 /** Attribution of all heads and ablation of as many as the plan allows. */
 async function silenced(
   { model, plan, work }: Task,
-  found: ReportFoundHeads,
-  repeated: Prompts | undefined,
-): Promise<Measured> {
-  return work.step("heads silenced one by one", WEIGHTS.silence, async (pause) => {
-    if (repeated === undefined || model.config.n_layers === 0) return { attribution: new Map(), ablation: new Map() };
-    const few = { ...repeated, prompts: repeated.prompts.slice(0, plan.silencedSequences) };
-    const attribution = attributions(model, few);
+  found: ReportData["found"],
+  prompts: Prompts | undefined,
+): Promise<Lost> {
+  return work.step("heads silenced one by one", WEIGHTS.silence, async (pause, inner) => {
+    if (prompts === undefined || model.config.n_layers === 0)
+      return { attribution: new Map(), ablation: new Map(), clean: 0 };
+    const attribution = attributions(model, prompts);
     await pause(0.1);
-    const heads = headsToSilence(model, found, attribution, plan.silencedRuns);
-    return { attribution, ablation: await ablations(model, heads, few, (part) => pause(0.1 + 0.9 * part)) };
+    const { rises, clean } = ablations(model, prompts, found, attribution, plan.silencedRuns, inner);
+    return { attribution, ablation: rises, clean };
   });
 }
 
-async function trigrams({ model, corpus, work }: Task, heads: readonly HeadFacts[]): Promise<HeadSkipTrigrams[]> {
-  return work.step("skip-trigrams", WEIGHTS.trigrams, async (pause) => {
-    const chosen = trigramHeads(model, heads);
-    const candidates = frequentTokens(corpus);
-    const lists: HeadSkipTrigrams[] = [];
-    for (const head of chosen) {
-      lists.push(headSkipTrigrams(model, head, corpus, candidates));
-      await pause(lists.length / chosen.length);
-    }
-    return lists;
-  });
+/** Of more heads those of the largest copying scores have their skip-trigrams listed. */
+const MOST_TRIGRAM_HEADS = 16;
+
+function trigramHeads(heads: readonly HeadFacts[]): { readonly layer: number; readonly head: number }[] {
+  const largest = [...heads].sort((a, b) => Math.abs(b.copying) - Math.abs(a.copying)).slice(0, MOST_TRIGRAM_HEADS);
+  return heads.filter((head) => largest.includes(head)).map(({ layer, head }) => ({ layer, head }));
 }
 
 /** What was left out, in words. */

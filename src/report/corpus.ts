@@ -1,6 +1,7 @@
 /** From text or token ids to windows, and from token ids to what the page prints. */
 import { ConfigError, InputError, nameOf } from "../errors.ts";
 import { splitWindows } from "../model/index.ts";
+import { isReadable, tokenTexts } from "../figures/internal.ts";
 import type { ModelConfig } from "../model/index.ts";
 import type { Plan } from "./plan.ts";
 import type { TextFacts } from "./types.ts";
@@ -27,7 +28,8 @@ export interface Corpus {
   readonly ids: readonly number[];
   /** What was left out, in sentences. */
   readonly notes: readonly string[];
-  readonly tokenText: (id: number) => string;
+  /** Whether a reader can make something of a token. */
+  readonly isReadable: (id: number) => boolean;
 }
 
 const OPERATION = "analyse";
@@ -82,6 +84,7 @@ export function readCorpus(
       },
     );
   }
+  const textOf = tokenTexts(tokenizer);
   const ids = windows.flatMap((window) => (bos === undefined ? window : window.slice(1)));
   return {
     facts: {
@@ -97,7 +100,7 @@ export function readCorpus(
     windows,
     ids,
     notes: left === undefined ? [] : [left],
-    tokenText: tokenizer === undefined ? (id) => `#${id}` : tokenTexts(tokenizer),
+    isReadable: (id) => isReadable(textOf(id)),
   };
 }
 
@@ -151,26 +154,6 @@ function textWindows(
   return {
     windows,
     left: `Of a text of ${text.length.toLocaleString("en")} characters, ${windows.length} ${windows.length === 1 ? "passage" : "passages"} of ${plan.windowLength} tokens ${windows.length === 1 ? "was" : "were"} run, evenly spread over it.`,
-  };
-}
-
-/**
- * Texts of tokens, each decoded once. Tables are often padded beyond the tokenizer's vocabulary: an id without a text
- * is shown as a number.
- */
-function tokenTexts(tokenizer: ReportTokenizer): (id: number) => string {
-  const known = new Map<number, string>();
-  const decode = (id: number): string => {
-    try {
-      return tokenizer.tokenString(id);
-    } catch {
-      return `#${id}`;
-    }
-  };
-  return (id) => {
-    const text = known.get(id) ?? decode(id);
-    known.set(id, text);
-    return text;
   };
 }
 

@@ -1,5 +1,5 @@
 /** The report as one HTML page that needs nothing else. */
-import { figureStyles } from "../viz/index.ts";
+import { figureScript, figureStyles } from "../viz/index.ts";
 import { PageContext } from "./page/context.ts";
 import type { Section } from "./page/context.ts";
 import { markup, raw } from "./page/html.ts";
@@ -53,9 +53,11 @@ const SECTIONS = [
  * ```
  */
 export function renderReport(data: ReportData): string {
-  const nonce = nonceOf(JSON.stringify(data));
-  const page = new PageContext(data, nonce);
+  const page = new PageContext(data);
   const sections = SECTIONS.map((section) => section(page));
+  const main = markup`${header(data)}
+${sections.map(sectionMarkup)}`;
+  const nonce = nonceOf(main.text);
   const policy = `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; img-src data:; base-uri 'none'; form-action 'none'`;
   return markup`<!doctype html>
 <html lang="en">
@@ -76,11 +78,11 @@ ${raw(figureStyles())}
 <div class="page">
 ${contents(sections)}
 <main id="main">
-${header(data)}
-${sections.map(sectionMarkup)}
+${main}
 </main>
 </div>
-<script nonce="${nonce}">${raw(PAGE_SCRIPT)}</script>
+<script nonce="${nonce}">${raw(figureScript())}
+${raw(PAGE_SCRIPT)}</script>
 </body>
 </html>
 `.text;

@@ -24,12 +24,15 @@ export interface Plan {
   /** Whether the terms of single heads are weighed too. */
   readonly importanceByHead: boolean;
   readonly sampleLength: number;
+  /** Of how many pairs of heads it is measured what their composition does. */
+  readonly pairs: number;
 }
 
 /** Multiply-adds that a part may spend. */
 const TEXT_WORK = 0.8e9;
 const SILENCED_WORK = 0.9e9;
 const IMPORTANCE_WORK = 0.42e9;
+const PAIRS_WORK = 0.3e9;
 
 /** Multiply-adds of a run for each token. */
 export function workPerToken({ n_layers, n_heads, d_model, d_head, d_vocab }: ModelConfig): number {
@@ -70,6 +73,7 @@ export function planFor(
     importanceLength,
     // the logits of every single-head term are held at once
     importanceByHead: heads * logits <= 1.6e7,
+    pairs: clamp(PAIRS_WORK / (work * 64), 1, 6),
     sampleLength: Math.min(options.sampleLength ?? (heads <= 32 ? 64 : heads <= 64 ? 48 : 32), n_ctx),
   };
 }

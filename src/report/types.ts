@@ -2,6 +2,20 @@
  * What an analysis finds, as plain data: numbers, strings, arrays and objects that `JSON.stringify` keeps whole.
  * Nothing here is NaN or infinite; what does not exist for a model is `null` or an empty list.
  */
+import type {
+  AttentionFigure,
+  CompositionDiagram,
+  CopyingHistogram,
+  HeadDump,
+  ImportanceByHead,
+  ImportanceFigure,
+  InductionExamples,
+  LossOnRepeats,
+  OVEigenvalues,
+  PathEffects,
+  PlainData,
+  PositivityScatter,
+} from "../figures/index.ts";
 import type { ModelConfig } from "../model/index.ts";
 
 /**
@@ -20,17 +34,27 @@ export interface ReportData {
   readonly notes: readonly string[];
   readonly loss: LossOnText;
   /** `null` where the model has too few positions or tokens for a repeated sequence. */
-  readonly repeated: ReportLossOnRepeats | null;
+  readonly repeated: RepeatedFacts | null;
   /** One entry for each head, in order. */
   readonly heads: readonly HeadFacts[];
   readonly found: ReportFoundHeads;
-  readonly samples: readonly AttentionSample[];
-  readonly spectra: Spectra;
-  readonly composition: CompositionFacts | null;
-  readonly positivity: PositivityFacts | null;
-  readonly skipTrigrams: readonly HeadSkipTrigrams[];
-  readonly expansion: ExpansionFacts;
-  readonly importance: ImportanceFacts;
+  /** The attention of every head on a passage of the text, and on random tokens given twice. */
+  readonly samples: readonly PlainData<AttentionFigure>[];
+  /** Eigenvalues of the OV circuits; `null` where there are no heads, as in all that follows. */
+  readonly spectra: PlainData<OVEigenvalues> | null;
+  /** Copying scores against chance; `null` too where the embedding or the unembedding is zero. */
+  readonly copying: PlainData<CopyingHistogram> | null;
+  /** Composition of all pairs; `null` too where there is one layer. */
+  readonly composition: PlainData<CompositionDiagram> | null;
+  /** The strongest pairs, the strongest first. */
+  readonly pairs: readonly CompositionPair[];
+  /** `null` where no previous-token head was found before the last layer. */
+  readonly positivity: PlainData<PositivityScatter> | null;
+  readonly skipTrigrams: PlainData<HeadDump> | null;
+  readonly expansion: PlainData<PathEffects>;
+  readonly importance: PlainData<ImportanceFigure>;
+  /** `null` too where there are too many heads for it. */
+  readonly importanceByHead: PlainData<ImportanceByHead> | null;
   readonly induction: InductionFacts | null;
 }
 
@@ -96,16 +120,17 @@ export interface LossOnText extends Estimate {
  * The loss on random tokens given twice, in nats per token.
  * @category Report
  */
-export interface ReportLossOnRepeats {
+export interface RepeatedFacts {
   readonly sequences: number;
-  /** On how many of them, the first ones, heads were silenced; paths are weighed on the first. */
+  /** On how many of them, the first ones, heads were silenced. */
   readonly silencedSequences: number;
   /** The number of random tokens before they come again. */
   readonly period: number;
-  readonly byPosition: ByPosition;
   readonly first: number;
   /** Predictions of the second copy, its first token left out: nothing announces that it comes. */
   readonly second: number;
+  /** The loss of each token. */
+  readonly curve: PlainData<LossOnRepeats>;
 }
 
 /**
@@ -160,148 +185,35 @@ export interface ReportFoundHeads {
 }
 
 /**
- * Attention of every head on one short sequence.
+ * How much of a reading head's attention goes elsewhere without what a writing head adds to its scores, 0 to 1, the
+ * mean over queries.
  * @category Report
  */
-export interface AttentionSample {
-  readonly kind: "text" | "repeated";
-  readonly ids: readonly number[];
-  readonly tokens: readonly string[];
-  /** The loss of predicting each token, in nats; `null` for the first. */
-  readonly loss: readonly (number | null)[];
-  readonly layers: readonly LayerAttention[];
+export interface Moved {
+  /** On a passage of the text. */
+  readonly text: number;
+  /** On random tokens given twice; `null` where there are none. */
+  readonly repeats: number | null;
 }
 
 /**
- * What a layer's heads attend to.
+ * Two heads that compose.
  * @category Report
  */
-export interface LayerAttention {
-  /** For each head the lower triangle of its pattern, row by row: query 0, key 0; query 1, keys 0 and 1; … */
-  readonly pattern: readonly (readonly number[])[];
-  /** For each head the norm of the value vector at each position, ‖v_j‖. */
-  readonly valueNorm: readonly (readonly number[])[];
-  /** For each head the norm of what it would write for each position, ‖v_j W_O‖. */
-  readonly resultNorm: readonly (readonly number[])[];
-}
-
-/**
- * Eigenvalues of the full OV circuits.
- * @category Report
- */
-export interface Spectra {
-  readonly heads: readonly { readonly label: string; readonly re: readonly number[]; readonly im: readonly number[] }[];
-  /** Σλ / Σ|λ| of random matrices of a head's size. */
-  readonly null: { readonly mean: number; readonly std: number; readonly samples: number } | null;
-}
-
-/**
- * How much each head reads of what an earlier head wrote.
- * @category Report
- */
-export interface CompositionFacts {
-  readonly labels: readonly string[];
-  /** `[writer, reader]` over `labels`; 0 where the writer is not in an earlier layer. */
-  readonly Q: readonly (readonly number[])[];
-  readonly K: readonly (readonly number[])[];
-  readonly V: readonly (readonly number[])[];
-  /** Scores of random heads of the same sizes. */
-  readonly baseline: { readonly mean: number; readonly std: number };
-}
-
-/**
- * Eigenvalue positivity of OV and of the K-composition circuit with the previous-token heads.
- * @category Report
- */
-export interface PositivityFacts {
-  readonly previous: readonly string[];
-  readonly points: readonly {
-    readonly label: string;
-    readonly ov: number;
-    readonly qk: number;
-    readonly isInduction: boolean;
-  }[];
-}
-
-/**
- * A token with a number.
- * @category Report
- */
-export interface ReportTokenValue {
-  readonly token: string;
-  readonly value: number;
-}
-
-/**
- * Skip-trigrams of one head: `source … destination → out`.
- * @category Report
- */
-export interface HeadSkipTrigrams {
-  readonly label: string;
-  readonly sources: readonly {
-    readonly source: string;
-    /** Tokens that attend most to the source; attention scores, less each destination's mean over all sources. */
-    readonly destination: readonly ReportTokenValue[];
-    /** Tokens whose logit rises most where the source is attended to. */
-    readonly out: readonly ReportTokenValue[];
-  }[];
-}
-
-/**
- * The path expansion of the logits and the certificate that its terms sum to them.
- * @category Report
- */
-export interface ExpansionFacts {
-  /** The number of paths in all; as a power of ten it may be more than can be counted exactly. */
-  readonly paths: number;
-  /** Paths of at most this many heads are written out, the longer ones summed into one term. */
-  readonly maxOrder: number;
-  /** How many terms were summed, the bias and the longer paths included. */
-  readonly terms: number;
-  /** The number of positions at which all logits were compared. */
-  readonly positions: number;
-  readonly maxDeviation: number;
-  /** The most that the rounding of the model's own run explains. */
-  readonly bound: number;
-  readonly withinBound: boolean;
-  /** What the mean effects were measured on. */
-  readonly on: "second copy" | "text";
-  /** The terms of the largest mean effect on the right token's logit, in logits. */
-  readonly top: readonly { readonly label: string; readonly order: number; readonly mean: number }[];
-}
-
-/**
- * What paths of each length are worth, in nats (A Mathematical Framework, "Term importance").
- * @category Report
- */
-export interface ImportanceFacts {
-  readonly windows: number;
-  readonly predictions: number;
-  readonly uniform: number;
-  readonly orders: readonly {
-    readonly order: number;
-    readonly terms: number;
-    /** Loss with paths of at most this length. */
-    readonly loss: number;
-    /** How much less than with shorter paths only. */
-    readonly gain: number;
-    /** Standard error of the gain, by bootstrap over windows. */
-    readonly gainError: number | null;
-  }[];
-  /** The single-head paths of one layer's heads: what they add to the direct path, and to it with all other layers'. */
-  readonly layers: readonly {
-    readonly layer: number;
-    readonly addedToDirect: Estimate;
-    readonly addedToOthers: Estimate;
-  }[];
-  /** What one head's single-head path adds to the direct path, and what the model loses without any path through it. */
-  readonly heads: readonly {
-    readonly label: string;
-    readonly addedToDirect: number;
-    readonly removedFromFull: number;
-  }[];
-  /** Predictions that `heads` were measured on. */
-  readonly headPredictions: number;
+export interface CompositionPair {
+  readonly kind: "Q" | "K" | "V";
+  readonly writer: string;
+  readonly reader: string;
+  readonly score: number;
+  /** The score in standard deviations of random heads’ above their mean. */
+  readonly z: number;
+  /** What the composition does; `null` where it was not measured, and of values. */
+  readonly moved: Moved | null;
+  /**
+   * Of the strongest pair, where it is one of keys: how closely what the writer adds to their scores follows how much
+   * it rests on the first token there, 0 to 1. Near 1 it says where a key is, not what.
+   */
+  readonly follows: number | null;
 }
 
 /**
@@ -319,7 +231,8 @@ export interface InductionFacts {
     readonly loss: number;
     readonly delta: number;
   }[];
-  readonly example: ReportInductionExample | null;
+  /** Places in the passage of the text where the best of them looks at what followed an earlier copy. */
+  readonly examples: PlainData<InductionExamples> | null;
 }
 
 /**
@@ -340,25 +253,4 @@ export interface InductionHead {
   readonly scoreWithoutPrevious: number | null;
   /** Previous-token heads of earlier layers, the strongest K-composition first. */
   readonly partners: readonly { readonly label: string; readonly k: number; readonly z: number }[];
-}
-
-/**
- * One place in the text where an induction head predicted the next token.
- * @category Report
- */
-export interface ReportInductionExample {
-  readonly label: string;
-  readonly tokens: readonly string[];
-  /** Attention of the head from `query` to each token. */
-  readonly attention: readonly number[];
-  /** The position of the present token, the last one shown. */
-  readonly query: number;
-  /** The position after the earlier copy of the present token. */
-  readonly key: number;
-  /** The attention paid to `key`. */
-  readonly onKey: number;
-  /** The token that came next. */
-  readonly next: string;
-  /** The probability that the model gave it. */
-  readonly probability: number;
 }

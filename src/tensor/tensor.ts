@@ -321,7 +321,7 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * One element, by one index per axis, counted from 0.
+   * One element, by one index per axis, counted from 0; negative ones count from the end, so that -1 is the last.
    *
    * @throws {@link InputError} when the number of indices is wrong or one is out of range.
    * @example
@@ -344,8 +344,7 @@ export class Tensor<A extends string = string> {
     }
     let position = this.offset;
     for (const [a, index] of indices.entries()) {
-      checkIndex(this, a, index, "at");
-      position += index * (this.strides[a] ?? 0);
+      position += indexIn(this, a, index, "at") * (this.strides[a] ?? 0);
     }
     return this.home.raw[position] as number;
   }
@@ -374,7 +373,7 @@ export class Tensor<A extends string = string> {
   }
 
   /**
-   * The view at one index of an axis, without that axis.
+   * The view at one index of an axis, without that axis; a negative index counts from the end.
    *
    * @throws {@link AxisError} for an unknown axis, {@link InputError} for an index out of range.
    * @example
@@ -389,7 +388,7 @@ export class Tensor<A extends string = string> {
   select<B extends string, const N extends AxisOf<B>>(this: Tensor<B>, axis: N, index: number): Tensor<Without<B, N>> {
     const a = this.names.indexOf(axis);
     if (a < 0) throw noSuchAxis(this, axis, "select");
-    checkIndex(this, a, index, "select");
+    const at = indexIn(this, a, index, "select");
     const without = <T>(list: readonly T[]): T[] => list.filter((_, i) => i !== a);
     return new Tensor(
       without(this.names).join(" ") as Without<B, N>,
@@ -397,7 +396,7 @@ export class Tensor<A extends string = string> {
       {
         shape: without(this.shape),
         strides: without(this.strides),
-        offset: this.offset + index * (this.strides[a] ?? 0),
+        offset: this.offset + at * (this.strides[a] ?? 0),
       },
       "select",
     );
@@ -405,6 +404,7 @@ export class Tensor<A extends string = string> {
 
   /**
    * The view of indices `start` (inclusive) to `end` (exclusive) of an axis; to its end where `end` is left out.
+   * Negative ones count from the end.
    *
    * @throws {@link AxisError} for an unknown axis, {@link InputError} for a range that does not lie inside.
    * @example
@@ -420,21 +420,22 @@ export class Tensor<A extends string = string> {
     const a = this.names.indexOf(axis);
     if (a < 0) throw noSuchAxis(this, axis, "slice");
     const n = this.shape[a] ?? 0;
-    const stop = end ?? n;
-    const isRange = Number.isInteger(start) && Number.isInteger(stop) && start >= 0 && start <= stop && stop <= n;
+    const first = start < 0 ? start + n : start;
+    const stop = end === undefined ? n : end < 0 ? end + n : end;
+    const isRange = Number.isInteger(first) && Number.isInteger(stop) && first >= 0 && first <= stop && stop <= n;
     if (!isRange) {
       throw new InputError(
-        `${start} to ${stop} is not a range of axis "${axis}" of ${describeTensor(this)}; it takes 0 to ${n}.`,
-        { operation: "slice", argument: "start", expected: [0, n], actual: [start, stop] },
+        `${start} to ${end ?? n} is not a range of axis "${axis}" of ${describeTensor(this)}; it takes ${-n} to ${n}.`,
+        { operation: "slice", argument: "start", expected: [-n, n], actual: [start, end ?? n] },
       );
     }
     return new Tensor(
       this.axes,
       this.home,
       {
-        shape: this.shape.map((size, i) => (i === a ? stop - start : size)),
+        shape: this.shape.map((size, i) => (i === a ? stop - first : size)),
         strides: this.strides,
-        offset: this.offset + start * (this.strides[a] ?? 0),
+        offset: this.offset + first * (this.strides[a] ?? 0),
       },
       "slice",
     );
@@ -575,19 +576,20 @@ function ragged(shape: readonly number[], depth: number): ShapeError {
   );
 }
 
-function checkIndex(t: Tensor, a: number, index: number, operation: string): void {
+/** An index of an axis counted from 0; of a negative one, from the end. */
+function indexIn(t: Tensor, a: number, index: number, operation: string): number {
   const n = t.shape[a] ?? 0;
-  if (!Number.isInteger(index) || index < 0 || index >= n) {
-    throw new InputError(
-      `index ${index} is outside axis "${t.names[a]}" of ${describeTensor(t)}; it takes 0 to ${n - 1}.`,
-      {
-        operation,
-        argument: t.names[a] ?? "index",
-        expected: [0, n - 1],
-        actual: index,
-      },
-    );
-  }
+  const at = index < 0 ? index + n : index;
+  if (Number.isInteger(at) && at >= 0 && at < n) return at;
+  throw new InputError(
+    `index ${index} is outside axis "${t.names[a]}" of ${describeTensor(t)}; it takes ${n === 0 ? "none" : `${-n} to ${n - 1}`}.`,
+    {
+      operation,
+      argument: t.names[a] ?? "index",
+      expected: [-n, n - 1],
+      actual: index,
+    },
+  );
 }
 
 function raise(error: Error): never {

@@ -1,6 +1,8 @@
 import { requireKind } from "../errors.ts";
+import { EXPLORER_SCRIPT } from "./explorer/script.ts";
 import { pageStyles } from "./parts/page-style.ts";
 import { svgStyles } from "./parts/style.ts";
+import { TABLE_SCRIPT } from "./parts/table-script.ts";
 import { escapeHtml, px } from "./parts/text.ts";
 
 /** The method by which notebooks ask a value for its rich display. */
@@ -20,6 +22,8 @@ export interface FigureParts {
   readonly content?: string;
   /** The page form, where it is more than the drawing. */
   readonly markup?: string;
+  /** What brings the page form to life. */
+  readonly script?: string | undefined;
   readonly nonce?: string | undefined;
 }
 
@@ -51,6 +55,7 @@ export class Figure {
   /** SVG elements without the `<svg>` around them, for figures made of figures. @internal */
   readonly content: string | undefined;
   readonly #markup: string | undefined;
+  readonly #script: string | undefined;
   readonly #nonce: string | undefined;
 
   /** @internal */
@@ -61,6 +66,7 @@ export class Figure {
     this.label = parts.label;
     this.content = parts.content;
     this.#markup = parts.markup;
+    this.#script = parts.script;
     this.#nonce = parts.nonce;
   }
 
@@ -81,13 +87,23 @@ export class Figure {
 
   /** A piece of HTML that stands alone: styles included, nothing fetched, transparent background. */
   get html(): string {
-    const nonce = this.#nonce === undefined ? "" : ` nonce="${escapeHtml(this.#nonce)}"`;
-    return `<style${nonce}>\n${this.#markup === undefined ? svgStyles(this.content) : figureStyles()}\n</style>\n${this.fragment}`;
+    return `<style${this.#nonceAttribute}>\n${this.#markup === undefined ? svgStyles(this.content) : figureStyles()}\n</style>\n${this.fragment}`;
   }
 
   /** The HTML without styles, for a page that has {@link figureStyles} once. */
   get fragment(): string {
+    return this.#script === undefined
+      ? this.body
+      : `${this.body}\n<script${this.#nonceAttribute}>${this.#script}</script>`;
+  }
+
+  /** The HTML without styles and scripts, for a page that has both once. @internal */
+  get body(): string {
     return this.#markup ?? this.#svg(this.content ?? "");
+  }
+
+  get #nonceAttribute(): string {
+    return this.#nonce === undefined ? "" : ` nonce="${escapeHtml(this.#nonce)}"`;
   }
 
   #svg(inner: string, margin = 0): string {
@@ -126,6 +142,25 @@ export class Figure {
  */
 export function figureStyles(): string {
   return `${svgStyles()}\n${pageStyles()}`;
+}
+
+/**
+ * The script that interactive figures share: put it into a page once, after their markup, where that is added without
+ * its own (`figure.fragment` has it).
+ *
+ * @returns JavaScript text, without a `<script>` element.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { figureScript, table } from "transformer-circuits/viz";
+ *
+ * const { fragment } = table({ columns: [{ label: "head" }], rows: [["L0H0"]] });
+ * console.log(figureScript().includes(fragment.split("<script>")[1]?.split("</script>")[0] ?? "none"));
+ * // true
+ * ```
+ */
+export function figureScript(): string {
+  return `${EXPLORER_SCRIPT}\n${TABLE_SCRIPT}`;
 }
 
 /** Refuses what is no list of figures. */

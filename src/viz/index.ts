@@ -20,7 +20,7 @@ export type {
 } from "./charts/composition-panel.ts";
 export type { AttentionStack } from "./explorer/data.ts";
 export { equation, type EquationOptions, type EquationTerm } from "./charts/equation.ts";
-export { Figure, figureStyles } from "./figure.ts";
+export { Figure, figureScript, figureStyles } from "./figure.ts";
 export type { Captions } from "./parts/frame.ts";
 export { headGrid, type HeadGridOptions } from "./charts/head-grid.ts";
 export { heatmap, type HeatmapOptions } from "./charts/heatmap.ts";

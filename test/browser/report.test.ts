@@ -92,8 +92,9 @@ browserTests("the report in Chromium", () => {
       await token.hover();
       const read = await explorer.locator(".tc-ax-read").innerText();
       // L0H5 is a previous-token head: from 9 it looks at 8
-      const triangle = data.samples[0]?.layers[0]?.pattern[5] ?? [];
-      const onPrevious = triangle[(9 * 10) / 2 + 8] ?? 0;
+      const { shape, data: pattern } = data.samples[0]?.pattern[0] ?? { shape: [], data: [] };
+      const n = shape[3] ?? 0;
+      const onPrevious = pattern[(5 * n + 9) * n + 8] ?? 0;
       expect(onPrevious).toBeGreaterThan(0.5);
       expect(read).toMatch(/from\s+9/);
       const [, shown = "", position] = /(\d\.\d+)\s+(\d+)\s/.exec(read.slice(read.indexOf("\n"))) ?? [];

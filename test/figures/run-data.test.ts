@@ -6,12 +6,14 @@ import {
   attributionMap,
   compositionChance,
   compositionMaps,
+  importanceByHead,
   importanceFigure,
   inductionExamples,
   inductionStripes,
   lossOnRepeats,
   offsetRises,
   ovSample,
+  pathEffects,
   positivityScatter,
   previousPattern,
   repeatedAttention,
@@ -19,8 +21,9 @@ import {
   scoreParts,
   storyAttention,
 } from "../../src/figures/index.ts";
-import { headScores } from "../../src/heads/index.ts";
-import { meanLoss } from "../../src/model/index.ts";
+import { headScores, repeatedTokens } from "../../src/heads/index.ts";
+import { lossPerToken, meanLoss } from "../../src/model/index.ts";
+import { headTermImportance, pathExpansion } from "../../src/paths/index.ts";
 import { rawData } from "../../src/tensor/internal.ts";
 import { expectClose, loadGolden } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
@@ -309,4 +312,72 @@ it("induction scores are the strict ones and ARENA's, which counts two queries m
   // L of its L + 2 entries are inside the repeat.
   expect(arena?.at(1, 0)).toBeGreaterThan((0.95 * period) / (period + 2));
   expect(arena?.at(1, 0)).toBeLessThan(0.97);
+});
+
+describe("the paths of the largest effect", () => {
+  it("are, of the planted model, its induction head on repeats, and their effects add up to the right logits", () => {
+    const { top, paths, terms, withinBound, on } = pathEffects(planted);
+    expect({ paths, terms, withinBound, on }).toEqual({ paths: 4, terms: 5, withinBound: true, on: "second copy" });
+    expect(top[0]).toMatchObject({ label: "L1H0", kind: "path", order: 1 });
+    const [prompt = []] = repeatedTokens(planted.model.config, { length: 20, seed: 0, bos: 0 });
+    const { logits } = planted.model.run([prompt]);
+    // tokens 22 to 40, each predicted from the position before it
+    const right = prompt.slice(22).map((id, i) => logits.at(0, 21 + i, id));
+    expect(sum(top.map(({ mean }) => mean))).toBeCloseTo(sum(right) / right.length, 3);
+  });
+
+  it("are measured on the text where no two copies fit, and refused without one", () => {
+    const model = randomModel({ n_ctx: 3 });
+    const { on, positions, top } = pathEffects({ model, text: [1, 5, 3], bos: null });
+    expect({ on, positions }).toEqual({ on: "text", positions: 3 });
+    const expansion = pathExpansion(model, [1, 5, 3]);
+    expect(top.map(({ label, mean }) => [label, mean])).toEqual(
+      expansion
+        .rank()
+        .slice(0, 16)
+        .map(({ term, value }) => [term.label, value]),
+    );
+    expect(() => pathEffects({ model, bos: null })).toThrow("a sequence of two or more is needed");
+  });
+});
+
+it("term importance by head is that of the text's first tokens", () => {
+  const model = randomModel({ n_ctx: 30, norm: "LN", bias: true });
+  const { predictions, addedToDirect, removedFromFull } = importanceByHead({ model, text, bos: 0 });
+  const expected = headTermImportance(model, [[0, ...text]]);
+  expect(predictions).toBe(text.length);
+  expectClose(addedToDirect, expected.addedToDirect, { atol: 0 });
+  expectClose(removedFromFull, expected.removedFromFull, { atol: 0 });
+});
+
+describe("attention on repeated tokens", () => {
+  it("is first looked at where the head attends most to the token after an earlier copy", () => {
+    const { tokens, pattern, selected, focus = -1 } = repeatedAttention(planted, { repeats: 2, period: 12 });
+    const ids = tokens.map(({ id }) => id);
+    const after = ids.lastIndexOf(ids[focus] as number, focus - 1) + 1;
+    expect(after).toBeGreaterThan(0);
+    const [{ layer, head } = { layer: 0, head: 0 }] = selected;
+    expect(pattern[layer]?.at(0, head, focus, after)).toBeGreaterThan(0.9);
+  });
+
+  it("is of tokens that can be read, where their texts are known", () => {
+    const tokenizer = { bos: 0, encode: () => [], tokenString: (id: number) => (id % 3 === 0 ? "\ufffd" : `t${id}`) };
+    const { tokens } = repeatedAttention({ ...planted, tokenizer }, { repeats: 2, period: 12 });
+    const texts = tokens.slice(1).map(({ text: one }) => one);
+    expect(texts.every((one) => /^t\d+$/.test(one))).toBe(true);
+    expect(texts.slice(0, 12)).toEqual(texts.slice(12));
+    expect(new Set(texts).size).toBeGreaterThan(5);
+  });
+});
+
+it("the loss on repeats is of as many prompts as asked for", () => {
+  const { mean, prompts } = lossOnRepeats(planted, { prompts: 2, seed: 3 });
+  const run = planted.model.run(repeatedTokens(planted.model.config, { length: 20, batch: 2, seed: 3, bos: 0 }));
+  const losses = lossPerToken(run.logits, run.tokens);
+  expect(prompts).toBe(2);
+  expectClose(
+    mean,
+    Array.from({ length: 40 }, (_, t) => (losses.at(0, t) + losses.at(1, t)) / 2),
+    { atol: 1e-5 },
+  );
 });

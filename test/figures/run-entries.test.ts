@@ -1,6 +1,6 @@
 /** Every figure of the list's second part on models of all kinds: made, or refused with the reason. */
 import { describe, expect, it } from "vitest";
-import { figureEntries, figureJson, makeFigure } from "../../src/figures/index.ts";
+import { figureEntries, figureFromJson, figureJson, makeFigure } from "../../src/figures/index.ts";
 import { CircuitsError } from "../../src/errors.ts";
 import { randomModel } from "../support/random-model.ts";
 import { kinds, text } from "./kinds.ts";
@@ -26,7 +26,11 @@ describe.each(kinds)("%s", (kind, options) => {
     // Images are left out: their letters are any.
     const drawn = (figure.svg ?? "").replace(/base64,[^"]*/g, "");
     expect(/="[^"]*(NaN|undefined|Infinity)[^"]*"/.exec(drawn)?.[0]).toBeUndefined();
-    expect(figureJson(name, data)).toMatch(/^\{"figure":/);
+    const json = figureJson(name, data);
+    expect(json).toMatch(/^\{"figure":/);
+    // what went through JSON is drawn alike
+    const { figure: again } = figureFromJson(json);
+    expect(again.svg ?? again.html).toBe(figure.svg ?? figure.html);
   });
 });
 
@@ -70,4 +74,19 @@ it("models whose output tokens are others are refused where tokens are compared"
       }),
     ).rejects.toThrow("this model's output tokens are others than its input tokens (d_vocab=17, d_vocab_out=5)");
   }
+});
+
+it.each([
+  ["not JSON", "nothing"],
+  ["a list", "[1]"],
+  ["data without a name", '{"data":{}}'],
+  ["no text", undefined as unknown as string],
+])("figureFromJson refuses %s", (_, json) => {
+  expect(() => figureFromJson(json)).toThrow(
+    'figureFromJson: json is not the text that figureJson gives, {"figure": "ov-eigenvalues", "data": { … }}.',
+  );
+});
+
+it("figureFromJson refuses a figure that there is not", () => {
+  expect(() => figureFromJson('{"figure":"loss-on-repeat","data":{}}')).toThrow("Nearest: loss-on-repeats");
 });

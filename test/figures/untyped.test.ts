@@ -6,7 +6,7 @@ import { randomModel } from "../support/random-model.ts";
 const model = randomModel();
 type Anything = (...given: unknown[]) => unknown;
 const all = Object.entries(figures as unknown as Record<string, Anything>);
-const others = ["figureEntries", "figureEntry", "figureJson", "makeFigure"];
+const others = ["figureEntries", "figureEntry", "figureFromJson", "figureJson", "makeFigure"];
 const makers = all.filter(([name]) => !name.startsWith("draw") && !others.includes(name));
 const drawings = all.filter(([name]) => name.startsWith("draw"));
 

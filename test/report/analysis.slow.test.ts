@@ -68,31 +68,55 @@ describe("analyse on the bundled model", () => {
   });
 
   test("attention rows are probabilities, to 1e-3 (four digits are kept)", () => {
-    expect(data.samples.map(({ kind }) => kind)).toEqual(["text", "repeated"]);
-    for (const { tokens, layers } of data.samples) {
-      for (const triangle of layers.flatMap((layer) => layer.pattern)) {
-        expect(triangle).toHaveLength((tokens.length * (tokens.length + 1)) / 2);
-        const last = triangle.slice(-tokens.length).reduce((sum, x) => sum + x, 0);
-        expect(Math.abs(last - 1)).toBeLessThan(1e-3);
+    expect(data.samples.map(({ kind }) => kind)).toEqual(["text", "repeats"]);
+    for (const { tokens, pattern } of data.samples) {
+      const n = tokens.length;
+      expect(pattern.map(({ shape }) => shape)).toEqual([1, 2].map(() => [1, 8, n, n]));
+      for (const { data: numbers } of pattern) {
+        for (let row = 0; row < numbers.length; row += n) {
+          const sum = numbers.slice(row, row + n).reduce<number>((a, b) => a + (b ?? NaN), 0);
+          expect(Math.abs(sum - 1)).toBeLessThan(1e-3);
+        }
       }
     }
   });
 
-  test("the example in the text is an induction: the key follows an earlier copy of the query's token", () => {
-    const example = data.induction?.example;
-    expect(example?.tokens[example.key - 1]).toBe(example?.tokens[example.query]);
-    expect(example?.tokens[example.key]).toBe(example?.next);
-    expect(example?.onKey).toBeGreaterThan(0.3);
+  test("the examples in the text are inductions: the key follows an earlier copy of the query's token", () => {
+    const { tokens = [], examples = [] } = data.induction?.examples ?? {};
+    expect(examples.length).toBeGreaterThan(0);
+    for (const { query, key, attention } of examples) {
+      expect(tokens[key - 1]?.id).toBe(tokens[query]?.id);
+      expect(attention[key]).toBeGreaterThan(0.3);
+    }
+    const [best] = examples;
+    expect(tokens[best?.key ?? 0]?.id).toBe(tokens[(best?.query ?? 0) + 1]?.id);
   });
 
   test("skip-trigrams are readable, five to a list, and never of the start token", () => {
-    expect(data.skipTrigrams).toHaveLength(16);
-    for (const { source, destination, out } of data.skipTrigrams.flatMap(({ sources }) => sources)) {
+    expect(data.skipTrigrams?.heads).toHaveLength(16);
+    for (const { source, destination, out } of (data.skipTrigrams?.heads ?? []).flatMap(({ rows }) => rows)) {
       expect([destination.length, out.length]).toEqual([5, 5]);
-      const tokens = [source, ...[...destination, ...out].map(({ token }) => token)];
+      const tokens = [source, ...destination, ...out].map(({ text }) => text);
       expect(tokens).not.toContain("<|endoftext|>");
       expect(tokens.join("").replace(/[\n\t\r]/g, "")).not.toMatch(/\ufffd|\p{Cc}/u);
     }
+  });
+
+  test("random tokens that are shown are readable", () => {
+    const texts = (data.samples[1]?.tokens ?? []).map(({ text }) => text);
+    expect(texts.length).toBeGreaterThan(20);
+    expect(texts.join("").replace(/[\n\t\r]/g, "")).not.toMatch(/\ufffd|\p{Cc}/u);
+  });
+
+  test("the strongest pair of all moves little attention, the induction circuit's pairs much", () => {
+    const [strongest] = data.pairs;
+    expect(strongest).toMatchObject({ kind: "K", writer: "L0H0", reader: "L1H5" });
+    expect(strongest?.moved?.text).toBeLessThan(0.1);
+    expect(strongest?.moved?.repeats).toBeLessThan(0.1);
+    // what it adds to scores follows how much L0H0 rests on the first token: a position, not a token
+    expect(strongest?.follows).toBeGreaterThan(0.7);
+    const story = data.pairs.find(({ kind, writer, reader }) => kind === "K" && writer === "L0H5" && reader === "L1H2");
+    expect(story?.moved?.repeats).toBeGreaterThan(0.25);
   });
 
   test("progress begins at 0, never goes back and ends at 1", () => {

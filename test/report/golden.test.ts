@@ -1,63 +1,58 @@
 /** The numbers of the report are those of TransformerLens on the same inputs. */
 import { describe, expect, test } from "vitest";
-import { importanceFacts } from "../../src/report/parts/importance.ts";
-import { compositionFacts } from "../../src/report/parts/composition.ts";
-import { spectraOf } from "../../src/report/parts/heads.ts";
-import { lossRows, secondCopyLoss } from "../../src/report/parts/loss.ts";
-import { silencedLastLayer, silencedLoss } from "../../src/report/parts/silence.ts";
-import { planFor } from "../../src/report/plan.ts";
+import { compositionDiagram } from "../../src/figures/index.ts";
+import { ablatedLosses } from "../../src/heads/index.ts";
+import { termImportance } from "../../src/paths/index.ts";
+import { ablations, secondCopyFrom } from "../../src/report/heads.ts";
+import { meanOf } from "../../src/report/numbers.ts";
+import { strongestPairs } from "../../src/report/pairs.ts";
 import { expectClose, loadGolden } from "../support/golden.ts";
 
 const golden = loadGolden("bundled");
 const { model, labels } = golden;
-const pause = (): Promise<void> => Promise.resolve();
 /** The reference counts one prediction more than the report, that of the second copy's first token: as if the period of 11 were 12. */
-const period = 12;
+const prompts = { prompts: golden.tokens("repeated_tokens"), period: 12, bos: 0 };
+const none = { threshold: 0, previousToken: [], induction: [], currentToken: [], firstToken: [], duplicateToken: [] };
 
 describe("the report's numbers on the bundled model against TransformerLens", () => {
-  test("loss by order of paths, mean over windows, to 1e-4 (float32 runs)", async () => {
-    const windows = golden.tokens();
-    const plan = planFor(model.config, true, {});
-    const facts = await importanceFacts(model, windows, plan, 0, pause);
-    expectClose(
-      facts.orders.map(({ loss }) => loss),
-      labels.loss_by_max_order,
-      { atol: 1e-4 },
-    );
-    expect(Math.abs(facts.uniform - labels.loss_uniform)).toBeLessThan(1e-9);
-    // the gains add up to what the whole model gains on a uniform guess
-    const total = facts.orders.reduce((sum, { gain }) => sum + gain, 0);
-    expect(Math.abs(total - (labels.loss_uniform - labels.loss))).toBeLessThan(1e-4);
+  test("loss by order of paths, mean over windows, to 1e-4 (float32 runs)", () => {
+    const rows = termImportance(model, golden.tokens(), { heads: false, resamples: 2 });
+    let loss = labels.loss_uniform;
+    const losses = rows.filter(({ terms }) => terms.startsWith("order")).map(({ gain }) => (loss -= gain));
+    expectClose(losses, labels.loss_by_max_order, { atol: 1e-4 });
   });
 
   test("loss on the second copy, to 1e-4", () => {
-    const rows = lossRows(model, golden.tokens("repeated_tokens"));
-    expect(Math.abs(secondCopyLoss(rows, period) - labels.repeated_loss_second_half)).toBeLessThan(1e-4);
+    const losses = ablatedLosses(model, prompts.prompts, []).slice("pos", secondCopyFrom(prompts));
+    expect(Math.abs(meanOf(losses.data) - labels.repeated_loss_second_half)).toBeLessThan(1e-4);
   });
 
   test("change of that loss without each head, to 2e-4 (a difference of two float32 losses)", () => {
-    const prompts = golden.tokens("repeated_tokens");
-    const whole = silencedLoss(model, prompts, period, []);
-    const deltas = model.heads.map((head) => silencedLoss(model, prompts, period, [head]) - whole);
-    expectClose(deltas, golden.expected("ablation.zero_delta_loss").data, { atol: 2e-4 });
-    const last = model.heads.filter(({ layer }) => layer === 1);
+    const { rises, clean } = ablations(model, prompts, none, new Map(), 99, {});
+    expect(Math.abs(clean - labels.repeated_loss_second_half)).toBeLessThan(1e-4);
+    expectClose([...rises.values()], golden.expected("ablation.zero_delta_loss").data, { atol: 2e-4 });
+  });
+
+  test("of fewer runs than heads, those found are silenced first, then those of the largest effect", () => {
+    const attribution = new Map(model.heads.map(({ label }, i) => [label, i === 3 ? -5 : i / 10]));
+    const { rises } = ablations(model, prompts, { ...none, induction: ["L0H1"] }, attribution, 3, {});
+    expect([...rises.keys()]).toEqual(["L0H1", "L0H3", "L1H7"]);
+    const all = golden.expected("ablation.zero_delta_loss").data;
     expectClose(
-      silencedLastLayer(model, prompts, period, last).map((loss) => loss - whole),
-      golden.expected("ablation.zero_delta_loss").data.slice(model.config.n_heads),
+      [...rises.values()],
+      [1, 3, 15].map((i) => all[i] ?? NaN),
       { atol: 2e-4 },
     );
   });
 
-  test("copying and matching scores, to 1e-6", () => {
-    const spectra = spectraOf(model, 0, 4);
-    expectClose(spectra?.ov.score.data ?? [], golden.expected("ov.copying_score").data, { atol: 1e-6 });
-    expectClose(spectra?.qk.score.data ?? [], golden.expected("qk.matching_score").data, { atol: 1e-6 });
-  });
-
-  test("composition scores of all pairs, to 2e-6 (kept to six digits)", () => {
-    const facts = compositionFacts(model, 0, 4);
-    for (const kind of ["Q", "K", "V"] as const) {
-      expectClose((facts?.[kind] ?? []).flat(), golden.expected(`composition.${kind}`).data, { atol: 2e-6 });
-    }
+  test("scores of the strongest pairs, to 2e-6", () => {
+    const composition = compositionDiagram({ model }, { original: false });
+    const pairs = strongestPairs(model, composition, [], { text: [0, 5, 6, 7], repeats: undefined }, 0);
+    const expected = (["Q", "K", "V"] as const).flatMap((kind) => [...golden.expected(`composition.${kind}`).data]);
+    expectClose(
+      pairs.map(({ score }) => score),
+      expected.sort((a, b) => b - a).slice(0, pairs.length),
+      { atol: 2e-6 },
+    );
   });
 });

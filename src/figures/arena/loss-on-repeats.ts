@@ -37,7 +37,7 @@ const NEEDS: readonly FigureNeed[] = ["causal", "next token"];
  * on the second if there are induction heads (ARENA 1.2, "Finding induction heads"). Eight prompts of two times 50
  * tokens, or what the model has room for.
  *
- * @param options - `seed` of the tokens; `signal`, `onProgress` (in prompts).
+ * @param options - `prompts`, how many; `seed` of the tokens; `signal`, `onProgress` (in prompts).
  * @throws {@link ConfigError} when the model sees later tokens or its output tokens are not its input tokens.
  * @category Figures
  * @example
@@ -52,10 +52,14 @@ const NEEDS: readonly FigureNeed[] = ["causal", "next token"];
  * // true true
  * ```
  */
-export function lossOnRepeats(input: FigureInput, options: FigureOptions = {}): LossOnRepeats {
-  requireNeeds(NEEDS, input, "lossOnRepeats", options);
+export function lossOnRepeats(
+  input: FigureInput,
+  options: FigureOptions & { readonly prompts?: number } = {},
+): LossOnRepeats {
+  requireNeeds(NEEDS, input, "lossOnRepeats", options, "prompts");
   const { model } = input;
-  const { prompts, period, first } = repeatsOf(input, { period: 50, batch: 8, seed: options.seed }, "lossOnRepeats");
+  const { prompts: batch = 8, seed } = options;
+  const { prompts, period, first } = repeatsOf(input, { period: 50, batch, seed }, "lossOnRepeats");
   const losses = prompts.map((prompt, i) => {
     options.signal?.throwIfAborted();
     const { logits, tokens } = model.run(prompt, { cache: [] });

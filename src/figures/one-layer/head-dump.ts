@@ -134,7 +134,9 @@ export function drawHeadDump(data: HeadDump, captions: Captions = {}): Figure {
     columns: [{ label: "source" }, { label: "destination", legend: "QK score" }, { label: "out", legend: "OV logits" }],
     groups: heads.map(({ layer, head, copying, rows }) => ({
       label: headLabel({ layer, head }),
-      ...(copying !== null && { note: `copying score ${formatNumber(copying, { decimals: 2, sign: true })}` }),
+      ...(Number.isFinite(copying) && {
+        note: `copying score ${formatNumber(copying ?? NaN, { decimals: 2, sign: true })}`,
+      }),
       rows: rows.map(({ source, destination, out }) => [[{ token: source.text }], tokens(destination), tokens(out)]),
     })),
     ...captions,

@@ -12,6 +12,7 @@ import type { FigureEntry } from "../entry.ts";
 import { requireNeeds, windowsOf } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
 import { chosenHeads } from "../labels.ts";
+import { contextOf, sourcePool } from "../one-layer/sources.ts";
 import type { FigureToken } from "../labels.ts";
 import { largestHead, repeatsOf, tokensOf } from "../prompts.ts";
 
@@ -36,6 +37,11 @@ export interface AttentionFigure {
   readonly logProbs: Float64Array;
   /** The heads shown at first: those asked for, or the one that matches prefixes most. */
   readonly selected: readonly HeadId[];
+  /**
+   * The position looked at first: the one from which the first of those heads attends most to the token after an
+   * earlier copy of the present one; absent where no token comes again.
+   */
+  readonly focus?: number;
 }
 
 const NEEDS_TEXT: readonly FigureNeed[] = ["layer", "text", "causal"];
@@ -79,7 +85,7 @@ export function storyAttention(input: FigureInput, options: FigureOptions = {}):
 /**
  * The attention of every head on random tokens that are repeated, where what came before is all that helps: three
  * copies of 20 tokens in the paper (*A Mathematical Framework for Transformer Circuits*, "Function of induction
- * heads").
+ * heads"). With a tokenizer they are drawn from tokens that can be read.
  *
  * @param options - `repeats` and `period` of the tokens; `heads`: those shown at first; `seed`, `signal`.
  * @throws {@link ConfigError} when the model has no heads or sees later tokens; {@link InputError} when there is no
@@ -103,7 +109,15 @@ export function repeatedAttention(
   const { repeats = 3, period = 20, seed } = options;
   const room = Math.max(1, Math.floor((longest(input, 200) - 1) / repeats));
   const made = repeatsOf(input, { period: Math.min(period, room), repeats, seed }, "repeatedAttention");
-  return attentionOn(input, made.prompts[0] ?? [], "repeats", options);
+  const [prompt = []] = made.prompts;
+  return attentionOn(input, inReadableTokens(input, prompt, made.first), "repeats", options);
+}
+
+/** The prompt with each token replaced by a readable one, the same by the same; as it is without a tokenizer. */
+function inReadableTokens(input: FigureInput, prompt: readonly number[], first: number): readonly number[] {
+  if (input.tokenizer === undefined) return prompt;
+  const pool = sourcePool(input.model, contextOf(input, "repeatedAttention"));
+  return pool.length < 2 ? prompt : prompt.map((id, i) => (i < first ? id : (pool[id % pool.length] as number)));
 }
 
 function attentionOn(
@@ -130,6 +144,9 @@ function attentionOn(
   for (const layer of layers)
     matches.set(prefixMatchingScores(pattern[layer] as Pattern, run.tokens).data, layer * n_heads);
   const best = largestHead(Tensor.from("layer head", [n_layers, n_heads], matches));
+  const selected = options.heads === undefined ? [best] : chosenHeads(model, options.heads);
+  const [first] = selected;
+  const focus = first && focusOf(pattern[first.layer] as Pattern, first.head, ids);
   return {
     kind,
     tokens: tokensOf(input, ids),
@@ -137,8 +154,21 @@ function attentionOn(
     valueWeighted: layers.map((layer) => valueWeightedPattern(model, run, layer)),
     resultWeighted: layers.map((layer) => valueWeightedPattern(model, run, layer, { norm: "result" })),
     logProbs,
-    selected: options.heads === undefined ? [best] : chosenHeads(model, options.heads),
+    selected,
+    ...(focus !== undefined && { focus }),
   };
+}
+
+/** The query that attends most to the token after an earlier copy of its own. */
+function focusOf(pattern: Pattern, head: number, ids: readonly number[]): number | undefined {
+  let best: { readonly query: number; readonly attention: number } | undefined;
+  for (const [query, id] of ids.entries()) {
+    const before = query === 0 ? -1 : ids.lastIndexOf(id, query - 1);
+    if (before < 0 || before + 1 >= query) continue;
+    const attention = pattern.at(0, head, query, before + 1);
+    if (best === undefined || attention > best.attention) best = { query, attention };
+  }
+  return best?.query;
 }
 
 /**
@@ -172,6 +202,7 @@ export function drawAttention(data: AttentionFigure, captions: Captions = {}): F
     resultWeighted: data.resultWeighted,
     logProbs: data.logProbs,
     selected: data.selected,
+    ...(data.focus !== undefined && { focus: data.focus }),
     measure: data.kind === "text" ? "value-weighted" : "attention",
     ...captions,
   });

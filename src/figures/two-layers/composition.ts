@@ -12,6 +12,9 @@ import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
 import { rolesOf } from "../roles.ts";
 
+/** Scores of all pairs with what random heads have. */
+type CompositionVersion = CompositionMaps & { readonly baseline: { readonly mean: number; readonly std?: number } };
+
 /**
  * The data of the composition diagram.
  * @category Figures
@@ -22,9 +25,9 @@ export interface CompositionDiagram {
   /** The layers shown, in order. */
   readonly layers: readonly number[];
   /** As corrected in 2023: ratios of Frobenius norms. */
-  readonly corrected: CompositionMaps & { readonly baseline: { readonly mean: number } };
-  /** As first published: norms of cycled factors, which is a mistake. */
-  readonly original: CompositionMaps & { readonly baseline: { readonly mean: number } };
+  readonly corrected: CompositionVersion;
+  /** As first published: norms of cycled factors, which is a mistake; absent where it was not asked for. */
+  readonly original?: CompositionVersion;
   /** Heads found on random repeated tokens; none where the model has no room for them. */
   readonly previousToken: readonly HeadId[];
   readonly induction: readonly HeadId[];
@@ -37,6 +40,8 @@ export interface CompositionDiagram {
 export interface CompositionDiagramOptions extends FigureOptions {
   /** The layers to show; all of up to three, otherwise the two between which composition is strongest. */
   readonly layers?: readonly number[] | undefined;
+  /** Whether the version first published is shown beside the corrected one; it is unless this is `false`. */
+  readonly original?: boolean | undefined;
 }
 
 const NEEDS: readonly FigureNeed[] = ["two layers"];
@@ -47,8 +52,8 @@ const MOST_LAYERS = 3;
  * subtracted (*A Mathematical Framework for Transformer Circuits*, "Three kinds of composition", and its comment of
  * 2023).
  *
- * @param options - `layers`; `seed` of the random tokens on which previous-token and induction heads are found;
- * `signal`, `onProgress`.
+ * @param options - `layers`, `original`; `seed` of the random tokens on which previous-token and induction heads are
+ * found; `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model has fewer than two layers; {@link InputError} when `layers` are not two or
  * more of the model's, in order.
  * @category Figures
@@ -59,17 +64,17 @@ const MOST_LAYERS = 3;
  *
  * const { corrected, original } = compositionDiagram(await openBundledModel());
  * const excess = ({ K, baseline }: typeof corrected) => (K.at(0, 5, 1, 4) - baseline.mean).toFixed(2);
- * console.log(excess(corrected), excess(original));
+ * console.log(excess(corrected), original && excess(original));
  * // 0.11 1.51
  * ```
  */
 export function compositionDiagram(input: FigureInput, options: CompositionDiagramOptions = {}): CompositionDiagram {
   const operation = "compositionDiagram";
-  requireNeeds(NEEDS, input, operation, options, "layers");
+  requireNeeds(NEEDS, input, operation, options, "layers original");
   const { model } = input;
   const { n_layers, n_heads } = model.config;
   const { Q, K, V, baseline } = compositionScores(model, stepOptions(options, 0, 3));
-  const original = cycledCompositionScores(model, stepOptions(options, 1, 3));
+  const original = options.original === false ? undefined : cycledCompositionScores(model, stepOptions(options, 1, 3));
   const corrected = { Q, K, V, baseline };
   const layers =
     options.layers ??
@@ -80,7 +85,7 @@ export function compositionDiagram(input: FigureInput, options: CompositionDiagr
     n_heads,
     layers,
     corrected,
-    original,
+    ...(original !== undefined && { original }),
     ...rolesOf(input, { ...stepOptions(options, 2, 3), seed: options.seed }, operation),
   };
 }
@@ -128,7 +133,7 @@ function strongestPair(maps: CompositionMaps, n_layers: number): number[] {
 export function drawCompositionDiagram(data: CompositionDiagram, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["n_layers", "n_heads", "layers", "corrected", "original", "previousToken", "induction"],
+    ["n_layers", "n_heads", "layers", "corrected", "previousToken", "induction"],
     "compositionDiagram",
     "drawCompositionDiagram",
     captions,
@@ -141,7 +146,8 @@ export function drawCompositionDiagram(data: CompositionDiagram, captions: Capti
     { name: "previous-token heads", heads: placed(data.previousToken) },
     { name: "induction heads", heads: placed(data.induction) },
   ].filter(({ heads }) => heads.length > 0);
-  const graph = (version: CompositionDiagram["corrected"], title: string, subtitle: string): Figure =>
+  const cut = layers.length < n_layers ? ` Layers ${layers.join(" and ")} of ${n_layers} are shown.` : "";
+  const graph = (version: CompositionVersion, said: Captions): Figure =>
     compositionGraph({
       layers: layers.length,
       heads: n_heads,
@@ -149,21 +155,23 @@ export function drawCompositionDiagram(data: CompositionDiagram, captions: Capti
       edges: edgesOf(version, layers, n_heads),
       baseline: { mean: version.baseline.mean },
       roles,
-      title,
-      subtitle,
+      ...said,
     });
-  const corrected = graph(
-    data.corrected,
-    "As corrected, 2023",
-    "Ratios of Frobenius norms of the products themselves.",
-  );
-  const original = graph(
-    data.original,
-    "As first published, 2021",
-    "A mistake: the factors were cycled under the norm, which is right for traces alone.",
-  );
+  if (data.original === undefined)
+    return graph(data.corrected, {
+      title: "Composition of heads",
+      subtitle: `Lines lead from the head that writes, below, to the head that reads; their width is the score less that of random heads.${cut}`,
+      ...captions,
+    });
+  const corrected = graph(data.corrected, {
+    title: "As corrected, 2023",
+    subtitle: "Ratios of Frobenius norms of the products themselves.",
+  });
+  const original = graph(data.original, {
+    title: "As first published, 2021",
+    subtitle: "A mistake: the factors were cycled under the norm, which is right for traces alone.",
+  });
   const rows = corrected.width > 700 ? [[corrected], [original]] : [[corrected, original]];
-  const cut = layers.length < n_layers ? ` Layers ${layers.join(" and ")} of ${n_layers} are shown.` : "";
   return arrange({
     title: ENTRY_TITLE,
     subtitle: `Lines lead from the head that writes, below, to the head that reads; their width is the score less that of random heads, ${formatNumber(data.corrected.baseline.mean)} and ${formatNumber(data.original.baseline.mean)}.${cut}`,

@@ -1,7 +1,9 @@
-/** Figures: what terms of the path expansion are worth, by order and by layer. */
-import { termImportance } from "../../paths/index.ts";
+/** Figures: what terms of the path expansion are worth, by order, by layer and by head. */
+import { headTermImportance, termImportance } from "../../paths/index.ts";
 import type { TermImportanceRow } from "../../paths/index.ts";
-import { barChart, formatNumber } from "../../viz/index.ts";
+import { allHeads, headLabel } from "../../model/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { barChart, formatNumber, scatter } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
 import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
@@ -22,7 +24,8 @@ export interface ImportanceFigure {
   readonly rows: readonly TermImportanceRow[];
 }
 
-const NEEDS: readonly FigureNeed[] = ["layer", "text", "causal", "next token"];
+const NEEDS: readonly FigureNeed[] = ["text", "causal", "next token"];
+const NEEDS_HEADS: readonly FigureNeed[] = ["layer", ...NEEDS];
 
 /** Multiply-adds that the runs may take. */
 const WORK = 4e10;
@@ -35,9 +38,9 @@ const MOST_WINDOWS = 16;
  *
  * Up to 16 windows of 64 tokens; fewer of a large model.
  *
- * @param options - `seed` of the bootstrap; `signal`, `onProgress`.
- * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input
- * tokens; {@link InputError} when there is no text.
+ * @param options - `windows`, at most how many; `seed` of the bootstrap; `signal`, `onProgress`.
+ * @throws {@link ConfigError} when the model sees later tokens or its output tokens are not its input tokens;
+ * {@link InputError} when there is no text.
  * @category Figures
  * @example
  * ```ts
@@ -50,11 +53,14 @@ const MOST_WINDOWS = 16;
  * // 4 order 0, order 1, order 2, L0, L0, L1, L1
  * ```
  */
-export function importanceFigure(input: FigureInput, options: FigureOptions = {}): ImportanceFigure {
-  requireNeeds(NEEDS, input, "importanceFigure", options);
+export function importanceFigure(
+  input: FigureInput,
+  options: FigureOptions & { readonly windows?: number } = {},
+): ImportanceFigure {
+  requireNeeds(NEEDS, input, "importanceFigure", options, "windows");
   const { n_layers, d_model, d_vocab, n_heads, d_head } = input.model.config;
   const perToken = (n_layers + 1) ** 2 * (d_model * d_vocab + 4 * n_heads * d_head * d_model);
-  const count = Math.max(2, Math.min(MOST_WINDOWS, Math.floor(WORK / (perToken * LENGTH))));
+  const count = options.windows ?? Math.max(2, Math.min(MOST_WINDOWS, Math.floor(WORK / (perToken * LENGTH))));
   const all = windowsOf(input, { length: LENGTH, count }, "importanceFigure");
   const length = all[0]?.length ?? 0;
   // Windows of one run have equal length; the last of a short text is left out.
@@ -130,6 +136,88 @@ export function drawImportanceByLayer(data: ImportanceFigure, captions: Captions
   });
 }
 
+/**
+ * What single heads are worth on one window of a text.
+ * @category Figures
+ */
+export interface ImportanceByHead {
+  /** Predictions that the losses are means of. */
+  readonly predictions: number;
+  /** `[layer, head]`: by how much the head's own path lowers the loss of the direct path alone, in nats. */
+  readonly addedToDirect: Tensor<"layer head">;
+  /** `[layer, head]`: by how much the loss of the whole model rises without any path through the head. */
+  readonly removedFromFull: Tensor<"layer head">;
+}
+
+/**
+ * What each head is worth from both ends, added to the direct path alone and taken from the whole model, on the first
+ * 64 tokens of a text (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis").
+ *
+ * @param options - `signal`.
+ * @throws {@link ConfigError} when the model has no heads, sees later tokens, or its output tokens are not its input
+ * tokens; {@link InputError} when there is no text.
+ * @category Figures
+ * @example
+ * ```ts
+ * import { importanceByHead } from "transformer-circuits/figures";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const text = "interface Array<T> { readonly length: number; }\n".repeat(4);
+ * const { addedToDirect } = importanceByHead({ ...(await openBundledModel()), text });
+ * console.log(addedToDirect.at(1, 2) > 1);
+ * // true
+ * ```
+ */
+export function importanceByHead(input: FigureInput, options: FigureOptions = {}): ImportanceByHead {
+  requireNeeds(NEEDS_HEADS, input, "importanceByHead", options);
+  const windows = windowsOf(input, { length: LENGTH }, "importanceByHead");
+  const { addedToDirect, removedFromFull } = headTermImportance(input.model, windows, { signal: options.signal });
+  return { predictions: (windows[0]?.length ?? 1) - 1, addedToDirect, removedFromFull };
+}
+
+/**
+ * Draws what single heads are worth: across, added to the direct path alone; up, taken from the whole model.
+ *
+ * @category Figures
+ * @example
+ * ```ts
+ * import { drawImportanceByHead, importanceByHead } from "transformer-circuits/figures";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const text = "interface Array<T> { readonly length: number; }\n".repeat(4);
+ * console.log(drawImportanceByHead(importanceByHead({ ...(await openBundledModel()), text })).kind);
+ * // scatter
+ * ```
+ */
+export function drawImportanceByHead(data: ImportanceByHead, captions: Captions = {}): Figure {
+  requireData(
+    data,
+    ["predictions", "addedToDirect", "removedFromFull"],
+    "importanceByHead",
+    "drawImportanceByHead",
+    captions,
+  );
+  const [n_layers = 0, n_heads = 0] = data.addedToDirect.shape;
+  const points = allHeads({ n_layers, n_heads }).map((id) => ({
+    x: data.addedToDirect.at(id.layer, id.head),
+    y: data.removedFromFull.at(id.layer, id.head),
+    label: headLabel(id),
+    group: `layer ${id.layer}`,
+  }));
+  // Labels go to the heads that matter most first.
+  const worth = ({ x, y }: { readonly x: number; readonly y: number }): number => Math.abs(x) + Math.abs(y);
+  return scatter({
+    title: HEAD_TITLE,
+    subtitle: `On ${data.predictions} predictions, attention patterns and norm scales frozen. What other heads do as well is worth little at the end.`,
+    points: points.sort((a, b) => worth(b) - worth(a)),
+    xLabel: "gain, added to the direct path (nats)",
+    yLabel: "rise of the model’s loss without it (nats)",
+    width: 640,
+    height: 420,
+    ...captions,
+  });
+}
+
 function barOf(
   label: string,
   { gain, error }: TermImportanceRow,
@@ -149,6 +237,7 @@ function ground({ windows, length }: ImportanceFigure): string {
 
 const ORDER_TITLE = "Term importance: the direct path, single heads, virtual heads";
 const LAYER_TITLE = "Term importance of single heads, by layer";
+const HEAD_TITLE = "Term importance of single heads, from both ends";
 const SOURCE = 'A Mathematical Framework for Transformer Circuits, "Term importance analysis"';
 
 /** The list's entry. */
@@ -169,8 +258,20 @@ export const importanceByLayerEntry: FigureEntry<ImportanceFigure> = {
   number: 19,
   title: LAYER_TITLE,
   source: SOURCE,
-  needs: NEEDS,
+  needs: NEEDS_HEADS,
   output: "svg",
   make: importanceFigure,
   draw: drawImportanceByLayer,
+};
+
+/** The list's entry. */
+export const importanceByHeadEntry: FigureEntry<ImportanceByHead> = {
+  name: "term-importance-by-head",
+  number: 19,
+  title: HEAD_TITLE,
+  source: SOURCE,
+  needs: NEEDS_HEADS,
+  output: "svg",
+  make: importanceByHead,
+  draw: drawImportanceByHead,
 };

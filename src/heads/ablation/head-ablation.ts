@@ -81,6 +81,8 @@ export interface HeadAblationOptions extends AblationOptions, ProgressOptions {
    * a prompt that repeats L tokens.
    */
   readonly from?: number | undefined;
+  /** The heads to take out, one after the other; all by default. */
+  readonly heads?: readonly HeadRef[] | undefined;
   /** Called with the losses without each head, `[batch, pos]`, which are not kept. */
   readonly onLosses?: ((head: HeadId, losses: Tensor<"batch pos">) => void) | undefined;
 }
@@ -90,7 +92,10 @@ export interface HeadAblationOptions extends AblationOptions, ProgressOptions {
  * @category Head scores
  */
 export interface HeadAblation {
-  /** `[layer, head]`: by how much the mean loss rises without the head, in nats, float64. */
+  /**
+   * `[layer, head]`: by how much the mean loss rises without the head, in nats, float64; NaN for heads that were not
+   * asked for.
+   */
   readonly rise: Tensor<"layer head">;
   /** The mean loss of the model itself over the predictions counted. */
   readonly clean: number;
@@ -101,7 +106,7 @@ export interface HeadAblation {
  * from its layer on.
  *
  * @param tokens - a prompt, or several of equal length, of at least two tokens.
- * @param options - `value`, `patterns`, `from`, `onLosses`, `signal`, `onProgress` (in heads).
+ * @param options - `value`, `patterns`, `from`, `heads`, `onLosses`, `signal`, `onProgress` (in heads).
  * @throws {@link InputError} as {@link ablatedLosses}, or when `from` leaves no prediction; the signal's reason when
  * aborted.
  * @category Head scores
@@ -119,7 +124,7 @@ export interface HeadAblation {
  * ```
  */
 export function headAblation(model: Transformer, tokens: TokensLike, options: HeadAblationOptions = {}): HeadAblation {
-  requireKind("model", model, "model", "headAblation", options, "from onLosses value patterns signal onProgress");
+  requireKind("model", model, "model", "headAblation", options, "from heads onLosses value patterns signal onProgress");
   const operation = "headAblation";
   const { from = 0, onLosses } = options;
   const { n_layers, n_heads } = model.config;
@@ -133,7 +138,8 @@ export function headAblation(model: Transformer, tokens: TokensLike, options: He
       actual: from,
     });
   }
-  const steps = new Steps(options, n_layers * n_heads);
+  const heads = options.heads === undefined ? model.heads : distinctHeads(model, options.heads, operation);
+  const steps = new Steps(options, heads.length);
   const meanFrom = (losses: Tensor<"batch pos">): number => {
     const data = rawData(losses);
     let sum = 0;
@@ -141,13 +147,13 @@ export function headAblation(model: Transformer, tokens: TokensLike, options: He
     return sum / ((data.length / count) * (count - from));
   };
   const before = meanFrom(lossPerToken(clean.logits, clean.tokens));
-  const rise = Float64Array.from(model.heads, (head) => {
+  const rise = new Float64Array(n_layers * n_heads).fill(NaN);
+  for (const head of heads) {
     const losses = lossesWithout(model, clean, [head], options);
     onLosses?.(head, losses);
-    const loss = meanFrom(losses);
+    rise[head.layer * n_heads + head.head] = meanFrom(losses) - before;
     steps.advance();
-    return loss - before;
-  });
+  }
   return { rise: Tensor.from("layer head", [n_layers, n_heads], rise), clean: before };
 }
 

@@ -1,56 +1,162 @@
-/** An edit of a run as a value. */
-import { InputError, nameOf, requireKind } from "../../errors.ts";
-import { combineEdits, editAt, hookNames } from "../../model/index.ts";
+/** An edit of a run as a value: where, and what to do there. */
+import { AxisError, InputError, ShapeError } from "../../errors.ts";
 import type { Edit, Edits, EditSource, HookName, ModelConfig } from "../../model/index.ts";
+import { gather, Tensor } from "../../tensor/index.ts";
+import { describeTensor, rawData } from "../../tensor/internal.ts";
+import { checkAction } from "./action.ts";
+import type { Action } from "./action.ts";
+import { eachSelected, siteOf } from "./activation.ts";
+import type { Site } from "./activation.ts";
+import { replacement } from "./replace.ts";
+import { checkTarget, partsOf, requireSome, selectionOf } from "./selection.ts";
+import type { AxesAt, CheckedTarget, EditTarget, EditTargets, Part } from "./selection.ts";
+import { editToJson, frozenCopy } from "./write.ts";
 
 /**
- * An edit of a run: where, and what to do there.
+ * A function of what is selected of an activation, as long as what is selected along each axis, to what takes its
+ * place.
+ * @category Interventions
+ */
+export type EditFunction<A extends string = string> = (part: Tensor<A>, name: HookName) => Tensor<A>;
+
+/**
+ * An edit of a run: a value that a run takes, as often as wanted, and that `JSON.stringify` writes.
  * @category Interventions
  */
 export interface ActivationEdit extends EditSource {
-  /** The hook, or which hooks. */
-  readonly at: HookName | ((name: HookName) => boolean);
-  /** From the activation to the one to go on with. */
-  readonly do: Edit;
+  /** Where. */
+  readonly at: EditTarget;
+  /** What to do there. */
+  readonly do: Action | EditFunction;
+  /** What `JSON.stringify` writes, and `parseEdits` reads. */
+  toJSON(): unknown;
 }
 
 /**
- * An edit of a run, at one hook or at all that a predicate picks.
+ * An edit of a run: what to do with what is selected. Several in a list act one after the other.
  *
- * @param at - the name of a hook, or a predicate over hook names.
- * @param change - takes the activation, returns the value to go on with, of the same axes and sizes.
- * @throws {@link InputError} when either is of another kind; in a run, when no hook is picked.
+ * At scores and patterns of a causal model, a key after its query is not selected: its score stays −Infinity. A
+ * function gets whole rows there, and what it returns is taken as it is.
+ *
+ * @param at - a selection, the name of a hook for all of it, a head for its output `z`, a predicate over hook names, or
+ * a list of these, whose union is changed once.
+ * @param action - an {@link Action}, or a function of what is selected.
+ * @throws {@link InputError} when either says nothing that a model could have. In a run: {@link InputError} for a hook,
+ * layer, head, position or coordinate that is not there, when nothing is selected or when a run was not supplied;
+ * {@link AxisError} and {@link ShapeError} when numbers, or the activation of another run, do not fit.
  * @category Interventions
  * @example
  * ```ts
- * import { map } from "transformer-circuits";
+ * import { headScores, repeatedTokens } from "transformer-circuits";
  * import { edit } from "transformer-circuits/interventions";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const silent = edit((name) => name.endsWith("attn.hook_z"), (z) => map(z, () => 0));
- * const { cache } = model.run([0, 5, 6], { edits: silent });
- * console.log(cache.get("blocks.1.attn.hook_z").at(0, 2, 0, 0));
- * // 0
+ * const silent = edit("L0H5", "zero");
+ * const blind = edit({ hook: "pattern", layer: 1, offset: [0, 1] }, "zero");
+ * const { cache } = model.run([0, 5, 6, 7], { edits: [silent, blind] });
+ * const pattern = cache.get("blocks.1.attn.hook_pattern");
+ * console.log(cache.get("blocks.0.attn.hook_z").at(0, 3, 5, 0), pattern.at(0, 4, 3, 2));
+ * // 0 0
+ * console.log(JSON.stringify([silent, blind]));
+ * // [{"at":"L0H5","do":"zero"},{"at":{"hook":"pattern","layer":1,"offset":[0,1]},"do":"zero"}]
  * ```
  */
-export function edit(at: HookName | ((name: HookName) => boolean), change: Edit): ActivationEdit {
-  requireKind("function", change, "change", "edit");
-  if (typeof at !== "string" && typeof at !== "function") {
-    throw new InputError(`at is ${nameOf(at)}. Give the name of a hook, or a predicate over hook names.`, {
-      operation: "edit",
-      argument: "at",
-      expected: "a hook name or a predicate",
-      actual: at,
-    });
+export function edit<const T extends EditTarget>(
+  at: T & CheckedTarget<T>,
+  action: Action | EditFunction<AxesAt<T>>,
+): ActivationEdit {
+  return makeEdit(at, action as Action | EditFunction);
+}
+
+/** {@link edit} of a target whose fields the compiler does not know. */
+export function makeEdit(at: EditTarget, action: Action | EditFunction): ActivationEdit {
+  const value = { at: frozenCopy(at), do: frozenCopy(action) };
+  checkTarget(value.at, "edit");
+  if (typeof action !== "function") checkAction(value.do, "edit");
+  Object.defineProperties(value, {
+    toEdits: { value: (config: ModelConfig): Edits => editsOf(value, config) },
+    toJSON: { value: (): unknown => editToJson(value) },
+  });
+  return Object.freeze(value) as ActivationEdit;
+}
+
+/** The functions that a run of a model calls. */
+function editsOf({ at, do: action }: Pick<ActivationEdit, "at" | "do">, config: ModelConfig): Edits {
+  const targets = Array.isArray(at) ? (at as EditTargets) : [at as EditTargets[number]];
+  const parts = new Map<HookName, Part[]>();
+  for (const part of targets.flatMap((target) => partsOf(selectionOf(target), config, "edit"))) {
+    const known = parts.get(part.hook);
+    if (known === undefined) parts.set(part.hook, [part]);
+    else known.push(part);
   }
-  const toEdits = (config: ModelConfig): Edits => {
-    const names = typeof at === "string" ? [at] : hookNames(config).filter((name) => at(name));
-    if (names.length > 0) return combineEdits(...names.map((name) => editAt(name, change)));
-    throw new InputError("the predicate picks no hook of this model; hookNames(model.config) lists them.", {
-      operation: "edit",
-      argument: "at",
+  const edits: Partial<Record<HookName, Edit>> = {};
+  for (const [name, those] of parts) {
+    edits[name] = ((value: Tensor) => changed(those, action, value, name, config)) as unknown as Edit;
+  }
+  return edits as Edits;
+}
+
+/** An activation with what is selected of it changed; what each part becomes follows from the activation as it was. */
+function changed(
+  parts: readonly Part[],
+  action: Action | EditFunction,
+  value: Tensor,
+  name: HookName,
+  config: ModelConfig,
+): Tensor {
+  const before = rawData(value);
+  const out = before.slice();
+  for (const part of parts) {
+    const site = siteOf(part, value, config);
+    const isFunction = typeof action === "function";
+    const seesLater = isFunction || config.attention_dir !== "causal";
+    const take = isFunction ? fromFunction(action, site) : replacement(action, site);
+    const count = eachSelected(site, seesLater, (i) => {
+      out[i] = take(i, before[i] as number);
     });
+    if (count === 0) requireSome([], part.offset === undefined ? "the selection" : "offset", name, "edit");
+  }
+  return Tensor.from(value.axes, value.shape, out);
+}
+
+/** What a function makes of the part of an activation that is selected. */
+function fromFunction(change: EditFunction, { name, value, picks }: Site): (i: number, x: number) => number {
+  const part = picks.reduce<Tensor>(
+    (t, pick, a) => (pick === undefined ? t : gather(t, t.names[a] ?? "", pick)),
+    value,
+  );
+  const result = change(part, name);
+  requireSame(part, result, name);
+  const data = rawData(result);
+  const ranks = picks.map((pick, a) => {
+    const all = new Int32Array(value.shape[a] ?? 0);
+    for (let i = 0; i < all.length; i++) all[i] = i;
+    for (const [rank, index] of pick?.entries() ?? []) all[index] = rank;
+    return all;
+  });
+  return (i) => {
+    let at = 0;
+    let inner = value.size;
+    let rest = i;
+    for (const [a, places] of ranks.entries()) {
+      inner /= places.length;
+      const index = Math.floor(rest / inner);
+      rest -= index * inner;
+      at = at * (part.shape[a] ?? 1) + (places[index] as number);
+    }
+    return data[at] as number;
   };
-  return Object.freeze(Object.defineProperty({ at, do: change }, "toEdits", { value: toEdits }) as ActivationEdit);
+}
+
+function requireSame(part: Tensor, result: Tensor, name: HookName): void {
+  const details = { operation: "edit", argument: name, expected: part.axes, actual: typeof result as unknown };
+  if (!((result as unknown) instanceof Tensor)) {
+    throw new InputError(`the edit of "${name}" returned no tensor. Return what takes the place of the part.`, details);
+  }
+  const text = `the edit of "${name}" returned ${describeTensor(result)} for ${describeTensor(part)}.`;
+  if (result.axes !== part.axes) throw new AxisError(text, { ...details, actual: result.axes });
+  if (part.shape.some((n, a) => n !== result.shape[a])) {
+    throw new ShapeError(`${text} Sizes must be equal; nothing is broadcast.`, { ...details, actual: result.shape });
+  }
 }

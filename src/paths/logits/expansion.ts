@@ -1,5 +1,13 @@
 /** A path expansion: terms that are evaluated when asked for, picked, ranked, written as formulas, and certified. */
-import { ShapeError, requireOptions, requireKinds, requireKind, requireObject } from "../../errors.ts";
+import {
+  InputError,
+  nameOf,
+  ShapeError,
+  requireOptions,
+  requireKinds,
+  requireKind,
+  requireObject,
+} from "../../errors.ts";
 import { parseHead } from "../../model/index.ts";
 import { requireChoice, requireCount } from "../../model/internal.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
@@ -48,6 +56,17 @@ export interface PathFilter {
  * @category Path expansion
  */
 export type TermMetric = "attribution" | "norm" | ((term: PathTerm, attribution: Tensor<"batch pos">) => number);
+
+/**
+ * What {@link PathExpansion.rank} ranks, and where.
+ * @category Path expansion
+ */
+export interface RankOptions extends AttributionOptions {
+  /** How many terms, the largest first; all by default. */
+  readonly k?: number | undefined;
+  /** The positions that values are averaged over, as in `[12]`; all by default. */
+  readonly positions?: readonly number[] | undefined;
+}
 
 /**
  * A term and its value under a metric.
@@ -244,24 +263,21 @@ export class PathExpansion {
    * The terms with the largest values of a metric, in absolute value, largest first.
    *
    * @param metric - `"attribution"` by default.
-   * @param options - `k`, how many (all); `targets`, `terms`, `signal` and `onProgress` as for
+   * @param options - `k`, `positions`; `targets`, `terms`, `precision`, `signal` and `onProgress` as for
    * {@link PathExpansion.attribution}.
-   * @throws as {@link PathExpansion.attribution}.
+   * @throws {@link InputError} for a position that has no value, and as {@link PathExpansion.attribution}.
    */
-  rank(
-    metric: TermMetric = "attribution",
-    options: AttributionOptions & { readonly k?: number | undefined } = {},
-  ): RankedTerm[] {
-    requireOptions(options, "rank", "targets precision terms signal onProgress k");
-    const { k, ...rest } = options;
+  rank(metric: TermMetric = "attribution", options: RankOptions = {}): RankedTerm[] {
+    requireOptions(options, "rank", "targets precision terms signal onProgress k positions");
+    const { k, positions, ...rest } = options;
     if (k !== undefined) requireCount(k, "k", "rank");
     if (typeof metric !== "function") requireChoice(metric, ["attribution", "norm"], "metric", "rank");
     const { terms = this.all } = rest;
     const evaluate = metric === "norm" ? undefined : this.attribution(rest);
     const ranked = terms.map((term, t) => {
-      const attribution = evaluate?.select("term", t);
-      if (attribution === undefined) return { term, value: meanOf(rowNorms(term.resid)) };
-      return { term, value: typeof metric === "function" ? metric(term, attribution) : meanOf(attribution.data) };
+      const all = evaluate?.select("term", t) ?? Tensor.from("batch pos", this.tokens.shape, rowNorms(term.resid));
+      const values = positions === undefined ? all : atPositions(all, positions);
+      return { term, value: typeof metric === "function" ? metric(term, values) : meanOf(values.data) };
     });
     return ranked.sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, k ?? ranked.length);
   }
@@ -359,6 +375,26 @@ function longerPaths(frozen: FrozenRun, maxOrder: number, withBiases: boolean): 
     frozen,
     longer.reduce((sum, stream) => add(sum, stream)),
   );
+}
+
+/** The values at some positions. */
+function atPositions(values: Tensor<"batch pos">, positions: readonly number[]): Tensor<"batch pos"> {
+  const [batch = 0, count = 0] = values.shape;
+  requireKind("list", positions, "positions", "rank");
+  if (positions.length === 0) throw noPositions("positions is empty. Name one or more", count, positions);
+  const wrong = positions.find((position) => !(Number.isInteger(position) && position >= 0 && position < count));
+  if (wrong !== undefined) throw noPositions(`position ${nameOf(wrong)} has no value`, count, positions);
+  const taken = Array.from({ length: batch }, (_, b) => positions.map((position) => values.at(b, position)));
+  return Tensor.from("batch pos", [batch, positions.length], Float64Array.from(taken.flat()));
+}
+
+function noPositions(what: string, count: number, actual: unknown): InputError {
+  return new InputError(`${what}; there are values at the ${count} positions 0 to ${count - 1}.`, {
+    operation: "rank",
+    argument: "positions",
+    expected: [0, count - 1],
+    actual,
+  });
 }
 
 function meanOf(values: ArrayLike<number>): number {

@@ -12,7 +12,14 @@
 export { pathExpansion } from "./path-expansion.ts";
 export type { PathExpansionOptions } from "./path-expansion.ts";
 export { PathExpansion } from "./expansion.ts";
-export type { AttributionOptions, PathCertificate, PathFilter, RankedTerm, TermMetric } from "./expansion.ts";
+export type {
+  AttributionOptions,
+  PathCertificate,
+  PathFilter,
+  RankedTerm,
+  RankOptions,
+  TermMetric,
+} from "./expansion.ts";
 export type { PathSource } from "./sources.ts";
 export type { PathTerm } from "./terms.ts";
 export type { TermGrouping } from "./groups.ts";

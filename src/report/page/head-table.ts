@@ -71,6 +71,5 @@ export function headTable(page: PageContext): Figure {
   return table({
     columns,
     rows: heads.map((head) => columns.map(({ cell }) => cell(head))),
-    nonce: page.nonce,
   });
 }

@@ -1,11 +1,21 @@
 /** Sections on circuits read from the weights: eigenvalues and composition. */
-import { complexPlane, compositionGraph, heatmap, histogram, smallMultiples, table } from "../../viz/index.ts";
-import type { CompositionEdge, CompositionKind, Figure } from "../../viz/index.ts";
-import type { CompositionFacts, HeadFacts, ReportData } from "../types.ts";
-import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
-import { markup } from "./html.ts";
+import {
+  drawCompositionDiagram,
+  drawCompositionMaps,
+  drawCopyingHistogram,
+  drawOVEigenvalues,
+} from "../../figures/index.ts";
+import type { CompositionDiagram, CopyingHistogram, OVEigenvalues } from "../../figures/index.ts";
+import { liveData } from "../../figures/internal.ts";
+import { headLabel } from "../../model/index.ts";
+import { table } from "../../viz/index.ts";
+import type { Figure } from "../../viz/index.ts";
+import type { CompositionPair, HeadFacts, Moved, ReportData } from "../types.ts";
+import type { PageContext, Section } from "./context.ts";
+import { Html, markup, raw } from "./html.ts";
+import type { Content } from "./html.ts";
 import { bars, circuit, display, fraction, norm, op, row, text, v } from "./math.ts";
-import { count, fixed, shortList, signed, whole } from "./words.ts";
+import { capital, count, fixed, percent, shortList, whole } from "./words.ts";
 
 /** How many heads have their eigenvalues drawn. */
 const MOST_PLANES = 32;
@@ -14,10 +24,9 @@ const MOST_PLANES = 32;
 export function eigenvalues(page: PageContext): Section {
   const { heads, spectra } = page.data;
   const title = { id: "eigenvalues", title: "Eigenvalues of the OV circuits", short: "OV eigenvalues" };
-  if (spectra.heads.length === 0)
-    return { ...title, body: markup`<p class="text">Without heads there are no OV circuits.</p>` };
+  if (spectra === null) return { ...title, body: markup`<p class="text">Without heads there are no OV circuits.</p>` };
   const copying = heads.filter((head) => (head.copyingZ ?? 0) > 3);
-  const chance = spectra.null;
+  const chance = page.data.copying?.chance;
   return {
     ...title,
     body: markup`<div class="text">
@@ -31,7 +40,7 @@ export function eigenvalues(page: PageContext): Section {
           Of ${count(heads.length, "head")}
           ${copying.length === 0 ? "none stands" : copying.length === 1 ? "one stands" : `${copying.length} stand`} more
           than three standard deviations above heads of random
-          weights${chance === null ? "" : ` (${fixed(chance.mean)} ± ${fixed(chance.std)}, ${whole(chance.samples)} draws)`}${
+          weights${chance === undefined ? "" : ` (${fixed(chance.mean)} ± ${fixed(chance.std)}, ${whole(chance.samples)} draws)`}${
             copying.length === 0
               ? ""
               : `: ${shortList(
@@ -41,70 +50,44 @@ export function eigenvalues(page: PageContext): Section {
           }.
         </p>
       </div>
-      ${page.figure(planes(page.data), {
-        text: markup`Eigenvalues in the complex plane: the angle is that of λ, the radius its modulus on a logarithmic
-        scale, with the same rim for all heads. Points to the right copy, points to the left suppress what they read; a
-        head that does neither has them all
+      ${page.figure(planes(heads, spectra), {
+        text: markup`A head that neither copies nor suppresses has its eigenvalues all
         round.${heads.length > MOST_PLANES ? ` The ${MOST_PLANES} heads of the largest copying scores, either way.` : ""}`,
-        source: `${FRAMEWORK}, “Detecting copying behavior”`,
+        source: "copying",
       })}
-      ${page.figure(
-        histogram({
-          values: heads.map((head) => head.copying),
-          xLabel: "copying score",
-          yLabel: "heads",
-          references:
-            chance === null
-              ? []
-              : [
-                  { value: chance.mean - 2 * chance.std, label: "−2σ" },
-                  { value: chance.mean + 2 * chance.std, label: "random +2σ" },
-                ],
-          width: 620,
-          height: 230,
-        }),
-        { text: markup`Copying scores of all heads. Between the lines lie about 95 % of heads of random weights.` },
-      )}`,
+      ${
+        page.data.copying === null
+          ? null
+          : page.figure(drawCopyingHistogram(liveData<CopyingHistogram>(page.data.copying)), {
+              text: "Copying scores of all heads, beside those of heads of random weights.",
+              source: "copying",
+            })
+      }`,
   };
 }
 
-function planes({ heads, spectra, config }: ReportData): Figure {
-  const shown =
-    heads.length <= MOST_PLANES
-      ? heads
-      : [...heads].sort((a, b) => Math.abs(b.copying) - Math.abs(a.copying)).slice(0, MOST_PLANES);
-  const chosen = heads.filter((head) => shown.includes(head));
-  const moduli = spectra.heads.flatMap(({ re, im }) => re.map((x, i) => Math.hypot(x, im[i] ?? 0)));
-  const rim = moduli.reduce((a, b) => Math.max(a, b), 0);
-  const columns = config.n_heads <= 8 && heads.length <= MOST_PLANES ? Math.min(4, config.n_heads) : 4;
-  const figures = chosen.map((head) => {
-    const { re, im } = spectra.heads.find(({ label }) => label === head.label) ?? { re: [], im: [] };
-    return complexPlane({
-      points: { re, im },
-      ...(rim > 0 && { rim }),
-      size: 176,
-      title: head.label,
-      caption: `copying ${signed(head.copying)}`,
-    });
-  });
-  return smallMultiples({ figures, columns });
+function planes(heads: readonly HeadFacts[], plain: NonNullable<ReportData["spectra"]>): Figure {
+  const spectra = liveData<OVEigenvalues>(plain);
+  const largest = [...heads].sort((a, b) => Math.abs(b.copying) - Math.abs(a.copying)).slice(0, MOST_PLANES);
+  const shown = spectra.heads.filter((head) => largest.some(({ label }) => label === headLabel(head)));
+  return drawOVEigenvalues({ ...spectra, heads: shown });
 }
 
 /** Composition between heads. */
 export function composition(page: PageContext): Section {
-  const { composition: facts } = page.data;
+  const { composition: plain, pairs, config } = page.data;
   const title = { id: "composition", title: "Composition of heads", short: "Composition" };
-  if (facts === null) {
+  if (plain === null) {
     return {
       ...title,
       body: markup`<p class="text">
-        Heads compose with heads of later layers; this model has ${count(page.data.config.n_layers, "layer")}, so there
-        is nothing to compose with.
+        Heads compose with heads of later layers; this model has ${count(config.n_layers, "layer")}, so there is nothing
+        to compose with.
       </p>`,
     };
   }
-  const { mean, std } = facts.baseline;
-  const strongest = pairsOf(facts)[0];
+  const facts = liveData<CompositionDiagram>(plain);
+  const { mean, std = 0 } = facts.corrected.baseline;
   return {
     ...title,
     body: markup`<div class="text">
@@ -116,119 +99,89 @@ export function composition(page: PageContext): Section {
         <p>
           Heads of random weights of these sizes score ${fixed(mean, 4)} ± ${fixed(std, 4)}; only what stands out from
           that means anything.
-          ${strongest === undefined ? "" : markup`The strongest is ${strongest.kind}-composition of ${strongest.to} with ${strongest.from}, ${fixed(strongest.value, 3)}, ${fixed(strongest.z, 0)} standard deviations above chance.`}
         </p>
+        ${explanation(page, pairs)}
       </div>
-      ${page.figure(graph(page.data, facts), {
-        text: markup`Composition above the baseline: earlier layers below or to the left, a line for each pair whose score
-        exceeds that of random heads, the stronger the wider.`,
-        source: `${FRAMEWORK}, “Two-layer attention-only transformers”, as corrected in 2023: norms are not cycled`,
+      ${page.figure(drawCompositionDiagram(facts), {
+        text: markup`A line for each pair whose score exceeds that of random heads, the stronger the wider; norms as corrected
+        in 2023.`,
+        source: "composition",
       })}
-      ${page.figure(maps(page.data, facts), {
-        text: markup`The same scores less the baseline, writers down, readers across. The page’s own colour is what random heads have,
-        blue is less: heads that keep out of each other’s way.`,
-      })}
-      ${page.figure(pairTable(page, facts), { text: markup`The strongest pairs, in standard deviations (z) of random heads’ scores.` })}`,
+      ${page.figure(
+        drawCompositionMaps({
+          n_layers: facts.n_layers,
+          n_heads: facts.n_heads,
+          Q: facts.corrected.Q,
+          K: facts.corrected.K,
+          V: facts.corrected.V,
+          baseline: mean,
+        }),
+        {
+          text: markup`The page’s own colour is, below, what random heads have; blue is less: heads that keep out of each
+          other’s way.`,
+          source: "composition",
+        },
+      )}
+      ${page.figure(pairTable(page, pairs), {
+        text: markup`The strongest pairs, in standard deviations (z) of random heads’ scores. “Moves” is the share of the
+        reader’s attention that goes elsewhere without what the writer adds to its scores: on a passage of the text, and on
+        random tokens given twice.`,
+        source: "composition",
+      })}`,
   };
 }
 
-interface Pair {
-  readonly kind: CompositionKind;
-  readonly from: string;
-  readonly to: string;
-  readonly value: number;
-  readonly z: number;
-}
+/** A composition that moves less of the reader's attention than this does little. */
+const LITTLE = 0.1;
+/** A writer that rests on the first token, and keys whose scores follow that. */
+const RESTS = 0.3;
+const FOLLOWS = 0.7;
 
-function pairsOf(facts: CompositionFacts): Pair[] {
-  const { labels, baseline } = facts;
-  const pairs: Pair[] = [];
-  for (const kind of ["Q", "K", "V"] as const) {
-    for (const [w, scores] of facts[kind].entries()) {
-      for (const [r, value] of scores.entries()) {
-        // 0 marks pairs that cannot compose, and heads whose weights are zero
-        if (value === 0) continue;
-        pairs.push({
-          kind,
-          from: labels[w] ?? "",
-          to: labels[r] ?? "",
-          value,
-          z: baseline.std > 0 ? (value - baseline.mean) / baseline.std : 0,
-        });
-      }
-    }
-  }
-  return pairs.sort((a, b) => b.value - a.value);
-}
-
-const headOf = (data: ReportData, label: string): HeadFacts | undefined =>
-  data.heads.find((head) => head.label === label);
-
-/** Lines that a drawing can hold. */
-const MOST_EDGES = 600;
-
-function graph(data: ReportData, facts: CompositionFacts): Figure {
-  const ref = (label: string): { layer: number; head: number } => {
-    const head = headOf(data, label);
-    return { layer: head?.layer ?? 0, head: head?.head ?? 0 };
-  };
-  const above = pairsOf(facts).filter(({ value }) => value > facts.baseline.mean);
-  const edges: CompositionEdge[] = above
-    .slice(0, MOST_EDGES)
-    .map(({ kind, from, to, value }) => ({ kind, from: ref(from), to: ref(to), value }));
-  const roles = [
-    { name: "previous token", heads: data.found.previousToken.map(ref) },
-    {
-      name: "induction",
-      heads: data.found.induction.filter((label) => !data.found.previousToken.includes(label)).map(ref),
-    },
-  ].filter((role) => role.heads.length > 0);
-  return compositionGraph({
-    layers: data.config.n_layers,
-    heads: data.config.n_heads,
-    edges,
-    baseline: facts.baseline,
-    roles,
-  });
-}
-
-function maps(data: ReportData, facts: CompositionFacts): Figure {
-  const { n_layers, n_heads } = data.config;
-  const writers = facts.labels.slice(0, (n_layers - 1) * n_heads);
-  const readers = facts.labels.slice(n_heads);
-  const excess = (kind: CompositionKind): number[][] =>
-    writers.map((_, w) =>
-      readers.map((__, r) =>
-        (facts[kind][w]?.[r + n_heads] ?? 0) === 0 ? 0 : (facts[kind][w]?.[r + n_heads] ?? 0) - facts.baseline.mean,
-      ),
-    );
-  const layerOf = (index: number): number => Math.floor(index / n_heads);
-  const limit = (["Q", "K", "V"] as const)
-    .flatMap((kind) => excess(kind).flat())
-    .reduce((largest, x) => Math.max(largest, Math.abs(x)), 1e-9);
-  const figures = (["Q", "K", "V"] as const).map((kind, i) =>
-    heatmap({
-      values: excess(kind),
-      rowLabels: writers,
-      columnLabels: readers,
-      mask: (w, r) => layerOf(w) > layerOf(r),
-      scale: "diverging",
-      limit,
-      title: `${kind}-composition − baseline`,
-      xLabel: "reader",
-      yLabel: "writer",
-      legend: i === 2,
-      ...(writers.length <= 16 && readers.length <= 16 && { cell: 22 }),
-    }),
+/** What the strongest pair is and does. */
+function explanation(page: PageContext, pairs: readonly CompositionPair[]): Content {
+  const [strongest] = pairs;
+  if (strongest === undefined) return null;
+  const { kind, writer, reader, moved, follows } = strongest;
+  const said = markup`The strongest is ${kind}-composition of <b>${reader}</b> with <b>${writer}</b>,
+    ${fixed(strongest.score, 3)}, ${fixed(strongest.z, 0)} standard deviations above chance`;
+  if (moved === null) return markup`<p>${said}.</p>`;
+  const without = (pair: CompositionPair): Content =>
+    markup`taking what ${pair.writer} writes out of the ${pair.kind === "K" ? "keys" : "queries"} of ${pair.reader}`;
+  const shares = ({ text: onText, repeats }: Moved): string =>
+    `${percent(onText)} of its attention on a passage of the text${repeats === null ? "" : ` and ${percent(repeats)} on random tokens given twice`}`;
+  const isLittle = Math.max(moved.text, moved.repeats ?? 0) < LITTLE;
+  const rival = pairs.find(
+    (pair) => pair !== strongest && pair.moved !== null && isStory(page, pair) && !isStory(page, strongest),
   );
-  return smallMultiples({ figures, columns: n_heads * (n_layers - 1) <= 16 ? 3 : 1 });
+  const rests = page.head(writer)?.scores?.first ?? 0;
+  const where =
+    follows !== null && follows > FOLLOWS && rests > RESTS
+      ? markup` ${writer} rests on the first token, by ${fixed(rests)} of its attention on random tokens, the less the
+        farther it is from there; and the scores that it gives to keys follow how much it rests (correlation
+        ${fixed(follows)}). So it tells ${reader} where a key stands, and not what stands there.`
+      : null;
+  return markup`<p>
+    ${said}.${isLittle ? " It is large in the weights and does little:" : ""} ${capitalIf(!isLittle, without(strongest))}
+    moves
+    ${shares(moved)}.${rival === undefined || rival.moved === null ? null : markup` For comparison, ${without(rival)}, its previous-token head, moves ${shares(rival.moved)}, at a score of ${fixed(rival.score, 3)}.`}${where}
+  </p>`;
 }
 
-function pairTable(page: PageContext, facts: CompositionFacts): Figure {
-  const role = (label: string): string =>
-    headOf(page.data, label)
-      ?.roles.filter((name) => name === "induction" || name === "previous token")
-      .join(", ") ?? "";
+function capitalIf(is: boolean, content: Content): Content {
+  const text = content instanceof Html ? content.text : String(content);
+  return is ? raw(capital(text)) : content;
+}
+
+function isStory(page: PageContext, { kind, writer, reader }: CompositionPair): boolean {
+  const has = (label: string, role: string): boolean => page.head(label)?.roles.includes(role) === true;
+  return kind === "K" && has(writer, "previous token") && has(reader, "induction");
+}
+
+function pairTable(page: PageContext, pairs: readonly CompositionPair[]): Figure {
+  const role = (label: string): string => page.head(label)?.roles.join(", ") ?? "";
+  const share = { decimals: 2 };
+  const isMeasured = pairs.some(({ moved }) => moved !== null);
+  const hasRepeats = pairs.some(({ moved }) => (moved?.repeats ?? null) !== null);
   return table({
     columns: [
       { label: "kind" },
@@ -238,10 +191,19 @@ function pairTable(page: PageContext, facts: CompositionFacts): Figure {
       { label: "role of reader" },
       { label: "score", kind: "bar", format: { decimals: 3 } },
       { label: "z", format: { decimals: 1, sign: true } },
+      ...(isMeasured ? [{ label: "moves, text", kind: "number" as const, format: share }] : []),
+      ...(hasRepeats ? [{ label: "moves, repeats", kind: "number" as const, format: share }] : []),
     ],
-    rows: pairsOf(facts)
-      .slice(0, 12)
-      .map(({ kind, from, to, value, z }) => [kind, from, role(from), to, role(to), value, z]),
-    nonce: page.nonce,
+    rows: pairs.map(({ kind, writer, reader, score, z, moved }) => [
+      kind,
+      writer,
+      role(writer),
+      reader,
+      role(reader),
+      score,
+      z,
+      ...(isMeasured ? [moved?.text ?? null] : []),
+      ...(hasRepeats ? [moved?.repeats ?? null] : []),
+    ]),
   });
 }

@@ -1,11 +1,14 @@
 /** Sections on the heads one by one: their scores, and what they attend to. */
-import { attentionExplorer, headGrid, smallMultiples } from "../../viz/index.ts";
+import { drawAttention } from "../../figures/index.ts";
+import type { AttentionFigure } from "../../figures/index.ts";
+import { liveData } from "../../figures/internal.ts";
+import { headGrid, smallMultiples } from "../../viz/index.ts";
 import type { Figure } from "../../viz/index.ts";
-import type { AttentionSample, ReportFoundHeads, HeadFacts, ReportData } from "../types.ts";
-import { FRAMEWORK, INDUCTION, type PageContext, type Section } from "./context.ts";
+import type { ReportFoundHeads, HeadFacts, ReportData } from "../types.ts";
+import type { PageContext, Section } from "./context.ts";
 import { headTable } from "./head-table.ts";
 import { markup } from "./html.ts";
-import type { Content, Html } from "./html.ts";
+import type { Content } from "./html.ts";
 import { count, fixed, list, shortList, whole } from "./words.ts";
 
 /** The table of heads. */
@@ -26,7 +29,7 @@ export function heads(page: PageContext): Section {
       ${page.figure(headTable(page), {
         tall: data.heads.length > 24,
         text: markup`All heads; a click on a column’s name sorts by it. ${columnsText(data)}`,
-        source: INDUCTION,
+        source: "heads",
       })}`,
   };
 }
@@ -67,11 +70,11 @@ function byLayer(data: ReportData, pick: (head: HeadFacts) => number): number[][
 }
 
 function columnsText(data: ReportData): Content {
-  const { heads: all, spectra } = data;
+  const { heads: all, copying } = data;
   const chance =
-    spectra.null === null
+    copying === null
       ? ""
-      : ` z measures it against ${whole(spectra.null.samples)} heads of random weights between the same embedding and unembedding (${fixed(spectra.null.mean)} ± ${fixed(spectra.null.std)}).`;
+      : ` z measures it against ${whole(copying.chance.samples)} heads of random weights between the same embedding and unembedding (${fixed(copying.chance.mean)} ± ${fixed(copying.chance.std)}).`;
   const causal = all.some((head) => head.ablation !== null)
     ? ` Effect is the head’s mean direct effect on the logit of the right token in the second copy; Δ loss is how much the loss there rises, in nats, when the head’s output is set to zero and everything after it computed anew${sequencesText(data)}.`
     : "";
@@ -104,67 +107,14 @@ export function attention(page: PageContext): Section {
           W<sub>O</sub>‖.
         </p>
       </div>
-      ${samples.map((sample) => sampleFigure(page, sample))}`,
+      ${samples.map((sample) =>
+        page.figure(drawAttention(liveData<AttentionFigure>(sample), { title: "" }), {
+          text: sample.kind === "text" ? PASSAGE : "Random tokens, given twice.",
+          source: sample.kind === "text" ? "attention" : "induction",
+        }),
+      )}`,
   };
 }
 
-function sampleFigure(page: PageContext, sample: AttentionSample): Html {
-  const picked = firstView(page.data, sample);
-  const figure = attentionExplorer({
-    tokens: sample.tokens,
-    pattern: sample.layers.map((layer) => layer.pattern),
-    valueWeighted: sample.layers.map((layer) => weighted(layer.pattern, layer.valueNorm)),
-    resultWeighted: sample.layers.map((layer) => weighted(layer.pattern, layer.resultNorm)),
-    logProbs: sample.loss.map((loss) => (loss === null ? Number.NaN : -loss)),
-    ...picked,
-    nonce: page.nonce,
-  });
-  const passage =
-    "A passage of the text: the one, among those analysed, in which the most pairs of neighbouring tokens come again.";
-  return page.figure(figure, {
-    text: sample.kind === "text" ? passage : "Random tokens, given twice.",
-    source: FRAMEWORK,
-  });
-}
-
-/**
- * What the explorer shows first: the induction head and the position from which one looks hardest at the token after an
- * earlier copy of the present one; without induction heads, a previous-token head or the first head.
- */
-function firstView(
-  { found, heads: all }: ReportData,
-  { ids, layers }: AttentionSample,
-): { selected: { layer: number; head: number }[]; focus?: number } {
-  const of = (labels: readonly string[]): HeadFacts[] => all.filter(({ label }) => labels.includes(label));
-  const fallback = of(found.induction)[0] ?? of(found.previousToken)[0] ?? all[0];
-  let best: { head: HeadFacts; query: number; attention: number } | undefined;
-  for (const head of of(found.induction)) {
-    const triangle = layers[head.layer]?.pattern[head.head] ?? [];
-    for (const [query, id] of ids.entries()) {
-      const before = query === 0 ? -1 : ids.lastIndexOf(id, query - 1);
-      if (before < 0 || before + 1 >= query) continue;
-      const attention = triangle[(query * (query + 1)) / 2 + before + 1] ?? 0;
-      if (best === undefined || attention > best.attention) best = { head, query, attention };
-    }
-  }
-  const head = best?.head ?? fallback;
-  const selected = head === undefined ? [] : [{ layer: head.layer, head: head.head }];
-  return best === undefined ? { selected } : { selected, focus: best.query };
-}
-
-/** Lower triangles times a number for each key. */
-function weighted(pattern: readonly (readonly number[])[], norms: readonly (readonly number[])[]): number[][] {
-  return pattern.map((triangle, head) => {
-    const norm = norms[head] ?? [];
-    let query = 0;
-    let key = 0;
-    return triangle.map((attention) => {
-      const value = attention * (norm[key] ?? 0);
-      if (key === query) {
-        query += 1;
-        key = 0;
-      } else key += 1;
-      return value;
-    });
-  });
-}
+const PASSAGE =
+  "A passage of the text: the one, among those analysed, in which the most pairs of neighbouring tokens come again.";

@@ -1,8 +1,12 @@
 /** The section that tells the induction story, and the one on how it was all done. */
-import { barChart, table, tokenStrip, visibleToken } from "../../viz/index.ts";
+import { drawInductionExamples } from "../../figures/index.ts";
+import type { InductionExamples } from "../../figures/index.ts";
+import { liveData } from "../../figures/internal.ts";
+import { headLabel } from "../../model/index.ts";
+import { barChart, table, visibleToken } from "../../viz/index.ts";
 import type { Figure } from "../../viz/index.ts";
-import type { ReportInductionExample, InductionFacts, ReportData } from "../types.ts";
-import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
+import type { InductionFacts, ReportData } from "../types.ts";
+import { reference, type PageContext, type Section } from "./context.ts";
 import { markup } from "./html.ts";
 import type { Content, Html } from "./html.ts";
 import { count, fixed, list, range, shortList, signed, whole } from "./words.ts";
@@ -55,7 +59,7 @@ export function induction(page: PageContext): Section {
             )
       }
       <h3>The evidence, head by head</h3>
-      ${page.figure(evidence(page, facts), {
+      ${page.figure(evidence(facts), {
         tall: facts.heads.length > 24,
         text: markup`What speaks for each induction head: its attention to the token after the earlier copy; the same
         while the previous-token heads are silenced; copying score; QK positivity through the previous-token heads;
@@ -63,7 +67,7 @@ export function induction(page: PageContext): Section {
         ${fixed(facts.baseline.std, 3)}); its mean direct effect on the right token’s logit in the second copy; and the
         change of the loss there, in nats, when it alone is silenced. Where several do the same, one is missed little.`,
       })}
-      ${facts.example === null ? null : example(page, facts.example)}`,
+      ${facts.examples === null ? null : examples(page, liveData<InductionExamples>(facts.examples))}`,
   };
 }
 
@@ -144,7 +148,7 @@ function causes({ silenced, heads, previous }: InductionFacts): Content {
 /** How many previous-token heads have a column. */
 const MOST_PARTNERS = 4;
 
-function evidence(page: PageContext, { heads, previous }: InductionFacts): Figure {
+function evidence({ heads, previous }: InductionFacts): Figure {
   const two = { decimals: 2 };
   const partners = [...previous].sort((a, b) => b.score - a.score).slice(0, MOST_PARTNERS);
   return table({
@@ -178,29 +182,22 @@ function evidence(page: PageContext, { heads, previous }: InductionFacts): Figur
       head.attribution,
       head.ablation,
     ]),
-    nonce: page.nonce,
   });
 }
 
-function example(page: PageContext, facts: ReportInductionExample): Html {
-  const { label, tokens, attention, query, key, next } = facts;
-  const figure = tokenStrip({
-    tokens,
-    values: attention,
-    scale: "sequential",
-    limit: 1,
-    legendLabel: `attention of ${label} from the last token`,
-    marked: [key, query],
-    width: 760,
-  });
-  return markup`<h3>One place in the text</h3>
-    ${page.figure(figure, {
-      text: markup`At the last token, <span class="tok">${visibleToken(tokens[query] ?? "")}</span>, ${label} pays
-        ${fixed(facts.onKey)} of its attention to <span class="tok">${visibleToken(tokens[key] ?? "")}</span>, which
-        came after the earlier <span class="tok">${visibleToken(tokens[key - 1] ?? "")}</span>. What came next was
-        <span class="tok">${visibleToken(next)}</span>, and the model gave it a probability of
-        ${fixed(facts.probability)}.`,
-      source: `${FRAMEWORK}, “Induction heads”`,
+function examples(page: PageContext, data: InductionExamples): Html {
+  const [best] = data.examples;
+  if (best === undefined) return markup``;
+  const { query, key, attention } = best;
+  const token = (at: number): Html => markup`<span class="tok">${visibleToken(data.tokens[at]?.text ?? "")}</span>`;
+  const logProb = page.data.samples[0]?.logProbs[query + 1] ?? null;
+  const given = logProb === null ? "" : `, and the model gave it a probability of ${fixed(Math.exp(logProb))}`;
+  return markup`<h3>In the text</h3>
+    ${page.figure(drawInductionExamples(data), {
+      text: markup`At position ${query}, ${token(query)}, ${headLabel(data.head)} pays ${fixed(attention[key] ?? 0)} of its
+        attention to ${token(key)} at ${key}, which came after the earlier ${token(key - 1)}. What came next was
+        ${token(query + 1)}${given}.`,
+      source: "induction",
     })}`;
 }
 
@@ -240,8 +237,8 @@ export function method(page: PageContext): Section {
               </ul>`
       }
       <p class="note">
-        Papers: N. Elhage et al., <cite>A Mathematical Framework for Transformer Circuits</cite>, 2021; C. Olsson et
-        al., <cite>In-context Learning and Induction Heads</cite>, 2022. Names of weights are those of TransformerLens.
+        Papers: N. Elhage et al., <cite>${reference("architecture", true)} for Transformer Circuits</cite>, 2021; C. Olsson
+        et al., <cite>${reference("heads", true)}</cite>, 2022. Names of weights are those of TransformerLens.
         Made with <span class="mono">transformer-circuits</span>.
       </p>
     </div>`,

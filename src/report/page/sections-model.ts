@@ -1,9 +1,12 @@
 /** Sections on the model itself and on its loss. */
 import type { ModelConfig } from "../../model/index.ts";
+import { drawLossOnRepeats } from "../../figures/index.ts";
+import type { LossOnRepeats } from "../../figures/index.ts";
+import { liveData } from "../../figures/internal.ts";
 import { architectureDiagram, lineChart } from "../../viz/index.ts";
-import type { LineSeries } from "../../viz/index.ts";
-import type { ByPosition, ReportData } from "../types.ts";
-import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
+import type { Figure } from "../../viz/index.ts";
+import type { RepeatedFacts, ReportData } from "../types.ts";
+import type { PageContext, Section } from "./context.ts";
 import { markup } from "./html.ts";
 import type { Html } from "./html.ts";
 import { circuit, display, inline, op, sumOver, sup, text, v } from "./math.ts";
@@ -39,7 +42,7 @@ export function architecture(page: PageContext): Section {
           }),
           {
             text: "The model: every layer reads the residual stream and adds to it.",
-            source: `${FRAMEWORK}, “High-level architecture”`,
+            source: "architecture",
           },
         );
   const layers =
@@ -122,13 +125,11 @@ export function lossByPosition(page: PageContext): Section {
         text: markup`Loss of predicting the token at each position of a window, mean and one standard error over
         ${count(corpus.windows, "window")}. Where the curve still falls, the model makes use of distant context.`,
       })}
-      ${repeated === null ? null : repeats(page)}`,
+      ${repeated === null ? null : repeats(page, repeated)}`,
   };
 }
 
-function repeats(page: PageContext): Html {
-  const { repeated } = page.data;
-  if (repeated === null) return markup``;
+function repeats(page: PageContext, repeated: RepeatedFacts): Html {
   return markup`<div class="text">
       <h3>Random tokens, given twice</h3>
       <p>
@@ -137,27 +138,17 @@ function repeats(page: PageContext): Html {
         <b>${fixed(repeated.second)}</b> in the second.
       </p>
     </div>
-    ${page.figure(repeatChart(page.data), {
-      text: markup`Loss by position on ${count(repeated.sequences, "sequence")} of ${repeated.period} uniformly random
-      tokens followed by the same tokens again. The first token of the second copy is not counted in its mean: nothing
-      announces it.`,
-      source: `${FRAMEWORK}, “Induction heads”`,
+    ${page.figure(drawLossOnRepeats(liveData<LossOnRepeats>(repeated.curve)), {
+      text: markup`The first token of the second copy is not counted in its mean: nothing announces it.`,
+      source: "induction",
     })}`;
 }
 
-function series(name: string, { position, mean, standardError }: ByPosition): LineSeries {
-  const error = standardError.map((e) => e ?? 0);
-  return {
-    name,
-    x: position,
-    y: mean,
-    band: { lower: mean.map((m, i) => m - (error[i] ?? 0)), upper: mean.map((m, i) => m + (error[i] ?? 0)) },
-  };
-}
-
-function textChart({ loss }: ReportData): ReturnType<typeof lineChart> {
+function textChart({ loss }: ReportData): Figure {
+  const { position, mean, standardError } = loss.byPosition;
+  const at = (sign: number): number[] => mean.map((m, i) => m + sign * (standardError[i] ?? 0));
   return lineChart({
-    series: [series("loss", loss.byPosition)],
+    series: [{ name: "loss", x: position, y: mean, band: { lower: at(-1), upper: at(1) } }],
     references: [
       { value: loss.uniform, label: "uniform guess" },
       ...(loss.unigram === null ? [] : [{ value: loss.unigram, label: "token frequencies" }]),
@@ -167,20 +158,5 @@ function textChart({ loss }: ReportData): ReturnType<typeof lineChart> {
     yLabel: "loss (nats)",
     width: 760,
     height: 300,
-  });
-}
-
-function repeatChart({ repeated, loss }: ReportData): ReturnType<typeof lineChart> {
-  const positions = repeated?.byPosition.position ?? [];
-  const last = positions[positions.length - 1] ?? 1;
-  const period = repeated?.period ?? 1;
-  return lineChart({
-    series: repeated === null ? [] : [series("loss", repeated.byPosition)],
-    references: [{ value: loss.uniform, label: "uniform guess" }],
-    regions: [{ from: last - period + 1, to: last, label: "second copy" }],
-    xLabel: "position of the predicted token",
-    yLabel: "loss (nats)",
-    width: 760,
-    height: 260,
   });
 }

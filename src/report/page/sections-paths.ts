@@ -1,8 +1,13 @@
 /** Sections on paths: the expansion with its certificate, and what paths are worth. */
-import { barChart, scatter } from "../../viz/index.ts";
-import type { Bar, Figure } from "../../viz/index.ts";
-import type { ImportanceFacts } from "../types.ts";
-import { FRAMEWORK, type PageContext, type Section } from "./context.ts";
+import {
+  drawImportanceByHead,
+  drawImportanceByLayer,
+  drawImportanceByOrder,
+  drawPathEffects,
+} from "../../figures/index.ts";
+import type { ImportanceByHead, ImportanceFigure } from "../../figures/index.ts";
+import { liveData } from "../../figures/internal.ts";
+import type { PageContext, Section } from "./context.ts";
 import { markup } from "./html.ts";
 import { display, op, sub, v } from "./math.ts";
 import { count, fixed, signed, small, whole } from "./words.ts";
@@ -38,42 +43,25 @@ export function paths(page: PageContext): Section {
           ${withinBound ? "The expansion holds." : markup`<b>The deviation is larger than rounding explains: the expansion does not hold for this run.</b>`}
         </p>
       </div>
-      ${page.figure(
-        barChart({
-          bars: expansion.top.map(({ label, mean, order }) => ({ label, value: mean, group: groupOf(label, order) })),
-          xLabel: "mean effect on the right token’s logit",
-          format: { decimals: 2, sign: true },
-          width: 720,
-        }),
-        {
-          text: markup`The ${count(expansion.top.length, "term")} of the largest mean effect on the logit of the right
-          next token
-          ${where}.${layers < 2 ? null : markup` Two heads joined by an arrow are a virtual head: the second moves on what the first has moved. Single heads, virtual heads and the bias have a colour each.`}`,
-          source: `${FRAMEWORK}, “Path expansion trick”`,
-        },
-      )}`,
+      ${page.figure(drawPathEffects(liveData(expansion)), {
+        text: markup`The ${count(expansion.top.length, "term")} of the largest mean effect on the logit of the right next
+        token
+        ${where}.${layers < 2 ? null : markup` Two heads joined by an arrow are a virtual head: the second moves on what the first has moved.`}`,
+        source: "expansion",
+      })}`,
   };
-}
-
-function groupOf(label: string, order: number): string {
-  if (label === "bias") return "bias";
-  if (label === "remainder") return "longer paths";
-  if (/^\d+_mlp_out$/.test(label)) return "MLPs";
-  return order === 0 ? "direct path" : order === 1 ? "single heads" : "virtual heads";
 }
 
 /** Term importance. */
 export function importance(page: PageContext): Section {
-  const { importance: facts, config } = page.data;
-  const [direct, single, ...longer] = facts.orders;
-  const worth = (gain: number, error: number | null): string =>
-    error === null ? signed(gain) : `${signed(gain)} ± ${fixed(error)}`;
+  const { config, importanceByHead } = page.data;
+  const facts = liveData<ImportanceFigure>(page.data.importance);
+  const [direct, single, ...longer] = facts.rows.filter(({ terms }) => terms.startsWith("order"));
+  const worth = (gain: number, error: number): string =>
+    Number.isNaN(error) ? signed(gain) : `${signed(gain)} ± ${fixed(error)}`;
   // the gains of different lengths are of the same windows; their errors are added as if they went together
   const virtual = longer.reduce((sum, { gain }) => sum + gain, 0);
-  const virtualError = longer.reduce<number | null>(
-    (sum, { gainError }) => (sum === null || gainError === null ? null : sum + gainError),
-    0,
-  );
+  const virtualError = longer.reduce((sum, { error }) => sum + error, 0);
   return {
     id: "importance",
     title: "What the terms are worth",
@@ -85,72 +73,32 @@ export function importance(page: PageContext): Section {
         </p>
         ${display(sub(v("Δ"), v("p")), op("="), sub(v("Loss"), "<mrow><mi>p</mi><mo>−</mo><mn>1</mn></mrow>"), op("−"), sub(v("Loss"), v("p")))}
         <p>
-          beginning with the uniform guess. ${config.attn_only ? "The direct path is worth" : "The direct path, which is here the embedding and what the MLPs wrote, is worth"} ${worth(direct?.gain ?? 0, direct?.gainError ?? null)}
-          nats${single === undefined ? "" : markup`, single heads ${worth(single.gain, single.gainError)}`}${longer.length === 0 ? "" : markup`, and virtual heads ${worth(virtual, virtualError)}${virtual < -2 * (virtualError ?? 0) ? ", which is to say that without them the loss would be lower" : ""}`}.
+          beginning with the uniform guess. ${config.attn_only ? "The direct path is worth" : "The direct path, which is here the embedding and what the MLPs wrote, is worth"} ${worth(direct?.gain ?? 0, direct?.error ?? NaN)}
+          nats${single === undefined ? "" : markup`, single heads ${worth(single.gain, single.error)}`}${longer.length === 0 ? "" : markup`, and virtual heads ${worth(virtual, virtualError)}${virtual < -2 * (virtualError || 0) ? ", which is to say that without them the loss would be lower" : ""}`}.
           Frozen patterns make this a measure of what values carry: what heads do through the <em>patterns</em> of later
           heads, as previous-token heads do for induction heads, is not in it.
         </p>
       </div>
-      ${page.figure(orderChart(facts), {
-        text: markup`Loss reduction by length of path, ${onWhat(facts)}. ${errorText(facts)}`,
-        source: `${FRAMEWORK}, “Term importance analysis”`,
+      ${page.figure(drawImportanceByOrder(facts), {
+        text: "Loss reduction by the number of heads on a path.",
+        source: "importance",
       })}
-      ${facts.layers.length < 2 ? null : page.figure(layerChart(facts), { text: markup`The single heads of one layer at a time: added to the direct path alone, and to the direct path with the single heads of all other layers. ${errorText(facts)}` })}
       ${
-        facts.heads.length === 0
+        facts.n_layers < 2
           ? null
-          : page.figure(headChart(facts), {
-              text: markup`Head by head, on ${whole(facts.headPredictions)} predictions: across, by how much the head’s
-              own path lowers the loss of the direct path alone; up, by how much the loss of the whole model rises
-              without any path through the head. What others do as well is worth little at the end.`,
+          : page.figure(drawImportanceByLayer(facts), {
+              text: "The single heads of one layer at a time, from both ends.",
+              source: "importance",
+            })
+      }
+      ${
+        importanceByHead === null
+          ? null
+          : page.figure(drawImportanceByHead(liveData<ImportanceByHead>(importanceByHead)), {
+              text: markup`Head by head: across, by how much the head’s own path lowers the loss of the direct path alone; up,
+              by how much the loss of the whole model rises without any path through the head.`,
+              source: "importance",
             })
       }`,
   };
-}
-
-function onWhat({ windows, predictions }: ImportanceFacts): string {
-  return `over ${whole(predictions)} predictions in ${count(windows, "window")}`;
-}
-
-function errorText({ windows }: ImportanceFacts): string {
-  return windows < 2 ? "" : "Whiskers are one standard error, by bootstrap over windows.";
-}
-
-function orderChart({ orders }: ImportanceFacts): Figure {
-  const name = (order: number): string =>
-    order === 0 ? "direct path" : order === 1 ? "single heads" : `chains of ${order} heads`;
-  const bars: Bar[] = orders.map(({ order, terms, gain, gainError }) => ({
-    label: `${name(order)} (${terms < 1e6 ? whole(terms) : small(terms)})`,
-    value: gain,
-    ...(gainError !== null && { error: gainError }),
-  }));
-  return barChart({ bars, xLabel: "loss reduction (nats)", format: { decimals: 3, sign: true }, width: 680 });
-}
-
-function layerChart({ layers }: ImportanceFacts): Figure {
-  const bars: Bar[] = layers.flatMap(({ layer, addedToDirect, addedToOthers }) => [
-    {
-      label: `layer ${layer}, added to direct`,
-      value: addedToDirect.mean,
-      error: addedToDirect.standardError ?? 0,
-      group: "added to the direct path",
-    },
-    {
-      label: `layer ${layer}, added last`,
-      value: addedToOthers.mean,
-      error: addedToOthers.standardError ?? 0,
-      group: "added last",
-    },
-  ]);
-  return barChart({ bars, xLabel: "loss reduction (nats)", format: { decimals: 3, sign: true }, width: 680 });
-}
-
-function headChart({ heads }: ImportanceFacts): Figure {
-  return scatter({
-    points: heads.map(({ label, addedToDirect, removedFromFull }) => ({ x: addedToDirect, y: removedFromFull, label })),
-    xLabel: "gain, added to the direct path (nats)",
-    yLabel: "rise of the model’s loss without it (nats)",
-    width: 620,
-    height: 400,
-  });
 }

@@ -29,6 +29,11 @@ export function estimate({ mean, standardError }: Estimate, decimals = 2): strin
     : `${fixed(mean, decimals)} ± ${fixed(standardError, decimals)}`;
 }
 
+/** A share as `7 %`. */
+export function percent(share: number): string {
+  return `${fixed(100 * share, 0)} %`;
+}
+
 /** `one head`, `3 heads`. */
 export function count(n: number, singular: string, several = `${singular}s`): string {
   return `${n >= 0 && n <= 9 ? (DIGITS[n] ?? "") : whole(n)} ${n === 1 ? singular : several}`;

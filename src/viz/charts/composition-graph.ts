@@ -28,15 +28,16 @@ const KINDS = [
 /** More boxes than this are no drawing. */
 const MOST_HEADS = 10_000;
 
-/** Edges below this share of the strongest are not drawn. */
+/** Edges below this share of the strongest are not drawn, nor more of the strongest than this. */
 const FAINTEST = 0.02;
+const MOST_EDGES = 600;
 
 /**
  * Composition between heads: layers of heads, a curve for each score above the baseline, one panel each for K, Q and V.
  *
  * Width and opacity of a curve are proportional to the score minus the baseline's mean, on one scale for all panels;
- * what is not above the baseline is not drawn. On a page the panels have check boxes. After the Framework paper's
- * composition diagram, with the baseline subtracted as there.
+ * what is not above the baseline is not drawn, nor more than the 600 strongest. On a page the panels have check boxes.
+ * After the Framework paper's composition diagram, with the baseline subtracted as there.
  *
  * @param options - sizes, edges, baseline and roles.
  * @returns the figure. Scores that are NaN or infinite are left out and counted under the title.
@@ -72,8 +73,12 @@ export function compositionGraph(options: CompositionGraphOptions): Figure {
     }));
   const excessOf = ({ value }: Pick<CompositionEdge, "value">): number => bounded(value - baseline);
   const strongest = largestOf(finite.map(excessOf), 0);
+  const seen = finite
+    .filter((edge) => strongest > 0 && excessOf(edge) > FAINTEST * strongest)
+    .sort((a, b) => b.value - a.value)
+    .slice(0, MOST_EDGES);
   const drawn = KINDS.map(({ kind, name }) => {
-    const above = finite.filter((edge) => edge.kind === kind && strongest > 0 && excessOf(edge) > FAINTEST * strongest);
+    const above = seen.filter((edge) => edge.kind === kind);
     const edges = above.map((edge): PanelEdge => ({
       ...edge,
       name,

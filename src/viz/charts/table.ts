@@ -95,13 +95,13 @@ export function table(options: TableOptions): Figure {
   const caption =
     options.title === undefined && options.subtitle === undefined ? "" : `<caption>${captionOf(options)}</caption>\n`;
   const markup = `<div class="tc-fig tc-table"${sortable ? " data-tc-table" : ""}><table>\n${caption}<thead><tr>${heads.join("")}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table></div>`;
-  const nonce = options.nonce === undefined ? "" : ` nonce="${escapeHtml(options.nonce)}"`;
   return new Figure({
     kind: "table",
     width: 720,
     height: 30 + 24 * rows.length,
     label: accessibleName(options, `table of ${plural(rows.length, "row")}`),
-    markup: sortable ? `${markup}\n<script${nonce}>${TABLE_SCRIPT}</script>` : markup,
+    markup,
+    script: sortable ? TABLE_SCRIPT : undefined,
     nonce: options.nonce,
   });
 }

@@ -8,7 +8,7 @@ import {
   type HeadRef,
 } from "../check.ts";
 import { InputError, requireKind, ShapeError } from "../../errors.ts";
-import { largestValue, packValues, readTriangles, type AttentionStack, type Triangles } from "./data.ts";
+import { keyWeights, largestValue, packValues, readTriangles, type AttentionStack, type Triangles } from "./data.ts";
 import { EXPLORER_SCRIPT } from "./script.ts";
 import { Figure } from "../figure.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
@@ -104,9 +104,12 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
     ...(shown > 0 && { measure: shown }),
     tokens: options.tokens.map(visibleToken),
     selected: selected.map(({ layer, head }) => layer * heads + head),
-    measures: measures.map(({ name, triangles }) => {
+    measures: measures.map(({ name, triangles }, i) => {
       const largest = largestValue(triangles.values);
-      return { name, largest, bytes: packValues(triangles.values, largest) };
+      const weights = i === 0 ? undefined : keyWeights((measures[0] as Measure).triangles, triangles, count);
+      return weights === undefined
+        ? { name, largest, bytes: packValues(triangles.values, largest) }
+        : { name, largest, weights };
     }),
     logProbs:
       options.logProbs === undefined
@@ -127,6 +130,7 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
       names: measures.map(({ name }) => name),
       shown,
     }),
+    script: EXPLORER_SCRIPT,
     nonce: options.nonce,
   });
 }
@@ -172,7 +176,6 @@ interface MarkupParts {
 }
 
 function explorerMarkup(options: AttentionExplorerOptions, parts: MarkupParts): string {
-  const nonce = options.nonce === undefined ? "" : ` nonce="${escapeHtml(options.nonce)}"`;
   const tokens = options.tokens.map((token, i) => {
     const broken = token.includes("\n") ? "<br>" : "";
     return `<span role="button" tabindex="-1" data-position="${i}">${escapeHtml(visibleToken(token))}</span>${broken}`;
@@ -195,7 +198,7 @@ function explorerMarkup(options: AttentionExplorerOptions, parts: MarkupParts): 
     "<noscript>The explorer needs JavaScript.</noscript>",
     // "<" would let a token close the element; JSON reads it back from its code.
     `<script type="application/json">${parts.data.replaceAll("<", "\\u003c")}</script>`,
-    `</div>\n<script${nonce}>${EXPLORER_SCRIPT}</script>`,
+    "</div>",
   ].join("\n");
 }
 

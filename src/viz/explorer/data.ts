@@ -111,6 +111,40 @@ function valueError(value: number, name: string, query: number, key: number, exp
   });
 }
 
+/**
+ * The number for each head and key, `[head, key]`, that one measure is another times, as value-weighted attention is
+ * attention times the norms of values; none where it is not such a product, to what a page can show.
+ */
+export function keyWeights(base: Triangles, weighted: Triangles, count: number): number[] | undefined {
+  const size = (count * (count + 1)) / 2;
+  const tolerance = 1e-3 * largestValue(weighted.values);
+  const weights: number[] = [];
+  for (let start = 0; start < base.values.length; start += size) {
+    for (let key = 0; key < count; key++) {
+      // the query that attends most to the key tells the ratio best
+      let best = at(key, key);
+      for (let query = key; query < count; query++)
+        if (valueOf(base, start + at(query, key)) > valueOf(base, start + best)) best = at(query, key);
+      const attention = valueOf(base, start + best);
+      const weight = attention === 0 ? 0 : valueOf(weighted, start + best) / attention;
+      for (let query = key; query < count; query++) {
+        const i = start + at(query, key);
+        if (Math.abs(valueOf(weighted, i) - weight * valueOf(base, i)) > tolerance) return undefined;
+      }
+      weights.push(Number(weight.toPrecision(4)));
+    }
+  }
+  return weights;
+}
+
+function at(query: number, key: number): number {
+  return (query * (query + 1)) / 2 + key;
+}
+
+function valueOf({ values }: Triangles, i: number): number {
+  return values[i] as number;
+}
+
 /** The largest value, or 1 when all are 0. */
 export function largestValue(values: Float64Array): number {
   return largestOf(values, 0) || 1;

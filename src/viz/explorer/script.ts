@@ -9,10 +9,13 @@ function setUp(root) {
   const all = function(selector) { return Array.from(root.querySelectorAll(selector)); };
   const data = JSON.parse(find('script[type="application/json"]').textContent);
   const n = data.tokens.length, size = n * (n + 1) / 2, cell = Math.max(1, Math.floor(480 / n));
-  const measures = data.measures.map(function(measure) {
-    const text = atob(measure.bytes), values = new Float64Array(text.length);
-    for (let i = 0; i < values.length; i++) values[i] = measure.largest * Math.pow(text.charCodeAt(i) / 255, 2);
-    return values;
+  const measures = [];
+  data.measures.forEach(function(measure) {
+    const text = measure.bytes ? atob(measure.bytes) : "", values = new Float64Array(text.length || measures[0].length);
+    if (measure.bytes) for (let i = 0; i < values.length; i++) values[i] = measure.largest * Math.pow(text.charCodeAt(i) / 255, 2);
+    else for (let start = 0, head = 0; start < values.length; start += size, head++)
+      for (let q = 0, i = start; q < n; q++) for (let k = 0; k <= q; k++, i++) values[i] = measures[0][i] * measure.weights[head * n + k];
+    measures.push(values);
   });
   const buttons = all("[data-head]"), tokens = all("[data-position]");
   const map = find(".tc-ax-map"), line = find(".tc-ax-line"), box = find(".tc-ax-cell"), read = find(".tc-ax-read");

@@ -25,6 +25,21 @@ describe.each([...attentionCases, ...mlpCases, "bundled"] as const)(
   },
 );
 
+it("headAblation takes out the heads asked for alone, one after the other", () => {
+  const model = randomModel({ n_layers: 3, bias: true });
+  const tokens = [1, 5, 3, 5, 2];
+  const all = headAblation(model, tokens).rise;
+  const order: string[] = [];
+  const { rise } = headAblation(model, tokens, {
+    heads: ["L2H1", { layer: 0, head: 2 }],
+    onLosses: ({ layer, head }) => order.push(`L${layer}H${head}`),
+  });
+  expect(order).toEqual(["L2H1", "L0H2"]);
+  expect([rise.at(2, 1), rise.at(0, 2)]).toEqual([all.at(2, 1), all.at(0, 2)]);
+  expect([...rise.data].filter((x) => Number.isFinite(x))).toHaveLength(2);
+  expect(() => headAblation(model, tokens, { heads: ["L9H0"] })).toThrow("there is no head L9H0");
+});
+
 describe("ablatedLosses", () => {
   it("P37: without a head is with its values zeroed, or its outputs", () => {
     const model = randomModel({ norm: "LN", bias: true });

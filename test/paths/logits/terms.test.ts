@@ -163,6 +163,37 @@ describe("picking, ranking and writing terms", () => {
     expect(Math.abs(last?.value ?? 0)).toBe(best);
   });
 
+  test("rank: at some positions alone, of attributions, norms and what a function is given", () => {
+    const attribution = expansion.attribution();
+    const meanAt = (t: number, positions: readonly number[]): number =>
+      positions.reduce((sum, p) => sum + attribution.at(t, 0, p) + attribution.at(t, 1, p), 0) / (2 * positions.length);
+    for (const positions of [[4], [1, 3], [0, 1, 2, 3, 4]]) {
+      const ranked = expansion.rank("attribution", { positions });
+      const expected = expansion.all.map((_, t) => Math.abs(meanAt(t, positions))).sort((a, b) => b - a);
+      expectClose(
+        ranked.map(({ value }) => Math.abs(value)),
+        expected,
+        { atol: 1e-12 },
+      );
+      for (const { term, value } of ranked)
+        expect(value).toBeCloseTo(meanAt(expansion.all.indexOf(term), positions), 12);
+    }
+    const [first] = expansion.rank((_, values) => values.size + values.at(1, 0), { positions: [2], k: 1 });
+    expect(first?.value).toBeCloseTo(2 + attribution.at(expansion.all.indexOf(first?.term as never), 1, 2), 12);
+    const [longest] = expansion.rank("norm", { positions: [5], k: 1 });
+    const { resid } = longest?.term as (typeof expansion.all)[number];
+    const norms = [0, 1].map((b) => Math.hypot(...resid.select("batch", b).select("pos", 5).data));
+    expect(longest?.value).toBeCloseTo(((norms[0] ?? 0) + (norms[1] ?? 0)) / 2, 10);
+  });
+
+  test.each([
+    [[5], "rank: position 5 has no value; there are values at the 5 positions 0 to 4."],
+    [[1, -1], "rank: position -1 has no value; there are values at the 5 positions 0 to 4."],
+    [[], "rank: positions is empty. Name one or more; there are values at the 5 positions 0 to 4."],
+  ])("rank refuses the positions %j", (positions, message) => {
+    expect(() => expansion.rank("attribution", { positions })).toThrow(message);
+  });
+
   test("unknown metrics and formats are refused", () => {
     expect(() => expansion.rank("size" as "norm")).toThrow(
       'rank: metric is "size"; the choices are attribution, norm.',

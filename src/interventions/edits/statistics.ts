@@ -1,0 +1,80 @@
+/** Means, spreads and samples of prompts that edits take. */
+import { InputError, ShapeError } from "../../errors.ts";
+import { Random } from "../../tensor/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
+
+/**
+ * The mean over the batches of some activations, in float64: as long as one prompt's activation, or where it is over
+ * positions too, as one position's.
+ */
+export function meanOf(samples: readonly Tensor[], overPos: boolean): Float64Array {
+  const widthOf = (t: Tensor): number => t.size / t.sizeOf("batch") / (overPos ? t.sizeOf("pos") : 1);
+  const [first] = samples;
+  const sums = new Float64Array(first === undefined ? 0 : widthOf(first));
+  let count = 0;
+  for (const sample of samples) {
+    const data = rawData(sample);
+    for (let i = 0; i < data.length; i++) (sums[i % sums.length] as number) += data[i] as number;
+    count += data.length / sums.length;
+  }
+  return sums.map((sum) => sum / count);
+}
+
+/** The standard deviation around each element's mean: over batch, positions and coordinates, of each head by itself. */
+export function spreads(value: Tensor): (i: number) => number {
+  const data = rawData(value);
+  const a = value.names.indexOf("head");
+  const heads = a < 0 ? 1 : (value.shape[a] ?? 1);
+  const inner = a < 0 ? 1 : value.shape.slice(a + 1).reduce((product, n) => product * n, 1);
+  const headOf = (i: number): number => Math.floor(i / inner) % heads;
+  const count = new Float64Array(heads);
+  const mean = new Float64Array(heads);
+  const squares = new Float64Array(heads);
+  // Welford's way: one pass, and no loss where the mean is large. Masked scores, -Infinity, are left out.
+  for (let i = 0; i < data.length; i++) {
+    const x = data[i] as number;
+    const h = headOf(i);
+    if (x === -Infinity) continue;
+    const before = x - (mean[h] as number);
+    (count[h] as number)++;
+    (mean[h] as number) += before / (count[h] as number);
+    (squares[h] as number) += before * (x - (mean[h] as number));
+  }
+  const deviation = squares.map((sum, h) => Math.sqrt(sum / (count[h] as number)));
+  return (i) => deviation[headOf(i)] as number;
+}
+
+/** Of which prompt each prompt takes the activation. */
+export function drawnPrompts(
+  resample: number | readonly number[],
+  batch: number,
+  theirs: number,
+  isOwn: boolean,
+): readonly number[] {
+  const fail = (text: string): InputError =>
+    new InputError(text, { operation: "edit", argument: "resample", actual: resample });
+  if (typeof resample !== "number") {
+    if (resample.length !== batch) {
+      throw new ShapeError(`resample names ${resample.length} prompts for the ${batch} of this run.`, {
+        operation: "edit",
+        argument: "resample",
+        expected: batch,
+        actual: resample.length,
+      });
+    }
+    const out = resample.find((prompt) => prompt < 0 || prompt >= theirs);
+    if (out !== undefined) throw fail(`resample names prompt ${out}, but prompts are 0 to ${theirs - 1}.`);
+    return resample;
+  }
+  const random = new Random(resample);
+  if (!isOwn) return Array.from({ length: batch }, () => random.int(theirs));
+  if (batch === 1) throw fail("there is no other prompt in the batch. Give several, or another run: from.");
+  // Sattolo's shuffle gives each cycle of all prompts with the same probability, so that none keeps its own.
+  const order = Array.from({ length: batch }, (_, i) => i);
+  for (let i = batch - 1; i > 0; i--) {
+    const j = random.int(i);
+    [order[i], order[j]] = [order[j] as number, order[i] as number];
+  }
+  return order;
+}
