@@ -14,7 +14,7 @@ import type { MetricLike, Transformer } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { Circuit, greedyEdges, topEdges } from "../discovery/index.ts";
 import type { CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
-import { checkPrompts, CircuitRuns, requireCircuit } from "../discovery/internal.ts";
+import { checkPrompts, CircuitRuns, isLoss, requireCircuit } from "../discovery/internal.ts";
 import { meanOf } from "./statistics.ts";
 
 /** The benchmark's shares of the edges. */
@@ -164,9 +164,6 @@ export function faithfulnessOf(
   return { cpr: signed.cpr, cmd: absolute.cmd, signed, absolute, full, empty };
 }
 
-/** Whether a metric is one that training makes small. */
-export const isLoss = (name: string): boolean => name === "loss" || name === "KL divergence";
-
 /** The area under a line through points. */
 function area(x: readonly number[], y: readonly number[]): number {
   let sum = 0;
@@ -179,10 +176,13 @@ function area(x: readonly number[], y: readonly number[]): number {
 function requireShares(shares: readonly number[], operation: string): void {
   const isGood = Array.isArray(shares) && shares.length > 0;
   if (isGood && shares.every((x, i) => x > 0 && x <= 1 && (i === 0 || x > (shares[i - 1] ?? 0)))) return;
-  throw new InputError(`shares are ${isGood ? shares.join(", ") : nameOf(shares)}. Give ascending shares of the edges, above 0 and at most 1.`, {
-    operation,
-    argument: "shares",
-    expected: "ascending numbers in (0, 1]",
-    actual: shares,
-  });
+  throw new InputError(
+    `shares are ${isGood ? shares.join(", ") : nameOf(shares)}. Give ascending shares of the edges, above 0 and at most 1.`,
+    {
+      operation,
+      argument: "shares",
+      expected: "ascending numbers in (0, 1]",
+      actual: shares,
+    },
+  );
 }

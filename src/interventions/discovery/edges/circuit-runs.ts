@@ -99,7 +99,10 @@ export function ablationOf(
   return ablation;
 }
 
-/** Numbers of one array of sender outputs: portions of prompts are as large as fits. */
+/** Whether a metric is one that training makes small. */
+export const isLoss = (name: string): boolean => name === "loss" || name === "KL divergence";
+
+/** Portions of prompts are as large as makes so many numbers of one array of sender outputs. */
 const PORTION = 2 ** 24;
 
 /** The runs of a metric under masks. */
@@ -112,6 +115,8 @@ export class CircuitRuns {
   readonly #graph: CircuitGraph;
   readonly #prompts: CheckedPrompts;
   readonly #seed: number;
+  /** Numbers of one array of sender outputs, at most. */
+  readonly #most: number;
   readonly #from: number;
   /** The unembedding of the tokens that the metric reads. */
   readonly #unembed: { readonly W_U: Tensor<"d_model d_vocab">; readonly b_U: Tensor<"d_vocab"> };
@@ -127,7 +132,8 @@ export class CircuitRuns {
       ablation,
       seed = 0,
       operation,
-    }: { ablation?: EdgeAblation | undefined; seed?: number | undefined; operation: string },
+      portion = PORTION,
+    }: { ablation?: EdgeAblation | undefined; seed?: number | undefined; operation: string; portion?: number },
   ) {
     requireGraphOf(model, graph, operation);
     this.metric = metricOf(metric, operation);
@@ -137,6 +143,7 @@ export class CircuitRuns {
     this.#graph = graph;
     this.#prompts = prompts;
     this.#seed = seed;
+    this.#most = portion;
     if (this.metric.prompts !== undefined && this.metric.prompts !== this.count) {
       throw new InputError(
         `the metric is of ${this.metric.prompts} prompts, but there are ${this.count}. Make it for these prompts.`,
@@ -211,7 +218,7 @@ export class CircuitRuns {
   get #portionSize(): number {
     if (this.metric.together === true) return this.count;
     const each = (this.#graph.nodes.length - 1) * this.#prompts.clean.sizeOf("pos") * this.#model.config.d_model;
-    return Math.max(1, Math.min(this.count, Math.floor(PORTION / each)));
+    return Math.max(1, Math.min(this.count, Math.floor(this.#most / each)));
   }
 
   #runsFrom(start: number, end: number): EdgeRuns {
@@ -263,7 +270,7 @@ export class CircuitRuns {
     const tokens = this.#prompts.reference ?? this.#prompts.clean;
     const [batch = 0, pos = 0] = tokens.shape;
     const size = pos * this.#model.config.d_model;
-    const step = Math.max(1, Math.floor(PORTION / (senders * size)));
+    const step = Math.max(1, Math.floor(this.#most / (senders * size)));
     const sum = new Float64Array(senders * size);
     for (let start = 0; start < batch; start += step) {
       const end = Math.min(batch, start + step);

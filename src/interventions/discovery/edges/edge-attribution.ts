@@ -118,7 +118,7 @@ export function edgeAttribution(
     const differences = ablated === undefined ? outputs : outputs.map((y, i) => y - (ablated[i] ?? 0));
     const parts = { outputs, ablated, batch: end - start, pos };
     for (const pass of passes) {
-      const edits = pass === undefined ? {} : between(model, graph, parts, pass);
+      const edits = pass === undefined ? {} : between(model, parts, pass);
       const found = gradients(model, tokens, own, { at, edits, parameters: false, ...signalOf(options) });
       if (pass === undefined) clean.set(found.values, start);
       total.add(found, differences, start, end - start, 1 / passes.length);
@@ -178,7 +178,7 @@ interface PassParts {
 }
 
 /** The edit that puts what senders write between ablated and clean; nothing of it passes back. */
-function between(model: Transformer, graph: CircuitGraph, parts: PassParts, { hook, first, count, share }: Pass): Edits {
+function between(model: Transformer, parts: PassParts, { hook, first, count, share }: Pass): Edits {
   if (hook.endsWith("hook_mlp_out") && model.config.act_fn === undefined) return {};
   const { outputs, ablated, batch, pos } = parts;
   const d = model.config.d_model;
@@ -256,7 +256,14 @@ class EdgeSums {
   #addReaders(
     gradient: Tensor,
     differences: Float32Array,
-    { first, width, senders, start, batch, share }: Record<"first" | "width" | "senders" | "start" | "batch" | "share", number>,
+    {
+      first,
+      width,
+      senders,
+      start,
+      batch,
+      share,
+    }: Record<"first" | "width" | "senders" | "start" | "batch" | "share", number>,
   ): void {
     const rows = batch * this.#pos;
     const d = this.#graph.config.d_model;

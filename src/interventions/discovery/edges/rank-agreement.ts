@@ -46,12 +46,15 @@ export function rankAgreement(
   requireOptions(options, operation, "count");
   const size = truth.graph.size;
   if (estimate.graph.size !== size || estimate.graph.edge(0).name !== truth.graph.edge(0).name) {
-    throw new InputError(`the circuits are of different graphs: ${String(estimate.graph)} and ${String(truth.graph)}.`, {
-      operation,
-      argument: "estimate",
-      expected: size,
-      actual: estimate.graph.size,
-    });
+    throw new InputError(
+      `the circuits are of different graphs: ${String(estimate.graph)} and ${String(truth.graph)}.`,
+      {
+        operation,
+        argument: "estimate",
+        expected: size,
+        actual: estimate.graph.size,
+      },
+    );
   }
   const { count = Math.max(1, Math.round(size / 10)) } = options;
   if (!Number.isSafeInteger(count) || count < 1 || count > size) {
