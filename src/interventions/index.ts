@@ -28,8 +28,8 @@ export type {
   Selection,
   Values,
 } from "./edits/index.ts";
-export { sweep, Sweep } from "./sweeps/index.ts";
-export type { Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
+export { pathPatching, sweep, Sweep } from "./sweeps/index.ts";
+export type { PathPatchingOptions, PathReceiver, Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
 export {
   acdcCircuit,
   Circuit,

@@ -82,6 +82,7 @@ export function baseRun(
   const inFloat32 = model.inFloat32;
   const { cache } = inFloat32.run(tokens, {
     cache: (name) => isNeeded(name) || also?.(name) === true,
+    unembed: "none",
     ...(signal === undefined ? {} : { signal }),
   });
   return { model: inFloat32, tokens, cache };

@@ -26,6 +26,7 @@ import { Places, Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 import { rotateRows } from "./rotary.ts";
 import { HookSession } from "./session.ts";
+import type { Transformer } from "./transformer.ts";
 
 /** What a pass computes anew and what it keeps. */
 export interface PassOptions {
@@ -35,9 +36,11 @@ export interface PassOptions {
   readonly patterns?: "recomputed" | "kept" | undefined;
   /** Heads that read a changed stream; the others give what they gave. All unless given. */
   readonly liveHeads?: ((layer: number) => readonly number[]) | undefined;
-  /** Whether MLPs read a changed stream; true unless given. */
-  readonly liveMlps?: boolean | undefined;
-  /** Looks at the stream before each layer, where it differs. */
+  /** Whether a layer's MLP reads a changed stream; all do unless given. */
+  readonly liveMlps?: ((layer: number) => boolean) | undefined;
+  /** The layer before which the pass ends, its rows then those of the stream there. */
+  readonly until?: number | undefined;
+  /** Looks at the stream before each layer, where it differs, in a batch that begins with a variant. */
   readonly onStream?: ((layer: number, rows: Rows, first: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -114,12 +117,13 @@ class Pass {
 
   run(): Rows {
     const { model } = this.#base;
-    const { signal, onStream } = this.#options;
+    const { signal, onStream, until } = this.#options;
     let rows = this.#none(model.config.d_model);
     for (const layer of model.layers) {
       signal?.throwIfAborted();
       const resid = this.#put(layer.layer, "resid_pre", rows);
       onStream?.(layer.layer, resid, this.#first);
+      if (layer.layer === until) return resid;
       rows = resid.count > 0 || this.#isChangedIn(layer.layer) ? this.#throughLayer(layer, resid) : resid;
     }
     return rows;
@@ -196,7 +200,7 @@ class Pass {
     this.#write(this.#placed(at, "resid_mid"), mid);
     if (layer.mlp === undefined) return this.#written(at, mid);
     const input = config.parallel_attn_mlp === true ? resid.where((place) => !isLast || this.#isRead(place)) : mid;
-    const isFrozen = this.#options.liveMlps === false || input.count === 0;
+    const isFrozen = this.#options.liveMlps?.(at) === false || input.count === 0;
     const out = isFrozen
       ? this.#none(config.d_model)
       : like(input, mlpOutput(layer.mlp, asStream(input), this.#silent));
@@ -289,13 +293,11 @@ class Pass {
     const none = this.#none(width);
     let [q, k, v] = [none, none, none];
     if (resid.count > 0 && !isFrozen) {
-      const x = asStream(resid);
-      const normalized = layer.ln1 === undefined ? x : layer.ln1.apply(x);
-      v = ofHeads(resid, project(normalized, layer.W_V, layer.b_V));
+      const read = headInputs(this.#base.model, layer, resid);
+      v = ofHeads(resid, project(asStream(read.values), layer.W_V, layer.b_V));
       if (this.#options.patterns !== "kept") {
-        const read = this.#withPositions(like(resid, normalized));
-        k = ofHeads(resid, project(asStream(read), layer.W_K, layer.b_K));
-        const asking = isLast ? read.where(this.#isRead) : read;
+        k = ofHeads(resid, project(asStream(read.scores), layer.W_K, layer.b_K));
+        const asking = isLast ? read.scores.where(this.#isRead) : read.scores;
         if (asking.count > 0) q = ofHeads(asking, project(asStream(asking), layer.W_Q, layer.b_Q));
       }
     }
@@ -311,20 +313,6 @@ class Pass {
       }
     }
     return { q, k, v };
-  }
-
-  /** Shortformer positions added. */
-  #withPositions(x: Rows): Rows {
-    const { config } = this.#base.model;
-    if (config.positional_embedding_type !== "shortformer") return x;
-    const W_pos = rawData(this.#base.model.weight("pos_embed.W_pos")) as FloatArray;
-    const out = new Rows(x.frame, x.places, x.width);
-    out.data.set(x.data.subarray(0, out.data.length));
-    for (let row = 0; row < out.count; row++) {
-      const from = ((out.places[row] as number) % this.#frame.pos) * out.width;
-      addTo(out.row(row), W_pos.subarray(from, from + out.width));
-    }
-    return out;
   }
 
   /** Where outputs of heads may differ: from the first changed key or value on, and where something else changed. */
@@ -372,6 +360,24 @@ class Pass {
   }
 }
 
+/** What a layer's heads read of a stream: by their queries and keys, and by their values. */
+export function headInputs(
+  model: Transformer,
+  layer: AttentionLayer,
+  stream: Rows,
+): { readonly scores: Rows; readonly values: Rows } {
+  const values = layer.ln1 === undefined ? stream : like(stream, layer.ln1.apply(asStream(stream)));
+  if (model.config.positional_embedding_type !== "shortformer") return { scores: values, values };
+  const W_pos = rawData(model.weight("pos_embed.W_pos")) as FloatArray;
+  const scores = new Rows(values.frame, values.places, values.width);
+  scores.data.set(values.data.subarray(0, scores.data.length));
+  for (const [row, place] of scores.places.entries()) {
+    const from = (place % scores.frame.pos) * scores.width;
+    addTo(scores.row(row), W_pos.subarray(from, from + scores.width));
+  }
+  return { scores, values };
+}
+
 /** Queries, keys and values where they differ. */
 interface HeadRows {
   readonly q: Rows;
@@ -417,7 +423,7 @@ function sum(a: Rows, b: Rows): Rows {
   return out;
 }
 
-const asStream = (rows: Rows): Stream => tensorOf("batch pos d_model", [1, rows.count, rows.width], rows.data);
+export const asStream = (rows: Rows): Stream => tensorOf("batch pos d_model", [1, rows.count, rows.width], rows.data);
 
 const asHeads = (rows: Rows, heads: number): HeadVectors =>
   tensorOf("batch pos head d_head", [1, rows.count, heads, rows.width / heads], rows.data);

@@ -1,12 +1,13 @@
 /** A metric of runs whose last stream is known where it differs from that of a base run: it unembeds what is read. */
 import { kernels, matrix } from "../kernels/index.ts";
-import { Tensor } from "../tensor/index.ts";
+import type { Tensor } from "../tensor/index.ts";
 import { dataForResult, rawData, rightOperand, tensorOf, withWorkspace } from "../tensor/internal.ts";
 import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import { readPositions, RowMetric } from "./metric.ts";
 import type { Metric } from "./metric.ts";
 import type { BaseRun } from "./base-run.ts";
 import type { Rows } from "./partial-rows.ts";
+import { columnsAt } from "./unembedding.ts";
 
 /** Logits in one batch, at most, unless a metric looks at all prompts together. */
 const MOST_LOGITS = 2 ** 24;
@@ -30,10 +31,10 @@ export class Readout {
     const [prompts = 0, pos = 0] = tokens.shape;
     this.#run = run;
     this.#metric = metric;
-    const W_U = model.weight("unembed.W_U");
+    const W_U = model.weight("unembed.W_U") as Tensor<"d_model d_vocab">;
     const b_U = rawData(model.b_U) as FloatArray;
     const { tokens: read } = metric.reads;
-    this.#W_U = read === "all" ? W_U : columnsOf(W_U, read);
+    this.#W_U = read === "all" ? W_U : columnsAt(W_U, read);
     this.#b_U = read === "all" ? b_U : Float32Array.from(read, (id) => b_U[id] as number);
     this.#places = Array.from({ length: prompts }, (_, b) =>
       readPositions(metric, b, pos).map((position) => b * pos + position),
@@ -136,15 +137,4 @@ export class Readout {
       for (let j = 0; j < width; j++) out[start + j] = (out[start + j] as number) + (this.#b_U[j] as number);
     }
   }
-}
-
-/** Some columns of a matrix. */
-function columnsOf(W: Tensor, columns: readonly number[]): Tensor {
-  const [rows = 0, width = 0] = W.shape;
-  const from = rawData(W);
-  const out = dataForResult("float32", rows * columns.length);
-  for (let i = 0; i < rows; i++) {
-    for (const [j, column] of columns.entries()) out[i * columns.length + j] = from[i * width + column] as number;
-  }
-  return Tensor.from("d_model d_vocab", [rows, columns.length], out);
 }

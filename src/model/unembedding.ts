@@ -114,7 +114,8 @@ function rowsAt(x: Stream, positions: readonly (readonly number[])[]): Stream {
   return Tensor.from("batch pos d_model", [batch, count, d], out);
 }
 
-function columnsAt(W_U: Tensor<"d_model d_vocab">, directions: readonly number[]): Tensor<"d_model d_vocab"> {
+/** Some columns of the unembedding. */
+export function columnsAt(W_U: Tensor<"d_model d_vocab">, directions: readonly number[]): Tensor<"d_model d_vocab"> {
   const [d = 0, size = 0] = W_U.shape;
   const data = rawData(W_U);
   const n = directions.length;

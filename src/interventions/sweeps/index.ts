@@ -2,9 +2,13 @@
  * *What does each activation do?* One after another is put in the place of another: activation patching and ablation
  * over any product of layers, heads and positions.
  *
- * In reading order: `sweep.ts`, `grid.ts` (the places), `sources.ts` (what is put there), `result.ts`.
+ * In reading order: `sweep.ts`, `grid.ts` (the places), `sources.ts` (what is put there), `result.ts`,
+ * `path-patching.ts` (along chosen paths alone).
  */
 export { sweep } from "./sweep.ts";
-export type { SweepOptions, SweepPrompts } from "./sweep.ts";
+export type { SweepOptions } from "./sweep.ts";
+export type { SweepPrompts } from "./prompts.ts";
+export { pathPatching } from "./path-patching.ts";
+export type { PathPatchingOptions, PathReceiver } from "./path-patching.ts";
 export { Sweep } from "./result.ts";
 export type { Replacement } from "./sources.ts";

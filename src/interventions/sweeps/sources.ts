@@ -92,9 +92,10 @@ export function requireReplacement(
     readonly isOwn: boolean;
     readonly sites: readonly PartialSite[];
   },
+  operation: string,
 ): void {
   const refuse = (message: string): never => {
-    throw new InputError(message, { operation: "sweep", argument: "put", expected: REPLACEMENTS, actual: put });
+    throw new InputError(message, { operation, argument: "put", expected: REPLACEMENTS, actual: put });
   };
   if (put === "copy" && isOwn) refuse('there is nothing to copy from. Give corrupted prompts too, or put: "zero".');
   if (put === "copy" && prompts !== others) {

@@ -7,25 +7,18 @@
  * corrupted ones into the clean run.
  */
 import type { Join } from "../../axes.ts";
-import { InputError, requireKind, requireObject } from "../../errors.ts";
-import { toTokenTensor } from "../../model/index.ts";
-import type { HookName, Metric, MetricLike, TokensLike, Transformer } from "../../model/index.ts";
+import { requireKind, requireObject } from "../../errors.ts";
+import type { HookName, MetricLike, Transformer } from "../../model/index.ts";
 import { baseRun, metricOf, partialPass, Readout, requireChoice, siteOfHook } from "../../model/internal.ts";
 import type { PartialSite } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
-import { Tensor } from "../../tensor/index.ts";
 import { Grid } from "./grid.ts";
-import { Sweep } from "./result.ts";
+import { ends, promptsOf, requirePrompts, sweepOf } from "./prompts.ts";
+import type { SweepPrompts } from "./prompts.ts";
+import type { Sweep } from "./result.ts";
 import { REPLACEMENTS, requireReplacement, Sources } from "./sources.ts";
 import type { Replacement } from "./sources.ts";
-
-/**
- * Prompts of a sweep: those that the model should answer, and others of the same lengths, position by position, that it
- * should answer otherwise; or the former alone.
- * @category Interventions
- */
-export type SweepPrompts = TokensLike | { readonly clean: TokensLike; readonly corrupted?: TokensLike | undefined };
 
 /**
  * What {@link sweep} changes, and how it measures what that does.
@@ -113,13 +106,13 @@ export function sweep(
   requireChoice(direction, ["denoising", "noising"], "direction", operation);
   requireChoice(patterns, ["recomputed", "kept"], "patterns", operation);
   const sites = typeof at === "string" ? [at] : at;
-  const { clean, corrupted } = promptsOf(model, prompts);
+  const { clean, corrupted } = promptsOf(model, prompts, operation);
   const isOwn = corrupted === undefined;
-  const [from, to] = !isOwn && direction === "denoising" ? [clean, corrupted] : [corrupted ?? clean, clean];
+  const [from, to] = ends(clean, corrupted, direction);
   const [batch = 0, pos = 0] = to.shape;
   const grid = new Grid(model.config, sites, typeof at !== "string", pos, options);
-  requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites });
-  requirePrompts(metric, batch);
+  requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites }, operation);
+  requirePrompts(metric, batch, operation);
   const steps = new Steps(options, grid.size);
   const isKept = (name: HookName): boolean => patterns === "kept" && name.endsWith("attn.hook_pattern");
   const isSite = (name: HookName): boolean => sites.some((site) => siteOfHook(name)?.site === site);
@@ -134,15 +127,15 @@ export function sweep(
     steps.advance(count);
   });
   const isPaired = !isOwn && from.sizeOf("batch") === batch;
-  const axes = grid.axes.join(" ");
-  return new Sweep({
+  return sweepOf({
     what: `${sites.join(", ")} ${WORDS[put]}`,
     metric: metric.name,
-    values: Tensor.from(axes, grid.shape, meansOf(perPrompt, batch)),
-    perPrompt: Tensor.from(`${axes} batch`, [...grid.shape, batch], perPrompt),
+    axes: grid.axes.join(" "),
+    shape: grid.shape,
     labels: grid.labels,
-    base: meanOf(readout.base),
-    other: isPaired ? meanOf(new Readout(other, metric).base) : undefined,
+    perPrompt,
+    base: readout,
+    other: isPaired ? new Readout(other, metric) : undefined,
   });
 }
 
@@ -153,41 +146,3 @@ const WORDS: Readonly<Record<Replacement, string>> = {
   meanOverAll: "set to its mean over prompts and positions",
   resample: "taken from another prompt",
 };
-
-/** Tokens of both kinds of prompts, checked. */
-function promptsOf(
-  model: Transformer,
-  prompts: SweepPrompts,
-): { readonly clean: Tensor<"batch pos">; readonly corrupted: Tensor<"batch pos"> | undefined } {
-  const isPair = typeof prompts === "object" && prompts !== null && "clean" in prompts;
-  if (!isPair) return { clean: toTokenTensor(model.config, prompts, "sweep"), corrupted: undefined };
-  requireObject(prompts, "prompts", "sweep", "clean corrupted");
-  const clean = toTokenTensor(model.config, prompts.clean, "sweep");
-  if (prompts.corrupted === undefined) return { clean, corrupted: undefined };
-  const corrupted = toTokenTensor(model.config, prompts.corrupted, "sweep");
-  const [there, here] = [corrupted.sizeOf("pos"), clean.sizeOf("pos")];
-  if (there === here) return { clean, corrupted };
-  throw new InputError(
-    `clean prompts have ${here} tokens and corrupted ones ${there}; activations are put at the same positions. Give prompts of one length.`,
-    { operation: "sweep", argument: "prompts", expected: here, actual: there },
-  );
-}
-
-function requirePrompts({ name, prompts }: Metric, batch: number): void {
-  if (prompts === undefined || prompts === batch) return;
-  throw new InputError(`the metric (${name}) is of ${prompts} prompts, but ${batch} are run.`, {
-    operation: "sweep",
-    argument: "metric",
-    expected: batch,
-    actual: prompts,
-  });
-}
-
-const meanOf = (values: Float64Array): number => values.reduce((a, b) => a + b, 0) / values.length;
-
-/** The mean of every so many values. */
-function meansOf(values: Float64Array, each: number): Float64Array {
-  return Float64Array.from({ length: values.length / each }, (_, i) =>
-    meanOf(values.subarray(i * each, (i + 1) * each)),
-  );
-}

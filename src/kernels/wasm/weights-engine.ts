@@ -1,6 +1,7 @@
 /**
- * The WebAssembly module of the kernels for weights (assembly/weights.ts), started on first use beside the others: over
- * the same memory, with the same tiles, and with functions of the module of kernels.
+ * The WebAssembly module of the analysis kernels (assembly/weights.ts), started on first use. It shares the memory, the
+ * tiles and some functions of the module of the tensor kernels. That it is a module of its own spares a bundle that
+ * only computes with tensors 28 of 138 kB.
  */
 import { moduleBytes, wasmEngine } from "./engine.ts";
 import type { Engine, KernelExports } from "./engine.ts";

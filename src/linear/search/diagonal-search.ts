@@ -37,14 +37,6 @@ const FIRST_COLUMNS = 512;
 /** Entries that float32 cannot tell from the row's own are looked at one by one up to so many. */
 const NEAR = 16;
 
-/** Rows from which it is seen whether many are settled before their last columns. */
-const PROBE = 256;
-/**
- * As many must be settled by others above their own entry for the open ones to be brought together after this number of
- * columns, and after each doubling.
- */
-const [MANY, FIRST_PART] = [0.25, 4096];
-
 /** Ranks up to `enough`; those beyond are given as `enough`. */
 export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array {
   const { screen, options } = search;
@@ -52,64 +44,31 @@ export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array 
   const own = ownEntries(search);
   const ranks = new Int32Array(screen.rows);
   const open = settleByFirst(search, own, enough, ranks, settled);
+  // Columns that can come before the own one, in the order of norms.
   const reaches = new Int32Array(screen.rows);
   for (const row of open) reaches[row] = reachOf(screen, row, own.lows[row] as number);
-  const capped: Capped = { search, own, enough, ranks, settled, reaches, leadFor: leads(screen), unsettled: [] };
   open.sort((a, b) => (reaches[b] as number) - (reaches[a] as number) || a - b);
-  const step = Math.max(1, Math.floor(open.length / PROBE));
-  const probe = open.filter((_, t) => t % step === 0);
-  searchPart(capped, probe, 0, screen.cols);
-  const share = probe.filter((row) => (ranks[row] as number) >= enough).length / probe.length;
-  let rows: Int32Array = open.filter((_, t) => t % step !== 0);
-  // The kernel goes through rows together: those that are settled are spared where none beside them is open.
-  for (let from = 0, to = share < MANY ? screen.cols : FIRST_PART; rows.length > 0; from = to, to *= 2) {
-    rows = searchPart(capped, rows, from, Math.min(to, screen.cols));
+  const leadFor = leads(screen);
+  const most = enough + NEAR;
+  const unsettled: number[] = [];
+  for (let start = 0; start < open.length; start += SCREEN_BAND) {
+    const rows = open.subarray(start, start + SCREEN_BAND);
+    const bars = pick(own.lows, rows);
+    const ends = Int32Array.from(rows, (row) => reaches[row] as number);
+    const lead = leadFor(rows, bars, ends);
+    const found = askRows(screen, { rows, bars, keep: "first", most, to: ends[0] as number, lead });
+    const before = unsettled.length;
+    for (const [i, row] of rows.entries()) {
+      const count = Math.min(most, found.found[i] as number);
+      const above = aboveOwn(search, own, row, found, i * most, count, enough);
+      ranks[row] = Math.min(above, enough);
+      if (above < enough && count === most) unsettled.push(row);
+    }
+    settled.advance(rows.length - (unsettled.length - before));
   }
-  settleWhole(search, capped.unsettled, enough, ranks, settled);
+  settleWhole(search, unsettled, enough, ranks, settled);
   options.signal?.throwIfAborted();
   return ranks;
-}
-
-/** A search for ranks up to `enough`. */
-interface Capped {
-  readonly search: DiagonalSearch;
-  readonly own: Own;
-  readonly enough: number;
-  /** `[rows]`: how many columns are known to come before the own one. */
-  readonly ranks: Int32Array;
-  readonly settled: Steps;
-  /** `[rows]`: columns that can come before the own one, in the order of norms. */
-  readonly reaches: Int32Array;
-  readonly leadFor: ReturnType<typeof leads>;
-  /** Rows that are to be computed whole. */
-  readonly unsettled: number[];
-}
-
-/** Looks through some columns for rows by descending reach; returns those that are open still. */
-function searchPart(capped: Capped, rows: Int32Array, from: number, to: number): Int32Array {
-  const { search, own, enough, ranks, settled, reaches, leadFor, unsettled } = capped;
-  const most = enough + NEAR;
-  const open: number[] = [];
-  for (let start = 0; start < rows.length; start += SCREEN_BAND) {
-    const band = rows.subarray(start, start + SCREEN_BAND);
-    const end = Math.min(to, reaches[band[0] as number] as number);
-    const bars = pick(own.lows, band);
-    const ends = Int32Array.from(band, (row) => Math.min(end, reaches[row] as number));
-    const lead = leadFor(band, bars, ends, from);
-    const found = askRows(search.screen, { rows: band, bars, keep: "first", most, from, to: end, lead });
-    const before = open.length + unsettled.length;
-    for (const [i, row] of band.entries()) {
-      const known = ranks[row] as number;
-      const count = Math.min(most, found.found[i] as number);
-      const above = known + aboveOwn(search, own, row, found, i * most, count, enough - known);
-      ranks[row] = Math.min(above, enough);
-      if (above >= enough) continue;
-      if (count === most) unsettled.push(row);
-      else if ((reaches[row] as number) > end) open.push(row);
-    }
-    settled.advance(band.length - (open.length + unsettled.length - before));
-  }
-  return Int32Array.from(open);
 }
 
 /**
@@ -173,10 +132,7 @@ function settleByFirst(
   return Int32Array.from(open);
 }
 
-/**
- * How many of the columns found come before the own entry of a row; equal columns count each. Counting stops at
- * `enough`.
- */
+/** How many of the columns found come before the own entry of a row; counting stops at `enough`. */
 function aboveOwn(
   { screen, columns }: DiagonalSearch,
   { highs }: Own,
@@ -190,20 +146,16 @@ function aboveOwn(
   const high = highs[row] as number;
   let above = 0;
   for (let t = at; t < at + count && above < enough; t++) {
-    if ((values[t] as number) > high) above += screen.twins.get(places[t] as number)?.length ?? 1;
+    if ((values[t] as number) > high) above++;
   }
   // Those that float32 cannot tell from the own entry, where the others leave it open.
   let entry: number | undefined;
   for (let t = at; t < at + count && above < enough; t++) {
-    if ((values[t] as number) > high) continue;
-    const place = places[t] as number;
-    const column = screen.columns[place] as number;
-    const twins = screen.twins.get(place);
-    const isOwn = place === screen.places[own];
-    entry ??= isOwn ? undefined : screen.entry(row, own);
-    const other = isOwn ? entry : screen.entry(row, column);
-    if (other === entry) above += twins === undefined ? (column < own ? 1 : 0) : countBelow(twins, own);
-    else if ((other as number) > (entry as number)) above += twins?.length ?? 1;
+    const column = screen.columns[places[t] as number] as number;
+    if ((values[t] as number) > high || column === own) continue;
+    entry ??= screen.entry(row, own);
+    const other = screen.entry(row, column);
+    if (other > entry || (other === entry && column < own)) above++;
   }
   return above;
 }
@@ -238,17 +190,6 @@ export function rankInRow(row: Float64Array, own: number, enough: number): numbe
 /** Whether the exact vector is zero. */
 function isZero({ norms, plain }: Vectors, at: number): boolean {
   return norms[at] === 0 && plain[at] === 0;
-}
-
-/** How many of ascending numbers are below one. */
-function countBelow(ascending: readonly number[], bound: number): number {
-  let [low, high] = [0, ascending.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((ascending[middle] as number) < bound) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function pick(numbers: Float32Array, rows: ArrayLike<number>): Float32Array {

@@ -100,7 +100,7 @@ function ranksOf(f: SquareMap<string>, enough: number, options: StreamOptions, o
   if (isWorthScreening(asked)) {
     const isCapped = enough <= FEW;
     const screened = withWorkspace((take) => {
-      const screen = screenOf(asked, { mergesTwins: isCapped, isFine: !isCapped, take });
+      const screen = screenOf(asked, { isFine: !isCapped, take });
       if (screen === undefined) return undefined;
       const search = { screen, columns, options };
       return isCapped ? cappedRanks(search, enough) : wholeRanks(search, enough);

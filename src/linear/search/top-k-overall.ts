@@ -55,7 +55,7 @@ function collectLargest(heap: Heap, f: Linear, options: StreamOptions): void {
   const asked = askedProduct(f, options);
   const collected = {
     least: (): number => (heap.size < heap.values.length ? -Infinity : (heap.values[0] as number)),
-    offer: (row: number, column: number, value: number): boolean => offer(heap, value, row * f.cols + column),
+    offer: (row: number, column: number, value: number): void => offer(heap, value, row * f.cols + column),
   };
   if (screenedOverall(asked, heap.values.length, options, collected)) return;
   streamHalves(halvesOf(asked), options, ({ numbers, cols, start }) => {
@@ -92,15 +92,13 @@ function swapEntries(heap: Heap, a: number, b: number): void {
 }
 
 /** Takes an entry if it is among the largest so far, whatever the order in which they come. */
-function offer(heap: Heap, value: number, place: number): boolean {
+function offer(heap: Heap, value: number, place: number): void {
   if (heap.size < heap.values.length) {
     push(heap, value, place);
-    return true;
+    return;
   }
   const least = heap.values[0] as number;
-  const isTaken = value > least || (value === least && place < (heap.places[0] as number));
-  if (isTaken) replaceTop(heap, value, place);
-  return isTaken;
+  if (value > least || (value === least && place < (heap.places[0] as number))) replaceTop(heap, value, place);
 }
 
 function push(heap: Heap, value: number, place: number): void {

@@ -23,7 +23,7 @@ const LOWEST = -3e38;
 export function screenedTop(product: Product, width: number, options: StreamOptions): TopOfRows | undefined {
   if (width > MOST_KEPT || !isWorthScreening(product)) return undefined;
   return withWorkspace((take) => {
-    const screen = screenOf(product, { mergesTwins: true, isFine: true, take });
+    const screen = screenOf(product, { isFine: true, take });
     return screen && topOfScreen(screen, width, options);
   });
 }
@@ -107,18 +107,16 @@ function takeLargest(
   const start = row * width;
   const last = start + width - 1;
   for (const { place } of candidates) {
-    const first = screen.columns[place] as number;
-    const value = screen.entry(row, first);
-    for (const column of screen.twins.get(place) ?? [first]) {
-      if (filled === width && !isBefore(value, column, values[last] as number, indices[last] as number)) break;
-      let at = start + (filled < width ? filled++ : width - 1);
-      for (; at > start && isBefore(value, column, values[at - 1] as number, indices[at - 1] as number); at--) {
-        values[at] = values[at - 1] as number;
-        indices[at] = indices[at - 1] as number;
-      }
-      values[at] = value;
-      indices[at] = column;
+    const column = screen.columns[place] as number;
+    const value = screen.entry(row, column);
+    if (filled === width && !isBefore(value, column, values[last] as number, indices[last] as number)) continue;
+    let at = start + (filled < width ? filled++ : width - 1);
+    for (; at > start && isBefore(value, column, values[at - 1] as number, indices[at - 1] as number); at--) {
+      values[at] = values[at - 1] as number;
+      indices[at] = indices[at - 1] as number;
     }
+    values[at] = value;
+    indices[at] = column;
   }
   if (most === screen.cols) return true;
   const least = candidates[candidates.length - 1]?.value ?? Infinity;
@@ -134,8 +132,8 @@ function isBefore(value: number, column: number, other: number, otherColumn: num
 export interface Collected {
   /** The entry that is the last of as many as are wanted; -Infinity as long as there are fewer. */
   readonly least: () => number;
-  /** Takes an entry; false where it is not among the largest. */
-  readonly offer: (row: number, column: number, value: number) => boolean;
+  /** Takes an entry if it is among the largest. */
+  readonly offer: (row: number, column: number, value: number) => void;
 }
 
 /** Rows of the first band, from which a first bar comes. */
@@ -152,7 +150,7 @@ export function screenedOverall(
 ): boolean {
   if (!isWorthScreening(product)) return false;
   return withWorkspace((take) => {
-    const screen = screenOf(product, { mergesTwins: true, isFine: false, take });
+    const screen = screenOf(product, { isFine: false, take });
     if (screen === undefined) return false;
     offerLargest(screen, wanted, options, collected);
     return true;
@@ -206,10 +204,8 @@ function offerFound(
 ): void {
   for (let t = at; t < at + count; t++) {
     if ((values[t] as number) + (screen.margins[row] as number) < least()) return;
-    const place = places[t] as number;
-    const first = screen.columns[place] as number;
-    const value = screen.entry(row, first);
-    for (const column of screen.twins.get(place) ?? [first]) if (!offer(row, column, value)) break;
+    const column = screen.columns[places[t] as number] as number;
+    offer(row, column, screen.entry(row, column));
   }
 }
 
@@ -219,13 +215,8 @@ interface OpenRow {
   readonly offered: ReadonlySet<number>;
 }
 
-function columnsOfFound(screen: Screen, { places }: RowsFound, at: number, count: number): Set<number> {
-  const columns = new Set<number>();
-  for (let t = at; t < at + count; t++) {
-    const place = places[t] as number;
-    for (const column of screen.twins.get(place) ?? [screen.columns[place] as number]) columns.add(column);
-  }
-  return columns;
+function columnsOfFound({ columns }: Screen, { places }: RowsFound, at: number, count: number): Set<number> {
+  return new Set(Array.from(places.subarray(at, at + count), (place) => columns[place] as number));
 }
 
 /** Offers the other entries of some rows. */

@@ -3,7 +3,7 @@
  *
  * Source: *A Mathematical Framework for Transformer Circuits*, "Virtual Attention Heads".
  *
- * In reading order: `virtual-heads.ts`, `search.ts` (the strongest of all, without going through all).
+ * In reading order: `virtual-heads.ts`, `search.ts` (the strongest of an order).
  */
 export {
   VirtualHead,

@@ -1,25 +1,19 @@
 /**
- * The virtual heads that matter most, found without trying all of them.
- *
- * A path of heads is built head by head, and given up as soon as nothing that goes on from it can be among the `k` best
- * found so far. Bounds: with $\sigma_h$ the largest singular value of $W_{OV}^h$, a head takes vectors of lengths $n_j$
- * to vectors of lengths at most $\sigma_h \sum_j A_{ij} n_j / s_j$, and $\|X W_{OV}^h\|_F \le \|X\|_F \sigma_h$. The
- * result is that of trying all paths.
+ * The strongest virtual heads of one order, from the weights or on some tokens. All are tried; those that begin alike
+ * share the map, or the stream, of their first heads. Bounds by singular values and lengths would skip none of order 3
+ * or 4 in random models of 6 layers, nor any on the tokens of the bundled model; most, where one stands out by far.
  */
 import { InputError, requireKind } from "../../errors.ts";
-import { compose, frobeniusNormOf, linear, singularValuesOf } from "../../linear/index.ts";
-import type { Linear } from "../../linear/index.ts";
+import { compose, frobeniusNormOf } from "../../linear/index.ts";
 import type { AttentionHead, TokensLike, Transformer } from "../../model/index.ts";
-import { requireChoice, requireCount, foldedReader } from "../../model/internal.ts";
-import { compositionScores } from "../../circuits/index.ts";
-import { directStream, freeze, frozenNorm } from "../frozen/frozen-run.ts";
-import type { FrozenRun } from "../frozen/frozen-run.ts";
-import { readingsOfStream } from "../logits/attribution.ts";
-import { PathNode } from "../logits/terms.ts";
+import { requireChoice, requireCount } from "../../model/internal.ts";
+import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
-import { maxAbs, rowNorms } from "../../tensor/internal.ts";
+import { rowNorms } from "../../tensor/internal.ts";
+import { directStream, freeze } from "../frozen/frozen-run.ts";
+import { PathNode } from "../logits/terms.ts";
 import { readAlong, readoutOf } from "../targets.ts";
-import type { Readout, Targets } from "../targets.ts";
+import type { Targets } from "../targets.ts";
 import { VirtualHead } from "./virtual-heads.ts";
 
 /**
@@ -51,8 +45,6 @@ export interface VirtualSearch {
   readonly found: readonly RankedVirtualHead[];
   /** How many virtual heads of this order there are. */
   readonly total: number;
-  /** Of how many the value had to be computed. */
-  readonly evaluated: number;
 }
 
 /**
@@ -78,42 +70,15 @@ export function strongestVirtualHeads(model: Transformer, options: VirtualSearch
   requireKind("model", model, "model", "strongestVirtualHeads", options, "order k signal onProgress");
   const { order, k } = checked(model, options, "strongestVirtualHeads");
   const norms = new Map(model.heads.map((head) => [head, frobeniusNormOf(head.W_OV)]));
-  const reaches = new Map(
-    model.heads.map((head) => {
-      const norm = norms.get(head) ?? 0;
-      if (norm === 0) return [head, 0];
-      // Of two heads the pair's own score is the better bound, and no singular value is needed.
-      return [head, order === 2 ? 1 : largestSingularValue(head.W_OV) / norm];
-    }),
-  );
-  const reach = (head: AttentionHead): number => reaches.get(head) ?? 0;
-  const best = bestFrom(model, reach);
-  const { V } = compositionScores(model, { signal: options.signal });
-  // V is float32 where the weights are; as bounds its scores are rounded up.
-  const pair = (a: AttentionHead, b: AttentionHead): number => V.at(a.layer, a.head, b.layer, b.head) + 2e-6;
-  return search<Chain>(model, order, k, options, {
-    start: (head) => ({ last: head, before: 1, map: head.W_OV, score: norms.get(head) === 0 ? 0 : 1 }),
-    extend: ({ last, before, map, score }, head) => {
+  return strongest(model, order, k, options, {
+    start: (head) => ({ map: head.W_OV, length: norms.get(head) ?? 0, score: norms.get(head) === 0 ? 0 : 1 }),
+    extend: ({ map, length, score }, head) => {
       const longer = compose(map, head.W_OV);
-      const scale = frobeniusNormOf(map) * (norms.get(head) ?? 0);
-      const next = scale === 0 ? 0 : (score * frobeniusNormOf(longer)) / scale;
-      return { last: head, before: before * reach(last), map: longer, score: next };
+      const [scale, product] = [length * (norms.get(head) ?? 0), frobeniusNormOf(longer)];
+      return { map: longer, length: product, score: scale === 0 ? 0 : (score * product) / scale };
     },
-    bound: ({ score }, from, remaining) => score * best(from, remaining),
-    // ‖X Y Z‖ is at most ‖X Y‖ σ(Z), and at most σ(X) ‖Y Z‖.
-    boundStep: ({ last, before, score }, head, remaining) =>
-      Math.min(score * reach(head), before * pair(last, head)) * best(head.layer + 1, remaining),
     value: ({ score }) => score,
   });
-}
-
-/** A path of heads so far. */
-interface Chain {
-  readonly last: AttentionHead;
-  /** The product of $\sigma_h / \|W_{OV}^h\|$ of the heads before the last. */
-  readonly before: number;
-  readonly map: Linear<"d_model", "d_model">;
-  readonly score: number;
 }
 
 /**
@@ -167,175 +132,56 @@ export function searchVirtualHeads(
   const frozen = freeze(model, tokens, operation, options.signal);
   const readout = by === "attribution" ? readoutOf(model, frozen.run.tokens, targets, operation) : undefined;
   const root = PathNode.root(frozen, { source: "direct", from: 0, enters: "stream", stream: directStream(frozen) });
-  const lengths = lengthBounds(frozen);
-  const ends = endLengths(frozen, readout);
-  return search<PathNode>(model, order, k, options, {
+  return strongest<PathNode>(model, order, k, options, {
     start: (head) => root.extend(head, false),
     extend: (node, head) => node.extend(head, false),
-    bound: (node, from, remaining) => meanProduct(lengths(rowNorms(node.stream), from, remaining), ends),
-    value: (node) => (readout === undefined ? mean(rowNorms(node.resid)) : mean(readAlong(readout, node.resid))),
+    value: (node) => mean(readout === undefined ? rowNorms(node.resid) : readAlong(readout, node.resid)),
   });
 }
 
-/** Rounding may put a bound a little below what it bounds. */
-const ROUNDING = 1 + 1e-9;
-
-/** How to go through paths: every function of a path so far. */
+/** How to go through paths of heads: what is known of the first ones, and the value of all. */
 interface Walk<Prefix> {
   readonly start: (head: AttentionHead) => Prefix;
   readonly extend: (prefix: Prefix, head: AttentionHead) => Prefix;
-  /**
-   * The most that the absolute value of a path can be that goes on through `remaining` heads of layers from `from` on.
-   */
-  readonly bound: (prefix: Prefix, from: number, remaining: number) => number;
-  /** The same for the path that takes one more head first, before that is worked out. */
-  readonly boundStep?: (prefix: Prefix, head: AttentionHead, remaining: number) => number;
   readonly value: (prefix: Prefix) => number;
 }
 
-function search<Prefix>(
+function strongest<Prefix>(
   model: Transformer,
   order: number,
   k: number,
   options: ProgressOptions,
   walk: Walk<Prefix>,
 ): VirtualSearch {
-  const { n_layers, n_heads } = model.config;
+  const { n_layers } = model.config;
   const found: RankedVirtualHead[] = [];
-  let evaluated = 0;
-  const worst = (): number => (found.length < k ? -1 : Math.abs((found[k - 1] as RankedVirtualHead).value));
-  const insert = (heads: readonly AttentionHead[], value: number): void => {
+  let total = 0;
+  const take = (heads: readonly AttentionHead[], value: number): void => {
+    total += 1;
     const place = found.findIndex((other) => Math.abs(other.value) < Math.abs(value));
+    if (place < 0 && found.length === k) return;
     found.splice(place < 0 ? found.length : place, 0, { virtual: new VirtualHead(model, heads), value });
     found.length = Math.min(found.length, k);
   };
-  const visit = (heads: readonly AttentionHead[], prefix: Prefix): void => {
+  const headsFrom = (layer: number, remaining: number): readonly AttentionHead[] =>
+    model.layers.slice(layer, n_layers - remaining + 1).flatMap(({ heads }) => heads);
+  const visit = (heads: readonly AttentionHead[], last: AttentionHead, prefix: Prefix): void => {
     const remaining = order - heads.length;
-    if (remaining === 0) {
-      evaluated += 1;
-      const value = walk.value(prefix);
-      if (Math.abs(value) > worst()) insert(heads, value);
-      return;
-    }
-    const from = (heads.at(-1)?.layer ?? -1) + 1;
-    const isHopeless = (bound: number): boolean => bound * ROUNDING < worst();
-    if (isHopeless(walk.bound(prefix, from, remaining))) return;
-    const next = model.layers.slice(from, n_layers - remaining + 1).flatMap((layer) => layer.heads);
-    const bounded = next.map((head) => ({ head, bound: walk.boundStep?.(prefix, head, remaining - 1) ?? Infinity }));
-    bounded.sort((a, b) => (a.bound === b.bound ? 0 : b.bound - a.bound));
-    for (const { head, bound } of bounded) {
-      if (!isHopeless(bound)) visit([...heads, head], walk.extend(prefix, head));
-    }
+    if (remaining === 0) take(heads, walk.value(prefix));
+    else
+      for (const head of headsFrom(last.layer + 1, remaining)) visit([...heads, head], head, walk.extend(prefix, head));
   };
-  const firsts = model.layers.slice(0, n_layers - order + 1).flatMap(({ heads }) => heads);
-  const starts = firsts.map((head) => ({ head, prefix: walk.start(head) }));
-  const bounds = new Map(starts.map((start) => [start, walk.bound(start.prefix, start.head.layer + 1, order - 1)]));
-  starts.sort((a, b) => (bounds.get(b) ?? 0) - (bounds.get(a) ?? 0));
-  options.signal?.throwIfAborted();
-  for (const [done, { head, prefix }] of starts.entries()) {
-    visit([head], prefix);
-    options.onProgress?.(done + 1, starts.length);
-    if (done + 1 < starts.length) options.signal?.throwIfAborted();
+  const firsts = headsFrom(0, order);
+  const steps = new Steps(options, firsts.length);
+  for (const head of firsts) {
+    visit([head], head, walk.start(head));
+    steps.advance();
   }
-  return { found, total: choose(n_layers, order) * n_heads ** order, evaluated };
-}
-
-/** The largest product of `remaining` numbers of heads in ever later layers from a layer on. */
-function bestFrom(
-  model: Transformer,
-  of: (head: AttentionHead) => number,
-): (from: number, remaining: number) => number {
-  const largest = model.layers.map(({ heads }) => Math.max(...heads.map(of)));
-  const recurse = (from: number, remaining: number): number => {
-    if (remaining === 0) return 1;
-    let best = 0;
-    for (let layer = from; layer <= largest.length - remaining; layer++) {
-      best = Math.max(best, (largest[layer] as number) * recurse(layer + 1, remaining - 1));
-    }
-    return best;
-  };
-  const known = new Map<string, number>();
-  return (from, remaining) => {
-    const key = `${from} ${remaining}`;
-    const value = known.get(key) ?? recurse(from, remaining);
-    known.set(key, value);
-    return value;
-  };
-}
-
-/** Bounds on the lengths of a stream at every position after any `remaining` heads of layers from `from` on. */
-function lengthBounds(frozen: FrozenRun): (lengths: Float64Array, from: number, remaining: number) => Float64Array {
-  const { model, run } = frozen;
-  const gains = new Map(
-    model.layers.flatMap((layer) =>
-      layer.heads.map((head) => {
-        const W_V = linear("d_model", "d_head", foldedReader(layer, "W_V").select("head", head.head));
-        return [head, largestSingularValue(compose(W_V, head.W_O))];
-      }),
-    ),
-  );
-  const [batch = 0, pos = 0] = run.tokens.shape;
-  const step = (lengths: Float64Array, from: number): Float64Array => {
-    const out = new Float64Array(lengths.length);
-    for (const { layer, heads } of model.layers.slice(from)) {
-      const pattern = run.cache.get(`blocks.${layer}.attn.hook_pattern`).data;
-      const scale = frozenNorm(frozen, layer)?.scale.data;
-      const scaled = lengths.map((n, row) => n / (scale?.[row] ?? 1));
-      for (const head of heads) {
-        const gain = gains.get(head) ?? 0;
-        for (let row = 0; row < batch * pos; row++) {
-          const b = Math.floor(row / pos);
-          const start = ((b * heads.length + head.head) * pos + (row % pos)) * pos;
-          let sum = 0;
-          for (let j = 0; j < pos; j++) sum += (pattern[start + j] as number) * (scaled[b * pos + j] as number);
-          out[row] = Math.max(out[row] as number, gain * sum);
-        }
-      }
-    }
-    return out;
-  };
-  return (lengths, from, remaining) => {
-    let bound = lengths;
-    for (let r = 0; r < remaining; r++) bound = step(bound, from + r);
-    return bound;
-  };
-}
-
-/**
- * What the length of the last stream is multiplied by at every position, at most, to give its value; `[batch, pos]`.
- */
-function endLengths(frozen: FrozenRun, readout: Readout | undefined): Float64Array {
-  const [batch = 0, pos = 0] = frozen.run.tokens.shape;
-  const out = new Float64Array(batch * pos);
-  if (readout === undefined) {
-    const found = frozenNorm(frozen, frozen.model.config.n_layers);
-    const gain = found?.norm.w === undefined ? 1 : maxAbs(found.norm.w.data);
-    return out.map((_, row) => gain / ((found?.scale.data[row] ?? 1) * out.length));
-  }
-  const lengths = rowNorms(readingsOfStream(frozen, readout));
-  const { positions } = readout;
-  for (const [row, length] of lengths.entries()) {
-    out[Math.floor(row / positions) * pos + (row % positions)] = length / lengths.length;
-  }
-  return out;
-}
-
-function meanProduct(a: Float64Array, b: Float64Array): number {
-  return a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
+  return { found, total };
 }
 
 function mean(values: Float64Array): number {
   return values.reduce((sum, x) => sum + x, 0) / values.length;
-}
-
-function largestSingularValue(map: Linear): number {
-  return singularValuesOf(map).data[0] ?? 0;
-}
-
-function choose(n: number, k: number): number {
-  let count = 1;
-  for (let i = 0; i < k; i++) count *= (n - i) / (i + 1);
-  return Math.round(count);
 }
 
 function checked(model: Transformer, options: VirtualSearchOptions, operation: string): { order: number; k: number } {

@@ -135,9 +135,8 @@ describe("the search", () => {
           value: virtualComposition(virtual),
         }));
         all.sort((a, b) => b.value - a.value);
-        const { found, total, evaluated } = strongestVirtualHeads(model, { order, k });
+        const { found, total } = strongestVirtualHeads(model, { order, k });
         expect(total).toBe(all.length);
-        expect(evaluated).toBeLessThanOrEqual(total);
         expect(found.map(({ virtual }) => virtual.label)).toEqual(all.slice(0, k).map(({ label }) => label));
         expectClose(
           found.map(({ value }) => value),
@@ -174,7 +173,7 @@ describe("the search", () => {
     );
   });
 
-  test("leaves most of 12 layers untried where one virtual head stands out", () => {
+  test("finds the one that stands out among those of 12 layers", () => {
     const plain = randomModel({ n_layers: 12, n_heads: 4, d_model: 24, d_head: 4, seed: 8 });
     // L5H1 reads just what L2H3 writes: rank 1 and aligned.
     const aligned = (W: Tensor, head: number, isOut: boolean): Tensor => {
@@ -192,11 +191,10 @@ describe("the search", () => {
       if (name === "blocks.5.attn.W_O") return aligned(W, 1, true);
       return name === "blocks.9.attn.W_V" ? aligned(W, 0, false) : W;
     });
-    const { found, total, evaluated } = strongestVirtualHeads(model, { order: 3, k: 1 });
+    const { found, total } = strongestVirtualHeads(model, { order: 3, k: 1 });
     expect(found[0]?.virtual.label).toBe("L2H3→L5H1→L9H0");
     expectClose([found[0]?.value ?? 0], [1], { atol: 1e-9 });
     expect(total).toBe(14_080);
-    expect(evaluated).toBeLessThan(total / 5);
   });
 
   test("the bundled model: of 64 pairs the three largest on its golden prompts are the expansion's", () => {

@@ -1,0 +1,87 @@
+/** The prompts of a sweep, and what their metric comes to. */
+import { InputError, requireObject } from "../../errors.ts";
+import { toTokenTensor } from "../../model/index.ts";
+import type { Metric, TokensLike, Transformer } from "../../model/index.ts";
+import type { Readout } from "../../model/internal.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { Sweep } from "./result.ts";
+
+/**
+ * Prompts of a sweep: those that the model should answer, and others of the same lengths, position by position, that it
+ * should answer otherwise; or the former alone.
+ * @category Interventions
+ */
+export type SweepPrompts = TokensLike | { readonly clean: TokensLike; readonly corrupted?: TokensLike | undefined };
+
+/** The tokens that activations come from, and those of the run that is changed. */
+export function ends(
+  clean: Tensor<"batch pos">,
+  corrupted: Tensor<"batch pos"> | undefined,
+  direction: "denoising" | "noising",
+): readonly [from: Tensor<"batch pos">, to: Tensor<"batch pos">] {
+  return corrupted !== undefined && direction === "denoising" ? [clean, corrupted] : [corrupted ?? clean, clean];
+}
+
+/** Tokens of both kinds of prompts, checked. */
+export function promptsOf(
+  model: Transformer,
+  prompts: SweepPrompts,
+  operation: string,
+): { readonly clean: Tensor<"batch pos">; readonly corrupted: Tensor<"batch pos"> | undefined } {
+  const isPair = typeof prompts === "object" && prompts !== null && "clean" in prompts;
+  if (!isPair) return { clean: toTokenTensor(model.config, prompts, operation), corrupted: undefined };
+  requireObject(prompts, "prompts", operation, "clean corrupted");
+  const clean = toTokenTensor(model.config, prompts.clean, operation);
+  if (prompts.corrupted === undefined) return { clean, corrupted: undefined };
+  const corrupted = toTokenTensor(model.config, prompts.corrupted, operation);
+  const [there, here] = [corrupted.sizeOf("pos"), clean.sizeOf("pos")];
+  if (there === here) return { clean, corrupted };
+  throw new InputError(
+    `clean prompts have ${here} tokens and corrupted ones ${there}; activations are put at the same positions. Give prompts of one length.`,
+    { operation, argument: "prompts", expected: here, actual: there },
+  );
+}
+
+/** Refuses a metric of another number of prompts. */
+export function requirePrompts({ name, prompts }: Metric, batch: number, operation: string): void {
+  if (prompts === undefined || prompts === batch) return;
+  throw new InputError(`the metric (${name}) is of ${prompts} prompts, but ${batch} are run.`, {
+    operation,
+    argument: "metric",
+    expected: batch,
+    actual: prompts,
+  });
+}
+
+const meanOf = (values: Float64Array): number => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** The mean of every so many values. */
+function meansOf(values: Float64Array, each: number): Float64Array {
+  return Float64Array.from({ length: values.length / each }, (_, i) =>
+    meanOf(values.subarray(i * each, (i + 1) * each)),
+  );
+}
+
+/** What was measured, as a sweep. */
+export function sweepOf<A extends string>(found: {
+  readonly what: string;
+  readonly metric: string;
+  readonly axes: A;
+  readonly shape: readonly number[];
+  readonly labels: Readonly<Record<string, readonly (string | number)[]>>;
+  /** `[..., batch]`. */
+  readonly perPrompt: Float64Array;
+  readonly base: Readout;
+  /** Of the run that activations come from, where it is of the same prompts. */
+  readonly other: Readout | undefined;
+}): Sweep<A> {
+  const { what, metric, axes, shape, labels, perPrompt, base, other } = found;
+  const batch = base.base.length;
+  return new Sweep<string>({
+    ...{ what, metric, labels },
+    values: Tensor.from(axes, shape, meansOf(perPrompt, batch)),
+    perPrompt: Tensor.from(`${axes} batch`, [...shape, batch], perPrompt),
+    base: meanOf(base.base),
+    other: other === undefined ? undefined : meanOf(other.base),
+  }) as unknown as Sweep<A>;
+}
