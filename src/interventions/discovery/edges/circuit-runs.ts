@@ -1,7 +1,7 @@
 /** A metric of a model under masks of edges: prompts in portions that fit into memory, each as the ablation has it. */
 import { InputError, nameOf, requireObject, ShapeError } from "../../../errors.ts";
 import { toTokenTensor } from "../../../model/index.ts";
-import type { Metric, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
+import type { Metric, MetricInput, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
 import { metricOf, readPositions, requireChoice } from "../../../model/internal.ts";
 import { add, gather, matmul, Random } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
@@ -204,13 +204,17 @@ export class CircuitRuns {
     if (start === 0 && end === this.count) return metric;
     const { positions, tokens } = metric.reads;
     const own = positions === "all" || positions.length === 1 ? positions : positions.slice(start, end);
-    const prompts = Array.from({ length: end - start }, (_, i) => start + i);
     const { gradient } = metric;
+    const all = Array.from({ length: end - start }, (_, i) => i);
+    const shifted = (input: MetricInput = {}): MetricInput => ({
+      ...input,
+      prompts: (input.prompts ?? all).map((prompt) => start + prompt),
+    });
     return {
       name: metric.name,
       reads: { positions: own, tokens },
-      values: (logits, input) => metric.values(logits, { ...input, prompts }),
-      ...(gradient && { gradient: (logits, input) => gradient.call(metric, logits, { ...input, prompts }) }),
+      values: (logits, input) => metric.values(logits, shifted(input)),
+      ...(gradient && { gradient: (logits, input) => gradient.call(metric, logits, shifted(input)) }),
     };
   }
 

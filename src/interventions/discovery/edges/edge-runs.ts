@@ -11,7 +11,7 @@
  * edge leads to the logits are left out, and the last layer computes no position that is not read.
  */
 import type { AttentionLayer, Transformer } from "../../../model/index.ts";
-import { activate } from "../../../model/index.ts";
+import { mlpOf } from "./layer-parts.ts";
 import { attentionScores, headResults, project, weightValues } from "../../../model/internal.ts";
 import { add, causalAttention, matmul, softmax } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
@@ -406,10 +406,7 @@ export class EdgeRuns {
     if (mlp === undefined || !weights.isLive(sender) || this.#isClean(reader, weights)) return;
     const biases = this.#graph.config.parallel_attn_mlp ? layer.layer : layer.layer + 1;
     const x = this.#inputs([reader], weights, masked, onTail, biases);
-    const pre = mlp.preActivations(mlp.ln2 === undefined ? x : mlp.ln2.apply(x));
-    const active = activate(mlp.act_fn, pre);
-    const post = mlp.ln === undefined ? active : mlp.ln.apply(active);
-    this.#write(sender, rawData(mlp.write(post)) as Float32Array, onTail, weights, masked);
+    this.#write(sender, rawData(mlpOf(mlp, x)) as Float32Array, onTail, weights, masked);
   }
 }
 
