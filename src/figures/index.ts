@@ -78,6 +78,13 @@ export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure 
 export { attributionMap, drawAttributionMap, type AttributionMap } from "./arena/attribution-map.ts";
 export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./training/change-attribution.ts";
 export {
+  circuitFigure,
+  circuitFigureOf,
+  drawCircuit,
+  drawCircuitCertificate,
+  type CircuitFigure,
+} from "./interventions/circuit.ts";
+export {
   compositionChance,
   compositionMaps,
   drawCompositionChance,
