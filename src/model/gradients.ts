@@ -2,8 +2,9 @@
  * Gradients of a metric: how it changes with every activation and every weight.
  *
  * One run that keeps what the derivatives need, and one pass back (`backward/`). The gradient at a hook is the one that
- * TransformerLens 3.x leaves in `tensor.grad` of what a hook passes on; at `hook_attn_in`, `hook_q_input` and their like
- * it is that of each head's own input.
+ * TransformerLens 3.x leaves in `tensor.grad` of what a hook passes on; at `hook_attn_in`, `hook_q_input` and their
+ * like it is that of each head's own input. The hooks of `ln1` fire three times there, for queries, keys and values:
+ * here once, and the gradient is the sum.
  */
 import { InputError, nameOf, requireKind, requireOptions, ShapeError } from "../errors.ts";
 import { withWorkspace } from "../kernels/index.ts";
@@ -27,10 +28,11 @@ import type { TokensLike } from "./tokens.ts";
 import type { Transformer } from "./transformer.ts";
 
 /**
- * Gradients put in at hooks instead of a metric: the scalar is then $\sum s \cdot x$ over the activations x there.
+ * Gradients put in at hooks instead of a metric: the scalar is then $\sum s \cdot x$ over the activations x there. A
+ * map takes names known at run time.
  * @category Model
  */
-export type GradientSeeds = { readonly [N in HookName]?: Tensor<AxesOfHook<N>> };
+export type GradientSeeds = { readonly [N in HookName]?: Tensor<AxesOfHook<N>> } | ReadonlyMap<HookName, Tensor>;
 
 /**
  * What {@link gradients} is asked for.
@@ -51,47 +53,35 @@ export interface GradientOptions {
  * A metric's value on prompts, and its gradients: those of `value`.
  * @category Model
  */
-export class Gradients {
+export interface Gradients {
   /** The mean of the metric over the prompts; where gradients were put in, the sum. */
   readonly value: number;
   /** The metric of each prompt. */
   readonly values: Float64Array;
   /** Gradients by weights, by their names. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly #hooks: ReadonlyMap<HookName, Tensor>;
+  /** The hooks whose gradients were kept, in the order in which they fire. */
+  readonly names: readonly HookName[];
+  /** The gradient by the activation at a hook; throws an {@link InputError} when it was not asked for. */
+  readonly at: <N extends HookName>(name: N) => Tensor<AxesOfHook<N>>;
+}
 
-  /** @internal */
-  constructor(
-    value: number,
-    values: Float64Array,
-    hooks: ReadonlyMap<HookName, Tensor>,
-    parameters: ReadonlyMap<string, Tensor>,
-  ) {
-    this.value = value;
-    this.values = values;
-    this.parameters = parameters;
-    this.#hooks = hooks;
-    Object.freeze(this);
-  }
-
-  /**
-   * The gradient by the activation at a hook.
-   *
-   * @throws {@link InputError} when it was not asked for.
-   */
-  at<N extends HookName>(name: N): Tensor<AxesOfHook<N>> {
-    const found = this.#hooks.get(name);
+function gradientsOf(
+  value: number,
+  values: Float64Array,
+  hooks: ReadonlyMap<HookName, Tensor>,
+  parameters: ReadonlyMap<string, Tensor>,
+): Gradients {
+  const names = Object.freeze([...hooks.keys()]);
+  const at = <N extends HookName>(name: N): Tensor<AxesOfHook<N>> => {
+    const found = hooks.get(name);
     if (found !== undefined) return found as Tensor<AxesOfHook<N>>;
     throw new InputError(
       `the gradient at "${String(name)}" was not kept. Ask for it: gradients(model, tokens, metric, { at: ["${String(name)}"] }).`,
-      { operation: "gradients.at", argument: "name", expected: this.names(), actual: name },
+      { operation: "gradients.at", argument: "name", expected: names, actual: name },
     );
-  }
-
-  /** The hooks whose gradients were kept, in the order in which they fire. */
-  names(): HookName[] {
-    return [...this.#hooks.keys()];
-  }
+  };
+  return Object.freeze({ value, values, parameters, names, at });
 }
 
 /**
@@ -119,10 +109,10 @@ export class Gradients {
  * const metric = logitDifference({ answer: 7, wrong: 6 });
  * const { at, value } = gradients(model, tokens, metric, { at: ["blocks.1.attn.hook_z"] });
  * console.log(value.toFixed(3), String(at("blocks.1.attn.hook_z")));
- * //
+ * // 11.086 Tensor[batch=1 pos=6 head=8 d_head=16] float32
  * const loss = gradients(model, tokens, crossEntropy(tokens));
  * console.log(String(loss.parameters.get("blocks.0.attn.W_Q")), loss.parameters.size);
- * //
+ * // Tensor[head=8 d_model=128 d_head=16] float32 20
  * ```
  */
 export function gradients(
@@ -148,7 +138,7 @@ export function gradients(
   const { edits, passed, inputs } = recordedEdits(resolveEdits(config, options.edits), config);
   const kept = new Set<string>([...activationsFor(config, firstLayer), ...inputs, ...scalar.hooks]);
   const run = model.run(ids, { cache: (name) => kept.has(name), edits, ...signalOf(options) });
-  const activation = (name: HookName): Tensor => run.cache.get(name) as Tensor;
+  const activation = (name: HookName): Tensor => run.cache.get(name);
   const storage = new Map(parameters.map((name) => [name, storageFor(name, model.weight(name).size)]));
   return withWorkspace((take) => {
     const { value, values, seeds, atLogits } = scalar.at(run.logits, activation, passed.has("unembed.hook_out"));
@@ -160,7 +150,7 @@ export function gradients(
       const { axes, shape } = model.weight(name);
       return [name, tensorOf(axes, shape, data)];
     };
-    return new Gradients(value, values, pass.hooks.inOrder(), new Map([...storage].map(named)));
+    return gradientsOf(value, values, pass.hooks.inOrder(), new Map([...storage].map(named)));
   });
 }
 
@@ -225,15 +215,17 @@ function recordedEdits(
   config: ModelConfig,
 ): { readonly edits: Edits; readonly passed: ReadonlyMap<HookName, PassedEdit>; readonly inputs: readonly HookName[] } {
   const passed = new Map<HookName, PassedEdit>();
-  const entries = (Object.entries(given) as [HookName, Edit | undefined][]).map(([name, edit]): readonly [HookName, Edit | undefined] => {
-    if (typeof edit !== "function") return [name, edit];
-    const derivative = derivativeOf(edit);
-    const recorded: Edit = (value, hook) => {
-      passed.set(hook, { derivative, before: value });
-      return edit(value, hook);
-    };
-    return [name, recorded];
-  });
+  const entries = (Object.entries(given) as [HookName, Edit | undefined][]).map(
+    ([name, edit]): readonly [HookName, Edit | undefined] => {
+      if (typeof edit !== "function") return [name, edit];
+      const derivative = derivativeOf(edit);
+      const recorded: Edit = (value, hook) => {
+        passed.set(hook, { derivative, before: value });
+        return edit(value, hook);
+      };
+      return [name, recorded];
+    },
+  );
   const isSplit = entries.some(([name]) => /\.hook_(attn_in|[qkv]_input)$/.test(name));
   const layers = isSplit ? Array.from({ length: config.n_layers }, (_, layer) => layer) : [];
   const inputs = layers.flatMap((layer) =>
@@ -260,15 +252,20 @@ interface Scalar {
 
 const total = (values: Float64Array): number => values.reduce((sum, x) => sum + x, 0);
 
+/** Whether something is put in at hooks; a metric says what it reads. */
+function isSeeds(given: MetricLike | GradientSeeds): given is GradientSeeds {
+  const value: unknown = given;
+  return typeof value === "object" && value !== null && !("reads" in value);
+}
+
 function scalarOf(
   given: MetricLike | GradientSeeds,
   order: ReadonlyMap<string, number>,
   tokens: Tensor<"batch pos">,
 ): Scalar {
   const batch = tokens.sizeOf("batch");
-  const isSeeds = typeof given === "object" && given !== null && !("values" in given);
-  if (!isSeeds) {
-    const metric = differentiable(metricOf(given as MetricLike, "gradients"), batch);
+  if (!isSeeds(given)) {
+    const metric = differentiable(metricOf(given, "gradients"), batch);
     return {
       hooks: [],
       at(logits, _, areLogitsShared) {
@@ -277,7 +274,9 @@ function scalarOf(
       },
     };
   }
-  const seeds = new Map(Object.entries(given) as [HookName, Tensor][]);
+  const isMap = given instanceof Map;
+  const entries = isMap ? [...(given as Map<HookName, Tensor>)] : (Object.entries(given) as [HookName, Tensor][]);
+  const seeds = new Map(entries);
   for (const name of seeds.keys()) requireHook(order, name);
   return {
     hooks: [...seeds.keys()],

@@ -11,7 +11,7 @@ import type { HookName } from "../../src/model/index.ts";
 import type { Tensor } from "../../src/tensor/index.ts";
 import { attentionCases, expectClose, loadGolden, mlpCases } from "../support/golden.ts";
 
-const largest = (t: Tensor): number => t.data.reduce((top, x) => Math.max(top, Math.abs(x)), 0);
+const largest = (t: Tensor): number => Math.max(...t.data.map(Math.abs));
 
 describe.each([...attentionCases, ...mlpCases, "bundled"] as const)("%s", (name) => {
   const golden = loadGolden(name);
@@ -26,7 +26,7 @@ describe.each([...attentionCases, ...mlpCases, "bundled"] as const)("%s", (name)
   });
 
   test("there is a gradient at every hook but the tokens, and by every weight", () => {
-    expect(found.names()).toEqual(hookNames(golden.model.config).slice(1));
+    expect(found.names).toEqual(hookNames(golden.model.config).slice(1));
     expect([...found.parameters.keys()]).toEqual([...golden.model.weights.keys()]);
   });
 

@@ -8,18 +8,22 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parseSafetensors } from "../../src/io/index.ts";
 import { expectedWeights, gradients, hookNames, parseConfig, Transformer } from "../../src/model/index.ts";
-import type { HookName } from "../../src/model/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 
 const folder = new URL("../fixtures/gradients/", import.meta.url);
-const kinds = JSON.parse(readFileSync(new URL("kinds.json", folder), "utf8")) as Record<string, Record<string, unknown>>;
+const kinds = JSON.parse(readFileSync(new URL("kinds.json", folder), "utf8")) as Record<
+  string,
+  Record<string, unknown>
+>;
 const file = parseSafetensors(readFileSync(new URL("kinds.safetensors", folder)), { name: "kinds.safetensors" });
-const largest = (t: Tensor): number => t.data.reduce((top, x) => Math.max(top, Math.abs(x)), 0);
+const largest = (t: Tensor): number => Math.max(...t.data.map(Math.abs));
 
 describe.each(Object.keys(kinds))("%s", (kind) => {
   const config = parseConfig(kinds[kind] ?? {});
-  const weights = new Map([...expectedWeights(config).keys()].map((name) => [name, file.read(`${kind}/weight/${name}`)]));
+  const weights = new Map(
+    [...expectedWeights(config).keys()].map((name) => [name, file.read(`${kind}/weight/${name}`)]),
+  );
   const model = Transformer.fromWeights(config, weights);
   const tokens = file.read(`${kind}/tokens`).toNested() as number[][];
   const given = Tensor.from("batch pos d_vocab", file.read(`${kind}/given`).shape, file.read(`${kind}/given`).data);
@@ -28,7 +32,7 @@ describe.each(Object.keys(kinds))("%s", (kind) => {
   const hooks = hookNames(config).slice(1);
 
   test("every hook and every parameter has a gradient to compare with", () => {
-    expect(found.names()).toEqual(hooks);
+    expect(found.names).toEqual(hooks);
     expect(hooks.filter((name) => !file.tensors.has(`${kind}/grad/${name}`))).toEqual([]);
     expect([...weights.keys()].filter((name) => !file.tensors.has(`${kind}/param/${name}`))).toEqual([]);
   });
