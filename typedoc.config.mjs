@@ -128,8 +128,8 @@ export default {
   skipErrorChecking: true,
   treatWarningsAsErrors: true,
   treatValidationWarningsAsErrors: true,
-  // Conditions on types inside signatures, of no use by themselves.
-  intentionallyNotExported: ["IsUnion", "SameAxes"],
+  // Conditions on types inside signatures, and what classes are made on, of no use by themselves.
+  intentionallyNotExported: ["IsUnion", "SameAxes", "TensorHabits", "HookHabits"],
   validation: { notExported: true, invalidLink: true, rewrittenLink: true, notDocumented: true },
   // Members of interfaces and classes explain themselves by name and type where they carry no comment.
   requiredToBeDocumented: ["Class", "Interface", "Function", "TypeAlias", "Variable", "Enum", "Method", "Accessor"],

@@ -215,10 +215,11 @@ export function requireKind(
   const [member, what, remedy] = KINDS[kind];
   const type = kind === "function" ? "function" : "object";
   if (typeof value === type && value !== null && member in (value as object)) return;
+  const holder = HOLDERS[kind];
   const mend = isPromise(value)
     ? "Write await before the call that gave it"
-    : kind === "model" && holdsModel(value)
-      ? "Pass its model"
+    : holder !== undefined && holds(value, holder)
+      ? `Pass its ${holder}`
       : remedy;
   throw new InputError(`${argument} is ${nameOf(value)}, not ${what}. ${mend}.`, {
     operation,
@@ -233,10 +234,18 @@ export function isPromise(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value;
 }
 
-/** Whether a value is a model with what belongs to it, as functions that load one give it. */
-function holdsModel(value: unknown): boolean {
-  const { model } = Object(value) as { readonly model?: unknown };
-  return typeof model === "object" && model !== null && KINDS.model[0] in model;
+/** Under which name a value of a kind lies in what is often given for it: a model with its tokenizer, a run. */
+const HOLDERS: Partial<Record<keyof typeof KINDS, "model" | "tokenizer" | "logits">> = {
+  model: "model",
+  tokenizer: "tokenizer",
+  tensor: "logits",
+};
+
+function holds(value: unknown, name: "model" | "tokenizer" | "logits"): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const held = (value as Readonly<Record<string, unknown>>)[name];
+  const [member] = KINDS[name === "logits" ? "tensor" : name];
+  return typeof held === "object" && held !== null && member in held;
 }
 
 /** {@link requireKind} of a list and of all that is in it. */

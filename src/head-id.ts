@@ -1,5 +1,5 @@
 /** Which head: `{ layer: 1, head: 4 }`, printed `L1H4`. */
-import { InputError, requireObject } from "./errors.ts";
+import { InputError, isPromise, requireObject } from "./errors.ts";
 
 /**
  * A head's place in the model, both counted from 0.
@@ -66,7 +66,8 @@ export function headIdOf(ref: HeadRef, operation: string, argument: string): Hea
 function noHead(ref: unknown, operation: string, argument: string): InputError {
   const what =
     typeof ref === "object" && ref !== null ? "an object without layer and head" : JSON.stringify(String(ref));
-  return new InputError(`${what} does not name a head; write it as L1H4 or 1.4.`, {
+  const mend = isPromise(ref) ? "write await before the call that gave it" : "write it as L1H4 or 1.4";
+  return new InputError(`${what} does not name a head; ${mend}.`, {
     operation,
     argument,
     expected: "L1H4",

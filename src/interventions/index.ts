@@ -20,8 +20,6 @@ export type {
   Heads,
   HookPredicate,
   HookSite,
-  IndexRange,
-  Indices,
   RunSource,
   RunsByName,
   RunWithCache,

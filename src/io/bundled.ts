@@ -2,6 +2,7 @@
  * The entry `transformer-circuits/bundled`: a small trained model that comes with the package, so that everything can
  * be tried in one call, without a download.
  */
+import { fromBase64 } from "../base64.ts";
 import type { Transformer } from "../model/index.ts";
 import { readTransformer } from "./load.ts";
 import { loadTokenizer } from "./tokenizer/tokenizer.ts";
@@ -44,13 +45,5 @@ export async function openBundledModel(): Promise<BundledModel> {
   const source = { operation: "openBundledModel", name: "the bundled model" };
   const loaded = loadTokenizer(tokenizer);
   const fields = { ...(JSON.parse(config) as object), bos_token_id: loaded.bos };
-  return { model: readTransformer({ config: fields, weights: decodeBase64(weights) }, source), tokenizer: loaded };
-}
-
-/** `atob` passes over the line breaks. */
-function decodeBase64(text: string): Uint8Array {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
+  return { model: readTransformer({ config: fields, weights: fromBase64(weights) }, source), tokenizer: loaded };
 }

@@ -1,7 +1,7 @@
 /**
  * The kernels, and the one place that chooses between their implementations.
  */
-import { InputError } from "../errors.ts";
+import { InputError, nameOf } from "../errors.ts";
 import { blockedKernels } from "./plain/blocked.ts";
 import type { KernelName, Kernels, MatrixView, PackedMatrix } from "./interface.ts";
 import { referenceKernels } from "./reference.ts";
@@ -94,7 +94,7 @@ export function useKernels(name: KernelName | "auto"): void {
   if (name !== "auto" && found === undefined) {
     const choices = [...available().map((implementation) => implementation.name), "auto"];
     throw new InputError(
-      `there are no kernels named ${JSON.stringify(name)} here; the names are ${choices.join(", ")}.`,
+      `there are no kernels named ${nameOf(name)} here; the names are ${choices.join(", ")}.`,
       {
         operation: "useKernels",
         argument: "name",

@@ -4,7 +4,7 @@
  * Row-major, entry `(i, j)` at `data[i * cols + j]`. Products run through the kernels' float64 path, so a transpose
  * inside a product costs nothing and is an option, not a copy.
  */
-import { ShapeError, requireKind, requireNumbers, requireOptions } from "../errors.ts";
+import { ShapeError, isPromise, requireKind, requireNumbers, requireOptions } from "../errors.ts";
 import { kernels, matrix, transposed } from "../kernels/index.ts";
 import type { MatrixView } from "../kernels/index.ts";
 import { norm2 } from "./vector.ts";
@@ -85,7 +85,8 @@ export function requireMatrix(a: DenseMatrix, operation: string, argument = "a")
   const given: Partial<DenseMatrix> | null | undefined = a;
   const { rows, cols, data } = given ?? {};
   if (isCount(rows) && isCount(cols) && data instanceof Float64Array && data.length === rows * cols) return;
-  throw new ShapeError(`${argument} is not a dense matrix, { rows, cols, data }. Make one with dense.`, {
+  const mend = isPromise(a) ? "Write await before the call that gave it" : "Make one with dense";
+  throw new ShapeError(`${argument} is not a dense matrix, { rows, cols, data }. ${mend}.`, {
     operation,
     argument,
     expected: "a DenseMatrix",

@@ -15,6 +15,8 @@ import type { Dual } from "../axes.ts";
 import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
+import { shortNumber, Shown, showing } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import { astype } from "../tensor/index.ts";
 import { describeTensor, kernelStorage } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -39,7 +41,7 @@ import type { Factor, MatrixFactor, Product } from "./factor.ts";
  * // d_model d_model 128 2
  * ```
  */
-export class Linear<In extends string = string, Out extends string = string> implements Product {
+export class Linear<In extends string = string, Out extends string = string> extends Shown implements Product {
   /** The space of the row vectors that the map takes. */
   readonly in: In;
   /** The space of the row vectors that the map gives. */
@@ -55,6 +57,7 @@ export class Linear<In extends string = string, Out extends string = string> imp
 
   /** For the functions of this folder; use {@link linear}. */
   constructor(inSpace: In, outSpace: Out, product: Product) {
+    super();
     this.in = inSpace;
     this.out = outSpace;
     this.rows = product.rows;
@@ -64,8 +67,22 @@ export class Linear<In extends string = string, Out extends string = string> imp
   }
 
   /** Spaces with sizes, and how narrow the product is: `Linear[d_vocab=50257 -> d_vocab=50257] of rank at most 64`. */
-  toString(): string {
+  override toString(): string {
     return `Linear${describeMap(this)} of rank at most ${widthOf(this)}`;
+  }
+
+  /** Its ends and sizes, not its numbers, which may be many: `toDense(map)` has them. */
+  override toJSON(): { type: "Linear"; in: In; out: Out; rows: number; cols: number; rank: number } {
+    const { rows, cols } = this;
+    return { type: "Linear", in: this.in, out: this.out, rows, cols, rank: widthOf(this) };
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const factors = this.factors.map((factor) => `[${factor.rows} × ${factor.cols}]`).join(" · ");
+    const product = factors === "" ? "the identity" : `= ${factors}`;
+    const coefficient = this.coefficient === 1 ? "" : ` times ${shortNumber(this.coefficient)}`;
+    return { title: this.toString(), parts: () => [{ kind: "words", text: `${product}${coefficient}` }] };
   }
 }
 

@@ -11,6 +11,8 @@
 import { requireKind } from "../errors.ts";
 import { eigenvalues, frobenius, qr, qrTriangle, singularValues, svd } from "../linalg/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
+import { shownAs } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { gramOf, multiply, multiplyChain } from "./chain.ts";
 import { cheapest, halvesOf, matricesOf } from "./collapse.ts";
@@ -197,7 +199,14 @@ export function eigenvaluesOf<S extends string>(f: SquareMap<S>): Eigenvalues {
   const core = cyclicCore(f);
   const none = new Float64Array(0);
   const { re, im } = core.rows === 0 ? { re: none, im: none } : eigenvalues(core);
-  return { re: Tensor.from("eigenvalue", [core.rows], re), im: Tensor.from("eigenvalue", [core.rows], im) };
+  const found = { re: Tensor.from("eigenvalue", [core.rows], re), im: Tensor.from("eigenvalue", [core.rows], im) };
+  return shownAs(found, eigenvaluesShowing);
+}
+
+function eigenvaluesShowing({ re, im }: Eigenvalues): Showing {
+  const rows = Array.from(re.data, (x, i) => [x, im.at(i), Math.hypot(x, im.at(i))]);
+  const parts: Showing["parts"] = () => [{ kind: "rows", columns: ["real", "imaginary", "modulus"], rows }];
+  return { title: `${rows.length} eigenvalues`, parts };
 }
 
 /** The factors of a square product turned round to begin at their narrowest place, and multiplied. */

@@ -6,6 +6,8 @@
  * matrix there and $W_{OV}$ the transpose.
  */
 import { InputError } from "../errors.ts";
+import { Shown, showing } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import { compose, linear, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -35,7 +37,7 @@ import type { Norm } from "./norm.ts";
  * // Linear[d_model=128 -> d_model=128] of rank at most 16
  * ```
  */
-export class AttentionHead {
+export class AttentionHead extends Shown {
   /** The layer, counted from 0. */
   readonly layer: number;
   /** The place in the layer, counted from 0. */
@@ -59,6 +61,7 @@ export class AttentionHead {
 
   /** @internal */
   constructor(weights: LayerWeights, layer: number, head: number) {
+    super();
     this.layer = layer;
     this.head = head;
     this.W_Q = linear("d_model", "d_head", weights.W_Q.select("head", head));
@@ -91,8 +94,19 @@ export class AttentionHead {
   }
 
   /** The head's kind and label, `AttentionHead L1H4`. */
-  toString(): string {
+  override toString(): string {
     return `AttentionHead ${this.label}`;
+  }
+
+  /** Its place, by which `model.head` finds it again. */
+  override toJSON(): { type: "AttentionHead"; layer: number; head: number } {
+    return { type: "AttentionHead", layer: this.layer, head: this.head };
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const facts = (["W_QK", "W_OV"] as const).map((name) => [name, this[name].toString()] as const);
+    return { title: this.toString(), parts: () => [{ kind: "facts", facts }] };
   }
 }
 
@@ -125,7 +139,7 @@ export interface LayerWeights {
  * // 8 4 Tensor[head=8 d_model=128 d_head=16] float32
  * ```
  */
-export class AttentionLayer implements LayerWeights {
+export class AttentionLayer extends Shown implements LayerWeights {
   /** The layer's place, counted from 0. */
   readonly layer: number;
   readonly W_Q: Tensor<"head d_model d_head">;
@@ -147,6 +161,7 @@ export class AttentionLayer implements LayerWeights {
 
   /** @internal */
   constructor(layer: number, weights: LayerWeights, ln1: Norm | undefined, attnScale: number, mlp: MLP | undefined) {
+    super();
     this.layer = layer;
     this.W_Q = weights.W_Q;
     this.W_K = weights.W_K;
@@ -160,6 +175,18 @@ export class AttentionLayer implements LayerWeights {
     this.attnScale = attnScale;
     this.mlp = mlp;
     this.heads = Array.from({ length: weights.W_Q.sizeOf("head") }, (_, h) => new AttentionHead(weights, layer, h));
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const heads = this.heads.map(({ label }) => label).join(" ");
+    const facts = [
+      ["heads", heads],
+      ["scores over", String(this.attnScale)],
+      ["norm", this.ln1?.kind ?? "none"],
+      ["MLP", this.mlp?.act_fn ?? "none"],
+    ] as const;
+    return { title: `AttentionLayer ${this.layer} of ${this.heads.length} heads`, parts: () => [{ kind: "facts", facts }] };
   }
 
   /**

@@ -1,6 +1,10 @@
 /** What a run kept. */
 import { InputError } from "../errors.ts";
+import { showing } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { describeTensor } from "../tensor/internal.ts";
+import { HookHabits } from "./hook-habits.ts";
 import { noSuchHook } from "./hooks.ts";
 import type { AxesOfHook, HookName } from "./hooks.ts";
 
@@ -21,12 +25,13 @@ export type CacheEntry = Tensor | (() => Tensor);
  * // Tensor[batch=1 head=8 query_pos=4 key_pos=4] float32
  * ```
  */
-export class ActivationCache {
+export class ActivationCache extends HookHabits {
   readonly #entries: Map<HookName, CacheEntry>;
   readonly #known: readonly HookName[];
 
   /** @internal */
   constructor(entries: Map<HookName, CacheEntry>, known: readonly HookName[]) {
+    super();
     this.#entries = entries;
     this.#known = known;
     Object.freeze(this);
@@ -54,13 +59,49 @@ export class ActivationCache {
     return value as Tensor<AxesOfHook<N>>;
   }
 
+  /** The names of what was kept. */
+  override toJSON(): object {
+    return { type: "ActivationCache", names: this.names() };
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const count = this.#entries.size;
+    const title = `ActivationCache of ${count} activation${count === 1 ? "" : "s"}`;
+    return { title, parts: () => [{ kind: "facts", facts: factsOf(this.#entries) }] };
+  }
+
   /** Whether the run kept this activation. */
   has(name: HookName): boolean {
     return this.#entries.has(name);
   }
 
   /** The names of what was kept, in the order in which the hooks fired. */
-  names(): HookName[] {
+  override names(): HookName[] {
     return [...this.#entries.keys()];
   }
+
+  /** Goes over names and activations, in the order in which the hooks fired. */
+  *[Symbol.iterator](): IterableIterator<[name: HookName, activation: Tensor]> {
+    for (const name of this.names()) yield [name, this.get(name)];
+  }
+}
+
+/** What was kept, one line for the same hook of all layers. */
+function factsOf(entries: ReadonlyMap<HookName, CacheEntry>): [name: string, value: string][] {
+  const layers = new Map<string, string[]>();
+  const shapes = new Map<string, string>();
+  for (const [name, entry] of entries) {
+    const [, layer, hook] = /^blocks\.(\d+)\.(.*)$/.exec(name) ?? [];
+    const key = hook ?? name;
+    const value = typeof entry === "function" ? "computed when asked for" : describeTensor(entry);
+    shapes.set(key, shapes.get(key) ?? value);
+    if (layer !== undefined) layers.set(key, [...(layers.get(key) ?? []), layer]);
+  }
+  return [...shapes].map(([key, value]) => {
+    const of = layers.get(key);
+    const range =
+      of === undefined || of.length === 1 ? of?.[0] : `{${of.length > 3 ? `${of[0]},…,${of.at(-1)}` : of.join(",")}}`;
+    return [range === undefined ? key : `blocks.${range}.${key}`, value];
+  });
 }

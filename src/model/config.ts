@@ -4,7 +4,7 @@
  * What the library cannot compute exactly as TransformerLens does is refused, by name, rather than ignored:
  * `config-fields.ts` is the table.
  */
-import { ConfigError } from "../errors.ts";
+import { ConfigError, isPromise } from "../errors.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import { requireAgreement, requireKnownFields, wrongField } from "./config-fields.ts";
 import type { Fields } from "./config-fields.ts";
@@ -34,8 +34,9 @@ const OPERATION = "parseConfig";
  * ```
  */
 export function parseConfig(json: unknown): ModelConfig {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new ConfigError("the configuration is not an object of fields such as n_layers and d_model.", {
+  if (typeof json !== "object" || json === null || Array.isArray(json) || isPromise(json)) {
+    const mend = isPromise(json) ? " Write await before the call that gave it." : "";
+    throw new ConfigError(`the configuration is not an object of fields such as n_layers and d_model.${mend}`, {
       operation: OPERATION,
       argument: "json",
       expected: "object",

@@ -155,9 +155,18 @@ export function hookNames(config: ModelConfig): HookName[] {
   return names;
 }
 
+/** A hook's name without its place: `pattern` of `blocks.0.attn.hook_pattern`. */
+export function hookStem(name: string): string {
+  return name.replace(/^.*\./, "").replace(/^hook_/, "");
+}
+
 /** The error for a hook name that the model does not have, with the nearest that it has. */
 export function noSuchHook(name: string, names: readonly string[], operation: string): InputError {
-  const distances = new Map(names.map((candidate) => [candidate, editDistance(String(name), candidate)]));
+  const stem = hookStem(String(name));
+  // A hook of the same name in another place comes before all that are spelled alike.
+  const distanceOf = (candidate: string): number =>
+    editDistance(String(name), candidate) - (hookStem(candidate) === stem ? names.length + 1000 : 0);
+  const distances = new Map(names.map((candidate) => [candidate, distanceOf(candidate)]));
   const nearest = [...names].sort((a, b) => (distances.get(a) ?? 0) - (distances.get(b) ?? 0)).slice(0, 3);
   return new InputError(
     `there is no hook "${String(name)}" in this model. The nearest are ${nearest.map((n) => `"${n}"`).join(", ")}; hookNames(model.config) lists all ${names.length}.`,

@@ -324,7 +324,7 @@ export function crossEntropy(
 }
 
 /** The loss of one target in each row. */
-function rowLosses({ data, starts, width }: LogitRows, targets: Int32Array): Float64Array {
+export function rowLosses({ data, starts, width }: LogitRows, targets: Int32Array): Float64Array {
   const out = new Float64Array(starts.length);
   for (let r = 0; r < starts.length;) {
     const first = r;

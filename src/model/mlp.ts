@@ -4,6 +4,8 @@
  * Framework for Transformer Circuits, "MLP layers"); what it computes between is not, so path expansion begins anew in
  * what an MLP writes.
  */
+import { Shown, showing } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import { matmul } from "../tensor/index.ts";
@@ -51,7 +53,7 @@ interface MlpParts {
  * // Linear[d_mlp=32 -> d_vocab=10] of rank at most 8
  * ```
  */
-export class MLP {
+export class MLP extends Shown {
   /** The layer, counted from 0. */
   readonly layer: number;
   /** `[d_model, d_mlp]`: residual stream to pre-activations. */
@@ -72,6 +74,7 @@ export class MLP {
 
   /** @internal */
   constructor(layer: number, parts: MlpParts) {
+    super();
     this.layer = layer;
     this.W_in = linear("d_model", "d_mlp", parts.W_in);
     this.b_in = parts.b_in;
@@ -81,6 +84,12 @@ export class MLP {
     this.ln2 = parts.ln2;
     this.ln = parts.ln;
     this.#parts = parts;
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const { rows, cols } = this.W_in;
+    return { title: `MLP of layer ${this.layer}: d_model=${rows} -> d_mlp=${cols}, ${this.act_fn}` };
   }
 
   /** Pre-activations of a normalised stream. */

@@ -7,6 +7,8 @@
  * (A Mathematical Framework for Transformer Circuits, "Handling Layer Normalization").
  */
 import { AxisError, requireKind } from "../errors.ts";
+import { Shown, showing } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import { add, divide, mean, multiply, subtract } from "../tensor/index.ts";
@@ -40,7 +42,7 @@ export type NormKind = "LN" | "LNPre" | "RMS" | "RMSPre";
  * // 1 2
  * ```
  */
-export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
+export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> extends Shown {
   /** LayerNorm or RMSNorm, with weights or without. */
   readonly kind: NormKind;
   /** Added to the variance inside the square root. */
@@ -58,11 +60,17 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> {
    * @param axis - `d_model` unless given.
    */
   constructor(kind: NormKind, eps: number, w?: Tensor<Axis>, b?: Tensor<Axis>, axis?: Axis) {
+    super();
     this.kind = kind;
     this.eps = eps;
     this.w = w;
     this.b = b;
     this.axis = axis ?? ("d_model" as Axis);
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    return { title: `Norm ${this.kind} over ${this.axis}, eps ${this.eps}` };
   }
 
   /** Whether the mean is taken out. */

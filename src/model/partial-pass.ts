@@ -3,14 +3,13 @@
  * side as rows of the same products.
  *
  * Nothing before the first change is computed. In causal models no position before the earliest changed one is: its
- * keys and values are the base run's. A head whose queries, keys, values, pattern or output alone were changed costs
- * that head: the stream gets $(z'_h - z_h) W_O^h$. The last layer gives the positions that are read and no others. At
- * 64 positions that is what makes a sweep over positions of the stream 100 times as fast as a run each.
+ * keys and values are the base run's. Of a head whose queries, keys, values, pattern or output alone were changed, that
+ * head attends anew. The last layer gives the positions that are read and no others. At 64 positions that makes a sweep
+ * over positions of the stream some 100 times as fast as a run each.
  *
- * Where a whole stream changes, the numbers are those of an edited run to the bit; where one head does, they differ by
- * the rounding of the sum above, some $10^{-7}$ of the stream.
+ * The numbers are those of an edited run, to the bit; where patterns, scores or results are put, which float64 sums
+ * follow here, to the rounding of float32.
  */
-import { matmul } from "../tensor/index.ts";
 import { rawData, tensorOf, withWorkspace } from "../tensor/internal.ts";
 import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -242,7 +241,8 @@ class Pass {
         if (row >= 0) for (const h of chosen) z.row(row).fill(0, h * width, (h + 1) * width);
       });
     }
-    const attn = this.#writeOut(layer, z, heads);
+    if (z.count === 0) return this.#none(config.d_model);
+    const attn = like(z, writeHeads(layer, asHeads(z, config.n_heads)), config.d_model);
     this.#addResults(layer, results, attn);
     return attn;
   }
@@ -334,30 +334,6 @@ class Pass {
     }
     return isLast ? places.sorted().filter(this.#isRead) : places.sorted();
   }
-
-  /** What the layer's heads write together: whole where all may differ, otherwise by how those that do differ. */
-  #writeOut(layer: AttentionLayer, z: Rows, heads: Uint8Array): Rows {
-    const { d_model, n_heads } = this.#base.model.config;
-    const base = this.#baseOf(layer.layer, "hook_attn_out");
-    if (z.count === 0) return this.#none(d_model);
-    const { runs, pos } = this.#frame;
-    const ofRun = (run: number): Uint8Array => heads.subarray(run * n_heads, (run + 1) * n_heads);
-    const isWhole = Array.from({ length: runs }, (_, run) => ofRun(run).every((differs) => differs === 1));
-    const whole = z.where((place) => isWhole[Math.floor(place / pos)] === true);
-    const written =
-      whole.count === 0 ? this.#none(d_model) : like(whole, writeHeads(layer, asHeads(whole, n_heads)), d_model);
-    if (whole.count === z.count) return written;
-    const out = written.spread(z.places, base);
-    const before = this.#baseOf(layer.layer, "attn.hook_z");
-    const rows: number[][] = layer.heads.map(() => []);
-    for (const [row, place] of z.places.entries()) {
-      const run = Math.floor(place / pos);
-      if (isWhole[run] === true) continue;
-      for (const [head, differs] of ofRun(run).entries()) if (differs === 1) rows[head]?.push(row);
-    }
-    for (const [head, ofHead] of rows.entries()) if (ofHead.length > 0) addHead(layer, head, z, ofHead, before, out);
-    return out;
-  }
 }
 
 /** What a layer's heads read of a stream: by their queries and keys, and by their values. */
@@ -383,32 +359,6 @@ interface HeadRows {
   readonly q: Rows;
   readonly k: Rows;
   readonly v: Rows;
-}
-
-/** Adds what a head writes more than in the base run. */
-function addHead(
-  layer: AttentionLayer,
-  head: number,
-  z: Rows,
-  rows: readonly number[],
-  base: FloatArray,
-  out: Rows,
-): void {
-  const [, d_head = 0] = layer.W_O.shape;
-  const { prompts, pos, take } = z.frame;
-  const difference = take("float32", rows.length * d_head);
-  for (const [to, row] of rows.entries()) {
-    const from = row * z.width + head * d_head;
-    const before = ((z.places[row] as number) % (prompts * pos)) * z.width + head * d_head;
-    for (let e = 0; e < d_head; e++) {
-      difference[to * d_head + e] = (z.data[from + e] as number) - (base[before + e] as number);
-    }
-  }
-  const written = matmul(tensorOf("rows d_head", [rows.length, d_head], difference), layer.W_O.select("head", head));
-  const data = rawData(written) as FloatArray;
-  for (const [from, row] of rows.entries()) {
-    addTo(out.row(row), data.subarray(from * out.width, (from + 1) * out.width));
-  }
 }
 
 function addTo(out: FloatArray, x: FloatArray): void {

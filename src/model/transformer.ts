@@ -1,5 +1,7 @@
 /** A transformer, attention-only or with MLPs: its configuration, its weights, and the parts they make. */
 import { InputError, requireOptions } from "../errors.ts";
+import { Shown, showing } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import { moveToKernels } from "../tensor/internal.ts";
@@ -8,6 +10,7 @@ import type { Tensor } from "../tensor/index.ts";
 import { AttentionLayer } from "./attention.ts";
 import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { modelShowing } from "./model-showing.ts";
 import { forwardPass } from "./forward.ts";
 import type { AllRunOptions, AnyRun, PartialRunOptions, RunOptions } from "./run.ts";
 import { headIdOf, headLabel } from "../head-id.ts";
@@ -40,7 +43,7 @@ import type { Weights } from "./weights.ts";
  * // Tensor[layer=2 head=8] float64
  * ```
  */
-export class Transformer {
+export class Transformer extends Shown {
   /** Sizes and kinds, under TransformerLens's names. */
   readonly config: ModelConfig;
   /** All weights by their TransformerLens 3.x names. */
@@ -63,6 +66,7 @@ export class Transformer {
   #inFloat32: Transformer | undefined;
 
   private constructor(config: ModelConfig, weights: Weights, notes: readonly string[] = []) {
+    super();
     this.config = config;
     this.weights = weights;
     this.notes = Object.freeze([...notes]);
@@ -227,6 +231,17 @@ export class Transformer {
     let count = 0;
     for (const weight of this.weights.values()) count += weight.size;
     return count;
+  }
+
+  /** Its configuration and size; the weights are for `writeSafetensors(model.weights)`. */
+  override toJSON(): { type: "Transformer"; config: ModelConfig; parameterCount: number; notes: readonly string[] } {
+    const { config, parameterCount, notes } = this;
+    return { type: "Transformer", config, parameterCount, notes };
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    return modelShowing(this.config, this.parameterCount, this.notes);
   }
 
   /**

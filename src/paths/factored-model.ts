@@ -12,11 +12,14 @@
  * the layers after it.
  */
 import { requireKind } from "../errors.ts";
+import { Shown, showing } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import { onFeatures, identityMap, sumProducts } from "../linear/index.ts";
 import type { TensorProduct, TensorSum } from "../linear/index.ts";
 import { headLabel } from "../model/index.ts";
 import type { TokensLike, Transformer } from "../model/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { describeTensor } from "../tensor/internal.ts";
 import { headProduct, unembedProduct } from "./factors.ts";
 import { directStream, freeze, mlpStream } from "./frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
@@ -42,7 +45,7 @@ import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
  * // true
  * ```
  */
-export class FactoredModel {
+export class FactoredModel extends Shown {
   readonly model: Transformer;
   /** `[batch, pos]`. */
   readonly tokens: Tensor<"batch pos">;
@@ -57,11 +60,19 @@ export class FactoredModel {
 
   /** @internal */
   constructor(frozen: FrozenRun) {
+    super();
     this.model = frozen.model;
     this.tokens = frozen.run.tokens;
     this.modelLogits = frozen.run.logits;
     this.embedding = directStream(frozen);
     this.frozen = frozen;
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const layers = Array.from({ length: this.model.config.n_layers }, (_, layer) => `layer ${layer}`);
+    const product = ["T W_E", ...layers, "W_U"].join(" · ");
+    return { title: `FactoredModel on tokens ${describeTensor(this.tokens)}`, parts: () => [{ kind: "words", text: product }] };
   }
 
   /**

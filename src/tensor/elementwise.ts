@@ -21,8 +21,20 @@ interface NotAmong<A extends string> {
  * A tensor of axes `B`, all of which must be axes of `A`.
  * @inline
  */
-type Within<A extends string, B extends string> = Tensor<B> &
+export type Within<A extends string, B extends string> = Tensor<B> &
   (AxisOf<B> extends AxisOf<A> ? unknown : NotAmong<NoInfer<A>>);
+
+/**
+ * The second operand: any tensor beside a number on the left, which leaves `A` out.
+ * @inline
+ */
+type Second<A extends string, B extends string> = [A] extends [never] ? Tensor<B> : Within<A, B>;
+
+/**
+ * The axes of the result: the first operand's, or beside a number on the left the second's.
+ * @inline
+ */
+type Result<A extends string, B extends string> = Tensor<[A] extends [never] ? B : A>;
 
 /**
  * `out[i] = x[i] ∘ y[i mod period]`, `period` dividing the length. An engine compiles a loop well for one kind of
@@ -85,7 +97,8 @@ const NUMBER_LOOPS = {
   },
 } satisfies Record<string, (out: Float32Array, x: Float32Array, y: number) => void>;
 
-function combine<A extends string>(operation: Operation, a: Tensor<A>, b: Tensor | number): Tensor<A> {
+function combine(operation: Operation, a: Tensor | number, b: Tensor | number): Tensor {
+  if (typeof a === "number") return fromNumber(operation, a, b);
   requireKind("tensor", a, "a", operation);
   if (typeof b !== "number") requireKind("tensor", b, "b", operation);
   const isDouble = a.dtype === "float64" || (typeof b !== "number" && b.dtype === "float64");
@@ -94,7 +107,7 @@ function combine<A extends string>(operation: Operation, a: Tensor<A>, b: Tensor
   const isSingle = out instanceof Float32Array && x instanceof Float32Array;
   if (isSingle && typeof b === "number") NUMBER_LOOPS[operation](out, x, b);
   else {
-    const y = typeof b === "number" ? Float64Array.of(b) : broadcast(operation, a, b);
+    const y = typeof b === "number" ? Float64Array.of(b) : spread(operation, a, b);
     if (out.length > 0) {
       if (isSingle && y instanceof Float32Array) FLOAT32_LOOPS[operation](out, x, y, y.length);
       else mixedLoop(operation, out, x, y, y.length);
@@ -103,11 +116,22 @@ function combine<A extends string>(operation: Operation, a: Tensor<A>, b: Tensor
   return tensorOf(a.axes, a.shape, out);
 }
 
+/** `out[i] = a ∘ b[i]` */
+function fromNumber(operation: Operation, a: number, b: Tensor | number): Tensor {
+  requireKind("tensor", b, "b", operation);
+  const t = b as Tensor;
+  const f = FUNCTIONS[operation];
+  const y = rawData(t);
+  const out = dataForResult(t.dtype === "float64" ? "float64" : "float32", t.size);
+  for (let i = 0; i < out.length; i++) out[i] = f(a, y[i] as number);
+  return tensorOf(t.axes, t.shape, out);
+}
+
 /**
  * The elements of `b` in the order of `a`'s: once where its axes are `a`'s last ones, otherwise repeated along those it
  * lacks.
  */
-function broadcast(operation: string, a: Tensor, b: Tensor): TensorData {
+export function spread(operation: string, a: Tensor, b: Tensor): TensorData {
   const strides: number[] = new Array<number>(a.rank).fill(0);
   for (const [i, name] of b.names.entries()) {
     const place = a.names.indexOf(name);
@@ -132,7 +156,7 @@ function broadcast(operation: string, a: Tensor, b: Tensor): TensorData {
 }
 
 /**
- * The sum `a + b`; `b` is a number or a tensor whose axes are among `a`'s.
+ * The sum `a + b`; `b` is a number or a tensor whose axes are among `a`'s, or `a` is a number.
  *
  * @throws {@link AxisError} when `b` has an axis that `a` lacks; {@link ShapeError} when sizes differ.
  * @category Tensors
@@ -146,12 +170,15 @@ function broadcast(operation: string, a: Tensor, b: Tensor): TensorData {
  * // [ [ 11, 22 ], [ 13, 24 ] ]
  * ```
  */
-export function add<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
-  return combine("add", a, b);
+export function add<A extends string = never, B extends string = never>(
+  a: Tensor<A> | number,
+  b: Second<A, B> | number,
+): Result<A, B> {
+  return combine("add", a, b) as Result<A, B>;
 }
 
 /**
- * The difference `a − b`; `b` is a number or a tensor whose axes are among `a`'s.
+ * The difference `a − b`; `b` is a number or a tensor whose axes are among `a`'s, or `a` is a number.
  *
  * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
  * @category Tensors
@@ -164,12 +191,16 @@ export function add<A extends string, B extends string>(a: Tensor<A>, b: Within<
  * // [ [ -1, 1 ], [ -5, 5 ] ]
  * ```
  */
-export function subtract<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
-  return combine("subtract", a, b);
+export function subtract<A extends string = never, B extends string = never>(
+  a: Tensor<A> | number,
+  b: Second<A, B> | number,
+): Result<A, B> {
+  return combine("subtract", a, b) as Result<A, B>;
 }
 
 /**
- * The product `a · b`, element by element; `b` is a number or a tensor whose axes are among `a`'s.
+ * The product `a · b`, element by element; `b` is a number or a tensor whose axes are among `a`'s, or `a` is a
+ * number.
  *
  * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
  * @category Tensors
@@ -183,12 +214,16 @@ export function subtract<A extends string, B extends string>(a: Tensor<A>, b: Wi
  * // [ [ 2, 0 ], [ 1, 3 ] ]
  * ```
  */
-export function multiply<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
-  return combine("multiply", a, b);
+export function multiply<A extends string = never, B extends string = never>(
+  a: Tensor<A> | number,
+  b: Second<A, B> | number,
+): Result<A, B> {
+  return combine("multiply", a, b) as Result<A, B>;
 }
 
 /**
- * The quotient `a / b`, element by element; `b` is a number or a tensor whose axes are among `a`'s.
+ * The quotient `a / b`, element by element; `b` is a number or a tensor whose axes are among `a`'s, or `a` is a
+ * number.
  *
  * @throws {@link AxisError} and {@link ShapeError} as {@link add}.
  * @category Tensors
@@ -201,8 +236,11 @@ export function multiply<A extends string, B extends string>(a: Tensor<A>, b: Wi
  * // [ [ 0.25, 0.75 ], [ 1, 0 ] ]
  * ```
  */
-export function divide<A extends string, B extends string>(a: Tensor<A>, b: Within<A, B> | number): Tensor<A> {
-  return combine("divide", a, b);
+export function divide<A extends string = never, B extends string = never>(
+  a: Tensor<A> | number,
+  b: Second<A, B> | number,
+): Result<A, B> {
+  return combine("divide", a, b) as Result<A, B>;
 }
 
 /**

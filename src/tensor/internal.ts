@@ -6,4 +6,6 @@ export { matrixView, rightOperand } from "./matmul.ts";
 export { addTo, dot, maxAbs, rowNorms } from "./vector.ts";
 export { kindOf, withWorkspace } from "../kernels/index.ts";
 export type { FloatArray, TakeArray } from "../kernels/index.ts";
+export { checkIndices, eachPicked, indicesOf, placing } from "./indices.ts";
+export type { Counted, OtherNames, Picks } from "./indices.ts";
 export { sumRounding, U32 } from "./rounding.ts";

@@ -19,7 +19,10 @@ import {
   storableSize,
 } from "./storage.ts";
 import type { DType, Layout, TensorData } from "./storage.ts";
+import { TensorHabits } from "./habits.ts";
 import { Home } from "./home.ts";
+import { dataOfJSON, dataToJSON, isTensorJSON } from "./json.ts";
+import type { TensorJSON } from "./json.ts";
 
 /**
  * Numbers nested as deep as the tensor has axes.
@@ -38,6 +41,17 @@ type Permutation<A extends string, C extends string> = string extends A
     : [AxisOf<A>, AxisOf<C>] extends [AxisOf<C>, AxisOf<A>]
       ? C
       : A;
+
+/**
+ * What iterating over a tensor gives: numbers for one axis, tensors without the first axis for more; either where only
+ * the run time knows. The first question is `string extends A`, asked such that the type varies with `A`.
+ * @inline
+ */
+type ItemOf<A extends string> = ((axes: A) => void) extends (axes: string) => void
+  ? number | Tensor
+  : A extends `${string} ${infer Rest}`
+    ? Tensor<Rest>
+    : number;
 
 /**
  * An immutable tensor with named axes, `Tensor<"batch pos d_model">`; the names are part of the type, the sizes are
@@ -59,7 +73,7 @@ type Permutation<A extends string, C extends string> = string extends A
  * // [ 1, 2, 3 ]
  * ```
  */
-export class Tensor<A extends string = string> {
+export class Tensor<A extends string = string> extends TensorHabits {
   /** The axis names, separated by spaces. */
   readonly axes: A;
   /** The axis names as a list. */
@@ -79,6 +93,7 @@ export class Tensor<A extends string = string> {
   #rawContiguous: TensorData | undefined;
 
   private constructor(axes: A, home: Home, layout: Layout, operation: string, names?: readonly string[]) {
+    super();
     this.axes = axes;
     this.names = names ?? parseAxes(axes, operation);
     this.shape = layout.shape;
@@ -513,10 +528,95 @@ export class Tensor<A extends string = string> {
     return build(0);
   }
 
+  /**
+   * Goes over the first axis, as numpy does: the numbers of a tensor of one axis, the tensors at each index of one of
+   * more; {@link Tensor.data} is all numbers in a row.
+   *
+   * @throws {@link ShapeError} for a scalar, which has no axis.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const pattern = Tensor.fromNested("query_pos key_pos", [[1, 0], [0.25, 0.75]]);
+   * for (const row of pattern) console.log([...row]);
+   * // [ 1, 0 ]
+   * // [ 0.25, 0.75 ]
+   * ```
+   */
+  *[Symbol.iterator](): IterableIterator<ItemOf<A>> {
+    const [axis] = this.names;
+    if (axis === undefined) {
+      throw new ShapeError(`${String(this)} is a scalar and has no axis to go over. Take its item().`, {
+        operation: "Tensor",
+        expected: "one axis or more",
+        actual: 0,
+      });
+    }
+    const [n = 0] = this.shape;
+    for (let i = 0; i < n; i++) yield (this.rank === 1 ? this.at(i) : selected(this, axis, i)) as ItemOf<A>;
+  }
+
+  /**
+   * What `JSON.stringify` writes: axes, shape, dtype and numbers, more than 256 of them as base64. NaN, infinities and
+   * the sign of zero are kept. {@link Tensor.fromJSON} reads it.
+   *
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * console.log(JSON.stringify(Tensor.from("pos", [3], [0.1, NaN, 2])));
+   * // {"type":"Tensor","axes":"pos","shape":[3],"dtype":"float32","data":[0.1,"NaN",2]}
+   * ```
+   */
+  override toJSON(): TensorJSON<A> {
+    const { axes, shape, dtype, data } = this;
+    return { type: "Tensor", axes, shape, dtype, data: dataToJSON(data) };
+  }
+
+  /**
+   * The tensor that {@link Tensor.toJSON} wrote, once `JSON.parse` has read it.
+   *
+   * @throws {@link InputError} when it is not such an object; {@link ShapeError} when its numbers do not fill its
+   * shape; {@link AxisError} when the names do not fit.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const text = JSON.stringify(Tensor.fromNested("layer head", [[0.1, 0.9], [0.4, -0.2]]));
+   * console.log(Tensor.fromJSON(JSON.parse(text)).at(0, 1).toFixed(1));
+   * // 0.9
+   * ```
+   */
+  static fromJSON<A extends string = string>(json: TensorJSON<A>): Tensor<A> {
+    const data = dataOfJSON(json, "Tensor.fromJSON");
+    return Tensor.from(json.axes, json.shape, data, json.dtype);
+  }
+
+  /**
+   * The second argument of `JSON.parse` for text with tensors in it: makes tensors of what {@link Tensor.toJSON} wrote
+   * and leaves the rest as it is.
+   *
+   * @throws as {@link Tensor.fromJSON}.
+   * @example
+   * ```ts
+   * import { Tensor } from "transformer-circuits";
+   *
+   * const text = JSON.stringify({ head: "L1H4", scores: Tensor.fromNested("pos", [0.5, 1]) });
+   * console.log(JSON.parse(text, Tensor.revive));
+   * // { head: 'L1H4', scores: Tensor[pos=2] float32 [0.5, 1.0] }
+   * ```
+   */
+  static readonly revive = (_key: string, value: unknown): unknown =>
+    isTensorJSON(value) ? Tensor.fromJSON(value) : value;
+
   /** Axes with sizes and dtype, not the numbers: `Tensor[pos=5 d_model=64] float32`. */
-  toString(): string {
+  override toString(): string {
     return `Tensor${describeTensor(this)} ${this.dtype}`;
   }
+}
+
+function selected(t: Tensor, axis: string, index: number): Tensor {
+  return t.select(axis, index);
 }
 
 export const DTYPES: readonly DType[] = ["float32", "float64", "int32"];

@@ -1,12 +1,11 @@
 import { requireKind } from "../errors.ts";
+import { jupyterDisplay, Shown, showing } from "../show/index.ts";
+import type { Showing } from "../show/index.ts";
 import { EXPLORER_SCRIPT } from "./explorer/script.ts";
 import { pageStyles } from "./parts/page-style.ts";
 import { svgStyles } from "./parts/style.ts";
 import { TABLE_SCRIPT } from "./parts/table-script.ts";
 import { escapeHtml, px } from "./parts/text.ts";
-
-/** The method by which notebooks ask a value for its rich display. */
-export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display") as never;
 
 /** Pixels around the drawing in a standalone file. */
 const MARGIN = 12;
@@ -43,7 +42,7 @@ export interface FigureParts {
  * // headGrid true Induction score
  * ```
  */
-export class Figure {
+export class Figure extends Shown {
   /** The function that drew it: `heatmap`, `attentionExplorer`. */
   readonly kind: string;
   /** Width in pixels; of an HTML figure, the width it is at home in. */
@@ -60,6 +59,7 @@ export class Figure {
 
   /** @internal */
   constructor(parts: FigureParts) {
+    super();
     this.kind = parts.kind;
     this.width = Math.ceil(parts.width);
     this.height = Math.ceil(parts.height);
@@ -113,14 +113,25 @@ export class Figure {
   }
 
   /** The SVG text, or the HTML where there is no SVG. */
-  toString(): string {
+  override toString(): string {
     return this.svg ?? this.html;
   }
 
+  /** @internal */
+  override [showing](): Showing {
+    return { title: `Figure(${this.kind}: ${this.label}, ${this.width} × ${this.height})` };
+  }
+
+  /** What it is; its picture is `svg` or `html`. */
+  override toJSON(): object {
+    const { kind, label, width, height } = this;
+    return { type: "Figure", kind, label, width, height };
+  }
+
   /** Rich display for notebooks: SVG or HTML, and one line of plain text. */
-  [jupyterDisplay](): Record<string, string> {
+  override [jupyterDisplay](): Record<string, string> {
     const svg = this.svg;
-    const plain = { "text/plain": `Figure(${this.kind}: ${this.label}, ${this.width} × ${this.height})` };
+    const plain = { "text/plain": this[showing]().title };
     return svg === undefined ? { ...plain, "text/html": this.html } : { ...plain, "image/svg+xml": svg };
   }
 }

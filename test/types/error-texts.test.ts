@@ -7,7 +7,8 @@ import { compile, type Complaint } from "../support/compile.ts";
 import { mistakes, type Mistake } from "./mistakes.ts";
 
 const preamble = `
-import { compose, matmul, softmax, sum, transpose } from "transformer-circuits";
+import { compose, matmul, softmax, subtract, sum, transpose } from "transformer-circuits";
+import { edit } from "transformer-circuits/interventions";
 import { composeAll, composeProducts, onFeatures, sumMaps } from "transformer-circuits/linear";
 import { stack } from "transformer-circuits/tensor";
 import type { Linear, Tensor, Transformer } from "transformer-circuits";
@@ -25,7 +26,8 @@ declare const cache: ActivationCache;
 declare const model: Transformer;
 declare function tensor<A extends string>(axes: A): Tensor<A>;
 declare function linearMap<In extends string, Out extends string>(from: In, to: Out): Linear<In, Out>;
-export { compose, composeAll, composeProducts, matmul, onFeatures, softmax, stack, sum, sumMaps, transpose };
+export { compose, composeAll, composeProducts, edit, matmul, onFeatures, softmax, stack, subtract, sum };
+export { sumMaps, transpose };
 export { cache, model, resid, scores, tensor, linearMap, W_E, W_O, W_OV, W_Q, W_QK, W_U, W_V };
 `;
 

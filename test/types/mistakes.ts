@@ -235,4 +235,27 @@ export const mistakes: readonly Mistake[] = [
     at: '"blocks.0.attn.hook_zz"',
     text: `Object literal may only specify known properties, and '"blocks.0.attn.hook_zz"' does not exist in type 'Edits'.`,
   },
+  {
+    title: "edit: a selection along an axis that the activation has not",
+    code: 'edit({ hook: "resid_pre", head: 3 }, "zero");',
+    at: "head",
+    text: [
+      `Type '3' is not assignable to type '3 & NoSuchField<"batch pos d_model">'.`,
+      `  Type 'number' is not assignable to type 'NoSuchField<"batch pos d_model">'.`,
+    ].join("\n"),
+  },
+  {
+    title: "subtract: a number on the left",
+    code: "export const rest: Tensor<'pos d_model'> = subtract(1, resid);",
+  },
+  {
+    title: "subtract: axes that the first operand has not",
+    code: "subtract(resid, scores);",
+    at: "scores",
+    text: [
+      `Argument of type 'Tensor<"head query_pos key_pos">' is not assignable to parameter of type 'number | Within<"pos d_model", "head query_pos key_pos">'.`,
+      `  Type 'Tensor<"head query_pos key_pos">' is not assignable to type 'Within<"pos d_model", "head query_pos key_pos">'.`,
+      `    Property '"its axes must be among"' is missing in type 'Tensor<"head query_pos key_pos">' but required in type 'NotAmong<"pos d_model">'.`,
+    ].join("\n"),
+  },
 ];

@@ -1,7 +1,7 @@
 import { describe, expectTypeOf, test } from "vitest";
 import { type Tensor, add, matmul, mean, multiply, softmax, stack, subtract, sum } from "transformer-circuits";
 import type { TensorFile } from "transformer-circuits/io";
-import { batchMatmul } from "transformer-circuits/tensor";
+import { batchMatmul, diagonal, min, reshape, set, std, topK, where } from "transformer-circuits/tensor";
 
 declare const resid: Tensor<"batch pos d_model">;
 declare const scores: Tensor<"head query_pos key_pos">;
@@ -37,6 +37,20 @@ describe("axes of results", () => {
     expectTypeOf(add(resid, resid)).toEqualTypeOf<Tensor<"batch pos d_model">>();
     expectTypeOf(multiply(resid, 2)).toEqualTypeOf<Tensor<"batch pos d_model">>();
     expectTypeOf(softmax(scores, "key_pos")).toEqualTypeOf<Tensor<"head query_pos key_pos">>();
+  });
+
+  test("a number on the left leaves the axes of the tensor", () => {
+    expectTypeOf(subtract(1, resid)).toEqualTypeOf<Tensor<"batch pos d_model">>();
+    expectTypeOf(add(1, untyped)).toEqualTypeOf<Tensor>();
+  });
+
+  test("set, where and topK keep the axes; min, std and diagonal take one away; reshape names them anew", () => {
+    expectTypeOf(set(resid, { pos: [1, -1] }, min(resid, "pos"))).toEqualTypeOf<Tensor<"batch pos d_model">>();
+    expectTypeOf(where(resid, 1, min(resid, "batch"))).toEqualTypeOf<Tensor<"batch pos d_model">>();
+    expectTypeOf(topK(resid, "d_model", 3).indices).toEqualTypeOf<Tensor<"batch pos d_model">>();
+    expectTypeOf(std(resid, "pos", { correction: 1 })).toEqualTypeOf<Tensor<"batch d_model">>();
+    expectTypeOf(diagonal(scores, "query_pos", "key_pos", 1)).toEqualTypeOf<Tensor<"head query_pos">>();
+    expectTypeOf(reshape(resid, "row d_model", [-1, 64])).toEqualTypeOf<Tensor<"row d_model">>();
   });
 
   test("a tensor of unknown axes goes everywhere first and gives one of unknown axes", () => {
@@ -100,5 +114,18 @@ describe("what would be accepted in silence without NoInfer", () => {
   test("add refuses other axes", () => {
     // @ts-expect-error scores have no batch
     add(resid, scores);
+    // @ts-expect-error nor where they are taken as values
+    set(resid, { pos: 1 }, scores);
+    // @ts-expect-error nor where a condition chooses them
+    where(resid, scores, 0);
+  });
+
+  test("set, topK and diagonal refuse axes that are not there", () => {
+    // @ts-expect-error the stream has no heads
+    set(resid, { head: 1 }, 0);
+    // @ts-expect-error no such axis
+    topK(resid, "head", 1);
+    // @ts-expect-error no such axis
+    diagonal(scores, "query_pos", "pos");
   });
 });

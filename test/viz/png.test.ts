@@ -1,7 +1,8 @@
 import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { imagePalette } from "../../src/viz/parts/color.ts";
-import { encodePng, toBase64 } from "../../src/viz/parts/png.ts";
+import { toBase64 } from "../../src/base64.ts";
+import { encodePng } from "../../src/viz/parts/png.ts";
 
 describe("a PNG", () => {
   const { colors, alphas } = imagePalette("diverging");

@@ -38,7 +38,7 @@ export function writtenOf(layer: AttentionLayer, norms: NormsInScores): Tensor<"
   return norms === "raw" || layer.ln1?.centers !== true ? layer.W_O : centredOutput(layer);
 }
 
-type Weight = Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">;
+type Weight = Tensor<"head d_model d_head" | "head d_head d_model">;
 
 function mapsOf(weight: Weight): Stack {
   const maps = stackOfTensor(weight);

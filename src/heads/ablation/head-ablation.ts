@@ -4,8 +4,8 @@
  */
 import { InputError, requireKind } from "../../errors.ts";
 import { combineEdits, editAt, lossPerToken, toTokenTensor } from "../../model/index.ts";
-import { requireChoice } from "../../model/internal.ts";
-import type { Edits, HeadId, HeadRef, Run, TokensLike, Transformer } from "../../model/index.ts";
+import { baseRun, partialPass, Readout, requireChoice, RowMetric, rowLosses } from "../../model/internal.ts";
+import type { Edits, HeadId, HeadRef, Metric, Run, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { distinctHeads } from "../../circuits/internal.ts";
@@ -128,8 +128,9 @@ export function headAblation(model: Transformer, tokens: TokensLike, options: He
   const operation = "headAblation";
   const { from = 0, onLosses } = options;
   const { n_layers, n_heads } = model.config;
-  const clean = cleanRun(model, tokens, options, operation);
-  const count = clean.tokens.sizeOf("pos") - 1;
+  const checked = requireAblation(model, tokens, options, operation);
+  const [batch = 0, pos = 0] = checked.shape;
+  const count = pos - 1;
   if (!Number.isSafeInteger(from) || from < 0 || from >= count) {
     throw new InputError(`from is ${from}, but there are ${count} predictions, counted from 0.`, {
       operation,
@@ -139,27 +140,74 @@ export function headAblation(model: Transformer, tokens: TokensLike, options: He
     });
   }
   const heads = options.heads === undefined ? model.heads : distinctHeads(model, options.heads, operation);
+  const { value = "zero", patterns, signal } = options;
   const steps = new Steps(options, heads.length);
-  const meanFrom = (losses: Tensor<"batch pos">): number => {
-    const data = rawData(losses);
+  const base = baseRun(model, checked, {
+    signal,
+    also: (name) => patterns === "kept" && name.endsWith("hook_pattern"),
+  });
+  const all = new Set(Array.from({ length: n_heads }, (_, head) => head));
+  const sources = model.layers.map(({ layer }) => replaced(base.cache.get(`blocks.${layer}.attn.hook_z`), all, value));
+  const variants = heads.map(({ layer, head }) => [
+    { layer, site: "z" as const, source: sources[layer] as Tensor, heads: [head] },
+  ]);
+  // Who asks for the losses gets those of all predictions.
+  const first = onLosses === undefined ? from : 0;
+  const losses: Float32Array[] = [];
+  const readout = new Readout(
+    base,
+    predictionLosses(checked, first, (found) => void losses.push(Float32Array.from(found))),
+  );
+  const meanOf = (rows: readonly Float32Array[]): number => {
     let sum = 0;
-    for (let t = 0; t < data.length; t++) if (t % count >= from) sum += data[t] as number;
-    return sum / ((data.length / count) * (count - from));
+    for (const row of rows) for (let p = from - first; p < row.length; p++) sum += row[p] as number;
+    return sum / (batch * (count - from));
   };
-  const before = meanFrom(lossPerToken(clean.logits, clean.tokens));
+  const clean = meanOf(losses.splice(0));
   const rise = new Float64Array(n_layers * n_heads).fill(NaN);
-  for (const head of heads) {
-    const losses = lossesWithout(model, clean, [head], options);
-    onLosses?.(head, losses);
-    rise[head.layer * n_heads + head.head] = meanFrom(losses) - before;
-    steps.advance();
-  }
-  return { rise: Tensor.from("layer head", [n_layers, n_heads], rise), clean: before };
+  partialPass(base, variants, { reads: readout.reads, patterns, signal }, (rows, begin, some) => {
+    readout.values(rows, some);
+    for (const head of heads.slice(begin, begin + some)) {
+      const own = losses.splice(0, batch);
+      rise[head.layer * n_heads + head.head] = meanOf(own) - clean;
+      const data = Float32Array.from(own.flatMap((row) => [...row]));
+      onLosses?.(head, Tensor.from("batch pos", [batch, count], data));
+      steps.advance();
+    }
+  });
+  return { rise: Tensor.from("layer head", [n_layers, n_heads], rise), clean };
 }
 
-/** The run that everything is compared with; refuses what cannot be predicted or averaged. */
-function cleanRun(model: Transformer, tokens: TokensLike, options: AblationOptions, operation: string): Run {
-  const { value = "zero", patterns = "recomputed", signal } = options;
+/** The losses of a prompt's predictions from one on, as a metric that shows them. */
+function predictionLosses(tokens: Tensor<"batch pos">, from: number, onLosses: (losses: Float64Array) => void): Metric {
+  const count = tokens.sizeOf("pos") - 1;
+  const ids = rawData(tokens);
+  const positions = [Array.from({ length: count - from }, (_, i) => from + i)];
+  return new RowMetric(
+    "loss",
+    { positions, tokens: "all" },
+    {
+      value(rows, prompt) {
+        const start = prompt * (count + 1) + from + 1;
+        const losses = rowLosses(
+          rows,
+          Int32Array.from({ length: count - from }, (_, i) => ids[start + i] as number),
+        );
+        onLosses(losses);
+        return NaN;
+      },
+      writeGradient: () => undefined,
+    },
+  );
+}
+
+/** The tokens, checked; refuses what cannot be predicted or averaged. */
+function requireAblation(
+  model: Transformer,
+  tokens: TokensLike,
+  { value = "zero", patterns = "recomputed" }: AblationOptions,
+  operation: string,
+): Tensor<"batch pos"> {
   requireChoice(value, ["zero", "mean", "meanOverAll"], "value", operation);
   requireChoice(patterns, ["recomputed", "kept"], "patterns", operation);
   const checked = toTokenTensor(model.config, tokens, operation);
@@ -178,7 +226,13 @@ function cleanRun(model: Transformer, tokens: TokensLike, options: AblationOptio
       { operation, argument: "tokens", expected: "at least 2 prompts", actual: batch },
     );
   }
-  return model.run(checked, {
+  return checked;
+}
+
+/** The run that everything is compared with. */
+function cleanRun(model: Transformer, tokens: TokensLike, options: AblationOptions, operation: string): Run {
+  const { patterns, signal } = options;
+  return model.run(requireAblation(model, tokens, options, operation), {
     cache: (name) => NEEDED.test(name) || (patterns === "kept" && name.endsWith("attn.hook_pattern")),
     ...(signal === undefined ? {} : { signal }),
   });

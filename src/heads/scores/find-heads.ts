@@ -1,9 +1,11 @@
 /** Which heads of a model are of which kind: the scores of all heads at once, and the heads above a threshold. */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
-import { toTokenTensor } from "../../model/index.ts";
+import { allHeads, headLabel, toTokenTensor } from "../../model/index.ts";
 import type { HeadId, HookName, TokensLike, Transformer } from "../../model/index.ts";
+import { shownAs } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { requireAxes } from "../../tensor/internal.ts";
+import { describeTensor, requireAxes } from "../../tensor/internal.ts";
 import { tallyCurrent, tallyDuplicate, tallyFirst, tallyInduction, tallyPrevious } from "./detectors.ts";
 import { tallyPrefixMatching } from "./prefix-matching.ts";
 import { Steps } from "../../progress.ts";
@@ -122,7 +124,7 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
       data.set(meanOfTallies(list.map((tally) => tally[name])).data, layer * n_heads);
     return Tensor.from("layer head", [n_layers, n_heads], data);
   };
-  return {
+  const scores: HeadScores = {
     tokens,
     period,
     current: score("current"),
@@ -133,6 +135,19 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
     inductionStrict: score("inductionStrict"),
     prefixMatching: score("prefixMatching"),
   };
+  return shownAs(scores, scoresShowing);
+}
+
+/** A row a head, those that do one thing most first. */
+function scoresShowing({ tokens, period, ...scores }: HeadScores): Showing {
+  const columns = Object.keys(scores) as ScoreName[];
+  const [n_layers = 0, n_heads = 0] = scores.current.shape;
+  const rows = allHeads({ n_layers, n_heads })
+    .map((id) => ({ id, values: columns.map((name) => scores[name].at(id.layer, id.head)) }))
+    .sort((a, b) => Math.max(...b.values) - Math.max(...a.values))
+    .map(({ id, values }) => [headLabel(id), ...values]);
+  const title = `HeadScores on tokens ${describeTensor(tokens)} that repeat every ${period}`;
+  return { title, parts: () => [{ kind: "rows", columns: ["head", ...columns], rows }] };
 }
 
 function promptsOf(model: Transformer, options: HeadScoresOptions): { tokens: Tensor<"batch pos">; period: number } {
@@ -212,11 +227,16 @@ export function findHeads(
       .sort((a, b) => b.value - a.value)
       .map(({ id }) => id);
   };
-  return {
+  const found: FoundHeads = {
     currentToken: above(scores.current),
     previousToken: above(scores.previous),
     firstToken: above(scores.first),
     duplicateToken: above(scores.duplicate),
     induction: above(scores.induction),
   };
+  return shownAs(found, (kinds) => {
+    const labels = (ids: readonly HeadId[]): string => ids.map(headLabel).join(" ") || "none";
+    const facts = Object.entries(kinds).map(([kind, ids]) => [kind, labels(ids as HeadId[])] as const);
+    return { title: `FoundHeads: scores above ${threshold}`, parts: () => [{ kind: "facts", facts }] };
+  });
 }

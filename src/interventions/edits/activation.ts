@@ -1,8 +1,8 @@
 /** An activation at which an edit acts, and the elements of it that are selected. */
 import type { HookName, ModelConfig } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
-import { rowMajorStrides } from "../../tensor/internal.ts";
-import { indicesOf } from "./indices.ts";
+import { eachPicked, indicesOf } from "../../tensor/internal.ts";
+import type { Picks } from "../../tensor/internal.ts";
 import { requireSome } from "./selection.ts";
 import type { Part } from "./selection.ts";
 
@@ -10,8 +10,8 @@ import type { Part } from "./selection.ts";
 export interface Site {
   readonly name: HookName;
   readonly value: Tensor;
-  /** The indices selected of each axis, in ascending order; undefined where all are. */
-  readonly picks: readonly (readonly number[] | undefined)[];
+  /** The indices selected of each axis. */
+  readonly picks: Picks;
   /** The offsets of query and key that are selected; undefined where all are. */
   readonly offsets: ReadonlySet<number> | undefined;
 }
@@ -45,24 +45,12 @@ export function siteOf({ hook: name, picks, offset }: Part, value: Tensor, confi
  * @returns how many there were.
  */
 export function eachSelected({ value, picks, offsets }: Site, seesLater: boolean, visit: (i: number) => void): number {
-  const strides = rowMajorStrides(value.shape);
-  const lists = picks.map((pick, a) => pick ?? Array.from({ length: value.shape[a] ?? 0 }, (_, i) => i));
-  const last = value.rank - 1;
-  const isOfPairs = value.names[last] === "key_pos";
+  const isOfPairs = value.names.at(-1) === "key_pos";
   let count = 0;
-  const walk = (a: number, start: number, query: number): void => {
-    const list = lists[a] ?? [];
-    const stride = strides[a] ?? 1;
-    if (a < last) {
-      for (const i of list) walk(a + 1, start + i * stride, i);
-      return;
-    }
-    for (const i of list) {
-      if (isOfPairs && ((!seesLater && i > query) || offsets?.has(query - i) === false)) continue;
-      visit(start + i);
-      count++;
-    }
-  };
-  walk(0, 0, 0);
+  eachPicked(value.shape, picks, (i, key, query) => {
+    if (isOfPairs && ((!seesLater && key > query) || offsets?.has(query - key) === false)) return;
+    visit(i);
+    count++;
+  });
   return count;
 }

@@ -1,8 +1,8 @@
 /** An edit of a run as a value: where, and what to do there. */
-import { AxisError, InputError, ShapeError } from "../../errors.ts";
+import { AxisError, InputError, invariant, ShapeError } from "../../errors.ts";
 import type { Edit, Edits, EditSource, HookName, ModelConfig } from "../../model/index.ts";
 import { gather, Tensor } from "../../tensor/index.ts";
-import { describeTensor, rawData } from "../../tensor/internal.ts";
+import { describeTensor, placing, rawData } from "../../tensor/internal.ts";
 import { checkAction } from "./action.ts";
 import type { Action } from "./action.ts";
 import { eachSelected, siteOf } from "./activation.ts";
@@ -129,24 +129,9 @@ function fromFunction(change: EditFunction, { name, value, picks }: Site): (i: n
   const result = change(part, name);
   requireSame(part, result, name);
   const data = rawData(result);
-  const ranks = picks.map((pick, a) => {
-    const all = new Int32Array(value.shape[a] ?? 0);
-    for (let i = 0; i < all.length; i++) all[i] = i;
-    for (const [rank, index] of pick?.entries() ?? []) all[index] = rank;
-    return all;
-  });
-  return (i) => {
-    let at = 0;
-    let inner = value.size;
-    let rest = i;
-    for (const [a, places] of ranks.entries()) {
-      inner /= places.length;
-      const index = Math.floor(rest / inner);
-      rest -= index * inner;
-      at = at * (part.shape[a] ?? 1) + (places[index] as number);
-    }
-    return data[at] as number;
-  };
+  const place = placing(value.shape, picks, [...value.shape.keys()], part.shape);
+  invariant(typeof place === "function", "edit", "the part of an activation has other sizes than what is selected");
+  return (i) => data[place(i)] as number;
 }
 
 function requireSame(part: Tensor, result: Tensor, name: HookName): void {

@@ -1,11 +1,14 @@
 /** Where an edit acts: hooks, and which elements of the activation at each. */
 import { InputError, nameOf } from "../../errors.ts";
+import { headIdOf } from "../../head-id.ts";
 import { nearestNames } from "../../nearest.ts";
 import { headLabel, hookNames } from "../../model/index.ts";
 import type { HeadRef, HookName, ModelConfig } from "../../model/index.ts";
 import type { AxisOf } from "../../axes.ts";
-import { checkIndices, indicesOf, placesIn } from "./indices.ts";
-import type { Heads, Indices } from "./indices.ts";
+import type { Indices } from "../../tensor/index.ts";
+import { checkIndices, indicesOf } from "../../tensor/internal.ts";
+import { placesIn, placesNamed } from "./heads.ts";
+import type { Heads } from "./heads.ts";
 import { axesAt, hooksNamed, isLayerSite, layerOf, noSuchSite } from "./short-names.ts";
 import type { AxesOfSite, HookSite } from "./short-names.ts";
 
@@ -92,9 +95,12 @@ interface NoSuchField<Axes extends string> {
   readonly "the activation there has the axes": Axes;
 }
 
-type CheckedOne<T> = T extends string | HookPredicate
+/** A head of a model names its place; of a selection whose fields only the run time knows nothing is checked. */
+type CheckedOne<T> = T extends string | HookPredicate | { readonly W_OV: unknown }
   ? T
-  : { readonly [F in keyof T]: F extends FieldsAt<T> ? T[F] : NoSuchField<AxesAt<T>> };
+  : Selection extends T
+    ? T
+    : { readonly [F in keyof T]: F extends FieldsAt<T> ? T[F] : NoSuchField<AxesAt<T>> };
 
 /** A target whose fields all select along axes that the activation has. */
 export type CheckedTarget<T> = T extends readonly unknown[]
@@ -138,7 +144,7 @@ export function checkTarget(target: unknown, operation: string): void {
   if (typeof target === "string") {
     if (axesAt(target) !== undefined) return;
     if (!/^L?\d+[H.]\d+$/.test(target)) throw noSuchSite(target, operation);
-    checkIndices(target, "head", operation);
+    headIdOf(target as HeadRef, operation, "head");
     return;
   }
   if (typeof target !== "object" || target === null) throw notATarget(target, operation);
@@ -179,7 +185,7 @@ function checkFields(selection: Record<string, unknown>, operation: string): voi
       );
     }
     if (axes !== undefined && field !== "layer") requireField(field, String(hook), axes, operation);
-    checkIndices(value, field, operation);
+    checkIndices(value, field, operation, field === "head" ? placesIn(undefined, 0, operation) : undefined);
   }
 }
 
@@ -237,7 +243,7 @@ function requirePlaces(
   { n_layers, n_heads }: ModelConfig,
   operation: string,
 ): void {
-  for (const id of placesIn(head)) {
+  for (const id of placesNamed(head)) {
     const isThere = id.layer >= 0 && id.layer < n_layers && id.head >= 0 && id.head < n_heads;
     if (isThere && layers?.includes(id.layer) !== false) continue;
     throw new InputError(
@@ -275,7 +281,12 @@ function partAt(name: HookName, selection: Selection, config: ModelConfig, opera
     else {
       const among = `the ${high} ${field === "head" ? "heads of a layer" : `of ${axis}`} of this model`;
       const counted = { field, low: 0, high, isFromEnd: true, among };
-      const indices = indicesOf(spec as Heads, counted, operation, layerOf(name));
+      const indices = indicesOf(
+        spec,
+        counted,
+        operation,
+        field === "head" ? placesIn(layerOf(name), high, operation) : undefined,
+      );
       if (indices.length === 0 && field === "head") return undefined;
       picks.set(axis, requireSome(indices, field, name, operation));
     }

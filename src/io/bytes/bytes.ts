@@ -1,5 +1,5 @@
 /** Bytes and JSON as callers hand them in. */
-import { FormatError, InputError } from "../../errors.ts";
+import { FormatError, InputError, isPromise } from "../../errors.ts";
 
 /**
  * What readers take: a `Uint8Array` (a Node `Buffer` is one) or an `ArrayBuffer`, such as
@@ -32,6 +32,7 @@ export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === "string")
     return value.length > 40 ? `a string of length ${value.length}` : JSON.stringify(value);
+  if (isPromise(value)) return "a Promise (write await before the call that gave it)";
   if (typeof value === "object") return Array.isArray(value) ? "an array" : "an object";
   if (typeof value === "function") return "a function";
   return typeof value === "number" || typeof value === "boolean" ? String(value) : `a ${typeof value}`;
@@ -43,6 +44,9 @@ export function describeValue(value: unknown): string {
  * @param what - what it is, for the error text: `config.json`.
  */
 export function toJson(value: unknown, operation: string, what: string): unknown {
+  if (isPromise(value)) {
+    throw new InputError(`${what} is ${describeValue(value)}.`, { operation, argument: what, actual: value });
+  }
   if (typeof value !== "string" && !isBytes(value)) return value;
   const text = typeof value === "string" ? value : decodeUtf8(toBytes(value, operation, what), operation, what);
   try {

@@ -1,5 +1,7 @@
 /** A checkpoint of any format, in one file or several, with what lies beside it: one view of all of them. */
 import { InputError, requireOptions } from "../../errors.ts";
+import { shownAs } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { toJson } from "../bytes/bytes.ts";
 import { entriesOf } from "./entries.ts";
@@ -226,7 +228,7 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
   const stores = [...parts.values()].map(({ store }) => store);
   const unread = new Map(stores.flatMap((store) => [...store.unread]));
   const only = stores.length === 1 ? stores[0] : undefined;
-  return {
+  const checkpoint: Checkpoint = {
     name: folder.name,
     format: stores[0]?.format ?? "safetensors",
     files: [...parts.keys()],
@@ -249,4 +251,26 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
     },
     close: () => closeAll(folder),
   };
+  return shownAs(checkpoint, checkpointShowing, checkpointJSON);
+}
+
+/** Tensors that a display lists. */
+const SHOWN = 20;
+
+function checkpointShowing({ name, format, files, size, tensors }: Checkpoint): Showing {
+  const where = files.length === 1 ? "" : ` in ${files.length} files`;
+  // There may be millions, of which each is looked up.
+  const rows: string[][] = [];
+  for (const [tensor, { dtype, shape }] of tensors) {
+    if (rows.push([tensor, dtype, `[${shape.join(", ")}]`]) === SHOWN) break;
+  }
+  return {
+    title: `Checkpoint ${name}: ${format}${where}, ${size.toLocaleString("en")} bytes`,
+    parts: () => [{ kind: "rows", columns: ["tensor", "dtype", "shape"], rows, total: tensors.size }],
+  };
+}
+
+/** What `inspect` says of the whole is not repeated: tensors are listed by name. */
+function checkpointJSON({ name, format, files, size, tensors }: Checkpoint): object {
+  return { type: "Checkpoint", name, format, files, size, tensors: [...tensors.keys()] };
 }

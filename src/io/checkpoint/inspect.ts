@@ -2,6 +2,8 @@
 import { requireOptions } from "../../errors.ts";
 import { openFor } from "./checkpoint.ts";
 import type { Checkpoint, CheckpointEntry, OpenCheckpointOptions } from "./checkpoint.ts";
+import { shownAs } from "../../show/index.ts";
+import type { Part, Showing } from "../../show/index.ts";
 import type { PlainObject } from "../json/plain.ts";
 import type { FileInput } from "../bytes/reading.ts";
 import type { CheckpointFormat } from "./tensor-file.ts";
@@ -73,5 +75,23 @@ export function inspectionOf(checkpoint: Checkpoint): Inspection {
     listed.push({ name: tensor, dtype, shape, byteLength, file });
     elements += shape.reduce((n, m) => n * m, 1);
   }
-  return { name, format, files, size, tensors: listed, elements, metadata, values, unread, config };
+  const found = { name, format, files, size, tensors: listed, elements, metadata, values, unread, config };
+  return shownAs(found, inspectionShowing, inspectionJSON);
+}
+
+/** Tensors that a display lists. */
+const SHOWN = 20;
+
+function inspectionShowing({ name, format, files, size, tensors, elements, unread }: Inspection): Showing {
+  const where = files.length === 1 ? "" : ` in ${files.length} files`;
+  const title = `Inspection of ${name}: ${format}${where}, ${size.toLocaleString("en")} bytes, ${elements.toLocaleString("en")} numbers`;
+  const rows = tensors.slice(0, SHOWN).map((tensor) => [tensor.name, tensor.dtype, `[${tensor.shape.join(", ")}]`]);
+  const facts = [...unread].map(([what, why]) => [what, `passed over: ${why}`] as const);
+  const parts: Part[] = [{ kind: "rows", columns: ["tensor", "dtype", "shape"], rows, total: tensors.length }];
+  return { title, parts: () => (facts.length === 0 ? parts : [...parts, { kind: "facts", facts }]) };
+}
+
+/** Maps as objects, which JSON has. */
+function inspectionJSON(found: Inspection): object {
+  return { ...found, metadata: Object.fromEntries(found.metadata), unread: Object.fromEntries(found.unread) };
 }

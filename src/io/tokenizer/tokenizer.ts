@@ -1,5 +1,7 @@
 /** Text to token ids and back, over a Hugging Face `tokenizer.json`. */
 import { InputError, requireKind, requireOptions } from "../../errors.ts";
+import { Shown, showing } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
 import { plainIds } from "../../model/internal.ts";
 import { describeValue, toJson } from "../bytes/bytes.ts";
 import { checkTokenizer, findBos } from "./json.ts";
@@ -123,7 +125,7 @@ export function loadTokenizer(json: unknown, options: LoadTokenizerOptions = {})
 }
 
 /** What {@link loadTokenizer} makes. */
-export class LoadedTokenizer implements Tokenizer {
+export class LoadedTokenizer extends Shown implements Tokenizer {
   readonly vocabSize: number;
   readonly bos: number | undefined;
   readonly #encoder: Encoder;
@@ -132,6 +134,7 @@ export class LoadedTokenizer implements Tokenizer {
   readonly #missingBos: string | undefined;
 
   constructor(encoder: Encoder, { modelIds, tokens, vocabSize }: CheckedTokenizer, bos: Bos) {
+    super();
     this.#encoder = encoder;
     this.#tokens = tokens;
     this.#ownSize = [...modelIds.values()].reduce((size, id) => Math.max(size, id + 1), 0);
@@ -143,6 +146,17 @@ export class LoadedTokenizer implements Tokenizer {
   /** One more than the largest id of the model's own tokens, those that were added left out. */
   static ownSize(tokenizer: LoadedTokenizer): number {
     return tokenizer.#ownSize;
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const bos = this.bos === undefined ? "" : `, bos ${this.bos} ${JSON.stringify(this.#tokens.get(this.bos))}`;
+    return { title: `Tokenizer of ${this.vocabSize} tokens${bos}` };
+  }
+
+  /** What it is, not its tokens; `tokenizer.json` is the file that has them. */
+  override toJSON(): object {
+    return { type: "Tokenizer", vocabSize: this.vocabSize, ...(this.bos === undefined ? {} : { bos: this.bos }) };
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {

@@ -3,6 +3,7 @@
  * (assembly/), with fused multiply-adds where the engine has relaxed SIMD. Where the engine or a page's
  * content-security policy refuses WebAssembly there is none, and the TypeScript kernels serve.
  */
+import { fromBase64 } from "../../base64.ts";
 import { FUSED_KERNELS, FUSED_TILES, PLAIN_KERNELS, PLAIN_TILES } from "./binaries.ts";
 import { startHeap } from "./memory.ts";
 import type { Heap, MemoryLike } from "./memory.ts";
@@ -72,14 +73,6 @@ export function wasmEngine(): Engine | undefined {
     isRefused = true;
   }
   return engine;
-}
-
-/** The bytes of base64 text. */
-function fromBase64(text: string): Uint8Array {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
 }
 
 /**

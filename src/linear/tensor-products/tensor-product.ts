@@ -7,6 +7,8 @@
  * $(B \otimes Z)(A \otimes W) = BA \otimes WZ$. Both sides stay in factors: nothing is multiplied by composing.
  */
 import { AxisError, ShapeError, requireKind } from "../../errors.ts";
+import { Shown, showing } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
 import { astype, type Tensor } from "../../tensor/index.ts";
 import { describeTensor } from "../../tensor/internal.ts";
 import { compose } from "../compose.ts";
@@ -56,7 +58,7 @@ export interface PositionFactor {
  * // TensorProduct[pos=3 -> pos=3] ⊗ [d_model=128 -> d_model=128]
  * ```
  */
-export class TensorProduct<In extends string = string, Out extends string = string> {
+export class TensorProduct<In extends string = string, Out extends string = string> extends Shown {
   /** The factors of `A`, the one that acts first at the front; none are the identity. */
   readonly positions: readonly PositionFactor[];
   /** `W`. */
@@ -64,6 +66,7 @@ export class TensorProduct<In extends string = string, Out extends string = stri
 
   /** For the functions of this folder; use {@link tensorProduct}. */
   constructor(positions: readonly PositionFactor[], features: Linear<In, Out>) {
+    super();
     this.positions = positions;
     this.features = features;
   }
@@ -89,9 +92,14 @@ export class TensorProduct<In extends string = string, Out extends string = stri
   }
 
   /** Both sides with their sizes. */
-  toString(): string {
+  override toString(): string {
     const sides = this.keys === undefined ? "Id" : `[pos=${this.keys} -> pos=${this.queries}]`;
     return `TensorProduct${sides === "Id" ? " Id" : sides} ⊗ ${describeMap(this.features)}`;
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    return { title: this.toString() };
   }
 }
 

@@ -12,6 +12,8 @@ import {
   requireObject,
   requireOrderBound,
 } from "../../errors.ts";
+import { Shown, showing } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
 import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { applyProduct } from "./apply-product.ts";
@@ -59,17 +61,24 @@ export interface ExpandedProduct<In extends string = string, Out extends string 
  * // Id + L0H0 + L0H1 + L0H2 + L0H3 + L0H4 + L0H5 + L0H6 + L0H7
  * ```
  */
-export class TensorSum<In extends string = string, Out extends string = string> {
+export class TensorSum<In extends string = string, Out extends string = string> extends Shown {
   readonly terms: readonly NamedProduct<In, Out>[];
 
   /** For the functions of this folder; use {@link sumProducts}. */
   constructor(terms: readonly NamedProduct<In, Out>[]) {
+    super();
     this.terms = terms;
   }
 
   /** The names of the terms, with plus signs between. */
-  toString(): string {
+  override toString(): string {
     return this.terms.map(({ label }) => label).join(" + ");
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const facts = this.terms.map(({ label, product }) => [label, product.toString()] as const);
+    return { title: `TensorSum of ${facts.length} terms`, parts: () => [{ kind: "facts", facts }] };
   }
 }
 

@@ -8,6 +8,8 @@ import { requireKind } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
 import { checkSamples } from "../../model/internal.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
+import { shownAs } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
 import { add, Random } from "../../tensor/index.ts";
 import { finalBias } from "../frozen/frozen-layers.ts";
 import { freeze } from "../frozen/frozen-run.ts";
@@ -110,7 +112,13 @@ export function termImportance(
       push(headLabel(head), "full", removed);
     });
   }
-  return rows;
+  return shownAs(rows, importanceShowing);
+}
+
+function importanceShowing(lines: readonly TermImportanceRow[]): Showing {
+  const rows = lines.map(({ terms, relativeTo, gain, error }) => [terms, relativeTo, gain, error]);
+  const columns = ["terms", "relative to", "gain in nats", "error"];
+  return { title: `TermImportance: ${rows.length} rows`, parts: () => [{ kind: "rows", columns, rows }] };
 }
 
 /** Takes a line: terms, what they are relative to, and the gain on every prompt. */

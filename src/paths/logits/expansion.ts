@@ -11,6 +11,8 @@ import {
 import { parseHead } from "../../model/index.ts";
 import { requireChoice, requireCount } from "../../model/internal.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
+import { Shown, shownAs, showing } from "../../show/index.ts";
+import type { Part, Showing } from "../../show/index.ts";
 import { add, subtract, Tensor } from "../../tensor/index.ts";
 import { describeTensor, rowNorms } from "../../tensor/internal.ts";
 import { NormSum, operationsOf, pathErrorBound } from "../certificate.ts";
@@ -24,7 +26,7 @@ import { termFormula } from "./formula.ts";
 import type { FormulaFormat } from "./formula.ts";
 import { attributePaths, precisionOf } from "./attribution.ts";
 import type { FrozenSource, PathSource } from "./sources.ts";
-import { enumeratePaths, PathNode } from "./terms.ts";
+import { enumeratePaths, PathNode, termJSON, termShowing } from "./terms.ts";
 import type { PathTerm } from "./terms.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -104,6 +106,12 @@ export interface PathCertificate extends Certificate {
   readonly complete: boolean;
 }
 
+/** Terms that a display lists. */
+const SHOWN = 12;
+
+/** Terms x tokens x d_model up to which a display evaluates them: less than a second's work. */
+const QUICK = 4e6;
+
 /**
  * A model's logits on some tokens as a sum of terms, evaluated when asked for.
  *
@@ -124,7 +132,7 @@ export interface PathCertificate extends Certificate {
  * // Tensor[term=82 batch=1 pos=6] float64
  * ```
  */
-export class PathExpansion {
+export class PathExpansion extends Shown {
   readonly model: Transformer;
   /** `[batch, pos]`. */
   readonly tokens: Tensor<"batch pos">;
@@ -149,6 +157,7 @@ export class PathExpansion {
 
   /** @internal */
   constructor({ frozen }: FactoredModel, sources: readonly FrozenSource[], maxOrder: number, splitBiases: boolean) {
+    super();
     const { model, run } = frozen;
     const roots = sources.map((source) => PathNode.root(frozen, source));
     this.model = model;
@@ -166,6 +175,26 @@ export class PathExpansion {
       maxOrder < model.config.n_layers
         ? lumpedTerm("remainder", maxOrder + 1, () => longerPaths(frozen, maxOrder, splitBiases))
         : undefined;
+  }
+
+  /** The tokens, and the labels of all terms. */
+  override toJSON(): object {
+    return { type: "PathExpansion", tokens: this.tokens.toNested(), maxOrder: this.maxOrder, labels: this.labels };
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const { terms, all, maxOrder, tokens } = this;
+    const [first, second] = terms.map((term) => termFormula(this.model, term, "text"));
+    const end = all.length > 2 ? [`… (${all.length} terms)`] : [];
+    const formula = `logits = ${[first, second].filter((part) => part !== undefined).concat(end).join(" + ")}`;
+    const title = `PathExpansion on tokens ${describeTensor(tokens)}, paths through at most ${maxOrder} heads`;
+    const isQuick = terms.length * tokens.size * this.model.config.d_model <= QUICK && tokens.sizeOf("pos") > 1;
+    const largest = (): Part[] => {
+      const rows = this.rank("attribution", { k: SHOWN }).map(({ term, value }) => [term.label, value] as const);
+      return [{ kind: "rows", columns: ["largest terms", "mean attribution to the next token"], rows, total: all.length }];
+    };
+    return { title, parts: () => [{ kind: "words", text: formula }, ...(isQuick ? largest() : [])] };
   }
 
   /** All that sums to the logits: the paths, the bias, and the remainder if there is one. */
@@ -355,7 +384,7 @@ export class PathExpansion {
 /** A term that is not one path; kept once computed. */
 function lumpedTerm(label: "bias" | "remainder" | "b_U", order: number, compute: () => Stream): PathTerm {
   let resid: Stream | undefined;
-  return {
+  const term: PathTerm = {
     label,
     kind: label === "b_U" ? "bias" : label,
     source: label === "b_U" ? "b_U" : "direct",
@@ -366,6 +395,7 @@ function lumpedTerm(label: "bias" | "remainder" | "b_U", order: number, compute:
       return resid;
     },
   };
+  return shownAs(term, termShowing, termJSON);
 }
 
 /** All paths longer than `maxOrder`, through the final norm. */

@@ -1,7 +1,9 @@
 /** Terms of a path expansion taken together. */
 import { headLabel } from "../../model/index.ts";
+import { shownAs } from "../../show/index.ts";
 import { add } from "../../tensor/index.ts";
 import type { Stream } from "../frozen/frozen-run.ts";
+import { termJSON, termShowing } from "./terms.ts";
 import type { PathTerm } from "./terms.ts";
 
 /**
@@ -46,7 +48,7 @@ export function groupTerms(terms: readonly PathTerm[], by: TermGrouping): PathTe
 function groupOf(label: string, members: readonly PathTerm[]): PathTerm {
   let resid: Stream | undefined;
   const first = members[0] as PathTerm;
-  return {
+  const group: PathTerm = {
     label,
     kind: "group",
     source: first.source,
@@ -57,4 +59,5 @@ function groupOf(label: string, members: readonly PathTerm[]): PathTerm {
       return resid;
     },
   };
+  return shownAs(group, termShowing, termJSON);
 }

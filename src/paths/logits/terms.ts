@@ -5,6 +5,8 @@
  * $L$ layers of $H$ heads have $\binom{L}{p} H^p$ paths of order $p$ (through $p$ heads), $(1 + H)^L$ in all; the MLP
  * of layer $l$ begins $(1 + H)^{L-l-1}$ more.
  */
+import { Shown, showing } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
 import { composeProducts, identityMap, onFeatures } from "../../linear/index.ts";
 import type { TensorProduct } from "../../linear/index.ts";
 import { headLabel } from "../../model/index.ts";
@@ -47,6 +49,16 @@ export interface PathTerm {
   readonly input?: Stream | undefined;
 }
 
+/** What a term shows of itself. */
+export function termShowing({ label }: PathTerm): Showing {
+  return { title: `PathTerm ${label}` };
+}
+
+/** What a term is in JSON: what names it, without its activations. */
+export function termJSON({ label, kind, source, path, order }: PathTerm): object {
+  return { label, kind, source, path, order };
+}
+
 /** The label of a path: its heads, after its source unless that is the whole embedding. */
 function labelOf(source: PathSource, path: readonly HeadId[]): string {
   if (path.length === 0) return source;
@@ -57,7 +69,7 @@ function labelOf(source: PathSource, path: readonly HeadId[]): string {
 /**
  * A path and its place in the tree of paths; streams that longer paths go on from are kept, those of leaves are not.
  */
-export class PathNode implements PathTerm {
+export class PathNode extends Shown implements PathTerm {
   readonly label: string;
   readonly kind = "path";
   readonly source: PathSource;
@@ -81,6 +93,7 @@ export class PathNode implements PathTerm {
     end: number,
     parent?: PathNode,
   ) {
+    super();
     this.label = labelOf(root.source, path);
     this.source = root.source;
     this.root = root;
@@ -90,6 +103,15 @@ export class PathNode implements PathTerm {
     this.#isLeaf = isLeaf;
     this.#parent = parent;
     this.#stream = path.length === 0 ? root.stream : undefined;
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    return termShowing(this);
+  }
+
+  override toJSON(): object {
+    return termJSON(this);
   }
 
   /** A path of no heads. */

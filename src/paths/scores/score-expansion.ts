@@ -8,12 +8,14 @@
  * where a head moved the query's, with K-composition where one moved the key's, and with both.
  */
 import { InputError, requireKind, requireObject, requireKinds, requireOptions } from "../../errors.ts";
+import { Shown, showing } from "../../show/index.ts";
+import type { Part, Showing } from "../../show/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index.ts";
 import { headLabel } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { astype, batchMatmul, divide, matmul, Tensor } from "../../tensor/index.ts";
-import { reshaped } from "../../tensor/internal.ts";
+import { describeTensor, reshaped } from "../../tensor/internal.ts";
 import type { Certificate } from "../certificate.ts";
 import { freeze } from "../frozen/frozen-run.ts";
 import type { FrozenRun } from "../frozen/frozen-run.ts";
@@ -62,6 +64,12 @@ export interface ScoreTermFilter {
   readonly composition?: ScoreTerm["composition"] | undefined;
 }
 
+/** Terms that a display lists. */
+const SHOWN = 12;
+
+/** Terms x entries of the scores up to which a display evaluates them: less than a second's work. */
+const QUICK = 4e6;
+
 /**
  * A head's attention scores on some tokens as a sum of terms, each evaluated when asked for. Made by
  * {@link scoreExpansion}.
@@ -87,7 +95,7 @@ export interface ScoreTermFilter {
  * // K L0H5
  * ```
  */
-export class ScoreExpansion {
+export class ScoreExpansion extends Shown {
   readonly model: Transformer;
   /** `[batch, pos]`. */
   readonly tokens: Tensor<"batch pos">;
@@ -103,6 +111,7 @@ export class ScoreExpansion {
 
   /** @internal */
   constructor(frozen: FrozenRun, head: HeadId, components: readonly ScoreComponent[], by: ScorePartition) {
+    super();
     this.model = frozen.model;
     this.tokens = frozen.run.tokens;
     this.head = head;
@@ -111,6 +120,28 @@ export class ScoreExpansion {
     this.#frozen = frozen;
     this.#components = components;
     this.#by = by;
+  }
+
+  /** The tokens, the head, and the parts that queries and keys are split into. */
+  override toJSON(): object {
+    return { type: "ScoreExpansion", tokens: this.tokens.toNested(), head: this.head, labels: this.labels };
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const { labels, terms, tokens } = this;
+    const head = headLabel(this.head);
+    const parts = labels.length > 6 ? [...labels.slice(0, 5), "…", labels.at(-1)] : labels;
+    const formula = `scores = (${parts.join(" + ")}) W_QK[${head}] (the same)ᵀ / ${this.attnScale}`;
+    const isQuick = terms.length * tokens.size * tokens.sizeOf("pos") <= QUICK;
+    const largest = (): Part[] => {
+      const ranked = this.statistics().sort((a, b) => Math.abs(b.share) - Math.abs(a.share));
+      const rows = ranked.slice(0, SHOWN).map(({ term, share }) => [term.label, term.composition, share] as const);
+      const columns = ["largest terms: query · key", "composition", "share of the variance"];
+      return [{ kind: "rows", columns, rows, total: terms.length }];
+    };
+    const title = `ScoreExpansion of ${head} on tokens ${describeTensor(tokens)}: ${terms.length} terms`;
+    return { title, parts: () => [{ kind: "words", text: formula }, ...(isQuick ? largest() : [])] };
   }
 
   /** What scores are divided by. */

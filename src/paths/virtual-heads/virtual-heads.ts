@@ -4,9 +4,11 @@
  * "Virtual attention heads").
  */
 import { InputError, requireKind } from "../../errors.ts";
+import { Shown, showing } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
 import { compose, composeAll, eigenvaluesOf, frobeniusNormOf, linear } from "../../linear/index.ts";
 import type { Linear, TensorProduct } from "../../linear/index.ts";
-import type { AttentionHead, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
+import type { AttentionHead, HeadId, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
 import { astype, batchMatmul, Tensor } from "../../tensor/index.ts";
 import { positivityOf, unembedEmbed, requireOrder } from "../../circuits/internal.ts";
 import { directStream, freeze } from "../frozen/frozen-run.ts";
@@ -30,13 +32,14 @@ import type { Targets } from "../targets.ts";
  * // L0H5→L1H4 Linear[d_model=128 -> d_model=128] of rank at most 16
  * ```
  */
-export class VirtualHead {
+export class VirtualHead extends Shown {
   readonly model: Transformer;
   /** The heads, earliest first. */
   readonly heads: readonly AttentionHead[];
 
   /** @internal */
   constructor(model: Transformer, heads: readonly AttentionHead[]) {
+    super();
     this.model = model;
     this.heads = heads;
   }
@@ -59,8 +62,18 @@ export class VirtualHead {
   }
 
   /** The virtual head's kind and label. */
-  toString(): string {
+  override toString(): string {
     return `VirtualHead ${this.label}`;
+  }
+
+  /** The places of its heads, of which `virtualHead` makes it again. */
+  override toJSON(): { type: "VirtualHead"; heads: readonly HeadId[] } {
+    return { type: "VirtualHead", heads: this.heads.map(({ layer, head }) => ({ layer, head })) };
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    return { title: this.toString(), parts: () => [{ kind: "facts", facts: [["W_OV", this.W_OV.toString()]] }] };
   }
 }
 

@@ -1,7 +1,7 @@
 /** Attention of all heads, checked and packed into bytes for a page. */
+import { toBase64 } from "../../base64.ts";
 import { InputError, isPromise, requireKind, ShapeError } from "../../errors.ts";
 import { checkCount, checkNonEmpty, checkNumbers, type ShapedData } from "../check.ts";
-import { toBase64 } from "../parts/png.ts";
 import { largestOf } from "../parts/scale.ts";
 
 /**

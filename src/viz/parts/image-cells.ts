@@ -1,7 +1,8 @@
 /** The cells of a large matrix as one embedded image. */
+import { toBase64 } from "../../base64.ts";
 import { imageIndex, imagePalette, VOID_INDEX, type ColorScale } from "./color.ts";
 import type { MaskedMatrix } from "./cells.ts";
-import { encodePng, toBase64 } from "./png.ts";
+import { encodePng } from "./png.ts";
 import type { Frame } from "./scale.ts";
 import { px } from "./text.ts";
 

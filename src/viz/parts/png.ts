@@ -57,17 +57,3 @@ export function encodePng(image: IndexedImage): Uint8Array {
   }
   return file;
 }
-
-const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/** Bytes as base64. */
-export function toBase64(bytes: Uint8Array): string {
-  const parts: string[] = [];
-  for (let i = 0; i < bytes.length; i += 3) {
-    const word = ((bytes[i] as number) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
-    const digits = [18, 12, 6, 0].map((shift) => DIGITS.charAt((word >> shift) & 63)).join("");
-    const missing = i + 3 - bytes.length;
-    parts.push(missing > 0 ? digits.slice(0, 4 - missing) + "=".repeat(missing) : digits);
-  }
-  return parts.join("");
-}

@@ -2,9 +2,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseEdits, withRuns } from "../../../src/interventions/index.ts";
-import type { Action, EditTarget, Heads, Indices } from "../../../src/interventions/index.ts";
+import type { Action, EditTarget, Heads } from "../../../src/interventions/index.ts";
 import { makeEdit } from "../../../src/interventions/edits/edit.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
+import type { Indices } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";
 import { runs } from "../../support/model-arbitrary.ts";
 
