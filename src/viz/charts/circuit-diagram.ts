@@ -98,7 +98,7 @@ export function circuitDiagram(options: CircuitDiagramOptions): Figure {
   const names = new Set([...(options.nodes ?? []), ...edges.flatMap(({ from, to }) => [from, to]), "input", "logits"]);
   const rows = rowsOf(layers, heads, mlps, names);
   const columns = Math.max(...rows.map((row) => row.length));
-  const spacing = Math.max(BOX.width + 6, Math.min(72, Math.floor(660 / columns)));
+  const spacing = Math.max(BOX.width + 6, Math.min(72, Math.floor(380 / columns)));
   const width = Math.max(columns * spacing, 360);
   const places = new Map<string, Place>();
   const height = (rows.length - 1) * RISE + BOX.height + 8;

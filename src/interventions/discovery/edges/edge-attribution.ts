@@ -111,6 +111,7 @@ export function edgeAttribution(
   const clean = new Float64Array(count);
   const progress = new Steps(options, passes.length * runs.portions.length);
   const at = readerHooks(model, graph);
+  const hooks = new Set(at);
   for (const { start, end } of runs.portions) {
     const { outputs, ablated } = runs.outputs(start, end);
     const tokens = checked.clean.slice("batch", start, end);
@@ -121,7 +122,7 @@ export function edgeAttribution(
       const edits = pass === undefined ? {} : between(model, parts, pass);
       const found = gradients(model, tokens, own, { at, edits, parameters: false, ...signalOf(options) });
       if (pass === undefined) clean.set(found.values, start);
-      total.add(found, differences, start, end - start, 1 / passes.length);
+      total.add(found, hooks, differences, start, end - start, 1 / passes.length);
       progress.advance();
     }
   }
@@ -233,14 +234,14 @@ class EdgeSums {
 
   /** Adds a share of one pass back over a portion of the prompts. */
   add(
-    found: { at(name: HookName): Tensor; names(): HookName[] },
+    found: { at(name: HookName): Tensor },
+    has: ReadonlySet<HookName>,
     differences: Float32Array,
     start: number,
     batch: number,
     share: number,
   ): void {
     const { readers, config } = this.#graph;
-    const has = new Set<string>(found.names());
     for (let first = 0; first < readers.length;) {
       const { layer, input, senders } = readers[first] ?? { layer: 0, input: undefined, senders: 0 };
       const isLast = layer === config.n_layers;
