@@ -48,26 +48,8 @@ export interface CircuitFigure {
 const NEEDS: readonly FigureNeed[] = ["layer", "causal", "next token"];
 const MOST_EXACT = 4000;
 
-/**
- * The data of the figures of a circuit, of its certificate.
- *
- * @category Figures
- * @example
- * ```ts
- * import { circuitFigureOf, drawCircuit } from "transformer-circuits/figures";
- * import { Circuit, circuitGraph, evaluateCircuit } from "transformer-circuits/interventions";
- * import { logitDifference } from "transformer-circuits/model";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * const circuit = Circuit.from(circuitGraph(model), { edges: ["input->a0.h5<v>", "a0.h5->logits"] });
- * const metric = logitDifference({ answer: 7, wrong: 8 });
- * const certificate = evaluateCircuit(model, circuit, [0, 7, 9, 5, 7], metric, { randomCount: 2 });
- * console.log(drawCircuit(circuitFigureOf(certificate)).label);
- * // The circuit
- * ```
- */
-export function circuitFigureOf(certificate: CircuitCertificate): CircuitFigure {
+/** The data of the figures of a circuit, of its certificate. */
+function dataOf(certificate: CircuitCertificate): CircuitFigure {
   const { circuit, curve, random, perPrompt } = certificate;
   const { n_layers, n_heads, attn_only } = circuit.graph.config;
   const list = <A extends string>(axis: A, values: readonly number[]): Tensor<A> =>
@@ -141,14 +123,27 @@ export function circuitFigure(input: FigureInput, options: FigureOptions = {}): 
     seed,
     ...stepOptions(options, 1, 2),
   });
-  return circuitFigureOf(certificate);
+  return dataOf(certificate);
+}
+
+/** What a drawing is made of: the figure's data, or a certificate. */
+function requireCircuitData(
+  given: CircuitFigure | CircuitCertificate,
+  operation: string,
+  captions: Captions,
+): CircuitFigure {
+  const isCertificate = typeof given === "object" && (given as object | null) !== null && "perPrompt" in given;
+  const data = isCertificate ? dataOf(given) : given;
+  requireData(data, MEMBERS, "circuitFigure", operation, captions);
+  return data;
 }
 
 const MEMBERS = ["layers", "heads", "edges", "sufficiency", "shares", "random", "fullByPrompt"];
 
 /**
- * Draws a circuit: layers from bottom to top, edges by queries, keys and values, as wide as their scores are large.
+ * Draws a circuit: layers from bottom to top, edges by queries, keys and values, wider the larger their scores are.
  *
+ * @param given - what {@link circuitFigure} returns, or a certificate of any circuit.
  * @category Figures
  * @example
  * ```ts
@@ -160,8 +155,8 @@ const MEMBERS = ["layers", "heads", "edges", "sufficiency", "shares", "random", 
  * // true
  * ```
  */
-export function drawCircuit(data: CircuitFigure, captions: Captions = {}): Figure {
-  requireData(data, MEMBERS, "circuitFigure", "drawCircuit", captions);
+export function drawCircuit(given: CircuitFigure | CircuitCertificate, captions: Captions = {}): Figure {
+  const data = requireCircuitData(given, "drawCircuit", captions);
   const { layers, heads, mlps } = data;
   // An edge that lowers a loss is as helpful as one that raises a logit.
   const sign = data.full < data.empty ? -1 : 1;
@@ -180,6 +175,7 @@ export function drawCircuit(data: CircuitFigure, captions: Captions = {}): Figur
 /**
  * Draws what a certificate says: faithfulness by size, random circuits of the same size, and each prompt.
  *
+ * @param given - what {@link circuitFigure} returns, or a certificate of any circuit.
  * @category Figures
  * @example
  * ```ts
@@ -191,8 +187,8 @@ export function drawCircuit(data: CircuitFigure, captions: Captions = {}): Figur
  * // 3
  * ```
  */
-export function drawCircuitCertificate(data: CircuitFigure, captions: Captions = {}): Figure {
-  requireData(data, MEMBERS, "circuitFigure", "drawCircuitCertificate", captions);
+export function drawCircuitCertificate(given: CircuitFigure | CircuitCertificate, captions: Captions = {}): Figure {
+  const data = requireCircuitData(given, "drawCircuitCertificate", captions);
   const percents = Array.from(numbersOf(data.shares), (share) => Math.log10(100 * share));
   const random = numbersOf(data.random).sort();
   const at = (share: number): number => random[Math.round(share * (random.length - 1))] ?? NaN;

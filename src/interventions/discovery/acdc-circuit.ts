@@ -44,7 +44,8 @@ export interface AcdcOptions extends EdgeScoreOptions {
  * const metric = klDivergence(model.forward(clean), { pos: -1 });
  * const prompts = { clean, corrupted: [0, 3, 8, 2, 9, 4] };
  * const sizes = [0.01, 0.1, 1].map((threshold) => acdcCircuit(model, prompts, metric, { threshold }).size);
- * console.log(sizes[0] > sizes[1], sizes[1] > sizes[2]);
+ * const [all = 0, some = 0, few = 0] = sizes;
+ * console.log(all > some, some > few);
  * // true true
  * ```
  */

@@ -43,7 +43,7 @@ const TRIES = 100;
  * const circuit = Circuit.from(graph, { edges: ["input->a0.h1<v>", "a0.h1->a1.h2<k>", "a1.h2->logits"] });
  * const drawn = randomCircuits(circuit, { count: 3, seed: 1 });
  * console.log(drawn.map(({ size }) => size), drawn[0]?.edges.join(" "));
- * // [ 3, 3, 3 ] input->a0.h2<k> a0.h2->logits input->logits
+ * // [ 3, 3, 3 ] input->a0.h0<q> input->a0.h0<k> a0.h0->logits
  * ```
  */
 export function randomCircuits(circuit: Circuit, options: RandomCircuitOptions = {}): Circuit[] {
