@@ -59,6 +59,15 @@ export class ActivationCache extends HookHabits {
     return value as Tensor<AxesOfHook<N>>;
   }
 
+  /**
+   * The same with some activations put in their place.
+   * @internal
+   */
+  replacing(entries: ReadonlyMap<HookName, CacheEntry>): ActivationCache {
+    const own = this.names().map((name): [HookName, CacheEntry] => [name, entries.get(name) ?? (() => this.get(name))]);
+    return new ActivationCache(new Map(own), this.#known);
+  }
+
   /** The names of what was kept. */
   override toJSON(): object {
     return { type: "ActivationCache", names: this.names() };

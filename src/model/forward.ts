@@ -38,7 +38,15 @@ export function forwardPass(model: RunningModel, tokens: Tensor<"batch pos">, op
   const plan = planOf(model, tokens, options);
   const { hooks, mask } = plan;
   const outcome = hooks.run(() => finished(plan, layersPassed(plan, options.signal)));
-  const trace = { model, mask, isWhole: plan.start === undefined, before: hooks.before };
+  const { positions, directions } = plan.logits;
+  const trace = {
+    model,
+    mask,
+    isWhole: plan.start === undefined,
+    isUnembedded: outcome !== undefined && "logits" in outcome && (positions ?? directions) === undefined,
+    waits: hooks.waits,
+    before: hooks.before,
+  };
   return toRun({ tokens, cache: hooks.cache(), edited: hooks.edited, trace, ...outcome });
 }
 

@@ -6,33 +6,26 @@
  * like it is that of each head's own input. The hooks of `ln1` fire three times there, for queries, keys and values:
  * here once, and the gradient is the sum.
  */
-import { InputError, nameOf, requireKind, requireOptions, ShapeError } from "../errors.ts";
+import { InputError, nameOf, requireKind } from "../errors.ts";
 import { withWorkspace } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { dataForResult, describeTensor, rawData, requireAxes, tensorOf } from "../tensor/internal.ts";
-import { activationsFor, Backward, runBackward } from "./backward/backward.ts";
+import { dataForResult, tensorOf } from "../tensor/internal.ts";
+import { activationsFor, runBackward } from "./backward/backward.ts";
 import type { PassedEdit } from "./backward/hooks.ts";
-import type { LogitGradient } from "./backward/unembedding.ts";
-import { metricOf } from "./custom-metric.ts";
+import { Backward } from "./backward/pass.ts";
+import { requireHook, scalarOf } from "./backward/scalar.ts";
+import type { GradientSeeds } from "./backward/scalar.ts";
 import { derivativeOf } from "./edit-derivatives.ts";
 import { resolveEdits } from "./edits.ts";
 import type { EditsLike } from "./edits.ts";
-import { hookNames, noSuchHook } from "./hooks.ts";
 import type { AxesOfHook, Edit, Edits, HookName } from "./hooks.ts";
-import { readPositions, RowMetric, selectLogits } from "./metric.ts";
-import type { Metric, MetricLike } from "./metric.ts";
+import type { MetricLike } from "./metric.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { orderOf } from "./session.ts";
 import { toTokenTensor } from "./tokens.ts";
 import type { TokensLike } from "./tokens.ts";
 import type { Transformer } from "./transformer.ts";
-
-/**
- * Gradients put in at hooks instead of a metric: the scalar is then $\sum s \cdot x$ over the activations x there. A
- * map takes names known at run time.
- * @category Model
- */
-export type GradientSeeds = { readonly [N in HookName]?: Tensor<AxesOfHook<N>> } | ReadonlyMap<HookName, Tensor>;
 
 /**
  * What {@link gradients} is asked for.
@@ -121,10 +114,9 @@ export function gradients(
   metric: MetricLike | GradientSeeds,
   options: GradientOptions = {},
 ): Gradients {
-  requireKind("model", model, "model", "gradients");
-  requireOptions(options, "gradients", "at parameters edits signal");
+  requireKind("model", model, "model", "gradients", options, "at parameters edits signal");
   const { config } = model;
-  const order = new Map<string, number>(hookNames(config).map((name, i) => [name, i]));
+  const order: ReadonlyMap<string, number> = orderOf(config);
   const ids = toTokenTensor(config, tokens, "gradients");
   const wanted = wantedHooks(order, options.at);
   const parameters = wantedParameters(model, options);
@@ -137,11 +129,13 @@ export function gradients(
   const firstLayer = layerAt([...order.keys()][first] ?? "", config);
   const { edits, passed, inputs } = recordedEdits(resolveEdits(config, options.edits), config);
   const kept = new Set<string>([...activationsFor(config, firstLayer), ...inputs, ...scalar.hooks]);
-  const run = model.run(ids, { cache: (name) => kept.has(name), edits, ...signalOf(options) });
+  const isWhole = wanted.has("unembed.hook_out") || "unembed.hook_out" in edits;
+  const keeping = { cache: (name: HookName) => kept.has(name), edits, signal: options.signal };
+  const run = scalar.run(model, ids, keeping, isWhole);
   const activation = (name: HookName): Tensor => run.cache.get(name);
   const storage = new Map(parameters.map((name) => [name, storageFor(name, model.weight(name).size)]));
   return withWorkspace((take) => {
-    const { value, values, seeds, atLogits } = scalar.at(run.logits, activation, passed.has("unembed.hook_out"));
+    const { value, values, seeds, atLogits } = scalar.start(run);
     const taken = (length: number): Float32Array => take("float32", length) as Float32Array;
     const request = { order, wanted, seeds, edits: passed, first, take: taken };
     const pass = new Backward(model.inFloat32, ids, activation, request, (name) => storage.get(name));
@@ -153,8 +147,6 @@ export function gradients(
     return gradientsOf(value, values, pass.hooks.inOrder(), new Map([...storage].map(named)));
   });
 }
-
-const signalOf = ({ signal }: GradientOptions): { signal?: AbortSignal } => (signal === undefined ? {} : { signal });
 
 /** Storage for the gradient by a weight; of the embedding few rows are written, which an array of the system serves. */
 const storageFor = (name: string, size: number): FloatArray =>
@@ -174,17 +166,6 @@ function wantedHooks(order: ReadonlyMap<string, number>, at: GradientOptions["at
   }
   for (const name of names as HookName[]) requireHook(order, name);
   return new Set(names as HookName[]);
-}
-
-function requireHook(order: ReadonlyMap<string, number>, name: HookName): void {
-  if (!order.has(name)) throw noSuchHook(name, [...order.keys()], "gradients");
-  if (name !== "hook_tokens") return;
-  throw new InputError('tokens are no real numbers, and "hook_tokens" has no gradient. Ask for "hook_embed".', {
-    operation: "gradients",
-    argument: "at",
-    expected: "a hook of real numbers",
-    actual: name,
-  });
 }
 
 function wantedParameters(model: Transformer, { at, parameters = at === undefined }: GradientOptions): string[] {
@@ -232,128 +213,4 @@ function recordedEdits(
     (["q", "k", "v"] as const).map((side) => `blocks.${layer}.hook_${side}_input` as const),
   );
   return { edits: Object.fromEntries(entries) as unknown as Edits, passed, inputs };
-}
-
-/** What is differentiated: a metric of the logits, or gradients put in at hooks. */
-interface Scalar {
-  /** Hooks whose activations its value reads. */
-  readonly hooks: readonly HookName[];
-  at(
-    logits: Tensor<"batch pos d_vocab">,
-    activation: (name: HookName) => Tensor,
-    areLogitsShared: boolean,
-  ): {
-    readonly value: number;
-    readonly values: Float64Array;
-    readonly seeds: ReadonlyMap<HookName, Tensor>;
-    readonly atLogits: LogitGradient | undefined;
-  };
-}
-
-const total = (values: Float64Array): number => values.reduce((sum, x) => sum + x, 0);
-
-/** Whether something is put in at hooks; a metric says what it reads. */
-function isSeeds(given: MetricLike | GradientSeeds): given is GradientSeeds {
-  const value: unknown = given;
-  return typeof value === "object" && value !== null && !("reads" in value);
-}
-
-function scalarOf(
-  given: MetricLike | GradientSeeds,
-  order: ReadonlyMap<string, number>,
-  tokens: Tensor<"batch pos">,
-): Scalar {
-  const batch = tokens.sizeOf("batch");
-  if (!isSeeds(given)) {
-    const metric = differentiable(metricOf(given, "gradients"), batch);
-    return {
-      hooks: [],
-      at(logits, _, areLogitsShared) {
-        const { values, atLogits } = readLogits(metric, logits, areLogitsShared);
-        return { value: total(values) / batch, values, seeds: new Map(), atLogits };
-      },
-    };
-  }
-  const isMap = given instanceof Map;
-  const entries = isMap ? [...(given as Map<HookName, Tensor>)] : (Object.entries(given) as [HookName, Tensor][]);
-  const seeds = new Map(entries);
-  for (const name of seeds.keys()) requireHook(order, name);
-  return {
-    hooks: [...seeds.keys()],
-    at(_, activation) {
-      const values = new Float64Array(batch);
-      for (const [name, seed] of seeds) addSeedValues(values, name, seed, activation(name));
-      return { value: total(values), values, seeds, atLogits: undefined };
-    },
-  };
-}
-
-function differentiable(metric: Metric, batch: number): Metric {
-  if (metric.gradient === undefined) {
-    throw new InputError(
-      `${metric.name} has no gradient. Give it one: customMetric(compute, { gradient }), or take a metric that has, as logitDifference.`,
-      { operation: "gradients", argument: "metric", expected: "a metric with a gradient", actual: metric.name },
-    );
-  }
-  if (metric.prompts === undefined || metric.prompts === batch) return metric;
-  throw new InputError(`${metric.name} is of ${metric.prompts} prompts, but the run is of ${batch}.`, {
-    operation: "gradients",
-    argument: "metric",
-    expected: batch,
-    actual: metric.prompts,
-  });
-}
-
-/** The values of a metric, and its gradient by the logits that it reads, of the mean over prompts. */
-function readLogits(
-  metric: Metric,
-  logits: Tensor<"batch pos d_vocab">,
-  areShared: boolean,
-): { readonly values: Float64Array; readonly atLogits: LogitGradient } {
-  const [batch = 0, pos = 0] = logits.shape;
-  const selected = selectLogits(metric, logits);
-  const values = metric.values(selected, { selected: true });
-  const { positions, tokens } = metric.reads;
-  const rows =
-    positions === "all"
-      ? undefined
-      : Array.from({ length: batch }, (_, b) => readPositions(metric, b, pos).map((p) => b * pos + p)).flat();
-  const columns = tokens === "all" ? undefined : tokens;
-  const own = rawData(selected) as FloatArray;
-  if (metric instanceof RowMetric) {
-    // The logits have been read; their gradient takes their place where nobody else has them.
-    const isFree = own instanceof Float32Array && !(selected === logits && areShared);
-    const data = isFree ? own : new Float32Array(own.length);
-    metric.writeGradient(selected, { selected: true }, data, 1 / batch);
-    return { values, atLogits: { data, rows, columns } };
-  }
-  const found = metric.gradient?.(selected, { selected: true }) as Tensor;
-  requireLike(found, selected, `the gradient of ${metric.name}`, "metric");
-  return { values, atLogits: { data: Float32Array.from(rawData(found), (x) => x / batch), rows, columns } };
-}
-
-function requireLike(given: Tensor, expected: Tensor, what: string, argument: string): void {
-  requireKind("tensor", given, what, "gradients");
-  requireAxes(given, expected.axes, what, "gradients");
-  if (given.shape.every((n, a) => n === expected.shape[a])) return;
-  throw new ShapeError(`${what} is ${describeTensor(given)} for ${describeTensor(expected)}.`, {
-    operation: "gradients",
-    argument,
-    expected: expected.shape,
-    actual: given.shape,
-  });
-}
-
-/** Adds what a gradient put in makes of each prompt's activation. */
-function addSeedValues(values: Float64Array, name: HookName, seed: Tensor, activation: Tensor): void {
-  requireLike(seed, activation, `the gradient put in at "${name}"`, name);
-  const weights = rawData(seed);
-  const numbers = rawData(activation);
-  const each = weights.length / values.length;
-  for (let i = 0; i < weights.length; i++) {
-    const weight = weights[i] as number;
-    const b = Math.floor(i / each);
-    // Masked scores are -Infinity and weigh nothing.
-    if (weight !== 0) values[b] = (values[b] as number) + weight * (numbers[i] as number);
-  }
 }

@@ -34,7 +34,8 @@ export type { Metric, MetricFunction, MetricInput, MetricLike, MetricReads } fro
 export { crossEntropy, klDivergence, logitDifference, logProbability, probability } from "./metrics.ts";
 export type { Answers } from "./metrics.ts";
 export { gradients } from "./gradients.ts";
-export type { GradientOptions, Gradients, GradientSeeds } from "./gradients.ts";
+export type { GradientOptions, Gradients } from "./gradients.ts";
+export type { GradientSeeds } from "./backward/scalar.ts";
 export { editWithDerivative } from "./edit-derivatives.ts";
 export type { EditDerivative } from "./edit-derivatives.ts";
 export { customMetric } from "./custom-metric.ts";

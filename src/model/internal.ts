@@ -1,5 +1,7 @@
 /** What model/ lends to the other folders of src/ and is no part of the package. */
 export { traceOf } from "./run.ts";
+export type { Trace } from "./run.ts";
+export { rotateTo } from "./rotary.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
 export {
   attentionScores,

@@ -99,6 +99,10 @@ export interface Trace {
   readonly mask: PaddingMask | undefined;
   /** Whether it began with the tokens. */
   readonly isWhole: boolean;
+  /** Whether it computed the logits of all positions and tokens. */
+  readonly isUnembedded: boolean;
+  /** The hooks at which edits waited, whether they changed something or not. */
+  readonly waits: ReadonlySet<HookName>;
   /** What came to the edited hooks that it kept, before the edits. */
   readonly before: ReadonlyMap<HookName, Tensor>;
 }

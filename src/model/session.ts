@@ -33,7 +33,7 @@ const ENDED = new Error("internal: the run ends at this hook");
 const orders = new WeakMap<ModelConfig, ReadonlyMap<HookName, number>>();
 
 /** The hooks of a model with their places in the order in which they fire. */
-function orderOf(config: ModelConfig): ReadonlyMap<HookName, number> {
+export function orderOf(config: ModelConfig): ReadonlyMap<HookName, number> {
   const known = orders.get(config) ?? new Map(hookNames(config).map((name, place) => [name, place]));
   orders.set(config, known);
   return known;
@@ -176,6 +176,11 @@ export class HookSession {
   /** The hooks at which an edit changed something. */
   get edited(): readonly HookName[] {
     return this.#edited;
+  }
+
+  /** The hooks at which edits wait. */
+  get waits(): ReadonlySet<HookName> {
+    return new Set(Object.keys(this.#edits) as HookName[]);
   }
 
   /** What came to the edited hooks that are kept. */

@@ -31,7 +31,7 @@
  * than $\gamma_d \|\tilde n\| \|W_U^{(t)}\|$, for paths; by that limit itself for attributions, which do not compute
  * all logits anew.
  */
-import type { AttentionLayer } from "../model/index.ts";
+import type { AttentionLayer, HookName } from "../model/index.ts";
 import { add, astype, frobeniusNorm, map, matmul, subtract, Tensor } from "../tensor/index.ts";
 import { rawData, maxAbs, rowNorms, sumRounding, U32 } from "../tensor/internal.ts";
 import { layerOutput, layerTerm, layerWritten } from "./frozen/frozen-layers.ts";
@@ -77,6 +77,15 @@ export function spectralBound(matrix: Tensor): number {
   return frobeniusNorm(square(square(G))) ** (1 / 8);
 }
 
+/** The norms of an activation, with those that it had before an edit: both were rounded. */
+export function normsAt({ run, trace }: FrozenRun, hook: HookName): PerPosition {
+  const own = rowNorms(run.cache.get(hook));
+  const before = trace?.before.get(hook);
+  if (before === undefined) return own;
+  const earlier = rowNorms(before);
+  return own.map((size, row) => size + (earlier[row] as number));
+}
+
 /** What the rounding of a norm reaches. */
 export function normRounding(frozen: FrozenRun, layer: number, stream: Stream): PerPosition {
   const found = frozenNorm(frozen, layer);
@@ -86,7 +95,7 @@ export function normRounding(frozen: FrozenRun, layer: number, stream: Stream): 
   const gain = found.norm.w === undefined ? 1 : maxAbs(found.norm.w.data);
   // hook_normalized lies before the weights of an RMSNorm.
   const after = found.norm.kind === "RMS" ? gain : 1;
-  const written = rowNorms(frozen.run.cache.get(name));
+  const written = normsAt(frozen, name);
   const scale = found.scale.data;
   return rowNorms(stream).map(
     (size, i) => U32 * ((4 * gain * size) / (scale[i] as number) + after * (written[i] as number)),
@@ -101,24 +110,20 @@ function readNorms(frozen: FrozenRun, layer: number): PerPosition {
   const found = frozenNorm(frozen, layer);
   const isFinal = layer === frozen.model.config.n_layers;
   if (found === undefined) {
-    return rowNorms(isFinal ? lastStream(frozen) : frozen.run.cache.get(`blocks.${layer}.hook_resid_pre`));
+    return isFinal ? rowNorms(lastStream(frozen)) : normsAt(frozen, `blocks.${layer}.hook_resid_pre`);
   }
   const { w, b } = found.norm;
   const gain = w === undefined ? 1 : maxAbs(w.data);
   const shift = b === undefined ? 0 : norm(b);
   const name = isFinal ? "ln_final.hook_normalized" : (`blocks.${layer}.ln1.hook_normalized` as const);
-  return rowNorms(frozen.run.cache.get(name)).map((size) => gain * size + shift);
+  return normsAt(frozen, name).map((size) => gain * size + shift);
 }
 
 /** What the rounding of normalised stream, values and weighted values reaches once it is written to the stream. */
 function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerPosition): PerPosition {
   const at = `blocks.${layer.layer}.attn` as const;
-  const { cache } = frozen.run;
-  const [A, v, z] = [
-    cache.get(`${at}.hook_pattern`),
-    rowNorms(cache.get(`${at}.hook_v`)),
-    rowNorms(cache.get(`${at}.hook_z`)),
-  ];
+  const A = frozen.run.cache.get(`${at}.hook_pattern`);
+  const [v, z] = [normsAt(frozen, `${at}.hook_v`), normsAt(frozen, `${at}.hook_z`)];
   const [batch = 0, heads = 0, queries = 0, keys = 0] = A.shape;
   const pattern = rawData(A);
   const read = readNorms(frozen, layer.layer);
@@ -145,20 +150,38 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
 }
 
 /** What the rounding of a layer's output and of its addition to the stream, with that of its MLP's, reaches. */
-function writeRounding({ run: { cache } }: FrozenRun, layer: AttentionLayer): PerPosition {
+function writeRounding(frozen: FrozenRun, layer: AttentionLayer): PerPosition {
   const at = `blocks.${layer.layer}` as const;
+  const { cache } = frozen.run;
   const bias = norm(layer.b_O);
   const attn_out = cache.get(`${at}.hook_attn_out`);
-  const next = rowNorms(cache.get(`${at}.hook_resid_post`));
+  const next = normsAt(frozen, `${at}.hook_resid_post`);
   const z = cache.get(`${at}.attn.hook_z`);
   const heads = z.sizeOf("head");
   const ofSums = sumRounding(heads * z.sizeOf("d_head")) * frobeniusNorm(layer.W_O);
-  const perHead = rowNorms(z);
+  const perHead = normsAt(frozen, `${at}.attn.hook_z`);
   const weighted = (row: number): number => Math.hypot(...perHead.subarray(row * heads, (row + 1) * heads));
   const middle = layer.mlp === undefined ? undefined : rowNorms(add(cache.get(`${at}.hook_resid_pre`), attn_out));
-  return rowNorms(attn_out).map(
-    (size, i) => U32 * (2 * size + bias + (next[i] as number) + (middle?.[i] ?? 0)) + ofSums * weighted(i),
+  const mid = cache.has(`${at}.hook_resid_mid`) ? normsAt(frozen, `${at}.hook_resid_mid`) : undefined;
+  const results = resultRounding(frozen, layer.layer, heads);
+  return normsAt(frozen, `${at}.hook_attn_out`).map(
+    (size, i) =>
+      U32 * (2 * size + bias + (next[i] as number) + (middle?.[i] ?? 0) + (mid?.[i] ?? 0)) +
+      ofSums * weighted(i) +
+      (results?.[i] ?? 0),
   );
+}
+
+/** What the rounding of heads' results and of their sum reaches, where an edit of them made the run form them. */
+function resultRounding(frozen: FrozenRun, layer: number, heads: number): PerPosition | undefined {
+  const hook = `blocks.${layer}.attn.hook_result` as const;
+  if (frozen.trace?.waits.has(hook) !== true || !frozen.run.cache.has(hook)) return undefined;
+  const sizes = normsAt(frozen, hook);
+  return Float64Array.from({ length: sizes.length / heads }, (_, row) => {
+    let sum = 0;
+    for (let h = 0; h < heads; h++) sum += sizes[row * heads + h] as number;
+    return U32 * (heads + 1) * sum;
+  });
 }
 
 /** The stored stream after the last layer. */
@@ -168,6 +191,19 @@ function lastStream(frozen: FrozenRun): Stream {
   // A model without layers caches no stream; its one rounding is that of the sum of the embeddings.
   if (n_layers === 0) return astype(map(directStream(frozen), Math.fround), "float64");
   return run.cache.get(`blocks.${n_layers - 1}.hook_resid_post`);
+}
+
+/** The stored stream before a layer, or with `layer = n_layers` after the last. */
+function storedStream(frozen: FrozenRun, layer: number): Stream {
+  const { n_layers } = frozen.model.config;
+  return layer === n_layers ? lastStream(frozen) : frozen.run.cache.get(`blocks.${layer}.hook_resid_pre`);
+}
+
+/** What the rounding of the sum of the embeddings reaches. */
+function firstRounding(frozen: FrozenRun): PerPosition {
+  const hasLayers = frozen.model.config.n_layers > 0;
+  const sizes = hasLayers ? normsAt(frozen, "blocks.0.hook_resid_pre") : rowNorms(lastStream(frozen));
+  return sizes.map((size) => U32 * size);
 }
 
 /** A defect, cut to the length that rounding reaches at each position: rows of the last axis. */
@@ -190,15 +226,11 @@ export function asRounding<A extends string>(defect: Tensor<A>, reach: PerPositi
  * by the frozen layers after it.
  */
 export function streamError(frozen: FrozenRun, end = frozen.model.config.n_layers): Stream {
-  const { model, run } = frozen;
+  const { model } = frozen;
   const direct = directStream(frozen);
-  const streamBefore = (layer: number): Stream =>
-    layer === model.config.n_layers ? lastStream(frozen) : run.cache.get(`blocks.${layer}.hook_resid_pre`);
+  const streamBefore = (layer: number): Stream => storedStream(frozen, layer);
   const first = astype(streamBefore(0), "float64");
-  let error = asRounding(
-    subtract(first, direct),
-    rowNorms(first).map((size) => U32 * size),
-  );
+  let error = asRounding(subtract(first, direct), firstRounding(frozen));
   for (const layer of model.layers.slice(0, end)) {
     const before = astype(streamBefore(layer.layer), "float64");
     const after = astype(streamBefore(layer.layer + 1), "float64");
@@ -271,7 +303,16 @@ export function pathErrorBound(frozen: FrozenRun, terms: FloatTerms): number {
     carried = Math.max(carried, maxAbs(unembed(frozen.model, error.slice("batch", b, b + 1)).data));
     seen = Math.max(seen, seenUnembedding(frozen, column, b));
   }
-  return carried + seen + endRounding(frozen, column, terms);
+  return withFloat64(frozen, carried) + seen + endRounding(frozen, column, terms);
+}
+
+/**
+ * What rounding carries on, with the float64 of terms that an edit takes away before they are read: a norm that divides
+ * what is left of them by a small scale enlarges both. A float64 operation errs by $2^{-29}$ of what a float32 one may;
+ * some 500 of them in a row make $2^{-20}$.
+ */
+function withFloat64({ edits }: FrozenRun, carried: number): number {
+  return edits === undefined ? carried : carried * (1 + 2 ** -20);
 }
 
 /** What the sums of the unembedding of the targets' logits are seen to err by, as far as sums can. */
@@ -297,8 +338,7 @@ function seenAtTargets(frozen: FrozenRun, readout: Readout, column: number): num
  * the end.
  */
 export function writtenError(frozen: FrozenRun, end = frozen.model.config.n_layers): Stream {
-  const { model, run } = frozen;
-  const { n_layers } = model.config;
+  const { model } = frozen;
   let stored = directStream(frozen);
   let error: Stream | undefined;
   const take = (computed: Stream, next: Stream, reach: PerPosition): void => {
@@ -306,15 +346,10 @@ export function writtenError(frozen: FrozenRun, end = frozen.model.config.n_laye
     const rounding = asRounding(subtract(stored, computed), reach);
     error = error === undefined ? rounding : add(error, rounding);
   };
-  const first = n_layers === 0 ? lastStream(frozen) : run.cache.get("blocks.0.hook_resid_pre");
-  take(
-    stored,
-    first,
-    rowNorms(first).map((size) => U32 * size),
-  );
+  take(stored, storedStream(frozen, 0), firstRounding(frozen));
   for (const layer of model.layers.slice(0, end)) {
-    const written = addMlp(frozen, layer.layer, add(stored, layerWritten(frozen, layer.layer)));
-    take(written, run.cache.get(`blocks.${layer.layer}.hook_resid_post`), writeRounding(frozen, layer));
+    const written = addMlp(frozen, layer.layer, add(stored, layerWritten(frozen, layer.layer)), "written");
+    take(written, storedStream(frozen, layer.layer + 1), writeRounding(frozen, layer));
   }
   return error ?? subtract(stored, stored);
 }
@@ -327,7 +362,7 @@ export function writtenErrorBound(frozen: FrozenRun, readout: Readout, terms: Fl
   const column = largestColumn(frozen);
   const carried = maxAbs(readAlong(readout, throughFinalNorm(frozen, writtenError(frozen))));
   const ofEnd = readout.sides * endRounding(frozen, column, terms);
-  return carried + seenAtTargets(frozen, readout, column) + ofEnd;
+  return withFloat64(frozen, carried) + seenAtTargets(frozen, readout, column) + ofEnd;
 }
 
 /** The sum of the norms of terms at each position, at its largest: what their float64 rounding is proportional to. */

@@ -11,17 +11,16 @@
  * An MLP is no factor: what it wrote in the run is a constant that joins the stream after its layer and goes through
  * the layers after it.
  */
-import { requireKind } from "../errors.ts";
 import { Shown, showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { onFeatures, identityMap, sumProducts } from "../linear/index.ts";
 import type { TensorProduct, TensorSum } from "../linear/index.ts";
 import { headLabel } from "../model/index.ts";
-import type { TokensLike, Transformer } from "../model/index.ts";
-import type { Tensor } from "../tensor/index.ts";
+import type { Run, TokensLike, Transformer } from "../model/index.ts";
+import { Tensor } from "../tensor/index.ts";
 import { describeTensor } from "../tensor/internal.ts";
 import { headProduct, unembedProduct } from "./factors.ts";
-import { directStream, freeze, mlpStream } from "./frozen/frozen-run.ts";
+import { addMlp, directStream, editsFrom, frozenOf } from "./frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
 
 /**
@@ -72,7 +71,10 @@ export class FactoredModel extends Shown {
   override [showing](): Showing {
     const layers = Array.from({ length: this.model.config.n_layers }, (_, layer) => `layer ${layer}`);
     const product = ["T W_E", ...layers, "W_U"].join(" · ");
-    return { title: `FactoredModel on tokens ${describeTensor(this.tokens)}`, parts: () => [{ kind: "words", text: product }] };
+    return {
+      title: `FactoredModel on tokens ${describeTensor(this.tokens)}`,
+      parts: () => [{ kind: "words", text: product }],
+    };
   }
 
   /**
@@ -91,10 +93,13 @@ export class FactoredModel extends Shown {
 
   /**
    * What the MLP of each layer wrote in the run, $b_{out}$ included, float64: it joins the stream after that layer's
-   * factor. `undefined` for every layer of an attention-only model.
+   * factor. Of an edited run, what edits added by then is in it. `undefined` where nothing was written or added.
    */
   get mlpOutputs(): readonly (Stream | undefined)[] {
-    this.#mlpOutputs ??= this.model.layers.map(({ layer }) => mlpStream(this.frozen, layer));
+    const isEdited = (layer: number): boolean => editsFrom(this.frozen, layer + 1, "paths").length > 0;
+    this.#mlpOutputs ??= this.model.layers.map(({ layer, mlp }) =>
+      mlp === undefined && !isEdited(layer) ? undefined : addMlp(this.frozen, layer, zerosOf(this.embedding)),
+    );
     return this.#mlpOutputs;
   }
 
@@ -103,6 +108,8 @@ export class FactoredModel extends Shown {
     return unembedProduct(this.frozen);
   }
 }
+
+const zerosOf = ({ shape }: Stream): Stream => Tensor.zeros("batch pos d_model", shape, "float64");
 
 /**
  * A model on some tokens as the product of its layers: one ordinary run gives patterns, norm scales and what MLPs
@@ -126,8 +133,15 @@ export class FactoredModel extends Shown {
 export function factoredModel(
   model: Transformer,
   tokens: TokensLike,
-  options: { readonly signal?: AbortSignal | undefined } = {},
+  options?: { readonly signal?: AbortSignal | undefined },
+): FactoredModel;
+/** As above, of a run that was made before, edits and all. */
+export function factoredModel(run: Run, options?: { readonly signal?: AbortSignal | undefined }): FactoredModel;
+export function factoredModel(
+  subject: Transformer | Run,
+  tokensOrOptions?: TokensLike | { readonly signal?: AbortSignal | undefined },
+  given?: { readonly signal?: AbortSignal | undefined },
 ): FactoredModel {
-  requireKind("model", model, "model", "factoredModel", options, "signal");
-  return new FactoredModel(freeze(model, tokens, "factoredModel", options.signal));
+  const operation = "factoredModel";
+  return new FactoredModel(frozenOf(subject, tokensOrOptions, given, operation, "signal").frozen);
 }

@@ -79,6 +79,7 @@ export type {
 } from "./importance/index.ts";
 export { accumulatedResid, decomposeResid, logitAttribution } from "./residual/index.ts";
 export type {
+  AccumulatedOptions,
   DecomposeOptions,
   NormHandling,
   ResidDecomposition,

@@ -7,13 +7,13 @@
  */
 import { kernels, matrix, transposed } from "../../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../../kernels/index.ts";
-import { matrixView, rawData, reshaped, tensorOf } from "../../tensor/internal.ts";
+import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
 import type { HookName } from "../hooks.ts";
-import type { ModelConfig } from "../model-config.ts";
-import { rotate } from "../rotary.ts";
-import type { Backward } from "./backward.ts";
+import { rotateRows } from "../rotary.ts";
+import type { Backward } from "./pass.ts";
 import { backThroughInputs } from "./inputs.ts";
+import type { SideGradients } from "./inputs.ts";
 import { inputGradient, sumRows, weightGradient } from "./products.ts";
 
 /** Adds to `atResid` what the stream that a layer's heads read gets, of the gradient by what they write. */
@@ -70,13 +70,6 @@ function backThroughOutput(pass: Backward, layer: AttentionLayer, atOut: Float32
   return atZ;
 }
 
-/** Gradients by queries, keys and values before rotation. */
-export interface SideGradients {
-  readonly q: Float32Array;
-  readonly k: Float32Array;
-  readonly v: Float32Array;
-}
-
 function backThroughPattern(
   pass: Backward,
   layer: AttentionLayer,
@@ -114,7 +107,7 @@ function backThroughPattern(
   }
   const unrotated = (name: "hook_rot_q" | "hook_rot_k", gradient: Float32Array): Float32Array => {
     if (!isRotary) return gradient;
-    return turnedBack(hooks.pass(`${at}.${name}`, axes, shape, gradient), shape, model.config);
+    return turnedBack(hooks.pass(`${at}.${name}`, axes, shape, gradient), pass, heads);
   };
   return {
     q: hooks.pass(`${at}.hook_q`, axes, shape, unrotated("hook_rot_q", byQ)),
@@ -123,19 +116,11 @@ function backThroughPattern(
   };
 }
 
-/** Vectors of heads turned back from their positions: the transpose of a rotation. */
-function turnedBack(gradient: Float32Array, shape: readonly number[], config: ModelConfig): Float32Array {
-  const [batch = 0, pos = 0, heads = 0, d_head = 0] = shape;
-  // Position p of a list that begins at −p of another: one at a time.
-  const out = gradient;
-  for (let p = 0; p < pos; p++) {
-    for (let b = 0; b < batch; b++) {
-      const start = (b * pos + p) * heads * d_head;
-      const one = Float32Array.from(out.subarray(start, start + heads * d_head));
-      out.set(rawData(rotate(tensorOf("batch pos head d_head", [1, 1, heads, d_head], one), config, -p)), start);
-    }
-  }
-  return out;
+/** Vectors of heads turned back from their positions, in place: the transpose of a rotation. */
+function turnedBack(gradient: Float32Array, { batch, pos, model }: Backward, heads: number): Float32Array {
+  const back = Int32Array.from({ length: batch * pos }, (_, row) => -(row % pos));
+  rotateRows(gradient, back, model.config, heads);
+  return gradient;
 }
 
 /** The gradient by the product of queries and keys, not yet divided by the scale, of that by the pattern. */

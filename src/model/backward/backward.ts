@@ -5,64 +5,19 @@
  * Products are those of the kernels, with operands transposed by their strides; long sums (norms, biases) are float64.
  * What heads read of the stream is never made one by one unless it is asked for.
  */
-import type { FloatArray } from "../../kernels/index.ts";
 import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
-import type { ModelParts } from "../embedding.ts";
 import type { HookName } from "../hooks.ts";
 import type { ModelConfig } from "../model-config.ts";
-import type { Norm } from "../norm.ts";
 import { backThroughHeads } from "./attention.ts";
-import { GradientHooks } from "./hooks.ts";
-import type { BackwardRequest, Take } from "./hooks.ts";
 import { backThroughMlp } from "./mlp.ts";
 import { backThroughNorm } from "./norm.ts";
+import type { Backward } from "./pass.ts";
 import { addInto } from "./products.ts";
 import { backThroughUnembedding } from "./unembedding.ts";
 import type { LogitGradient } from "./unembedding.ts";
-
-/** Where the gradient of a parameter goes, all of it; undefined where nobody asks for it. */
-export type ParameterGradients = (name: string) => FloatArray | undefined;
-
-/** What a backward pass goes by. */
-export class Backward {
-  readonly model: ModelParts;
-  readonly hooks: GradientHooks;
-  readonly take: Take;
-  readonly batch: number;
-  readonly pos: number;
-  /** What the run kept: see {@link activationsFor}. */
-  readonly activation: (name: HookName) => Tensor;
-  readonly parameter: ParameterGradients;
-
-  constructor(
-    model: ModelParts,
-    tokens: Tensor<"batch pos">,
-    activation: (name: HookName) => Tensor,
-    request: BackwardRequest,
-    parameter: ParameterGradients,
-    hooks: GradientHooks = new GradientHooks(request),
-  ) {
-    this.model = model;
-    this.activation = activation;
-    this.hooks = hooks;
-    this.take = request.take;
-    this.parameter = parameter;
-    [this.batch = 0, this.pos = 0] = tokens.shape;
-    this.forHead = () => new Backward(model, tokens, activation, request, () => undefined, hooks.forHead());
-  }
-
-  /** The same pass for what one head alone reads: nothing of it is kept. */
-  readonly forHead: () => Backward;
-
-  /** What a norm gave in the run. */
-  normOutput(norm: Norm | undefined, place: "ln_final" | `blocks.${number}.${"ln1" | "ln2"}`, input: HookName): Tensor {
-    if (norm === undefined) return this.activation(input);
-    return norm.addBias(norm.applyWeights(this.activation(`${place}.hook_normalized`)));
-  }
-}
 
 /** The hooks whose activations a backward pass reads, down to a layer. */
 export function activationsFor(config: ModelConfig, firstLayer: number): HookName[] {

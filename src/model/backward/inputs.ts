@@ -10,8 +10,7 @@ import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
 import { normalizePerHead } from "../head-products.ts";
 import type { HeadStream, Stream } from "../head-products.ts";
-import type { SideGradients } from "./attention.ts";
-import type { Backward } from "./backward.ts";
+import type { Backward } from "./pass.ts";
 import { backThroughNorm, backThroughRows } from "./norm.ts";
 import { addInto, inputGradient, sumRows, weightGradient } from "./products.ts";
 
@@ -20,6 +19,13 @@ type Side = (typeof SIDES)[number];
 const WEIGHTS = { q: "W_Q", k: "W_K", v: "W_V" } as const;
 const BIASES = { q: "b_Q", k: "b_K", v: "b_V" } as const;
 const HEAD_STREAM = "batch pos head d_model";
+
+/** Gradients by queries, keys and values before rotation. */
+export interface SideGradients {
+  readonly q: Float32Array;
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+}
 
 /** Adds to `atResid`, and for shortformer models to `atPositions`, what gradients by queries, keys and values give. */
 export function backThroughInputs(

@@ -5,7 +5,7 @@ import { matrixView, rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { MLP } from "../mlp.ts";
 import { backThroughActivation } from "./activation.ts";
-import type { Backward } from "./backward.ts";
+import type { Backward } from "./pass.ts";
 import { backThroughNorm } from "./norm.ts";
 import { inputGradient, sumRows, weightGradient } from "./products.ts";
 

@@ -7,7 +7,7 @@ import type { FloatArray } from "../../kernels/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { Norm } from "../norm.ts";
-import type { Backward } from "./backward.ts";
+import type { Backward } from "./pass.ts";
 import { sumRows } from "./products.ts";
 
 /** Rows as a norm saw them in a run. */

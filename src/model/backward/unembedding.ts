@@ -2,7 +2,7 @@
 import { matrix } from "../../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../../kernels/index.ts";
 import { matrixView, rawData } from "../../tensor/internal.ts";
-import type { Backward } from "./backward.ts";
+import type { Backward } from "./pass.ts";
 import { inputGradient, sumRows, weightGradient } from "./products.ts";
 
 /** A gradient by some of the logits. */

@@ -5,7 +5,7 @@ import { add, Tensor } from "../../tensor/index.ts";
 import { addTo, rawData } from "../../tensor/internal.ts";
 import { frozenHeads } from "./frozen-heads.ts";
 import type { FrozenHeads } from "./frozen-heads.ts";
-import { throughFrozenNorm } from "./frozen-run.ts";
+import { addFinalEdits, throughFrozenNorm } from "./frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen-run.ts";
 
 /** A stream's numbers in float64. */
@@ -99,4 +99,9 @@ const isAllZero = (t: Tensor): boolean => rawData(t).every((x) => x === 0);
 export function finalBias(frozen: FrozenRun): Stream {
   const linear = throughFrozenNorm(frozen, frozen.model.config.n_layers, biasStream(frozen));
   return frozen.model.ln_final === undefined ? linear : frozen.model.ln_final.addBias(linear);
+}
+
+/** What the unembedding reads that no path of embeddings and MLPs brings: {@link finalBias} and late edits. */
+export function finalConstants(frozen: FrozenRun): Stream {
+  return addFinalEdits(frozen, finalBias(frozen));
 }

@@ -11,9 +11,13 @@
  * An MLP is not affine. What it wrote in the run, $b_{out}$ included, is held fixed too: one more stream that paths
  * begin in, after its layer's attention ("MLP layers" in the same paper).
  */
+import { InputError, requireKind } from "../../errors.ts";
 import { toTokenTensor } from "../../model/index.ts";
-import type { HookName, Norm, Run, TokensLike, Transformer } from "../../model/index.ts";
+import type { HookName, Norm, PartialRun, Run, TokensLike, Transformer } from "../../model/index.ts";
 import { add, astype, batchMatmul, matmul, Tensor } from "../../tensor/index.ts";
+import type { Trace } from "../../model/internal.ts";
+import { effectiveCache, requireWhole, runEdits } from "./run-edits.ts";
+import type { EditStream, EditView, RunEdits } from "./run-edits.ts";
 
 /**
  * A residual stream or what a component adds to it.
@@ -25,6 +29,10 @@ export type Stream = Tensor<"batch pos d_model">;
 export interface FrozenRun {
   readonly model: Transformer;
   readonly run: Run;
+  /** What is known of a run that was given. */
+  readonly trace?: Trace | undefined;
+  /** What edits added to it, where there were any. */
+  readonly edits?: RunEdits | undefined;
 }
 
 const KEPT =
@@ -41,6 +49,69 @@ export function freeze(
   const checked = toTokenTensor(model.config, tokens, operation);
   const cache = (name: HookName): boolean => KEPT.test(name) || also.includes(name);
   return { model, run: model.run(checked, { cache, ...(signal === undefined ? {} : { signal }) }) };
+}
+
+/** What a decomposition is asked of: a model and tokens, or a run. */
+export type Subject = Transformer | PartialRun;
+
+/** Whether a subject is a run; a member tells, since copies of the package may meet. */
+export function isRun(subject: unknown): subject is PartialRun {
+  return typeof subject === "object" && subject !== null && "cache" in subject;
+}
+
+/**
+ * What a run had, held fixed, edits and all.
+ *
+ * @throws {@link InputError} for a run that is not whole, or whose logits were edited or not all computed.
+ */
+export function freezeRun(
+  run: PartialRun,
+  operation: string,
+  { needsLogits = true }: { readonly needsLogits?: boolean } = {},
+): FrozenRun {
+  const trace = requireWhole(run, operation);
+  if (needsLogits) requireLogits(run, trace.isUnembedded, operation);
+  const { model, tokens, edited } = run;
+  const logits = trace.isUnembedded ? (run as Run).logits : Tensor.zeros("batch pos d_vocab", [0, 0, 0]);
+  const cache = effectiveCache(run, trace);
+  const effective: Run = { model, tokens, logits, edited, cache };
+  return { model, run: effective, trace, edits: edited.length === 0 ? undefined : runEdits(effective, trace) };
+}
+
+/** Refuses a run whose logits terms cannot be compared with. */
+function requireLogits({ edited }: PartialRun, areAll: boolean, operation: string): void {
+  const isEdited = edited.includes("unembed.hook_out");
+  if (areAll && !isEdited) return;
+  throw new InputError(
+    isEdited
+      ? 'an edit at "unembed.hook_out" changed the logits themselves, after all that they are a sum of. Run without it.'
+      : "the run has not the logits of all positions and tokens, which terms are compared with. Run it without unembed, directions and stopAt.",
+    { operation, argument: "run", expected: "all logits as the model computed them", actual: edited },
+  );
+}
+
+/** {@link freezeRun} of a run, {@link freeze} of a model and tokens; options stand last, and are checked first. */
+export function frozenOf<O extends { readonly signal?: AbortSignal | undefined }>(
+  subject: Subject,
+  tokensOrOptions: TokensLike | O | undefined,
+  options: O | undefined,
+  operation: string,
+  known: string,
+): { readonly frozen: FrozenRun; readonly options: O } {
+  if (isRun(subject)) {
+    const given = (tokensOrOptions ?? {}) as O;
+    requireKind("run", subject, "run", operation, given, known);
+    return { frozen: freezeRun(subject, operation), options: given };
+  }
+  requireKind("model", subject, "model", operation, options, known);
+  const given = options ?? ({} as O);
+  return { frozen: freeze(subject, tokensOrOptions as TokensLike, operation, given.signal), options: given };
+}
+
+/** What edits added that a layer reads first, or behind the final norm. */
+export function editsFrom({ edits }: FrozenRun, layer: number | "final", view: EditView): readonly EditStream[] {
+  const all = edits?.[view] ?? [];
+  return all.filter(({ from, isFinal }) => (layer === "final" ? isFinal : !isFinal && from === layer));
 }
 
 /** A norm of the model as the run had it. */
@@ -73,9 +144,23 @@ export function sourceStreams({ model, run }: FrozenRun): { embed: Stream; pos_e
 }
 
 /** The embedding with the positions that enter the residual stream. */
-export function directStream(frozen: FrozenRun): Stream {
+export function embeddedStream(frozen: FrozenRun): Stream {
   const { embed, pos_embed } = sourceStreams(frozen);
   return pos_embed === undefined ? embed : add(embed, pos_embed);
+}
+
+/** What the first layer reads: {@link embeddedStream} with the edits of it. */
+export function directStream(frozen: FrozenRun): Stream {
+  return withEdits(frozen, 0, embeddedStream(frozen), "paths");
+}
+
+function withEdits(frozen: FrozenRun, layer: number | "final", x: Stream, view: EditView): Stream {
+  return editsFrom(frozen, layer, view).reduce((sum, { stream }) => add(sum, stream), x);
+}
+
+/** What the unembedding reads, with what edits added behind the final norm. */
+export function addFinalEdits(frozen: FrozenRun, x: Stream): Stream {
+  return withEdits(frozen, "final", x, "paths");
 }
 
 /** What the MLP of a layer wrote in the run, in float64; `undefined` where the layer has none. */
@@ -84,10 +169,13 @@ export function mlpStream({ model, run }: FrozenRun, layer: number): Stream | un
   return astype(run.cache.get(`blocks.${layer}.hook_mlp_out`), "float64");
 }
 
-/** A stream with what the MLP of a layer wrote in the run. */
-export function addMlp(frozen: FrozenRun, layer: number, x: Stream): Stream {
+/**
+ * A stream with what the MLP of a layer wrote in the run, and what edits added by the end of that layer: of values and
+ * weighted values too, unless the stream has what heads wrote in the run.
+ */
+export function addMlp(frozen: FrozenRun, layer: number, x: Stream, view: EditView = "paths"): Stream {
   const written = mlpStream(frozen, layer);
-  return written === undefined ? x : add(x, written);
+  return withEdits(frozen, layer + 1, written === undefined ? x : add(x, written), view);
 }
 
 /** The label of an MLP as a component, TransformerLens's. */

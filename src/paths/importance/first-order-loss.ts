@@ -5,7 +5,7 @@
 import { requireKind, requireObject } from "../../errors.ts";
 import type { TokensLike, Transformer } from "../../model/index.ts";
 import { add } from "../../tensor/index.ts";
-import { finalBias, layerTerm } from "../frozen/frozen-layers.ts";
+import { finalConstants, layerTerm } from "../frozen/frozen-layers.ts";
 import { freeze, headlessStream } from "../frozen/frozen-run.ts";
 import { requireNextTokens } from "../logits/orders.ts";
 import { lossesOfPaths, meanOfPrompts } from "./gains.ts";
@@ -48,5 +48,5 @@ export function firstOrderLoss(model: Transformer, tokens: TokensLike, subset: H
       ),
     headlessStream(frozen, model.config.n_layers),
   );
-  return meanOfPrompts(lossesOfPaths(frozen, stream, finalBias(frozen)));
+  return meanOfPrompts(lossesOfPaths(frozen, stream, finalConstants(frozen)));
 }

@@ -4,8 +4,9 @@
  */
 import type { AttentionHead } from "../../model/index.ts";
 import { add } from "../../tensor/index.ts";
-import { finalBias, layerOutput, layerTerm } from "../frozen/frozen-layers.ts";
+import { finalConstants, layerOutput, layerTerm } from "../frozen/frozen-layers.ts";
 import {
+  addFinalEdits,
   addMlp,
   directStream,
   headlessStream,
@@ -38,7 +39,7 @@ export function lossesFrom(frozen: FrozenRun, first: number, from: Stream, keep?
   const { layers, ln_final } = frozen.model;
   const end = layers.slice(first).reduce((x, { layer }) => throughLayer(frozen, layer, x, keep), from);
   const linear = throughFinalNorm(frozen, end);
-  return lossesOfStream(frozen, ln_final === undefined ? linear : ln_final.addBias(linear));
+  return lossesOfStream(frozen, addFinalEdits(frozen, ln_final === undefined ? linear : ln_final.addBias(linear)));
 }
 
 export function meanOfPrompts(perPrompt: PerPrompt): number {
@@ -59,7 +60,7 @@ export function layerGains(
   frozen: FrozenRun,
   take: (layer: number, alone: PerPrompt, last: PerPrompt) => void,
 ): { readonly direct: PerPrompt; readonly firstOrder: PerPrompt } {
-  const [start, bias] = [headlessStream(frozen, frozen.model.config.n_layers), finalBias(frozen)];
+  const [start, bias] = [headlessStream(frozen, frozen.model.config.n_layers), finalConstants(frozen)];
   const terms = frozen.model.layers.map(({ layer }) => layerTerm(frozen, layer, headlessStream(frozen, layer)));
   const lossesWith = (keep: (layer: number) => boolean): PerPrompt => {
     const kept = terms.reduce((sum, term, layer) => (keep(layer) ? add(sum, term) : sum), start);
@@ -85,7 +86,7 @@ export function headGains(
   take: (head: AttentionHead, added: PerPrompt, removed: PerPrompt) => void,
 ): { readonly direct: PerPrompt; readonly full: PerPrompt } {
   const { layers, config } = frozen.model;
-  const [start, bias] = [headlessStream(frozen, config.n_layers), finalBias(frozen)];
+  const [start, bias] = [headlessStream(frozen, config.n_layers), finalConstants(frozen)];
   const direct = lossesOfPaths(frozen, start, bias);
   let stream = directStream(frozen);
   const full = lossesFrom(frozen, 0, stream);

@@ -9,10 +9,9 @@
  * In a model with MLPs, what these wrote in the run is held fixed: the direct path is embedding and MLP outputs
  * together, and a single-head path begins in whichever of them the head can read.
  */
-import { requireKind } from "../../errors.ts";
-import type { TokensLike, Transformer } from "../../model/index.ts";
+import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { freeze } from "../frozen/frozen-run.ts";
+import { frozenOf } from "../frozen/frozen-run.ts";
 import { headGains, layerGains, meanOfPrompts } from "./gains.ts";
 import { requireNextTokens } from "../logits/orders.ts";
 import { Steps } from "../../progress.ts";
@@ -56,10 +55,18 @@ export interface HeadTermImportance {
 export function headTermImportance(
   model: Transformer,
   tokens: TokensLike,
-  options: ProgressOptions = {},
+  options?: ProgressOptions,
+): HeadTermImportance;
+/** As above, of a run that was made before, edits and all. */
+export function headTermImportance(run: Run, options?: ProgressOptions): HeadTermImportance;
+export function headTermImportance(
+  subject: Transformer | Run,
+  tokensOrOptions?: TokensLike | ProgressOptions,
+  given?: ProgressOptions,
 ): HeadTermImportance {
-  requireKind("model", model, "model", "headTermImportance", options, "signal onProgress");
-  const frozen = freeze(model, tokens, "headTermImportance", options.signal);
+  const operation = "headTermImportance";
+  const { frozen, options } = frozenOf(subject, tokensOrOptions, given, operation, "signal onProgress");
+  const { model } = frozen;
   requireNextTokens(frozen, "headTermImportance");
   const { n_layers, n_heads } = model.config;
   const added = new Float64Array(n_layers * n_heads);
@@ -119,10 +126,18 @@ export interface LayerTermImportance {
 export function layerTermImportance(
   model: Transformer,
   tokens: TokensLike,
-  options: ProgressOptions = {},
+  options?: ProgressOptions,
+): LayerTermImportance;
+/** As above, of a run that was made before, edits and all. */
+export function layerTermImportance(run: Run, options?: ProgressOptions): LayerTermImportance;
+export function layerTermImportance(
+  subject: Transformer | Run,
+  tokensOrOptions?: TokensLike | ProgressOptions,
+  given?: ProgressOptions,
 ): LayerTermImportance {
-  requireKind("model", model, "model", "layerTermImportance", options, "signal onProgress");
-  const frozen = freeze(model, tokens, "layerTermImportance", options.signal);
+  const operation = "layerTermImportance";
+  const { frozen, options } = frozenOf(subject, tokensOrOptions, given, operation, "signal onProgress");
+  const { model } = frozen;
   requireNextTokens(frozen, "layerTermImportance");
   const { n_layers } = model.config;
   const added = new Float64Array(n_layers);

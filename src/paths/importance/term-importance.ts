@@ -4,15 +4,14 @@
  * MLPs wrote are frozen: the direct path is embedding and MLP outputs together, and a single-head path begins in
  * whichever of them the head can read.
  */
-import { requireKind } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
 import { checkSamples } from "../../model/internal.ts";
-import type { TokensLike, Transformer } from "../../model/index.ts";
+import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { shownAs } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { add, Random } from "../../tensor/index.ts";
-import { finalBias } from "../frozen/frozen-layers.ts";
-import { freeze } from "../frozen/frozen-run.ts";
+import { finalConstants } from "../frozen/frozen-layers.ts";
+import { frozenOf } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { headGains, layerGains, lossesOfPaths, minus } from "./gains.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
@@ -79,14 +78,27 @@ export interface TermImportanceRow {
 export function termImportance(
   model: Transformer,
   tokens: TokensLike,
-  options: TermImportanceOptions = {},
+  options?: TermImportanceOptions,
+): TermImportanceRow[];
+/** As above, of a run that was made before, edits and all. */
+export function termImportance(run: Run, options?: TermImportanceOptions): TermImportanceRow[];
+export function termImportance(
+  subject: Transformer | Run,
+  tokensOrOptions?: TokensLike | TermImportanceOptions,
+  given?: TermImportanceOptions,
 ): TermImportanceRow[] {
-  requireKind("model", model, "model", "termImportance", options, "resamples seed heads signal onProgress");
   const operation = "termImportance";
+  const { frozen, options } = frozenOf(
+    subject,
+    tokensOrOptions,
+    given,
+    operation,
+    "resamples seed heads signal onProgress",
+  );
+  const { model } = frozen;
   const { resamples = 1000, seed = 0, heads = true } = options;
   const draws = checkSamples(resamples, operation);
   const random = new Random(seed);
-  const frozen = freeze(model, tokens, operation, options.signal);
   requireNextTokens(frozen, operation);
   const batch = frozen.run.tokens.sizeOf("batch");
   // The same draws for every line, so that errors compare.
@@ -125,7 +137,7 @@ function importanceShowing(lines: readonly TermImportanceRow[]): Showing {
 type Push = (terms: string, relativeTo: string, gains: Float64Array) => void;
 
 function orderRows(frozen: FrozenRun, push: Push): void {
-  const bias = finalBias(frozen);
+  const bias = finalConstants(frozen);
   const uniform = new Float64Array(frozen.run.tokens.sizeOf("batch")).fill(Math.log(frozen.model.config.d_vocab_out));
   let before: Float64Array = uniform;
   let kept: Stream | undefined;

@@ -6,7 +6,7 @@
  */
 import { headLabel } from "../../model/index.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
-import { mlpLayerOf } from "./sources.ts";
+import { isEditLabel, mlpLayerOf } from "./sources.ts";
 import type { PathTerm } from "./terms.ts";
 
 /**
@@ -20,6 +20,8 @@ type BiasName = "b_O" | "b_V" | "ln1.b" | "ln_final.b";
 interface Notation {
   readonly sources: Readonly<Record<"direct" | "embed" | "pos_embed", string>>;
   readonly mlp: (layer: number) => string;
+  /** What an edit added, by its label. */
+  readonly edit: (label: string) => string;
   /**
    * A bias, the same at every position: $b_O$, $b_V$ of a head, the bias of the norm of a layer, or of the final one.
    */
@@ -40,6 +42,7 @@ const NOTATIONS: Readonly<Record<FormulaFormat, Notation>> = {
   text: {
     sources: { direct: "T W_E + W_pos", embed: "T W_E", pos_embed: "W_pos" },
     mlp: (layer) => `MLP[${layer}]`,
+    edit: (label) => label,
     sum: (parts) => `(${parts})`,
     pattern: (head) => `A[${headLabel(head)}]`,
     map: (head) => `W_OV[${headLabel(head)}]`,
@@ -58,6 +61,7 @@ const NOTATIONS: Readonly<Record<FormulaFormat, Notation>> = {
   latex: {
     sources: { direct: "T W_E + W_{pos}", embed: "T W_E", pos_embed: "W_{pos}" },
     mlp: (layer) => `\\mathrm{MLP}^{${layer}}`,
+    edit: (label) => `\\text{${label.replace(/_/g, "\\_")}}`,
     sum: (parts) => `\\left(${parts}\\right)`,
     pattern: ({ layer, head }) => `A^{${layer}.${head}}`,
     map: ({ layer, head }) => `W_{OV}^{${layer}.${head}}`,
@@ -87,6 +91,8 @@ export function termFormula(model: Transformer, term: PathTerm, format: FormulaF
   if (term.kind === "remainder") return notation.remainder(term.order);
   if (term.kind === "group") return notation.group(term.label);
   const bias = biasOf(term.source);
+  const isFinalEdit = term.source === "edit[unembed.hook_in]" || term.source === "edit[ln_final.hook_normalized]";
+  if (isFinalEdit) return `${notation.edit(term.source)} ${notation.W_U}`;
   if (bias?.name === "ln_final.b") return `${notation.constant(bias.name, 0, undefined)} ${notation.W_U}`;
   const entersStream = model.config.positional_embedding_type === "standard";
   const isSum = term.source === "direct" && entersStream;
@@ -112,10 +118,11 @@ export function termFormula(model: Transformer, term: PathTerm, format: FormulaF
   return `${model.ln_final === undefined ? whole : notation.norm("ln_final", whole)} ${notation.W_U}`;
 }
 
-/** What embeds tokens or positions, or what an MLP wrote. */
-function sourceOf({ sources, mlp }: Notation, source: PathTerm["source"], entersStream: boolean): string {
+/** What embeds tokens or positions, what an MLP wrote, or what an edit added. */
+function sourceOf({ sources, mlp, edit }: Notation, source: PathTerm["source"], entersStream: boolean): string {
   const layer = mlpLayerOf(source);
   if (layer !== undefined) return mlp(layer);
+  if (isEditLabel(source)) return edit(source);
   if (source === "pos_embed") return sources.pos_embed;
   return source === "direct" && entersStream ? sources.direct : sources.embed;
 }

@@ -6,14 +6,14 @@
  * that carries a stream per order. Norm scales are frozen with the patterns, and so is what MLPs write: it belongs to
  * order 0, and to the orders of the heads that it goes through later.
  */
-import { InputError, requireKind } from "../../errors.ts";
-import type { TokensLike, Transformer } from "../../model/index.ts";
+import { InputError } from "../../errors.ts";
+import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { lossesOfRows } from "../../model/internal.ts";
 import { add, Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { FloatArray } from "../../tensor/internal.ts";
-import { finalBias } from "../frozen/frozen-layers.ts";
-import { freeze, throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
+import { finalConstants } from "../frozen/frozen-layers.ts";
+import { frozenOf, throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -45,17 +45,25 @@ import type { ProgressOptions } from "../../progress.ts";
 export function logitsByOrder(
   model: Transformer,
   tokens: TokensLike,
-  options: ProgressOptions = {},
+  options?: ProgressOptions,
+): Tensor<"order batch pos d_vocab">;
+/** As above, of a run that was made before, edits and all. */
+export function logitsByOrder(run: Run, options?: ProgressOptions): Tensor<"order batch pos d_vocab">;
+export function logitsByOrder(
+  subject: Transformer | Run,
+  tokensOrOptions?: TokensLike | ProgressOptions,
+  given?: ProgressOptions,
 ): Tensor<"order batch pos d_vocab"> {
-  requireKind("model", model, "model", "logitsByOrder", options, "signal onProgress");
-  const frozen = freeze(model, tokens, "logitsByOrder", options.signal);
+  const operation = "logitsByOrder";
+  const { frozen, options } = frozenOf(subject, tokensOrOptions, given, operation, "signal onProgress");
+  const { model } = frozen;
   const streams = streamsByOrder(frozen, options).map((stream) => throughFinalNorm(frozen, stream));
   const shape = [streams.length, ...frozen.run.logits.shape];
   const size = frozen.run.logits.size;
   const out = new Float32Array(streams.length * size);
   for (const [order, stream] of streams.entries()) {
     const logits =
-      order === 0 ? add(unembed(model, add(stream, finalBias(frozen))), model.b_U) : unembed(model, stream);
+      order === 0 ? add(unembed(model, add(stream, finalConstants(frozen))), model.b_U) : unembed(model, stream);
     out.set(rawData(logits), order * size);
   }
   return Tensor.from("order batch pos d_vocab", shape, out);
@@ -101,15 +109,23 @@ export interface LossByMaxOrder {
  * // true
  * ```
  */
-export function lossByMaxOrder(model: Transformer, tokens: TokensLike, options: ProgressOptions = {}): LossByMaxOrder {
-  requireKind("model", model, "model", "lossByMaxOrder", options, "signal onProgress");
-  const frozen = freeze(model, tokens, "lossByMaxOrder", options.signal);
+export function lossByMaxOrder(model: Transformer, tokens: TokensLike, options?: ProgressOptions): LossByMaxOrder;
+/** As above, of a run that was made before, edits and all. */
+export function lossByMaxOrder(run: Run, options?: ProgressOptions): LossByMaxOrder;
+export function lossByMaxOrder(
+  subject: Transformer | Run,
+  tokensOrOptions?: TokensLike | ProgressOptions,
+  given?: ProgressOptions,
+): LossByMaxOrder {
+  const operation = "lossByMaxOrder";
+  const { frozen, options } = frozenOf(subject, tokensOrOptions, given, operation, "signal onProgress");
+  const { model } = frozen;
   requireNextTokens(frozen, "lossByMaxOrder");
   const streams = streamsByOrder(frozen, options);
   const uniformLoss = Math.log(model.config.d_vocab_out);
   const loss = new Float64Array(streams.length);
   const marginalGain = new Float64Array(streams.length);
-  const bias = finalBias(frozen);
+  const bias = finalConstants(frozen);
   let kept: Stream | undefined;
   for (const [order, stream] of streams.entries()) {
     kept = kept === undefined ? stream : add(kept, stream);

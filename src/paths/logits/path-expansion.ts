@@ -13,11 +13,11 @@
  * patterns, or in a bias: no path goes through an MLP.
  */
 import { InputError, requireKind } from "../../errors.ts";
-import type { TokensLike, Transformer } from "../../model/index.ts";
+import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { PathExpansion } from "./expansion.ts";
 import { FactoredModel } from "../factored-model.ts";
-import { freeze } from "../frozen/frozen-run.ts";
-import { biasSources, countPaths, embeddingSources, mlpSources, pathEntries } from "./sources.ts";
+import { frozenOf, isRun } from "../frozen/frozen-run.ts";
+import { biasSources, countPaths, editSources, embeddingSources, mlpSources, pathEntries } from "./sources.ts";
 import type { FrozenSource, SourceEntry } from "./sources.ts";
 
 /**
@@ -48,6 +48,10 @@ export interface PathExpansionOptions {
  *
  * One ordinary run gives attention patterns, norm scales and what MLPs wrote, which are then constants. Terms are
  * computed when asked for. Of a {@link FactoredModel} the expansion is its product written out.
+ *
+ * A run that was made before can be given, an edited one too. Patterns and scales are then as edits left them; a head
+ * whose weighted values were set to 0 at a position attends to nothing there. What other edits of values, weighted
+ * values and the stream added begins paths of its own, `edit[blocks.0.hook_resid_post]→L1H2`.
  *
  * @param tokens - a prompt, or several of equal length.
  * @throws {@link InputError} when there are more paths than `maxTerms`, for an impossible `maxOrder`, for
@@ -86,12 +90,14 @@ export interface PathExpansionOptions {
  * ```
  */
 export function pathExpansion(model: Transformer, tokens: TokensLike, options?: PathExpansionOptions): PathExpansion;
+/** As above, of a run that was made before, edits and all. */
+export function pathExpansion(run: Run, options?: PathExpansionOptions): PathExpansion;
 /** As above, of a model that already stands as the product of its layers: one choice from every factor. */
 export function pathExpansion(factored: FactoredModel, options?: PathExpansionOptions): PathExpansion;
 export function pathExpansion(
-  subject: Transformer | FactoredModel,
+  subject: Transformer | Run | FactoredModel,
   tokensOrOptions?: TokensLike | PathExpansionOptions,
-  options: PathExpansionOptions = {},
+  options?: PathExpansionOptions,
 ): PathExpansion {
   const operation = "pathExpansion";
   if (isFactored(subject)) {
@@ -100,16 +106,18 @@ export function pathExpansion(
     checkOptions(subject.model, given, operation);
     return expandAs(subject, given, operation);
   }
-  requireKind("model", subject, "model", operation, options, OPTIONS);
-  checkOptions(subject, options, operation);
-  const frozen = freeze(subject, tokensOrOptions as TokensLike, operation, options.signal);
-  return expandAs(new FactoredModel(frozen), options, operation);
+  const model = isRun(subject) ? subject.model : subject;
+  const given = ((isRun(subject) ? tokensOrOptions : options) ?? {}) as PathExpansionOptions;
+  requireKind("model", model, isRun(subject) ? "run" : "model", operation, given, OPTIONS);
+  checkOptions(model, given, operation);
+  const { frozen } = frozenOf(subject, tokensOrOptions, options, operation, OPTIONS);
+  return expandAs(new FactoredModel(frozen), given, operation);
 }
 
 const OPTIONS = "maxOrder maxTerms splitPositions splitBiases signal";
 
 /** A member tells, since an ESM and a CJS copy of the package may meet. */
-function isFactored(subject: Transformer | FactoredModel): subject is FactoredModel {
+function isFactored(subject: Transformer | Run | FactoredModel): subject is FactoredModel {
   return typeof subject === "object" && subject !== null && "frozen" in subject;
 }
 
@@ -120,9 +128,10 @@ function expandAs(factored: FactoredModel, options: PathExpansionOptions, operat
   const sources: FrozenSource[] = [
     ...embeddingSources(frozen, splitPositions),
     ...mlpSources(frozen),
+    ...editSources(frozen),
     ...(splitBiases ? biasSources(frozen) : []),
   ];
-  if (splitBiases) checkCount(model, sources, options, operation);
+  if (splitBiases || frozen.edits !== undefined) checkCount(model, sources, options, operation);
   return new PathExpansion(factored, sources, Math.min(maxOrder, n_layers), splitBiases);
 }
 

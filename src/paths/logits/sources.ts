@@ -7,12 +7,14 @@
 import { pathCounts } from "../../circuits/internal.ts";
 import type { Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { constantStream, directStream, mlpLabel, mlpStream, sourceStreams } from "../frozen/frozen-run.ts";
+import { constantStream, editsFrom, embeddedStream, mlpLabel, mlpStream, sourceStreams } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import type { EditLabel, EditView } from "../frozen/run-edits.ts";
 
 /**
  * Where a path begins: in the whole residual stream before the first layer (`direct`), in one of its two parts, in what
- * the MLP of a layer wrote (`0_mlp_out`), or in a bias of a layer, of the final norm or of the unembedding.
+ * the MLP of a layer wrote (`0_mlp_out`), in what an edit added (`edit[blocks.0.attn.hook_z]`), or in a bias of a
+ * layer, of the final norm or of the unembedding.
  * @category Path expansion
  */
 export type PathSource =
@@ -20,6 +22,7 @@ export type PathSource =
   | "embed"
   | "pos_embed"
   | `${number}_mlp_out`
+  | EditLabel
   | "b_U"
   | "ln_final.b"
   | `b_O[${number}]`
@@ -49,7 +52,7 @@ export type SourceEntry = Pick<FrozenSource, "from" | "enters">;
 /** The sources that begin in embeddings: one, or two where token and position are split. */
 export function embeddingSources(frozen: FrozenRun, splitPositions: boolean): FrozenSource[] {
   const whole = (source: PathSource, stream: Stream): FrozenSource => ({ source, from: 0, enters: "stream", stream });
-  if (!splitPositions) return [whole("direct", directStream(frozen))];
+  if (!splitPositions) return [whole("direct", embeddedStream(frozen))];
   const { embed, pos_embed } = sourceStreams(frozen);
   return [
     whole("embed", embed),
@@ -74,6 +77,27 @@ export function mlpSources(frozen: FrozenRun, before?: number): (FrozenSource & 
       : [{ source: mlpLabel(layer), from: layer + 1, enters: "stream" as const, stream }];
   });
 }
+
+/** What edits added to the run before a layer, by default in all of it and behind the final norm too. */
+export function editSources(
+  frozen: FrozenRun,
+  before?: number,
+  view: EditView = "paths",
+): (FrozenSource & { readonly stream: Stream })[] {
+  const { n_layers } = frozen.model.config;
+  const layers = Array.from({ length: (before ?? n_layers) + 1 }, (_, layer) => layer);
+  return [...layers, ...(before === undefined ? (["final"] as const) : [])].flatMap((layer) =>
+    editsFrom(frozen, layer, view).map(({ label, from, isFinal, stream }) => ({
+      source: label,
+      from,
+      enters: isFinal ? ("final" as const) : ("stream" as const),
+      stream,
+    })),
+  );
+}
+
+/** Whether a label such as `edit[hook_embed]` names an edit. */
+export const isEditLabel = (label: string): boolean => label.startsWith("edit[");
 
 /** The layer of the MLP that a label such as `0_mlp_out` names; `undefined` for another source. */
 export function mlpLayerOf(label: string): number | undefined {

@@ -8,14 +8,13 @@
  * $\sum_{a + 1 + b = p} \langle g_b,\, A^h s_a W_{OV}^h \rangle$: $L^2$ passes through a layer where the paths number
  * $(1+H)^L$.
  */
-import { requireKind } from "../../errors.ts";
-import type { TokensLike, Transformer } from "../../model/index.ts";
+import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { addTo, dot } from "../../tensor/internal.ts";
 import { frozenHeads } from "../frozen/frozen-heads.ts";
 import type { FrozenHeads } from "../frozen/frozen-heads.ts";
 import { flat } from "../frozen/frozen-layers.ts";
-import { addMlp, directStream, freeze, throughFinalNorm } from "../frozen/frozen-run.ts";
+import { addMlp, directStream, frozenOf, throughFinalNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { readingsOfStream } from "./attribution.ts";
 import { Steps } from "../../progress.ts";
@@ -78,10 +77,17 @@ export interface PathTotals {
  * // true
  * ```
  */
-export function pathTotals(model: Transformer, tokens: TokensLike, options: PathTotalsOptions = {}): PathTotals {
-  requireKind("model", model, "model", "pathTotals", options, "targets signal onProgress");
+export function pathTotals(model: Transformer, tokens: TokensLike, options?: PathTotalsOptions): PathTotals;
+/** As above, of a run that was made before, edits and all. */
+export function pathTotals(run: Run, options?: PathTotalsOptions): PathTotals;
+export function pathTotals(
+  subject: Transformer | Run,
+  tokensOrOptions?: TokensLike | PathTotalsOptions,
+  given?: PathTotalsOptions,
+): PathTotals {
   const operation = "pathTotals";
-  const frozen = freeze(model, tokens, operation, options.signal);
+  const { frozen, options } = frozenOf(subject, tokensOrOptions, given, operation, "targets signal onProgress");
+  const { model } = frozen;
   const { targets = "next" } = options;
   const readout = readoutOf(model, frozen.run.tokens, targets, operation);
   return totalsOf(frozen, readout, options);

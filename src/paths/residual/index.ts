@@ -7,6 +7,11 @@
  * In reading order: `residual-decomposition.ts`, `logit-attribution.ts`.
  */
 export { accumulatedResid, decomposeResid } from "./residual-decomposition.ts";
-export type { DecomposeOptions, NormHandling, ResidDecomposition } from "./residual-decomposition.ts";
+export type {
+  AccumulatedOptions,
+  DecomposeOptions,
+  NormHandling,
+  ResidDecomposition,
+} from "./residual-decomposition.ts";
 export { logitAttribution } from "./logit-attribution.ts";
 export type { LogitAttribution, LogitAttributionOptions } from "./logit-attribution.ts";

@@ -5,15 +5,14 @@
  * Unlike paths, components are what the heads of the run really wrote, all that they read included: the attribution of
  * a head of layer 1 is its single-head path and its virtual heads together.
  */
-import { requireKind } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
-import type { TokensLike, Transformer } from "../../model/index.ts";
+import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
 import { NormSum, writtenErrorBound } from "../certificate.ts";
 import type { Certificate } from "../certificate.ts";
 import { layerWritten } from "../frozen/frozen-layers.ts";
-import { freeze, mlpLabel, mlpStream, sourceStreams, throughFinalNorm } from "../frozen/frozen-run.ts";
+import { frozenOf, mlpLabel, mlpStream, sourceStreams, throughFinalNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -38,7 +37,7 @@ export interface LogitAttributionOptions extends ProgressOptions {
 export interface LogitAttribution {
   /**
    * `embed`, `pos_embed` where positions enter the residual stream, then `L0H0` … and `0_mlp_out` …, or by layer
-   * `0_attn_out`, `0_mlp_out`, `1_attn_out` …, and `bias`.
+   * `0_attn_out`, `0_mlp_out`, `1_attn_out` …, of an edited run `edit[blocks.0.hook_resid_post]` …, and `bias`.
    */
   readonly labels: string[];
   /** `[component, batch, pos]`, float64, in logits; for next tokens one position fewer than the prompt. */
@@ -50,6 +49,8 @@ export interface LogitAttribution {
 interface Component {
   readonly label: string;
   stream(): Stream;
+  /** Whether it joins behind the final norm. */
+  readonly isFinal?: boolean;
 }
 
 function headComponents(frozen: FrozenRun): Component[] {
@@ -122,13 +123,20 @@ function biasComponent(frozen: FrozenRun, by: "head" | "layer"): Stream {
 export function logitAttribution(
   model: Transformer,
   tokens: TokensLike,
-  options: LogitAttributionOptions = {},
+  options?: LogitAttributionOptions,
+): LogitAttribution;
+/** As above, of a run that was made before, edits and all: what edits of the stream added are components. */
+export function logitAttribution(run: Run, options?: LogitAttributionOptions): LogitAttribution;
+export function logitAttribution(
+  subject: Transformer | Run,
+  tokensOrOptions?: TokensLike | LogitAttributionOptions,
+  given?: LogitAttributionOptions,
 ): LogitAttribution {
-  requireKind("model", model, "model", "logitAttribution", options, "by targets signal onProgress");
   const operation = "logitAttribution";
+  const { frozen, options } = frozenOf(subject, tokensOrOptions, given, operation, "by targets signal onProgress");
+  const { model } = frozen;
   const { by = "head", targets = "next" } = options;
   requireChoice(by, ["head", "layer"], "by", operation);
-  const frozen = freeze(model, tokens, operation, options.signal);
   const readout = readoutOf(model, frozen.run.tokens, targets, operation);
   const { embed, pos_embed } = sourceStreams(frozen);
   const components: Component[] = [
@@ -137,6 +145,7 @@ export function logitAttribution(
     ...(by === "head"
       ? [...headComponents(frozen), ...model.layers.flatMap(({ layer }) => mlpComponent(frozen, layer))]
       : layerComponents(frozen).flatMap((part, layer) => [part, ...mlpComponent(frozen, layer)])),
+    ...(frozen.edits?.written ?? []).map(({ label, stream, isFinal }) => ({ label, stream: () => stream, isFinal })),
   ];
   const batch = frozen.run.tokens.sizeOf("batch");
   const size = batch * readout.positions;
@@ -144,7 +153,8 @@ export function logitAttribution(
   const norms = new NormSum();
   const steps = new Steps(options, components.length);
   for (const [c, component] of components.entries()) {
-    const normalized = throughFinalNorm(frozen, component.stream());
+    const { isFinal = false } = component;
+    const normalized = isFinal ? component.stream() : throughFinalNorm(frozen, component.stream());
     norms.add(normalized);
     out.set(readAlong(readout, normalized), c * size);
     steps.advance();

@@ -5,11 +5,12 @@
  */
 import { ConfigError, InputError, requireKind } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
-import { requireChoice } from "../../model/internal.ts";
-import type { Norm, Run, Transformer } from "../../model/index.ts";
+import { requireChoice, traceOf } from "../../model/internal.ts";
+import type { HookName, Norm, PartialRun, Transformer } from "../../model/index.ts";
 import { add, stack, Tensor } from "../../tensor/index.ts";
-import { mlpLabel } from "../frozen/frozen-run.ts";
+import { isRun, mlpLabel } from "../frozen/frozen-run.ts";
 import type { Stream } from "../frozen/frozen-run.ts";
+import { editDifference } from "../frozen/run-edits.ts";
 
 /**
  * How streams are shown: as they are (`"none"`); centred and divided by a scale (`"scale"`); or through the whole norm,
@@ -70,16 +71,19 @@ interface Place {
 interface Reader {
   readonly norm: Norm;
   readonly scale: Tensor<"batch pos scale">;
+  /** The hook behind its quotient. */
+  readonly normalized: HookName;
 }
 
-function readerOf(model: Transformer, run: Run, layer: number, handling: NormHandling): Reader | undefined {
+function readerOf(model: Transformer, run: PartialRun, layer: number, handling: NormHandling): Reader | undefined {
   const isFinal = layer === model.config.n_layers;
   const norm = isFinal ? model.ln_final : model.layer(layer).ln1;
   if (norm === undefined || handling === "none") return undefined;
-  return { norm, scale: run.cache.get(isFinal ? "ln_final.hook_scale" : `blocks.${layer}.ln1.hook_scale`) };
+  const at = isFinal ? ("ln_final" as const) : (`blocks.${layer}.ln1` as const);
+  return { norm, scale: run.cache.get(`${at}.hook_scale`), normalized: `${at}.hook_normalized` };
 }
 
-function placeOf(model: Transformer, run: Run, options: DecomposeOptions): Place {
+function placeOf(model: Transformer, run: PartialRun, options: DecomposeOptions): Place {
   const { n_layers, parallel_attn_mlp } = model.config;
   const { layer = n_layers, applyNorm = "none", mlpInput = false } = options;
   const last = mlpInput ? n_layers - 1 : n_layers;
@@ -103,7 +107,11 @@ function placeOf(model: Transformer, run: Run, options: DecomposeOptions): Place
   const reader =
     mlp.ln2 === undefined || applyNorm === "none"
       ? undefined
-      : { norm: mlp.ln2, scale: run.cache.get(`blocks.${layer}.ln2.hook_scale`) };
+      : {
+          norm: mlp.ln2,
+          scale: run.cache.get(`blocks.${layer}.ln2.hook_scale`),
+          normalized: `blocks.${layer}.ln2.hook_normalized` as const,
+        };
   return { heads: parallel_attn_mlp === true ? layer : layer + 1, mlps: layer, reader };
 }
 
@@ -114,25 +122,25 @@ function through(reader: Reader | undefined, handling: NormHandling, stream: Str
 }
 
 /** A vector of `d_model` numbers at every position of a run. */
-function everywhere(run: Run, vector: Tensor<"d_model">): Stream {
+function everywhere(run: PartialRun, vector: Tensor<"d_model">): Stream {
   const zeros = Tensor.zeros("batch pos d_model", run.cache.get("hook_embed").shape);
   return add(zeros, vector);
 }
 
-function embeddings(model: Transformer, run: Run): Component[] {
+function embeddings(model: Transformer, run: PartialRun): Component[] {
   const embed: Component = { label: "embed", stream: run.cache.get("hook_embed") };
   if (model.config.positional_embedding_type !== "standard") return [embed];
   return [embed, { label: "pos_embed", stream: run.cache.get("hook_pos_embed") }];
 }
 
-function headComponents(model: Transformer, run: Run, layers: number): Component[] {
+function headComponents(model: Transformer, run: PartialRun, layers: number): Component[] {
   return model.layers.slice(0, layers).flatMap(({ layer, heads }) => {
     const results = run.cache.get(`blocks.${layer}.attn.hook_result`);
     return heads.map((head) => ({ label: headLabel(head), stream: results.select("head", head.head) }));
   });
 }
 
-function mlpComponents(model: Transformer, run: Run, layers: number): Component[] {
+function mlpComponents(model: Transformer, run: PartialRun, layers: number): Component[] {
   return model.layers
     .slice(0, layers)
     .filter(({ mlp }) => mlp !== undefined)
@@ -140,7 +148,7 @@ function mlpComponents(model: Transformer, run: Run, layers: number): Component[
 }
 
 /** What each layer wrote, its MLP after its attention. */
-function layerComponents(model: Transformer, run: Run, { heads, mlps }: Place): Component[] {
+function layerComponents(model: Transformer, run: PartialRun, { heads, mlps }: Place): Component[] {
   const ofMlps = mlpComponents(model, run, mlps);
   return model.layers
     .slice(0, heads)
@@ -151,10 +159,43 @@ function layerComponents(model: Transformer, run: Run, { heads, mlps }: Place): 
 }
 
 /**
+ * What edits of the stream added before a place, and of what heads wrote where components are heads: there the results
+ * of heads are taken as an edit of `hook_attn_out` found them.
+ */
+function editComponents(
+  run: PartialRun,
+  place: Place,
+  { by = "layer", mlpInput: isMlpInput = false }: DecomposeOptions,
+): Component[] {
+  const trace = traceOf(run);
+  if (trace === undefined) return [];
+  const isBefore = (hook: HookName): boolean => {
+    const [, layer, name] = /^blocks\.(\d+)\.hook_(resid_pre|attn_out|resid_mid|resid_post|mlp_in)$/.exec(hook) ?? [];
+    if (name === undefined || (name === "attn_out" && by === "layer")) return false;
+    const first = Number(layer);
+    if (name === "mlp_in") return isMlpInput && first === place.mlps;
+    if (name === "resid_post") return first < place.mlps;
+    return name === "resid_pre" ? first <= place.mlps : first < place.heads;
+  };
+  return run.edited
+    .filter(isBefore)
+    .map((hook) => ({ label: `edit[${hook}]`, stream: editDifference(run, trace, hook) as Stream }));
+}
+
+/** What an edit added behind the reader's quotient, with the weights of the norm where components pass through all. */
+function readerEdits(run: PartialRun, reader: Reader | undefined, handling: NormHandling): Component[] {
+  const trace = traceOf(run);
+  if (reader === undefined || trace === undefined || !run.edited.includes(reader.normalized)) return [];
+  const difference = editDifference(run, trace, reader.normalized) as Stream;
+  const stream = handling === "full" ? reader.norm.applyWeights(difference) : difference;
+  return [{ label: `edit[${reader.normalized}]`, stream }];
+}
+
+/**
  * What no head or embedding writes: the $b_O$ of earlier layers, and the norm's bias where components pass through all
  * of it.
  */
-function constants(model: Transformer, run: Run, { heads, reader }: Place, handling: NormHandling): Stream {
+function constants(model: Transformer, run: PartialRun, { heads, reader }: Place, handling: NormHandling): Stream {
   const written = model.layers
     .slice(0, heads)
     .reduce((sum, { b_O }) => add(sum, b_O), Tensor.zeros("d_model", [model.config.d_model]));
@@ -168,9 +209,10 @@ function constants(model: Transformer, run: Run, { heads, reader }: Place, handl
  * By layer the components are `embed`, `pos_embed` (where positions enter the stream), `0_attn_out`, `0_mlp_out` (where
  * there are MLPs), `1_attn_out` …; by head `L0H0`, `L0H1`, …, `0_mlp_out`, …, `embed`, `pos_embed`, `bias`. A norm's
  * scale is that of the run, so the components still sum to what its reader reads: with `applyNorm: "full"` to
- * `unembed.hook_in` (by layer, the final norm's bias is then a component `bias`).
+ * `unembed.hook_in` (by layer, the final norm's bias is then a component `bias`). What an edit of the stream added is
+ * a component of its own, `edit[blocks.0.hook_resid_post]`.
  *
- * @param run - a run of the model that kept the embeddings, `hook_attn_out` or `hook_result` of the layers and the
+ * @param run - a run that kept the embeddings, `hook_attn_out` or `hook_result` of the layers and the
  * norm's scale.
  * @throws {@link InputError} when there is no such layer or the run did not keep what is needed; {@link ConfigError}
  * for `mlpInput` on an attention-only model.
@@ -183,7 +225,7 @@ function constants(model: Transformer, run: Run, { heads, reader }: Place, handl
  *
  * const { model } = await openBundledModel();
  * const run = model.run([0, 300, 301]);
- * const { labels, components } = decomposeResid(model, run);
+ * const { labels, components } = decomposeResid(run);
  * console.log(labels.join(" "));
  * // embed 0_attn_out 1_attn_out
  * const difference = maxAbsDifference(sum(components, "component"), run.cache.get("blocks.1.hook_resid_post"));
@@ -191,9 +233,21 @@ function constants(model: Transformer, run: Run, { heads, reader }: Place, handl
  * // true
  * ```
  */
-export function decomposeResid(model: Transformer, run: Run, options: DecomposeOptions = {}): ResidDecomposition {
-  requireKind("model", model, "model", "decomposeResid", options, "by layer mlpInput applyNorm");
-  requireKind("run", run, "run", "decomposeResid");
+export function decomposeResid(run: PartialRun, options?: DecomposeOptions): ResidDecomposition;
+/** As above, with the model beside its run. */
+export function decomposeResid(model: Transformer, run: PartialRun, options?: DecomposeOptions): ResidDecomposition;
+export function decomposeResid(
+  subject: Transformer | PartialRun,
+  runOrOptions?: PartialRun | DecomposeOptions,
+  given?: DecomposeOptions,
+): ResidDecomposition {
+  const { model, run, options } = runAndOptions(
+    subject,
+    runOrOptions,
+    given,
+    "decomposeResid",
+    "by layer mlpInput applyNorm",
+  );
   const { by = "layer", applyNorm = "none" } = options;
   requireChoice(by, ["head", "layer"], "by", "decomposeResid");
   requireChoice(applyNorm, HANDLINGS, "applyNorm", "decomposeResid");
@@ -204,7 +258,9 @@ export function decomposeResid(model: Transformer, run: Run, options: DecomposeO
     by === "head"
       ? [...headComponents(model, run, heads), ...mlpComponents(model, run, mlps), ...sources]
       : [...sources, ...layerComponents(model, run, place)];
-  const parts = written.map((part) => passed(part, reader, applyNorm));
+  const edits = editComponents(run, place, options);
+  const parts = [...written, ...edits].map((part) => passed(part, reader, applyNorm));
+  parts.push(...readerEdits(run, reader, applyNorm));
   const b = applyNorm === "full" ? reader?.norm.b : undefined;
   if (by === "head") parts.push({ label: "bias", stream: constants(model, run, place, applyNorm) });
   else if (b !== undefined) parts.push({ label: "bias", stream: everywhere(run, b) });
@@ -217,8 +273,36 @@ export function decomposeResid(model: Transformer, run: Run, options: DecomposeO
   };
 }
 
+/** A run with its model, which stands before it or is its own, and the options, which stand last. */
+function runAndOptions<O extends object>(
+  subject: Transformer | PartialRun,
+  runOrOptions: PartialRun | O | undefined,
+  given: O | undefined,
+  operation: string,
+  known: string,
+): { readonly model: Transformer; readonly run: PartialRun; readonly options: O } {
+  const isAlone = isRun(subject);
+  const options = ((isAlone ? runOrOptions : given) ?? {}) as O;
+  const model = isAlone ? subject.model : subject;
+  requireKind("model", model, isAlone ? "run.model" : "model", operation, options, known);
+  const run = (isAlone ? subject : runOrOptions) as PartialRun;
+  requireKind("run", run, "run", operation);
+  return { model, run, options };
+}
+
 function passed({ label, stream }: Component, reader: Reader | undefined, handling: NormHandling): Component {
   return { label, stream: through(reader, handling, stream) };
+}
+
+/**
+ * What {@link accumulatedResid} shows.
+ * @category Attribution
+ */
+export interface AccumulatedOptions {
+  /** Whether each stream passes through the final norm, at its own scale; `"none"` by default. */
+  readonly applyNorm?: NormHandling | undefined;
+  /** Whether the streams between attention and MLP are shown too. */
+  readonly includeMid?: boolean | undefined;
 }
 
 /**
@@ -229,7 +313,7 @@ function passed({ label, stream }: Component, reader: Reader | undefined, handli
  * stream: the logit lens, TransformerLens's `accumulated_resid(apply_ln=True)`. `"full"` is what the unembedding would
  * read of it; `"scale"` leaves weights and bias of the norm out, for unembeddings that hold them already.
  *
- * @param run - a run of the model that kept `hook_resid_pre` of the layers and the last `hook_resid_post`.
+ * @param run - a run that kept `hook_resid_pre` of the layers and the last `hook_resid_post`.
  * @returns labels `0_pre`, `0_mid`, `1_pre`, …, `final_post`, and `components` `[component, batch, pos, d_model]`; each
  * is the whole stream, they are not to be summed.
  * @throws {@link InputError} when the run did not keep what is needed; {@link ConfigError} for `includeMid` on a model
@@ -241,17 +325,25 @@ function passed({ label, stream }: Component, reader: Reader | undefined, handli
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * console.log(accumulatedResid(model, model.run([0, 300, 301])).labels.join(" "));
+ * console.log(accumulatedResid(model.run([0, 300, 301])).labels.join(" "));
  * // 0_pre 1_pre final_post
  * ```
  */
+export function accumulatedResid(run: PartialRun, options?: AccumulatedOptions): ResidDecomposition;
+/** As above, with the model beside its run. */
+export function accumulatedResid(model: Transformer, run: PartialRun, options?: AccumulatedOptions): ResidDecomposition;
 export function accumulatedResid(
-  model: Transformer,
-  run: Run,
-  options: { readonly applyNorm?: NormHandling | undefined; readonly includeMid?: boolean | undefined } = {},
+  subject: Transformer | PartialRun,
+  runOrOptions?: PartialRun | AccumulatedOptions,
+  given?: AccumulatedOptions,
 ): ResidDecomposition {
-  requireKind("model", model, "model", "accumulatedResid", options, "applyNorm includeMid");
-  requireKind("run", run, "run", "accumulatedResid");
+  const { model, run, options } = runAndOptions(
+    subject,
+    runOrOptions,
+    given,
+    "accumulatedResid",
+    "applyNorm includeMid",
+  );
   const { applyNorm = "none", includeMid = false } = options;
   requireChoice(applyNorm, HANDLINGS, "applyNorm", "accumulatedResid");
   const { n_layers, attn_only, parallel_attn_mlp } = model.config;

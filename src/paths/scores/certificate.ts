@@ -35,6 +35,7 @@ import {
 import type { PerPosition } from "../certificate.ts";
 import { constantStream, throughFrozenNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import { readerEdit } from "../frozen/run-edits.ts";
 import { rotated } from "./components.ts";
 import type { ScoreComponent, ScorePartition } from "./components.ts";
 
@@ -110,24 +111,30 @@ function sideOf(
   const [W, b] = [attention[`W_${name}`].select("head", head), attention[`b_${name}`].select("head", head)];
   const at = `blocks.${layer}.attn` as const;
   const hook = name === "Q" ? "q" : "k";
-  const stored = wide(run.cache.get(`${at}.hook_${hook}`).select("head", head));
+  const own = wide(run.cache.get(`${at}.hook_${hook}`).select("head", head));
+  const stored = beforeEdit(frozen, `${at}.hook_${hook}`, head);
   const { stream, rounding: ofRead } = readBy(frozen, layer);
-  const size = rowNorms(stored);
+  const [sizeBefore, sizeAfter] = [rowNorms(stored), rowNorms(own)];
+  const size = stored === own ? sizeAfter : sizeAfter.map((x, row) => Math.max(x, sizeBefore[row] as number));
   const ofW = frobeniusNorm(W);
   const [ofNorm, ofSums, bias] = [spectralBound(W), sumRounding(config.d_model) * ofW, rowNorms(b)[0] ?? 0];
   const read = rowNorms(stream);
   const reach = size.map(
     (q, row) => ofNorm * (ofRead[row] as number) + ofSums * (read[row] as number) + U32 * (2 * q + bias),
   );
-  const local = asRounding(subtract(stored, add(matmul(stream, W), b)), reach);
-  let [vectors, rounding] = [stored, add(matmul(throughFrozenNorm(frozen, layer, error), W), local)];
+  // Where an edit changed what they are read from, the part of that edit is all that separates them from the stream.
+  const isRead = frozen.trace === undefined || readerEdit(run, frozen.trace, attention, hook) === undefined;
+  const defect = subtract(stored, add(matmul(stream, W), b));
+  const local = asRounding(defect, isRead ? reach : new Float64Array(reach.length));
+  let [vectors, rounding] = [own, add(matmul(throughFrozenNorm(frozen, layer, error), W), local)];
   if (config.positional_embedding_type === "rotary") {
-    vectors = wide(run.cache.get(`${at}.hook_rot_${hook}`).select("head", head));
+    const turned = `${at}.hook_rot_${hook}` as const;
     const ofTurn = asRounding(
-      subtract(vectors, rotated(model, stored)),
+      subtract(beforeEdit(frozen, turned, head), rotated(frozen, own)),
       size.map((q) => U32 * q),
     );
-    rounding = add(rotated(model, rounding), ofTurn);
+    vectors = wide(run.cache.get(turned).select("head", head));
+    rounding = add(rotated(frozen, rounding), ofTurn);
   }
   const part = name === "Q" ? "query" : "key";
   const operations = U64 * operationsOf(frozen, components.length);
@@ -140,6 +147,16 @@ function sideOf(
     ofParts: sums(({ readNorms }) => readNorms).map((x) => operations * (x * ofW + bias)),
     partSizes: sums((component) => rowNorms(component[part])),
   };
+}
+
+/** Vectors of a head as they came to a hook, float64. */
+function beforeEdit(
+  { run, trace }: FrozenRun,
+  hook: `blocks.${number}.attn.hook_${"q" | "k" | "rot_q" | "rot_k"}`,
+  head: number,
+): Tensor<"batch pos d_head"> {
+  const before = trace?.before.get(hook) as Tensor<"batch pos head d_head"> | undefined;
+  return wide((before ?? run.cache.get(hook)).select("head", head));
 }
 
 /**

@@ -4,14 +4,16 @@
  */
 import { InputError } from "../../errors.ts";
 import { headLabel, rotate } from "../../model/index.ts";
-import type { HeadId, Transformer } from "../../model/index.ts";
+import type { HeadId, HookName, Transformer } from "../../model/index.ts";
+import { rotateTo } from "../../model/internal.ts";
 import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
 import { reshaped, rowNorms } from "../../tensor/internal.ts";
 import { biasStream } from "../frozen/frozen-layers.ts";
 import { constantStream, throughFrozenNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import { editDifference, readerEdit, vectorEdit } from "../frozen/run-edits.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
-import { countPaths, embeddingSources, mlpEntries, mlpSources, pathEntries } from "../logits/sources.ts";
+import { countPaths, editSources, embeddingSources, mlpEntries, mlpSources, pathEntries } from "../logits/sources.ts";
 import type { FrozenSource } from "../logits/sources.ts";
 import { enumeratePaths, PathNode } from "../logits/terms.ts";
 import { firstHeadParts, orderParts, unmovedParts } from "./groups.ts";
@@ -65,6 +67,7 @@ export function scoreComponents(
     const [query, key] = [projected(frozen, head, "Q", positions), projected(frozen, head, "K", positions)];
     components.splice(1, 0, { label: "pos_embed", path: [], isSum: false, query, key, readNorms: rowNorms(positions) });
   }
+  components.push(...ownEdits(frozen, head));
   const bias = biasComponent(frozen, head, by);
   return [bias.query, bias.key].every((side) => side.data.every((x) => x === 0)) ? components : [...components, bias];
 }
@@ -107,15 +110,19 @@ function writtenParts(frozen: FrozenRun, before: number): ScorePart[] {
       },
     })),
   );
-  const unmoved = unmovedParts(frozen, before);
-  const embeddings = unmoved.length - mlpSources(frozen, before).length;
+  const unmoved = unmovedParts(frozen, before, "written");
+  const embeddings = model.config.positional_embedding_type === "standard" ? 2 : 1;
   return [...unmoved.slice(0, embeddings), ...heads, ...unmoved.slice(embeddings)];
 }
 
 /** Every path of embeddings and of what MLPs wrote through earlier heads. */
 function pathParts(frozen: FrozenRun, before: number, maxOrder: number): ScorePart[] {
   const isStandard = frozen.model.config.positional_embedding_type === "standard";
-  const sources: FrozenSource[] = [...embeddingSources(frozen, isStandard), ...mlpSources(frozen, before)];
+  const sources: FrozenSource[] = [
+    ...embeddingSources(frozen, isStandard),
+    ...mlpSources(frozen, before),
+    ...editSources(frozen, before),
+  ];
   const roots = sources.map((source) => PathNode.root(frozen, source, before));
   const parts = enumeratePaths(frozen, roots, maxOrder).map((node): ScorePart => ({
     label: node.label === "direct" ? "embed" : node.label,
@@ -128,6 +135,46 @@ function pathParts(frozen: FrozenRun, before: number, maxOrder: number): ScorePa
       .slice(maxOrder + 1)
       .reduce((a, b) => add(a, b));
   return [...parts, { label: "remainder", path: [], isSum: true, stream: longer }];
+}
+
+/**
+ * What edits within the head's own layer changed: of what queries and keys are read from, and of these themselves. They
+ * are vectors of the head, not of the stream.
+ */
+function ownEdits(frozen: FrozenRun, { layer, head }: HeadId): ScoreComponent[] {
+  const { model, run, trace } = frozen;
+  if (trace === undefined || run.edited.length === 0) return [];
+  const attention = model.layer(layer);
+  const at = `blocks.${layer}` as const;
+  const found = new Map<HookName, { query?: HeadVectors; key?: HeadVectors }>();
+  for (const [side, part] of [
+    ["q", "query"],
+    ["k", "key"],
+  ] as const) {
+    const put = (hook: HookName, vectors: HeadVectors): void => {
+      found.set(hook, { ...found.get(hook), [part]: vectors });
+    };
+    const reader = readerEdit(run, trace, attention, side);
+    const own = `${at}.attn.hook_${side}` as const;
+    const turned = `${at}.attn.hook_rot_${side}` as const;
+    if (reader !== undefined) {
+      put(reader, rotated(frozen, vectorEdit(run, trace, attention, side).select("head", head)));
+    }
+    if (run.edited.includes(own)) {
+      put(own, rotated(frozen, editDifference(run, trace, own).select("head", head)));
+    }
+    if (run.edited.includes(turned)) put(turned, editDifference(run, trace, turned).select("head", head));
+  }
+  const rows = run.tokens.size;
+  const none: HeadVectors = Tensor.zeros("batch pos d_head", [...run.tokens.shape, model.config.d_head], "float64");
+  return [...found].map(([hook, { query = none, key = none }]) => ({
+    label: `edit[${hook}]`,
+    path: [],
+    isSum: false,
+    query,
+    key,
+    readNorms: new Float64Array(rows),
+  }));
 }
 
 /** What no token, position or head gives: biases written before, the norm's own, and $b_Q$ or $b_K$. */
@@ -154,22 +201,25 @@ function biasComponent(frozen: FrozenRun, head: HeadId, by: ScorePartition): Sco
 
 /** $x W$ of one head's queries or keys, with its rotation. */
 function projected(
-  { model }: FrozenRun,
+  frozen: FrozenRun,
   { layer, head }: HeadId,
   side: "Q" | "K",
   x: Stream,
   bias?: Tensor<"d_head">,
 ): HeadVectors {
+  const { model } = frozen;
   const W = (side === "Q" ? model.layer(layer).W_Q : model.layer(layer).W_K).select("head", head);
   const read = matmul(x, W);
-  return rotated(model, bias === undefined ? read : add(read, bias));
+  return rotated(frozen, bias === undefined ? read : add(read, bias));
 }
 
 /** Queries or keys of one head turned to their positions, where the model turns them. */
-export function rotated({ config }: Transformer, x: HeadVectors): HeadVectors {
+export function rotated({ model: { config }, trace }: FrozenRun, x: HeadVectors): HeadVectors {
   if (config.positional_embedding_type !== "rotary") return x;
   const [batch = 0, pos = 0, d_head = 0] = x.shape;
-  const turned = rotate(reshaped(x, "batch pos head d_head", [batch, pos, 1, d_head]), config);
+  const vectors = reshaped(x, "batch pos head d_head", [batch, pos, 1, d_head]);
+  const places = trace?.mask?.places;
+  const turned = places === undefined ? rotate(vectors, config) : rotateTo(vectors, config, places);
   return reshaped(turned, "batch pos d_head", x.shape);
 }
 
@@ -180,8 +230,9 @@ export function checkTermCount(
   by: ScorePartition,
   maxOrder: number,
   maxTerms: number,
+  edits = 0,
 ): void {
-  const components = countComponents(model, head.layer, by, maxOrder);
+  const components = countComponents(model, head.layer, by, maxOrder) + edits;
   if (components ** 2 <= maxTerms) return;
   throw new InputError(
     `queries and keys of ${headLabel(head)} have up to ${components} parts each, ${components ** 2} terms, more than maxTerms=${maxTerms}. ` +

@@ -9,7 +9,8 @@ import { layerTerm } from "../frozen/frozen-layers.ts";
 import { headlessStream, headTerm, sourceStreams, throughFrozenNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
-import { mlpSources } from "../logits/sources.ts";
+import type { EditView } from "../frozen/run-edits.ts";
+import { editSources, mlpSources } from "../logits/sources.ts";
 import type { HeadId } from "../../model/index.ts";
 
 /** A part of the stream before it is read. */
@@ -20,14 +21,16 @@ export interface ScorePart {
   readonly stream: () => Stream;
 }
 
-/** What no head moved: the embeddings, and what MLPs wrote. */
-export function unmovedParts(frozen: FrozenRun, before: number): ScorePart[] {
+/** What no head moved: the embeddings, what MLPs wrote, and what edits added. */
+export function unmovedParts(frozen: FrozenRun, before: number, view: EditView = "paths"): ScorePart[] {
   const { embed, pos_embed } = sourceStreams(frozen);
   const unmoved = (label: string, stream: Stream): ScorePart => ({ label, path: [], stream: () => stream });
   return [
     unmoved("embed", embed),
     ...(pos_embed === undefined ? [] : [unmoved("pos_embed", pos_embed)]),
-    ...mlpSources(frozen, before).map(({ source, stream }) => unmoved(source, stream)),
+    ...[...mlpSources(frozen, before), ...editSources(frozen, before, view)].map(({ source, stream }) =>
+      unmoved(source, stream),
+    ),
   ];
 }
 

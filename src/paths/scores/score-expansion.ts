@@ -11,13 +11,13 @@ import { InputError, requireKind, requireObject, requireKinds, requireOptions } 
 import { Shown, showing } from "../../show/index.ts";
 import type { Part, Showing } from "../../show/index.ts";
 import type { Linear } from "../../linear/index.ts";
-import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index.ts";
+import type { HeadId, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
 import { headLabel } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { astype, batchMatmul, divide, matmul, Tensor } from "../../tensor/index.ts";
 import { describeTensor, reshaped } from "../../tensor/internal.ts";
 import type { Certificate } from "../certificate.ts";
-import { freeze } from "../frozen/frozen-run.ts";
+import { freeze, freezeRun, isRun } from "../frozen/frozen-run.ts";
 import type { FrozenRun } from "../frozen/frozen-run.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -291,7 +291,10 @@ export class ScoreExpansion extends Shown {
       steps.advance();
     }
     const { layer, head } = this.head;
-    const own = this.#frozen.run.cache.get(`blocks.${layer}.attn.hook_attn_scores`);
+    const hook = `blocks.${layer}.attn.hook_attn_scores` as const;
+    // An edit of the scores comes after what they are a sum of.
+    const before = this.#frozen.trace?.before.get(hook) as Tensor<"batch head query_pos key_pos"> | undefined;
+    const own = before ?? this.#frozen.run.cache.get(hook);
     const rounding = scoreRounding(this.#frozen, this.head, this.#by, this.#components);
     let [maxDeviation, bound, withinBound] = [0, 0, true];
     for (let t = 0; t < sum.length; t++) {
@@ -399,11 +402,22 @@ export function scoreExpansion(
   model: Transformer,
   tokens: TokensLike,
   head: HeadRef,
-  options: ScoreExpansionOptions = {},
+  options?: ScoreExpansionOptions,
+): ScoreExpansion;
+/** As above, of a run that was made before, edits and all. */
+export function scoreExpansion(run: PartialRun, head: HeadRef, options?: ScoreExpansionOptions): ScoreExpansion;
+export function scoreExpansion(
+  subject: Transformer | PartialRun,
+  tokensOrHead: TokensLike | HeadRef,
+  headOrOptions?: HeadRef | ScoreExpansionOptions,
+  given?: ScoreExpansionOptions,
 ): ScoreExpansion {
-  requireKind("model", model, "model", "scoreExpansion", options, "by maxOrder maxTerms signal");
   const operation = "scoreExpansion";
-  const { layer, head: index } = model.head(head);
+  const ofRun = isRun(subject);
+  const options = ((ofRun ? headOrOptions : given) ?? {}) as ScoreExpansionOptions;
+  const model = ofRun ? subject.model : subject;
+  requireKind("model", model, ofRun ? "run.model" : "model", operation, options, "by maxOrder maxTerms signal");
+  const { layer, head: index } = model.head((ofRun ? tokensOrHead : headOrOptions) as HeadRef);
   const { by = "head", maxOrder = layer, maxTerms = 65_536 } = options;
   requireChoice(by, ["head", "path", "order", "firstHead"], "by", operation);
   if (!Number.isSafeInteger(maxOrder) || maxOrder < 0) {
@@ -413,11 +427,13 @@ export function scoreExpansion(
     );
   }
   const id = { layer, head: index };
-  checkTermCount(model, id, by, Math.min(maxOrder, layer), maxTerms);
+  checkTermCount(model, id, by, Math.min(maxOrder, layer), maxTerms, ofRun ? subject.edited.length : 0);
   const turned = model.config.positional_embedding_type === "rotary" ? (["hook_rot_q", "hook_rot_k"] as const) : [];
   const also = (["hook_q", "hook_k", "hook_attn_scores", ...turned] as const).map(
     (name) => `blocks.${layer}.attn.${name}` as const,
   );
-  const frozen = freeze(model, tokens, operation, options.signal, also);
+  const frozen = ofRun
+    ? freezeRun(subject, operation, { needsLogits: false })
+    : freeze(model, tokensOrHead as TokensLike, operation, options.signal, also);
   return new ScoreExpansion(frozen, id, scoreComponents(frozen, id, by, Math.min(maxOrder, layer)), by);
 }

@@ -1,6 +1,7 @@
 /** Logit attribution, residual decompositions and value-weighted patterns over random models. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { LogitAttributionOptions } from "../../../src/paths/index.ts";
 import { accumulatedResid, decomposeResid, logitAttribution } from "../../../src/paths/index.ts";
 import { valueWeightedPattern } from "../../../src/heads/index.ts";
 import { InputError } from "../../../src/errors.ts";
@@ -70,7 +71,7 @@ describe("logitAttribution", () => {
 
   test("a logit difference is the difference of the attributions (1e-12), and one prompt of one token has its own", () => {
     const model = randomModel({ norm: "RMS", position: "rotary", bias: true });
-    const of = (targets: Parameters<typeof logitAttribution>[2] = {}): ArrayLike<number> =>
+    const of = (targets: LogitAttributionOptions = {}): ArrayLike<number> =>
       logitAttribution(model, tokens, targets).attribution.data;
     const [a, b] = [of({ targets: 3 }), of({ targets: 5 })];
     expectClose(
