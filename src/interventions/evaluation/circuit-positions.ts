@@ -30,9 +30,9 @@ export function circuitPositions(
   options: { readonly share?: number } = {},
 ): Circuit {
   const operation = "circuitPositions";
+  requireOptions(options, operation, "share");
   requireCircuit(circuit, operation);
   requireKind("tensor", byPosition, "byPosition", operation);
-  requireOptions(options, operation, "share");
   const { share = 0.95 } = options;
   if (!(share > 0 && share <= 1)) {
     throw new InputError(`share is ${String(share)}, not above 0 and at most 1.`, {

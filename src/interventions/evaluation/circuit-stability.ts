@@ -1,5 +1,5 @@
 /** Whether the same circuit is found on other prompts: prompts drawn anew with replacement, edges selected anew. */
-import { InputError, requireKind, requireObject } from "../../errors.ts";
+import { InputError, requireKind, requireObject, requireOptions } from "../../errors.ts";
 import { requireCount } from "../../model/internal.ts";
 import { Random } from "../../tensor/index.ts";
 import { Circuit, topEdges } from "../discovery/index.ts";
@@ -60,8 +60,9 @@ export interface CircuitStability {
  */
 export function circuitStability(effects: EdgeEffects, options: StabilityOptions = {}): CircuitStability {
   const operation = "circuitStability";
+  requireOptions(options, operation, "samples select count seed");
   requireObject(effects, "effects", operation);
-  requireKind("tensor", effects.effects, "effects.effects", operation, options, "samples select count seed");
+  requireKind("tensor", effects.effects, "effects.effects", operation);
   const { graph } = effects.circuit;
   const { samples = 100, seed = 0, count = Math.max(1, Math.round(graph.size / 10)) } = options;
   requireCount(samples, "samples", operation);

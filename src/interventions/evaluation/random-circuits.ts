@@ -48,8 +48,8 @@ const TRIES = 100;
  */
 export function randomCircuits(circuit: Circuit, options: RandomCircuitOptions = {}): Circuit[] {
   const operation = "randomCircuits";
-  requireCircuit(circuit, operation);
   requireOptions(options, operation, "count kind seed");
+  requireCircuit(circuit, operation);
   const { count = 200, kind = "connected", seed = 0 } = options;
   requireCount(count, "count", operation);
   requireChoice(kind, ["connected", "matched"], "kind", operation);

@@ -41,9 +41,9 @@ export function rankAgreement(
   options: { readonly count?: number } = {},
 ): RankAgreement {
   const operation = "rankAgreement";
+  requireOptions(options, operation, "count");
   requireCircuit(estimate, operation);
   requireCircuit(truth, operation);
-  requireOptions(options, operation, "count");
   const size = truth.graph.size;
   if (estimate.graph.size !== size || estimate.graph.edge(0).name !== truth.graph.edge(0).name) {
     throw new InputError(
@@ -105,9 +105,9 @@ export function edgeAuroc(
   options: { readonly absolute?: boolean; readonly among?: Circuit } = {},
 ): number {
   const operation = "edgeAuroc";
+  requireOptions(options, operation, "absolute among");
   requireCircuit(scored, operation);
   requireCircuit(known, operation);
-  requireOptions(options, operation, "absolute among");
   const { absolute = true, among } = options;
   for (const other of [known, among]) {
     if (other === undefined || other.graph.size === scored.graph.size) continue;
