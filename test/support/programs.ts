@@ -1,8 +1,10 @@
 /**
- * Programs written as weights: a small compiler from heads that say what they look for and what they move to the weights of an
+ * Programs written as weights: a small compiler from heads that say what they look for and what they move to the
+ * weights of an
  * attention-only model, so that the edges that do the work are known. Heads of noise stand beside them.
  *
- * The stream has a block of d_vocab coordinates for each name of `blocks`; the embedding writes `token`, the unembedding reads
+ * The stream has a block of d_vocab coordinates for each name of `blocks`; the embedding writes `token`, the
+ * unembedding reads
  * `out`. Positions are shortformer ones in a block of their own, so that no edge carries them.
  */
 import { parseConfig, Transformer, expectedWeights } from "../../src/model/index.ts";

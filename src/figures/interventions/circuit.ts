@@ -133,7 +133,7 @@ function requireCircuitData(
   captions: Captions,
 ): CircuitFigure {
   const isCertificate = typeof given === "object" && (given as object | null) !== null && "perPrompt" in given;
-  const data = isCertificate ? dataOf(given) : given;
+  const data = isCertificate ? dataOf(given) : (given as CircuitFigure);
   requireData(data, MEMBERS, "circuitFigure", operation, captions);
   return data;
 }
@@ -273,5 +273,5 @@ export function circuitEntries(): readonly FigureEntry[] {
       draw: drawCircuitCertificate,
     },
   ];
-  return entries as readonly FigureEntry[];
+  return entries;
 }

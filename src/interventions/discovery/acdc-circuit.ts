@@ -1,5 +1,6 @@
 /**
- * Automatic circuit discovery by cutting (ACDC, Conmy et al. 2304.14997): from the logits down, each edge into a reader is
+ * Automatic circuit discovery by cutting (ACDC, Conmy et al. 2304.14997): from the logits down, each edge into a
+ * reader is
  * cut where the metric gets worse by less than a threshold, and stays cut.
  */
 import { InputError, requireKind } from "../../errors.ts";

@@ -1,4 +1,6 @@
-/** Discovery in one call: what each edge is worth, and the smallest selection of edges that does what the model does. */
+/**
+ * Discovery in one call: what each edge is worth, and the smallest selection of edges that does what the model does.
+ */
 import { InputError, requireKind } from "../../errors.ts";
 import { stepOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
@@ -23,7 +25,10 @@ export interface DiscoveryOptions extends EdgeScoreOptions {
   readonly absolute?: boolean | undefined;
   /** How many edges to select, before pruning; the fewest that are faithful unless given. */
   readonly count?: number | undefined;
-  /** How much of the model's metric over that of nothing the circuit keeps alone, within as much above; 0.95 unless given. */
+  /**
+   * How much of the model's metric over that of nothing the circuit keeps alone, within as much above; 0.95 unless
+   * given.
+   */
   readonly faithfulness?: number | undefined;
 }
 

@@ -1,7 +1,8 @@
 /**
  * *Which edges do it?* Circuits as values, what each edge of a model is worth, and which to keep.
  *
- * In reading order: `circuits/` (graph, circuit, file), `edges/` (runs that keep some edges, their effects, selections),
+ * In reading order: `circuits/` (graph, circuit, file), `edges/` (runs that keep some edges, their effects,
+ * selections),
  * `discover-circuit.ts`, `acdc-circuit.ts`.
  */
 export { Circuit, circuitGraph, CircuitGraph, pruneCircuit, readCircuit } from "./circuits/index.ts";

@@ -3,4 +3,4 @@ export { pruned, requireCircuit } from "./circuits/index.ts";
 export { checkPrompts, CircuitRuns } from "./edges/index.ts";
 export { ABLATIONS, ablationOf, isLoss } from "./edges/circuit-runs.ts";
 export type { CheckedPrompts } from "./edges/circuit-runs.ts";
-export type { EdgeMask } from "./edges/edge-runs.ts";
+export type { EdgeMask } from "./edges/edge-weights.ts";

@@ -64,7 +64,8 @@ interface CertificateParts {
 }
 
 /**
- * What {@link evaluateCircuit} says of a circuit. It prints itself in a few lines, and `JSON.stringify` writes all of it.
+ * What {@link evaluateCircuit} says of a circuit. It prints itself in a few lines, and `JSON.stringify` writes all of
+ * it.
  *
  * @category Circuit evaluation
  * @example

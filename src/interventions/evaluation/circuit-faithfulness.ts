@@ -1,5 +1,6 @@
 /**
- * How faithful circuits of growing size are (MIB, arXiv 2504.13151): with m the mean metric, N the whole model and ∅ the
+ * How faithful circuits of growing size are (MIB, arXiv 2504.13151): with m the mean metric, N the whole model and ∅
+ * the
  * model with every edge cut,
  *
  * $$f(C) = \frac{m(C) - m(\emptyset)}{m(N) - m(\emptyset)}$$
@@ -25,7 +26,9 @@ export const SHARES: readonly number[] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
  * @category Circuit evaluation
  */
 export interface FaithfulnessOptions extends ProgressOptions {
-  /** What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given. */
+  /**
+   * What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given.
+   */
   readonly ablation?: EdgeAblation | undefined;
   /** Shares of the edges, ascending, above 0 and at most 1; the benchmark's unless given. */
   readonly shares?: readonly number[] | undefined;

@@ -1,5 +1,6 @@
 /**
- * The certificate: is it a circuit? Sufficient and necessary, by the benchmark's measures and in every usual way, prompt by
+ * The certificate: is it a circuit? Sufficient and necessary, by the benchmark's measures and in every usual way,
+ * prompt by
  * prompt, against random circuits of its size, and when it is looked for again on other prompts.
  */
 import { requireKind } from "../../errors.ts";
@@ -24,7 +25,9 @@ import { meanOf, summaryOf } from "./statistics.ts";
  * @category Circuit evaluation
  */
 export interface EvaluationOptions extends ProgressOptions {
-  /** What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given. */
+  /**
+   * What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given.
+   */
   readonly ablation?: EdgeAblation | undefined;
   /**
    * What edges are worth on these prompts, from which circuits of other sizes and of resampled prompts are selected;

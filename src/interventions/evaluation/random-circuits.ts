@@ -1,9 +1,12 @@
 /**
  * Random circuits of a given size: the null that a circuit is judged against.
  *
- * `"connected"` grows from the logits: an edge is drawn among those into the circuit's nodes, and where its sender is new
- * a random way from there down to the circuit or the input comes with it. Every edge lies on a way from the input to the
- * logits, as in a pruned circuit. `"matched"` draws, for the edges into each layer's queries, keys, values, MLP, and the
+ * `"connected"` grows from the logits: an edge is drawn among those into the circuit's nodes, and where its sender is
+ * new
+ * a random way from there down to the circuit or the input comes with it. Every edge lies on a way from the input to
+ * the
+ * logits, as in a pruned circuit. `"matched"` draws, for the edges into each layer's queries, keys, values, MLP, and
+ * the
  * logits, as many as the circuit has there, without regard to what is connected.
  */
 import { InputError, requireOptions } from "../../errors.ts";

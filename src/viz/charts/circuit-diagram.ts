@@ -55,7 +55,8 @@ interface Place {
 
 /**
  * A circuit: layers from bottom to top, the input below and the logits above, an edge as a curve in the colour of the
- * input that it leads into, wider the larger its value is (by its root); dashed where that is negative. Nodes outside of the circuit
+ * input that it leads into, wider the larger its value is (by its root); dashed where that is negative. Nodes outside
+ * of the circuit
  * are faint.
  *
  * @param options - sizes, edges, and nodes.

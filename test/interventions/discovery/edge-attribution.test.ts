@@ -1,6 +1,8 @@
 /**
- * Estimates of edges against EAP-IG's own code, and how well they rank the exact effects. Where no positions are added to the
- * embedding, its "activations" leave out, by an oversight, what the runs between two embeddings say of layer 0; the fixture has
+ * Estimates of edges against EAP-IG's own code, and how well they rank the exact effects. Where no positions are added
+ * to the
+ * embedding, its "activations" leave out, by an oversight, what the runs between two embeddings say of layer 0; the
+ * fixture has
  * them mended.
  */
 import { describe, expect, test } from "vitest";

@@ -1,5 +1,6 @@
 /**
- * The bundled model on repeated tokens, from discovery to certificate. Cut edges carry what they carry where the first copy is of
+ * The bundled model on repeated tokens, from discovery to certificate. Cut edges carry what they carry where the first
+ * copy is of
  * other tokens, so that nothing is repeated.
  */
 import { describe, expect, test } from "vitest";

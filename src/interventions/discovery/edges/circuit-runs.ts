@@ -8,7 +8,7 @@ import type { Tensor } from "../../../tensor/index.ts";
 import { rawData, tensorOf } from "../../../tensor/internal.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
 import { EdgeRuns } from "./edge-runs.ts";
-import type { EdgeMask } from "./edge-runs.ts";
+import type { EdgeMask } from "./edge-weights.ts";
 import { isSenderHook, meanOverPrompts, senderOutputs } from "./sender-outputs.ts";
 import type { SenderOutputs } from "./sender-outputs.ts";
 
@@ -34,7 +34,10 @@ export type CircuitPrompts =
       readonly clean: TokensLike;
       /** A corrupted prompt for each, for `"counterfactual"`. */
       readonly corrupted?: TokensLike | undefined;
-      /** Other prompts, of which `"mean"` is the mean and from which `"resample"` draws; the prompts themselves unless given. */
+      /**
+       * Other prompts, of which `"mean"` is the mean and from which `"resample"` draws; the prompts themselves unless
+       * given.
+       */
       readonly reference?: TokensLike | undefined;
     };
 
@@ -73,7 +76,9 @@ export function checkPrompts(model: Transformer, prompts: CircuitPrompts, operat
 const isParts = (prompts: CircuitPrompts): prompts is Exclude<CircuitPrompts, TokensLike> =>
   typeof prompts === "object" && "clean" in prompts;
 
-/** The ablation asked for, or the one that the prompts allow: counterfactual where there are corrupted ones, else zero. */
+/**
+ * The ablation asked for, or the one that the prompts allow: counterfactual where there are corrupted ones, else zero.
+ */
 export function ablationOf(
   asked: EdgeAblation | undefined,
   { clean, corrupted, reference }: CheckedPrompts,
@@ -204,7 +209,6 @@ export class CircuitRuns {
     if (start === 0 && end === this.count) return metric;
     const { positions, tokens } = metric.reads;
     const own = positions === "all" || positions.length === 1 ? positions : positions.slice(start, end);
-    const { gradient } = metric;
     const all = Array.from({ length: end - start }, (_, i) => i);
     const shifted = (input: MetricInput = {}): MetricInput => ({
       ...input,
@@ -214,7 +218,10 @@ export class CircuitRuns {
       name: metric.name,
       reads: { positions: own, tokens },
       values: (logits, input) => metric.values(logits, shifted(input)),
-      ...(gradient && { gradient: (logits, input) => gradient.call(metric, logits, shifted(input)) }),
+      ...(metric.gradient !== undefined && {
+        gradient: (logits: Tensor<"batch pos d_vocab">, input?: MetricInput) =>
+          (metric as Required<Metric>).gradient(logits, shifted(input)),
+      }),
     };
   }
 
@@ -296,7 +303,7 @@ export class CircuitRuns {
     for (const [b, list] of read.entries()) {
       for (const [i, p] of list.entries()) {
         const from = (b * length + p - this.#from) * d;
-        rows.set(data.subarray(from, from + d) as Float32Array, (b * count + i) * d);
+        rows.set(data.subarray(from, from + d), (b * count + i) * d);
       }
     }
     const final = tensorOf("batch pos d_model", [batch, count, d], rows);

@@ -16,7 +16,9 @@ import { cutEdges } from "./cut-edges.ts";
  * @category Circuit discovery
  */
 export interface EdgeScoreOptions extends ProgressOptions {
-  /** What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given. */
+  /**
+   * What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given.
+   */
   readonly ablation?: EdgeAblation | undefined;
   /** The graph; the model's own unless given. */
   readonly graph?: CircuitGraph | undefined;

@@ -78,7 +78,8 @@ export function edgesAbove(circuit: Circuit, threshold: number, options: Selecti
 }
 
 /**
- * The circuit that grows from the logits: of the edges into nodes that are in it, the one of the largest score is taken,
+ * The circuit that grows from the logits: of the edges into nodes that are in it, the one of the largest score is
+ * taken,
  * and with it the node that it comes from, until there are so many (EAP-IG's `apply_greedy`).
  *
  * @param count - how many, before pruning.
