@@ -32,6 +32,12 @@ export interface Move {
   readonly as?: (token: number) => number | undefined;
 }
 
+/** A prompt after the start token, and the answer to it. */
+export interface Prompt {
+  readonly tokens: readonly number[];
+  readonly answer: number;
+}
+
 export interface Program {
   readonly name: string;
   readonly blocks: readonly string[];
@@ -40,7 +46,7 @@ export interface Program {
   /** The edges that do the work, heads by their places in `layers`. */
   readonly edges: readonly string[];
   /** A prompt after the start token, and the answer to it. */
-  prompt(random: Random): { readonly tokens: readonly number[]; readonly answer: number };
+  prompt(random: Random): Prompt;
   /** Another answer that the program might give, so that not just any token is compared with it. */
   wrong(random: Random, answer: number, tokens: readonly number[]): number;
 }
@@ -181,7 +187,7 @@ export const programs: readonly Program[] = [
       [{ look: same("token", "before"), move: copy("token", "out", 8) }],
     ],
     edges: ["input->a0.h0<v>", "a0.h0->a1.h0<k>", "input->a1.h0<q>", "input->a1.h0<v>", "a1.h0->logits"],
-    prompt: (random) => {
+    prompt: (random: Random): Prompt => {
       const all = shuffled(random).slice(0, 8);
       const place = random.int(7);
       return { tokens: [...all, all[place] ?? 0], answer: all[place + 1] ?? 0 };
@@ -196,7 +202,7 @@ export const programs: readonly Program[] = [
       [{ look: same("before", "token"), move: { from: "token", to: "out", gain: 8, as: (t) => 1 + (t % (V - 1)) } }],
     ],
     edges: ["input->a0.h0<v>", "a0.h0->a1.h0<q>", "input->a1.h0<k>", "input->a1.h0<v>", "a1.h0->logits"],
-    prompt: (random) => {
+    prompt: (random: Random): Prompt => {
       const tokens = shuffled(random).slice(0, 8);
       return { tokens, answer: 1 + ((tokens.at(-2) ?? 0) % (V - 1)) };
     },
@@ -235,13 +241,13 @@ export const programs: readonly Program[] = [
       ],
     ],
     edges: ["input->a0.h0<q>", "input->a0.h0<k>", "input->a0.h0<v>", "a0.h0->logits"],
-    prompt: (random) => {
+    prompt: (random: Random): Prompt => {
       const key = 1 + random.int(5);
       const tokens = Array.from({ length: 7 }, () => 6 + random.int(3));
       tokens[random.int(7)] = key;
       return { tokens: [...tokens, 9 + random.int(3)], answer: key + 5 };
     },
-    wrong: (random, answer) => 6 + ((answer - 6 + 1 + random.int(4)) % 5),
+    wrong: (random: Random, answer: number): number => 6 + ((answer - 6 + 1 + random.int(4)) % 5),
   },
   {
     name: "duplicate: says whether the last token stood before",
@@ -259,7 +265,7 @@ export const programs: readonly Program[] = [
       ],
     ],
     edges: ["input->a0.h0<q>", "input->a0.h0<k>", "input->a0.h0<v>", "a0.h0->logits"],
-    prompt: (random) => {
+    prompt: (random: Random): Prompt => {
       const all = shuffled(random).slice(0, 7);
       return { tokens: [...all, all[random.int(7)] ?? 0], answer: 2 };
     },
@@ -270,11 +276,12 @@ export const programs: readonly Program[] = [
     blocks: ["token", "out"],
     layers: [[{ look: { byKey: { key: "token", score: (b) => 4 * b } }, move: copy("token", "out", 8) }]],
     edges: ["input->a0.h0<k>", "input->a0.h0<v>", "a0.h0->logits"],
-    prompt: (random) => {
+    prompt: (random: Random): Prompt => {
       const tokens = shuffled(random).slice(0, 5);
       return { tokens, answer: Math.max(...tokens) };
     },
-    wrong: (random, answer, tokens) => tokens.filter((t) => t !== answer)[random.int(tokens.length - 1)] ?? 1,
+    wrong: (random: Random, answer: number, tokens: readonly number[]): number =>
+      tokens.filter((t) => t !== answer)[random.int(tokens.length - 1)] ?? 1,
   },
   {
     name: "sorting step: finds the successor of the last token",
@@ -290,7 +297,7 @@ export const programs: readonly Program[] = [
       ],
     ],
     edges: ["input->a0.h0<q>", "input->a0.h0<k>", "input->a0.h0<v>", "a0.h0->logits"],
-    prompt: (random) => {
+    prompt: (random: Random): Prompt => {
       const all = shuffled(random).slice(0, 8);
       const last = 1 + random.int(V - 2);
       const tokens = [...all.filter((t) => t !== last && t !== last + 1), last + 1];
@@ -308,7 +315,7 @@ export const programs: readonly Program[] = [
       ],
     ],
     edges: ["input->a0.h0<v>", "a0.h0->logits", "input->a0.h1<v>", "a0.h1->logits"],
-    prompt: (random) => {
+    prompt: (random: Random): Prompt => {
       const all = shuffled(random).slice(0, 7);
       return { tokens: [all[0] ?? 0, ...all.slice(1), all[0] ?? 0, all[6] ?? 0], answer: all[0] ?? 0 };
     },

@@ -1,4 +1,6 @@
 /** What is said of a circuit when it was judged. */
+import { Shown, showing } from "../../show/index.ts";
+import type { Rows, Showing } from "../../show/index.ts";
 import type { Circuit, EdgeAblation } from "../discovery/index.ts";
 import type { CircuitFaithfulness } from "./circuit-faithfulness.ts";
 import type { CircuitGrid } from "./circuit-grid.ts";
@@ -80,11 +82,11 @@ interface CertificateParts {
  * const certificate = evaluateCircuit(model, everything, [0, 7, 9, 5, 7], metric, { randomCount: 1 });
  * console.log(certificate.sufficiency, certificate.necessity);
  * // 1 1
- * console.log(String(certificate).split("\n")[0]);
- * // Circuit of 257 of 257 edges, 18 of 18 nodes
+ * console.log(String(certificate));
+ * // Circuit of 257 of 257 edges, 18 of 18 nodes: alone it keeps 100.0 %, without it 0.0 % is left
  * ```
  */
-export class CircuitCertificate implements CertificateParts {
+export class CircuitCertificate extends Shown implements CertificateParts {
   /** The circuit that was judged: pruned, with the positions that it was judged at. */
   readonly circuit: Circuit;
   readonly metric: string;
@@ -110,6 +112,7 @@ export class CircuitCertificate implements CertificateParts {
 
   /** @internal */
   constructor(parts: CertificateParts) {
+    super();
     this.circuit = parts.circuit;
     this.metric = parts.metric;
     this.ablation = parts.ablation;
@@ -126,34 +129,49 @@ export class CircuitCertificate implements CertificateParts {
     Object.freeze(this);
   }
 
-  /** In a few lines. */
-  toString(): string {
+  /** In one line: how large it is, what it keeps alone, and what is left without it. */
+  override toString(): string {
+    return `${String(this.circuit)}: alone it keeps ${percent(this.sufficiency)}, without it ${percent(1 - this.necessity)} is left`;
+  }
+
+  /** All of it as plain data. */
+  override toJSON(): CertificateParts {
+    return { ...this };
+  }
+
+  /** @internal */
+  override [showing](): Showing {
+    const rows = (): Rows["rows"] => this.#rows();
+    return { title: this.toString(), parts: () => [{ kind: "rows", columns: ["judged by", "result"], rows: rows() }] };
+  }
+
+  #rows(): Rows["rows"] {
     const { curve, grid, perPrompt, random, stability } = this;
     const ways = (kept: "circuit" | "complement"): string => {
       const all = grid.cells.filter((cell) => cell.kept === kept).map(({ faithfulness }) => faithfulness);
       return `${percent(Math.min(...all))} to ${percent(Math.max(...all))}`;
     };
     const [worst] = perPrompt.worst;
-    const lines = [
-      String(this.circuit),
-      `${this.metric}, ${this.ablation} ablation, ${this.prompts} ${this.prompts === 1 ? "prompt" : "prompts"}: model ${short(this.full)}, nothing ${short(this.empty)}`,
-      `alone it keeps ${percent(this.sufficiency)}; without it ${percent(1 - this.necessity)} is left`,
-      `CPR ${short(curve.cpr)}, CMD ${short(curve.cmd)}`,
-      `in ${grid.cells.length} ways of judging: kept alone ${ways("circuit")}, cut ${ways("complement")}`,
-      `prompt by prompt: ${percent(perPrompt.faithfulness.p5)} to ${percent(perPrompt.faithfulness.p95)} (5th to 95th percentile)${worst === undefined ? "" : `; worst is prompt ${worst.prompt}, ${short(worst.circuit)} for ${short(worst.full)}`}`,
-      `${random.count} random circuits of its size: ${percent(random.summary.mean)} on average, ${percent(random.summary.max)} at most; as faithful: ${random.atLeastAsFaithful}`,
-      ...(stability === undefined
-        ? []
-        : [`found again on resampled prompts: Jaccard ${short(stability.jaccard.mean)}`]),
+    const prompts = `${this.prompts} ${this.prompts === 1 ? "prompt" : "prompts"}`;
+    const farthest =
+      worst === undefined ? "" : `; worst: prompt ${worst.prompt}, ${short(worst.circuit)} for ${short(worst.full)}`;
+    return [
+      [this.metric, `model ${short(this.full)}, nothing ${short(this.empty)} (${this.ablation} ablation, ${prompts})`],
+      ["CPR and CMD", `${short(curve.cpr)} and ${short(curve.cmd)}`],
+      [`${grid.cells.length} ways`, `kept alone ${ways("circuit")}; cut ${ways("complement")}`],
+      [
+        "prompts, 5 to 95 %",
+        `${percent(perPrompt.faithfulness.p5)} to ${percent(perPrompt.faithfulness.p95)}${farthest}`,
+      ],
+      [
+        `${random.count} random circuits`,
+        `${percent(random.summary.mean)} on average, ${percent(random.summary.max)} at most; as faithful: ${random.atLeastAsFaithful}`,
+      ],
+      ...(stability === undefined ? [] : [["found again", `Jaccard ${short(stability.jaccard.mean)}`]]),
     ];
-    return lines.join("\n");
-  }
-
-  /** @internal */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return String(this);
   }
 }
 
-const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
+// No -0.
+const percent = (x: number): string => `${(Math.round(1000 * x) / 10 + 0).toFixed(1)} %`;
 const short = (x: number): string => x.toPrecision(3);

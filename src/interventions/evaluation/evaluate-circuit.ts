@@ -9,7 +9,14 @@ import type { ProgressOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
 import { requireCount } from "../../model/internal.ts";
 import { edgeAttribution, exactEdges, pruneCircuit, topEdges } from "../discovery/index.ts";
-import type { Circuit, CircuitPrompts, EdgeAblation, EdgeEffects } from "../discovery/index.ts";
+import type {
+  Circuit,
+  CircuitGraph,
+  CircuitPrompts,
+  EdgeAblation,
+  EdgeEffects,
+  EdgeScoreOptions,
+} from "../discovery/index.ts";
 import { checkPrompts, CircuitRuns, isLoss, requireCircuit } from "../discovery/internal.ts";
 import { CircuitCertificate } from "./certificate.ts";
 import type { PromptFaithfulness, RandomBaseline } from "./certificate.ts";
@@ -100,14 +107,7 @@ export function evaluateCircuit(
   const { ablation } = options;
   const runs = new CircuitRuns(model, graph, checked, metric, { ablation, seed, operation });
   const scoring = { ablation: runs.ablation, graph, seed, signal };
-  const effects =
-    options.effects ??
-    (model.config.n_layers <= 4 && graph.size <= MOST_EXACT ? exactEdges : edgeAttribution)(
-      model,
-      prompts,
-      metric,
-      scoring,
-    );
+  const effects = options.effects ?? measured(model, graph, prompts, metric, scoring);
   const isDifferentiable = runs.metric.gradient !== undefined;
   const judged =
     circuit.positions.size === 0 && isDifferentiable
@@ -165,6 +165,18 @@ export function evaluateCircuit(
     random,
     stability: isStable ? circuitStability(effects, { samples, select, seed }) : undefined,
   });
+}
+
+/** What edges are worth: exactly where that is not too dear. */
+function measured(
+  model: Transformer,
+  graph: CircuitGraph,
+  prompts: CircuitPrompts,
+  metric: MetricLike,
+  options: EdgeScoreOptions,
+): EdgeEffects {
+  const isSmall = model.config.n_layers <= 4 && graph.size <= MOST_EXACT;
+  return (isSmall ? exactEdges : edgeAttribution)(model, prompts, metric, options);
 }
 
 function baseline(faithfulness: number[], own: number, kind: "connected" | "matched"): RandomBaseline {

@@ -58,7 +58,9 @@ describe("the grid", () => {
         return cell.kept === "circuit" ? nodes.has(from) && nodes.has(to) : from !== "input" && nodes.has(from);
       };
       const kept = (name: string, p: number): boolean => (isIn(name) && isAt(name, p)) === (cell.kept === "circuit");
-      const values = metric.values(runWithEdges(model, graph, clean, ablated[cell.ablation] ?? new Map(), kept));
+      const values = metric.values(
+        runWithEdges(model, graph, clean, ablated[cell.ablation] ?? (new Map() as Outputs), kept),
+      );
       const expected = values.reduce((a, b) => a + b, 0) / 3;
       expect(Math.abs(cell.metric - expected), JSON.stringify(cell)).toBeLessThan(1e-4);
     }
@@ -153,5 +155,6 @@ test("a certificate of everything: sufficient, necessary, and as faithful as any
     true,
     true,
   ]);
-  expect(String(certificate).split("\n").length).toBe(8);
+  expect(certificate.toText().split("\n").length).toBeGreaterThan(6);
+  expect(String(certificate)).toMatch(/^Circuit of .* alone it keeps 100\.0 %, without it 0\.0 % is left$/);
 });

@@ -327,7 +327,7 @@ export class EdgeRuns {
       };
       const z = this.#attend(layer, own(q, "q"), own(k, "k"), own(v, "v"));
       const rows = reshaped(z, "row d_head", [z.size / (z.shape[3] ?? 1), z.shape[3] ?? 0]);
-      const result = matmul(rows, layer.W_O.select("head", head) as Tensor<"d_head d_model">);
+      const result = matmul(rows as Tensor, layer.W_O.select("head", head));
       this.#write(sender + head, rawData(result) as Float32Array, onTail, weights, masked);
     }
   }

@@ -31,10 +31,7 @@ export function senderOutputs(model: Transformer, graph: CircuitGraph, cache: Ac
         (z.shape[0] ?? 0) * (z.shape[1] ?? 0),
         z.shape[3] ?? 0,
       ]);
-      out.set(
-        rawData(matmul(own, W_O.select("head", head) as Tensor<"d_head d_model">)),
-        sender++ * size,
-      );
+      out.set(rawData(matmul(own as Tensor, W_O.select("head", head))), sender++ * size);
     }
     if (graph.config.attn_only) continue;
     const hasMlp = model.config.act_fn !== undefined;
