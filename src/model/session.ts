@@ -33,7 +33,7 @@ const ENDED = new Error("internal: the run ends at this hook");
 const orders = new WeakMap<ModelConfig, ReadonlyMap<HookName, number>>();
 
 /** The hooks of a model with their places in the order in which they fire. */
-function orderOf(config: ModelConfig): ReadonlyMap<HookName, number> {
+export function orderOf(config: ModelConfig): ReadonlyMap<HookName, number> {
   const known = orders.get(config) ?? new Map(hookNames(config).map((name, place) => [name, place]));
   orders.set(config, known);
   return known;
@@ -212,7 +212,8 @@ function requireRequest(request: CacheRequest): void {
   );
 }
 
-function checked<N extends HookName>(
+/** What an edit returned, which has the axes and sizes of what it took. */
+export function checked<N extends HookName>(
   name: N,
   before: Tensor<AxesOfHook<N>>,
   after: Tensor<AxesOfHook<N>>,

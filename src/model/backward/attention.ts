@@ -1,0 +1,177 @@
+/**
+ * The derivative of a layer of heads, from what it adds to the stream to queries, keys and values.
+ *
+ * With pattern $A = \mathrm{softmax}(S)$, $S = q k^\top / c$ and $z = A v$: $\bar A = \bar z v^\top$,
+ * $\bar v = A^\top \bar z$, $\bar S = A \odot (\bar A - \sum_j A_j \bar A_j)$, $\bar q = \bar S k / c$ and
+ * $\bar k = \bar S^\top q / c$, a bar for the gradient by what stands under it.
+ */
+import { kernels, matrix, transposed } from "../../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
+import type { AttentionLayer } from "../attention.ts";
+import type { HookName } from "../hooks.ts";
+import { rotateRows } from "../rotary.ts";
+import type { Backward } from "./pass.ts";
+import { backThroughInputs } from "./inputs.ts";
+import type { SideGradients } from "./inputs.ts";
+import { inputGradient, sumRows, weightGradient } from "./products.ts";
+
+/** Adds to `atResid` what the stream that a layer's heads read gets, of the gradient by what they write. */
+export function backThroughHeads(
+  pass: Backward,
+  layer: AttentionLayer,
+  atOut: Float32Array,
+  atResid: Float32Array,
+  atPositions: Float32Array | undefined,
+): void {
+  const at = `blocks.${layer.layer}.attn` as const;
+  const shape = [pass.batch, pass.pos, ...layer.b_V.shape];
+  const atZ = pass.hooks.pass(`${at}.hook_z`, "batch pos head d_head", shape, backThroughOutput(pass, layer, atOut));
+  backThroughInputs(pass, layer, backThroughPattern(pass, layer, atZ, shape), atResid, atPositions);
+}
+
+const asFloats = (pass: Backward, name: HookName): FloatArray => rawData(pass.activation(name)) as FloatArray;
+
+/** The gradient by `z` of that by what the layer writes. */
+function backThroughOutput(pass: Backward, layer: AttentionLayer, atOut: Float32Array): Float32Array {
+  const { hooks, take, batch, pos } = pass;
+  const at = `blocks.${layer.layer}.attn` as const;
+  const rows = batch * pos;
+  const [heads = 0, d_head = 0, d_model = 0] = layer.W_O.shape;
+  const width = heads * d_head;
+  const byBias = pass.parameter(`${at}.b_O`);
+  if (byBias !== undefined) sumRows(atOut, d_model, byBias);
+  const byWeight = pass.parameter(`${at}.W_O`);
+  const z = asFloats(pass, `${at}.hook_z`);
+  const atZ = take(rows * width);
+  if (!hooks.sees(`${at}.hook_result`)) {
+    const sizes = { rows, inner: width, outer: d_model };
+    const gradient = matrix(atOut, d_model);
+    const W_O = matrixView(reshaped(layer.W_O, "head_and_d_head d_model", [width, d_model]));
+    if (byWeight !== undefined) weightGradient(sizes, matrix(z, width), gradient, matrix(byWeight, d_model));
+    inputGradient(sizes, gradient, W_O, matrix(atZ, width));
+    return atZ;
+  }
+  // Every head's result gets what their sum gets, until a hook makes them differ.
+  const repeated = take(rows * heads * d_model);
+  for (let row = 0; row < rows; row++) {
+    const own = atOut.subarray(row * d_model, (row + 1) * d_model);
+    for (let h = 0; h < heads; h++) repeated.set(own, (row * heads + h) * d_model);
+  }
+  const shape = [batch, pos, heads, d_model];
+  const atResult = hooks.pass(`${at}.hook_result`, "batch pos head d_model", shape, repeated);
+  const sizes = { batch: heads, rows, inner: d_head, outer: d_model };
+  const gradient = matrix(atResult, heads * d_model, d_model);
+  const ofHead = matrix(z, width, d_head);
+  if (byWeight !== undefined) {
+    weightGradient(sizes, ofHead, gradient, matrix(byWeight, d_model, d_head * d_model));
+  }
+  inputGradient(sizes, gradient, matrixView(layer.W_O), matrix(atZ, width, d_head));
+  return atZ;
+}
+
+function backThroughPattern(
+  pass: Backward,
+  layer: AttentionLayer,
+  atZ: Float32Array,
+  shape: readonly number[],
+): SideGradients {
+  const { hooks, take, batch, pos, model } = pass;
+  const at = `blocks.${layer.layer}.attn` as const;
+  const [, , heads = 0, d_head = 0] = shape;
+  const isRotary = model.config.positional_embedding_type === "rotary";
+  const axes = "batch pos head d_head";
+  const ofHeads = (data: FloatArray, b: number): MatrixView =>
+    matrix(data, heads * d_head, d_head, b * pos * heads * d_head);
+  const ofPatterns = (data: FloatArray, b: number): MatrixView => matrix(data, pos, pos * pos, b * heads * pos * pos);
+  const v = asFloats(pass, `${at}.hook_v`);
+  const pattern = asFloats(pass, `${at}.hook_pattern`);
+  const byPattern = take(batch * heads * pos * pos);
+  const byV = take(atZ.length);
+  const square = { batch: heads, m: pos, n: pos, k: d_head };
+  const thin = { batch: heads, m: pos, n: d_head, k: pos };
+  for (let b = 0; b < batch; b++) {
+    const given = ofHeads(atZ, b);
+    kernels().matmul({ ...square, a: given, b: transposed(ofHeads(v, b)), out: ofPatterns(byPattern, b) });
+    kernels().matmul({ ...thin, a: transposed(ofPatterns(pattern, b)), b: given, out: ofHeads(byV, b) });
+  }
+  const atScores = backThroughSoftmax(pass, layer, byPattern, pattern);
+  const q = asFloats(pass, isRotary ? `${at}.hook_rot_q` : `${at}.hook_q`);
+  const k = asFloats(pass, isRotary ? `${at}.hook_rot_k` : `${at}.hook_k`);
+  const byQ = take(atZ.length);
+  const byK = take(atZ.length);
+  for (let b = 0; b < batch; b++) {
+    const given = ofPatterns(atScores, b);
+    kernels().matmul({ ...thin, a: given, b: ofHeads(k, b), out: ofHeads(byQ, b) });
+    kernels().matmul({ ...thin, a: transposed(given), b: ofHeads(q, b), out: ofHeads(byK, b) });
+  }
+  const unrotated = (name: "hook_rot_q" | "hook_rot_k", gradient: Float32Array): Float32Array => {
+    if (!isRotary) return gradient;
+    return turnedBack(hooks.pass(`${at}.${name}`, axes, shape, gradient), pass, heads);
+  };
+  return {
+    q: hooks.pass(`${at}.hook_q`, axes, shape, unrotated("hook_rot_q", byQ)),
+    k: hooks.pass(`${at}.hook_k`, axes, shape, unrotated("hook_rot_k", byK)),
+    v: hooks.pass(`${at}.hook_v`, axes, shape, byV),
+  };
+}
+
+/** Vectors of heads turned back from their positions, in place: the transpose of a rotation. */
+function turnedBack(gradient: Float32Array, { batch, pos, model }: Backward, heads: number): Float32Array {
+  const back = Int32Array.from({ length: batch * pos }, (_, row) => -(row % pos));
+  rotateRows(gradient, back, model.config, heads);
+  return gradient;
+}
+
+/** The gradient by the product of queries and keys, not yet divided by the scale, of that by the pattern. */
+function backThroughSoftmax(
+  { hooks, batch, pos, model }: Backward,
+  { layer, heads, attnScale }: AttentionLayer,
+  byPattern: Float32Array,
+  pattern: FloatArray,
+): Float32Array {
+  const at = `blocks.${layer}.attn` as const;
+  const axes = "batch head query_pos key_pos";
+  const shape = [batch, heads.length, pos, pos];
+  const isCausal = model.config.attention_dir === "causal";
+  const atPattern = hooks.pass(`${at}.hook_pattern`, axes, shape, byPattern);
+  const own = hooks.before(`${at}.hook_pattern`);
+  // An edit of scores may let a query see a later key.
+  const seesLater = !isCausal || hooks.edits(`${at}.hook_attn_scores`);
+  const isSeen = hooks.sees(`${at}.hook_attn_scores`);
+  const factor = 1 / Math.fround(attnScale);
+  softmaxGradient(
+    own === undefined ? pattern : (rawData(own) as FloatArray),
+    atPattern,
+    pos,
+    seesLater,
+    isSeen ? 1 : factor,
+  );
+  if (!isSeen) return atPattern;
+  const atScores = hooks.pass(`${at}.hook_attn_scores`, axes, shape, atPattern);
+  for (let start = 0, query = 0; start < atScores.length; start += pos, query = (query + 1) % pos) {
+    const seen = isCausal ? query + 1 : pos;
+    for (let j = start; j < start + seen; j++) atScores[j] = (atScores[j] as number) * factor;
+    atScores.fill(0, start + seen, start + pos);
+  }
+  return atScores;
+}
+
+/** Writes the gradient by scores, times a factor, over that by the pattern. */
+function softmaxGradient(
+  pattern: FloatArray,
+  gradient: Float32Array,
+  pos: number,
+  seesLater: boolean,
+  factor: number,
+): void {
+  for (let start = 0, query = 0; start < gradient.length; start += pos, query = (query + 1) % pos) {
+    const end = start + (seesLater ? pos : query + 1);
+    let sum = 0;
+    for (let j = start; j < end; j++) sum += (pattern[j] as number) * (gradient[j] as number);
+    for (let j = start; j < end; j++) {
+      gradient[j] = factor * (pattern[j] as number) * ((gradient[j] as number) - sum);
+    }
+    gradient.fill(0, end, start + pos);
+  }
+}

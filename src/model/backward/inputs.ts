@@ -1,0 +1,208 @@
+/**
+ * The derivative of what queries, keys and values are read from: the stream through its norm, which all heads share,
+ * unless an edit gave heads inputs of their own. Each head's part of the gradient is made only where it is asked for.
+ */
+import { matrix } from "../../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import { add } from "../../tensor/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
+import type { AttentionLayer } from "../attention.ts";
+import { normalizePerHead } from "../head-products.ts";
+import type { HeadStream, Stream } from "../head-products.ts";
+import type { Backward } from "./pass.ts";
+import { backThroughNorm, backThroughRows } from "./norm.ts";
+import { addInto, inputGradient, sumRows, weightGradient } from "./products.ts";
+
+const SIDES = ["q", "k", "v"] as const;
+type Side = (typeof SIDES)[number];
+const WEIGHTS = { q: "W_Q", k: "W_K", v: "W_V" } as const;
+const BIASES = { q: "b_Q", k: "b_K", v: "b_V" } as const;
+const HEAD_STREAM = "batch pos head d_model";
+
+/** Gradients by queries, keys and values before rotation. */
+export interface SideGradients {
+  readonly q: Float32Array;
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+}
+
+/** Adds to `atResid`, and for shortformer models to `atPositions`, what gradients by queries, keys and values give. */
+export function backThroughInputs(
+  pass: Backward,
+  layer: AttentionLayer,
+  gradients: SideGradients,
+  atResid: Float32Array,
+  atPositions: Float32Array | undefined,
+): void {
+  parameterGradients(pass, layer, gradients);
+  const { hooks, take } = pass;
+  const at = `blocks.${layer.layer}` as const;
+  const shared = SIDES.filter((side) => !isSplit(pass, layer, side));
+  if (shared.length > 0) {
+    const atNorm = take(atResid.length);
+    for (const [i, side] of shared.entries()) {
+      addHeadsInputs(pass, layer, side, gradients[side], atNorm, i > 0);
+      const isLastWithPositions = side !== "v" && (shared[i + 1] ?? "v") === "v";
+      if (isLastWithPositions && atPositions !== undefined) addInto(atPositions, atNorm);
+    }
+    const x = (): Tensor => pass.activation(`${at}.hook_resid_pre`);
+    addInto(atResid, backThroughNorm(pass, layer.ln1, `${at}.ln1`, x, atNorm));
+  }
+  perHeadGradients(pass, layer, gradients, atResid, atPositions);
+  const seed = hooks.edits(`${at}.hook_attn_in`) ? undefined : hooks.seed(`${at}.hook_attn_in`);
+  if (seed !== undefined) addOverHeads(atResid, seed, layer);
+}
+
+/** Whether the run gave each head an input of its own. */
+const isSplit = ({ hooks }: Backward, { layer }: AttentionLayer, side: Side): boolean =>
+  hooks.edits(`blocks.${layer}.hook_${side}_input`) || hooks.edits(`blocks.${layer}.hook_attn_in`);
+
+/** Gradients by weights and biases of queries, keys and values. */
+function parameterGradients(pass: Backward, layer: AttentionLayer, gradients: SideGradients): void {
+  const at = `blocks.${layer.layer}.attn` as const;
+  const [heads = 0, d_model = 0, d_head = 0] = layer.W_Q.shape;
+  const rows = pass.batch * pass.pos;
+  for (const side of SIDES) {
+    const gradient = gradients[side];
+    const byBias = pass.parameter(`${at}.${BIASES[side]}`);
+    if (byBias !== undefined) sumRows(gradient, heads * d_head, byBias);
+    const byWeight = pass.parameter(`${at}.${WEIGHTS[side]}`);
+    if (byWeight === undefined) continue;
+    const input = inputOf(pass, layer, side);
+    const data = rawData(input) as FloatArray;
+    const view = input.rank === 4 ? matrix(data, heads * d_model, d_model) : matrix(data, d_model);
+    const sizes = { batch: heads, rows, inner: d_model, outer: d_head };
+    weightGradient(sizes, view, matrix(gradient, heads * d_head, d_head), matrix(byWeight, d_head, d_model * d_head));
+  }
+}
+
+/** What the weights of a side multiply. */
+function inputOf(pass: Backward, layer: AttentionLayer, side: Side): Stream | HeadStream {
+  const at = `blocks.${layer.layer}` as const;
+  const input = isSplit(pass, layer, side)
+    ? normalizePerHead(layer.ln1, pass.activation(`${at}.hook_${side}_input`) as HeadStream)
+    : (pass.normOutput(layer.ln1, `${at}.ln1`, `${at}.hook_resid_pre`) as Stream);
+  if (side === "v" || pass.model.config.positional_embedding_type !== "shortformer") return input;
+  return add(input as Tensor, pass.activation("hook_pos_embed")) as Stream | HeadStream;
+}
+
+/** Gradients of a side's heads as matrices `[rows, d_head]`, and of one of them. */
+const ofHead = (gradient: Float32Array, heads: number, d_head: number, h: number): MatrixView =>
+  matrix(gradient, heads * d_head, d_head, h * d_head);
+
+/** Adds what all heads of a side give to the input that they share. */
+function addHeadsInputs(
+  pass: Backward,
+  layer: AttentionLayer,
+  side: Side,
+  gradient: Float32Array,
+  out: Float32Array,
+  accumulate: boolean,
+): void {
+  const [heads = 0, d_model = 0, d_head = 0] = layer.W_Q.shape;
+  const weights = matrixView(layer[WEIGHTS[side]]);
+  const sizes = { rows: pass.batch * pass.pos, inner: d_model, outer: d_head };
+  for (let h = 0; h < heads; h++) {
+    const W = { ...weights, offset: weights.offset + h * weights.batchStride };
+    inputGradient(sizes, ofHead(gradient, heads, d_head, h), W, matrix(out, d_model), accumulate || h > 0);
+  }
+}
+
+/** What each head of a side gives to its own input, `[batch, pos, head, d_model]`. */
+function headInputs(pass: Backward, layer: AttentionLayer, side: Side, gradient: Float32Array): Float32Array {
+  const [heads = 0, d_model = 0, d_head = 0] = layer.W_Q.shape;
+  const rows = pass.batch * pass.pos;
+  const out = pass.take(rows * heads * d_model);
+  const sizes = { batch: heads, rows, inner: d_model, outer: d_head };
+  const W = matrixView(layer[WEIGHTS[side]]);
+  inputGradient(sizes, ofHead(gradient, heads, d_head, 0), W, matrix(out, heads * d_model, d_model));
+  return out;
+}
+
+/** Adds gradients `[batch, pos, head, d_model]` to one of the stream, summed over heads. */
+function addOverHeads(to: Float32Array, from: FloatArray, { W_Q }: AttentionLayer): void {
+  const [heads = 0, d_model = 0] = W_Q.shape;
+  for (let row = 0, at = 0; row * d_model < to.length; row++) {
+    for (let h = 0; h < heads; h++) {
+      for (let j = row * d_model; j < (row + 1) * d_model; j++) to[j] = (to[j] as number) + (from[at++] as number);
+    }
+  }
+}
+
+/**
+ * The hooks of heads' inputs: through those that the run edited the gradient flows, at the others it is only looked at,
+ * since it has gone through what heads share.
+ */
+function perHeadGradients(
+  pass: Backward,
+  layer: AttentionLayer,
+  gradients: SideGradients,
+  atResid: Float32Array,
+  atPositions: Float32Array | undefined,
+): void {
+  const { hooks, take } = pass;
+  const at = `blocks.${layer.layer}` as const;
+  const [heads = 0, d_model = 0] = layer.W_Q.shape;
+  const shape = [pass.batch, pass.pos, heads, d_model];
+  const isEdited = hooks.edits(`${at}.hook_attn_in`);
+  const together = isEdited || hooks.wants(`${at}.hook_attn_in`) ? take(atResid.length * heads).fill(0) : undefined;
+  for (const side of SIDES) {
+    const name = `${at}.hook_${side}_input` as const;
+    if (isSplit(pass, layer, side)) {
+      const own = headInputs(pass, layer, side, gradients[side]);
+      if (side !== "v" && atPositions !== undefined) addOverHeads(atPositions, own, layer);
+      const passed = hooks.pass(name, HEAD_STREAM, shape, backThroughOwnNorm(pass, layer, side, own));
+      if (together !== undefined) addInto(together, passed);
+      if (!isEdited) addOverHeads(atResid, passed, layer);
+      continue;
+    }
+    const seed = hooks.seed(name);
+    if (seed !== undefined) addOverHeads(atResid, seed, layer);
+    if (!hooks.wants(name) && together === undefined) continue;
+    const own = backThroughSharedNorm(pass, layer, headInputs(pass, layer, side, gradients[side]));
+    if (seed !== undefined) addInto(own, seed);
+    hooks.keep(name, HEAD_STREAM, shape, own);
+    if (together !== undefined) addInto(together, own);
+  }
+  if (together === undefined) return;
+  const passed = hooks.pass(`${at}.hook_attn_in`, HEAD_STREAM, shape, together);
+  if (isEdited) addOverHeads(atResid, passed, layer);
+}
+
+/** Through the norm of inputs that heads have of their own. */
+function backThroughOwnNorm(
+  pass: Backward,
+  { layer, ln1 }: AttentionLayer,
+  side: Side,
+  own: Float32Array,
+): Float32Array {
+  if (ln1 === undefined) return own;
+  const input = pass.activation(`blocks.${layer}.hook_${side}_input`) as HeadStream;
+  const [batch = 0, pos = 0, heads = 0, d_model = 0] = input.shape;
+  const { normalized, scale } = ln1.normalize(reshaped(input, "batch pos d_model", [batch, pos * heads, d_model]));
+  const rows = { normalized: rawData(normalized) as FloatArray, scale: rawData(scale) as FloatArray };
+  return backThroughRows(ln1, rows, d_model, own);
+}
+
+/** Through the norm that heads share, head by head. */
+function backThroughSharedNorm(pass: Backward, layer: AttentionLayer, own: Float32Array): Float32Array {
+  if (layer.ln1 === undefined) return own;
+  const at = `blocks.${layer.layer}` as const;
+  const [heads = 0, d_model = 0] = layer.W_Q.shape;
+  const rows = pass.batch * pass.pos;
+  const alone = pass.forHead();
+  const x = (): Tensor => pass.activation(`${at}.hook_resid_pre`);
+  const one = pass.take(rows * d_model);
+  for (let h = 0; h < heads; h++) {
+    for (let row = 0; row < rows; row++) {
+      const from = (row * heads + h) * d_model;
+      one.set(own.subarray(from, from + d_model), row * d_model);
+    }
+    const passed = backThroughNorm(alone, layer.ln1, `${at}.ln1`, x, one);
+    for (let row = 0; row < rows; row++) {
+      own.set(passed.subarray(row * d_model, (row + 1) * d_model), (row * heads + h) * d_model);
+    }
+  }
+  return own;
+}

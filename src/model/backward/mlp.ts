@@ -1,0 +1,55 @@
+/** The derivative of an MLP: $f(n(x) W_{in} + b_{in}) W_{out} + b_{out}$. */
+import { matrix } from "../../kernels/index.ts";
+import type { FloatArray } from "../../kernels/index.ts";
+import { matrixView, rawData } from "../../tensor/internal.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import type { MLP } from "../mlp.ts";
+import { backThroughActivation } from "./activation.ts";
+import type { Backward } from "./pass.ts";
+import { backThroughNorm } from "./norm.ts";
+import { inputGradient, sumRows, weightGradient } from "./products.ts";
+
+/** The gradient by what an MLP reads of the stream, of that by what it writes. */
+export function backThroughMlp(pass: Backward, mlp: MLP, atOut: Float32Array): Float32Array {
+  const { hooks, take, batch, pos, model } = pass;
+  const at = `blocks.${mlp.layer}` as const;
+  const rows = batch * pos;
+  const d_mlp = mlp.b_in.size;
+  const d_model = mlp.b_out.size;
+  const shape = [batch, pos, d_mlp];
+  const weight = (name: string): Tensor => model.weight(`${at}.mlp.${name}`);
+
+  const byBias = pass.parameter(`${at}.mlp.b_out`);
+  if (byBias !== undefined) sumRows(atOut, d_model, byBias);
+  const byOut = pass.parameter(`${at}.mlp.W_out`);
+  const out = { rows, inner: d_mlp, outer: d_model };
+  if (byOut !== undefined) {
+    const post = matrix(rawData(pass.activation(`${at}.mlp.hook_post`)) as FloatArray, d_mlp);
+    weightGradient(out, post, matrix(atOut, d_model), matrix(byOut, d_model));
+  }
+  const raw = take(rows * d_mlp);
+  inputGradient(out, matrix(atOut, d_model), matrixView(weight("W_out")), matrix(raw, d_mlp));
+  const atPost = hooks.pass(`${at}.mlp.hook_post`, "batch pos d_mlp", shape, raw);
+
+  const mid = (): Tensor => pass.activation(`${at}.mlp.hook_mid`);
+  const throughNorm = backThroughNorm(pass, mlp.ln, `${at}.mlp.ln`, mid, atPost);
+  const atMid =
+    mlp.ln === undefined ? throughNorm : hooks.pass(`${at}.mlp.hook_mid`, "batch pos d_mlp", shape, throughNorm);
+  const pre = rawData(pass.activation(`${at}.mlp.hook_pre`)) as FloatArray;
+  const active = backThroughActivation(mlp.act_fn, pre, d_mlp, atMid, take(rows * d_mlp));
+  const atPre = hooks.pass(`${at}.mlp.hook_pre`, "batch pos d_mlp", shape, active);
+
+  const byIn = pass.parameter(`${at}.mlp.b_in`);
+  if (byIn !== undefined) sumRows(atPre, d_mlp, byIn);
+  const byWeight = pass.parameter(`${at}.mlp.W_in`);
+  const inner = { rows, inner: d_model, outer: d_mlp };
+  if (byWeight !== undefined) {
+    const input = matrix(rawData(pass.normOutput(mlp.ln2, `${at}.ln2`, `${at}.hook_mlp_in`)) as FloatArray, d_model);
+    weightGradient(inner, input, matrix(atPre, d_mlp), matrix(byWeight, d_mlp));
+  }
+  const atInput = take(rows * d_model);
+  inputGradient(inner, matrix(atPre, d_mlp), matrixView(weight("W_in")), matrix(atInput, d_model));
+  const x = (): Tensor => pass.activation(`${at}.hook_mlp_in`);
+  const throughLn2 = backThroughNorm(pass, mlp.ln2, `${at}.ln2`, x, atInput);
+  return hooks.pass(`${at}.hook_mlp_in`, "batch pos d_model", [batch, pos, d_model], throughLn2);
+}

@@ -1,0 +1,49 @@
+/** What a backward pass goes by: the model, what its run kept, its hooks, and where gradients by parameters go. */
+import type { FloatArray } from "../../kernels/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import type { ModelParts } from "../embedding.ts";
+import type { HookName } from "../hooks.ts";
+import type { Norm } from "../norm.ts";
+import { GradientHooks } from "./hooks.ts";
+import type { BackwardRequest, Take } from "./hooks.ts";
+
+/** Where the gradient of a parameter goes, all of it; undefined where nobody asks for it. */
+export type ParameterGradients = (name: string) => FloatArray | undefined;
+
+/** What a backward pass goes by. */
+export class Backward {
+  readonly model: ModelParts;
+  readonly hooks: GradientHooks;
+  readonly take: Take;
+  readonly batch: number;
+  readonly pos: number;
+  /** What the run kept: see {@link activationsFor}. */
+  readonly activation: (name: HookName) => Tensor;
+  readonly parameter: ParameterGradients;
+
+  constructor(
+    model: ModelParts,
+    tokens: Tensor<"batch pos">,
+    activation: (name: HookName) => Tensor,
+    request: BackwardRequest,
+    parameter: ParameterGradients,
+    hooks: GradientHooks = new GradientHooks(request),
+  ) {
+    this.model = model;
+    this.activation = activation;
+    this.hooks = hooks;
+    this.take = request.take;
+    this.parameter = parameter;
+    [this.batch = 0, this.pos = 0] = tokens.shape;
+    this.forHead = () => new Backward(model, tokens, activation, request, () => undefined, hooks.forHead());
+  }
+
+  /** The same pass for what one head alone reads: nothing of it is kept. */
+  readonly forHead: () => Backward;
+
+  /** What a norm gave in the run. */
+  normOutput(norm: Norm | undefined, place: "ln_final" | `blocks.${number}.${"ln1" | "ln2"}`, input: HookName): Tensor {
+    if (norm === undefined) return this.activation(input);
+    return norm.addBias(norm.applyWeights(this.activation(`${place}.hook_normalized`)));
+  }
+}

@@ -1,0 +1,134 @@
+/** The derivative of the unembedding, of the logits that a metric reads alone. */
+import { matrix } from "../../kernels/index.ts";
+import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import { matrixView, rawData } from "../../tensor/internal.ts";
+import type { Backward } from "./pass.ts";
+import { inputGradient, sumRows, weightGradient } from "./products.ts";
+
+/** A gradient by some of the logits. */
+export interface LogitGradient {
+  /** `[rows, columns]`. */
+  readonly data: Float32Array;
+  /** Which positions of the batch, counted through; all in order where undefined. */
+  readonly rows: readonly number[] | undefined;
+  /** Which tokens; all where undefined. */
+  readonly columns: readonly number[] | undefined;
+}
+
+/** The gradient by what the unembedding reads, `[batch, pos, d_model]`. */
+export function backThroughUnembedding(pass: Backward, given: LogitGradient | undefined): Float32Array {
+  const { hooks, take, batch, pos, model } = pass;
+  const { d_model, d_vocab_out: d_vocab } = model.config;
+  const shape = [batch, pos, d_model];
+  const atFinal = take(batch * pos * d_model);
+  let gradient = given;
+  if (hooks.sees("unembed.hook_out")) {
+    const all = spread(given, batch * pos, d_vocab, take(batch * pos * d_vocab));
+    const data = hooks.pass("unembed.hook_out", "batch pos d_vocab", [batch, pos, d_vocab], all);
+    gradient = { data, rows: undefined, columns: undefined };
+  }
+  if (gradient === undefined) noParameters(pass);
+  else {
+    parameterGradients(pass, gradient);
+    finalGradient(pass, gradient, atFinal);
+  }
+  if (gradient === undefined) atFinal.fill(0);
+  return hooks.pass("unembed.hook_in", "batch pos d_model", shape, atFinal);
+}
+
+/** Some of the logits among zeros for all others. */
+function spread(given: LogitGradient | undefined, rows: number, d_vocab: number, out: Float32Array): Float32Array {
+  out.fill(0);
+  if (given === undefined) return out;
+  const width = given.columns?.length ?? d_vocab;
+  const count = given.rows?.length ?? rows;
+  for (let r = 0; r < count; r++) {
+    const to = (given.rows?.[r] ?? r) * d_vocab;
+    for (let j = 0; j < width; j++) {
+      const at = to + (given.columns?.[j] ?? j);
+      out[at] = (out[at] as number) + (given.data[r * width + j] as number);
+    }
+  }
+  return out;
+}
+
+function noParameters({ parameter }: Backward): void {
+  parameter("unembed.b_U")?.fill(0);
+  parameter("unembed.W_U")?.fill(0);
+}
+
+/** What the unembedding read at the positions whose logits have a gradient. */
+function finalRows({ take, activation, model }: Backward, rows: readonly number[] | undefined): MatrixView {
+  const final = rawData(activation("unembed.hook_in")) as FloatArray;
+  const d = model.config.d_model;
+  if (rows === undefined) return matrix(final, d);
+  const some = take(rows.length * d);
+  for (const [i, row] of rows.entries()) some.set(final.subarray(row * d, (row + 1) * d), i * d);
+  return matrix(some, d);
+}
+
+function parameterGradients(pass: Backward, { data, rows, columns }: LogitGradient): void {
+  const { d_model, d_vocab_out: d_vocab } = pass.model.config;
+  const width = columns?.length ?? d_vocab;
+  const byBias = pass.parameter("unembed.b_U");
+  if (byBias !== undefined) {
+    if (columns === undefined) sumRows(data, width, byBias);
+    else {
+      const some = new Float64Array(width);
+      sumRows(data, width, some);
+      byBias.fill(0);
+      for (const [j, token] of columns.entries()) byBias[token] = some[j] as number;
+    }
+  }
+  const byWeight = pass.parameter("unembed.W_U");
+  if (byWeight === undefined) return;
+  const sizes = { rows: data.length / width, inner: d_model, outer: width };
+  const final = finalRows(pass, rows);
+  if (columns === undefined) {
+    weightGradient(sizes, final, matrix(data, width), matrix(byWeight, width));
+    return;
+  }
+  const some = pass.take(d_model * width);
+  weightGradient(sizes, final, matrix(data, width), matrix(some, width));
+  byWeight.fill(0);
+  for (let i = 0; i < d_model; i++) {
+    for (const [j, token] of columns.entries()) byWeight[i * d_vocab + token] = some[i * width + j] as number;
+  }
+}
+
+/** Writes the gradient by what the unembedding reads, zero where no logits have one. */
+function finalGradient(pass: Backward, { data, rows, columns }: LogitGradient, out: Float32Array): void {
+  const { d_model, d_vocab_out: d_vocab } = pass.model.config;
+  const width = columns?.length ?? d_vocab;
+  const count = data.length / width;
+  const all = matrixView(pass.model.weight("unembed.W_U"));
+  const sizes = { rows: count, inner: d_model, outer: width };
+  const some = rows === undefined ? out : pass.take(count * d_model);
+  inputGradient(
+    sizes,
+    matrix(data, width),
+    columns === undefined ? all : someColumns(pass, all, columns),
+    matrix(some, d_model),
+  );
+  if (rows === undefined) return;
+  out.fill(0);
+  for (const [i, row] of rows.entries()) {
+    for (let j = 0; j < d_model; j++) {
+      const at = row * d_model + j;
+      out[at] = (out[at] as number) + (some[i * d_model + j] as number);
+    }
+  }
+}
+
+/** Some columns of a matrix of so many rows as the stream is wide. */
+function someColumns({ take, model }: Backward, view: MatrixView, columns: readonly number[]): MatrixView {
+  const { d_model } = model.config;
+  const out = take(d_model * columns.length);
+  for (let i = 0; i < d_model; i++) {
+    const start = view.offset + i * view.rowStride;
+    for (const [j, token] of columns.entries()) {
+      out[i * columns.length + j] = view.data[start + token * view.colStride] as number;
+    }
+  }
+  return matrix(out, columns.length);
+}
