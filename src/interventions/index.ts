@@ -26,8 +26,15 @@ export type {
   Selection,
   Values,
 } from "./edits/index.ts";
-export { pathPatching, sweep, Sweep } from "./sweeps/index.ts";
-export type { PathPatchingOptions, PathReceiver, Replacement, SweepOptions, SweepPrompts } from "./sweeps/index.ts";
+export { attributionPatching, pathPatching, sweep, Sweep } from "./sweeps/index.ts";
+export type {
+  AttributionPatchingOptions,
+  PathPatchingOptions,
+  PathReceiver,
+  Replacement,
+  SweepOptions,
+  SweepPrompts,
+} from "./sweeps/index.ts";
 export {
   Circuit,
   circuitGraph,

@@ -3,7 +3,7 @@
  * over any product of layers, heads and positions.
  *
  * In reading order: `sweep.ts`, `grid.ts` (the places), `sources.ts` (what is put there), `result.ts`,
- * `path-patching.ts` (along chosen paths alone).
+ * `path-patching.ts` (along chosen paths alone), `attribution-patching.ts` (all of it estimated from one gradient).
  */
 export { sweep } from "./sweep.ts";
 export type { SweepOptions } from "./sweep.ts";
@@ -12,3 +12,5 @@ export { pathPatching } from "./path-patching.ts";
 export type { PathPatchingOptions, PathReceiver } from "./path-patching.ts";
 export { Sweep } from "./result.ts";
 export type { Replacement } from "./sources.ts";
+export { attributionPatching } from "./attribution-patching.ts";
+export type { AttributionPatchingOptions } from "./attribution-patching.ts";
