@@ -32,7 +32,7 @@ function ensurePackages() {
 
 /** Whether a group compares the library with anything but itself. */
 const needsPackages = ({ form, contenders }) =>
-  form === "start" || contenders.some((id) => !["ours", "one-thread", "two-threads"].includes(id));
+  form === "start" || contenders.some((id) => !["ours", "one-thread", "two-threads", "transformer-lens"].includes(id));
 
 /** Runs the same command under Node 24. */
 function underNode24(args) {

@@ -173,38 +173,49 @@ export function invariant(condition: boolean, operation: string, message: string
 }
 
 /**
- * What arguments may be: the member that tells, how it is called and how to come by one. Members tell, since copies of
- * the package may meet.
+ * A kind of argument, for {@link requireKind}: the member by which values are known, what texts call them, and how to
+ * come by one. A member tells rather than `instanceof`, because an ESM and a CJS copy of the package can meet. A kind
+ * stands beside its class.
  */
+export interface Kind {
+  readonly member: string;
+  readonly what: string;
+  readonly remedy: string;
+  /** The name under which one lies in what is often given for it, as in a run or a model with its tokenizer. */
+  readonly holder?: string;
+}
+
+/** Kinds by name: those of the language, and those that functions of all folders take. */
 const KINDS = {
-  tensor: ["rawElements", "a Tensor", "Make one with Tensor.from or Tensor.fromNested"],
-  map: ["factors", "a linear map", "Make one with linear, or take a circuit of a model"],
-  product: ["isIdentity", "a TensorProduct", "Make one with tensorProduct"],
-  sum: ["terms", "a TensorSum", "Make one with sumProducts"],
-  model: ["layers", "a Transformer", "Load one with loadTransformer, or make one with Transformer.fromWeights"],
-  head: ["W_OV", "an AttentionHead", 'Take it from its model: model.head("L1H4")'],
-  run: ["cache", "a run", "Make one with model.run(tokens)"],
-  virtual: ["fullOV", "a VirtualHead", "Make one with virtualHead"],
-  factored: ["unembed", "a FactoredModel", "Make one with factoredModel"],
-  tokenizer: ["tokenStrings", "a Tokenizer", "Load one with loadTokenizer"],
-  checkpoint: ["files", "a Checkpoint", "Open one with openCheckpoint"],
-  figure: ["fragment", "a Figure", "Draw one, as with heatmap({ values })"],
-  term: ["order", "a term of a path expansion", "Take it from its terms"],
-  scoreTerm: ["queryPath", "a term of a score expansion", "Take it from its terms"],
-  pair: ["destination", "an object with the tokens destination and out", "Name both"],
-  ndarray: ["stride", "an ndarray", "Make one with toNdarray or the package ndarray"],
-  weights: ["get", "a Map of tensors by name", "Make one with new Map([[name, tensor]])"],
-  files: ["get", "a Map of files by name", "Make one with new Map([[name, bytes]])"],
-  list: ["length", "a list", "Write it in brackets"],
-  function: ["call", "a function", "Write it as in (x) => 2 * x"],
-} as const;
+  list: { member: "length", what: "a list", remedy: "Write it in brackets" },
+  function: { member: "call", what: "a function", remedy: "Write it as in (x) => 2 * x" },
+  tensor: {
+    member: "rawElements",
+    what: "a Tensor",
+    remedy: "Make one with Tensor.from or Tensor.fromNested",
+    holder: "logits",
+  },
+  map: {
+    member: "factors",
+    what: "a linear map",
+    remedy: "Make one with linear, or take a circuit of a model",
+  },
+  model: {
+    member: "layers",
+    what: "a Transformer",
+    remedy: "Load one with loadTransformer, or make one with Transformer.fromWeights",
+    holder: "model",
+  },
+  head: { member: "W_OV", what: "an AttentionHead", remedy: 'Take it from its model: model.head("L1H4")' },
+  run: { member: "cache", what: "a run", remedy: "Make one with model.run(tokens)" },
+} as const satisfies Record<string, Kind>;
 
 /**
  * Refuses a value that is not of the kind that an argument must be. Before it come the options of the operation, which
  * may be left out, where the names that it knows are given: see {@link requireOptions}.
  */
 export function requireKind(
-  kind: keyof typeof KINDS,
+  kind: Kind | keyof typeof KINDS,
   value: unknown,
   argument: string,
   operation: string,
@@ -212,13 +223,12 @@ export function requireKind(
   known?: string,
 ): void {
   requireOptions(options, operation, known);
-  const [member, what, remedy] = KINDS[kind];
+  const { member, what, remedy, holder }: Kind = typeof kind === "string" ? KINDS[kind] : kind;
   const type = kind === "function" ? "function" : "object";
   if (typeof value === type && value !== null && member in (value as object)) return;
-  const holder = HOLDERS[kind];
   const mend = isPromise(value)
     ? "Write await before the call that gave it"
-    : holder !== undefined && holds(value, holder)
+    : holder !== undefined && holds(value, holder, member)
       ? `Pass its ${holder}`
       : remedy;
   throw new InputError(`${argument} is ${nameOf(value)}, not ${what}. ${mend}.`, {
@@ -234,23 +244,16 @@ export function isPromise(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value;
 }
 
-/** Under which name a value of a kind lies in what is often given for it: a model with its tokenizer, a run. */
-const HOLDERS: Partial<Record<keyof typeof KINDS, "model" | "tokenizer" | "logits">> = {
-  model: "model",
-  tokenizer: "tokenizer",
-  tensor: "logits",
-};
-
-function holds(value: unknown, name: "model" | "tokenizer" | "logits"): boolean {
+/** Whether a value is what often is given for one of a kind: a model with its tokenizer, a run. */
+function holds(value: unknown, holder: string, member: string): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const held = (value as Readonly<Record<string, unknown>>)[name];
-  const [member] = KINDS[name === "logits" ? "tensor" : name];
+  const held = (value as Readonly<Record<string, unknown>>)[holder];
   return typeof held === "object" && held !== null && member in held;
 }
 
 /** {@link requireKind} of a list and of all that is in it. */
 export function requireKinds(
-  kind: keyof typeof KINDS,
+  kind: Kind | keyof typeof KINDS,
   values: unknown,
   argument: string,
   operation: string,

@@ -2,13 +2,14 @@
 import { readFileSync } from "node:fs";
 import * as weights from "../../dist/circuits.js";
 import * as heads from "../../dist/heads.js";
+import * as interventions from "../../dist/interventions.js";
 import * as linear from "../../dist/linear.js";
 import * as model from "../../dist/model.js";
 import * as paths from "../../dist/paths.js";
 import * as tensors from "../../dist/tensor.js";
 import { randomWeights, sizes } from "../lib/models.mjs";
 
-const library = { ...tensors, ...linear, ...model, ...weights, ...paths, ...heads };
+const library = { ...tensors, ...linear, ...model, ...weights, ...paths, ...heads, ...interventions };
 const { Tensor, batchMatmul, dense, eigenvalues, matmul, multiply, softmax, svd } = library;
 
 /** Looked up by name: a build without one of them skips its rows, visibly. */
@@ -110,6 +111,22 @@ const prepare = {
       forward: () => model.forward(tokens),
       run: () => model.run(tokens),
       composition: () => library.compositionScores(model),
+    };
+    return { run: tasks[task] };
+  },
+  sweep({ task, size }) {
+    const { sweep, logitDifference, crossEntropy } = library;
+    if (sweep === undefined) return missing("sweep");
+    const config = library.parseConfig(sizes[size]);
+    const model = library.Transformer.fromWeights(config, randomWeights(library, sizes[size]));
+    const prompt = (shift) => Array.from({ length: 64 }, (_, i) => (37 * i + shift) % config.d_vocab);
+    const [clean, corrupted] = [prompt(11), prompt(500)];
+    const metric = logitDifference({ answer: 5, wrong: 9 });
+    const loss = crossEntropy(clean);
+    const tasks = {
+      stream: () => sweep(model, { clean, corrupted }, { at: "resid_pre", over: "layer pos", metric }),
+      heads: () => sweep(model, { clean, corrupted }, { at: "z", over: "layer head", metric }),
+      ablation: () => sweep(model, clean, { at: "z", over: "layer head", put: "zero", metric: loss }),
     };
     return { run: tasks[task] };
   },

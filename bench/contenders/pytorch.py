@@ -1,33 +1,24 @@
-"""PyTorch in a process of its own, speaking the protocol of serve.mjs: lines of JSON in, answers on file descriptor 3.
+"""PyTorch in a process of its own.
 
 Ordinary tensors and ordinary calls: results are newly allocated, as this library's are.
 """
 
-import json
 import math
-import os
-import resource
-import sys
-import time
 
-options = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-threads = options.get("threads", 1)
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[variable] = str(threads)
+from protocol import serve
 
-answers = os.fdopen(3, "w", buffering=1)
 torch = None
-task = None
 
 
-def open_contender(_):
+def open_contender(options):
     global torch
     import torch as imported
 
     torch = imported
+    threads = options.get("threads", 1)
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
-    return {"versions": {"torch": f"{torch.__version__}, {threads} thread{'' if threads == 1 else 's'}"}}
+    return {"torch": f"{torch.__version__}, {threads} thread{'' if threads == 1 else 's'}"}
 
 
 def matmul(work, a, b):
@@ -108,76 +99,16 @@ def flat(work, value):
     return value
 
 
-def prepare(message):
-    global task
-    work = message["work"]
+def prepare(work, inputs):
     if work["kind"] not in kinds:
-        task = None
-        return {"skip": "is not asked for this"}
+        return "is not asked for this"
     tensors = []
-    for given in message["inputs"]:
+    for given in inputs:
         with open(given["path"], "rb") as file:
             data = bytearray(file.read())
         dtype = torch.float64 if given["dtype"] == "float64" else torch.float32
         tensors.append(torch.frombuffer(data, dtype=dtype).clone().reshape(given["shape"]))
-    task = (work, kinds[work["kind"]](work, *tensors))
-    return {}
+    return kinds[work["kind"]](work, *tensors), lambda value: flat(work, value)
 
 
-def result(message):
-    work, run = task
-    value = flat(work, run())
-    torch.from_file(message["path"], shared=True, size=value.numel(), dtype=value.dtype).copy_(value.flatten())
-    return {}
-
-
-def timed(calls):
-    run = task[1]
-    start = time.perf_counter()
-    for _ in range(calls):
-        run()
-    return (time.perf_counter() - start) * 1e3
-
-
-def warm(message):
-    best, unimproved, calls = math.inf, 0, 1
-    start = time.perf_counter()
-    while True:
-        window = time.perf_counter()
-        fastest = math.inf
-        while True:
-            fastest = min(fastest, timed(calls) / calls)
-            if (time.perf_counter() - window) * 1e3 >= message["windowMs"]:
-                break
-        unimproved = unimproved + 1 if fastest > best * 0.97 else 0
-        best = min(best, fastest)
-        calls = max(1, math.ceil(0.2 / best))
-        spent = (time.perf_counter() - start) * 1e3
-        if spent >= message["mostMs"] or (spent >= message["leastMs"] and unimproved >= 2):
-            return {"callMs": best, "spentMs": spent}
-
-
-def sample(message):
-    if message["before"] > 0:
-        timed(message["before"])
-    ms = timed(message["calls"]) / message["calls"]
-    return {"ms": ms, "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
-
-
-def dispose(_):
-    global task
-    task = None
-    return {}
-
-
-commands = {"open": open_contender, "prepare": prepare, "result": result, "warm": warm, "sample": sample, "dispose": dispose}
-
-for line in sys.stdin:
-    message = json.loads(line)
-    if message["command"] == "exit":
-        break
-    try:
-        answer = commands[message["command"]](message)
-    except Exception as error:  # Whatever goes wrong is the answer.
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    answers.write(json.dumps(answer) + "\n")
+serve(open_contender, prepare)

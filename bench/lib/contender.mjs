@@ -8,7 +8,7 @@ const folder = fileURLToPath(new URL("../contenders/", import.meta.url));
 /**
  * The contenders by id: the name that tables print, and how to start one.
  *
- * @param {string} python the interpreter that is asked for torch
+ * @param {string} python the interpreter that is asked for torch and TransformerLens
  */
 export function contenderKinds(python) {
   const script = (name, options = {}) => [process.execPath, `${folder}serve.mjs`, name, JSON.stringify(options)];
@@ -20,6 +20,10 @@ export function contenderKinds(python) {
     jax: { label: "jax-js", command: script("jax") },
     "ml-matrix": { label: "ml-matrix", command: script("ml-matrix") },
     torch: { label: "torch", command: [python, `${folder}pytorch.py`, JSON.stringify({ threads: 1 })] },
+    "transformer-lens": {
+      label: "TransformerLens",
+      command: [python, `${folder}transformerlens.py`, JSON.stringify({ threads: 1 })],
+    },
     "one-thread": { label: "one thread", command: script("ours", { threads: 1 }), unpinned: true },
     "two-threads": { label: "two threads", command: script("ours", { threads: 2 }), unpinned: true },
     "one-thread-ceiling": { label: "one thread's ceiling", command: script("ceiling", { threads: 1 }), unpinned: true },

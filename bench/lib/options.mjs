@@ -7,7 +7,7 @@ export const usage = `npm run bench -- [options]
   --json FILE       the whole run as JSON
   --markdown        writes the tables into docs/performance.md
   --node24          the same under Node 24, by npx
-  --python PROGRAM  the Python that is asked for torch (python3)
+  --python PROGRAM  the Python that is asked for torch and TransformerLens (python3)
   --core N          the core that single-thread contenders are pinned to (0)
   --help`;
 

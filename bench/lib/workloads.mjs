@@ -37,6 +37,8 @@ const circuits = (size, what, task, recorded) => ({
   recorded,
 });
 
+const sweep = (size, what, task) => ({ name: `${modelNames[size]}: ${what}`, kind: "sweep", size, task });
+
 /** The peers that share a table with the library, in its columns' order. */
 const everyone = ["ceiling", "ours", "tfjs", "ort", "jax", "ml-matrix", "torch"];
 
@@ -152,6 +154,17 @@ export const groups = [
       circuits("arena", "attribution of all 169 paths on 64 tokens", "attribution"),
       circuits("twelve-layer", "path totals by order and head on 64 tokens", "totals"),
     ],
+  },
+  {
+    id: "sweeps",
+    title: "Patching and ablation of 64 positions, of random weights",
+    form: "ratios",
+    contenders: ["ours", "transformer-lens"],
+    cases: ["small", "arena"].flatMap((size) => [
+      sweep(size, "patch the stream, by layer and position", "stream"),
+      sweep(size, "patch heads, by layer and head", "heads"),
+      sweep(size, "zero-ablate every head, by loss", "ablation"),
+    ]),
   },
   {
     id: "vocabulary",

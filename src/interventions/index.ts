@@ -26,12 +26,13 @@ export type {
   Selection,
   Values,
 } from "./edits/index.ts";
-export { attributionPatching, pathPatching, sweep, Sweep } from "./sweeps/index.ts";
+export { attributionPatching, pathPatching, sweep, Sweep, sweepEdits } from "./sweeps/index.ts";
 export type {
   AttributionPatchingOptions,
   PathPatchingOptions,
   PathReceiver,
   Replacement,
+  SweepEditsOptions,
   SweepOptions,
   SweepPrompts,
 } from "./sweeps/index.ts";

@@ -19,6 +19,8 @@ export { asStream, headInputs, partialPass } from "./partial-pass.ts";
 export type { PassOptions } from "./partial-pass.ts";
 export type { Rows } from "./partial-rows.ts";
 export { Readout } from "./partial-readout.ts";
+export { resolveEdits } from "./edits.ts";
+export { checked as checkedEdit } from "./session.ts";
 export { requireCount, requireChoice, checkSamples, requireToken, requireSameTokens } from "./arguments.ts";
 export { foldedReader, normMap, centredOutput } from "./norm-folding.ts";
 export type { ReaderName } from "./norm-folding.ts";
@@ -38,4 +40,4 @@ export { readPositions, RowMetric, selectLogits, spreadGradient } from "./metric
 export { rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";
 export { patternOf } from "./pattern.ts";
-export { finalNormKind } from "./weights.ts";
+export { finalNormKind, NAMED_TENSORS } from "./weights.ts";

@@ -212,7 +212,8 @@ function requireRequest(request: CacheRequest): void {
   );
 }
 
-function checked<N extends HookName>(
+/** What an edit returned, which has the axes and sizes of what it took. */
+export function checked<N extends HookName>(
   name: N,
   before: Tensor<AxesOfHook<N>>,
   after: Tensor<AxesOfHook<N>>,

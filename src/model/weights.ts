@@ -1,11 +1,18 @@
 /** Which weights a configuration calls for, under TransformerLens 3.x's names, and the check that they are there. */
 import { ConfigError, InputError, requireObject, requireKind } from "../errors.ts";
+import type { Kind } from "../errors.ts";
 import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { requireSizes } from "./config.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { Norm } from "./norm.ts";
 import type { NormKind } from "./norm.ts";
+
+export const NAMED_TENSORS: Kind = {
+  member: "get",
+  what: "a Map of tensors by name",
+  remedy: "Make one with new Map([[name, tensor]])",
+};
 
 /**
  * The weights of a model by their TransformerLens 3.x names.
@@ -107,7 +114,7 @@ export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
  */
 export function checkWeights(config: ModelConfig, weights: Weights, operation: string): Map<string, Tensor> {
   requireObject(config, "config", operation);
-  requireKind("weights", weights, "weights", operation);
+  requireKind(NAMED_TENSORS, weights, "weights", operation);
   const checked = new Map<string, Tensor>();
   // Weights for more layers than there are weights are missing: one such layer shows it, and a list of all might have
   // no end.

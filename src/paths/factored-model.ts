@@ -11,6 +11,7 @@
  * An MLP is no factor: what it wrote in the run is a constant that joins the stream after its layer and goes through
  * the layers after it.
  */
+import type { Kind } from "../errors.ts";
 import { Shown, showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { onFeatures, identityMap, sumProducts } from "../linear/index.ts";
@@ -22,6 +23,12 @@ import { describeTensor } from "../tensor/internal.ts";
 import { headProduct, unembedProduct } from "./factors.ts";
 import { addMlp, directStream, editsFrom, frozenOf } from "./frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "./frozen/frozen-run.ts";
+
+export const FACTORED_MODEL: Kind = {
+  member: "unembed",
+  what: "a FactoredModel",
+  remedy: "Make one with factoredModel",
+};
 
 /**
  * A model on some tokens as a product of sums of tensor products, patterns and norm scales frozen, and what MLPs wrote

@@ -6,9 +6,16 @@
 import ndarray, { type NdArray } from "ndarray";
 import ops from "ndarray-ops";
 import { InputError, requireKind } from "../errors.ts";
+import type { Kind } from "../errors.ts";
 import { Tensor } from "./tensor.ts";
 import { allocateData } from "./storage.ts";
 import type { TensorData } from "./storage.ts";
+
+export const NDARRAY: Kind = {
+  member: "stride",
+  what: "an ndarray",
+  remedy: "Make one with toNdarray or the package ndarray",
+};
 
 /**
  * What `ndarray` calls a view, as far as the exchange needs it: any object with these fields can be read.
@@ -39,7 +46,7 @@ export interface NdArrayView {
  * ```
  */
 export function fromNdarray<const A extends string>(view: NdArrayView, axes: A): Tensor<A> {
-  requireKind("ndarray", view, "view", "fromNdarray");
+  requireKind(NDARRAY, view, "view", "fromNdarray");
   return Tensor.view(axes, view.data, { shape: [...view.shape], strides: [...view.stride], offset: view.offset });
 }
 

@@ -10,6 +10,7 @@ import { Steps } from "../../progress.ts";
 import { passes } from "./filters.ts";
 import type { SkipTrigramFilters } from "./filters.ts";
 import { tokenScores } from "./token-scores.ts";
+import { TOKEN_PAIR } from "./skip-trigrams.ts";
 
 /**
  * One wanted pair of a skip-trigram bug.
@@ -82,7 +83,7 @@ export function skipTrigramBugs(
   options: { readonly start?: number | undefined } = {},
 ): SkipTrigramBugs {
   requireKind("model", model, "model", "skipTrigramBugs", options, "start");
-  requireKinds("pair", pairs, "pairs", "skipTrigramBugs");
+  requireKinds(TOKEN_PAIR, pairs, "pairs", "skipTrigramBugs");
   const operation = "skipTrigramBugs";
   const { start } = options;
   requireToken(model, source, "source", operation);
@@ -216,7 +217,7 @@ function knownBySource(
     requireKind("list", undefined, "attested", operation);
   }
   for (const trigram of attested) {
-    requireKind("pair", trigram, "attested", operation);
+    requireKind(TOKEN_PAIR, trigram, "attested", operation);
     const { source, destination, out } = trigram;
     requireToken(model, source, "source", operation);
     requireToken(model, destination, "destination", operation);

@@ -8,6 +8,7 @@ import { dot, rawData } from "../../tensor/internal.ts";
 import { requireToken } from "../../model/internal.ts";
 import { attentionAgainstRival } from "./bugs.ts";
 import type { SkipTrigramEffect, SkipTrigramPair } from "./bugs.ts";
+import { TOKEN_PAIR } from "./skip-trigrams.ts";
 
 /**
  * The effect of each skip-trigram `source … destination → out` of a list,
@@ -43,7 +44,7 @@ export function skipTrigramEffects(
   options: { readonly start?: number | undefined } = {},
 ): SkipTrigramEffect[] {
   requireKind("model", model, "model", "skipTrigramEffects", options, "start");
-  requireKinds("pair", trigrams, "trigrams", "skipTrigramEffects");
+  requireKinds(TOKEN_PAIR, trigrams, "trigrams", "skipTrigramEffects");
   requireKind("list", trigrams, "trigrams", "skipTrigramEffects");
   const operation = "skipTrigramEffects";
   const { start } = options;

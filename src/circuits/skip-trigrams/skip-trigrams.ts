@@ -14,6 +14,13 @@ import { passes } from "./filters.ts";
 import type { SkipTrigramFilters } from "./filters.ts";
 import { tokenScores } from "./token-scores.ts";
 import type { TokenValue } from "./top-tokens.ts";
+import type { Kind } from "../../errors.ts";
+
+export const TOKEN_PAIR: Kind = {
+  member: "destination",
+  what: "an object with the tokens destination and out",
+  remedy: "Name both",
+};
 
 /**
  * Options of {@link skipTrigrams}.

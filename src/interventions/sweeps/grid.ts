@@ -83,7 +83,7 @@ export class Grid {
     const at = this.at(index) as Partial<Record<Axis, number>>;
     const site = ((at.hook as unknown) ?? this.#sites[0]) as PartialSite;
     const one = (axis: Axis): readonly number[] | undefined => (at[axis] === undefined ? this.#all[axis] : [at[axis]]);
-    const positions = one("query_pos") ?? one("pos");
+    const positions = one(at.query_pos === undefined ? "pos" : "query_pos");
     const keys = OF_PAIRS.includes(site) ? one("key_pos") : undefined;
     const heads = PER_HEAD.includes(site) ? one("head") : undefined;
     const isUnseen = this.#isCausal && positions !== undefined && keys?.every((key) => key > Math.max(...positions));

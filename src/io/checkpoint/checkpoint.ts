@@ -16,6 +16,9 @@ import { readFrom, take, toByteSource } from "../bytes/reading.ts";
 import type { ByteSource, FileInput } from "../bytes/reading.ts";
 import { absent, checkAllowance, readTensor } from "./tensor-file.ts";
 import type { CheckpointFormat, ReadTensorOptions } from "./tensor-file.ts";
+import type { Kind } from "../../errors.ts";
+
+export const CHECKPOINT: Kind = { member: "files", what: "a Checkpoint", remedy: "Open one with openCheckpoint" };
 
 export type { CheckpointEntry } from "./entries.ts";
 

@@ -8,6 +8,7 @@ import { totalBytes } from "./read-tensors.ts";
 import { encodeFloats, headerOf } from "../safetensors/writer.ts";
 import type { HeaderEntry } from "../safetensors/writer.ts";
 import type { PlainValue } from "../json/plain.ts";
+import { CHECKPOINT } from "./checkpoint.ts";
 
 /**
  * How {@link safetensorsChunks} writes.
@@ -51,7 +52,7 @@ export async function* safetensorsChunks(
   checkpoint: Checkpoint,
   options: ConvertOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  requireKind("checkpoint", checkpoint, "checkpoint", "safetensorsChunks", options, "dtype metadata signal onProgress");
+  requireKind(CHECKPOINT, checkpoint, "checkpoint", "safetensorsChunks", options, "dtype metadata signal onProgress");
   const { dtype: floats, signal, onProgress } = options;
   const names = [...checkpoint.tensors.keys()];
   const total = totalBytes(checkpoint, names, OPERATION);

@@ -2,6 +2,7 @@
 import { requireKind } from "../../errors.ts";
 import type { Transformer } from "../../model/index.ts";
 import { toJson } from "../bytes/bytes.ts";
+import { CHECKPOINT } from "./checkpoint.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { fault } from "../bytes/fault.ts";
 import { building, detect, namesOfParts } from "../layouts/index.ts";
@@ -56,7 +57,7 @@ export async function transformerFromCheckpoint(
   options: TransformerFromCheckpointOptions = {},
 ): Promise<Transformer> {
   requireKind(
-    "checkpoint",
+    CHECKPOINT,
     checkpoint,
     "checkpoint",
     "transformerFromCheckpoint",

@@ -4,6 +4,7 @@ import type { Tensor } from "../../tensor/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { fault } from "../bytes/fault.ts";
 import { allowance } from "../bytes/reading.ts";
+import { CHECKPOINT } from "./checkpoint.ts";
 
 /**
  * How {@link readTensors} reads.
@@ -44,7 +45,7 @@ export async function readTensors(
   options: ReadTensorsOptions = {},
 ): Promise<Map<string, Tensor>> {
   requireOptions(options, "readTensors", "filter signal onProgress");
-  requireKind("checkpoint", checkpoint, "checkpoint", "readTensors");
+  requireKind(CHECKPOINT, checkpoint, "checkpoint", "readTensors");
   const { filter = () => true, signal, onProgress } = options;
   const names = [...checkpoint.tensors.keys()].filter((name) => filter(name));
   const total = totalBytes(checkpoint, names, "readTensors");

@@ -1,7 +1,7 @@
 /** Which library wrote a checkpoint, told from the names and shapes of its tensors, and the model that it makes. */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { Transformer } from "../../model/index.ts";
-import { bosOf, requireChoice } from "../../model/internal.ts";
+import { NAMED_TENSORS, bosOf, requireChoice } from "../../model/internal.ts";
 import { toJson } from "../bytes/bytes.ts";
 import { some } from "../checkpoint/files.ts";
 import { fault } from "../bytes/fault.ts";
@@ -97,7 +97,7 @@ export interface Detected {
 
 /** What tensors in memory say of themselves. */
 function listed(tensors: NamedTensors, operation: string): ListedTensors {
-  requireKind("weights", tensors, "tensors", operation);
+  requireKind(NAMED_TENSORS, tensors, "tensors", operation);
   return { keys: () => tensors.keys(), shapeOf: (name) => tensors.get(name)?.shape };
 }
 

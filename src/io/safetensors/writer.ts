@@ -4,6 +4,7 @@ import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { BFLOAT16, FLOAT16, ITEM_SIZES, encodeSmallFloat } from "../bytes/dtype.ts";
 import type { SafetensorsDType } from "../bytes/dtype.ts";
+import { NAMED_TENSORS } from "../../model/internal.ts";
 
 /**
  * How {@link writeSafetensors} stores numbers.
@@ -91,7 +92,7 @@ export function encodeFloats(tensor: Tensor, name: string, dtype: SafetensorsDTy
 
 /** Wider elements first, so that every tensor's data are aligned. */
 function place(tensors: ReadonlyMap<string, Tensor>, floats: "F32" | "F16" | "BF16"): Placed[] {
-  requireKind("weights", tensors, "tensors", OPERATION);
+  requireKind(NAMED_TENSORS, tensors, "tensors", OPERATION);
   const typed = [...tensors].map(([name, tensor]) => {
     requireKind("tensor", tensor, name, OPERATION);
     if (name === "__metadata__") {

@@ -6,6 +6,13 @@ import { checkJsonSize } from "../json/plain-json.ts";
 import { loadGpt2Tokenizer } from "./gpt2.ts";
 import { LoadedTokenizer, loadTokenizer } from "./tokenizer.ts";
 import type { LoadTokenizerOptions, Tokenizer } from "./tokenizer.ts";
+import type { Kind } from "../../errors.ts";
+
+export const NAMED_FILES: Kind = {
+  member: "get",
+  what: "a Map of files by name",
+  remedy: "Make one with new Map([[name, bytes]])",
+};
 
 /** A tokenizer, and what is wrong with it where it cannot be used. */
 export interface TokenizerBeside {
@@ -77,7 +84,7 @@ export async function tokenizerFromFiles(
 ): Promise<Tokenizer | undefined> {
   const operation = "tokenizerFromFiles";
   requireOptions(options, operation, "bos");
-  requireKind("files", files, "files", operation);
+  requireKind(NAMED_FILES, files, "files", operation);
   return tokenizerAmong(async (name) => {
     const file = files.get(name);
     if (file === undefined) return undefined;

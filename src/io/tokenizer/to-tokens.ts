@@ -2,6 +2,7 @@
 import { InputError, nameOf, requireKind } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { TOKENIZER } from "./tokenizer.ts";
 
 /**
  * How {@link toTokens} makes a batch of texts.
@@ -57,7 +58,7 @@ export function toTokens(
       tokenizer,
     );
   }
-  requireKind("tokenizer", tokenizer, "tokenizer", "toTokens", options, "prependBos maxLength padToken");
+  requireKind(TOKENIZER, tokenizer, "tokenizer", "toTokens", options, "prependBos maxLength padToken");
   if (typeof input !== "string") requireKind("list", input, "input", "toTokens");
   const { prependBos = true, maxLength = Infinity, padToken } = options;
   const texts = typeof input === "string" ? [input] : input;
@@ -106,7 +107,7 @@ export function toTokens(
  * ```
  */
 export function isSingleToken(tokenizer: Tokenizer, text: string): boolean {
-  requireKind("tokenizer", tokenizer, "tokenizer", "isSingleToken");
+  requireKind(TOKENIZER, tokenizer, "tokenizer", "isSingleToken");
   return tokenizer.encode(text).length === 1;
 }
 

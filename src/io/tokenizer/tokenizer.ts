@@ -8,6 +8,14 @@ import { checkTokenizer, findBos } from "./json.ts";
 import type { Bos, CheckedTokenizer } from "./json.ts";
 import { readEncoder } from "./pipeline/encoder.ts";
 import type { Encoder } from "./pipeline/encoder.ts";
+import type { Kind } from "../../errors.ts";
+
+export const TOKENIZER: Kind = {
+  member: "tokenStrings",
+  what: "a Tokenizer",
+  remedy: "Load one with loadTokenizer",
+  holder: "tokenizer",
+};
 
 /**
  * How text is split into tokens, and tokens are shown. Any object of this shape serves where the library asks for a

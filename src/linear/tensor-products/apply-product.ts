@@ -9,6 +9,7 @@ import { toDense } from "../dense.ts";
 import { matrixFactor } from "../factor.ts";
 import type { MatrixFactor } from "../factor.ts";
 import type { PositionFactor, TensorProduct } from "./tensor-product.ts";
+import { TENSOR_PRODUCT } from "./tensor-product.ts";
 
 /** One stream after another, `[batch, pos, width]`, row-major. */
 interface Rows {
@@ -43,7 +44,7 @@ export function applyProduct<In extends string, Out extends string>(
   product: TensorProduct<NoInfer<In>, Out>,
 ): Tensor<`batch pos ${Out}`> {
   requireKind("tensor", x, "x", "applyProduct");
-  requireKind("product", product, "product", "applyProduct");
+  requireKind(TENSOR_PRODUCT, product, "product", "applyProduct");
   const { features } = product;
   checkStream(x, product);
   const [batch = 0, pos = 0, width = 0] = x.shape;
@@ -82,7 +83,7 @@ export function applyProduct<In extends string, Out extends string>(
  * ```
  */
 export function positionMatrixOf(product: TensorProduct, positions = product.keys): Tensor<"batch query_pos key_pos"> {
-  requireKind("product", product, "product", "positionMatrixOf");
+  requireKind(TENSOR_PRODUCT, product, "product", "positionMatrixOf");
   if (positions === undefined || !Number.isSafeInteger(positions) || positions < 0 || positions > 2 ** 14) {
     throw new InputError(
       `${String(product)} leaves positions as they are, however many there are. Say how many: positionMatrixOf(product, 64).`,
@@ -124,7 +125,7 @@ export function toDenseKronecker(
   product: TensorProduct,
   options: { readonly prompt?: number | undefined; readonly positions?: number | undefined } = {},
 ): Tensor<"target source"> {
-  requireKind("product", product, "product", "toDenseKronecker", options, "prompt positions");
+  requireKind(TENSOR_PRODUCT, product, "product", "toDenseKronecker", options, "prompt positions");
   const { prompt = 0 } = options;
   const operation = "toDenseKronecker";
   const prompts = product.batch ?? 1;

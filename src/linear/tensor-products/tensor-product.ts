@@ -7,6 +7,7 @@
  * $(B \otimes Z)(A \otimes W) = BA \otimes WZ$. Both sides stay in factors: nothing is multiplied by composing.
  */
 import { AxisError, ShapeError, requireKind } from "../../errors.ts";
+import type { Kind } from "../../errors.ts";
 import { Shown, showing } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { astype, type Tensor } from "../../tensor/index.ts";
@@ -15,6 +16,12 @@ import { compose } from "../compose.ts";
 import { describeMap, identityMap } from "../linear.ts";
 import type { Linear } from "../linear.ts";
 import { scaleMap } from "../sum.ts";
+
+export const TENSOR_PRODUCT: Kind = {
+  member: "isIdentity",
+  what: "a TensorProduct",
+  remedy: "Make one with tensorProduct",
+};
 
 /**
  * What a tensor product does to positions: an attention pattern of every prompt, or one matrix for all prompts.
@@ -223,8 +230,8 @@ export function composeProducts<A extends string, B extends string, C extends st
   first: TensorProduct<A, B>,
   second: TensorProduct<NoInfer<B>, C>,
 ): TensorProduct<A, C> {
-  requireKind("product", first, "first", "composeProducts");
-  requireKind("product", second, "second", "composeProducts");
+  requireKind(TENSOR_PRODUCT, first, "first", "composeProducts");
+  requireKind(TENSOR_PRODUCT, second, "second", "composeProducts");
   const [gives, takes] = [first.queries, second.keys];
   const [b1, b2] = [first.batch, second.batch];
   const isMismatch = gives !== undefined && takes !== undefined && gives !== takes;
@@ -259,6 +266,6 @@ export function scaleProduct<In extends string, Out extends string>(
   product: TensorProduct<In, Out>,
   by: number,
 ): TensorProduct<In, Out> {
-  requireKind("product", product, "product", "scaleProduct");
+  requireKind(TENSOR_PRODUCT, product, "product", "scaleProduct");
   return new TensorProduct(product.positions, scaleMap(product.features, by));
 }

@@ -19,8 +19,11 @@ import type { Tensor } from "../../tensor/index.ts";
 import { applyProduct } from "./apply-product.ts";
 import { describeMap, identityMap } from "../linear.ts";
 import type { OneSpace } from "../one-space.ts";
-import { composeProducts, onFeatures } from "./tensor-product.ts";
+import { TENSOR_PRODUCT, composeProducts, onFeatures } from "./tensor-product.ts";
 import type { TensorProduct } from "./tensor-product.ts";
+import type { Kind } from "../../errors.ts";
+
+export const TENSOR_SUM: Kind = { member: "terms", what: "a TensorSum", remedy: "Make one with sumProducts" };
 
 /**
  * A tensor product with a name. The identity's name is `Id`.
@@ -121,7 +124,7 @@ export function sumProducts<In extends string, Out extends string>(
   for (const term of terms) {
     requireObject(term, "a term", operation);
     const { label, product } = term;
-    requireKind("product", product, `the term ${label}`, operation);
+    requireKind(TENSOR_PRODUCT, product, `the term ${label}`, operation);
     const [f, g] = [first.product.features, product.features];
     if (labels.has(label)) {
       throw new InputError(`two terms are named ${JSON.stringify(label)}; give each a name of its own.`, {
@@ -164,7 +167,7 @@ export function applySum<In extends string, Out extends string>(
   sum: TensorSum<NoInfer<In>, Out>,
 ): Tensor<`batch pos ${Out}`> {
   requireKind("tensor", x, "x", "applySum");
-  requireKind("sum", sum, "sum", "applySum");
+  requireKind(TENSOR_SUM, sum, "sum", "applySum");
   return sum.terms.map(({ product }) => applyProduct(x, product)).reduce((a, b) => add(a, b));
 }
 
@@ -202,7 +205,7 @@ export function expandSums<S extends string>(
   factors: readonly TensorSum<S, S>[] & OneSpace<S>,
   options: ExpandOptions = {},
 ): ExpandedProduct<S, S>[] {
-  requireKinds("sum", factors, "factors", "expandSums", options, "maxOrder maxTerms");
+  requireKinds(TENSOR_SUM, factors, "factors", "expandSums", options, "maxOrder maxTerms");
   const { maxOrder = factors.length, maxTerms = 4096 } = options;
   const operation = "expandSums";
   const first = factors[0]?.terms[0];
@@ -270,7 +273,7 @@ function byOrderThenPlace<S extends string>(a: Choice<S>, b: Choice<S>): number 
  * ```
  */
 export function countTerms(factors: readonly TensorSum[], maxOrder = factors.length): number {
-  requireKinds("sum", factors, "factors", "countTerms");
+  requireKinds(TENSOR_SUM, factors, "factors", "countTerms");
   requireOrderBound(maxOrder, "countTerms");
   // Coefficients of Π (identities + others · z), cut at z^maxOrder.
   let counts = [1];

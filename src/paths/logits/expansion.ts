@@ -26,7 +26,7 @@ import { termFormula } from "./formula.ts";
 import type { FormulaFormat } from "./formula.ts";
 import { attributePaths, precisionOf } from "./attribution.ts";
 import type { FrozenSource, PathSource } from "./sources.ts";
-import { enumeratePaths, PathNode, termJSON, termShowing } from "./terms.ts";
+import { PATH_TERM, enumeratePaths, PathNode, termJSON, termShowing } from "./terms.ts";
 import type { PathTerm } from "./terms.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -187,12 +187,17 @@ export class PathExpansion extends Shown {
     const { terms, all, maxOrder, tokens } = this;
     const [first, second] = terms.map((term) => termFormula(this.model, term, "text"));
     const end = all.length > 2 ? [`… (${all.length} terms)`] : [];
-    const formula = `logits = ${[first, second].filter((part) => part !== undefined).concat(end).join(" + ")}`;
+    const formula = `logits = ${[first, second]
+      .filter((part) => part !== undefined)
+      .concat(end)
+      .join(" + ")}`;
     const title = `PathExpansion on tokens ${describeTensor(tokens)}, paths through at most ${maxOrder} heads`;
     const isQuick = terms.length * tokens.size * this.model.config.d_model <= QUICK && tokens.sizeOf("pos") > 1;
     const largest = (): Part[] => {
       const rows = this.rank("attribution", { k: SHOWN }).map(({ term, value }) => [term.label, value] as const);
-      return [{ kind: "rows", columns: ["largest terms", "mean attribution to the next token"], rows, total: all.length }];
+      return [
+        { kind: "rows", columns: ["largest terms", "mean attribution to the next token"], rows, total: all.length },
+      ];
     };
     return { title, parts: () => [{ kind: "words", text: formula }, ...(isQuick ? largest() : [])] };
   }
@@ -212,7 +217,7 @@ export class PathExpansion extends Shown {
    * belongs to the bias.
    */
   logits(term: PathTerm): Tensor<"batch pos d_vocab"> {
-    requireKind("term", term, "term", "logits");
+    requireKind(PATH_TERM, term, "term", "logits");
     const logits = unembed(this.model, term.resid);
     return term.kind === "bias" ? add(logits, this.model.b_U) : logits;
   }
@@ -283,7 +288,7 @@ export class PathExpansion extends Shown {
    * @throws {@link InputError} for an unknown grouping.
    */
   group(by: TermGrouping, terms: readonly PathTerm[] = this.all): PathTerm[] {
-    requireKinds("term", terms, "terms", "group");
+    requireKinds(PATH_TERM, terms, "terms", "group");
     if (typeof by !== "function") requireChoice(by, GROUPINGS, "by", "group");
     return groupTerms(terms, by);
   }
@@ -316,7 +321,7 @@ export class PathExpansion extends Shown {
    * @param format - `"text"` by default.
    */
   formula(format: FormulaFormat = "text", term?: PathTerm): string {
-    if (term !== undefined) requireKind("term", term, "term", "formula");
+    if (term !== undefined) requireKind(PATH_TERM, term, "term", "formula");
     requireChoice(format, ["text", "latex"], "format", "formula");
     if (term !== undefined) return termFormula(this.model, term, format);
     const parts = this.all.map((each) => termFormula(this.model, each, format));
@@ -333,7 +338,7 @@ export class PathExpansion extends Shown {
    * @throws {@link ShapeError} when a term is not of the run's sizes.
    */
   certificate(terms: readonly PathTerm[] = this.all, options: ProgressOptions = {}): PathCertificate {
-    requireKinds("term", terms, "terms", "certificate", options, "signal onProgress");
+    requireKinds(PATH_TERM, terms, "terms", "certificate", options, "signal onProgress");
     const steps = new Steps(options, terms.length);
     const norms = new NormSum();
     const shape = this.#frozen.run.cache.get("hook_embed").shape;

@@ -15,7 +15,7 @@
 import { InputError, requireKind } from "../../errors.ts";
 import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { PathExpansion } from "./expansion.ts";
-import { FactoredModel } from "../factored-model.ts";
+import { FACTORED_MODEL, FactoredModel } from "../factored-model.ts";
 import { frozenOf, isRun } from "../frozen/frozen-run.ts";
 import { biasSources, countPaths, editSources, embeddingSources, mlpSources, pathEntries } from "./sources.ts";
 import type { FrozenSource, SourceEntry } from "./sources.ts";
@@ -102,7 +102,7 @@ export function pathExpansion(
   const operation = "pathExpansion";
   if (isFactored(subject)) {
     const given = (tokensOrOptions ?? {}) as PathExpansionOptions;
-    requireKind("factored", subject, "factored", operation, given, OPTIONS);
+    requireKind(FACTORED_MODEL, subject, "factored", operation, given, OPTIONS);
     checkOptions(subject.model, given, operation);
     return expandAs(subject, given, operation);
   }

@@ -16,6 +16,13 @@ import { finalNormProduct, headProduct, normalizedHeadProduct, patternProduct } 
 import { headTerm, throughFinalNorm, throughFrozenNorm, writeValues } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import type { FrozenSource, PathSource } from "./sources.ts";
+import type { Kind } from "../../errors.ts";
+
+export const PATH_TERM: Kind = {
+  member: "order",
+  what: "a term of a path expansion",
+  remedy: "Take it from its terms",
+};
 
 /**
  * One term of the logits.

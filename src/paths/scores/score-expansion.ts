@@ -29,6 +29,7 @@ import type { FormulaFormat } from "../logits/formula.ts";
 import { termStatistics } from "./statistics.ts";
 import type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
 import type { ScoreTerm } from "./terms.ts";
+import { SCORE_TERM } from "./terms.ts";
 
 /**
  * How {@link scoreExpansion} takes scores apart.
@@ -254,7 +255,7 @@ export class ScoreExpansion extends Shown {
    * not an integer.
    */
   circuit(term: ScoreTerm, offset = 0): Linear {
-    requireKind("scoreTerm", term, "term", "circuit");
+    requireKind(SCORE_TERM, term, "term", "circuit");
     this.#requireOnePath(term, "circuit");
     return scoreCircuit(this.model, this.head, term, offset);
   }
@@ -281,7 +282,7 @@ export class ScoreExpansion extends Shown {
    * @param options - `signal`, `onProgress`, per term.
    */
   certificate(terms: readonly ScoreTerm[] = this.terms, options: ProgressOptions = {}): Certificate {
-    requireKinds("scoreTerm", terms, "terms", "certificate", options, "signal onProgress");
+    requireKinds(SCORE_TERM, terms, "terms", "certificate", options, "signal onProgress");
     const steps = new Steps(options, terms.length);
     const [batch = 0, pos = 0] = this.tokens.shape;
     const sum = new Float64Array(batch * pos * pos);

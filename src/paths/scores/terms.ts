@@ -1,5 +1,12 @@
 /** The terms of a head's attention scores. */
 import type { HeadId } from "../../model/index.ts";
+import type { Kind } from "../../errors.ts";
+
+export const SCORE_TERM: Kind = {
+  member: "queryPath",
+  what: "a term of a score expansion",
+  remedy: "Take it from its terms",
+};
 
 /**
  * One term of a head's scores: a part of the queries against a part of the keys.

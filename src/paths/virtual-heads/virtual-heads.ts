@@ -4,6 +4,7 @@
  * "Virtual attention heads").
  */
 import { InputError, requireKind } from "../../errors.ts";
+import type { Kind } from "../../errors.ts";
 import { Shown, showing } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { compose, composeAll, eigenvaluesOf, frobeniusNormOf, linear } from "../../linear/index.ts";
@@ -16,6 +17,8 @@ import type { Stream } from "../frozen/frozen-run.ts";
 import { PathNode } from "../logits/terms.ts";
 import { readAlong, readoutOf } from "../targets.ts";
 import type { Targets } from "../targets.ts";
+
+export const VIRTUAL_HEAD: Kind = { member: "fullOV", what: "a VirtualHead", remedy: "Make one with virtualHead" };
 
 /**
  * Heads of ever later layers taken as one. Made by {@link virtualHead}.
@@ -134,7 +137,7 @@ export function virtualHead(model: Transformer, heads: readonly HeadRef[]): Virt
  * ```
  */
 export function virtualHeadPattern(virtual: VirtualHead, run: PartialRun): Tensor<"batch query_pos key_pos"> {
-  requireKind("virtual", virtual, "virtual", "virtualHeadPattern");
+  requireKind(VIRTUAL_HEAD, virtual, "virtual", "virtualHeadPattern");
   requireKind("run", run, "run", "virtualHeadPattern");
   const patterns = virtual.heads.map(({ layer, head }): Tensor<"batch query_pos key_pos"> =>
     astype(run.cache.get(`blocks.${layer}.attn.hook_pattern`).select("head", head), "float64"),
@@ -185,7 +188,7 @@ export function virtualHeadContribution(
   tokens: TokensLike,
   options: { readonly targets?: Targets | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): VirtualHeadContribution {
-  requireKind("virtual", virtual, "virtual", "virtualHeadContribution", options, "targets signal");
+  requireKind(VIRTUAL_HEAD, virtual, "virtual", "virtualHeadContribution", options, "targets signal");
   const operation = "virtualHeadContribution";
   const frozen = freeze(virtual.model, tokens, operation, options.signal);
   const { targets = "next" } = options;
@@ -221,7 +224,7 @@ export function virtualHeadContribution(
  * ```
  */
 export function virtualCopyingScore(virtual: VirtualHead): number {
-  requireKind("virtual", virtual, "virtual", "virtualCopyingScore");
+  requireKind(VIRTUAL_HEAD, virtual, "virtual", "virtualCopyingScore");
   // λ(W_E W_OV W_U) = λ(W_OV W_U W_E) up to zeros, with W_U W_E computed once for a model.
   const { d_model } = virtual.model.config;
   const data = unembedEmbed(virtual.model, "virtualCopyingScore");
@@ -251,7 +254,7 @@ export function virtualCopyingScore(virtual: VirtualHead): number {
  * ```
  */
 export function virtualComposition(virtual: VirtualHead): number {
-  requireKind("virtual", virtual, "virtual", "virtualComposition");
+  requireKind(VIRTUAL_HEAD, virtual, "virtual", "virtualComposition");
   const scale = virtual.heads.reduce((product, { W_OV }) => product * frobeniusNormOf(W_OV), 1);
   return scale === 0 ? 0 : frobeniusNormOf(virtual.W_OV) / scale;
 }

@@ -1,0 +1,70 @@
+"""TransformerLens 3 in a process of its own: patching and ablation as its users do them, on models of random weights.
+
+What a patching function takes ready, the cache of the clean run, is made before the clock runs.
+"""
+
+import os
+
+from protocol import serve
+
+os.environ["TQDM_DISABLE"] = "1"
+torch = None
+lens = None
+
+attention_only = dict(attn_only=True, positional_embedding_type="standard", normalization_type=None, seed=0)
+wide = dict(d_model=768, n_heads=12, d_head=64)
+# Those of lib/models.mjs.
+sizes = {
+    "small": dict(**attention_only, n_layers=2, d_model=128, n_heads=8, d_head=16, d_vocab=1024, n_ctx=128),
+    "arena": {**attention_only, **wide, "n_layers": 2, "d_vocab": 50278, "n_ctx": 512,
+              "positional_embedding_type": "shortformer"},
+}  # fmt: skip
+
+
+def open_contender(options):
+    global torch, lens
+    import torch as imported
+    import transformer_lens
+    from importlib.metadata import version
+
+    torch, lens = imported, transformer_lens
+    torch.set_num_threads(options.get("threads", 1))
+    torch.set_grad_enabled(False)
+    return {"transformer_lens": f"{version('transformer_lens')}, torch {torch.__version__}"}
+
+
+def prepare(work, inputs):
+    if work["kind"] != "sweep":
+        return "is not asked for this"
+    from transformer_lens import patching
+
+    model = lens.HookedTransformer(lens.HookedTransformerConfig(**sizes[work["size"]]))
+    d_vocab = model.cfg.d_vocab
+    clean, corrupted = (torch.tensor([[(37 * i + shift) % d_vocab for i in range(64)]]) for shift in (11, 500))
+    _, cache = model.run_with_cache(clean)
+
+    def metric(logits):
+        return logits[0, -1, 5] - logits[0, -1, 9]
+
+    def ablation():
+        out = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
+        for layer in range(model.cfg.n_layers):
+            for head in range(model.cfg.n_heads):
+
+                def silence(z, hook):
+                    z[:, :, head] = 0
+                    return z
+
+                hooks = [(f"blocks.{layer}.attn.hook_z", silence)]
+                out[layer, head] = model.run_with_hooks(clean, return_type="loss", fwd_hooks=hooks)
+        return out
+
+    tasks = {
+        "stream": lambda: patching.get_act_patch_resid_pre(model, corrupted, cache, metric),
+        "heads": lambda: patching.get_act_patch_attn_head_out_all_pos(model, corrupted, cache, metric),
+        "ablation": ablation,
+    }
+    return tasks[work["task"]], None
+
+
+serve(open_contender, prepare)
