@@ -1,4 +1,4 @@
-/** Mean, spread, length, largest and smallest entry of each row of a map, streamed in bounded memory. */
+/** Mean, standard deviation, norm, largest and smallest entry of each row of a map, streamed in bounded memory. */
 import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import type { Linear } from "./linear.ts";

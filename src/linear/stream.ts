@@ -1,6 +1,4 @@
-/**
- * Going through a map row by row in bounded memory: bands of whole rows are computed, shown and forgotten.
- */
+/** Goes through the rows of a map in bounded memory: bands of whole rows are computed, shown and forgotten. */
 import { InputError } from "../errors.ts";
 import type { ProgressOptions } from "../progress.ts";
 import { multiplyInto } from "./chain.ts";

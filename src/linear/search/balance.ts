@@ -1,8 +1,8 @@
 /**
- * A change of the inner basis of a product, $L R = (L G)(G^{-1} R)$, in which bounds are tightest: the columns of $L G$
- * and the rows of $G^{-1} R$ are orthogonal, of equal lengths, and descend, as $U S^{1/2}$ and $S^{1/2} V^\top$ of a
- * singular value decomposition do. So the first coordinates hold as much of every entry as so few can, whatever basis a
- * head's $W_V$ and $W_O$ happen to be written in.
+ * A change of the inner basis of a product, $L R = (L G)(G^{-1} R)$, that makes bounds by leading coordinates tightest.
+ * The columns of $L G$ and the rows of $G^{-1} R$ are orthogonal, have equal norms, and descend, as $U S^{1/2}$ and
+ * $S^{1/2} V^\top$ of a singular value decomposition do. So the first coordinates hold as much of every entry as so few
+ * can, in whatever basis a head stores $W_V$ and $W_O$.
  */
 import { frobenius, matmulDense, svd, transposeDense } from "../../linalg/index.ts";
 import type { DenseMatrix } from "../../linalg/index.ts";
