@@ -20,7 +20,7 @@ export interface Halves {
 const keptHalves = new WeakMap<Product, Halves>();
 const keptSums = new WeakMap<SumFactor, readonly MatrixFactor[]>();
 
-/** The two halves of a product, its coefficient multiplied in; kept for the next question. */
+/** The left and right factor of a product, its coefficient multiplied in; kept for the next question. */
 export function halvesOf(product: Product): Halves {
   const kept = keptHalves.get(product);
   if (kept !== undefined) return kept;

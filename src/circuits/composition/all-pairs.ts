@@ -1,11 +1,12 @@
 /**
  * Composition scores of all pairs of heads: what composition.ts defines for two, fast.
  *
- * A Frobenius norm keeps its value when an outer factor is replaced by a root of its Gram matrix: $\|W_V W_O X\| = \|R
- * W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. Both outer factors of a score are replaced so. Each head's map
- * becomes one matrix $B$ or $A$, d_head x d_model, of norm 1 (unit-maps.ts), and a score is $\|B A^\top\|$. Its square
- * is $\langle B^\top B,\, A^\top A \rangle$, an inner product of symmetric matrices that are made once for all pairs.
- * At 12 layers of 12 heads this takes a third of the time of a product for every pair; at 2 layers, no more.
+ * A Frobenius norm keeps its value when an outer factor is replaced by a root of its Gram matrix:
+ * $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. Both outer factors of a score are replaced
+ * so. Each head's map becomes one matrix $B$ or $A$, d_head x d_model, of norm 1 (unit-maps.ts), and a score is
+ * $\|B A^\top\|$. Its square is $\langle B^\top B,\, A^\top A \rangle$, an inner product of symmetric matrices that are
+ * made once for all pairs. At 12 layers of 12 heads this takes a third of the time of a product for every pair; at 2
+ * layers, no more.
  *
  * An inner product loses digits where it cancels. A pair whose score comes out far below chance, $1/d_{model}$, is
  * computed by its own product.
@@ -167,6 +168,8 @@ const CANCELLED = 0.1;
 /**
  * $\|B A^\top\|$ of every writer with every reader of a later layer. The first readers are one layer after the first
  * writers.
+ *
+ * @param visit - called with a writer and a reader, counted over all layers, and the score, from 0 to 1.
  */
 export function scoresOfPairs(
   writers: UnitStack,

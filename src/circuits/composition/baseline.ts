@@ -112,7 +112,7 @@ function collapsed(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
   return matmulDense(qrTriangle(a), b, { transposeB: true });
 }
 
-/** Refuses a baseline whose mean or spread is unusable. */
+/** Rejects a baseline whose mean or spread is unusable. */
 export function checkBaseline(baseline: CompositionBaseline, operation: string): CompositionBaseline {
   requireObject(baseline, "baseline", operation);
   const { mean, std } = baseline;

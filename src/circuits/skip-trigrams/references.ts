@@ -48,7 +48,7 @@ export function referenceOf(
   return undefined;
 }
 
-/** Refuses frequencies that are no frequencies. */
+/** Rejects frequencies that are no frequencies. */
 export function checkFrequencies(frequencies: ArrayLike<number> | undefined, d_vocab: number, operation: string): void {
   if (frequencies === undefined) return;
   requireKind("list", frequencies, "frequencies", operation);

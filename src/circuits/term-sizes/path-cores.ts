@@ -1,10 +1,10 @@
 /**
  * Gram matrices of paths by order, as the heads of every layer see them: `[d_head, d_head]`.
  *
- * Let $S_p$ be the Gram matrix of the paths of $p$ heads that enter a layer. Head $h$ reads $R_h^p = W_V^{h\top} S_p
- * W_V^h$. Each of these paths ends with an earlier head $g$, so $R_h^p = \sum_g C_{gh}^\top R_g^{p-1} C_{gh}$ with the
- * cores $C_{gh} = W_O^g W_V^h$. Backwards from the last layer, $D_g^p = W_O^g B_p W_O^{g\top} = \sum_h C_{gh} D_h^{p-1}
- * C_{gh}^\top$.
+ * Let $S_p$ be the Gram matrix of the paths of $p$ heads that enter a layer. Head $h$ reads
+ * $R_h^p = W_V^{h\top} S_p W_V^h$. Each of these paths ends with an earlier head $g$, so
+ * $R_h^p = \sum_g C_{gh}^\top R_g^{p-1} C_{gh}$ with the cores $C_{gh} = W_O^g W_V^h$. Backwards from the last layer,
+ * $D_g^p = W_O^g B_p W_O^{g\top} = \sum_h C_{gh} D_h^{p-1} C_{gh}^\top$.
  *
  * Cost per order and pair of layers of $H$ heads: $2 H^2 d_{head}^3$ multiply-adds, against $2 H d_{model}^2 d_{head}$
  * per layer for propagating $S_p$ itself. At 12 layers of 12 heads that is a third of the work; it pays while layers

@@ -69,11 +69,14 @@ const WINDOW = 512;
 
 /**
  * Skip-trigram bugs found in a text (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs"). For one
- * source token, a head's effects factor into destination times output, so raising `keep … in → mind` and `keep … at →
- * bay` also raises `keep … in → bay`. The table lists pairs of trigrams that the text contains and whose crossed
+ * source token, a head's effects factor into destination times output, so raising `keep … in → mind` and
+ * `keep … at → bay` also raises `keep … in → bay`. The table lists pairs of trigrams that the text contains and whose crossed
  * trigrams it does not.
  *
  * A crossed pair counts as a bug where destination and output nowhere follow one another in what was read.
+ *
+ * @param options - `heads` (those of the first layer unless given), `rows`, `perHead`, `tokens`; `signal`, `onProgress`
+ * (in heads).
  * @returns rows by the smaller of their two unwanted effects; none where the text has no such pairs.
  * @throws {@link ConfigError} when the model has no heads or its output tokens are not its input tokens;
  * {@link InputError} when there is no text, or no such head.
@@ -82,7 +85,8 @@ const WINDOW = 512;
  * ```ts
  * import { skipTrigramBugTable } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
- *  * const text =
+ *
+ * const text =
  *   "interface Array<T> {\n    push(...items: T[]): number;\n" +
  *   "    pop(): T | undefined;\n    join(separator?: string): string;\n}\n";
  * const { rows } = skipTrigramBugTable({ ...(await openBundledModel()), text }, { rows: 1 });

@@ -10,7 +10,7 @@ import { multiply } from "../chain.ts";
 import { toFloat64, transposeFactor } from "../factor.ts";
 import type { MatrixFactor } from "../factor.ts";
 
-/** A half as rows: one matrix, or a long matrix times a small one whose product is still to be taken. */
+/** A factor as rows: one matrix, or a long matrix times a small one that is not multiplied out yet. */
 export interface Half {
   readonly long: MatrixFactor;
   readonly small: MatrixFactor | undefined;
@@ -67,7 +67,7 @@ export function balanceOf(ofRows: Half, ofColumns: Half): Balance | undefined {
   return { left: G, right: inverse, error };
 }
 
-/** Some rows of a half, evenly spread. */
+/** Some rows of a factor, evenly spread. */
 function sampled({ long, small }: Half): MatrixFactor {
   const step = Math.max(1, Math.floor(long.rows / SAMPLE));
   const rows = Math.min(long.rows, SAMPLE);
