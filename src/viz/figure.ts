@@ -2,10 +2,9 @@ import { requireKind } from "../errors.ts";
 import type { Kind } from "../errors.ts";
 import { jupyterDisplay, Shown, showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
-import { EXPLORER_SCRIPT } from "./explorer/script.ts";
+import { PAGE_SCRIPT } from "./page/script.ts";
 import { pageStyles } from "./parts/page-style.ts";
-import { svgStyles } from "./parts/style.ts";
-import { TABLE_SCRIPT } from "./parts/table-script.ts";
+import { DARK_IMAGE, svgStyles } from "./parts/style.ts";
 import { escapeHtml, px } from "./parts/text.ts";
 
 export const FIGURE: Kind = { member: "fragment", what: "a Figure", remedy: "Draw one, as with heatmap({ values })" };
@@ -32,8 +31,9 @@ export interface FigureParts {
 /**
  * A finished picture: a value that prints as SVG, shows itself in a Deno Jupyter notebook, and is pasted into a page.
  *
- * Every figure follows the reader's light or dark scheme, and an ancestor's `data-theme="light"` or `data-theme="dark"`
- * over that. The same data always give the same text, byte for byte.
+ * A figure in a page has the colours of the page's scheme where it stands: its `color-scheme`, over that the mark of an
+ * ancestor such as `data-theme="dark"`, and where a script may run, what it is seen to stand on. An SVG file follows the
+ * reader's scheme. The same data always give the same text, byte for byte.
  *
  * @category Figures
  * @example
@@ -83,7 +83,7 @@ export class Figure extends Shown {
     const background = `<rect class="tc-f-bg" x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}"/>`;
     const drawing = `${background}\n${this.content}`;
     return this.#svg(
-      `<style>\n${svgStyles(drawing)}\nsvg.tc-fig:root{color-scheme:light dark}\n</style>\n${drawing}`,
+      `<style>\n${svgStyles(drawing)}\nsvg.tc-fig:root{color-scheme:light dark}\n@media (prefers-color-scheme:dark){svg.tc-fig:root .tc-pix{${DARK_IMAGE}}}\n</style>\n${drawing}`,
       MARGIN,
     );
   }
@@ -131,11 +131,14 @@ export class Figure extends Shown {
     return { type: "Figure", kind, label, width, height };
   }
 
-  /** Rich display for notebooks: SVG or HTML, and one line of plain text. */
+  /**
+   * Rich display for notebooks: HTML, which has the colours of the notebook and tells values on hover, SVG for those that
+   * take no HTML, and one line of plain text.
+   */
   override [jupyterDisplay](): Record<string, string> {
     const svg = this.svg;
     const plain = { "text/plain": this[showing]().title };
-    return svg === undefined ? { ...plain, "text/html": this.html } : { ...plain, "image/svg+xml": svg };
+    return { ...plain, "text/html": this.html, ...(svg !== undefined && { "image/svg+xml": svg }) };
   }
 }
 
@@ -174,14 +177,19 @@ export function figureStyles(): string {
  * ```
  */
 export function figureScript(): string {
-  return `${EXPLORER_SCRIPT}\n${TABLE_SCRIPT}`;
+  return PAGE_SCRIPT;
+}
+
+/** Refuses what is no figure. */
+export function checkFigure(figure: unknown, operation: string, argument = "figure"): void {
+  requireKind(FIGURE, figure, argument, operation);
 }
 
 /** Refuses what is no list of figures. */
 export function checkFigures(list: unknown, operation: string, argument: string): void {
   requireKind("list", list, argument, operation);
   const figures = list as ArrayLike<unknown>;
-  for (let i = 0; i < figures.length; i++) requireKind(FIGURE, figures[i], `${argument}[${i}]`, operation);
+  for (let i = 0; i < figures.length; i++) checkFigure(figures[i], operation, `${argument}[${i}]`);
 }
 
 /** An SVG `<text>`; the text is escaped here and nowhere else. */

@@ -1,5 +1,6 @@
 /**
- * Figures: data in, SVG and HTML strings out. No DOM, no model, nothing fetched, the same text for the same data.
+ * Figures: data in, SVG and HTML strings out. No DOM, no model, nothing fetched, the same text for the same data; and
+ * how they come into a page.
  *
  * @packageDocumentation
  */
@@ -21,6 +22,8 @@ export type {
 export type { AttentionStack } from "./explorer/data.ts";
 export { equation, type EquationOptions, type EquationTerm } from "./charts/equation.ts";
 export { Figure, figureScript, figureStyles } from "./figure.ts";
+export { defineFigureElement } from "./page/figure-element.ts";
+export { enliven, mount, type MountTarget } from "./page/mount.ts";
 export type { Captions } from "./parts/frame.ts";
 export { headGrid, type HeadGridOptions } from "./charts/head-grid.ts";
 export { heatmap, type HeatmapOptions } from "./charts/heatmap.ts";

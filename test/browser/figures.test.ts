@@ -88,7 +88,7 @@ browserTests("figures in Chromium", () => {
       expect(complaints).toEqual([]);
       expect(await tab.locator("[data-tc-ready]").count()).toBe(3);
       expect(await explorer.locator("[data-position]").allTextContents()).toEqual(["a", "</script><b>", "·c↵"]);
-      expect(await links()).toEqual(["1.002·c↵", "0.0000a", "0.0001</script><b>"]);
+      expect(await links()).toEqual(["1.002·c↵"]);
       expect(await explorer.locator(".tc-ax-note").textContent()).toBe("log-probability of this token: −0.50 nats");
     });
 
@@ -113,7 +113,30 @@ browserTests("figures in Chromium", () => {
       await explorer.locator("[data-head='3']").click();
       await explorer.locator("[data-position='0']").click();
       await explorer.locator("[data-direction='destination']").check();
-      expect(await links()).toEqual(["1.000a", "1.001</script><b>", "0.0002·c↵"]);
+      expect(await links()).toEqual(["1.000a", "1.001</script><b>"]);
+    });
+
+    test("leaves the first token out, which then takes no colour", async () => {
+      await explorer.locator("[data-head='2']").click();
+      await explorer.locator("[data-position='1']").click();
+      expect(await links()).toEqual(["0.500a", "0.501</script><b>"]);
+      await explorer.locator("[data-skip-first]").check();
+      expect(await links()).toEqual(["0.501</script><b>"]);
+      expect(await explorer.locator("[data-position='0']").getAttribute("style")).toMatch(
+        /^(background-color: ;)?$|^$/,
+      );
+      await explorer.locator("[data-skip-first]").uncheck();
+      expect(await links()).toEqual(["0.500a", "0.501</script><b>"]);
+    });
+
+    test("the map grows and shrinks again", async () => {
+      const width = async (): Promise<number> => (await explorer.locator(".tc-ax-map").boundingBox())?.width ?? 0;
+      const before = await width();
+      await explorer.locator("[data-zoom='2']").click();
+      expect(await width()).toBe(2 * before);
+      await explorer.locator("[data-zoom='0.5']").click();
+      await explorer.locator("[data-zoom='0.5']").click();
+      expect(await width()).toBe(before);
     });
 
     test("switches to value-weighted attention", async () => {

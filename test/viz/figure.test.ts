@@ -26,6 +26,7 @@ describe("a figure", () => {
 
   test("shows itself in a notebook, with a line of plain text", () => {
     expect(display(drawing)).toEqual({
+      "text/html": drawing.html,
       "image/svg+xml": drawing.svg,
       "text/plain": `Figure(heatmap: A "title" & <more>, ${drawing.width} × ${drawing.height})`,
     });
@@ -52,11 +53,18 @@ describe("a figure", () => {
 describe("the style sheet", () => {
   const styles = figureStyles();
 
-  test("has the dark palette for dark schemes and for data-theme, and the light one over it", () => {
-    const dark = "--tc-bg:#14171c";
-    expect(styles).toContain("@media (prefers-color-scheme:dark){.tc-fig{" + dark);
-    expect(styles).toContain('[data-theme="dark"] .tc-fig{' + dark);
-    expect(styles).toContain('[data-theme="light"] .tc-fig{--tc-bg:#ffffff');
+  test("has both palettes, chosen by the scheme of the place, and the marks of pages over it, light ones last", () => {
+    expect(styles).toContain(".tc-fig{--tc-bg:light-dark(#ffffff,#14171c);");
+    const [dark, light] = ["dark", "light"].map((name) =>
+      styles.indexOf(`.tc-fig[data-tc-scheme="${name}"]{color-scheme`),
+    );
+    expect(dark).toBeGreaterThan(styles.indexOf("light-dark(#ffffff"));
+    expect(light).toBeGreaterThan(dark ?? Infinity);
+    expect(styles).not.toContain("prefers-color-scheme");
+  });
+
+  test("a file follows the reader's scheme", () => {
+    expect(heatmap({ values: [[1]] }).svg).toContain("svg.tc-fig:root{color-scheme:light dark}");
   });
 
   test("gives plain colours first, for viewers that know neither variables nor @supports", () => {
@@ -76,12 +84,13 @@ describe("the style sheet", () => {
     const [low = 0, high = 0] = [luminance(a), luminance(b)].sort((x, y) => x - y);
     return (high + 0.05) / (low + 0.05);
   };
-  const palettes = [...styles.matchAll(/\.tc-fig\{(--tc-bg[^}]*)\}/g)].map(([, list = ""]) =>
-    Object.fromEntries([...list.matchAll(/--tc-(\w+):(#\w+)/g)].map(([, name = "", color = ""]) => [name, color])),
+  const pairs = [...styles.matchAll(/--tc-(\w+):light-dark\((#\w+),(#\w+)\)/g)];
+  const palettes = [2, 3].map((scheme) =>
+    Object.fromEntries(pairs.map((pair): [string, string] => [pair[1] ?? "", pair[scheme] ?? ""])),
   );
 
   test("text has a contrast of 4.5 or more with the page, lines of series and full cells of 3 or more (WCAG AA)", () => {
-    expect(palettes.length).toBeGreaterThanOrEqual(3);
+    expect(pairs.length).toBeGreaterThanOrEqual(15);
     for (const palette of palettes) {
       const against = (name: string): number => contrast(palette[name] ?? "", palette.bg ?? "");
       for (const name of ["ink", "muted"]) expect(against(name)).toBeGreaterThanOrEqual(4.5);

@@ -3,7 +3,7 @@ import { checkCount, checkNonEmpty, checkObjects, checkOptions, checkText } from
 import { extent } from "../parts/scale.ts";
 import { Figure } from "../figure.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
-import { TABLE_SCRIPT } from "../parts/table-script.ts";
+import { PAGE_SCRIPT } from "../page/script.ts";
 import { escapeHtml, formatNumber, plural, px, visibleToken, type NumberFormat } from "../parts/text.ts";
 
 /**
@@ -101,7 +101,7 @@ export function table(options: TableOptions): Figure {
     height: 30 + 24 * rows.length,
     label: accessibleName(options, `table of ${plural(rows.length, "row")}`),
     markup,
-    script: sortable ? TABLE_SCRIPT : undefined,
+    script: sortable ? PAGE_SCRIPT : undefined,
     nonce: options.nonce,
   });
 }

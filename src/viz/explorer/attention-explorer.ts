@@ -9,8 +9,8 @@ import {
 } from "../check.ts";
 import { InputError, requireKind, ShapeError } from "../../errors.ts";
 import { keyWeights, largestValue, packValues, readTriangles, type AttentionStack, type Triangles } from "./data.ts";
-import { EXPLORER_SCRIPT } from "./script.ts";
 import { Figure } from "../figure.ts";
+import { PAGE_SCRIPT } from "../page/script.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
 import { escapeHtml, visibleToken } from "../parts/text.ts";
 
@@ -35,6 +35,11 @@ export interface AttentionExplorerOptions extends Captions {
   readonly measure?: "attention" | "value-weighted" | "result-weighted";
   /** The position looked at first; the last if left out. */
   readonly focus?: number;
+  /**
+   * Whether attention to the first token is left out at first, so that the others' has all of the colours; it is not
+   * unless this is `true`. A check box on the page does the same.
+   */
+  readonly skipFirst?: boolean;
   /** For pages whose content-security policy asks for a nonce. */
   readonly nonce?: string;
 }
@@ -44,8 +49,8 @@ export interface AttentionExplorerOptions extends Captions {
  *
  * Hovering, focusing or clicking a token shades the tokens it attends to, or, switched over, those that attend to it; a
  * large map shows the whole pattern of the picked head, or the average over several picked with Shift or the check box.
- * Where they are given, value-weighted and result-weighted attention are a switch away. Everything works with the
- * keyboard. Values travel as one byte each, so a page shows them to about two digits. Self-contained: one inline script
+ * Where they are given, value-weighted and result-weighted attention are a switch away; the first token, on which heads
+ * rest, can be left out, and the map made larger. Everything works with the keyboard. Values travel as one byte each, so a page shows them to about two digits. Self-contained: one inline script
  * without globals or `eval`.
  *
  * @param options - tokens, patterns and where to begin.
@@ -69,7 +74,7 @@ export interface AttentionExplorerOptions extends Captions {
  */
 export function attentionExplorer(options: AttentionExplorerOptions): Figure {
   const operation = "attentionExplorer";
-  checkOptions(options, operation, "tokens pattern valueWeighted resultWeighted logProbs selected measure focus nonce");
+  checkOptions(options, operation, "tokens pattern valueWeighted resultWeighted logProbs selected measure focus skipFirst nonce");
   checkTexts(options.tokens, operation, "tokens");
   const count = options.tokens.length;
   checkNonEmpty(count, operation, "tokens");
@@ -102,6 +107,7 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
     heads,
     focus,
     ...(shown > 0 && { measure: shown }),
+    ...(options.skipFirst === true && { skipFirst: true }),
     tokens: options.tokens.map(visibleToken),
     selected: selected.map(({ layer, head }) => layer * heads + head),
     measures: measures.map(({ name, triangles }, i) => {
@@ -130,7 +136,7 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
       names: measures.map(({ name }) => name),
       shown,
     }),
-    script: EXPLORER_SCRIPT,
+    script: PAGE_SCRIPT,
     nonce: options.nonce,
   });
 }
@@ -165,6 +171,11 @@ function readMeasures(options: AttentionExplorerOptions, count: number): Measure
   return measures;
 }
 
+/** What stands in the figure as long as its script has not run. */
+const ASLEEP =
+  "This figure comes to life by its script, which did not run: markup set by innerHTML runs none, and a page may allow none. " +
+  "Call mount(element, figure), or enliven(element) once the markup is there; both are in transformer-circuits/viz.";
+
 interface MarkupParts {
   readonly layers: number;
   readonly heads: number;
@@ -192,10 +203,10 @@ function explorerMarkup(options: AttentionExplorerOptions, parts: MarkupParts): 
     '<div class="tc-ax-read" aria-live="polite"></div>',
     '</div><div class="tc-ax-side">',
     '<div class="tc-ax-axis">↓ query (destination)<span class="tc-ax-scale"></span></div>',
-    '<div class="tc-ax-map"><canvas></canvas><div class="tc-ax-line"></div><div class="tc-ax-cell"></div></div>',
-    '<div class="tc-ax-axis tc-ax-end">key (source) →</div>',
+    '<div class="tc-ax-window"><div class="tc-ax-map"><canvas></canvas><div class="tc-ax-line"></div><div class="tc-ax-cell"></div></div></div>',
+    '<div class="tc-ax-axis tc-ax-end"><span><button type="button" data-zoom="0.5" aria-label="smaller map">−</button> <button type="button" data-zoom="2" aria-label="larger map">+</button></span>key (source) →</div>',
     "</div></div>",
-    "<noscript>The explorer needs JavaScript.</noscript>",
+    `<p class="tc-ax-asleep">${ASLEEP}</p>`,
     // "<" would let a token close the element; JSON reads it back from its code.
     `<script type="application/json">${parts.data.replaceAll("<", "\\u003c")}</script>`,
     "</div>",
@@ -233,6 +244,8 @@ function switches(names: readonly string[], shown: number): string {
     ["source", "what the token attends to"],
     ["destination", "what attends to it"],
   ]);
-  const several = '<label><input type="checkbox" data-several> average several heads (or Shift-click)</label>';
+  const several =
+    '<label><input type="checkbox" data-several> average several heads (or Shift-click)</label>' +
+    '<label><input type="checkbox" data-skip-first> without the first token</label>';
   return `${measure}<span role="radiogroup" aria-label="direction">${direction}</span>${several}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The look: one palette for light pages and one for dark, and the style sheets made of them. Colours are written three
- * times over: as plain rules (any SVG viewer), as custom properties (browsers), and those again for the dark scheme.
+ * The look: one palette for light pages and one for dark, and the style sheets made of them. Colours are written twice:
+ * as plain rules (any SVG viewer), and as custom properties with both schemes (browsers).
  */
 
 /** Names of the palette; the custom property of `ink` is `--tc-ink`. */
@@ -94,26 +94,58 @@ const TYPE_RULES = [
 /** Font sizes in pixels, as the style sheet has them. */
 export const TYPE = { title: 13, sub: 11, lab: 11, tick: 10, small: 9 } as const;
 
-/** The style sheet of drawings; for one drawing alone, only the colours that occur in it. */
+/** Marks by which pages say that what stands in them is dark or light: this package's, those of notebooks and toolkits. */
+const HOSTS = {
+  dark: [
+    '[data-theme="dark"]',
+    '[data-jp-theme-light="false"]',
+    '[data-bs-theme="dark"]',
+    '[data-color-mode="dark"]',
+    ".dark",
+    ".vscode-dark",
+    ".vscode-high-contrast",
+  ],
+  light: [
+    '[data-theme="light"]',
+    '[data-jp-theme-light="true"]',
+    '[data-bs-theme="light"]',
+    '[data-color-mode="light"]',
+    ".light",
+    ".vscode-light",
+  ],
+} as const;
+
+/** An image cannot change its colours: on dark pages its lightness is turned over and its hues kept. */
+export const DARK_IMAGE = "filter:invert(1) hue-rotate(180deg)";
+
+/**
+ * The style sheet of drawings; for one drawing alone, only the colours that occur in it. Colours are those of the scheme
+ * that the figure's place in the page has: `color-scheme` is inherited, and the marks of {@link HOSTS} or what `enliven`
+ * found set it. Viewers that do not know `light-dark()` show the light ones.
+ */
 export function svgStyles(drawing?: string): string {
   const rules = paintRules().filter(({ name }) => drawing === undefined || drawing.includes(name));
   const paints = [...new Set(rules.map(({ paint }) => paint))];
-  const variables = (selector: string, palette: Readonly<Record<Paint, string>>, scheme: string): string =>
-    `${selector}{${paints.map((paint) => `--tc-${paint}:${palette[paint]};`).join("")}color-scheme:${scheme}}`;
   const plain = rules.map(({ name, property, paint }) => `.${name}{${property}:${LIGHT[paint]}}`).join("");
   const themed = rules.map(({ name, property, paint }) => `.${name}{${property}:var(--tc-${paint})}`).join("");
-  // An image cannot change its colours: on dark pages its lightness is turned over and its hues kept.
-  const lighter = ".tc-pix{filter:invert(1) hue-rotate(180deg)}";
-  const dark = (selector: string): string => `${variables(selector, DARK, "dark")}${selector} ${lighter}`;
+  const hasImage = drawing?.includes("tc-pix") ?? true;
+  const scheme = (name: "dark" | "light"): string[] => {
+    const image = name === "dark" ? DARK_IMAGE : "filter:none";
+    const around = `:where(${HOSTS[name].join()}) .tc-fig`;
+    const found = `.tc-fig[data-tc-scheme="${name}"]`;
+    return [
+      `${around},${found}{color-scheme:${name}}`,
+      ...(hasImage ? [`${around} .tc-pix,${found} .tc-pix{${image}}`] : []),
+    ];
+  };
   return [
     ...TYPE_RULES,
     plain,
-    "@supports (color:var(--tc)){",
-    variables(".tc-fig", LIGHT, "light"),
+    "@supports (color:light-dark(#000,#fff)){",
+    `.tc-fig{${paints.map((paint) => `--tc-${paint}:light-dark(${LIGHT[paint]},${DARK[paint]});`).join("")}}`,
     themed,
-    `@media (prefers-color-scheme:dark){${dark(".tc-fig")}}`,
-    dark('[data-theme="dark"] .tc-fig'),
-    `${variables('[data-theme="light"] .tc-fig', LIGHT, "light")}[data-theme="light"] .tc-fig .tc-pix{filter:none}`,
+    ...scheme("dark"),
+    ...scheme("light"),
     "}",
   ].join("\n");
 }

@@ -1,0 +1,2 @@
+/** Sets one explorer up; returns what paints it anew. */
+export function setUpExplorer(root: unknown, page: unknown): () => void;

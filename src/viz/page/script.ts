@@ -1,0 +1,16 @@
+/** What wakes figures, as a function and as the script that they carry or that a page has once. */
+import { enlivenAll } from "./enliven.js";
+import { setUpExplorer } from "./explorer.js";
+import { setUpTable } from "./table.js";
+
+/** Sets up the figures in an element or a document that are not ready yet; returns what undoes it. */
+export function enlivenIn(scope: unknown): () => void {
+  return enlivenAll(scope, { setUpTable, setUpExplorer });
+}
+
+/**
+ * The same as text, run on the page. Some tools that compile for a server wrap functions in a call of `__name`, which
+ * pages do not have.
+ */
+export const PAGE_SCRIPT = `(function(){const __name=function(f){return f};
+(${enlivenAll.toString()})(document,{setUpTable:${setUpTable.toString()},setUpExplorer:${setUpExplorer.toString()}})})();`;

@@ -1,0 +1,2 @@
+/** Sets one table up. */
+export function setUpTable(box: unknown): void;
