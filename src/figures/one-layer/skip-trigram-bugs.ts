@@ -69,9 +69,9 @@ const WINDOW = 512;
 
 /**
  * Skip-trigram bugs found in a text (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs"). For one
- * source token, a head's effects factor into destination times output, so raising `keep … in → mind` and
- * `keep … at → bay` also raises `keep … in → bay`. The table lists pairs of trigrams that the text contains and whose crossed
- * trigrams it does not.
+ * source token, a head's effects factor into destination times output. So raising `keep … in → mind` and
+ * `keep … at → bay` also raises `keep … in → bay`. The table lists pairs of trigrams that the text contains and whose
+ * crossed trigrams it does not.
  *
  * A crossed pair counts as a bug where destination and output nowhere follow one another in what was read.
  *
