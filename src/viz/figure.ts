@@ -180,11 +180,16 @@ export function figureScript(): string {
   return PAGE_SCRIPT;
 }
 
+/** Refuses what is no figure. */
+export function checkFigure(figure: unknown, operation: string, argument = "figure"): void {
+  requireKind(FIGURE, figure, argument, operation);
+}
+
 /** Refuses what is no list of figures. */
 export function checkFigures(list: unknown, operation: string, argument: string): void {
   requireKind("list", list, argument, operation);
   const figures = list as ArrayLike<unknown>;
-  for (let i = 0; i < figures.length; i++) requireKind(FIGURE, figures[i], `${argument}[${i}]`, operation);
+  for (let i = 0; i < figures.length; i++) checkFigure(figures[i], operation, `${argument}[${i}]`);
 }
 
 /** An SVG `<text>`; the text is escaped here and nowhere else. */

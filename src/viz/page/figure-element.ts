@@ -1,5 +1,6 @@
 /** Figures as an element of their own. */
-import { InputError, requireKind } from "../../errors.ts";
+import { InputError } from "../../errors.ts";
+import { checkFigure } from "../figure.ts";
 import type { Figure } from "../figure.ts";
 import { enliven, mount } from "./mount.ts";
 import type { MountTarget } from "./mount.ts";
@@ -61,7 +62,7 @@ function elementOf(base: new () => MountTarget): new () => MountTarget {
     }
 
     set figure(figure: Figure | undefined) {
-      if (figure !== undefined) requireKind("figure", figure, "figure", "transformer-figure");
+      if (figure !== undefined) checkFigure(figure, "transformer-figure");
       this.#figure = figure;
       if (this.#isThere) this.#show();
     }

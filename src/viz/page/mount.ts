@@ -1,6 +1,6 @@
 /** Figures as part of a page that a program builds. */
-import { InputError, requireKind } from "../../errors.ts";
-import { figureStyles } from "../figure.ts";
+import { InputError } from "../../errors.ts";
+import { checkFigure, figureStyles } from "../figure.ts";
 import type { Figure } from "../figure.ts";
 import { enlivenIn } from "./script.ts";
 
@@ -65,7 +65,7 @@ interface StyledRoot {
  */
 export function mount(element: MountTarget, figure: Figure): () => void {
   const target = requireElement(element, "mount");
-  requireKind("figure", figure, "figure", "mount");
+  checkFigure(figure, "mount");
   adoptStyles(target);
   const template = documentOf(target).createElement("template");
   setMarkup(target, template, figure.body);

@@ -1,5 +1,7 @@
 /** Circuits as values: which edges of a model's graph are kept, what each scored, and where that comes from. */
 import { InputError, ShapeError, nameOf, requireObject } from "../../../errors.ts";
+import { Shown, showing } from "../../../show/index.ts";
+import type { Rows, Showing } from "../../../show/index.ts";
 import { Tensor } from "../../../tensor/index.ts";
 import { CircuitGraph } from "./circuit-graph.ts";
 import type { CircuitEdge, CircuitEdgeName, CircuitNodeName } from "./circuit-graph.ts";
@@ -63,7 +65,7 @@ export interface CircuitParts {
  * // input a0.h5 a1.h2 logits
  * ```
  */
-export class Circuit {
+export class Circuit extends Shown {
   readonly graph: CircuitGraph;
   /** What the model is called, where that is known. */
   readonly model: string | undefined;
@@ -82,6 +84,7 @@ export class Circuit {
   readonly neurons: ReadonlyMap<CircuitNodeName, NodeNeurons>;
 
   private constructor(graph: CircuitGraph, inside: Inside) {
+    super();
     this.graph = graph;
     this.model = inside.model;
     this.provenance = inside.provenance;
@@ -190,7 +193,7 @@ export class Circuit {
   }
 
   /** What EAP-IG's `Graph.to_json` writes, with `model`, `provenance` and `positions` beside it where there are some. */
-  toJSON(): Record<string, unknown> {
+  override toJSON(): Record<string, unknown> {
     const { n_layers, n_heads, parallel_attn_mlp, d_model, attn_only } = this.graph.config;
     const cfg = { n_layers, n_heads, parallel_attn_mlp, d_model, ...(attn_only && { attn_only }) };
     const number = (x: number): number | null => (Number.isFinite(x) ? x : null);
@@ -222,15 +225,16 @@ export class Circuit {
   }
 
   /** In one line: how many edges and nodes it keeps. */
-  toString(): string {
+  override toString(): string {
     const nodes = this.keptNodes.reduce((sum, x) => sum + x, 0);
     const of = this.model === undefined ? "" : ` of ${this.model}`;
     return `Circuit${of} of ${this.size} of ${this.graph.size} edges, ${nodes} of ${this.graph.nodes.length} nodes`;
   }
 
   /** @internal */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return String(this);
+  override [showing](): Showing {
+    const rows = (): Rows["rows"] => this.ranking().map(({ name, score }) => [name, score]);
+    return { title: this.toString(), parts: () => [{ kind: "rows", columns: ["edge", "score"], rows: rows() }] };
   }
 }
 
