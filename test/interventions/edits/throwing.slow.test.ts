@@ -35,7 +35,7 @@ function failing(random: Random): RunOptions["edits"] {
         throw new RangeError("thrown on purpose");
       });
     case 1:
-      return [edit("z", "mean"), makeEdit(targets[random.int(targets.length)] ?? "zz", "zero")];
+      return [edit("z", "mean"), makeEdit(targets[random.int(targets.length)] ?? "z", "zero")];
     case 2:
       return [
         edit({ hook: "q", pos: 3 }, { noise: 1 }),
