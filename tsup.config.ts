@@ -15,6 +15,18 @@ const bundledModel: EsbuildPlugin = {
   },
 };
 
+/**
+ * Classes keep their names: esbuild calls one that names itself `_Tensor`, which consoles then show. The name inside is
+ * the constant's, which is the same class.
+ */
+const classNames: NonNullable<Options["plugins"]>[number] = {
+  name: "class-names",
+  renderChunk: (code) => {
+    const renamed = [...code.matchAll(/\b(?:var|let|const) (\w+) = class _\1\b/g)].map(([, name = ""]) => name);
+    return { code: renamed.reduce((text, name) => text.replace(new RegExp(`\\b_${name}\\b`, "g"), name), code) };
+  },
+};
+
 const shared: Options = {
   target: "es2022",
   platform: "neutral",
@@ -24,6 +36,7 @@ const shared: Options = {
   // Without tree-shaking by rollup, splitting would turn the CJS build's import() of that file into require().
   treeshake: true,
   esbuildPlugins: [bundledModel],
+  plugins: [classNames],
 };
 
 /** Declarations of both formats come from one program. */

@@ -291,27 +291,27 @@ export class Tensor<A extends string = string> extends TensorHabits {
    */
   get data(): TensorData {
     if (!this.home.isHidden) return this.rawElements();
-    this.#contiguous ??= this.#isWhole ? this.home.shown() : this.#copied();
+    this.#contiguous ??= this.isWhole ? this.home.shown() : this.copied();
     return this.#contiguous;
   }
 
   /** The elements as {@link data}, not copied out of the kernels' memory. */
   private rawElements(): TensorData {
-    this.#rawContiguous ??= this.#contiguousIn(this.home.raw);
+    this.#rawContiguous ??= this.contiguousIn(this.home.raw);
     return this.#rawContiguous;
   }
 
-  get #isWhole(): boolean {
+  private get isWhole(): boolean {
     return this.offset === 0 && this.home.raw.length === this.size && this.isContiguous;
   }
 
   /** The elements in row-major order, as a part of the storage where they lie so. */
-  #contiguousIn(storage: TensorData): TensorData {
-    if (!this.isContiguous) return this.#copied();
-    return this.#isWhole ? storage : storage.subarray(this.offset, this.offset + this.size);
+  private contiguousIn(storage: TensorData): TensorData {
+    if (!this.isContiguous) return this.copied();
+    return this.isWhole ? storage : storage.subarray(this.offset, this.offset + this.size);
   }
 
-  #copied(): TensorData {
+  private copied(): TensorData {
     const out = new (this.home.raw.constructor as new (size: number) => TensorData)(this.size);
     copyStrided(this.home.raw, this, out);
     return out;

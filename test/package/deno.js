@@ -12,6 +12,26 @@ if (!(Math.abs(total - tokens.length) < 1e-4))
   throw new Error(`the probabilities of ${tokens.length} rows sum to ${total}`);
 console.log(`${index}: ${String(logits)}`);
 
+// Values show themselves in Deno's console and to its notebooks.
+const { Tensor } = await import(index);
+const pattern = Tensor.fromNested("query_pos key_pos", [
+  [1, 0],
+  [0.25, 0.75],
+]);
+const expected = "Tensor[query_pos=2 key_pos=2] float32\n[[1.00, 0   ],\n [0.25, 0.75]]";
+const printed = globalThis.Deno.inspect(pattern);
+if (printed !== expected) throw new Error(`Deno prints ${printed}`);
+const nested = globalThis.Deno.inspect({ scores: { of: { pattern } }, pattern });
+if (nested.split("0.75").length !== 2) throw new Error(`Deno prints ${nested}`);
+for (const value of [pattern, model, model.head("L1H4"), tokenizer, model.run(tokens).cache]) {
+  const display = value[Symbol.for("Jupyter.display")]();
+  if (display["text/plain"] !== globalThis.Deno.inspect(value))
+    throw new Error(`a notebook has ${display["text/plain"]}`);
+  if (!display["text/html"].startsWith("<div") || display["text/html"].length > 40_000)
+    throw new Error(display["text/html"]);
+}
+console.log(`${index}: ${printed.split("\n")[0]}`);
+
 const beside = (name) =>
   import(index.replace(/index\.(ts|js)$/, index.endsWith(".ts") ? `${name}/index.ts` : `${name}.js`));
 const { compose, linear, topKPerRow } = await beside("linear");

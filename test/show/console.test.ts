@@ -6,6 +6,7 @@ import { inspect as inspectCheckpoint, openCheckpoint, writeSafetensors } from "
 import { compose, eigenvaluesOf, identityMap, linear, scaleMap, tensorProduct } from "../../src/linear/index.ts";
 import { factoredModel, pathExpansion, scoreExpansion, termImportance, virtualHead } from "../../src/paths/index.ts";
 import { findHeads, headScores } from "../../src/heads/index.ts";
+import { Circuit, circuitGraph, Sweep } from "../../src/interventions/index.ts";
 import { randomNormal, Tensor } from "../../src/tensor/index.ts";
 import { headGrid } from "../../src/viz/index.ts";
 
@@ -226,6 +227,44 @@ describe("what is not a tensor", () => {
     expect(inspect(await openCheckpoint(bytes, { name: "toy" }))).toBe(
       `Checkpoint toy: safetensors, ${size} bytes\n${row}`,
     );
+  });
+
+  test("a sweep lists the changes that move its metric most", () => {
+    const values = Tensor.fromNested(
+      "layer head",
+      [
+        [1, 4],
+        [3, 2.5],
+      ],
+      "float64",
+    );
+    const sweep = new Sweep({
+      what: "each head left out",
+      metric: "loss",
+      values,
+      perPrompt: Tensor.zeros("layer head batch", [2, 2, 1]),
+      labels: { layer: [0, 1], head: ["H0", "H1"] },
+      base: 2,
+      other: undefined,
+    });
+    expect(inspect(sweep)).toBe(
+      [
+        "Sweep[layer=2 head=2] of loss, each head left out, from 2.00",
+        "  layer  head  loss  change",
+        "      0  H1     4.0     2.0",
+        "      0  H0     1.0    -1.0",
+        "      1  H0     3.0     1.0",
+        "      1  H1     2.5     0.5",
+      ].join("\n"),
+    );
+    const again = JSON.parse(JSON.stringify(sweep), Tensor.revive) as { values: Tensor };
+    expect(again.values.toNested()).toEqual(values.toNested());
+  });
+
+  test("a circuit lists its edges by score", () => {
+    const circuit = Circuit.from(circuitGraph(model), { edges: ["input->a0.h5<v>", "a0.h5->a1.h2<k>"] });
+    expect(inspect(circuit)).toMatch(/^Circuit of 2 of 257 edges, 4 of 18 nodes\n {2}edge +score\n/);
+    expect(inspect(circuit).split("\n")).toHaveLength(4);
   });
 
   test("results that are plain objects stay plain to all but the console", () => {

@@ -1,6 +1,8 @@
 /** What a sweep found. */
 import type { Join } from "../../axes.ts";
 import { requireCount } from "../../model/internal.ts";
+import { Shown, showing } from "../../show/index.ts";
+import type { Rows, Showing } from "../../show/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 
@@ -15,12 +17,29 @@ interface SweepParts<A extends string> {
   readonly other: number | undefined;
 }
 
+/** Changes that a display lists. */
+const SHOWN = 20;
+
 /**
  * A metric after each of many changes of a run, with what it was before any.
  *
  * @category Interventions
+ * @example
+ * ```ts
+ * import { logitDifference } from "transformer-circuits/model";
+ * import { sweep } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * // [7, 9] again after [7, 9]; then after [8, 9], where nothing says what follows 7.
+ * const prompts = { clean: [0, 5, 7, 9, 6, 7], corrupted: [0, 5, 8, 9, 6, 7] };
+ * const metric = logitDifference({ answer: 9, wrong: 6 });
+ * const found = sweep(model, prompts, { at: "resid_pre", over: "layer pos", metric });
+ * console.log(found.effect().at(0, 2).toFixed(2), found.labels["pos"]?.length);
+ * // 1.00 6
+ * ```
  */
-export class Sweep<A extends string = string> {
+export class Sweep<A extends string = string> extends Shown {
   /** What was changed, and how, in words. */
   readonly what: string;
   /** What was measured, in a word or two. */
@@ -38,6 +57,7 @@ export class Sweep<A extends string = string> {
 
   /** @internal */
   constructor(parts: SweepParts<A>) {
+    super();
     this.what = parts.what;
     this.metric = parts.metric;
     this.values = parts.values;
@@ -98,20 +118,24 @@ export class Sweep<A extends string = string> {
   }
 
   /** Its axes, what was changed and measured, and from where to where. */
-  toString(): string {
+  override toString(): string {
     const axes = this.values.names.map((name, a) => `${name}=${this.values.shape[a]}`).join(" ");
     const towards = this.other === undefined ? "" : ` (there ${this.other.toFixed(2)})`;
     return `Sweep[${axes}] of ${this.metric}, ${this.what}, from ${this.base.toFixed(2)}${towards}`;
   }
 
-  /** Plain numbers and labels. */
-  toJSON(): Record<string, unknown> {
+  /** Numbers and labels; the values as {@link Tensor.toJSON} writes them. */
+  override toJSON(): Record<string, unknown> {
     const { what, metric, labels, base, other } = this;
-    return { what, metric, axes: this.values.axes, labels, base, other: other ?? null, values: this.values.toNested() };
+    return { type: "Sweep", what, metric, labels, base, other: other ?? null, values: this.values.toJSON() };
   }
 
   /** @internal */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return String(this);
+  override [showing](): Showing {
+    const columns = [...this.values.names, this.metric, "change"];
+    const rows = (): Rows["rows"] =>
+      this.largest(SHOWN).map(({ at, value, change }) => [...Object.values(at), value, change]);
+    const title = this.toString();
+    return { title, parts: () => [{ kind: "rows", columns, rows: rows(), total: this.values.size }] };
   }
 }

@@ -211,9 +211,9 @@ describe("what a sweep gives", () => {
     expect(String(found)).toMatch(
       /^Sweep\[hook=2 layer=2 head=3\] of logit difference, z, v copied from the other run/,
     );
-    const json = JSON.parse(JSON.stringify(found)) as Record<string, unknown>;
-    expect(Object.keys(json)).toEqual(["what", "metric", "axes", "labels", "base", "other", "values"]);
-    expect(json["values"]).toEqual(found.values.toNested());
+    const json = JSON.parse(JSON.stringify(found), Tensor.revive) as Record<string, unknown>;
+    expect(Object.keys(json)).toEqual(["type", "what", "metric", "labels", "base", "other", "values"]);
+    expect((json["values"] as Tensor).toNested()).toEqual(found.values.toNested());
   });
 
   it("progress in changes, and an end where it is aborted", () => {

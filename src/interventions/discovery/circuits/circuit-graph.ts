@@ -7,6 +7,8 @@
 import { ConfigError, InputError, requireObject } from "../../../errors.ts";
 import { nearestNames } from "../../../nearest.ts";
 import type { ModelConfig, Transformer } from "../../../model/index.ts";
+import { Shown, showing } from "../../../show/index.ts";
+import type { Showing } from "../../../show/index.ts";
 
 /**
  * A node of a graph: the embedding, a head, an MLP, or the logits.
@@ -21,7 +23,8 @@ export type CircuitNodeName = "input" | "logits" | `a${number}.h${number}` | `m$
 export type CircuitEdgeName = `${string}->${string}`;
 
 /**
- * The sizes that a graph follows from; the `cfg` of EAP-IG's files, with `attn_only`, which says that there are no MLPs.
+ * The sizes that a graph follows from; the `cfg` of EAP-IG's files, with `attn_only`, which says that there are no
+ * MLPs.
  * @category Circuit discovery
  */
 export interface CircuitGraphConfig {
@@ -75,7 +78,7 @@ const MOST_EDGES = 2 ** 24;
  * // input a0.h0 a0.h1 m0 logits 13
  * ```
  */
-export class CircuitGraph {
+export class CircuitGraph extends Shown {
   readonly config: CircuitGraphConfig;
   /** The nodes, `input` first and `logits` last. */
   readonly nodes: readonly CircuitNodeName[];
@@ -93,6 +96,7 @@ export class CircuitGraph {
 
   /** @internal */
   constructor(config: CircuitGraphConfig) {
+    super();
     this.config = Object.freeze({ ...config });
     this.nodes = Object.freeze(nodesOf(config));
     this.readers = Object.freeze(readersOf(config));
@@ -180,14 +184,15 @@ export class CircuitGraph {
   }
 
   /** In one line: its sizes. */
-  toString(): string {
+  override toString(): string {
     const { n_layers, n_heads, attn_only } = this.config;
     return `CircuitGraph of ${this.nodes.length} nodes and ${this.size} edges (n_layers=${n_layers}, n_heads=${n_heads}${attn_only ? "" : ", with MLPs"})`;
   }
 
   /** @internal */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return String(this);
+  override [showing](): Showing {
+    const { nodes } = this;
+    return { title: this.toString(), parts: () => [{ kind: "words", text: nodes.join(" ") }] };
   }
 }
 

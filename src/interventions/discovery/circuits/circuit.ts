@@ -1,5 +1,7 @@
 /** Circuits as values: which edges of a model's graph are kept, what each scored, and where that comes from. */
 import { InputError, ShapeError, nameOf, requireObject } from "../../../errors.ts";
+import { Shown, showing } from "../../../show/index.ts";
+import type { Rows, Showing } from "../../../show/index.ts";
 import { Tensor } from "../../../tensor/index.ts";
 import { CircuitGraph } from "./circuit-graph.ts";
 import type { CircuitEdge, CircuitEdgeName, CircuitNodeName } from "./circuit-graph.ts";
@@ -26,7 +28,9 @@ export interface NodeNeurons {
 export interface CircuitParts {
   /** The edges that are kept: names, `"all"`, or a function that picks them. None unless given. */
   readonly edges?: "all" | readonly string[] | ((edge: CircuitEdge) => boolean) | undefined;
-  /** A score for each edge, in the graph's order, or by name (others are not scored: NaN). Zero for all unless given. */
+  /**
+   * A score for each edge, in the graph's order, or by name (others are not scored: NaN). Zero for all unless given.
+   */
   readonly scores?: ArrayLike<number> | Tensor<"edge"> | ReadonlyMap<string, number> | undefined;
   /** The nodes that count as kept; the ends of the kept edges unless given. */
   readonly nodes?: readonly string[] | undefined;
@@ -44,7 +48,8 @@ export interface CircuitParts {
 /**
  * A circuit: the edges of a graph that are kept, and a score for each of its edges.
  *
- * It never changes; {@link topEdges}, {@link edgesAbove} and others give new ones with the same scores. `JSON.stringify`
+ * It never changes; {@link topEdges}, {@link edgesAbove} and others give new ones with the same scores.
+ * `JSON.stringify`
  * writes it as EAP-IG and the MIB benchmark do; {@link readCircuit} reads it.
  *
  * @category Circuit discovery
@@ -63,7 +68,7 @@ export interface CircuitParts {
  * // input a0.h5 a1.h2 logits
  * ```
  */
-export class Circuit {
+export class Circuit extends Shown {
   readonly graph: CircuitGraph;
   /** What the model is called, where that is known. */
   readonly model: string | undefined;
@@ -82,6 +87,7 @@ export class Circuit {
   readonly neurons: ReadonlyMap<CircuitNodeName, NodeNeurons>;
 
   private constructor(graph: CircuitGraph, inside: Inside) {
+    super();
     this.graph = graph;
     this.model = inside.model;
     this.provenance = inside.provenance;
@@ -127,6 +133,13 @@ export class Circuit {
   /** The same scores with other edges kept; nodes are their ends unless given. @internal */
   keeping(kept: Uint8Array, keptNodes: Uint8Array = endsOf(this.graph, kept), more: Partial<Inside> = {}): Circuit {
     return new Circuit(this.graph, { ...this, ...more, kept, keptNodes });
+  }
+
+  /** The same edges without scores and provenance. @internal */
+  unscored(): Circuit {
+    const edgeScores = new Float64Array(this.graph.size);
+    const provenance = Object.freeze({});
+    return this.keeping(this.kept, this.keptNodes, { edgeScores, nodeScores: undefined, provenance });
   }
 
   /** The same circuit with more said about where it comes from. */
@@ -186,11 +199,13 @@ export class Circuit {
       .map((edge, i) => ({ ...edge, score: this.edgeScores[i] ?? NaN, isKept: this.kept[i] === 1 }))
       .filter(({ isKept }) => all || isKept)
       .sort((a, b) => weight(b.score) - weight(a.score))
-      .map(({ isKept: _, ...edge }) => edge);
+      .map(({ name, from, to, input, score }) => ({ name, from, to, input, score }));
   }
 
-  /** What EAP-IG's `Graph.to_json` writes, with `model`, `provenance` and `positions` beside it where there are some. */
-  toJSON(): Record<string, unknown> {
+  /**
+   * What EAP-IG's `Graph.to_json` writes, with `model`, `provenance` and `positions` beside it where there are some.
+   */
+  override toJSON(): Record<string, unknown> {
     const { n_layers, n_heads, parallel_attn_mlp, d_model, attn_only } = this.graph.config;
     const cfg = { n_layers, n_heads, parallel_attn_mlp, d_model, ...(attn_only && { attn_only }) };
     const number = (x: number): number | null => (Number.isFinite(x) ? x : null);
@@ -222,15 +237,16 @@ export class Circuit {
   }
 
   /** In one line: how many edges and nodes it keeps. */
-  toString(): string {
+  override toString(): string {
     const nodes = this.keptNodes.reduce((sum, x) => sum + x, 0);
     const of = this.model === undefined ? "" : ` of ${this.model}`;
     return `Circuit${of} of ${this.size} of ${this.graph.size} edges, ${nodes} of ${this.graph.nodes.length} nodes`;
   }
 
   /** @internal */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return String(this);
+  override [showing](): Showing {
+    const rows = (): Rows["rows"] => this.ranking().map(({ name, score }) => [name, score]);
+    return { title: this.toString(), parts: () => [{ kind: "rows", columns: ["edge", "score"], rows: rows() }] };
   }
 }
 
