@@ -9,6 +9,7 @@ import { compositionChanceEntry, compositionMapsEntry } from "./two-layers/compo
 import type { FigureEntry } from "./entry.ts";
 import { evaluatorEntries } from "./training/evaluator-figures.ts";
 import { importanceByHeadEntry, importanceByLayerEntry, importanceByOrderEntry } from "./two-layers/importance.ts";
+import { inductionPatchingEntry } from "./interventions/induction-patching.ts";
 import { inductionExamplesEntry } from "./two-layers/induction-examples.ts";
 import { inductionStripesEntry } from "./arena/induction-stripes.ts";
 import { jointComponentsEntry } from "./two-layers/joint-components.ts";
@@ -41,6 +42,7 @@ export function runFigures(): readonly FigureEntry[] {
     attributionMapEntry,
     ablationRisesEntry,
     offsetRisesEntry,
+    inductionPatchingEntry,
     ovSampleEntry,
     previousPatternEntry,
     ...scorePartsEntries(),

@@ -17,6 +17,7 @@ import {
   drawImportanceByLayer,
   drawImportanceByOrder,
   drawInductionExamples,
+  drawInductionPatching,
   drawInductionStripes,
   drawJointComponents,
   drawLossByIndex,
@@ -310,6 +311,18 @@ export function runGallery(): ReadonlyMap<string, Figure> {
         heads: [0, 1].map((head) => ({ layer: 0, head })),
         kept: ["none", 0, 1, [1, 2]],
         rise: tensor("head kept", [2, 4], (i) => (i === 2 ? 0 : 2 * positive(i))),
+      }),
+    ],
+    [
+      "induction-patching",
+      drawInductionPatching({
+        period: 4,
+        prompts: 4,
+        labels: ["BOS", "r1", "A", "B", "r4", "r1", "A"],
+        clean: -0.2,
+        corrupted: -6.5,
+        stream: tensor("layer pos", [2, 7], (i) => (i === 2 || i === 10 ? 0.95 : irregular(i) / 20)),
+        heads: grid(7),
       }),
     ],
     [
