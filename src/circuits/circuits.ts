@@ -303,7 +303,7 @@ export function distinctHeads(
   return chosen;
 }
 
-/** Refuses a pair of heads of which the first cannot write what the second reads. */
+/** Rejects a pair of heads of which the first cannot write what the second reads. */
 export function requireOrder(earlier: AttentionHead, later: AttentionHead, operation: string): void {
   if (earlier.layer < later.layer) return;
   const hint = earlier.layer > later.layer ? " Swap them?" : "";

@@ -73,10 +73,16 @@ export {
   type AblationRises,
   type OffsetRises,
 } from "./arena/ablation.ts";
+export {
+  drawInductionPatching,
+  inductionPatching,
+  type InductionPatching,
+} from "./interventions/induction-patching.ts";
 export { allHeadPatterns, drawAllHeadPatterns, type AllHeads, type HeadPattern } from "./two-layers/all-heads.ts";
 export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure } from "./two-layers/attention.ts";
 export { attributionMap, drawAttributionMap, type AttributionMap } from "./arena/attribution-map.ts";
 export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./training/change-attribution.ts";
+export { circuitFigure, drawCircuit, drawCircuitCertificate, type CircuitFigure } from "./interventions/circuit.ts";
 export {
   compositionChance,
   compositionMaps,

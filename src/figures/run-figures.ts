@@ -3,11 +3,13 @@ import { ablationRisesEntry, offsetRisesEntry } from "./arena/ablation.ts";
 import { allHeadPatternsEntry } from "./two-layers/all-heads.ts";
 import { arenaAttentionEntry, repeatedAttentionEntry, storyAttentionEntry } from "./two-layers/attention.ts";
 import { attributionMapEntry } from "./arena/attribution-map.ts";
+import { circuitEntries } from "./interventions/circuit.ts";
 import { changeAttributionEntry } from "./training/change-attribution.ts";
 import { compositionChanceEntry, compositionMapsEntry } from "./two-layers/composition-maps.ts";
 import type { FigureEntry } from "./entry.ts";
 import { evaluatorEntries } from "./training/evaluator-figures.ts";
 import { importanceByHeadEntry, importanceByLayerEntry, importanceByOrderEntry } from "./two-layers/importance.ts";
+import { inductionPatchingEntry } from "./interventions/induction-patching.ts";
 import { inductionExamplesEntry } from "./two-layers/induction-examples.ts";
 import { inductionStripesEntry } from "./arena/induction-stripes.ts";
 import { jointComponentsEntry } from "./two-layers/joint-components.ts";
@@ -20,7 +22,7 @@ import { scoreIntensityEntry } from "./two-layers/score-intensity.ts";
 import { scorePartsEntries } from "./arena/score-figures.ts";
 import { trainingEntries } from "./training/training-figures.ts";
 
-/** Figures 12 to 25. */
+/** Figures 12 to 26. */
 export function runFigures(): readonly FigureEntry[] {
   return [
     storyAttentionEntry,
@@ -40,6 +42,7 @@ export function runFigures(): readonly FigureEntry[] {
     attributionMapEntry,
     ablationRisesEntry,
     offsetRisesEntry,
+    inductionPatchingEntry,
     ovSampleEntry,
     previousPatternEntry,
     ...scorePartsEntries(),
@@ -48,5 +51,6 @@ export function runFigures(): readonly FigureEntry[] {
     ...trainingEntries(),
     ...evaluatorEntries(),
     changeAttributionEntry,
+    ...circuitEntries(),
   ];
 }

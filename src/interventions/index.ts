@@ -6,7 +6,7 @@
  * ... to measure the marginal effect"; "In-context Learning and Induction Heads", "ablations".
  *
  * In reading order: `edits/` (where and what), `sweeps/` (one activation after another), `discovery/` (which edges do
- * it).
+ * it), `evaluation/` (is it a circuit).
  *
  * @packageDocumentation
  */
@@ -26,8 +26,9 @@ export type {
   Selection,
   Values,
 } from "./edits/index.ts";
-export { pathPatching, sweep, Sweep, sweepEdits } from "./sweeps/index.ts";
+export { attributionPatching, pathPatching, sweep, Sweep, sweepEdits } from "./sweeps/index.ts";
 export type {
+  AttributionPatchingOptions,
   PathPatchingOptions,
   PathReceiver,
   Replacement,
@@ -36,17 +37,24 @@ export type {
   SweepPrompts,
 } from "./sweeps/index.ts";
 export {
+  acdcCircuit,
   Circuit,
   circuitGraph,
   CircuitGraph,
+  discoverCircuit,
+  edgeAttribution,
+  edgeAuroc,
   edgesAbove,
   exactEdges,
   greedyEdges,
   pruneCircuit,
+  rankAgreement,
   readCircuit,
   topEdges,
 } from "./discovery/index.ts";
 export type {
+  AcdcOptions,
+  AttributionMethod,
   CircuitEdge,
   CircuitEdgeName,
   CircuitGraphConfig,
@@ -54,9 +62,37 @@ export type {
   CircuitParts,
   CircuitPrompts,
   CircuitProvenance,
+  Discovery,
+  DiscoveryOptions,
   EdgeAblation,
+  EdgeAttribution,
+  EdgeAttributionOptions,
   EdgeEffects,
   EdgeScoreOptions,
   NodeNeurons,
+  RankAgreement,
   SelectionOptions,
 } from "./discovery/index.ts";
+export {
+  CircuitCertificate,
+  circuitFaithfulness,
+  circuitGrid,
+  circuitPositions,
+  circuitStability,
+  evaluateCircuit,
+  randomCircuits,
+} from "./evaluation/index.ts";
+export type {
+  CircuitFaithfulness,
+  CircuitGrid,
+  CircuitStability,
+  EvaluationOptions,
+  FaithfulnessCurve,
+  FaithfulnessOptions,
+  GridCell,
+  PromptFaithfulness,
+  RandomBaseline,
+  RandomCircuitOptions,
+  SampleSummary,
+  StabilityOptions,
+} from "./evaluation/index.ts";

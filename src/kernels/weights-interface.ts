@@ -1,6 +1,6 @@
 /**
- * Kernels for what is asked of weights: composition, spectra, and the rows of products over a whole vocabulary. They
- * stand apart from those for tensors, so that who computes with tensors alone does not load them. Matrices are
+ * Analysis kernels, which only questions to weights use: composition, spectra, searches over the vocabulary. They live
+ * in a module of their own, so that a bundle that only computes with tensors does not include them. Matrices are
  * contiguous unless they are views.
  */
 import type { FloatArray, KernelName, MatrixView } from "./interface.ts";
@@ -77,16 +77,18 @@ export interface PairNormsArgs {
 }
 
 /**
- * What {@link RowScreenArgs} keeps of a row: its largest entries above the bar, descending; the first ones, after which
- * the row is done; or those up to the second bar, in order, while what lies beyond it is counted.
+ * What {@link RowScreenArgs} keeps of a row. `largest`: its largest entries above the threshold, descending. `first`:
+ * the first ones in order, after which the row is done. `between`: those up to the second threshold, in order; what
+ * lies beyond is counted.
  */
 export type Kept = "largest" | "first" | "between";
 
 /**
- * The entries of each row of a product that lie above a bar of the row, without the product.
+ * The entries of each row of a product that lie above a threshold of the row, without the product.
  *
- * `a · b` is the product itself, or with `whole` a cheaper one whose entries are bounds: then an entry is computed,
- * from a row of `whole.a` and a row of `whole.b`, only where its bound is above the bar. Numbers are finite.
+ * `a · b` is the product itself, or with `whole` a cheaper one whose entries are upper bounds. Then an entry is
+ * computed, from a row of `whole.a` and a row of `whole.b`, only where its bound is above the threshold. Numbers are
+ * finite.
  */
 export interface RowScreenArgs {
   readonly m: number;
@@ -99,7 +101,7 @@ export interface RowScreenArgs {
   readonly keep: Kept;
   /** Entries kept of a row at most. */
   readonly most: number;
-  /** `[m]`: only what is above is looked at; below Infinity. Its content is undefined afterwards. */
+  /** `[m]`: the thresholds; below Infinity. The content is undefined afterwards. */
   readonly bars: Float32Array;
   /** `[m]`: for `between`. */
   readonly highs?: Float32Array | undefined;
@@ -113,7 +115,7 @@ export interface RowScreenArgs {
   readonly above?: Int32Array | undefined;
 }
 
-/** One implementation of every kernel for weights. */
+/** One implementation of every analysis kernel. */
 export interface WeightKernels {
   readonly name: KernelName;
   /** Inner products of the rows of a matrix, each pair's once. */
@@ -126,6 +128,6 @@ export interface WeightKernels {
   triangularRoots(args: RootsArgs): void;
   /** Norms of the products of all pairs of two lists of maps. */
   pairNorms(args: PairNormsArgs): void;
-  /** Entries above a bar in each row of a product that is not kept. */
+  /** Entries above a threshold in each row of a product that is not kept. */
   rowScreen(args: RowScreenArgs): void;
 }

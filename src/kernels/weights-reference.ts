@@ -1,5 +1,5 @@
 /**
- * The kernels for weights as plain loops, written to be read: the truth that the faster ones are measured against. Sums
+ * The analysis kernels as plain loops, written to be read: the truth that the faster ones are measured against. Sums
  * are float64.
  */
 import { checkBlockSquares, checkGram, checkPairNorms, checkRoots, checkRowScreen } from "./checks.ts";

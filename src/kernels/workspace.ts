@@ -1,4 +1,4 @@
-/** Working arrays of a computation, where kernels use them without copying. */
+/** Scratch arrays of one computation, placed where kernels use them without a copy. */
 import type { FloatArray } from "./interface.ts";
 import { wasmEngine } from "./wasm/engine.ts";
 import { giveBack, takeBlock } from "./wasm/memory.ts";

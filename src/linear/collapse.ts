@@ -1,9 +1,9 @@
 /**
- * From products with sums inside to plain lists of matrices, and from those to two halves.
+ * From products with sums inside to plain lists of matrices, and from those to a left and a right factor.
  *
- * Every question about a map `M` of narrowest size `r` is answered from `M = L R`, with `L` `[rows, r]` and `R`
- * `[r, cols]` in float64: the product is cut at its narrowest place and each side multiplied in the cheapest order.
- * The halves of a map are kept as long as the map is.
+ * Every question about a map `M` of rank at most `r` is answered from `M = L R`, with `L` `[rows, r]` and `R` `[r,
+ * cols]` in float64. The product is cut at its smallest inner dimension, and each side is multiplied in the cheapest
+ * order. The two factors of a map are kept as long as the map is.
  */
 import { multiplyChain, multiplyInto } from "./chain.ts";
 import { identityRows, matrixFactor, sumWidth, toFloat64, widthOf } from "./factor.ts";
@@ -20,7 +20,7 @@ export interface Halves {
 const keptHalves = new WeakMap<Product, Halves>();
 const keptSums = new WeakMap<SumFactor, readonly MatrixFactor[]>();
 
-/** The two halves of a product, its coefficient multiplied in; kept for the next question. */
+/** The left and right factor of a product, its coefficient multiplied in; kept for the next question. */
 export function halvesOf(product: Product): Halves {
   const kept = keptHalves.get(product);
   if (kept !== undefined) return kept;

@@ -104,7 +104,7 @@ export function widthOf(product: Product): number {
   return width;
 }
 
-/** The widths of the terms of a sum, added: the inner size of its terms side by side. */
+/** The inner size of a sum whose terms stand side by side: the sum of their inner sizes. */
 export function sumWidth(terms: readonly Product[]): number {
   return terms.reduce((total, term) => total + widthOf(term), 0);
 }

@@ -245,7 +245,7 @@ function denseFactor(matrix: DenseMatrix): MatrixFactor {
  */
 export type SquareMap<S extends string> = Linear<S, NoInfer<S | Dual<S>>>;
 
-/** Refuses maps whose ends differ in size or are different spaces. */
+/** Rejects maps whose ends differ in size or are different spaces. */
 export function requireSquare(f: Linear, operation: string): void {
   if (f.rows !== f.cols) {
     throw new ShapeError(

@@ -100,7 +100,7 @@ export function entryOf(f: Linear, row: number, column: number): number {
  * The diagonal of a map from a space to itself or to its dual: for the full OV circuit, how much attending to a token
  * raises that same token.
  *
- * Each entry is one dot product between a row of the left half and a column of the right half.
+ * Each entry is one dot product between a row of the left factor and a column of the right one.
  *
  * @returns `[in]`, float64.
  * @throws {@link ShapeError} when the map is not square; {@link AxisError} when its ends are different spaces.
@@ -172,7 +172,7 @@ export function gatherRows(matrix: MatrixFactor, ids: ArrayLike<number>): Matrix
   return matrixFactor(ids.length, cols, out);
 }
 
-/** Refuses ids that are not rows (or columns) of the map. */
+/** Rejects ids that are not rows (or columns) of the map. */
 export function checkIds(f: Linear, ids: ArrayLike<number>, kind: "row" | "column", operation: string): void {
   requireKind("list", ids, kind === "row" ? "rows" : "columns", operation);
   const size = kind === "row" ? f.rows : f.cols;

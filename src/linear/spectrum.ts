@@ -1,12 +1,12 @@
 /**
- * Trace, norm, singular values and eigenvalues of products, in float64, from their narrow places.
+ * Trace, norm, singular values and eigenvalues of products, in float64, from matrices of their inner dimension.
  *
  * With $M = L R$ of inner size $r$: $\operatorname{tr} M = \sum_i L_i \cdot R^{i}$;
  * $\|M\|_F^2 = \operatorname{tr}[(L^T L)(R R^T)]$; the singular values are those of the $r \times r$ core $T_L T_R^T$
- * of the QR decompositions $L = Q_L T_L$, $R^T = Q_R T_R$; the nonzero eigenvalues are those of the $r \times r$
- * matrix $R L$. Trace and eigenvalues may be cycled, $\lambda(A B) = \lambda(B A)$ up to zeros, since
- * $A B v = \lambda v$ gives $B A (B v) = \lambda (B v)$; **norms may not**: $\|A B\|_F \ne \|B A\|_F$ in general. The
- * first version of the Framework's composition figure did cycle a norm (its erratum of 2023).
+ * of the QR decompositions $L = Q_L T_L$, $R^T = Q_R T_R$; the nonzero eigenvalues are those of the $r \times r$ matrix
+ * $R L$. Trace and eigenvalues may be cycled, $\lambda(A B) = \lambda(B A)$ up to zeros, since $A B v = \lambda v$
+ * gives $B A (B v) = \lambda (B v)$; **norms may not**: $\|A B\|_F \ne \|B A\|_F$ in general. The first version of the
+ * Framework's composition figure did cycle a norm (its erratum of 2023).
  */
 import { requireKind } from "../errors.ts";
 import { eigenvalues, frobenius, qr, qrTriangle, singularValues, svd } from "../linalg/index.ts";
@@ -209,7 +209,7 @@ function eigenvaluesShowing({ re, im }: Eigenvalues): Showing {
   return { title: `${rows.length} eigenvalues`, parts };
 }
 
-/** The factors of a square product turned round to begin at their narrowest place, and multiplied. */
+/** The factors of a square product, cycled to begin at the smallest inner dimension, and multiplied. */
 function cyclicCore(f: Linear): DenseMatrix {
   const product: Product = cheapest(f);
   const matrices = matricesOf(product);

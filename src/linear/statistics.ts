@@ -1,4 +1,4 @@
-/** Mean, spread, length, largest and smallest entry of each row of a map, streamed in bounded memory. */
+/** Mean, standard deviation, norm, largest and smallest entry of each row of a map, streamed in bounded memory. */
 import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
 import type { Linear } from "./linear.ts";
@@ -75,7 +75,7 @@ export function rowStatistics<In extends string>(f: Linear<In>, options: StreamO
   return { mean: vector(mean), max: vector(max), min: vector(min), std: vector(std), norm: vector(norm) };
 }
 
-/** Refuses a row with an entry that is NaN or infinite; finite ones whose sum is infinite pass. */
+/** Rejects a row with an entry that is NaN or infinite; finite ones whose sum is infinite pass. */
 function requireFinite(numbers: Float64Array, from: number, count: number, row: number): void {
   for (let j = 0; j < count; j++) {
     const x = numbers[from + j] as number;

@@ -1,6 +1,4 @@
-/**
- * Going through a map row by row in bounded memory: bands of whole rows are computed, shown and forgotten.
- */
+/** Goes through the rows of a map in bounded memory: bands of whole rows are computed, shown and forgotten. */
 import { InputError } from "../errors.ts";
 import type { ProgressOptions } from "../progress.ts";
 import { multiplyInto } from "./chain.ts";
@@ -32,8 +30,8 @@ export interface Band {
 const BAND_ENTRIES = 2 ** 20;
 
 /**
- * Computes the rows asked for, a band at a time, from the halves of the map. Memory: the halves, `r (rows + cols)`
- * numbers, and one band of 2^20 numbers or one row, whichever is more.
+ * Computes the rows asked for, a band at a time, from the left and right factor of the map. Memory: the factors,
+ * `r (rows + cols)` numbers, and one band of 2^20 numbers or one row, whichever is more.
  */
 export function streamRows(f: Linear, options: StreamOptions, operation: string, visit: (band: Band) => void): void {
   const { rows: ids, signal } = options;
@@ -47,7 +45,7 @@ export function askedProduct(f: Linear, { rows }: StreamOptions): Product {
   return rows === undefined ? f : rowsOfProduct(cheapest(f), rows);
 }
 
-/** {@link streamRows} of halves. */
+/** {@link streamRows} of a left and a right factor. */
 export function streamHalves(
   { left, right }: Halves,
   { signal, onProgress }: Omit<StreamOptions, "rows">,
@@ -94,7 +92,7 @@ export function countOf(f: Linear, options: StreamOptions): number {
   return options.rows === undefined ? f.rows : options.rows.length;
 }
 
-/** Refuses a `k` that is not a positive integer. */
+/** Rejects a `k` that is not a positive integer. */
 export function checkK(k: number, operation: string): void {
   if (!Number.isSafeInteger(k) || k < 1) {
     throw new InputError(`k is ${k}; ask for a positive whole number of entries.`, {

@@ -191,7 +191,7 @@ function checkBases(a: Tensor, b: Tensor): void {
 /** How far the products of float32 columns may be from those of orthonormal ones. */
 const ORTHONORMAL = 1e-4;
 
-/** Refuses a basis whose columns are not orthonormal: angles would be wrong in silence. */
+/** Rejects a basis whose columns are not orthonormal: angles would be wrong in silence. */
 function requireOrthonormal(basis: MatrixFactor, t: Tensor, argument: string): void {
   const { data } = multiply(transposeFactor(basis) as MatrixFactor, basis);
   const at = data.findIndex((x, i) => !(Math.abs(x - (i % (basis.cols + 1) === 0 ? 1 : 0)) <= ORTHONORMAL));

@@ -3,10 +3,13 @@
  * linear.
  *
  * With the patterns $A^h$ frozen, a model is a sum of paths,
- * $T = \mathrm{Id} \otimes W_U W_E + \sum_h A^h \otimes (W_U W_{OV}^h W_E) + \dots$, and so is each attention score. A
- * certificate says how far the terms are from the run, and how far rounding allows. Source: "A Mathematical Framework
- * for Transformer Circuits", "Path Expansion Trick", "Path Expansion of Logits", "Path Expansion of Attention Scores QK
- * Circuit", "Term Importance Analysis".
+ * $T = \mathrm{Id} \otimes W_U W_E + \sum_h A^h \otimes (W_U W_{OV}^h W_E) + \dots$, and so is each attention score.
+ * Four notions carry it. A *frozen layer* is a sum of tensor products, the identity and one per head. A *path* chooses
+ * one of them in every layer. An *expansion* is a sum of paths, of the logits or of a head's scores. A *certificate*
+ * says how far the sum is from the run, and how far rounding allows.
+ *
+ * Source: "A Mathematical Framework for Transformer Circuits", "Path Expansion Trick", "Path Expansion of Logits",
+ * "Path Expansion of Attention Scores QK Circuit", "Term Importance Analysis".
  *
  * In reading order: `factored-model.ts` (a layer as a sum of tensor products), `frozen/` (the same for one run),
  * `logits/` (the expansion of logits), `scores/` (that of attention scores), `certificate.ts`, `virtual-heads/`,
@@ -77,7 +80,7 @@ export type {
   TermImportanceRow,
   CompositionImportance,
 } from "./importance/index.ts";
-export { accumulatedResid, decomposeResid, logitAttribution } from "./residual/index.ts";
+export { accumulatedResid, decomposeResid, fitTranslators, logitAttribution, logitLens } from "./residual/index.ts";
 export type {
   AccumulatedOptions,
   DecomposeOptions,
@@ -85,4 +88,8 @@ export type {
   ResidDecomposition,
   LogitAttribution,
   LogitAttributionOptions,
+  FitTranslatorsOptions,
+  LogitLens,
+  LogitLensOptions,
+  Translator,
 } from "./residual/index.ts";

@@ -72,7 +72,7 @@ function idsOf(
   return out;
 }
 
-/** Refuses what an untyped caller may hand in that is none of {@link Targets}. */
+/** Rejects what an untyped caller may hand in that is none of {@link Targets}. */
 function requireTargets(targets: Targets, operation: string): void {
   const given: unknown = targets;
   const isKnown = given === "next" || typeof given === "number" || (typeof given === "object" && given !== null);

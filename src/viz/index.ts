@@ -10,6 +10,7 @@ export { attentionExplorer, type AttentionExplorerOptions } from "./explorer/att
 export { barChart, type Bar, type BarChartOptions } from "./charts/bar-chart.ts";
 export type { MatrixLike, ShapedData } from "./check.ts";
 export type { ColorScale } from "./parts/color.ts";
+export { circuitDiagram, type CircuitDiagramEdge, type CircuitDiagramOptions } from "./charts/circuit-diagram.ts";
 export { complexPlane, type PlanePoint, type ComplexPlaneOptions } from "./charts/complex-plane.ts";
 export { compositionGraph } from "./charts/composition-graph.ts";
 export type {

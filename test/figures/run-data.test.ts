@@ -9,6 +9,7 @@ import {
   importanceByHead,
   importanceFigure,
   inductionExamples,
+  inductionPatching,
   inductionStripes,
   lossOnRepeats,
   offsetRises,
@@ -207,6 +208,23 @@ describe("ablationRises and offsetRises", () => {
     const model = randomModel({ n_ctx: 4 });
     expect(offsetRises({ model }).kept).toEqual(["none", 0, 1, 2, 3, [1, 2], [1, 2, 3]]);
     expect(offsetRises({ model: randomModel({ n_ctx: 3 }) }).kept).toEqual(["none", 0, 1]);
+  });
+});
+
+describe("inductionPatching", () => {
+  it("of the planted model: what is needed lies at A, after the previous-token head at B, and in both its heads", () => {
+    // Its heads attend elsewhere with a few per cent.
+    const input = { model: plantedModel({ d_vocab: 60, n_ctx: 41 }), bos: 0 };
+    const { labels, stream, heads, clean, corrupted } = inductionPatching(input);
+    expect(labels.join(" ")).toBe("BOS r1 r2 r3 A B r6 r7 r8 r1 r2 r3 A");
+    expect(clean).toBeGreaterThan(corrupted + 1);
+    for (const layer of [0, 1]) {
+      for (const [p, label] of labels.entries()) {
+        const isNeeded = label === (layer === 0 ? "A" : "B") && p < 9;
+        expect(Math.abs(stream.at(layer, p) - Number(isNeeded))).toBeLessThan(0.1);
+      }
+      expect(Math.abs(heads.at(layer, 0) - 1)).toBeLessThan(0.1);
+    }
   });
 });
 

@@ -5,6 +5,8 @@ import {
   drawAttention,
   drawAttributionMap,
   drawChangeAttribution,
+  drawCircuit,
+  drawCircuitCertificate,
   drawComponentNorms,
   drawCompositionChance,
   drawCompositionMaps,
@@ -15,6 +17,7 @@ import {
   drawImportanceByLayer,
   drawImportanceByOrder,
   drawInductionExamples,
+  drawInductionPatching,
   drawInductionStripes,
   drawJointComponents,
   drawLossByIndex,
@@ -33,6 +36,7 @@ import {
   drawScoreStripe,
   drawScoreTiles,
   drawTraceOverTraining,
+  type CircuitFigure,
   type Evaluations,
   type FigureToken,
   type ImportanceFigure,
@@ -54,6 +58,26 @@ function tensor<A extends string>(axes: A, shape: readonly number[], of: (i: num
     Float64Array.from({ length: size }, (_, i) => of(i)),
   );
 }
+
+const circuit: CircuitFigure = {
+  ...{ layers: 2, heads: 3, mlps: true, of: 70, metric: "loss", ablation: "counterfactual" },
+  edges: [
+    { from: "input", to: "a0.h1", input: "v", value: -2 },
+    { from: "a0.h1", to: "a1.h0", input: "k", value: -1.5 },
+    { from: "a0.h2", to: "m0", input: null, value: 0.3 },
+    { from: "input", to: "a0.h2", input: "q", value: -0.2 },
+    { from: "m0", to: "a1.h0", input: "q", value: -0.4 },
+    { from: "a1.h0", to: "logits", input: null, value: -1 },
+  ],
+  ...{ full: 0.4, empty: 6, sufficiency: 0.96, necessity: 0.9, cpr: 0.84, cmd: 0.16 },
+  shares: Tensor.from("share", [4], [0.01, 0.1, 0.5, 1]),
+  signed: Tensor.from("share", [4], [0, 0.7, 1.1, 1]),
+  absolute: Tensor.from("share", [4], [0, 0.6, 0.95, 1]),
+  random: tensor("circuit", [40], (i) => 0.1 * irregular(i)),
+  randomKind: "connected",
+  fullByPrompt: Tensor.from("batch", [3], [0.3, 0.5, 0.4]),
+  circuitByPrompt: Tensor.from("batch", [3], [0.5, 0.6, 0.4]),
+};
 
 const words = ["<|start|>", "inter", "face", " A", " {", "\n", "inter", "face", " B", "<b>&"];
 const tokens: FigureToken[] = words.map((text, id) => ({ id, text }));
@@ -290,6 +314,18 @@ export function runGallery(): ReadonlyMap<string, Figure> {
       }),
     ],
     [
+      "induction-patching",
+      drawInductionPatching({
+        period: 4,
+        prompts: 4,
+        labels: ["BOS", "r1", "A", "B", "r4", "r1", "A"],
+        clean: -0.2,
+        corrupted: -6.5,
+        stream: tensor("layer pos", [2, 7], (i) => (i === 2 || i === 10 ? 0.95 : irregular(i) / 20)),
+        heads: grid(7),
+      }),
+    ],
+    [
       "ov-sample",
       drawOVSample({
         head: { layer: 1, head: 3 },
@@ -336,5 +372,7 @@ export function runGallery(): ReadonlyMap<string, Figure> {
       "ablation-attribution",
       drawChangeAttribution({ before: "step 0", after: "step 4000", windows: 2, length: 41, attribution: grid(3, 4) }),
     ],
+    ["circuit", drawCircuit(circuit)],
+    ["circuit-certificate", drawCircuitCertificate(circuit)],
   ]);
 }

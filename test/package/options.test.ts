@@ -5,6 +5,7 @@ import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import { entries } from "../../scripts/entries.mjs";
 import type { CircuitsError } from "../../src/errors.ts";
+import { Circuit, circuitGraph } from "../../src/interventions/index.ts";
 import { pathExpansion, scoreExpansion } from "../../src/paths/index.ts";
 import { root } from "../support/files.ts";
 import { randomModel } from "../support/random-model.ts";
@@ -72,6 +73,7 @@ const instances: Record<string, () => unknown> = {
   Transformer: () => model,
   PathExpansion: () => pathExpansion(model, [1, 2]),
   ScoreExpansion: () => scoreExpansion(model, [1, 2], "L1H0"),
+  Circuit: () => Circuit.from(circuitGraph(model)),
 };
 
 async function functionOf({ entry, owner, name }: Taking): Promise<Anything> {

@@ -1,14 +1,15 @@
 /**
- * Composition scores of all pairs of heads: the same as composition.ts has for two, fast.
+ * Composition scores of all pairs of heads: what composition.ts defines for two, fast.
  *
- * What may be done with a norm: $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. The two outer
- * factors of a score are replaced by such roots, d_head x d_head, so that each head's map is one matrix $B$ or $A$,
- * d_head x d_model, of norm 1 (unit-maps.ts), and a score is $\|B A^\top\|$. Its square is
- * $\langle B^\top B,\, A^\top A \rangle$, an inner product of symmetric matrices each made once for all pairs: against
- * a product for every pair a third of the time at 12 layers of 12 heads, and no more at 2 layers.
+ * A Frobenius norm keeps its value when an outer factor is replaced by a root of its Gram matrix:
+ * $\|W_V W_O X\| = \|R W_O X\|$ for any $R$ with $R^\top R = W_V^\top W_V$. Both outer factors of a score are replaced
+ * so. Each head's map becomes one matrix $B$ or $A$, d_head x d_model, of norm 1 (unit-maps.ts), and a score is
+ * $\|B A^\top\|$. Its square is $\langle B^\top B,\, A^\top A \rangle$, an inner product of symmetric matrices that are
+ * made once for all pairs. At 12 layers of 12 heads this takes a third of the time of a product for every pair; at 2
+ * layers, no more.
  *
- * An inner product loses what cancels in it: where it comes out far below chance, $1/d_{model}$, that pair is taken by
- * its own product.
+ * An inner product loses digits where it cancels. A pair whose score comes out far below chance, $1/d_{model}$, is
+ * computed by its own product.
  */
 import { requireKind } from "../../errors.ts";
 import { multiplyStacks, oneOf, squaresOf, squaresOfPairs, stackOf, transposedStack } from "../../linear/internal.ts";
@@ -117,12 +118,12 @@ const KINDS = ["Q", "K", "V"] as const;
 /** Maps of norm 1, `[layer, map, d_head, d_model]`. */
 export interface UnitStack {
   readonly maps: Stack;
-  /** The length of each, 0 of one that is zero; none far from 1. */
+  /** The norm of each: near 1, or 0 for a zero map. */
   readonly lengths: Float64Array;
   readonly perLayer: number;
 }
 
-/** What the layers but the last write, and what those but the first read by queries, keys and values. */
+/** The writers of all layers but the last, and the readers of all layers but the first: queries, keys and values. */
 function unitMapsOf(
   model: Transformer,
   norms: NormsInScores,
@@ -161,11 +162,11 @@ function zeroHeads(model: Transformer, circuit: "W_OV" | "W_QK", norms: NormsInS
 
 /** Rows of the symmetric matrices in a step. */
 const BAND = 48;
-/** Below this share of chance, $1/d_{model}$, an inner product of float32 numbers is not trusted. */
+/** Below this share of chance, $1/d_{model}$, an inner product of float32 numbers has lost too many digits. */
 const CANCELLED = 0.1;
 
 /**
- * $\|B A^\top\|$ of every writer, of a layer on, with every reader of a later one; readers begin one layer after the
+ * $\|B A^\top\|$ of every writer with every reader of a later layer. The first readers are one layer after the first
  * writers.
  *
  * @param visit - called with a writer and a reader, counted over all layers, and the score, from 0 to 1.
@@ -199,7 +200,7 @@ export function scoresOfPairs(
 /** The square of a score, 0 where a map is zero. */
 const squareOf = (square: number, scale: number): number => (scale === 0 ? 0 : square / (scale * scale));
 
-/** A length of maps of norm 1, which rounding does not take beyond 1. */
+/** The norm of a product of maps of norm 1: at most 1, whatever rounding does. */
 const lengthOf = (square: number): number => Math.min(1, Math.sqrt(square));
 
 /** The square of $\|B A^\top\|$ of one pair by its product. */

@@ -1,6 +1,6 @@
 /**
- * What composition scores of random weights are, and scores seen against that: *A Mathematical Framework for
- * Transformer Circuits* subtracts the expectation for random matrices of the same shapes before drawing composition.
+ * The composition scores of random weights. *A Mathematical Framework for Transformer Circuits* subtracts the
+ * expectation for random matrices of the same shapes before it draws composition.
  */
 import { InputError, requireOptions, requireObject } from "../../errors.ts";
 import { frobenius, matmulDense, qrTriangle } from "../../linalg/index.ts";
@@ -107,12 +107,12 @@ export function sampleCompositionBaseline(sizes: HeadSizes, options: Composition
   return sampledScore(scores);
 }
 
-/** $R B^\top$ for $A = Q R$: as long as $A B^\top$, in every direction that it gives. */
+/** $R B^\top$ for $A = Q R$: its norm with any factor on the right is that of $A B^\top$. */
 function collapsed(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
   return matmulDense(qrTriangle(a), b, { transposeB: true });
 }
 
-/** Refuses a baseline whose mean or spread is unusable. */
+/** Rejects a baseline whose mean or spread is unusable. */
 export function checkBaseline(baseline: CompositionBaseline, operation: string): CompositionBaseline {
   requireObject(baseline, "baseline", operation);
   const { mean, std } = baseline;

@@ -17,7 +17,9 @@ import type { Linear } from "../../linear/index.ts";
 import type { AttentionHead } from "../../model/index.ts";
 import { requireOrder } from "../circuits.ts";
 
-/** $\|A B\|_F / (\|A\|_F \|B\|_F)$ of a product and its two maps, or of maps as long; 0 where one of them is zero. */
+/**
+ * $\|A B\|_F / (\|A\|_F \|B\|_F)$, given the product and maps with the norms of its two factors; 0 where one is zero.
+ */
 function ratio(product: Linear, a: Linear, b: Linear): number {
   const scale = frobeniusNormOf(a) * frobeniusNormOf(b);
   return scale === 0 ? 0 : frobeniusNormOf(product) / scale;

@@ -1,6 +1,6 @@
 /**
- * The weights of a layer's heads as composition reads them: norms folded in if asked, heads of extreme sizes scaled,
- * with the Gram matrices that roots are taken of.
+ * The weights of a layer's heads as composition reads them, with their Gram matrices. Norms are folded in if asked;
+ * heads of extreme size are scaled, which no score notices.
  */
 import { gramStack, stackOfTensor, transposedStack } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";
@@ -69,7 +69,7 @@ export function scaledMaps(weight: Weight): Stack {
   );
 }
 
-/** Whether every head's longest row is of a length whose fourth power is far from the ends of the numbers there are. */
+/** Whether the fourth power of every head's largest row norm neither overflows nor underflows. */
 function areOfSize(grams: FloatArray, { count, rows: k }: Stack): boolean {
   for (let h = 0; h < count; h++) {
     let largest = 0;
@@ -93,7 +93,7 @@ function scaledHeads(weights: FloatArray, count: number): FloatArray {
   return data;
 }
 
-/** Whether the fourth power of a size is far from the ends of the numbers there are. */
+/** Whether the fourth power of a number neither overflows nor underflows. */
 const isUsual = (size: number): boolean => size > 1e-6 && size < 1e6;
 
 function largestOf(numbers: FloatArray, start: number, end: number): number {

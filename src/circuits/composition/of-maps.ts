@@ -1,4 +1,4 @@
-/** Composition of maps that need not be heads': ARENA 1.2's batched composition scores of factored matrices. */
+/** Composition scores of any two lists of maps: ARENA 1.2's batched scores of factored matrices. */
 import { InputError, requireKind } from "../../errors.ts";
 import { compose, frobeniusNormOf } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";

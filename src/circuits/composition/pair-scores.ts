@@ -1,4 +1,4 @@
-/** What is said of the composition of all pairs of heads: scores, their baseline, and scores seen against it. */
+/** Types of the composition of all pairs of heads: scores, their baseline, and scores relative to it. */
 import type { HeadId } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 

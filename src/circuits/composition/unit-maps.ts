@@ -1,11 +1,11 @@
 /**
- * Heads' maps collapsed for composition: $W_{OV} = W_V W_O$ enters a score only through lengths, so that $W_V$ may be
- * replaced by any $R$, d_head x d_head, with $R^\top R = W_V^\top W_V$: then $\|W_V W_O X\| = \|R W_O X\|$ for every
- * $X$. The other outer factors likewise.
+ * The maps of heads as composition scores need them, small and of norm 1. A score depends on $W_{OV} = W_V W_O$ only
+ * through Frobenius norms. So $W_V$ may be replaced by any $R$, d_head x d_head, with $R^\top R = W_V^\top W_V$: then
+ * $\|W_V W_O X\| = \|R W_O X\|$ for every $X$. The outer factors of the other maps are replaced likewise.
  *
- * All that is needed besides the weights are the Gram matrices of the four of them, d_head x d_head: roots $R$ are
- * taken of these, and the norm of a map is $\|W_V W_O\|^2 = \langle W_V^\top W_V,\, W_O W_O^\top \rangle$. Gram
- * matrices are summed in float64, whatever the weights are; maps are float32 where these are.
+ * Besides the weights this takes their four Gram matrices, d_head x d_head: $R$ is a root of one, and the norm of a map
+ * is $\|W_V W_O\|^2 = \langle W_V^\top W_V,\, W_O W_O^\top \rangle$. Gram matrices are summed in float64. Maps are
+ * float32 where the weights are.
  */
 import { multiplyStacks, oneOf, rootsOf, squaresOf, stackOf, times } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";
@@ -17,8 +17,8 @@ import { gramsOf, readerOf, scaledMaps, withGrams, withoutGrams, writtenOf } fro
 import type { NormsInScores, Side, WeightName } from "./head-weights.ts";
 
 /**
- * What writes and what reads in a layer, with the length of each head's: 1, or near it where it is known only
- * afterwards, or 0; worked out in arrays of a workspace.
+ * The writer and reader maps of one layer's heads, each scaled to Frobenius norm 1. The methods return the norm left
+ * after scaling: 1 up to rounding, 0 for a zero head. Arrays come from the caller's workspace.
  */
 export class UnitMaps {
   readonly #layer: AttentionLayer;
@@ -81,8 +81,8 @@ export class UnitMaps {
   }
 
   /**
-   * Writes $R B$ for each head, scaled, $R$ a root of the one weight's Gram matrix and $B$ the other; gives the
-   * lengths.
+   * Writes $R B$ for each head, scaled to norm 1, and returns the norms. $R$ is a root of the Gram matrix of `outer`,
+   * $B$ is `inner`.
    */
   #unit(outer: WeightName, inner: WeightName, into: FloatArray): Float64Array {
     const { maps: B, grams: own } = this.#side(inner);

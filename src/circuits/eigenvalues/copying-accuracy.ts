@@ -33,7 +33,7 @@ export interface CopyingAccuraciesOptions extends ProgressOptions {
  * copying accuracy. Several heads are taken together, as one of their effective OV circuit; for each head on its own,
  * `model.heads.map((head) => copyingAccuracy(model, head))`.
  *
- * Exact over the whole vocabulary, without most of the circuit: a token is settled by the first outputs that are raised
+ * Exact over the whole vocabulary, without most of the circuit: a token is decided by the first outputs that are raised
  * more, or by a proof that too few can be (see {@link diagonalRanks}). Ties go to the lower id, so a zero head has
  * about `k / d_vocab`, as chance has.
  *

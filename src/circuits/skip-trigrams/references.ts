@@ -1,4 +1,4 @@
-/** What scores of the QK circuit are compared with, as those of different query tokens are not comparable. */
+/** What is subtracted from QK scores so that different query tokens can be compared. */
 import { InputError, requireKind } from "../../errors.ts";
 import { applyMap, compose, restrict, toDense, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
@@ -8,11 +8,10 @@ import { lossesOfRows } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 
 /**
- * What a score of the QK circuit is compared with, as scores of different query tokens are not comparable: nothing
- * (`raw`), the query token's mean over all key tokens (`mean`), its score with the start token (`start`), where heads
- * rest that find nothing, or the logarithm of the mean of the exponentials over all key tokens (`logMeanExp`): then the
- * exponential of the result is how many times more attention the key gets than one drawn at random. Means are over
- * tokens alike, or by their frequencies. All leave every pattern as it is.
+ * What is subtracted from a QK score before it is compared across query tokens; softmax ignores a constant per query.
+ * `raw`: nothing. `mean`: the query's mean over all keys. `start`: its score on the start token, where heads rest that
+ * find nothing. `logMeanExp`: $\ln \mathrm{mean}_k e^{S_{qk}}$; then $e$ to the result is how many times more attention
+ * the key gets than a random one. Means weigh tokens alike, or by their frequencies.
  * @category Circuits
  */
 export type ScoreReference = "raw" | "mean" | "start" | "logMeanExp";
@@ -49,7 +48,7 @@ export function referenceOf(
   return undefined;
 }
 
-/** Refuses frequencies that are no frequencies. */
+/** Rejects frequencies that are no frequencies. */
 export function checkFrequencies(frequencies: ArrayLike<number> | undefined, d_vocab: number, operation: string): void {
   if (frequencies === undefined) return;
   requireKind("list", frequencies, "frequencies", operation);

@@ -106,7 +106,7 @@ export function skipTrigrams(
   return sources.map((source, i) => ({ source, destination: destinations[i] ?? [], out: outs[i] ?? [] }));
 }
 
-/** Refuses what is no reference, or lacks what it is made of. */
+/** Rejects what is no reference, or lacks what it is made of. */
 export function requireReference(
   model: Transformer,
   { reference, start, frequencies }: Pick<SkipTrigramOptions, "reference" | "start" | "frequencies">,

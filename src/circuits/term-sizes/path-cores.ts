@@ -1,15 +1,15 @@
 /**
- * Gram matrices of paths by their numbers of heads, as the heads of every layer see them: `[d_head, d_head]`.
+ * Gram matrices of paths by order, as the heads of every layer see them: `[d_head, d_head]`.
  *
- * Of the paths of $p$ heads into a layer, with the Gram matrix $S_p$, a head reads $R_h^p = W_V^{h\top} S_p W_V^h$; as
- * each of them ends with an earlier head $g$, $R_h^p = \sum_g C_{gh}^\top R_g^{p-1} C_{gh}$ with the cores
- * $C_{gh} = W_O^g W_V^h$. From the last layer back,
+ * Let $S_p$ be the Gram matrix of the paths of $p$ heads that enter a layer. Head $h$ reads
+ * $R_h^p = W_V^{h\top} S_p W_V^h$. Each of these paths ends with an earlier head $g$, so
+ * $R_h^p = \sum_g C_{gh}^\top R_g^{p-1} C_{gh}$ with the cores $C_{gh} = W_O^g W_V^h$. Backwards from the last layer,
  * $D_g^p = W_O^g B_p W_O^{g\top} = \sum_h C_{gh} D_h^{p-1} C_{gh}^\top$.
  *
- * An order takes $2 H^2 d_{head}^3$ multiply-adds between two layers of $H$ heads, where its $S_p$ takes
- * $2 H d_{model}^2 d_{head}$ through one: with $H d_{head} = d_{model}$, over all orders a third at 12 layers of 12
- * heads, and less in models of up to three times as many layers as heads. The cores serve all orders and sources, and
- * exist two layers at a time.
+ * Cost per order and pair of layers of $H$ heads: $2 H^2 d_{head}^3$ multiply-adds, against $2 H d_{model}^2 d_{head}$
+ * per layer for propagating $S_p$ itself. At 12 layers of 12 heads that is a third of the work; it pays while layers
+ * are fewer than about three times the heads. The cores serve all orders and sources. They exist for two layers at a
+ * time.
  */
 import { multiplyStacks, stackOf, transposedStack } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";
@@ -20,7 +20,7 @@ import { factorsOfLayer } from "./path-grams.ts";
 import type { Gram, LayerFactors } from "./path-grams.ts";
 import type { Steps } from "../../progress.ts";
 
-/** Paths of which sums are taken together. */
+/** Paths whose sums are taken together. */
 export interface PathFamily {
   /** By layer, `[head, d_head, d_head]`: what comes to its heads past all others. */
   readonly direct: readonly Gram[];
@@ -28,7 +28,7 @@ export interface PathFamily {
   readonly longest: number;
 }
 
-/** By order, `[head, d_head, d_head]`: sums over the paths between a layer's heads and where paths begin or end. */
+/** By order, `[head, d_head, d_head]`: sums over the paths between the heads of a layer and the ends of the paths. */
 export type HeadSums = readonly Gram[];
 
 /**

@@ -1,15 +1,13 @@
 /**
- * Gram matrices of all paths together by linear passes.
+ * Gram matrices of all paths together, by one linear pass over the layers.
  *
- * The terms that reach the stream before a layer, $X W_{OV}^{h_1} \cdots W_{OV}^{h_p}$, enter the size of a term
- * $X W_{OV}^{h_1} \cdots M$ only through $S = \sum (X W_{OV} \cdots)^\top (X W_{OV} \cdots)$, as
- * $\sum \lVert X W_{OV} \cdots M \rVert^2 = \mathrm{tr}(S M M^\top)$. A layer takes the sum over all paths to that plus
- * $\sum_h W_{OV}^{h\top} S\, W_{OV}^h$, so that no path is enumerated. What follows a layer likewise:
- * $\sum (W_{OV} \cdots M)(W_{OV} \cdots M)^\top$, from the last layer back. Paths are told apart by their numbers of
- * heads in path-cores.ts.
+ * The terms that reach the stream before a layer, $X W_{OV}^{h_1} \cdots W_{OV}^{h_p}$, enter the norm of a longer term
+ * only through their summed Gram matrix $S = \sum (X W_{OV} \cdots)^\top (X W_{OV} \cdots)$, since
+ * $\sum \lVert X W_{OV} \cdots M \rVert^2 = \mathrm{tr}(S M M^\top)$. A layer takes $S$ to
+ * $S + \sum_h W_{OV}^{h\top} S\, W_{OV}^h$, so no path is enumerated. The factors after a layer are summed likewise,
+ * $\sum (W_{OV} \cdots M)(W_{OV} \cdots M)^\top$, from the last layer back. path-cores.ts tells the orders apart.
  *
- * Products of large float32 weights are float32. All sums are of matrices without negative eigenvalues, so that nothing
- * cancels in them.
+ * Products of large float32 weights are float32. All summed matrices are positive semidefinite, so nothing cancels.
  */
 import { LARGE, multiplyStacks, stackOf, times, transposedStack } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";

@@ -68,10 +68,10 @@ const MOST_HEADS = 32;
 const WINDOW = 512;
 
 /**
- * Skip-trigram bugs of heads in a text: of one source two trigrams that the text has and the head raises, such as
- * `keep … in → mind` and `keep … at → bay`, whose crossed ones, `keep … in → bay`, it does not have but the head cannot
- * help raising as well (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs"): attention knows
- * destination and source, the output source and out, so the effects of one source are a table of rank one.
+ * Skip-trigram bugs found in a text (*A Mathematical Framework for Transformer Circuits*, "Skip-trigram bugs"). For one
+ * source token, a head's effects factor into destination times output. So raising `keep … in → mind` and
+ * `keep … at → bay` also raises `keep … in → bay`. The table lists pairs of trigrams that the text contains and whose
+ * crossed trigrams it does not.
  *
  * A crossed pair counts as a bug where destination and output nowhere follow one another in what was read.
  *

@@ -1,7 +1,9 @@
 /**
  * *Which edges do it?* Circuits as values, what each edge of a model is worth, and which to keep.
  *
- * In reading order: `circuits/` (graph, circuit, file), `edges/` (runs that keep some edges, their effects, selections).
+ * In reading order: `circuits/` (graph, circuit, file), `edges/` (runs that keep some edges, their effects,
+ * selections),
+ * `discover-circuit.ts`, `acdc-circuit.ts`.
  */
 export { Circuit, circuitGraph, CircuitGraph, pruneCircuit, readCircuit } from "./circuits/index.ts";
 export type {
@@ -13,5 +15,27 @@ export type {
   CircuitProvenance,
   NodeNeurons,
 } from "./circuits/index.ts";
-export { edgesAbove, exactEdges, greedyEdges, topEdges } from "./edges/index.ts";
-export type { CircuitPrompts, EdgeAblation, EdgeEffects, EdgeScoreOptions, SelectionOptions } from "./edges/index.ts";
+export { acdcCircuit } from "./acdc-circuit.ts";
+export type { AcdcOptions } from "./acdc-circuit.ts";
+export { discoverCircuit } from "./discover-circuit.ts";
+export type { Discovery, DiscoveryOptions } from "./discover-circuit.ts";
+export {
+  edgeAttribution,
+  edgeAuroc,
+  edgesAbove,
+  exactEdges,
+  greedyEdges,
+  rankAgreement,
+  topEdges,
+} from "./edges/index.ts";
+export type {
+  AttributionMethod,
+  CircuitPrompts,
+  EdgeAblation,
+  EdgeAttribution,
+  EdgeAttributionOptions,
+  EdgeEffects,
+  EdgeScoreOptions,
+  RankAgreement,
+  SelectionOptions,
+} from "./edges/index.ts";

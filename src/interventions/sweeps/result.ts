@@ -24,6 +24,20 @@ const SHOWN = 20;
  * A metric after each of many changes of a run, with what it was before any.
  *
  * @category Interventions
+ * @example
+ * ```ts
+ * import { logitDifference } from "transformer-circuits/model";
+ * import { sweep } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * // [7, 9] again after [7, 9]; then after [8, 9], where nothing says what follows 7.
+ * const prompts = { clean: [0, 5, 7, 9, 6, 7], corrupted: [0, 5, 8, 9, 6, 7] };
+ * const metric = logitDifference({ answer: 9, wrong: 6 });
+ * const found = sweep(model, prompts, { at: "resid_pre", over: "layer pos", metric });
+ * console.log(found.effect().at(0, 2).toFixed(2), found.labels["pos"]?.length);
+ * // 1.00 6
+ * ```
  */
 export class Sweep<A extends string = string> extends Shown {
   /** What was changed, and how, in words. */

@@ -76,7 +76,7 @@ const KNOWN = "at over metric put direction patterns layers heads positions keys
  * const metric = crossEntropy(tokens);
  * const ablation = sweep(model, tokens, { at: "z", over: "layer head", put: "zero", metric });
  * console.log(String(ablation));
- * // Sweep[layer=2 head=8] of loss, z set to zero, from 4.96
+ * // Sweep[layer=2 head=8] of loss, z set to zero, from 3.86
  * const [worst] = ablation.largest(1);
  * console.log(worst?.at);
  * // { layer: 0, head: 5 }

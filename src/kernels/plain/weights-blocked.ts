@@ -1,4 +1,4 @@
-/** The kernels for weights made of the plain TypeScript matrix product of `blocked.ts`. */
+/** The analysis kernels, made of the plain TypeScript matrix product of `blocked.ts`. */
 import { gram } from "./blocked-matmul.ts";
 import { blockedKernels } from "./blocked.ts";
 import { deepProductInDoubles } from "./deep.ts";
@@ -7,7 +7,7 @@ import { rowScreenByParts } from "./parts.ts";
 import type { WeightKernels } from "../weights-interface.ts";
 import { blockSquares, triangularRoots } from "../weights-reference.ts";
 
-/** The kernels for weights that go with {@link blockedKernels}. */
+/** The analysis kernels that go with {@link blockedKernels}. */
 export const blockedWeightKernels: WeightKernels = {
   name: "blocked",
   gram,

@@ -1,5 +1,5 @@
 /**
- * Operands outside the memory are copied into it a chunk at a time, and results out of it. Chunks divide the batch, the
+ * Copies operands outside the memory into it one chunk at a time, and results out of it. Chunks divide the batch, the
  * rows and the columns of the result, never a sum.
  */
 import type { FloatArray, MatmulArgs, MatrixView } from "../interface.ts";

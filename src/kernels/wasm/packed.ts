@@ -1,6 +1,4 @@
-/**
- * Right operands of products kept packed: what a product otherwise does with its right operand each time, done once.
- */
+/** Packs the right operand of a product once for all products that use it. */
 import type { MatrixView, PackedMatrix } from "../interface.ts";
 import type { Engine } from "./engine.ts";
 import { isInHeap, lend } from "./memory.ts";

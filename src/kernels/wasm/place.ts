@@ -1,6 +1,6 @@
 /**
- * Operands in the kernels' memory: those that live there as they are, others copied into a block for the time of a
- * call.
+ * Operands in the kernels' memory. Those that live there are used in place; others are copied into a block for the time
+ * of a call.
  */
 import type { FloatArray, MatrixView } from "../interface.ts";
 import { giveBack, isInHeap, takeBlock } from "./memory.ts";

@@ -1,4 +1,4 @@
-/** Entries above a bar in each row of a product, found in WebAssembly; see assembly/screen.ts. */
+/** Entries above a threshold in each row of a product, found in WebAssembly; see assembly/screen.ts. */
 import { checkRowScreen } from "../checks.ts";
 import { rowScreenByParts } from "../plain/parts.ts";
 import type { Multiplies } from "../plain/parts.ts";

@@ -1,10 +1,10 @@
 /**
- * The kernels in WebAssembly SIMD, each falling back to `blocked.ts` where a call finds no memory, and row functions
- * where it is of float64.
+ * The tensor kernels in WebAssembly SIMD. Each falls back to `blocked.ts` where a call finds no memory; row functions
+ * fall back for float64 too.
  *
- * Unlike the others they sum float32 products in float32: 256 terms in a register, fused where the engine has relaxed
- * SIMD, and then the sums of 256; so a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff
- * times `Σ |a b|`.
+ * These kernels sum float32 products in float32: 256 terms in a register, fused where the engine has relaxed SIMD, then
+ * the sums of 256. So a product of `k` terms errs by at most `min(k, 256) + k / 256` units of roundoff times `Σ |a b|`.
+ * The other implementations sum in float64.
  */
 import { blockedKernels } from "../plain/blocked.ts";
 import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "../interface.ts";

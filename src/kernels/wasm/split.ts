@@ -1,4 +1,4 @@
-/** Divides large calls into jobs for threads; a sum is never divided, so the division changes no bit. */
+/** Divides large calls into jobs for threads. No sum is divided, so the division changes no bit. */
 import type { Engine } from "./engine.ts";
 import { runJob, runJobs, threadCount } from "./jobs.ts";
 import type { Job, JobKernel, Runs } from "./jobs.ts";

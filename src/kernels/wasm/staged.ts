@@ -1,6 +1,5 @@
 /**
- * Small products of operands outside the memory, which are over in a microsecond or two: copied without taking blocks
- * and giving them back.
+ * Products that are over in a microsecond or two, of operands outside the memory: copied in without borrowing blocks.
  */
 import type { MatmulArgs, MatrixView } from "../interface.ts";
 import { copyOut } from "./chunks.ts";

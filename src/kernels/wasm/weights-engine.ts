@@ -19,7 +19,7 @@ export interface WeightExports {
   triangularRoots(count: number, n: number, matrices: number, least: number, done: number): void;
 }
 
-/** An engine in which the kernels for weights run too. */
+/** An engine that runs the analysis kernels too. */
 export interface WeightEngine extends Engine {
   readonly kernels: KernelExports & WeightExports;
 }
@@ -28,8 +28,8 @@ let weights: WeightEngine | undefined;
 let isRefused = false;
 
 /**
- * The engine with the kernels for weights, or undefined where there is none, or no memory to tell other threads of
- * them.
+ * The engine with the analysis kernels; undefined where WebAssembly is refused, or where no memory is left to hand
+ * their module to other threads.
  */
 export function weightEngine(): WeightEngine | undefined {
   const engine = wasmEngine();
@@ -42,7 +42,7 @@ export function weightEngine(): WeightEngine | undefined {
   return weights;
 }
 
-/** Starts the kernels for weights in an engine; undefined where memory is at its end. */
+/** Starts the analysis kernels in an engine; undefined where memory runs out. */
 export function startWeights(engine: Engine): WeightEngine | undefined {
   const { heap, isFused, wasm, imports } = engine;
   const bytes = moduleBytes(isFused ? FUSED_WEIGHTS : PLAIN_WEIGHTS, heap);

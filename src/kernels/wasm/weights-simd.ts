@@ -1,6 +1,5 @@
 /**
- * The kernels for weights in WebAssembly SIMD, each falling back to `weights-blocked.ts` where their module does not
- * run.
+ * The analysis kernels in WebAssembly SIMD. Each falls back to `weights-blocked.ts` where their module does not run.
  */
 import { deepProductBySpans } from "../plain/deep.ts";
 import { simdKernels } from "./simd.ts";
@@ -12,7 +11,7 @@ import { blockedWeightKernels } from "../plain/weights-blocked.ts";
 import type { WeightKernels } from "../weights-interface.ts";
 import { withWorkspace } from "../workspace.ts";
 
-/** The kernels for weights that go with {@link simdKernels}. */
+/** The analysis kernels that go with {@link simdKernels}. */
 export const simdWeightKernels: WeightKernels = {
   name: "simd",
   gram(args) {

@@ -1,8 +1,8 @@
 /**
- * A change of the inner basis of a product, $L R = (L G)(G^{-1} R)$, in which bounds are tightest: the columns of $L G$
- * and the rows of $G^{-1} R$ are orthogonal, of equal lengths, and descend, as $U S^{1/2}$ and $S^{1/2} V^\top$ of a
- * singular value decomposition do. So the first coordinates hold as much of every entry as so few can, whatever basis a
- * head's $W_V$ and $W_O$ happen to be written in.
+ * A change of the inner basis of a product, $L R = (L G)(G^{-1} R)$, that makes bounds by leading coordinates tightest.
+ * The columns of $L G$ and the rows of $G^{-1} R$ are orthogonal, have equal norms, and descend, as $U S^{1/2}$ and
+ * $S^{1/2} V^\top$ of a singular value decomposition do. So the first coordinates hold as much of every entry as so few
+ * can, in whatever basis a head stores $W_V$ and $W_O$.
  */
 import { frobenius, matmulDense, svd, transposeDense } from "../../linalg/index.ts";
 import type { DenseMatrix } from "../../linalg/index.ts";
@@ -10,7 +10,7 @@ import { multiply } from "../chain.ts";
 import { toFloat64, transposeFactor } from "../factor.ts";
 import type { MatrixFactor } from "../factor.ts";
 
-/** A half as rows: one matrix, or a long matrix times a small one whose product is still to be taken. */
+/** A factor as rows: one matrix, or a long matrix times a small one that is not multiplied out yet. */
 export interface Half {
   readonly long: MatrixFactor;
   readonly small: MatrixFactor | undefined;
@@ -67,7 +67,7 @@ export function balanceOf(ofRows: Half, ofColumns: Half): Balance | undefined {
   return { left: G, right: inverse, error };
 }
 
-/** Some rows of a half, evenly spread. */
+/** Some rows of a factor, evenly spread. */
 function sampled({ long, small }: Half): MatrixFactor {
   const step = Math.max(1, Math.floor(long.rows / SAMPLE));
   const rows = Math.min(long.rows, SAMPLE);

@@ -1,4 +1,4 @@
-/** Ranks of the diagonal by bounds: see screen.ts. */
+/** The rank of the diagonal entry in each row, by bounds; see screen.ts. */
 import { estimateOf } from "./screen.ts";
 import type { Screen } from "./screen.ts";
 import { askRows, leads, reachOf, roundedDown, roundedUp, SCREEN_BAND } from "./screen-questions.ts";
@@ -8,7 +8,7 @@ import { Steps } from "../../progress.ts";
 import type { Vectors } from "./screen-vectors.ts";
 import type { StreamOptions } from "../stream.ts";
 
-/** A question to the diagonal. */
+/** A search for ranks of the diagonal. */
 export interface DiagonalSearch {
   readonly screen: Screen;
   /** `[rows]`: the column that belongs to each row. */
@@ -16,7 +16,7 @@ export interface DiagonalSearch {
   readonly options: StreamOptions;
 }
 
-/** Between which float32 numbers others may be on either side of the entries that belong to the rows. */
+/** Float32 entries below `lows` are surely below the own entry of the row, those above `highs` surely above. */
 interface Own {
   readonly lows: Float32Array;
   readonly highs: Float32Array;
@@ -32,9 +32,9 @@ function ownEntries({ screen, columns }: DiagonalSearch): Own {
   };
 }
 
-/** Columns of the largest norms, of which enough are above most entries that are not the largest of their row. */
+/** Columns of largest norm. In most rows enough of them exceed an own entry that is not the largest. */
 const FIRST_COLUMNS = 512;
-/** Entries that float32 cannot tell from the row's own are looked at one by one up to so many. */
+/** The most entries per row that are compared in float64 one by one; a row with more is computed whole. */
 const NEAR = 16;
 
 /** Ranks up to `enough`; those beyond are given as `enough`. */
@@ -72,8 +72,8 @@ export function cappedRanks(search: DiagonalSearch, enough: number): Int32Array 
 }
 
 /**
- * All ranks, or those up to `enough` where that is many: every entry is compared in float32, and where that does not
- * decide in float64.
+ * All ranks, or those up to a large `enough`. Every entry is compared in float32, and in float64 where float32 does not
+ * decide.
  */
 export function wholeRanks(search: DiagonalSearch, enough: number): Int32Array {
   const { screen, options } = search;
@@ -102,8 +102,8 @@ export function wholeRanks(search: DiagonalSearch, enough: number): Int32Array {
 }
 
 /**
- * Settles the rows of which enough of the first columns are clearly above the own entry, and rows of zeros; returns the
- * others.
+ * Decides the rows in which enough of the first columns are clearly above the own entry, and rows of zeros; returns the
+ * undecided rows.
  */
 function settleByFirst(
   { screen, columns, options }: DiagonalSearch,
@@ -160,7 +160,7 @@ function aboveOwn(
   return above;
 }
 
-/** Rows of which too many entries are next to the own one: computed whole. */
+/** Computes whole the rows that have too many entries near the own one. */
 function settleWhole(
   { screen, columns, options }: DiagonalSearch,
   rows: readonly number[],

@@ -19,7 +19,7 @@ import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from 
  * On the full OV circuit this is ARENA's copying accuracy (top-1 and top-5): 1 for the identity, 0 for a permutation
  * that leaves no token in place, about `k / cols` by chance.
  *
- * Exact, and fast over a whole vocabulary: the question is settled for most rows by a few columns or by a bound, see
+ * Exact, and fast over a whole vocabulary: the question is decided for most rows by a few columns or by a bound, see
  * {@link diagonalRanks}.
  *
  * @param options - `rows` to look at (all), `signal`, `onProgress`.
@@ -59,12 +59,12 @@ export interface DiagonalRankOptions extends StreamOptions {
  * entries come before it when they lie further left, as in {@link topKPerRow}; {@link diagonalTopK} is the share of
  * ranks below `k`.
  *
- * Entries are float64 sums of products of the two halves of the map, in order; ranks are those of these numbers, ties
- * included. Float32 and bounds only find out which of them need be computed: with `atMost` a row is settled by the
- * first columns that are clearly above, or by a proof that too few can be (Cauchy–Schwarz on the leading coordinates of
- * a balanced basis).
+ * Entries are float64 sums of products of the left and right factor of the map, in order; ranks are those of these
+ * numbers, ties included. Float32 and bounds only find out which of them need be computed: with `atMost` a row is
+ * decided by the first columns that are clearly above, or by a proof that too few can be (Cauchy–Schwarz on the leading
+ * coordinates of a balanced basis).
  *
- * @param options - `atMost`, `rows` to look at (all), `signal`, `onProgress` (in rows settled).
+ * @param options - `atMost`, `rows` to look at (all), `signal`, `onProgress` (in rows decided).
  * @returns `[in]`, int32.
  * @throws {@link ShapeError} when the map is not square; {@link AxisError} when its ends are different spaces;
  * {@link InputError} when `atMost` is not a positive integer or a row does not exist; the signal's reason when aborted.

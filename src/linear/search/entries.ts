@@ -1,4 +1,7 @@
-/** Single entries of a product, in float64: the same sums, in the same order, as those of bands of its halves. */
+/**
+ * Single entries of a product in float64. Sums and their order are those of the streamed rows, so that results agree to
+ * the bit.
+ */
 import { halvesOf } from "../collapse.ts";
 import type { Halves, LateHalves } from "../collapse.ts";
 import { matrixFactor, toFloat64, transposeFactor } from "../factor.ts";
@@ -23,17 +26,17 @@ function entryOfProduct(a: MatrixFactor, b: MatrixFactor, i: number, j: number):
   return total;
 }
 
-/** One entry from the halves. */
+/** One entry of the product of a left and a right factor. */
 export function entryOfHalves({ left, right }: Halves, row: number, column: number): number {
   return entryOfProduct(left, right, row, column);
 }
 
-/** So many vectors are made one at a time before all of them are made at once, which is then sooner. */
+/** Beyond this number of vectors it is faster to multiply out both factors. */
 const MOST_VECTORS = 8192;
 
 /**
- * Entries from halves that are not multiplied out: rows and columns are made as they are asked for, or all where they
- * are many.
+ * Entries of a product whose left and right factor are not multiplied out yet. The rows and columns needed are computed
+ * one by one; when they become many, all are.
  */
 export function lateEntries(
   { left, right, rank }: LateHalves,
@@ -48,7 +51,7 @@ export function lateEntries(
   };
 }
 
-/** Rows of the product of a long matrix and a small one, each made once. */
+/** Rows of the product of a long and a small matrix, each computed once. */
 interface RowVectors {
   readonly at: (row: number) => Float64Array;
   readonly count: () => number;

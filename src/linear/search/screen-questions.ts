@@ -1,12 +1,12 @@
 /**
- * Questions to the rows of a screen: bars, how far they reach, bounds by leading coordinates, and the kernels that
- * answer.
+ * Threshold queries on the rows of $L R$: which columns can exceed a row's threshold, by column norms and by
+ * Cauchy–Schwarz bounds on the leading coordinates.
  */
 import { matrix, transposed, weightKernels } from "../../kernels/index.ts";
 import type { RowScreenArgs } from "../../kernels/index.ts";
 import type { Screen } from "./screen.ts";
 
-/** Rows of a band: so many are brought together for one call of a kernel. */
+/** Rows that one call of a kernel takes. */
 export const SCREEN_BAND = 4096;
 
 /** The largest float32 that is not above a number, or a little less. */
@@ -19,7 +19,10 @@ export function roundedUp(x: number): number {
   return Math.fround(x + 2 ** -23 * Math.abs(x));
 }
 
-/** How many columns can have an entry above a bar from which the margin is taken off, by their norms. */
+/**
+ * How many columns, in the order of norms, can have an entry above a threshold from which the error bound is already
+ * subtracted.
+ */
 export function reachOf({ left, right, cols }: Screen, row: number, bar: number): number {
   if (!(bar >= 0)) return cols;
   const least = bar / (left.norms[row] as number);
@@ -39,7 +42,7 @@ export interface Lead {
   readonly right: Float32Array;
 }
 
-/** Chooses for bands of rows, and keeps what it has chosen for the next. */
+/** Chooses the number of leading coordinates for each band of rows. Prepared columns are kept for the next band. */
 export function leads(
   screen: Screen,
 ): (rows: ArrayLike<number>, bars: ArrayLike<number>, reaches: ArrayLike<number>, from?: number) => Lead | undefined {
@@ -53,7 +56,7 @@ export function leads(
   };
 }
 
-/** The bounds of the columns by so many leading coordinates. */
+/** The columns prepared for bounds with `size` leading coordinates. */
 function leadOf({ right, cols, rank, width, take }: Screen, size: number): Lead {
   const data = take("float32", (size + 1) * cols) as Float32Array;
   for (let j = 0; j < cols; j++) {
@@ -70,7 +73,7 @@ function restOf(data: Float32Array, at: number, size: number, rank: number): num
   return Math.sqrt(sum) * (1 + 2 ** -22);
 }
 
-/** What is asked of some rows. */
+/** A threshold query on some rows. */
 export interface RowsQuestion {
   readonly rows: ArrayLike<number>;
   /** `[rows]`, float32. */
@@ -85,7 +88,7 @@ export interface RowsQuestion {
   readonly lead?: Lead | undefined;
 }
 
-/** What was found in each row: places of columns in the order of norms. */
+/** What was found in each row; columns are given by their places in the order of norms. */
 export interface RowsFound {
   readonly values: Float32Array;
   readonly places: Int32Array;
@@ -93,7 +96,7 @@ export interface RowsFound {
   readonly above: Int32Array;
 }
 
-/** Asks the kernels. */
+/** Answers a query by the analysis kernels. */
 export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
   const { width, rank, cols } = screen;
   const { rows, bars, highs, keep, most, from = 0, to, lead } = question;
@@ -133,16 +136,16 @@ export function askRows(screen: Screen, question: RowsQuestion): RowsFound {
 }
 
 /**
- * Nanoseconds, of which only the ratios matter: one coordinate of an entry's bound, looking at it, and computing an
- * entry alone.
+ * Costs in nanoseconds, of which only the ratios matter: one coordinate of a bound, comparing a bound, and computing a
+ * single entry.
  */
 const COSTS = { coordinate: 0.042, look: 0.35, alone: 13 };
 const SAMPLE_ROWS = 32;
 const SAMPLE_COLUMNS = 256;
 
 /**
- * How many leading coordinates make the bounds that cost least, from a sample of the rows, their bars and the columns
- * they reach; undefined where whole entries do. The choice changes how long it takes and nothing else.
+ * The number of leading coordinates whose bounds cost least, estimated from a sample of the rows and of the columns
+ * that they may reach; undefined where computing every entry costs less. The choice changes the time and no result.
  */
 function bestLead(
   screen: Screen,

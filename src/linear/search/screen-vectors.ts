@@ -1,7 +1,4 @@
-/**
- * Rows and columns of a product as float32 vectors of its narrow place, in a balanced basis, and how far they can be
- * off.
- */
+/** The rows of $L$ and the columns of $R$ as float32 vectors in a balanced basis, with bounds on their errors. */
 import { kernels, matrix } from "../../kernels/index.ts";
 import type { TakeArray } from "../../kernels/index.ts";
 import { frobenius, matmulDense } from "../../linalg/index.ts";
@@ -10,7 +7,7 @@ import type { Balance, Half } from "./balance.ts";
 import { matrixFactor, toFloat64, viewOf } from "../factor.ts";
 import type { MatrixFactor } from "../factor.ts";
 
-/** One vector for each row of a half, or for each column. */
+/** One vector for each row of the left factor, or for each column of the right one. */
 export interface Vectors {
   readonly count: number;
   /** Numbers of a vector, filled up with zeros to a multiple of 8. */
@@ -19,16 +16,16 @@ export interface Vectors {
   readonly data: Float32Array;
   /** `[count]`: norms of these numbers. */
   readonly norms: Float64Array;
-  /** `[count]`: norms of what they differ by from the exact vectors, at most. */
+  /** `[count]`: bounds on the norm of their difference from the exact vectors. */
   readonly errors: Float64Array;
-  /** `[count]`: norms of the vectors in the basis of the halves, at most. */
+  /** `[count]`: bounds on the norms of the vectors in the basis of the factors. */
   readonly plain: Float64Array;
 }
 
 /** Terms that a kernel sums in float32 before it adds them to the rest. */
 const DEPTH = 256;
 
-/** The half in the given basis. Where there is a small matrix the product is taken in float32. */
+/** A factor in the given basis. Where a small matrix is still to be multiplied in, that product is float32. */
 export function vectorsOf(half: Half, basis: DenseMatrix | undefined): Vectors {
   const { long, small } = half;
   const rank = small?.cols ?? long.cols;
@@ -90,12 +87,14 @@ function denseOf(matrix: MatrixFactor): DenseMatrix {
 }
 
 /**
- * How often the square of a term counts. A float32 sum $\sum_p x_p w_p$ errs by $2^{-24}$ of each of its partial sums,
- * and $|\sum_{p \le t} x_p w_p|$ is at most the product of the norms of $x$ and $w$ up to there (Cauchy–Schwarz); so
- * all errors together are at most $2^{-24}$ of the product of two norms in which a square counts as often as there are
- * partial sums that its term is in: about half as much as the roundings of all terms times the whole norms. Partial
- * sums are those of the kernel and its sums of these; rounded are also products, where they are not fused, the small
- * matrix, and the result.
+ * How often the square of a term counts in the error bound of a float32 sum $\sum_p x_p w_p$. Each partial sum is
+ * rounded once, by at most $2^{-24}$ of itself. By Cauchy–Schwarz $|\sum_{p \le t} x_p w_p|$ is at most the product of
+ * the norms of $x$ and $w$ up to $t$. So all errors together are at most $2^{-24}$ of the product of two norms in which
+ * each square counts once for every partial sum that contains its term. That is about half of the usual bound, all
+ * roundings times the whole norms.
+ *
+ * Partial sums are those of the kernel, and the sums of these. Products that are not fused, the small matrix and the
+ * result are rounded too.
  */
 function stepsFrom(p: number, terms: number): number {
   const end = Math.min(terms, DEPTH * (Math.floor(p / DEPTH) + 1));
@@ -107,7 +106,7 @@ function steppedNorm({ rows, cols, data }: DenseMatrix): number {
   return frobenius({ rows, cols, data: data.map((x, t) => x * Math.sqrt(stepsFrom(Math.floor(t / cols), rows))) });
 }
 
-/** Norms of the rows of a matrix, or what is above them; 0 for nothing but zeros. */
+/** Norms of the rows of a matrix, or upper bounds of them; 0 only for rows of zeros. */
 interface RowNorms {
   readonly plain: Float64Array;
   /** Squares counted as {@link stepsFrom} says. */
@@ -117,7 +116,7 @@ interface RowNorms {
 const keptOfRows = new WeakMap<MatrixFactor, RowNorms>();
 const keptOfColumns = new WeakMap<MatrixFactor, RowNorms>();
 
-/** Kept for the next question: of a model all heads have the same long matrices. */
+/** Cached: all heads of a model share their long matrices. */
 function normsOf({ long, factor }: Half): RowNorms {
   const kept = long === factor ? keptOfRows : keptOfColumns;
   let norms = kept.get(factor);
@@ -170,7 +169,7 @@ function boundOf({ cols, data, offset, rowStride, colStride }: MatrixFactor, i: 
   return largest * Math.sqrt(cols);
 }
 
-/** Vectors in an order, some of them left out; where the kernels take them without copying. */
+/** Vectors in a new order, placed where kernels use them without a copy. */
 export function reordered(vectors: Vectors, order: Int32Array, take: TakeArray): Vectors {
   const { width } = vectors;
   const data = take("float32", order.length * width) as Float32Array;
@@ -183,9 +182,9 @@ export function reordered(vectors: Vectors, order: Int32Array, take: TakeArray):
 }
 
 /**
- * How far a float32 entry of each row, or a bound of one, can be off. A sum of `rank` products in float32, in any
- * order, errs by at most `rank` roundings of the sum of their absolute values, which is at most the product of norms;
- * bounds have one term more, of norms rounded up. A product below the smallest float32 is lost whole.
+ * The error bound of a float32 entry of each row, and of its upper bound. A float32 sum of `rank` products, in any
+ * order, errs by at most `rank` roundings of the sum of their absolute values, which is at most the product of norms.
+ * An upper bound has one term more, of norms rounded up. A product below the smallest float32 is lost whole.
  */
 export function marginsOf(left: Vectors, right: Vectors, rank: number, balance: Balance | undefined): Float64Array {
   const largest = (numbers: Float64Array): number => numbers.reduce((most, x) => Math.max(most, x), 0);

@@ -1,20 +1,22 @@
 /**
- * Exact questions to the rows of a product without all of its entries: which of them are largest, and where the
- * diagonal stands among them.
+ * Exact searches in a product $M = L R$ without computing all of its entries: the largest entries, and the rank of the
+ * diagonal entry in each row.
  *
- * With $M = L R$ in a balanced basis (balance.ts), $|M_{ij}| \le \lVert l_i \rVert \lVert r_j \rVert$, and for any
- * number of leading coordinates
- * $M_{ij} \le l_i^{lead} \cdot r_j^{lead} + \lVert l_i^{rest} \rVert \lVert r_j^{rest} \rVert$ (Cauchy–Schwarz): itself
- * the product of two matrices of a few columns. Columns are sorted by norm, so that a row looks only at those that can
- * reach its bar; bounds are products in float32, by kernels that keep nothing; where a bound is above the bar the entry
- * is computed in float32; and what float32 cannot decide, for which {@link Screen.margins} is a strict bound, is
- * computed from the halves in float64. So answers are those of the float64 entries, ties included.
+ * By Cauchy–Schwarz $|M_{ij}| \le \lVert l_i \rVert \lVert r_j \rVert$, and for any number of leading coordinates
+ * $M_{ij} \le l_i^{lead} \cdot r_j^{lead} + \lVert l_i^{rest} \rVert \lVert r_j^{rest} \rVert$, which is itself a
+ * product of two thin matrices. $L$ and $R$ are taken in a balanced basis, in which these bounds are tightest
+ * (balance.ts).
  *
- * What that is worth, at 20,000 tokens, d_model 768 and d_head 64, beside all entries in float64: 8 to 18 times for
+ * A search works in four steps. Columns are sorted by norm, and a row looks only at those whose norm allows an entry
+ * above its threshold. The bounds are computed in float32, by a kernel that stores none of them. Where a bound exceeds
+ * the threshold, the entry is computed in float32. Where that is closer to the threshold than {@link Screen.margins}, a
+ * strict error bound, the entry is computed in float64. So results are those of the float64 entries, ties included.
+ *
+ * What this is worth, at 20,000 tokens, d_model 768 and d_head 64, beside all entries in float64: 8 to 18 times for
  * ranks of the diagonal up to 5 and for the largest entries of all; 3 to 4 times for the largest of each row and for
  * all ranks. Of that, leading coordinates in a balanced basis bring a factor of 2 for the largest of each row, where a
- * head's singular values fall, and 1.4 for the ranks of a copying head; halves that are made late (entries.ts) 1.1 to
- * 1.7 for few ranks and for the largest of all.
+ * head's singular values fall, and 1.4 for the ranks of a copying head. Factors that are multiplied out late
+ * (entries.ts) bring 1.1 to 1.7 for few ranks and for the largest of all.
  */
 import type { TakeArray } from "../../kernels/index.ts";
 import { transposeDense } from "../../linalg/index.ts";
@@ -28,7 +30,7 @@ import { marginsOf, reordered, vectorsOf } from "./screen-vectors.ts";
 import type { Half } from "./balance.ts";
 import type { Vectors } from "./screen-vectors.ts";
 
-/** A product made ready for questions. */
+/** A product prepared for searching. */
 export interface Screen {
   readonly rows: number;
   readonly cols: number;
@@ -37,32 +39,32 @@ export interface Screen {
   readonly left: Vectors;
   /** Columns sorted by descending norm. */
   readonly right: Vectors;
-  /** Which column stands at a place of that order. */
+  /** The column at each place of that order. */
   readonly columns: Int32Array;
-  /** `[columns]`: the place at which a column stands. */
+  /** `[columns]`: the place of each column in that order. */
   readonly places: Int32Array;
-  /** `[rows]`: how far a float32 entry of the row, or its bound, can be off. */
+  /** `[rows]`: the error bound of a float32 entry of the row, and of its upper bound. */
   readonly margins: Float64Array;
   /** An entry of the product in float64. */
   readonly entry: (row: number, column: number) => number;
-  /** The halves in float64: for rows that are to be computed whole. */
+  /** The left and right factor in float64, for rows that have to be computed whole. */
   readonly halves: () => Halves;
-  /** Arrays of the workspace that the screen lies in, and ends with. */
+  /** Allocates scratch arrays, which end with the search. */
   readonly take: TakeArray;
 }
 
-/** How a screen is made. */
+/** How a product is prepared. */
 export interface ScreenOptions {
   /**
-   * Whether margins matter more than the time it takes to make halves in float64: where most entries are compared, not
-   * where few come near a bar.
+   * Whether small error bounds are worth the time of multiplying out the factors in float64: where most entries are
+   * compared, not where few come near a threshold.
    */
   readonly isFine: boolean;
-  /** Arrays of the workspace that the screen is to lie in. */
+  /** Allocates scratch arrays. */
   readonly take: TakeArray;
 }
 
-/** The screen of a product, or undefined where its numbers are not finite or of a size that float32 does not hold. */
+/** Prepares a product; undefined where its numbers are not finite or of a size that float32 does not hold. */
 export function screenOf(product: Product, { isFine, take }: ScreenOptions): Screen | undefined {
   const late = isFine ? undefined : lateHalvesOf(product);
   const halves = late === undefined ? halvesOf(product) : undefined;
@@ -126,7 +128,7 @@ function byNorm({ norms }: Vectors): Pick<Screen, "columns" | "places"> {
   return { columns, places };
 }
 
-/** An entry from the float32 vectors, off by no more than the row's margin. */
+/** An entry in float32, within the row's error bound. */
 export function estimateOf({ left, right, places, width }: Screen, row: number, column: number): number {
   let a = row * width;
   let b = (places[column] as number) * width;

@@ -1,10 +1,10 @@
-/** What searches through screened rows share: whether they are worth it, and rows computed whole. */
+/** Shared by the searches: whether bounds are worth it, and rows computed whole. */
 import type { Halves } from "../collapse.ts";
 import type { Product } from "../factor.ts";
 import { gatherRows } from "../slices.ts";
 import { streamHalves } from "../stream.ts";
 
-/** Below these sizes all entries are computed sooner than anything is made ready. */
+/** Below these sizes it is faster to compute all entries. */
 const LEAST_ROWS = 256;
 const LEAST_COLUMNS = 256;
 
@@ -13,10 +13,10 @@ export function isWorthScreening({ rows, cols }: Product): boolean {
   return rows >= LEAST_ROWS && cols >= LEAST_COLUMNS;
 }
 
-/** Fewer rows than this take another path through the kernels, which sums in another order. */
+/** Kernels sum fewer rows than this in another order. */
 const LEAST_TOGETHER = 4;
 
-/** Computes some rows whole, in float64, and shows each. */
+/** Computes some rows whole, in float64, and hands each to `visit`. */
 export function forEachWholeRow(
   halves: Halves,
   rows: readonly number[],

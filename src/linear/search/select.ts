@@ -1,4 +1,4 @@
-/** The largest numbers of a row. */
+/** Selection of the largest numbers of a row. */
 
 /** The largest entries of some rows, `width` of each, descending. */
 export interface TopOfRows {

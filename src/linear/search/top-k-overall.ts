@@ -8,12 +8,13 @@ import { screenedOverall } from "./top-k-search.ts";
 import type { MapEntry } from "./top-k.ts";
 
 /**
- * The `k` largest entries of a map, largest first; ties go to the lower row, then to the lower column. All entries
- * when there are fewer.
+ * The `k` largest entries of a map, largest first; ties go to the lower row, then to the lower column. All entries when
+ * there are fewer.
  *
  * Rows come by the largest entry that they can have, so that most are soon left out, and of the others only the columns
- * that can reach the smallest of the entries held; entries are float64 sums of products of the two halves of the map,
- * in order, and the result is that of all of them. Memory is that of the two halves of the map and of the entries.
+ * that can reach the smallest of the entries held; entries are float64 sums of products of the left and right factor of
+ * the map, in order, and the result is that of all of them. Memory is that of the left and right factor of the map and
+ * of the entries.
  *
  * @param options - `rows` to look at (all; an order other than ascending breaks ties by that order), `signal`,
  * `onProgress`.

@@ -1,4 +1,4 @@
-/** Largest entries of rows, and of all of them, by bounds: see screen.ts. */
+/** The largest entries of rows, and of a whole map, by bounds; see screen.ts. */
 import { withWorkspace } from "../../kernels/index.ts";
 import type { Product } from "../factor.ts";
 import { screenOf } from "./screen.ts";
@@ -10,13 +10,13 @@ import { Steps } from "../../progress.ts";
 import { selectLargest, type TopOfRows } from "./select.ts";
 import type { StreamOptions } from "../stream.ts";
 
-/** Entries beyond those asked for that are looked at, so that float32 need not tell the last of them apart. */
+/** Candidates beyond those asked for, so that float32 need not order the last ones. */
 const SPARE = 8;
-/** More entries of a row than this are sooner found by computing all of it. */
+/** For more entries of a row than this it is faster to compute the whole row. */
 const MOST_KEPT = 128;
-/** Columns of large norm that show where a row's bar is about to lie. */
+/** Columns of largest norm, which give each row its first threshold. */
 const FIRST_COLUMNS = 1024;
-/** A bar that everything is above. */
+/** A threshold below every entry. */
 const LOWEST = -3e38;
 
 /** The `width` largest entries of each row; undefined where bounds do not help. */
@@ -94,7 +94,7 @@ function candidatesOf({ values, places, found }: RowsFound, i: number, most: num
 }
 
 /**
- * Puts the candidates of a row in the order of their entries; false where one that is not among them may belong there.
+ * Sorts the candidates of a row by their float64 entries; false where a column that is not among them may belong there.
  */
 function takeLargest(
   screen: Screen,
@@ -128,17 +128,17 @@ function isBefore(value: number, column: number, other: number, otherColumn: num
   return value > other || (value === other && column < otherColumn);
 }
 
-/** Where the largest entries of a whole map are collected. */
+/** Collects the largest entries of a whole map. */
 export interface Collected {
-  /** The entry that is the last of as many as are wanted; -Infinity as long as there are fewer. */
+  /** The smallest entry held, once as many are held as are wanted; -Infinity before. */
   readonly least: () => number;
   /** Takes an entry if it is among the largest. */
   readonly offer: (row: number, column: number, value: number) => void;
 }
 
-/** Rows of the first band, from which a first bar comes. */
+/** Rows of the first band, which give the first threshold. */
 const FIRST_ROWS = 32;
-/** Entries of one row that are kept beside one another at most. */
+/** The most candidates kept of one row. */
 const MOST_OF_ROW = 1024;
 
 /** Offers every entry that can be among the `wanted` largest of all; false where bounds do not help. */
@@ -209,7 +209,7 @@ function offerFound(
   }
 }
 
-/** A row of which more entries may be among the largest than were kept. */
+/** A row that may have more of the largest entries than candidates were kept. */
 interface OpenRow {
   readonly row: number;
   readonly offered: ReadonlySet<number>;
@@ -219,7 +219,7 @@ function columnsOfFound({ columns }: Screen, { places }: RowsFound, at: number, 
   return new Set(Array.from(places.subarray(at, at + count), (place) => columns[place] as number));
 }
 
-/** Offers the other entries of some rows. */
+/** Offers the entries of some rows that were not candidates. */
 function offerWhole(
   screen: Screen,
   open: readonly OpenRow[],

@@ -41,7 +41,7 @@ export interface MapEntry {
  *
  * For the full OV circuit: the output tokens that each source token raises most. Of the columns of a map:
  * `topKPerRow(transpose(f), k)`; for the full QK circuit, the query tokens that look most for each key token. Rows are
- * computed in bands, so memory is that of the two halves of the map and of the result, never `rows x cols`.
+ * computed in bands, so memory is that of the left and right factor of the map and of the result, never `rows x cols`.
  *
  * @param f - `[in, out]`.
  * @param k - how many of each row.

@@ -178,7 +178,7 @@ export function applySum<In extends string, Out extends string>(
 export interface ExpandOptions {
   /** The most factors other than the identity in a term; all by default. Longer terms are left out. */
   readonly maxOrder?: number | undefined;
-  /** The most terms to write out, 4096 by default; more are refused. */
+  /** The most terms to write out, 4096 by default; more are rejected. */
   readonly maxTerms?: number | undefined;
 }
 

@@ -1,8 +1,9 @@
 /**
- * All heads of a frozen layer at once, on many streams at once, in the precision of the streams: values
- * $x\,C\,\mathrm{diag}(w) W_V / s$, weighted values $z = A v$ and what they write, $z W_O$; and the same steps
- * backwards. Streams are flat, `[stream, batch, pos, d_model]`; values have all heads side by side,
- * `[stream, batch, pos, head, d_head]`. Few large products: a path expansion is made of little else.
+ * All heads of a frozen layer at once, on many streams at once: values $x\,C\,\mathrm{diag}(w) W_V / s$, weighted
+ * values $z = A v$, their outputs $z W_O$, and the adjoint of each step. Results have the precision of the streams.
+ *
+ * Streams are flat, `[stream, batch, pos, d_model]`. Values have all heads side by side,
+ * `[stream, batch, pos, head, d_head]`. So a path expansion is a few large products.
  */
 import { multiplyStacks, stackOf, stackOfTensor, times, transposedStack } from "../../linear/internal.ts";
 import type { Stack } from "../../linear/internal.ts";

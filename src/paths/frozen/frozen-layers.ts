@@ -1,6 +1,4 @@
-/**
- * Whole layers of a frozen run: their linear part, which paths go through, and their constants, which begin in biases.
- */
+/** Whole layers of a frozen run: the linear part, which paths go through, and the constants, where biases begin. */
 import { add, Tensor } from "../../tensor/index.ts";
 import { addTo, rawData } from "../../tensor/internal.ts";
 import { frozenHeads } from "./frozen-heads.ts";

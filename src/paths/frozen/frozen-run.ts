@@ -78,7 +78,7 @@ export function freezeRun(
   return { model, run: effective, trace, edits: edited.length === 0 ? undefined : runEdits(effective, trace) };
 }
 
-/** Refuses a run whose logits terms cannot be compared with. */
+/** Rejects a run whose logits terms cannot be compared with. */
 function requireLogits({ edited }: PartialRun, areAll: boolean, operation: string): void {
   const isEdited = edited.includes("unembed.hook_out");
   if (areAll && !isEdited) return;

@@ -1,9 +1,9 @@
 /**
- * The sum of all paths of each order without enumerating them.
+ * The sum of all paths of each order, without enumerating them.
  *
- * With $s_p$ the sum of the paths through $p$ heads so far, a layer takes $s_p$ to $s_p + \sum_h A^h s_{p-1} W_{OV}^h$:
- * as the layer is linear, the sum over paths goes through it as one stream. $L$ layers cost at most $L(L+1)/2$ passes
- * through a layer, where the paths number $(1+H)^L$. What an MLP writes joins $s_0$ after its layer.
+ * Let $s_p$ be the sum of the paths through $p$ heads so far. A layer is linear, so the sum goes through it as one
+ * stream: $s_p$ becomes $s_p + \sum_h A^h s_{p-1} W_{OV}^h$. $L$ layers cost at most $L(L+1)/2$ passes through a layer,
+ * where the paths number $(1+H)^L$. MLP outputs join $s_0$ after their layer.
  */
 import { add } from "../../tensor/index.ts";
 import { frozenHeads } from "./frozen-heads.ts";

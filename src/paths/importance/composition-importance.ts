@@ -1,8 +1,8 @@
 /**
- * What composition through queries and through keys is worth: the loss when heads look for, or are looked at by, no
- * more than paths of a given order. *A Mathematical Framework for Transformer Circuits*, "Term importance analysis",
- * measures composition through values alone, as it freezes patterns; it names the question for queries and keys, and
- * leaves the definition open. This is one.
+ * What Q-composition and K-composition are worth: the loss when the queries, or the keys, of every head read only paths
+ * up to a given order. *A Mathematical Framework for Transformer Circuits*, "Term importance analysis", freezes
+ * patterns and so measures V-composition alone. It names the question for queries and keys and leaves the definition
+ * open. This is one definition.
  */
 import { requireKind } from "../../errors.ts";
 import type { AttentionLayer, TokensLike, Transformer } from "../../model/index.ts";

@@ -1,6 +1,6 @@
 /**
- * What layers and heads bring on each prompt, in nats, from both ends: added to the direct path, and taken out of what
- * they are last in. The functions of term importance are means and spreads of these.
+ * The gain of every layer and head on each prompt, in nats, from both ends: added to the direct path, and removed from
+ * everything else. Term importance takes means and spreads of these.
  */
 import type { AttentionHead } from "../../model/index.ts";
 import { add } from "../../tensor/index.ts";

@@ -1,13 +1,13 @@
 /**
- * How much single heads and whole layers of heads matter, by what their paths do to the loss with patterns and norm
- * scales frozen (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis", which splits the
- * single-head terms by layer).
+ * How much single heads and whole layers of heads matter: what their paths do to the loss with patterns and norm scales
+ * frozen (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis", which splits the single-head
+ * terms by layer).
  *
- * The effect of a set of paths depends on which others are there; so it is measured from both ends, as what it adds to
- * the direct path alone and as what its removal from the whole model costs.
+ * The effect of a set of paths depends on which others are there. So it is measured from both ends: what the paths add
+ * to the direct path alone, and what their removal from the whole model costs.
  *
- * In a model with MLPs, what these wrote in the run is held fixed: the direct path is embedding and MLP outputs
- * together, and a single-head path begins in whichever of them the head can read.
+ * MLP outputs are constants as the run had them. The direct path is the embedding and the MLP outputs together, and a
+ * single-head path begins in any of them that the head can read.
  */
 import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";

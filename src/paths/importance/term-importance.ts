@@ -1,8 +1,8 @@
 /**
- * Term importance as a table with errors: by order of paths, by layer and by head, each gain with its spread over texts
- * (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis"). Patterns, norm scales and what
- * MLPs wrote are frozen: the direct path is embedding and MLP outputs together, and a single-head path begins in
- * whichever of them the head can read.
+ * Term importance as a table with errors: gains by order of paths, by layer and by head, each with its spread over
+ * texts (*A Mathematical Framework for Transformer Circuits*, "Term importance analysis"). Patterns, norm scales and
+ * MLP outputs are frozen. The direct path is the embedding and the MLP outputs together, and a single-head path begins
+ * in any of them that the head can read.
  */
 import { headLabel } from "../../model/index.ts";
 import { checkSamples } from "../../model/internal.ts";

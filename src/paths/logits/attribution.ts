@@ -1,10 +1,10 @@
 /**
  * The attribution of all paths to target logits at once.
  *
- * A path ends in its last head, and what that head adds to a logit is $z \cdot (W_O u)$ for a direction $u$ of the
- * stream. So $u$ is taken back through $W_O$ once per layer, and every path costs the weighted values of its last head:
- * the paths that end in a layer are computed from the streams of those before it, all of these and all heads in one
- * product. What leaves write is never formed.
+ * A path ends in its last head, which adds $z \cdot (W_O u)$ to a logit whose direction in the stream is $u$. So $u$ is
+ * multiplied by $W_O$ once per layer, and a path costs only the weighted values $z$ of its last head. One product gives
+ * the $z$ of all paths that end in a layer: of all streams before it and all its heads. The output of a path that no
+ * longer path goes on from is never computed.
  */
 import { Tensor } from "../../tensor/index.ts";
 import { allocateData, dot, rawData } from "../../tensor/internal.ts";

@@ -139,7 +139,7 @@ export function lossByMaxOrder(
   };
 }
 
-/** Refuses prompts of one token, and those with a next token that the model cannot predict. */
+/** Rejects prompts of one token, and those with a next token that the model cannot predict. */
 export function requireNextTokens({ model, run }: FrozenRun, operation: string): void {
   const [batch = 0, pos = 0] = run.tokens.shape;
   if (pos < 2) {

@@ -27,7 +27,7 @@ import type { FrozenSource, SourceEntry } from "./sources.ts";
 export interface PathExpansionOptions {
   /** The most heads on a path; all layers by default. Longer paths are summed into one term, the remainder. */
   readonly maxOrder?: number | undefined;
-  /** The most paths to write out, 4096 by default; more are refused. */
+  /** The most paths to write out, 4096 by default; more are rejected. */
   readonly maxTerms?: number | undefined;
   /**
    * Whether token and positional embedding begin paths of their own; only where positions enter the residual stream.

@@ -1,8 +1,8 @@
 /**
- * Where paths begin: in what embeds tokens and positions, in what each MLP wrote in the run, which enters the stream
- * after its layer, and in every bias. A bias is a source like any other, the same at every position; $b_O$ enters the
- * stream after its layer, $b_V$ and the bias of a norm enter it through the heads of their layer, the bias of the final
- * norm and $b_U$ at the end.
+ * The sources of paths: the token and positional embeddings, MLP outputs, and every bias. An MLP output enters the
+ * stream after its layer. A bias is a source like any other, the same at every position: $b_O$ enters the stream after
+ * its layer, $b_V$ and the bias of a norm enter through the heads of their layer, the bias of the final norm and $b_U$
+ * at the end.
  */
 import { pathCounts } from "../../circuits/internal.ts";
 import type { Transformer } from "../../model/index.ts";

@@ -1,12 +1,12 @@
 /**
- * What all paths through each head add to a logit, by their length, without enumerating them.
+ * What all paths through each head add to a logit, by order, without enumerating them.
  *
- * The paths of order $p$ through head $h$ of layer $l$ begin as one of $a$ heads and go on through one of $b$,
- * $a + 1 + b = p$. Let $s_a$ be the sum of all paths of order $a$ in the stream before the layer, and $g_b$ the reading
- * of the stream after it that all ways of order $b$ from there to the target make; what an MLP writes joins $s_0$ after
- * its layer. Both are found by one pass over the layers, forwards and backwards, and the total is
- * $\sum_{a + 1 + b = p} \langle g_b,\, A^h s_a W_{OV}^h \rangle$: $L^2$ passes through a layer where the paths number
- * $(1+H)^L$.
+ * A path of order $p$ through head $h$ of layer $l$ goes through $a$ heads before $h$ and $b$ after it,
+ * $a + 1 + b = p$. Let $s_a$ be the sum of all paths of order $a$ in the stream before the layer. Let $g_b$ be the
+ * linear functional on the stream after the layer that sums all continuations of order $b$ to the target. Passes
+ * forwards and backwards over the layers give both; MLP outputs join $s_0$ after their layer. The total is
+ * $\sum_{a + 1 + b = p} \langle g_b,\, A^h s_a W_{OV}^h \rangle$. That takes $L^2$ passes through a layer, where the
+ * paths number $(1+H)^L$.
  */
 import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";

@@ -1,6 +1,6 @@
 /**
- * What queries and keys of a head are made of: each part of the stream that its layer reads, through the layer's norm
- * (scale frozen), the head's $W_Q$ or $W_K$, and its rotation.
+ * The parts of the queries and keys of a head: each part of the stream that the layer reads, through the norm (scale
+ * frozen), $W_Q$ or $W_K$, and the rotation.
  */
 import { InputError } from "../../errors.ts";
 import { headLabel, rotate } from "../../model/index.ts";
@@ -223,7 +223,7 @@ export function rotated({ model: { config }, trace }: FrozenRun, x: HeadVectors)
   return reshaped(turned, "batch pos d_head", x.shape);
 }
 
-/** Refuses a number of terms beyond `maxTerms`. */
+/** Rejects a number of terms beyond `maxTerms`. */
 export function checkTermCount(
   model: Transformer,
   head: HeadId,

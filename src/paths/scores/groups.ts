@@ -1,7 +1,6 @@
 /**
- * What queries and keys are made of in deep models, paths grouped: all of each number of heads, or all that begin with
- * each head, by passes over the layers. As the frozen layers are linear, a sum of paths goes through them as one
- * stream.
+ * The parts of queries and keys in deep models, with paths summed: all of each order, or all that begin with each head.
+ * The frozen layers are linear, so a sum of paths goes through them as one stream.
  */
 import { headLabel } from "../../model/index.ts";
 import { add } from "../../tensor/index.ts";

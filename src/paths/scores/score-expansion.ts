@@ -49,7 +49,7 @@ export interface ScoreExpansionOptions {
    * With `by: "path"` or `"order"`, the most heads on a path; longer ones are one part, the remainder. All by default.
    */
   readonly maxOrder?: number | undefined;
-  /** The most terms, 65,536 by default; more are refused. */
+  /** The most terms, 65,536 by default; more are rejected. */
   readonly maxTerms?: number | undefined;
   /** Cancels the run that patterns and scales are taken from. */
   readonly signal?: AbortSignal | undefined;

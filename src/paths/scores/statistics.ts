@@ -1,4 +1,4 @@
-/** How much the terms of a score expansion matter: their spread, and their share of the scores. */
+/** How much the terms of a score expansion matter: their standard deviation, and their share of the scores. */
 import { InputError } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { dot } from "../../tensor/internal.ts";

@@ -88,7 +88,7 @@ export function strongestVirtualHeads(model: Transformer, options: VirtualSearch
 export interface VirtualSearchOnTokensOptions extends VirtualSearchOptions {
   /**
    * `"attribution"` (the default): the mean over positions of what the virtual head adds to the target's logit;
-   * `"norm"`: the mean length of what it gives to the unembedding.
+   * `"norm"`: the mean norm of what it gives to the unembedding.
    */
   readonly by?: "attribution" | "norm" | undefined;
   /** The logits to explain; those of the correct next tokens by default. */

@@ -67,7 +67,7 @@ describe.each(kinds.map((options, i) => [i, options] as const))("model %i", (see
             const isNamed = edges[index] === 1 && (places.get(graph.senderOf[index] ?? 0)?.[p] ?? 1) === 1;
             return isNamed !== cuts;
           };
-          const logits = runWithEdges(model, graph, clean, outputs[ablation] ?? new Map(), kept);
+          const logits = runWithEdges(model, graph, clean, outputs[ablation] ?? (new Map() as Outputs), kept);
           const expected = metric.values(logits);
           for (let b = 0; b < batch; b++)
             expect(Math.abs((value[b] ?? 0) - (expected[b] ?? 0)), `trial ${trial}`).toBeLessThan(1e-3);

@@ -49,7 +49,7 @@ describe.each(Object.entries(kinds))("%s", (_, options) => {
     (ablation: EdgeAblation) => {
       const metric = logitDifference({ answer: [3, 4], wrong: [5, 1], pos: [5, 2] });
       const { effects, circuit } = exactEdges(model, { clean, corrupted }, metric, { ablation });
-      const ablated: Outputs = ablation === "zero" ? new Map() : outputsOf(model, corrupted);
+      const ablated: Outputs = ablation === "zero" ? (new Map() as Outputs) : outputsOf(model, corrupted);
       const before = metric.values(model.forward(clean));
       for (const [i, { name }] of graph.edges.entries()) {
         const after = metric.values(runWithEdges(model, graph, clean, ablated, (edge) => edge !== name));

@@ -1,5 +1,6 @@
 /**
- * Runs with edges cut, by the hooks of an ordinary run alone: every reader's input is put together from what the senders wrote,
+ * Runs with edges cut, by the hooks of an ordinary run alone: every reader's input is put together from what the
+ * senders wrote,
  * kept or ablated. Slow and plain: what the engine of discovery is compared with.
  */
 import type { CircuitGraph } from "../../../src/interventions/index.ts";
@@ -23,7 +24,10 @@ export function outputsOf(model: Transformer, tokens: number[][]): Outputs {
   return outputs;
 }
 
-/** The logits of a run in which `isKept` says of each edge and position whether it carries what its sender writes in this run. */
+/**
+ * The logits of a run in which `isKept` says of each edge and position whether it carries what its sender writes in
+ * this run.
+ */
 export function runWithEdges(
   model: Transformer,
   graph: CircuitGraph,

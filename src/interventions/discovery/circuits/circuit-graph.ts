@@ -23,7 +23,8 @@ export type CircuitNodeName = "input" | "logits" | `a${number}.h${number}` | `m$
 export type CircuitEdgeName = `${string}->${string}`;
 
 /**
- * The sizes that a graph follows from; the `cfg` of EAP-IG's files, with `attn_only`, which says that there are no MLPs.
+ * The sizes that a graph follows from; the `cfg` of EAP-IG's files, with `attn_only`, which says that there are no
+ * MLPs.
  * @category Circuit discovery
  */
 export interface CircuitGraphConfig {

@@ -2,7 +2,8 @@
  * Circuits of the JSON that EAP-IG (`Graph.to_json`) writes and the MIB benchmark exchanges:
  * `{ cfg, nodes: { "a0.h1": { in_graph } }, edges: { "input->a0.h1<q>": { score, in_graph } } }`.
  *
- * Writing is `JSON.stringify(circuit)`. Files of attention-only models that EAP-IG wrote have MLPs all the same, which do
+ * Writing is `JSON.stringify(circuit)`. Files of attention-only models that EAP-IG wrote have MLPs all the same, which
+ * do
  * nothing; they are read as they are.
  */
 import { FormatError, nameOf } from "../../../errors.ts";
@@ -19,7 +20,8 @@ import type { CircuitGraph } from "./circuit-graph.ts";
  * score that is `null` or `NaN` is none.
  *
  * @param source - the text of the file, its bytes, or what `JSON.parse` made of it.
- * @throws {@link FormatError} for what is no such file: no JSON, a part that is missing or of another kind, sizes that make
+ * @throws {@link FormatError} for what is no such file: no JSON, a part that is missing or of another kind, sizes that
+ * make
  * no graph, a node or edge that the graph does not have.
  * @category Circuit discovery
  * @example
@@ -29,7 +31,8 @@ import type { CircuitGraph } from "./circuit-graph.ts";
  * const circuit = readCircuit(`{
  *   "cfg": { "n_layers": 1, "n_heads": 2, "parallel_attn_mlp": false, "d_model": 8 },
  *   "nodes": { "input": { "in_graph": true }, "a0.h1": { "in_graph": true }, "m0": { "in_graph": false } },
- *   "edges": { "input->a0.h1<v>": { "score": 0.5, "in_graph": true }, "a0.h1->logits": { "score": 2, "in_graph": true } }
+ *   "edges": { "input->a0.h1<v>": { "score": 0.5, "in_graph": true }, "a0.h1->logits": { "score": 2, "in_graph": true
+ * } }
  * }`);
  * console.log(String(circuit), circuit.score("a0.h1->logits"));
  * // Circuit of 2 of 13 edges, 3 of 5 nodes 2

@@ -28,7 +28,9 @@ export interface NodeNeurons {
 export interface CircuitParts {
   /** The edges that are kept: names, `"all"`, or a function that picks them. None unless given. */
   readonly edges?: "all" | readonly string[] | ((edge: CircuitEdge) => boolean) | undefined;
-  /** A score for each edge, in the graph's order, or by name (others are not scored: NaN). Zero for all unless given. */
+  /**
+   * A score for each edge, in the graph's order, or by name (others are not scored: NaN). Zero for all unless given.
+   */
   readonly scores?: ArrayLike<number> | Tensor<"edge"> | ReadonlyMap<string, number> | undefined;
   /** The nodes that count as kept; the ends of the kept edges unless given. */
   readonly nodes?: readonly string[] | undefined;
@@ -46,7 +48,8 @@ export interface CircuitParts {
 /**
  * A circuit: the edges of a graph that are kept, and a score for each of its edges.
  *
- * It never changes; {@link topEdges}, {@link edgesAbove} and others give new ones with the same scores. `JSON.stringify`
+ * It never changes; {@link topEdges}, {@link edgesAbove} and others give new ones with the same scores.
+ * `JSON.stringify`
  * writes it as EAP-IG and the MIB benchmark do; {@link readCircuit} reads it.
  *
  * @category Circuit discovery
@@ -132,6 +135,13 @@ export class Circuit extends Shown {
     return new Circuit(this.graph, { ...this, ...more, kept, keptNodes });
   }
 
+  /** The same edges without scores and provenance. @internal */
+  unscored(): Circuit {
+    const edgeScores = new Float64Array(this.graph.size);
+    const provenance = Object.freeze({});
+    return this.keeping(this.kept, this.keptNodes, { edgeScores, nodeScores: undefined, provenance });
+  }
+
   /** The same circuit with more said about where it comes from. */
   withProvenance(provenance: CircuitProvenance): Circuit {
     return this.keeping(this.kept, this.keptNodes, {
@@ -189,10 +199,12 @@ export class Circuit extends Shown {
       .map((edge, i) => ({ ...edge, score: this.edgeScores[i] ?? NaN, isKept: this.kept[i] === 1 }))
       .filter(({ isKept }) => all || isKept)
       .sort((a, b) => weight(b.score) - weight(a.score))
-      .map(({ isKept: _, ...edge }) => edge);
+      .map(({ name, from, to, input, score }) => ({ name, from, to, input, score }));
   }
 
-  /** What EAP-IG's `Graph.to_json` writes, with `model`, `provenance` and `positions` beside it where there are some. */
+  /**
+   * What EAP-IG's `Graph.to_json` writes, with `model`, `provenance` and `positions` beside it where there are some.
+   */
   override toJSON(): Record<string, unknown> {
     const { n_layers, n_heads, parallel_attn_mlp, d_model, attn_only } = this.graph.config;
     const cfg = { n_layers, n_heads, parallel_attn_mlp, d_model, ...(attn_only && { attn_only }) };

@@ -1,14 +1,14 @@
 /** A metric of a model under masks of edges: prompts in portions that fit into memory, each as the ablation has it. */
 import { InputError, nameOf, requireObject, ShapeError } from "../../../errors.ts";
 import { toTokenTensor } from "../../../model/index.ts";
-import type { Metric, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
+import type { Metric, MetricInput, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
 import { metricOf, readPositions, requireChoice } from "../../../model/internal.ts";
 import { add, gather, matmul, Random } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { rawData, tensorOf } from "../../../tensor/internal.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
 import { EdgeRuns } from "./edge-runs.ts";
-import type { EdgeMask } from "./edge-runs.ts";
+import type { EdgeMask } from "./edge-weights.ts";
 import { isSenderHook, meanOverPrompts, senderOutputs } from "./sender-outputs.ts";
 import type { SenderOutputs } from "./sender-outputs.ts";
 
@@ -34,7 +34,10 @@ export type CircuitPrompts =
       readonly clean: TokensLike;
       /** A corrupted prompt for each, for `"counterfactual"`. */
       readonly corrupted?: TokensLike | undefined;
-      /** Other prompts, of which `"mean"` is the mean and from which `"resample"` draws; the prompts themselves unless given. */
+      /**
+       * Other prompts, of which `"mean"` is the mean and from which `"resample"` draws; the prompts themselves unless
+       * given.
+       */
       readonly reference?: TokensLike | undefined;
     };
 
@@ -73,7 +76,9 @@ export function checkPrompts(model: Transformer, prompts: CircuitPrompts, operat
 const isParts = (prompts: CircuitPrompts): prompts is Exclude<CircuitPrompts, TokensLike> =>
   typeof prompts === "object" && "clean" in prompts;
 
-/** The ablation asked for, or the one that the prompts allow: counterfactual where there are corrupted ones, else zero. */
+/**
+ * The ablation asked for, or the one that the prompts allow: counterfactual where there are corrupted ones, else zero.
+ */
 export function ablationOf(
   asked: EdgeAblation | undefined,
   { clean, corrupted, reference }: CheckedPrompts,
@@ -99,7 +104,10 @@ export function ablationOf(
   return ablation;
 }
 
-/** Numbers of one array of sender outputs: portions of prompts are as large as fits. */
+/** Whether a metric is one that training makes small. */
+export const isLoss = (name: string): boolean => name === "loss" || name === "KL divergence";
+
+/** Portions of prompts are as large as makes so many numbers of one array of sender outputs. */
 const PORTION = 2 ** 24;
 
 /** The runs of a metric under masks. */
@@ -112,6 +120,8 @@ export class CircuitRuns {
   readonly #graph: CircuitGraph;
   readonly #prompts: CheckedPrompts;
   readonly #seed: number;
+  /** Numbers of one array of sender outputs, at most. */
+  readonly #most: number;
   readonly #from: number;
   /** The unembedding of the tokens that the metric reads. */
   readonly #unembed: { readonly W_U: Tensor<"d_model d_vocab">; readonly b_U: Tensor<"d_vocab"> };
@@ -127,7 +137,8 @@ export class CircuitRuns {
       ablation,
       seed = 0,
       operation,
-    }: { ablation?: EdgeAblation | undefined; seed?: number | undefined; operation: string },
+      portion = PORTION,
+    }: { ablation?: EdgeAblation | undefined; seed?: number | undefined; operation: string; portion?: number },
   ) {
     requireGraphOf(model, graph, operation);
     this.metric = metricOf(metric, operation);
@@ -137,6 +148,7 @@ export class CircuitRuns {
     this.#graph = graph;
     this.#prompts = prompts;
     this.#seed = seed;
+    this.#most = portion;
     if (this.metric.prompts !== undefined && this.metric.prompts !== this.count) {
       throw new InputError(
         `the metric is of ${this.metric.prompts} prompts, but there are ${this.count}. Make it for these prompts.`,
@@ -166,22 +178,58 @@ export class CircuitRuns {
    */
   values(count: number, maskAt: (i: number) => EdgeMask, onMask?: (share: number) => void): Float64Array[] {
     const out = Array.from({ length: count }, () => new Float64Array(this.count));
-    const size = this.#portionSize;
-    for (let start = 0; start < this.count; start += size) {
-      const runs = this.#runsFrom(start, Math.min(this.count, start + size));
+    for (const { start, end } of this.portions) {
+      const runs = this.#runsFrom(start, end);
       for (const [i, values] of out.entries()) {
         values.set(this.#valuesOf(runs.run(maskAt(i)), start), start);
-        onMask?.(Math.min(size, this.count - start) / this.count);
+        onMask?.((end - start) / this.count);
       }
     }
     return out;
+  }
+
+  /** The prompts in portions that fit into memory. */
+  get portions(): { readonly start: number; readonly end: number }[] {
+    const size = this.#portionSize;
+    return Array.from({ length: Math.ceil(this.count / size) }, (_, i) => ({
+      start: i * size,
+      end: Math.min(this.count, (i + 1) * size),
+    }));
+  }
+
+  /** What senders write for a portion of the prompts, and what they write ablated: nothing where it is undefined. */
+  outputs(start: number, end: number): { outputs: SenderOutputs; ablated: SenderOutputs | undefined } {
+    const outputs = this.#outputsOf(this.#prompts.clean.slice("batch", start, end));
+    return { outputs, ablated: this.#ablated(start, end)?.() };
+  }
+
+  /** The metric of a portion of the prompts. */
+  metricOf(start: number, end: number): Metric {
+    const { metric } = this;
+    if (start === 0 && end === this.count) return metric;
+    const { positions, tokens } = metric.reads;
+    const own = positions === "all" || positions.length === 1 ? positions : positions.slice(start, end);
+    const all = Array.from({ length: end - start }, (_, i) => i);
+    const shifted = (input: MetricInput = {}): MetricInput => ({
+      ...input,
+      prompts: (input.prompts ?? all).map((prompt) => start + prompt),
+    });
+    return {
+      name: metric.name,
+      reads: { positions: own, tokens },
+      values: (logits, input) => metric.values(logits, shifted(input)),
+      ...(metric.gradient !== undefined && {
+        gradient: (logits: Tensor<"batch pos d_vocab">, input?: MetricInput) =>
+          (metric as Required<Metric>).gradient(logits, shifted(input)),
+      }),
+    };
   }
 
   /** All prompts at once where the metric has to see them together. */
   get #portionSize(): number {
     if (this.metric.together === true) return this.count;
     const each = (this.#graph.nodes.length - 1) * this.#prompts.clean.sizeOf("pos") * this.#model.config.d_model;
-    return Math.max(1, Math.min(this.count, Math.floor(PORTION / each)));
+    return Math.max(1, Math.min(this.count, Math.floor(this.#most / each)));
   }
 
   #runsFrom(start: number, end: number): EdgeRuns {
@@ -233,7 +281,7 @@ export class CircuitRuns {
     const tokens = this.#prompts.reference ?? this.#prompts.clean;
     const [batch = 0, pos = 0] = tokens.shape;
     const size = pos * this.#model.config.d_model;
-    const step = Math.max(1, Math.floor(PORTION / (senders * size)));
+    const step = Math.max(1, Math.floor(this.#most / (senders * size)));
     const sum = new Float64Array(senders * size);
     for (let start = 0; start < batch; start += step) {
       const end = Math.min(batch, start + step);
@@ -255,7 +303,7 @@ export class CircuitRuns {
     for (const [b, list] of read.entries()) {
       for (const [i, p] of list.entries()) {
         const from = (b * length + p - this.#from) * d;
-        rows.set(data.subarray(from, from + d) as Float32Array, (b * count + i) * d);
+        rows.set(data.subarray(from, from + d), (b * count + i) * d);
       }
     }
     const final = tensorOf("batch pos d_model", [batch, count, d], rows);

@@ -4,14 +4,17 @@
  *
  * $$x_r = c + \sum_s a_s + \sum_s e_{sr} (y_s - a_s),$$
  *
- * $y_s$ what the sender writes in this run, $a_s$ its ablated output, $e_{sr}$ 1 where the edge is kept, and $c$ what no
+ * $y_s$ what the sender writes in this run, $a_s$ its ablated output, $e_{sr}$ 1 where the edge is kept, and $c$ what
+ * no
  * sender writes: standard positions and the biases $b_O$ before the reader.
  *
  * What is as in the clean run is not computed again, readers that read the same sum share it, heads from which no kept
  * edge leads to the logits are left out, and the last layer computes no position that is not read.
  */
 import type { AttentionLayer, Transformer } from "../../../model/index.ts";
-import { activate } from "../../../model/index.ts";
+import { EdgeWeights } from "./edge-weights.ts";
+import type { EdgeMask } from "./edge-weights.ts";
+import { mlpOf } from "./layer-parts.ts";
 import { attentionScores, headResults, project, weightValues } from "../../../model/internal.ts";
 import { add, causalAttention, matmul, softmax } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
@@ -25,16 +28,6 @@ type Stream = Tensor<"batch pos d_model">;
 type HeadVectors = Tensor<"batch pos head d_head">;
 type Side = "q" | "k" | "v";
 const SIDES = ["q", "k", "v"] as const;
-
-/** Which edges a run keeps. */
-export interface EdgeMask {
-  /** 1 for each edge that is kept, or, where `cuts`, for each that is not. */
-  readonly edges: Uint8Array;
-  /** Whether `edges` are those that are cut; all others are kept. */
-  readonly cuts?: boolean;
-  /** Positions at which the mask counts for the edges of a sender, one byte each; all positions where a sender has none. */
-  readonly positions?: ReadonlyMap<number, Uint8Array> | undefined;
-}
 
 /** Vectors of one side: of all heads, or of some. */
 type SideVectors =
@@ -145,14 +138,16 @@ export class EdgeRuns {
     return out;
   }
 
-  /** $c + \sum_s a_s$ of each reader, by how many senders it reads and whether it comes after the heads of its layer. */
+  /**
+   * $c + \sum_s a_s$ of each reader, by how many senders it reads and whether it comes after the heads of its layer.
+   */
   #makeBases(pos_embed: Stream | undefined): ReadonlyMap<number, Float32Array> {
     const { readers } = this.#graph;
     const bases = new Map<number, Float32Array>();
     const size = this.#rows * this.#width;
     let sum = this.#fresh(size);
     if (pos_embed === undefined) sum.fill(0);
-    else sum.set(rawData(pos_embed) as Float32Array);
+    else sum.set(rawData(pos_embed));
     let [sender, biases] = [0, 0];
     for (const { layer, head, senders } of readers) {
       // An MLP after the heads reads their bias too; so does everything in later layers.
@@ -332,7 +327,7 @@ export class EdgeRuns {
       };
       const z = this.#attend(layer, own(q, "q"), own(k, "k"), own(v, "v"));
       const rows = reshaped(z, "row d_head", [z.size / (z.shape[3] ?? 1), z.shape[3] ?? 0]);
-      const result = matmul(rows, layer.W_O.select("head", head) as Tensor<"d_head d_model">);
+      const result = matmul(rows as Tensor, layer.W_O.select("head", head));
       this.#write(sender + head, rawData(result) as Float32Array, onTail, weights, masked);
     }
   }
@@ -406,10 +401,7 @@ export class EdgeRuns {
     if (mlp === undefined || !weights.isLive(sender) || this.#isClean(reader, weights)) return;
     const biases = this.#graph.config.parallel_attn_mlp ? layer.layer : layer.layer + 1;
     const x = this.#inputs([reader], weights, masked, onTail, biases);
-    const pre = mlp.preActivations(mlp.ln2 === undefined ? x : mlp.ln2.apply(x));
-    const active = activate(mlp.act_fn, pre);
-    const post = mlp.ln === undefined ? active : mlp.ln.apply(active);
-    this.#write(sender, rawData(mlp.write(post)) as Float32Array, onTail, weights, masked);
+    this.#write(sender, rawData(mlpOf(mlp, x)) as Float32Array, onTail, weights, masked);
   }
 }
 
@@ -419,83 +411,4 @@ const baseKey = (senders: number, biases: number): number => senders * 65_536 + 
 function addRows(x: Float32Array, bias: Float32Array): void {
   for (let start = 0; start < x.length; start += bias.length)
     for (let j = 0; j < bias.length; j++) x[start + j] = (x[start + j] as number) + (bias[j] as number);
-}
-
-/** What a mask means for each edge: how much of a sender's difference a reader gets, everywhere and at positions. */
-class EdgeWeights {
-  readonly #graph: CircuitGraph;
-  readonly #mask: EdgeMask;
-  readonly #live: Uint8Array;
-  readonly #whole: Uint8Array;
-  /** The senders that have positions. */
-  readonly positional: readonly number[];
-
-  constructor(graph: CircuitGraph, mask: EdgeMask) {
-    this.#graph = graph;
-    this.#mask = mask;
-    this.positional = [...(mask.positions?.keys() ?? [])];
-    this.#whole = new Uint8Array(graph.readers.length);
-    for (const [reader, { senders }] of graph.readers.entries()) {
-      let isWhole = true;
-      for (let s = 0; s < senders && isWhole; s++)
-        isWhole = this.#weight(s, reader, false) === 1 && this.#weight(s, reader, true) === 0;
-      this.#whole[reader] = isWhole ? 1 : 0;
-    }
-    this.#live = this.#findLive();
-  }
-
-  /** The places at which a sender's edges are masked, or `undefined` where they are everywhere. */
-  positionsOf(sender: number): Uint8Array | undefined {
-    return this.#mask.positions?.get(sender);
-  }
-
-  /** Whether a reader gets everything. */
-  isWhole(reader: number): boolean {
-    return this.#whole[reader] === 1;
-  }
-
-  /** Whether anything that a node writes reaches the logits. */
-  isLive(node: number): boolean {
-    return this.#live[node] === 1;
-  }
-
-  /** The weights of one reader's senders, on their differences everywhere or at their positions. */
-  fill(reader: number, positional: boolean, out: Float32Array): void {
-    for (let s = 0; s < out.length; s++) out[s] = this.#weight(s, reader, positional);
-  }
-
-  /** The same text for readers that read the same. */
-  key(reader: number): string {
-    const senders = this.#graph.readers[reader]?.senders ?? 0;
-    let key = "";
-    for (let s = 0; s < senders; s++) key += this.#isNamed(s, reader) ? "1" : "0";
-    return key;
-  }
-
-  #isNamed(sender: number, reader: number): boolean {
-    const edge = this.#graph.between(sender, reader);
-    return edge !== undefined && this.#mask.edges[edge] === 1;
-  }
-
-  #weight(sender: number, reader: number, positional: boolean): number {
-    const isNamed = this.#isNamed(sender, reader);
-    const isPositional = this.#mask.positions?.has(sender) === true;
-    if (this.#mask.cuts !== true) return isNamed && isPositional === positional ? 1 : 0;
-    if (positional) return isNamed && isPositional ? -1 : 0;
-    return isNamed && !isPositional ? 0 : 1;
-  }
-
-  #findLive(): Uint8Array {
-    const { nodes, readers } = this.#graph;
-    const live = new Uint8Array(nodes.length);
-    live[nodes.length - 1] = 1;
-    for (let reader = readers.length - 1; reader >= 0; reader--) {
-      const { node, senders } = readers[reader] ?? { node: "logits", senders: 0 };
-      if (live[this.#graph.place(node) ?? 0] !== 1) continue;
-      for (let s = 0; s < senders; s++) {
-        if (this.#weight(s, reader, false) !== 0 || this.#weight(s, reader, true) !== 0) live[s] = 1;
-      }
-    }
-    return live;
-  }
 }

@@ -1,9 +1,4 @@
-/**
- * What each edge is worth, exactly: the metric of the model less the metric when that edge alone is cut.
- *
- * Everything before the reader of the edge is as in the clean run and is not computed again, of a head only the input
- * that changed is, and of the last layer only the positions that the metric reads.
- */
+/** What each edge is worth, exactly: the metric of the model less the metric when that edge alone is cut. */
 import { requireKind } from "../../../errors.ts";
 import { Steps } from "../../../progress.ts";
 import type { ProgressOptions } from "../../../progress.ts";
@@ -14,14 +9,16 @@ import { circuitGraph } from "../circuits/index.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
 import { checkPrompts, CircuitRuns } from "./circuit-runs.ts";
 import type { CircuitPrompts, EdgeAblation } from "./circuit-runs.ts";
-import type { EdgeMask } from "./edge-runs.ts";
+import { cutEdges } from "./cut-edges.ts";
 
 /**
  * Options of what scores edges.
  * @category Circuit discovery
  */
 export interface EdgeScoreOptions extends ProgressOptions {
-  /** What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given. */
+  /**
+   * What a cut edge carries; `"counterfactual"` where there are corrupted prompts and `"zero"` otherwise, unless given.
+   */
   readonly ablation?: EdgeAblation | undefined;
   /** The graph; the model's own unless given. */
   readonly graph?: CircuitGraph | undefined;
@@ -77,21 +74,24 @@ export function exactEdges(
   const graph = options.graph ?? circuitGraph(model);
   const checked = checkPrompts(model, prompts, operation);
   const runs = new CircuitRuns(model, graph, checked, metric, { ...options, operation });
-  const steps = new Steps(options, graph.size);
-  let done = 0;
-  const report = (share: number): void => {
-    const before = Math.floor(done + 1e-9);
-    done += share;
-    steps.advance(Math.min(graph.size, Math.floor(done + 1e-9)) - before);
-  };
-  const edges = new Uint8Array(graph.size);
-  const clean = runs.value({ edges, cuts: true });
-  const without = (edge: number): EdgeMask => {
-    edges.fill(0);
-    edges[edge] = 1;
-    return { edges, cuts: true };
-  };
-  const cut = runs.values(graph.size, without, report);
+  const steps = new Steps(options, graph.size * runs.portions.length);
+  const clean = new Float64Array(runs.count);
+  const cut = Array.from({ length: graph.size }, () => new Float64Array(runs.count));
+  if (graph.config.n_layers === 0) {
+    clean.set(runs.value({ edges: new Uint8Array(graph.size).fill(1) }));
+    cut[0]?.set(runs.value({ edges: new Uint8Array(graph.size) }));
+  }
+  for (const { start, end } of graph.config.n_layers === 0 ? [] : runs.portions) {
+    const tokens = checked.clean.slice("batch", start, end);
+    const found = cutEdges(
+      model,
+      graph,
+      { tokens, ...runs.outputs(start, end), metric: runs.metricOf(start, end) },
+      steps,
+    );
+    clean.set(found.clean, start);
+    for (const [edge, values] of found.cut.entries()) cut[edge]?.set(values, start);
+  }
   const count = runs.count;
   const effects = new Float64Array(graph.size * count);
   const scores = cut.map((values, edge) => {

@@ -1,7 +1,11 @@
 /** Edges: runs that keep some, what each is worth, and which to keep. */
 export { checkPrompts, CircuitRuns } from "./circuit-runs.ts";
 export type { CircuitPrompts, EdgeAblation } from "./circuit-runs.ts";
+export { edgeAttribution } from "./edge-attribution.ts";
+export type { AttributionMethod, EdgeAttribution, EdgeAttributionOptions } from "./edge-attribution.ts";
 export { exactEdges } from "./exact-edges.ts";
 export type { EdgeEffects, EdgeScoreOptions } from "./exact-edges.ts";
+export { edgeAuroc, rankAgreement } from "./rank-agreement.ts";
+export type { RankAgreement } from "./rank-agreement.ts";
 export { edgesAbove, greedyEdges, topEdges } from "./select-edges.ts";
 export type { SelectionOptions } from "./select-edges.ts";

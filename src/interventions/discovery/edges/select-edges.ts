@@ -78,7 +78,8 @@ export function edgesAbove(circuit: Circuit, threshold: number, options: Selecti
 }
 
 /**
- * The circuit that grows from the logits: of the edges into nodes that are in it, the one of the largest score is taken,
+ * The circuit that grows from the logits: of the edges into nodes that are in it, the one of the largest score is
+ * taken,
  * and with it the node that it comes from, until there are so many (EAP-IG's `apply_greedy`).
  *
  * @param count - how many, before pruning.
@@ -95,8 +96,8 @@ export function edgesAbove(circuit: Circuit, threshold: number, options: Selecti
  * ```
  */
 export function greedyEdges(circuit: Circuit, count: number, options: SelectionOptions = {}): Circuit {
-  const { graph } = circuit;
   const { weights, order } = ranked(circuit, options, "greedyEdges");
+  const { graph } = circuit;
   requireEdgeCount(count, weights.length, "greedyEdges");
   const rank = new Int32Array(weights.length);
   for (const [place, edge] of order.entries()) rank[edge] = place;
@@ -125,8 +126,8 @@ function ranked(
   options: SelectionOptions,
   operation: string,
 ): { readonly weights: Float64Array; readonly order: Int32Array } {
-  requireCircuit(circuit, operation);
   requireOptions(options, operation, "absolute prune");
+  requireCircuit(circuit, operation);
   const { graph, edgeScores } = circuit;
   const { absolute = true } = options;
   const weights = edgeScores.map((score) => (Number.isNaN(score) ? -Infinity : absolute ? Math.abs(score) : score));

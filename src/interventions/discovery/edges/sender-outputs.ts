@@ -22,7 +22,7 @@ export function senderOutputs(model: Transformer, graph: CircuitGraph, cache: Ac
   const size = embed.size;
   const senders = graph.nodes.length - 1;
   const out = dataForResult("float32", senders * size) as Float32Array;
-  out.set(rawData(embed) as Float32Array, 0);
+  out.set(rawData(embed), 0);
   let sender = 1;
   for (const { layer, W_O, heads } of model.inFloat32.layers) {
     const z = cache.get(`blocks.${layer}.attn.hook_z`);
@@ -31,14 +31,11 @@ export function senderOutputs(model: Transformer, graph: CircuitGraph, cache: Ac
         (z.shape[0] ?? 0) * (z.shape[1] ?? 0),
         z.shape[3] ?? 0,
       ]);
-      out.set(
-        rawData(matmul(own, W_O.select("head", head) as Tensor<"d_head d_model">)) as Float32Array,
-        sender++ * size,
-      );
+      out.set(rawData(matmul(own as Tensor, W_O.select("head", head))), sender++ * size);
     }
     if (graph.config.attn_only) continue;
     const hasMlp = model.config.act_fn !== undefined;
-    if (hasMlp) out.set(rawData(cache.get(`blocks.${layer}.hook_mlp_out`)) as Float32Array, sender * size);
+    if (hasMlp) out.set(rawData(cache.get(`blocks.${layer}.hook_mlp_out`)), sender * size);
     else out.fill(0, sender * size, (sender + 1) * size);
     sender++;
   }

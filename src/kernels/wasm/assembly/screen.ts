@@ -1,4 +1,7 @@
-/** Which entries of a product lie above a bar of their row, where a cheaper product that bounds the entries says which need be computed. */
+/**
+ * Finds the entries of a product above a threshold of their row. A cheaper product of upper bounds says which entries
+ * have to be computed.
+ */
 import { packDeep, packedProduct } from "./imported.ts";
 import { min, multiplyAdd } from "./lanes.ts";
 import { B_BYTES, EDGE_BYTES } from "./matmul.ts";
@@ -27,7 +30,10 @@ function insert(x: f32, column: i32, top: usize, values: usize, indices: usize):
   i32.store(indices + place, column);
 }
 
-/** What is kept of a row: the largest entries above its bar, the first ones, or those up to a second bar and the number of those beyond it. */
+/**
+ * What is kept of a row: the largest entries above its threshold, the first ones, or those up to a second threshold
+ * with the number of those beyond it.
+ */
 const LARGEST = 0;
 const FIRST = 1;
 
@@ -57,8 +63,8 @@ function dot(a: usize, b: usize, bytes: usize): f32 {
 }
 
 /**
- * Looks through a row of the cheap product, from `at` to `end` for columns `first` on; returns the row's bar from here on. With `bytes` 0 the
- * cheap product is the product itself.
+ * Scans a row of the cheap product, from `at` to `end`, for columns from `first` on. Returns the row's threshold from
+ * here on. With `bytes` 0 the cheap product is the product itself.
  */
 function scanRow(
   at: usize,

@@ -1,0 +1,128 @@
+/**
+ * Discovery in one call: what each edge is worth, and the smallest selection of edges that does what the model does.
+ */
+import { InputError, requireKind } from "../../errors.ts";
+import { stepOptions } from "../../progress.ts";
+import type { MetricLike, Transformer } from "../../model/index.ts";
+import { requireChoice } from "../../model/internal.ts";
+import { circuitGraph } from "./circuits/index.ts";
+import type { Circuit } from "./circuits/index.ts";
+import { checkPrompts, CircuitRuns, edgeAttribution, exactEdges, greedyEdges, topEdges } from "./edges/index.ts";
+import type { AttributionMethod, CircuitPrompts, EdgeEffects, EdgeScoreOptions } from "./edges/index.ts";
+
+/**
+ * How {@link discoverCircuit} looks.
+ * @category Circuit discovery
+ */
+export interface DiscoveryOptions extends EdgeScoreOptions {
+  /** How edges are scored: exactly, unless an estimate is asked for. */
+  readonly method?: "exact" | AttributionMethod | undefined;
+  /** Steps of integrated gradients. */
+  readonly steps?: number | undefined;
+  /** The edges that hang together from the logits up (`"greedy"`, unless given), or the largest scores (`"top"`). */
+  readonly select?: "greedy" | "top" | undefined;
+  /** Whether a large negative score counts as much as a large positive one; `true` unless given. */
+  readonly absolute?: boolean | undefined;
+  /** How many edges to select, before pruning; the fewest that are faithful unless given. */
+  readonly count?: number | undefined;
+  /**
+   * How much of the model's metric over that of nothing the circuit keeps alone, within as much above; 0.95 unless
+   * given.
+   */
+  readonly faithfulness?: number | undefined;
+}
+
+/**
+ * What {@link discoverCircuit} finds.
+ * @category Circuit discovery
+ */
+export interface Discovery {
+  /** The circuit: pruned, with the scores of all edges. */
+  readonly circuit: Circuit;
+  /** What edges are worth, prompt by prompt. */
+  readonly effects: EdgeEffects;
+  /** $f$ of the circuit: 0 with every edge cut, 1 as the whole model. */
+  readonly faithfulness: number;
+}
+
+/** From one size that is tried to the next. */
+const GROWTH = 1.15;
+
+/**
+ * Finds a circuit: scores every edge, and selects the fewest that do alone what the model does.
+ *
+ * Sizes that grow by 15 % are tried, so that a circuit somewhat smaller may exist.
+ *
+ * @param prompts - prompts of one length, with their corrupted counterparts where edges are to carry those.
+ * @param metric - a metric, or a function of logits; with a gradient where the scores are an estimate.
+ * @throws {@link InputError} or {@link ShapeError} for prompts or a metric that do not fit; the signal's reason when
+ * aborted.
+ * @category Circuit discovery
+ * @example
+ * ```ts
+ * import { repeatedTokens } from "transformer-circuits";
+ * import { crossEntropy } from "transformer-circuits/model";
+ * import { discoverCircuit } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const clean = repeatedTokens(model.config, { length: 12, batch: 4, seed: 0, bos: 0, distinct: true });
+ * // The first copy replaced by other tokens: nothing is repeated.
+ * const other = repeatedTokens(model.config, { length: 12, batch: 4, seed: 1, bos: 0, distinct: true });
+ * const corrupted = clean.map((row, b) => [...(other[b] ?? []).slice(0, 13), ...row.slice(13)]);
+ * const mask = clean.map(() => Array.from({ length: 24 }, (_, p) => (p > 12 ? 1 : 0)));
+ * const metric = crossEntropy(clean, { mask });
+ * const { circuit, faithfulness } = discoverCircuit(model, { clean, corrupted }, metric);
+ * console.log(faithfulness > 0.95, circuit.size < 70, circuit.has("a0.h5->a1.h2<k>"));
+ * // true true true
+ * ```
+ */
+export function discoverCircuit(
+  model: Transformer,
+  prompts: CircuitPrompts,
+  metric: MetricLike,
+  options: DiscoveryOptions = {},
+): Discovery {
+  const operation = "discoverCircuit";
+  const known = "method steps select absolute count faithfulness ablation graph seed signal onProgress";
+  requireKind("model", model, "model", operation, options, known);
+  const { method = "exact", steps, select = "greedy", absolute = true, count, faithfulness = 0.95 } = options;
+  requireChoice(method, ["exact", "eap", "eap-ig-inputs", "eap-ig-activations"], "method", operation);
+  requireChoice(select, ["greedy", "top"], "select", operation);
+  if (!(faithfulness > 0 && faithfulness <= 1)) {
+    throw new InputError(`faithfulness is ${String(faithfulness)}, not above 0 and at most 1.`, {
+      operation,
+      argument: "faithfulness",
+      expected: "(0, 1]",
+      actual: faithfulness,
+    });
+  }
+  const { ablation, seed } = options;
+  const graph = options.graph ?? circuitGraph(model);
+  const scoring = { ablation, graph, seed, ...stepOptions(options, 0, 1) };
+  const effects =
+    method === "exact"
+      ? exactEdges(model, prompts, metric, scoring)
+      : edgeAttribution(model, prompts, metric, { ...scoring, method, steps });
+  const runs = new CircuitRuns(model, graph, checkPrompts(model, prompts, operation), metric, {
+    ablation,
+    seed,
+    operation,
+  });
+  const mean = (edges: Uint8Array): number => runs.value({ edges }).reduce((a, b) => a + b, 0) / runs.count;
+  const empty = mean(new Uint8Array(graph.size));
+  const full = mean(new Uint8Array(graph.size).fill(1));
+  const chosen = (size: number): Discovery => {
+    options.signal?.throwIfAborted();
+    const found = (select === "greedy" ? greedyEdges : topEdges)(effects.circuit, size, { absolute });
+    const own = (mean(found.kept) - empty) / (full - empty);
+    const circuit = found.withProvenance({ selection: select, count: size });
+    return { circuit, effects, faithfulness: own };
+  };
+  if (count !== undefined) return chosen(count);
+  for (let size = 1; size < graph.size; size = Math.ceil(size * GROWTH)) {
+    const found = chosen(size);
+    if (found.circuit.size > 0 && Math.abs(1 - found.faithfulness) <= 1 - faithfulness) return found;
+  }
+  return chosen(graph.size);
+}

@@ -1,0 +1,6 @@
+/** What discovery/ lends to evaluation/. */
+export { pruned, requireCircuit } from "./circuits/index.ts";
+export { checkPrompts, CircuitRuns } from "./edges/index.ts";
+export { ABLATIONS, ablationOf, isLoss } from "./edges/circuit-runs.ts";
+export type { CheckedPrompts } from "./edges/circuit-runs.ts";
+export type { EdgeMask } from "./edges/edge-weights.ts";
