@@ -26,8 +26,9 @@ export type {
   Selection,
   Values,
 } from "./edits/index.ts";
-export { pathPatching, sweep, Sweep, sweepEdits } from "./sweeps/index.ts";
+export { attributionPatching, pathPatching, sweep, Sweep, sweepEdits } from "./sweeps/index.ts";
 export type {
+  AttributionPatchingOptions,
   PathPatchingOptions,
   PathReceiver,
   Replacement,

@@ -1,5 +1,6 @@
 /** Edits whose hook names are made at run time: an object literal with computed keys would lose their types. */
 import { InputError, requireObject, requireKind } from "../errors.ts";
+import { derivativeOf, editWithDerivative } from "./edit-derivatives.ts";
 import type { Edit, Edits, HookName } from "./hooks.ts";
 import type { ModelConfig } from "./model-config.ts";
 
@@ -95,8 +96,18 @@ export function combineEdits(...all: readonly Edits[]): Edits {
     for (const [name, edit] of Object.entries(edits) as [HookName, Edit | undefined][]) {
       const before = combined[name];
       if (edit === undefined) continue;
-      combined[name] = before === undefined ? edit : (value, hook) => edit(before(value, hook), hook);
+      combined[name] = before === undefined ? edit : oneAfterOther(before, edit);
     }
   }
   return combined as unknown as Edits;
+}
+
+/** An edit of what another returned, with its derivative where both have one. */
+function oneAfterOther(first: Edit, second: Edit): Edit {
+  const both: Edit = (value, hook) => second(first(value, hook), hook);
+  const [outer, inner] = [derivativeOf(second), derivativeOf(first)];
+  if (outer === undefined || inner === undefined) return both;
+  return editWithDerivative(both, (gradient, value, hook) =>
+    inner(outer(gradient, first(value, hook), hook), value, hook),
+  );
 }

@@ -1,5 +1,6 @@
 /** An edit of a run as a value: where, and what to do there. */
 import { AxisError, InputError, invariant, ShapeError } from "../../errors.ts";
+import { editWithDerivative } from "../../model/index.ts";
 import type { Edit, Edits, EditSource, HookName, ModelConfig } from "../../model/index.ts";
 import { gather, Tensor } from "../../tensor/index.ts";
 import { describeTensor, placing, rawData } from "../../tensor/internal.ts";
@@ -7,6 +8,7 @@ import { checkAction } from "./action.ts";
 import type { Action } from "./action.ts";
 import { eachSelected, siteOf } from "./activation.ts";
 import type { Site } from "./activation.ts";
+import { derivativeOfAction } from "./derivative.ts";
 import { replacement } from "./replace.ts";
 import { checkTarget, partsOf, requireSome, selectionOf } from "./selection.ts";
 import type { AxesAt, CheckedTarget, EditTarget, EditTargets, Part } from "./selection.ts";
@@ -92,7 +94,9 @@ function editsOf({ at, do: action }: Pick<ActivationEdit, "at" | "do">, config: 
   }
   const edits: Partial<Record<HookName, Edit>> = {};
   for (const [name, those] of parts) {
-    edits[name] = ((value: Tensor) => changed(those, action, value, name, config)) as unknown as Edit;
+    const run = ((value: Tensor) => changed(those, action, value, name, config)) as unknown as Edit;
+    const derivative = typeof action === "function" ? undefined : derivativeOfAction(action, those, config);
+    edits[name] = derivative === undefined ? run : editWithDerivative(run, derivative);
   }
   return edits as Edits;
 }

@@ -3,7 +3,8 @@
  * over any product of layers, heads and positions.
  *
  * In reading order: `sweep.ts`, `grid.ts` (the places), `sources.ts` (what is put there), `result.ts`,
- * `sweep-edits.ts` (any list of edits), `path-patching.ts` (along chosen paths alone).
+ * `sweep-edits.ts` (any list of edits), `path-patching.ts` (along chosen paths alone), `attribution-patching.ts` (all of
+ * it estimated from one gradient).
  */
 export { sweep } from "./sweep.ts";
 export type { SweepOptions } from "./sweep.ts";
@@ -14,3 +15,5 @@ export { sweepEdits } from "./sweep-edits.ts";
 export type { SweepEditsOptions } from "./sweep-edits.ts";
 export { Sweep } from "./result.ts";
 export type { Replacement } from "./sources.ts";
+export { attributionPatching } from "./attribution-patching.ts";
+export type { AttributionPatchingOptions } from "./attribution-patching.ts";
