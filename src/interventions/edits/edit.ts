@@ -49,7 +49,6 @@ export interface ActivationEdit extends EditSource {
  * @category Interventions
  * @example
  * ```ts
- * import { headScores, repeatedTokens } from "transformer-circuits";
  * import { edit } from "transformer-circuits/interventions";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
