@@ -1,6 +1,6 @@
 /** Refusals of arguments that several functions take. */
 import { ConfigError, InputError, nameOf } from "../errors.ts";
-import type { Transformer } from "./index.ts";
+import type { Transformer } from "./transformer.ts";
 
 /** Refuses what is not a token id of the model. */
 export function requireToken(

@@ -45,6 +45,8 @@ export { MLP } from "./mlp.ts";
 export { expectedWeights } from "./weights.ts";
 export type { Weights } from "./weights.ts";
 export type { PartialRunOptions, RunOptions, RunStart } from "./run.ts";
+export { generate, generateTokens } from "./generate.ts";
+export type { GeneratedToken, GenerateOptions } from "./generate.ts";
 export { padPrompts } from "./attention-mask.ts";
 export type { AttentionMask, PadOptions } from "./attention-mask.ts";
 export type { PartialSite } from "./base-run.ts";

@@ -133,8 +133,11 @@ export class Readout {
     const normalized = rawData(this.#run.model.ln_final?.apply(rows) ?? rows) as FloatArray;
     const operands = { a: matrix(normalized, d_model), ...rightOperand(this.#W_U, count), out: matrix(out, width) };
     kernels().matmul({ batch: 1, m: count, n: width, k: d_model, ...operands });
+    const bias = this.#b_U;
+    // Most models have none, and a pass over the logits is a tenth of a loss.
+    if (bias.every((b) => b === 0)) return;
     for (let start = 0; start < out.length; start += width) {
-      for (let j = 0; j < width; j++) out[start + j] = (out[start + j] as number) + (this.#b_U[j] as number);
+      for (let j = 0; j < width; j++) out[start + j] = (out[start + j] as number) + (bias[j] as number);
     }
   }
 }

@@ -293,7 +293,6 @@ export class Transformer extends Shown {
    * });
    * console.log(maxAbsDifference(clean.logits, withoutLayer0.logits) > 1);
    * // true
-   * // The stream before layer 1, and two logits of the last position, from there on.
    * const { resid } = model.run(tokens, { stopAt: 1 });
    * const { logits } = model.run(tokens, { from: { layer: 1, resid }, unembed: "last", directions: [6, 8] });
    * console.log(String(logits), Math.abs(logits.at(0, 0, 1) - clean.logits.at(0, 4, 8)) < 1e-4);

@@ -80,7 +80,7 @@ export type {
   TermImportanceRow,
   CompositionImportance,
 } from "./importance/index.ts";
-export { accumulatedResid, decomposeResid, logitAttribution } from "./residual/index.ts";
+export { accumulatedResid, decomposeResid, fitTranslators, logitAttribution, logitLens } from "./residual/index.ts";
 export type {
   AccumulatedOptions,
   DecomposeOptions,
@@ -88,4 +88,8 @@ export type {
   ResidDecomposition,
   LogitAttribution,
   LogitAttributionOptions,
+  FitTranslatorsOptions,
+  LogitLens,
+  LogitLensOptions,
+  Translator,
 } from "./residual/index.ts";

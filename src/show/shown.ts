@@ -37,7 +37,7 @@ function displayed(show: () => Showing): Record<string, string> {
  * A value that shows itself: in consoles as a title and a few lines, in notebooks as a table or a card.
  *
  * A browser's console shows a value's own fields, short and named; `console.log(value.toText())` has its numbers.
- * @category Values
+ * @category Tensors
  * @example
  * ```ts
  * import { Tensor } from "transformer-circuits";
