@@ -86,7 +86,7 @@ export function mount(element: MountTarget, figure: Figure): () => void {
  * @throws {@link InputError} when `element` is no element.
  * @category Figures
  * @example
- * ```ts no-run
+ * ```ts
  * import { attentionExplorer, enliven, type MountTarget } from "transformer-circuits/viz";
  *
  * const figure = attentionExplorer({ tokens: ["a", " b"], pattern: [[[1, 0.25, 0.75]]] });
@@ -94,6 +94,8 @@ export function mount(element: MountTarget, figure: Figure): () => void {
  *   element.innerHTML = figure.html;
  *   return enliven(element);
  * }
+ * console.log(figure.html.includes("enliven(element)"));
+ * // true
  * ```
  */
 export function enliven(element: MountTarget): () => void {
