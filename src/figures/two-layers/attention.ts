@@ -42,6 +42,8 @@ export interface AttentionFigure {
    * earlier copy of the present one; absent where no token comes again.
    */
   readonly focus?: number;
+  /** What is shown first; unless given, on a text value-weighted attention, otherwise attention. */
+  readonly measure?: "attention" | "value-weighted" | "result-weighted";
 }
 
 const NEEDS_TEXT: readonly FigureNeed[] = ["layer", "text", "causal"];
@@ -203,7 +205,7 @@ export function drawAttention(data: AttentionFigure, captions: Captions = {}): F
     logProbs: data.logProbs,
     selected: data.selected,
     ...(data.focus !== undefined && { focus: data.focus }),
-    measure: data.kind === "text" ? "value-weighted" : "attention",
+    measure: data.measure ?? (data.kind === "text" ? "value-weighted" : "attention"),
     ...captions,
   });
 }

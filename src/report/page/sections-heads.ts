@@ -108,7 +108,7 @@ export function attention(page: PageContext): Section {
         </p>
       </div>
       ${samples.map((sample) =>
-        page.figure(drawAttention(liveData<AttentionFigure>(sample), { title: "" }), {
+        page.figure(drawAttention({ ...liveData<AttentionFigure>(sample), measure: "attention" }, { title: "" }), {
           text: sample.kind === "text" ? PASSAGE : "Random tokens, given twice.",
           source: sample.kind === "text" ? "attention" : "induction",
         }),
