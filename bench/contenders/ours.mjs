@@ -130,6 +130,15 @@ const prepare = {
     };
     return { run: tasks[task] };
   },
+  gradients({ size }) {
+    const { gradients, crossEntropy } = library;
+    if (gradients === undefined) return missing("gradients");
+    const config = library.parseConfig(sizes[size]);
+    const model = library.Transformer.fromWeights(config, randomWeights(library, sizes[size]));
+    const tokens = Array.from({ length: 64 }, (_, i) => (37 * i + 11) % config.d_vocab);
+    const metric = crossEntropy(tokens);
+    return { run: () => gradients(model, tokens, metric) };
+  },
   circuits({ task, size }) {
     const { parseConfig, Transformer } = library;
     const config = parseConfig(sizes[size]);

@@ -1,4 +1,5 @@
-"""TransformerLens 3 in a process of its own: patching and ablation as its users do them, on models of random weights.
+"""TransformerLens 3 in a process of its own: patching, ablation and gradients as its users do them, on models of
+random weights.
 
 What a patching function takes ready, the cache of the clean run, is made before the clock runs.
 """
@@ -33,7 +34,23 @@ def open_contender(options):
     return {"transformer_lens": f"{version('transformer_lens')}, torch {torch.__version__}"}
 
 
+def gradients(size):
+    model = lens.HookedTransformer(lens.HookedTransformerConfig(**sizes[size]))
+    tokens = torch.tensor([[(37 * i + 11) % model.cfg.d_vocab for i in range(64)]])
+
+    def step():
+        model.zero_grad(set_to_none=True)
+        with torch.enable_grad():
+            loss = model(tokens, return_type="loss")
+            loss.backward()
+        return loss.detach()
+
+    return step
+
+
 def prepare(work, inputs):
+    if work["kind"] == "gradients":
+        return gradients(work["size"]), None
     if work["kind"] != "sweep":
         return "is not asked for this"
     from transformer_lens import patching

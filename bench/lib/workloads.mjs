@@ -39,6 +39,8 @@ const circuits = (size, what, task, recorded) => ({
 
 const sweep = (size, what, task) => ({ name: `${modelNames[size]}: ${what}`, kind: "sweep", size, task });
 
+const gradients = (size) => ({ name: `${modelNames[size]}: loss and all gradients`, kind: "gradients", size });
+
 /** The peers that share a table with the library, in its columns' order. */
 const everyone = ["ceiling", "ours", "tfjs", "ort", "jax", "ml-matrix", "torch"];
 
@@ -165,6 +167,13 @@ export const groups = [
       sweep(size, "patch heads, by layer and head", "heads"),
       sweep(size, "zero-ablate every head, by loss", "ablation"),
     ]),
+  },
+  {
+    id: "gradients",
+    title: "Loss of 64 positions and its gradients by all weights, of random weights",
+    form: "ratios",
+    contenders: ["ours", "transformer-lens"],
+    cases: ["small", "arena"].map(gradients),
   },
   {
     id: "vocabulary",

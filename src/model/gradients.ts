@@ -7,7 +7,7 @@
  * here once, and the gradient is the sum.
  */
 import { InputError, nameOf, requireKind } from "../errors.ts";
-import { withWorkspace } from "../kernels/index.ts";
+import { keepForKernels, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { dataForResult, tensorOf } from "../tensor/internal.ts";
@@ -120,37 +120,82 @@ export function gradients(
   const ids = toTokenTensor(config, tokens, "gradients");
   const wanted = wantedHooks(order, options.at);
   const parameters = wantedParameters(model, options);
-  const scalar = scalarOf(metric, order, ids);
-  const first = Math.min(
-    order.size,
-    ...[...wanted].map((name) => order.get(name) ?? 0),
-    ...parameters.map((name) => placeOf(order, name)),
-  );
-  const firstLayer = layerAt([...order.keys()][first] ?? "", config);
-  const { edits, passed, inputs } = recordedEdits(resolveEdits(config, options.edits), config);
-  const kept = new Set<string>([...activationsFor(config, firstLayer), ...inputs, ...scalar.hooks]);
-  const isWhole = wanted.has("unembed.hook_out") || "unembed.hook_out" in edits;
-  const keeping = { cache: (name: HookName) => kept.has(name), edits, signal: options.signal };
-  const run = scalar.run(model, ids, keeping, isWhole);
-  const activation = (name: HookName): Tensor => run.cache.get(name);
   const storage = new Map(parameters.map((name) => [name, storageFor(name, model.weight(name).size)]));
-  return withWorkspace((take) => {
-    const { value, values, seeds, atLogits } = scalar.start(run);
-    const taken = (length: number): Float32Array => take("float32", length) as Float32Array;
-    const request = { order, wanted, seeds, edits: passed, first, take: taken };
-    const pass = new Backward(model.inFloat32, ids, activation, request, (name) => storage.get(name));
-    runBackward(pass, atLogits, firstLayer, options.signal);
-    const named = ([name, data]: readonly [string, FloatArray]): readonly [string, Tensor] => {
-      const { axes, shape } = model.weight(name);
-      return [name, tensorOf(axes, shape, data)];
-    };
-    return gradientsOf(value, values, pass.hooks.inOrder(), new Map([...storage].map(named)));
-  });
+  const { value, values, hooks } = passBack(model, ids, metric, { wanted, storage, ...options });
+  const named = ([name, data]: readonly [string, FloatArray]): readonly [string, Tensor] => {
+    const { axes, shape } = model.weight(name);
+    return [name, tensorOf(axes, shape, data)];
+  };
+  return gradientsOf(value, values, hooks, new Map([...storage].map(named)));
 }
 
 /** Storage for the gradient by a weight; of the embedding few rows are written, which an array of the system serves. */
 const storageFor = (name: string, size: number): FloatArray =>
   name === "embed.W_E" ? new Float32Array(size) : (dataForResult("float32", size) as FloatArray);
+
+/**
+ * Arrays for the gradient by every weight, for as many passes as wanted: in the kernels' memory, where they stay.
+ */
+export function parameterArrays(model: Transformer): Map<string, Float32Array> {
+  const arrayOf = (size: number): Float32Array => {
+    const zeros = new Float32Array(size);
+    return keepForKernels(zeros, "weight") ?? zeros;
+  };
+  return new Map([...model.weights].map(([name, { size }]) => [name, arrayOf(size)]));
+}
+
+/**
+ * {@link gradients} by weights, written over arrays that are kept, for a step of training: of the pass itself nothing
+ * stays, as its arrays go back when it ends.
+ */
+export function gradientsInto(
+  into: ReadonlyMap<string, Float32Array>,
+  model: Transformer,
+  tokens: TokensLike,
+  metric: MetricLike | GradientSeeds,
+  options: Pick<GradientOptions, "edits" | "signal"> = {},
+): { readonly value: number; readonly values: Float64Array } {
+  const ids = toTokenTensor(model.config, tokens, "gradients");
+  into.get("embed.W_E")?.fill(0);
+  const { value, values } = passBack(model, ids, metric, { wanted: new Set(), storage: into, ...options });
+  return { value, values };
+}
+
+/** A run and a pass back. */
+function passBack(
+  model: Transformer,
+  ids: Tensor<"batch pos">,
+  metric: MetricLike | GradientSeeds,
+  asked: {
+    readonly wanted: ReadonlySet<HookName>;
+    /** By parameter; that of the embedding is zero. */
+    readonly storage: ReadonlyMap<string, FloatArray>;
+  } & Pick<GradientOptions, "edits" | "signal">,
+): { readonly value: number; readonly values: Float64Array; readonly hooks: ReadonlyMap<HookName, Tensor> } {
+  const { config } = model;
+  const { wanted, storage, signal } = asked;
+  const order: ReadonlyMap<string, number> = orderOf(config);
+  const scalar = scalarOf(metric, order, ids);
+  const first = Math.min(
+    order.size,
+    ...[...wanted].map((name) => order.get(name) ?? 0),
+    ...[...storage.keys()].map((name) => placeOf(order, name)),
+  );
+  const firstLayer = layerAt([...order.keys()][first] ?? "", config);
+  const { edits, passed, inputs } = recordedEdits(resolveEdits(config, asked.edits), config);
+  const kept = new Set<string>([...activationsFor(config, firstLayer), ...inputs, ...scalar.hooks]);
+  const isWhole = wanted.has("unembed.hook_out") || "unembed.hook_out" in edits;
+  const run = scalar.run(model, ids, { cache: (name: HookName) => kept.has(name), edits, signal }, isWhole);
+  const activation = (name: HookName): Tensor => run.cache.get(name);
+  return withWorkspace((take) => {
+    const { value, values, seeds, atLogits } = scalar.start(run);
+    const taken = (length: number): Float32Array => take("float32", length) as Float32Array;
+    const request = { order, wanted, seeds, edits: passed, first, take: taken };
+    const pass = new Backward(model.inFloat32, ids, activation, request, (name) => storage.get(name));
+    runBackward(pass, atLogits, firstLayer, signal);
+    return { value, values, hooks: pass.hooks.inOrder() };
+  });
+}
 
 function wantedHooks(order: ReadonlyMap<string, number>, at: GradientOptions["at"]): Set<HookName> {
   const all = [...order.keys()] as HookName[];

@@ -39,5 +39,6 @@ export { lossesOfRows } from "./loss.ts";
 export { readPositions, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
 export { rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";
+export { gradientsInto, parameterArrays } from "./gradients.ts";
 export { patternOf } from "./pattern.ts";
 export { finalNormKind, NAMED_TENSORS } from "./weights.ts";

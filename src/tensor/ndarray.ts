@@ -11,7 +11,7 @@ import { Tensor } from "./tensor.ts";
 import { allocateData } from "./storage.ts";
 import type { TensorData } from "./storage.ts";
 
-export const NDARRAY: Kind = {
+const NDARRAY: Kind = {
   member: "stride",
   what: "an ndarray",
   remedy: "Make one with toNdarray or the package ndarray",

@@ -7,7 +7,7 @@ import { pageStyles } from "./parts/page-style.ts";
 import { DARK_IMAGE, svgStyles } from "./parts/style.ts";
 import { escapeHtml, px } from "./parts/text.ts";
 
-export const FIGURE: Kind = { member: "fragment", what: "a Figure", remedy: "Draw one, as with heatmap({ values })" };
+const FIGURE: Kind = { member: "fragment", what: "a Figure", remedy: "Draw one, as with heatmap({ values })" };
 
 /** Pixels around the drawing in a standalone file. */
 const MARGIN = 12;

@@ -19,6 +19,7 @@ import {
   logitDifference,
 } from "../../src/model/index.ts";
 import type { Edits, HookName, Transformer } from "../../src/model/index.ts";
+import { gradientsInto, parameterArrays } from "../../src/model/internal.ts";
 import { add, astype, map, multiply, randomNormal, Tensor } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { mlpModelOptions, modelOptions, runs } from "../support/model-arbitrary.ts";
@@ -189,6 +190,19 @@ describe.each(Object.entries(models))("%s", (_, model) => {
       expect(seeded.parameters.get("unembed.W_U")?.data.every((x) => x === 0)).toBe(true);
     }
   });
+});
+
+test("into arrays that are kept, one step's gradients leave nothing of another's, to the bit", () => {
+  for (const model of Object.values(models)) {
+    const arrays = parameterArrays(model);
+    const steps = [tokens, [[4, 4, 8]], tokens.map((prompt) => prompt.map((id) => 16 - id))];
+    for (const prompts of steps) {
+      const expected = gradients(model, prompts, crossEntropy(prompts));
+      const { value } = gradientsInto(arrays, model, prompts, crossEntropy(prompts));
+      expect(value).toBe(expected.value);
+      for (const [name, t] of expected.parameters) expect(arrays.get(name), name).toEqual(t.data);
+    }
+  }
 });
 
 describe("of metrics", () => {

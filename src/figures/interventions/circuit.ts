@@ -161,9 +161,13 @@ export function drawCircuit(given: CircuitFigure | CircuitCertificate, captions:
   // An edge that lowers a loss is as helpful as one that raises a logit.
   const sign = data.full < data.empty ? -1 : 1;
   const edges = data.edges.map((edge) => ({ ...edge, value: sign * edge.value }));
+  // Where cutting every edge leaves the metric as it is, there are no shares of it.
+  const worth = [data.sufficiency, data.necessity].every(Number.isFinite)
+    ? `alone it keeps ${percent(data.sufficiency)} of what the model does, without it ${percent(1 - data.necessity)} is left`
+    : "what they are worth cannot be said in shares";
   return circuitDiagram({
     title: "The circuit",
-    subtitle: `${edges.length} of ${data.of} edges; alone it keeps ${percent(data.sufficiency)} of what the model does, without it ${percent(1 - data.necessity)} is left (${data.metric}, ${data.ablation} ablation). Dashed edges work against it.`,
+    subtitle: `${edges.length} of ${data.of} edges; ${worth} (${data.metric}, ${data.ablation} ablation). Dashed edges work against it.`,
     ...captions,
     layers,
     heads,

@@ -49,7 +49,6 @@ export interface ActivationEdit extends EditSource {
  * @category Interventions
  * @example
  * ```ts
- * import { headScores, repeatedTokens } from "transformer-circuits";
  * import { edit } from "transformer-circuits/interventions";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
@@ -68,12 +67,7 @@ export function edit<const T extends EditTarget>(
   at: T & CheckedTarget<T>,
   action: Action | EditFunction<AxesAt<T>>,
 ): ActivationEdit {
-  return makeEdit(at, action as Action | EditFunction);
-}
-
-/** {@link edit} of a target whose fields the compiler does not know. */
-export function makeEdit(at: EditTarget, action: Action | EditFunction): ActivationEdit {
-  const value = { at: frozenCopy(at), do: frozenCopy(action) };
+  const value = { at: frozenCopy<EditTarget>(at), do: frozenCopy(action as Action | EditFunction) };
   checkTarget(value.at, "edit");
   if (typeof action !== "function") checkAction(value.do, "edit");
   Object.defineProperties(value, {

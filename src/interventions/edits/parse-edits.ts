@@ -3,11 +3,12 @@ import { FormatError, InputError, nameOf, requireObject } from "../../errors.ts"
 import { Tensor } from "../../tensor/index.ts";
 import type { DType } from "../../tensor/index.ts";
 import type { Action } from "./action.ts";
-import { makeEdit } from "./edit.ts";
+import { edit } from "./edit.ts";
 import type { ActivationEdit } from "./edit.ts";
 import { withRuns } from "./runs.ts";
 import type { RunsByName } from "./runs.ts";
 import type { EditTarget } from "./selection.ts";
+import { isTensor } from "./write.ts";
 
 /**
  * The edits that JSON holds: those of which `JSON.stringify` wrote one or a list.
@@ -51,8 +52,8 @@ function jsonOf(text: string): unknown {
 function editOf(given: unknown, argument: string): ActivationEdit {
   requireObject(given, argument, "parseEdits", "at do");
   const { at, do: action } = given as { readonly at?: unknown; readonly do?: unknown };
-  if (typeof action === "function") return makeEdit(at as EditTarget, action as never);
-  return makeEdit(at as EditTarget, decoded(action) as Action);
+  if (typeof action === "function") return edit(at as EditTarget, action as never);
+  return edit(at as EditTarget, decoded(action) as Action);
 }
 
 /** What stands for numbers or a tensor. */
@@ -68,10 +69,9 @@ function decoded(action: unknown): unknown {
 }
 
 function numbersOf(value: unknown, key: string): unknown {
-  if (value instanceof Tensor) return value;
   if (Array.isArray(value))
     return value.map((one: unknown) => (Array.isArray(one) ? one.map(numberOf) : numberOf(one)));
-  if (typeof value === "object" && value !== null) return tensorOf(value, key);
+  if (typeof value === "object" && value !== null) return isTensor(value) ? value : tensorOf(value, key);
   return numberOf(value);
 }
 

@@ -1,7 +1,7 @@
 /** Edits that take activations of runs which are supplied later. */
 import { InputError, nameOf, requireKind, requireKinds, requireObject } from "../../errors.ts";
 import type { LongAction, RunSource, RunWithCache } from "./action.ts";
-import { makeEdit } from "./edit.ts";
+import { edit } from "./edit.ts";
 import type { ActivationEdit } from "./edit.ts";
 
 /**
@@ -65,5 +65,5 @@ function suppliedWith(given: ActivationEdit, runs: RunsByName, asked: Set<string
       actual: run,
     });
   }
-  return makeEdit(given.at, { ...action, [key]: run, name } as LongAction);
+  return edit(given.at, { ...action, [key]: run, name } as LongAction);
 }

@@ -2,7 +2,7 @@
 import { InputError, isPromise } from "../../errors.ts";
 import { headIdOf } from "../../head-id.ts";
 import type { HeadId } from "../../head-id.ts";
-import { Tensor } from "../../tensor/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
 import type { EditTarget } from "./selection.ts";
 
 /** How deep what an edit is made of may nest: a file could overflow the stack. */
@@ -25,7 +25,10 @@ export function frozenCopy<T>(value: T, depth = 0): T {
   return Object.freeze(Object.fromEntries(entries.map(([key, one]) => [key, copied(one)]))) as T;
 }
 
-const isKept = (value: object): boolean => value instanceof Tensor || isRun(value) || isPromise(value);
+const isKept = (value: object): boolean => isTensor(value) || isRun(value) || isPromise(value);
+
+/** Members tell, since copies of the package may meet. */
+export const isTensor = (value: object): value is Tensor => "rawElements" in value;
 
 /** What JSON.stringify writes of an edit. */
 export function editToJson({ at, do: action }: { readonly at: EditTarget; readonly do: unknown }): unknown {
@@ -46,8 +49,8 @@ function written(value: unknown, name: string | undefined): unknown {
   if (typeof value === "function") throw noJson("a predicate picks its hooks. Name them");
   if (isList(value) && !value.some(isRun)) return value.map((one) => written(one, name));
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Tensor) {
-    const { axes, shape, dtype, data } = value as Tensor;
+  if (isTensor(value)) {
+    const { axes, shape, dtype, data } = value;
     return { axes, shape, dtype, data: Array.from(data, numberToJson) };
   }
   if (isList(value) || isRun(value)) {

@@ -8,7 +8,7 @@ import { LoadedTokenizer, loadTokenizer } from "./tokenizer.ts";
 import type { LoadTokenizerOptions, Tokenizer } from "./tokenizer.ts";
 import type { Kind } from "../../errors.ts";
 
-export const NAMED_FILES: Kind = {
+const NAMED_FILES: Kind = {
   member: "get",
   what: "a Map of files by name",
   remedy: "Make one with new Map([[name, bytes]])",

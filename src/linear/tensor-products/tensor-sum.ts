@@ -23,7 +23,7 @@ import { TENSOR_PRODUCT, composeProducts, onFeatures } from "./tensor-product.ts
 import type { TensorProduct } from "./tensor-product.ts";
 import type { Kind } from "../../errors.ts";
 
-export const TENSOR_SUM: Kind = { member: "terms", what: "a TensorSum", remedy: "Make one with sumProducts" };
+const TENSOR_SUM: Kind = { member: "terms", what: "a TensorSum", remedy: "Make one with sumProducts" };
 
 /**
  * A tensor product with a name. The identity's name is `Id`.

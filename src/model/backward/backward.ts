@@ -112,11 +112,10 @@ function backThroughPositions({ batch, parameter }: Backward, gradient: Float32A
   for (let b = 0; b < batch; b++) addInto(out.subarray(0, each), gradient.subarray(b * each, (b + 1) * each));
 }
 
-/** The gradient by the token embedding: that of each position goes to the row of its token. */
+/** The gradient by the token embedding: that of each position is added to the row of its token. */
 function backThroughEmbedding({ model, activation, parameter }: Backward, gradient: Float32Array): void {
   const out = parameter("embed.W_E");
   if (out === undefined) return;
-  out.fill(0);
   const d = model.config.d_model;
   for (const [i, id] of rawData(activation("hook_tokens")).entries()) {
     addInto(out.subarray(id * d, (id + 1) * d), gradient.subarray(i * d, (i + 1) * d));

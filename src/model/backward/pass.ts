@@ -7,7 +7,10 @@ import type { Norm } from "../norm.ts";
 import { GradientHooks } from "./hooks.ts";
 import type { BackwardRequest, Take } from "./hooks.ts";
 
-/** Where the gradient of a parameter goes, all of it; undefined where nobody asks for it. */
+/**
+ * Where the gradient of a parameter goes, all of it; undefined where nobody asks for it. That of the token embedding is
+ * given as zeros, since few of its rows are written.
+ */
 export type ParameterGradients = (name: string) => FloatArray | undefined;
 
 /** What a backward pass goes by. */

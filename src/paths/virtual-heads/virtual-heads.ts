@@ -18,7 +18,7 @@ import { PathNode } from "../logits/terms.ts";
 import { readAlong, readoutOf } from "../targets.ts";
 import type { Targets } from "../targets.ts";
 
-export const VIRTUAL_HEAD: Kind = { member: "fullOV", what: "a VirtualHead", remedy: "Make one with virtualHead" };
+const VIRTUAL_HEAD: Kind = { member: "fullOV", what: "a VirtualHead", remedy: "Make one with virtualHead" };
 
 /**
  * Heads of ever later layers taken as one. Made by {@link virtualHead}.

@@ -60,6 +60,21 @@ describe.each(Object.entries(kinds))("%s", (_, options) => {
     },
   );
 
+  test("of prompts that differ in one early token and are read at the end, and of prompts that do not differ", () => {
+    const metric = logitDifference({ answer: 3, wrong: 5 });
+    for (const place of [1, -1]) {
+      const other = clean.map((row) => row.map((t, p) => (p === place ? (t + 3) % 17 : t)));
+      const { effects } = exactEdges(model, { clean, corrupted: other }, metric);
+      const before = metric.values(model.forward(clean));
+      const ablated = outputsOf(model, other);
+      for (const [i, { name }] of graph.edges.entries()) {
+        const after = metric.values(runWithEdges(model, graph, clean, ablated, (edge) => edge !== name));
+        for (const b of [0, 1])
+          expect(Math.abs(effects.at(i, b) - ((before[b] ?? 0) - (after[b] ?? 0))), name).toBeLessThan(2e-5);
+      }
+    }
+  });
+
   test("of a loss over all positions too", () => {
     const metric = crossEntropy(clean);
     const { effects } = exactEdges(model, clean, metric);

@@ -2,7 +2,6 @@
 import { describe, expect, test } from "vitest";
 import { edit } from "../../../src/interventions/index.ts";
 import type { Action, ActivationEdit, EditFunction, EditTarget } from "../../../src/interventions/index.ts";
-import { makeEdit } from "../../../src/interventions/edits/edit.ts";
 import { headLabel } from "../../../src/model/index.ts";
 import type { HookName } from "../../../src/model/index.ts";
 import { add, mean, multiply, subtract, sum, Tensor } from "../../../src/tensor/index.ts";
@@ -47,7 +46,7 @@ const stream = clean.cache.get("blocks.0.hook_resid_pre");
 describe("selections", () => {
   /** The heads of a layer whose z is all zero after an edit that silences the target. */
   const silenced = (at: EditTarget): string[] => {
-    const { cache } = model.run(tokens, { edits: makeEdit(at, "zero") });
+    const { cache } = model.run(tokens, { edits: edit(at, "zero") });
     return model.heads
       .filter(({ layer, head }) =>
         cache
@@ -90,7 +89,7 @@ describe("selections", () => {
 
   test("an offset is how far back a query looks; a key after its query is never selected", () => {
     const at = (selection: EditTarget): string[] =>
-      changedPlaces(pattern, edited("blocks.0.attn.hook_pattern", makeEdit(selection, { add: 1 }))).filter((place) =>
+      changedPlaces(pattern, edited("blocks.0.attn.hook_pattern", edit(selection, { add: 1 }))).filter((place) =>
         place.startsWith("1,2,"),
       );
     const base = { hook: "pattern", layer: 0, batch: 1, head: 2 } as const;
@@ -123,8 +122,7 @@ describe("selections", () => {
 });
 
 describe("actions", () => {
-  const whole = (action: Action): Tensor =>
-    edited("blocks.0.hook_resid_pre", makeEdit("blocks.0.hook_resid_pre", action));
+  const whole = (action: Action): Tensor => edited("blocks.0.hook_resid_pre", edit("blocks.0.hook_resid_pre", action));
 
   test("a list of edits acts in order", () => {
     const three = edit("blocks.0.hook_resid_pre", { set: 3 });
@@ -190,7 +188,7 @@ describe("actions", () => {
     const long = Array.from({ length: 40 }, (_, i) => Array.from({ length: 10 }, (_, j) => (7 * i + 3 * j) % 17));
     const before = model.run(long).cache.get("hook_embed");
     const of = (action: Action, at: EditTarget = "embed"): Tensor =>
-      subtract(edited("hook_embed", makeEdit(at, action), long), before);
+      subtract(edited("hook_embed", edit(at, action), long), before);
     const std = (t: Tensor): number => Math.sqrt([...t.data].reduce((s, x) => s + x * x, 0) / t.size);
     // The standard deviation of an estimate from 4,800 draws is 1 per cent; four of them.
     expectClose([std(of({ noise: 0.5 }))], [0.5], { rtol: 0.04 });
@@ -258,11 +256,11 @@ describe("actions", () => {
   });
 
   test("a function gets what is selected, and what it returns takes its place", () => {
-    const doubled: EditFunction = (part) => {
+    const doubled: EditFunction<"batch pos head d_head"> = (part) => {
       expect(String(part)).toBe("Tensor[batch=3 pos=2 head=1 d_head=4] float32");
       return multiply(part, 2);
     };
-    const after = edited("blocks.0.attn.hook_z", makeEdit({ layer: 0, pos: [0, -1], head: 1 }, doubled));
+    const after = edited("blocks.0.attn.hook_z", edit({ layer: 0, pos: [0, -1], head: 1 }, doubled));
     expect(after.at(1, 4, 1, 2)).toBe(Math.fround(2 * z.at(1, 4, 1, 2)));
     expect(changedPlaces(z, after)).toHaveLength(3 * 2 * 4);
     expect(() =>

@@ -1,9 +1,8 @@
 /** Edits written as JSON and read back say the same, and do the same. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseEdits, withRuns } from "../../../src/interventions/index.ts";
+import { edit, parseEdits, withRuns } from "../../../src/interventions/index.ts";
 import type { Action, EditTarget, Heads } from "../../../src/interventions/index.ts";
-import { makeEdit } from "../../../src/interventions/edits/edit.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
 import type { Indices } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";
@@ -79,7 +78,7 @@ test("what is read is what was written, and gives the same run to the bit", () =
   let ran = 0;
   fc.assert(
     fc.property(fc.array(fc.tuple(places, actions), { minLength: 1, maxLength: 3 }), (given) => {
-      const edits = given.map(([at, action]) => makeEdit(at, action));
+      const edits = given.map(([at, action]) => edit(at, action));
       const text = JSON.stringify(edits);
       const asks = text.includes('"reference"');
       const needsList = given.some(([, action]) => Array.isArray((action as { of?: unknown }).of));
@@ -104,7 +103,7 @@ test("what is read is what was written, and gives the same run to the bit", () =
 });
 
 /** An edit that names the run with the run supplied. */
-function withNamed(one: ReturnType<typeof makeEdit>): ReturnType<typeof makeEdit> {
+function withNamed(one: ReturnType<typeof edit>): ReturnType<typeof edit> {
   const named = (one.do as { copyFrom?: unknown }).copyFrom === "reference";
   return named ? (withRuns(one, { reference })[0] ?? one) : one;
 }

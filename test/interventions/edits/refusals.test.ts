@@ -3,7 +3,6 @@ import { describe, expect, test } from "vitest";
 import { CircuitsError } from "../../../src/errors.ts";
 import { edit, parseEdits, withRuns } from "../../../src/interventions/index.ts";
 import type { Action, EditTarget } from "../../../src/interventions/index.ts";
-import { makeEdit } from "../../../src/interventions/edits/edit.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";
 
@@ -72,7 +71,7 @@ describe("made", () => {
     ],
     ["z", { copyFrom: "" }, "copyFrom is an empty name. Give a run or its name."],
   ])("%j, %j", (at, action, text) => {
-    expect(refusal(() => makeEdit(at as EditTarget, action as Action))).toContain(text);
+    expect(refusal(() => edit(at as EditTarget, action as Action))).toContain(text);
   });
 });
 
@@ -145,7 +144,7 @@ describe("in a run", () => {
     ["z", { projectOut: Tensor.zeros("d_model", [12]) }, 'Directions at "blocks.0.attn.hook_z" are [d_head]'],
     ["z", { projectOut: [0, 0, 0, 0] }, "a direction has length 0."],
   ])("%s, %s", (at, action, text) => {
-    expect(refusal(() => model.run(tokens, { edits: makeEdit(at, action) }))).toContain(text);
+    expect(refusal(() => model.run(tokens, { edits: edit(at, action) }))).toContain(text);
   });
 
   test("a mean or a sample of one prompt, of which there is no other", () => {

@@ -5,7 +5,6 @@ import { expect, test } from "vitest";
 import { CircuitsError } from "../../../src/errors.ts";
 import { edit } from "../../../src/interventions/index.ts";
 import type { Action, EditTarget } from "../../../src/interventions/index.ts";
-import { makeEdit } from "../../../src/interventions/edits/edit.ts";
 import { editAt, hookNames } from "../../../src/model/index.ts";
 import type { HookName, RunOptions } from "../../../src/model/index.ts";
 import { wasmEngine } from "../../../src/kernels/wasm/engine.ts";
@@ -35,12 +34,9 @@ function failing(random: Random): RunOptions["edits"] {
         throw new RangeError("thrown on purpose");
       });
     case 1:
-      return [edit("z", "mean"), makeEdit(targets[random.int(targets.length)] ?? "z", "zero")];
+      return [edit("z", "mean"), edit(targets[random.int(targets.length)] ?? "z", "zero")];
     case 2:
-      return [
-        edit({ hook: "q", pos: 3 }, { noise: 1 }),
-        makeEdit("result", actions[random.int(actions.length)] ?? "zero"),
-      ];
+      return [edit({ hook: "q", pos: 3 }, { noise: 1 }), edit("result", actions[random.int(actions.length)] ?? "zero")];
     default:
       return edit(name, (x) => x.slice("batch" as never, 0, 1));
   }

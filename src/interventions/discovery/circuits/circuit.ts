@@ -3,8 +3,7 @@ import { InputError, ShapeError, nameOf, requireObject } from "../../../errors.t
 import { Shown, showing } from "../../../show/index.ts";
 import type { Rows, Showing } from "../../../show/index.ts";
 import { Tensor } from "../../../tensor/index.ts";
-import { CircuitGraph } from "./circuit-graph.ts";
-import type { CircuitEdge, CircuitEdgeName, CircuitNodeName } from "./circuit-graph.ts";
+import type { CircuitEdge, CircuitGraph, CircuitEdgeName, CircuitNodeName } from "./circuit-graph.ts";
 
 /**
  * How a circuit was found: method, metric, ablation, whatever is worth keeping; plain values that JSON can hold.
@@ -107,7 +106,8 @@ export class Circuit extends Shown {
    * are not one for each edge.
    */
   static from(graph: CircuitGraph, parts: CircuitParts = {}): Circuit {
-    if (!(graph instanceof CircuitGraph)) {
+    const isGraph = typeof graph === "object" && (graph as object | null) !== null && "senderOf" in graph;
+    if (!isGraph) {
       throw new InputError(`graph is ${nameOf(graph)}, not a CircuitGraph. Make one with circuitGraph(model).`, {
         operation: "Circuit.from",
         argument: "graph",

@@ -12,12 +12,13 @@ import type { Change, Variant } from "../../../model/internal.ts";
 import type { Steps } from "../../../progress.ts";
 import { add, subtract } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
-import { tensorOf } from "../../../tensor/internal.ts";
+import { rawData, tensorOf } from "../../../tensor/internal.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
 import { mlpOf } from "./layer-parts.ts";
 import type { SenderOutputs } from "./sender-outputs.ts";
 
 type Stream = Tensor<"batch pos d_model">;
+type HeadVectors = Tensor<"batch pos head d_head">;
 
 /** Prompts, what their senders write, and what they write ablated: nothing where it is undefined. */
 export interface CutParts {
@@ -61,12 +62,15 @@ export function cutEdges(model: Transformer, graph: CircuitGraph, parts: CutPart
   for (const layer of inFloat32.layers) {
     const at = `blocks.${layer.layer}` as const;
     const first = layer.layer * perLayer;
+    // The last layer's queries are asked where something is read.
+    const asked = layer.layer === n_layers - 1 ? firstRead(readout.reads, prompts) : 0;
     const resid = base.cache.get(`${at}.hook_resid_pre`);
     for (let sender = 0; sender < (graph.readers[first]?.senders ?? 0); sender++) {
       const positions = differences.positions(sender);
-      if (positions.length === 0) steps.advance(3 * n_heads);
-      else
-        run(headVariants(inFloat32, graph, layer, { first, sender, positions, x: differences.without(resid, sender) }));
+      const x = differences.without(resid, sender);
+      const variants = headVariants(inFloat32, graph, layer, { first, sender, positions, asked, x });
+      steps.advance(3 * n_heads - variants.length);
+      run(variants);
     }
     const { mlp } = layer;
     if (graph.config.attn_only) continue;
@@ -114,9 +118,15 @@ function headVariants(
   model: Transformer,
   graph: CircuitGraph,
   layer: AttentionLayer,
-  parts: { readonly first: number; readonly sender: number; readonly positions: readonly number[]; readonly x: Stream },
+  parts: {
+    readonly first: number;
+    readonly sender: number;
+    readonly positions: readonly number[];
+    readonly asked: number;
+    readonly x: Stream;
+  },
 ): EdgeVariant[] {
-  const { first, sender, positions, x } = parts;
+  const { first, sender, asked, x } = parts;
   const values = layer.ln1 === undefined ? x : layer.ln1.apply(x);
   const isShortformer = model.config.positional_embedding_type === "shortformer";
   const W_pos = isShortformer ? model.weight("pos_embed.W_pos").slice("pos", 0, x.sizeOf("pos")) : undefined;
@@ -125,12 +135,35 @@ function headVariants(
   return (["q", "k", "v"] as const).flatMap((site, side) => {
     const [W, b] =
       site === "q" ? [layer.W_Q, layer.b_Q] : site === "k" ? [layer.W_K, layer.b_K] : [layer.W_V, layer.b_V];
-    const source = project(site === "v" ? values : scores, W, b);
+    const from = site === "q" ? asked : 0;
+    const positions = parts.positions.filter((p) => p >= from);
+    // Where nothing changes there is nothing to run.
+    if (positions.length === 0) return [];
+    const read = site === "v" ? values : scores;
+    const source = from === 0 ? project(read, W, b) : atLast(project(read.slice("pos", from), W, b), from);
     return layer.heads.map(({ head }) => ({
       edge: graph.between(sender, first + side * H + head) ?? 0,
       variant: [{ layer: layer.layer, site, source, heads: [head], positions }],
     }));
   });
+}
+
+/** Vectors of the last positions among those of all positions, at which nothing is asked for. */
+function atLast(vectors: HeadVectors, from: number): HeadVectors {
+  const [batch = 0, length = 0, heads = 0, width = 0] = vectors.shape;
+  const [whole, own] = [(from + length) * heads * width, length * heads * width];
+  const out = new Float32Array(batch * whole);
+  const data = rawData(vectors) as Float32Array;
+  for (let b = 0; b < batch; b++) out.set(data.subarray(b * own, (b + 1) * own), (b + 1) * whole - own);
+  return tensorOf("batch pos head d_head", [batch, from + length, heads, width], out);
+}
+
+/** The first position that is read of any prompt; the last where none is. */
+function firstRead(reads: Uint8Array, prompts: number): number {
+  const pos = reads.length / prompts;
+  let first = pos - 1;
+  for (let place = 0; place < reads.length; place++) if (reads[place] === 1) first = Math.min(first, place % pos);
+  return first;
 }
 
 /** What senders write less what they write ablated. */
