@@ -29,8 +29,10 @@ async function errorOf(run: () => unknown): Promise<CircuitsError | undefined> {
 }
 
 describe("a forgotten await", () => {
+  // Their arguments are names, which the compiler checks; one starts threads.
+  const typed = ["dual", "innerProductMap", "useThreads"];
   const functions = Object.entries(untyped).filter(
-    ([name, value]) => typeof value === "function" && !String(value).startsWith("class") && name !== "useThreads",
+    ([name, value]) => typeof value === "function" && !String(value).startsWith("class") && !typed.includes(name),
   );
   test.each(functions.map(([name]) => name))("%s of a promise says so, if it says anything of it", async (name) => {
     const promise = Promise.resolve(model);
