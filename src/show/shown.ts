@@ -75,7 +75,7 @@ export abstract class Shown extends /* @__PURE__ */ hosted() {
   abstract showing(): Showing;
 
   /** What it is, in one line. */
-  toString(): string {
+  override toString(): string {
     return this.showing().title;
   }
 
