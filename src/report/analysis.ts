@@ -200,7 +200,7 @@ async function analyseParts(task: Task): Promise<Parts> {
   const skipTrigrams = await work.step("skip-trigrams", WEIGHTS.trigrams, (_, inner) =>
     heads.length === 0
       ? undefined
-      : headDump(inputOf(task), { heads: chosen, sources: frequentTokens(corpus), rows: 3, listed: 5, ...inner }),
+      : headDump(inputOf(task), { heads: chosen, sources: frequentTokens(corpus), rows: 2, listed: 3, ...inner }),
   );
   const windows = importanceWindows(corpus.windows, plan);
   const text = inputOf(task, windows);

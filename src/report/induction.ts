@@ -141,6 +141,9 @@ function partnersOf(
     .sort((a, b) => b.k - a.k);
 }
 
+/** How many places are shown. */
+const SHOWN = 2;
+
 /** Places in the passage where the best induction head looks at what followed an earlier copy of the present token. */
 function examplesOf(
   passage: FigureInput,
@@ -155,5 +158,5 @@ function examplesOf(
   const examples = made.examples.filter(
     ({ query, key }) => key > 0 && made.tokens[key - 1]?.id === made.tokens[query]?.id,
   );
-  return examples.length === 0 ? null : plainData({ ...made, examples }, 6);
+  return examples.length === 0 ? null : plainData({ ...made, examples: examples.slice(0, SHOWN) }, 6);
 }

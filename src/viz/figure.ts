@@ -23,6 +23,10 @@ export interface FigureParts {
   readonly content?: string;
   /** The page form, where it is more than the drawing. */
   readonly markup?: string;
+  /** The figures that it is made of, in rows that wrap. */
+  readonly rows?: string;
+  /** The drawing for places too narrow for this one, where it is another. */
+  readonly narrow?: Figure | undefined;
   /** What brings the page form to life. */
   readonly script?: string | undefined;
   readonly nonce?: string | undefined;
@@ -57,6 +61,8 @@ export class Figure extends Shown {
   /** SVG elements without the `<svg>` around them, for figures made of figures. @internal */
   readonly content: string | undefined;
   readonly #markup: string | undefined;
+  readonly #narrow: Figure | undefined;
+  readonly #rows: string | undefined;
   readonly #script: string | undefined;
   readonly #nonce: string | undefined;
 
@@ -69,6 +75,8 @@ export class Figure extends Shown {
     this.label = parts.label;
     this.content = parts.content;
     this.#markup = parts.markup;
+    this.#narrow = parts.narrow;
+    this.#rows = parts.rows;
     this.#script = parts.script;
     this.#nonce = parts.nonce;
   }
@@ -95,24 +103,37 @@ export class Figure extends Shown {
 
   /** The HTML without styles, for a page that has {@link figureStyles} once. */
   get fragment(): string {
-    return this.#script === undefined
-      ? this.body
-      : `${this.body}\n<script${this.#nonceAttribute}>${this.#script}</script>`;
+    const markup = this.#markup ?? this.#svg(this.content ?? "");
+    return this.#script === undefined ? markup : `${markup}\n<script${this.#nonceAttribute}>${this.#script}</script>`;
   }
 
-  /** The HTML without styles and scripts, for a page that has both once. @internal */
+  /**
+   * The HTML without styles and scripts, for a page that has both once. Where there is little room it is laid out anew:
+   * charts have a drawing for narrow places, figures made of figures wrap.
+   */
   get body(): string {
-    return this.#markup ?? this.#svg(this.content ?? "");
+    const other = this.#markup ?? this.#rows;
+    if (other !== undefined) return other;
+    return this.#narrow === undefined ? this.pieces : `<div class="tc-fig tc-fit">\n${this.pieces}\n</div>`;
+  }
+
+  /** The drawing, and the one for narrow places; the page form of what is around shows one of them. @internal */
+  get pieces(): string {
+    const drawing = this.content ?? "";
+    if (this.#narrow === undefined) return this.#svg(drawing);
+    // where there is no room there is hardly a pointer that hovers
+    const narrow = (this.#narrow.content ?? "").replace(/<title>[^<]*<\/title>/g, "");
+    return `${this.#svg(drawing, 0, " tc-wide")}\n${this.#narrow.#svg(narrow, 0, " tc-narrow")}`;
   }
 
   get #nonceAttribute(): string {
     return this.#nonce === undefined ? "" : ` nonce="${escapeHtml(this.#nonce)}"`;
   }
 
-  #svg(inner: string, margin = 0): string {
+  #svg(inner: string, margin = 0, more = ""): string {
     const [width, height] = [this.width + 2 * margin, this.height + 2 * margin];
     const size = `width="${width}" height="${height}" viewBox="${px(-margin)} ${px(-margin)} ${width} ${height}"`;
-    return `<svg xmlns="http://www.w3.org/2000/svg" class="tc-fig tc-${this.kind}" ${size} role="img" aria-label="${escapeHtml(this.label)}">\n${inner}\n</svg>`;
+    return `<svg xmlns="http://www.w3.org/2000/svg" class="tc-fig tc-${this.kind}${more}" ${size} role="img" aria-label="${escapeHtml(this.label)}">\n${inner}\n</svg>`;
   }
 
   /** The SVG text, or the HTML where there is no SVG. */
@@ -132,7 +153,7 @@ export class Figure extends Shown {
   }
 
   /**
-   * Rich display for notebooks: HTML, which has the colours of the notebook and tells values on hover, SVG for those that
+   * Rich display for notebooks: HTML, with the colours of the notebook and values on hover, SVG for those that
    * take no HTML, and one line of plain text.
    */
   override [jupyterDisplay](): Record<string, string> {
@@ -190,6 +211,33 @@ export function checkFigures(list: unknown, operation: string, argument: string)
   requireKind("list", list, argument, operation);
   const figures = list as ArrayLike<unknown>;
   for (let i = 0; i < figures.length; i++) checkFigure(figures[i], operation, `${argument}[${i}]`);
+}
+
+/** From this width on a drawing has another one for narrow places, which is about so wide. */
+const WIDE = 400;
+/** The width of drawings for narrow places, such as a phone. */
+export const NARROW = 340;
+
+/** The drawing for narrow places, where the given width is too much for one. */
+export function narrowFrom(width: number, draw: () => Figure): Figure | undefined {
+  return width > WIDE ? draw() : undefined;
+}
+
+/** Figures in rows as a page shows them: the rows wrap where there is no room. */
+export function rowsMarkup(
+  label: string,
+  captions: { readonly title?: string; readonly subtitle?: string },
+  rows: readonly (readonly Figure[])[],
+  names: readonly string[] = [],
+): string {
+  const title = captions.title ? `<strong>${escapeHtml(captions.title)}</strong>` : "";
+  const subtitle = captions.subtitle ? `<span>${escapeHtml(captions.subtitle)}</span>` : "";
+  const head = title + subtitle === "" ? "" : `<div class="tc-head">${title}${subtitle}</div>\n`;
+  const lines = rows.map((row, i) => {
+    const name = names[i] === undefined ? "" : `<div class="tc-row-name">${escapeHtml(names[i])}</div>`;
+    return `<div class="tc-row">${name}${row.map(({ pieces }) => pieces).join("\n")}</div>`;
+  });
+  return `<div class="tc-fig tc-fit tc-rows" role="group" aria-label="${escapeHtml(label)}">\n${head}${lines.join("\n")}\n</div>`;
 }
 
 /** An SVG `<text>`; the text is escaped here and nowhere else. */

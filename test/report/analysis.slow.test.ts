@@ -92,10 +92,10 @@ describe("analyse on the bundled model", () => {
     expect(tokens[best?.key ?? 0]?.id).toBe(tokens[(best?.query ?? 0) + 1]?.id);
   });
 
-  test("skip-trigrams are readable, five to a list, and never of the start token", () => {
+  test("skip-trigrams are readable, three to a list, and never of the start token", () => {
     expect(data.skipTrigrams?.heads).toHaveLength(16);
     for (const { source, destination, out } of (data.skipTrigrams?.heads ?? []).flatMap(({ rows }) => rows)) {
-      expect([destination.length, out.length]).toEqual([5, 5]);
+      expect([destination.length, out.length]).toEqual([3, 3]);
       const tokens = [source, ...destination, ...out].map(({ text }) => text);
       expect(tokens).not.toContain("<|endoftext|>");
       expect(tokens.join("").replace(/[\n\t\r]/g, "")).not.toMatch(/\ufffd|\p{Cc}/u);

@@ -131,14 +131,19 @@ export function drawPositivityScatter(data: PositivityScatter, captions: Caption
       label: headLabel(point),
       group: point.induction > THRESHOLD ? "induction score above 0.4" : "other heads",
     })),
-    xDomain: [-1.1, 1.1],
-    yDomain: [-1.1, 1.1],
+    xDomain: domainOf(data.points.map(({ OV }) => OV)),
+    yDomain: domainOf(data.points.map(({ QK }) => QK)),
     xLabel: "OV: copying",
     yLabel: "QK: matching the token before",
     width: 620,
     height: 560,
     ...captions,
   });
+}
+
+/** All of −1 to 1, or what is from 0 on where nothing is below it. */
+function domainOf(values: readonly number[]): [number, number] {
+  return [values.some((value) => value < 0) ? -1.1 : -0.05, 1.1];
 }
 
 const ENTRY_TITLE = "Induction heads by eigenvalues: QK against OV";

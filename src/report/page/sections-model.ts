@@ -60,7 +60,7 @@ export function architecture(page: PageContext): Section {
                 : mlps(config)
             }
           </p>
-          ${display(v("T"), op("="), text("Id"), op("⊗"), v("W_U"), v("W_E"), op("+"), sumOver(v("h")), sup(v("A"), v("h")), op("⊗"), v("W_U"), circuit("OV", "h"), v("W_E"), op("+"), text("paths through two heads and more"))}
+          ${display(v("T"), op("="), text("Id"), op("⊗"), v("W_U"), v("W_E"), op("+"), sumOver(v("h")), sup(v("A"), v("h")), op("⊗"), v("W_U"), circuit("OV", "h"), v("W_E"), op("+"), text("longer paths"))}
           <p>
             This is the paper’s notation, in which vectors are columns; in the code they are rows, and products read
             from left to right. Positions enter ${POSITIONS[config.positional_embedding_type]}.

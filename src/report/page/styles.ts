@@ -53,7 +53,9 @@ const TYPE = [
   `section>h2 .n{font:600 1rem/1 ${SANS};color:var(--muted);margin-right:.7rem;font-variant-numeric:tabular-nums}`,
   "h3{font-size:1.12rem;margin:2rem 0 .5rem;font-weight:600}",
   "p{margin:0 0 1rem;hyphens:auto;text-wrap:pretty}",
-  ".formula{margin:1rem 0 1.2rem;overflow-x:auto}",
+  ".formula{margin:1rem 0 1.2rem;overflow-x:auto;overflow-y:hidden}",
+  "details{margin:1rem 0}",
+  `summary{font:14px/1.5 ${SANS};cursor:pointer;color:var(--link)}`,
   ".formula math{font-size:1.12em}",
   ".note{color:var(--muted);font-size:.94rem}",
 ];
@@ -72,17 +74,12 @@ const FIGURES = [
   `dl.spec{font:14px/1.5 ${SANS};display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1.4rem;margin:1rem 0;font-variant-numeric:tabular-nums}`,
   "dl.spec dt{color:var(--muted)}",
   "dl.spec dd{margin:0}",
-  `table.trigrams{border-collapse:collapse;font:13px/1.75 ${SANS};width:100%}`,
-  "table.trigrams th{text-align:left;font-weight:600;color:var(--muted);border-bottom:1px solid var(--rule);padding:.2rem 1rem .2rem 0}",
-  "table.trigrams td{border-bottom:1px solid var(--rule);padding:.35rem 1rem .35rem 0;vertical-align:top}",
-  "table.trigrams tbody th{color:var(--ink);white-space:nowrap}",
   `.tok{font:12.5px/1.5 ${MONO};background:var(--panel);border-radius:3px;padding:.05rem .28rem;white-space:pre;unicode-bidi:isolate}`,
-  ".tok small{color:var(--muted);font-size:10.5px;margin-left:.3rem}",
 ];
 
 const NARROW = [
   "@media (max-width:62rem){.page{display:block;padding:0 1.2rem}nav{position:static;max-height:none;padding:1.4rem 0 0}nav ol{columns:2;column-gap:1.5rem}nav li{break-inside:avoid}main{padding-top:1.6rem}}",
-  "@media (max-width:34rem){body{font-size:16px}header h1{font-size:1.7rem}nav ol{columns:1}.plot svg.tc-fig{max-width:none}}",
+  "@media (max-width:34rem){body{font-size:16px}header h1{font-size:1.7rem}nav{padding:.7rem 0 0;font-size:12px}nav h2{display:none}nav a{padding:.1rem 0 .1rem .5rem}.formula math{font-size:.92em}}",
 ];
 
 const PRINT = [

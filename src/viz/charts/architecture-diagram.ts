@@ -1,5 +1,5 @@
 import { checkFinite, checkOptions, checkSize } from "../check.ts";
-import { Figure, svgLine, svgRect, svgText } from "../figure.ts";
+import { Figure, NARROW, svgLine, svgRect, svgText } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { TYPE } from "../parts/style.ts";
 import { formatNumber, px, TYPE_LINE, wrapText } from "../parts/text.ts";
@@ -85,7 +85,58 @@ export function architectureDiagram(options: ArchitectureDiagramOptions): Figure
     width,
     height,
     label,
+    narrow: downward(options, shown, label),
     content: `${head.markup}\n<g transform="translate(0 ${px(head.height)})">\n${parts.join("\n")}\n</g>`,
+  });
+}
+
+/** Where the stream runs in the drawing for narrow places, from top to bottom. */
+const DOWN = 190;
+const LAYER_RISE = 104;
+
+/** The same from top to bottom, the layers at the left of the stream. */
+function downward(options: ArchitectureDiagramOptions, shown: readonly (number | undefined)[], label: string): Figure {
+  const head = titleBlock(options, NARROW);
+  const vocabulary = formatNumber(options.d_vocab, { decimals: 0 });
+  const width = formatNumber(options.d_model, { decimals: 0 });
+  const first = head.height + 104;
+  const last = first + shown.length * LAYER_RISE;
+  const end = (y: number, name: string, below: string): string =>
+    drawBox(DOWN - 39, y, 78, 30, name, "") + svgText(DOWN + 46, y + 19, "tc-tick tc-f-muted", below);
+  const parts = [
+    head.markup,
+    svgText(DOWN, head.height + 12, "tc-lab tc-f-ink", "tokens", 'text-anchor="middle"'),
+    svgLine(DOWN, head.height + 18, DOWN, last + 44, 'class="tc-s-ink" stroke-width="2"'),
+    arrow(DOWN, last + 50, 0, 1),
+    end(head.height + 28, "embed", `W_E  ${vocabulary} × ${width}`),
+    ...shown.map((layer, i) => {
+      const y = first + i * LAYER_RISE;
+      if (layer === undefined) return svgText(20, y + 30, "tc-tick tc-f-muted", `⋯ ${options.layers - 3} more`);
+      const box =
+        options.d_mlp === undefined
+          ? ""
+          : svgText(LAYER_WIDTH / 2, y + 61, "tc-small tc-f-ink", "MLP", 'text-anchor="middle"');
+      return [
+        svgText(0, y - 8, "tc-lab tc-b tc-f-ink", `layer ${layer}`),
+        svgRect(0, y, LAYER_WIDTH, 66, 'class="tc-f-panel tc-s-axis" rx="4"'),
+        drawHeads(8, y + 8, LAYER_WIDTH - 16, options.d_mlp === undefined ? 50 : 40, options.heads) + box,
+        svgLine(DOWN, y + 16, LAYER_WIDTH + 6, y + 16, 'class="tc-s-ink"') + arrow(LAYER_WIDTH + 1, y + 16, -1, 0),
+        svgLine(LAYER_WIDTH, y + 50, DOWN - 12, y + 50, 'class="tc-s-ink"') + arrow(DOWN - 7, y + 50, 1, 0),
+        `<circle class="tc-f-bg tc-s-ink" cx="${DOWN}" cy="${px(y + 50)}" r="7"/>`,
+        `<path class="tc-s-ink" d="M${DOWN - 4} ${px(y + 50)}h8M${DOWN} ${px(y + 46)}v8"/>`,
+      ].join("");
+    }),
+    end(last - 8, "unembed", `W_U  ${width} × ${vocabulary}`),
+    svgText(DOWN, last + 66, "tc-lab tc-f-ink", "logits", 'text-anchor="middle"'),
+  ];
+  const lines = wrapText(facts(options), NARROW, TYPE.sub);
+  parts.push(...lines.map((line, i) => svgText(0, last + 90 + i * TYPE_LINE, "tc-sub tc-f-muted", line)));
+  return new Figure({
+    kind: "architectureDiagram",
+    width: NARROW,
+    height: last + 90 + lines.length * TYPE_LINE,
+    label,
+    content: parts.filter((part) => part !== "").join("\n"),
   });
 }
 

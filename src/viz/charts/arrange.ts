@@ -1,6 +1,6 @@
 import { requireKind, ShapeError } from "../../errors.ts";
 import { checkNonEmpty, checkOptions } from "../check.ts";
-import { checkFigures, Figure } from "../figure.ts";
+import { checkFigures, Figure, rowsMarkup } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { largestOf } from "../parts/scale.ts";
 import { plural, px } from "../parts/text.ts";
@@ -55,11 +55,13 @@ export function arrange(options: ArrangeOptions): Figure {
     y += largestOf(row.map(({ height }) => height)) + GAP;
   }
   const count = options.rows.reduce((sum, row) => sum + row.length, 0);
+  const label = accessibleName(options, plural(count, "figure"));
   return new Figure({
     kind: "arrange",
     width,
     height: y - GAP,
-    label: accessibleName(options, plural(count, "figure")),
+    label,
+    rows: rowsMarkup(label, options, options.rows),
     content: parts.filter((part) => part !== "").join("\n"),
   });
 }

@@ -9,7 +9,7 @@ import {
   checkText,
   countNonFinite,
 } from "../check.ts";
-import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
+import { Figure, svgLine, svgRect, svgText, svgTitle, NARROW, narrowFrom } from "../figure.ts";
 import {
   accessibleName,
   figureSide,
@@ -121,6 +121,7 @@ export function barChart(options: BarChartOptions): Figure {
     kind: "barChart",
     width,
     height: bottom + (options.xLabel === undefined ? 22 : 38),
+    narrow: narrowFrom(width, () => barChart({ ...options, width: NARROW })),
     label: accessibleName(options, `bar chart of ${bars.length} values`),
     content: [head.markup, barGround(frame, domain, x), ...rows, axisLabel].filter((part) => part !== "").join("\n"),
   });

@@ -12,7 +12,7 @@ import {
   type CompositionGraphOptions,
   type PanelEdge,
 } from "./composition-panel.ts";
-import { Figure, svgText } from "../figure.ts";
+import { Figure, svgText, NARROW } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock } from "../parts/frame.ts";
 import { drawLegend } from "../parts/legend.ts";
 import { bounded, largestOf } from "../parts/scale.ts";
@@ -94,7 +94,11 @@ export function compositionGraph(options: CompositionGraphOptions): Figure {
     drawn.reduce((sum, edges) => sum + edges.length, 0),
   );
   const svg = threePanels(options, drawn, said, strongest);
-  const markup = onePanel(options, drawn, said, strongest, label);
+  const boxes = Math.max(40, Math.min(84, Math.floor(680 / options.heads)));
+  const wide = onePanel(options, drawn, said, strongest, { label, spacing: boxes, least: 420, part: "tc-wide" });
+  const few = Math.max(34, Math.floor((NARROW - 4) / options.heads));
+  const narrow = onePanel(options, drawn, said, strongest, { label, spacing: few, least: NARROW, part: "tc-narrow" });
+  const markup = `<div class="tc-fig tc-composition tc-fit">\n${few < boxes ? `${wide}\n${narrow.replace(/<title>[^<]*<\/title>/g, "")}` : wide.replace(' class="tc-wide"', "")}\n${checkBoxes()}\n</div>`;
   return new Figure({ kind: "compositionGraph", label, ...svg, markup });
 }
 
@@ -193,10 +197,10 @@ function onePanel(
   drawn: readonly (readonly PanelEdge[])[],
   said: readonly string[],
   strongest: number,
-  label: string,
+  { label, spacing, least, part }: { label: string; spacing: number; least: number; part: string },
 ): string {
-  const layout = panelLayout(options, Math.max(40, Math.min(84, Math.floor(680 / options.heads))));
-  const width = Math.max(layout.width, 420);
+  const layout = panelLayout(options, spacing);
+  const width = Math.max(layout.width, least);
   const head = titleBlock(options, width, said);
   const legend = drawLegend(
     (options.roles ?? []).map(({ name }) => name),
@@ -215,13 +219,17 @@ function onePanel(
     `<g transform="translate(0 ${px(top)})">\n${drawNodes(layout, edges)}\n</g>`,
     `<g transform="translate(0 ${px(height - 22)})">${widthKey(strongest)}</g>`,
   ].filter((part) => part !== "");
+  const box = `class="${part}" viewBox="0 0 ${width} ${Math.ceil(height)}" width="${width}" height="${Math.ceil(height)}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${box} role="img" aria-label="${escapeHtml(label)}">\n${inner.join("\n")}\n</svg>`;
+}
+
+/** What shows and hides the edges of a kind. */
+function checkBoxes(): string {
   const boxes = KINDS.map(({ kind, name, paint }) => {
     const swatch = `<svg width="18" height="8" aria-hidden="true"><path class="tc-s-${paint}" stroke-width="4" d="M0 4h18"/></svg>`;
     return `<label><input type="checkbox" class="tc-show-${kind}" checked> ${swatch} ${escapeHtml(name)}</label>`;
   });
-  const box = `viewBox="0 0 ${width} ${Math.ceil(height)}" width="${width}" height="${Math.ceil(height)}"`;
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" ${box} role="img" aria-label="${escapeHtml(label)}">\n${inner.join("\n")}\n</svg>`;
-  return `<div class="tc-fig tc-composition">\n${svg}\n<div class="tc-controls">${boxes.join("\n")}</div>\n</div>`;
+  return `<div class="tc-controls">${boxes.join("\n")}</div>`;
 }
 
 /** Sample curves with what they mean, on the scale of the drawing. */

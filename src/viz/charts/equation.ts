@@ -1,5 +1,5 @@
 import { checkNonEmpty, checkObjects, checkOptions, checkSize, checkText } from "../check.ts";
-import { Figure, svgRect, svgText } from "../figure.ts";
+import { Figure, svgRect, svgText, NARROW, narrowFrom } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { TYPE } from "../parts/style.ts";
 import { escapeHtml, px, textWidth, wrapText, TYPE_LINE } from "../parts/text.ts";
@@ -78,7 +78,8 @@ export function equation(options: EquationOptions): Figure {
     x += room + GAP;
     line = Math.max(line, height);
   }
-  const head = titleBlock(options, Math.max(width, 420));
+  const least = Math.min(420, most);
+  const head = titleBlock(options, Math.max(width, least));
   const parts = [head.markup, formula(left, 0, head.height + 24).markup];
   for (const [i, one] of boxes.entries()) {
     const place = places[i] ?? { x: 0, y: 0 };
@@ -90,8 +91,9 @@ export function equation(options: EquationOptions): Figure {
   const sum = terms.map((term) => term.formula).join(" + ");
   return new Figure({
     kind: "equation",
-    width: Math.max(width, 420),
+    width: Math.max(width, least),
     height: head.height + lineTop + line + 2,
+    narrow: narrowFrom(most > NARROW ? width : 0, () => equation({ ...options, width: NARROW })),
     label: accessibleName(options, `${left} = ${sum}`),
     content: parts.filter((part) => part !== "").join("\n"),
   });

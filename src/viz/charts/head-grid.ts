@@ -1,9 +1,9 @@
 import { chooseScale, drawCell } from "../parts/cells.ts";
-import { checkOptions, checkSize, countNonFinite, type MatrixLike, readMatrix } from "../check.ts";
+import { checkOptions, checkSize, countNonFinite, type Matrix, type MatrixLike, readMatrix } from "../check.ts";
 import { inkOver, shadeOf, type ColorScale } from "../parts/color.ts";
 import { colorBar, COLOR_BAR_WIDTH } from "../parts/color-bar.ts";
 import { TYPE } from "../parts/style.ts";
-import { Figure, svgText } from "../figure.ts";
+import { Figure, svgText, NARROW, narrowFrom } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import { formatNumber, scientific, textWidth } from "../parts/text.ts";
 
@@ -52,9 +52,17 @@ export function headGrid(options: HeadGridOptions): Figure {
     options,
     "headGrid",
   );
-  const cell = { width: Math.round(Math.max(34, Math.min(54, 860 / matrix.cols))), height: 36 };
+  return gridOf(options, matrix, scale, limit, Math.round(Math.max(34, Math.min(54, 860 / matrix.cols))));
+}
+
+/** The grid with cells of some width; the narrow one has no colour bar, as its cells bear their numbers. */
+function gridOf(options: HeadGridOptions, matrix: Matrix, scale: ColorScale, limit: number, side: number): Figure {
+  const decimals = options.decimals ?? 2;
+  const bad = countNonFinite(matrix.data);
+  const isNarrow = side < 34;
+  const cell = { width: side, height: isNarrow ? 26 : 36 };
   const size = { width: matrix.cols * cell.width, height: matrix.rows * cell.height };
-  const width = Math.max(30 + size.width + COLOR_BAR_WIDTH, 260);
+  const width = Math.max(30 + size.width + (isNarrow ? 0 : COLOR_BAR_WIDTH), 260);
   const head = titleBlock(options, width, nonFiniteNote(bad, "value", "crossed out"));
   const [left, top] = [30, head.height + 18];
   const parts: string[] = [];
@@ -78,20 +86,22 @@ export function headGrid(options: HeadGridOptions): Figure {
       parts.push(
         `<rect x="${gap.x}" y="${gap.y}" width="${gap.width}" height="${gap.height}" class="tc-line tc-s-grid" pointer-events="none"/>`,
       );
+      if (!isNarrow) {
+        parts.push(
+          svgText(
+            x + cell.width / 2,
+            y + 14,
+            `tc-small ${ink}`,
+            label,
+            'text-anchor="middle" pointer-events="none" opacity="0.75"',
+          ),
+        );
+      }
       parts.push(
         svgText(
           x + cell.width / 2,
-          y + 14,
-          `tc-small ${ink}`,
-          label,
-          'text-anchor="middle" pointer-events="none" opacity="0.75"',
-        ),
-      );
-      parts.push(
-        svgText(
-          x + cell.width / 2,
-          y + 28,
-          `tc-lab ${ink}`,
+          y + (isNarrow ? 17 : 28),
+          `${isNarrow ? "tc-small" : "tc-lab"} ${ink}`,
           printed(value, decimals, cell.width),
           'text-anchor="middle" pointer-events="none"',
         ),
@@ -103,20 +113,24 @@ export function headGrid(options: HeadGridOptions): Figure {
       svgText(left + (index + 0.5) * cell.width, top - 5, "tc-tick tc-f-muted", `H${index}`, 'text-anchor="middle"'),
     );
   }
-  parts.push(
-    colorBar({
-      left: left + size.width + 14,
-      top: top + 1,
-      height: size.height,
-      limit,
-      scale,
-      label: options.legendLabel,
-    }),
-  );
+  if (!isNarrow)
+    parts.push(
+      colorBar({
+        left: left + size.width + 14,
+        top: top + 1,
+        height: size.height,
+        limit,
+        scale,
+        label: options.legendLabel,
+      }),
+    );
   return new Figure({
     kind: "headGrid",
     width,
-    height: top + Math.max(size.height, 98) + 6,
+    height: top + Math.max(size.height, isNarrow ? 0 : 98) + 6,
+    narrow: narrowFrom(isNarrow ? 0 : width, () =>
+      gridOf(options, matrix, scale, limit, Math.max(20, Math.min(33, Math.floor((NARROW - 30) / matrix.cols)))),
+    ),
     label: accessibleName(options, `${matrix.rows} layers by ${matrix.cols} heads`),
     content: [head.markup, ...parts].join("\n"),
   });

@@ -3,10 +3,10 @@ import { chooseScale, drawCell, maskedValues, type MaskedMatrix } from "../parts
 import { checkCount, checkOptions, checkSize, checkTexts, type Matrix, type MatrixLike, readMatrix } from "../check.ts";
 import { inkOver, shadeOf, type ColorScale } from "../parts/color.ts";
 import { colorBar, COLOR_BAR_WIDTH } from "../parts/color-bar.ts";
-import { Figure, svgRect, svgText } from "../figure.ts";
-import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
+import { Figure, svgRect, svgText, NARROW, narrowFrom } from "../figure.ts";
+import { accessibleName, BOLD, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import { imageCells } from "../parts/image-cells.ts";
-import { labelledAxes, axisRoom } from "../parts/matrix-axes.ts";
+import { labelledAxes, axisRoom, type AxisRoom } from "../parts/matrix-axes.ts";
 import { largestOf } from "../parts/scale.ts";
 import { formatNumber, labelText, textWidth, type NumberFormat } from "../parts/text.ts";
 import { TYPE } from "../parts/style.ts";
@@ -125,16 +125,27 @@ export function heatmap(options: HeatmapOptions): Figure {
     kind: "heatmap",
     width,
     height: frame.top + Math.max(size.height, options.legend === false ? 0 : 100) + room.bottom,
+    narrow:
+      image && cells.length > MOST_TWICE
+        ? undefined
+        : narrowFrom(options.cell === undefined || options.cell > 1 ? width : 0, () => narrowed(options, matrix, room)),
     label: accessibleName(options, `heatmap, ${matrix.rows} by ${matrix.cols}`),
     content: [head.markup, cells, axes, bar].join("\n"),
   });
 }
 
+/** Larger images are not held twice. */
+const MOST_TWICE = 40_000;
+
+/** The map with cells that fit a narrow place, as far as whole pixels go. */
+function narrowed(options: HeatmapOptions, { cols }: Matrix, { left, right }: AxisRoom): Figure {
+  const legend = options.legend === false ? 0 : COLOR_BAR_WIDTH;
+  const cell = Math.max(1, Math.floor((NARROW - left - right - legend) / cols));
+  return heatmap({ ...options, cell, showValues: options.showValues === true && cell >= 24 });
+}
+
 /** Below this width words under a title are hard to read. */
 const NARROWEST = 240;
-
-/** How much wider bold text may be than its estimated width. */
-const BOLD = 1.12;
 
 /** The width that title and what stands under it need: a title alone may be as narrow as it is. */
 function captionWidth({ title, subtitle }: HeatmapOptions, notes: readonly string[]): number {

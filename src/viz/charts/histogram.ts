@@ -1,6 +1,6 @@
 import { InputError } from "../../errors.ts";
 import { checkFinite, checkNonEmpty, checkNumbers, checkOptions, checkSize, countNonFinite } from "../check.ts";
-import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
+import { Figure, svgLine, svgRect, svgText, svgTitle, NARROW, narrowFrom } from "../figure.ts";
 import {
   accessibleName,
   chartGround,
@@ -105,6 +105,7 @@ export function histogram(options: HistogramOptions): Figure {
     kind: "histogram",
     width,
     height,
+    narrow: narrowFrom(width, () => histogram({ ...options, width: NARROW })),
     label: accessibleName(options, `histogram of ${plural(values.length, "value")}`),
     content: [head.markup, ground.markup, ...bars, ...lines].filter((part) => part !== "").join("\n"),
   });

@@ -11,7 +11,7 @@ import {
   checkText,
   countNonFinite,
 } from "../check.ts";
-import { Figure, svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
+import { Figure, svgLine, svgRect, svgText, svgTitle, NARROW, narrowFrom } from "../figure.ts";
 import {
   accessibleName,
   chartGround,
@@ -164,6 +164,7 @@ export function lineChart(options: LineChartOptions): Figure {
     kind: "lineChart",
     width,
     height,
+    narrow: narrowFrom(width, () => lineChart({ ...options, width: NARROW })),
     label: accessibleName(options, `line chart of ${series.map(({ name }) => name).join(", ")}`),
     content: content.filter((part) => part !== "").join("\n"),
   });
@@ -226,7 +227,11 @@ function clipped(parts: readonly string[], frame: Frame, cut: boolean): string {
   return `<svg x="${box[0]}" y="${box[1]}" width="${box[2]}" height="${box[3]}" viewBox="${box.join(" ")}">\n${parts.join("\n")}\n</svg>`;
 }
 
-/** The label stands over the line at whichever end is farther from the data. */
+/** Places along a line that its label may have, and the pixels from the data that are enough. */
+const PLACES = 9;
+const CLEAR = 10;
+
+/** The label stands over the line at the end that is farther from the data, or between where neither is clear. */
 function drawReference(line: ReferenceLine, ground: ChartGround, series: readonly Prepared[]): string {
   const { left, width } = ground.frame;
   const right = left + width;
@@ -242,13 +247,20 @@ function drawReference(line: ReferenceLine, ground: ChartGround, series: readonl
     );
     return gaps.reduce((a, b) => Math.min(a, b), Infinity);
   };
-  const end = nearest(right - room, right) > nearest(left, left + room);
+  const places = Array.from({ length: PLACES }, (_, k) => left + ((width - room) * k) / (PLACES - 1));
+  const gaps = places.map((at) => nearest(at, at + room));
+  // An end is where labels are looked for; elsewhere only where there is clearly more room.
+  const [first = 0, last = 0] = [gaps[0], gaps[PLACES - 1]];
+  const end = last > first ? PLACES - 1 : 0;
+  const best = gaps.reduce((a, gap, k) => (gap > Math.max(gaps[a] ?? 0, CLEAR) ? k : a), end);
+  const chosen = (gaps[end] ?? 0) >= CLEAR ? end : best;
+  const isEnd = chosen === PLACES - 1;
   const label = svgText(
-    end ? right - 5 : left + 5,
+    isEnd ? right - 5 : (places[chosen] ?? left) + 5,
     y - 4,
     "tc-tick tc-f-ink tc-s-bg tc-halo",
     text,
-    end ? 'text-anchor="end"' : "",
+    isEnd ? 'text-anchor="end"' : "",
   );
   return svgLine(left, y, right, y, 'class="tc-s-ink" stroke-dasharray="3 3"') + label;
 }

@@ -1,6 +1,6 @@
 import { InputError } from "../../errors.ts";
 import { checkDomain, checkNonEmpty, checkNumber, checkObjects, checkOptions, checkSize } from "../check.ts";
-import { Figure, svgLine, svgText, svgTitle } from "../figure.ts";
+import { Figure, svgLine, svgText, svgTitle, NARROW, narrowFrom } from "../figure.ts";
 import {
   accessibleName,
   chartGround,
@@ -127,6 +127,7 @@ export function scatter(options: ScatterOptions): Figure {
     kind: "scatter",
     width,
     height,
+    narrow: narrowFrom(width, () => scatter({ ...options, width: NARROW, height: Math.min(given.height, 380) })),
     label: accessibleName(options, `scatter plot of ${points.length} points`),
     content: [
       head.markup,
@@ -234,7 +235,7 @@ function drawLabels(
       const box = boxes[i];
       return box === undefined
         ? []
-        : [svgText(box.x + box.width / 2, box.y + 9, "tc-tick tc-f-ink", text, 'text-anchor="middle"')];
+        : [svgText(box.x + box.width / 2, box.y + 9, "tc-tick tc-f-ink tc-s-bg tc-halo", text, 'text-anchor="middle"')];
     })
     .join("\n");
 }

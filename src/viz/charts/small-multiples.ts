@@ -1,6 +1,6 @@
 import { ShapeError } from "../../errors.ts";
 import { checkNonEmpty, checkOptions, checkSize, checkTexts } from "../check.ts";
-import { checkFigures, Figure, svgText } from "../figure.ts";
+import { checkFigures, Figure, svgText, rowsMarkup } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { largestOf } from "../parts/scale.ts";
 import { plural, px, textWidth } from "../parts/text.ts";
@@ -80,11 +80,14 @@ export function smallMultiples(options: SmallMultiplesOptions): Figure {
   const names = labels.map((text, row) =>
     svgText(0, head.height + row * (cell.height + GAP) + cell.height / 2, "tc-lab tc-b tc-f-muted", text),
   );
+  const label = accessibleName(options, plural(figures.length, "figure"));
+  const lines = Array.from({ length: rows }, (_, row) => figures.slice(row * columns, (row + 1) * columns));
   return new Figure({
     kind: "smallMultiples",
     width,
     height: head.height + rows * (cell.height + GAP) - GAP,
-    label: accessibleName(options, plural(figures.length, "figure")),
+    label,
+    rows: rowsMarkup(label, options, lines, labels),
     content: [head.markup, ...names, ...parts].filter((part) => part !== "").join("\n"),
   });
 }

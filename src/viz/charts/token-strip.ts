@@ -1,7 +1,7 @@
 import { chooseScale, maskedValues } from "../parts/cells.ts";
 import { checkCount, checkNonEmpty, checkNumbers, checkOptions, checkSize, checkTexts } from "../check.ts";
 import { inkOver, shadeAttributes, shadeOf, type ColorScale, type Shade } from "../parts/color.ts";
-import { Figure, svgRect, svgText, svgTitle } from "../figure.ts";
+import { Figure, svgRect, svgText, svgTitle, NARROW, narrowFrom } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import { formatNumber, plural, textWidth, visibleToken } from "../parts/text.ts";
 
@@ -99,6 +99,7 @@ export function tokenStrip(options: TokenStripOptions): Figure {
     kind: "tokenStrip",
     width,
     height: y + LINE,
+    narrow: narrowFrom(width, () => tokenStrip({ ...options, width: NARROW })),
     label: accessibleName(options, plural(tokens.length, "token")),
     content: [head.markup, ...parts].filter((part) => part !== "").join("\n"),
   });

@@ -1,6 +1,6 @@
 import { InputError, requireKind } from "../../errors.ts";
 import { checkCount, checkNonEmpty, checkObjects, checkOptions, checkSize, checkText } from "../check.ts";
-import { Figure, svgLine, svgText } from "../figure.ts";
+import { Figure, svgLine, svgText, NARROW, narrowFrom } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { CELL_PADDING, chipsMarkup, LINE, SIZE, type ChipColumn, type TokenChip } from "../parts/token-chips.ts";
 import { extent, largestOf } from "../parts/scale.ts";
@@ -100,7 +100,7 @@ export function tokenTable(options: TokenTableOptions): Figure {
   const widths = columnWidths(columns, styled, cells, options.width ?? 860);
   const lefts = widths.map((_, j) => widths.slice(0, j).reduce((sum, width) => sum + width + GAP, 0));
   const width = Math.max(
-    NARROWEST,
+    Math.min(NARROWEST, options.width ?? NARROWEST),
     widths.reduce((sum, one) => sum + one + GAP, -GAP),
   );
   const head = titleBlock(options, width);
@@ -131,6 +131,7 @@ export function tokenTable(options: TokenTableOptions): Figure {
     kind: "tokenTable",
     width,
     height: y + 2,
+    narrow: options.width === NARROW ? undefined : narrowFrom(width, () => tokenTable({ ...options, width: NARROW })),
     label: accessibleName(options, `table of ${plural(count, "row")}`),
     content: parts.filter((part) => part !== "").join("\n"),
   });

@@ -100,7 +100,7 @@ export function setUpExplorer(root, { view, channels, colorIn, undo }) {
   function paintAll() {
     const inks = [color("seq"), color("muted")];
     const values = measures[state.measure];
-    const scale = state.skipFirst ? 0 : data.measures[state.measure].largest;
+    const scale = state.skipFirst || state.measure > 0 ? 0 : data.measures[state.measure].largest;
     buttons.forEach(function (button, head) {
       paint(button.querySelector("canvas"), values, head * size, scale || largestOf(values, head * size), inks);
     });

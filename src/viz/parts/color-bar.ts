@@ -1,7 +1,8 @@
 /** The colour bar beside a matrix. */
 import { shadeAttributes, shadeOf, type ColorScale } from "./color.ts";
 import { svgRect, svgText } from "../figure.ts";
-import { formatNumber, px } from "./text.ts";
+import { TYPE } from "./style.ts";
+import { formatNumber, px, textWidth } from "./text.ts";
 
 /** Room to the right of a matrix for its colour bar. */
 export const COLOR_BAR_WIDTH = 84;
@@ -41,15 +42,18 @@ export function colorBar(options: ColorBarOptions): string {
   );
   const border = `<rect x="${px(left)}" y="${px(top)}" width="10" height="${height}" class="tc-line tc-s-grid"/>`;
   const zero = `<path class="tc-s-axis" d="M${px(left)} ${px(at(0))}h12"/>`;
+  const isShort = textWidth(options.label ?? "", TYPE.lab) <= COLOR_BAR_WIDTH - 10;
   const label =
     options.label === undefined
       ? ""
-      : svgText(
-          0,
-          0,
-          "tc-lab tc-f-muted",
-          options.label,
-          `transform="translate(${px(left + 62)} ${px(top)}) rotate(90)"`,
-        );
+      : isShort
+        ? svgText(left, top - 6, "tc-lab tc-f-muted", options.label)
+        : svgText(
+            0,
+            0,
+            "tc-lab tc-f-muted",
+            options.label,
+            `transform="translate(${px(left + 50)} ${px(top)}) rotate(90)"`,
+          );
   return `<g>${border}<g class="tc-crisp">${shades.join("")}</g>${zero}${texts.join("")}${label}</g>`;
 }

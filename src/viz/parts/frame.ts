@@ -15,6 +15,9 @@ export interface Captions {
   readonly subtitle?: string;
 }
 
+/** How much wider bold text may be than its estimated width. */
+export const BOLD = 1.12;
+
 /** Title and subtitle as SVG, and the height they take. */
 export function titleBlock(
   captions: Captions,
@@ -23,7 +26,7 @@ export function titleBlock(
 ): { markup: string; height: number } {
   const lines: string[] = [];
   let y = 0;
-  for (const line of captions.title === undefined ? [] : wrapText(captions.title, width, TYPE.title)) {
+  for (const line of captions.title === undefined ? [] : wrapText(captions.title, width / BOLD, TYPE.title)) {
     y += 17;
     lines.push(svgText(0, y - 4, "tc-title tc-f-ink", line));
   }

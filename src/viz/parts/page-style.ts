@@ -4,8 +4,25 @@ const MONO = `ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mono
 
 /** The style sheet of HTML figures; it uses the custom properties of the drawings' one. */
 export function pageStyles(): string {
-  return [...COMMON, ...TABLE, ...COMPOSITION, ...EXPLORER].join("\n");
+  return [...COMMON, ...FIT, ...ROWS, ...TABLE, ...COMPOSITION, ...EXPLORER].join("\n");
 }
+
+const FIT = [
+  ".tc-fit{container-type:inline-size;width:100%;min-width:min(100%,16rem)}",
+  ".tc-fit svg{max-width:100%;height:auto}",
+  "@container (max-width:479.9px){.tc-wide{display:none}}",
+  "@container (min-width:480px){.tc-narrow{display:none}}",
+];
+
+const ROWS = [
+  ".tc-head{margin-bottom:8px}",
+  ".tc-head strong{display:block;font-size:13px;font-weight:600}",
+  ".tc-head span{display:block;color:var(--tc-muted);font-size:11px;max-width:80em}",
+  ".tc-row{display:flex;gap:10px;align-items:flex-start;margin-bottom:10px}",
+  ".tc-row>svg{flex:0 1 auto;min-width:0}",
+  ".tc-row-name{font-size:11px;font-weight:600;color:var(--tc-muted);flex:none;align-self:center}",
+  "@container (max-width:699.9px){.tc-row{flex-wrap:wrap}.tc-row>svg{flex:none}}",
+];
 
 const COMMON = [
   "svg.tc-fig,.tc-fig svg{max-width:100%;height:auto}",
