@@ -29,8 +29,10 @@ async function errorOf(run: () => unknown): Promise<CircuitsError | undefined> {
 }
 
 describe("a forgotten await", () => {
+  // Their arguments are names, which the compiler checks; one starts threads.
+  const typed = ["dual", "innerProductMap", "useThreads"];
   const functions = Object.entries(untyped).filter(
-    ([name, value]) => typeof value === "function" && !String(value).startsWith("class") && name !== "useThreads",
+    ([name, value]) => typeof value === "function" && !String(value).startsWith("class") && !typed.includes(name),
   );
   test.each(functions.map(([name]) => name))("%s of a promise says so, if it says anything of it", async (name) => {
     const promise = Promise.resolve(model);
@@ -158,7 +160,7 @@ describe("a tensor as an array or a number", () => {
     ]);
     const [[, last]] = [...t.select("layer", 1)].entries() as never as [[number, number]];
     expect(last).toBe(3);
-    expect(() => [...Tensor.from("", [], [1])]).toThrow("is a scalar and has no axis to go over. Take its item().");
+    expect([...Tensor.from("", [], [1])]).toEqual([1]);
     expect([...Tensor.zeros("pos d_model", [0, 3])]).toEqual([]);
   });
 });

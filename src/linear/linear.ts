@@ -15,7 +15,7 @@ import type { Dual } from "../axes.ts";
 import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
-import { shortNumber, Shown, showing } from "../show/index.ts";
+import { shortNumber, Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { astype } from "../tensor/index.ts";
 import { describeTensor, kernelStorage } from "../tensor/internal.ts";
@@ -78,7 +78,7 @@ export class Linear<In extends string = string, Out extends string = string> ext
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const factors = this.factors.map((factor) => `[${factor.rows} × ${factor.cols}]`).join(" · ");
     const product = factors === "" ? "the identity" : `= ${factors}`;
     const coefficient = this.coefficient === 1 ? "" : ` times ${shortNumber(this.coefficient)}`;

@@ -6,7 +6,7 @@
  * matrix there and $W_{OV}$ the transpose.
  */
 import { InputError } from "../errors.ts";
-import { Shown, showing } from "../show/index.ts";
+import { Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { compose, linear, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
@@ -104,7 +104,7 @@ export class AttentionHead extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const facts = (["W_QK", "W_OV"] as const).map((name) => [name, this[name].toString()] as const);
     return { title: this.toString(), parts: () => [{ kind: "facts", facts }] };
   }
@@ -178,7 +178,7 @@ export class AttentionLayer extends Shown implements LayerWeights {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const heads = this.heads.map(({ label }) => label).join(" ");
     const facts = [
       ["heads", heads],
@@ -186,7 +186,10 @@ export class AttentionLayer extends Shown implements LayerWeights {
       ["norm", this.ln1?.kind ?? "none"],
       ["MLP", this.mlp?.act_fn ?? "none"],
     ] as const;
-    return { title: `AttentionLayer ${this.layer} of ${this.heads.length} heads`, parts: () => [{ kind: "facts", facts }] };
+    return {
+      title: `AttentionLayer ${this.layer} of ${this.heads.length} heads`,
+      parts: () => [{ kind: "facts", facts }],
+    };
   }
 
   /**

@@ -1,6 +1,5 @@
 /** What a run kept. */
 import { InputError } from "../errors.ts";
-import { showing } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { describeTensor } from "../tensor/internal.ts";
@@ -74,7 +73,7 @@ export class ActivationCache extends HookHabits {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const count = this.#entries.size;
     const title = `ActivationCache of ${count} activation${count === 1 ? "" : "s"}`;
     return { title, parts: () => [{ kind: "facts", facts: factsOf(this.#entries) }] };

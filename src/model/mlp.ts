@@ -4,7 +4,7 @@
  * Framework for Transformer Circuits, "MLP layers"); what it computes between is not, so path expansion begins anew in
  * what an MLP writes.
  */
-import { Shown, showing } from "../show/index.ts";
+import { Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
@@ -87,7 +87,7 @@ export class MLP extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const { rows, cols } = this.W_in;
     return { title: `MLP of layer ${this.layer}: d_model=${rows} -> d_mlp=${cols}, ${this.act_fn}` };
   }

@@ -7,7 +7,7 @@
  * (A Mathematical Framework for Transformer Circuits, "Handling Layer Normalization").
  */
 import { AxisError, requireKind } from "../errors.ts";
-import { Shown, showing } from "../show/index.ts";
+import { Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
@@ -69,7 +69,7 @@ export class Norm<Axis extends "d_model" | "d_mlp" = "d_model"> extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     return { title: `Norm ${this.kind} over ${this.axis}, eps ${this.eps}` };
   }
 

@@ -1,6 +1,6 @@
 /** A transformer, attention-only or with MLPs: its configuration, its weights, and the parts they make. */
 import { InputError, requireOptions } from "../errors.ts";
-import { Shown, showing } from "../show/index.ts";
+import { Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
@@ -240,7 +240,7 @@ export class Transformer extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     return modelShowing(this.config, this.parameterCount, this.notes);
   }
 

@@ -12,7 +12,7 @@
  * the layers after it.
  */
 import type { Kind } from "../errors.ts";
-import { Shown, showing } from "../show/index.ts";
+import { Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { onFeatures, identityMap, sumProducts } from "../linear/index.ts";
 import type { TensorProduct, TensorSum } from "../linear/index.ts";
@@ -75,7 +75,7 @@ export class FactoredModel extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const layers = Array.from({ length: this.model.config.n_layers }, (_, layer) => `layer ${layer}`);
     const product = ["T W_E", ...layers, "W_U"].join(" · ");
     return {

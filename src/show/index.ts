@@ -5,6 +5,6 @@
  * HTML are written of that here, once for all classes. Reading order: shown.ts (the methods that hosts ask for),
  * parts.ts, text.ts, html.ts, numbers.ts.
  */
-export { jupyterDisplay, Shown, shownAs, showing } from "./shown.ts";
+export { jupyterDisplay, Shown, shownAs } from "./shown.ts";
 export type { Facts, Numbers, Part, Rows, Showing, Words } from "./parts.ts";
 export { alignNumbers, shortNumber } from "./numbers.ts";

@@ -10,9 +10,6 @@ const nodeInspect: unique symbol = Symbol.for("nodejs.util.inspect.custom") as n
 /** The method by which notebooks ask a value for its rich display. */
 export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display") as never;
 
-/** The method by which a value says what there is to see. */
-export const showing: unique symbol = Symbol("showing") as never;
-
 /** Lines below the title of a value by itself, of one within another, and of one further in. */
 const LINES = [9, 5] as const;
 
@@ -33,6 +30,28 @@ function displayed(show: () => Showing): Record<string, string> {
   return { "text/plain": textOf(show(), LINES[0], (text) => text), "text/html": htmlOf(show()) };
 }
 
+/** What hosts find on a value that shows itself. */
+interface Hosted {
+  /** Rich display for notebooks: HTML, and plain text. */
+  [jupyterDisplay](): Record<string, string>;
+}
+
+/** A class with the methods of hosts, made in a call: bundlers keep classes with computed names of methods. */
+function hosted(): abstract new () => Hosted {
+  abstract class Answering implements Hosted {
+    abstract showing(): Showing;
+
+    [nodeInspect](depth: number | null, host: InspectOptions): string {
+      return inspected(() => this.showing(), depth, host);
+    }
+
+    [jupyterDisplay](): Record<string, string> {
+      return displayed(() => this.showing());
+    }
+  }
+  return Answering;
+}
+
 /**
  * A value that shows itself: in consoles as a title and a few lines, in notebooks as a table or a card.
  *
@@ -51,13 +70,13 @@ function displayed(show: () => Showing): Record<string, string> {
  * // 3
  * ```
  */
-export abstract class Shown {
-  /** @internal */
-  abstract [showing](): Showing;
+export abstract class Shown extends /* @__PURE__ */ hosted() {
+  /** What there is to see of it. @internal */
+  abstract showing(): Showing;
 
   /** What it is, in one line. */
-  toString(): string {
-    return this[showing]().title;
+  override toString(): string {
+    return this.showing().title;
   }
 
   /** What `JSON.stringify` writes: what it is in one line, where a class has no other form. */
@@ -67,17 +86,7 @@ export abstract class Shown {
 
   /** What consoles show, as text of at most ten lines. */
   toText(): string {
-    return textOf(this[showing](), LINES[0], (text) => text);
-  }
-
-  /** @internal */
-  [nodeInspect](depth: number | null, host: InspectOptions): string {
-    return inspected(() => this[showing](), depth, host);
-  }
-
-  /** Rich display for notebooks: HTML, and plain text. */
-  [jupyterDisplay](): Record<string, string> {
-    return displayed(() => this[showing]());
+    return textOf(this.showing(), LINES[0], (text) => text);
   }
 }
 

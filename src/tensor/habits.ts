@@ -1,6 +1,6 @@
 /** How a tensor shows itself, and what answers habits from other languages: `tensor[0]`, `tensor + 1`. */
 import { InputError } from "../errors.ts";
-import { Shown, showing } from "../show/index.ts";
+import { Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 
 /** What a tensor is made on. */
@@ -38,7 +38,7 @@ export abstract class TensorHabits extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const { names, shape } = this;
     const at = (...index: readonly number[]): number => this.at(...index);
     return { title: this.toString(), parts: () => [{ kind: "numbers", names, shape, at }] };

@@ -1,6 +1,6 @@
 import { requireKind } from "../errors.ts";
 import type { Kind } from "../errors.ts";
-import { jupyterDisplay, Shown, showing } from "../show/index.ts";
+import { jupyterDisplay, Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { PAGE_SCRIPT } from "./page/script.ts";
 import { pageStyles } from "./parts/page-style.ts";
@@ -142,7 +142,7 @@ export class Figure extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     return { title: `Figure(${this.kind}: ${this.label}, ${this.width} × ${this.height})` };
   }
 
@@ -158,7 +158,7 @@ export class Figure extends Shown {
    */
   override [jupyterDisplay](): Record<string, string> {
     const svg = this.svg;
-    const plain = { "text/plain": this[showing]().title };
+    const plain = { "text/plain": this.showing().title };
     return { ...plain, "text/html": this.html, ...(svg !== undefined && { "image/svg+xml": svg }) };
   }
 }

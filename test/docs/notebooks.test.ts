@@ -54,7 +54,9 @@ describe.each(notebooks)("%s", (name) => {
 
   test("runs, and holds what its cells give", async () => {
     const path = writeModule(name, "console.log = __log;\nexport const cells = __cells;");
-    const { cells } = (await import(/* @vite-ignore */ path)) as { cells: { text: string; data: object | undefined }[] };
+    const { cells } = (await import(/* @vite-ignore */ path)) as {
+      cells: { text: string; data: object | undefined }[];
+    };
     expect(cells.map((given, i) => (outputsOf(given, i + 1) as Output[]).map(gist))).toEqual(
       code.map(({ outputs = [] }) => outputs.map(gist)),
     );

@@ -163,9 +163,9 @@ export interface ImportanceByHead {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(4);
- * const { addedToDirect, predictions } = importanceByHead({ ...(await openBundledModel()), text });
- * console.log(addedToDirect.shape, predictions);
- * // [ 2, 8 ] 56
+ * const { addedToDirect } = importanceByHead({ ...(await openBundledModel()), text });
+ * console.log(addedToDirect.at(1, 6).toFixed(1));
+ * // 0.7
  * ```
  */
 export function importanceByHead(input: FigureInput, options: FigureOptions = {}): ImportanceByHead {

@@ -1,5 +1,5 @@
 /** What is said of a circuit when it was judged. */
-import { Shown, showing } from "../../show/index.ts";
+import { Shown } from "../../show/index.ts";
 import type { Rows, Showing } from "../../show/index.ts";
 import type { Circuit, EdgeAblation } from "../discovery/index.ts";
 import type { CircuitFaithfulness } from "./circuit-faithfulness.ts";
@@ -140,7 +140,7 @@ export class CircuitCertificate extends Shown implements CertificateParts {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const rows = (): Rows["rows"] => this.#rows();
     return { title: this.toString(), parts: () => [{ kind: "rows", columns: ["judged by", "result"], rows: rows() }] };
   }

@@ -1,7 +1,7 @@
 /** What a sweep found. */
 import type { Join } from "../../axes.ts";
 import { requireCount } from "../../model/internal.ts";
-import { Shown, showing } from "../../show/index.ts";
+import { Shown } from "../../show/index.ts";
 import type { Rows, Showing } from "../../show/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -131,7 +131,7 @@ export class Sweep<A extends string = string> extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const columns = [...this.values.names, this.metric, "change"];
     const rows = (): Rows["rows"] =>
       this.largest(SHOWN).map(({ at, value, change }) => [...Object.values(at), value, change]);

@@ -1,6 +1,6 @@
 /** Text to token ids and back, over a Hugging Face `tokenizer.json`. */
 import { InputError, requireKind, requireOptions } from "../../errors.ts";
-import { Shown, showing } from "../../show/index.ts";
+import { Shown } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { plainIds } from "../../model/internal.ts";
 import { describeValue, toJson } from "../bytes/bytes.ts";
@@ -157,7 +157,7 @@ export class LoadedTokenizer extends Shown implements Tokenizer {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const bos = this.bos === undefined ? "" : `, bos ${this.bos} ${JSON.stringify(this.#tokens.get(this.bos))}`;
     return { title: `Tokenizer of ${this.vocabSize} tokens${bos}` };
   }

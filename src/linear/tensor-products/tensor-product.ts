@@ -8,7 +8,7 @@
  */
 import { AxisError, ShapeError, requireKind } from "../../errors.ts";
 import type { Kind } from "../../errors.ts";
-import { Shown, showing } from "../../show/index.ts";
+import { Shown } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { astype, type Tensor } from "../../tensor/index.ts";
 import { describeTensor } from "../../tensor/internal.ts";
@@ -105,7 +105,7 @@ export class TensorProduct<In extends string = string, Out extends string = stri
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     return { title: this.toString() };
   }
 }

@@ -12,7 +12,7 @@ import {
   requireObject,
   requireOrderBound,
 } from "../../errors.ts";
-import { Shown, showing } from "../../show/index.ts";
+import { Shown } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
@@ -79,7 +79,7 @@ export class TensorSum<In extends string = string, Out extends string = string> 
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const facts = this.terms.map(({ label, product }) => [label, product.toString()] as const);
     return { title: `TensorSum of ${facts.length} terms`, parts: () => [{ kind: "facts", facts }] };
   }

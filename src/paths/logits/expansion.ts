@@ -11,7 +11,7 @@ import {
 import { parseHead } from "../../model/index.ts";
 import { requireChoice, requireCount } from "../../model/internal.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
-import { Shown, shownAs, showing } from "../../show/index.ts";
+import { Shown, shownAs } from "../../show/index.ts";
 import type { Part, Showing } from "../../show/index.ts";
 import { add, subtract, Tensor } from "../../tensor/index.ts";
 import { describeTensor, rowNorms } from "../../tensor/internal.ts";
@@ -183,7 +183,7 @@ export class PathExpansion extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const { terms, all, maxOrder, tokens } = this;
     const [first, second] = terms.map((term) => termFormula(this.model, term, "text"));
     const end = all.length > 2 ? [`… (${all.length} terms)`] : [];

@@ -5,7 +5,7 @@
  * $L$ layers of $H$ heads have $\binom{L}{p} H^p$ paths of order $p$ (through $p$ heads), $(1 + H)^L$ in all; the MLP
  * of layer $l$ begins $(1 + H)^{L-l-1}$ more.
  */
-import { Shown, showing } from "../../show/index.ts";
+import { Shown } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { composeProducts, identityMap, onFeatures } from "../../linear/index.ts";
 import type { TensorProduct } from "../../linear/index.ts";
@@ -113,7 +113,7 @@ export class PathNode extends Shown implements PathTerm {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     return termShowing(this);
   }
 

@@ -8,7 +8,7 @@
  * where a head moved the query's, with K-composition where one moved the key's, and with both.
  */
 import { InputError, requireKind, requireObject, requireKinds, requireOptions } from "../../errors.ts";
-import { Shown, showing } from "../../show/index.ts";
+import { Shown } from "../../show/index.ts";
 import type { Part, Showing } from "../../show/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadId, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
@@ -129,7 +129,7 @@ export class ScoreExpansion extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const { labels, terms, tokens } = this;
     const head = headLabel(this.head);
     const parts = labels.length > 6 ? [...labels.slice(0, 5), "…", labels.at(-1)] : labels;

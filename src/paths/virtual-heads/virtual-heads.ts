@@ -5,7 +5,7 @@
  */
 import { InputError, requireKind } from "../../errors.ts";
 import type { Kind } from "../../errors.ts";
-import { Shown, showing } from "../../show/index.ts";
+import { Shown } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { compose, composeAll, eigenvaluesOf, frobeniusNormOf, linear } from "../../linear/index.ts";
 import type { Linear, TensorProduct } from "../../linear/index.ts";
@@ -75,7 +75,7 @@ export class VirtualHead extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     return { title: this.toString(), parts: () => [{ kind: "facts", facts: [["W_OV", this.W_OV.toString()]] }] };
   }
 }

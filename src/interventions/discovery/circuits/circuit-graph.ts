@@ -7,7 +7,7 @@
 import { ConfigError, InputError, requireObject } from "../../../errors.ts";
 import { nearestNames } from "../../../nearest.ts";
 import type { ModelConfig, Transformer } from "../../../model/index.ts";
-import { Shown, showing } from "../../../show/index.ts";
+import { Shown } from "../../../show/index.ts";
 import type { Showing } from "../../../show/index.ts";
 
 /**
@@ -190,7 +190,7 @@ export class CircuitGraph extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const { nodes } = this;
     return { title: this.toString(), parts: () => [{ kind: "words", text: nodes.join(" ") }] };
   }

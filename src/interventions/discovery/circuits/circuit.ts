@@ -1,6 +1,6 @@
 /** Circuits as values: which edges of a model's graph are kept, what each scored, and where that comes from. */
 import { InputError, ShapeError, nameOf, requireObject } from "../../../errors.ts";
-import { Shown, showing } from "../../../show/index.ts";
+import { Shown } from "../../../show/index.ts";
 import type { Rows, Showing } from "../../../show/index.ts";
 import { Tensor } from "../../../tensor/index.ts";
 import type { CircuitEdge, CircuitGraph, CircuitEdgeName, CircuitNodeName } from "./circuit-graph.ts";
@@ -244,7 +244,7 @@ export class Circuit extends Shown {
   }
 
   /** @internal */
-  override [showing](): Showing {
+  override showing(): Showing {
     const rows = (): Rows["rows"] => this.ranking().map(({ name, score }) => [name, score]);
     return { title: this.toString(), parts: () => [{ kind: "rows", columns: ["edge", "score"], rows: rows() }] };
   }
