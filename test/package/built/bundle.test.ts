@@ -80,28 +80,28 @@ describe("the computing entries in a bundle", () => {
     expect(product.size).toBeLessThan(123e3);
   });
 
-  test("reading a configuration brings no tensor, no hooks and no tokenizer: under 16.5 kB, half of it the table of known fields", async () => {
+  test("reading a configuration brings no tensor, no hooks and no tokenizer: under 17 kB, half of it the table of known fields", async () => {
     const small = await using("parseConfig");
     expect(partsIn(small)).toEqual([]);
-    expect(small.size).toBeLessThan(16.5e3);
+    expect(small.size).toBeLessThan(17e3);
   });
 
-  test("a model's forward pass brings no kernels for weights and no tokenizer: under 152 kB", async () => {
+  test("a model's forward pass brings no kernels for weights and no tokenizer: under 180 kB, 8 kB of it how values show themselves", async () => {
     const model = await using("Transformer");
     expect(partsIn(model)).toEqual(["tensors", "hooks"]);
-    expect(model.size).toBeLessThan(152e3);
+    expect(model.size).toBeLessThan(180e3);
   });
 
-  test("one analysis brings no tokenizer: under 166 kB", async () => {
+  test("one analysis brings no tokenizer: under 188 kB", async () => {
     const analysis = await using("pathExpansion");
     expect(partsIn(analysis)).not.toContain("tokenizer");
-    expect(analysis.size).toBeLessThan(166e3);
+    expect(analysis.size).toBeLessThan(188e3);
   });
 
-  test("as a whole it stays under 586 kB, 198 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
+  test("as a whole it stays under 790 kB, 262 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
     const whole = await bundle(everything);
-    expect(whole.size).toBeLessThan(586e3);
-    expect(whole.gzipped).toBeLessThan(198e3);
+    expect(whole.size).toBeLessThan(790e3);
+    expect(whole.gzipped).toBeLessThan(262e3);
   });
 });
 
