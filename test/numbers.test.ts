@@ -33,7 +33,11 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
   compositionBaseline: { sizes: { d_model: 12, d_head: 4 } },
   copyingAccuracy: { model, heads: "L1H0", options: { k: 2 } },
   copyingEvaluator: { model, options: { length: 4, samples: 2, seed: 1, bos: 0 } },
-  decomposeResid: { model, run, options: { layer: 1 } },
+  decomposeResid: [
+    { model, run, options: { layer: 1 } },
+    { model, runOrOptions: run, given: { layer: 1 } },
+    { run, runOrOptions: { layer: 1 } },
+  ],
   duplicateTokenScores: { pattern, period: 3 },
   findHeads: {
     scores: { current: grid, previous: grid, first: grid, duplicate: grid, induction: grid },
@@ -45,6 +49,7 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
     attested: [{ source: 1, destination: 2, out: 3 }],
     options: { k: 1, start: 1, sources: [1, 2] },
   },
+  fitTranslators: { runs: [run], options: { ridge: 0.1 } },
   firstOrderLoss: { model, tokens, subset: { layers: [0, 1] } },
   frozenAblationLoss: { model, tokens, subset: { layers: [0, 1] } },
   fullQKCircuit: { model: rotary, head: "L1H0", options: { offset: 2 } },
@@ -57,6 +62,7 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
   inductionScores: { pattern, options: { period: 3 } },
   kCompositionAccuracy: { model, previous: "L0H0", later: "L1H0", options: { k: 2 } },
   logIndexDerivative: { loss: Tensor.zeros("pos", [9]), factor: 1.5 },
+  logitLens: { run, options: { directions: [1, 2] } },
   logitTermNorms: { model, options: { maxOrder: 1 } },
   lossTrajectory: { losses: library.randomNormal("snapshot token", [4, 5], { seed: 1 }), components: 2 },
   meanRotaryPattern: { model: rotary, head: "L1H0", n: 4 },
@@ -74,7 +80,11 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
   positionalPattern: { model: standard, head: "L1H0", n: 4 },
   repeatedTokens: { config: model.config, options: { length: 3, batch: 2, seed: 1, bos: 0, repeats: 2, chunk: 2 } },
   sampleCompositionBaseline: { sizes: { d_model: 12, d_head: 4 }, options: { samples: 3, seed: 1 } },
-  scoreExpansion: { model, tokens, head: "L1H0", options: { maxOrder: 1, maxTerms: 1000 } },
+  scoreExpansion: [
+    { model, tokens, head: "L1H0", options: { maxOrder: 1, maxTerms: 1000 } },
+    { model, tokens, headOrOptions: "L1H0", given: { maxOrder: 1, maxTerms: 1000 } },
+    { run, head: "L1H0", headOrOptions: { maxOrder: 1, maxTerms: 1000 } },
+  ],
   scoreNull: { model, options: { samples: 3, seed: 1 } },
   scoreTermNorms: { model, ref: "L1H0", options: { maxOrder: 1 } },
   searchVirtualHeads: { model, tokens, options: { order: 2, k: 2 } },
@@ -89,13 +99,17 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
   skipTrigrams: { model, head: "L1H0", sources: [1, 2], options: { k: 2, start: 1, frequencies } },
   smearedKeys: { keys: run.cache.get("blocks.0.attn.hook_k"), alpha: [1, 2, 3] },
   strongestVirtualHeads: { model, options: { order: 2, k: 2 } },
-  termImportance: { model, tokens, options: { resamples: 3, seed: 1 } },
+  termImportance: [
+    { model, tokens, options: { resamples: 3, seed: 1 } },
+    { model, tokensOrOptions: tokens, given: { resamples: 3, seed: 1 } },
+    { run, tokensOrOptions: { resamples: 3, seed: 1 } },
+  ],
   topSkipTrigrams: { model, head: "L1H0", options: { k: 2, perPair: 1, start: 1, frequencies } },
   valueWeightedPattern: { model, run, layer: 1 },
 };
 
 /** Numbers that need not be whole, or need not be positive, or may be without end. */
-const REAL = ["smoothing", "mean", "std", "threshold", "factor", "weights", "alpha", "frequencies"];
+const REAL = ["smoothing", "ridge", "mean", "std", "threshold", "factor", "weights", "alpha", "frequencies"];
 const SIGNED = ["offset", "keep"];
 const ENDLESS = ["maxTerms", "alpha"];
 const OPTIONAL = ["bos"];

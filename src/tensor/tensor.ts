@@ -530,9 +530,8 @@ export class Tensor<A extends string = string> extends TensorHabits {
 
   /**
    * Goes over the first axis, as numpy does: the numbers of a tensor of one axis, the tensors at each index of one of
-   * more; {@link Tensor.data} is all numbers in a row.
+   * more; {@link Tensor.data} is all numbers in a row. A scalar gives its one number.
    *
-   * @throws {@link ShapeError} for a scalar, which has no axis.
    * @example
    * ```ts
    * import { Tensor } from "transformer-circuits";
@@ -546,11 +545,8 @@ export class Tensor<A extends string = string> extends TensorHabits {
   *[Symbol.iterator](): IterableIterator<ItemOf<A>> {
     const [axis] = this.names;
     if (axis === undefined) {
-      throw new ShapeError(`${String(this)} is a scalar and has no axis to go over. Take its item().`, {
-        operation: "Tensor",
-        expected: "one axis or more",
-        actual: 0,
-      });
+      yield this.item() as ItemOf<A>;
+      return;
     }
     const [n = 0] = this.shape;
     for (let i = 0; i < n; i++) yield (this.rank === 1 ? this.at(i) : selected(this, axis, i)) as ItemOf<A>;

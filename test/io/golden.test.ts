@@ -9,8 +9,11 @@ describe("golden cases", () => {
     (name) => {
       const golden = loadGolden(name);
       const shapes = golden.labels["tensors"] as Record<string, number[]>;
-      expect([...golden.names].sort()).toEqual(Object.keys(shapes).sort());
-      for (const key of golden.names) expect(golden.expected(key).shape, key).toEqual(shapes[key]);
+      const isGradient = (key: string): boolean => key.startsWith("grad.");
+      // Gradients lie in a file of their own, which has more of them than `expected.json` lists.
+      const listed = golden.names.filter((key) => !isGradient(key) || key in shapes);
+      expect([...listed].sort()).toEqual(Object.keys(shapes).sort());
+      for (const key of listed) expect(golden.expected(key).shape, key).toEqual(shapes[key]);
       expect(golden.has("logits")).toBe(true);
       expect(golden.has("no such")).toBe(false);
     },

@@ -164,8 +164,8 @@ export interface ImportanceByHead {
  *
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(4);
  * const { addedToDirect } = importanceByHead({ ...(await openBundledModel()), text });
- * console.log(addedToDirect.at(1, 2) > 1);
- * // true
+ * console.log(addedToDirect.at(1, 6).toFixed(1));
+ * // 0.7
  * ```
  */
 export function importanceByHead(input: FigureInput, options: FigureOptions = {}): ImportanceByHead {

@@ -83,7 +83,7 @@ const KNOWN = "metric receivers through mlps direction put positions seed sender
  *
  * const { model } = await openBundledModel();
  * const tokens = repeatedTokens(model.config, { length: 20, batch: 2, seed: 0, bos: 0 });
- * const receivers = ["L1H1", "L1H2", "L1H4"].map((head) => ({ head, input: "k" }) as const);
+ * const receivers = (["L1H1", "L1H2", "L1H4"] as const).map((head) => ({ head, input: "k" }) as const);
  * const keys = pathPatching(model, tokens, { receivers, put: "zero", metric: crossEntropy(tokens) });
  * // Induction heads find their keys by what the previous-token head writes.
  * console.log(keys.largest(1)[0]?.at);

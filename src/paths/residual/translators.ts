@@ -63,14 +63,15 @@ export function fitTranslators(runs: readonly PartialRun[], options: FitTranslat
   requireKinds("run", runs, "runs", operation);
   const { ridge = 1e-4 } = options;
   const [first] = runs;
-  if (first === undefined || !(ridge >= 0 && ridge < Infinity) || runs.some(({ model }) => model !== first.model)) {
+  const isRidge = typeof ridge === "number" && ridge >= 0 && ridge < Infinity;
+  if (first === undefined || !isRidge || runs.some(({ model }) => model !== first.model)) {
     const message =
       first === undefined
         ? "there are no runs to fit to. Give at least one."
-        : ridge >= 0 && ridge < Infinity
+        : isRidge
           ? "the runs are of several models. Fit each by itself."
-          : `ridge is ${ridge}; give a number of at least 0.`;
-    throw new InputError(message, { operation, argument: first !== undefined && !(ridge >= 0) ? "ridge" : "runs" });
+          : `ridge is ${String(ridge)}; give a number of at least 0.`;
+    throw new InputError(message, { operation, argument: first !== undefined && !isRidge ? "ridge" : "runs" });
   }
   const streams = runs.map((run) => accumulatedResid(run));
   const d = first.model.config.d_model;

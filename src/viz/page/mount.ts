@@ -86,14 +86,20 @@ export function mount(element: MountTarget, figure: Figure): () => void {
  * @throws {@link InputError} when `element` is no element.
  * @category Figures
  * @example
- * ```ts no-run
+ * ```ts
  * import { attentionExplorer, enliven, type MountTarget } from "transformer-circuits/viz";
  *
  * const figure = attentionExplorer({ tokens: ["a", " b"], pattern: [[[1, 0.25, 0.75]]] });
- * export function show(element: MountTarget & { innerHTML: string }): () => void {
- *   element.innerHTML = figure.html;
- *   return enliven(element);
+ * const show = (element: (MountTarget & { innerHTML: string }) | null) => {
+ *   if (element !== null) element.innerHTML = figure.html;
+ *   return enliven(element as MountTarget);
+ * };
+ * try {
+ *   show(null); // document.querySelector("#figure") of a page that has no such element
+ * } catch (error) {
+ *   console.log((error as Error).message.split(".")[0]);
  * }
+ * // enliven: element is null: the page has no such element, or not yet
  * ```
  */
 export function enliven(element: MountTarget): () => void {
