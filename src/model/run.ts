@@ -72,6 +72,37 @@ export type PartialRunOptions = AnyRunOptions &
       }
   );
 
+/**
+ * Whether a run with this `unembed` and this `stopAt`, each undefined where it is left out, computes logits.
+ * @inline
+ */
+export type Unembeds<U, S> = [S] extends [undefined] ? ("none" extends U ? false : true) : false;
+
+/**
+ * The options of a run by its `unembed` and `stopAt`: one without logits has no tokens to compute them of.
+ * @inline
+ */
+export interface RunOptionsBy<
+  U extends AllRunOptions["unembed"],
+  S extends AllRunOptions["stopAt"],
+> extends AnyRunOptions {
+  /**
+   * The positions whose logits are computed: `"all"` (the default), the `"last"` of each prompt's text, some positions
+   * of every prompt, or a list of as many for each; `"none"` for no logits.
+   */
+  readonly unembed?: U | undefined;
+  /** The output tokens whose logits are computed, which are then the entries of `d_vocab`; all unless given. */
+  readonly directions?: Unembeds<U, S> extends true ? RunOptions["directions"] : undefined;
+  /** Before this layer, a negative one counted from the end, or right after this hook; the run has no logits. */
+  readonly stopAt?: S | undefined;
+}
+
+/**
+ * What else the options of a run that stops at `S` are held to: it unembeds nothing.
+ * @inline
+ */
+export type StopOptions<S> = [S] extends [undefined] ? unknown : { readonly unembed?: "none" | undefined };
+
 /** The options of runs of either kind. */
 export interface AllRunOptions extends AnyRunOptions {
   readonly unembed?: RunOptions["unembed"] | "none";

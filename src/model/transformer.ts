@@ -12,7 +12,7 @@ import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { modelShowing } from "./model-showing.ts";
 import { forwardPass } from "./forward.ts";
-import type { AllRunOptions, AnyRun, PartialRunOptions, RunOptions } from "./run.ts";
+import type { AllRunOptions, AnyRun, RunOptionsBy, StopOptions, Unembeds } from "./run.ts";
 import { headIdOf, headLabel } from "../head-id.ts";
 import type { HeadRef } from "../head-id.ts";
 import { mlpFrom } from "./mlp.ts";
@@ -299,14 +299,20 @@ export class Transformer extends Shown {
    * // Tensor[batch=1 pos=1 d_vocab=2] float32 true
    * ```
    */
-  run(tokens: TokensLike, options: PartialRunOptions & { readonly stopAt: number }): StoppedRun;
-  run(tokens: TokensLike, options: PartialRunOptions): PartialRun;
-  run(tokens: TokensLike, options?: RunOptions): Run;
-  run(tokens: TokensLike, options: AllRunOptions = {}): PartialRun {
+  run<const U extends AllRunOptions["unembed"] = undefined, const S extends AllRunOptions["stopAt"] = undefined>(
+    tokens: TokensLike,
+    options: RunOptionsBy<U, S> & StopOptions<S> = {},
+  ): RunBy<U, S> {
     requireOptions(options, "run", "cache edits from stopAt unembed directions attentionMask signal");
-    return forwardPass(this, toTokenTensor(this.config, tokens, "run"), options) as PartialRun;
+    return forwardPass(this, toTokenTensor(this.config, tokens, "run"), options) as RunBy<U, S>;
   }
 }
+
+/**
+ * The outcome of a run by its `unembed` and `stopAt`.
+ * @inline
+ */
+type RunBy<U, S> = Unembeds<U, S> extends true ? Run : [S] extends [number] ? StoppedRun : PartialRun;
 
 /**
  * The outcome of a run that computed no logits.

@@ -25,18 +25,6 @@ export type Within<A extends string, B extends string> = Tensor<B> &
   (AxisOf<B> extends AxisOf<A> ? unknown : NotAmong<NoInfer<A>>);
 
 /**
- * The second operand: any tensor beside a number on the left, which leaves `A` out.
- * @inline
- */
-type Second<A extends string, B extends string> = [A] extends [never] ? Tensor<B> : Within<A, B>;
-
-/**
- * The axes of the result: the first operand's, or beside a number on the left the second's.
- * @inline
- */
-type Result<A extends string, B extends string> = Tensor<[A] extends [never] ? B : A>;
-
-/**
  * `out[i] = x[i] ∘ y[i mod period]`, `period` dividing the length. An engine compiles a loop well for one kind of
  * arrays, so those of float32 alone, which nearly all are, have loops of their own.
  */
@@ -170,11 +158,11 @@ export function spread(operation: string, a: Tensor, b: Tensor): TensorData {
  * // [ [ 11, 22 ], [ 13, 24 ] ]
  * ```
  */
-export function add<A extends string = never, B extends string = never>(
+export function add<B extends string = never, A extends string = B>(
   a: Tensor<A> | number,
-  b: Second<A, B> | number,
-): Result<A, B> {
-  return combine("add", a, b) as Result<A, B>;
+  b: Within<A, B> | number,
+): Tensor<A> {
+  return combine("add", a, b) as Tensor<A>;
 }
 
 /**
@@ -191,11 +179,11 @@ export function add<A extends string = never, B extends string = never>(
  * // [ [ -1, 1 ], [ -5, 5 ] ]
  * ```
  */
-export function subtract<A extends string = never, B extends string = never>(
+export function subtract<B extends string = never, A extends string = B>(
   a: Tensor<A> | number,
-  b: Second<A, B> | number,
-): Result<A, B> {
-  return combine("subtract", a, b) as Result<A, B>;
+  b: Within<A, B> | number,
+): Tensor<A> {
+  return combine("subtract", a, b) as Tensor<A>;
 }
 
 /**
@@ -214,11 +202,11 @@ export function subtract<A extends string = never, B extends string = never>(
  * // [ [ 2, 0 ], [ 1, 3 ] ]
  * ```
  */
-export function multiply<A extends string = never, B extends string = never>(
+export function multiply<B extends string = never, A extends string = B>(
   a: Tensor<A> | number,
-  b: Second<A, B> | number,
-): Result<A, B> {
-  return combine("multiply", a, b) as Result<A, B>;
+  b: Within<A, B> | number,
+): Tensor<A> {
+  return combine("multiply", a, b) as Tensor<A>;
 }
 
 /**
@@ -236,11 +224,11 @@ export function multiply<A extends string = never, B extends string = never>(
  * // [ [ 0.25, 0.75 ], [ 1, 0 ] ]
  * ```
  */
-export function divide<A extends string = never, B extends string = never>(
+export function divide<B extends string = never, A extends string = B>(
   a: Tensor<A> | number,
-  b: Second<A, B> | number,
-): Result<A, B> {
-  return combine("divide", a, b) as Result<A, B>;
+  b: Within<A, B> | number,
+): Tensor<A> {
+  return combine("divide", a, b) as Tensor<A>;
 }
 
 /**

@@ -4,7 +4,8 @@ import { root } from "./files.ts";
 
 /**
  * The functions that modules export, and the methods of classes that they export, of which a parameter is of one of some
- * classes, a list or a map of such values, or a union with one. Objects of options are not looked into.
+ * classes, a list or a map of such values, or a union with one. Objects of options are not looked into, and methods
+ * marked as internal are left out.
  *
  * @param modules - paths from the root.
  * @param classes - names of classes.
@@ -34,6 +35,7 @@ export function functionsTaking(modules: readonly string[], classes: readonly st
   };
   const isPublic = (symbol: ts.Symbol): boolean =>
     !symbol.name.startsWith("#") &&
+    !symbol.getJsDocTags(checker).some(({ name }) => name === "internal") &&
     (symbol.declarations ?? []).every(
       (declaration) => (ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Private) === 0,
     );

@@ -222,18 +222,19 @@ export const mistakes: readonly Mistake[] = [
   {
     title: "run: an edit that returns other axes",
     code: 'model.run([0, 1], { edits: { "blocks.0.attn.hook_z": () => tensor("batch pos d_model") } });',
-    at: '"blocks.0.attn.hook_z"',
+    at: "edits",
     text: [
-      `Type '() => Tensor<"batch pos d_model">' is not assignable to type 'Edit<\`blocks.\${number}.attn.hook_z\`>'.`,
-      `  Type 'Tensor<"batch pos d_model">' is not assignable to type 'Tensor<"batch pos head d_head">'.`,
-      `    Type '"batch pos d_model"' is not assignable to type '"batch pos head d_head"'.`,
+      `Type '{ "blocks.0.attn.hook_z": () => Tensor<"batch pos d_model">; }' is not assignable to type 'EditsLike | undefined'.`,
+      `  The types returned by '"blocks.0.attn.hook_z"(...)' are incompatible between these types.`,
+      `    Type 'Tensor<"batch pos d_model">' is not assignable to type 'Tensor<"batch pos head d_head">'.`,
+      `      Type '"batch pos d_model"' is not assignable to type '"batch pos head d_head"'.`,
     ].join("\n"),
   },
   {
     title: "run: an edit at a hook that does not exist",
     code: 'model.run([0, 1], { edits: { "blocks.0.attn.hook_zz": (z: Tensor) => z } });',
     at: '"blocks.0.attn.hook_zz"',
-    text: `Object literal may only specify known properties, and '"blocks.0.attn.hook_zz"' does not exist in type 'Edits'.`,
+    text: `Object literal may only specify known properties, and '"blocks.0.attn.hook_zz"' does not exist in type 'EditsLike'.`,
   },
   {
     title: "edit: a selection along an axis that the activation has not",

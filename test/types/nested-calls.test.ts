@@ -14,7 +14,8 @@ import { tensorTakers } from "./nested/tensor-takers.ts";
 const preamble = [
   'import { Tensor } from "transformer-circuits/tensor";',
   'import type { Linear, TensorProduct, TensorSum } from "transformer-circuits/linear";',
-  'import { type MLP, type Norm, Transformer } from "transformer-circuits/model";',
+  'import type { Circuit } from "transformer-circuits/interventions";',
+  'import { type Metric, type MLP, type Norm, Transformer } from "transformer-circuits/model";',
   'import { elementwise, toNdarray } from "transformer-circuits/ndarray";',
   "declare function given<A extends string>(): Tensor<A>;",
   "declare function mapping<In extends string, Out extends string>(): Linear<In, Out>;",
@@ -23,6 +24,8 @@ const preamble = [
   "declare const model: Transformer;",
   "declare const mlp: MLP;",
   "declare const norm: Norm;",
+  "declare const metric: Metric;",
+  "declare const found: Circuit;",
   'declare const pattern: Tensor<"batch head query_pos key_pos">;',
   'declare function takeField(options: { readonly loss: Tensor<"pos"> }): void;',
   "declare function takeAny<A extends string>(t: Tensor<A>): Tensor<A>;",

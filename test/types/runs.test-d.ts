@@ -1,6 +1,13 @@
 import { describe, expectTypeOf, test } from "vitest";
 import type { HookName, Run, Tensor, Transformer } from "transformer-circuits";
-import type { ActivationCache, AxesOfHook, PartialRun, StoppedRun } from "transformer-circuits/model";
+import type {
+  ActivationCache,
+  AxesOfHook,
+  PartialRun,
+  PartialRunOptions,
+  RunOptions,
+  StoppedRun,
+} from "transformer-circuits/model";
 
 declare const model: Transformer;
 declare const cache: ActivationCache;
@@ -58,9 +65,18 @@ describe("a run that computes no logits", () => {
     void model.run([0, 1], { unembed: "none" }).logits;
   });
 
+  test("options made before say what they know", () => {
+    expectTypeOf(model.run([0, 1], {} as RunOptions)).toEqualTypeOf<Run>();
+    expectTypeOf(model.run([0, 1], {} as PartialRunOptions)).toEqualTypeOf<PartialRun>();
+  });
+
   test("is no run to read logits of, and stops where it has a layer or a hook", () => {
     expectTypeOf<PartialRun>().not.toExtend<Run>();
     expectTypeOf<Run>().toExtend<PartialRun>();
+    // @ts-expect-error output tokens of a run without logits
+    model.run([0, 1], { unembed: "none", directions: [3] });
+    // @ts-expect-error no such option
+    model.run([0, 1], { unembd: "none" });
     // @ts-expect-error logits of a run that stops before them
     model.run([0, 1], { stopAt: 1, unembed: "last" });
     // @ts-expect-error no such hook

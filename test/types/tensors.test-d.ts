@@ -44,6 +44,11 @@ describe("axes of results", () => {
     expectTypeOf(add(1, untyped)).toEqualTypeOf<Tensor>();
   });
 
+  test("a generic function keeps the axes it is given", () => {
+    const twice = <A extends string>(t: Tensor<A>): Tensor<A> => multiply(add(t, 0), 2);
+    expectTypeOf(twice(resid)).toEqualTypeOf<Tensor<"batch pos d_model">>();
+  });
+
   test("set, where and topK keep the axes; min, std and diagonal take one away; reshape names them anew", () => {
     expectTypeOf(set(resid, { pos: [1, -1] }, min(resid, "pos"))).toEqualTypeOf<Tensor<"batch pos d_model">>();
     expectTypeOf(where(resid, 1, min(resid, "batch"))).toEqualTypeOf<Tensor<"batch pos d_model">>();
