@@ -82,7 +82,10 @@ describe("the list", () => {
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
     for (const { name, title, source, needs } of all) {
       expect(name).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
-      expect([title.length > 10, /Framework|In-context Learning|ARENA/.test(source)], name).toEqual([true, true]);
+      expect([title.length > 10, /Framework|In-context Learning|ARENA|et al\.|EAP|arXiv/.test(source)], name).toEqual([
+        true,
+        true,
+      ]);
       expect(new Set(needs).size).toBe(needs.length);
     }
     const numbers = all.map(({ number }) => number);

@@ -5,6 +5,7 @@ import {
   arrange,
   attentionExplorer,
   barChart,
+  circuitDiagram,
   complexPlane,
   compositionGraph,
   equation,
@@ -71,6 +72,15 @@ const drawings: Record<string, (list: readonly number[], at: number) => Figure> 
   barChart: (list, at) =>
     barChart({
       bars: list.map((value, i) => ({ label: name(i), value, ...(i % 2 === 1 && { error: Math.abs(at) }) })),
+    }),
+  circuitDiagram: (list, at) =>
+    circuitDiagram({
+      layers: 2,
+      heads: list.length,
+      edges: [
+        ...list.map((value, i) => ({ from: `a0.h${i}`, to: `a1.h${i}`, input: "k" as const, value })),
+        { from: "input", to: "logits", value: at },
+      ],
     }),
   complexPlane: (list, at) => complexPlane({ points: list.map((re) => ({ re, im: at })) }),
   "complexPlane, linear": (list, at) =>
@@ -145,7 +155,10 @@ function within(values: readonly number[], low: number, high: number): void {
 }
 
 test("every drawing of the entry is tried", () => {
-  const none = ["Figure", "escapeHtml", "figureStyles", "formatNumber", "visibleToken"];
+  const none = [
+    ...["Figure", "escapeHtml", "figureScript", "figureStyles", "formatNumber", "visibleToken"],
+    ...["defineFigureElement", "enliven", "mount"],
+  ];
   const tried = Object.keys(drawings).map((key) => key.split(",")[0]);
   expect(Object.keys(viz).filter((key) => !none.includes(key) && !tried.includes(key))).toEqual([]);
 });

@@ -98,10 +98,10 @@ describe("the computing entries in a bundle", () => {
     expect(analysis.size).toBeLessThan(188e3);
   });
 
-  test("as a whole it stays under 790 kB, 262 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
+  test("as a whole it stays under 790 kB, 266 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
     const whole = await bundle(everything);
     expect(whole.size).toBeLessThan(790e3);
-    expect(whole.gzipped).toBeLessThan(262e3);
+    expect(whole.gzipped).toBeLessThan(266e3);
   });
 });
 
