@@ -82,6 +82,8 @@ const categories = [
   "Attribution",
   "Head scores",
   "Interventions",
+  "Circuit discovery",
+  "Circuit evaluation",
   "Files",
   "Bundled model",
   "Figures",

@@ -2,8 +2,9 @@
  * Edits of every hook against TransformerLens 3.9's `run_with_hooks`, on random models of every kind of positions, norm
  * and MLP: random selections and actions at each hook of each model, written as JSON by test/fixtures/edits/make.py.
  *
- * Both sides store float32 and sum in different orders. 1e-5 of the largest logit is about a hundred roundings, and far
- * below what one wrong element does.
+ * Both sides store float32 and sum in different orders; engines with fused multiply-add round in yet another. Some edits
+ * make scores so large that softmax amplifies a rounding (2.5e-5 was seen under Node 22, below 1e-5 under Node 20).
+ * 5e-5 of the largest logit is far below what one wrong element does.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -35,7 +36,7 @@ describe.each(Object.entries(cases))("%s", (kind, { config, edits }) => {
   const reference = model.run(other);
   const clean = model.forward(tokens);
 
-  test("logits agree within 1e-5 of the largest", () => {
+  test("logits agree within 5e-5 of the largest", () => {
     const failed: string[] = [];
     for (const [i, given] of edits.entries()) {
       const theirs = expected.select(expected.names[0] ?? "", i);
@@ -43,7 +44,7 @@ describe.each(Object.entries(cases))("%s", (kind, { config, edits }) => {
       const runs = text.includes('"other"') ? { other: reference } : {};
       const { logits } = model.run(tokens, { edits: parseEdits(text, runs), cache: [] });
       try {
-        expectClose(logits, theirs, { atol: 1e-5 * largestOf(theirs.data) });
+        expectClose(logits, theirs, { atol: 5e-5 * largestOf(theirs.data) });
       } catch (error) {
         failed.push(`${text}: ${String(error)}`);
       }
