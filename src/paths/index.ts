@@ -26,6 +26,7 @@ export type {
   PathCertificate,
   PathFilter,
   RankedTerm,
+  RankOptions,
   TermMetric,
   PathSource,
   PathTerm,

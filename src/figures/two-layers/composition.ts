@@ -12,7 +12,10 @@ import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
 import { rolesOf } from "../roles.ts";
 
-/** Scores of all pairs with what random heads have. */
+/**
+ * Scores of all pairs with what random heads have.
+ * @inline
+ */
 type CompositionVersion = CompositionMaps & { readonly baseline: { readonly mean: number; readonly std?: number } };
 
 /**

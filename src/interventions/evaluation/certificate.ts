@@ -48,7 +48,10 @@ export interface RandomBaseline {
   readonly pValue: number;
 }
 
-/** What a certificate says. */
+/**
+ * What a certificate says.
+ * @inline
+ */
 interface CertificateParts {
   readonly circuit: Circuit;
   readonly metric: string;

@@ -18,7 +18,10 @@ import { rawData, reshaped } from "../../tensor/internal.ts";
 type Stream = Tensor<"batch pos d_model">;
 type HeadVectors = Tensor<"batch pos head d_head">;
 
-/** The label of an edit as a source or a component. */
+/**
+ * The label of an edit as a source or a component.
+ * @inline
+ */
 export type EditLabel = `edit[${HookName}]`;
 
 /** What an edit added. */

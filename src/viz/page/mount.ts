@@ -10,7 +10,9 @@ import { enlivenIn } from "./script.ts";
  */
 export interface MountTarget {
   readonly ownerDocument: unknown;
+  /** Puts nodes in place of those inside. */
   replaceChildren(...nodes: never[]): void;
+  /** The document or shadow root that it is in. */
   getRootNode(): unknown;
 }
 
