@@ -1,5 +1,5 @@
 /** What discovery/ lends to evaluation/. */
-export { pruned, requireCircuit } from "./circuits/index.ts";
+export { pruned, requireCircuit, requireRunnable } from "./circuits/index.ts";
 export { checkPrompts, CircuitRuns } from "./edges/index.ts";
 export { ABLATIONS, ablationOf, isLoss } from "./edges/circuit-runs.ts";
 export type { CheckedPrompts } from "./edges/circuit-runs.ts";

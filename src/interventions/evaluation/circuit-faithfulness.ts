@@ -15,7 +15,7 @@ import type { MetricLike, Transformer } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { Circuit, greedyEdges, topEdges } from "../discovery/index.ts";
 import type { CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
-import { checkPrompts, CircuitRuns, isLoss, requireCircuit } from "../discovery/internal.ts";
+import { checkPrompts, CircuitRuns, isLoss, requireRunnable } from "../discovery/internal.ts";
 import { meanOf } from "./statistics.ts";
 
 /** The benchmark's shares of the edges. */
@@ -114,7 +114,7 @@ export function circuitFaithfulness(
   const operation = "circuitFaithfulness";
   const known = "ablation shares select lowerIsBetter seed signal onProgress";
   requireKind("model", model, "model", operation, options, known);
-  requireCircuit(scored, operation);
+  requireRunnable(scored, operation);
   const runs = new CircuitRuns(model, scored.graph, checkPrompts(model, prompts, operation), metric, {
     ...options,
     operation,

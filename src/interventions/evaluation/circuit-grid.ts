@@ -9,7 +9,7 @@ import type { ProgressOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
 import { pruneCircuit } from "../discovery/index.ts";
 import type { Circuit, CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
-import { ABLATIONS, ablationOf, checkPrompts, CircuitRuns, requireCircuit } from "../discovery/internal.ts";
+import { ABLATIONS, ablationOf, checkPrompts, CircuitRuns, requireRunnable } from "../discovery/internal.ts";
 import type { CheckedPrompts, EdgeMask } from "../discovery/internal.ts";
 import { meanOf } from "./statistics.ts";
 
@@ -75,7 +75,7 @@ export function circuitGrid(
 ): CircuitGrid {
   const operation = "circuitGrid";
   requireKind("model", model, "model", operation, options, "seed signal onProgress");
-  requireCircuit(circuit, operation);
+  requireRunnable(circuit, operation);
   const checked = checkPrompts(model, prompts, operation);
   const { ablations, notes } = possibleAblations(checked, circuit);
   const masks = gridMasks(circuit);

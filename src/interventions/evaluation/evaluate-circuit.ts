@@ -17,7 +17,7 @@ import type {
   EdgeEffects,
   EdgeScoreOptions,
 } from "../discovery/index.ts";
-import { checkPrompts, CircuitRuns, isLoss, requireCircuit } from "../discovery/internal.ts";
+import { checkPrompts, CircuitRuns, isLoss, requireRunnable } from "../discovery/internal.ts";
 import { CircuitCertificate } from "./certificate.ts";
 import type { PromptFaithfulness, RandomBaseline } from "./certificate.ts";
 import { faithfulnessOf, SHARES } from "./circuit-faithfulness.ts";
@@ -99,7 +99,7 @@ export function evaluateCircuit(
   const operation = "evaluateCircuit";
   const known = "ablation effects shares lowerIsBetter randomCount randomKind samples worst seed signal onProgress";
   requireKind("model", model, "model", operation, options, known);
-  requireCircuit(circuit, operation);
+  requireRunnable(circuit, operation);
   const { randomCount = 200, randomKind = "connected", samples = 100, worst = 5, seed = 0, signal } = options;
   requireCount(randomCount, "randomCount", operation);
   const checked = checkPrompts(model, prompts, operation);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import {
   Circuit,
+  circuitFaithfulness,
   circuitGraph,
   circuitGrid,
   circuitStability,
@@ -64,6 +65,22 @@ describe("the grid", () => {
       const expected = values.reduce((a, b) => a + b, 0) / 3;
       expect(Math.abs(cell.metric - expected), JSON.stringify(cell)).toBeLessThan(1e-4);
     }
+  });
+
+  test("a circuit that keeps part of a node's neurons is refused, as runs keep nodes whole", () => {
+    const width = model.config.d_model;
+    const given = (isKept: boolean): Circuit =>
+      Circuit.from(graph, {
+        edges,
+        neurons: new Map([
+          ["a0.h0", { kept: Array.from({ length: width }, (_, i) => isKept || i > 0), scores: undefined }],
+        ]),
+      });
+    const text = "keeps part of the neurons of a0.h0; runs keep or cut nodes whole";
+    expect(() => circuitGrid(model, given(false), { clean, corrupted }, metric)).toThrow(text);
+    expect(() => circuitFaithfulness(model, given(false), { clean, corrupted }, metric)).toThrow(text);
+    expect(() => evaluateCircuit(model, given(false), { clean, corrupted }, metric)).toThrow(text);
+    expect(() => circuitGrid(model, given(true), { clean, corrupted }, metric)).not.toThrow();
   });
 
   test("says what the prompts do not allow", () => {

@@ -62,3 +62,14 @@ export function requireCircuit(circuit: unknown, operation: string): asserts cir
     { operation, argument: "circuit", expected: "a Circuit", actual: circuit },
   );
 }
+
+/** Refuses what is no circuit, and one that cuts neurons: runs keep or cut nodes whole. */
+export function requireRunnable(circuit: unknown, operation: string): asserts circuit is Circuit {
+  requireCircuit(circuit, operation);
+  const cut = [...circuit.neurons].find(([, { kept }]) => kept?.some((isKept) => !isKept) === true);
+  if (cut === undefined) return;
+  throw new InputError(
+    `the circuit keeps part of the neurons of ${cut[0]}; runs keep or cut nodes whole. Make one of its edges alone: Circuit.from(circuit.graph, { edges: ({ name }) => circuit.has(name) }).`,
+    { operation, argument: "circuit", expected: "nodes kept whole", actual: cut[0] },
+  );
+}
