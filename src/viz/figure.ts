@@ -36,8 +36,8 @@ export interface FigureParts {
  * A finished picture: a value that prints as SVG, shows itself in a Deno Jupyter notebook, and is pasted into a page.
  *
  * A figure in a page has the colours of the page's scheme where it stands: its `color-scheme`, over that the mark of an
- * ancestor such as `data-theme="dark"`, and where a script may run, what it is seen to stand on. An SVG file follows the
- * reader's scheme. The same data always give the same text, byte for byte.
+ * ancestor such as `data-theme="dark"`, and where a script may run, what it is seen to stand on. An SVG file follows
+ * the reader's scheme. The same data always give the same text, byte for byte.
  *
  * @category Figures
  * @example

@@ -50,8 +50,8 @@ export interface AttentionExplorerOptions extends Captions {
  * Hovering, focusing or clicking a token shades the tokens it attends to, or, switched over, those that attend to it; a
  * large map shows the whole pattern of the picked head, or the average over several picked with Shift or the check box.
  * Where they are given, value-weighted and result-weighted attention are a switch away; the first token, on which heads
- * rest, can be left out, and the map made larger. Everything works with the keyboard. Values travel as one byte each, so a page shows them to about two digits. Self-contained: one inline script
- * without globals or `eval`.
+ * rest, can be left out, and the map made larger. Everything works with the keyboard. Values travel as one byte each,
+ * so a page shows them to about two digits. Self-contained: one inline script without globals or `eval`.
  *
  * @param options - tokens, patterns and where to begin.
  * @returns the figure.

@@ -94,7 +94,7 @@ const TYPE_RULES = [
 /** Font sizes in pixels, as the style sheet has them. */
 export const TYPE = { title: 13, sub: 11, lab: 11, tick: 10, small: 9 } as const;
 
-/** Marks by which pages say that what stands in them is dark or light: this package's, those of notebooks and toolkits. */
+/** Marks by which pages say that what stands in them is dark or light: ours, those of notebooks and toolkits. */
 const HOSTS = {
   dark: [
     '[data-theme="dark"]',
@@ -119,9 +119,9 @@ const HOSTS = {
 export const DARK_IMAGE = "filter:invert(1) hue-rotate(180deg)";
 
 /**
- * The style sheet of drawings; for one drawing alone, only the colours that occur in it. Colours are those of the scheme
- * that the figure's place in the page has: `color-scheme` is inherited, and the marks of {@link HOSTS} or what `enliven`
- * found set it. Viewers that do not know `light-dark()` show the light ones.
+ * The style sheet of drawings; for one drawing alone, only the colours that occur in it. Colours are those of the
+ * scheme that the figure's place in the page has: `color-scheme` is inherited, and the marks of {@link HOSTS} or what
+ * `enliven` found set it. Viewers that do not know `light-dark()` show the light ones.
  */
 export function svgStyles(drawing?: string): string {
   const rules = paintRules().filter(({ name }) => drawing === undefined || drawing.includes(name));
