@@ -93,15 +93,12 @@ export function useKernels(name: KernelName | "auto"): void {
   const found = available().find((implementation) => implementation.name === name);
   if (name !== "auto" && found === undefined) {
     const choices = [...available().map((implementation) => implementation.name), "auto"];
-    throw new InputError(
-      `there are no kernels named ${nameOf(name)} here; the names are ${choices.join(", ")}.`,
-      {
-        operation: "useKernels",
-        argument: "name",
-        expected: choices,
-        actual: name,
-      },
-    );
+    throw new InputError(`there are no kernels named ${nameOf(name)} here; the names are ${choices.join(", ")}.`, {
+      operation: "useKernels",
+      argument: "name",
+      expected: choices,
+      actual: name,
+    });
   }
   asked = found;
 }

@@ -74,7 +74,11 @@ export interface AttentionExplorerOptions extends Captions {
  */
 export function attentionExplorer(options: AttentionExplorerOptions): Figure {
   const operation = "attentionExplorer";
-  checkOptions(options, operation, "tokens pattern valueWeighted resultWeighted logProbs selected measure focus skipFirst nonce");
+  checkOptions(
+    options,
+    operation,
+    "tokens pattern valueWeighted resultWeighted logProbs selected measure focus skipFirst nonce",
+  );
   checkTexts(options.tokens, operation, "tokens");
   const count = options.tokens.length;
   checkNonEmpty(count, operation, "tokens");
