@@ -5,8 +5,8 @@ import { logitAttribution } from "../paths/index.ts";
 import { headLabel } from "../model/index.ts";
 import type { AttentionHead, HeadId, Transformer } from "../model/index.ts";
 import type { ProgressOptions } from "../progress.ts";
-import { meanOf } from "./numbers.ts";
 import type { HeadFacts, HeadScoreValues, ReportFoundHeads } from "./types.ts";
+import { meanOf } from "../tensor/internal.ts";
 
 /** Repeated tokens that a model is run on. */
 export interface Prompts {

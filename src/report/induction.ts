@@ -12,9 +12,9 @@ import { ablatedLosses, inductionScores } from "../heads/index.ts";
 import { combineEdits, editAt, headLabel } from "../model/index.ts";
 import type { AttentionHead, Edits, HookName, Transformer } from "../model/index.ts";
 import { multiply, Tensor } from "../tensor/index.ts";
+import { meanOf } from "../tensor/internal.ts";
 import { secondCopyFrom } from "./heads.ts";
 import type { Prompts } from "./heads.ts";
-import { meanOf } from "./numbers.ts";
 import type { HeadFacts, InductionFacts, InductionHead, ReportFoundHeads } from "./types.ts";
 
 /** What was found before the story is told. */

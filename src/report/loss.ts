@@ -2,9 +2,10 @@
 import { lossPerToken } from "../model/index.ts";
 import type { Transformer } from "../model/index.ts";
 import type { Corpus } from "./corpus.ts";
-import { byPosition, estimateOf, meanOf } from "./numbers.ts";
+import { byPosition, estimateOf } from "./numbers.ts";
 import type { Plan } from "./plan.ts";
 import type { LossOnText } from "./types.ts";
+import { meanOf } from "../tensor/internal.ts";
 
 /** Runs of windows of equal length, at most `batch` together. */
 function batchesOf(windows: readonly (readonly number[])[], batch: number): (readonly number[])[][] {

@@ -1,12 +1,6 @@
 /** Statistics of a few numbers, and numbers as the data keep them. */
+import { meanOf } from "../tensor/internal.ts";
 import type { ByPosition, Estimate } from "./types.ts";
-
-/** The mean; NaN of nothing. */
-export function meanOf(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i] as number;
-  return sum / values.length;
-}
 
 /** Mean and standard error, for independent observations; no error for one. */
 export function estimateOf(values: readonly number[]): Estimate {

@@ -5,7 +5,7 @@ import type { HeadId, Transformer } from "../model/index.ts";
 import { scoreExpansion } from "../paths/index.ts";
 import type { ScoreExpansion } from "../paths/index.ts";
 import { causalSoftmax, subtract, Tensor } from "../tensor/index.ts";
-import { meanOf } from "./numbers.ts";
+import { meanOf } from "../tensor/internal.ts";
 import type { CompositionPair, HeadFacts } from "./types.ts";
 
 const LISTED = 12;

@@ -3,7 +3,7 @@ export { kernelData, kernelStorage, moveToKernels, rawData, rawStorage, reshaped
 export { describeTensor, requireAxes } from "./tensor.ts";
 export { allocateData, dataForResult, dtypeOf, rowMajorStrides } from "./storage.ts";
 export { matrixView, rightOperand } from "./matmul.ts";
-export { addTo, dot, maxAbs, rowNorms } from "./vector.ts";
+export { addTo, dot, maxAbs, meanOf, rowNorms } from "./vector.ts";
 export { kindOf, withWorkspace } from "../kernels/index.ts";
 export type { FloatArray, TakeArray } from "../kernels/index.ts";
 export { checkIndices, eachPicked, indicesOf, placing } from "./indices.ts";

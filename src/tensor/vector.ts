@@ -20,6 +20,13 @@ export function maxAbs(values: ArrayLike<number>): number {
   return worst;
 }
 
+/** The mean of numbers; NaN of nothing. */
+export function meanOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] as number;
+  return sum / values.length;
+}
+
 /** An inner product, in two sums, so that no addition waits for the one before it. */
 export function dot(a: ArrayLike<number>, fromA: number, b: ArrayLike<number>, fromB: number, count: number): number {
   let [even, odd] = [0, 0];

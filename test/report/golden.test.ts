@@ -4,7 +4,7 @@ import { compositionDiagram } from "../../src/figures/index.ts";
 import { ablatedLosses } from "../../src/heads/index.ts";
 import { termImportance } from "../../src/paths/index.ts";
 import { ablations, secondCopyFrom } from "../../src/report/heads.ts";
-import { meanOf } from "../../src/report/numbers.ts";
+import { meanOf } from "../../src/tensor/internal.ts";
 import { strongestPairs } from "../../src/report/pairs.ts";
 import { expectClose, loadGolden } from "../support/golden.ts";
 

@@ -13,10 +13,10 @@ import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
+import { meanOf } from "../../tensor/internal.ts";
 import { Circuit, greedyEdges, topEdges } from "../discovery/index.ts";
 import type { CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
 import { checkPrompts, CircuitRuns, isLoss, requireRunnable } from "../discovery/internal.ts";
-import { meanOf } from "./statistics.ts";
 
 /** The benchmark's shares of the edges. */
 export const SHARES: readonly number[] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];

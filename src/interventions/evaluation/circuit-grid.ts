@@ -7,11 +7,11 @@ import { requireKind } from "../../errors.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
+import { meanOf } from "../../tensor/internal.ts";
 import { pruneCircuit } from "../discovery/index.ts";
 import type { Circuit, CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
 import { ABLATIONS, ablationOf, checkPrompts, CircuitRuns, requireRunnable } from "../discovery/internal.ts";
 import type { CheckedPrompts, EdgeMask } from "../discovery/internal.ts";
-import { meanOf } from "./statistics.ts";
 
 /**
  * One way of judging a circuit, and what it says.

@@ -8,6 +8,7 @@ import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
 import { requireCount } from "../../model/internal.ts";
+import { meanOf } from "../../tensor/internal.ts";
 import { edgeAttribution, exactEdges, pruneCircuit, topEdges } from "../discovery/index.ts";
 import type {
   Circuit,
@@ -25,7 +26,7 @@ import { gridCells, gridMasks, possibleAblations } from "./circuit-grid.ts";
 import { circuitPositions } from "./circuit-positions.ts";
 import { circuitStability } from "./circuit-stability.ts";
 import { randomCircuits } from "./random-circuits.ts";
-import { meanOf, summaryOf } from "./statistics.ts";
+import { summaryOf } from "./statistics.ts";
 
 /**
  * How {@link evaluateCircuit} judges.

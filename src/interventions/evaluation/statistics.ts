@@ -1,5 +1,6 @@
 /** Summaries of samples. */
 import type { Random } from "../../tensor/index.ts";
+import { meanOf } from "../../tensor/internal.ts";
 
 /**
  * A sample in a few numbers.
@@ -15,13 +16,6 @@ export interface SampleSummary {
   readonly median: number;
   readonly p95: number;
   readonly max: number;
-}
-
-/** The mean; NaN of nothing. */
-export function meanOf(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i] ?? 0;
-  return sum / values.length;
 }
 
 /** Summarises a sample. */

@@ -14,7 +14,7 @@ import type { HeadRef, Transformer } from "../../model/index.ts";
 import { Shown, shownAs } from "../../show/index.ts";
 import type { Part, Showing } from "../../show/index.ts";
 import { add, subtract, Tensor } from "../../tensor/index.ts";
-import { describeTensor, rowNorms } from "../../tensor/internal.ts";
+import { describeTensor, meanOf, rowNorms } from "../../tensor/internal.ts";
 import { NormSum, operationsOf, pathErrorBound } from "../certificate.ts";
 import type { Certificate } from "../certificate.ts";
 import type { FactoredModel } from "../factored-model.ts";
@@ -430,12 +430,6 @@ function noPositions(what: string, count: number, actual: unknown): InputError {
     expected: [0, count - 1],
     actual,
   });
-}
-
-function meanOf(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i] as number;
-  return sum / values.length;
 }
 
 function checkShape(resid: Stream, shape: readonly number[], label: string): void {
