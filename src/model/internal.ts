@@ -36,7 +36,7 @@ export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
-export { readPositions, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
+export { readPositions, requireMetricOf, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
 export { rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";
 export { gradientsInto, parameterArrays } from "./gradients.ts";

@@ -249,3 +249,14 @@ export function spreadGradient(
   }
   return tensorOf("batch pos d_vocab", shape, out);
 }
+
+/** Refuses a metric that was made for another number of prompts. */
+export function requireMetricOf({ name, prompts }: Metric, batch: number, operation: string): void {
+  if (prompts === undefined || prompts === batch) return;
+  throw new InputError(`the metric (${name}) is of ${prompts} prompts, but ${batch} are run.`, {
+    operation,
+    argument: "metric",
+    expected: batch,
+    actual: prompts,
+  });
+}

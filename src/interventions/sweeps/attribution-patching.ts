@@ -10,17 +10,17 @@
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { editAt, editWithDerivative, gradients } from "../../model/index.ts";
 import type { HookName, Metric, Transformer } from "../../model/index.ts";
-import { baseRun, metricOf, Readout, requireChoice, requireCount, siteHook, siteOfHook } from "../../model/internal.ts";
+import { baseRun, Readout, requireCount, siteHook, siteOfHook } from "../../model/internal.ts";
 import type { BaseRun, Change, PartialSite } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { Join } from "../../axes.ts";
 import { Grid } from "./grid.ts";
-import { ends, promptsOf, requirePrompts, sweepOf } from "./prompts.ts";
+import { settingOf, sweepOf } from "./prompts.ts";
 import type { SweepPrompts } from "./prompts.ts";
 import type { Sweep } from "./result.ts";
-import { REPLACEMENTS, requireReplacement, Sources } from "./sources.ts";
+import { requireReplacement, Sources } from "./sources.ts";
 import type { SweepOptions } from "./sweep.ts";
 
 /**
@@ -79,19 +79,13 @@ export function attributionPatching(
   const operation = "attributionPatching";
   requireKind("model", model, "model", operation, options, KNOWN);
   requireObject(options, "options", operation);
-  const { at, put = "copy", direction = "denoising", seed = 0, signal, steps: count = 1 } = options;
-  const metric = metricOf(options.metric, operation);
-  requireChoice(put, REPLACEMENTS, "put", operation);
-  requireChoice(direction, ["denoising", "noising"], "direction", operation);
+  const { at, direction = "denoising", seed = 0, signal, steps: count = 1 } = options;
   requireCount(count, "steps", operation);
+  const { metric, put, from, to, isOwn, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const sites = typeof at === "string" ? [at] : at;
-  const { clean, corrupted } = promptsOf(model, prompts, operation);
-  const isOwn = corrupted === undefined;
-  const [from, to] = ends(clean, corrupted, direction);
   const [batch = 0, pos = 0] = to.shape;
-  const grid = new Grid(model.config, sites, typeof at !== "string", pos, options);
+  const grid = new Grid(model.config, sites, typeof at !== "string", pos, options, operation);
   requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites }, operation);
-  requirePrompts(metric, batch, operation);
   if (count > 1 && (isOwn || put !== "copy")) {
     throw new InputError(
       "integrated gradients go from one run to another. Give corrupted prompts too and leave put out, or leave steps out.",
@@ -116,7 +110,6 @@ export function attributionPatching(
     for (const change of grid.variant(i, sources)) slopes.addEffect(change, effects);
     perPrompt.set(effects, i * batch);
   }
-  const isPaired = !isOwn && from.sizeOf("batch") === batch;
   return sweepOf({
     what: `${sites.join(", ")} as ${count === 1 ? "the gradient estimates" : `gradients of ${count} steps estimate`}`,
     metric: metric.name,

@@ -37,18 +37,27 @@ export class Grid {
   readonly #layers: readonly number[];
   readonly #isCausal: boolean;
 
-  constructor(config: ModelConfig, sites: readonly PartialSite[], hasHookAxis: boolean, pos: number, extent: Extent) {
-    requireSites(config, sites);
-    const named = axesOf(extent.over, sites);
+  constructor(
+    config: ModelConfig,
+    sites: readonly PartialSite[],
+    hasHookAxis: boolean,
+    pos: number,
+    extent: Extent,
+    operation: string,
+  ) {
+    const refuse = refusalOf(operation);
+    requireKind("list", sites, "at", operation);
+    requireSites(config, sites, refuse);
+    const named = axesOf(extent.over, sites, refuse);
     this.axes = hasHookAxis ? ["hook", ...named] : named;
     this.#sites = sites;
     this.#isCausal = config.attention_dir === "causal";
-    this.#layers = chosen(extent.layers, config.n_layers, "layers");
-    const positions = chosen(extent.positions, pos, "positions");
-    const keys = chosen(extent.keys, pos, "keys");
-    const heads = chosen(extent.heads, config.n_heads, "heads");
-    if (extent.heads !== undefined) requireSitesOf(sites, PER_HEAD, "heads");
-    if (extent.keys !== undefined) requireSitesOf(sites, OF_PAIRS, "keys");
+    this.#layers = chosen(extent.layers, config.n_layers, "layers", operation);
+    const positions = chosen(extent.positions, pos, "positions", operation);
+    const keys = chosen(extent.keys, pos, "keys", operation);
+    const heads = chosen(extent.heads, config.n_heads, "heads", operation);
+    if (extent.heads !== undefined) requireSitesOf(sites, PER_HEAD, "heads", refuse);
+    if (extent.keys !== undefined) requireSitesOf(sites, OF_PAIRS, "keys", refuse);
     const entries = { layer: this.#layers, head: heads, pos: positions, query_pos: positions, key_pos: keys };
     this.labels = Object.freeze(
       Object.fromEntries(
@@ -93,11 +102,14 @@ export class Grid {
   }
 }
 
-const refuse = (argument: string, message: string, expected: unknown, actual: unknown): InputError =>
-  new InputError(message, { operation: "sweep", argument, expected, actual });
+type Refusal = (argument: string, message: string, expected: unknown, actual: unknown) => InputError;
 
-function requireSites(config: ModelConfig, sites: readonly PartialSite[]): void {
-  requireKind("list", sites, "at", "sweep");
+const refusalOf =
+  (operation: string): Refusal =>
+  (argument, message, expected, actual) =>
+    new InputError(message, { operation, argument, expected, actual });
+
+function requireSites(config: ModelConfig, sites: readonly PartialSite[], refuse: Refusal): void {
   if (sites.length === 0) throw refuse("at", 'at is an empty list. Name what is changed, as at: "z".', SITES, sites);
   const names = new Set<string>(hookNames(config));
   for (const site of sites) {
@@ -111,14 +123,19 @@ function requireSites(config: ModelConfig, sites: readonly PartialSite[]): void 
   }
 }
 
-function requireSitesOf(sites: readonly PartialSite[], those: readonly PartialSite[], argument: string): void {
+function requireSitesOf(
+  sites: readonly PartialSite[],
+  those: readonly PartialSite[],
+  argument: string,
+  refuse: Refusal,
+): void {
   const wrong = sites.find((site) => !those.includes(site));
   if (wrong === undefined) return;
   throw refuse(argument, `${wrong} has no ${argument}; ${those.join(", ")} have.`, those, wrong);
 }
 
 /** The axes of a result, checked against what they are of. */
-function axesOf(over: string, sites: readonly PartialSite[]): Axis[] {
+function axesOf(over: string, sites: readonly PartialSite[], refuse: Refusal): Axis[] {
   const known = ["layer", "head", "pos", "query_pos", "key_pos"];
   const names = typeof over === "string" ? over.split(" ").filter((name) => name !== "") : [];
   const wrong = names.find((name, i) => !known.includes(name) || names.indexOf(name) !== i);
@@ -131,20 +148,25 @@ function axesOf(over: string, sites: readonly PartialSite[]): Axis[] {
       over,
     );
   }
-  if (names.includes("head")) requireSitesOf(sites, PER_HEAD, "heads");
+  if (names.includes("head")) requireSitesOf(sites, PER_HEAD, "heads", refuse);
   if (names.includes("query_pos") || names.includes("key_pos"))
-    requireSitesOf(sites, OF_PAIRS, "query_pos and key_pos");
+    requireSitesOf(sites, OF_PAIRS, "query_pos and key_pos", refuse);
   return names as Axis[];
 }
 
 /** Places counted from the start; all of them unless some are given. */
-function chosen(given: readonly number[] | undefined, size: number, argument: string): readonly number[] {
+function chosen(
+  given: readonly number[] | undefined,
+  size: number,
+  argument: string,
+  operation: string,
+): readonly number[] {
   if (given === undefined) return Array.from({ length: size }, (_, i) => i);
-  requireKind("list", given, argument, "sweep");
+  requireKind("list", given, argument, operation);
   const found = Array.from(given, (i) => (i < 0 ? i + size : i));
   const wrong = found.findIndex((i, at) => !Number.isInteger(i) || i < 0 || i >= size || found.indexOf(i) !== at);
   if (wrong < 0 && found.length > 0) return found;
-  throw refuse(
+  throw refusalOf(operation)(
     argument,
     found.length === 0
       ? `${argument} is an empty list. Leave it out for all.`

@@ -13,7 +13,6 @@ import {
   asStream,
   baseRun,
   headInputs,
-  metricOf,
   partialPass,
   project,
   Readout,
@@ -25,10 +24,10 @@ import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
-import { ends, promptsOf, requirePrompts, sweepOf } from "./prompts.ts";
+import { settingOf, sweepOf } from "./prompts.ts";
 import type { SweepPrompts } from "./prompts.ts";
 import type { Sweep } from "./result.ts";
-import { REPLACEMENTS, requireReplacement, Sources } from "./sources.ts";
+import { requireReplacement, Sources } from "./sources.ts";
 import type { Replacement } from "./sources.ts";
 
 /**
@@ -108,10 +107,7 @@ export function pathPatching(
   const operation = "pathPatching";
   requireKind("model", model, "model", operation, options, KNOWN);
   requireObject(options, "options", operation);
-  const { put = "copy", direction = "noising", mlps = "recomputed", seed = 0, signal } = options;
-  const metric = metricOf(options.metric, operation);
-  requireChoice(put, REPLACEMENTS, "put", operation);
-  requireChoice(direction, ["denoising", "noising"], "direction", operation);
+  const { direction = "noising", mlps = "recomputed", seed = 0, signal } = options;
   requireChoice(mlps, ["recomputed", "frozen"], "mlps", operation);
   const groups = options.senders?.map((group) => (Array.isArray(group) ? (group as HeadRef[]) : [group as HeadRef]));
   const senders: HeadId[][] = (groups ?? model.heads.map((head) => [head])).map((group) =>
@@ -119,14 +115,11 @@ export function pathPatching(
   );
   const receivers = receiversOf(model, options.receivers);
   const through = (options.through ?? []).map((head) => model.head(head));
-  const { clean, corrupted } = promptsOf(model, prompts, operation);
-  const isOwn = corrupted === undefined;
-  const [from, to] = ends(clean, corrupted, direction);
+  const { metric, put, from, to, isOwn, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const [batch = 0, pos = 0] = to.shape;
   const positions = options.positions?.map((p) => (p < 0 ? p + pos : p));
   requirePositions(positions, pos);
   requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites: ["z"] }, operation);
-  requirePrompts(metric, batch, operation);
   const steps = new Steps(options, senders.length);
   const base = baseRun(model, to, { signal });
   const other = isOwn ? base : baseRun(model, from, { signal });
@@ -175,7 +168,7 @@ export function pathPatching(
         ? { layer: range(n_layers), head: range(n_heads) }
         : { sender: senders.map((heads) => heads.map((head) => headLabel(head)).join("+")) },
     base: readout,
-    other: isOwn || from.sizeOf("batch") !== batch ? undefined : new Readout(other, metric),
+    other: isPaired ? new Readout(other, metric) : undefined,
   }) as unknown as Sweep<"sender"> | Sweep<"layer head">;
 }
 

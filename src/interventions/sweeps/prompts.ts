@@ -1,10 +1,14 @@
 /** The prompts of a sweep, and what their metric comes to. */
 import { InputError, requireObject } from "../../errors.ts";
 import { toTokenTensor } from "../../model/index.ts";
-import type { Metric, TokensLike, Transformer } from "../../model/index.ts";
+import type { Metric, MetricLike, TokensLike, Transformer } from "../../model/index.ts";
+import { metricOf, requireChoice, requireMetricOf } from "../../model/internal.ts";
 import type { Readout } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
+import { meanOf } from "../../tensor/internal.ts";
 import { Sweep } from "./result.ts";
+import { REPLACEMENTS } from "./sources.ts";
+import type { Replacement } from "./sources.ts";
 
 /**
  * Prompts of a sweep: those that the model should answer, and others of the same lengths, position by position, that it
@@ -12,15 +16,6 @@ import { Sweep } from "./result.ts";
  * @category Interventions
  */
 export type SweepPrompts = TokensLike | { readonly clean: TokensLike; readonly corrupted?: TokensLike | undefined };
-
-/** The tokens that activations come from, and those of the run that is changed. */
-export function ends(
-  clean: Tensor<"batch pos">,
-  corrupted: Tensor<"batch pos"> | undefined,
-  direction: "denoising" | "noising",
-): readonly [from: Tensor<"batch pos">, to: Tensor<"batch pos">] {
-  return corrupted !== undefined && direction === "denoising" ? [clean, corrupted] : [corrupted ?? clean, clean];
-}
 
 /** Tokens of both kinds of prompts, checked. */
 export function promptsOf(
@@ -42,18 +37,41 @@ export function promptsOf(
   );
 }
 
-/** Refuses a metric of another number of prompts. */
-export function requirePrompts({ name, prompts }: Metric, batch: number, operation: string): void {
-  if (prompts === undefined || prompts === batch) return;
-  throw new InputError(`the metric (${name}) is of ${prompts} prompts, but ${batch} are run.`, {
-    operation,
-    argument: "metric",
-    expected: batch,
-    actual: prompts,
-  });
+/** What is put where and how that is measured, of every kind of sweep. */
+interface SweepSetting {
+  readonly metric: MetricLike;
+  readonly put?: Replacement | undefined;
+  readonly direction: "denoising" | "noising";
 }
 
-const meanOf = (values: Float64Array): number => values.reduce((a, b) => a + b, 0) / values.length;
+/** What a sweep is asked, checked: the runs that activations come from and that are changed, and what is measured. */
+export function settingOf(
+  model: Transformer,
+  prompts: SweepPrompts,
+  { metric: given, put = "copy", direction }: SweepSetting,
+  operation: string,
+): {
+  readonly metric: Metric;
+  readonly put: Replacement;
+  /** The tokens that activations come from. */
+  readonly from: Tensor<"batch pos">;
+  /** Those of the run that is changed. */
+  readonly to: Tensor<"batch pos">;
+  /** Whether both are one. */
+  readonly isOwn: boolean;
+  /** Whether there is another run of as many prompts. */
+  readonly isPaired: boolean;
+} {
+  const metric = metricOf(given, operation);
+  requireChoice(put, REPLACEMENTS, "put", operation);
+  requireChoice(direction, ["denoising", "noising"], "direction", operation);
+  const { clean, corrupted } = promptsOf(model, prompts, operation);
+  const isOwn = corrupted === undefined;
+  const [from, to] =
+    corrupted !== undefined && direction === "denoising" ? [clean, corrupted] : [corrupted ?? clean, clean];
+  requireMetricOf(metric, to.sizeOf("batch"), operation);
+  return { metric, put, from, to, isOwn, isPaired: !isOwn && from.sizeOf("batch") === to.sizeOf("batch") };
+}
 
 /** The mean of every so many values. */
 function meansOf(values: Float64Array, each: number): Float64Array {

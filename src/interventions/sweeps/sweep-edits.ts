@@ -8,6 +8,7 @@ import {
   partialPass,
   Readout,
   readPositions,
+  requireMetricOf,
   resolveEdits,
   siteOfHook,
 } from "../../model/internal.ts";
@@ -16,7 +17,7 @@ import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
-import { promptsOf, requirePrompts, sweepOf } from "./prompts.ts";
+import { promptsOf, sweepOf } from "./prompts.ts";
 import type { Sweep } from "./result.ts";
 
 /**
@@ -82,7 +83,7 @@ export function sweepEdits(
   }
   const { clean } = promptsOf(model, tokens, operation);
   const batch = clean.sizeOf("batch");
-  requirePrompts(metric, batch, operation);
+  requireMetricOf(metric, batch, operation);
   const steps = new Steps(options, edits.length);
   const single = edits.map((one) => singleEdit(model, one));
   const hooks = new Set(single.map((one) => one?.[0]));

@@ -9,15 +9,15 @@
 import type { Join } from "../../axes.ts";
 import { requireKind, requireObject } from "../../errors.ts";
 import type { HookName, MetricLike, Transformer } from "../../model/index.ts";
-import { baseRun, metricOf, partialPass, Readout, requireChoice, siteOfHook } from "../../model/internal.ts";
+import { baseRun, partialPass, Readout, requireChoice, siteOfHook } from "../../model/internal.ts";
 import type { PartialSite } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import { Grid } from "./grid.ts";
-import { ends, promptsOf, requirePrompts, sweepOf } from "./prompts.ts";
+import { settingOf, sweepOf } from "./prompts.ts";
 import type { SweepPrompts } from "./prompts.ts";
 import type { Sweep } from "./result.ts";
-import { REPLACEMENTS, requireReplacement, Sources } from "./sources.ts";
+import { requireReplacement, Sources } from "./sources.ts";
 import type { Replacement } from "./sources.ts";
 
 /**
@@ -100,19 +100,13 @@ export function sweep(
   const operation = "sweep";
   requireKind("model", model, "model", operation, options, KNOWN);
   requireObject(options, "options", operation);
-  const { at, put = "copy", direction = "denoising", patterns = "recomputed", seed = 0, signal } = options;
-  const metric = metricOf(options.metric, operation);
-  requireChoice(put, REPLACEMENTS, "put", operation);
-  requireChoice(direction, ["denoising", "noising"], "direction", operation);
+  const { at, direction = "denoising", patterns = "recomputed", seed = 0, signal } = options;
   requireChoice(patterns, ["recomputed", "kept"], "patterns", operation);
+  const { metric, put, from, to, isOwn, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const sites = typeof at === "string" ? [at] : at;
-  const { clean, corrupted } = promptsOf(model, prompts, operation);
-  const isOwn = corrupted === undefined;
-  const [from, to] = ends(clean, corrupted, direction);
   const [batch = 0, pos = 0] = to.shape;
-  const grid = new Grid(model.config, sites, typeof at !== "string", pos, options);
+  const grid = new Grid(model.config, sites, typeof at !== "string", pos, options, operation);
   requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites }, operation);
-  requirePrompts(metric, batch, operation);
   const steps = new Steps(options, grid.size);
   const isKept = (name: HookName): boolean => patterns === "kept" && name.endsWith("attn.hook_pattern");
   const isSite = (name: HookName): boolean => sites.some((site) => siteOfHook(name)?.site === site);
@@ -126,7 +120,6 @@ export function sweep(
     perPrompt.set(readout.values(rows, count), first * batch);
     steps.advance(count);
   });
-  const isPaired = !isOwn && from.sizeOf("batch") === batch;
   return sweepOf({
     what: `${sites.join(", ")} ${WORDS[put]}`,
     metric: metric.name,

@@ -8,7 +8,7 @@ import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
 import { metricOf } from "../custom-metric.ts";
 import { noSuchHook } from "../hooks.ts";
 import type { AxesOfHook, HookName } from "../hooks.ts";
-import { readPositions, RowMetric, selectLogits } from "../metric.ts";
+import { readPositions, RowMetric, selectLogits, requireMetricOf } from "../metric.ts";
 import type { Metric, MetricLike } from "../metric.ts";
 import type { AnyRun, RunOptions } from "../run.ts";
 import type { Run, Transformer } from "../transformer.ts";
@@ -116,13 +116,8 @@ function differentiable(metric: Metric, batch: number): Metric {
       { operation: "gradients", argument: "metric", expected: "a metric with a gradient", actual: metric.name },
     );
   }
-  if (metric.prompts === undefined || metric.prompts === batch) return metric;
-  throw new InputError(`${metric.name} is of ${metric.prompts} prompts, but the run is of ${batch}.`, {
-    operation: "gradients",
-    argument: "metric",
-    expected: batch,
-    actual: metric.prompts,
-  });
+  requireMetricOf(metric, batch, "gradients");
+  return metric;
 }
 
 /** The gradient of a metric by the logits that it reads, times a factor. */

@@ -2,7 +2,7 @@
 import { InputError, nameOf, requireObject, ShapeError } from "../../../errors.ts";
 import { toTokenTensor } from "../../../model/index.ts";
 import type { Metric, MetricInput, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
-import { metricOf, readPositions, requireChoice } from "../../../model/internal.ts";
+import { metricOf, readPositions, requireChoice, requireMetricOf } from "../../../model/internal.ts";
 import { add, gather, matmul, Random } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { rawData, tensorOf } from "../../../tensor/internal.ts";
@@ -74,7 +74,7 @@ export function checkPrompts(model: Transformer, prompts: CircuitPrompts, operat
 }
 
 const isParts = (prompts: CircuitPrompts): prompts is Exclude<CircuitPrompts, TokensLike> =>
-  typeof prompts === "object" && "clean" in prompts;
+  typeof prompts === "object" && (prompts as unknown) !== null && "clean" in prompts;
 
 /**
  * The ablation asked for, or the one that the prompts allow: counterfactual where there are corrupted ones, else zero.
@@ -149,12 +149,7 @@ export class CircuitRuns {
     this.#prompts = prompts;
     this.#seed = seed;
     this.#most = portion;
-    if (this.metric.prompts !== undefined && this.metric.prompts !== this.count) {
-      throw new InputError(
-        `the metric is of ${this.metric.prompts} prompts, but there are ${this.count}. Make it for these prompts.`,
-        { operation, argument: "metric", expected: this.count, actual: this.metric.prompts },
-      );
-    }
+    requireMetricOf(this.metric, this.count, operation);
     const pos = prompts.clean.sizeOf("pos");
     const read = Array.from({ length: this.count }, (_, p) => readPositions(this.metric, p, pos));
     this.#from = read.flat().reduce((least, p) => Math.min(least, p), pos - 1);
