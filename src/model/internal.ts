@@ -39,6 +39,7 @@ export { lossesOfRows } from "./loss.ts";
 export { readPositions, requireMetricOf, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
 export { rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";
+export { mlpAdds } from "./mlp.ts";
 export { gradientsInto, parameterArrays } from "./gradients.ts";
 export { patternOf } from "./pattern.ts";
 export { finalNormKind, NAMED_TENSORS } from "./weights.ts";

@@ -12,9 +12,8 @@ import { embedTokens } from "./embedding.ts";
 import type { ModelParts, RunningModel } from "./embedding.ts";
 import { project, writeHeads } from "./head-products.ts";
 import type { HeadVectors, Stream } from "./head-products.ts";
-import { mlpOutput } from "./mlp.ts";
+import { mlpAdds } from "./mlp.ts";
 import { rotate } from "./rotary.ts";
-import { HookSession } from "./session.ts";
 import { unembedded } from "./unembedding.ts";
 
 /** Keys and values of one layer, `[pos, head, d_head]`, with room for `n_ctx` positions. */
@@ -27,7 +26,6 @@ interface Kept {
 export class KeyValueCache {
   readonly #parts: ModelParts;
   readonly #layers: readonly Kept[];
-  readonly #silent: HookSession;
   #length = 0;
 
   constructor({ inFloat32 }: RunningModel) {
@@ -35,7 +33,6 @@ export class KeyValueCache {
     const room = (): Float32Array => new Float32Array(n_ctx * n_heads * d_head);
     this.#parts = inFloat32;
     this.#layers = inFloat32.layers.map(() => ({ keys: room(), values: room() }));
-    this.#silent = new HookSession(inFloat32.config, [], {});
   }
 
   /** Takes tokens that follow those before, and gives the logits after the last of them. */
@@ -74,7 +71,7 @@ export class KeyValueCache {
     const z = this.#attend(layer, kept, q, k, v);
     const sum = add(resid, writeHeads(layer, z));
     if (layer.mlp === undefined) return sum;
-    return add(sum, mlpOutput(layer.mlp, config.parallel_attn_mlp === true ? resid : sum, this.#silent));
+    return add(sum, mlpAdds(layer.mlp, config.parallel_attn_mlp === true ? resid : sum));
   }
 
   /** What new queries read of all positions so far, and of their own. */

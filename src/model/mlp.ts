@@ -135,3 +135,9 @@ export function mlpOutput(
   const post = hooks.fire(`${at}.mlp.hook_post`, hooks.throughNorm(mlp.ln, mid, `${at}.mlp.ln`));
   return hooks.fire(`${at}.hook_mlp_out`, mlp.write(post));
 }
+
+/** {@link mlpOutput} where nobody looks on. */
+export function mlpAdds(mlp: MLP, resid: Tensor<"batch pos d_model">): Tensor<"batch pos d_model"> {
+  const active = activate(mlp.act_fn, mlp.preActivations(mlp.ln2 === undefined ? resid : mlp.ln2.apply(resid)));
+  return mlp.write(mlp.ln === undefined ? active : mlp.ln.apply(active));
+}

@@ -19,12 +19,11 @@ import { siteHook } from "./base-run.ts";
 import type { BaseRun, PartialSite, Placed, Variant } from "./base-run.ts";
 import { project, writeHeads } from "./head-products.ts";
 import type { HeadVectors, Stream } from "./head-products.ts";
-import { mlpOutput } from "./mlp.ts";
+import { mlpAdds } from "./mlp.ts";
 import { attendRows } from "./partial-attention.ts";
 import { Places, Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 import { rotateRows } from "./rotary.ts";
-import { HookSession } from "./session.ts";
 import type { Transformer } from "./transformer.ts";
 
 /** What a pass computes anew and what it keeps. */
@@ -90,7 +89,6 @@ class Pass {
   readonly #changes = new Map<string, Placed[]>();
   /** Of each prompt, the last position that what is read depends on. */
   readonly #limits: readonly number[];
-  readonly #silent: HookSession;
   readonly #isCausal: boolean;
 
   constructor(base: BaseRun, variants: readonly Variant[], options: PassOptions, first: number, take: TakeArray) {
@@ -103,7 +101,6 @@ class Pass {
     this.#limits = Array.from({ length: prompts }, (_, b) =>
       this.#isCausal ? options.reads.subarray(b * pos, (b + 1) * pos).lastIndexOf(1) : pos - 1,
     );
-    this.#silent = new HookSession(base.model.config, [], {});
     for (const [v, variant] of variants.entries()) {
       for (const change of variant) {
         const key = `${change.layer}.${change.site}`;
@@ -200,9 +197,7 @@ class Pass {
     if (layer.mlp === undefined) return this.#written(at, mid);
     const input = config.parallel_attn_mlp === true ? resid.where((place) => !isLast || this.#isRead(place)) : mid;
     const isFrozen = this.#options.liveMlps?.(at) === false || input.count === 0;
-    const out = isFrozen
-      ? this.#none(config.d_model)
-      : like(input, mlpOutput(layer.mlp, asStream(input), this.#silent));
+    const out = isFrozen ? this.#none(config.d_model) : like(input, mlpAdds(layer.mlp, asStream(input)));
     const written = out.spread(places, this.#baseOf(at, "hook_mlp_out"));
     this.#write(this.#placed(at, "mlp_out"), written);
     return this.#written(at, sum(mid, written));

@@ -7,14 +7,13 @@
  * All 529 edges of two layers of twelve heads at 64 positions cost about 13 passes.
  */
 import type { AttentionLayer, Metric, Transformer } from "../../../model/index.ts";
-import { baseRun, partialPass, project, Readout } from "../../../model/internal.ts";
+import { baseRun, partialPass, project, Readout, mlpAdds } from "../../../model/internal.ts";
 import type { Change, Variant } from "../../../model/internal.ts";
 import type { Steps } from "../../../progress.ts";
 import { add, subtract } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { rawData, tensorOf } from "../../../tensor/internal.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
-import { mlpOf } from "./layer-parts.ts";
 import type { SenderOutputs } from "./sender-outputs.ts";
 
 type Stream = Tensor<"batch pos d_model">;
@@ -79,7 +78,7 @@ export function cutEdges(model: Transformer, graph: CircuitGraph, parts: CutPart
       streamVariants(graph, first + 3 * n_heads, differences, steps, ({ sender, positions }) =>
         mlp === undefined
           ? undefined
-          : { layer: layer.layer, site: "mlp_out", source: mlpOf(mlp, differences.without(read, sender)), positions },
+          : { layer: layer.layer, site: "mlp_out", source: mlpAdds(mlp, differences.without(read, sender)), positions },
       ),
     );
   }

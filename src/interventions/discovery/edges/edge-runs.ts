@@ -14,8 +14,7 @@
 import type { AttentionLayer, Transformer } from "../../../model/index.ts";
 import { EdgeWeights } from "./edge-weights.ts";
 import type { EdgeMask } from "./edge-weights.ts";
-import { mlpOf } from "./layer-parts.ts";
-import { attentionScores, headResults, project, weightValues } from "../../../model/internal.ts";
+import { attentionScores, headResults, project, weightValues, mlpAdds } from "../../../model/internal.ts";
 import { add, causalAttention, matmul, softmax } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { dataForResult, rawData, reshaped, tensorOf } from "../../../tensor/internal.ts";
@@ -401,7 +400,7 @@ export class EdgeRuns {
     if (mlp === undefined || !weights.isLive(sender) || this.#isClean(reader, weights)) return;
     const biases = this.#graph.config.parallel_attn_mlp ? layer.layer : layer.layer + 1;
     const x = this.#inputs([reader], weights, masked, onTail, biases);
-    this.#write(sender, rawData(mlpOf(mlp, x)) as Float32Array, onTail, weights, masked);
+    this.#write(sender, rawData(mlpAdds(mlp, x)) as Float32Array, onTail, weights, masked);
   }
 }
 
