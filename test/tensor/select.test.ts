@@ -1,7 +1,6 @@
 /** Elements by selection, condition, rank and diagonal, and the same numbers under other axes. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CircuitsError } from "../../src/errors.ts";
 import {
   add,
   diagonal,
@@ -22,6 +21,7 @@ import {
 import type { Indices } from "../../src/tensor/index.ts";
 import { expectClose } from "../support/golden.ts";
 import { runs } from "../support/model-arbitrary.ts";
+import { refusal } from "../support/refusal.ts";
 
 const x = Tensor.fromNested("pos head d_head", [
   [
@@ -35,16 +35,6 @@ const x = Tensor.fromNested("pos head d_head", [
     [11, 12],
   ],
 ]);
-
-function refusal(f: () => unknown): string {
-  try {
-    f();
-  } catch (error) {
-    expect(error).toBeInstanceOf(CircuitsError);
-    return String(error);
-  }
-  return "nothing was thrown";
-}
 
 describe("negative indices count from the end", () => {
   test("in at, select and slice", () => {

@@ -67,10 +67,10 @@ export class Sources {
 /** Another prompt for each: around a random circle of one's own, or any of others. */
 function drawn(prompts: number, others: number, seed: number, isOwn: boolean): number[] {
   const random = new Random(seed);
-  if (!isOwn) return Array.from({ length: prompts }, () => Math.floor(random.uniform() * others));
+  if (!isOwn) return Array.from({ length: prompts }, () => random.int(others));
   const circle = Array.from({ length: prompts }, (_, b) => b);
   for (let i = prompts - 1; i > 0; i--) {
-    const j = Math.floor(random.uniform() * (i + 1));
+    const j = random.int(i + 1);
     [circle[i], circle[j]] = [circle[j] as number, circle[i] as number];
   }
   const out = new Array<number>(prompts);

@@ -1,26 +1,16 @@
 /** What edits refuse, when they are made and when a run meets them, and with which words. */
 import { describe, expect, test } from "vitest";
-import { CircuitsError } from "../../../src/errors.ts";
 import { edit, parseEdits, withRuns } from "../../../src/interventions/index.ts";
 import type { Action, EditTarget } from "../../../src/interventions/index.ts";
 import { Tensor } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";
+import { refusal } from "../../support/refusal.ts";
 
 const model = randomModel({ n_layers: 2, n_heads: 3 });
 const tokens = [
   [1, 5, 3],
   [2, 2, 7],
 ];
-
-function refusal(f: () => unknown): string {
-  try {
-    f();
-  } catch (error) {
-    expect(error).toBeInstanceOf(CircuitsError);
-    return String(error);
-  }
-  return "nothing was thrown";
-}
 
 describe("made", () => {
   test.each<[unknown, unknown, string]>([
