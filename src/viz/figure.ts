@@ -211,11 +211,12 @@ export class Figure extends Shown {
   }
 
   /**
-   * Rich display for notebooks: HTML, with the colours of the notebook and values on hover, SVG for those that
-   * take no HTML, and one line of plain text.
+   * Rich display for notebooks: HTML, with the colours of the notebook and values on hover, SVG of drawings for those
+   * that take no HTML, and one line of plain text.
    */
   override [jupyterDisplay](): Record<string, string> {
-    return { "text/plain": this.showing().title, "text/html": this.html, "image/svg+xml": this.svg };
+    const forms = { "text/plain": this.showing().title, "text/html": this.html };
+    return this.#script === undefined ? { ...forms, "image/svg+xml": this.svg } : forms;
   }
 }
 
