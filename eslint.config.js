@@ -96,7 +96,7 @@ export default tseslint.config(
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
   {
-    files: ["src/cli.ts", "src/cli/**/*.ts", "examples/**/*.ts", "scripts/**", "bench/**", "test/**"],
+    files: ["src/cli.ts", "src/cli/**/*.ts", "examples/**/*.ts", "scripts/**", "site/**", "bench/**", "test/**"],
     rules: { "no-console": "off" },
   },
   {
