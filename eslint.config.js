@@ -10,7 +10,6 @@ export default tseslint.config(
     ignores: [
       "dist/",
       "data/",
-      "docs/api/",
       "site/dist/",
       "site/pages/",
       "site/.vitepress/cache/",

@@ -37,7 +37,7 @@ async function writeChapters(into) {
 async function timed(name, work) {
   const start = performance.now();
   const result = await work();
-  console.error(`${name.padEnd(10)} ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  console.error(`${name.padEnd(12)} ${((performance.now() - start) / 1000).toFixed(1)} s`);
   return result;
 }
 
@@ -51,7 +51,9 @@ async function main(argv) {
   writeFront();
   cpSync(`${site}tasks.md`, `${pages}tasks.md`);
   const guide = await timed("guide", () => writeChapters(`${pages}guide`));
-  const examples = writeDocuments(new Map());
+  const { writeReference } = await import("./lib/reference.mjs");
+  const names = await timed("reference", () => writeReference());
+  const examples = writeDocuments(names);
   writeFileSync(`${data}chapters.json`, JSON.stringify({ guide, examples }));
   const vitepress = await import("vitepress");
   if (argv.includes("--serve")) {
@@ -60,6 +62,7 @@ async function main(argv) {
     server.printUrls();
     return;
   }
+  if (argv.includes("--no-pages")) return;
   await timed("pages", () => vitepress.build(site, { outDir: dist }));
   const playground = `${site}playground/build.mjs`;
   if (existsSync(playground)) {

@@ -15,7 +15,7 @@ export default defineConfig({
   base: process.env.SITE_BASE ?? "/",
   srcDir: "pages",
   outDir: "dist",
-  cleanUrls: false,
+  metaChunk: true,
   lastUpdated: false,
   ignoreDeadLinks: [/\/playground\//],
   head: [["link", { rel: "icon", href: "data:," }]],
@@ -26,7 +26,7 @@ export default defineConfig({
   },
   themeConfig: {
     nav: navigation(),
-    sidebar: sidebar({ chapters: read("chapters.json", {}), reference: read("reference.json", []) }),
+    sidebar: sidebar({ chapters: read("chapters.json", {}), reference: read("reference.json", {}) }),
     outline: { level: [2, 3], label: "On this page" },
     search,
     docFooter: { prev: "Before", next: "Next" },

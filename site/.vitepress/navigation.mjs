@@ -49,7 +49,7 @@ export function sidebar({ chapters, reference }) {
   ];
   return {
     "/guide/": [{ text: "Guide", items: chapters.guide ?? [] }],
-    "/reference/": reference,
+    ...reference,
     "/gallery": [],
     "/": notes,
   };
