@@ -126,7 +126,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["*.config.{ts,js,mjs}", "site/.vitepress/**", "test/support/{count-reporter,everything}.ts"],
+    files: ["**/*.config.{ts,js,mjs}", "site/.vitepress/**", "test/support/{count-reporter,everything}.ts"],
     rules: { "no-restricted-syntax": "off" },
   },
   {

@@ -6,9 +6,10 @@
  *   node site/build.mjs --serve         serves the pages while they are written
  *   SITE_BASE=/docs/ node site/build.mjs   for an address that is not the root of its host
  */
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { ensureBuild } from "../scripts/ensure-build.mjs";
 import { data, dist, files, pages, site } from "./lib/paths.mjs";
 
@@ -51,8 +52,16 @@ async function main(argv) {
   writeFront();
   cpSync(`${site}tasks.md`, `${pages}tasks.md`);
   const guide = await timed("guide", () => writeChapters(`${pages}guide`));
+  const { picture, readFigures, writeGallery } = await import("./lib/gallery.mjs");
   const { writeReference } = await import("./lib/reference.mjs");
-  const names = await timed("reference", () => writeReference());
+  const figures = timed("figures", () => promisify(execFile)(process.execPath, [`${site}lib/figures.mjs`])).then(
+    readFigures,
+  );
+  const pictures = figures.then(
+    ({ shown }) => new Map(Object.entries(shown).map(([name, figure]) => [name, picture(figure)])),
+  );
+  const { names, lines } = await timed("reference", () => writeReference({ pictures }));
+  writeGallery(await figures, names, lines);
   const examples = writeDocuments(names);
   writeFileSync(`${data}chapters.json`, JSON.stringify({ guide, examples }));
   const vitepress = await import("vitepress");

@@ -150,8 +150,8 @@ function relations(list) {
   return related;
 }
 
-/** Writes the reference; returns where each public name is, and the lists at the side. */
-export async function writeReference({ pictures = new Map() } = {}) {
+/** Writes the reference; `pictures` waits for the figures by the functions that draw them. Returns where each public name is, and a line of each. */
+export async function writeReference({ pictures: waited }) {
   const app = await Application.bootstrapWithPlugins({
     ...options,
     plugin: [...options.plugin, "typedoc-plugin-markdown"],
@@ -189,6 +189,7 @@ export async function writeReference({ pictures = new Map() } = {}) {
   const list = pagesOf(project);
   const related = relations(list);
   regroup(project, list);
+  const pictures = await waited;
   app.options.setValue("disableSources", true);
   const byUrl = new Map(list.map((page) => [`${page.url}.md`, page]));
   // The router lives as long as pages are written.
@@ -207,7 +208,8 @@ export async function writeReference({ pictures = new Map() } = {}) {
   const names = namesOf(list, urlOf);
   writeFileSync(`${data}names.json`, JSON.stringify([...names]));
   writeFileSync(`${data}reference.json`, JSON.stringify(sidebars(list)));
-  return names;
+  const lines = new Map(list.flatMap((page) => page.names.map((name) => [name.name, lineOf(name)])));
+  return { names, lines };
 }
 
 /** Where each public name and each member is. */
