@@ -247,7 +247,7 @@ function readByHeads(
     const { runs, prompts, pos } = rows.frame;
     if (rows.count === 0) return;
     for (const { head, input } of inputs.filter((one) => one.layer === layer)) {
-      const vectors = vectorsOf(model, rows, layer, head, input);
+      const vectors = vectorsOf(base, rows, layer, head, input);
       const given = cache.get(siteHook(layer, input)) as Tensor;
       const width = given.size / (prompts * pos);
       const d_head = model.config.d_head;
@@ -275,9 +275,9 @@ function readByHeads(
 }
 
 /** A head's queries, keys or values of a stream, one row each, not yet turned to their positions. */
-function vectorsOf(model: Transformer, rows: Rows, layer: number, head: number, input: "q" | "k" | "v"): Float32Array {
-  const weights = model.layer(layer);
-  const read = headInputs(model, weights, rows);
+function vectorsOf(base: BaseRun, rows: Rows, layer: number, head: number, input: "q" | "k" | "v"): Float32Array {
+  const weights = base.model.layer(layer);
+  const read = headInputs(base, weights, rows);
   const [W, b] = {
     q: [weights.W_Q, weights.b_Q] as const,
     k: [weights.W_K, weights.b_K] as const,
