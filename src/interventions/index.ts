@@ -34,6 +34,7 @@ export type {
   Replacement,
   SweepEditsOptions,
   SweepOptions,
+  SweepMask,
   SweepPrompts,
 } from "./sweeps/index.ts";
 export {

@@ -67,7 +67,7 @@ export interface BaseRun {
   /** In float32. */
   readonly model: Transformer;
   readonly tokens: Tensor<"batch pos">;
-  readonly mask: PaddingMask | undefined;
+  readonly mask?: PaddingMask | undefined;
   /** With at least the hooks of {@link isNeeded}. */
   readonly cache: ActivationCache;
 }

@@ -8,7 +8,7 @@
  */
 export { sweep } from "./sweep.ts";
 export type { SweepOptions } from "./sweep.ts";
-export type { SweepPrompts } from "./prompts.ts";
+export type { SweepMask, SweepPrompts } from "./prompts.ts";
 export { pathPatching } from "./path-patching.ts";
 export type { PathPatchingOptions, PathReceiver } from "./path-patching.ts";
 export { sweepEdits } from "./sweep-edits.ts";

@@ -25,7 +25,7 @@ import type { ProgressOptions } from "../../progress.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { settingOf, sweepOf } from "./prompts.ts";
-import type { SweepPrompts } from "./prompts.ts";
+import type { SweepMask, SweepPrompts } from "./prompts.ts";
 import type { Sweep } from "./result.ts";
 import { requireReplacement, Sources } from "./sources.ts";
 import type { Replacement } from "./sources.ts";
@@ -58,16 +58,18 @@ export interface PathPatchingOptions extends ProgressOptions {
   readonly positions?: readonly number[] | undefined;
   /** Of `"resample"`. */
   readonly seed?: number | undefined;
+  /** Which positions are text and which are padding; all are text unless given. */
+  readonly attentionMask?: SweepMask | undefined;
 }
 
-const KNOWN = "metric receivers through mlps direction put positions seed senders signal onProgress";
+const KNOWN = "metric receivers through mlps direction put positions seed attentionMask senders signal onProgress";
 
 /**
  * Measures a metric when receivers read another sender's output, once for each sender.
  *
  * @param prompts - clean and corrupted ones, as many of each, or the prompts of an ablation alone.
- * @param options - `metric`, `receivers`, `through`, `mlps`, `direction`, `put`, `positions`, `seed`, `signal`,
- * `onProgress` (in senders); `senders`, heads or groups of heads, each group together; every head unless given.
+ * @param options - `metric`, `receivers`, `through`, `mlps`, `direction`, `put`, `positions`, `seed`,
+ * `attentionMask`, `signal`, `onProgress` (in senders); `senders`, heads or groups of heads, each group together; every head unless given.
  * @returns a sweep over `layer head`, or over `sender` where those are given.
  * @throws {@link InputError} for prompts the model cannot run or that do not match, a head or layer that it has not,
  * other receivers beside the logits or a stream, or a replacement that would change nothing; the signal's reason when
@@ -115,15 +117,15 @@ export function pathPatching(
   );
   const receivers = receiversOf(model, options.receivers);
   const through = (options.through ?? []).map((head) => model.head(head));
-  const { metric, put, from, to, isOwn, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
-  const [batch = 0, pos = 0] = to.shape;
+  const { metric, put, from, to, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
+  const [batch = 0, pos = 0] = to.tokens.shape;
   const positions = options.positions?.map((p) => (p < 0 ? p + pos : p));
   requirePositions(positions, pos);
-  requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites: ["z"] }, operation);
+  requireReplacement(put, { to, from, sites: ["z"] }, operation);
   const steps = new Steps(options, senders.length);
-  const base = baseRun(model, to, { signal });
-  const other = isOwn ? base : baseRun(model, from, { signal });
-  const sources = new Sources(other, put, batch, seed, isOwn);
+  const base = baseRun(model, to.tokens, { ...to, signal });
+  const other = from === to ? base : baseRun(model, from.tokens, { ...from, signal });
+  const sources = new Sources(other, put, base, seed);
   const variants = senders.map((heads): Variant =>
     heads.map(({ layer, head }): Change => ({
       layer,
