@@ -31,6 +31,7 @@ export type {
   AttributionPatchingOptions,
   PathPatchingOptions,
   PathReceiver,
+  PathSender,
   Replacement,
   SweepEditsOptions,
   SweepOptions,

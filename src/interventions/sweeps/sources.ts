@@ -1,6 +1,7 @@
 /** What a sweep puts in the place of activations. */
 import { InputError } from "../../errors.ts";
-import { siteHook } from "../../model/internal.ts";
+import type { HookName } from "../../model/index.ts";
+import { siteHook, siteOfHook } from "../../model/internal.ts";
 import type { BaseRun, PartialSite } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -34,13 +35,17 @@ export class Sources {
 
   /** The activation to take from at a site. */
   at(layer: number, site: PartialSite): Tensor {
-    const key = `${layer}.${site}`;
-    const made = this.#made.get(key) ?? this.#make(site, this.#from.cache.get(siteHook(layer, site)));
-    this.#made.set(key, made);
+    return this.of(siteHook(layer, site));
+  }
+
+  /** The activation to take from at a hook. */
+  of(name: HookName): Tensor {
+    const made = this.#made.get(name) ?? this.#make(siteOfHook(name)?.site, this.#from.cache.get(name));
+    this.#made.set(name, made);
     return made;
   }
 
-  #make(site: PartialSite, given: Tensor): Tensor {
+  #make(site: PartialSite | undefined, given: Tensor): Tensor {
     const [batch = 0, rows = 0] = given.shape;
     const count = this.#prompts.length;
     const each = given.size / Math.max(1, batch);

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { attributionPatching, edit, pathPatching, sweep, sweepEdits } from "../../../src/interventions/index.ts";
-import type { PathReceiver, SweepOptions } from "../../../src/interventions/index.ts";
+import type { PathReceiver, PathSender, SweepOptions } from "../../../src/interventions/index.ts";
 import {
   crossEntropy,
   customMetric,
@@ -183,10 +183,12 @@ test("path patching to the logits, a stream, and queries, keys and values of a h
       (["q", "k", "v"] as const).map((input) => ({ head: { layer: last, head: 0 }, input })),
     ];
     for (const one of receivers) {
-      const found = pathPatching(model, padded, { receivers: one, metric: difference(ends), attentionMask });
+      const senders: PathSender[] = ["embed", "L0H0", ...(model.config.attn_only ? [] : [{ mlp: 0 }])];
+      const asked = { receivers: one, senders };
+      const found = pathPatching(model, padded, { ...asked, metric: difference(ends), attentionMask });
       for (const [b, ids] of clean.entries()) {
         const own = { clean: ids, corrupted: corrupted[b] as number[] };
-        const alone = pathPatching(model, own, { receivers: one, metric: difference(-1) });
+        const alone = pathPatching(model, own, { ...asked, metric: difference(-1) });
         expect(distance(valuesOf(found, b, 0, 0), [...alone.perPrompt.data])).toBeLessThan(TOLERANCE);
       }
     }
