@@ -94,7 +94,7 @@ export function hidePaddedKeys(scores: Tensor<"batch head query_pos key_pos">, m
   }
 }
 
-/** The first position of a prompt's text and the one after its last, where no padding lies between; all without mask. */
+/** The first position of a prompt's text and the one after its last; undefined where padding lies between. */
 export function textRange(
   mask: PaddingMask | undefined,
   prompt: number,

@@ -92,9 +92,9 @@ function gradientsOf(
  * @param tokens - ids of a prompt, or of several of equal length.
  * @param metric - a metric with a gradient, or gradients by activations to put in, by hook name.
  * @param options - `at`, the hooks to keep; `parameters`, the weights; `edits`; `attentionMask`; `signal`.
- * @throws {@link InputError} for tokens as in a run, a metric that reads padding, a hook or weight that the model does not have, a metric without a
- * gradient, or an edit without a derivative that the gradient would have to pass; {@link ShapeError} or
- * {@link AxisError} when a gradient put in is not as its activation.
+ * @throws {@link InputError} for tokens as in a run, a metric that reads padding, a hook or weight that the model does
+ * not have, a metric without a gradient, or an edit without a derivative that the gradient would have to pass;
+ * {@link ShapeError} or {@link AxisError} when a gradient put in is not as its activation.
  * @category Model
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * Path patching (Wang et al. 2022, "Interpretability in the Wild", appendix B; Goldowsky-Dill et al. 2023): what a head,
- * an MLP or the embedding does to heads, or to the logits, along chosen paths alone.
+ * Path patching (Wang et al. 2022, "Interpretability in the Wild", appendix B; Goldowsky-Dill et al. 2023): what a
+ * head, an MLP or the embedding does to heads, or to the logits, along chosen paths alone.
  *
  * First the sender gives what it gave on the other prompts, and all heads are held at what they gave, so that what
  * receivers read differs by what comes from the sender directly, and through MLPs. Then they read that, and everything
@@ -67,7 +67,7 @@ const KNOWN = "metric receivers through mlps direction put positions seed attent
  * these, each group together; every head unless given.
  * @returns a sweep over `layer head`, or over `sender` where those are given.
  * @throws {@link InputError} for prompts the model cannot run or that do not match, a head, MLP or layer that it has
- * not, other receivers beside the logits or a stream, or a replacement that would change nothing; the signal's reason when
+ * not, other receivers beside the logits or a stream, or what {@link sweep} refuses to put; the signal's reason when
  * aborted.
  * @category Interventions
  * @example

@@ -18,8 +18,8 @@ import type { Replacement } from "./sources.ts";
 export type SweepPrompts = TokensLike | { readonly clean: TokensLike; readonly corrupted?: TokensLike | undefined };
 
 /**
- * Which positions of a sweep's prompts are text (1) and which are padding (0), as a run takes it: of clean and corrupted
- * prompts alike, or of each by itself.
+ * Which positions of a sweep's prompts are text (1) and which are padding (0), as a run takes it: of clean and
+ * corrupted prompts alike, or of each by itself.
  * @category Interventions
  */
 export type SweepMask =
