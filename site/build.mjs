@@ -7,7 +7,7 @@
  *   SITE_BASE=/docs/ node site/build.mjs   for an address that is not the root of its host
  */
 import { execFile, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { ensureBuild } from "../scripts/ensure-build.mjs";
@@ -50,8 +50,7 @@ async function main(argv) {
   const { writeFront } = await import("./lib/front.mjs");
   const { writeDocuments } = await import("./lib/documents.mjs");
   writeFront();
-  cpSync(`${site}tasks.md`, `${pages}tasks.md`);
-  const guide = await timed("guide", () => writeChapters(`${pages}guide`));
+  const chapters = timed("guide", () => writeChapters(`${pages}guide`));
   const { picture, readFigures, writeGallery } = await import("./lib/gallery.mjs");
   const { writeReference } = await import("./lib/reference.mjs");
   const figures = timed("figures", () => promisify(execFile)(process.execPath, [`${site}lib/figures.mjs`])).then(
@@ -63,7 +62,7 @@ async function main(argv) {
   const { names, lines } = await timed("reference", () => writeReference({ pictures }));
   writeGallery(await figures, names, lines);
   const examples = writeDocuments(names);
-  writeFileSync(`${data}chapters.json`, JSON.stringify({ guide, examples }));
+  writeFileSync(`${data}chapters.json`, JSON.stringify({ guide: await chapters, examples }));
   const vitepress = await import("vitepress");
   if (argv.includes("--serve")) {
     const server = await vitepress.createServer(site, { port: 5173 });

@@ -59,7 +59,7 @@ async function executed(names) {
  * @returns {Promise<{ text: string, link: string }[]>} the chapters in their order, as a list at the side has them.
  */
 export async function renderChapters({ into, figures = join(into, "../public/figures"), notebooks }) {
-  const { figureStyles } = await import("transformer-circuits/viz");
+  const { figureStyles } = await import("../../dist/viz.js");
   const styles = pageStyles(figureStyles());
   const { results, complaints } = await executed(chapterNames);
   for (const folder of [into, join(figures, FIGURES)]) mkdirSync(folder, { recursive: true });
