@@ -6,7 +6,7 @@ const fieldNames =
   "^(W|b|d|n|ln|hook|resid|pos|query|key|attn|rotary|positional|normalization|attention|use|scale|final)(_[A-Za-z0-9]+)+$";
 
 export default tseslint.config(
-  { ignores: ["dist/", "data/", "docs/api/", "coverage/", ".tmp/", "test/fixtures/", "src/*/wasm/assembly/"] },
+  { ignores: ["dist/", "site/dist/", "data/", "docs/api/", "coverage/", ".tmp/", "test/fixtures/", "src/*/wasm/assembly/"] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
@@ -98,6 +98,17 @@ export default tseslint.config(
   {
     files: ["src/cli.ts", "src/cli/**/*.ts", "examples/**/*.ts", "scripts/**", "bench/**", "test/**"],
     rules: { "no-console": "off" },
+  },
+  {
+    // Components are functions whose names begin with a capital.
+    files: ["**/*.tsx"],
+    rules: {
+      "@typescript-eslint/naming-convention": [
+        "error",
+        { selector: "function", format: ["camelCase", "PascalCase"] },
+        { selector: "typeLike", format: ["PascalCase"] },
+      ],
+    },
   },
   {
     files: ["bench/**"],

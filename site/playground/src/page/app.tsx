@@ -115,7 +115,8 @@ function chosen(facts: ModelFacts, state: State): State {
   return {
     ...state,
     text: state.text || facts.text,
-    other: state.other || facts.other,
+    // a text of one's own is a beginning for the second
+    other: state.other || state.text || facts.other,
     head: state.head !== "" && isThere(state.head) ? state.head : facts.head,
     off: state.off.filter(isThere),
   };

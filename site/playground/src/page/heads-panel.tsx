@@ -34,7 +34,7 @@ export function HeadsPanel(props: HeadsPanelProps): JSX.Element {
           </select>
         </p>
       )}
-      {score && <p class="note">{score.help}</p>}
+      {score && <p class="note">{score.help} Click a head to look at it; uncheck it to switch it off.</p>}
       <div class="scroll">
         <table class="heads">
           <caption>
@@ -61,12 +61,11 @@ function valueAt(score: HeadScore | undefined, layer: number, head: number): num
   return score?.values[layer]?.[head] ?? null;
 }
 
-/** One head: a button that picks it, and one that switches it off. */
+/** One head: a button that picks it, and a box that switches it off. */
 function HeadCell(props: HeadsPanelProps & { readonly label: string; readonly value: number | null }): JSX.Element {
   const { label, value, heads, state, change } = props;
   const isOff = state.off.includes(label);
   const roles = heads?.roles[label] ?? [];
-  const said = [label, ...roles, ...(value === null ? [] : [value.toFixed(2)]), ...(isOff ? ["off"] : [])].join(", ");
   const toggled = isOff ? state.off.filter((one) => one !== label) : [...state.off, label].sort();
   return (
     <td class={isOff ? "off" : undefined}>
@@ -74,24 +73,22 @@ function HeadCell(props: HeadsPanelProps & { readonly label: string; readonly va
         type="button"
         class="head"
         aria-pressed={label === state.head}
-        aria-label={said}
-        title={said}
+        title={[label, ...roles].join(", ")}
         style={{ "--score": `${Math.round(100 * Math.min(1, Math.abs(value ?? 0)))}%` }}
         onClick={() => change({ head: label })}
       >
+        <span class="unseen">{label.replace(/H\d+$/, "")}</span>
         {label.replace(/^L\d+/, "")}
         <small>{value === null ? "–" : value.toFixed(2)}</small>
+        <span class="unseen">{roles.join(", ")}</span>
       </button>
-      <button
-        type="button"
-        class="switch"
-        aria-pressed={isOff}
-        aria-label={`switch ${label} off`}
-        title={isOff ? `switch ${label} on again` : `switch ${label} off`}
-        onClick={() => change({ off: toggled })}
-      >
-        {isOff ? "off" : "on"}
-      </button>
+      <input
+        type="checkbox"
+        checked={!isOff}
+        aria-label={`${label} on`}
+        title={isOff ? `switch ${label} on` : `switch ${label} off`}
+        onChange={() => change({ off: toggled })}
+      />
     </td>
   );
 }

@@ -22,7 +22,7 @@ export function FigureView({ figure }: { readonly figure: SentFigure }): JSX.Ele
 export function ErrorView({ error }: { readonly error: SentError }): JSX.Element {
   return (
     <p class="error" role="alert">
-      <strong>{error.name ?? "This did not work"}</strong> {error.message}
+      <strong>{error.name ?? "This did not work"}:</strong> {error.message}
     </p>
   );
 }

@@ -121,7 +121,7 @@ function OtherText({ facts, state, change }: ViewProps): JSX.Element {
       label={facts.hasTokenizer ? "Second text" : "Second token ids"}
       rows={3}
       value={state.other}
-      onText={(other) => change({ other: other === facts.other ? "" : other })}
+      onText={(other) => change({ other: other === (state.text || facts.other) ? "" : other })}
     />
   );
 }

@@ -23,15 +23,22 @@ export async function circuit(session: Session, ask: CircuitAsk, work: Work): Pr
     case "eigenvalues":
       return shown([await figure(session, "ov-eigenvalues", head, work)], ...bare);
     case "trigrams":
-      return shown([await figure(session, "head-dump", head, work)]);
+      return shown([await figure(session, "head-dump", head, work, `Skip-trigrams of ${head}`)]);
     case "positions":
       return shown([await figure(session, "positional-heads", head, work)]);
   }
 }
 
-async function figure({ model, tokenizer, bos }: Session, name: string, head: HeadLabel, work: Work): Promise<Figure> {
+async function figure(
+  { model, tokenizer, bos }: Session,
+  name: string,
+  head: HeadLabel,
+  work: Work,
+  title?: string,
+): Promise<Figure> {
   const input = { model, bos: bos ?? null, ...(tokenizer && { tokenizer }) };
-  return (await makeFigure(name, input, { heads: [head], ...work })).figure;
+  const options = { heads: [head], ...(title !== undefined && { title }), ...work };
+  return (await makeFigure(name, input, options)).figure;
 }
 
 function ovTable(session: Session, head: HeadLabel, work: Work): Figure {

@@ -16,7 +16,7 @@ export interface Opened {
 const EXAMPLE = {
   text: "interface Array<T> { readonly length: number; }\ninterface Map<K, V> { readonly size: number; }\ninterface Array<",
   other:
-    "interface Array<T> { readonly length: number; }\ninterface Map<K, V> { readonly size: number; }\ninterface Map<",
+    "interface Array<K> { readonly length: number; }\ninterface Map<K, V> { readonly size: number; }\ninterface Array<",
 };
 
 const PROSE = {

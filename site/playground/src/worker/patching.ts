@@ -37,13 +37,14 @@ export function patch(session: Session, ask: PatchAsk, work: Work): FiguresReply
     columnLabels: ask.by === "pos" ? tokens : Array.from({ length: model.config.n_heads }, (_, head) => `H${head}`),
     title:
       ask.by === "pos"
-        ? "The first text’s residual stream put into the second’s run, before each layer at each position"
-        : "The first text’s head outputs put into the second’s run, at all positions",
+        ? "The first text’s residual stream, put into the second’s run"
+        : "The first text’s head outputs, put into the second’s run",
     subtitle: `Share of the way from the second text’s answer (0) to the first’s (1): ${named}.`,
     xLabel: ask.by === "pos" ? "token: first|second text" : "head",
-    yLabel: "layer",
+    yLabel: ask.by === "pos" ? "before layer" : "layer",
     scale: "diverging",
     limit: 1,
+    cell: Math.max(14, Math.min(26, Math.floor(900 / (ask.by === "pos" ? tokens.length : model.config.n_heads)))),
     legendLabel: "share of the effect",
     format: { decimals: 2 },
   });
