@@ -20,7 +20,8 @@ import { serve, type Site } from "./server.ts";
 const SHOWN = 0.0005 + 1e-4;
 
 /** What will hold, however busy the machine is; the limit ends what hangs. */
-const eventually = <T>(read: () => T | Promise<T>): ReturnType<typeof expect.poll<T>> => expect.poll(read, { timeout: 120_000 });
+const eventually = <T>(read: () => T | Promise<T>): ReturnType<typeof expect.poll<T>> =>
+  expect.poll(read, { timeout: 120_000 });
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -70,8 +71,7 @@ browserTests("the playground", () => {
     await until("document.querySelector('.busy, .stale') === null");
   };
   /** Waits for an expression; the page's policy forbids the tool's own way. */
-  const until = (expression: string): Promise<void> =>
-    eventually(() => tab.evaluate<boolean>(expression)).toBe(true);
+  const until = (expression: string): Promise<void> => eventually(() => tab.evaluate<boolean>(expression)).toBe(true);
   const shownLoss = async (when: "before" | "after"): Promise<number> =>
     Number(await tab.locator(`[data-loss=${when}]`).textContent());
   const bundled = async (text: string): Promise<{ model: Transformer; tokens: number[] }> => {
@@ -123,7 +123,7 @@ browserTests("the playground", () => {
       ["zero", "zero", ["L0H5", "L0H7", "L1H2"]],
       ["mean", "meanOverAll", ["L1H4"]],
     ] as const)("%s: the loss is that of ablatedLosses with %s of %j", async (put, value, heads) => {
-      await visit(`#${new URLSearchParams({ text })}`);
+      await visit(`#${new URLSearchParams({ text }).toString()}`);
       const { model, tokens } = await bundled(text);
       const { logits } = model.run(tokens);
       expect(Math.abs((await shownLoss("before")) - meanLoss(logits, [tokens]))).toBeLessThan(SHOWN);
@@ -215,7 +215,11 @@ browserTests("the playground", () => {
     test.each([
       ["weights without a configuration", () => filesOf(model).slice(0, 1), /ConfigError: .*config/i],
       ["no weights at all", () => filesOf(model).slice(1), /InputError|FormatError/],
-      ["a damaged file", () => [{ name: "model.pth", mimeType: "", buffer: Buffer.from("not a checkpoint") }], /FormatError/],
+      [
+        "a damaged file",
+        () => [{ name: "model.pth", mimeType: "", buffer: Buffer.from("not a checkpoint") }],
+        /FormatError/,
+      ],
     ] as const)("%s: the page says what is wrong, and keeps the model it has", async (_, files, said) => {
       await visit();
       await tab.locator("input[type=file]").setInputFiles(files());
@@ -244,19 +248,22 @@ browserTests("the playground", () => {
     test.each([
       ["light", 1440],
       ["dark", 390],
-    ] as const)("axe finds nothing in any view, %s at %i pixels, and nothing is wider than the page", async (scheme, width) => {
-      for (const view of views) {
-        await visit(`#view=${view}&off=L0H5`, { colorScheme: scheme, viewport: { width, height: 900 } });
-        await tab.evaluate(axe);
-        const found = await tab.evaluate<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>(
-          "axe.run(document, { resultTypes: ['violations'] })",
-        );
-        const seen = found.violations.map(({ id, nodes }) => [id, nodes[0]?.html, nodes[0]?.failureSummary]);
-        expect(seen, view).toEqual([]);
-        expect(await tab.evaluate("document.documentElement.scrollWidth - innerWidth"), view).toBeLessThanOrEqual(0);
-        if (view !== views.at(-1)) await tab.close();
-      }
-    });
+    ] as const)(
+      "axe finds nothing in any view, %s at %i pixels, and nothing is wider than the page",
+      async (scheme, width) => {
+        for (const view of views) {
+          await visit(`#view=${view}&off=L0H5`, { colorScheme: scheme, viewport: { width, height: 900 } });
+          await tab.evaluate(axe);
+          const found = await tab.evaluate<{
+            violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
+          }>("axe.run(document, { resultTypes: ['violations'] })");
+          const seen = found.violations.map(({ id, nodes }) => [id, nodes[0]?.html, nodes[0]?.failureSummary]);
+          expect(seen, view).toEqual([]);
+          expect(await tab.evaluate("document.documentElement.scrollWidth - innerWidth"), view).toBeLessThanOrEqual(0);
+          if (view !== views.at(-1)) await tab.close();
+        }
+      },
+    );
 
     test("views are reached by arrow keys, tokens by arrow keys, heads by Space", async () => {
       await visit();

@@ -143,7 +143,9 @@ export type JobName = keyof Jobs;
 
 /** To the worker. */
 export type Request =
-  | { [J in JobName]: { readonly type: "ask"; readonly id: number; readonly job: J; readonly ask: Jobs[J]["ask"] } }[JobName]
+  | {
+      [J in JobName]: { readonly type: "ask"; readonly id: number; readonly job: J; readonly ask: Jobs[J]["ask"] };
+    }[JobName]
   | { readonly type: "cancel"; readonly id: number };
 
 /** An error as it crosses to the page. */

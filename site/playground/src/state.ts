@@ -67,13 +67,15 @@ export function stateOf(hash: string): State {
   };
 }
 
+/** Undefined is nothing, a list its entries with commas between. */
+const written = (value: State[keyof State]): string => (value ?? "").toString();
+
 /** The address of a state, which leaves out what is as at the beginning. */
 export function hashOf(state: State): string {
   const said = new URLSearchParams();
-  for (const [key, value] of Object.entries(state) as [string, unknown][]) {
-    const written = String(Array.isArray(value) ? value.join(",") : (value ?? ""));
-    const initial = INITIAL[key as keyof State] ?? "";
-    if (written !== String(initial)) said.set(key, written);
+  for (const key of Object.keys(INITIAL) as (keyof State)[]) {
+    const value = written(state[key]);
+    if (value !== written(INITIAL[key])) said.set(key, value);
   }
   const text = said.toString();
   return text === "" ? "" : `#${text}`;

@@ -52,7 +52,10 @@ export function App({ client }: { readonly client: Client }): JSX.Element {
       </main>
       <footer>
         <p>
-          {facts && (facts.isFast ? "Computed by WebAssembly." : "Computed by plain JavaScript: WebAssembly is refused here.")}{" "}
+          {facts &&
+            (facts.isFast
+              ? "Computed by WebAssembly."
+              : "Computed by plain JavaScript: WebAssembly is refused here.")}{" "}
           Files and texts stay in this page; it makes no request but for its own program.
         </p>
       </footer>

@@ -36,7 +36,11 @@ export class Client {
   }
 
   /** Asks the worker; a signal takes the job back unless it has begun. */
-  run<J extends JobName>(job: J, ask: Jobs[J]["ask"], { signal, onProgress }: JobOptions = {}): Promise<Jobs[J]["reply"]> {
+  run<J extends JobName>(
+    job: J,
+    ask: Jobs[J]["ask"],
+    { signal, onProgress }: JobOptions = {},
+  ): Promise<Jobs[J]["reply"]> {
     const id = ++this.#count;
     const request = { type: "ask", id, job, ask } as Pending["request"];
     return new Promise<Jobs[J]["reply"]>((resolve, reject) => {

@@ -16,7 +16,8 @@ export function useAddress(): readonly [State, Change] {
   }, []);
   useEffect(() => {
     const hash = hashOf(state);
-    if (hash !== location.hash) history.replaceState(null, "", hash === "" ? location.pathname + location.search : hash);
+    if (hash !== location.hash)
+      history.replaceState(null, "", hash === "" ? location.pathname + location.search : hash);
   }, [state]);
   return [state, (part) => setState((before) => ({ ...before, ...part }))];
 }

@@ -105,7 +105,9 @@ function Expansion({ client, facts, state, change, reply }: ViewProps): JSX.Elem
               {token}
             </option>
           ))}
-          {target !== undefined && !reply?.next.some(({ id }) => id === target) && <option value={target}>#{target}</option>}
+          {target !== undefined && !reply?.next.some(({ id }) => id === target) && (
+            <option value={target}>#{target}</option>
+          )}
         </select>
       </p>
       <Answer client={client} job={job} />
@@ -133,8 +135,8 @@ function Patching(props: ViewProps): JSX.Element {
   return (
     <>
       <p>
-        Activations of the first text are put, one after the other, into the run on a second text of the same length. Where
-        the answer comes back, there it was carried.
+        Activations of the first text are put, one after the other, into the run on a second text of the same length.
+        Where the answer comes back, there it was carried.
       </p>
       <OtherText {...props} />
       <div class="fields">

@@ -35,7 +35,11 @@ export function compare(session: Session, ask: CompareAsk): FiguresReply {
     }),
   );
   const off = ask.off.length === 0 ? [] : [`Both runs with ${ask.off.join(", ")} switched off.`];
-  return shown([...figures, nextTable(session, a, b), ...patternMaps(session, ask.head, a, b)], ...divergence(a, b), ...off);
+  return shown(
+    [...figures, nextTable(session, a, b), ...patternMaps(session, ask.head, a, b)],
+    ...divergence(a, b),
+    ...off,
+  );
 }
 
 type Side = { readonly ids: readonly number[]; readonly run: ReturnType<Session["run"]> };
@@ -59,7 +63,9 @@ function divergence(a: Side, b: Side): string[] {
   const last = a.run.logits.slice("pos", a.ids.length - 1, a.ids.length);
   const other = b.run.logits.slice("pos", b.ids.length - 1, b.ids.length);
   const nats = klDivergence(last).values(other)[0] ?? NaN;
-  return [`After the second text the model’s next token is ${formatNumber(nats, { decimals: 3 })} nats (Kullback–Leibler) from that after the first.`];
+  return [
+    `After the second text the model’s next token is ${formatNumber(nats, { decimals: 3 })} nats (Kullback–Leibler) from that after the first.`,
+  ];
 }
 
 /** The pattern of one head on each, and their difference where they have the same length. */

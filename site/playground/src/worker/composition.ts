@@ -15,11 +15,7 @@ export async function composition({ model }: Session, { head }: HeadAsk, work: W
   if (model.config.n_layers < 2)
     throw new InputError("Composition is between heads of two layers, and this model has fewer. Open another model.");
   const maps = (await makeFigure("composition-maps", { model }, work)).figure;
-  return shown([
-    pairsTable(model, head, work),
-    maps,
-    drawCompositionChance(compositionChance({ model }, work)),
-  ]);
+  return shown([pairsTable(model, head, work), maps, drawCompositionChance(compositionChance({ model }, work))]);
 }
 
 interface Pair {

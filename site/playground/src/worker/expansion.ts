@@ -64,7 +64,9 @@ function expanded(run: Run): PathExpansion {
 
 function certified(found: PathExpansion, work: Work): string {
   const { maxDeviation, bound, withinBound, terms, complete, maxOrder } = found.certificate(found.all, work);
-  const paths = complete ? "Every path is a term of its own." : `Paths of more than ${maxOrder} heads are one term, the remainder.`;
+  const paths = complete
+    ? "Every path is a term of its own."
+    : `Paths of more than ${maxOrder} heads are one term, the remainder.`;
   const held = withinBound ? "Certificate: holds." : "Certificate: does not hold; please report this model.";
   return `${held} Over all positions and tokens, the ${terms} terms differ from the model’s logits by at most ${maxDeviation.toExponential(1)}, and float32 rounding explains up to ${bound.toExponential(1)}. ${paths}`;
 }

@@ -28,7 +28,10 @@ export async function open({ files }: OpenAsk, work: Work): Promise<Opened> {
   if (files === undefined || files.length === 0) {
     const { model, tokenizer } = await openBundledModel();
     const session = new Session(model, tokenizer);
-    return { session, facts: factsOf(session, { name: "bundled model", isBundled: true, head: "L1H4", ...EXAMPLE }, []) };
+    return {
+      session,
+      facts: factsOf(session, { name: "bundled model", isBundled: true, head: "L1H4", ...EXAMPLE }, []),
+    };
   }
   const named = new Map(files.map((file) => [file.name, file]));
   const name = files.length === 1 ? (files[0]?.name ?? "") : "the files";
@@ -47,7 +50,8 @@ export async function open({ files }: OpenAsk, work: Work): Promise<Opened> {
 }
 
 /** Files of JSON that are no configuration of a model. */
-const OTHER_JSON = /^(tokenizer|vocab|merges|added_tokens|special_tokens|generation_config|preprocessor)|\.index\.json$/;
+const OTHER_JSON =
+  /^(tokenizer|vocab|merges|added_tokens|special_tokens|generation_config|preprocessor)|\.index\.json$/;
 
 /** The one file that can be the configuration, where it is not called `config.json`. */
 async function configAmong(files: ReadonlyMap<string, File>): Promise<string | undefined> {

@@ -29,7 +29,9 @@ export function patch(session: Session, ask: PatchAsk, work: Work): FiguresReply
       ? sweep(model, prompts, { at: "resid_pre", over: "layer pos", metric, ...work })
       : sweep(model, prompts, { at: "z", over: "layer head", metric, ...work });
   const { base, other = NaN } = found;
-  const tokens = corrupted.map((id, i) => (id === clean[i] ? session.label(id) : `${session.label(clean[i] ?? 0)}|${session.label(id)}`));
+  const tokens = corrupted.map((id, i) =>
+    id === clean[i] ? session.label(id) : `${session.label(clean[i] ?? 0)}|${session.label(id)}`,
+  );
   const named = `logit of ${labelOut(session, answer)} less logit of ${labelOut(session, wrong)}`;
   const figure: Figure = heatmap({
     values: found.effect(),
@@ -53,7 +55,9 @@ export function patch(session: Session, ask: PatchAsk, work: Work): FiguresReply
   return shown(
     [figure],
     `${capital(named)}: ${formatNumber(other, { decimals: 2, sign: true })} on the first text, ${formatNumber(base, { decimals: 2, sign: true })} on the second.`,
-    ...(most === undefined ? [] : [`Most is moved by ${where}: to ${formatNumber(most.value, { decimals: 2, sign: true })}.`]),
+    ...(most === undefined
+      ? []
+      : [`Most is moved by ${where}: to ${formatNumber(most.value, { decimals: 2, sign: true })}.`]),
   );
 }
 
@@ -77,11 +81,12 @@ function answersOf(
   const none = { off: [], put: "zero" } as const;
   const [p, q] = [session.run(clean, none), session.run(corrupted, none)].map((run) => probabilitiesAt(run, last));
   const gain = (a: ArrayLike<number> = [], b: ArrayLike<number> = []): number =>
-    largest(Float64Array.from(a, (x, i) => x - (b[i] ?? 0)), 1)[0] ?? 0;
+    largest(
+      Float64Array.from(a, (x, i) => x - (b[i] ?? 0)),
+      1,
+    )[0] ?? 0;
   const answer = ask.answer.trim() === "" ? gain(p, q) : session.oneToken(ask.answer);
   const wrong = ask.wrong.trim() === "" ? gain(q, p) : session.oneToken(ask.wrong);
-  if (answer === wrong)
-    throw new InputError(`Both answers are ${labelOut(session, answer)}. Name two tokens.`);
+  if (answer === wrong) throw new InputError(`Both answers are ${labelOut(session, answer)}. Name two tokens.`);
   return [answer, wrong];
 }
-
