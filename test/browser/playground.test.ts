@@ -142,7 +142,7 @@ browserTests("the playground", () => {
       await visit();
       await tab.getByLabel("Text to run the model on").fill("declare function parse(text: string): number;");
       await tab.getByLabel("L0H5 on").uncheck();
-      await tab.getByRole("button", { name: /^L1H2/ }).click();
+      await tab.getByRole("button", { name: /^L1 H2/ }).click();
       await tab.getByRole("tab", { name: "Expansion" }).click();
       await until("location.hash.includes('declare')");
       await settled();
@@ -153,7 +153,7 @@ browserTests("the playground", () => {
       await visit(hash);
       expect(await tab.getByLabel("Text to run the model on").inputValue()).toContain("declare function");
       expect(await tab.getByLabel("L0H5 on").isChecked()).toBe(false);
-      expect(await tab.getByRole("button", { name: /^L1H2/ }).getAttribute("aria-pressed")).toBe("true");
+      expect(await tab.getByRole("button", { name: /^L1 H2/ }).getAttribute("aria-pressed")).toBe("true");
       expect(await tab.getByRole("tab", { name: "Expansion" }).getAttribute("aria-selected")).toBe("true");
       expect(await tab.locator(".figure").first().textContent()).toContain("What each path adds");
       expect(await shownLoss("after")).toBeCloseTo(loss, 3);
