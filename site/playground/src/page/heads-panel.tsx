@@ -53,7 +53,29 @@ export function HeadsPanel(props: HeadsPanelProps): JSX.Element {
           </tbody>
         </table>
       </div>
+      {heads && <Roles roles={heads.roles} />}
     </section>
+  );
+}
+
+/** The heads that were found of each kind. */
+function Roles({ roles }: Pick<HeadsReply, "roles">): JSX.Element | null {
+  const kinds = [...new Set(Object.values(roles).flat())];
+  if (kinds.length === 0) return null;
+  return (
+    <dl class="roles">
+      {kinds.map((kind) => (
+        <div key={kind}>
+          <dt>{kind}s</dt>
+          <dd>
+            {Object.keys(roles)
+              .filter((label) => roles[label]?.includes(kind))
+              .sort()
+              .join(" ")}
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 
