@@ -84,6 +84,13 @@ export { attributionMap, drawAttributionMap, type AttributionMap } from "./arena
 export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./training/change-attribution.ts";
 export { circuitFigure, drawCircuit, drawCircuitCertificate, type CircuitFigure } from "./interventions/circuit.ts";
 export {
+  drawLensReadings,
+  lensReadings,
+  tunedReadings,
+  type LensOptions,
+  type LensReadings,
+} from "./interventions/lens-readings.ts";
+export {
   compositionChance,
   compositionMaps,
   drawCompositionChance,
