@@ -82,6 +82,7 @@ export { allHeadPatterns, drawAllHeadPatterns, type AllHeads, type HeadPattern }
 export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure } from "./two-layers/attention.ts";
 export { attributionMap, drawAttributionMap, type AttributionMap } from "./arena/attribution-map.ts";
 export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./training/change-attribution.ts";
+export { drawNeuronExamples } from "./neuron-examples.ts";
 export { circuitFigure, drawCircuit, drawCircuitCertificate, type CircuitFigure } from "./interventions/circuit.ts";
 export {
   drawLensReadings,
