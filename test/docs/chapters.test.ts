@@ -194,6 +194,7 @@ describe("the mechanism", () => {
     const none = [
       "`topK(map, 5)` and `L1H2`, L0H7 in 2021",
       "$x_1^2 + 3$ and {{= n.toFixed(2) }}",
+      "$$\n1 + 2\n$$\n\nthen $h_2$.",
       "[chapter](03-copying.md#s2)",
       "```py\nx = 3\n```",
       "1. a question",
