@@ -37,7 +37,7 @@ export async function executeChapter(chapter) {
     return JSON.parse(stdout);
   } catch (error) {
     const said = String(error.stderr ?? error.message).trim();
-    throw new Error(`${chapter.name}: ${said.split("\n").slice(0, 12).join("\n")}`, { cause: error.code });
+    throw new Error(`${chapter.name}: ${said.split("\n").slice(0, 12).join("\n")}`, { cause: error });
   }
 }
 
