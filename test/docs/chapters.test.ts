@@ -133,7 +133,7 @@ describe.each(chapters.map((chapter): [string, Chapter] => [chapter.name, chapte
     expect(framed(fresh)).toEqual(framed(committed));
     // Rounding differs from machine to machine, by no more than a last digit of what is printed.
     for (const [i, [path, text]] of fresh.entries()) {
-      if (/image|html/.test(path)) continue;
+      if (/image|html/.test(path) || text.startsWith("Figure(")) continue;
       const expected = numbersOf(committed[i]?.[1] ?? "");
       for (const [k, number] of numbersOf(text).entries())
         expect(Math.abs(number - (expected[k] ?? NaN)), path).toBeLessThanOrEqual(0.02 + 0.01 * Math.abs(number));
