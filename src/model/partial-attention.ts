@@ -5,6 +5,7 @@ import type { FloatArray } from "../tensor/internal.ts";
 import type { AttentionLayer } from "./attention.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { Placed } from "./base-run.ts";
+import { isWindowed } from "./key-value-heads.ts";
 import { Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 
@@ -101,7 +102,10 @@ function attend(args: Attended, one: OneRun): void {
   const { z } = one;
   for (let start = one.from, end = start; start < one.to; start = end) {
     const first = (z.places[start] as number) % pos;
-    while (end < one.to && (z.places[end] as number) % pos === first + end - start) end++;
+    // Beyond a window each query has keys of its own.
+    const most = isWindowed(args.layer, pos) ? start + 1 : one.to;
+    end++;
+    while (end < most && (z.places[end] as number) % pos === first + end - start) end++;
     for (const [head, count] of stretches(heads, one.run, config.n_heads)) {
       const stretch = { row: start, count: end - start, first, head, heads: count };
       if (args.keepsPatterns) weightKept(args, one, stretch);
@@ -128,16 +132,18 @@ function attendStretch(
   const isCausal = attention_dir === "causal";
   const rowStride = one.z.width;
   const strides = { batchStride: 0, headStride: width, rowStride };
-  const [start, column] = [row * rowStride + head * width, head * width];
+  const { window = Infinity } = layer;
+  const key = Math.max(0, first + count - Math.max(window, count));
+  const [start, column] = [row * rowStride + head * width, key * rowStride + head * width];
   kernels().attention({
-    ...{ batch: 1, heads, queries: count, keys: isCausal ? first + count : frame.pos, width, valueWidth: width },
+    ...{ batch: 1, heads, queries: count, keys: isCausal ? first + count - key : frame.pos, width, valueWidth: width },
     q: { data: one.queries.data, offset: start, ...strides },
     k: { data: one.keys.data, offset: one.keys.offset + column, ...strides },
     v: { data: one.values.data, offset: one.values.offset + column, ...strides },
     out: { data: one.z.data, offset: start, ...strides },
     scale: Math.fround(layer.attnScale),
     isCausal,
-    queryOffset: first,
+    queryOffset: first - key,
   });
 }
 
@@ -206,7 +212,7 @@ function scoresOf(
   const out = new Float64Array(frame.pos).fill(-Infinity);
   const seen = attention_dir === "causal" ? query + 1 : frame.pos;
   const from = row * one.z.width + head * d_head;
-  for (let key = 0; key < seen; key++) {
+  for (let key = Math.max(0, seen - (layer.window ?? seen)); key < seen; key++) {
     const at = one.keys.offset + key * one.z.width + head * d_head;
     let sum = 0;
     for (let e = 0; e < d_head; e++) sum += (one.queries.data[from + e] as number) * (one.keys.data[at + e] as number);

@@ -17,6 +17,7 @@ import {
   project,
   Readout,
   requireChoice,
+  requireOwnKeys,
   siteHook,
 } from "../../model/internal.ts";
 import type { BaseRun, Change, PassOptions, Rows, Variant } from "../../model/internal.ts";
@@ -218,6 +219,7 @@ function receiversOf(model: Transformer, given: PathPatchingOptions["receivers"]
     if (!["q", "k", "v"].includes(one.input))
       throw refuse(`the input of a head is ${nameOf(one.input)}, not q, k or v.`);
     const { layer, head } = model.head(one.head);
+    if (one.input !== "q") requireOwnKeys(model.config, "pathPatching");
     return { layer, head, input: one.input };
   });
   return { kind: "heads", what: inputs.map((one) => `${one.input} of ${headLabel(one)}`).join(", "), inputs };
