@@ -94,8 +94,8 @@ export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d
 
 /**
  * The cosine between what each neuron of a layer reads and what it writes, between column m of $W_{in}$ and row m of
- * $W_{out}$; where activations are a gate, of what they let pass. Strongly negative ones mark neurons that erase what they read (*A Mathematical Framework*, "Residual
- * stream bandwidth", on memory management).
+ * $W_{out}$; where activations are a gate, of what they let pass. Strongly negative ones mark neurons that erase what
+ * they read (*A Mathematical Framework*, "Residual stream bandwidth", on memory management).
  *
  * @param layer - of the MLP, counted from 0.
  * @returns `[d_mlp]`, −1 to 1, float64; 0 where either vector is zero.

@@ -103,7 +103,10 @@ function withHubNames(fields: Fields): Fields {
   return { ...norm, positional_embedding_type, ...fields };
 }
 
-function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_fn" | "parallel_attn_mlp" | "gated_mlp"> {
+function mlp(
+  fields: Fields,
+  d_model: number,
+): Pick<ModelConfig, "d_mlp" | "act_fn" | "parallel_attn_mlp" | "gated_mlp"> {
   if (fields["act_fn"] === undefined || fields["act_fn"] === null) {
     throw wrong(
       "act_fn",
@@ -112,14 +115,14 @@ function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_
       "MLPs need it. A model without them says so with attn_only.",
     );
   }
-  const act_fn = oneOf(fields, "act_fn", ACTIVATIONS, "gelu");
+  const activation = oneOf(fields, "act_fn", ACTIVATIONS, "gelu");
   const isGated = flag(fields, "gated_mlp", false);
-  if (isGated && act_fn === "solu_ln") {
+  if (isGated && activation === "solu_ln") {
     throw wrong("gated_mlp", true, false, "an MLP whose neurons are normalised has no gate.");
   }
   return {
     d_mlp: size(fields, "d_mlp", 4 * d_model),
-    act_fn,
+    act_fn: activation,
     parallel_attn_mlp: flag(fields, "parallel_attn_mlp", false),
     ...(isGated ? { gated_mlp: true } : {}),
   };

@@ -5,8 +5,8 @@
  * where a key lies after its query; pattern = softmax; $z = \text{pattern} \cdot v$; the layer adds
  * $\sum_h z_h W_O^h + b_O$. Shortformer positions join the inputs of q and k alone, after the norm; rotary ones turn q
  * and k. An MLP reads the stream with the attention's output, or in parallel models what the attention read, through a
- * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$. Where heads share keys and values these pass their
- * hooks once; where a layer sees a window, keys before it score −Infinity too.
+ * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$. Where heads share keys and values these pass
+ * their hooks once; where a layer sees a window, keys before it score −Infinity too.
  */
 import { add, causalAttention, causalSoftmax, softmax, sum } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";

@@ -16,7 +16,10 @@ import { mlpAdds } from "./mlp.ts";
 import { rotate } from "./rotary.ts";
 import { unembedded } from "./unembedding.ts";
 
-/** Keys and values of one layer, `[pos, head, d_head]`, once for all heads that share them, with room for `n_ctx` positions. */
+/**
+ * Keys and values of one layer, `[pos, head, d_head]`, once for all heads that share them, with room for `n_ctx`
+ * positions.
+ */
 interface Kept {
   readonly keys: Float32Array;
   readonly values: Float32Array;

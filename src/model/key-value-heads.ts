@@ -33,7 +33,8 @@ export function sumOverSharing(data: Float32Array, heads: number, groups: number
   const out = new Float32Array(data.length / repeats);
   for (let group = 0, from = 0; group * inner < out.length; group++) {
     const sums = out.subarray(group * inner, (group + 1) * inner);
-    for (let r = 0; r < repeats; r++) for (let i = 0; i < inner; i++) sums[i] = (sums[i] as number) + (data[from++] as number);
+    for (let r = 0; r < repeats; r++)
+      for (let i = 0; i < inner; i++) sums[i] = (sums[i] as number) + (data[from++] as number);
   }
   return out;
 }

@@ -8,7 +8,14 @@ import { compositionScores, copyingScores } from "../../src/index.ts";
 import { ConfigError, InputError } from "../../src/errors.ts";
 import { meanRotaryPattern, neuronTokenCircuit, positionalPattern } from "../../src/circuits/index.ts";
 import { headAblation, offsetAblatedLosses, valueWeightedPattern, copyingEvaluator } from "../../src/heads/index.ts";
-import { attributionPatching, circuitGraph, edit, pathPatching, sweep, sweepEdits } from "../../src/interventions/index.ts";
+import {
+  attributionPatching,
+  circuitGraph,
+  edit,
+  pathPatching,
+  sweep,
+  sweepEdits,
+} from "../../src/interventions/index.ts";
 import { parseSafetensors } from "../../src/io/index.ts";
 import {
   crossEntropy,
@@ -97,7 +104,11 @@ describe.each(["llama", "one-key", "grouped-attn", "grouped-parallel"])("%s, as 
       (m: Transformer) => valueWeightedPattern(m, m.run(tokens), 1, { norm: "result" }),
       (m: Transformer) => valueWeightedPattern(m, m.run(tokens), 0),
       (m: Transformer) => copyingEvaluator(m, { length: 4, bos: null }),
-      (m: Transformer) => Tensor.fromNested("row", termImportance(m, tokens).map(({ gain }) => gain)),
+      (m: Transformer) =>
+        Tensor.fromNested(
+          "row",
+          termImportance(m, tokens).map(({ gain }) => gain),
+        ),
     ]) {
       const found = ask(model);
       if (found !== undefined) expectClose(found as Tensor, ask(own) as Tensor, { atol: 2e-5 });
@@ -120,7 +131,12 @@ describe.each(["llama", "one-key", "grouped-attn", "grouped-parallel"])("%s, as 
   });
 
   test("edits of shared keys and values one by one are those of whole runs", () => {
-    const names = ["blocks.0.attn.hook_k", "blocks.1.attn.hook_k", "blocks.0.attn.hook_v", "blocks.1.attn.hook_v"] as const;
+    const names = [
+      "blocks.0.attn.hook_k",
+      "blocks.1.attn.hook_k",
+      "blocks.0.attn.hook_v",
+      "blocks.1.attn.hook_v",
+    ] as const;
     const list = names.map((name) => editAt(name, ofSecond as never));
     const swept = sweepEdits(model, tokens, list, { metric }).values;
     const whole = list.map((edits) => {

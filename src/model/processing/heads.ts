@@ -88,7 +88,10 @@ export function dropKeyBiases(model: Transformer): Transformer {
         `b_K of layer ${layer} is rotated with the keys, so that what it adds to a score depends on the offset.`,
       );
     }
-    bench.set(`blocks.${layer}.attn.${keyValueNames(model.config).b_K}`, Tensor.zeros("head d_head", b_K.shape, "float64"));
+    bench.set(
+      `blocks.${layer}.attn.${keyValueNames(model.config).b_K}`,
+      Tensor.zeros("head d_head", b_K.shape, "float64"),
+    );
   }
   return bench.finish(model.config);
 }
