@@ -66,9 +66,15 @@ export function project(
 
 /**
  * $q k^\top / \text{scale}$. There may be fewer queries than keys: they are then those of the last positions. Where
- * attention is causal, scores of keys after their query are −Infinity.
+ * attention is causal, scores of keys after their query are −Infinity, and so are those of keys before its window.
  */
-export function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal: boolean): Scores {
+export function attentionScores(
+  q: HeadVectors,
+  k: HeadVectors,
+  scale: number,
+  isCausal: boolean,
+  window = Infinity,
+): Scores {
   const [batch = 0, queries = 0, heads = 0, d_head = 0] = q.shape;
   const keys = k.sizeOf("pos");
   const out = dataForResult("float32", batch * heads * queries * keys) as FloatArray;
@@ -83,6 +89,7 @@ export function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, i
     const start = row * keys;
     for (let j = start; j < start + seen; j++) out[j] = (out[j] as number) / divisor;
     out.fill(-Infinity, start + seen, start + keys);
+    if (seen > window) out.fill(-Infinity, start, start + seen - window);
   }
   return Tensor.from("batch head query_pos key_pos", [batch, heads, queries, keys], out);
 }
