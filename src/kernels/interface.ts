@@ -85,6 +85,24 @@ export interface CrossEntropyArgs {
 }
 
 /**
+ * Logits `a b + bias` with one target per row, `a` `[rows, k]`, `b` `[k, cols]`; `output[row]` is the loss in nats.
+ * The logits are never there as a whole.
+ */
+export interface ProductCrossEntropyArgs {
+  readonly rows: number;
+  readonly cols: number;
+  readonly k: number;
+  readonly a: MatrixView;
+  readonly b: MatrixView;
+  /** All of `b` packed, for a kernel that has packed it. */
+  readonly packed?: PackedMatrix | undefined;
+  /** `[cols]`; none unless given. */
+  readonly bias?: FloatArray | undefined;
+  readonly targets: Int32Array;
+  readonly output: FloatArray;
+}
+
+/**
  * The core of LayerNorm (`center: true`) and RMSNorm (`center: false`):
  * `scale = sqrt(mean((x - mean?)²) + eps)` and `output = (x - mean?) / scale`.
  */
@@ -156,6 +174,8 @@ export interface Kernels {
   logSoftmax(args: SoftmaxArgs): void;
   /** Minus the log-probability of each row's target, in nats. */
   crossEntropy(args: CrossEntropyArgs): void;
+  /** {@link Kernels.crossEntropy} of the rows of a product. */
+  productCrossEntropy(args: ProductCrossEntropyArgs): void;
   /** Centre (LayerNorm) and divide by the root mean square. */
   normalize(args: NormArgs): void;
   /** Scores, softmax and weighted values, without keeping scores or pattern. */
