@@ -44,7 +44,7 @@ export interface MatmulArgs {
   /** All of `b` packed, for a kernel that has packed it. */
   readonly packed?: PackedMatrix | undefined;
   readonly out: MatrixView;
-  /** Add the product to what `out` holds. */
+  /** Add the product to what `out` holds; where its `batchStride` is 0 products are added one after the other. */
   readonly accumulate?: boolean;
 }
 

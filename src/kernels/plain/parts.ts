@@ -1,6 +1,6 @@
 /**
- * Attention, losses, and questions to the rows of a product, made of matrix products and softmax of a block at a time: what
- * serves where there is no kernel that does it in one pass.
+ * Attention, losses, and questions to the rows of a product, made of matrix products and softmax of a block at a time:
+ * what serves where there is no kernel that does it in one pass.
  */
 import { checkAttention, checkProductCrossEntropy, checkRowScreen } from "../checks.ts";
 import type {
