@@ -10,6 +10,7 @@
 import { InputError, nameOf, requireKind, requireObject, ShapeError } from "../errors.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import type { PaddingMask } from "./attention-mask.ts";
 import { allocateData, dataForResult, describeTensor, rawData, requireAxes, tensorOf } from "../tensor/internal.ts";
 
 /** @inline */
@@ -52,6 +53,8 @@ export interface Metric {
   readonly prompts?: number | undefined;
   /** Whether it has to see all prompts of a run together, in their order, as a function may. */
   readonly together?: boolean;
+  /** The positions of a prompt that its value depends on, by logits or as tokens; those that it reads unless given. */
+  needs?(prompt: number): readonly number[];
   /** One value for each entry of the batch, from logits `[batch, pos, d_vocab]`. */
   values(logits: Tensor<"batch pos d_vocab">, input?: MetricInput): Float64Array;
   /** The derivative of each value by the logits of its own entry, as the logits. */
@@ -100,6 +103,8 @@ export interface RowFunctions {
   readonly prompts?: number | undefined;
   /** Where it is made of losses alone; `value` gives the same. */
   readonly losses?: LossFunctions | undefined;
+  /** The positions of a prompt that its value depends on, where they are not those that it reads. */
+  needs?(prompt: number): readonly number[];
   value(rows: LogitRows, prompt: number): number;
   /** Writes the derivative times a factor over all entries of the rows, which lie in `out` as in `rows.data`. */
   writeGradient(rows: LogitRows, prompt: number, out: FloatArray, factor: number): void;
@@ -109,12 +114,14 @@ export interface RowFunctions {
 export class RowMetric implements Metric {
   readonly name: string;
   readonly reads: MetricReads;
+  readonly needs?: (prompt: number) => readonly number[];
   readonly #functions: RowFunctions;
 
   constructor(name: string, reads: MetricReads, functions: RowFunctions) {
     this.name = name;
     this.reads = reads;
     this.#functions = functions;
+    if (functions.needs !== undefined) this.needs = functions.needs.bind(functions);
     Object.freeze(this);
   }
 
@@ -295,4 +302,18 @@ export function requireMetricOf({ name, prompts }: Metric, batch: number, operat
     expected: batch,
     actual: prompts,
   });
+}
+
+/** Refuses a metric whose values would depend on padding; a function of all logits is trusted to leave it out. */
+export function requireNoPadding(metric: Metric, mask: PaddingMask | undefined, operation: string): void {
+  if (mask === undefined || (metric.together === true && metric.reads.positions === "all")) return;
+  for (let prompt = 0; prompt < mask.batch; prompt++) {
+    const needed = metric.needs?.(prompt) ?? readPositions(metric, prompt, mask.pos);
+    const padding = needed.find((p) => mask.visible[prompt * mask.pos + p] === 0);
+    if (padding === undefined) continue;
+    throw new InputError(
+      `the metric (${metric.name}) reads position ${padding} of prompt ${prompt}, which is padding. Pad on the left, so that the last position is text, say pos for each prompt, or give the metric the mask, as crossEntropy(tokens, { attentionMask }).`,
+      { operation, argument: "metric", expected: "positions of text", actual: padding },
+    );
+  }
 }

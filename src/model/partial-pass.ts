@@ -24,7 +24,6 @@ import { attendRows } from "./partial-attention.ts";
 import { Places, Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 import { rotateRows } from "./rotary.ts";
-import type { Transformer } from "./transformer.ts";
 
 /** What a pass computes anew and what it keeps. */
 export interface PassOptions {
@@ -219,6 +218,7 @@ class Pass {
       layer,
       config,
       frame: this.#frame,
+      mask: this.#base.mask,
       ...vectors,
       heads,
       base: (hook) => this.#baseOf(at, hook),
@@ -288,7 +288,7 @@ class Pass {
     const none = this.#none(width);
     let [q, k, v] = [none, none, none];
     if (resid.count > 0 && !isFrozen) {
-      const read = headInputs(this.#base.model, layer, resid);
+      const read = headInputs(this.#base, layer, resid);
       v = ofHeads(resid, project(asStream(read.values), layer.W_V, layer.b_V));
       if (this.#options.patterns !== "kept") {
         k = ofHeads(resid, project(asStream(read.scores), layer.W_K, layer.b_K));
@@ -301,7 +301,7 @@ class Pass {
       for (const { data, places } of [q, k]) {
         rotateRows(
           data,
-          places.map((place) => place % this.#frame.pos),
+          places.map((place) => placeOf(this.#base, place)),
           config,
           config.n_heads,
         );
@@ -331,19 +331,27 @@ class Pass {
   }
 }
 
+/** Where in its prompt's text a place of a run is. */
+function placeOf({ tokens, mask }: BaseRun, place: number): number {
+  return mask === undefined ? place % tokens.sizeOf("pos") : (mask.places[place % tokens.size] as number);
+}
+
+const isPadding = ({ tokens, mask }: BaseRun, place: number): boolean => mask?.visible[place % tokens.size] === 0;
+
 /** What a layer's heads read of a stream: by their queries and keys, and by their values. */
 export function headInputs(
-  model: Transformer,
+  base: BaseRun,
   layer: AttentionLayer,
   stream: Rows,
 ): { readonly scores: Rows; readonly values: Rows } {
   const values = layer.ln1 === undefined ? stream : like(stream, layer.ln1.apply(asStream(stream)));
-  if (model.config.positional_embedding_type !== "shortformer") return { scores: values, values };
-  const W_pos = rawData(model.weight("pos_embed.W_pos")) as FloatArray;
+  if (base.model.config.positional_embedding_type !== "shortformer") return { scores: values, values };
+  const W_pos = rawData(base.model.weight("pos_embed.W_pos")) as FloatArray;
   const scores = new Rows(values.frame, values.places, values.width);
   scores.data.set(values.data.subarray(0, scores.data.length));
   for (const [row, place] of scores.places.entries()) {
-    const from = (place % scores.frame.pos) * scores.width;
+    if (isPadding(base, place)) continue;
+    const from = placeOf(base, place) * scores.width;
     addTo(scores.row(row), W_pos.subarray(from, from + scores.width));
   }
   return { scores, values };
