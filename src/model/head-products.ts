@@ -66,14 +66,23 @@ export function project(
 
 /**
  * $q k^\top / \text{scale}$. There may be fewer queries than keys: they are then those of the last positions. Where
- * attention is causal, scores of keys after their query are −Infinity.
+ * attention is causal, scores of keys after their query are −Infinity, and so are those of keys before its window.
  */
-export function attentionScores(q: HeadVectors, k: HeadVectors, scale: number, isCausal: boolean): Scores {
+export function attentionScores(
+  q: HeadVectors,
+  k: HeadVectors,
+  scale: number,
+  isCausal: boolean,
+  window = Infinity,
+): Scores {
   const [batch = 0, queries = 0, heads = 0] = q.shape;
   const keys = k.sizeOf("pos");
   const out = scaledProducts(q, k, scale, isCausal);
-  for (let row = 0; isCausal && row < batch * heads * queries; row++) {
-    out.fill(-Infinity, row * keys + (row % queries) + 1 + keys - queries, (row + 1) * keys);
+  for (let row = 0; row < batch * heads * queries; row++) {
+    const seen = isCausal ? (row % queries) + 1 + keys - queries : keys;
+    const start = row * keys;
+    out.fill(-Infinity, start + seen, start + keys);
+    if (seen > window) out.fill(-Infinity, start, start + seen - window);
   }
   return Tensor.from("batch head query_pos key_pos", [batch, heads, queries, keys], out);
 }
