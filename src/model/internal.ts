@@ -44,4 +44,5 @@ export { metricOf } from "./custom-metric.ts";
 export { mlpAdds } from "./mlp.ts";
 export { gradientsInto, parameterArrays } from "./gradients.ts";
 export { patternOf } from "./pattern.ts";
-export { finalNormKind, NAMED_TENSORS } from "./weights.ts";
+export { isWindowed, ofEachHead, requireOwnKeys, requireWithinWindow } from "./key-value-heads.ts";
+export { finalNormKind, keyValueNames, NAMED_TENSORS } from "./weights.ts";

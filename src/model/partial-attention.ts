@@ -7,6 +7,7 @@ import { textRange } from "./attention-mask.ts";
 import type { PaddingMask } from "./attention-mask.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { Placed } from "./base-run.ts";
+import { isWindowed } from "./key-value-heads.ts";
 import { Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 
@@ -104,7 +105,10 @@ function attend(args: Attended, one: OneRun): void {
   const { z } = one;
   for (let start = one.from, end = start; start < one.to; start = end) {
     const first = (z.places[start] as number) % pos;
-    while (end < one.to && (z.places[end] as number) % pos === first + end - start) end++;
+    // Beyond a window each query has keys of its own.
+    const most = isWindowed(args.layer, pos) ? start + 1 : one.to;
+    end++;
+    while (end < most && (z.places[end] as number) % pos === first + end - start) end++;
     for (const [head, count] of stretches(heads, one.run, config.n_heads)) {
       const stretch = { row: start, count: end - start, first, head, heads: count };
       if (args.keepsPatterns) weightKept(args, one, stretch);
@@ -155,8 +159,10 @@ function attendInText(
   const isCausal = attention_dir === "causal";
   const rowStride = one.z.width;
   const strides = { batchStride: 0, headStride: width, rowStride };
-  const [start, column] = [row * rowStride + head * width, from * rowStride + head * width];
-  const keys = isCausal ? first + count - from : to - from;
+  const { window = Infinity } = layer;
+  const key = Math.max(from, first + count - Math.max(window, count));
+  const [start, column] = [row * rowStride + head * width, key * rowStride + head * width];
+  const keys = isCausal ? first + count - key : to - from;
   kernels().attention({
     ...{ batch: 1, heads, queries: count, keys, width, valueWidth: width },
     q: { data: one.queries.data, offset: start, ...strides },
@@ -165,7 +171,7 @@ function attendInText(
     out: { data: one.z.data, offset: start, ...strides },
     scale: Math.fround(layer.attnScale),
     isCausal,
-    queryOffset: first - from,
+    queryOffset: first - key,
   });
 }
 
@@ -239,7 +245,7 @@ function scoresOf(
   const seen = attention_dir === "causal" ? query + 1 : frame.pos;
   const from = row * one.z.width + head * d_head;
   const ownMask = (one.run % frame.prompts) * frame.pos;
-  for (let key = 0; key < seen; key++) {
+  for (let key = Math.max(0, seen - (layer.window ?? seen)); key < seen; key++) {
     if (mask?.visible[ownMask + key] === 0) continue;
     const at = one.keys.offset + key * one.z.width + head * d_head;
     let sum = 0;

@@ -2,6 +2,7 @@
 import { InputError, nameOf, requireObject } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
 import type { HeadId, HeadRef, HookName, Transformer } from "../../model/index.ts";
+import { requireOwnKeys } from "../../model/internal.ts";
 import type { BaseRun, Change, Variant } from "../../model/internal.ts";
 import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
@@ -120,6 +121,7 @@ export function receiversOf(model: Transformer, given: PathReceiver | readonly P
     if (!["q", "k", "v"].includes(one.input))
       throw refuse(`the input of a head is ${nameOf(one.input)}, not q, k or v.`);
     const { layer, head } = model.head(one.head);
+    if (one.input !== "q") requireOwnKeys(model.config, "pathPatching");
     return { layer, head, input: one.input };
   });
   return { kind: "heads", what: inputs.map((one) => `${one.input} of ${headLabel(one)}`).join(", "), inputs };

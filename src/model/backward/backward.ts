@@ -36,6 +36,7 @@ export function activationsFor(config: ModelConfig, firstLayer: number): HookNam
     if (hasNorm) names.push(`${at}.ln1.hook_scale`, `${at}.ln1.hook_normalized`);
     if (config.attn_only) continue;
     names.push(`${at}.hook_mlp_in`, `${at}.mlp.hook_pre`, `${at}.mlp.hook_post`);
+    if (config.gated_mlp === true) names.push(`${at}.mlp.hook_pre_linear`);
     if (hasNorm) names.push(`${at}.ln2.hook_scale`, `${at}.ln2.hook_normalized`);
     if (config.act_fn !== "solu_ln") continue;
     names.push(`${at}.mlp.hook_mid`, `${at}.mlp.ln.hook_scale`, `${at}.mlp.ln.hook_normalized`);

@@ -2,7 +2,7 @@
 import { InputError, nameOf, requireObject, ShapeError } from "../../../errors.ts";
 import { toTokenTensor } from "../../../model/index.ts";
 import type { Metric, MetricInput, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
-import { metricOf, readPositions, requireChoice, requireMetricOf } from "../../../model/internal.ts";
+import { metricOf, readPositions, requireChoice, requireMetricOf, requireOwnKeys } from "../../../model/internal.ts";
 import { add, gather, matmul } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { rawData, tensorOf } from "../../../tensor/internal.ts";
@@ -302,6 +302,7 @@ export class CircuitRuns {
 /** Refuses a graph of other sizes than the model's. A graph may have MLPs that the model has not: they do nothing. */
 export function requireGraphOf(model: Transformer, graph: CircuitGraph, operation: string): void {
   const { config } = model;
+  requireOwnKeys(config, operation);
   const isParallel = config.parallel_attn_mlp ?? false;
   const isSame =
     graph.config.n_layers === config.n_layers &&
