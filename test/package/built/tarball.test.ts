@@ -6,7 +6,7 @@ import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
 import { entries } from "../../../scripts/entries.mjs";
-import { root } from "../../support/files.ts";
+import { readText, root } from "../../support/files.ts";
 import { run } from "../../support/run.ts";
 import { packRepository, type Packed } from "../../support/tarball.ts";
 import "../../support/require-build.ts";
@@ -21,9 +21,11 @@ afterAll(() => {
 });
 
 describe("the packed package", () => {
-  test("holds the build, the bundled model and the papers, and nothing else", () => {
+  test("holds the build, the bundled model, the documents and the papers, and nothing else", () => {
     const expected = [
-      /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
+      /^(package\.json|(README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|LICENSE)$/,
+      /^docs\/([\w-]+\.md|images\/induction-pattern\.svg)$/,
+      /^examples\/[\w-]+\.ts$/,
       /^data\/bundled-model\.(js|d\.ts)$/,
       new RegExp(`^dist/(${Object.keys(entries).join("|")})\\.(js|cjs|d\\.ts|d\\.cts)$`),
       /^dist\/cli\.js$/,
@@ -34,6 +36,16 @@ describe("the packed package", () => {
     expect(packed.files).toEqual(
       expect.arrayContaining(["package.json", "README.md", "CHANGELOG.md", "LICENSE", "data/bundled-model.js"]),
     );
+  });
+
+  test("holds every file that README links or shows, so that it stands on its own", () => {
+    const readme = readText("README.md");
+    const links = [...readme.matchAll(/\]\(([^)#\s]+)|<img src="([^"]+)"/g)].map(
+      ([, link, image]) => link ?? image ?? "",
+    );
+    const inside = links.filter((link) => link !== "" && !/^https?:/.test(link));
+    expect(inside.length).toBeGreaterThan(15);
+    expect(inside.filter((link) => !packed.files.includes(link))).toEqual([]);
   });
 
   test("holds every file that package.json points to", () => {
