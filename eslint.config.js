@@ -113,6 +113,17 @@ export default tseslint.config(
     rules: { "no-console": "off" },
   },
   {
+    // Components are functions whose names begin with a capital.
+    files: ["**/*.tsx"],
+    rules: {
+      "@typescript-eslint/naming-convention": [
+        "error",
+        { selector: "function", format: ["camelCase", "PascalCase"] },
+        { selector: "typeLike", format: ["PascalCase"] },
+      ],
+    },
+  },
+  {
     files: ["bench/**"],
     languageOptions: { globals: { WebAssembly: "readonly" } },
   },
