@@ -80,32 +80,26 @@ describe.each([...attentionCases, ...mlpCases, "bundled"] as const)("%s against 
 });
 
 describe("identities (random models over norm, position, bias, layers, sizes)", () => {
-  const circuitsOf = (
-    model: Transformer,
-    head: { layer: number; head: number },
-  ): readonly [(m: Transformer) => Spectrum, Matrix][] => {
+  /** Of each head the four spectra, all heads' of a kind in one, with the head's dense circuit. */
+  const circuitsOf = (model: Transformer): { layer: number; head: number; found: Spectrum; circuit: Matrix }[] => {
     const { W_E, W_U } = embeddings(model);
-    const { OV, QK } = headMatrices(model, head);
-    return [
-      [ovSpectrum, mul(W_E, OV, W_U)],
-      [qkSpectrum, mul(W_E, QK, t(W_E))],
-      [bareOVSpectrum, OV],
-      [bareQKSpectrum, QK],
-    ];
+    const spectra = [ovSpectrum, qkSpectrum, bareOVSpectrum, bareQKSpectrum].map((of) => of(model));
+    return model.heads.flatMap(({ layer, head }) => {
+      const { OV, QK } = headMatrices(model, { layer, head });
+      const circuits = [mul(W_E, OV, W_U), mul(W_E, QK, t(W_E)), OV, QK];
+      return spectra.map((found, i) => ({ layer, head, found, circuit: circuits[i] as Matrix }));
+    });
   };
 
   it("Σλ = trace = sum of the diagonal of the dense circuit (P13; 1e-10 of its norm)", () => {
     fc.assert(
       fc.property(modelOptions, (options) => {
         const model = randomModel(options);
-        for (const head of model.heads) {
-          for (const [spectrum, circuit] of circuitsOf(model, head)) {
-            const found = spectrum(model);
-            const sum = eigenvaluesAt(found, head.layer, head.head).reduce((s, [re]) => s + re, 0);
-            const scale = 1e-10 * fro(circuit);
-            expect(Math.abs(sum - trace(circuit))).toBeLessThanOrEqual(scale);
-            expect(Math.abs(found.trace.at(head.layer, head.head) - trace(circuit))).toBeLessThanOrEqual(scale);
-          }
+        for (const { layer, head, found, circuit } of circuitsOf(model)) {
+          const sum = eigenvaluesAt(found, layer, head).reduce((s, [re]) => s + re, 0);
+          const scale = 1e-10 * fro(circuit);
+          expect(Math.abs(sum - trace(circuit))).toBeLessThanOrEqual(scale);
+          expect(Math.abs(found.trace.at(layer, head) - trace(circuit))).toBeLessThanOrEqual(scale);
         }
       }),
       runs(201),
@@ -116,16 +110,14 @@ describe("identities (random models over norm, position, bias, layers, sizes)", 
     fc.assert(
       fc.property(modelOptions, (options) => {
         const model = randomModel({ ...options, d_vocab: 15, d_model: 6, d_head: 3, position: "shortformer" });
-        for (const head of model.heads) {
-          for (const [spectrum, circuit] of circuitsOf(model, head)) {
-            const found = eigenvaluesAt(spectrum(model), head.layer, head.head);
-            const { re, im } = eigenvalues(dense(circuit.length, circuit.length, circuit.flat()));
-            const expected = pairs(re, im);
-            const zeros = expected.slice(found.length);
-            // A zero of multiplicity m is found only to ε^(1/m); it does not enter the comparison of the others.
-            expect(largest(zeros)).toBeLessThan(1e-5 * fro(circuit));
-            expect(multisetDistance(found, expected.slice(0, found.length))).toBeLessThan(1e-7 * fro(circuit));
-          }
+        for (const { layer, head, found: spectrum, circuit } of circuitsOf(model)) {
+          const found = eigenvaluesAt(spectrum, layer, head);
+          const { re, im } = eigenvalues(dense(circuit.length, circuit.length, circuit.flat()));
+          const expected = pairs(re, im);
+          const zeros = expected.slice(found.length);
+          // A zero of multiplicity m is found only to ε^(1/m); it does not enter the comparison of the others.
+          expect(largest(zeros)).toBeLessThan(1e-5 * fro(circuit));
+          expect(multisetDistance(found, expected.slice(0, found.length))).toBeLessThan(1e-7 * fro(circuit));
         }
       }),
       runs(202),
