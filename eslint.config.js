@@ -6,7 +6,20 @@ const fieldNames =
   "^(W|b|d|n|ln|hook|resid|pos|query|key|attn|rotary|positional|normalization|attention|use|scale|final)(_[A-Za-z0-9]+)+$";
 
 export default tseslint.config(
-  { ignores: ["dist/", "data/", "docs/api/", "coverage/", ".tmp/", "test/fixtures/", "src/*/wasm/assembly/"] },
+  {
+    ignores: [
+      "dist/",
+      "data/",
+      "docs/api/",
+      "site/dist/",
+      "site/pages/",
+      "site/.vitepress/cache/",
+      "coverage/",
+      ".tmp/",
+      "test/fixtures/",
+      "src/*/wasm/assembly/",
+    ],
+  },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
@@ -96,8 +109,19 @@ export default tseslint.config(
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
   {
-    files: ["src/cli.ts", "src/cli/**/*.ts", "examples/**/*.ts", "scripts/**", "bench/**", "test/**"],
+    files: ["src/cli.ts", "src/cli/**/*.ts", "examples/**/*.ts", "scripts/**", "site/**", "bench/**", "test/**"],
     rules: { "no-console": "off" },
+  },
+  {
+    // Components are functions whose names begin with a capital.
+    files: ["**/*.tsx"],
+    rules: {
+      "@typescript-eslint/naming-convention": [
+        "error",
+        { selector: "function", format: ["camelCase", "PascalCase"] },
+        { selector: "typeLike", format: ["PascalCase"] },
+      ],
+    },
   },
   {
     files: ["bench/**"],
@@ -114,7 +138,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["*.config.{ts,js,mjs}", "test/support/{count-reporter,everything}.ts"],
+    files: ["*.config.{ts,js,mjs}", "site/.vitepress/**", "test/support/{count-reporter,everything}.ts"],
     rules: { "no-restricted-syntax": "off" },
   },
   {
@@ -127,6 +151,7 @@ export default tseslint.config(
         process: "readonly",
         URL: "readonly",
         WebAssembly: "readonly",
+        performance: "readonly",
       },
     },
     rules: { "@typescript-eslint/explicit-module-boundary-types": "off" },

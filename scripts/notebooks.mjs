@@ -1,13 +1,13 @@
 /**
- * Executes the notebooks of examples/notebooks/ headless: each becomes one module, of which Deno runs the cells in order,
- * or whichever command is named.
+ * Executes the notebooks of examples/notebooks/ headless: each becomes one module, of which Deno runs the cells in
+ * order, or whichever command is named.
  *
  *   node scripts/notebooks.mjs           runs them; fails where a cell throws
- *   node scripts/notebooks.mjs --write   writes what the cells gave into the notebooks
  *   node scripts/notebooks.mjs --with "deno run --allow-read"
  *
  * They import the package by its name, which is the build beside them: `npm run build` first. In JupyterLab the Deno
- * kernel runs the same cells (`deno jupyter --install`).
+ * kernel runs the same cells (`deno jupyter --install`). They are written by `node site/chapters/index.mjs`, which
+ * takes them from the chapters of the guide.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -25,29 +25,47 @@ export const notebooks = readdirSync(folder).filter((name) => name.endsWith(".ip
 export const readNotebook = (name) => JSON.parse(readFileSync(join(folder, name), "utf8"));
 const sourceOf = ({ source }) => (Array.isArray(source) ? source.join("") : source);
 
-/** What runs before the cells: keeps what they log, and asks the value of the last line for its display. */
+/** The code of a notebook, as steps of a module. */
+export const stepsOf = (notebook) =>
+  notebook.cells.filter(({ cell_type }) => cell_type === "code").map((cell) => ({ code: sourceOf(cell) }));
+
+/**
+ * What runs before the cells: keeps what they log, asks the value of the last line for its display, and writes numbers
+ * as prose has them: whole ones in groups of three digits, others with two decimals.
+ */
 const PRELUDE = `
 import { format as __format, inspect as __inspect } from "node:util";
 const __cells = [];
+const __values = [];
 const __log = console.log;
 console.log = (...values) => void (__cells.at(-1).text += __format(...values) + "\\n");
-const __begin = () => void __cells.push({ text: "", data: undefined });
+const __begin = () => void __cells.push({ text: "" });
 const __show = async (value) => {
-  const display = value?.[Symbol.for("Jupyter.display")];
   if (value === undefined) return;
-  __cells.at(-1).data = display === undefined ? { "text/plain": __inspect(value) } : await display.call(value);
+  const display = value?.[Symbol.for("Jupyter.display")];
+  const cell = __cells.at(-1);
+  cell.data = display === undefined ? { "text/plain": __inspect(value) } : await display.call(value);
+  if (display !== undefined && typeof value.body === "string") cell.body = value.body;
+};
+const __value = (value) => {
+  const isText = typeof value === "string" && value !== "";
+  if (!isText && !Number.isFinite(value)) throw new Error("a number of the prose is " + __inspect(value));
+  const text = isText ? value : Number.isInteger(value) ? value.toLocaleString("en-US") : value.toFixed(2);
+  __values.push(text.replace(/^-(?=\\d)/, "\\u2212"));
 };
 `;
 
 /**
- * The cells as one module: the last line of a cell, where it is a value, is shown.
+ * Steps as one module: the last line of a step's code, where it is a value, is shown.
  *
- * @param end - what comes last; by default, what the cells gave is printed.
+ * @param steps - `{ code }`, a cell; or `{ value }`, an expression whose value stands in the prose after the cells
+ * before it.
+ * @param end - what comes last; by default, what the cells gave is printed, as `{ cells, values }`.
  */
-export function moduleOf(notebook, end = "__log(JSON.stringify(__cells));") {
-  const cells = notebook.cells.filter(({ cell_type }) => cell_type === "code").map(sourceOf);
+export function moduleOf(steps, end = "__log(JSON.stringify({ cells: __cells, values: __values }));") {
   const imports = [];
-  const bodies = cells.map((code) => {
+  const bodies = steps.map(({ code, value }) => {
+    if (code === undefined) return `__value(${value});\n`;
     const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true);
     const statements = file.statements.map((statement, i) => {
       const text = statement.getFullText(file);
@@ -65,47 +83,35 @@ export function moduleOf(notebook, end = "__log(JSON.stringify(__cells));") {
 
 const linesOf = (text) => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 
+/** Of a drawing the notebook keeps the SVG, of other values the HTML, of both the text. */
+const kept = (data) =>
+  Object.entries(data).filter(([type]) => !(type === "text/html" && data["image/svg+xml"] !== undefined));
+
 /** What a notebook keeps of what a cell gave. */
 export function outputsOf({ text, data }, count) {
   const stream = { output_type: "stream", name: "stdout", text: linesOf(text) };
-  const bundle = Object.fromEntries(Object.entries(data ?? {}).map(([type, content]) => [type, linesOf(content)]));
+  const bundle = Object.fromEntries(kept(data ?? {}).map(([type, content]) => [type, linesOf(content)]));
   const result = { output_type: "execute_result", execution_count: count, metadata: {}, data: bundle };
   return [...(text === "" ? [] : [stream]), ...(data === undefined ? [] : [result])];
 }
 
-/** Runs a notebook with a command that takes a file; returns what each code cell gave. */
-export function execute(name, command = DENO) {
-  const path = writeModule(name);
-  const [program, ...given] = command.split(" ");
-  return JSON.parse(execFileSync(program, [...given, path], { cwd: folder, encoding: "utf8", maxBuffer: 2 ** 28 }));
-}
-
-/** Writes the module of a notebook under the root, where imports of the package by its name are found; its path. */
-export function writeModule(name, end) {
+/** Writes steps as a module under the root, where imports of the package by its name are found; its path. */
+export function writeModule(name, steps, end) {
   const path = join(root, ".tmp/notebooks", `${name}.ts`);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, moduleOf(readNotebook(name), end));
+  writeFileSync(path, moduleOf(steps, end));
   return path;
 }
 
-/** A notebook with other outputs. */
-function withOutputs(notebook, given) {
-  let count = 0;
-  const cells = notebook.cells.map((cell) => {
-    if (cell.cell_type !== "code") return cell;
-    const outputs = outputsOf(given[count], count + 1);
-    return { ...cell, execution_count: ++count, outputs };
-  });
-  return { ...notebook, cells };
+/** Runs a notebook with a command that takes a file; returns what each code cell gave. */
+export function execute(name, command = DENO) {
+  const path = writeModule(name, stepsOf(readNotebook(name)));
+  const [program, ...given] = command.split(" ");
+  return JSON.parse(execFileSync(program, [...given, path], { cwd: folder, encoding: "utf8", maxBuffer: 2 ** 28 }))
+    .cells;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const command = process.argv.includes("--with") ? process.argv[process.argv.indexOf("--with") + 1] : DENO;
-  for (const name of notebooks) {
-    const given = execute(name, command);
-    if (process.argv.includes("--write")) {
-      writeFileSync(join(folder, name), `${JSON.stringify(withOutputs(readNotebook(name), given), null, 1)}\n`);
-    }
-    console.log(`${name}: ${given.length} cells`);
-  }
+  for (const name of notebooks) console.log(`${name}: ${execute(name, command).length} cells`);
 }

@@ -122,14 +122,15 @@ function addReport(program: Program, commander: Commander, end: End): void {
 function addFigure(program: Program, commander: Commander, end: End): void {
   program
     .command("figure")
-    .description("make one figure of the papers of a model, as SVG (viewers as a page)")
+    .description("make one figure of the papers of a model, as SVG, PNG or a page")
     .argument("[name]", "the figure's name; --list shows them")
     .argument(
       "[paths...]",
       "a model as report takes it, the bundled model without one; for figures of training several, or a folder of them",
     )
     .option("-l, --list", "list the figures by name, with what each needs")
-    .option("-o, --output <file>", "where the figure goes (default: its name, in this folder)")
+    .option("-o, --output <file>", "where the figure goes, .svg, .png or .html (default: its name, in this folder)")
+    .option("--png", "make an image; needs the optional package @resvg/resvg-js")
     .option("--json <file>", "where its data go as JSON; nowhere unless given")
     .option("-t, --text <file>", "the text to run the model on, UTF-8 (default: this package's declaration files)")
     .option("--tokens <file>", TOKENS_HELP)

@@ -24,7 +24,8 @@ function mlpOf(model: Transformer, layer: number, operation: string): MLP {
 /**
  * What each token adds to the pre-activations of a layer's neurons: directly, $W_E W_{in}$, or as a head moves it
  * there, $W_E W_{OV}^h W_{in}$; `[d_vocab, d_mlp]`, kept in factors. Its columns are the tokens that a neuron looks
- * for.
+ * for. Where activations are a gate, these are the gate's, $W_E W_{gate}$; `compose(model.W_E, mlp.W_in)` has what they
+ * let pass.
  *
  * @param layer - of the MLP, counted from 0.
  * @param via - a head that the MLP can read: of an earlier layer, or of its own where it comes after the attention.
@@ -50,7 +51,8 @@ function mlpOf(model: Transformer, layer: number, operation: string): MLP {
  */
 export function neuronTokenCircuit(model: Transformer, layer: number, via?: HeadRef): Linear<"d_vocab", "d_mlp"> {
   requireKind("model", model, "model", "neuronTokenCircuit");
-  const { W_in } = mlpOf(model, layer, "neuronTokenCircuit");
+  const mlp = mlpOf(model, layer, "neuronTokenCircuit");
+  const W_in = mlp.W_gate ?? mlp.W_in;
   if (via === undefined) return compose(model.W_E, W_in);
   const head = model.head(via);
   const last = model.config.parallel_attn_mlp === true ? layer - 1 : layer;
@@ -92,8 +94,8 @@ export function neuronLogitCircuit(model: Transformer, layer: number): Linear<"d
 
 /**
  * The cosine between what each neuron of a layer reads and what it writes, between column m of $W_{in}$ and row m of
- * $W_{out}$. Strongly negative ones mark neurons that erase what they read (*A Mathematical Framework*, "Residual
- * stream bandwidth", on memory management).
+ * $W_{out}$; where activations are a gate, of what they let pass. Strongly negative ones mark neurons that erase what
+ * they read (*A Mathematical Framework*, "Residual stream bandwidth", on memory management).
  *
  * @param layer - of the MLP, counted from 0.
  * @returns `[d_mlp]`, −1 to 1, float64; 0 where either vector is zero.

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { InputError } from "../errors.ts";
 import type { FigureCheckpoint, FigureEntry, FigureNeed } from "../figures/index.ts";
 import type { Transformer } from "../model/index.ts";
+import type { Figure } from "../viz/index.ts";
 import { checkpointPaths } from "./checkpoints.ts";
 import type { CheckpointPath } from "./checkpoints.ts";
 import { modelName, openModel } from "./model.ts";
@@ -16,6 +17,7 @@ import { runInWorker, serveJob } from "./worker.ts";
 export interface FigureCommandOptions extends TextOptions {
   readonly list?: boolean;
   readonly output?: string;
+  readonly png?: boolean;
   readonly json?: string;
   readonly title?: string;
   /** Labels of heads. */
@@ -37,12 +39,16 @@ export interface FigureJob {
   readonly heads: readonly string[];
   readonly title: string | undefined;
   readonly seed: number;
+  readonly form: Form;
   /** Whether the data are wanted as JSON. */
   readonly json: boolean;
 }
 
+/** What a file of a figure is. */
+type Form = "svg" | "png" | "html";
+
 interface Done {
-  readonly drawing: string;
+  readonly drawing: string | Uint8Array;
   readonly json: string | undefined;
   readonly label: string;
   readonly model: string;
@@ -67,8 +73,9 @@ export async function figure(
   return runCommand("loading the model", async ({ signal, onProgress }) => {
     if (name === undefined) throw refuse("name a figure; --list shows their names.", "name");
     const entry = figureEntry(name);
-    const files = await checkFiles(entry, options);
-    const job = await readJob(command, entry, paths, options);
+    const form = formOf(entry, options);
+    const files = await checkFiles(entry, options, form);
+    const job = await readJob(command, entry, paths, options, form);
     const done = await runInWorker<FigureJob, Done>(command, job, signal, (fraction) =>
       onProgress(fraction, 1, `figure ${name}`),
     );
@@ -117,24 +124,32 @@ function listed(entries: readonly FigureEntry[]): string {
     .join("\n");
 }
 
+/** What the file's ending says, or is asked for; otherwise what the figure is at home as. */
+function formOf({ output: home }: FigureEntry, { output, png = false }: FigureCommandOptions): Form {
+  const ending = /\.(svg|html?|png|jpe?g|webp|pdf)$/i.exec(output ?? "")?.[1]?.toLowerCase();
+  const form = ending === "htm" ? "html" : (ending ?? (png ? "png" : home));
+  if (form !== "svg" && form !== "html" && form !== "png") {
+    throw refuse(
+      `a figure is a drawing (.svg), an image (.png) or a page (.html), and ${output} ends in .${form}. Name such a file.`,
+      "output",
+    );
+  }
+  if (png && form !== "png") throw refuse(`--png asks for an image, and ${output} ends in .${ending}.`, "png");
+  return form;
+}
+
+const DRAWING_MARK = /class="tc-fig|name="generator" content="transformer-circuits"/;
+const PNG_MARK = /^.PNG\r\n/;
+
 /** Files named or, for the drawing, after the figure. */
-async function checkFiles({ name, output }: FigureEntry, options: FigureCommandOptions): Promise<string[]> {
-  const file = options.output ?? `${name}.${output}`;
+async function checkFiles({ name }: FigureEntry, options: FigureCommandOptions, form: Form): Promise<string[]> {
+  const file = options.output ?? `${name}.${form}`;
   const { json, force = false } = options;
   if (json !== undefined && resolve(file) === resolve(json))
     throw refuse(`${file} is named both for the figure and for its data. Name two files.`, "json");
-  checkEnding(name, output, file);
-  const drawing = { file, what: "a figure", mark: /class="tc-fig|name="generator" content="transformer-circuits"/ };
+  const drawing = { file, what: "a figure", mark: form === "png" ? PNG_MARK : DRAWING_MARK };
   const data = json === undefined ? [] : [{ file: json, what: "a figure’s data", mark: /^\{"figure":/ }];
   return checkOutputs([drawing, ...data], force, OPERATION);
-}
-
-/** Refuses an ending that would have viewers take the file for what it is not. */
-function checkEnding(name: string, output: FigureEntry["output"], file: string): void {
-  const ending = /\.(svg|html?|png|jpe?g|webp|pdf)$/i.exec(file)?.[1]?.toLowerCase();
-  if (ending === undefined || ending === output || (output === "html" && ending === "htm")) return;
-  const kind = output === "html" ? "a page (HTML)" : "a drawing (SVG)";
-  throw refuse(`${name} is ${kind}, and ${file} ends in .${ending}. Name a file that ends in .${output}.`, "output");
 }
 
 async function readJob(
@@ -142,6 +157,7 @@ async function readJob(
   { name, needs, takesCheckpoints = false, takesText = false }: FigureEntry,
   paths: readonly string[],
   options: FigureCommandOptions,
+  form: Form,
 ): Promise<FigureJob> {
   if (paths.length > 1 && !takesCheckpoints)
     throw refuse(`${name} is made of one model, and ${paths.length} paths were given. Give one of them.`, "path");
@@ -162,7 +178,7 @@ async function readJob(
     throw refuse(`${name} takes no text; --${option} has no use. Leave it out.`, option);
   }
   const given = wanted ? await readGivenText(options, command, OPERATION) : undefined;
-  return { command: "figure", name, path, checkpoints, given, heads, title, seed, json: json !== undefined };
+  return { command: "figure", name, path, checkpoints, given, heads, title, seed, form, json: json !== undefined };
 }
 
 /** The worker's side: everything but files. */
@@ -173,11 +189,7 @@ export async function serveFigure(job: FigureJob): Promise<void> {
     const heads = job.heads.map(parseHead);
     const { model, tokenizer } = await openModel(job.path, isNamedText(job.given));
     const text = job.given && (await textFor(job.given, tokenizer !== undefined, model.config.d_vocab, job.seed));
-    const {
-      data,
-      entry,
-      figure: drawn,
-    } = await makeFigure(
+    const { data, figure: drawn } = await makeFigure(
       job.name,
       {
         model,
@@ -195,7 +207,7 @@ export async function serveFigure(job: FigureJob): Promise<void> {
       },
     );
     return {
-      drawing: entry.output === "svg" ? (drawn.svg ?? "") : pageOf(drawn.label, drawn.html),
+      drawing: await fileOf(drawn, job.form),
       json: job.json ? figureJson(job.name, data) : undefined,
       label: drawn.label,
       model: job.path === undefined ? "the bundled model" : modelName(job.path),
@@ -211,6 +223,11 @@ function toCheckpoint(
   model: Transformer,
 ): FigureCheckpoint {
   return { label, step, load: async () => (path === opened ? model : (await openModel(path)).model) };
+}
+
+async function fileOf(figure: Figure, form: Form): Promise<string | Uint8Array> {
+  if (form === "png") return figure.png();
+  return form === "svg" ? figure.svg : pageOf(figure.label, figure.html);
 }
 
 /** A page with the figure alone. */

@@ -47,10 +47,15 @@ async function beginning(file: string): Promise<string> {
 }
 
 /** Writes a file under another name and renames it, so that a half-written one never bears its name. */
-export async function writeWhole(file: string, text: string, signal: AbortSignal, operation: string): Promise<void> {
+export async function writeWhole(
+  file: string,
+  content: string | Uint8Array,
+  signal: AbortSignal,
+  operation: string,
+): Promise<void> {
   const temporary = join(dirname(file), `.transformer-circuits-${process.pid}.tmp`);
   try {
-    await writeFile(temporary, text, { signal });
+    await writeFile(temporary, content, { signal });
     await rename(temporary, file);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);

@@ -7,7 +7,7 @@ import { requireKind } from "../errors.ts";
 import type { PartialRun, Transformer } from "../model/index.ts";
 import { astype, matmul, Tensor } from "../tensor/index.ts";
 import { rawData, rowNorms } from "../tensor/internal.ts";
-import { requireChoice } from "../model/internal.ts";
+import { ofEachHead, requireChoice } from "../model/internal.ts";
 import type { Pattern } from "./scores/tally.ts";
 
 /**
@@ -55,7 +55,7 @@ export function valueWeightedPattern(
   requireChoice(norm, ["value", "result"], "norm", "valueWeightedPattern");
   const { W_O, heads } = model.layer(layer);
   const pattern = run.cache.get(`blocks.${layer}.attn.hook_pattern`);
-  const v = astype(run.cache.get(`blocks.${layer}.attn.hook_v`), "float64");
+  const v = ofEachHead(astype(run.cache.get(`blocks.${layer}.attn.hook_v`), "float64"), heads.length);
   const [batch = 0, n_heads = 0, queries = 0, keys = 0] = pattern.shape;
   const out = new Float32Array(pattern.size);
   const A = rawData(pattern);

@@ -31,9 +31,11 @@ export type {
   AttributionPatchingOptions,
   PathPatchingOptions,
   PathReceiver,
+  PathSender,
   Replacement,
   SweepEditsOptions,
   SweepOptions,
+  SweepMask,
   SweepPrompts,
 } from "./sweeps/index.ts";
 export {

@@ -21,20 +21,24 @@ export type { HubFolder, HubOptions } from "./node/hub.ts";
  * @category Figures
  */
 export interface SavableFigure {
-  /** The SVG text, where the figure has one. */
-  readonly svg?: string | undefined;
+  /** The SVG text. */
+  readonly svg?: string;
   /** The HTML text. */
   readonly html: string;
+  /** The bytes of an image. */
+  png?(): Promise<Uint8Array>;
 }
 
 const SAVE = "saveFigure";
 
 /**
- * Saves a figure as a file, `.svg` or `.html`, making the folders on the way.
+ * Saves a figure as a file, `.svg`, `.png` or `.html`, making the folders on the way.
  *
- * @param path - the file, as a path or a `file:` URL; its extension says the format.
+ * @param path - the file, as a path or a `file:` URL; its extension says the format. For a PNG of another scale or in
+ * dark colours, write what `figure.png({ scale, scheme })` returns.
  * @param figure - what a function of `transformer-circuits/viz` returned.
- * @throws {@link InputError} when the extension is another one, or the figure is HTML only and `.svg` is asked for.
+ * @throws {@link InputError} when the extension is another one, or for `.png` when the optional package
+ * `@resvg/resvg-js` is not installed.
  * @category Figures
  * @example
  * ```ts no-run
@@ -46,25 +50,24 @@ const SAVE = "saveFigure";
  */
 export async function saveFigure(path: string | URL, figure: SavableFigure): Promise<void> {
   const file = typeof path === "string" ? path : fileURLToPath(path);
-  const text = figureText(file, figure);
+  const content = await contentFor(file, figure);
   await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, text);
+  await writeFile(file, content);
 }
 
-function figureText(file: string, figure: SavableFigure): string {
+async function contentFor(file: string, figure: SavableFigure): Promise<string | Uint8Array> {
   const extension = extname(file).toLowerCase();
   if (extension === ".html") {
     return `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<body>\n${figure.html}\n</body>\n</html>\n`;
   }
   if (extension === ".svg" && figure.svg !== undefined) return `${figure.svg}\n`;
-  const why = extension === ".svg" ? "this figure is HTML only" : "a figure is saved as .svg or .html";
-  throw new InputError(
-    `cannot save to ${file}: ${why}. Name the file with ${extension === ".svg" ? ".html" : "one of these"}.`,
-    {
-      operation: SAVE,
-      argument: "path",
-      expected: [".svg", ".html"],
-      actual: extension,
-    },
-  );
+  if (extension === ".png" && figure.png !== undefined) return figure.png();
+  const isKnown = extension === ".svg" || extension === ".png";
+  const why = isKnown ? `this figure has no ${extension.slice(1)}` : "a figure is saved as .svg, .png or .html";
+  throw new InputError(`cannot save to ${file}: ${why}. Name the file with ${isKnown ? ".html" : "one of these"}.`, {
+    operation: SAVE,
+    argument: "path",
+    expected: [".svg", ".png", ".html"],
+    actual: extension,
+  });
 }

@@ -94,6 +94,18 @@ export function hidePaddedKeys(scores: Tensor<"batch head query_pos key_pos">, m
   }
 }
 
+/** The first position of a prompt's text and the one after its last; undefined where padding lies between. */
+export function textRange(
+  mask: PaddingMask | undefined,
+  prompt: number,
+  pos: number,
+): readonly [number, number] | undefined {
+  if (mask === undefined) return [0, pos];
+  const row = mask.visible.subarray(prompt * pos, (prompt + 1) * pos);
+  const [from, to] = [row.indexOf(1), row.lastIndexOf(1) + 1];
+  return row.subarray(from, to).includes(0) ? undefined : [from, to];
+}
+
 /** The last position of text of each prompt. */
 export function lastVisible({ batch, pos, visible }: PaddingMask): number[] {
   return Array.from({ length: batch }, (_, b) => visible.lastIndexOf(1, (b + 1) * pos - 1) - b * pos);

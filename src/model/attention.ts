@@ -12,6 +12,7 @@ import { compose, linear, transpose } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { headLabel } from "../head-id.ts";
+import { ofEachHead } from "./key-value-heads.ts";
 import type { MLP } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 
@@ -42,6 +43,8 @@ export class AttentionHead extends Shown {
   readonly layer: number;
   /** The place in the layer, counted from 0. */
   readonly head: number;
+  /** The place of the keys and values that it reads; `head` unless several heads share them. */
+  readonly keyValueHead: number;
   /** `[d_model, d_head]`: residual stream to queries. */
   readonly W_Q: Linear<"d_model", "d_head">;
   /** `[d_model, d_head]`: residual stream to keys. */
@@ -62,15 +65,17 @@ export class AttentionHead extends Shown {
   /** @internal */
   constructor(weights: LayerWeights, layer: number, head: number) {
     super();
+    const shared = Math.floor((head * weights.W_K.sizeOf("head")) / weights.W_Q.sizeOf("head"));
     this.layer = layer;
     this.head = head;
+    this.keyValueHead = shared;
     this.W_Q = linear("d_model", "d_head", weights.W_Q.select("head", head));
-    this.W_K = linear("d_model", "d_head*", weights.W_K.select("head", head));
-    this.W_V = linear("d_model", "d_head", weights.W_V.select("head", head));
+    this.W_K = linear("d_model", "d_head*", weights.W_K.select("head", shared));
+    this.W_V = linear("d_model", "d_head", weights.W_V.select("head", shared));
     this.W_O = linear("d_head", "d_model", weights.W_O.select("head", head));
     this.b_Q = weights.b_Q.select("head", head);
-    this.b_K = weights.b_K.select("head", head);
-    this.b_V = weights.b_V.select("head", head);
+    this.b_K = weights.b_K.select("head", shared);
+    this.b_V = weights.b_V.select("head", shared);
   }
 
   /** The head's label, `L1H4`. */
@@ -111,7 +116,7 @@ export class AttentionHead extends Shown {
 }
 
 /**
- * The weights of a layer, stacked over its heads.
+ * The weights of a layer, stacked over its heads; those of keys and values over what heads share, where they do.
  * @category Model
  */
 export interface LayerWeights {
@@ -143,13 +148,13 @@ export class AttentionLayer extends Shown implements LayerWeights {
   /** The layer's place, counted from 0. */
   readonly layer: number;
   readonly W_Q: Tensor<"head d_model d_head">;
-  readonly W_K: Tensor<"head d_model d_head">;
-  readonly W_V: Tensor<"head d_model d_head">;
   readonly W_O: Tensor<"head d_head d_model">;
   readonly b_Q: Tensor<"head d_head">;
-  readonly b_K: Tensor<"head d_head">;
-  readonly b_V: Tensor<"head d_head">;
   readonly b_O: Tensor<"d_model">;
+  /** The weights as they are stored: those of keys and values once for all heads that share them. */
+  readonly stored: LayerWeights;
+  /** How many positions a query sees, its own included; `undefined` where it sees all before. */
+  readonly window: number | undefined;
   /** The norm that queries, keys and values are read through, if there is one. */
   readonly ln1: Norm | undefined;
   /** What this layer's scores are divided by. */
@@ -158,30 +163,65 @@ export class AttentionLayer extends Shown implements LayerWeights {
   readonly mlp: MLP | undefined;
   /** The heads, in order. */
   readonly heads: readonly AttentionHead[];
+  readonly #perHead = new Map<string, Tensor>();
 
   /** @internal */
-  constructor(layer: number, weights: LayerWeights, ln1: Norm | undefined, attnScale: number, mlp: MLP | undefined) {
+  constructor(
+    layer: number,
+    weights: LayerWeights,
+    ln1: Norm | undefined,
+    attnScale: number,
+    mlp: MLP | undefined,
+    window?: number,
+  ) {
     super();
     this.layer = layer;
     this.W_Q = weights.W_Q;
-    this.W_K = weights.W_K;
-    this.W_V = weights.W_V;
     this.W_O = weights.W_O;
     this.b_Q = weights.b_Q;
-    this.b_K = weights.b_K;
-    this.b_V = weights.b_V;
     this.b_O = weights.b_O;
+    this.stored = weights;
+    this.window = window;
     this.ln1 = ln1;
     this.attnScale = attnScale;
     this.mlp = mlp;
     this.heads = Array.from({ length: weights.W_Q.sizeOf("head") }, (_, h) => new AttentionHead(weights, layer, h));
   }
 
+  /** For each head, that which it shares included. */
+  get W_K(): Tensor<"head d_model d_head"> {
+    return this.#ofEachHead("W_K");
+  }
+
+  /** For each head, that which it shares included. */
+  get W_V(): Tensor<"head d_model d_head"> {
+    return this.#ofEachHead("W_V");
+  }
+
+  /** For each head, that which it shares included. */
+  get b_K(): Tensor<"head d_head"> {
+    return this.#ofEachHead("b_K");
+  }
+
+  /** For each head, that which it shares included. */
+  get b_V(): Tensor<"head d_head"> {
+    return this.#ofEachHead("b_V");
+  }
+
+  #ofEachHead<N extends "W_K" | "W_V" | "b_K" | "b_V">(name: N): LayerWeights[N] {
+    const kept = this.#perHead.get(name) ?? ofEachHead(this.stored[name] as Tensor, this.heads.length);
+    this.#perHead.set(name, kept);
+    return kept as LayerWeights[N];
+  }
+
   /** @internal */
   override showing(): Showing {
     const heads = this.heads.map(({ label }) => label).join(" ");
+    const groups = this.stored.W_K.sizeOf("head");
     const facts = [
       ["heads", heads],
+      ...(groups === this.heads.length ? [] : ([["keys and values", `${groups}, shared`]] as const)),
+      ...(this.window === undefined ? [] : ([["sees", `${this.window} positions`]] as const)),
       ["scores over", String(this.attnScale)],
       ["norm", this.ln1?.kind ?? "none"],
       ["MLP", this.mlp?.act_fn ?? "none"],

@@ -1,5 +1,7 @@
 /** Runs that others depart from: what is kept of them, and where variants may differ. */
 import type { Tensor } from "../tensor/index.ts";
+import { paddingMask } from "./attention-mask.ts";
+import type { AttentionMask, PaddingMask } from "./attention-mask.ts";
 import type { ActivationCache } from "./cache.ts";
 import type { HookName } from "./hooks.ts";
 import type { Transformer } from "./transformer.ts";
@@ -65,6 +67,7 @@ export interface BaseRun {
   /** In float32. */
   readonly model: Transformer;
   readonly tokens: Tensor<"batch pos">;
+  readonly mask?: PaddingMask | undefined;
   /** With at least the hooks of {@link isNeeded}. */
   readonly cache: ActivationCache;
 }
@@ -75,17 +78,19 @@ export function baseRun(
   tokens: Tensor<"batch pos">,
   options: {
     readonly also?: ((name: HookName) => boolean) | undefined;
+    readonly attentionMask?: AttentionMask | undefined;
     readonly signal?: AbortSignal | undefined;
   } = {},
 ): BaseRun {
-  const { also, signal } = options;
+  const { also, attentionMask, signal } = options;
   const inFloat32 = model.inFloat32;
   const { cache } = inFloat32.run(tokens, {
     cache: (name) => isNeeded(name) || also?.(name) === true,
     unembed: "none",
+    attentionMask,
     ...(signal === undefined ? {} : { signal }),
   });
-  return { model: inFloat32, tokens, cache };
+  return { model: inFloat32, tokens, mask: paddingMask(attentionMask, tokens, "run"), cache };
 }
 
 const NEEDED = /\.(hook_resid_pre|hook_attn_out|hook_mlp_out|hook_resid_post|attn\.hook_(rot_)?[qkvz])$/;

@@ -116,6 +116,7 @@ const READ: Readonly<Record<ConfigDialect, readonly string[]>> = {
     ...["attn_only", "d_vocab_out", "positional_embedding_type", "normalization_type", "final_rms", "attention_dir"],
     ...["attn_scale", "use_attn_scale", "scale_attn_by_inverse_layer_idx", "rotary_dim", "rotary_adjacent_pairs"],
     ...["n_key_value_heads", "normalization", "shortformer_pos", "architecture", "original_architecture"],
+    ...["gated_mlp", "use_local_attn", "attn_types", "window_size"],
   ],
   "transformer-lens-4": [
     ...["attn_only", "d_vocab_out", "positional_embedding_type", "normalization_type", "final_rms", "attention_dir"],

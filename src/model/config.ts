@@ -60,10 +60,12 @@ export function parseConfig(json: unknown): ModelConfig {
   );
   const use_attn_scale = flag(fields, "use_attn_scale", true);
   const attn_only = flag(fields, "attn_only", false);
+  const n_layers = size(fields, "n_layers", undefined, 0);
+  const attention_dir = oneOf(fields, "attention_dir", ["causal", "bidirectional"] as const, "causal");
   const config: ModelConfig = {
     attn_only,
     ...(attn_only ? {} : mlp(fields, d_model)),
-    n_layers: size(fields, "n_layers", undefined, 0),
+    n_layers,
     d_model,
     ...widths,
     n_ctx: size(fields, "n_ctx", undefined),
@@ -73,7 +75,8 @@ export function parseConfig(json: unknown): ModelConfig {
     normalization_type: normalization(fields),
     eps: number(fields, "eps", 1e-5, (v) => v >= 0),
     final_rms: flag(fields, "final_rms", false),
-    attention_dir: oneOf(fields, "attention_dir", ["causal", "bidirectional"] as const, "causal"),
+    attention_dir,
+    ...windows(fields, n_layers, attention_dir),
     attn_scale: use_attn_scale ? attnScale(fields, widths.d_head) : 1,
     use_attn_scale,
     scale_attn_by_inverse_layer_idx: flag(fields, "scale_attn_by_inverse_layer_idx", false),
@@ -100,7 +103,10 @@ function withHubNames(fields: Fields): Fields {
   return { ...norm, positional_embedding_type, ...fields };
 }
 
-function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_fn" | "parallel_attn_mlp"> {
+function mlp(
+  fields: Fields,
+  d_model: number,
+): Pick<ModelConfig, "d_mlp" | "act_fn" | "parallel_attn_mlp" | "gated_mlp"> {
   if (fields["act_fn"] === undefined || fields["act_fn"] === null) {
     throw wrong(
       "act_fn",
@@ -109,14 +115,39 @@ function mlp(fields: Fields, d_model: number): Pick<ModelConfig, "d_mlp" | "act_
       "MLPs need it. A model without them says so with attn_only.",
     );
   }
+  const activation = oneOf(fields, "act_fn", ACTIVATIONS, "gelu");
+  const isGated = flag(fields, "gated_mlp", false);
+  if (isGated && activation === "solu_ln") {
+    throw wrong("gated_mlp", true, false, "an MLP whose neurons are normalised has no gate.");
+  }
   return {
     d_mlp: size(fields, "d_mlp", 4 * d_model),
-    act_fn: oneOf(fields, "act_fn", ACTIVATIONS, "gelu"),
+    act_fn: activation,
     parallel_attn_mlp: flag(fields, "parallel_attn_mlp", false),
+    ...(isGated ? { gated_mlp: true } : {}),
   };
 }
 
-function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head: number } {
+type Windows = Pick<ModelConfig, "use_local_attn" | "window_size" | "attn_types">;
+
+/** Which layers see a window of positions; nothing where none does. */
+function windows(fields: Fields, n_layers: number, attention_dir: ModelConfig["attention_dir"]): Windows {
+  if (!flag(fields, "use_local_attn", false)) return {};
+  const given: unknown = fields["attn_types"];
+  const isType = (type: unknown): type is "global" | "local" => type === "global" || type === "local";
+  if (!Array.isArray(given) || given.length !== n_layers || !given.every(isType)) {
+    const why = "use_local_attn asks which layers see a window of positions.";
+    throw wrong("attn_types", given, `"global" or "local" for each of ${n_layers} layers`, why);
+  }
+  if (!given.includes("local")) return {};
+  if (attention_dir !== "causal") {
+    throw wrong("use_local_attn", true, false, "windows are of positions before a query; this model looks both ways.");
+  }
+  const types: readonly ("global" | "local")[] = given;
+  return { use_local_attn: true, window_size: size(fields, "window_size", undefined), attn_types: [...types] };
+}
+
+function headWidths(fields: Fields, d_model: number): Pick<ModelConfig, "n_heads" | "n_key_value_heads" | "d_head"> {
   const given = fields["n_heads"];
   const hasHeads = given !== undefined && given !== null && given !== -1;
   const share = hasHeads && typeof given === "number" ? d_model / given : undefined;
@@ -127,11 +158,12 @@ function headWidths(fields: Fields, d_model: number): { n_heads: number; d_head:
   const d_head = size(fields, "d_head", share);
   const n_heads = hasHeads ? size(fields, "n_heads", undefined) : Math.floor(d_model / d_head);
   if (n_heads < 1) throw wrong("n_heads", given, "at least 1", `d_model=${d_model} holds no head of d_head=${d_head}.`);
-  const kv = fields["n_key_value_heads"];
-  if (kv !== undefined && kv !== null && kv !== n_heads) {
-    throw wrong("n_key_value_heads", kv, n_heads, "grouped-query attention is not supported.");
+  const groups = size(fields, "n_key_value_heads", n_heads);
+  if (n_heads % groups !== 0) {
+    const why = "as many heads share each key and value, so that it divides n_heads.";
+    throw wrong("n_key_value_heads", groups, `a divisor of ${n_heads}`, why);
   }
-  return { n_heads, d_head };
+  return { n_heads, ...(groups === n_heads ? {} : { n_key_value_heads: groups }), d_head };
 }
 
 /**
@@ -175,11 +207,14 @@ const MOST_LAYERS = 100_000;
 
 /** Refuses a configuration made by hand whose sizes are none: lists of its weights and hooks might have no end. */
 export function requireSizes(config: ModelConfig, operation: string): void {
-  for (const field of SIZES) {
+  const ofSome = (["n_key_value_heads", "window_size"] as const).filter((field) => config[field] !== undefined);
+  for (const field of [...SIZES, ...ofSome]) {
     const value: unknown = config[field];
     const isSize = Number.isSafeInteger(value) && (value as number) >= 0;
-    if (isSize && (field !== "n_layers" || (value as number) <= MOST_LAYERS)) continue;
-    const expected = `a whole number from 0${field === "n_layers" ? ` to ${MOST_LAYERS}` : ""}`;
+    if (isSize && (field !== "n_layers" || (value as number) <= MOST_LAYERS)) {
+      if (field !== "n_key_value_heads" || config.n_heads % (value as number) === 0) continue;
+    }
+    const expected = `a whole number from 0${field === "n_layers" ? ` to ${MOST_LAYERS}` : ""}${field === "n_key_value_heads" ? ` that divides n_heads=${config.n_heads}` : ""}`;
     throw new ConfigError(
       `${field} is ${String(value)}; it is a size, ${expected}. Make configurations with parseConfig.`,
       {

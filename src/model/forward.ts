@@ -5,7 +5,8 @@
  * where a key lies after its query; pattern = softmax; $z = \text{pattern} \cdot v$; the layer adds
  * $\sum_h z_h W_O^h + b_O$. Shortformer positions join the inputs of q and k alone, after the norm; rotary ones turn q
  * and k. An MLP reads the stream with the attention's output, or in parallel models what the attention read, through a
- * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$.
+ * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$. Where heads share keys and values these pass
+ * their hooks once; where a layer sees a window, keys before it score −Infinity too.
  */
 import { add, causalAttention, causalSoftmax, softmax, sum } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -15,6 +16,7 @@ import { embedTokens, positionalEmbedding } from "./embedding.ts";
 import type { RunningModel } from "./embedding.ts";
 import {
   attentionScores,
+  causalPattern,
   headResults,
   normalizePerHead,
   overHeads,
@@ -23,6 +25,7 @@ import {
   writeHeads,
 } from "./head-products.ts";
 import type { HeadStream, HeadVectors, Scores, Stream } from "./head-products.ts";
+import { isWindowed, ofEachHead } from "./key-value-heads.ts";
 import { rotate, rotateTo } from "./rotary.ts";
 import { mlpOutput } from "./mlp.ts";
 import { planOf } from "./plan.ts";
@@ -113,17 +116,19 @@ function runLayer(plan: Plan, layer: AttentionLayer, resid_pre: Stream, shortfor
   const resid = hooks.fire(`${at}.hook_resid_pre`, resid_pre);
   const inputs = layerInputs(layer, resid, shortformer, hooks);
   const q = hooks.fire(`${at}.attn.hook_q`, project(inputs.q, layer.W_Q, layer.b_Q));
-  const k = hooks.fire(`${at}.attn.hook_k`, project(inputs.k, layer.W_K, layer.b_K));
-  const values = (): HeadVectors => hooks.fire(`${at}.attn.hook_v`, project(inputs.v, layer.W_V, layer.b_V));
+  const { W_K, b_K, W_V, b_V } = layer.stored;
+  const k = hooks.fire(`${at}.attn.hook_k`, project(inputs.k, W_K, b_K));
+  const values = (): HeadVectors => hooks.fire(`${at}.attn.hook_v`, project(inputs.v, W_V, b_V));
   // A run that ends with patterns has no use for values.
   const needsValues = hooks.sees(`${at}.attn.hook_v`) || !hooks.endsBefore(`${at}.attn.hook_z`);
-  const v = needsValues ? values() : q;
+  const heads = layer.heads.length;
+  const v = needsValues ? ofEachHead(values(), heads) : q;
   const isRotary = parts.config.positional_embedding_type === "rotary";
   const turned = (x: HeadVectors): HeadVectors =>
     mask === undefined ? rotate(x, parts.config) : rotateTo(x, parts.config, mask.places);
   const query = isRotary ? hooks.fire(`${at}.attn.hook_rot_q`, turned(q)) : q;
-  const key = isRotary ? hooks.fire(`${at}.attn.hook_rot_k`, turned(k)) : k;
-  const isCausal = parts.config.attention_dir === "causal";
+  const key = ofEachHead(isRotary ? hooks.fire(`${at}.attn.hook_rot_k`, turned(k)) : k, heads);
+  const isCausal = parts.config.attention_dir === "causal" && !isWindowed(layer, key.sizeOf("pos"));
   const isUnseen = !hooks.sees(`${at}.attn.hook_attn_scores`) && !hooks.sees(`${at}.attn.hook_pattern`);
   // Patterns are float32 whatever the weights are; in one pass float64 vectors would give float64 ones.
   const areFloat32 = [query, key, v].every(({ dtype }) => dtype === "float32");
@@ -163,7 +168,12 @@ function afterMid({ hooks }: Plan, { layer, mlp }: AttentionLayer, sum: Stream):
 function patternOf({ parts, hooks, mask }: Plan, layer: AttentionLayer, query: HeadVectors, key: HeadVectors): Scores {
   const at = `blocks.${layer.layer}.attn` as const;
   const isCausal = parts.config.attention_dir === "causal";
-  const computed = attentionScores(query, key, layer.attnScale, isCausal);
+  const areFloat32 = query.dtype === "float32" && key.dtype === "float32";
+  const isPlain = isCausal && mask === undefined && !isWindowed(layer, key.sizeOf("pos"));
+  if (isPlain && areFloat32 && !hooks.sees(`${at}.hook_attn_scores`)) {
+    return hooks.fire(`${at}.hook_pattern`, causalPattern(query, key, layer.attnScale));
+  }
+  const computed = attentionScores(query, key, layer.attnScale, isCausal, layer.window);
   if (mask !== undefined) hidePaddedKeys(computed, mask);
   const scores = hooks.fire(`${at}.hook_attn_scores`, computed);
   const isUntouched = isCausal && !hooks.edits(`${at}.hook_attn_scores`);
@@ -185,10 +195,13 @@ function layerInputs(
 ): LayerInputs {
   const at = `blocks.${layer.layer}` as const;
   const heads = layer.heads.length;
-  const attn_in = hooks.fire(`${at}.hook_attn_in`, overHeads(resid, heads));
+  const groups = layer.stored.W_K.sizeOf("head");
+  const perHead = overHeads(resid, heads);
+  // Queries of all heads, and keys and values that some of them share, have no input in common.
+  const attn_in = groups === heads ? hooks.fire(`${at}.hook_attn_in`, perHead) : perHead;
   const split = (["q", "k", "v"] as const).map((side) => {
     const name = `${at}.hook_${side}_input` as const;
-    const input = hooks.fire(name, attn_in);
+    const input = hooks.fire(name, side === "q" || groups === heads ? attn_in : overHeads(resid, groups));
     return hooks.edits(name) || hooks.edits(`${at}.hook_attn_in`) ? input : undefined;
   });
   const shared = hooks.throughNorm(layer.ln1, resid, `${at}.ln1`);

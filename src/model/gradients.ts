@@ -16,6 +16,8 @@ import type { PassedEdit } from "./backward/hooks.ts";
 import { Backward } from "./backward/pass.ts";
 import { requireHook, scalarOf } from "./backward/scalar.ts";
 import type { GradientSeeds } from "./backward/scalar.ts";
+import { paddingMask } from "./attention-mask.ts";
+import type { AttentionMask } from "./attention-mask.ts";
 import { derivativeOf } from "./edit-derivatives.ts";
 import { resolveEdits } from "./edits.ts";
 import type { EditsLike } from "./edits.ts";
@@ -38,6 +40,8 @@ export interface GradientOptions {
   readonly parameters?: boolean | readonly string[];
   /** Changes of activations as they pass; see {@link editWithDerivative}. */
   readonly edits?: EditsLike;
+  /** Which positions are text (1) and which are padding (0), as a run takes it; all are text unless given. */
+  readonly attentionMask?: AttentionMask | undefined;
   /** Cancels between layers. */
   readonly signal?: AbortSignal;
 }
@@ -87,10 +91,10 @@ function gradientsOf(
  * @param model - the model; float64 weights are rounded to float32, as for runs.
  * @param tokens - ids of a prompt, or of several of equal length.
  * @param metric - a metric with a gradient, or gradients by activations to put in, by hook name.
- * @param options - `at`, the hooks to keep; `parameters`, the weights; `edits`; `signal`.
- * @throws {@link InputError} for tokens as in a run, a hook or weight that the model does not have, a metric without a
- * gradient, or an edit without a derivative that the gradient would have to pass; {@link ShapeError} or
- * {@link AxisError} when a gradient put in is not as its activation.
+ * @param options - `at`, the hooks to keep; `parameters`, the weights; `edits`; `attentionMask`; `signal`.
+ * @throws {@link InputError} for tokens as in a run, a metric that reads padding, a hook or weight that the model does
+ * not have, a metric without a gradient, or an edit without a derivative that the gradient would have to pass;
+ * {@link ShapeError} or {@link AxisError} when a gradient put in is not as its activation.
  * @category Model
  * @example
  * ```ts
@@ -114,7 +118,7 @@ export function gradients(
   metric: MetricLike | GradientSeeds,
   options: GradientOptions = {},
 ): Gradients {
-  requireKind("model", model, "model", "gradients", options, "at parameters edits signal");
+  requireKind("model", model, "model", "gradients", options, "at parameters edits attentionMask signal");
   const { config } = model;
   const order: ReadonlyMap<string, number> = orderOf(config);
   const ids = toTokenTensor(config, tokens, "gradients");
@@ -170,12 +174,13 @@ function passBack(
     readonly wanted: ReadonlySet<HookName>;
     /** By parameter; that of the embedding is zero. */
     readonly storage: ReadonlyMap<string, FloatArray>;
-  } & Pick<GradientOptions, "edits" | "signal">,
+  } & Pick<GradientOptions, "edits" | "attentionMask" | "signal">,
 ): { readonly value: number; readonly values: Float64Array; readonly hooks: ReadonlyMap<HookName, Tensor> } {
   const { config } = model;
-  const { wanted, storage, signal } = asked;
+  const { wanted, storage, attentionMask, signal } = asked;
+  const mask = paddingMask(attentionMask, ids, "gradients");
   const order: ReadonlyMap<string, number> = orderOf(config);
-  const scalar = scalarOf(metric, order, ids);
+  const scalar = scalarOf(metric, order, ids, mask);
   const first = Math.min(
     order.size,
     ...[...wanted].map((name) => order.get(name) ?? 0),
@@ -185,13 +190,14 @@ function passBack(
   const { edits, passed, inputs } = recordedEdits(resolveEdits(config, asked.edits), config);
   const kept = new Set<string>([...activationsFor(config, firstLayer), ...inputs, ...scalar.hooks]);
   const isWhole = wanted.has("unembed.hook_out") || "unembed.hook_out" in edits;
-  const run = scalar.run(model, ids, { cache: (name: HookName) => kept.has(name), edits, signal }, isWhole);
+  const keeps = (name: HookName): boolean => kept.has(name);
+  const run = scalar.run(model, ids, { cache: keeps, edits, attentionMask, signal }, isWhole);
   const activation = (name: HookName): Tensor => run.cache.get(name);
   return withWorkspace((take) => {
     const { value, values, seeds, atLogits } = scalar.start(run);
     const taken = (length: number): Float32Array => take("float32", length) as Float32Array;
     const request = { order, wanted, seeds, edits: passed, first, take: taken };
-    const pass = new Backward(model.inFloat32, ids, activation, request, (name) => storage.get(name));
+    const pass = new Backward(model.inFloat32, { tokens: ids, mask }, activation, request, (name) => storage.get(name));
     runBackward(pass, atLogits, firstLayer, signal);
     return { value, values, hooks: pass.hooks.inOrder() };
   });

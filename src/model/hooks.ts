@@ -35,6 +35,7 @@ interface LayerHooks {
   "ln2.hook_scale": "batch pos scale";
   "ln2.hook_normalized": "batch pos d_model";
   "mlp.hook_pre": "batch pos d_mlp";
+  "mlp.hook_pre_linear": "batch pos d_mlp";
   "mlp.hook_mid": "batch pos d_mlp";
   "mlp.ln.hook_scale": "batch pos scale";
   "mlp.ln.hook_normalized": "batch pos d_mlp";
@@ -95,6 +96,7 @@ function mlpHookNames(config: ModelConfig): (keyof LayerHooks)[] {
     "hook_mlp_in",
     ...(config.normalization_type === null ? [] : (["ln2.hook_scale", "ln2.hook_normalized"] as const)),
     "mlp.hook_pre",
+    ...(config.gated_mlp === true ? (["mlp.hook_pre_linear"] as const) : []),
     ...(config.act_fn === "solu_ln" ? (["mlp.hook_mid", "mlp.ln.hook_scale", "mlp.ln.hook_normalized"] as const) : []),
     "mlp.hook_post",
     "hook_mlp_out",
@@ -106,7 +108,7 @@ function layerHookNames(config: ModelConfig): (keyof LayerHooks)[] {
   const hasNorm = config.normalization_type !== null;
   return [
     "hook_resid_pre",
-    "hook_attn_in",
+    ...(config.n_key_value_heads === undefined ? (["hook_attn_in"] as const) : []),
     "hook_q_input",
     "hook_k_input",
     "hook_v_input",

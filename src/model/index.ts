@@ -51,6 +51,7 @@ export { padPrompts } from "./attention-mask.ts";
 export type { AttentionMask, PadOptions } from "./attention-mask.ts";
 export type { PartialSite } from "./base-run.ts";
 export { Transformer } from "./transformer.ts";
+export { ungroupAttention } from "./ungroup.ts";
 export type { PartialRun, Run, StoppedRun } from "./transformer.ts";
 export {
   centerUnembed,

@@ -2,6 +2,8 @@
 export { traceOf } from "./run.ts";
 export type { Trace } from "./run.ts";
 export { rotateTo } from "./rotary.ts";
+export { paddingMask } from "./attention-mask.ts";
+export type { PaddingMask } from "./attention-mask.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
 export {
   attentionScores,
@@ -36,10 +38,11 @@ export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
-export { readPositions, requireMetricOf, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
+export { readPositions, requireMetricOf, requireNoPadding, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
 export { rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";
 export { mlpAdds } from "./mlp.ts";
 export { gradientsInto, parameterArrays } from "./gradients.ts";
 export { patternOf } from "./pattern.ts";
-export { finalNormKind, NAMED_TENSORS } from "./weights.ts";
+export { isWindowed, ofEachHead, requireOwnKeys, requireWithinWindow } from "./key-value-heads.ts";
+export { finalNormKind, keyValueNames, NAMED_TENSORS } from "./weights.ts";

@@ -16,7 +16,10 @@ import { mlpAdds } from "./mlp.ts";
 import { rotate } from "./rotary.ts";
 import { unembedded } from "./unembedding.ts";
 
-/** Keys and values of one layer, `[pos, head, d_head]`, with room for `n_ctx` positions. */
+/**
+ * Keys and values of one layer, `[pos, head, d_head]`, once for all heads that share them, with room for `n_ctx`
+ * positions.
+ */
 interface Kept {
   readonly keys: Float32Array;
   readonly values: Float32Array;
@@ -29,8 +32,8 @@ export class KeyValueCache {
   #length = 0;
 
   constructor({ inFloat32 }: RunningModel) {
-    const { n_ctx, n_heads, d_head } = inFloat32.config;
-    const room = (): Float32Array => new Float32Array(n_ctx * n_heads * d_head);
+    const { n_ctx, n_heads, n_key_value_heads = n_heads, d_head } = inFloat32.config;
+    const room = (): Float32Array => new Float32Array(n_ctx * n_key_value_heads * d_head);
     this.#parts = inFloat32;
     this.#layers = inFloat32.layers.map(() => ({ keys: room(), values: room() }));
   }
@@ -66,8 +69,9 @@ export class KeyValueCache {
     const turned = (x: HeadVectors): HeadVectors =>
       config.positional_embedding_type === "rotary" ? rotate(x, config, this.#length) : x;
     const q = turned(project(placed, layer.W_Q, layer.b_Q));
-    const k = turned(project(placed, layer.W_K, layer.b_K));
-    const v = project(normed, layer.W_V, layer.b_V);
+    const { W_K, b_K, W_V, b_V } = layer.stored;
+    const k = turned(project(placed, W_K, b_K));
+    const v = project(normed, W_V, b_V);
     const z = this.#attend(layer, kept, q, k, v);
     const sum = add(resid, writeHeads(layer, z));
     if (layer.mlp === undefined) return sum;
@@ -77,27 +81,44 @@ export class KeyValueCache {
   /** What new queries read of all positions so far, and of their own. */
   #attend(layer: AttentionLayer, { keys, values }: Kept, q: HeadVectors, k: HeadVectors, v: HeadVectors): HeadVectors {
     const [, count = 0, heads = 0, width = 0] = q.shape;
-    const row = heads * width;
+    const groups = k.sizeOf("head");
+    const row = groups * width;
     keys.set(rawData(k), this.#length * row);
     values.set(rawData(v), this.#length * row);
-    const view = (data: FloatArray): HeadVectorsView => ({
+    const sharing = heads / groups;
+    // What several heads share is a batch, in which each of its heads sees the same keys and values.
+    const ofHeads = (data: FloatArray, from: number): HeadVectorsView => ({
       data,
-      offset: 0,
-      batchStride: data.length,
+      offset: from * heads * width,
+      batchStride: sharing * width,
       headStride: width,
+      rowStride: heads * width,
+    });
+    const ofKeys = (data: FloatArray, from: number): HeadVectorsView => ({
+      data,
+      offset: from * row,
+      batchStride: width,
+      headStride: 0,
       rowStride: row,
     });
     const out = dataForResult("float32", q.size) as FloatArray;
-    kernels().attention({
-      ...{ batch: 1, heads, queries: count, keys: this.#length + count, width, valueWidth: width },
-      q: view(rawData(q) as FloatArray),
-      k: view(keys),
-      v: view(values),
-      out: view(out),
-      scale: Math.fround(layer.attnScale),
-      isCausal: true,
-      queryOffset: this.#length,
-    });
+    const attend = (query: number, queries: number, key: number): void => {
+      const seen = this.#length + query - key;
+      kernels().attention({
+        ...{ batch: groups, heads: sharing, queries, keys: seen + queries, width, valueWidth: width },
+        q: ofHeads(rawData(q) as FloatArray, query),
+        k: ofKeys(keys, key),
+        v: ofKeys(values, key),
+        out: ofHeads(out, query),
+        scale: Math.fround(layer.attnScale),
+        isCausal: true,
+        queryOffset: seen,
+      });
+    };
+    const { window = Infinity } = layer;
+    // Beyond a window each query has keys of its own.
+    if (this.#length + count <= window) attend(0, count, 0);
+    else for (let i = 0; i < count; i++) attend(i, 1, Math.max(0, this.#length + i + 1 - window));
     return tensorOf("batch pos head d_head", q.shape, out);
   }
 }

@@ -85,7 +85,7 @@ function predictionsCounted(mask: PaddingMask, size: number): number {
 }
 
 /** Whether a prediction, counted over prompts, is one of text from text. */
-function isPredicted({ pos, visible }: PaddingMask, prediction: number): boolean {
+export function isPredicted({ pos, visible }: PaddingMask, prediction: number): boolean {
   const at = prediction + Math.floor(prediction / (pos - 1));
   return visible[at] === 1 && visible[at + 1] === 1;
 }

@@ -10,6 +10,7 @@
 import { InputError, nameOf, requireKind, requireObject, ShapeError } from "../errors.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import type { PaddingMask } from "./attention-mask.ts";
 import { allocateData, dataForResult, describeTensor, rawData, requireAxes, tensorOf } from "../tensor/internal.ts";
 
 /** @inline */
@@ -52,6 +53,8 @@ export interface Metric {
   readonly prompts?: number | undefined;
   /** Whether it has to see all prompts of a run together, in their order, as a function may. */
   readonly together?: boolean;
+  /** The positions of a prompt that its value depends on, by logits or as tokens; those that it reads unless given. */
+  needs?(prompt: number): readonly number[];
   /** One value for each entry of the batch, from logits `[batch, pos, d_vocab]`. */
   values(logits: Tensor<"batch pos d_vocab">, input?: MetricInput): Float64Array;
   /** The derivative of each value by the logits of its own entry, as the logits. */
@@ -83,10 +86,25 @@ export interface LogitRows {
   readonly column: (token: number) => number;
 }
 
+/**
+ * Of a metric that is made of the losses of one token in each row that it reads: it can be had without logits, by
+ * `productCrossEntropy` of the kernels.
+ */
+interface LossFunctions {
+  /** The token of each position read. */
+  readonly targets: (prompt: number) => readonly number[];
+  /** The value, of the loss of each. */
+  readonly value: (losses: Float64Array, prompt: number) => number;
+}
+
 /** How the built-in metrics are computed. */
 export interface RowFunctions {
   /** How many prompts it is of, where it knows. */
   readonly prompts?: number | undefined;
+  /** Where it is made of losses alone; `value` gives the same. */
+  readonly losses?: LossFunctions | undefined;
+  /** The positions of a prompt that its value depends on, where they are not those that it reads. */
+  needs?(prompt: number): readonly number[];
   value(rows: LogitRows, prompt: number): number;
   /** Writes the derivative times a factor over all entries of the rows, which lie in `out` as in `rows.data`. */
   writeGradient(rows: LogitRows, prompt: number, out: FloatArray, factor: number): void;
@@ -96,17 +114,37 @@ export interface RowFunctions {
 export class RowMetric implements Metric {
   readonly name: string;
   readonly reads: MetricReads;
+  readonly needs?: (prompt: number) => readonly number[];
   readonly #functions: RowFunctions;
 
   constructor(name: string, reads: MetricReads, functions: RowFunctions) {
     this.name = name;
     this.reads = reads;
     this.#functions = functions;
+    if (functions.needs !== undefined) this.needs = functions.needs.bind(functions);
     Object.freeze(this);
   }
 
   get prompts(): number | undefined {
     return this.#functions.prompts;
+  }
+
+  /** Whether it is made of losses alone, so that {@link lossTargets} and {@link lossValue} serve. */
+  get isOfLosses(): boolean {
+    return this.#functions.losses !== undefined;
+  }
+
+  /** The token whose loss is asked for at each position that is read of a prompt. */
+  lossTargets(prompt: number, prompts: number, d_vocab: number): readonly number[] {
+    requirePrompt(this, prompt, prompts);
+    const targets = this.#functions.losses?.targets(prompt) ?? [];
+    for (const token of targets) columnOf(this.name, token, d_vocab);
+    return targets;
+  }
+
+  /** The value of a prompt, of its losses. */
+  lossValue(losses: Float64Array, prompt: number): number {
+    return this.#functions.losses?.value(losses, prompt) ?? NaN;
   }
 
   values(logits: Logits, input: MetricInput = {}): Float64Array {
@@ -147,6 +185,11 @@ export function readPositions({ name, reads }: Metric, prompt: number, pos: numb
       actual: p,
     });
   });
+}
+
+/** Refuses a prompt that a metric is not of; `all` are run. */
+function requirePrompt({ name, prompts }: Metric, prompt: number, all: number): void {
+  if (!(prompt >= 0) || (prompts !== undefined && prompt >= prompts)) throw noSuchPrompt(name, prompt, prompts ?? all);
 }
 
 function noSuchPrompt(name: string, prompt: number, count: number): InputError {
@@ -193,7 +236,7 @@ function eachEntry(
   input: MetricInput,
   run: (rows: LogitRows, prompt: number, entry: number) => void,
 ): void {
-  const { name, reads, prompts: count } = metric;
+  const { name, reads } = metric;
   requireKind("tensor", logits, "logits", name);
   requireAxes(logits, "batch pos d_vocab", "logits", name);
   requireObject(input, "input", name, "prompts selected");
@@ -208,7 +251,7 @@ function eachEntry(
       : (token: number) => places.get(token) as number;
   for (let b = 0; b < batch; b++) {
     const prompt = input.prompts === undefined ? b : (input.prompts[b] ?? -1);
-    if (!(prompt >= 0) || (count !== undefined && prompt >= count)) throw noSuchPrompt(name, prompt, count ?? batch);
+    requirePrompt(metric, prompt, batch);
     const positions = isSelected ? Array.from({ length: pos }, (_, p) => p) : readPositions(metric, prompt, pos);
     run({ data, width, starts: positions.map((p) => (b * pos + p) * width), column }, prompt, b);
   }
@@ -259,4 +302,18 @@ export function requireMetricOf({ name, prompts }: Metric, batch: number, operat
     expected: batch,
     actual: prompts,
   });
+}
+
+/** Refuses a metric whose values would depend on padding; a function of all logits is trusted to leave it out. */
+export function requireNoPadding(metric: Metric, mask: PaddingMask | undefined, operation: string): void {
+  if (mask === undefined || (metric.together === true && metric.reads.positions === "all")) return;
+  for (let prompt = 0; prompt < mask.batch; prompt++) {
+    const needed = metric.needs?.(prompt) ?? readPositions(metric, prompt, mask.pos);
+    const padding = needed.find((p) => mask.visible[prompt * mask.pos + p] === 0);
+    if (padding === undefined) continue;
+    throw new InputError(
+      `the metric (${metric.name}) reads position ${padding} of prompt ${prompt}, which is padding. Pad on the left, so that the last position is text, say pos for each prompt, or give the metric the mask, as crossEntropy(tokens, { attentionMask }).`,
+      { operation, argument: "metric", expected: "positions of text", actual: padding },
+    );
+  }
 }

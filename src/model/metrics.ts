@@ -10,7 +10,9 @@ import { kernels } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { describeTensor, rawData, requireAxes } from "../tensor/internal.ts";
-import { lossesOfRows } from "./loss.ts";
+import { paddingMask } from "./attention-mask.ts";
+import type { AttentionMask, PaddingMask } from "./attention-mask.ts";
+import { isPredicted, lossesOfRows } from "./loss.ts";
 import { RowMetric, selectLogits } from "./metric.ts";
 import type { LogitRows, Metric, MetricReads } from "./metric.ts";
 import { tokenRows } from "./tokens.ts";
@@ -260,7 +262,8 @@ export function probability(options: {
  *
  * @param tokens - the prompts, as the model is given them.
  * @param options - `mask`, a weight for each prediction, `[batch, pos]` with one position fewer than the prompts, as
- * {@link lossPerToken} gives losses: each prompt's value is its weighted mean.
+ * {@link lossPerToken} gives losses: each prompt's value is its weighted mean. `attentionMask`, as for a run:
+ * predictions of padding, or from it, weigh nothing.
  * @throws {@link InputError} for prompts of one token or of different lengths, or when a prompt's weights sum to 0 or
  * are not finite; {@link ShapeError} for a mask of other sizes.
  * @category Model
@@ -282,10 +285,13 @@ export function probability(options: {
  */
 export function crossEntropy(
   tokens: TokensLike,
-  options: { readonly mask?: readonly (readonly number[])[] | Tensor<"batch pos"> } = {},
+  options: {
+    readonly mask?: readonly (readonly number[])[] | Tensor<"batch pos"> | undefined;
+    readonly attentionMask?: AttentionMask | undefined;
+  } = {},
 ): Metric {
   const operation = "crossEntropy";
-  requireOptions(options, operation, "mask");
+  requireOptions(options, operation, "mask attentionMask");
   const prompts = tokenRows(tokens, operation).map((row) => Array.from(row));
   const pos = prompts[0]?.length ?? 0;
   if (pos < 2 || prompts.some(({ length }) => length !== pos)) {
@@ -294,22 +300,24 @@ export function crossEntropy(
       { operation, argument: "tokens", expected: "at least 2 tokens", actual: pos },
     );
   }
-  const weights = lossWeights(options.mask, prompts.length, pos - 1, operation);
+  const padding = paddingMask(options.attentionMask, Tensor.zeros("batch pos", [prompts.length, pos]), operation);
+  const weights = lossWeights(options.mask, padding, prompts.length, pos - 1, operation);
   // Where no prompt has a weight nothing is read.
   const read = Array.from({ length: pos - 1 }, (_, p) => p).filter((p) => weights.some((row) => row[p] !== 0));
+  const targets = (prompt: number): number[] => read.map((p) => (prompts[prompt] as number[])[p + 1] as number);
+  const mean = (losses: Float64Array, prompt: number): number =>
+    read.reduce((sum, p, r) => {
+      const weight = weights[prompt]?.[p] ?? 0;
+      return weight === 0 ? sum : sum + weight * (losses[r] as number);
+    }, 0);
   return new RowMetric(
     "loss",
     { positions: prompts.map(() => read), tokens: "all" },
     {
       prompts: prompts.length,
-      value(rows, prompt) {
-        const targets = Int32Array.from(read, (p) => rows.column((prompts[prompt] as number[])[p + 1] as number));
-        const losses = rowLosses(rows, targets);
-        return read.reduce((sum, p, r) => {
-          const weight = weights[prompt]?.[p] ?? 0;
-          return weight === 0 ? sum : sum + weight * (losses[r] as number);
-        }, 0);
-      },
+      needs: (prompt) => read.flatMap((p) => (weights[prompt]?.[p] === 0 ? [] : [p, p + 1])),
+      losses: { targets, value: mean },
+      value: (rows, prompt) => mean(rowLosses(rows, targets(prompt)), prompt),
       writeGradient(rows, prompt, out, factor) {
         writeSoftmax(rows, out);
         for (const [r, p] of read.entries()) {
@@ -324,7 +332,8 @@ export function crossEntropy(
 }
 
 /** The loss of one target in each row. */
-export function rowLosses({ data, starts, width }: LogitRows, targets: Int32Array): Float64Array {
+export function rowLosses({ data, starts, width, column }: LogitRows, tokens: readonly number[]): Float64Array {
+  const targets = Int32Array.from(tokens, column);
   const out = new Float64Array(starts.length);
   for (let r = 0; r < starts.length;) {
     const first = r;
@@ -339,12 +348,15 @@ export function rowLosses({ data, starts, width }: LogitRows, targets: Int32Arra
 /** What each prediction counts in its prompt's mean: weights that sum to 1. */
 function lossWeights(
   mask: readonly (readonly number[])[] | Tensor<"batch pos"> | undefined,
+  padding: PaddingMask | undefined,
   batch: number,
   count: number,
   operation: string,
 ): number[][] {
-  if (mask === undefined) return Array.from({ length: batch }, () => new Array<number>(count).fill(1 / count));
-  const rows: readonly (readonly number[])[] = mask instanceof Tensor ? (mask.toNested() as number[][]) : mask;
+  if (mask === undefined && padding === undefined)
+    return Array.from({ length: batch }, () => new Array<number>(count).fill(1 / count));
+  const all = Array.from({ length: batch }, () => new Array<number>(count).fill(1));
+  const rows: readonly (readonly number[])[] = mask instanceof Tensor ? (mask.toNested() as number[][]) : (mask ?? all);
   requireKind("list", rows, "mask", operation);
   if (rows.length !== batch || rows.some((row) => row.length !== count)) {
     throw new ShapeError(
@@ -352,7 +364,8 @@ function lossWeights(
       { operation, argument: "mask", expected: [batch, count], actual: Array.from(rows, (row) => row.length) },
     );
   }
-  return rows.map((row, prompt) => {
+  return rows.map((given, prompt) => {
+    const row = given.map((w, p) => (padding === undefined || isPredicted(padding, prompt * count + p) ? w : 0));
     const total = row.reduce((sum, w) => sum + w, 0);
     if (Number.isFinite(total) && total > 0) return row.map((w) => w / total);
     throw new InputError(`the weights of prompt ${prompt} sum to ${total}. Weigh at least one of its predictions.`, {
@@ -369,7 +382,8 @@ function lossWeights(
  * mean over positions.
  *
  * @param reference - the logits of the other run, `[batch, pos, d_vocab]`.
- * @param options - `pos`, one position of every prompt or one for each; all unless given.
+ * @param options - `pos`, one position of every prompt or one for each; all unless given. `attentionMask`, as for a
+ * run: the mean is over positions of text.
  * @throws {@link AxisError} when the reference has other axes; {@link ShapeError} when logits are of other sizes.
  * @category Model
  * @example
@@ -386,10 +400,13 @@ function lossWeights(
  */
 export function klDivergence(
   reference: Tensor<"batch pos d_vocab">,
-  options: { readonly pos?: number | readonly number[] } = {},
+  options: {
+    readonly pos?: number | readonly number[] | undefined;
+    readonly attentionMask?: AttentionMask | undefined;
+  } = {},
 ): Metric {
   const operation = "klDivergence";
-  requireOptions(options, operation, "pos");
+  requireOptions(options, operation, "pos attentionMask");
   requireKind("tensor", reference, "reference", operation);
   requireAxes(reference, "batch pos d_vocab", "reference", operation);
   const { pos } = options;
@@ -399,6 +416,11 @@ export function klDivergence(
   // A copy: storage in the kernels' memory is not to be kept.
   const selected = Float32Array.from(rawData(selectLogits(own, reference)));
   const rowsEach = selected.length / Math.max(1, batch * width);
+  const ofAll = Tensor.zeros("batch pos", reference.shape.slice(0, 2));
+  const padding = pos === undefined ? paddingMask(options.attentionMask, ofAll, operation) : undefined;
+  const text = Array.from({ length: batch }, (_, prompt) =>
+    Array.from({ length: rowsEach }, (_, r) => r).filter((r) => padding?.visible[prompt * rowsEach + r] !== 0),
+  );
   const place = { input: selected, inputOffset: 0, outputOffset: 0 };
   const shares = new Float32Array(selected.length);
   kernels().softmax({ rows: batch * rowsEach, cols: width, ...place, output: shares });
@@ -411,10 +433,13 @@ export function klDivergence(
   };
   return new RowMetric("KL divergence", reads, {
     prompts: batch,
+    ...(padding && { needs: (prompt: number) => text[prompt] ?? [] }),
     value(rows, prompt) {
       check(rows);
+      const counted = text[prompt] as number[];
       let sum = 0;
-      for (const [r, start] of rows.starts.entries()) {
+      for (const r of counted) {
+        const start = rows.starts[r] as number;
         const from = (prompt * rowsEach + r) * width;
         const other: LogitRows = { data: selected, starts: [from], width, column: (id) => id };
         sum += logSumExp(rows, start) - logSumExp(other, from);
@@ -424,13 +449,14 @@ export function klDivergence(
           if (share > 0) sum += share * ((selected[from + j] as number) - (rows.data[start + j] as number));
         }
       }
-      return sum / rowsEach;
+      return sum / counted.length;
     },
     writeGradient(rows, prompt, out, factor) {
       check(rows);
       writeSoftmax(rows, out);
-      const each = factor / rowsEach;
       for (const [r, start] of rows.starts.entries()) {
+        const isCounted = padding?.visible[prompt * rowsEach + r] !== 0;
+        const each = isCounted ? factor / (text[prompt] as number[]).length : 0;
         const from = (prompt * rowsEach + r) * width;
         for (let j = 0; j < width; j++) {
           out[start + j] = each * ((out[start + j] as number) - (shares[from + j] as number));

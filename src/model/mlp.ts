@@ -1,5 +1,6 @@
 /**
- * MLPs: $f(\mathrm{n}(x) W_{in} + b_{in}) W_{out} + b_{out}$, neurons that read the residual stream and write to it.
+ * MLPs: $f(\mathrm{n}(x) W_{in} + b_{in}) W_{out} + b_{out}$, neurons that read the residual stream and write to it;
+ * with a gate (llama) $(f(\mathrm{n}(x) W_{gate}) \odot \mathrm{n}(x) W_{in} + b_{in}) W_{out} + b_{out}$.
  * What a neuron reads of a path and what it does to the logits are linear and made of weights alone (A Mathematical
  * Framework for Transformer Circuits, "MLP layers"); what it computes between is not, so path expansion begins anew in
  * what an MLP writes.
@@ -8,7 +9,7 @@ import { Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { linear } from "../linear/index.ts";
 import type { Linear } from "../linear/index.ts";
-import { matmul } from "../tensor/index.ts";
+import { matmul, multiply } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { activate } from "./activation.ts";
 import type { ActivationFunction } from "./activation.ts";
@@ -20,6 +21,7 @@ import { neuronNormKind, normFrom } from "./weights.ts";
 import type { Weights } from "./weights.ts";
 
 interface MlpParts {
+  readonly W_gate: Tensor<"d_model d_mlp"> | undefined;
   readonly W_in: Tensor<"d_model d_mlp">;
   readonly b_in: Tensor<"d_mlp">;
   readonly W_out: Tensor<"d_mlp d_model">;
@@ -56,9 +58,13 @@ interface MlpParts {
 export class MLP extends Shown {
   /** The layer, counted from 0. */
   readonly layer: number;
-  /** `[d_model, d_mlp]`: residual stream to pre-activations. */
+  /**
+   * `[d_model, d_mlp]`: residual stream to pre-activations; with a gate, to what activations multiply.
+   */
   readonly W_in: Linear<"d_model", "d_mlp">;
-  /** `[d_mlp]`, added to pre-activations. */
+  /** `[d_model, d_mlp]`: residual stream to pre-activations where they gate what $W_{in}$ reads. */
+  readonly W_gate: Linear<"d_model", "d_mlp"> | undefined;
+  /** `[d_mlp]`, added to pre-activations; with a gate, to the product. */
   readonly b_in: Tensor<"d_mlp">;
   /** `[d_mlp, d_model]`: activations to the residual stream. */
   readonly W_out: Linear<"d_mlp", "d_model">;
@@ -77,6 +83,7 @@ export class MLP extends Shown {
     super();
     this.layer = layer;
     this.W_in = linear("d_model", "d_mlp", parts.W_in);
+    this.W_gate = parts.W_gate && linear("d_model", "d_mlp", parts.W_gate);
     this.b_in = parts.b_in;
     this.W_out = linear("d_mlp", "d_model", parts.W_out);
     this.b_out = parts.b_out;
@@ -94,7 +101,18 @@ export class MLP extends Shown {
 
   /** Pre-activations of a normalised stream. */
   preActivations(normalized: Tensor<"batch pos d_model">): Tensor<"batch pos d_mlp"> {
-    return withBias(matmul(normalized, this.#parts.W_in), this.b_in);
+    const { W_gate, W_in } = this.#parts;
+    return W_gate === undefined ? withBias(matmul(normalized, W_in), this.b_in) : matmul(normalized, W_gate);
+  }
+
+  /** What activations multiply where they are a gate, of a normalised stream: $x W_{in}$. */
+  gatedInput(normalized: Tensor<"batch pos d_model">): Tensor<"batch pos d_mlp"> {
+    return matmul(normalized, this.#parts.W_in);
+  }
+
+  /** What is behind a gate: activations times what they let pass, $b_{in}$ added. */
+  throughGate(active: Tensor<"batch pos d_mlp">, input: Tensor<"batch pos d_mlp">): Tensor<"batch pos d_mlp"> {
+    return withBias(multiply(active, input), this.b_in);
   }
 
   /** What activations write to the residual stream, $b_{out}$ included. */
@@ -109,6 +127,7 @@ export function mlpFrom(config: ModelConfig, weights: Weights, layer: number): M
   const at = `blocks.${layer}` as const;
   const get = <A extends string>(name: string): Tensor<A> => weights.get(`${at}.mlp.${name}`) as Tensor<A>;
   return new MLP(layer, {
+    W_gate: config.gated_mlp === true ? get("W_gate") : undefined,
     W_in: get("W_in"),
     b_in: get("b_in"),
     W_out: get("W_out"),
@@ -130,6 +149,11 @@ export function mlpOutput(
   const normalized = hooks.throughNorm(mlp.ln2, input, `${at}.ln2`);
   const pre = hooks.fire(`${at}.mlp.hook_pre`, mlp.preActivations(normalized));
   const active = activate(mlp.act_fn, pre);
+  if (mlp.W_gate !== undefined) {
+    const linear = hooks.fire(`${at}.mlp.hook_pre_linear`, mlp.gatedInput(normalized));
+    const post = hooks.fire(`${at}.mlp.hook_post`, mlp.throughGate(active, linear));
+    return hooks.fire(`${at}.hook_mlp_out`, mlp.write(post));
+  }
   // After SoLU there is a norm of the neurons.
   const mid = mlp.ln === undefined ? active : hooks.fire(`${at}.mlp.hook_mid`, active);
   const post = hooks.fire(`${at}.mlp.hook_post`, hooks.throughNorm(mlp.ln, mid, `${at}.mlp.ln`));
@@ -138,6 +162,8 @@ export function mlpOutput(
 
 /** {@link mlpOutput} where nobody looks on. */
 export function mlpAdds(mlp: MLP, resid: Tensor<"batch pos d_model">): Tensor<"batch pos d_model"> {
-  const active = activate(mlp.act_fn, mlp.preActivations(mlp.ln2 === undefined ? resid : mlp.ln2.apply(resid)));
+  const normalized = mlp.ln2 === undefined ? resid : mlp.ln2.apply(resid);
+  const active = activate(mlp.act_fn, mlp.preActivations(normalized));
+  if (mlp.W_gate !== undefined) return mlp.write(mlp.throughGate(active, mlp.gatedInput(normalized)));
   return mlp.write(mlp.ln === undefined ? active : mlp.ln.apply(active));
 }

@@ -31,10 +31,20 @@ export interface ModelConfig {
    * output (GPT-2); absent in an attention-only model.
    */
   readonly parallel_attn_mlp?: boolean;
+  /**
+   * Present, and true, where the activations of an MLP gate what its neurons read, $f(x W_{gate}) \odot (x W_{in})$
+   * (llama).
+   */
+  readonly gated_mlp?: true;
   /** Layers; 0 is the bigram model. */
   readonly n_layers: number;
   /** Heads in each layer. */
   readonly n_heads: number;
+  /**
+   * Keys and values in each layer, where several heads share one (grouped-query attention); absent where each head has
+   * its own.
+   */
+  readonly n_key_value_heads?: number;
   /** Width of the residual stream. */
   readonly d_model: number;
   /** Width of queries, keys and values. */
@@ -52,6 +62,12 @@ export interface ModelConfig {
   /** Whether the final norm is an RMSNorm where the others are LayerNorms; without norms it is none. */
   readonly final_rms: boolean;
   readonly attention_dir: "causal" | "bidirectional";
+  /** Present, and true, where some layers see a window of positions alone. */
+  readonly use_local_attn?: true;
+  /** How many positions a query of a `local` layer sees, its own included; absent without such layers. */
+  readonly window_size?: number;
+  /** Which layers see a window (`local`) and which all positions before (`global`); absent where all do. */
+  readonly attn_types?: readonly ("global" | "local")[];
   /** What scores are divided by; 1 where `use_attn_scale` is false. */
   readonly attn_scale: number;
   readonly use_attn_scale: boolean;

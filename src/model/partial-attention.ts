@@ -3,8 +3,11 @@ import { kernels, matrix } from "../kernels/index.ts";
 import { rawData } from "../tensor/internal.ts";
 import type { FloatArray } from "../tensor/internal.ts";
 import type { AttentionLayer } from "./attention.ts";
+import { textRange } from "./attention-mask.ts";
+import type { PaddingMask } from "./attention-mask.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { Placed } from "./base-run.ts";
+import { isWindowed } from "./key-value-heads.ts";
 import { Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 
@@ -12,6 +15,7 @@ interface Attended {
   readonly layer: AttentionLayer;
   readonly config: ModelConfig;
   readonly frame: Frame;
+  readonly mask: PaddingMask | undefined;
   /** Where they differ. */
   readonly q: Rows;
   readonly k: Rows;
@@ -101,11 +105,36 @@ function attend(args: Attended, one: OneRun): void {
   const { z } = one;
   for (let start = one.from, end = start; start < one.to; start = end) {
     const first = (z.places[start] as number) % pos;
-    while (end < one.to && (z.places[end] as number) % pos === first + end - start) end++;
+    // Beyond a window each query has keys of its own.
+    const most = isWindowed(args.layer, pos) ? start + 1 : one.to;
+    end++;
+    while (end < most && (z.places[end] as number) % pos === first + end - start) end++;
     for (const [head, count] of stretches(heads, one.run, config.n_heads)) {
       const stretch = { row: start, count: end - start, first, head, heads: count };
       if (args.keepsPatterns) weightKept(args, one, stretch);
       else attendStretch(args, one, stretch);
+    }
+  }
+}
+
+/** Neighbouring queries, of which the kernel computes those that see nothing but their own prompt's text. */
+function attendStretch(args: Attended, one: OneRun, stretch: Stretch): void {
+  const { config, frame, mask } = args;
+  const { pos, prompts } = frame;
+  const range = textRange(mask, one.run % prompts, pos);
+  const isCausal = config.attention_dir === "causal";
+  const [from, to] = range === undefined ? [pos, pos] : isCausal ? range : [0, pos];
+  const first = Math.max(stretch.first, from);
+  const count = Math.min(stretch.first + stretch.count, to) - first;
+  const row = stretch.row + first - stretch.first;
+  if (range !== undefined && count > 0) attendInText(args, one, { ...stretch, row, first, count }, range);
+  for (let i = 0; i < stretch.count; i++) {
+    const query = stretch.first + i;
+    if (count > 0 && query >= first && query < first + count) continue;
+    for (let head = stretch.head; head < stretch.head + stretch.heads; head++) {
+      const weights = scoresOf(args, one, stretch.row + i, query, head);
+      softmaxInPlace(weights);
+      writeWeighted(config, one, stretch.row + i, head, weights);
     }
   }
 }
@@ -119,25 +148,30 @@ interface Stretch {
   readonly heads: number;
 }
 
-function attendStretch(
-  { layer, config, frame }: Attended,
+/** Queries that see the keys of their prompt's text, `from` to `to`. */
+function attendInText(
+  { layer, config }: Attended,
   one: OneRun,
   { row, count, first, head, heads }: Stretch,
+  [from, to]: readonly [number, number],
 ): void {
   const { d_head: width, attention_dir } = config;
   const isCausal = attention_dir === "causal";
   const rowStride = one.z.width;
   const strides = { batchStride: 0, headStride: width, rowStride };
-  const [start, column] = [row * rowStride + head * width, head * width];
+  const { window = Infinity } = layer;
+  const key = Math.max(from, first + count - Math.max(window, count));
+  const [start, column] = [row * rowStride + head * width, key * rowStride + head * width];
+  const keys = isCausal ? first + count - key : to - from;
   kernels().attention({
-    ...{ batch: 1, heads, queries: count, keys: isCausal ? first + count : frame.pos, width, valueWidth: width },
+    ...{ batch: 1, heads, queries: count, keys, width, valueWidth: width },
     q: { data: one.queries.data, offset: start, ...strides },
     k: { data: one.keys.data, offset: one.keys.offset + column, ...strides },
     v: { data: one.values.data, offset: one.values.offset + column, ...strides },
     out: { data: one.z.data, offset: start, ...strides },
     scale: Math.fround(layer.attnScale),
     isCausal,
-    queryOffset: first,
+    queryOffset: first - key,
   });
 }
 
@@ -159,7 +193,7 @@ function weightKept(args: Attended, one: OneRun, { row, count, first, head, head
 function attendChanged(args: Attended, one: OneRun, changes: readonly Placed[]): void {
   const { frame, config } = args;
   const { pos, prompts } = frame;
-  const { n_heads, d_head } = config;
+  const { n_heads } = config;
   for (let head = 0; head < n_heads; head++) {
     const ofHead = changes.filter(({ change: { heads } }) => heads?.includes(head) ?? true);
     if (ofHead.length === 0) continue;
@@ -180,23 +214,27 @@ function attendChanged(args: Attended, one: OneRun, changes: readonly Placed[]):
       if (!isWhole) put("attn_scores", weights);
       if (!isWhole) softmaxInPlace(weights);
       put("pattern", weights);
-      const at = row * one.z.width + head * d_head;
-      for (let e = 0; e < d_head; e++) {
-        let sum = 0;
-        for (let key = 0; key < pos; key++) {
-          const weight = weights[key] as number;
-          if (weight === 0) continue;
-          sum += weight * (one.values.data[one.values.offset + key * one.z.width + head * d_head + e] as number);
-        }
-        one.z.data[at + e] = sum;
-      }
+      writeWeighted(config, one, row, head, weights);
     }
+  }
+}
+
+/** Writes what a head gives where it weighs values so. */
+function writeWeighted({ d_head }: ModelConfig, one: OneRun, row: number, head: number, weights: Float64Array): void {
+  const at = row * one.z.width + head * d_head;
+  for (let e = 0; e < d_head; e++) {
+    let sum = 0;
+    for (const [key, weight] of weights.entries()) {
+      if (weight === 0) continue;
+      sum += weight * (one.values.data[one.values.offset + key * one.z.width + head * d_head + e] as number);
+    }
+    one.z.data[at + e] = sum;
   }
 }
 
 /** The scores of one query; -Infinity for keys that it does not see. */
 function scoresOf(
-  { layer, config, frame }: Attended,
+  { layer, config, frame, mask }: Attended,
   one: OneRun,
   row: number,
   query: number,
@@ -206,7 +244,9 @@ function scoresOf(
   const out = new Float64Array(frame.pos).fill(-Infinity);
   const seen = attention_dir === "causal" ? query + 1 : frame.pos;
   const from = row * one.z.width + head * d_head;
-  for (let key = 0; key < seen; key++) {
+  const ownMask = (one.run % frame.prompts) * frame.pos;
+  for (let key = Math.max(0, seen - (layer.window ?? seen)); key < seen; key++) {
+    if (mask?.visible[ownMask + key] === 0) continue;
     const at = one.keys.offset + key * one.z.width + head * d_head;
     let sum = 0;
     for (let e = 0; e < d_head; e++) sum += (one.queries.data[from + e] as number) * (one.keys.data[at + e] as number);

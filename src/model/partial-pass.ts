@@ -16,15 +16,16 @@ import type { Tensor } from "../tensor/index.ts";
 import type { AttentionLayer } from "./attention.ts";
 import type { HookName } from "./hooks.ts";
 import { siteHook } from "./base-run.ts";
-import type { BaseRun, PartialSite, Placed, Variant } from "./base-run.ts";
+import type { BaseRun, Change, PartialSite, Placed, Variant } from "./base-run.ts";
 import { project, writeHeads } from "./head-products.ts";
 import type { HeadVectors, Stream } from "./head-products.ts";
+import { ofEachHead } from "./key-value-heads.ts";
 import { mlpAdds } from "./mlp.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { attendRows } from "./partial-attention.ts";
 import { Places, Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 import { rotateRows } from "./rotary.ts";
-import type { Transformer } from "./transformer.ts";
 
 /** What a pass computes anew and what it keeps. */
 export interface PassOptions {
@@ -102,7 +103,8 @@ class Pass {
       this.#isCausal ? options.reads.subarray(b * pos, (b + 1) * pos).lastIndexOf(1) : pos - 1,
     );
     for (const [v, variant] of variants.entries()) {
-      for (const change of variant) {
+      for (const given of variant) {
+        const change = ofAllHeads(given, base.model.config);
         const key = `${change.layer}.${change.site}`;
         const placed = this.#changes.get(key) ?? [];
         for (let b = 0; b < prompts; b++) placed.push({ run: v * prompts + b, change });
@@ -137,6 +139,14 @@ class Pass {
     return rawData(this.#base.cache.get(`blocks.${layer}.${hook}` as HookName)) as FloatArray;
   }
 
+  /** An activation of the base run, keys and values for each head. */
+  #ofHeads(layer: number, hook: string): FloatArray {
+    const { config } = this.#base.model;
+    if (config.n_key_value_heads === undefined || !/hook_(rot_)?[kv]$/.test(hook)) return this.#baseOf(layer, hook);
+    const shared: Tensor = this.#base.cache.get(`blocks.${layer}.${hook}` as HookName);
+    return rawData(ofEachHead(shared, config.n_heads)) as FloatArray;
+  }
+
   #placed(layer: number, ...sites: readonly PartialSite[]): Placed[] {
     return sites.flatMap((site) => this.#changes.get(`${layer}.${site}`) ?? []);
   }
@@ -155,7 +165,10 @@ class Pass {
     if (placed.length === 0) return rows;
     const places = new Places(this.#frame).addAll(rows.places);
     for (const one of placed) this.#eachPlace(one, (place) => places.add(place));
-    const out = rows.spread(places.sorted(), rawData(this.#base.cache.get(siteHook(layer, site))) as FloatArray);
+    const { n_heads } = this.#base.model.config;
+    const before: Tensor = this.#base.cache.get(siteHook(layer, site));
+    const each = site === "k" || site === "v" ? ofEachHead(before, n_heads) : before;
+    const out = rows.spread(places.sorted(), rawData(each) as FloatArray);
     this.#write(placed, out);
     return out;
   }
@@ -219,9 +232,10 @@ class Pass {
       layer,
       config,
       frame: this.#frame,
+      mask: this.#base.mask,
       ...vectors,
       heads,
-      base: (hook) => this.#baseOf(at, hook),
+      base: (hook) => this.#ofHeads(at, hook),
       keepsPatterns: this.#options.patterns === "kept",
       patterns: this.#placed(at, "pattern", "attn_scores"),
       places: this.#attendedPlaces(at, vectors, isLast),
@@ -288,7 +302,7 @@ class Pass {
     const none = this.#none(width);
     let [q, k, v] = [none, none, none];
     if (resid.count > 0 && !isFrozen) {
-      const read = headInputs(this.#base.model, layer, resid);
+      const read = headInputs(this.#base, layer, resid);
       v = ofHeads(resid, project(asStream(read.values), layer.W_V, layer.b_V));
       if (this.#options.patterns !== "kept") {
         k = ofHeads(resid, project(asStream(read.scores), layer.W_K, layer.b_K));
@@ -301,7 +315,7 @@ class Pass {
       for (const { data, places } of [q, k]) {
         rotateRows(
           data,
-          places.map((place) => place % this.#frame.pos),
+          places.map((place) => placeOf(this.#base, place)),
           config,
           config.n_heads,
         );
@@ -331,19 +345,35 @@ class Pass {
   }
 }
 
+/** A change of shared keys or values as one of each head's. */
+function ofAllHeads(change: Change, { n_heads, n_key_value_heads = n_heads }: ModelConfig): Change {
+  if (n_key_value_heads === n_heads || (change.site !== "k" && change.site !== "v")) return change;
+  const sharing = n_heads / n_key_value_heads;
+  const heads = change.heads?.flatMap((group) => Array.from({ length: sharing }, (_, i) => group * sharing + i));
+  return { ...change, source: ofEachHead(change.source, n_heads), heads };
+}
+
+/** Where in its prompt's text a place of a run is. */
+function placeOf({ tokens, mask }: BaseRun, place: number): number {
+  return mask === undefined ? place % tokens.sizeOf("pos") : (mask.places[place % tokens.size] as number);
+}
+
+const isPadding = ({ tokens, mask }: BaseRun, place: number): boolean => mask?.visible[place % tokens.size] === 0;
+
 /** What a layer's heads read of a stream: by their queries and keys, and by their values. */
 export function headInputs(
-  model: Transformer,
+  base: BaseRun,
   layer: AttentionLayer,
   stream: Rows,
 ): { readonly scores: Rows; readonly values: Rows } {
   const values = layer.ln1 === undefined ? stream : like(stream, layer.ln1.apply(asStream(stream)));
-  if (model.config.positional_embedding_type !== "shortformer") return { scores: values, values };
-  const W_pos = rawData(model.weight("pos_embed.W_pos")) as FloatArray;
+  if (base.model.config.positional_embedding_type !== "shortformer") return { scores: values, values };
+  const W_pos = rawData(base.model.weight("pos_embed.W_pos")) as FloatArray;
   const scores = new Rows(values.frame, values.places, values.width);
   scores.data.set(values.data.subarray(0, scores.data.length));
   for (const [row, place] of scores.places.entries()) {
-    const from = (place % scores.frame.pos) * scores.width;
+    if (isPadding(base, place)) continue;
+    const from = placeOf(base, place) * scores.width;
     addTo(scores.row(row), W_pos.subarray(from, from + scores.width));
   }
   return { scores, values };

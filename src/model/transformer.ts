@@ -19,7 +19,7 @@ import { mlpFrom } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 import { toTokenTensor } from "./tokens.ts";
 import type { TokensLike } from "./tokens.ts";
-import { checkWeights, finalNormKind, normFrom } from "./weights.ts";
+import { checkWeights, finalNormKind, keyValueNames, normFrom } from "./weights.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -73,7 +73,9 @@ export class Transformer extends Shown {
     this.layers = Array.from({ length: config.n_layers }, (_, layer) => {
       const scale = config.attn_scale * (config.scale_attn_by_inverse_layer_idx ? layer + 1 : 1);
       const ln1 = normFrom(weights, `blocks.${layer}.ln1`, config.normalization_type, config.eps);
-      return new AttentionLayer(layer, layerWeights(weights, layer), ln1, scale, mlpFrom(config, weights, layer));
+      const window = config.attn_types?.[layer] === "local" ? config.window_size : undefined;
+      const own = layerWeights(config, weights, layer);
+      return new AttentionLayer(layer, own, ln1, scale, mlpFrom(config, weights, layer), window);
     });
     this.ln_final = normFrom(weights, "ln_final", finalNormKind(config), config.eps);
     this.W_E = linear("d_vocab", "d_model", this.weight("embed.W_E"));
@@ -341,16 +343,17 @@ export interface Run extends PartialRun {
   readonly logits: Tensor<"batch pos d_vocab">;
 }
 
-function layerWeights(weights: Weights, layer: number): LayerWeights {
+function layerWeights(config: ModelConfig, weights: Weights, layer: number): LayerWeights {
+  const names = keyValueNames(config);
   const get = <A extends string>(name: string): Tensor<A> => weights.get(`blocks.${layer}.attn.${name}`) as Tensor<A>;
   return {
     W_Q: get("W_Q"),
-    W_K: get("W_K"),
-    W_V: get("W_V"),
+    W_K: get(names.W_K),
+    W_V: get(names.W_V),
     W_O: get("W_O"),
     b_Q: get("b_Q"),
-    b_K: get("b_K"),
-    b_V: get("b_V"),
+    b_K: get(names.b_K),
+    b_V: get(names.b_V),
     b_O: get("b_O"),
   };
 }

@@ -50,11 +50,24 @@ function expectNorm(
   if (kind === "LN") expected.set(`${name}.b`, { axes, shape: [width] });
 }
 
+/**
+ * What the weights of keys and values are called: TransformerLens puts a line before the names of those that several
+ * heads share.
+ */
+export function keyValueNames({ n_key_value_heads }: Pick<ModelConfig, "n_key_value_heads">): {
+  readonly [name in "W_K" | "W_V" | "b_K" | "b_V"]: name | `_${name}`;
+} {
+  return n_key_value_heads === undefined
+    ? { W_K: "W_K", W_V: "W_V", b_K: "b_K", b_V: "b_V" }
+    : { W_K: "_W_K", W_V: "_W_V", b_K: "_b_K", b_V: "_b_V" };
+}
+
 function expectMlp(expected: Map<string, Expectation>, layer: number, config: ModelConfig): void {
   const { d_model, d_mlp } = config;
   if (d_mlp === undefined) return;
   const at = `blocks.${layer}` as const;
   expectNorm(expected, `${at}.ln2`, config.normalization_type, d_model);
+  if (config.gated_mlp === true) expected.set(`${at}.mlp.W_gate`, { axes: "d_model d_mlp", shape: [d_model, d_mlp] });
   expected.set(`${at}.mlp.W_in`, { axes: "d_model d_mlp", shape: [d_model, d_mlp] });
   expected.set(`${at}.mlp.b_in`, { axes: "d_mlp", shape: [d_mlp] });
   expectNorm(expected, `${at}.mlp.ln`, neuronNormKind(config), d_mlp, "d_mlp");
@@ -83,7 +96,7 @@ function expectMlp(expected: Map<string, Expectation>, layer: number, config: Mo
 export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
   requireObject(config, "config", "expectedWeights");
   requireSizes(config, "expectedWeights");
-  const { d_model, d_head, n_heads, d_vocab, d_vocab_out, n_ctx } = config;
+  const { d_model, d_head, n_heads, n_key_value_heads = n_heads, d_vocab, d_vocab_out, n_ctx } = config;
   const expected = new Map<string, Expectation>([
     ["embed.W_E", { axes: "d_vocab d_model", shape: [d_vocab, d_model] }],
   ]);
@@ -92,12 +105,15 @@ export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
   }
   for (let layer = 0; layer < config.n_layers; layer++) {
     expectNorm(expected, `blocks.${layer}.ln1`, config.normalization_type, d_model);
-    for (const name of ["W_Q", "W_K", "W_V"]) {
-      expected.set(`blocks.${layer}.attn.${name}`, { axes: "head d_model d_head", shape: [n_heads, d_model, d_head] });
+    const { W_K, W_V, b_K, b_V } = keyValueNames(config);
+    for (const name of ["W_Q", W_K, W_V]) {
+      const shape = [name === "W_Q" ? n_heads : n_key_value_heads, d_model, d_head];
+      expected.set(`blocks.${layer}.attn.${name}`, { axes: "head d_model d_head", shape });
     }
     expected.set(`blocks.${layer}.attn.W_O`, { axes: "head d_head d_model", shape: [n_heads, d_head, d_model] });
-    for (const name of ["b_Q", "b_K", "b_V"]) {
-      expected.set(`blocks.${layer}.attn.${name}`, { axes: "head d_head", shape: [n_heads, d_head] });
+    for (const name of ["b_Q", b_K, b_V]) {
+      const shape = [name === "b_Q" ? n_heads : n_key_value_heads, d_head];
+      expected.set(`blocks.${layer}.attn.${name}`, { axes: "head d_head", shape });
     }
     expected.set(`blocks.${layer}.attn.b_O`, { axes: "d_model", shape: [d_model] });
     expectMlp(expected, layer, config);

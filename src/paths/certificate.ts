@@ -125,6 +125,7 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
   const A = frozen.run.cache.get(`${at}.hook_pattern`);
   const [v, z] = [normsAt(frozen, `${at}.hook_v`), normsAt(frozen, `${at}.hook_z`)];
   const [batch = 0, heads = 0, queries = 0, keys = 0] = A.shape;
+  const groups = layer.stored.W_V.sizeOf("head");
   const pattern = rawData(A);
   const read = readNorms(frozen, layer.layer);
   const [ofRead, ofWeighted] = [sumRounding(frozen.model.config.d_model), sumRounding(keys)];
@@ -135,7 +136,7 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
     const ofO = spectralBound(layer.W_O.select("head", h));
     const ofSums = ofRead * frobeniusNorm(layer.W_V.select("head", h));
     const values = normalized.map((mu, row) => {
-      const size = v[row * heads + h] as number;
+      const size = v[row * groups + layer.head(h).keyValueHead] as number;
       return ofV * mu + ofSums * (read[row] as number) + U32 * (2 * size + bias) + ofWeighted * size;
     });
     for (let row = 0; row < batch * queries; row++) {

@@ -1,16 +1,20 @@
-import { requireKind } from "../errors.ts";
+import { InputError, requireKind, requireOptions } from "../errors.ts";
 import type { Kind } from "../errors.ts";
 import { jupyterDisplay, Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
+import { pngBytes, type PngOptions } from "./page/png-bytes.ts";
 import { PAGE_SCRIPT } from "./page/script.ts";
 import { pageStyles } from "./parts/page-style.ts";
-import { DARK_IMAGE, svgStyles } from "./parts/style.ts";
+import { DARK_IMAGE, plainStyles, svgStyles } from "./parts/style.ts";
 import { escapeHtml, px } from "./parts/text.ts";
 
 const FIGURE: Kind = { member: "fragment", what: "a Figure", remedy: "Draw one, as with heatmap({ values })" };
 
 /** Pixels around the drawing in a standalone file. */
 const MARGIN = 12;
+
+/** The largest scale of an image: a figure of 1000 pixels is 16,000 wide then. */
+const MOST_SCALE = 16;
 
 /** What a {@link Figure} is made of. */
 export interface FigureParts {
@@ -19,8 +23,8 @@ export interface FigureParts {
   readonly height: number;
   /** What a screen reader says. */
   readonly label: string;
-  /** The drawing: SVG elements in a `width` by `height` box. */
-  readonly content?: string;
+  /** The drawing: SVG elements in a `width` by `height` box, or what makes them when they are asked for. */
+  readonly content: string | (() => string);
   /** The page form, where it is more than the drawing. */
   readonly markup?: string;
   /** The figures that it is made of, in rows that wrap. */
@@ -45,21 +49,20 @@ export interface FigureParts {
  * import { headGrid } from "transformer-circuits/viz";
  *
  * const figure = headGrid({ values: [[0.1, 0.9], [0.4, -0.2]], title: "Induction score" });
- * console.log(figure.kind, figure.svg?.startsWith("<svg"), figure.label);
+ * console.log(figure.kind, figure.svg.startsWith("<svg"), figure.label);
  * // headGrid true Induction score
  * ```
  */
 export class Figure extends Shown {
   /** The function that drew it: `heatmap`, `attentionExplorer`. */
   readonly kind: string;
-  /** Width in pixels; of an HTML figure, the width it is at home in. */
+  /** Width of the drawing in pixels. */
   readonly width: number;
-  /** Height in pixels; of an HTML figure, an estimate. */
+  /** Height of the drawing in pixels. */
   readonly height: number;
   /** What the figure shows, in one line: its accessible name. */
   readonly label: string;
-  /** SVG elements without the `<svg>` around them, for figures made of figures. @internal */
-  readonly content: string | undefined;
+  #content: string | (() => string);
   readonly #markup: string | undefined;
   readonly #narrow: Figure | undefined;
   readonly #rows: string | undefined;
@@ -73,7 +76,7 @@ export class Figure extends Shown {
     this.width = Math.ceil(parts.width);
     this.height = Math.ceil(parts.height);
     this.label = parts.label;
-    this.content = parts.content;
+    this.#content = parts.content;
     this.#markup = parts.markup;
     this.#narrow = parts.narrow;
     this.#rows = parts.rows;
@@ -81,19 +84,74 @@ export class Figure extends Shown {
     this.#nonce = parts.nonce;
   }
 
+  /** SVG elements without the `<svg>` around them, for figures made of figures. @internal */
+  get content(): string {
+    if (typeof this.#content !== "string") this.#content = this.#content();
+    return this.#content;
+  }
+
   /**
-   * A standalone SVG file with its own styles, background and a margin of 12 pixels; `undefined` for figures that are
-   * HTML only.
+   * A standalone SVG file with its own styles, background and a margin of 12 pixels. Of figures that a page brings to
+   * life it is a still.
    */
-  get svg(): string | undefined {
-    if (this.content === undefined) return undefined;
-    const [width, height] = [this.width + 2 * MARGIN, this.height + 2 * MARGIN];
-    const background = `<rect class="tc-f-bg" x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}"/>`;
-    const drawing = `${background}\n${this.content}`;
+  get svg(): string {
+    const drawing = this.#onGround;
     return this.#svg(
       `<style>\n${svgStyles(drawing)}\nsvg.tc-fig:root{color-scheme:light dark}\n@media (prefers-color-scheme:dark){svg.tc-fig:root .tc-pix{${DARK_IMAGE}}}\n</style>\n${drawing}`,
       MARGIN,
     );
+  }
+
+  /** The file's drawing in the colours of one scheme alone, for what makes images of it. @internal */
+  still(scheme: "light" | "dark"): string {
+    const drawing = this.#onGround;
+    return this.#svg(`<style>\n${plainStyles(drawing, scheme)}\n</style>\n${drawing}`, MARGIN);
+  }
+
+  get #onGround(): string {
+    const [width, height] = [this.width + 2 * MARGIN, this.height + 2 * MARGIN];
+    return `<rect class="tc-f-bg" x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}"/>\n${this.content}`;
+  }
+
+  /**
+   * The drawing as a PNG file, with its background and margin. A page draws it on a canvas; elsewhere the optional
+   * package `@resvg/resvg-js` does, with the fonts of the machine.
+   *
+   * @param options - `scale`, pixels of the image for one of the drawing; `scheme`, light or dark.
+   * @returns the bytes of the file.
+   * @throws {@link InputError} when that package is not installed, an option is none, or the image is too large to be
+   * made.
+   * @example
+   * ```ts
+   * import { heatmap } from "transformer-circuits/viz";
+   *
+   * const figure = heatmap({ values: [[1, 0], [0.25, 0.75]] });
+   * const bytes = await figure.png({ scale: 2, scheme: "dark" });
+   * console.log(String.fromCharCode(...bytes.subarray(1, 4)));
+   * // PNG
+   * ```
+   */
+  async png(options: PngOptions = {}): Promise<Uint8Array> {
+    requireOptions(options, "png", "scale scheme");
+    const { scale = 2, scheme = "light" } = options;
+    if (!(typeof scale === "number" && scale > 0 && scale <= MOST_SCALE)) {
+      throw new InputError(`scale is ${String(scale)}. Give a number above 0, at most ${MOST_SCALE}.`, {
+        operation: "png",
+        argument: "scale",
+        expected: `0 < scale <= ${MOST_SCALE}`,
+        actual: scale,
+      });
+    }
+    if (scheme !== "light" && scheme !== "dark") {
+      throw new InputError(`scheme is ${JSON.stringify(scheme)}. Give "light" or "dark".`, {
+        operation: "png",
+        argument: "scheme",
+        expected: ["light", "dark"],
+        actual: scheme,
+      });
+    }
+    const [width, height] = [this.width + 2 * MARGIN, this.height + 2 * MARGIN];
+    return pngBytes({ svg: this.still(scheme), width, height, scale });
   }
 
   /** A piece of HTML that stands alone: styles included, nothing fetched, transparent background. */
@@ -103,7 +161,7 @@ export class Figure extends Shown {
 
   /** The HTML without styles, for a page that has {@link figureStyles} once. */
   get fragment(): string {
-    const markup = this.#markup ?? this.#svg(this.content ?? "");
+    const markup = this.#markup ?? this.#svg(this.content);
     return this.#script === undefined ? markup : `${markup}\n<script${this.#nonceAttribute}>${this.#script}</script>`;
   }
 
@@ -119,10 +177,10 @@ export class Figure extends Shown {
 
   /** The drawing, and the one for narrow places; the page form of what is around shows one of them. @internal */
   get pieces(): string {
-    const drawing = this.content ?? "";
+    const drawing = this.content;
     if (this.#narrow === undefined) return this.#svg(drawing);
     // where there is no room there is hardly a pointer that hovers
-    const narrow = (this.#narrow.content ?? "").replace(/<title>[^<]*<\/title>/g, "");
+    const narrow = this.#narrow.content.replace(/<title>[^<]*<\/title>/g, "");
     return `${this.#svg(drawing, 0, " tc-wide")}\n${this.#narrow.#svg(narrow, 0, " tc-narrow")}`;
   }
 
@@ -136,9 +194,9 @@ export class Figure extends Shown {
     return `<svg xmlns="http://www.w3.org/2000/svg" class="tc-fig tc-${this.kind}${more}" ${size} role="img" aria-label="${escapeHtml(this.label)}">\n${inner}\n</svg>`;
   }
 
-  /** The SVG text, or the HTML where there is no SVG. */
+  /** The SVG text. */
   override toString(): string {
-    return this.svg ?? this.html;
+    return this.svg;
   }
 
   /** @internal */
@@ -153,13 +211,12 @@ export class Figure extends Shown {
   }
 
   /**
-   * Rich display for notebooks: HTML, with the colours of the notebook and values on hover, SVG for those that
-   * take no HTML, and one line of plain text.
+   * Rich display for notebooks: HTML, with the colours of the notebook and values on hover, SVG of drawings for those
+   * that take no HTML, and one line of plain text.
    */
   override [jupyterDisplay](): Record<string, string> {
-    const svg = this.svg;
-    const plain = { "text/plain": this.showing().title };
-    return { ...plain, "text/html": this.html, ...(svg !== undefined && { "image/svg+xml": svg }) };
+    const forms = { "text/plain": this.showing().title, "text/html": this.html };
+    return this.#script === undefined ? { ...forms, "image/svg+xml": this.svg } : forms;
   }
 }
 

@@ -3,6 +3,7 @@ import { build } from "esbuild";
 import type { Browser, Page } from "playwright";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { readText, root } from "../support/files.ts";
+import { colorsOf, pixelAt, readPng } from "../support/read-png.ts";
 import { browserTests, launchChromium, newPage } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
 
@@ -152,6 +153,21 @@ browserTests("figures mounted in pages", () => {
       await mountIn("0", "table");
       await tab.getByRole("button", { name: "score" }).click();
       expect(await tab.locator("tbody td").first().textContent()).toBe("L0H1");
+      expect(complaints).toEqual([]);
+    });
+
+    test.each(["heatmap", "explorer", "table"])("makes a PNG of the %s on its canvas", async (name) => {
+      await visit(strict, { colorScheme: "dark" });
+      const image = async (options: string): Promise<ReturnType<typeof readPng>> =>
+        readPng(Uint8Array.from(await tab.evaluate<number[]>(`figures.${name}.png(${options}).then((b) => [...b])`)));
+      const [width, height] = await tab.evaluate<number[]>(`[figures.${name}.width + 24, figures.${name}.height + 24]`);
+      const light = await image("{ scale: 1 }");
+      expect([light.width, light.height]).toEqual([width, height]);
+      expect(pixelAt(light, 0, 0).slice(0, 3)).toEqual([255, 255, 255]);
+      expect(colorsOf(light)).toBeGreaterThan(20);
+      const dark = await image('{ scheme: "dark" }');
+      expect(dark.width).toBe(2 * light.width);
+      expect(pixelAt(dark, 0, 0).slice(0, 3)).toEqual([20, 23, 28]);
       expect(complaints).toEqual([]);
     });
 

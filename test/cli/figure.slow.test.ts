@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { figureEntries } from "../../src/figures/index.ts";
 import { randomModel } from "../support/random-model.ts";
 import { declarations } from "../report/text.ts";
+import { colorsOf, readPng } from "../support/read-png.ts";
 import { elementsOf } from "../viz/svg.ts";
 import { commandInFolder, saveModel } from "./command.ts";
 import type { Outcome } from "./command.ts";
@@ -43,6 +44,25 @@ describe("transformer-circuits figure", () => {
     // its own kind of file is overwritten
     expect(await run("ov-eigenvalues", "--head", "L1H4")).toMatchObject(NONE);
     expect(read("ov-eigenvalues.svg")).toContain("Eigenvalues of the OV circuit of L1H4");
+  });
+
+  test("makes an image with --png or a name that ends so, and over an earlier one", async () => {
+    const sizes: number[] = [];
+    for (const args of [["--png"], ["-o", "ov-eigenvalues.png", "--head", "L1H4"]]) {
+      expect(await run("ov-eigenvalues", ...args)).toMatchObject(NONE);
+      const image = readPng(readFileSync(join(here.folder, "ov-eigenvalues.png")));
+      expect(colorsOf(image)).toBeGreaterThan(20);
+      sizes.push(image.width * image.height);
+    }
+    expect(sizes[0]).toBeGreaterThan(sizes[1] as number);
+    expect(readdirSync(here.folder)).toEqual(["ov-eigenvalues.png"]);
+  });
+
+  test("a page as a drawing, and a drawing as a page", async () => {
+    expect(await run("repeated-tokens", "-o", "attention.svg")).toMatchObject(NONE);
+    expect(read("attention.svg")).toMatch(/^<svg /);
+    expect(await run("copying-histogram", "-o", "copying.html")).toMatchObject(NONE);
+    expect(read("copying.html")).toMatch(/^<!doctype html>/);
   });
 
   test("a text for what runs the model: the declaration files beside the command, or one's own", async () => {
@@ -128,13 +148,13 @@ describe("transformer-circuits figure", () => {
     ],
     [
       "a drawing into a file that says otherwise",
-      ["ov-eigenvalues", "-o", "eigenvalues.PNG"],
-      "InputError: figure: ov-eigenvalues is a drawing (SVG), and eigenvalues.PNG ends in .png. Name a file that ends in .svg.",
+      ["ov-eigenvalues", "-o", "eigenvalues.JPG"],
+      "InputError: figure: a figure is a drawing (.svg), an image (.png) or a page (.html), and eigenvalues.JPG ends in .jpg. Name such a file.",
     ],
     [
-      "a page into a file that says otherwise",
-      ["repeated-tokens", "-o", "pattern.svg"],
-      "InputError: figure: repeated-tokens is a page (HTML), and pattern.svg ends in .svg. Name a file that ends in .html.",
+      "an image into a file that says otherwise",
+      ["repeated-tokens", "--png", "-o", "pattern.svg"],
+      "InputError: figure: --png asks for an image, and pattern.svg ends in .svg.",
     ],
     [
       "a file that is something else",

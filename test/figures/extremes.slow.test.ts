@@ -35,7 +35,7 @@ const degenerate: readonly (readonly [string, Transformer])[] = [
 
 /** What a figure says, but for scripts, styles and images. */
 function said({ svg, html }: Figure): string {
-  return [svg ?? "", html].join("").replace(/<style[^]*?<\/style>|<script[^]*?<\/script>|base64,[^"]*/g, "");
+  return [svg, html].join("").replace(/<style[^]*?<\/style>|<script[^]*?<\/script>|base64,[^"]*/g, "");
 }
 
 const inputOf = (one: Transformer, entry: FigureEntry) => ({

@@ -138,7 +138,7 @@ describe("makeFigure", () => {
   ])("%s of three checkpoints", async (name) => {
     const { figure } = await makeFigure(name, input);
     expect(figure.svg).toContain("<svg");
-    expect(/="[^"]*(NaN|Infinity)/.exec((figure.svg ?? "").replace(/base64,[^"]*/g, ""))?.[0]).toBeUndefined();
+    expect(/="[^"]*(NaN|Infinity)/.exec(figure.svg.replace(/base64,[^"]*/g, ""))?.[0]).toBeUndefined();
   });
 
   it.each([

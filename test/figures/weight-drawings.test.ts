@@ -22,7 +22,7 @@ test("the gallery has every entry of the list's first part", () => {
 });
 
 describe.each([...figures])("%s", (name, figure) => {
-  const svg = figure.svg ?? "";
+  const svg = figure.svg;
 
   test("is the committed text", async () => {
     await expect(`${svg}\n`).toMatchFileSnapshot(`weight-snapshots/${name}.svg`);
@@ -123,7 +123,7 @@ test("of many components the largest are shown, and what enters by itself", () =
     queryFirst: first,
     keyFirst: first,
   };
-  const svg = drawQKExpansion({ heads: [one], leftOut: [] }).svg ?? "";
+  const svg = drawQKExpansion({ heads: [one], leftOut: [] }).svg;
   expect(svg).not.toContain("by numbers of heads");
   expect(svg).toContain("of the 28 largest of 41 components");
   expect(svg).toContain(">L0H39<");
@@ -153,16 +153,15 @@ test("composition of layers that are not the first bears their numbers", () => {
     Array.from({ length: 16 }, () => 0.5),
   );
   const maps = { Q: data, K: data, V: data, baseline: { mean: 0.25 } };
-  const svg =
-    drawCompositionDiagram({
-      n_layers: 4,
-      n_heads: 1,
-      layers: [1, 3],
-      corrected: maps,
-      original: maps,
-      previousToken: [{ layer: 0, head: 0 }],
-      induction: [{ layer: 3, head: 0 }],
-    }).svg ?? "";
+  const svg = drawCompositionDiagram({
+    n_layers: 4,
+    n_heads: 1,
+    layers: [1, 3],
+    corrected: maps,
+    original: maps,
+    previousToken: [{ layer: 0, head: 0 }],
+    induction: [{ layer: 3, head: 0 }],
+  }).svg;
   expect(svg).toContain("<title>L1H0→L3H0 K-composition: 0.5, 0.25 above the baseline</title>");
   expect(svg).toContain("Layers 1 and 3");
   expect(svg).toContain("<title>L3H0: induction heads</title>");

@@ -34,8 +34,8 @@ describe.each(all)("%s", (kind, options) => {
       return;
     }
     const { figure, data } = await made;
-    expect(figure.svg?.length ?? 0, kind).toBeGreaterThan(500);
-    const drawn = (figure.svg ?? "").replace(/base64,[^"]*/g, "");
+    expect(figure.svg.length ?? 0, kind).toBeGreaterThan(500);
+    const drawn = figure.svg.replace(/base64,[^"]*/g, "");
     expect(/="[^"]*(NaN|undefined|Infinity)[^"]*"/.exec(drawn)?.[0]).toBeUndefined();
     expect(figureJson(name, data)).toMatch(new RegExp(`^\\{"figure":"${name}","data":\\{`));
   });
@@ -60,7 +60,7 @@ const said: Readonly<Record<string, readonly RegExp[]>> = {
 describe("on the bundled model, and on a small one of the reference", () => {
   it.each(entries.map(({ name }) => name))("%s says what it should", async (name) => {
     const { figure } = await makeFigure(name, { ...(await openBundledModel()), text: text24.repeat(3) });
-    const svg = figure.svg ?? "";
+    const svg = figure.svg;
     for (const pattern of said[name] ?? [/a figure without a check/])
       expect(pattern.test(svg), String(pattern)).toBe(true);
   });

@@ -96,7 +96,10 @@ describe("refuses", () => {
       '"act_fn" is "xielu": it is none of the kinds supported. Expected gelu, gelu_new,',
     ],
     [{ attn_only: false, act_fn: "gelu", d_mlp: 0 }, '"d_mlp" is 0: it is a size. Expected an integer of at least 1.'],
-    [{ gated_mlp: true }, '"gated_mlp" is true: gated MLPs are not supported.'],
+    [
+      { attn_only: false, act_fn: "solu_ln", gated_mlp: true },
+      '"gated_mlp" is true: an MLP whose neurons are normalised has no gate. Expected false.',
+    ],
     [{ num_experts: 8 }, '"num_experts" is 8: mixtures of experts are not supported.'],
     [{ use_NTK_by_parts_rope: true }, '"use_NTK_by_parts_rope" is true: rescaled rotations are not supported.'],
     [{ rope_scaling: { factor: 2 } }, '"rope_scaling" is {"factor":2}: rescaled rotations are not supported.'],
@@ -125,9 +128,18 @@ describe("refuses", () => {
     [{ useQkNorm: true }, '"useQkNorm" is true: there is no such field. Did you mean use_qk_norm?'],
     [{ dHead: 2 }, '"dHead" is 2: there is no such field. Did you mean d_head?'],
     [{ n_heads: -1, d_head: 9 }, '"n_heads" is -1: d_model=8 holds no head of d_head=9. Expected at least 1.'],
-    [{ n_key_value_heads: 1 }, '"n_key_value_heads" is 1: grouped-query attention is not supported. Expected 2.'],
-    [{ use_local_attn: true }, '"use_local_attn" is true: local attention windows are not supported.'],
-    [{ attn_types: ["local"] }, '"attn_types" is ["local"]: local attention windows are not supported.'],
+    [
+      { n_key_value_heads: 3 },
+      '"n_key_value_heads" is 3: as many heads share each key and value, so that it divides n_heads. Expected a divisor of 2.',
+    ],
+    [
+      { use_local_attn: true },
+      '"attn_types" is missing: use_local_attn asks which layers see a window of positions. Expected "global" or "local" for each of 1 layers.',
+    ],
+    [
+      { use_local_attn: true, window_size: 2, attn_types: ["local"], attention_dir: "bidirectional" },
+      '"use_local_attn" is true: windows are of positions before a query; this model looks both ways. Expected false.',
+    ],
     [{ attn_scores_soft_cap: 50 }, '"attn_scores_soft_cap" is 50: soft caps on attention scores are not supported.'],
     [{ output_logits_soft_cap: 30 }, '"output_logits_soft_cap" is 30: soft caps on logits are not supported.'],
     [{ post_embedding_ln: true }, '"post_embedding_ln" is true: norms after the embedding are not supported.'],

@@ -18,10 +18,9 @@ describe("a figure", () => {
     (figure as unknown as Record<symbol, () => Record<string, string>>)[Symbol.for("Jupyter.display")]?.call(figure) ??
     {};
 
-  test("prints as SVG where there is one, as HTML otherwise", () => {
+  test("prints as SVG, also one that lives on pages", () => {
     expect(String(drawing)).toBe(drawing.svg);
-    expect(String(page)).toBe(page.html);
-    expect(page.svg).toBeUndefined();
+    expect(String(page)).toBe(page.svg);
   });
 
   test("shows itself in a notebook, with a line of plain text", () => {

@@ -293,23 +293,23 @@ describe("composition graph", () => {
   });
 
   test("draws what is above the baseline, the strongest last, widths in proportion to the excess", () => {
-    const curves = elementsOf(figure.svg ?? "").filter(
+    const curves = elementsOf(figure.svg).filter(
       ({ name, attributes }) => name === "path" && attributes.class === "tc-line tc-s-c1",
     );
-    expect(hovers(figure.svg ?? "")).toEqual([
+    expect(hovers(figure.svg)).toEqual([
       "L0H0→L1H1 K-composition: 0.2, 0.1 above the baseline",
       "L0H0→L1H0 K-composition: 0.3, 0.2 above the baseline",
     ]);
     // 0.4 + 4.6 × share of the strongest
     expect(curves.map((curve) => numberOf(curve, "stroke-width"))).toEqual([2.7, 5]);
-    const said = withClass(figure.svg ?? "", "text", "tc-sub")
+    const said = withClass(figure.svg, "text", "tc-sub")
       .map(({ text }) => text)
       .join(" ");
     expect(said).toBe("Excess over the random-matrix baseline of 0.1 ± 0.004. 2 of 4 scores drawn.");
   });
 
   test("the page form has the same edges in one panel, with a check box for each kind", () => {
-    expect(hovers(figure.fragment.replace(/<input[^>]*>/g, ""))).toEqual(hovers(figure.svg ?? ""));
+    expect(hovers(figure.fragment.replace(/<input[^>]*>/g, ""))).toEqual(hovers(figure.svg));
     expect(figure.fragment.match(/type="checkbox"/g)).toHaveLength(3);
   });
 

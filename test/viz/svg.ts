@@ -12,6 +12,11 @@ export function withoutScripts(markup: string): string {
   return markup.replace(/(<script[^>]*>)[^]*?(<\/script>)/g, "$1$2");
 }
 
+/** Whether a figure has a page form that is not its drawing. */
+export function isPage({ fragment }: { readonly fragment: string }): boolean {
+  return !fragment.startsWith("<svg") && !fragment.includes("tc-composition");
+}
+
 /**
  * All elements of a document, in order. Strict as an XML parser is about what figures use: throws for tags that do not
  * match, attributes that are unquoted or given twice, and bare `&` or `<`.

@@ -76,10 +76,11 @@ export function positionalPattern(
     });
   }
   const cut = n === n_ctx ? W_pos : restrict(W_pos, { rows: Array.from({ length: n }, (_, i) => i) });
-  const scale = model.layer(model.head(head).layer).attnScale;
+  const { attnScale: scale, window = n } = model.layer(model.head(head).layer);
   const scores = (toDense(positionalCircuit(model, head, cut)).data as Float64Array).map((score) => score / scale);
   if (model.config.attention_dir === "bidirectional")
     return softmax(Tensor.from("query_pos key_pos", [n, n], scores), "key_pos");
+  for (let i = window; i < n; i++) scores.fill(-Infinity, i * n, i * n + i + 1 - window);
   const output = dataForResult("float32", n * n) as FloatArray;
   patternOf(scores, n, true, output);
   return Tensor.from("query_pos key_pos", [n, n], output);

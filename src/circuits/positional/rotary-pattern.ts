@@ -63,14 +63,16 @@ export function meanRotaryPattern(
   }
   const bidirectional = config.attention_dir === "bidirectional";
   const scores = scoresByOffset(model, head, n, bidirectional);
+  const { window = Infinity } = model.layer(model.head(head).layer);
   const pattern = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     const last = bidirectional ? n : i + 1;
+    const first = bidirectional ? 0 : Math.max(0, i + 1 - window);
     let largest = -Infinity;
-    for (let j = 0; j < last; j++) largest = Math.max(largest, scores(i - j));
+    for (let j = first; j < last; j++) largest = Math.max(largest, scores(i - j));
     let total = 0;
-    for (let j = 0; j < last; j++) total += pattern[i * n + j] = Math.exp(scores(i - j) - largest);
-    for (let j = 0; j < last; j++) pattern[i * n + j] = (pattern[i * n + j] as number) / total;
+    for (let j = first; j < last; j++) total += pattern[i * n + j] = Math.exp(scores(i - j) - largest);
+    for (let j = first; j < last; j++) pattern[i * n + j] = (pattern[i * n + j] as number) / total;
   }
   return Tensor.from("query_pos key_pos", [n, n], pattern);
 }

@@ -86,7 +86,7 @@ export function ablationRises(input: FigureInput, options: FigureOptions = {}): 
  * import { ablationRises, drawAblationRises } from "transformer-circuits/figures";
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
- * console.log(drawAblationRises(ablationRises(await openBundledModel())).svg?.match(/>(Zero|Mean) ablation/g)?.length);
+ * console.log(drawAblationRises(ablationRises(await openBundledModel())).svg.match(/>(Zero|Mean) ablation/g)?.length);
  * // 2
  * ```
  */
@@ -207,7 +207,7 @@ function keptOffsets(what: OffsetRises["kept"][number]): readonly number[] {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawOffsetRises(offsetRises(await openBundledModel(), { heads: ["L0H5"] }));
- * console.log(figure.svg?.match(/<title>L0H5, 1 back:/g)?.length);
+ * console.log(figure.svg.match(/<title>L0H5, 1 back:/g)?.length);
  * // 1
  * ```
  */

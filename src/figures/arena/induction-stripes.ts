@@ -66,7 +66,7 @@ export function inductionStripes(input: FigureInput, options: FigureOptions = {}
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawInductionStripes(inductionStripes(await openBundledModel()));
- * console.log(figure.kind, figure.svg?.includes("5 of 16 heads score above 0.4"));
+ * console.log(figure.kind, figure.svg.includes("5 of 16 heads score above 0.4"));
  * // smallMultiples true
  * ```
  */

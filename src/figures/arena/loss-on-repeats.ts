@@ -89,7 +89,7 @@ export function lossOnRepeats(
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawLossOnRepeats(lossOnRepeats(await openBundledModel()));
- * console.log(figure.kind, figure.svg?.includes("second copy"));
+ * console.log(figure.kind, figure.svg.includes("second copy"));
  * // lineChart true
  * ```
  */

@@ -151,7 +151,7 @@ const MEMBERS = ["layers", "heads", "edges", "sufficiency", "shares", "random", 
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawCircuit(circuitFigure(await openBundledModel()));
- * console.log(figure.svg?.includes("a0.h5→a1.h2 into keys"));
+ * console.log(figure.svg.includes("a0.h5→a1.h2 into keys"));
  * // true
  * ```
  */
@@ -187,7 +187,7 @@ export function drawCircuit(given: CircuitFigure | CircuitCertificate, captions:
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawCircuitCertificate(circuitFigure(await openBundledModel()));
- * console.log(figure.svg?.match(/>(Faithfulness by size|Random circuits|Prompt by prompt)/g)?.length);
+ * console.log(figure.svg.match(/>(Faithfulness by size|Random circuits|Prompt by prompt)/g)?.length);
  * // 3
  * ```
  */

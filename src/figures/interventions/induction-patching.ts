@@ -100,7 +100,7 @@ function otherThan(prompt: readonly number[], proposed: number | undefined, at: 
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawInductionPatching(inductionPatching(await openBundledModel()));
- * console.log(figure.svg?.includes("before layer 1"));
+ * console.log(figure.svg.includes("before layer 1"));
  * // true
  * ```
  */

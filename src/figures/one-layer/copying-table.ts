@@ -126,7 +126,7 @@ function exampleOf({ source, destination, out }: TrigramRow): CopyingRow["exampl
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawCopyingTable(copyingTable(await openBundledModel(), { heads: ["L1H2"] }));
- * console.log(figure.kind, figure.svg?.includes("copying score +1.00"));
+ * console.log(figure.kind, figure.svg.includes("copying score +1.00"));
  * // tokenTable true
  * ```
  */

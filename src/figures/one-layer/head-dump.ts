@@ -118,7 +118,7 @@ function strongest(heads: readonly HeadId[], copying: (head: HeadId) => number |
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawHeadDump(headDump(await openBundledModel(), { heads: ["L0H3", "L1H4"] }));
- * console.log(figure.svg?.match(/L\dH\d(?=<)/g)?.join(" "));
+ * console.log(figure.svg.match(/L\dH\d(?=<)/g)?.join(" "));
  * // L0H3 L1H4
  * ```
  */

@@ -89,7 +89,7 @@ const MANY_HEADS = 33;
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawOVEigenvalues(ovEigenvalues(await openBundledModel()));
- * console.log(figure.svg?.match(/copying [^<]+/g)?.slice(-2).join(", "));
+ * console.log(figure.svg.match(/copying [^<]+/g)?.slice(-2).join(", "));
  * // copying +0.60, copying +1.00
  * ```
  */

@@ -175,7 +175,7 @@ export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugO
  *   tokens: 100,
  *   attested: 20,
  * });
- * console.log(figure.svg?.match(/·(mind|bay): [\d.]+/g)?.join(" "));
+ * console.log(figure.svg.match(/·(mind|bay): [\d.]+/g)?.join(" "));
  * // ·mind: 2 ·bay: 1.5 ·bay: 2.5 ·mind: 1.2
  * ```
  */

@@ -185,7 +185,7 @@ export function drawEvaluatorScatter(data: Evaluations, captions: Captions = {})
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawEvaluatorValidation(await evaluations(await openBundledModel()));
- * console.log(figure.svg?.includes("copying evaluator"), figure.svg?.includes("trace of QK"));
+ * console.log(figure.svg.includes("copying evaluator"), figure.svg.includes("trace of QK"));
  * // true true
  * ```
  */

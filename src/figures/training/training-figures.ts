@@ -145,7 +145,7 @@ function spread(count: number): number[] {
  *
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(40);
  * const figure = drawLossSlope(await trainingLosses({ ...(await openBundledModel()), text }));
- * console.log(figure.kind, figure.svg?.includes("token index"));
+ * console.log(figure.kind, figure.svg.includes("token index"));
  * // lineChart true
  * ```
  */
@@ -188,7 +188,7 @@ export function drawLossSlope(data: TrainingLosses, captions: Captions = {}): Fi
  * const input = { ...(await openBundledModel()), text };
  * const checkpoints = [1000, 2000].map((step) => ({ label: `${step}`, step, load: () => input.model }));
  * console.log(
- *   drawContextScore(await trainingLosses({ ...input, checkpoints })).svg?.includes(
+ *   drawContextScore(await trainingLosses({ ...input, checkpoints })).svg.includes(
  *     "token 128 minus that of token 13",
  *   ),
  * );

@@ -93,7 +93,7 @@ export function allHeadPatterns(input: FigureInput, options: FigureOptions = {})
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const input = { ...(await openBundledModel()), text: "interface Array<T> { readonly length: number; }" };
- * console.log(drawAllHeadPatterns(allHeadPatterns(input)).svg?.match(/L\dH\d/g)?.length);
+ * console.log(drawAllHeadPatterns(allHeadPatterns(input)).svg.match(/L\dH\d/g)?.length);
  * // 16
  * ```
  */

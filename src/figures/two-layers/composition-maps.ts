@@ -66,7 +66,7 @@ export function compositionMaps(input: FigureInput, options: FigureOptions = {})
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawCompositionMaps(compositionMaps(await openBundledModel()));
- * console.log(figure.svg?.match(/[QKV]-composition/g)?.length);
+ * console.log(figure.svg.match(/[QKV]-composition/g)?.length);
  * // 6
  * ```
  */
@@ -185,7 +185,7 @@ export function compositionChance(input: FigureInput, options: FigureOptions = {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawCompositionChance(compositionChance(await openBundledModel()));
- * console.log(figure.kind, figure.svg?.includes("largest K"));
+ * console.log(figure.kind, figure.svg.includes("largest K"));
  * // histogram true
  * ```
  */

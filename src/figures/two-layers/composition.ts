@@ -129,7 +129,7 @@ function strongestPair(maps: CompositionMaps, n_layers: number): number[] {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawCompositionDiagram(compositionDiagram(await openBundledModel()));
- * console.log(figure.svg?.match(/As [a-z ]+(?=, )/g)?.join("; "));
+ * console.log(figure.svg.match(/As [a-z ]+(?=, )/g)?.join("; "));
  * // As corrected; As first published
  * ```
  */

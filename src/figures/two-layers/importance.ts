@@ -81,7 +81,7 @@ export function importanceFigure(
  *
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(20);
  * const figure = drawImportanceByOrder(importanceFigure({ ...(await openBundledModel()), text }));
- * console.log(figure.svg?.includes("virtual heads of 2"));
+ * console.log(figure.svg.includes("virtual heads of 2"));
  * // true
  * ```
  */
@@ -114,7 +114,7 @@ export function drawImportanceByOrder(data: ImportanceFigure, captions: Captions
  *
  * const text = "interface Array<T> { readonly length: number; }\n".repeat(20);
  * const figure = drawImportanceByLayer(importanceFigure({ ...(await openBundledModel()), text }));
- * console.log(figure.svg?.includes("L1 after the other layers"));
+ * console.log(figure.svg.includes("L1 after the other layers"));
  * // true
  * ```
  */

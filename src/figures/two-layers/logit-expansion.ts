@@ -77,7 +77,7 @@ const ORDINALS = ["direct path", "one head", "two heads", "three heads"];
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawLogitExpansion(logitExpansion(await openBundledModel()));
- * console.log(figure.svg?.match(/\d+ terms?(?=[<,])/g)?.join(", "));
+ * console.log(figure.svg.match(/\d+ terms?(?=[<,])/g)?.join(", "));
  * // 1 term, 16 terms, 64 terms
  * ```
  */

@@ -128,7 +128,7 @@ export function pathEffects(input: FigureInput, options: FigureOptions = {}): Pa
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawPathEffects(pathEffects(await openBundledModel()));
- * console.log(figure.kind, figure.svg?.includes("add up to the logits"));
+ * console.log(figure.kind, figure.svg.includes("add up to the logits"));
  * // barChart true
  * ```
  */

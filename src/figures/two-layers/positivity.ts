@@ -108,7 +108,7 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawPositivityScatter(positivityScatter(await openBundledModel()));
- * console.log(figure.kind, figure.svg?.includes("induction score above 0.4"));
+ * console.log(figure.kind, figure.svg.includes("induction score above 0.4"));
  * // scatter true
  * ```
  */

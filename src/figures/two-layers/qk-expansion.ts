@@ -88,7 +88,7 @@ function readerOf(input: FigureInput, options: FigureOptions): HeadId {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawQKExpansion(qkExpansion(await openBundledModel(), { heads: ["L1H4"] }));
- * console.log(figure.svg?.match(/\d+ terms?(?=[<,])/g)?.join(", "));
+ * console.log(figure.svg.match(/\d+ terms?(?=[<,])/g)?.join(", "));
  * // 4 terms, 16 terms, 16 terms, 64 terms
  * ```
  */

@@ -80,7 +80,11 @@ export function offsetAblatedLosses(
   const run = model.run(checked, { cache: names, unembed: "none", ...abort });
   const { cache } = run;
   const pattern = cache.get(names[1]).select("head", index);
-  const own = readSome(pattern, cache.get(names[2]).select("head", index), new Set(keep));
+  const own = readSome(
+    pattern,
+    cache.get(names[2]).select("head", model.head({ layer, head: index }).keyValueHead),
+    new Set(keep),
+  );
   const { logits } = model.run(checked, {
     from: { run, hook: names[3] },
     cache: [],

@@ -74,8 +74,8 @@ export function copyingEvaluator(model: Transformer, options: CopyingEvaluatorOp
     const columns = readColumns(model, prompt.slice(first), meanColumn);
     for (const { layer, W_O, heads } of model.layers) {
       const v = cache.get(`blocks.${layer}.attn.hook_v`).select("batch", 0).slice("pos", first, prompt.length);
-      for (const { head } of heads) {
-        const written = matmul(astype(v.select("head", head), "float64"), W_O.select("head", head));
+      for (const { head, keyValueHead } of heads) {
+        const written = matmul(astype(v.select("head", keyValueHead), "float64"), W_O.select("head", head));
         const at = layer * n_heads + head;
         const [sum, count] = ratiosOf(rawData(matmul(written, columns)), length);
         ratios[at] = (ratios[at] as number) + sum;

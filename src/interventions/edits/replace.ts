@@ -8,7 +8,7 @@ import { longForm } from "./action.ts";
 import type { Action, LongAction, RunSource } from "./action.ts";
 import type { Replacement, Site } from "./activation.ts";
 import { awayFrom } from "./directions.ts";
-import { drawnPrompts, meanOf, spreads } from "./statistics.ts";
+import { meanOf, promptsTaken, spreads } from "./statistics.ts";
 import { numbersAt } from "./values.ts";
 
 const OPERATION = "edit";
@@ -78,7 +78,7 @@ function copied(source: RunSource, site: Site): Replacement {
 function resampled({ resample, from }: Extract<LongAction, { resample: unknown }>, site: Site): Replacement {
   const theirs = from === undefined ? site.value : activationOf(from, site.name);
   requireAlike(theirs, site, false);
-  const whose = drawnPrompts(resample, site.value.sizeOf("batch"), theirs.sizeOf("batch"), from === undefined);
+  const whose = promptsTaken(resample, site.value.sizeOf("batch"), theirs.sizeOf("batch"), from === undefined);
   const data = rawData(theirs);
   const each = theirs.size / theirs.sizeOf("batch");
   return (i) => data[(whose[Math.floor(i / each)] as number) * each + (i % each)] as number;

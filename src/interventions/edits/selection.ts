@@ -276,7 +276,8 @@ function partAt(name: HookName, selection: Selection, config: ModelConfig, opera
     if (spec === undefined || field === "hook" || field === "layer") continue;
     const axis = requireField(field, name, axes, operation);
     if (field === "offset") continue;
-    const high = sizesOf(config).get(axis);
+    const shares = field === "head" && /hook_((rot_)?[kv]|[kv]_input)$/.test(name);
+    const high = (shares ? config.n_key_value_heads : undefined) ?? sizesOf(config).get(axis);
     if (high === undefined) picks.set(axis, spec as Indices);
     else {
       const among = `the ${high} ${field === "head" ? "heads of a layer" : `of ${axis}`} of this model`;

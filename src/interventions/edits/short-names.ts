@@ -28,6 +28,7 @@ const LAYER_SITES = {
   ln2_scale: "ln2.hook_scale",
   ln2_normalized: "ln2.hook_normalized",
   mlp_pre: "mlp.hook_pre",
+  mlp_pre_linear: "mlp.hook_pre_linear",
   mlp_mid: "mlp.hook_mid",
   mlp_ln_scale: "mlp.ln.hook_scale",
   mlp_ln_normalized: "mlp.ln.hook_normalized",
@@ -101,6 +102,7 @@ const AXES = {
   "ln2.hook_scale": SCALE,
   "ln2.hook_normalized": STREAM,
   "mlp.hook_pre": NEURONS,
+  "mlp.hook_pre_linear": NEURONS,
   "mlp.hook_mid": NEURONS,
   "mlp.ln.hook_scale": SCALE,
   "mlp.ln.hook_normalized": NEURONS,
@@ -159,6 +161,8 @@ function reasonOf(site: string, config: ModelConfig): string {
   if (site === "pos_embed") return `its positions are ${config.positional_embedding_type}, which add no embedding`;
   if (/^ln.*_/.test(site) && config.normalization_type === null) return "it has no norms";
   if (config.attn_only) return "it has no MLP";
+  if (site === "attn_in") return "its heads share keys and values, which have other inputs than queries";
+  if (site === "mlp_pre_linear") return "its MLPs have no gate";
   if (site === "resid_mid") return "its attention and MLP are parallel";
   return `its activation function is ${config.act_fn ?? "none"}`;
 }

@@ -1,8 +1,8 @@
 /** Means, spreads and samples of prompts that edits take. */
 import { InputError, ShapeError } from "../../errors.ts";
-import { Random } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
+import { alike, drawnPrompts } from "../drawn-prompts.ts";
 
 /**
  * The mean over the batches of some activations, in float64: as long as one prompt's activation, or where it is over
@@ -46,7 +46,7 @@ export function spreads(value: Tensor): (i: number) => number {
 }
 
 /** Of which prompt each prompt takes the activation. */
-export function drawnPrompts(
+export function promptsTaken(
   resample: number | readonly number[],
   batch: number,
   theirs: number,
@@ -67,14 +67,6 @@ export function drawnPrompts(
     if (out !== undefined) throw fail(`resample names prompt ${out}, but prompts are 0 to ${theirs - 1}.`);
     return resample;
   }
-  const random = new Random(resample);
-  if (!isOwn) return Array.from({ length: batch }, () => random.int(theirs));
-  if (batch === 1) throw fail("there is no other prompt in the batch. Give several, or another run: from.");
-  // Sattolo's shuffle gives each cycle of all prompts with the same probability, so that none keeps its own.
-  const order = Array.from({ length: batch }, (_, i) => i);
-  for (let i = batch - 1; i > 0; i--) {
-    const j = random.int(i);
-    [order[i], order[j]] = [order[j] as number, order[i] as number];
-  }
-  return order;
+  if (isOwn && batch === 1) throw fail("there is no other prompt in the batch. Give several, or another run: from.");
+  return drawnPrompts(resample, alike(batch), isOwn ? undefined : alike(theirs));
 }

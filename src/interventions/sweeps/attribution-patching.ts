@@ -9,7 +9,7 @@
  */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { editAt, editWithDerivative, gradients } from "../../model/index.ts";
-import type { HookName, Metric, Transformer } from "../../model/index.ts";
+import type { AttentionMask, HookName, Metric, Transformer } from "../../model/index.ts";
 import { baseRun, Readout, requireCount, siteHook, siteOfHook } from "../../model/internal.ts";
 import type { BaseRun, Change, PartialSite } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
@@ -33,7 +33,7 @@ export interface AttributionPatchingOptions<Over extends string> extends Omit<Sw
   readonly steps?: number | undefined;
 }
 
-const KNOWN = "at over metric put direction layers heads positions keys seed steps signal onProgress";
+const KNOWN = "at over metric put direction layers heads positions keys seed attentionMask steps signal onProgress";
 
 /**
  * Estimates what {@link sweep} measures, from one run and one pass back for all changes together.
@@ -81,11 +81,12 @@ export function attributionPatching(
   requireObject(options, "options", operation);
   const { at, direction = "denoising", seed = 0, signal, steps: count = 1 } = options;
   requireCount(count, "steps", operation);
-  const { metric, put, from, to, isOwn, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
+  const { metric, put, from, to, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const sites = typeof at === "string" ? [at] : at;
-  const [batch = 0, pos = 0] = to.shape;
+  const isOwn = from === to;
+  const [batch = 0, pos = 0] = to.tokens.shape;
   const grid = new Grid(model.config, sites, typeof at !== "string", pos, options, operation);
-  requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites }, operation);
+  requireReplacement(put, { to, from, sites }, operation);
   if (count > 1 && (isOwn || put !== "copy")) {
     throw new InputError(
       "integrated gradients go from one run to another. Give corrupted prompts too and leave put out, or leave steps out.",
@@ -95,11 +96,11 @@ export function attributionPatching(
   const steps = new Steps(options, count);
   const isSite = (name: HookName): boolean => sites.some((site) => siteOfHook(name)?.site === site);
   const isKept = (name: HookName): boolean => name === "hook_embed" || isSite(name);
-  const base = baseRun(model, to, { signal, also: isKept });
-  const other = isOwn ? base : baseRun(model, from, { signal, also: isKept });
+  const base = baseRun(model, to.tokens, { ...to, signal, also: isKept });
+  const other = isOwn ? base : baseRun(model, from.tokens, { ...from, signal, also: isKept });
   const readout = new Readout(base, metric);
-  const sources = new Sources(other, put, batch, seed, isOwn);
-  const slopes = new Slopes(model, metric, base, isSite);
+  const sources = new Sources(other, put, base, seed);
+  const slopes = new Slopes(model, metric, base, isSite, to.attentionMask);
   for (let step = 0; step < count; step++) {
     slopes.add(count === 1 ? undefined : { other, share: (step + 0.5) / count });
     steps.advance();
@@ -128,15 +129,23 @@ class Slopes {
   readonly #metric: Metric;
   readonly #base: BaseRun;
   readonly #isSite: (name: HookName) => boolean;
+  readonly #attentionMask: AttentionMask | undefined;
   readonly #sums = new Map<HookName, Float64Array>();
   readonly #effects = new Map<string, Float64Array>();
   #steps = 0;
 
-  constructor(model: Transformer, metric: Metric, base: BaseRun, isSite: (name: HookName) => boolean) {
+  constructor(
+    model: Transformer,
+    metric: Metric,
+    base: BaseRun,
+    isSite: (name: HookName) => boolean,
+    attentionMask: AttentionMask | undefined,
+  ) {
     this.#model = model;
     this.#metric = metric;
     this.#base = base;
     this.#isSite = isSite;
+    this.#attentionMask = attentionMask;
   }
 
   /** Adds the gradient of the run itself, or of one whose embedding lies between it and another. */
@@ -152,6 +161,7 @@ class Slopes {
       );
     const found = gradients(this.#model, tokens, this.#metric, {
       at: this.#isSite,
+      attentionMask: this.#attentionMask,
       ...(constant && { edits: editAt("hook_embed", constant) }),
     });
     this.#steps++;

@@ -2,7 +2,7 @@
 import { InputError, nameOf, requireKind } from "../../errors.ts";
 import { hookNames } from "../../model/index.ts";
 import type { ModelConfig } from "../../model/index.ts";
-import { siteHook } from "../../model/internal.ts";
+import { requireOwnKeys, siteHook } from "../../model/internal.ts";
 import type { Change, PartialSite, Variant } from "../../model/internal.ts";
 import type { Sources } from "./sources.ts";
 
@@ -55,6 +55,7 @@ export class Grid {
     this.#layers = chosen(extent.layers, config.n_layers, "layers", operation);
     const positions = chosen(extent.positions, pos, "positions", operation);
     const keys = chosen(extent.keys, pos, "keys", operation);
+    if (sites.includes("k") || sites.includes("v")) requireOwnKeys(config, operation);
     const heads = chosen(extent.heads, config.n_heads, "heads", operation);
     if (extent.heads !== undefined) requireSitesOf(sites, PER_HEAD, "heads", refuse);
     if (extent.keys !== undefined) requireSitesOf(sites, OF_PAIRS, "keys", refuse);

@@ -1,14 +1,13 @@
 /**
- * Path patching (Wang et al. 2022, "Interpretability in the Wild", appendix B; Goldowsky-Dill et al. 2023): what a head
- * does to others, or to the logits, along chosen paths alone.
+ * Path patching (Wang et al. 2022, "Interpretability in the Wild", appendix B; Goldowsky-Dill et al. 2023): what a
+ * head, an MLP or the embedding does to heads, or to the logits, along chosen paths alone.
  *
  * First the sender gives what it gave on the other prompts, and all heads are held at what they gave, so that what
  * receivers read differs by what comes from the sender directly, and through MLPs. Then they read that, and everything
  * after them is computed anew. Heads that are not held let paths pass through them.
  */
 import { InputError, nameOf, requireKind, requireObject } from "../../errors.ts";
-import { headLabel } from "../../model/index.ts";
-import type { HeadId, HeadRef, MetricLike, Transformer } from "../../model/index.ts";
+import type { HeadRef, HookName, MetricLike, Transformer } from "../../model/index.ts";
 import {
   asStream,
   baseRun,
@@ -24,18 +23,13 @@ import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
+import { changesOf, isEmbedding, receiversOf, senderOf } from "./path-receivers.ts";
+import type { HeadInput, PathReceiver, PathSender } from "./path-receivers.ts";
 import { settingOf, sweepOf } from "./prompts.ts";
-import type { SweepPrompts } from "./prompts.ts";
+import type { SweepMask, SweepPrompts } from "./prompts.ts";
 import type { Sweep } from "./result.ts";
 import { requireReplacement, Sources } from "./sources.ts";
 import type { Replacement } from "./sources.ts";
-
-/**
- * Who reads the end of a path: the logits, the stream before a layer, or a head by its queries, keys or values.
- * @category Interventions
- */
-export type PathReceiver =
-  "logits" | { readonly stream: number } | { readonly head: HeadRef; readonly input: "q" | "k" | "v" };
 
 /**
  * What {@link pathPatching} follows, and how it measures what that does.
@@ -58,19 +52,22 @@ export interface PathPatchingOptions extends ProgressOptions {
   readonly positions?: readonly number[] | undefined;
   /** Of `"resample"`. */
   readonly seed?: number | undefined;
+  /** Which positions are text and which are padding; all are text unless given. */
+  readonly attentionMask?: SweepMask | undefined;
 }
 
-const KNOWN = "metric receivers through mlps direction put positions seed senders signal onProgress";
+const KNOWN = "metric receivers through mlps direction put positions seed attentionMask senders signal onProgress";
 
 /**
  * Measures a metric when receivers read another sender's output, once for each sender.
  *
  * @param prompts - clean and corrupted ones, as many of each, or the prompts of an ablation alone.
- * @param options - `metric`, `receivers`, `through`, `mlps`, `direction`, `put`, `positions`, `seed`, `signal`,
- * `onProgress` (in senders); `senders`, heads or groups of heads, each group together; every head unless given.
+ * @param options - `metric`, `receivers`, `through`, `mlps`, `direction`, `put`, `positions`, `seed`,
+ * `attentionMask`, `signal`, `onProgress` (in senders); `senders`, heads, MLPs, the embeddings, or groups of
+ * these, each group together; every head unless given.
  * @returns a sweep over `layer head`, or over `sender` where those are given.
- * @throws {@link InputError} for prompts the model cannot run or that do not match, a head or layer that it has not,
- * other receivers beside the logits or a stream, or a replacement that would change nothing; the signal's reason when
+ * @throws {@link InputError} for prompts the model cannot run or that do not match, a head, MLP or layer that it has
+ * not, other receivers beside the logits or a stream, or what {@link sweep} refuses to put; the signal's reason when
  * aborted.
  * @category Interventions
  * @example
@@ -92,7 +89,7 @@ const KNOWN = "metric receivers through mlps direction put positions seed sender
 export function pathPatching(
   model: Transformer,
   prompts: SweepPrompts,
-  options: PathPatchingOptions & { readonly senders: readonly (HeadRef | readonly HeadRef[])[] },
+  options: PathPatchingOptions & { readonly senders: readonly (PathSender | readonly PathSender[])[] },
 ): Sweep<"sender">;
 export function pathPatching(
   model: Transformer,
@@ -102,37 +99,33 @@ export function pathPatching(
 export function pathPatching(
   model: Transformer,
   prompts: SweepPrompts,
-  options: PathPatchingOptions & { readonly senders?: readonly (HeadRef | readonly HeadRef[])[] | undefined },
+  options: PathPatchingOptions & { readonly senders?: readonly (PathSender | readonly PathSender[])[] | undefined },
 ): Sweep<"sender"> | Sweep<"layer head"> {
   const operation = "pathPatching";
   requireKind("model", model, "model", operation, options, KNOWN);
   requireObject(options, "options", operation);
   const { direction = "noising", mlps = "recomputed", seed = 0, signal } = options;
   requireChoice(mlps, ["recomputed", "frozen"], "mlps", operation);
-  const groups = options.senders?.map((group) => (Array.isArray(group) ? (group as HeadRef[]) : [group as HeadRef]));
-  const senders: HeadId[][] = (groups ?? model.heads.map((head) => [head])).map((group) =>
-    group.map((h) => model.head(h)),
+  const groups = options.senders?.map((group) =>
+    Array.isArray(group) ? (group as PathSender[]) : [group as PathSender],
+  );
+  const senders = (groups ?? model.heads.map((head) => [head])).map((group) =>
+    group.map((one) => senderOf(model, one)),
   );
   const receivers = receiversOf(model, options.receivers);
   const through = (options.through ?? []).map((head) => model.head(head));
-  const { metric, put, from, to, isOwn, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
-  const [batch = 0, pos = 0] = to.shape;
+  const { metric, put, from, to, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
+  const [batch = 0, pos = 0] = to.tokens.shape;
   const positions = options.positions?.map((p) => (p < 0 ? p + pos : p));
   requirePositions(positions, pos);
-  requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites: ["z"] }, operation);
+  requireReplacement(put, { to, from, sites: ["z"] }, operation);
   const steps = new Steps(options, senders.length);
-  const base = baseRun(model, to, { signal });
-  const other = isOwn ? base : baseRun(model, from, { signal });
-  const sources = new Sources(other, put, batch, seed, isOwn);
-  const variants = senders.map((heads): Variant =>
-    heads.map(({ layer, head }): Change => ({
-      layer,
-      site: "z",
-      source: sources.at(layer, "z"),
-      heads: [head],
-      positions,
-    })),
-  );
+  const isEmbedded = senders.flat().some(isEmbedding);
+  const also = (name: HookName): boolean => isEmbedded && (name === "hook_embed" || name === "hook_pos_embed");
+  const base = baseRun(model, to.tokens, { ...to, signal, also });
+  const other = from === to ? base : baseRun(model, from.tokens, { ...from, signal, also });
+  const sources = new Sources(other, put, base, seed);
+  const variants = senders.map((group) => changesOf(group, base, sources, positions));
   const readout = new Readout(base, metric);
   const values = new Float64Array(senders.length * batch);
   const collect = (rows: Rows, first: number, count: number): void => {
@@ -150,7 +143,7 @@ export function pathPatching(
     const read = readByHeads(base, variants, receivers.inputs, held);
     partialPass(base, read, { reads: readout.reads, signal }, collect);
   } else {
-    const early = variants.map((variant) => variant.filter(({ layer }) => layer < last));
+    const early = variants.map((variant) => variant.filter(({ layer, site }) => layer < last || site === "resid_pre"));
     partialPass(base, early, { ...held, reads: readout.reads }, collect);
   }
   const { n_layers, n_heads } = model.config;
@@ -166,62 +159,13 @@ export function pathPatching(
     labels:
       groups === undefined
         ? { layer: range(n_layers), head: range(n_heads) }
-        : { sender: senders.map((heads) => heads.map((head) => headLabel(head)).join("+")) },
+        : { sender: senders.map((group) => group.map(({ label }) => label).join("+")) },
     base: readout,
     other: isPaired ? new Readout(other, metric) : undefined,
   }) as unknown as Sweep<"sender"> | Sweep<"layer head">;
 }
 
 const allOf = ({ config }: Transformer): number[] => Array.from({ length: config.n_heads }, (_, head) => head);
-
-/** One input of a head. */
-interface HeadInput extends HeadId {
-  readonly input: "q" | "k" | "v";
-}
-
-/** Who reads the ends of paths, checked. */
-type Receivers =
-  | { readonly kind: "logits"; readonly what: string }
-  | { readonly kind: "stream"; readonly what: string; readonly layer: number }
-  | { readonly kind: "heads"; readonly what: string; readonly inputs: readonly HeadInput[] };
-
-function receiversOf(model: Transformer, given: PathPatchingOptions["receivers"]): Receivers {
-  const refuse = (message: string): InputError =>
-    new InputError(
-      `${message} Give "logits", { stream: layer }, or inputs of heads, as { head: "L1H4", input: "k" }.`,
-      {
-        operation: "pathPatching",
-        argument: "receivers",
-        actual: given,
-      },
-    );
-  const list = (Array.isArray(given) ? given : [given ?? "logits"]) as readonly PathReceiver[];
-  const [first] = list;
-  if (first === undefined) throw refuse("receivers is an empty list.");
-  if (first === "logits" && list.length === 1) return { kind: "logits", what: "the logits" };
-  for (const one of list) {
-    if (typeof one !== "object" || (one as unknown) === null) {
-      throw refuse(one === "logits" ? "the logits read beside other receivers." : `a receiver is ${nameOf(one)}.`);
-    }
-  }
-  if ("stream" in (first as object)) {
-    const { stream: layer } = first as { stream: number };
-    const { n_layers } = model.config;
-    if (list.length > 1) throw refuse("a stream reads beside other receivers.");
-    if (!Number.isInteger(layer) || layer < 0 || layer >= n_layers) {
-      throw refuse(`the stream before layer ${nameOf(layer)} is none of ${n_layers}.`);
-    }
-    return { kind: "stream", what: `the stream before layer ${layer}`, layer };
-  }
-  const inputs = (list as readonly { head: HeadRef; input: "q" | "k" | "v" }[]).map((one): HeadInput => {
-    requireObject(one, "receivers", "pathPatching", "head input");
-    if (!["q", "k", "v"].includes(one.input))
-      throw refuse(`the input of a head is ${nameOf(one.input)}, not q, k or v.`);
-    const { layer, head } = model.head(one.head);
-    return { layer, head, input: one.input };
-  });
-  return { kind: "heads", what: inputs.map((one) => `${one.input} of ${headLabel(one)}`).join(", "), inputs };
-}
 
 function requirePositions(positions: readonly number[] | undefined, pos: number): void {
   const wrong = positions?.find((p) => !Number.isInteger(p) || p < 0 || p >= pos);
@@ -247,7 +191,7 @@ function readByHeads(
     const { runs, prompts, pos } = rows.frame;
     if (rows.count === 0) return;
     for (const { head, input } of inputs.filter((one) => one.layer === layer)) {
-      const vectors = vectorsOf(model, rows, layer, head, input);
+      const vectors = vectorsOf(base, rows, layer, head, input);
       const given = cache.get(siteHook(layer, input)) as Tensor;
       const width = given.size / (prompts * pos);
       const d_head = model.config.d_head;
@@ -275,9 +219,9 @@ function readByHeads(
 }
 
 /** A head's queries, keys or values of a stream, one row each, not yet turned to their positions. */
-function vectorsOf(model: Transformer, rows: Rows, layer: number, head: number, input: "q" | "k" | "v"): Float32Array {
-  const weights = model.layer(layer);
-  const read = headInputs(model, weights, rows);
+function vectorsOf(base: BaseRun, rows: Rows, layer: number, head: number, input: "q" | "k" | "v"): Float32Array {
+  const weights = base.model.layer(layer);
+  const read = headInputs(base, weights, rows);
   const [W, b] = {
     q: [weights.W_Q, weights.b_Q] as const,
     k: [weights.W_K, weights.b_K] as const,

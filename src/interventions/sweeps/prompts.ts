@@ -1,9 +1,9 @@
 /** The prompts of a sweep, and what their metric comes to. */
 import { InputError, requireObject } from "../../errors.ts";
 import { toTokenTensor } from "../../model/index.ts";
-import type { Metric, MetricLike, TokensLike, Transformer } from "../../model/index.ts";
-import { metricOf, requireChoice, requireMetricOf } from "../../model/internal.ts";
-import type { Readout } from "../../model/internal.ts";
+import type { AttentionMask, Metric, MetricLike, TokensLike, Transformer } from "../../model/index.ts";
+import { metricOf, paddingMask, requireChoice, requireMetricOf, requireNoPadding } from "../../model/internal.ts";
+import type { PaddingMask, Readout } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { meanOf } from "../../tensor/internal.ts";
 import { Sweep } from "./result.ts";
@@ -16,6 +16,43 @@ import type { Replacement } from "./sources.ts";
  * @category Interventions
  */
 export type SweepPrompts = TokensLike | { readonly clean: TokensLike; readonly corrupted?: TokensLike | undefined };
+
+/**
+ * Which positions of a sweep's prompts are text (1) and which are padding (0), as a run takes it: of clean and
+ * corrupted prompts alike, or of each by itself.
+ * @category Interventions
+ */
+export type SweepMask =
+  AttentionMask | { readonly clean?: AttentionMask | undefined; readonly corrupted?: AttentionMask | undefined };
+
+/** Prompts of a run, and what of them is padding, as it is given and checked. */
+export interface MaskedPrompts {
+  readonly tokens: Tensor<"batch pos">;
+  readonly attentionMask: AttentionMask | undefined;
+  readonly mask: PaddingMask | undefined;
+}
+
+/** Both kinds of prompts with their masks. */
+function maskedPrompts(
+  model: Transformer,
+  prompts: SweepPrompts,
+  given: SweepMask | undefined,
+  operation: string,
+): { readonly clean: MaskedPrompts; readonly corrupted: MaskedPrompts | undefined } {
+  const isBoth = typeof given === "object" && !Array.isArray(given) && !(given instanceof Tensor);
+  if (isBoth) requireObject(given, "attentionMask", operation, "clean corrupted");
+  const masks = (isBoth ? given : { clean: given, corrupted: given }) as Exclude<SweepMask, AttentionMask>;
+  const { clean, corrupted } = promptsOf(model, prompts, operation);
+  const masked = (tokens: Tensor<"batch pos">, attentionMask: AttentionMask | undefined): MaskedPrompts => ({
+    tokens,
+    attentionMask,
+    mask: paddingMask(attentionMask, tokens, operation),
+  });
+  return {
+    clean: masked(clean, masks.clean),
+    corrupted: corrupted && masked(corrupted, masks.corrupted),
+  };
+}
 
 /** Tokens of both kinds of prompts, checked. */
 export function promptsOf(
@@ -42,36 +79,41 @@ interface SweepSetting {
   readonly metric: MetricLike;
   readonly put?: Replacement | undefined;
   readonly direction: "denoising" | "noising";
+  readonly attentionMask?: SweepMask | undefined;
 }
 
 /** What a sweep is asked, checked: the runs that activations come from and that are changed, and what is measured. */
 export function settingOf(
   model: Transformer,
   prompts: SweepPrompts,
-  { metric: given, put = "copy", direction }: SweepSetting,
+  { metric: given, put = "copy", direction, attentionMask }: SweepSetting,
   operation: string,
 ): {
   readonly metric: Metric;
   readonly put: Replacement;
-  /** The tokens that activations come from. */
-  readonly from: Tensor<"batch pos">;
-  /** Those of the run that is changed. */
-  readonly to: Tensor<"batch pos">;
-  /** Whether both are one. */
-  readonly isOwn: boolean;
+  /** The prompts that activations come from. */
+  readonly from: MaskedPrompts;
+  /** Those of the run that is changed; the same where there are no others. */
+  readonly to: MaskedPrompts;
   /** Whether there is another run of as many prompts. */
   readonly isPaired: boolean;
 } {
   const metric = metricOf(given, operation);
   requireChoice(put, REPLACEMENTS, "put", operation);
   requireChoice(direction, ["denoising", "noising"], "direction", operation);
-  const { clean, corrupted } = promptsOf(model, prompts, operation);
-  const isOwn = corrupted === undefined;
+  const { clean, corrupted } = maskedPrompts(model, prompts, attentionMask, operation);
   const [from, to] =
     corrupted !== undefined && direction === "denoising" ? [clean, corrupted] : [corrupted ?? clean, clean];
-  requireMetricOf(metric, to.sizeOf("batch"), operation);
-  return { metric, put, from, to, isOwn, isPaired: !isOwn && from.sizeOf("batch") === to.sizeOf("batch") };
+  const [batch, others] = [to.tokens.sizeOf("batch"), from.tokens.sizeOf("batch")];
+  requireMetricOf(metric, batch, operation);
+  requireNoPadding(metric, to.mask, operation);
+  // The metric of the other run is read at the positions of this one.
+  const isPaired = from !== to && batch === others && isSameMask(from.mask, to.mask);
+  return { metric, put, from, to, isPaired };
 }
+
+const isSameMask = (a: PaddingMask | undefined, b: PaddingMask | undefined): boolean =>
+  a === b || a?.visible.join() === b?.visible.join();
 
 /** The mean of every so many values. */
 function meansOf(values: Float64Array, each: number): Float64Array {

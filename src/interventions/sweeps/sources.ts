@@ -1,9 +1,11 @@
 /** What a sweep puts in the place of activations. */
 import { InputError } from "../../errors.ts";
-import { siteHook } from "../../model/internal.ts";
+import type { HookName } from "../../model/index.ts";
+import { siteHook, siteOfHook } from "../../model/internal.ts";
 import type { BaseRun, PartialSite } from "../../model/internal.ts";
-import { Random, Tensor } from "../../tensor/index.ts";
+import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
+import { drawnPrompts } from "../drawn-prompts.ts";
 
 /**
  * What a sweep puts in the place of an activation: that of the other run of the same prompt, nothing, the mean over
@@ -17,28 +19,33 @@ export const REPLACEMENTS: readonly Replacement[] = ["copy", "zero", "mean", "me
 /** Makes whole activations to take from, each once. */
 export class Sources {
   readonly #from: BaseRun;
+  readonly #to: BaseRun;
   readonly #put: Replacement;
   /** The prompt of `from` that each prompt of the base run takes from. */
   readonly #prompts: readonly number[];
   readonly #made = new Map<string, Tensor>();
 
-  constructor(from: BaseRun, put: Replacement, prompts: number, seed: number, isOwn: boolean) {
+  constructor(from: BaseRun, put: Replacement, to: BaseRun, seed: number) {
     this.#from = from;
+    this.#to = to;
     this.#put = put;
-    const others = from.tokens.sizeOf("batch");
-    this.#prompts =
-      put === "resample" ? drawn(prompts, others, seed, isOwn) : Array.from({ length: prompts }, (_, b) => b);
+    const prompts = to.tokens.sizeOf("batch");
+    this.#prompts = put === "resample" ? drawnFor(to, from, seed) : Array.from({ length: prompts }, (_, b) => b);
   }
 
   /** The activation to take from at a site. */
   at(layer: number, site: PartialSite): Tensor {
-    const key = `${layer}.${site}`;
-    const made = this.#made.get(key) ?? this.#make(site, this.#from.cache.get(siteHook(layer, site)));
-    this.#made.set(key, made);
+    return this.of(siteHook(layer, site));
+  }
+
+  /** The activation to take from at a hook. */
+  of(name: HookName): Tensor {
+    const made = this.#made.get(name) ?? this.#make(siteOfHook(name)?.site, this.#from.cache.get(name));
+    this.#made.set(name, made);
     return made;
   }
 
-  #make(site: PartialSite, given: Tensor): Tensor {
+  #make(site: PartialSite | undefined, given: Tensor): Tensor {
     const [batch = 0, rows = 0] = given.shape;
     const count = this.#prompts.length;
     const each = given.size / Math.max(1, batch);
@@ -47,14 +54,22 @@ export class Sources {
     if (this.#put === "copy" && given.isContiguous) return given;
     const out = new Float32Array(count * each);
     if (this.#put === "mean" || this.#put === "meanOverAll") {
-      // Of what lies at the same place of every prompt, or of every position of every prompt.
+      // Of what lies at the same place of every prompt, or of every position of every prompt; text alone.
       const period = this.#put === "mean" ? each : each / Math.max(1, rows);
+      const visible = site === "pattern" || site === "attn_scores" ? undefined : this.#from.mask?.visible;
+      const width = each / Math.max(1, rows);
       const sums = new Float64Array(period);
-      for (let i = 0; i < from.length; i++) sums[i % period] = (sums[i % period] as number) + (from[i] as number);
-      for (let i = 0; i < out.length; i++) out[i] = ((sums[i % period] as number) * period) / from.length;
+      const counts = new Float64Array(period);
+      for (let i = 0; i < from.length; i++) {
+        if (visible?.[Math.floor(i / width)] === 0) continue;
+        sums[i % period] = (sums[i % period] as number) + (from[i] as number);
+        counts[i % period] = (counts[i % period] as number) + 1;
+      }
+      for (let i = 0; i < out.length; i++)
+        out[i] = (sums[i % period] as number) / Math.max(1, counts[i % period] as number);
     } else if (this.#put === "zero") {
       // Keys that a query does not see stay unseen.
-      if (site === "attn_scores") for (let i = 0; i < out.length; i++) out[i] = from[i] === -Infinity ? -Infinity : 0;
+      if (site === "attn_scores") this.#hideUnseen(out);
     } else {
       for (const [b, prompt] of this.#prompts.entries()) {
         out.set(from.subarray(prompt * each, (prompt + 1) * each), b * each);
@@ -62,41 +77,50 @@ export class Sources {
     }
     return Tensor.from(given.axes, shape, out);
   }
+
+  /** Scores of keys that a query does not see. */
+  #hideUnseen(scores: Float32Array): void {
+    const { model, tokens, mask } = this.#to;
+    const pos = tokens.sizeOf("pos");
+    const isCausal = model.config.attention_dir === "causal";
+    const each = scores.length / tokens.sizeOf("batch");
+    for (let i = 0; i < scores.length; i++) {
+      const [query, key] = [Math.floor(i / pos) % pos, i % pos];
+      const isPadding = mask?.visible[Math.floor(i / each) * pos + key] === 0;
+      if (isPadding || (isCausal && key > query)) scores[i] = -Infinity;
+    }
+  }
 }
 
-/** Another prompt for each: around a random circle of one's own, or any of others. */
-function drawn(prompts: number, others: number, seed: number, isOwn: boolean): number[] {
-  const random = new Random(seed);
-  if (!isOwn) return Array.from({ length: prompts }, () => random.int(others));
-  const circle = Array.from({ length: prompts }, (_, b) => b);
-  for (let i = prompts - 1; i > 0; i--) {
-    const j = random.int(i + 1);
-    [circle[i], circle[j]] = [circle[j] as number, circle[i] as number];
-  }
-  const out = new Array<number>(prompts);
-  for (const [i, b] of circle.entries()) out[b] = circle[(i + 1) % prompts] as number;
-  return out;
+/** Prompts, and what of them is padding. */
+type Prompts = Pick<BaseRun, "tokens" | "mask">;
+
+/** Another prompt for each, of those whose text lies at the same positions; -1 where there is none. */
+function drawnFor(to: Prompts, from: Prompts, seed: number): number[] {
+  return drawnPrompts(seed, textsOf(to), from === to ? undefined : textsOf(from));
 }
+
+/** Of each prompt, where its text lies. */
+function textsOf({ tokens, mask }: Prompts): string[] {
+  const [batch = 0, pos = 0] = tokens.shape;
+  return Array.from({ length: batch }, (_, b) =>
+    mask === undefined ? "1".repeat(pos) : mask.visible.subarray(b * pos, (b + 1) * pos).join(""),
+  );
+}
+
+const OF_PAIRS: readonly PartialSite[] = ["pattern", "attn_scores"];
 
 /** Refuses what would change nothing, or has no meaning. */
 export function requireReplacement(
   put: Replacement,
-  {
-    prompts,
-    others,
-    isOwn,
-    sites,
-  }: {
-    readonly prompts: number;
-    readonly others: number;
-    readonly isOwn: boolean;
-    readonly sites: readonly PartialSite[];
-  },
+  { to, from, sites }: { readonly to: Prompts; readonly from: Prompts; readonly sites: readonly PartialSite[] },
   operation: string,
 ): void {
   const refuse = (message: string): never => {
     throw new InputError(message, { operation, argument: "put", expected: REPLACEMENTS, actual: put });
   };
+  const isOwn = from === to;
+  const [prompts, others] = [to, from].map(({ tokens }) => tokens.sizeOf("batch")) as [number, number];
   if (put === "copy" && isOwn) refuse('there is nothing to copy from. Give corrupted prompts too, or put: "zero".');
   if (put === "copy" && prompts !== others) {
     refuse(`activations of ${others} prompts cannot be copied into ${prompts}, one into each. Give as many of both.`);
@@ -106,7 +130,45 @@ export function requireReplacement(
       `one prompt has no others to take a ${put === "mean" ? "mean over" : "sample of"}, so nothing would change. Give several prompts, or put: "meanOverAll" or "zero".`,
     );
   }
-  if (put === "meanOverAll" && sites.some((site) => site === "pattern" || site === "attn_scores")) {
+  const isOfPairs = sites.some((site) => OF_PAIRS.includes(site));
+  if (put === "meanOverAll" && isOfPairs) {
     refuse("patterns and scores of different positions see different keys, and have no mean over positions.");
+  }
+  requireSameText(put, to, from, isOfPairs, refuse);
+}
+
+/** Refuses to put activations of padding where there is text. */
+function requireSameText(
+  put: Replacement,
+  to: Prompts,
+  from: Prompts,
+  isOfPairs: boolean,
+  refuse: (message: string) => never,
+): void {
+  if (to.mask === undefined && from.mask === undefined) return;
+  const [own, theirs] = [textsOf(to), textsOf(from)];
+  if (put === "copy") {
+    const b = own.findIndex((text, i) => text !== theirs[i]);
+    if (b >= 0) {
+      refuse(
+        `the text of prompt ${b} lies at other positions in the run that activations come from. Give both texts of one length, padded alike.`,
+      );
+    }
+  }
+  if (put === "resample") {
+    const b = drawnFor(to, from, 0).indexOf(-1);
+    if (b >= 0) {
+      refuse(
+        `no other prompt has its text at the positions of prompt ${b}. Give several of each length, or put: "mean" or "zero".`,
+      );
+    }
+  }
+  if (put === "mean" && isOfPairs && new Set([...own, ...theirs]).size > 1) {
+    refuse("the prompts have padding at different positions, so that a mean pattern would look at padding of some.");
+  }
+  if (put === "mean") {
+    const isCovered = (p: number): boolean => theirs.some((text) => text[p] === "1");
+    const p = [...(own[0] ?? "")].findIndex((_, at) => own.some((text) => text[at] === "1") && !isCovered(at));
+    if (p >= 0) refuse(`position ${p} is padding in all prompts that the mean is of. Give longer ones.`);
   }
 }

@@ -1,14 +1,25 @@
 /** A metric after each of a list of edits. */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
-import type { Edit, EditsLike, HookName, Metric, MetricLike, TokensLike, Transformer } from "../../model/index.ts";
+import type {
+  AttentionMask,
+  Edit,
+  EditsLike,
+  HookName,
+  Metric,
+  MetricLike,
+  TokensLike,
+  Transformer,
+} from "../../model/index.ts";
 import {
   baseRun,
   checkedEdit,
   metricOf,
+  paddingMask,
   partialPass,
   Readout,
   readPositions,
   requireMetricOf,
+  requireNoPadding,
   resolveEdits,
   siteOfHook,
 } from "../../model/internal.ts";
@@ -27,6 +38,8 @@ import type { Sweep } from "./result.ts";
 export interface SweepEditsOptions extends ProgressOptions {
   /** What is measured: a metric, or a function of the logits. */
   readonly metric: MetricLike;
+  /** Which positions are text (1) and which are padding (0), as a run takes it; all are text unless given. */
+  readonly attentionMask?: AttentionMask | undefined;
   /** A name for each entry of the list; its place unless given. */
   readonly labels?: readonly (string | number)[] | undefined;
 }
@@ -41,7 +54,7 @@ const AT_ONCE = 64;
  *
  * @param tokens - a prompt, or several of equal length.
  * @param edits - for each entry of the result what `run` takes as its edits.
- * @param options - `metric`, `labels`, `signal`, `onProgress` (in entries).
+ * @param options - `metric`, `labels`, `attentionMask`, `signal`, `onProgress` (in entries).
  * @throws {@link InputError} for tokens the model cannot run, a hook that it has not, or another number of labels; what
  * a run throws of an edit; the signal's reason when aborted.
  * @category Interventions
@@ -68,11 +81,11 @@ export function sweepEdits(
   options: SweepEditsOptions,
 ): Sweep<"edit"> {
   const operation = "sweepEdits";
-  requireKind("model", model, "model", operation, options, "metric labels signal onProgress");
+  requireKind("model", model, "model", operation, options, "metric labels attentionMask signal onProgress");
   requireObject(options, "options", operation);
   requireKind("list", edits, "edits", operation);
   const metric = metricOf(options.metric, operation);
-  const { signal, labels = edits.map((_, i) => i) } = options;
+  const { signal, attentionMask, labels = edits.map((_, i) => i) } = options;
   if (labels.length !== edits.length) {
     throw new InputError(`there are ${labels.length} labels for ${edits.length} edits. Give one for each.`, {
       operation,
@@ -84,10 +97,11 @@ export function sweepEdits(
   const { clean } = promptsOf(model, tokens, operation);
   const batch = clean.sizeOf("batch");
   requireMetricOf(metric, batch, operation);
+  requireNoPadding(metric, paddingMask(attentionMask, clean, operation), operation);
   const steps = new Steps(options, edits.length);
   const single = edits.map((one) => singleEdit(model, one));
   const hooks = new Set(single.map((one) => one?.[0]));
-  const base = baseRun(model, clean, { signal, also: (name) => hooks.has(name) });
+  const base = baseRun(model, clean, { signal, attentionMask, also: (name) => hooks.has(name) });
   const readout = new Readout(base, metric);
   const perPrompt = new Float64Array(edits.length * batch);
   for (let start = 0; start < edits.length; start += AT_ONCE) {
@@ -104,7 +118,7 @@ export function sweepEdits(
     });
     for (const [at, i] of some.entries()) {
       if (changes[at] !== undefined) continue;
-      perPrompt.set(valuesOfRun(base, edits[i] as EditsLike, metric, signal), i * batch);
+      perPrompt.set(valuesOfRun(base, edits[i] as EditsLike, metric, { signal, attentionMask }), i * batch);
       steps.advance();
     }
   }
@@ -171,7 +185,12 @@ function differences(
 }
 
 /** The metric of a whole run with edits. */
-function valuesOfRun(base: BaseRun, edits: EditsLike, metric: Metric, signal: AbortSignal | undefined): Float64Array {
+function valuesOfRun(
+  base: BaseRun,
+  edits: EditsLike,
+  metric: Metric,
+  options: Pick<SweepEditsOptions, "signal" | "attentionMask">,
+): Float64Array {
   const { model, tokens } = base;
   const [batch = 0, pos = 0] = tokens.shape;
   const read = metric.reads.tokens;
@@ -180,7 +199,7 @@ function valuesOfRun(base: BaseRun, edits: EditsLike, metric: Metric, signal: Ab
     cache: [],
     unembed: Array.from({ length: batch }, (_, b) => readPositions(metric, b, pos)),
     ...(read === "all" ? {} : { directions: read }),
-    ...(signal === undefined ? {} : { signal }),
+    ...options,
   });
   return metric.values(logits, { selected: true });
 }

@@ -15,7 +15,7 @@ import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import { Grid } from "./grid.ts";
 import { settingOf, sweepOf } from "./prompts.ts";
-import type { SweepPrompts } from "./prompts.ts";
+import type { SweepMask, SweepPrompts } from "./prompts.ts";
 import type { Sweep } from "./result.ts";
 import { requireReplacement, Sources } from "./sources.ts";
 import type { Replacement } from "./sources.ts";
@@ -48,9 +48,11 @@ export interface SweepOptions<Over extends string> extends ProgressOptions {
   readonly keys?: readonly number[] | undefined;
   /** Of `"resample"`. */
   readonly seed?: number | undefined;
+  /** Which positions are text and which are padding; all are text unless given. */
+  readonly attentionMask?: SweepMask | undefined;
 }
 
-const KNOWN = "at over metric put direction patterns layers heads positions keys seed signal onProgress";
+const KNOWN = "at over metric put direction patterns layers heads positions keys seed attentionMask signal onProgress";
 
 /**
  * Measures a metric once for each of many changes of a run: the whole family of TransformerLens's `get_act_patch_*`,
@@ -60,9 +62,10 @@ const KNOWN = "at over metric put direction patterns layers heads positions keys
  * @param options - `at`, what is changed, by the name of its hook without `hook_`: `resid_pre`, `resid_mid`,
  * `resid_post`, `attn_out`, `mlp_out`, of heads `q`, `k`, `v`, `attn_scores`, `pattern`, `z`, `result`; a list gives
  * the result an axis `hook` in front. `over`, `metric`, `put`, `direction`, `patterns`, `layers`, `heads`, `positions`,
- * `keys`, `seed`, `signal`, `onProgress` (in changes).
+ * `keys`, `seed`, `attentionMask`, `signal`, `onProgress` (in changes).
  * @throws {@link InputError} for prompts the model cannot run or that do not match, axes or places that what is changed
- * has not, or a replacement that would change nothing; the signal's reason when aborted.
+ * has not, a metric that reads padding, or a replacement that would change nothing or put padding where there is text;
+ * the signal's reason when aborted.
  * @category Interventions
  * @example
  * ```ts
@@ -102,18 +105,20 @@ export function sweep(
   requireObject(options, "options", operation);
   const { at, direction = "denoising", patterns = "recomputed", seed = 0, signal } = options;
   requireChoice(patterns, ["recomputed", "kept"], "patterns", operation);
-  const { metric, put, from, to, isOwn, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
+  const { metric, put, from, to, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const sites = typeof at === "string" ? [at] : at;
-  const [batch = 0, pos = 0] = to.shape;
+  const [batch = 0, pos = 0] = to.tokens.shape;
   const grid = new Grid(model.config, sites, typeof at !== "string", pos, options, operation);
-  requireReplacement(put, { prompts: batch, others: from.sizeOf("batch"), isOwn, sites }, operation);
+  requireReplacement(put, { to, from, sites }, operation);
   const steps = new Steps(options, grid.size);
   const isKept = (name: HookName): boolean => patterns === "kept" && name.endsWith("attn.hook_pattern");
   const isSite = (name: HookName): boolean => sites.some((site) => siteOfHook(name)?.site === site);
-  const base = baseRun(model, to, { signal, also: (name) => isKept(name) || (isOwn && isSite(name)) });
-  const other = isOwn ? base : baseRun(model, from, { signal, also: isSite });
+  const isOwn = from === to;
+  const also = (name: HookName): boolean => isKept(name) || (isOwn && isSite(name));
+  const base = baseRun(model, to.tokens, { ...to, signal, also });
+  const other = isOwn ? base : baseRun(model, from.tokens, { ...from, signal, also: isSite });
   const readout = new Readout(base, metric);
-  const sources = new Sources(other, put, batch, seed, isOwn);
+  const sources = new Sources(other, put, base, seed);
   const perPrompt = new Float64Array(grid.size * batch);
   const variants = Array.from({ length: grid.size }, (_, i) => grid.variant(i, sources));
   partialPass(base, variants, { reads: readout.reads, patterns, signal }, (rows, first, count) => {

@@ -4,9 +4,16 @@
  */
 import type { ConfigError } from "../../errors.ts";
 import { expectedWeights, parseConfig } from "../../model/index.ts";
-import { readFields, requireAgreement, requireKnownFields, wrongField, finalNormKind } from "../../model/internal.ts";
+import {
+  readFields,
+  requireAgreement,
+  requireKnownFields,
+  wrongField,
+  finalNormKind,
+  keyValueNames,
+} from "../../model/internal.ts";
 import type { ModelConfig } from "../../model/index.ts";
-import { concat, Tensor } from "../../tensor/index.ts";
+import { Tensor } from "../../tensor/index.ts";
 import type { Source } from "../bytes/fault.ts";
 import type { Checkpoint, HeadsLayout, ListedTensors, Taking } from "./checkpoint.ts";
 import { configObject, noteUnknown } from "./config-fields.ts";
@@ -23,38 +30,13 @@ function asFields(json: unknown, source: Source): Fields {
   return configObject(json, source, "TransformerLens's model", "kinds of positions and norms");
 }
 
-/**
- * The number of heads whose keys and values are stored, where groups of heads share them; `undefined` where none do.
- */
-function storedGroups(fields: Fields): { groups: number | undefined; fields: Fields } {
-  const { n_key_value_heads: groups, ...rest } = fields;
-  const { n_heads } = rest;
-  const isShared =
-    typeof groups === "number" &&
-    typeof n_heads === "number" &&
-    Number.isInteger(groups) &&
-    groups > 0 &&
-    groups < n_heads &&
-    n_heads % groups === 0;
-  return isShared ? { groups, fields: rest } : { groups: undefined, fields };
-}
-
-/** Keys or values of each group, once for every head of it; a group may be one head. */
-function ungrouped(stored: Tensor, groups: number, n_heads: number): Tensor {
-  const head = stored.names[0] ?? "";
-  const repeated = Array.from({ length: n_heads }, (_, h) => {
-    const group = Math.floor(h / (n_heads / groups));
-    return stored.slice(head, group, group + 1);
-  });
-  return concat(head, repeated);
-}
-
 /** The state dict of a `HookedTransformer`; its names are the library's own. */
 export function* convertTransformerLens(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const stored = json === undefined ? yield* arenaConfig(checkpoint) : json;
   const given = asFields(stored, checkpoint.source);
-  const { groups, fields } = storedGroups(given);
-  const config = parseConfig(fields);
+  const config = parseConfig(given);
+  const { d_model, d_head, n_heads, n_key_value_heads: groups = n_heads } = config;
+  const names = keyValueNames(config);
   checkpoint.notes.push(...noteUnknown(given, "transformer-lens"));
   const weights = new Map<string, Tensor>();
   for (const name of checkpoint.names) {
@@ -63,14 +45,12 @@ export function* convertTransformerLens(checkpoint: Checkpoint, json: unknown): 
       yield* checkRotaryTable(checkpoint, name, config);
       continue;
     }
-    const shared = /^(blocks\.\d+\.attn\.)_([Wb]_[KV])$/.exec(name);
-    if (shared === null) weights.set(name, yield* checkpoint.take(name));
+    // The library names keys and values so wherever it is told how many there are, of as many as heads too.
+    const [, at = "", kind] = /^(blocks\.\d+\.attn\.)_([Wb]_[KV])$/.exec(name) ?? [];
+    if (kind === undefined) weights.set(name, yield* checkpoint.take(name));
     else {
-      const { d_model, d_head, n_heads } = config;
-      const stored = groups ?? n_heads;
-      const isMatrix = shared[2]?.startsWith("W") === true;
-      const tensor = yield* checkpoint.take(name, isMatrix ? [stored, d_model, d_head] : [stored, d_head]);
-      weights.set(`${shared[1] ?? ""}${shared[2] ?? ""}`, ungrouped(tensor, stored, n_heads));
+      const shape = kind.startsWith("W") ? [groups, d_model, d_head] : [groups, d_head];
+      weights.set(`${at}${names[kind as keyof typeof names]}`, yield* checkpoint.take(name, shape));
     }
   }
   return { config, weights: withBiasOfUnembedding(weights) };
@@ -155,7 +135,7 @@ const WITH_WEIGHTS: Readonly<Record<string, string>> = { LNPre: "LN", RMSPre: "R
  * together, always scales scores, has no other positions than learned and rotary ones, and passes over several switches
  * of the older model.
  */
-function nativeConfig(checkpoint: Checkpoint, given: Fields, fields: Fields): ModelConfig {
+function nativeConfig(checkpoint: Checkpoint, given: Fields): ModelConfig {
   const { operation } = checkpoint.source;
   requireKnownFields(given, "transformer-lens-4", operation);
   const refuse = (field: string, why: string, expected: string): ConfigError =>
@@ -184,7 +164,7 @@ function nativeConfig(checkpoint: Checkpoint, given: Fields, fields: Fields): Mo
   }
   const isScaled = given["use_attn_scale"] !== false && typeof attn_scale === "number" && attn_scale > 0;
   return parseConfig({
-    ...readFields(fields, "transformer-lens-4"),
+    ...readFields(given, "transformer-lens-4"),
     ...(typeof norm === "string" && hasNormWeights ? { normalization_type: WITH_WEIGHTS[norm] ?? norm } : {}),
     ...(act_fn === "swish" ? { act_fn: "silu" } : {}),
     ...(typeof rotary_base === "number" ? { rotary_base: Math.trunc(rotary_base) } : {}),
@@ -198,11 +178,12 @@ function nativeConfig(checkpoint: Checkpoint, given: Fields, fields: Fields): Mo
 /** The native model of TransformerLens 4.x, from flat Linear layers. */
 export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const given = asFields(json, checkpoint.source);
-  const { groups, fields } = storedGroups(given);
-  const config = nativeConfig(checkpoint, given, fields);
+  const config = nativeConfig(checkpoint, given);
   requireAgreement(given, "transformer-lens-4", config, checkpoint.source.operation);
   checkpoint.notes.push(...noteUnknown(given, "transformer-lens-4"));
-  const { n_layers, n_heads, d_head, d_model, d_vocab, d_vocab_out, n_ctx, d_mlp } = config;
+  const { n_layers, n_heads, n_key_value_heads: groups = n_heads, d_head, d_model } = config;
+  const { d_vocab, d_vocab_out, n_ctx, d_mlp } = config;
+  const names = { W_Q: "W_Q", b_Q: "b_Q", ...keyValueNames(config) } as const;
   const weights = new Map<string, Tensor>([["embed.W_E", yield* checkpoint.take("embed.weight", [d_vocab, d_model])]]);
   if (config.positional_embedding_type === "standard") {
     weights.set("pos_embed.W_pos", yield* checkpoint.take("pos_embed.weight", [n_ctx, d_model]));
@@ -217,7 +198,7 @@ export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown):
     const at = `blocks.${layer}`;
     yield* norm4(`${at}.ln1`, d_model);
     for (const kind of ["Q", "K", "V"] as const) {
-      const stored = kind === "Q" ? n_heads : (groups ?? n_heads);
+      const stored = kind === "Q" ? n_heads : groups;
       const layout: HeadsLayout = {
         order: "out in",
         n_heads: stored,
@@ -228,12 +209,8 @@ export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown):
         total: stored,
       };
       const name = `${at}.attn.${kind.toLowerCase()}`;
-      const [W, b] = [
-        yield* checkpoint.headMatrices(`${name}.weight`, layout),
-        yield* checkpoint.headBiases(`${name}.bias`, layout),
-      ];
-      weights.set(`${at}.attn.W_${kind}`, stored === n_heads ? W : ungrouped(W, stored, n_heads));
-      weights.set(`${at}.attn.b_${kind}`, stored === n_heads ? b : ungrouped(b, stored, n_heads));
+      weights.set(`${at}.attn.${names[`W_${kind}`]}`, yield* checkpoint.headMatrices(`${name}.weight`, layout));
+      weights.set(`${at}.attn.${names[`b_${kind}`]}`, yield* checkpoint.headBiases(`${name}.bias`, layout));
     }
     const layout: HeadsLayout = { order: "out in", n_heads, d_head, d_model, headStep: 1, start: 0, total: n_heads };
     weights.set(`${at}.attn.W_O`, yield* checkpoint.outputMatrices(`${at}.attn.o.weight`, layout));

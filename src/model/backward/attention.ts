@@ -10,6 +10,7 @@ import type { FloatArray, MatrixView } from "../../kernels/index.ts";
 import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
 import type { HookName } from "../hooks.ts";
+import { ofEachHead, sumOverSharing } from "../key-value-heads.ts";
 import { rotateRows } from "../rotary.ts";
 import type { Backward } from "./pass.ts";
 import { backThroughInputs } from "./inputs.ts";
@@ -25,7 +26,7 @@ export function backThroughHeads(
   atPositions: Float32Array | undefined,
 ): void {
   const at = `blocks.${layer.layer}.attn` as const;
-  const shape = [pass.batch, pass.pos, ...layer.b_V.shape];
+  const shape = [pass.batch, pass.pos, ...layer.b_Q.shape];
   const atZ = pass.hooks.pass(`${at}.hook_z`, "batch pos head d_head", shape, backThroughOutput(pass, layer, atOut));
   backThroughInputs(pass, layer, backThroughPattern(pass, layer, atZ, shape), atResid, atPositions);
 }
@@ -84,7 +85,9 @@ function backThroughPattern(
   const ofHeads = (data: FloatArray, b: number): MatrixView =>
     matrix(data, heads * d_head, d_head, b * pos * heads * d_head);
   const ofPatterns = (data: FloatArray, b: number): MatrixView => matrix(data, pos, pos * pos, b * heads * pos * pos);
-  const v = asFloats(pass, `${at}.hook_v`);
+  const groups = layer.stored.W_K.sizeOf("head");
+  const ofEach = (name: HookName): FloatArray => rawData(ofEachHead(pass.activation(name), heads)) as FloatArray;
+  const v = ofEach(`${at}.hook_v`);
   const pattern = asFloats(pass, `${at}.hook_pattern`);
   const byPattern = take(batch * heads * pos * pos);
   const byV = take(atZ.length);
@@ -97,7 +100,7 @@ function backThroughPattern(
   }
   const atScores = backThroughSoftmax(pass, layer, byPattern, pattern);
   const q = asFloats(pass, isRotary ? `${at}.hook_rot_q` : `${at}.hook_q`);
-  const k = asFloats(pass, isRotary ? `${at}.hook_rot_k` : `${at}.hook_k`);
+  const k = ofEach(isRotary ? `${at}.hook_rot_k` : `${at}.hook_k`);
   const byQ = take(atZ.length);
   const byK = take(atZ.length);
   for (let b = 0; b < batch; b++) {
@@ -105,20 +108,23 @@ function backThroughPattern(
     kernels().matmul({ ...thin, a: given, b: ofHeads(k, b), out: ofHeads(byQ, b) });
     kernels().matmul({ ...thin, a: transposed(given), b: ofHeads(q, b), out: ofHeads(byK, b) });
   }
+  const shared = [batch, pos, groups, d_head];
+  const sharing = (gradient: Float32Array): Float32Array => sumOverSharing(gradient, heads, groups, d_head);
   const unrotated = (name: "hook_rot_q" | "hook_rot_k", gradient: Float32Array): Float32Array => {
     if (!isRotary) return gradient;
-    return turnedBack(hooks.pass(`${at}.${name}`, axes, shape, gradient), pass, heads);
+    const own = name === "hook_rot_q" ? shape : shared;
+    return turnedBack(hooks.pass(`${at}.${name}`, axes, own, gradient), pass, own[2] ?? 0);
   };
   return {
     q: hooks.pass(`${at}.hook_q`, axes, shape, unrotated("hook_rot_q", byQ)),
-    k: hooks.pass(`${at}.hook_k`, axes, shape, unrotated("hook_rot_k", byK)),
-    v: hooks.pass(`${at}.hook_v`, axes, shape, byV),
+    k: hooks.pass(`${at}.hook_k`, axes, shared, unrotated("hook_rot_k", sharing(byK))),
+    v: hooks.pass(`${at}.hook_v`, axes, shared, sharing(byV)),
   };
 }
 
 /** Vectors of heads turned back from their positions, in place: the transpose of a rotation. */
-function turnedBack(gradient: Float32Array, { batch, pos, model }: Backward, heads: number): Float32Array {
-  const back = Int32Array.from({ length: batch * pos }, (_, row) => -(row % pos));
+function turnedBack(gradient: Float32Array, { batch, pos, mask, model }: Backward, heads: number): Float32Array {
+  const back = Int32Array.from({ length: batch * pos }, (_, row) => -(mask?.places[row] ?? row % pos));
   rotateRows(gradient, back, model.config, heads);
   return gradient;
 }
@@ -126,7 +132,7 @@ function turnedBack(gradient: Float32Array, { batch, pos, model }: Backward, hea
 /** The gradient by the product of queries and keys, not yet divided by the scale, of that by the pattern. */
 function backThroughSoftmax(
   { hooks, batch, pos, model }: Backward,
-  { layer, heads, attnScale }: AttentionLayer,
+  { layer, heads, attnScale, window = Infinity }: AttentionLayer,
   byPattern: Float32Array,
   pattern: FloatArray,
 ): Float32Array {
@@ -153,6 +159,7 @@ function backThroughSoftmax(
     const seen = isCausal ? query + 1 : pos;
     for (let j = start; j < start + seen; j++) atScores[j] = (atScores[j] as number) * factor;
     atScores.fill(0, start + seen, start + pos);
+    if (seen > window) atScores.fill(0, start, start + seen - window);
   }
   return atScores;
 }

@@ -36,6 +36,7 @@ export function activationsFor(config: ModelConfig, firstLayer: number): HookNam
     if (hasNorm) names.push(`${at}.ln1.hook_scale`, `${at}.ln1.hook_normalized`);
     if (config.attn_only) continue;
     names.push(`${at}.hook_mlp_in`, `${at}.mlp.hook_pre`, `${at}.mlp.hook_post`);
+    if (config.gated_mlp === true) names.push(`${at}.mlp.hook_pre_linear`);
     if (hasNorm) names.push(`${at}.ln2.hook_scale`, `${at}.ln2.hook_normalized`);
     if (config.act_fn !== "solu_ln") continue;
     names.push(`${at}.mlp.hook_mid`, `${at}.mlp.ln.hook_scale`, `${at}.mlp.ln.hook_normalized`);
@@ -104,11 +105,19 @@ function backThroughLayer(
 }
 
 /** The gradient by the positional embedding, summed over prompts. */
-function backThroughPositions({ batch, parameter }: Backward, gradient: Float32Array): void {
+function backThroughPositions({ batch, pos, mask, parameter }: Backward, gradient: Float32Array): void {
   const out = parameter("pos_embed.W_pos");
   if (out === undefined) return;
   out.fill(0);
   const each = gradient.length / batch;
+  if (mask !== undefined) {
+    const d = each / pos;
+    for (const [row, place] of mask.places.entries()) {
+      if (mask.visible[row] === 0) continue;
+      addInto(out.subarray(place * d, (place + 1) * d), gradient.subarray(row * d, (row + 1) * d));
+    }
+    return;
+  }
   for (let b = 0; b < batch; b++) addInto(out.subarray(0, each), gradient.subarray(b * each, (b + 1) * each));
 }
 

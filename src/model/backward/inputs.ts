@@ -3,16 +3,17 @@
  * unless an edit gave heads inputs of their own. Each head's part of the gradient is made only where it is asked for.
  */
 import { matrix } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import type { FloatArray } from "../../kernels/index.ts";
 import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
+import { keyValueNames } from "../weights.ts";
 import { normalizePerHead } from "../head-products.ts";
 import type { HeadStream, Stream } from "../head-products.ts";
 import type { Backward } from "./pass.ts";
 import { backThroughNorm, backThroughRows } from "./norm.ts";
-import { addInto, inputGradient, sumRows, weightGradient } from "./products.ts";
+import { addInto, inputGradient, sumRows, weightGradient, wideWeightGradient } from "./products.ts";
 
 const SIDES = ["q", "k", "v"] as const;
 type Side = (typeof SIDES)[number];
@@ -58,22 +59,28 @@ export function backThroughInputs(
 const isSplit = ({ hooks }: Backward, { layer }: AttentionLayer, side: Side): boolean =>
   hooks.edits(`blocks.${layer}.hook_${side}_input`) || hooks.edits(`blocks.${layer}.hook_attn_in`);
 
+/** How many heads a side has: those that share a key and value count once. */
+const headsOf = ({ stored }: AttentionLayer, side: Side): number => stored[WEIGHTS[side]].sizeOf("head");
+
 /** Gradients by weights and biases of queries, keys and values. */
 function parameterGradients(pass: Backward, layer: AttentionLayer, gradients: SideGradients): void {
   const at = `blocks.${layer.layer}.attn` as const;
-  const [heads = 0, d_model = 0, d_head = 0] = layer.W_Q.shape;
+  const [, d_model = 0, d_head = 0] = layer.W_Q.shape;
   const rows = pass.batch * pass.pos;
+  const names = { W_Q: "W_Q", b_Q: "b_Q", ...keyValueNames(pass.model.config) } as const;
   for (const side of SIDES) {
     const gradient = gradients[side];
-    const byBias = pass.parameter(`${at}.${BIASES[side]}`);
+    const heads = headsOf(layer, side);
+    const byBias = pass.parameter(`${at}.${names[BIASES[side]]}`);
     if (byBias !== undefined) sumRows(gradient, heads * d_head, byBias);
-    const byWeight = pass.parameter(`${at}.${WEIGHTS[side]}`);
+    const byWeight = pass.parameter(`${at}.${names[WEIGHTS[side]]}`);
     if (byWeight === undefined) continue;
     const input = inputOf(pass, layer, side);
     const data = rawData(input) as FloatArray;
-    const view = input.rank === 4 ? matrix(data, heads * d_model, d_model) : matrix(data, d_model);
     const sizes = { batch: heads, rows, inner: d_model, outer: d_head };
-    weightGradient(sizes, view, matrix(gradient, heads * d_head, d_head), matrix(byWeight, d_head, d_model * d_head));
+    const views = [matrix(gradient, heads * d_head, d_head), matrix(byWeight, d_head, d_model * d_head)] as const;
+    if (input.rank === 4) weightGradient(sizes, matrix(data, heads * d_model, d_model), ...views);
+    else wideWeightGradient(sizes, matrix(data, d_model), ...views, pass.take);
   }
 }
 
@@ -87,10 +94,6 @@ function inputOf(pass: Backward, layer: AttentionLayer, side: Side): Stream | He
   return add(input as Tensor, pass.activation("hook_pos_embed")) as Stream | HeadStream;
 }
 
-/** Gradients of a side's heads as matrices `[rows, d_head]`, and of one of them. */
-const ofHead = (gradient: Float32Array, heads: number, d_head: number, h: number): MatrixView =>
-  matrix(gradient, heads * d_head, d_head, h * d_head);
-
 /** Adds what all heads of a side give to the input that they share. */
 function addHeadsInputs(
   pass: Backward,
@@ -100,29 +103,29 @@ function addHeadsInputs(
   out: Float32Array,
   accumulate: boolean,
 ): void {
-  const [heads = 0, d_model = 0, d_head = 0] = layer.W_Q.shape;
-  const weights = matrixView(layer[WEIGHTS[side]]);
-  const sizes = { rows: pass.batch * pass.pos, inner: d_model, outer: d_head };
-  for (let h = 0; h < heads; h++) {
-    const W = { ...weights, offset: weights.offset + h * weights.batchStride };
-    inputGradient(sizes, ofHead(gradient, heads, d_head, h), W, matrix(out, d_model), accumulate || h > 0);
-  }
+  const [heads = 0, d_model = 0, d_head = 0] = layer.stored[WEIGHTS[side]].shape;
+  const weights = matrixView(layer.stored[WEIGHTS[side]]);
+  const sizes = { batch: heads, rows: pass.batch * pass.pos, inner: d_model, outer: d_head };
+  if (!accumulate) out.fill(0);
+  // Head after head into the same rows.
+  inputGradient(sizes, matrix(gradient, heads * d_head, d_head), weights, matrix(out, d_model), true);
 }
 
 /** What each head of a side gives to its own input, `[batch, pos, head, d_model]`. */
 function headInputs(pass: Backward, layer: AttentionLayer, side: Side, gradient: Float32Array): Float32Array {
-  const [heads = 0, d_model = 0, d_head = 0] = layer.W_Q.shape;
+  const [heads = 0, d_model = 0, d_head = 0] = layer.stored[WEIGHTS[side]].shape;
   const rows = pass.batch * pass.pos;
   const out = pass.take(rows * heads * d_model);
   const sizes = { batch: heads, rows, inner: d_model, outer: d_head };
-  const W = matrixView(layer[WEIGHTS[side]]);
-  inputGradient(sizes, ofHead(gradient, heads, d_head, 0), W, matrix(out, heads * d_model, d_model));
+  const W = matrixView(layer.stored[WEIGHTS[side]]);
+  inputGradient(sizes, matrix(gradient, heads * d_head, d_head), W, matrix(out, heads * d_model, d_model));
   return out;
 }
 
 /** Adds gradients `[batch, pos, head, d_model]` to one of the stream, summed over heads. */
 function addOverHeads(to: Float32Array, from: FloatArray, { W_Q }: AttentionLayer): void {
-  const [heads = 0, d_model = 0] = W_Q.shape;
+  const d_model = W_Q.sizeOf("d_model");
+  const heads = from.length / to.length;
   for (let row = 0, at = 0; row * d_model < to.length; row++) {
     for (let h = 0; h < heads; h++) {
       for (let j = row * d_model; j < (row + 1) * d_model; j++) to[j] = (to[j] as number) + (from[at++] as number);
@@ -144,11 +147,12 @@ function perHeadGradients(
   const { hooks, take } = pass;
   const at = `blocks.${layer.layer}` as const;
   const [heads = 0, d_model = 0] = layer.W_Q.shape;
-  const shape = [pass.batch, pass.pos, heads, d_model];
+  const shapeOf = (side: Side): number[] => [pass.batch, pass.pos, headsOf(layer, side), d_model];
   const isEdited = hooks.edits(`${at}.hook_attn_in`);
   const together = isEdited || hooks.wants(`${at}.hook_attn_in`) ? take(atResid.length * heads).fill(0) : undefined;
   for (const side of SIDES) {
     const name = `${at}.hook_${side}_input` as const;
+    const shape = shapeOf(side);
     if (isSplit(pass, layer, side)) {
       const own = headInputs(pass, layer, side, gradients[side]);
       if (side !== "v" && atPositions !== undefined) addOverHeads(atPositions, own, layer);
@@ -166,7 +170,7 @@ function perHeadGradients(
     if (together !== undefined) addInto(together, own);
   }
   if (together === undefined) return;
-  const passed = hooks.pass(`${at}.hook_attn_in`, HEAD_STREAM, shape, together);
+  const passed = hooks.pass(`${at}.hook_attn_in`, HEAD_STREAM, shapeOf("q"), together);
   if (isEdited) addOverHeads(atResid, passed, layer);
 }
 
@@ -189,8 +193,9 @@ function backThroughOwnNorm(
 function backThroughSharedNorm(pass: Backward, layer: AttentionLayer, own: Float32Array): Float32Array {
   if (layer.ln1 === undefined) return own;
   const at = `blocks.${layer.layer}` as const;
-  const [heads = 0, d_model = 0] = layer.W_Q.shape;
+  const d_model = layer.W_Q.sizeOf("d_model");
   const rows = pass.batch * pass.pos;
+  const heads = own.length / (rows * d_model);
   const alone = pass.forHead();
   const x = (): Tensor => pass.activation(`${at}.hook_resid_pre`);
   const one = pass.take(rows * d_model);

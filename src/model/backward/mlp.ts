@@ -1,8 +1,12 @@
-/** The derivative of an MLP: $f(n(x) W_{in} + b_{in}) W_{out} + b_{out}$. */
+/**
+ * The derivative of an MLP: $f(n(x) W_{in} + b_{in}) W_{out} + b_{out}$, or with a gate
+ * $(f(n(x) W_{gate}) \odot n(x) W_{in} + b_{in}) W_{out} + b_{out}$.
+ */
 import { matrix } from "../../kernels/index.ts";
 import type { FloatArray } from "../../kernels/index.ts";
 import { matrixView, rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
+import { activate } from "../activation.ts";
 import type { MLP } from "../mlp.ts";
 import { backThroughActivation } from "./activation.ts";
 import type { Backward } from "./pass.ts";
@@ -31,6 +35,7 @@ export function backThroughMlp(pass: Backward, mlp: MLP, atOut: Float32Array): F
   inputGradient(out, matrix(atOut, d_model), matrixView(weight("W_out")), matrix(raw, d_mlp));
   const atPost = hooks.pass(`${at}.mlp.hook_post`, "batch pos d_mlp", shape, raw);
 
+  if (mlp.W_gate !== undefined) return backThroughGate(pass, mlp, atPost);
   const mid = (): Tensor => pass.activation(`${at}.mlp.hook_mid`);
   const throughNorm = backThroughNorm(pass, mlp.ln, `${at}.mlp.ln`, mid, atPost);
   const atMid =
@@ -41,14 +46,55 @@ export function backThroughMlp(pass: Backward, mlp: MLP, atOut: Float32Array): F
 
   const byIn = pass.parameter(`${at}.mlp.b_in`);
   if (byIn !== undefined) sumRows(atPre, d_mlp, byIn);
-  const byWeight = pass.parameter(`${at}.mlp.W_in`);
-  const inner = { rows, inner: d_model, outer: d_mlp };
-  if (byWeight !== undefined) {
-    const input = matrix(rawData(pass.normOutput(mlp.ln2, `${at}.ln2`, `${at}.hook_mlp_in`)) as FloatArray, d_model);
-    weightGradient(inner, input, matrix(atPre, d_mlp), matrix(byWeight, d_mlp));
+  return backThroughReaders(pass, mlp, [["W_in", atPre]]);
+}
+
+/** The gradient by what an MLP reads of the stream, of that by the product of its activations and what they gate. */
+function backThroughGate(pass: Backward, mlp: MLP, atPost: Float32Array): Float32Array {
+  const { hooks, take, batch, pos } = pass;
+  const at = `blocks.${mlp.layer}.mlp` as const;
+  const d_mlp = mlp.b_in.size;
+  const shape = [batch, pos, d_mlp];
+  const byIn = pass.parameter(`${at}.b_in`);
+  if (byIn !== undefined) sumRows(atPost, d_mlp, byIn);
+  const gate = pass.activation(`${at}.hook_pre`);
+  const active = rawData(activate(mlp.act_fn, gate));
+  const input = rawData(pass.activation(`${at}.hook_pre_linear`));
+  const [byActive, byInput] = [take(atPost.length), take(atPost.length)];
+  for (let i = 0; i < atPost.length; i++) {
+    byActive[i] = (atPost[i] as number) * (input[i] as number);
+    byInput[i] = (atPost[i] as number) * (active[i] as number);
   }
+  const atLinear = hooks.pass(`${at}.hook_pre_linear`, "batch pos d_mlp", shape, byInput);
+  const pre = rawData(gate) as FloatArray;
+  const byPre = backThroughActivation(mlp.act_fn, pre, d_mlp, byActive, take(atPost.length));
+  const atPre = hooks.pass(`${at}.hook_pre`, "batch pos d_mlp", shape, byPre);
+  return backThroughReaders(pass, mlp, [
+    ["W_in", atLinear],
+    ["W_gate", atPre],
+  ]);
+}
+
+/** The gradient by what an MLP reads of the stream, of those by what its maps give. */
+function backThroughReaders(
+  pass: Backward,
+  mlp: MLP,
+  readers: readonly (readonly [name: "W_in" | "W_gate", gradient: Float32Array])[],
+): Float32Array {
+  const { hooks, take, batch, pos, model } = pass;
+  const at = `blocks.${mlp.layer}` as const;
+  const [rows, d_mlp, d_model] = [batch * pos, mlp.b_in.size, mlp.b_out.size];
+  const sizes = { rows, inner: d_model, outer: d_mlp };
   const atInput = take(rows * d_model);
-  inputGradient(inner, matrix(atPre, d_mlp), matrixView(weight("W_in")), matrix(atInput, d_model));
+  for (const [i, [name, gradient]] of readers.entries()) {
+    const byWeight = pass.parameter(`${at}.mlp.${name}`);
+    if (byWeight !== undefined) {
+      const input = rawData(pass.normOutput(mlp.ln2, `${at}.ln2`, `${at}.hook_mlp_in`)) as FloatArray;
+      weightGradient(sizes, matrix(input, d_model), matrix(gradient, d_mlp), matrix(byWeight, d_mlp));
+    }
+    const W = matrixView(model.weight(`${at}.mlp.${name}`));
+    inputGradient(sizes, matrix(gradient, d_mlp), W, matrix(atInput, d_model), i > 0);
+  }
   const x = (): Tensor => pass.activation(`${at}.hook_mlp_in`);
   const throughLn2 = backThroughNorm(pass, mlp.ln2, `${at}.ln2`, x, atInput);
   return hooks.pass(`${at}.hook_mlp_in`, "batch pos d_model", [batch, pos, d_model], throughLn2);

@@ -1,6 +1,7 @@
 /** What a backward pass goes by: the model, what its run kept, its hooks, and where gradients by parameters go. */
 import type { FloatArray } from "../../kernels/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
+import type { PaddingMask } from "../attention-mask.ts";
 import type { ModelParts } from "../embedding.ts";
 import type { HookName } from "../hooks.ts";
 import type { Norm } from "../norm.ts";
@@ -20,13 +21,15 @@ export class Backward {
   readonly take: Take;
   readonly batch: number;
   readonly pos: number;
+  /** Which positions are padding, where some are. */
+  readonly mask: PaddingMask | undefined;
   /** What the run kept: see {@link activationsFor}. */
   readonly activation: (name: HookName) => Tensor;
   readonly parameter: ParameterGradients;
 
   constructor(
     model: ModelParts,
-    tokens: Tensor<"batch pos">,
+    prompts: { readonly tokens: Tensor<"batch pos">; readonly mask: PaddingMask | undefined },
     activation: (name: HookName) => Tensor,
     request: BackwardRequest,
     parameter: ParameterGradients,
@@ -37,8 +40,9 @@ export class Backward {
     this.hooks = hooks;
     this.take = request.take;
     this.parameter = parameter;
-    [this.batch = 0, this.pos = 0] = tokens.shape;
-    this.forHead = () => new Backward(model, tokens, activation, request, () => undefined, hooks.forHead());
+    [this.batch = 0, this.pos = 0] = prompts.tokens.shape;
+    this.mask = prompts.mask;
+    this.forHead = () => new Backward(model, prompts, activation, request, () => undefined, hooks.forHead());
   }
 
   /** The same pass for what one head alone reads: nothing of it is kept. */

@@ -5,10 +5,11 @@ import { InputError, requireKind, ShapeError } from "../../errors.ts";
 import type { FloatArray } from "../../kernels/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
+import type { PaddingMask } from "../attention-mask.ts";
 import { metricOf } from "../custom-metric.ts";
 import { noSuchHook } from "../hooks.ts";
 import type { AxesOfHook, HookName } from "../hooks.ts";
-import { readPositions, RowMetric, selectLogits, requireMetricOf } from "../metric.ts";
+import { readPositions, requireMetricOf, requireNoPadding, RowMetric, selectLogits } from "../metric.ts";
 import type { Metric, MetricLike } from "../metric.ts";
 import type { AnyRun, RunOptions } from "../run.ts";
 import type { Run, Transformer } from "../transformer.ts";
@@ -63,9 +64,14 @@ export function scalarOf(
   given: MetricLike | GradientSeeds,
   order: ReadonlyMap<string, number>,
   tokens: Tensor<"batch pos">,
+  mask: PaddingMask | undefined,
 ): Scalar {
   const batch = tokens.sizeOf("batch");
-  if (!isSeeds(given)) return metricScalar(differentiable(metricOf(given, "gradients"), batch), batch);
+  if (!isSeeds(given)) {
+    const metric = differentiable(metricOf(given, "gradients"), batch);
+    requireNoPadding(metric, mask, "gradients");
+    return metricScalar(metric, batch);
+  }
   const isMap = given instanceof Map;
   const entries = isMap ? [...(given as Map<HookName, Tensor>)] : (Object.entries(given) as [HookName, Tensor][]);
   const seeds = new Map(entries);

@@ -7,13 +7,17 @@ import { requireKind } from "../../errors.ts";
 import { compose, linear, svdOf, transpose } from "../../linear/index.ts";
 import { add, batchMatmul, concat, Tensor } from "../../tensor/index.ts";
 import type { AttentionLayer } from "../attention.ts";
+import { ofEachHead, requireOwnKeys } from "../key-value-heads.ts";
 import type { Transformer } from "../transformer.ts";
+import { keyValueNames } from "../weights.ts";
 import { refused, Workbench } from "./weights.ts";
 
 /** $b_O + \sum_h b_V^h W_O^h$, with $b_V$ set to 0. */
 function moveValueBiases(bench: Workbench, { layer }: AttentionLayer): void {
   const at = `blocks.${layer}.attn` as const;
-  const b_V = bench.get(`${at}.b_V`) as Tensor<"head d_head">;
+  const name = `${at}.${keyValueNames(bench.config).b_V}`;
+  const shared = bench.get(name) as Tensor<"head d_head">;
+  const b_V = ofEachHead(shared, bench.config.n_heads);
   const W_O = bench.get(`${at}.W_O`) as Tensor<"head d_head d_model">;
   const [heads = 0, d_head = 0] = b_V.shape;
   const rows = Tensor.from("head row d_head", [heads, 1, d_head], b_V.data);
@@ -21,7 +25,7 @@ function moveValueBiases(bench: Workbench, { layer }: AttentionLayer): void {
   let b_O: Tensor = bench.get(`${at}.b_O`);
   for (let h = 0; h < heads; h++) b_O = add(b_O, written.select("head", h).select("row", 0) as never);
   bench.set(`${at}.b_O`, b_O);
-  bench.set(`${at}.b_V`, Tensor.zeros("head d_head", b_V.shape, "float64"));
+  bench.set(name, Tensor.zeros("head d_head", shared.shape, "float64"));
 }
 
 /**
@@ -74,7 +78,8 @@ export function dropKeyBiases(model: Transformer): Transformer {
   requireKind("model", model, "model", "dropKeyBiases");
   const { positional_embedding_type } = model.config;
   const bench = new Workbench(model);
-  for (const { layer, b_K } of model.layers) {
+  for (const { layer, stored } of model.layers) {
+    const { b_K } = stored;
     if (positional_embedding_type === "rotary" && b_K.data.some((x) => x !== 0)) {
       throw refused(
         "dropKeyBiases",
@@ -83,7 +88,10 @@ export function dropKeyBiases(model: Transformer): Transformer {
         `b_K of layer ${layer} is rotated with the keys, so that what it adds to a score depends on the offset.`,
       );
     }
-    bench.set(`blocks.${layer}.attn.b_K`, Tensor.zeros("head d_head", b_K.shape, "float64"));
+    bench.set(
+      `blocks.${layer}.attn.${keyValueNames(model.config).b_K}`,
+      Tensor.zeros("head d_head", b_K.shape, "float64"),
+    );
   }
   return bench.finish(model.config);
 }
@@ -160,7 +168,7 @@ function refactorOV(
  * (TransformerLens, `refactor_factored_attn_matrices`).
  *
  * @throws {@link ConfigError} for rotary positions: queries and keys are rotated coordinate by coordinate, so their
- * coordinates may not be mixed.
+ * coordinates may not be mixed; and where heads share keys and values.
  * @category Weight processing
  * @example
  * ```ts
@@ -189,6 +197,7 @@ export function refactorHeads(model: Transformer): Transformer {
       "rotary positions turn queries and keys coordinate by coordinate, so their coordinates may not be mixed: W_QK depends on the offset.",
     );
   }
+  requireOwnKeys(model.config, "refactorHeads");
   const bench = new Workbench(model);
   for (const layer of model.layers) {
     const at = `blocks.${layer.layer}.attn`;

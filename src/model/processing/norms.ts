@@ -6,6 +6,7 @@
 import { requireKind } from "../../errors.ts";
 import type { ModelConfig, NormalizationType } from "../model-config.ts";
 import type { Transformer } from "../transformer.ts";
+import { keyValueNames } from "../weights.ts";
 import { centered, refused, Workbench } from "./weights.ts";
 
 const FOLDED: Readonly<Record<string, NormalizationType>> = { LN: "LNPre", RMS: "RMSPre" };
@@ -60,8 +61,19 @@ export function foldLayerNorm(model: Transformer): Transformer {
   const bench = new Workbench(model);
   for (const { layer, ln1, mlp } of model.layers) {
     const at = `blocks.${layer}`;
-    for (const kindOf of ["Q", "K", "V"])
-      bench.fold(ln1, `${at}.ln1`, `${at}.attn.W_${kindOf}`, `${at}.attn.b_${kindOf}`);
+    const { W_K, b_K, W_V, b_V } = keyValueNames(model.config);
+    bench.fold(ln1, `${at}.ln1`, `${at}.attn.W_Q`, `${at}.attn.b_Q`);
+    bench.fold(ln1, `${at}.ln1`, `${at}.attn.${W_K}`, `${at}.attn.${b_K}`);
+    bench.fold(ln1, `${at}.ln1`, `${at}.attn.${W_V}`, `${at}.attn.${b_V}`);
+    if (mlp?.W_gate !== undefined && mlp.ln2?.b?.data.some((x) => x !== 0) === true) {
+      throw refused(
+        "foldLayerNorm",
+        "gated_mlp",
+        true,
+        `the bias of ln2 in layer ${layer} would be read by the gate of its MLP, which has no bias to take it.`,
+      );
+    }
+    if (mlp?.W_gate !== undefined) bench.fold(mlp.ln2, `${at}.ln2`, `${at}.mlp.W_gate`, undefined);
     bench.fold(mlp?.ln2, `${at}.ln2`, `${at}.mlp.W_in`, `${at}.mlp.b_in`);
     bench.fold(mlp?.ln, `${at}.mlp.ln`, `${at}.mlp.W_out`, `${at}.mlp.b_out`);
   }

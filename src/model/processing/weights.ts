@@ -16,6 +16,10 @@ export class Workbench {
     this.#model = model;
   }
 
+  get config(): ModelConfig {
+    return this.#model.config;
+  }
+
   get(name: string): Tensor {
     return this.#changed.get(name) ?? astype(this.#model.weight(name), "float64");
   }
@@ -29,16 +33,17 @@ export class Workbench {
   }
 
   /**
-   * Puts a norm's weights and bias into the map and the bias that read through it, along the axis it normalises over.
+   * Puts a norm's weights and bias into the map and the bias that read through it, along the axis it normalises over;
+   * without a bias there, the norm's must be zero.
    */
-  fold(norm: Norm | Norm<"d_mlp"> | undefined, name: string, map: string, bias: string): void {
+  fold(norm: Norm | Norm<"d_mlp"> | undefined, name: string, map: string, bias: string | undefined): void {
     if (norm === undefined) return;
     const { axis } = norm;
     const W = this.get(map);
-    if (norm.b !== undefined) {
+    if (norm.b !== undefined) this.drop(`${name}.b`);
+    if (norm.b !== undefined && bias !== undefined) {
       const b = astype(norm.b as Tensor, "float64");
       this.set(bias, add(this.get(bias), sum(multiply(W, b as never), axis) as never));
-      this.drop(`${name}.b`);
     }
     const scaled = norm.w === undefined ? W : multiply(W, astype(norm.w as Tensor, "float64") as never);
     if (norm.w !== undefined) this.drop(`${name}.w`);

@@ -9,7 +9,7 @@
  */
 import { InputError, requireKind } from "../../errors.ts";
 import type { ActivationCache, AttentionLayer, AxesOfHook, HookName, PartialRun } from "../../model/index.ts";
-import { traceOf } from "../../model/internal.ts";
+import { ofEachHead, traceOf } from "../../model/internal.ts";
 import type { Trace } from "../../model/internal.ts";
 import { add, astype, matmul, multiply, subtract, sum, Tensor } from "../../tensor/index.ts";
 import { rawData, reshaped } from "../../tensor/internal.ts";
@@ -129,7 +129,9 @@ function valueEdits(run: PartialRun, trace: Trace, layer: AttentionLayer): [Hook
   const hook_v = `${at}.attn.hook_v` as const;
   const readers = readerEdit(run, trace, layer, "v");
   if (readers !== undefined) found.push([readers, vectorEdit(run, trace, layer, "v")]);
-  if (run.edited.includes(hook_v)) found.push([hook_v, editDifference(run, trace, hook_v)]);
+  if (run.edited.includes(hook_v)) {
+    found.push([hook_v, ofEachHead(editDifference(run, trace, hook_v), layer.heads.length)]);
+  }
   return found;
 }
 
@@ -153,7 +155,8 @@ export function readerEdit(
 export function vectorEdit(run: PartialRun, trace: Trace, layer: AttentionLayer, side: "q" | "k" | "v"): HeadVectors {
   const at = `blocks.${layer.layer}` as const;
   const hook = `${at}.attn.hook_${side}` as const;
-  const own = astype((trace.before.get(hook) as HeadVectors | undefined) ?? run.cache.get(hook), "float64");
+  const shared = (trace.before.get(hook) as HeadVectors | undefined) ?? run.cache.get(hook);
+  const own = ofEachHead(astype(shared, "float64"), layer.heads.length);
   const resid = astype(run.cache.get(`${at}.hook_resid_pre`), "float64");
   const { ln1 } = layer;
   const normed = ln1 === undefined ? resid : ln1.addBias(ln1.applyFrozen(resid, run.cache.get(`${at}.ln1.hook_scale`)));

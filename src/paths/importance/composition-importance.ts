@@ -7,7 +7,7 @@
 import { requireKind } from "../../errors.ts";
 import type { AttentionLayer, TokensLike, Transformer } from "../../model/index.ts";
 import { rotate } from "../../model/index.ts";
-import { patternOf } from "../../model/internal.ts";
+import { patternOf, requireWithinWindow } from "../../model/internal.ts";
 import { add, astype, batchMatmul, matmul, stack, Tensor } from "../../tensor/index.ts";
 import { reshaped } from "../../tensor/internal.ts";
 import { layerOutput } from "../frozen/frozen-layers.ts";
@@ -84,6 +84,7 @@ export function compositionImportance(
   requireKind("model", model, "model", "compositionImportance", options, "signal onProgress");
   const operation = "compositionImportance";
   const frozen = freeze(model, tokens, operation, options.signal);
+  requireWithinWindow(model.config, frozen.run.tokens.sizeOf("pos"), operation);
   requireNextTokens(frozen, operation);
   const orders = Math.max(1, model.config.n_layers);
   const steps = new Steps(options, Math.max(1, model.config.n_layers));
@@ -185,9 +186,9 @@ function moved({ run }: FrozenRun, layer: AttentionLayer, pattern: Float64Array)
   const v = run.cache.get(`blocks.${layer.layer}.attn.hook_v`);
   const [batch = 0, pos = 0] = v.shape;
   const size = batch * pos * pos;
-  const parts = layer.heads.map(({ head }) => {
+  const parts = layer.heads.map(({ head, keyValueHead }) => {
     const A = Tensor.from("batch pos key_pos", [batch, pos, pos], pattern.subarray(head * size, (head + 1) * size));
-    const own: Tensor<"batch pos d_head"> = v.select("head", head);
+    const own: Tensor<"batch pos d_head"> = v.select("head", keyValueHead);
     const values = astype(own, "float64").rename("pos", "key_pos");
     return matmul(batchMatmul(A, values), layer.W_O.select("head", head));
   });

@@ -111,8 +111,9 @@ function sideOf(
   const [W, b] = [attention[`W_${name}`].select("head", head), attention[`b_${name}`].select("head", head)];
   const at = `blocks.${layer}.attn` as const;
   const hook = name === "Q" ? "q" : "k";
-  const own = wide(run.cache.get(`${at}.hook_${hook}`).select("head", head));
-  const stored = beforeEdit(frozen, `${at}.hook_${hook}`, head);
+  const place = name === "Q" ? head : attention.head(head).keyValueHead;
+  const own = wide(run.cache.get(`${at}.hook_${hook}`).select("head", place));
+  const stored = beforeEdit(frozen, `${at}.hook_${hook}`, place);
   const { stream, rounding: ofRead } = readBy(frozen, layer);
   const [sizeBefore, sizeAfter] = [rowNorms(stored), rowNorms(own)];
   const size = stored === own ? sizeAfter : sizeAfter.map((x, row) => Math.max(x, sizeBefore[row] as number));
@@ -130,10 +131,10 @@ function sideOf(
   if (config.positional_embedding_type === "rotary") {
     const turned = `${at}.hook_rot_${hook}` as const;
     const ofTurn = asRounding(
-      subtract(beforeEdit(frozen, turned, head), rotated(frozen, own)),
+      subtract(beforeEdit(frozen, turned, place), rotated(frozen, own)),
       size.map((q) => U32 * q),
     );
-    vectors = wide(run.cache.get(turned).select("head", head));
+    vectors = wide(run.cache.get(turned).select("head", place));
     rounding = add(rotated(frozen, rounding), ofTurn);
   }
   const part = name === "Q" ? "query" : "key";

@@ -147,9 +147,9 @@ function ownEdits(frozen: FrozenRun, { layer, head }: HeadId): ScoreComponent[] 
   const attention = model.layer(layer);
   const at = `blocks.${layer}` as const;
   const found = new Map<HookName, { query?: HeadVectors; key?: HeadVectors }>();
-  for (const [side, part] of [
-    ["q", "query"],
-    ["k", "key"],
+  for (const [side, part, place] of [
+    ["q", "query", head],
+    ["k", "key", attention.head(head).keyValueHead],
   ] as const) {
     const put = (hook: HookName, vectors: HeadVectors): void => {
       found.set(hook, { ...found.get(hook), [part]: vectors });
@@ -161,9 +161,9 @@ function ownEdits(frozen: FrozenRun, { layer, head }: HeadId): ScoreComponent[] 
       put(reader, rotated(frozen, vectorEdit(run, trace, attention, side).select("head", head)));
     }
     if (run.edited.includes(own)) {
-      put(own, rotated(frozen, editDifference(run, trace, own).select("head", head)));
+      put(own, rotated(frozen, editDifference(run, trace, own).select("head", place)));
     }
-    if (run.edited.includes(turned)) put(turned, editDifference(run, trace, turned).select("head", head));
+    if (run.edited.includes(turned)) put(turned, editDifference(run, trace, turned).select("head", place));
   }
   const rows = run.tokens.size;
   const none: HeadVectors = Tensor.zeros("batch pos d_head", [...run.tokens.shape, model.config.d_head], "float64");

@@ -13,7 +13,7 @@ import type { Part, Showing } from "../../show/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadId, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
 import { headLabel } from "../../model/index.ts";
-import { requireChoice } from "../../model/internal.ts";
+import { requireChoice, requireWithinWindow } from "../../model/internal.ts";
 import { astype, batchMatmul, divide, matmul, Tensor } from "../../tensor/index.ts";
 import { describeTensor, reshaped } from "../../tensor/internal.ts";
 import type { Certificate } from "../certificate.ts";
@@ -436,5 +436,6 @@ export function scoreExpansion(
   const frozen = ofRun
     ? freezeRun(subject, operation, { needsLogits: false })
     : freeze(model, tokensOrHead as TokensLike, operation, options.signal, also);
+  requireWithinWindow(model.config, frozen.run.tokens.sizeOf("pos"), operation);
   return new ScoreExpansion(frozen, id, scoreComponents(frozen, id, by, Math.min(maxOrder, layer)), by);
 }

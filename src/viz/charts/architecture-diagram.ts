@@ -47,7 +47,7 @@ const LAYER_WIDTH = 124;
  *
  * const sizes = { layers: 2, heads: 8, d_model: 128, d_head: 16, d_vocab: 1024, n_ctx: 128 };
  * const figure = architectureDiagram({ ...sizes, positions: "shortformer", norm: null, parameters: 410112 });
- * console.log(figure.label, figure.svg?.includes("410,112 parameters"));
+ * console.log(figure.label, figure.svg.includes("410,112 parameters"));
  * // attention-only transformer, 2 layers of 8 heads true
  * ```
  */

@@ -1,4 +1,4 @@
-import { requireKind, ShapeError } from "../../errors.ts";
+import { requireKind } from "../../errors.ts";
 import { checkNonEmpty, checkOptions } from "../check.ts";
 import { checkFigures, Figure, rowsMarkup } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
@@ -22,7 +22,7 @@ const GAP = 26;
  *
  * @param options - rows of figures and captions.
  * @returns the figure.
- * @throws ShapeError if there are no rows, a row is empty, or a figure is HTML only.
+ * @throws ShapeError if there are no rows or a row is empty.
  * @category Figures
  * @example
  * ```ts
@@ -46,10 +46,10 @@ export function arrange(options: ArrangeOptions): Figure {
   const head = titleBlock(options, width);
   const parts = [head.markup];
   let y = head.height === 0 ? 0 : head.height + 6;
-  for (const [i, row] of options.rows.entries()) {
+  for (const row of options.rows) {
     let x = 0;
-    for (const [j, figure] of row.entries()) {
-      parts.push(`<g transform="translate(${px(x)} ${px(y)})">\n${contentOf(figure, `rows[${i}][${j}]`)}\n</g>`);
+    for (const figure of row) {
+      parts.push(`<g transform="translate(${px(x)} ${px(y)})">\n${figure.content}\n</g>`);
       x += figure.width + GAP;
     }
     y += largestOf(row.map(({ height }) => height)) + GAP;
@@ -63,15 +63,5 @@ export function arrange(options: ArrangeOptions): Figure {
     label,
     rows: rowsMarkup(label, options, options.rows),
     content: parts.filter((part) => part !== "").join("\n"),
-  });
-}
-
-/** The drawing of a figure, to be put into another; `at` says where it was given. */
-function contentOf(figure: Figure, at: string): string {
-  if (figure.content !== undefined) return figure.content;
-  throw new ShapeError(`${at} (${figure.kind}) is HTML only and has no drawing to be arranged. Leave it out.`, {
-    operation: "arrange",
-    argument: at,
-    actual: figure.kind,
   });
 }

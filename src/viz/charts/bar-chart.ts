@@ -68,7 +68,7 @@ const ROW = 20;
  *   bars: [{ label: "direct path", value: 1.8 }, { label: "L0H1→L1H2", value: -0.3, error: 0.05 }],
  *   xLabel: "marginal loss reduction (nats)",
  * });
- * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * console.log(figure.svg.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>direct path: 1.8</title> <title>L0H1→L1H2: −0.3 ± 0.05</title>
  * ```
  */

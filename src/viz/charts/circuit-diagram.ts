@@ -76,7 +76,7 @@ interface Place {
  *     { from: "a1.h0", to: "logits", value: -3 },
  *   ],
  * });
- * console.log(figure.svg?.match(/<title>a0[^<]*<\/title>/)?.[0]);
+ * console.log(figure.svg.match(/<title>a0[^<]*<\/title>/)?.[0]);
  * // <title>a0.h1→a1.h0 into keys: 1</title>
  * ```
  */

@@ -60,7 +60,7 @@ export interface ComplexPlaneOptions extends Captions {
  * import { complexPlane } from "transformer-circuits/viz";
  *
  * const figure = complexPlane({ points: [{ re: 10, im: 0 }, { re: 0, im: -1 }], title: "L1H4" });
- * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * console.log(figure.svg.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>10, |λ| = 10, 0°</title> <title>−1i, |λ| = 1, −90°</title>
  * ```
  */

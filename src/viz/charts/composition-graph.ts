@@ -57,7 +57,7 @@ const MOST_EDGES = 600;
  *   ],
  *   baseline: { mean: 0.09 },
  * });
- * console.log(figure.svg?.match(/<title>L0[^<]*<\/title>/g)?.join(" "));
+ * console.log(figure.svg.match(/<title>L0[^<]*<\/title>/g)?.join(" "));
  * // <title>L0H1→L1H0 K-composition: 0.19, 0.1 above the baseline</title>
  * ```
  */

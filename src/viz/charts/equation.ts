@@ -103,7 +103,7 @@ export function equation(options: EquationOptions): Figure {
 function box({ formula: text, name, notes = [] }: EquationTerm): { markup: string; width: number; height: number } {
   const inner = formula(text, 0, 0).width;
   const width = Math.max(inner + 2 * PAD, 112);
-  const drawn = formula(text, (width - inner) / 2, 24);
+  const drawn = formula(text, width / 2, 24, "middle");
   const parts = [svgRect(0, 0, width, 38, 'class="tc-f-panel tc-s-grid" rx="4"'), drawn.markup];
   let y = 38;
   const lines = [
@@ -119,21 +119,20 @@ function box({ formula: text, name, notes = [] }: EquationTerm): { markup: strin
   return { markup: parts.join("\n"), width, height: y + 4 };
 }
 
-/** A formula from (x, y) on, its baseline at y, and its width. */
-function formula(text: string, x: number, y: number): { markup: string; width: number } {
+/** A formula from (x, y) on or about it, its baseline at y, and its width, on the wide side. */
+function formula(text: string, x: number, y: number, anchor = "start"): { markup: string; width: number } {
   let width = 0;
   let raised = 0;
   const spans = piecesOf(text).map(({ text: piece, shift }) => {
     const size = shift === 0 ? SIZE : SMALL;
-    width += textWidth(piece, size) * 0.9;
+    width += textWidth(piece, size);
     const dy = shift - raised;
     raised = shift;
     const moved = dy === 0 ? "" : ` dy="${px(dy)}"`;
     return `<tspan font-size="${size}"${moved}>${escapeHtml(piece)}</tspan>`;
   });
-  const fitted = `textLength="${px(width)}" lengthAdjust="spacingAndGlyphs"`;
   return {
-    markup: `<text x="${px(x)}" y="${px(y)}" class="tc-f-ink" ${FACE} ${fitted} xml:space="preserve">${spans.join("")}</text>`,
+    markup: `<text x="${px(x)}" y="${px(y)}" class="tc-f-ink" ${FACE} text-anchor="${anchor}" xml:space="preserve">${spans.join("")}</text>`,
     width,
   };
 }

@@ -37,7 +37,7 @@ export interface HeadGridOptions extends Captions {
  * import { headGrid } from "transformer-circuits/viz";
  *
  * const figure = headGrid({ values: [[0, 0.04], [0.91, -0.5]], title: "OV copying score" });
- * console.log(figure.svg?.includes("<title>L1H0: 0.91</title>"));
+ * console.log(figure.svg.includes("<title>L1H0: 0.91</title>"));
  * // true
  * ```
  */

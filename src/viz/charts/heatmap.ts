@@ -74,7 +74,7 @@ const MOST_IMAGE_CELLS = 540;
  *   mask: (query, key) => key > query,
  *   title: "L0H0 attention",
  * });
- * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * console.log(figure.svg.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>a, a: 1</title> <title>b, a: 0.25</title> <title>b, b: 0.75</title>
  * ```
  */

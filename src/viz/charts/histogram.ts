@@ -46,7 +46,7 @@ export interface HistogramOptions extends Captions {
  * import { histogram } from "transformer-circuits/viz";
  *
  * const figure = histogram({ values: [-0.9, 0.1, 0.15, 0.8], bins: 4, xLabel: "copying score" });
- * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * console.log(figure.svg.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>−1 to −0.5: 1</title> <title>0 to 0.5: 2</title> <title>0.5 to 1: 1</title>
  * ```
  */

@@ -106,7 +106,7 @@ interface Prepared {
  *   xLabel: "position",
  *   yLabel: "loss (nats)",
  * });
- * console.log(figure.width, figure.height, figure.svg?.includes("ln V"));
+ * console.log(figure.width, figure.height, figure.svg.includes("ln V"));
  * // 680 320 true
  * ```
  */

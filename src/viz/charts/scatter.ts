@@ -73,7 +73,7 @@ const RADIUS = 4;
  *   xLabel: "OV copying score",
  *   yLabel: "QK positivity",
  * });
- * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * console.log(figure.svg.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>L1H4: 0.9, 0.8</title> <title>L1H0: −0.1, 0.2</title>
  * ```
  */

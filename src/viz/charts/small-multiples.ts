@@ -26,7 +26,7 @@ const GAP = 10;
  *
  * @param options - figures and columns.
  * @returns the figure.
- * @throws ShapeError if there are no figures, one of them is HTML only, or the row labels are not one for each row.
+ * @throws ShapeError if there are no figures, or the row labels are not one for each row.
  * @throws InputError if `columns` is not a whole number of at least 1.
  * @category Figures
  * @example
@@ -75,7 +75,7 @@ export function smallMultiples(options: SmallMultiplesOptions): Figure {
       left + (i % columns) * (cell.width + GAP),
       head.height + Math.floor(i / columns) * (cell.height + GAP),
     ];
-    return `<g transform="translate(${px(x)} ${px(y)})">\n${contentOf(figure, i)}\n</g>`;
+    return `<g transform="translate(${px(x)} ${px(y)})">\n${figure.content}\n</g>`;
   });
   const names = labels.map((text, row) =>
     svgText(0, head.height + row * (cell.height + GAP) + cell.height / 2, "tc-lab tc-b tc-f-muted", text),
@@ -90,18 +90,4 @@ export function smallMultiples(options: SmallMultiplesOptions): Figure {
     rows: rowsMarkup(label, options, lines, labels),
     content: [head.markup, ...names, ...parts].filter((part) => part !== "").join("\n"),
   });
-}
-
-function contentOf(figure: Figure, index: number): string {
-  if (figure.content === undefined) {
-    throw new ShapeError(
-      `figures[${index}] (${figure.kind}) is HTML only and has no drawing to put into a grid. Leave it out.`,
-      {
-        operation: "smallMultiples",
-        argument: "figures",
-        actual: figure.kind,
-      },
-    );
-  }
-  return figure.content;
 }

@@ -2,6 +2,7 @@ import { InputError, requireKind } from "../../errors.ts";
 import { checkCount, checkNonEmpty, checkObjects, checkOptions, checkText } from "../check.ts";
 import { extent } from "../parts/scale.ts";
 import { Figure } from "../figure.ts";
+import { tableStill } from "./table-still.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
 import { PAGE_SCRIPT } from "../page/script.ts";
 import { escapeHtml, formatNumber, plural, px, visibleToken, type NumberFormat } from "../parts/text.ts";
@@ -45,8 +46,7 @@ export interface TableOptions extends Captions {
 type Kind = NonNullable<TableColumn["kind"]>;
 
 /**
- * A table with aligned numbers, bars and readable tokens, sorted by a click on (or Enter at) a column's name. HTML
- * only.
+ * A table with aligned numbers, bars and readable tokens, sorted on a page by a click on (or Enter at) a column's name.
  *
  * @param options - columns and rows.
  * @returns the figure. Numbers that are NaN or infinite are printed as such and sort last.
@@ -95,10 +95,17 @@ export function table(options: TableOptions): Figure {
   const caption =
     options.title === undefined && options.subtitle === undefined ? "" : `<caption>${captionOf(options)}</caption>\n`;
   const markup = `<div class="tc-fig tc-table"${sortable ? " data-tc-table" : ""}><table>\n${caption}<thead><tr>${heads.join("")}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table></div>`;
+  const still = tableStill(
+    options,
+    columns.map(({ label, format = {} }, j) => ({
+      ...{ label, format, kind: kinds[j] ?? "text", scale: scales[j] ?? 1 },
+      cells: rows.map((row) => row[j] ?? null),
+    })),
+    rows.length,
+  );
   return new Figure({
     kind: "table",
-    width: 720,
-    height: 30 + 24 * rows.length,
+    ...still,
     label: accessibleName(options, `table of ${plural(rows.length, "row")}`),
     markup,
     script: sortable ? PAGE_SCRIPT : undefined,

@@ -46,7 +46,7 @@ const LINE = 24;
  * import { tokenStrip } from "transformer-circuits/viz";
  *
  * const figure = tokenStrip({ tokens: ["interface", " Array", "<"], values: [0.1, 0.7, 0.2] });
- * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * console.log(figure.svg.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>0 interface: 0.1</title> <title>1 ·Array: 0.7</title> <title>2 &lt;: 0.2</title>
  * ```
  */

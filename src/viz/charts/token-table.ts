@@ -76,7 +76,7 @@ const NARROWEST = 520;
  *     { label: "L0H3", rows: [[[{ token: " keep" }], [{ token: " mind", value: 2 }, { token: " bay", value: 1 }]]] },
  *   ],
  * });
- * console.log(figure.svg?.match(/<title>[^<]*<\/title>/g)?.join(" "));
+ * console.log(figure.svg.match(/<title>[^<]*<\/title>/g)?.join(" "));
  * // <title>·mind: 2</title> <title>·bay: 1</title>
  * ```
  */

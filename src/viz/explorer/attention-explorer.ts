@@ -10,6 +10,7 @@ import {
 import { InputError, requireKind, ShapeError } from "../../errors.ts";
 import { keyWeights, largestValue, packValues, readTriangles, type AttentionStack, type Triangles } from "./data.ts";
 import { Figure } from "../figure.ts";
+import { explorerStill } from "./still.ts";
 import { PAGE_SCRIPT } from "../page/script.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
 import { escapeHtml, visibleToken } from "../parts/text.ts";
@@ -45,7 +46,8 @@ export interface AttentionExplorerOptions extends Captions {
 }
 
 /**
- * Attention one can explore on the text: pick heads from thumbnails, hover a token, read the numbers. HTML only.
+ * Attention one can explore on the text: pick heads from thumbnails, hover a token, read the numbers. The drawing is a
+ * still of what is shown first.
  *
  * Hovering, focusing or clicking a token shades the tokens it attends to, or, switched over, those that attend to it; a
  * large map shows the whole pattern of the picked head, or the average over several picked with Shift or the check box.
@@ -68,8 +70,8 @@ export interface AttentionExplorerOptions extends Captions {
  *   pattern: [[[1, 0, 0.25, 0.75], [1, 0, 0.5, 0.5]]],
  *   title: "One layer of two heads",
  * });
- * console.log(figure.svg, figure.html.match(/data-head="\d"/g)?.length);
- * // undefined 2
+ * console.log(figure.svg.length > 0, figure.html.match(/data-head="\d"/g)?.length);
+ * // true 2
  * ```
  */
 export function attentionExplorer(options: AttentionExplorerOptions): Figure {
@@ -127,10 +129,17 @@ export function attentionExplorer(options: AttentionExplorerOptions): Figure {
         : Array.from(options.logProbs, (value) => (Number.isFinite(value) ? Number(value.toFixed(3)) : null)),
   };
   const label = accessibleName(options, `attention of ${layers} layers of ${heads} heads on ${count} tokens`);
+  const { name: measure, triangles } = measures[shown] as Measure;
+  const skipFirst = options.skipFirst === true && count > 1;
+  const still = explorerStill({
+    ...(options.title !== undefined && { title: options.title }),
+    ...(options.subtitle !== undefined && { subtitle: options.subtitle }),
+    ...{ tokens: options.tokens, triangles, measure, focus, skipFirst, selected: data.selected },
+    limit: skipFirst || shown > 0 ? undefined : largestValue(triangles.values),
+  });
   return new Figure({
     kind: "attentionExplorer",
-    width: 960,
-    height: 680,
+    ...still,
     label,
     markup: explorerMarkup(options, {
       layers,

@@ -72,6 +72,8 @@ function paintRules(): PaintRule[] {
 }
 
 const SANS = `system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif`;
+/** Faces by name, for programs that know no generic ones. */
+const NAMED_SANS = `"Segoe UI",Roboto,"Helvetica Neue",Arial,"Noto Sans","DejaVu Sans","Liberation Sans",sans-serif`;
 const MONO = `ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace`;
 
 /** Sizes and weights of the type scale; the numbers are those of {@link TYPE}. */
@@ -117,6 +119,17 @@ const HOSTS = {
 
 /** An image cannot change its colours: on dark pages its lightness is turned over and its hues kept. */
 export const DARK_IMAGE = "filter:invert(1) hue-rotate(180deg)";
+
+/** The style sheet of one drawing in one scheme: plain rules, for programs that know no custom properties. */
+export function plainStyles(drawing: string, scheme: "light" | "dark"): string {
+  const colors = scheme === "light" ? LIGHT : DARK;
+  const used = paintRules().filter(({ name }) => drawing.includes(name));
+  const image = scheme === "dark" && drawing.includes("tc-pix") ? `.tc-pix{${DARK_IMAGE}}` : "";
+  return [
+    ...TYPE_RULES.map((rule) => rule.replace(SANS, NAMED_SANS)),
+    used.map(({ name, property, paint }) => `.${name}{${property}:${colors[paint]}}`).join("") + image,
+  ].join("\n");
+}
 
 /**
  * The style sheet of drawings; for one drawing alone, only the colours that occur in it. Colours are those of the

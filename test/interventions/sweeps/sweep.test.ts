@@ -258,6 +258,16 @@ describe("what is refused", () => {
       "the metric (loss) is of 1 prompts, but 3 are run",
     ],
     [() => pathPatching(model, pair, { metric, receivers: [] }), "receivers is an empty list"],
+    [() => pathPatching(model, pair, { metric, senders: [{ mlp: 0 }] }), "this model has no MLPs"],
+    [
+      () => pathPatching(randomModel({ mlp: "relu" }), pair, { metric, senders: [{ mlp: 2 }] }),
+      "the MLP of layer 2 is none of 2",
+    ],
+    [
+      () => pathPatching(randomModel({ position: "rotary" }), pair, { metric, senders: ["pos_embed"] }),
+      'begins without positions, which are rotary. Leave "pos_embed" out',
+    ],
+    [() => pathPatching(model, pair, { metric, senders: ["tokens" as "embed"] }), "tokens"],
     [
       () => pathPatching(model, pair, { metric, receivers: ["logits", { head: "L1H0", input: "q" }] }),
       "the logits read beside other receivers",

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { pathPatching, sweep } from "../../../src/interventions/index.ts";
-import type { PathPatchingOptions } from "../../../src/interventions/index.ts";
+import type { PathPatchingOptions, PathSender } from "../../../src/interventions/index.ts";
 import { logitDifference } from "../../../src/model/index.ts";
 import type { PartialSite } from "../../../src/model/index.ts";
 import { filledModel } from "../../support/filled-model.ts";
@@ -18,6 +18,8 @@ interface Case {
   readonly corrupted: number;
   readonly values: Readonly<Record<string, readonly number[]>>;
   readonly paths: Readonly<Record<string, readonly number[]>>;
+  readonly senders: readonly (readonly ("embed" | "pos_embed" | readonly ["mlp" | number, number])[])[];
+  readonly others: Readonly<Record<string, readonly number[]>>;
 }
 
 const { cases, answer, wrong, clean, corrupted } = JSON.parse(
@@ -75,25 +77,49 @@ const paths: Readonly<Record<string, Omit<PathPatchingOptions, "metric">>> = {
   },
 };
 
-describe.each(Object.entries(cases))("%s (2e-5)", (_, { config, values, paths: published, ...ends }) => {
-  const model = filledModel(config, 0.6);
-  const metric = logitDifference({ answer, wrong });
+describe.each(Object.entries(cases))(
+  "%s (2e-5)",
+  (_, { config, values, paths: published, senders, others, ...ends }) => {
+    const model = filledModel(config, 0.6);
+    const metric = logitDifference({ answer, wrong });
 
-  it.each(Object.entries(values))("get_act_patch_%s", (name, expected) => {
-    const what = family[name];
-    if (what === undefined) throw new Error(`${name} is not of the family`);
-    const found =
-      typeof what.at === "string"
-        ? sweep(model, { clean, corrupted }, { at: what.at, over: what.over, metric })
-        : sweep(model, { clean, corrupted }, { at: what.at, over: what.over, metric });
-    expectClose(found.values, expected, { atol: 2e-5 });
-    expect(Math.abs(found.base - ends.corrupted)).toBeLessThan(2e-5);
-    expect(Math.abs((found.other ?? NaN) - ends.clean)).toBeLessThan(2e-5);
-  });
+    it.each(Object.entries(values))("get_act_patch_%s", (name, expected) => {
+      const what = family[name];
+      if (what === undefined) throw new Error(`${name} is not of the family`);
+      const found =
+        typeof what.at === "string"
+          ? sweep(model, { clean, corrupted }, { at: what.at, over: what.over, metric })
+          : sweep(model, { clean, corrupted }, { at: what.at, over: what.over, metric });
+      expectClose(found.values, expected, { atol: 2e-5 });
+      expect(Math.abs(found.base - ends.corrupted)).toBeLessThan(2e-5);
+      expect(Math.abs((found.other ?? NaN) - ends.clean)).toBeLessThan(2e-5);
+    });
 
-  it.each(Object.entries(published))("path patching of each head to %s", (name, expected) => {
-    const found = pathPatching(model, { clean, corrupted }, { ...paths[name], metric });
-    expect(found.values.axes).toBe("layer head");
-    expectClose(found.values, expected, { atol: 2e-5 });
-  });
-});
+    it.each(Object.entries(published))("path patching of each head to %s", (name, expected) => {
+      const found = pathPatching(model, { clean, corrupted }, { ...paths[name], metric });
+      expect(found.values.axes).toBe("layer head");
+      expectClose(found.values, expected, { atol: 2e-5 });
+    });
+
+    it.each(Object.entries(others))("path patching of embeddings, MLPs and groups to %s", (name, expected) => {
+      const groups = senders.map((group) =>
+        group.map((one): PathSender => {
+          if (typeof one === "string") return one;
+          return one[0] === "mlp" ? { mlp: one[1] } : { layer: one[0], head: one[1] };
+        }),
+      );
+      for (const [i, group] of groups.entries()) {
+        // The position embedding is the same on both sides, and gives nothing here.
+        const put = group[0] === "pos_embed" ? "zero" : "copy";
+        const found = pathPatching(model, { clean, corrupted }, { ...paths[name], put, senders: [group], metric });
+        expectClose(found.values, [expected[i] ?? NaN], { atol: 2e-5 });
+      }
+      const together = pathPatching(
+        model,
+        { clean, corrupted },
+        { ...paths[name], senders: groups.slice(0, 1), metric },
+      );
+      expect(together.labels["sender"]).toEqual(["embed"]);
+    });
+  },
+);

@@ -346,7 +346,7 @@ describe("TransformerLens's own", () => {
     expect(model.weight("embed.W_E").toNested()).toEqual(square.weight("embed.W_E").toNested());
   });
 
-  test("keys and values that heads share in groups are repeated for each", () => {
+  test("keys and values that heads share in groups are those of each", () => {
     const model = randomModel({ ...sizes, n_heads: 4, d_model: 16, bias: true });
     const tensors = new Map<string, Tensor>();
     for (const [name, t] of model.weights) {
@@ -354,8 +354,8 @@ describe("TransformerLens's own", () => {
       tensors.set(isShared ? name.replace(/\.([Wb]_[KV])$/, "._$1") : name, isShared ? t.slice("head", 0, 2) : t);
     }
     const grouped = transformerFromTensors({ tensors, config: { ...model.config, n_key_value_heads: 2 } });
-    for (const name of ["W_K", "b_V"]) {
-      const weight = grouped.weight(`blocks.1.attn.${name}`);
+    for (const name of ["W_K", "b_V"] as const) {
+      const weight = grouped.layer(1)[name];
       const stored = model.weight(`blocks.1.attn.${name}`);
       const heads = [0, 1, 2, 3].map((h) => weight.select("head", h).toNested());
       const [first, second] = [0, 1].map((h) => stored.select("head", h).toNested());

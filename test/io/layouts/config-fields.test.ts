@@ -47,8 +47,8 @@ function weightOf(name: string, shape: readonly number[]): Tensor {
  */
 const CAUTIOUS: Readonly<Record<string, readonly string[]>> = {
   tl3: [
-    ...["attn_types", "clip_qkv", "gated_mlp", "num_experts", "rotary_scaling_factor", "use_NTK_by_parts_rope"],
-    ...["use_dynamic_ntk_rope", "use_local_attn", "use_logn_attn", "use_yarn_rope"],
+    ...["clip_qkv", "num_experts", "rotary_scaling_factor", "use_NTK_by_parts_rope"],
+    ...["use_dynamic_ntk_rope", "use_logn_attn", "use_yarn_rope"],
   ],
   tl4: ["gated_mlp", "rope_scaling"],
   gpt2: [

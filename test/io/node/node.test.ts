@@ -146,13 +146,20 @@ describe("saveFigure", () => {
     );
   });
 
+  test(".png is what the figure makes of itself", async () => {
+    const file = join(root, "c.png");
+    await saveFigure(file, { ...figure, png: () => Promise.resolve(Uint8Array.of(137, 80, 78, 71)) });
+    expect([...(await readFile(file))]).toEqual([137, 80, 78, 71]);
+  });
+
   test("other forms", async () => {
-    expect(await rejection(saveFigure("a.png", figure))).toEqual({
+    expect(await rejection(saveFigure("a.pdf", figure))).toEqual({
       name: "InputError",
-      message: "saveFigure: cannot save to a.png: a figure is saved as .svg or .html. Name the file with one of these.",
+      message:
+        "saveFigure: cannot save to a.pdf: a figure is saved as .svg, .png or .html. Name the file with one of these.",
     });
     expect((await rejection(saveFigure("a.svg", { html: "" }))).message).toBe(
-      "saveFigure: cannot save to a.svg: this figure is HTML only. Name the file with .html.",
+      "saveFigure: cannot save to a.svg: this figure has no svg. Name the file with .html.",
     );
   });
 });

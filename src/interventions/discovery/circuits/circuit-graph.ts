@@ -7,6 +7,7 @@
 import { ConfigError, InputError, requireObject } from "../../../errors.ts";
 import { nearestNames } from "../../../nearest.ts";
 import type { ModelConfig, Transformer } from "../../../model/index.ts";
+import { requireOwnKeys } from "../../../model/internal.ts";
 import { Shown } from "../../../show/index.ts";
 import type { Showing } from "../../../show/index.ts";
 
@@ -219,6 +220,8 @@ export class CircuitGraph extends Shown {
 export function circuitGraph(source: Transformer | ModelConfig | CircuitGraphConfig): CircuitGraph {
   requireObject(source, "source", "circuitGraph");
   const given: Partial<CircuitGraphConfig> = "layers" in source ? source.config : source;
+  // Edges lead to the keys of one head; heads that share them have none of their own.
+  if ("layers" in source) requireOwnKeys(source.config, "circuitGraph");
   const { n_layers, n_heads, d_model, parallel_attn_mlp = false, attn_only = false } = given;
   const sizes = { n_layers, n_heads, d_model };
   for (const [name, size] of Object.entries(sizes)) {

@@ -2,10 +2,11 @@
 import { InputError, nameOf, requireObject, ShapeError } from "../../../errors.ts";
 import { toTokenTensor } from "../../../model/index.ts";
 import type { Metric, MetricInput, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
-import { metricOf, readPositions, requireChoice, requireMetricOf } from "../../../model/internal.ts";
-import { add, gather, matmul, Random } from "../../../tensor/index.ts";
+import { metricOf, readPositions, requireChoice, requireMetricOf, requireOwnKeys } from "../../../model/internal.ts";
+import { add, gather, matmul } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { rawData, tensorOf } from "../../../tensor/internal.ts";
+import { alike, drawnPrompts } from "../../drawn-prompts.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
 import { EdgeRuns } from "./edge-runs.ts";
 import type { EdgeMask } from "./edge-weights.ts";
@@ -247,18 +248,8 @@ export class CircuitRuns {
 
   /** Which prompt stands in for each: another one, or any of the reference. */
   #drawn(): number[] {
-    const random = new Random(this.#seed);
     const others = this.#prompts.reference?.sizeOf("batch");
-    if (others !== undefined) return Array.from({ length: this.count }, () => random.int(others));
-    // Round a random circle, so that none stands in for itself.
-    const circle = Array.from({ length: this.count }, (_, i) => i);
-    for (let i = this.count - 1; i > 0; i--) {
-      const j = random.int(i + 1);
-      [circle[i], circle[j]] = [circle[j] ?? 0, circle[i] ?? 0];
-    }
-    const drawn = new Array<number>(this.count);
-    for (const [i, prompt] of circle.entries()) drawn[prompt] = circle[(i + 1) % this.count] ?? 0;
-    return drawn;
+    return drawnPrompts(this.#seed, alike(this.count), others === undefined ? undefined : alike(others));
   }
 
   #outputsOf(tokens: Tensor<"batch pos">): SenderOutputs {
@@ -311,6 +302,7 @@ export class CircuitRuns {
 /** Refuses a graph of other sizes than the model's. A graph may have MLPs that the model has not: they do nothing. */
 export function requireGraphOf(model: Transformer, graph: CircuitGraph, operation: string): void {
   const { config } = model;
+  requireOwnKeys(config, operation);
   const isParallel = config.parallel_attn_mlp ?? false;
   const isSame =
     graph.config.n_layers === config.n_layers &&

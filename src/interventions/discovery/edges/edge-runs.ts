@@ -14,7 +14,15 @@
 import type { AttentionLayer, Transformer } from "../../../model/index.ts";
 import { EdgeWeights } from "./edge-weights.ts";
 import type { EdgeMask } from "./edge-weights.ts";
-import { attentionScores, headResults, project, weightValues, mlpAdds } from "../../../model/internal.ts";
+import {
+  attentionScores,
+  headResults,
+  mlpAdds,
+  project,
+  requireOwnKeys,
+  requireWithinWindow,
+  weightValues,
+} from "../../../model/internal.ts";
 import { add, causalAttention, matmul, softmax } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { dataForResult, rawData, reshaped, tensorOf } from "../../../tensor/internal.ts";
@@ -71,6 +79,8 @@ export class EdgeRuns {
     ablated: ((clean: SenderOutputs) => SenderOutputs | undefined) | undefined,
     from: number,
   ) {
+    requireOwnKeys(model.config, "circuit");
+    requireWithinWindow(model.config, tokens.sizeOf("pos"), "circuit");
     this.#model = model.inFloat32;
     this.#graph = graph;
     [this.#batch = 0, this.#pos = 0] = tokens.shape;

@@ -1,0 +1,37 @@
+/** Builds the playground, a static page: `node site/playground/build.mjs [folder]`. */
+import { cp, mkdir, rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/**
+ * Writes the playground into a folder, from the sources of the library: a page, its style sheet, the program of the page,
+ * and that of the worker with the bundled model as a file of its own.
+ *
+ * @param {{ readonly into: string }} options - the folder, which is emptied first.
+ */
+export async function buildPlayground({ into }) {
+  await rm(into, { recursive: true, force: true });
+  await mkdir(into, { recursive: true });
+  await build({
+    entryPoints: { main: here("src/page/main.tsx"), worker: here("src/worker/main.ts") },
+    outdir: into,
+    tsconfig: here("tsconfig.json"),
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    chunkNames: "[name]-[hash]",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  for (const file of ["index.html", "style.css"]) await cp(here(file), `${into}/${file}`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const into = process.argv[2] ?? here("../dist/playground");
+  await buildPlayground({ into });
+  process.stdout.write(`playground: ${into}\n`);
+}

@@ -1,0 +1,147 @@
+/** All heads of the model: pick one, switch some off. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { HeadScore, HeadsReply, ModelFacts, TextReply } from "../protocol.ts";
+import type { State } from "../state.ts";
+import type { Change } from "./store.ts";
+import { NextTokens } from "./text-panel.tsx";
+
+export interface HeadsPanelProps {
+  readonly facts: ModelFacts;
+  readonly heads: HeadsReply | undefined;
+  readonly state: State;
+  readonly change: Change;
+}
+
+export function HeadsPanel(props: HeadsPanelProps): JSX.Element {
+  const { facts, heads } = props;
+  const { head } = props.state;
+  const [key, setKey] = useState("induction");
+  const score = heads?.scores.find((one) => one.key === key) ?? heads?.scores[0];
+  const roles = heads?.roles[head] ?? [];
+  return (
+    <section class="panel" aria-labelledby="heads-title">
+      <h2 id="heads-title">Heads</h2>
+      {heads && (
+        <p class="field inline">
+          <label for="score">Shaded by</label>
+          <select id="score" value={score?.key} onChange={({ currentTarget }) => setKey(currentTarget.value)}>
+            {heads.scores.map((one) => (
+              <option key={one.key} value={one.key}>
+                {one.label}
+              </option>
+            ))}
+          </select>
+        </p>
+      )}
+      {score && <p class="note">{score.help} Click a head to look at it; uncheck it to switch it off.</p>}
+      <div class="scroll">
+        <table class="heads">
+          <caption>
+            {head}
+            {roles.length > 0 && `: ${roles.join(", ")}`}
+          </caption>
+          <tbody>
+            {Array.from({ length: facts.n_layers }, (_, layer) => (
+              <tr key={layer}>
+                <th scope="row">L{layer}</th>
+                {Array.from({ length: facts.n_heads }, (_, h) => (
+                  <HeadCell key={h} {...props} label={`L${layer}H${h}`} value={valueAt(score, layer, h)} />
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function valueAt(score: HeadScore | undefined, layer: number, head: number): number | null {
+  return score?.values[layer]?.[head] ?? null;
+}
+
+/** One head: a button that picks it, and a box that switches it off. */
+function HeadCell(props: HeadsPanelProps & { readonly label: string; readonly value: number | null }): JSX.Element {
+  const { label, value, heads, state, change } = props;
+  const isOff = state.off.includes(label);
+  const roles = heads?.roles[label] ?? [];
+  const toggled = isOff ? state.off.filter((one) => one !== label) : [...state.off, label].sort();
+  return (
+    <td class={isOff ? "off" : undefined}>
+      <button
+        type="button"
+        class="head"
+        aria-pressed={label === state.head}
+        title={[label, ...roles].join(", ")}
+        style={{ "--score": `${Math.round(100 * Math.min(1, Math.abs(value ?? 0)))}%` }}
+        onClick={() => change({ head: label })}
+      >
+        <span class="unseen">{label.replace(/H\d+$/, "")}</span>
+        {label.replace(/^L\d+/, "")}
+        <small>{value === null ? "–" : value.toFixed(2)}</small>
+        <span class="unseen">{roles.join(", ")}</span>
+      </button>
+      <input
+        type="checkbox"
+        checked={!isOff}
+        aria-label={`${label} on`}
+        title={isOff ? `switch ${label} on` : `switch ${label} off`}
+        onChange={() => change({ off: toggled })}
+      />
+    </td>
+  );
+}
+
+/** What switching heads off does to the loss and to the next token. */
+export function AblationPanel(props: {
+  readonly state: State;
+  readonly change: Change;
+  readonly reply: TextReply | undefined;
+}): JSX.Element {
+  const { state, change, reply } = props;
+  const { off, put } = state;
+  return (
+    <section class="panel" aria-labelledby="prediction-title" aria-live="polite">
+      <h2 id="prediction-title">Prediction</h2>
+      <p class="field inline">
+        <label for="put">A head that is off gives</label>
+        <select
+          id="put"
+          value={put}
+          onChange={({ currentTarget }) => change({ put: currentTarget.value === "mean" ? "mean" : "zero" })}
+        >
+          <option value="zero">nothing</option>
+          <option value="mean">its mean over the text</option>
+        </select>
+      </p>
+      <p>
+        {off.length === 0 ? "All heads are on." : `Off: ${off.join(", ")}. `}
+        {off.length > 0 && (
+          <button type="button" onClick={() => change({ off: [] })}>
+            all on
+          </button>
+        )}
+      </p>
+      {reply?.loss && <Loss before={reply.loss.before} after={reply.loss.after} />}
+      {reply && <NextTokens reply={reply} />}
+    </section>
+  );
+}
+
+function Loss({ before, after }: { readonly before: number; readonly after: number | null }): JSX.Element {
+  const rise = after === null ? 0 : after - before;
+  return (
+    <p class="loss">
+      Loss <output data-loss="before">{before.toFixed(3)}</output>
+      {after !== null && (
+        <>
+          {" → "}
+          <output data-loss="after">{after.toFixed(3)}</output> ({rise < 0 ? "−" : "+"}
+          {Math.abs(rise).toFixed(3)})
+        </>
+      )}{" "}
+      nats a token
+    </p>
+  );
+}

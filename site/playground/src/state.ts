@@ -1,0 +1,82 @@
+/** What the reader chose, and the address that says it. */
+import type { PatchBy, Put } from "./protocol.ts";
+
+export const VIEWS = ["circuits", "patterns", "composition", "expansion", "patching", "comparison"] as const;
+export type View = (typeof VIEWS)[number];
+
+export interface State {
+  /** The name of the reader's own checkpoint; empty for the bundled model. */
+  readonly model: string;
+  /** Empty for the model's own example. */
+  readonly text: string;
+  readonly view: View;
+  /** Empty for the model's own choice. */
+  readonly head: string;
+  readonly off: readonly string[];
+  readonly put: Put;
+  /** The position looked at; undefined for the last. */
+  readonly at: number | undefined;
+  /** The token whose logit is taken apart; undefined for the likeliest. */
+  readonly target: number | undefined;
+  /** The second text; empty for the model's own example. */
+  readonly other: string;
+  readonly by: PatchBy;
+  readonly answer: string;
+  readonly wrong: string;
+}
+
+export const INITIAL: State = {
+  model: "",
+  text: "",
+  view: "circuits",
+  head: "",
+  off: [],
+  put: "zero",
+  at: undefined,
+  target: undefined,
+  other: "",
+  by: "pos",
+  answer: "",
+  wrong: "",
+};
+
+const HEAD = /^L\d{1,4}H\d{1,4}$/;
+
+/** The state that an address says; what cannot be read is as at the beginning. */
+export function stateOf(hash: string): State {
+  const said = new URLSearchParams(hash.replace(/^#/, ""));
+  const text = (key: keyof State): string => said.get(key) ?? "";
+  const count = (key: keyof State): number | undefined => (/^\d{1,9}$/.test(text(key)) ? Number(text(key)) : undefined);
+  const oneOf = <T extends string>(key: keyof State, choices: readonly T[], otherwise: T): T =>
+    choices.find((choice) => choice === said.get(key)) ?? otherwise;
+  return {
+    model: text("model"),
+    text: text("text"),
+    view: oneOf("view", VIEWS, INITIAL.view),
+    head: HEAD.test(text("head")) ? text("head") : "",
+    off: text("off")
+      .split(",")
+      .filter((label) => HEAD.test(label)),
+    put: oneOf("put", ["zero", "mean"], INITIAL.put),
+    at: count("at"),
+    target: count("target"),
+    other: text("other"),
+    by: oneOf("by", ["pos", "head"], INITIAL.by),
+    answer: text("answer"),
+    wrong: text("wrong"),
+  };
+}
+
+/** Undefined is nothing, a list its entries with commas between. */
+const written = (value: State[keyof State]): string => (value ?? "").toString();
+
+/** The address of a state, which leaves out what is as at the beginning. */
+export function hashOf(state: State): string {
+  const said = new URLSearchParams();
+  for (const key of Object.keys(INITIAL) as (keyof State)[]) {
+    const value = written(state[key]);
+    if (value !== written(INITIAL[key])) said.set(key, value);
+  }
+  const text = said.toString();
+  return text === "" ? "" : `#${text}`;
+}

@@ -1,0 +1,55 @@
+/** The scores of all heads, and what heads are called by them. */
+import { copyingScores, findHeads, headLabel, headScores } from "transformer-circuits";
+import type { FoundHeads, Tensor } from "transformer-circuits";
+import type { HeadScore, HeadsReply } from "../protocol.ts";
+import type { Session } from "./session.ts";
+import type { Work } from "./work.ts";
+
+const WATCHED = [
+  ["previous", "previous token", "Mean attention to the token before, on random tokens that repeat."],
+  ["induction", "induction", "Mean attention to the token after the earlier copy of the present one."],
+  ["duplicate", "duplicate token", "Mean attention to the earlier copy of the present token."],
+  ["first", "first token", "Mean attention to the first token of the sequence."],
+  ["current", "current token", "Mean attention of a token to itself."],
+] as const;
+
+const ROLES: Readonly<Record<keyof FoundHeads, string>> = {
+  previousToken: "previous-token head",
+  induction: "induction head",
+  duplicateToken: "duplicate-token head",
+  firstToken: "first-token head",
+  currentToken: "current-token head",
+};
+
+export function heads({ model, bos }: Session, work: Work): HeadsReply {
+  const { n_layers, n_heads, n_ctx, d_vocab, d_vocab_out, attention_dir } = model.config;
+  const first = bos === undefined ? 0 : 1;
+  const length = Math.min(50, Math.floor((n_ctx - first) / 2), d_vocab - first);
+  const scores: HeadScore[] = [];
+  const roles: Record<string, string[]> = {};
+  if (n_layers > 0 && attention_dir === "causal" && length >= 2) {
+    const found = headScores(model, { length, batch: 3, bos: bos ?? null, ...work });
+    for (const [key, label, help] of WATCHED) scores.push({ key, label, help, values: rows(found[key]) });
+    for (const [kind, ids] of Object.entries(findHeads(found)) as [keyof FoundHeads, FoundHeads["induction"]][])
+      for (const id of ids) (roles[headLabel(id)] ??= []).push(ROLES[kind]);
+  }
+  if (n_layers > 0 && d_vocab === d_vocab_out) {
+    const help = "The copying score Σλ / Σ|λ| of the full OV circuit: 1 where the head raises what it reads.";
+    scores.push({ key: "copying", label: "copying (OV)", help, values: rows(copyingScores(model)) });
+  }
+  if (scores.length === 0) {
+    const none = Array.from({ length: n_layers }, () => Array.from({ length: n_heads }, () => null));
+    scores.push({ key: "none", label: "no score", help: "This model has none of the scores.", values: none });
+  }
+  return { scores, roles };
+}
+
+function rows(scores: Tensor<"layer head">): (number | null)[][] {
+  const [n_layers = 0, n_heads = 0] = scores.shape;
+  return Array.from({ length: n_layers }, (_, layer) =>
+    Array.from({ length: n_heads }, (_, head) => {
+      const score = scores.at(layer, head);
+      return Number.isFinite(score) ? score : null;
+    }),
+  );
+}
