@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { entries, specifierOf } from "./scripts/entries.mjs";
-import LongestFirst from "./test/support/sequencer.ts";
+import { LongestFirst } from "./test/support/sequencer.ts";
 
 /** Tests and examples import the package by its own name and get the source. */
 export const alias = Object.entries(entries).map(([name, path]) => ({

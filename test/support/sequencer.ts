@@ -7,12 +7,9 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const ORDER = ["browser", "docs", "types", "package", "slow", "fast"];
 
 /** The order in which test files are begun. */
-class LongestFirst extends BaseSequencer {
+export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const place = ({ project }: TestSpecification): number => ORDER.indexOf(project.name);
     return (await super.sort(files)).sort((a, b) => place(a) - place(b));
   }
 }
-
-// Vitest makes a sequencer from its class.
-export default LongestFirst;
