@@ -40,7 +40,7 @@ describe.each([...texts])("%s", (path, text) => {
   const said = complaints.get(path) ?? [];
   const isWithin = (line: number, { first, last }: TypeTest): boolean => first <= line && line <= last;
 
-  test.each(tests)("$title", (one) => {
+  test.each(tests.map((one) => [one.title, one] as const))("%s", (_, one) => {
     expect(said.filter(({ line }) => isWithin(line, one))).toEqual([]);
   });
 
