@@ -13,6 +13,7 @@ import { inductionPatchingEntry } from "./interventions/induction-patching.ts";
 import { inductionExamplesEntry } from "./two-layers/induction-examples.ts";
 import { inductionStripesEntry } from "./arena/induction-stripes.ts";
 import { jointComponentsEntry } from "./two-layers/joint-components.ts";
+import { lensEntries } from "./interventions/lens-readings.ts";
 import { lossOnRepeatsEntry } from "./arena/loss-on-repeats.ts";
 import { ovSampleEntry } from "./arena/ov-sample.ts";
 import { pathEffectsEntry } from "./two-layers/path-effects.ts";
@@ -43,6 +44,7 @@ export function runFigures(): readonly FigureEntry[] {
     ablationRisesEntry,
     offsetRisesEntry,
     inductionPatchingEntry,
+    ...lensEntries(),
     ovSampleEntry,
     previousPatternEntry,
     ...scorePartsEntries(),

@@ -19,6 +19,7 @@ import {
   drawInductionExamples,
   drawInductionPatching,
   drawInductionStripes,
+  drawLensReadings,
   drawJointComponents,
   drawLossByIndex,
   drawLossCurve,
@@ -40,6 +41,7 @@ import {
   type Evaluations,
   type FigureToken,
   type ImportanceFigure,
+  type LensReadings,
   type ScoreParts,
   type TrainingLosses,
 } from "../../src/figures/index.ts";
@@ -93,6 +95,14 @@ const zeroAfter = stack.map((t) =>
     t.data.map((x, i) => (i % n > Math.floor(i / n) % n ? 0 : x)),
   ),
 );
+
+const lens: LensReadings = {
+  tokens,
+  labels: ["0_pre", "1_pre", "final_post"],
+  top: [0, 1, 2].map((row) => tokens.map((_, i) => tokens[(i + 1 + row) % n] as FigureToken)),
+  probability: tensor("component pos", [3, n], positive),
+  divergence: tensor("component pos", [3, n], (i) => (i >= 2 * n ? 0 : 4 * positive(i + 3))),
+};
 
 const importance: ImportanceFigure = {
   windows: 4,
@@ -325,6 +335,8 @@ export function runGallery(): ReadonlyMap<string, Figure> {
         heads: grid(7),
       }),
     ],
+    ["logit-lens", drawLensReadings(lens)],
+    ["tuned-lens", drawLensReadings({ ...lens, fitted: 1616 })],
     [
       "ov-sample",
       drawOVSample({
