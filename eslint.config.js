@@ -123,6 +123,10 @@ export default tseslint.config(
     },
   },
   {
+    files: ["site/.vitepress/theme/**"],
+    languageOptions: { globals: { document: "readonly" } },
+  },
+  {
     files: ["bench/**"],
     languageOptions: { globals: { WebAssembly: "readonly" } },
   },
