@@ -45,7 +45,7 @@ export function sidebar({ chapters, reference }) {
       ],
     },
     { text: "Notes", items: NOTES },
-    { text: "Examples", collapsed: true, items: chapters.examples ?? [] },
+    { text: "Examples", items: chapters.examples ?? [] },
   ];
   return {
     "/guide/": [{ text: "Guide", items: chapters.guide ?? [] }],
