@@ -8,6 +8,7 @@ import { fault } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { Checkpoint, takeFrom } from "./checkpoint.ts";
 import type { ListedTensors, NamedTensors, Taking } from "./checkpoint.ts";
+import { convertGguf } from "./gguf.ts";
 import { convertGptNeo } from "./gpt-neo.ts";
 import { convertGptNeoX } from "./gpt-neox.ts";
 import { convertGpt2 } from "./gpt2.ts";
@@ -31,6 +32,7 @@ export type CheckpointLayout =
   | "huggingface-gpt-neo"
   | "huggingface-gpt-neox"
   | "huggingface-llama"
+  | "gguf"
   | "nanogpt"
   | "mingpt"
   | "nanda-2022";
@@ -60,6 +62,7 @@ const CONVERTERS: Readonly<Record<CheckpointLayout, Converter>> = {
   "huggingface-gpt-neo": convertGptNeo,
   "huggingface-gpt-neox": convertGptNeoX,
   "huggingface-llama": convertLlama,
+  gguf: convertGguf,
   nanogpt: convertNanoGpt,
   mingpt: convertMinGpt,
   "nanda-2022": convertNanda,
@@ -78,6 +81,7 @@ const ANCHORS: readonly Sign<CheckpointLayout>[] = [
   ["embed_tokens.weight", "huggingface-llama"],
   ["tok_emb.weight", "mingpt"],
   ["embed.weight", "transformer-lens-4"],
+  ["token_embd.weight", "gguf"],
 ];
 
 /** Other names by which a checkpoint without its embedding is known, so that the error says what is missing. */
@@ -98,7 +102,11 @@ const SIGNS: readonly Sign<CheckpointLayout>[] = [
   ["gpt_neox.final_layer_norm.weight", "huggingface-gpt-neox"],
   ["final_layer_norm.weight", "huggingface-gpt-neox"],
   ["unembed.weight", "transformer-lens-4"],
+  ["blk.0.attn_norm.weight", "gguf"],
 ];
+
+/** Queries, keys and values of GPT-Neo, whose other names are GPT-2's. */
+const APART = /(^|\.)h\.\d+\.attn\.attention\.[qkv]_proj\.weight$/;
 
 /** What a checkpoint is, and where its tensors are. */
 export interface Detected {
@@ -152,8 +160,7 @@ export function detect(tensors: ListedTensors, config: unknown, source: Source, 
   }
   if (layout !== "huggingface-gpt2") return { layout, names };
   for (const name of names.keys()) {
-    if (/(^|\.)h\.\d+\.attn\.attention\.[qkv]_proj\.weight$/.test(name))
-      return { layout: "huggingface-gpt-neo", names };
+    if (APART.test(name)) return { layout: "huggingface-gpt-neo", names };
   }
   // [d_model, 3 d_model] in a Conv1D, the other way round in a Linear.
   const joint = [...names.keys()].find((name) => name.endsWith("h.0.attn.c_attn.weight"));
@@ -187,7 +194,7 @@ export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
 /**
  * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x
  * state dicts, its oldest SoLU models, 4.x's native model), Hugging Face's GPT-2, GPT-Neo, GPT-NeoX or Pythia, llama,
- * Mistral and Qwen2, nanoGPT, minGPT. Names and shapes say which, or `layout` does; the configuration is that library's own `config.json`
+ * Mistral and Qwen2, GGUF files of these, nanoGPT, minGPT. Names and shapes say which, or `layout` does; the configuration is that library's own `config.json`
  * (nanoGPT's `model_args`).
  *
  * Masks and rotation frequencies among the weights are not read, nor is a value head beside the model; what wrappers

@@ -38,7 +38,7 @@ export function* convertGptNeo(checkpoint: Checkpoint, json: unknown): Taking<Co
   const n_heads = fields.size("n_heads");
   const n_layers = fields.size("n_layers");
   const n_ctx = fields.size("n_ctx");
-  const window_size = fields.sizeAt("window_size", 256);
+  const size = fields.sizeAt("window_size", 256);
   const attn_types = kindsOf(fields, n_layers);
   const config = parseConfig({
     n_layers,
@@ -51,7 +51,7 @@ export function* convertGptNeo(checkpoint: Checkpoint, json: unknown): Taking<Co
     act_fn: fields.activation("gelu_new"),
     eps: fields.number("eps", 1e-5),
     use_attn_scale: false,
-    ...(window_size < n_ctx ? { use_local_attn: true, window_size, attn_types } : {}),
+    ...(size < n_ctx ? { use_local_attn: true, window_size: size, attn_types } : {}),
   });
   checkpoint.notes.push(...fields.settle(config));
   const at = checkpoint.below("transformer.");

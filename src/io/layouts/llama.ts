@@ -29,7 +29,7 @@ function windowsOf(fields: ConfigFields, type: Type, n_layers: number, n_ctx: nu
   const given = fields.has("sliding_window") ? fields.get("sliding_window") : DEFAULTS[type].window;
   const isOn = type === "mistral" || (type === "qwen2" && fields.flag("use_sliding_window", false));
   if (!isOn || given === undefined) return {};
-  const window_size = fields.sizeAt("sliding_window", DEFAULTS[type].window);
+  const size = fields.sizeAt("sliding_window", DEFAULTS[type].window);
   const first = type === "qwen2" ? fields.countAt("max_window_layers", 28) : 0;
   const kinds = fields.get("layer_types") ?? Array.from({ length: n_layers }, (_, i) => i >= first && SLIDING);
   if (!Array.isArray(kinds) || kinds.length !== n_layers) {
@@ -41,7 +41,7 @@ function windowsOf(fields: ConfigFields, type: Type, n_layers: number, n_ctx: nu
     }
     return kind === SLIDING ? "local" : "global";
   });
-  return window_size < n_ctx ? { use_local_attn: true, window_size, attn_types } : {};
+  return size < n_ctx ? { use_local_attn: true, window_size: size, attn_types } : {};
 }
 
 const SLIDING = "sliding_attention";
