@@ -117,10 +117,8 @@ const prepare = {
   sweep({ task, size }) {
     const { sweep, logitDifference, crossEntropy } = library;
     if (sweep === undefined) return missing("sweep");
-    const config = library.parseConfig(sizes[size]);
-    const model = library.Transformer.fromWeights(config, randomWeights(library, sizes[size]));
-    const prompt = (shift) => Array.from({ length: 64 }, (_, i) => (37 * i + shift) % config.d_vocab);
-    const [clean, corrupted] = [prompt(11), prompt(500)];
+    const model = randomModel(size);
+    const [clean, corrupted] = [prompt(11, model), prompt(500, model)];
     const metric = logitDifference({ answer: 5, wrong: 9 });
     const loss = crossEntropy(clean);
     const tasks = {
@@ -133,11 +131,30 @@ const prepare = {
   gradients({ size }) {
     const { gradients, crossEntropy } = library;
     if (gradients === undefined) return missing("gradients");
-    const config = library.parseConfig(sizes[size]);
-    const model = library.Transformer.fromWeights(config, randomWeights(library, sizes[size]));
-    const tokens = Array.from({ length: 64 }, (_, i) => (37 * i + 11) % config.d_vocab);
+    const model = randomModel(size);
+    const tokens = prompt(11, model);
     const metric = crossEntropy(tokens);
     return { run: () => gradients(model, tokens, metric) };
+  },
+  headScores({ size }) {
+    const { headScores } = library;
+    const model = randomModel(size);
+    const { d_vocab } = model.config;
+    const tokens = Array.from({ length: 10 }, (_, b) => {
+      const some = Array.from({ length: 50 }, (_, i) => 1 + ((37 * i + 101 * b + 11) % (d_vocab - 1)));
+      return [0, ...some, ...some];
+    });
+    return { run: () => headScores(model, { tokens, period: 50 }) };
+  },
+  edges({ size, each }) {
+    const { exactEdges, circuitGraph, logitDifference } = library;
+    if (exactEdges === undefined) return missing("exactEdges");
+    const model = randomModel(size);
+    const { size: count } = circuitGraph(model);
+    if (count !== each.ours) throw new Error(`the model has ${count} edges, not ${each.ours}`);
+    const prompts = { clean: prompt(11, model), corrupted: prompt(500, model) };
+    const metric = logitDifference({ answer: 5, wrong: 9 });
+    return { run: () => exactEdges(model, prompts, metric) };
   },
   circuits({ task, size }) {
     const { parseConfig, Transformer } = library;
@@ -166,6 +183,13 @@ const prepare = {
     return tasks[task];
   },
 };
+
+function randomModel(size) {
+  return library.Transformer.fromWeights(library.parseConfig(sizes[size]), randomWeights(library, sizes[size]));
+}
+
+/** 64 tokens. */
+const prompt = (shift, { config }) => Array.from({ length: 64 }, (_, i) => (37 * i + shift) % config.d_vocab);
 
 let vocabulary;
 

@@ -1,5 +1,5 @@
-"""TransformerLens 3 in a process of its own: patching, ablation and gradients as its users do them, on models of
-random weights.
+"""TransformerLens 3 in a process of its own: patching, ablation, edges, gradients and scores as its users do them,
+on models of random weights.
 
 What a patching function takes ready, the cache of the clean run, is made before the clock runs.
 """
@@ -48,9 +48,57 @@ def gradients(size):
     return step
 
 
+def head_scores(size):
+    """The detectors of ARENA 1.2, of all heads of a layer at once."""
+    model = lens.HookedTransformer(lens.HookedTransformerConfig(**sizes[size]))
+    some = [[1 + (37 * i + 101 * b + 11) % (model.cfg.d_vocab - 1) for i in range(50)] for b in range(10)]
+    tokens = torch.tensor([[0, *row, *row] for row in some])
+
+    def run():
+        _, cache = model.run_with_cache(
+            tokens, return_type=None, names_filter=lambda name: name.endswith("hook_pattern")
+        )
+        scores = []
+        for layer in range(model.cfg.n_layers):
+            pattern = cache["pattern", layer]
+            for offset in (0, 1, 50, 49):
+                scores.append(pattern.diagonal(-offset, dim1=-2, dim2=-1).mean(dim=(0, -1)))
+            scores.append(pattern[..., 0].mean(dim=(0, -1)))
+        return torch.stack(scores)
+
+    return run
+
+
+def edges(size, count):
+    """A run of the model for each edge: into the queries of heads of the last layer, what a head of the first writes
+    is exchanged. The model has no norms, so that adds the difference's queries.
+    """
+    model = lens.HookedTransformer(lens.HookedTransformerConfig(**sizes[size]))
+    d_vocab = model.cfg.d_vocab
+    clean, corrupted = (torch.tensor([[(37 * i + shift) % d_vocab for i in range(64)]]) for shift in (11, 500))
+    name = "blocks.0.attn.hook_z"
+    z, other = (model.run_with_cache(tokens, names_filter=name)[1][name] for tokens in (clean, corrupted))
+
+    def cut(sender, reader):
+        changed = (other - z)[:, :, sender] @ model.W_O[0, sender]
+
+        def patch(q, hook):
+            q[:, :, reader] += changed @ model.W_Q[1, reader]
+            return q
+
+        logits = model.run_with_hooks(clean, fwd_hooks=[("blocks.1.attn.hook_q", patch)])
+        return logits[0, -1, 5] - logits[0, -1, 9]
+
+    return lambda: torch.stack([cut(edge % model.cfg.n_heads, edge) for edge in range(count)])
+
+
 def prepare(work, inputs):
     if work["kind"] == "gradients":
         return gradients(work["size"]), None
+    if work["kind"] == "headScores":
+        return head_scores(work["size"]), None
+    if work["kind"] == "edges":
+        return edges(work["size"], work["each"]["transformer-lens"]), None
     if work["kind"] != "sweep":
         return "is not asked for this"
     from transformer_lens import patching

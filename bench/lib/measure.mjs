@@ -95,8 +95,9 @@ async function takeTurns(entries) {
   }
 }
 
-function outcomeOf(work, { samples, flops, calls, rss }) {
-  const summary = summarise(samples);
+function outcomeOf(work, { contender, samples, flops, calls, rss }) {
+  const each = work.each?.[contender.id] ?? 1;
+  const summary = summarise(samples.map((ms) => ms / each));
   return {
     ...summary,
     calls,

@@ -41,6 +41,16 @@ const sweep = (size, what, task) => ({ name: `${modelNames[size]}: ${what}`, kin
 
 const gradients = (size) => ({ name: `${modelNames[size]}: loss and all gradients`, kind: "gradients", size });
 
+const headScores = (size) => ({ name: `${modelNames[size]}: scores of all heads`, kind: "headScores", size });
+
+/** Ours cuts every edge in a call, TransformerLens a few, each with a run of its own. */
+const edges = (size, count) => ({
+  name: `${modelNames[size]}: an edge, of all ${count} at 64 positions`,
+  kind: "edges",
+  size,
+  each: { ours: count, "transformer-lens": 4 },
+});
+
 /** The peers that share a table with the library, in its columns' order. */
 const everyone = ["ceiling", "ours", "tfjs", "ort", "jax", "ml-matrix", "torch"];
 
@@ -49,6 +59,7 @@ const everyone = ["ceiling", "ours", "tfjs", "ort", "jax", "ml-matrix", "torch"]
  * @property {string} name
  * @property {string} kind
  * @property {number} [flops]
+ * @property {Record<string, number>} [each] how many of what is asked for a contender does in a call; times are of one
  * @property {number} [recorded] milliseconds of TransformerLens 3.9, which is not part of a run
  */
 
@@ -174,6 +185,20 @@ export const groups = [
     form: "ratios",
     contenders: ["ours", "transformer-lens"],
     cases: ["small", "arena"].map(gradients),
+  },
+  {
+    id: "head-scores",
+    title: "Scores of all heads on ten prompts of 50 tokens repeated, of random weights",
+    form: "ratios",
+    contenders: ["ours", "transformer-lens"],
+    cases: ["small", "arena"].map(headScores),
+  },
+  {
+    id: "edges",
+    title: "Exact effects of edges on one pair of prompts, of random weights",
+    form: "ratios",
+    contenders: ["ours", "transformer-lens"],
+    cases: [edges("small", 257), edges("arena", 529)],
   },
   {
     id: "vocabulary",

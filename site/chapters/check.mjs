@@ -47,16 +47,21 @@ export function complaintsOf(chapters) {
     },
   });
   const complaints = new Map();
+  const faults = [];
   for (const { path, text, from, part } of modules) {
     const file = program.getSourceFile(path);
     const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
     const ours = found.filter(({ start = 0 }) => part === undefined || start < from);
-    if (ours.length > 0) throw new Error(`${path}: ${said(ours[0])}\n${lineAt(text, ours[0].start)}`);
-    if (part === undefined) continue;
-    if (found.length === 0) throw new Error(`${path}: this compiles, and should not:\n${part.code}`);
+    faults.push(...ours.map((diagnostic) => `${path}: ${said(diagnostic)}\n${lineAt(text, diagnostic.start)}`));
+    if (part === undefined || ours.length > 0) continue;
+    if (found.length === 0) {
+      faults.push(`${path}: this compiles, and should not:\n${part.code}`);
+      continue;
+    }
     const line = text.slice(from, found[0].start).split("\n").length - 1;
     complaints.set(part, { line, text: said(found[0]) });
   }
+  if (faults.length > 0) throw new Error(faults.join("\n\n"));
   return complaints;
 }
 

@@ -7,6 +7,7 @@ const NO_NUMBERS = [
   /^(`{3,}).*?^\1$/gms,
   /\{\{=.+?\}\}/g,
   /`[^`\n]*[A-Za-z_][^`\n]*`/g,
+  /\$\$[^]*?\$\$/g,
   /\$[^$]+\$/g,
   /\]\([^)\s]+\)/g,
   /\bL\d+H\d+\b/g,
@@ -17,7 +18,7 @@ const NO_NUMBERS = [
 /** @returns {string[]} each number with the words around it. */
 export function typedNumbers(text) {
   const rest = NO_NUMBERS.reduce(
-    (prose, pattern) => prose.replace(pattern, (found) => found.replace(/\d/g, "·")),
+    (prose, pattern) => prose.replace(pattern, (found) => found.replace(/[\d$]/g, "·")),
     text,
   );
   return [...rest.matchAll(/\d[\d.,]*/g)].map(({ index }) => text.slice(Math.max(0, index - 20), index + 20));

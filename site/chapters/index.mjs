@@ -32,8 +32,13 @@ export async function executeChapter(chapter) {
   const { code } = transformSync(moduleOf(chapterSteps(chapter)), { loader: "ts", format: "esm", target: "es2022" });
   mkdirSync(join(root, ".tmp/chapters"), { recursive: true });
   writeFileSync(path, code);
-  const { stdout } = await promisify(execFile)(process.execPath, [path], { cwd: root, maxBuffer: 2 ** 28 });
-  return JSON.parse(stdout);
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [path], { cwd: root, maxBuffer: 2 ** 28 });
+    return JSON.parse(stdout);
+  } catch (error) {
+    const said = String(error.stderr ?? error.message).trim();
+    throw new Error(`${chapter.name}: ${said.split("\n").slice(0, 12).join("\n")}`, { cause: error });
+  }
 }
 
 /** The chapters with what their code gave and what the compiler says; refuses prose with typed numbers. */

@@ -82,7 +82,15 @@ export { allHeadPatterns, drawAllHeadPatterns, type AllHeads, type HeadPattern }
 export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure } from "./two-layers/attention.ts";
 export { attributionMap, drawAttributionMap, type AttributionMap } from "./arena/attribution-map.ts";
 export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./training/change-attribution.ts";
+export { drawNeuronExamples } from "./neuron-examples.ts";
 export { circuitFigure, drawCircuit, drawCircuitCertificate, type CircuitFigure } from "./interventions/circuit.ts";
+export {
+  drawLensReadings,
+  lensReadings,
+  tunedReadings,
+  type LensOptions,
+  type LensReadings,
+} from "./interventions/lens-readings.ts";
 export {
   compositionChance,
   compositionMaps,
@@ -91,6 +99,12 @@ export {
   type CompositionChance,
   type CompositionMapsFigure,
 } from "./two-layers/composition-maps.ts";
+export {
+  drawEmbeddingCloud,
+  embeddingCloud,
+  type EmbeddingCloud,
+  type EmbeddingCloudOptions,
+} from "./embeddings/embedding-cloud.ts";
 export {
   drawEvaluatorScatter,
   drawEvaluatorValidation,

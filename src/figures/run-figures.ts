@@ -6,6 +6,7 @@ import { attributionMapEntry } from "./arena/attribution-map.ts";
 import { circuitEntries } from "./interventions/circuit.ts";
 import { changeAttributionEntry } from "./training/change-attribution.ts";
 import { compositionChanceEntry, compositionMapsEntry } from "./two-layers/composition-maps.ts";
+import { positionEmbeddingsEntry, tokenEmbeddingsEntry } from "./embeddings/embedding-cloud.ts";
 import type { FigureEntry } from "./entry.ts";
 import { evaluatorEntries } from "./training/evaluator-figures.ts";
 import { importanceByHeadEntry, importanceByLayerEntry, importanceByOrderEntry } from "./two-layers/importance.ts";
@@ -13,6 +14,7 @@ import { inductionPatchingEntry } from "./interventions/induction-patching.ts";
 import { inductionExamplesEntry } from "./two-layers/induction-examples.ts";
 import { inductionStripesEntry } from "./arena/induction-stripes.ts";
 import { jointComponentsEntry } from "./two-layers/joint-components.ts";
+import { lensEntries } from "./interventions/lens-readings.ts";
 import { lossOnRepeatsEntry } from "./arena/loss-on-repeats.ts";
 import { ovSampleEntry } from "./arena/ov-sample.ts";
 import { pathEffectsEntry } from "./two-layers/path-effects.ts";
@@ -22,7 +24,7 @@ import { scoreIntensityEntry } from "./two-layers/score-intensity.ts";
 import { scorePartsEntries } from "./arena/score-figures.ts";
 import { trainingEntries } from "./training/training-figures.ts";
 
-/** Figures 12 to 26. */
+/** Figures 12 to 27. */
 export function runFigures(): readonly FigureEntry[] {
   return [
     storyAttentionEntry,
@@ -43,6 +45,7 @@ export function runFigures(): readonly FigureEntry[] {
     ablationRisesEntry,
     offsetRisesEntry,
     inductionPatchingEntry,
+    ...lensEntries(),
     ovSampleEntry,
     previousPatternEntry,
     ...scorePartsEntries(),
@@ -52,5 +55,7 @@ export function runFigures(): readonly FigureEntry[] {
     ...evaluatorEntries(),
     changeAttributionEntry,
     ...circuitEntries(),
+    tokenEmbeddingsEntry,
+    positionEmbeddingsEntry,
   ];
 }

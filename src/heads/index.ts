@@ -9,7 +9,7 @@
  * In reading order: `repeated-tokens.ts` (the text), `scores/detectors.ts` (one detector a function),
  * `scores/find-heads.ts` (all heads of a model, named), `scores/detection.ts` (TransformerLens's detector),
  * `scores/prefix-matching.ts` and `scores/copying-evaluator.ts` (Olsson et al.), `ablation/` (what a head is worth),
- * `training/` (what changes while a model learns).
+ * `training/` (what changes while a model learns), `neuron-examples.ts` (what neurons of MLPs do).
  *
  * @packageDocumentation
  */
@@ -39,6 +39,8 @@ export type {
   CopyingEvaluatorOptions,
   MemoryScores,
 } from "./scores/index.ts";
+export { neuronExamples } from "./neuron-examples.ts";
+export type { NeuronActivity, NeuronExample, NeuronExampleOptions, NeuronExamples } from "./neuron-examples.ts";
 export { repeatedTokens } from "./repeated-tokens.ts";
 export type { RepeatedTokensOptions } from "./repeated-tokens.ts";
 export { smearedKeys } from "./smeared-keys.ts";

@@ -12,6 +12,7 @@ import type {
   MatmulArgs,
   MatrixView,
   NormArgs,
+  ProductCrossEntropyArgs,
   SoftmaxArgs,
 } from "./interface.ts";
 import type { BlockSquaresArgs, GramArgs, PairNormsArgs, RootsArgs, RowScreenArgs } from "./weights-interface.ts";
@@ -127,16 +128,31 @@ export function checkCausal(args: CausalSoftmaxArgs): void {
 
 /** Arrays are long enough and every target is a column. */
 export function checkCrossEntropy(args: CrossEntropyArgs): void {
+  checkTargets("crossEntropy", args);
+  checkFlat("crossEntropy", "logits", args.logits, args.logitsOffset, args.rows * args.cols);
+}
+
+/** The operands lie inside their arrays and every target is a column. */
+export function checkProductCrossEntropy(args: ProductCrossEntropyArgs): void {
+  const operation = "productCrossEntropy";
+  const { rows, cols, k } = args;
+  checkTargets(operation, args);
+  checkCount(operation, "k", k);
+  checkView(operation, "a", args.a, 1, rows, k);
+  checkView(operation, "b", args.b, 1, k, cols);
+  if (args.bias !== undefined) checkFlat(operation, "bias", args.bias, 0, cols);
+}
+
+function checkTargets(operation: string, args: Pick<CrossEntropyArgs, "rows" | "cols" | "targets" | "output">): void {
   const { rows, cols, targets } = args;
-  checkCount("crossEntropy", "rows", rows);
-  checkCount("crossEntropy", "cols", cols);
-  checkFlat("crossEntropy", "logits", args.logits, args.logitsOffset, rows * cols);
-  checkFlat("crossEntropy", "targets", targets, 0, rows);
-  checkFlat("crossEntropy", "output", args.output, 0, rows);
+  checkCount(operation, "rows", rows);
+  checkCount(operation, "cols", cols);
+  checkFlat(operation, "targets", targets, 0, rows);
+  checkFlat(operation, "output", args.output, 0, rows);
   for (let row = 0; row < rows; row++) {
     const target = targets[row]!;
     if (target < 0 || target >= cols) {
-      invariant(false, "crossEntropy", `target ${target} of row ${row} is not one of ${cols} columns`);
+      invariant(false, operation, `target ${target} of row ${row} is not one of ${cols} columns`);
     }
   }
 }

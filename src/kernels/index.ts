@@ -28,6 +28,7 @@ export type {
   MatrixView,
   NormArgs,
   PackedMatrix,
+  ProductCrossEntropyArgs,
   SoftmaxArgs,
 } from "./interface.ts";
 export { referenceKernels } from "./reference.ts";

@@ -44,7 +44,7 @@ export interface MatmulArgs {
   /** All of `b` packed, for a kernel that has packed it. */
   readonly packed?: PackedMatrix | undefined;
   readonly out: MatrixView;
-  /** Add the product to what `out` holds. */
+  /** Add the product to what `out` holds; where its `batchStride` is 0 products are added one after the other. */
   readonly accumulate?: boolean;
 }
 
@@ -80,6 +80,24 @@ export interface CrossEntropyArgs {
   readonly cols: number;
   readonly logits: FloatArray;
   readonly logitsOffset: number;
+  readonly targets: Int32Array;
+  readonly output: FloatArray;
+}
+
+/**
+ * Logits `a b + bias` with one target per row, `a` `[rows, k]`, `b` `[k, cols]`; `output[row]` is the loss in nats.
+ * The logits are never there as a whole.
+ */
+export interface ProductCrossEntropyArgs {
+  readonly rows: number;
+  readonly cols: number;
+  readonly k: number;
+  readonly a: MatrixView;
+  readonly b: MatrixView;
+  /** All of `b` packed, for a kernel that has packed it. */
+  readonly packed?: PackedMatrix | undefined;
+  /** `[cols]`; none unless given. */
+  readonly bias?: FloatArray | undefined;
   readonly targets: Int32Array;
   readonly output: FloatArray;
 }
@@ -156,6 +174,8 @@ export interface Kernels {
   logSoftmax(args: SoftmaxArgs): void;
   /** Minus the log-probability of each row's target, in nats. */
   crossEntropy(args: CrossEntropyArgs): void;
+  /** {@link Kernels.crossEntropy} of the rows of a product. */
+  productCrossEntropy(args: ProductCrossEntropyArgs): void;
   /** Centre (LayerNorm) and divide by the root mean square. */
   normalize(args: NormArgs): void;
   /** Scores, softmax and weighted values, without keeping scores or pattern. */

@@ -4,7 +4,15 @@
  * Accumulation is float64 on purpose, whatever the storage: this file is the truth, so its only error is the rounding
  * of the stored result. Nothing here is fast, and nothing should be made fast.
  */
-import { checkAttention, checkCausal, checkCrossEntropy, checkMatmul, checkNorm, checkRows } from "./checks.ts";
+import {
+  checkAttention,
+  checkCausal,
+  checkCrossEntropy,
+  checkMatmul,
+  checkNorm,
+  checkProductCrossEntropy,
+  checkRows,
+} from "./checks.ts";
 import type {
   AttentionArgs,
   CausalSoftmaxArgs,
@@ -13,6 +21,7 @@ import type {
   Kernels,
   MatmulArgs,
   NormArgs,
+  ProductCrossEntropyArgs,
   SoftmaxArgs,
 } from "./interface.ts";
 
@@ -105,6 +114,25 @@ function crossEntropy(args: CrossEntropyArgs): void {
   }
 }
 
+/** The logits of a row after another. */
+function productCrossEntropy(args: ProductCrossEntropyArgs): void {
+  checkProductCrossEntropy(args);
+  const { rows, cols, k, a, b, bias, targets, output } = args;
+  const logits = new Float64Array(cols);
+  const place = { rows: 1, cols, logits, logitsOffset: 0 };
+  for (let row = 0; row < rows; row++) {
+    for (let j = 0; j < cols; j++) {
+      let sum = 0;
+      for (let p = 0; p < k; p++) {
+        const left = a.data[a.offset + row * a.rowStride + p * a.colStride]!;
+        sum += left * b.data[b.offset + p * b.rowStride + j * b.colStride]!;
+      }
+      logits[j] = sum + (bias?.[j] ?? 0);
+    }
+    crossEntropy({ ...place, targets: targets.subarray(row), output: output.subarray(row) });
+  }
+}
+
 /** Two passes: the mean first, then the mean square of what is left, so that a large mean does not cancel. */
 function normalize(args: NormArgs): void {
   checkNorm(args);
@@ -158,6 +186,7 @@ export const referenceKernels: Kernels = {
   causalSoftmax,
   logSoftmax,
   crossEntropy,
+  productCrossEntropy,
   normalize,
   attention,
 };

@@ -16,6 +16,7 @@ import { embedTokens, positionalEmbedding } from "./embedding.ts";
 import type { RunningModel } from "./embedding.ts";
 import {
   attentionScores,
+  causalPattern,
   headResults,
   normalizePerHead,
   overHeads,
@@ -167,6 +168,11 @@ function afterMid({ hooks }: Plan, { layer, mlp }: AttentionLayer, sum: Stream):
 function patternOf({ parts, hooks, mask }: Plan, layer: AttentionLayer, query: HeadVectors, key: HeadVectors): Scores {
   const at = `blocks.${layer.layer}.attn` as const;
   const isCausal = parts.config.attention_dir === "causal";
+  const areFloat32 = query.dtype === "float32" && key.dtype === "float32";
+  const isPlain = isCausal && mask === undefined && !isWindowed(layer, key.sizeOf("pos"));
+  if (isPlain && areFloat32 && !hooks.sees(`${at}.hook_attn_scores`)) {
+    return hooks.fire(`${at}.hook_pattern`, causalPattern(query, key, layer.attnScale));
+  }
   const computed = attentionScores(query, key, layer.attnScale, isCausal, layer.window);
   if (mask !== undefined) hidePaddedKeys(computed, mask);
   const scores = hooks.fire(`${at}.hook_attn_scores`, computed);

@@ -75,6 +75,30 @@ export function attentionScores(
   isCausal: boolean,
   window = Infinity,
 ): Scores {
+  const [batch = 0, queries = 0, heads = 0] = q.shape;
+  const keys = k.sizeOf("pos");
+  const out = scaledProducts(q, k, scale, isCausal);
+  for (let row = 0; row < batch * heads * queries; row++) {
+    const seen = isCausal ? (row % queries) + 1 + keys - queries : keys;
+    const start = row * keys;
+    out.fill(-Infinity, start + seen, start + keys);
+    if (seen > window) out.fill(-Infinity, start, start + seen - window);
+  }
+  return Tensor.from("batch head query_pos key_pos", [batch, heads, queries, keys], out);
+}
+
+/** The pattern of causal {@link attentionScores}, which are never there: the same, to the bit. */
+export function causalPattern(q: HeadVectors, k: HeadVectors, scale: number): Scores {
+  const [batch = 0, queries = 0, heads = 0] = q.shape;
+  const keys = k.sizeOf("pos");
+  const out = scaledProducts(q, k, scale, true);
+  const place = { scores: out, scoresOffset: 0, output: out, outputOffset: 0, queryOffset: keys - queries };
+  kernels().causalSoftmax({ batch: batch * heads, queries, keys, ...place });
+  return Tensor.from("batch head query_pos key_pos", [batch, heads, queries, keys], out);
+}
+
+/** $q k^\top / \text{scale}$; where attention is causal, entries of keys after their query may be anything. */
+function scaledProducts(q: HeadVectors, k: HeadVectors, scale: number, isCausal: boolean): FloatArray {
   const [batch = 0, queries = 0, heads = 0, d_head = 0] = q.shape;
   const keys = k.sizeOf("pos");
   const out = dataForResult("float32", batch * heads * queries * keys) as FloatArray;
@@ -84,14 +108,15 @@ export function attentionScores(
     kernels().matmul({ batch: heads, m: queries, n: keys, k: d_head, ...products });
   }
   const divisor = Math.fround(scale);
+  // By a power of two, as that of 4, 16 or 64 entries, the product with its reciprocal is the same, in half the time.
+  const isPower = 2 ** Math.round(Math.log2(divisor)) === divisor;
   for (let row = 0; row < batch * heads * queries; row++) {
-    const seen = isCausal ? (row % queries) + 1 + keys - queries : keys;
     const start = row * keys;
-    for (let j = start; j < start + seen; j++) out[j] = (out[j] as number) / divisor;
-    out.fill(-Infinity, start + seen, start + keys);
-    if (seen > window) out.fill(-Infinity, start, start + seen - window);
+    const end = start + (isCausal ? (row % queries) + 1 + keys - queries : keys);
+    if (isPower) for (let j = start; j < end; j++) out[j] = (out[j] as number) * (1 / divisor);
+    else for (let j = start; j < end; j++) out[j] = (out[j] as number) / divisor;
   }
-  return Tensor.from("batch head query_pos key_pos", [batch, heads, queries, keys], out);
+  return out;
 }
 
 /** The values of all keys, weighted by each query's pattern. */

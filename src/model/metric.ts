@@ -86,10 +86,23 @@ export interface LogitRows {
   readonly column: (token: number) => number;
 }
 
+/**
+ * Of a metric that is made of the losses of one token in each row that it reads: it can be had without logits, by
+ * `productCrossEntropy` of the kernels.
+ */
+interface LossFunctions {
+  /** The token of each position read. */
+  readonly targets: (prompt: number) => readonly number[];
+  /** The value, of the loss of each. */
+  readonly value: (losses: Float64Array, prompt: number) => number;
+}
+
 /** How the built-in metrics are computed. */
 export interface RowFunctions {
   /** How many prompts it is of, where it knows. */
   readonly prompts?: number | undefined;
+  /** Where it is made of losses alone; `value` gives the same. */
+  readonly losses?: LossFunctions | undefined;
   /** The positions of a prompt that its value depends on, where they are not those that it reads. */
   needs?(prompt: number): readonly number[];
   value(rows: LogitRows, prompt: number): number;
@@ -114,6 +127,24 @@ export class RowMetric implements Metric {
 
   get prompts(): number | undefined {
     return this.#functions.prompts;
+  }
+
+  /** Whether it is made of losses alone, so that {@link lossTargets} and {@link lossValue} serve. */
+  get isOfLosses(): boolean {
+    return this.#functions.losses !== undefined;
+  }
+
+  /** The token whose loss is asked for at each position that is read of a prompt. */
+  lossTargets(prompt: number, prompts: number, d_vocab: number): readonly number[] {
+    requirePrompt(this, prompt, prompts);
+    const targets = this.#functions.losses?.targets(prompt) ?? [];
+    for (const token of targets) columnOf(this.name, token, d_vocab);
+    return targets;
+  }
+
+  /** The value of a prompt, of its losses. */
+  lossValue(losses: Float64Array, prompt: number): number {
+    return this.#functions.losses?.value(losses, prompt) ?? NaN;
   }
 
   values(logits: Logits, input: MetricInput = {}): Float64Array {
@@ -154,6 +185,11 @@ export function readPositions({ name, reads }: Metric, prompt: number, pos: numb
       actual: p,
     });
   });
+}
+
+/** Refuses a prompt that a metric is not of; `all` are run. */
+function requirePrompt({ name, prompts }: Metric, prompt: number, all: number): void {
+  if (!(prompt >= 0) || (prompts !== undefined && prompt >= prompts)) throw noSuchPrompt(name, prompt, prompts ?? all);
 }
 
 function noSuchPrompt(name: string, prompt: number, count: number): InputError {
@@ -200,7 +236,7 @@ function eachEntry(
   input: MetricInput,
   run: (rows: LogitRows, prompt: number, entry: number) => void,
 ): void {
-  const { name, reads, prompts: count } = metric;
+  const { name, reads } = metric;
   requireKind("tensor", logits, "logits", name);
   requireAxes(logits, "batch pos d_vocab", "logits", name);
   requireObject(input, "input", name, "prompts selected");
@@ -215,7 +251,7 @@ function eachEntry(
       : (token: number) => places.get(token) as number;
   for (let b = 0; b < batch; b++) {
     const prompt = input.prompts === undefined ? b : (input.prompts[b] ?? -1);
-    if (!(prompt >= 0) || (count !== undefined && prompt >= count)) throw noSuchPrompt(name, prompt, count ?? batch);
+    requirePrompt(metric, prompt, batch);
     const positions = isSelected ? Array.from({ length: pos }, (_, p) => p) : readPositions(metric, prompt, pos);
     run({ data, width, starts: positions.map((p) => (b * pos + p) * width), column }, prompt, b);
   }

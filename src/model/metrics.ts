@@ -304,20 +304,20 @@ export function crossEntropy(
   const weights = lossWeights(options.mask, padding, prompts.length, pos - 1, operation);
   // Where no prompt has a weight nothing is read.
   const read = Array.from({ length: pos - 1 }, (_, p) => p).filter((p) => weights.some((row) => row[p] !== 0));
+  const targets = (prompt: number): number[] => read.map((p) => (prompts[prompt] as number[])[p + 1] as number);
+  const mean = (losses: Float64Array, prompt: number): number =>
+    read.reduce((sum, p, r) => {
+      const weight = weights[prompt]?.[p] ?? 0;
+      return weight === 0 ? sum : sum + weight * (losses[r] as number);
+    }, 0);
   return new RowMetric(
     "loss",
     { positions: prompts.map(() => read), tokens: "all" },
     {
       prompts: prompts.length,
       needs: (prompt) => read.flatMap((p) => (weights[prompt]?.[p] === 0 ? [] : [p, p + 1])),
-      value(rows, prompt) {
-        const targets = Int32Array.from(read, (p) => rows.column((prompts[prompt] as number[])[p + 1] as number));
-        const losses = rowLosses(rows, targets);
-        return read.reduce((sum, p, r) => {
-          const weight = weights[prompt]?.[p] ?? 0;
-          return weight === 0 ? sum : sum + weight * (losses[r] as number);
-        }, 0);
-      },
+      losses: { targets, value: mean },
+      value: (rows, prompt) => mean(rowLosses(rows, targets(prompt)), prompt),
       writeGradient(rows, prompt, out, factor) {
         writeSoftmax(rows, out);
         for (const [r, p] of read.entries()) {
@@ -332,7 +332,8 @@ export function crossEntropy(
 }
 
 /** The loss of one target in each row. */
-export function rowLosses({ data, starts, width }: LogitRows, targets: Int32Array): Float64Array {
+export function rowLosses({ data, starts, width, column }: LogitRows, tokens: readonly number[]): Float64Array {
+  const targets = Int32Array.from(tokens, column);
   const out = new Float64Array(starts.length);
   for (let r = 0; r < starts.length;) {
     const first = r;

@@ -116,6 +116,16 @@ browserTests("the playground", () => {
     expect(complaints.filter((text) => !text.includes("wasm-eval") && !text.includes("WebAssembly"))).toEqual([]);
   });
 
+  test("runs where a policy of the server allows no worker from a blob", async () => {
+    const strict = await serve({}, { "/play/": folder }, "worker-src 'self'");
+    try {
+      await visit("", {}, strict);
+      expect(await tab.locator(".figure").first().textContent()).toContain("OV circuit of L1H4");
+    } finally {
+      await strict.close();
+    }
+  });
+
   describe("heads switched off", () => {
     const text = "interface Foo<T> { a: T; }\ninterface Foo<";
     test.each([
@@ -142,7 +152,7 @@ browserTests("the playground", () => {
       await visit();
       await tab.getByLabel("Text to run the model on").fill("declare function parse(text: string): number;");
       await tab.getByLabel("L0H5 on").uncheck();
-      await tab.getByRole("button", { name: /^L1H2/ }).click();
+      await tab.getByRole("button", { name: /^L1 H2/ }).click();
       await tab.getByRole("tab", { name: "Expansion" }).click();
       await until("location.hash.includes('declare')");
       await settled();
@@ -153,7 +163,7 @@ browserTests("the playground", () => {
       await visit(hash);
       expect(await tab.getByLabel("Text to run the model on").inputValue()).toContain("declare function");
       expect(await tab.getByLabel("L0H5 on").isChecked()).toBe(false);
-      expect(await tab.getByRole("button", { name: /^L1H2/ }).getAttribute("aria-pressed")).toBe("true");
+      expect(await tab.getByRole("button", { name: /^L1 H2/ }).getAttribute("aria-pressed")).toBe("true");
       expect(await tab.getByRole("tab", { name: "Expansion" }).getAttribute("aria-selected")).toBe("true");
       expect(await tab.locator(".figure").first().textContent()).toContain("What each path adds");
       expect(await shownLoss("after")).toBeCloseTo(loss, 3);
@@ -199,6 +209,25 @@ browserTests("the playground", () => {
       await eventually(() => tab.getByLabel("Token ids to run the model on").inputValue()).toBe("1 2 3 4 1 2 3");
     });
 
+    test("brings its tokenizer along, and one that is none does not stand in its way", async () => {
+      const { model: own } = await bundled("");
+      const { tokenizer } = await import("../../data/bundled-model.js");
+      const beside = (text: string): { name: string; mimeType: string; buffer: Buffer } => ({
+        name: "tokenizer.json",
+        mimeType: "",
+        buffer: Buffer.from(text),
+      });
+      await visit();
+      await tab.locator("input[type=file]").setInputFiles([...filesOf(own), beside(tokenizer)]);
+      await tab.getByRole("button", { name: "Back to the bundled model" }).waitFor();
+      await eventually(() => tab.locator("#text").inputValue()).toContain("When Mary and John");
+      await tab.locator("input[type=file]").setInputFiles([...filesOf(own), beside("{")]);
+      await eventually(() => tab.locator("main").textContent()).toContain("The tokenizer cannot be used");
+      await eventually(() => tab.locator("label[for=text]").textContent()).toContain("Token ids");
+      await tab.getByRole("button", { name: "Back to the bundled model" }).click();
+      await eventually(() => tab.locator("#text").inputValue()).toContain("interface Array");
+    });
+
     test("is opened when dropped on the page", async () => {
       await visit();
       const sent = filesOf(model).map(({ name, buffer }) => ({ name, base64: buffer.toString("base64") }));
@@ -228,6 +257,25 @@ browserTests("the playground", () => {
       expect(await error.innerText()).toMatch(said);
       expect(await tab.locator("main").textContent()).toContain("2 layers of 8 heads");
     });
+  });
+
+  test.each([
+    ["no layers", { n_layers: 0 }, "no heads"],
+    ["one layer, no positions", { n_layers: 1, position: "none" }, "it shows what positions do"],
+    ["heads that see later tokens", { config: { attention_dir: "bidirectional" } }, "it looks back from a token"],
+    ["MLPs and rotary positions", { mlp: "gelu", position: "rotary", norm: "RMS" }, "Norms are left out"],
+    ["other output tokens", { config: { d_vocab_out: 5 } }, "output tokens are others"],
+  ] as const)("a model of %s: every view shows something or says why not", async (_, options, said) => {
+    await visit();
+    await tab.locator("input[type=file]").setInputFiles(filesOf(randomModel({ ...options, n_ctx: 12 })));
+    await tab.getByRole("button", { name: "Back to the bundled model" }).waitFor();
+    await eventually(() => tab.locator(".view").textContent()).toContain(said);
+    for (const view of ["Patterns", "Composition", "Expansion", "Patching", "Two texts"]) {
+      await tab.getByRole("tab", { name: view }).click();
+      await until("document.querySelector('.busy, .stale') === null");
+      expect(await tab.locator(".error").allTextContents(), view).toEqual([]);
+    }
+    expect(complaints).toEqual([]);
   });
 
   test("a computation can be stopped, and the page goes on", async () => {

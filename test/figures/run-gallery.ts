@@ -11,6 +11,7 @@ import {
   drawCompositionChance,
   drawCompositionMaps,
   drawContextScore,
+  drawEmbeddingCloud,
   drawEvaluatorScatter,
   drawEvaluatorValidation,
   drawImportanceByHead,
@@ -19,6 +20,7 @@ import {
   drawInductionExamples,
   drawInductionPatching,
   drawInductionStripes,
+  drawLensReadings,
   drawJointComponents,
   drawLossByIndex,
   drawLossCurve,
@@ -37,9 +39,11 @@ import {
   drawScoreTiles,
   drawTraceOverTraining,
   type CircuitFigure,
+  type EmbeddingCloud,
   type Evaluations,
   type FigureToken,
   type ImportanceFigure,
+  type LensReadings,
   type ScoreParts,
   type TrainingLosses,
 } from "../../src/figures/index.ts";
@@ -58,6 +62,14 @@ function tensor<A extends string>(axes: A, shape: readonly number[], of: (i: num
     Float64Array.from({ length: size }, (_, i) => of(i)),
   );
 }
+
+const cloud = (of: EmbeddingCloud["of"], count: number): EmbeddingCloud => ({
+  of,
+  points: tensor("point direction", [count, 3], irregular),
+  labels: Array.from({ length: count }, (_, i) => (of === "tokens" ? ` t${i}` : i.toString())),
+  directions: ["PC 1 (50 %)", "PC 2 (25 %)", "PC 3 (5 %)"],
+  ...{ shares: [0.5, 0.25, 0.05], reading: "" },
+});
 
 const circuit: CircuitFigure = {
   ...{ layers: 2, heads: 3, mlps: true, of: 70, metric: "loss", ablation: "counterfactual" },
@@ -93,6 +105,14 @@ const zeroAfter = stack.map((t) =>
     t.data.map((x, i) => (i % n > Math.floor(i / n) % n ? 0 : x)),
   ),
 );
+
+const lens: LensReadings = {
+  tokens,
+  labels: ["0_pre", "1_pre", "final_post"],
+  top: [0, 1, 2].map((row) => tokens.map((_, i) => tokens[(i + 1 + row) % n] as FigureToken)),
+  probability: tensor("component pos", [3, n], positive),
+  divergence: tensor("component pos", [3, n], (i) => (i >= 2 * n ? 0 : 4 * positive(i + 3))),
+};
 
 const importance: ImportanceFigure = {
   windows: 4,
@@ -325,6 +345,8 @@ export function runGallery(): ReadonlyMap<string, Figure> {
         heads: grid(7),
       }),
     ],
+    ["logit-lens", drawLensReadings(lens)],
+    ["tuned-lens", drawLensReadings({ ...lens, fitted: 1616 })],
     [
       "ov-sample",
       drawOVSample({
@@ -374,5 +396,7 @@ export function runGallery(): ReadonlyMap<string, Figure> {
     ],
     ["circuit", drawCircuit(circuit)],
     ["circuit-certificate", drawCircuitCertificate(circuit)],
+    ["token-embeddings", drawEmbeddingCloud(cloud("tokens", 30))],
+    ["positional-embeddings", drawEmbeddingCloud(cloud("positions", 12))],
   ]);
 }

@@ -10,6 +10,7 @@ import type {
   HeadVectorsView,
   MatmulArgs,
   MatrixView,
+  ProductCrossEntropyArgs,
   RowScreenArgs,
 } from "../../src/kernels/index.ts";
 
@@ -154,6 +155,22 @@ export function matmulArgs(given: MatmulCase, kind: StorageName, bKind = kind, o
   out.data.fill(UNTOUCHED);
   return { batch, m, n, k, a, b, out, ...(given.accumulate && { accumulate: true }) };
 }
+
+/** The losses of a product: what `a`, `b` and `targets` are is a case's of {@link matmulCases}. */
+export function lossArgs(given: MatmulCase, kind: StorageName, hasBias: boolean): ProductCrossEntropyArgs {
+  const { m: rows, n: cols, k, a, b } = matmulArgs(given, kind);
+  const targets = Int32Array.from({ length: rows }, (_, row) => (row * 1009 + cols - 1) % cols);
+  const bias = hasBias ? storage(kind, cols).map((_, j) => (j % 7) - 3) : undefined;
+  return { rows, cols, k, a, b, bias, targets, output: new Float64Array(rows) };
+}
+
+/** The cases of which losses are taken; columns are none, some, one stretch that is taken up together, and several. */
+export const lossCases: readonly MatmulCase[] = [
+  ...matmulCases.filter(({ batch, n, special }) => batch === 1 && n > 0 && special === undefined),
+  { name: "a stretch and one column", batch: 1, m: 50, n: 2049, k: 20, path: "tiles" },
+  { name: "several stretches of few rows", batch: 1, m: 4, n: 4200, k: 20, path: "tiles" },
+  { name: "deeper than 256 columns fit", batch: 1, m: 7, n: 240, k: 2310, path: "tiles" },
+];
 
 export interface GramCase {
   readonly name: string;

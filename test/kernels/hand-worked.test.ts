@@ -124,6 +124,22 @@ describe.each(implementations)("$name", (which) => {
     expect(Array.from(output)).toEqual(closeTo([Math.log(4), Math.log(4 / 3), Infinity, Infinity]));
   });
 
+  test("productCrossEntropy is that of the product with its bias: of [0, ln 3], of masked entries, of NaN", () => {
+    const near = (values: number[]): unknown[] =>
+      values.map((x): unknown => (Number.isFinite(x) ? expect.closeTo(x, 6) : x));
+    const a = view(Float32Array.of(1, 0, 0, 1, 1, 1, NaN, 0), 2);
+    const b = view(Float32Array.of(0, Math.log(3), 0, 0), 2);
+    const run = (bias: FloatArray | undefined, ...targets: number[]): number[] => {
+      const output = new Float64Array(4);
+      which.productCrossEntropy({ rows: 4, cols: 2, k: 2, a, b, bias, targets: Int32Array.from(targets), output });
+      return Array.from(output);
+    };
+    expect(run(undefined, 0, 0, 1, 0)).toEqual(near([Math.log(4), Math.LN2, Math.log(4 / 3), NaN]));
+    expect(run(Float32Array.of(Math.log(3), 0), 0, 0, 1, 0)).toEqual(near([Math.LN2, Math.log(4 / 3), Math.LN2, NaN]));
+    expect(run(Float32Array.of(-Infinity, 0), 0, 1, 1, 0)).toEqual(near([Infinity, 0, 0, NaN]));
+    expect(run(Float32Array.of(-Infinity, -Infinity), 0, 1, 1, 0)).toEqual([Infinity, Infinity, Infinity, NaN]);
+  });
+
   test("causalSoftmax of equal scores spreads over the past; keys before query 0 are visible too", () => {
     const run = (queryOffset: number): number[] => {
       const scores = Float32Array.of(1, NaN, NaN, 1, 1, NaN);
@@ -223,5 +239,11 @@ describe.each(implementations)("$name refuses what would read or write outside a
       );
     }
     expect(message(() => which.crossEntropy({ ...args, targets: new Int32Array(0) }))).toContain("targets reaches");
+    const product = { rows: 1, cols: 2, k: 1, a: view(two, 1), b: view(two, 2), output: new Float32Array(1) };
+    const run = (more: object): string =>
+      message(() => which.productCrossEntropy({ ...product, targets: new Int32Array(1), ...more }));
+    expect(run({ targets: Int32Array.of(2) })).toContain("target 2 of row 0 is not one of 2 columns");
+    expect(run({ k: 3 })).toContain("productCrossEntropy: internal: a reaches");
+    expect(run({ bias: new Float32Array(1) })).toContain("bias reaches from element 0 to 1 of an array of 1");
   });
 });

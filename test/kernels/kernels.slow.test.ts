@@ -25,6 +25,8 @@ import {
   gramArgs,
   gramAsMatmul,
   gramCases,
+  lossArgs,
+  lossCases,
   magnitudes,
   matmulArgs,
   type MatmulCase,
@@ -178,6 +180,26 @@ describe.each(runs)("$name against the reference, $kind, within $bound", ({ fast
       referenceKernels.crossEntropy({ rows, cols, logits, logitsOffset: ROW_OFFSET, targets, output: want });
       const nats = inNats(given);
       expectWithin(got, want, (_, y) => nats + storageStep[kind] * Math.abs(y));
+    },
+  );
+
+  test.each(lossCases)(
+    "productCrossEntropy within twice the bound of its logits and that of exponentials in nats: $name",
+    (given) => {
+      for (const hasBias of [false, true]) {
+        const args = lossArgs(given, kind, hasBias);
+        const want = lossArgs(given, kind, hasBias);
+        fast.productCrossEntropy(args);
+        referenceKernels.productCrossEntropy(want);
+        const { n, k } = given;
+        const sizes = Array.from(magnitudes(matmulArgs(given, kind)));
+        const nats = rounding.ofExponentials(n, Math.log(n + 1) + 1);
+        expectWithin(args.output, want.output, (row, y) => {
+          const largest = Math.max(0, ...sizes.slice(row * n, (row + 1) * n)) + (hasBias ? 3 : 0);
+          const logit = (rounding.roundings(k) * rounding.unit + 2 * storageStep[kind]) * largest;
+          return 2 * logit + nats + storageStep[kind] * Math.abs(y);
+        });
+      }
     },
   );
 

@@ -25,6 +25,7 @@ import {
   gramArgs,
   gramAsMatmul,
   gramCases,
+  lossArgs,
   magnitudes,
   matmulArgs,
   matmulCases,
@@ -106,6 +107,7 @@ describe("each kernel runs in WebAssembly", () => {
         simdKernels.crossEntropy({ rows: n, cols: n, ...rest });
       },
     ],
+    ["productLosses", () => simdKernels.productCrossEntropy(lossArgs(matmulCases[9] ?? fail(), "float32", true))],
     [
       "normalize",
       () => {

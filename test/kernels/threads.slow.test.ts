@@ -6,7 +6,7 @@ import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
 import { weightEngine } from "../../src/kernels/wasm/weights-engine.ts";
 import { DONE } from "../../src/kernels/wasm/jobs.ts";
 import { expectSame } from "./agreement.ts";
-import { attentionArgs, gramArgs, matmulArgs, screenArgs } from "./cases.ts";
+import { attentionArgs, gramArgs, lossArgs, matmulArgs, screenArgs } from "./cases.ts";
 import type { GramCase, MatmulCase, StorageName } from "./cases.ts";
 
 afterAll(async () => {
@@ -56,6 +56,11 @@ const attention = (): ArrayLike<number> => {
   simdKernels.attention(args);
   return args.out.data;
 };
+const losses = (): ArrayLike<number> => {
+  const args = lossArgs({ name: "", batch: 1, m: 70, n: 9001, k: 33, path: "tiles" }, "float32", true);
+  simdKernels.productCrossEntropy(args);
+  return args.output;
+};
 const rows = (): ArrayLike<number>[] => {
   const screens = (["largest", "first", "between"] as const).map((keep) =>
     screenArgs({ name: "", m: 410, n: 1203, width: 40, most: 6, lead: 16 }, keep),
@@ -73,7 +78,7 @@ const rows = (): ArrayLike<number>[] => {
 
 describe("threads change no bit", () => {
   test("products, Gram matrices, attention and questions to rows are the same on 1, 2 and 3 threads", async () => {
-    const all = (): ArrayLike<number>[] => [...products(), ...grams(), attention(), ...rows()];
+    const all = (): ArrayLike<number>[] => [...products(), ...grams(), attention(), losses(), ...rows()];
     const alone = all();
     for (const count of [2, 3]) {
       expect(await useThreads(count)).toBe(count);

@@ -97,6 +97,11 @@ const cases: readonly (readonly [string, () => unknown, string])[] = [
   ],
   [
     "ShapeError",
+    () => heatmap({ values: [[1, 2]], texts: ["a"] }),
+    "heatmap: texts has 1 entries for 2 cells. Give one entry for each.",
+  ],
+  [
+    "ShapeError",
     () => heatmap({ values: [[1, 2]], rowLabels: [] }),
     "heatmap: rowLabels has 0 entries for 1 rows. Give one entry for each.",
   ],

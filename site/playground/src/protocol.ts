@@ -25,6 +25,8 @@ export interface ModelFacts {
   readonly n_layers: number;
   readonly n_heads: number;
   readonly hasTokenizer: boolean;
+  /** Whether no head sees later tokens. */
+  readonly isCausal: boolean;
   /** What is left out or assumed, in sentences. */
   readonly notes: readonly string[];
   /** A text to begin with; token ids where there is no tokenizer. */

@@ -183,19 +183,20 @@ function predictionLosses(tokens: Tensor<"batch pos">, from: number, onLosses: (
   const count = tokens.sizeOf("pos") - 1;
   const ids = rawData(tokens);
   const positions = [Array.from({ length: count - from }, (_, i) => from + i)];
+  const targets = (prompt: number): number[] => {
+    const start = prompt * (count + 1) + from + 1;
+    return Array.from({ length: count - from }, (_, i) => ids[start + i] as number);
+  };
+  const shown = (losses: Float64Array): number => {
+    onLosses(losses);
+    return NaN;
+  };
   return new RowMetric(
     "loss",
     { positions, tokens: "all" },
     {
-      value(rows, prompt) {
-        const start = prompt * (count + 1) + from + 1;
-        const losses = rowLosses(
-          rows,
-          Int32Array.from({ length: count - from }, (_, i) => ids[start + i] as number),
-        );
-        onLosses(losses);
-        return NaN;
-      },
+      losses: { targets, value: shown },
+      value: (rows, prompt) => shown(rowLosses(rows, targets(prompt))),
       writeGradient: () => undefined,
     },
   );

@@ -53,6 +53,9 @@ export interface HeadScores {
   readonly prefixMatching: Tensor<"layer head">;
 }
 
+/** Entries of the patterns of prompts that are run together, at most. */
+const MOST_ATTENTION = 2 ** 23;
+
 type ScoreName = Exclude<keyof HeadScores, "tokens" | "period">;
 
 function tallyAll(
@@ -77,7 +80,7 @@ function tallyAll(
  * random tokens that repeat (ARENA 1.2, "Finding induction heads"; prefix matching after Olsson et al. 2022).
  *
  * Ten prompts $[\text{BOS}, r, r]$ by default, $[r, r]$ where neither the options nor the configuration name a BOS
- * token, one run each; the same options give the same scores.
+ * token; the same options give the same scores.
  *
  * @throws {@link InputError} as {@link repeatedTokens}, or when `tokens` come without their `period`.
  * @category Head scores
@@ -110,13 +113,19 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
   const prompts = tokens.sizeOf("batch");
   const steps = new Steps(options, prompts);
   const tallies: Record<ScoreName, Tally>[][] = Array.from({ length: n_layers }, () => []);
-  for (let b = 0; b < prompts; b++) {
-    const prompt = tokens.slice("batch", b, b + 1);
-    const { cache } = model.run(prompt, { cache: (name: HookName) => name.endsWith(".hook_pattern"), unembed: "none" });
-    for (const [layer, list] of tallies.entries()) {
-      list.push(tallyAll(cache.get(`blocks.${layer}.attn.hook_pattern`), prompt, period, bos));
+  const pos = tokens.sizeOf("pos");
+  const together = Math.max(1, Math.floor(MOST_ATTENTION / Math.max(1, n_layers * n_heads * pos * pos)));
+  for (let first = 0; first < prompts; first += together) {
+    const some = tokens.slice("batch", first, Math.min(prompts, first + together));
+    const { cache } = model.run(some, { cache: (name: HookName) => name.endsWith(".hook_pattern"), unembed: "none" });
+    for (let b = 0; b < some.sizeOf("batch"); b++) {
+      const prompt = some.slice("batch", b, b + 1);
+      for (const [layer, list] of tallies.entries()) {
+        const pattern = cache.get(`blocks.${layer}.attn.hook_pattern`).slice("batch", b, b + 1);
+        list.push(tallyAll(pattern, prompt, period, bos));
+      }
+      steps.advance();
     }
-    steps.advance();
   }
   const score = (name: ScoreName): Tensor<"layer head"> => {
     const data = new Float64Array(n_layers * n_heads);

@@ -5,9 +5,9 @@
 import { matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
 import type { Kernels } from "../interface.ts";
-import { attentionByParts } from "./parts.ts";
+import { attentionByParts, crossEntropyByParts } from "./parts.ts";
 
-const parts = { matmul, softmax, causalSoftmax };
+const parts = { matmul, softmax, causalSoftmax, crossEntropy };
 
 /** Tiled matrix product and row functions in plain TypeScript: runs everywhere. */
 export const blockedKernels: Kernels = {
@@ -17,6 +17,7 @@ export const blockedKernels: Kernels = {
   causalSoftmax,
   logSoftmax,
   crossEntropy,
+  productCrossEntropy: (args) => crossEntropyByParts(parts, args),
   normalize,
   attention: (args) => attentionByParts(parts, args),
 };

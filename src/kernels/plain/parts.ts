@@ -1,14 +1,16 @@
 /**
- * Attention, and questions to the rows of a product, made of matrix products and softmax of a block at a time: what
- * serves where there is no kernel that does it in one pass.
+ * Attention, losses, and questions to the rows of a product, made of matrix products and softmax of a block at a time:
+ * what serves where there is no kernel that does it in one pass.
  */
-import { checkAttention, checkRowScreen } from "../checks.ts";
+import { checkAttention, checkProductCrossEntropy, checkRowScreen } from "../checks.ts";
 import type {
   AttentionArgs,
   CausalSoftmaxArgs,
+  CrossEntropyArgs,
   HeadVectorsView,
   MatmulArgs,
   MatrixView,
+  ProductCrossEntropyArgs,
   SoftmaxArgs,
 } from "../interface.ts";
 import { matrix, transposed } from "../view.ts";
@@ -23,6 +25,33 @@ export interface Multiplies {
 export interface Parts extends Multiplies {
   softmax(args: SoftmaxArgs): void;
   causalSoftmax(args: CausalSoftmaxArgs): void;
+}
+
+/** The kernels that losses of a product are made of. */
+export interface LossParts extends Multiplies {
+  crossEntropy(args: CrossEntropyArgs): void;
+}
+
+/** Logits that are there at once. */
+const MOST_LOGITS = 2 ** 20;
+
+/** Losses by way of the logits of some rows at a time: float32 where the operands are. */
+export function crossEntropyByParts(parts: LossParts, args: ProductCrossEntropyArgs): void {
+  checkProductCrossEntropy(args);
+  const { rows, cols, k, a, b, packed, bias, targets, output } = args;
+  const some = Math.max(1, Math.min(rows, Math.floor(MOST_LOGITS / Math.max(1, cols))));
+  const areFloat32 = [a, b].every(({ data }) => data instanceof Float32Array);
+  const logits = areFloat32 ? new Float32Array(some * cols) : new Float64Array(some * cols);
+  for (let first = 0; first < rows; first += some) {
+    const m = Math.min(some, rows - first);
+    const left = { ...a, offset: a.offset + first * a.rowStride };
+    parts.matmul({ batch: 1, m, n: cols, k, a: left, b, packed, out: matrix(logits, cols) });
+    if (bias !== undefined) {
+      for (let at = 0; at < m * cols; at += cols) for (let j = 0; j < cols; j++) logits[at + j]! += bias[j]!;
+    }
+    const place = { rows: m, cols, logits, logitsOffset: 0 };
+    parts.crossEntropy({ ...place, targets: targets.subarray(first), output: output.subarray(first) });
+  }
 }
 
 const headView = ({ data, offset, rowStride, headStride, batchStride }: HeadVectorsView, b: number): MatrixView =>

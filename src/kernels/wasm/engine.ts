@@ -38,6 +38,7 @@ export interface KernelExports {
   subtractPairs(from: number, to: number, rows: number, columns: number, pairs: number): void;
   normalize(from: number, to: number, rows: number, columns: number, eps: number, center: number, scales: number): void;
   attention(job: number, space: number): void;
+  productLosses(job: number, space: number): void;
   attentionBytes(keys: number, d_head: number, d_value: number): number;
 }
 

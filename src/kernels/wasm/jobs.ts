@@ -10,6 +10,7 @@ export const JOB_KERNELS = [
   "multiply",
   "multiplyDoubles",
   "attention",
+  "productLosses",
   "gram",
   "screenedProduct",
   "packMaps",

@@ -7,10 +7,11 @@
  * The other implementations sum in float64.
  */
 import { blockedKernels } from "../plain/blocked.ts";
-import type { CausalSoftmaxArgs, Kernels, MatmulArgs, SoftmaxArgs } from "../interface.ts";
-import type { Parts } from "../plain/parts.ts";
+import type { CausalSoftmaxArgs, CrossEntropyArgs, Kernels, MatmulArgs, SoftmaxArgs } from "../interface.ts";
+import type { LossParts, Parts } from "../plain/parts.ts";
 import { attention } from "./attention.ts";
 import { wasmEngine } from "./engine.ts";
+import { productCrossEntropy } from "./losses.ts";
 import { multiply } from "./products.ts";
 import * as rows from "./rows.ts";
 
@@ -33,7 +34,13 @@ function causalSoftmax(args: CausalSoftmaxArgs): void {
   else rows.causalSoftmax(engine, args);
 }
 
-const parts: Parts = { matmul, softmax, causalSoftmax };
+function crossEntropy(args: CrossEntropyArgs): void {
+  const engine = wasmEngine();
+  if (engine === undefined) blockedKernels.crossEntropy(args);
+  else rows.crossEntropy(engine, args);
+}
+
+const parts: Parts & LossParts = { matmul, softmax, causalSoftmax, crossEntropy };
 
 /** The kernels in WebAssembly SIMD. */
 export const simdKernels: Kernels = {
@@ -46,10 +53,11 @@ export const simdKernels: Kernels = {
     if (engine === undefined) blockedKernels.logSoftmax(args);
     else rows.logSoftmax(engine, args);
   },
-  crossEntropy(args) {
+  crossEntropy,
+  productCrossEntropy(args) {
     const engine = wasmEngine();
-    if (engine === undefined) blockedKernels.crossEntropy(args);
-    else rows.crossEntropy(engine, args);
+    if (engine === undefined) blockedKernels.productCrossEntropy(args);
+    else productCrossEntropy(engine, parts, args);
   },
   normalize(args) {
     const engine = wasmEngine();

@@ -88,15 +88,26 @@ export function isShared(multiplications: number): boolean {
   return threadCount() > 1 && multiplications >= WORTH_SHARING;
 }
 
+/**
+ * Packed matrices side by side that multiply the same rows, as those of a layer's heads, as one: panels of 8 columns
+ * follow on one another. Rows are then read once for 256 columns, whatever the heads' width.
+ */
+function inOne(product: PlacedProduct): PlacedProduct {
+  const { batch, n, k, a, b, c, isPacked } = product;
+  const folds = isPacked === true && batch > 1 && n % 8 === 0 && a.batch === 0 && b.batch === 4 * k * n;
+  return folds && c.batch === 4 * n ? { ...product, batch: 1, n: batch * n } : product;
+}
+
 /** Runs a product, by matrices of the batch, columns or rows where it is shared. */
-export function runProduct(engine: Engine, product: PlacedProduct): void {
+export function runProduct(engine: Engine, given: PlacedProduct): void {
+  const product = inOne(given);
   const { batch, m, n, k, a, b, c, sizes } = product;
   const kernel = sizes === undefined ? "multiply" : "multiplyDoubles";
   const width = sizes === undefined ? 4 : 8;
   if (!isShared(batch * m * n * k)) {
     if (sizes === undefined) runAlone(engine, product);
     else runJob(engine, kernel, productJob(product));
-  } else if (batch >= threadCount()) {
+  } else if (batch >= threadCount() && c.batch !== 0) {
     const part = ([t, count]: readonly [number, number]): Job =>
       productJob({
         ...product,

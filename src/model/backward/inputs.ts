@@ -3,7 +3,7 @@
  * unless an edit gave heads inputs of their own. Each head's part of the gradient is made only where it is asked for.
  */
 import { matrix } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import type { FloatArray } from "../../kernels/index.ts";
 import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
@@ -13,7 +13,7 @@ import { normalizePerHead } from "../head-products.ts";
 import type { HeadStream, Stream } from "../head-products.ts";
 import type { Backward } from "./pass.ts";
 import { backThroughNorm, backThroughRows } from "./norm.ts";
-import { addInto, inputGradient, sumRows, weightGradient } from "./products.ts";
+import { addInto, inputGradient, sumRows, weightGradient, wideWeightGradient } from "./products.ts";
 
 const SIDES = ["q", "k", "v"] as const;
 type Side = (typeof SIDES)[number];
@@ -77,9 +77,10 @@ function parameterGradients(pass: Backward, layer: AttentionLayer, gradients: Si
     if (byWeight === undefined) continue;
     const input = inputOf(pass, layer, side);
     const data = rawData(input) as FloatArray;
-    const view = input.rank === 4 ? matrix(data, heads * d_model, d_model) : matrix(data, d_model);
     const sizes = { batch: heads, rows, inner: d_model, outer: d_head };
-    weightGradient(sizes, view, matrix(gradient, heads * d_head, d_head), matrix(byWeight, d_head, d_model * d_head));
+    const views = [matrix(gradient, heads * d_head, d_head), matrix(byWeight, d_head, d_model * d_head)] as const;
+    if (input.rank === 4) weightGradient(sizes, matrix(data, heads * d_model, d_model), ...views);
+    else wideWeightGradient(sizes, matrix(data, d_model), ...views, pass.take);
   }
 }
 
@@ -93,10 +94,6 @@ function inputOf(pass: Backward, layer: AttentionLayer, side: Side): Stream | He
   return add(input as Tensor, pass.activation("hook_pos_embed")) as Stream | HeadStream;
 }
 
-/** Gradients of a side's heads as matrices `[rows, d_head]`, and of one of them. */
-const ofHead = (gradient: Float32Array, heads: number, d_head: number, h: number): MatrixView =>
-  matrix(gradient, heads * d_head, d_head, h * d_head);
-
 /** Adds what all heads of a side give to the input that they share. */
 function addHeadsInputs(
   pass: Backward,
@@ -108,11 +105,10 @@ function addHeadsInputs(
 ): void {
   const [heads = 0, d_model = 0, d_head = 0] = layer.stored[WEIGHTS[side]].shape;
   const weights = matrixView(layer.stored[WEIGHTS[side]]);
-  const sizes = { rows: pass.batch * pass.pos, inner: d_model, outer: d_head };
-  for (let h = 0; h < heads; h++) {
-    const W = { ...weights, offset: weights.offset + h * weights.batchStride };
-    inputGradient(sizes, ofHead(gradient, heads, d_head, h), W, matrix(out, d_model), accumulate || h > 0);
-  }
+  const sizes = { batch: heads, rows: pass.batch * pass.pos, inner: d_model, outer: d_head };
+  if (!accumulate) out.fill(0);
+  // Head after head into the same rows.
+  inputGradient(sizes, matrix(gradient, heads * d_head, d_head), weights, matrix(out, d_model), true);
 }
 
 /** What each head of a side gives to its own input, `[batch, pos, head, d_model]`. */
@@ -122,7 +118,7 @@ function headInputs(pass: Backward, layer: AttentionLayer, side: Side, gradient:
   const out = pass.take(rows * heads * d_model);
   const sizes = { batch: heads, rows, inner: d_model, outer: d_head };
   const W = matrixView(layer.stored[WEIGHTS[side]]);
-  inputGradient(sizes, ofHead(gradient, heads, d_head, 0), W, matrix(out, heads * d_model, d_model));
+  inputGradient(sizes, matrix(gradient, heads * d_head, d_head), W, matrix(out, heads * d_model, d_model));
   return out;
 }
 

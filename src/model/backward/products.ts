@@ -1,6 +1,7 @@
 /** Sums and products that every part of a backward pass needs, over flat arrays. */
-import { kernels, transposed } from "../../kernels/index.ts";
+import { kernels, matrix, transposed } from "../../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../../kernels/index.ts";
+import type { Take } from "./hooks.ts";
 
 /** `to += from`. */
 export function addInto(to: FloatArray, from: FloatArray): void {
@@ -10,7 +11,16 @@ export function addInto(to: FloatArray, from: FloatArray): void {
 /** The sum of each column of rows `[rows, width]`, in float64: a bias's gradient. */
 export function sumRows(from: FloatArray, width: number, out: FloatArray): void {
   const sums = new Float64Array(width);
-  for (let start = 0; start < from.length; start += width) {
+  let start = 0;
+  // Four rows at a time, added in their order: a sum is read and written once for them.
+  for (; start + 4 * width <= from.length; start += 4 * width) {
+    const [second, third, fourth] = [start + width, start + 2 * width, start + 3 * width];
+    for (let j = 0; j < width; j++) {
+      const two = (sums[j] as number) + (from[start + j] as number) + (from[second + j] as number);
+      sums[j] = two + (from[third + j] as number) + (from[fourth + j] as number);
+    }
+  }
+  for (; start < from.length; start += width) {
     for (let j = 0; j < width; j++) sums[j] = (sums[j] as number) + (from[start + j] as number);
   }
   out.set(sums);
@@ -43,4 +53,55 @@ export function inputGradient(
   accumulate = false,
 ): void {
   kernels().matmul({ batch, m: rows, n: inner, k: outer, a: gradient, b: transposed(W), out, accumulate });
+}
+
+/**
+ * {@link weightGradient} of one `x` by a matrix much wider than high, or by several: `x` is transposed once, not for
+ * each block of columns.
+ */
+export function wideWeightGradient(
+  sizes: Sizes,
+  x: MatrixView,
+  gradient: MatrixView,
+  out: MatrixView,
+  take: Take,
+): void {
+  const { batch = 1, rows, inner, outer } = sizes;
+  const columns = transposedCopy(x, rows, inner, take(rows * inner));
+  kernels().matmul({ batch, m: inner, n: outer, k: rows, a: columns, b: gradient, out });
+}
+
+/**
+ * {@link inputGradient} of a matrix much wider than high, the same to the bit: as $(W g^\top)^\top$ it reads rows as
+ * they lie, where $W^\top$ as a right operand would be packed whole.
+ */
+export function wideInputGradient(
+  sizes: Sizes,
+  gradient: MatrixView,
+  W: MatrixView,
+  out: MatrixView,
+  take: Take,
+): void {
+  const { rows, inner, outer } = sizes;
+  const columns = matrix(take(rows * inner), rows);
+  kernels().matmul({ batch: 1, m: inner, n: rows, k: outer, a: W, b: transposed(gradient), out: columns });
+  const { data } = columns;
+  for (let i = 0; i < rows; i++) {
+    const to = out.offset + i * out.rowStride;
+    for (let j = 0; j < inner; j++) out.data[to + j] = data[j * rows + i] as number;
+  }
+}
+
+/** The transpose of a matrix `[rows, cols]`, written row by row. */
+function transposedCopy(
+  { data, offset, rowStride, colStride }: MatrixView,
+  rows: number,
+  cols: number,
+  out: Float32Array,
+): MatrixView {
+  for (let i = 0; i < rows; i++) {
+    const from = offset + i * rowStride;
+    for (let j = 0; j < cols; j++) out[j * rows + i] = data[from + j * colStride] as number;
+  }
+  return matrix(out, rows);
 }

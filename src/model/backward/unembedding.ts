@@ -3,7 +3,7 @@ import { matrix } from "../../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../../kernels/index.ts";
 import { matrixView, rawData } from "../../tensor/internal.ts";
 import type { Backward } from "./pass.ts";
-import { inputGradient, sumRows, weightGradient } from "./products.ts";
+import { sumRows, wideInputGradient, wideWeightGradient } from "./products.ts";
 
 /** A gradient by some of the logits. */
 export interface LogitGradient {
@@ -85,11 +85,11 @@ function parameterGradients(pass: Backward, { data, rows, columns }: LogitGradie
   const sizes = { rows: data.length / width, inner: d_model, outer: width };
   const final = finalRows(pass, rows);
   if (columns === undefined) {
-    weightGradient(sizes, final, matrix(data, width), matrix(byWeight, width));
+    wideWeightGradient(sizes, final, matrix(data, width), matrix(byWeight, width), pass.take);
     return;
   }
   const some = pass.take(d_model * width);
-  weightGradient(sizes, final, matrix(data, width), matrix(some, width));
+  wideWeightGradient(sizes, final, matrix(data, width), matrix(some, width), pass.take);
   byWeight.fill(0);
   for (let i = 0; i < d_model; i++) {
     for (const [j, token] of columns.entries()) byWeight[i * d_vocab + token] = some[i * width + j] as number;
@@ -104,11 +104,12 @@ function finalGradient(pass: Backward, { data, rows, columns }: LogitGradient, o
   const all = matrixView(pass.model.weight("unembed.W_U"));
   const sizes = { rows: count, inner: d_model, outer: width };
   const some = rows === undefined ? out : pass.take(count * d_model);
-  inputGradient(
+  wideInputGradient(
     sizes,
     matrix(data, width),
     columns === undefined ? all : someColumns(pass, all, columns),
     matrix(some, d_model),
+    pass.take,
   );
   if (rows === undefined) return;
   out.fill(0);

@@ -1,10 +1,11 @@
 import { InputError } from "../../errors.ts";
 import { checkNumber, checkObjects, checkOptions, checkSize, checkTexts } from "../check.ts";
-import { Figure, svgText, svgTitle } from "../figure.ts";
-import { accessibleName, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
+import { Figure, NARROW, narrowFrom, svgText, svgTitle } from "../figure.ts";
+import { accessibleName, BOLD, nonFiniteNote, titleBlock, type Captions } from "../parts/frame.ts";
 import { drawLegend } from "../parts/legend.ts";
 import { largestOf } from "../parts/scale.ts";
-import { formatNumber, px } from "../parts/text.ts";
+import { formatNumber, px, textWidth } from "../parts/text.ts";
+import { TYPE } from "../parts/style.ts";
 import { strokeOpacity, strokeWidth } from "./composition-panel.ts";
 
 /**
@@ -47,6 +48,8 @@ const MOST_NODES = 10_000;
 const MOST_FAINT = 24;
 const BOX = { width: 34, height: 18 } as const;
 const RISE = 92;
+/** From one line of a layer to the next. */
+const LINE = 34;
 
 interface Place {
   readonly x: number;
@@ -57,7 +60,7 @@ interface Place {
  * A circuit: layers from bottom to top, the input below and the logits above, an edge as a curve in the colour of the
  * input that it leads into, wider the larger its value is (by its root); dashed where that is negative. Nodes outside
  * of the circuit
- * are faint.
+ * are faint. In a narrow place they are left out, and a layer's heads stand in as many lines as they need.
  *
  * @param options - sizes, edges, and nodes.
  * @returns the figure. Edges whose values are NaN or infinite are drawn as thin as can be and counted under the title.
@@ -96,17 +99,35 @@ export function circuitDiagram(options: CircuitDiagramOptions): Figure {
       actual: layers * heads,
     });
   }
+  return drawn({ ...options, mlps }, false);
+}
+
+/** The diagram; in a narrow place of the circuit's nodes alone, those of a layer in as many lines as they need. */
+function drawn(options: CircuitDiagramOptions & { readonly mlps: boolean }, isNarrow: boolean): Figure {
+  const operation = "circuitDiagram";
+  const { layers, heads, mlps, edges } = options;
   const names = new Set([...(options.nodes ?? []), ...edges.flatMap(({ from, to }) => [from, to]), "input", "logits"]);
-  const rows = rowsOf(layers, heads, mlps, names);
-  const columns = Math.max(...rows.map((row) => row.length));
-  const spacing = Math.max(BOX.width + 6, Math.min(72, Math.floor(380 / columns)));
-  const width = Math.max(columns * spacing, 360);
+  const all = rowsOf(layers, heads, mlps, names, isNarrow ? 0 : MOST_FAINT);
+  const boxWidth = Math.max(
+    BOX.width,
+    Math.ceil(BOLD * largestOf(all.flat().map((n) => textWidth(n, TYPE.small)))) + 4,
+  );
+  const most = isNarrow ? Math.max(1, Math.floor(NARROW / (boxWidth + 6))) : Infinity;
+  const lines = all.map((row) => linesOf(row, most));
+  const columns = Math.max(...lines.flat().map((row) => row.length));
+  const spacing = Math.max(boxWidth + 6, Math.min(72, Math.floor(380 / columns)));
+  const width = Math.max(columns * spacing, isNarrow ? NARROW : 360);
   const places = new Map<string, Place>();
-  const height = (rows.length - 1) * RISE + BOX.height + 8;
-  for (const [r, row] of rows.entries()) {
-    const left = (width - row.length * spacing) / 2;
-    for (const [i, name] of row.entries())
-      places.set(name, { x: left + (i + 0.5) * spacing, y: height - BOX.height / 2 - 4 - r * RISE });
+  const rises = lines.map((row, r) => (r === 0 ? 0 : RISE) + (row.length - 1) * LINE);
+  const height = rises.reduce((sum, rise) => sum + rise, 0) + BOX.height + 8;
+  let bottom = height - BOX.height / 2 - 4;
+  for (const [r, row] of lines.entries()) {
+    if (r > 0) bottom -= RISE;
+    for (const [l, line] of row.entries()) {
+      if (l > 0) bottom -= LINE;
+      const left = (width - line.length * spacing) / 2;
+      for (const [i, name] of line.entries()) places.set(name, { x: left + (i + 0.5) * spacing, y: bottom });
+    }
   }
   for (const name of names) requireNode(places, name);
   const finite = edges.filter(({ value }) => Number.isFinite(value));
@@ -123,26 +144,40 @@ export function circuitDiagram(options: CircuitDiagramOptions): Figure {
   const top = head.height + legend.height + 6;
   const ordered = [...edges].sort((a, b) => sizeOf(a) - sizeOf(b));
   const curves = ordered.map((edge, i) => curve(edge, places, strongest, `edges[${i}]`));
-  const boxes = [...places].map(([name, place]) => box(name, place, names.has(name)));
+  const boxes = [...places].map(([name, place]) => box(name, place, boxWidth, names.has(name)));
   const content = [
     head.markup,
     legend.markup,
     `<g transform="translate(0 ${px(top)})">\n${[...curves, ...boxes].join("\n")}\n</g>`,
   ].filter((part) => part !== "");
   const label = accessibleName(options, `circuit of ${edges.length} edges in ${layers} layers of ${heads} heads`);
-  return new Figure({ kind: operation, label, width, height: top + height, content: content.join("\n") });
+  const narrow = isNarrow ? undefined : narrowFrom(width, () => drawn(options, true));
+  return new Figure({ kind: operation, label, width, height: top + height, narrow, content: content.join("\n") });
+}
+
+/** A row in lines of equal length, of at most so many. */
+function linesOf(row: readonly string[], most: number): string[][] {
+  const count = Math.max(1, Math.ceil(row.length / most));
+  const each = Math.ceil(row.length / count);
+  return Array.from({ length: count }, (_, l) => row.slice(l * each, (l + 1) * each));
 }
 
 const sizeOf = ({ value }: CircuitDiagramEdge): number => (Number.isFinite(value) ? Math.abs(value) : 0);
 
 /** The nodes of each row, from the bottom. */
-function rowsOf(layers: number, heads: number, mlps: boolean, names: ReadonlySet<string>): string[][] {
+function rowsOf(
+  layers: number,
+  heads: number,
+  mlps: boolean,
+  names: ReadonlySet<string>,
+  mostFaint: number,
+): string[][] {
   const rows: string[][] = [["input"]];
   for (let layer = 0; layer < layers; layer++) {
     const all = Array.from({ length: heads }, (_, head) => `a${layer}.h${head}`);
-    const shown = heads > MOST_FAINT ? all.filter((name) => names.has(name)) : all;
+    const shown = heads > mostFaint ? all.filter((name) => names.has(name)) : all;
     if (shown.length > 0) rows.push(shown);
-    if (mlps) rows.push([`m${layer}`]);
+    if (mlps && (mostFaint > 0 || names.has(`m${layer}`))) rows.push([`m${layer}`]);
   }
   rows.push(["logits"]);
   return rows;
@@ -187,8 +222,8 @@ function curve(edge: CircuitDiagramEdge, places: ReadonlyMap<string, Place>, str
   return `<path class="tc-line tc-s-${kind.paint}" ${stroke} d="${d}">${title}</path>`;
 }
 
-function box(name: string, { x, y }: Place, isIn: boolean): string {
-  const width = name === "input" || name === "logits" ? 52 : BOX.width;
+function box(name: string, { x, y }: Place, boxWidth: number, isIn: boolean): string {
+  const width = name === "input" || name === "logits" ? 52 : boxWidth;
   const place = `x="${px(x - width / 2)}" y="${px(y - BOX.height / 2)}" width="${width}" height="${BOX.height}" rx="3"`;
   const rect = `<rect class="tc-f-bg ${isIn ? "tc-s-ink" : "tc-s-grid"}" ${place}/>`;
   const text = svgText(

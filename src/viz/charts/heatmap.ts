@@ -8,7 +8,7 @@ import { accessibleName, BOLD, nonFiniteNote, titleBlock, type Captions } from "
 import { imageCells } from "../parts/image-cells.ts";
 import { labelledAxes, axisRoom, type AxisRoom } from "../parts/matrix-axes.ts";
 import { largestOf } from "../parts/scale.ts";
-import { formatNumber, labelText, textWidth, type NumberFormat } from "../parts/text.ts";
+import { formatNumber, labelText, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
 import { TYPE } from "../parts/style.ts";
 
 /**
@@ -39,6 +39,11 @@ export interface HeatmapOptions extends Captions {
   readonly mask?: (row: number, column: number) => boolean;
   /** Whether the numbers are printed in the cells. */
   readonly showValues?: boolean;
+  /**
+   * A text for each cell, row by row, printed in it instead of its number, such as the token that a model expects. In a
+   * narrow place rows become columns where that leaves them more room.
+   */
+  readonly texts?: readonly string[];
   /** How values are written in cells and hover texts. */
   readonly format?: NumberFormat;
   /** Side of a cell in whole pixels; chosen by size if left out. */
@@ -82,14 +87,16 @@ export function heatmap(options: HeatmapOptions): Figure {
   checkOptions(
     options,
     "heatmap",
-    "values rowLabels columnLabels xLabel yLabel scale limit legend legendLabel mask showValues format cell",
+    "values rowLabels columnLabels xLabel yLabel scale limit legend legendLabel mask showValues texts format cell",
   );
   if (options.rowLabels) checkTexts(options.rowLabels, "heatmap", "rowLabels");
   if (options.columnLabels) checkTexts(options.columnLabels, "heatmap", "columnLabels");
+  if (options.texts) checkTexts(options.texts, "heatmap", "texts");
   if (options.mask) requireKind("function", options.mask, "mask", "heatmap");
   const matrix = readMatrix(options.values, "heatmap");
   if (options.rowLabels) checkCount(options.rowLabels.length, matrix.rows, "heatmap", "rowLabels", "rows");
   if (options.columnLabels) checkCount(options.columnLabels.length, matrix.cols, "heatmap", "columnLabels", "columns");
+  if (options.texts) checkCount(options.texts.length, matrix.rows * matrix.cols, "heatmap", "texts", "cells");
   if (options.cell !== undefined) checkSize(options.cell, "heatmap", "cell");
   const drawn = maskedValues(matrix, options.mask);
   const { scale, limit } = chooseScale(drawn, options, "heatmap");
@@ -138,11 +145,38 @@ export function heatmap(options: HeatmapOptions): Figure {
 const MOST_TWICE = 40_000;
 
 /** The map with cells that fit a narrow place, as far as whole pixels go. */
-function narrowed(options: HeatmapOptions, { cols }: Matrix, { left, right }: AxisRoom): Figure {
+function narrowed(options: HeatmapOptions, matrix: Matrix, { left, right }: AxisRoom): Figure {
+  const { rows, cols } = matrix;
+  if (options.texts !== undefined && rows < cols) return transposedNarrow({ ...options, texts: options.texts }, matrix);
   const legend = options.legend === false ? 0 : COLOR_BAR_WIDTH;
   const cell = Math.max(1, Math.floor((NARROW - left - right - legend) / cols));
   return heatmap({ ...options, cell, showValues: options.showValues === true && cell >= 24 });
 }
+
+/** The same in a narrow place with rows as columns: texts need wide cells. */
+function transposedNarrow(options: HeatmapOptions & { readonly texts: readonly string[] }, matrix: Matrix): Figure {
+  const { rows, cols, data } = matrix;
+  const { mask, rowLabels, columnLabels, xLabel, yLabel } = options;
+  const at = Array.from({ length: rows * cols }, (_, i) => (i % rows) * cols + Math.floor(i / rows));
+  const turned: HeatmapOptions = {
+    ...options,
+    values: { rows: cols, cols: rows, data: at.map((i) => data[i] as number) },
+    texts: at.map((i) => options.texts[i] as string),
+    rowLabels: columnLabels ?? Array.from({ length: cols }, (_, j) => formatNumber(j)),
+    columnLabels: rowLabels ?? Array.from({ length: rows }, (_, i) => formatNumber(i)),
+    ...(yLabel !== undefined && { xLabel: yLabel }),
+    ...(xLabel !== undefined && { yLabel: xLabel }),
+    ...(mask !== undefined && { mask: (row: number, column: number) => mask(column, row) }),
+  };
+  const { left, right } = axisRoom({ ...turned, rows: cols, columns: rows, cell: SMALLEST_TEXT });
+  const legend = options.legend === false ? 0 : COLOR_BAR_WIDTH;
+  const cell = Math.max(1, Math.min(TEXT_CELL, Math.floor((NARROW - left - right - legend) / rows)));
+  return heatmap({ ...turned, cell });
+}
+
+/** The side of a cell that shows a text, and the least at which one is shown. */
+const TEXT_CELL = 46;
+const SMALLEST_TEXT = 22;
 
 /** Below this width words under a title are hard to read. */
 const NARROWEST = 240;
@@ -155,6 +189,7 @@ function captionWidth({ title, subtitle }: HeatmapOptions, notes: readonly strin
 
 function cellSize(matrix: Matrix, options: HeatmapOptions): number {
   const side = Math.max(matrix.rows, matrix.cols);
+  if (options.texts !== undefined && matrix.rows * matrix.cols <= MOST_RECTS) return TEXT_CELL;
   if (options.showValues === true) {
     const widest = largestOf(
       Array.from(matrix.data, (value) => textWidth(formatNumber(value, options.format), TYPE.tick)),
@@ -188,16 +223,22 @@ function rectCells(matrix: MaskedMatrix, options: HeatmapOptions, layout: CellLa
         parts.push(svgRect(x, y, cell, cell, 'class="tc-f-muted" fill-opacity="0.07"'));
         continue;
       }
-      const name = `${labelText(options.rowLabels?.[i] ?? i)}, ${labelText(options.columnLabels?.[j] ?? j)}: ${formatNumber(value, options.format)}`;
+      const text = options.texts?.[i * matrix.cols + j];
+      const number = formatNumber(value, options.format);
+      const place = `${labelText(options.rowLabels?.[i] ?? i)}, ${labelText(options.columnLabels?.[j] ?? j)}`;
+      const name = `${place}: ${text === undefined ? number : `${labelText(text)} ${number}`}`;
       parts.push(drawCell({ x, y, width: cell, height: cell, value, limit: layout.limit, scale: layout.scale, name }));
-      if (options.showValues === true && Number.isFinite(value)) {
+      if (text !== undefined && cell >= SMALLEST_TEXT) {
+        const ink = Number.isFinite(value) ? inkOver(shadeOf(value, layout.limit, layout.scale)) : "tc-f-ink";
+        parts.push(cellText(labelText(text), x, y, cell, ink));
+      } else if (options.showValues === true && Number.isFinite(value)) {
         const ink = inkOver(shadeOf(value, layout.limit, layout.scale));
         parts.push(
           svgText(
             x + cell / 2,
             y + cell / 2 + 3.5,
             `tc-tick ${ink}`,
-            formatNumber(value, options.format),
+            number,
             'text-anchor="middle" pointer-events="none"',
           ),
         );
@@ -205,4 +246,11 @@ function rectCells(matrix: MaskedMatrix, options: HeatmapOptions, layout: CellLa
     }
   }
   return `<g class="tc-crisp">\n${parts.join("\n")}\n</g>`;
+}
+
+/** A text in a cell, cut to what it holds. */
+function cellText(text: string, x: number, y: number, cell: number, ink: string): string {
+  const shown = truncate(text, cell - 4, TYPE.tick, true);
+  const place = 'text-anchor="middle" pointer-events="none"';
+  return svgText(x + cell / 2, y + cell / 2 + 3.5, `tc-mono ${ink}`, shown, `font-size="${TYPE.tick}" ${place}`);
 }

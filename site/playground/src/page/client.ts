@@ -72,10 +72,20 @@ export class Client {
     this.#worker.postMessage(request);
   }
 
-  #start(): Worker {
-    const worker = startWorker();
-    worker.addEventListener("message", ({ data }: MessageEvent<Response>) => this.#hear(data));
+  /** Starts a worker from a blob, or from its address where a policy of the server allows no blob. */
+  #start(kind: WorkerKind = "blob"): Worker {
+    const worker = startWorker(kind);
+    let isHeard = false;
+    worker.addEventListener("message", ({ data }: MessageEvent<Response>) => {
+      isHeard = true;
+      this.#hear(data);
+    });
     worker.addEventListener("error", (event) => {
+      if (kind === "blob" && !isHeard) {
+        this.#worker = this.#start("address");
+        for (const { request } of this.#pending.values()) this.#send(request);
+        return;
+      }
       const message = `The worker does not run: ${event.message || "its program could not be loaded"}. Reload the page.`;
       for (const { failed } of this.#pending.values()) failed(new JobError({ name: undefined, message }));
       this.#pending.clear();
@@ -108,15 +118,18 @@ interface TrustedTypes {
   createPolicy(name: string, rules: ScriptPolicy): ScriptPolicy;
 }
 
+type WorkerKind = "blob" | "address";
+
 let policy: ScriptPolicy | undefined;
 
 /**
  * Starts the worker from a blob, whose policy is that of this page: it cannot send anything anywhere either. A worker
  * from an address of its own would have the policy that the server gives, which may be none.
  */
-function startWorker(): Worker {
-  const program = `import ${JSON.stringify(new URL("worker.js", document.baseURI).href)};`;
-  const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+function startWorker(kind: WorkerKind): Worker {
+  const own = new URL("worker.js", document.baseURI).href;
+  const program = `import ${JSON.stringify(own)};`;
+  const address = kind === "address" ? own : URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
   const types = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes;
   policy ??= types?.createPolicy("playground", { createScriptURL: (text) => text });
   return new Worker(policy?.createScriptURL(address) ?? address, { type: "module", name: "playground" });

@@ -53,7 +53,29 @@ export function HeadsPanel(props: HeadsPanelProps): JSX.Element {
           </tbody>
         </table>
       </div>
+      {heads && <Roles roles={heads.roles} />}
     </section>
+  );
+}
+
+/** The heads that were found of each kind. */
+function Roles({ roles }: Pick<HeadsReply, "roles">): JSX.Element | null {
+  const kinds = [...new Set(Object.values(roles).flat())];
+  if (kinds.length === 0) return null;
+  return (
+    <dl class="roles">
+      {kinds.map((kind) => (
+        <div key={kind}>
+          <dt>{kind}s</dt>
+          <dd>
+            {Object.keys(roles)
+              .filter((label) => roles[label]?.includes(kind))
+              .sort()
+              .join(" ")}
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 
@@ -66,6 +88,7 @@ function HeadCell(props: HeadsPanelProps & { readonly label: string; readonly va
   const { label, value, heads, state, change } = props;
   const isOff = state.off.includes(label);
   const roles = heads?.roles[label] ?? [];
+  const shown = value === null ? "–" : value.toFixed(2);
   const toggled = isOff ? state.off.filter((one) => one !== label) : [...state.off, label].sort();
   return (
     <td class={isOff ? "off" : undefined}>
@@ -73,14 +96,12 @@ function HeadCell(props: HeadsPanelProps & { readonly label: string; readonly va
         type="button"
         class="head"
         aria-pressed={label === state.head}
+        aria-label={[`${label.replace("H", " H")} ${shown}`, ...roles].join(", ")}
         title={[label, ...roles].join(", ")}
         style={{ "--score": `${Math.round(100 * Math.min(1, Math.abs(value ?? 0)))}%` }}
         onClick={() => change({ head: label })}
       >
-        <span class="unseen">{label.replace(/H\d+$/, "")}</span>
-        {label.replace(/^L\d+/, "")}
-        <small>{value === null ? "–" : value.toFixed(2)}</small>
-        <span class="unseen">{roles.join(", ")}</span>
+        {label.replace(/^L\d+/, "")} <small>{shown}</small>
       </button>
       <input
         type="checkbox"

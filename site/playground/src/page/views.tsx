@@ -1,5 +1,6 @@
 /** The views of the model, of which one is shown. */
 import type { JSX } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { ModelFacts, TextReply } from "../protocol.ts";
 import type { State, View } from "../state.ts";
 import { markFirstCircuit } from "./first-circuit.ts";
@@ -29,6 +30,8 @@ export const VIEW_NAMES: Readonly<Record<View, string>> = {
 
 /** The view that is chosen. */
 export function ViewOf(props: ViewProps): JSX.Element {
+  if (props.facts.n_layers === 0 && ["circuits", "patterns", "composition", "patching"].includes(props.state.view))
+    return <p>This model has no layers, and no heads: its logits are the direct path alone. See the expansion.</p>;
   switch (props.state.view) {
     case "circuits":
       return <Circuits {...props} />;
@@ -69,7 +72,14 @@ function Circuits({ client, facts, state: { head } }: ViewProps): JSX.Element {
 
 function Patterns({ client, facts, state, change }: ViewProps): JSX.Element {
   const { text, off, put, at, head } = state;
-  const job = useJob(client, "patterns", { text, off, put, at, head }, facts);
+  const box = useRef<HTMLDivElement>(null);
+  // the explorer begins with the head of the moment, and then goes from head to head by itself
+  const first = useMemo(() => head, [facts, text, off.join(), put, at]);
+  const job = useJob(client, "patterns", { text, off, put, at, head: facts.isCausal ? first : head }, facts);
+  useEffect(() => {
+    const button = box.current?.querySelector<HTMLElement>(`[data-head][aria-label="${head}"]`);
+    if (button?.getAttribute("aria-pressed") === "false") button.click();
+  }, [head, job.reply]);
   // the explorer picks heads by itself; the page follows
   const follow = ({ target }: { target: EventTarget | null }): void => {
     const button = (target as Element | null)?.closest("[data-head]");
@@ -77,7 +87,7 @@ function Patterns({ client, facts, state, change }: ViewProps): JSX.Element {
     if (label) change({ head: label });
   };
   return (
-    <div onClick={follow}>
+    <div ref={box} onClick={follow}>
       <Answer client={client} job={job} />
     </div>
   );

@@ -1,5 +1,5 @@
 /** The circuits of one head, from the weights alone. */
-import { fullOVCircuit, fullQKCircuit } from "transformer-circuits";
+import { CircuitsError, fullOVCircuit, fullQKCircuit } from "transformer-circuits";
 import type { Linear } from "transformer-circuits";
 import { makeFigure } from "transformer-circuits/figures";
 import { rowsOf, topKOverall } from "transformer-circuits/linear";
@@ -21,11 +21,11 @@ export async function circuit(session: Session, ask: CircuitAsk, work: Work): Pr
     case "qk":
       return shown([qkTable(session, head, work)], ...bare);
     case "eigenvalues":
-      return shown([await figure(session, "ov-eigenvalues", head, work)], ...bare);
+      return orReason(() => figure(session, "ov-eigenvalues", head, work), ...bare);
     case "trigrams":
-      return shown([await figure(session, "head-dump", head, work, `Skip-trigrams of ${head}`)]);
+      return orReason(() => figure(session, "head-dump", head, work, `Skip-trigrams of ${head}`));
     case "positions":
-      return shown([await figure(session, "positional-heads", head, work)]);
+      return orReason(() => figure(session, "positional-heads", head, work));
   }
 }
 
@@ -39,6 +39,16 @@ async function figure(
   const input = { model, bos: bos ?? null, ...(tokenizer && { tokenizer }) };
   const options = { heads: [head], ...(title !== undefined && { title }), ...work };
   return (await makeFigure(name, input, options)).figure;
+}
+
+/** Figures, or why a model has none of the kind. */
+async function orReason(make: () => Promise<Figure>, ...notes: readonly string[]): Promise<FiguresReply> {
+  try {
+    return shown([await make()], ...notes);
+  } catch (error) {
+    if (error instanceof CircuitsError && error.name === "ConfigError") return shown([], error.message);
+    throw error;
+  }
 }
 
 function ovTable(session: Session, head: HeadLabel, work: Work): Figure {

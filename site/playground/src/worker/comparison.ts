@@ -35,11 +35,8 @@ export function compare(session: Session, ask: CompareAsk): FiguresReply {
     }),
   );
   const off = ask.off.length === 0 ? [] : [`Both runs with ${ask.off.join(", ")} switched off.`];
-  return shown(
-    [...figures, nextTable(session, a, b), ...patternMaps(session, ask.head, a, b)],
-    ...divergence(a, b),
-    ...off,
-  );
+  const maps = session.model.config.n_layers === 0 ? [] : patternMaps(session, ask.head, a, b);
+  return shown([...figures, nextTable(session, a, b), ...maps], ...divergence(a, b), ...off);
 }
 
 type Side = { readonly ids: readonly number[]; readonly run: ReturnType<Session["run"]> };

@@ -4,7 +4,6 @@ import { compositionChance, drawCompositionChance, makeFigure } from "transforme
 import { table } from "transformer-circuits/viz";
 import type { Figure } from "transformer-circuits/viz";
 import type { FiguresReply, HeadAsk } from "../protocol.ts";
-import { InputError } from "./errors.ts";
 import type { Session } from "./session.ts";
 import { shown } from "./work.ts";
 import type { Work } from "./work.ts";
@@ -13,7 +12,7 @@ const LISTED = 12;
 
 export async function composition({ model }: Session, { head }: HeadAsk, work: Work): Promise<FiguresReply> {
   if (model.config.n_layers < 2)
-    throw new InputError("Composition is between heads of two layers, and this model has fewer. Open another model.");
+    return shown([], "Composition is between heads of two layers, and this model has fewer.");
   const maps = (await makeFigure("composition-maps", { model }, work)).figure;
   return shown([pairsTable(model, head, work), maps, drawCompositionChance(compositionChance({ model }, work))]);
 }

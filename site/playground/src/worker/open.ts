@@ -19,10 +19,16 @@ const EXAMPLE = {
     "interface Array<K> { readonly length: number; }\ninterface Map<K, V> { readonly size: number; }\ninterface Array<",
 };
 
-const PROSE = {
-  text: "When Mary and John went to the store, John gave a drink to",
-  other: "When Mary and John went to the store, Mary gave a drink to",
-};
+const PROSE = "When Mary and John went to the store, John gave a drink to";
+/** What may stand for John the second time, until the text has as many tokens. */
+const OTHERS = ["Mary", "Paul", "he", "Anna"];
+
+/** Two texts of one length; the same twice where there are none. */
+function prose(session: Session): { readonly text: string; readonly other: string } {
+  const { ids } = session.encode(PROSE);
+  const others = OTHERS.map((name) => PROSE.replace("John gave", `${name} gave`));
+  return { text: PROSE, other: others.find((other) => session.encode(other).ids.length === ids.length) ?? PROSE };
+}
 
 export async function open({ files }: OpenAsk, work: Work): Promise<Opened> {
   if (files === undefined || files.length === 0) {
@@ -45,7 +51,7 @@ export async function open({ files }: OpenAsk, work: Work): Promise<Opened> {
   const tokenizer = await tokenizerAmong(named, model, notes);
   const session = new Session(model, tokenizer);
   const shownName = checkpoint.files[0] ?? name;
-  const example = tokenizer === undefined ? exampleIds(session) : PROSE;
+  const example = tokenizer === undefined ? exampleIds(session) : prose(session);
   return { session, facts: factsOf(session, { name: shownName, isBundled: false, head: "L0H0", ...example }, notes) };
 }
 
@@ -84,7 +90,7 @@ function exampleIds({ model, bos }: Session): { readonly text: string; readonly 
   const { n_ctx, d_vocab } = model.config;
   const first = bos === undefined ? 0 : 1;
   const length = Math.min(12, Math.floor((n_ctx - first) / 2), d_vocab - first);
-  if (length < 2) return { text: Array.from({ length: Math.min(2, n_ctx) }, () => 0).join(" "), other: "" };
+  if (length < 2) return { text: "0", other: "0" };
   const [text = [], other = []] = repeatedTokens(model.config, { length, batch: 2, seed: 0, bos: bos ?? null });
   const end = first + 2 * length - 3;
   const half = first + length;
@@ -99,7 +105,7 @@ function factsOf(
   given: Pick<ModelFacts, "name" | "isBundled" | "head" | "text" | "other">,
   notes: readonly string[],
 ): ModelFacts {
-  const { n_layers, n_heads, d_model, d_vocab, n_ctx, attn_only, normalization_type } = model.config;
+  const { n_layers, n_heads, d_model, d_vocab, n_ctx, attn_only, attention_dir, normalization_type } = model.config;
   const plural = (n: number, one: string): string => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
   const parts = [
     `${plural(n_layers, "layer")} of ${plural(n_heads, "head")}`,
@@ -115,6 +121,7 @@ function factsOf(
     n_layers,
     n_heads,
     hasTokenizer: tokenizer !== undefined,
+    isCausal: attention_dir === "causal",
     notes,
     isFast: compilesWasm(),
   };

@@ -152,6 +152,11 @@ export function exponentials(from: usize, to: usize, count: usize, max: f32, ahe
   return sumExponentials(from, to, count, max, true, ahead);
 }
 
+/** The sum of `e^(x - max)` of `count` numbers. */
+export function sumOfExponentials(from: usize, count: usize, max: f32): f64 {
+  return sumExponentials(from, 0, count, max, false, 0);
+}
+
 /** Divides `count` numbers in place. */
 export function divide(at: usize, count: usize, divisor: f32): void {
   if (divisor == 1) return;
@@ -285,7 +290,7 @@ export function maxAndSum(from: usize, rows: usize, columns: usize, pairs: usize
   for (let i: usize = 0; i < rows; i++) {
     const max = largest(from, columns);
     f64.store(pairs, max);
-    f64.store(pairs, max == -Infinity ? 0 : sumExponentials(from, 0, columns, max, false, 0), 8);
+    f64.store(pairs, max == -Infinity ? 0 : sumOfExponentials(from, columns, max), 8);
     from += columns << 2;
     pairs += 16;
   }
