@@ -177,7 +177,9 @@ describe("refusals name the file or the tensor", () => {
   });
 
   test("tensors of no known layout", () => {
-    const foreign = writeSafetensors(new Map([["encoder.layer.0.attention.self.query.weight", Tensor.zeros("a", [1])]]));
+    const foreign = writeSafetensors(
+      new Map([["encoder.layer.0.attention.self.query.weight", Tensor.zeros("a", [1])]]),
+    );
     expect(errorOf(() => loadTransformer({ config, weights: foreign, name: "m" }))).toEqual({
       name: "FormatError",
       message:

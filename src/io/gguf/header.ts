@@ -2,6 +2,7 @@
  * The header of a GGUF file: what is said about the model, its tokenizer included, and where its tensors lie.
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
+import { describeValue } from "../bytes/bytes.ts";
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import type { SafetensorsDType } from "../bytes/dtype.ts";
@@ -99,7 +100,7 @@ export function* readGgufHeader(fileSize: number, source: Source): Reading<GgufH
   const alignment = values["general.alignment"] ?? 32;
   const isPower = typeof alignment === "number" && alignment > 0 && Number.isInteger(Math.log2(alignment));
   if (!isPower || alignment > MAX_ALIGNMENT) {
-    throw fault(source, `general.alignment is ${String(alignment)}; it is a power of two.`);
+    throw fault(source, `general.alignment is ${describeValue(alignment)}; it is a power of two.`);
   }
   const infos = yield* readInfos(cursor, tensorCount, source);
   const start = Math.ceil(cursor.at / alignment) * alignment;

@@ -4,14 +4,13 @@
  * is rounded once.
  * Formats: https://github.com/ggml-org/llama.cpp, ggml/src/ggml-common.h
  */
-import { decodeSmallFloat, FLOAT16 } from "../bytes/dtype.ts";
+import { FLOAT16, tableOf } from "../bytes/dtype.ts";
 
 /**
  * How numbers are packed in a GGUF file.
  * @category Files
  */
-export type GgufQuantization =
-  "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q2_K" | "Q3_K" | "Q4_K" | "Q5_K" | "Q6_K";
+export type GgufQuantization = "Q4_0" | "Q4_1" | "Q5_0" | "Q5_1" | "Q8_0" | "Q2_K" | "Q3_K" | "Q4_K" | "Q5_K" | "Q6_K";
 
 /** A kind of blocks: numbers and bytes of each, and how one becomes numbers. */
 interface Blocks {
@@ -22,7 +21,7 @@ interface Blocks {
 }
 
 const half = (from: Uint8Array, at: number): number =>
-  decodeSmallFloat((from[at] as number) | ((from[at + 1] as number) << 8), FLOAT16);
+  tableOf(FLOAT16)[(from[at] as number) | ((from[at + 1] as number) << 8)] as number;
 const signed = (byte: number): number => (byte << 24) >> 24;
 
 /** 32 numbers of four bits, the low halves of 16 bytes first, with a fifth bit of each where there is one. */
@@ -33,15 +32,22 @@ function nibbles(hasMinimum: boolean, hasFifthBit: boolean): Blocks["decode"] {
     const m = hasMinimum ? half(from, at + 2) : 0;
     const fifth = at + (hasMinimum ? 4 : 2);
     const start = fifth + (hasFifthBit ? 4 : 0);
-    for (let i = 0; i < 32; i++) {
-      const byte = from[start + (i & 15)] as number;
-      const low = i < 16 ? byte & 15 : byte >> 4;
-      const high = hasFifthBit ? (((from[fifth + (i >> 3)] as number) >> (i & 7)) & 1) << 4 : 0;
-      const q = d * ((low | high) - offset);
-      out[to + i] = hasMinimum ? q + m : q;
+    for (let i = 0; i < 16; i++) {
+      const byte = from[start + i] as number;
+      let [low, high] = [byte & 15, byte >> 4];
+      if (hasFifthBit) {
+        low |= fifthBit(from, fifth, i) << 4;
+        high |= fifthBit(from, fifth, i + 16) << 4;
+      }
+      const [first, second] = [d * (low - offset), d * (high - offset)];
+      out[to + i] = hasMinimum ? first + m : first;
+      out[to + i + 16] = hasMinimum ? second + m : second;
     }
   };
 }
+
+/** One bit of the four bytes that hold the fifth of each number. */
+const fifthBit = (from: Uint8Array, at: number, i: number): number => ((from[at + (i >> 3)] as number) >> (i & 7)) & 1;
 
 /** The eight scales and minima of six bits that Q4_K and Q5_K keep in twelve bytes. */
 function scaleAndMinimum(from: Uint8Array, at: number, i: number): readonly [scale: number, minimum: number] {

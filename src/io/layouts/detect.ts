@@ -194,8 +194,8 @@ export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
 /**
  * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x
  * state dicts, its oldest SoLU models, 4.x's native model), Hugging Face's GPT-2, GPT-Neo, GPT-NeoX or Pythia, llama,
- * Mistral and Qwen2, GGUF files of these, nanoGPT, minGPT. Names and shapes say which, or `layout` does; the configuration is that library's own `config.json`
- * (nanoGPT's `model_args`).
+ * Mistral and Qwen2, GGUF files of these, nanoGPT, minGPT. Names and shapes say which, or `layout` does; the
+ * configuration is that library's own `config.json` (nanoGPT's `model_args`).
  *
  * Masks and rotation frequencies among the weights are not read, nor is a value head beside the model; what wrappers
  * put into names (`_orig_mod.`, `module.`, `_fsdp_wrapped_module.`) is taken out. What was taken for granted is in the
