@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { entries, specifierOf } from "./scripts/entries.mjs";
+import { LongestFirst } from "./test/support/sequencer.ts";
 
 /** Tests and examples import the package by its own name and get the source. */
 export const alias = Object.entries(entries).map(([name, path]) => ({
@@ -14,17 +15,16 @@ const slow = "test/**/*.slow.test.ts";
 /** Limits that end what hangs: no test that computes comes near them, however busy the machine is. */
 const hangs = { testTimeout: 600_000, hookTimeout: 600_000 };
 
-const builtPackage = {
-  globalSetup: ["./test/support/build.ts"],
-  sequence: { groupOrder: 1 },
-  ...hangs,
-};
+const builtPackage = { globalSetup: ["./test/support/build.ts"], ...hangs };
 
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/count-reporter.ts"],
     // All cores: unless told, one is left to the runner, which is half of a machine with two.
     maxWorkers: "100%",
+    sequence: { sequencer: LongestFirst },
+    // What was transformed once serves the other projects, and later runs.
+    experimental: { fsModuleCache: true, fsModuleCachePath: ".tmp/modules" },
     coverage: { include: ["src/**"], reporter: ["text", "json-summary"] },
     projects: [
       // Laws, golden cases, hand-worked cases and messages. Their files share the modules that a worker has loaded.
@@ -39,26 +39,14 @@ export default defineConfig({
         },
       },
       { resolve: { alias }, test: { name: "slow", include: [slow], ...hangs } },
+      // One program of the compiler serves all files that a worker runs.
       {
         resolve: { alias },
-        test: {
-          name: "types",
-          include: ["test/types/**/*.test.ts"],
-          typecheck: {
-            enabled: true,
-            include: ["test/types/**/*.test-d.ts"],
-            tsconfig: "./test/types/tsconfig.types.json",
-          },
-          ...hangs,
-        },
+        test: { name: "types", include: ["test/types/**/*.test.ts"], isolate: false, ...hangs },
       },
       {
         resolve: { alias },
-        test: {
-          name: "docs",
-          include: ["test/docs/**/*.test.ts"],
-          ...hangs,
-        },
+        test: { name: "docs", include: ["test/docs/**/*.test.ts"], isolate: false, ...hangs },
       },
       { test: { name: "package", include: ["test/package/built/**/*.test.ts"], ...builtPackage } },
       { resolve: { alias }, test: { name: "browser", include: ["test/browser/**/*.test.ts"], ...builtPackage } },

@@ -18,15 +18,12 @@ export const chapterNames = readdirSync(guide)
 const VALUE = /\{\{=\s*(.+?)\s*\}\}/g;
 const FENCE = /^(`{3,})(.*)$/;
 
-/**
- * @typedef {{ kind: "prose", text: string }} Prose - with `{{= expression }}` where a number stands.
- * @typedef {{ kind: "run" | "wrong", code: string, line: number }} Code
- * @typedef {{ name: string, title: string, description: string, parts: (Prose | Code)[] }} Chapter
- */
-
 export const readChapter = (name) => parseChapter(name, readFileSync(join(guide, `${name}.md`), "utf8"));
 
-/** @returns {Chapter} */
+/**
+ * A chapter's name, title, description and parts: `{ kind: "prose", text }`, with `{{= expression }}` where a number
+ * stands, and `{ kind: "run" | "wrong", code, line }`.
+ */
 export function parseChapter(name, source) {
   const [, head = "", body = source] = /^---\n(.*?)\n---\n(.*)$/s.exec(source) ?? [];
   const field = (key) => new RegExp(`^${key}: *(.+)$`, "m").exec(head)?.[1];

@@ -10,12 +10,16 @@ export function matrix(t: Tensor): Matrix {
   return t.toNested() as number[][];
 }
 
+function dot(a: readonly number[], b: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+}
+
 export function mul(...matrices: readonly Matrix[]): Matrix {
   return matrices.reduce((a, b) => {
-    const width = b[0]?.length ?? 0;
-    return a.map((row) =>
-      Array.from({ length: width }, (_, j) => row.reduce((s, x, t) => s + x * (b[t]?.[j] as number), 0)),
-    );
+    const columns = t(b);
+    return a.map((row) => columns.map((column) => dot(row, column)));
   });
 }
 
@@ -28,7 +32,7 @@ export function plus(a: Matrix, b: Matrix): Matrix {
 }
 
 export function fro(a: Matrix): number {
-  return Math.sqrt(a.flat().reduce((s, x) => s + x * x, 0));
+  return Math.sqrt(a.reduce((sum, row) => sum + dot(row, row), 0));
 }
 
 export function trace(a: Matrix): number {
@@ -64,7 +68,7 @@ export function randomOrthogonal(n: number, seed: number): Matrix {
     let v = Array.from({ length: n }, () => random.normal());
     for (let pass = 0; pass < 2; pass++) {
       for (const u of rows) {
-        const along = u.reduce((s, x, i) => s + x * (v[i] as number), 0);
+        const along = dot(u, v);
         v = v.map((x, i) => x - along * (u[i] as number));
       }
     }

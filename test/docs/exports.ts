@@ -30,8 +30,14 @@ export interface PublicName {
   readonly members: ReadonlySet<string>;
 }
 
+let known: readonly PublicName[] | undefined;
+
 /** Every name that an entry exports, and every public method and getter of the classes among them. */
-export function publicNames(): PublicName[] {
+export function publicNames(): readonly PublicName[] {
+  return (known ??= readNames());
+}
+
+function readNames(): PublicName[] {
   const paths = [...entries.values()].map((path) => `${root}/${path}`);
   const program = ts.createProgram(paths, {
     target: ts.ScriptTarget.ES2022,

@@ -10,9 +10,13 @@ import { type Linear, linear, toDense } from "../../src/linear/index.ts";
 export type Rows = readonly (readonly number[])[];
 
 export function times(a: Rows, b: Rows): number[][] {
-  const cols = b[0]?.length ?? 0;
+  const columns = flip(b);
   return a.map((row) =>
-    Array.from({ length: cols }, (_, j) => row.reduce((sum, x, p) => sum + x * ((b[p] as number[])[j] as number), 0)),
+    columns.map((column) => {
+      let sum = 0;
+      for (let p = 0; p < row.length; p++) sum += (row[p] as number) * (column[p] as number);
+      return sum;
+    }),
   );
 }
 

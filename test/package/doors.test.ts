@@ -73,7 +73,8 @@ describe("the doors of the package", () => {
         found ||= isMember && node.name.getText() === "then";
         ts.forEachChild(node, visit);
       };
-      if (/\bthen\b/.test(text)) visit(ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true));
+      const code = text.replace(/^\s*(\*|\/[/*]) .*$/gm, "");
+      if (/\bthen\b/.test(code)) visit(ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true));
       return found;
     });
     expect(named).toEqual([]);

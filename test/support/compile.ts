@@ -13,7 +13,7 @@ export interface Complaint {
   readonly text: string;
 }
 
-export function compilerOptions(): ts.CompilerOptions {
+function compilerOptions(): ts.CompilerOptions {
   const { config, error } = ts.readConfigFile(`${root}/tsconfig.json`, (path) => ts.sys.readFile(path)) as {
     config: unknown;
     error?: ts.Diagnostic;
@@ -21,6 +21,28 @@ export function compilerOptions(): ts.CompilerOptions {
   if (error !== undefined) throw new Error(ts.flattenDiagnosticMessageText(error.messageText, "\n"));
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root, { noUnusedLocals: false });
   return options;
+}
+
+/** Files are parsed once for all programs of a worker. */
+const parsed = new Map<string, ts.SourceFile | undefined>();
+
+/** A program of files on the disk, of which some may have other texts, or exist in these texts alone. */
+export function programOf(paths: readonly string[], texts: ReadonlyMap<string, string> = new Map()): ts.Program {
+  const folders = new Set([...texts.keys()].map((path) => dirname(path)));
+  const options = compilerOptions();
+  const disk = ts.createCompilerHost(options, true);
+  return ts.createProgram([...paths], options, {
+    ...disk,
+    fileExists: (path) => texts.has(path) || disk.fileExists(path),
+    readFile: (path) => texts.get(path) ?? disk.readFile(path),
+    directoryExists: (path) => folders.has(path) || existsSync(path),
+    getSourceFile: (path, version, ...rest) => {
+      const text = texts.get(path);
+      if (text !== undefined) return ts.createSourceFile(path, text, version, true);
+      if (!parsed.has(path)) parsed.set(path, disk.getSourceFile(path, version, ...rest));
+      return parsed.get(path);
+    },
+  });
 }
 
 /** What the compiler says of a module. */
@@ -40,22 +62,7 @@ export interface Checked {
  */
 export function check(modules: ReadonlyMap<string, string>): Map<string, Checked> {
   const texts = new Map([...modules].map(([path, text]) => [`${root}/${path}`, text]));
-  const folders = new Set([...texts.keys()].map((path) => dirname(path)));
-  const options = compilerOptions();
-  const disk = ts.createCompilerHost(options, true);
-  const host: ts.CompilerHost = {
-    ...disk,
-    fileExists: (path) => texts.has(path) || disk.fileExists(path),
-    readFile: (path) => texts.get(path) ?? disk.readFile(path),
-    directoryExists: (path) => folders.has(path) || existsSync(path),
-    getSourceFile: (path, version, ...rest) => {
-      const text = texts.get(path);
-      return text === undefined
-        ? disk.getSourceFile(path, version, ...rest)
-        : ts.createSourceFile(path, text, version, true);
-    },
-  };
-  const program = ts.createProgram([...texts.keys()], options, host);
+  const program = programOf([...texts.keys()], texts);
   const checker = program.getTypeChecker();
   return new Map(
     [...modules.keys()].map((path) => {

@@ -1,5 +1,5 @@
 import ts from "typescript";
-import { compilerOptions } from "./compile.ts";
+import { programOf } from "./compile.ts";
 import { root } from "./files.ts";
 
 /**
@@ -13,7 +13,7 @@ import { root } from "./files.ts";
  */
 export function functionsTaking(modules: readonly string[], classes: readonly string[]): string[] {
   const paths = modules.map((path) => `${root}/${path}`);
-  const program = ts.createProgram(paths, compilerOptions());
+  const program = programOf(paths);
   const checker = program.getTypeChecker();
   const found = new Set<string>();
 

@@ -7,7 +7,7 @@ import type { Transformer } from "../../../src/model/index.ts";
 import { expectClose, loadGolden } from "../../support/golden.ts";
 import { plantedModel } from "../../support/planted-model.ts";
 import { randomModel, withWeights } from "../../support/random-model.ts";
-import { circuitsOfFirst } from "../dense-reference.ts";
+import { circuitsOfFirst, t } from "../dense-reference.ts";
 import type { Matrix } from "../dense-reference.ts";
 import { modelOptions, runs } from "../../support/model-arbitrary.ts";
 
@@ -203,15 +203,16 @@ describe("topSkipTrigrams on a vocabulary that is large enough for bounds", () =
   /** The best triples of all, from the sorted attentions and logits of each source. */
   function best(model: Transformer, k: number, start: number): number[] {
     const { S, OV } = circuitsOfFirst(model);
+    const largest = (values: readonly number[]): number[] => [...Float64Array.from(values).sort().slice(-k)];
+    const looks = t(
+      S.filter((_, destination) => destination !== start).map((row) => row.map((x) => x - at([row], 0, start))),
+    );
     const effects = OV.flatMap((row, source) => {
       if (source === start) return [];
-      const looks = S.flatMap((scores, destination) =>
-        destination === start ? [] : [sigmoid((scores[source] as number) - (scores[start] as number))],
-      );
-      const [attentions, logits] = [looks, [...row]].map((list) => list.sort((a, b) => b - a).slice(0, k));
-      return (attentions ?? []).flatMap((attention) => (logits ?? []).map((logit) => attention * logit));
+      const logits = largest(row);
+      return largest(looks[source] ?? []).flatMap((look) => logits.map((logit) => sigmoid(look) * logit));
     });
-    return effects.sort((a, b) => b - a).slice(0, k);
+    return largest(effects).reverse();
   }
 
   it.each([300, 700])("of %i tokens: random heads, and one that attends sharply (float64, 1e-10)", (d_vocab) => {

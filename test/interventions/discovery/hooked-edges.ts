@@ -37,15 +37,21 @@ export function runWithEdges(
 ): Tensor<"batch pos d_vocab"> {
   const [batch, pos, d] = [tokens.length, tokens[0]?.length ?? 0, model.config.d_model];
   const written: Outputs = new Map();
+  const reading = new Map<string, { name: string; from: string }[]>();
+  for (const { name, from, to, input } of graph.edges) {
+    const reader = `${to} ${input}`;
+    reading.set(reader, [...(reading.get(reader) ?? []), { name, from }]);
+  }
   const inputOf = (node: string, side: string | undefined, resid: Float64Array): Float64Array => {
     const sum = Float64Array.from(resid);
-    for (const { name, from, to, input } of graph.edges) {
-      if (to !== node || input !== side) continue;
+    for (const { name, from } of reading.get(`${node} ${side}`) ?? []) {
       const own = written.get(from);
       if (own === undefined) continue;
-      const other = ablated.get(from) ?? new Float64Array(own.length);
-      for (let i = 0; i < sum.length; i++)
-        if (!isKept(name, Math.floor(i / d) % pos)) sum[i] = (sum[i] ?? 0) + (other[i] ?? 0) - (own[i] ?? 0);
+      const other = ablated.get(from);
+      for (let row = 0; row < batch * pos; row++) {
+        if (isKept(name, row % pos)) continue;
+        for (let i = row * d; i < (row + 1) * d; i++) sum[i] = (sum[i] ?? 0) + (other?.[i] ?? 0) - (own[i] ?? 0);
+      }
     }
     return sum;
   };

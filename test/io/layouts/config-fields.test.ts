@@ -63,8 +63,13 @@ const CAUTIOUS: Readonly<Record<string, readonly string[]>> = {
 
 describe.each(["tl3", "tl4", "gpt2", "neox"])("%s", (library) => {
   const { tokens, bases, shapes, cases } = fixture(library);
+  // Tensors are values: models of the same shapes share them.
+  const weights = new Map<string, ReadonlyMap<string, Tensor>>();
   const load = (config: unknown, shapeKey: string): (() => ReturnType<typeof transformerFromTensors>) => {
-    const tensors = new Map(Object.entries(shapes[shapeKey] ?? {}).map(([n, shape]) => [n, weightOf(n, shape)]));
+    const tensors =
+      weights.get(shapeKey) ??
+      new Map(Object.entries(shapes[shapeKey] ?? {}).map(([n, shape]) => [n, weightOf(n, shape)]));
+    weights.set(shapeKey, tensors);
     return () => transformerFromTensors({ tensors, config });
   };
   // Float32 in both libraries, logits of order 1 to 10.
