@@ -21,9 +21,12 @@ const FENCE = /^(`{3,})(.*)$/;
 export const readChapter = (name) => parseChapter(name, readFileSync(join(guide, `${name}.md`), "utf8"));
 
 /**
- * A chapter's name, title, description and parts: `{ kind: "prose", text }`, with `{{= expression }}` where a number
- * stands, and `{ kind: "run" | "wrong", code, line }`.
+ * A piece of a chapter: prose has a text, with `{{= expression }}` where a number stands, the others have code.
+ *
+ * @typedef {{ kind: "prose" | "run" | "wrong", text: string, code: string, line: number }} Part
  */
+
+/** @returns {{ name: string, title: string, description: string, parts: Part[] }} */
 export function parseChapter(name, source) {
   const [, head = "", body = source] = /^---\n(.*?)\n---\n(.*)$/s.exec(source) ?? [];
   const field = (key) => new RegExp(`^${key}: *(.+)$`, "m").exec(head)?.[1];
@@ -33,6 +36,7 @@ export function parseChapter(name, source) {
   return { name, title, description, parts: partsOf(body, name) };
 }
 
+/** @returns {Part[]} */
 function partsOf(body, name) {
   const parts = [];
   let prose = [];
