@@ -57,9 +57,10 @@ export interface LoadFolderOptions extends LayoutOptions, GivenFiles {
 
 /**
  * Loads a model from a folder, or from a single file of weights, in any format that `openCheckpoint` and any layout
- * that `transformerFromTensors` reads: safetensors in one file or several, `*_final.pth` and other PyTorch files,
- * GGUF, `.npz`. `config.json` and the tokenizer are those beside the weights, where they are, unless given: `tokenizer.json`,
- * or GPT-2's `vocab.json` and `merges.txt`; `tokenizer_config.json` names the beginning-of-sequence token.
+ * that `transformerFromTensors` reads: safetensors in one file or several, GGUF, `*_final.pth` and other PyTorch files,
+ * `.npz`. `config.json` and the tokenizer are those beside the weights, where they are, unless given: `tokenizer.json`,
+ * or GPT-2's `vocab.json` and `merges.txt`; `tokenizer_config.json` names the beginning-of-sequence token. A GGUF file
+ * has both in its header.
  *
  * @param path - the folder, or a file or index in it, as a path or a `file:` URL. In a folder with several files of
  * weights, name one.

@@ -81,7 +81,7 @@ class Ggml {
     const list = this.get(name);
     const isTexts = Array.isArray(list) && list.length <= MAX_TOKENS && list.every((x) => typeof x === "string");
     if (!isTexts) throw this.fault(name, "a list of texts");
-    return list as readonly string[];
+    return list;
   }
 
   numbers(name: string, length: number): readonly number[] | undefined {
@@ -90,7 +90,7 @@ class Ggml {
     if (!Array.isArray(list) || list.length !== length || !list.every((x) => typeof x === "number")) {
       throw this.fault(name, `a list of ${length} numbers`);
     }
-    return list as readonly number[];
+    return list;
   }
 
   flag(name: string, fallback: boolean): boolean {
