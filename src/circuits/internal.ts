@@ -1,4 +1,5 @@
 /** What circuits/ lends to the other folders of src/ and is no part of the package. */
 export { distinctHeads, requireOrder } from "./circuits.ts";
+export { covariance, principal } from "./joint-pca.ts";
 export { positivityOf, unembedEmbed } from "./eigenvalues/cores.ts";
 export { pathCounts } from "./term-sizes/path-counts.ts";

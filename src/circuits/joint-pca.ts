@@ -109,7 +109,13 @@ const BAND = 4096;
  * The covariance of token vectors, a float64 sum over bands of tokens. Centred vectors and their products are float32
  * where the weights are: entries err by some 1e-7 of the largest.
  */
-function covariance(d: number, count: number, W: ArrayLike<number>, strides: Strides, toUnit: boolean): Float64Array {
+export function covariance(
+  d: number,
+  count: number,
+  W: ArrayLike<number>,
+  strides: Strides,
+  toUnit: boolean,
+): Float64Array {
   const mean = new Float64Array(d);
   const isSingle = W instanceof Float32Array;
   const band = isSingle ? new Float32Array(Math.min(BAND, count) * d) : new Float64Array(Math.min(BAND, count) * d);
@@ -174,7 +180,7 @@ function normalizeRows(rows: FloatArray, d: number): void {
  * Eigenvalues of a covariance, descending, and eigenvectors, one a row. The singular values of a positive matrix are
  * its eigenvalues.
  */
-function principal(matrix: Float64Array, d: number): { values: Float64Array; vectors: Float64Array } {
+export function principal(matrix: Float64Array, d: number): { values: Float64Array; vectors: Float64Array } {
   const { S, U } = svd({ rows: d, cols: d, data: matrix });
   const vectors = new Float64Array(d * d);
   for (let c = 0; c < d; c++) for (let i = 0; i < d; i++) vectors[c * d + i] = U.data[i * d + c] as number;

@@ -106,6 +106,7 @@ const NEED_WORDS: Readonly<Record<FigureNeed, string>> = {
   "next token": "output tokens that are the input tokens",
   causal: "causal attention",
   positions: "positions",
+  "table of positions": "embeddings of positions",
   tokenizer: "a tokenizer",
   checkpoints: "several checkpoints",
 };

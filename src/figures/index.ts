@@ -100,6 +100,12 @@ export {
   type CompositionMapsFigure,
 } from "./two-layers/composition-maps.ts";
 export {
+  drawEmbeddingCloud,
+  embeddingCloud,
+  type EmbeddingCloud,
+  type EmbeddingCloudOptions,
+} from "./embeddings/embedding-cloud.ts";
+export {
   drawEvaluatorScatter,
   drawEvaluatorValidation,
   drawPrefixOverTraining,

@@ -61,11 +61,19 @@ export interface FigureOptions extends ProgressOptions {
 /**
  * What a figure cannot be made without: `text`, something to run the model on; `layer` and `two layers`; `next token`,
  * output tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind;
- * `tokenizer`, texts of tokens; `checkpoints`, two or more of them.
+ * `table of positions`, embeddings of them; `tokenizer`, texts of tokens; `checkpoints`, two or more of them.
  * @category Figures
  */
 export type FigureNeed =
-  "text" | "layer" | "two layers" | "next token" | "causal" | "positions" | "tokenizer" | "checkpoints";
+  | "text"
+  | "layer"
+  | "two layers"
+  | "next token"
+  | "causal"
+  | "positions"
+  | "table of positions"
+  | "tokenizer"
+  | "checkpoints";
 
 const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | undefined>> = {
   text: () => undefined,
@@ -89,6 +97,10 @@ const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | un
     positional_embedding_type === "none"
       ? "it shows what positions do, and this model has none (positional_embedding_type=none)"
       : undefined,
+  "table of positions": ({ positional_embedding_type: type }) =>
+    type === "standard" || type === "shortformer"
+      ? undefined
+      : `it shows embeddings of positions, and this model has no table of them (positional_embedding_type=${type})`,
 };
 
 /** The options that every figure takes. */

@@ -6,6 +6,7 @@ import { attributionMapEntry } from "./arena/attribution-map.ts";
 import { circuitEntries } from "./interventions/circuit.ts";
 import { changeAttributionEntry } from "./training/change-attribution.ts";
 import { compositionChanceEntry, compositionMapsEntry } from "./two-layers/composition-maps.ts";
+import { positionEmbeddingsEntry, tokenEmbeddingsEntry } from "./embeddings/embedding-cloud.ts";
 import type { FigureEntry } from "./entry.ts";
 import { evaluatorEntries } from "./training/evaluator-figures.ts";
 import { importanceByHeadEntry, importanceByLayerEntry, importanceByOrderEntry } from "./two-layers/importance.ts";
@@ -23,7 +24,7 @@ import { scoreIntensityEntry } from "./two-layers/score-intensity.ts";
 import { scorePartsEntries } from "./arena/score-figures.ts";
 import { trainingEntries } from "./training/training-figures.ts";
 
-/** Figures 12 to 26. */
+/** Figures 12 to 27. */
 export function runFigures(): readonly FigureEntry[] {
   return [
     storyAttentionEntry,
@@ -54,5 +55,7 @@ export function runFigures(): readonly FigureEntry[] {
     ...evaluatorEntries(),
     changeAttributionEntry,
     ...circuitEntries(),
+    tokenEmbeddingsEntry,
+    positionEmbeddingsEntry,
   ];
 }

@@ -25,6 +25,7 @@ export { equation, type EquationOptions, type EquationTerm } from "./charts/equa
 export { Figure, figureScript, figureStyles } from "./figure.ts";
 export { defineFigureElement } from "./page/figure-element.ts";
 export { enliven, mount, type MountTarget } from "./page/mount.ts";
+export { pointCloud, type PointCloudOptions } from "./charts/point-cloud.ts";
 export type { PngOptions } from "./page/png-bytes.ts";
 export type { Captions } from "./parts/frame.ts";
 export { headGrid, type HeadGridOptions } from "./charts/head-grid.ts";

@@ -15,9 +15,15 @@ describe.each(kinds)("%s", (kind, options) => {
     const input = { model, text: ids, ...(entry.takesCheckpoints === true && { checkpoints }) };
     const lacksLayers = entry.needs.includes("two layers") && model.config.n_layers < 2;
     const lacksPositions = entry.needs.includes("positions") && model.config.positional_embedding_type === "none";
-    if (lacksLayers || lacksPositions) {
+    const type = model.config.positional_embedding_type;
+    const lacksTable = entry.needs.includes("table of positions") && (type === "none" || type === "rotary");
+    if (lacksLayers || lacksPositions || lacksTable) {
       await expect(makeFigure(name, input)).rejects.toThrow(
-        lacksLayers ? "this model has one layer (n_layers=1)" : "this model has none (positional_embedding_type=none)",
+        lacksLayers
+          ? "this model has one layer (n_layers=1)"
+          : lacksTable
+            ? `this model has no table of them (positional_embedding_type=${type})`
+            : "this model has none (positional_embedding_type=none)",
       );
       return;
     }

@@ -11,6 +11,7 @@ import {
   drawCompositionChance,
   drawCompositionMaps,
   drawContextScore,
+  drawEmbeddingCloud,
   drawEvaluatorScatter,
   drawEvaluatorValidation,
   drawImportanceByHead,
@@ -38,6 +39,7 @@ import {
   drawScoreTiles,
   drawTraceOverTraining,
   type CircuitFigure,
+  type EmbeddingCloud,
   type Evaluations,
   type FigureToken,
   type ImportanceFigure,
@@ -60,6 +62,14 @@ function tensor<A extends string>(axes: A, shape: readonly number[], of: (i: num
     Float64Array.from({ length: size }, (_, i) => of(i)),
   );
 }
+
+const cloud = (of: EmbeddingCloud["of"], count: number): EmbeddingCloud => ({
+  of,
+  points: tensor("point direction", [count, 3], irregular),
+  labels: Array.from({ length: count }, (_, i) => (of === "tokens" ? ` t${i}` : i.toString())),
+  directions: ["PC 1 (50 %)", "PC 2 (25 %)", "PC 3 (5 %)"],
+  ...{ shares: [0.5, 0.25, 0.05], reading: "" },
+});
 
 const circuit: CircuitFigure = {
   ...{ layers: 2, heads: 3, mlps: true, of: 70, metric: "loss", ablation: "counterfactual" },
@@ -386,5 +396,7 @@ export function runGallery(): ReadonlyMap<string, Figure> {
     ],
     ["circuit", drawCircuit(circuit)],
     ["circuit-certificate", drawCircuitCertificate(circuit)],
+    ["token-embeddings", drawEmbeddingCloud(cloud("tokens", 30))],
+    ["positional-embeddings", drawEmbeddingCloud(cloud("positions", 12))],
   ]);
 }

@@ -15,6 +15,7 @@ import {
   heatmap,
   histogram,
   lineChart,
+  pointCloud,
   scatter,
   smallMultiples,
   table,
@@ -66,6 +67,8 @@ const drawings: Record<string, (list: readonly number[], at: number) => Figure> 
       parameters: at,
     });
   },
+  pointCloud: (list, at) =>
+    pointCloud({ points: list.map((x) => [x, at, x / 2]), labels: list.map((_, i) => name(i)) }),
   arrange: (list) => arrange({ rows: [[histogram({ values: list })], [heatmap({ values: [list] })]] }),
   attentionExplorer: (list, at) =>
     attentionExplorer({ tokens: ["a", "b"], pattern: [[triangle(list)]], logProbs: [at, list[0] ?? 0] }),
@@ -196,6 +199,14 @@ describe("very many values", () => {
     [
       "tokenStrip",
       () => tokenStrip({ tokens: Array.from(many.subarray(0, 20_000), String), values: many.subarray(0, 20_000) }),
+    ],
+    [
+      "pointCloud",
+      () =>
+        pointCloud({
+          points: { rows: count / 3, cols: 3, data: many },
+          labels: Array.from(many.subarray(0, count / 3), String),
+        }),
     ],
     ["decades", () => complexPlane({ points: [{ re: 1, im: 0 }], decades: 1e12 })],
     ["a long title", () => histogram({ values: [1], title: "word ".repeat(400), width: 60, height: 20 })],

@@ -13,6 +13,7 @@ import {
   heatmap,
   histogram,
   lineChart,
+  pointCloud,
   scatter,
   smallMultiples,
   table,
@@ -327,6 +328,17 @@ export function gallery(): ReadonlyMap<string, Figure> {
         ],
         title: "Skip-trigrams",
         subtitle: "of L1H4",
+      }),
+    ],
+    [
+      "point-cloud",
+      pointCloud({
+        points: hostileTokens.map((_, i) => [Math.cos(i), Math.sin(2 * i), i / 8]),
+        labels: hostileTokens,
+        groups: hostileTokens.map((_, i) => (i % 3 === 0 ? "third <b>" : "other")),
+        axes: ["PC 1", "PC 2", "PC 3 & more"],
+        title: "Points that turn",
+        path: true,
       }),
     ],
     [

@@ -65,7 +65,7 @@ export function copyingHistogram(input: FigureInput, options: FigureOptions = {}
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawCopyingHistogram(copyingHistogram(await openBundledModel()));
- * console.log(figure.kind, /\d+ of 16 heads/.exec(figure.svg).[0]);
+ * console.log(figure.kind, /\d+ of 16 heads/.exec(figure.svg)?.[0]);
  * // histogram 11 of 16 heads
  * ```
  */

@@ -4,5 +4,6 @@ export function enlivenAll(
   kinds: {
     readonly setUpTable: (box: unknown) => void;
     readonly setUpExplorer: (root: unknown, page: unknown) => () => void;
+    readonly setUpCloud: (root: unknown, page: unknown) => () => void;
   },
 ): () => void;

@@ -4,7 +4,7 @@
  *
  * It sets up every figure inside `scope` that is not ready yet, and returns a function that lets go of the page.
  *
- * @param kinds - `setUpTable` and `setUpExplorer`.
+ * @param kinds - `setUpTable`, `setUpExplorer` and `setUpCloud`.
  */
 export function enlivenAll(scope, kinds) {
   const view = (scope.ownerDocument || scope).defaultView;
@@ -86,10 +86,13 @@ export function enlivenAll(scope, kinds) {
     followPage(root, function () {
       repaint();
     });
-    const [isTable, isExplorer] = [root.hasAttribute("data-tc-table"), root.hasAttribute("data-tc-explorer")];
-    if (isTable || isExplorer) root.setAttribute("data-tc-ready", "");
+    const [isTable, isExplorer, isCloud] = ["table", "explorer", "cloud"].map(function (kind) {
+      return root.hasAttribute("data-tc-" + kind);
+    });
+    if (isTable || isExplorer || isCloud) root.setAttribute("data-tc-ready", "");
     if (isTable) kinds.setUpTable(root);
     if (isExplorer) repaint = kinds.setUpExplorer(root, { view, channels, colorIn, undo });
+    if (isCloud) repaint = kinds.setUpCloud(root, { view, colorIn, undo });
   });
   return function () {
     for (const one of undo) one();

@@ -1,11 +1,12 @@
 /** What wakes figures, as a function and as the script that they carry or that a page has once. */
+import { setUpCloud } from "./cloud.js";
 import { enlivenAll } from "./enliven.js";
 import { setUpExplorer } from "./explorer.js";
 import { setUpTable } from "./table.js";
 
 /** Sets up the figures in an element or a document that are not ready yet; returns what undoes it. */
 export function enlivenIn(scope: unknown): () => void {
-  return enlivenAll(scope, { setUpTable, setUpExplorer });
+  return enlivenAll(scope, { setUpTable, setUpExplorer, setUpCloud });
 }
 
 /**
@@ -13,4 +14,4 @@ export function enlivenIn(scope: unknown): () => void {
  * pages do not have.
  */
 export const PAGE_SCRIPT = `(function(){const __name=function(f){return f};
-(${enlivenAll.toString()})(document,{setUpTable:${setUpTable.toString()},setUpExplorer:${setUpExplorer.toString()}})})();`;
+(${enlivenAll.toString()})(document,{setUpTable:${setUpTable.toString()},setUpExplorer:${setUpExplorer.toString()},setUpCloud:${setUpCloud.toString()}})})();`;

@@ -54,13 +54,14 @@ export interface LabelRequest {
 
 /**
  * Boxes for labels, greedily in the order given: the first of eight places around the point that is inside the frame
- * and clear of all points and of labels placed before. `undefined` where none is.
+ * and clear of all points, of labels placed before and of `others`. `undefined` where none is.
  */
 export function placeLabels(
   requests: readonly LabelRequest[],
   points: readonly (readonly [number, number])[],
   frame: Box,
   radius: number,
+  others: readonly Box[] = [],
 ): (Box | undefined)[] {
   const taken: Box[] = points.map(([x, y]) => ({
     x: x - radius,
@@ -68,6 +69,7 @@ export function placeLabels(
     width: 2 * radius,
     height: 2 * radius,
   }));
+  taken.push(...others);
   return requests.map((request) => {
     const box = placesAround(request, frame, radius).find(
       (place) => liesIn(place, frame) && !taken.some((other) => overlaps(place, other)),

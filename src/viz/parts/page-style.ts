@@ -4,7 +4,7 @@ const MONO = `ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mono
 
 /** The style sheet of HTML figures; it uses the custom properties of the drawings' one. */
 export function pageStyles(): string {
-  return [...COMMON, ...FIT, ...ROWS, ...TABLE, ...COMPOSITION, ...EXPLORER].join("\n");
+  return [...COMMON, ...FIT, ...ROWS, ...TABLE, ...COMPOSITION, ...EXPLORER, ...CLOUD].join("\n");
 }
 
 const FIT = [
@@ -59,6 +59,25 @@ const COMPOSITION = ["Q", "K", "V"].map(
   (kind) => `.tc-composition:has(.tc-show-${kind}:not(:checked)) .tc-edges-${kind}{display:none}`,
 );
 
+const BUTTON =
+  "all:unset;cursor:pointer;padding:0 6px;border:1px solid var(--tc-grid);border-radius:3px;color:var(--tc-ink)";
+
+const CLOUD = [
+  ".tc-cloud:not([data-tc-ready]) .tc-cloud-live,.tc-cloud[data-tc-ready] .tc-cloud-still{display:none}",
+  ".tc-cloud-live{max-width:720px}",
+  ".tc-cloud-stage{border:1px solid var(--tc-grid);border-radius:4px;cursor:grab;touch-action:pan-y;user-select:none;overflow:hidden}",
+  ".tc-cloud-stage:active{cursor:grabbing}",
+  ".tc-cloud-stage:focus-visible{outline:2px solid var(--tc-c0);outline-offset:1px}",
+  ".tc-cloud-stage canvas{display:block;width:100%;height:100%}",
+  ".tc-cloud .tc-controls>span{display:inline-flex;gap:5px;align-items:center}",
+  `.tc-cloud button{${BUTTON}}`,
+  ".tc-cloud button:hover{border-color:var(--tc-axis)}",
+  ".tc-cloud button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:1px}",
+  '.tc-cloud button[aria-pressed="true"]{border-color:var(--tc-ink)}',
+  ".tc-cloud input{font:inherit;width:9em;color:inherit;background:transparent;border:1px solid var(--tc-grid);border-radius:3px;padding:0 4px}",
+  ".tc-cloud-read{min-height:1.4em;font-variant-numeric:tabular-nums}",
+];
+
 const EXPLORER = [
   ".tc-ax{max-width:980px}",
   ".tc-ax-title strong{display:block;font-size:13px;font-weight:600}",
@@ -77,7 +96,7 @@ const EXPLORER = [
   ".tc-ax-side:first-child{flex:1 1 380px;min-width:0}",
   ".tc-ax-side:last-child{flex:none;max-width:100%}",
   ".tc-ax-window{max-width:100%;max-height:500px;overflow:auto}",
-  ".tc-ax-end button{all:unset;cursor:pointer;padding:0 6px;border:1px solid var(--tc-grid);border-radius:3px;color:var(--tc-ink)}",
+  `.tc-ax-end button{${BUTTON}}`,
   ".tc-ax-end button:hover{border-color:var(--tc-axis)}",
   ".tc-ax-end button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:1px}",
   "[data-tc-ready]>.tc-ax-asleep{display:none}",

@@ -66,7 +66,7 @@ function Roles({ roles }: Pick<HeadsReply, "roles">): JSX.Element | null {
     <dl class="roles">
       {kinds.map((kind) => (
         <div key={kind}>
-          <dt>{kind}s</dt>
+          <dt>{kind}s, above 0.4</dt>
           <dd>
             {Object.keys(roles)
               .filter((label) => roles[label]?.includes(kind))
