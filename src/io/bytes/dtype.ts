@@ -107,10 +107,10 @@ function over<T>(
   return make(aligned.buffer, aligned.byteOffset, aligned.byteLength / itemSize);
 }
 
-/** The 65,536 numbers of each format, made when first needed. */
 const tables = new Map<SmallFloat, Float32Array>();
 
-function tableOf(format: SmallFloat): Float32Array {
+/** The 65,536 numbers of a format, made when first needed. */
+export function tableOf(format: SmallFloat): Float32Array {
   let table = tables.get(format);
   if (table === undefined) {
     table = Float32Array.from({ length: 0x10000 }, (_, bits) => decodeSmallFloat(bits, format));

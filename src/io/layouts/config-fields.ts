@@ -68,11 +68,20 @@ export class ConfigFields {
     return Object.hasOwn(this.#fields, name) ? (this.#fields[name] ?? undefined) : undefined;
   }
 
-  /** Refuses another architecture whose tensors have like names: GPT-Neo and GPT-J begin as GPT-2 does. */
-  requireType(type: string): void {
-    const given = this.get("model_type");
-    if (given !== undefined && given !== type)
-      throw this.wrong("model_type", "this architecture is not supported.", type);
+  /** Whether a field is there, null or not. */
+  has(name: string): boolean {
+    return Object.hasOwn(this.#fields, name);
+  }
+
+  /**
+   * The architecture, the first where none is named. Refused are others whose tensors have like names: GPT-J begins as
+   * GPT-2 does.
+   */
+  requireTypes<const T extends string>(types: readonly [T, ...T[]]): T {
+    const given = this.get("model_type") ?? types[0];
+    const found = types.find((type) => type === given);
+    if (found === undefined) throw this.wrong("model_type", "this architecture is not supported.", types.join(", "));
+    return found;
   }
 
   /** The names of a property, the first that is given first. */
@@ -89,6 +98,15 @@ export class ConfigFields {
     const value = this.get(name) ?? fallback;
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
       throw this.wrong(name, "it is a size.", "an integer of at least 1");
+    }
+    return value;
+  }
+
+  /** A number of things, which may be none. */
+  countAt(name: string, fallback: number): number {
+    const value = this.get(name) ?? fallback;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+      throw this.wrong(name, "it is a number of things.", "an integer of at least 0");
     }
     return value;
   }
