@@ -1,5 +1,6 @@
 /** What model/ lends to the other folders of src/ and is no part of the package. */
-export { traceOf } from "./run.ts";
+export { RUN, traceOf } from "./run.ts";
+export { ATTENTION_HEAD } from "./attention.ts";
 export type { Trace } from "./run.ts";
 export { rotateTo } from "./rotary.ts";
 export { paddingMask } from "./attention-mask.ts";

@@ -13,7 +13,7 @@ export interface Frame {
 }
 
 /** The row of a base run's activation, `[prompt, pos, width]`, that lies at a place. */
-export const baseRow = ({ prompts, pos }: Frame, place: number): number => place % (prompts * pos);
+const baseRow = ({ prompts, pos }: Frame, place: number): number => place % (prompts * pos);
 
 /** An activation's rows at ascending places: where it differs from the base run's. */
 export class Rows {
