@@ -54,7 +54,7 @@ export const FLOAT16: SmallFloat = { mantissaBits: 10, minExponent: -14, infinit
 export const BFLOAT16: SmallFloat = { mantissaBits: 7, minExponent: -126, infinity: 0x7f80, nan: 0x7fc0 };
 
 /** The number that 16 bits stand for; exact in float32, hence in float64. */
-export function decodeSmallFloat(bits: number, format: SmallFloat): number {
+function decodeSmallFloat(bits: number, format: SmallFloat): number {
   const magnitude = bits & 0x7fff;
   const sign = (bits & 0x8000) === 0 ? 1 : -1;
   if (magnitude === format.infinity) return sign * Infinity;

@@ -5,6 +5,7 @@ import { namesOf, requireAgreement, requireKnownFields, unknownFields } from "..
 import type { ConfigDialect, Property } from "../../model/internal.ts";
 import type { Source } from "../bytes/fault.ts";
 import { describeValue } from "../bytes/bytes.ts";
+import { isFields } from "../json/plain.ts";
 
 /** Activation functions as Hugging Face names them, by TransformerLens's name. */
 const ACTIVATIONS: ReadonlyMap<string, string> = new Map([
@@ -24,7 +25,7 @@ export function configObject(
   layout: string,
   unsaid: string,
 ): Readonly<Record<string, unknown>> {
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  if (isFields(json)) return json;
   const what =
     json === undefined
       ? ", but there is none. Pass the content of config.json, or put the file beside the weights."
