@@ -39,6 +39,7 @@ export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
+export { runLosses } from "./run-losses.ts";
 export { readPositions, requireMetricOf, requireNoPadding, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
 export { rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";
