@@ -184,8 +184,10 @@ class Pass {
         const row = out.at(place);
         if (row < 0) return;
         const from = (place % (prompts * pos)) * out.width;
+        // A loop: views for so few numbers would take longer.
         for (const h of heads ?? [0]) {
-          out.data.set(source.subarray(from + h * width, from + (h + 1) * width), row * out.width + h * width);
+          const [start, to] = [from + h * width, row * out.width + h * width];
+          for (let i = 0; i < width; i++) out.data[to + i] = source[start + i] as number;
         }
       });
     }
@@ -294,7 +296,7 @@ class Pass {
     return out;
   }
 
-  /** Queries, keys and values where they differ, turned to their positions. */
+  /** Queries, keys and values where they differ, rotated to their positions. */
   #vectors(layer: AttentionLayer, resid: Rows, isLast: boolean, isFrozen: boolean): HeadRows {
     const { config } = this.#base.model;
     const at = layer.layer;
@@ -360,7 +362,7 @@ function placeOf({ tokens, mask }: BaseRun, place: number): number {
 
 const isPadding = ({ tokens, mask }: BaseRun, place: number): boolean => mask?.visible[place % tokens.size] === 0;
 
-/** What a layer's heads read of a stream: by their queries and keys, and by their values. */
+/** The inputs of a layer's heads: of queries and keys, and of values. */
 export function headInputs(
   base: BaseRun,
   layer: AttentionLayer,

@@ -9,7 +9,7 @@
  */
 import { InputError, requireKind } from "../../errors.ts";
 import type { ActivationCache, AttentionLayer, AxesOfHook, HookName, PartialRun } from "../../model/index.ts";
-import { ofEachHead, traceOf } from "../../model/internal.ts";
+import { ofEachHead, traceOf, RUN } from "../../model/internal.ts";
 import type { Trace } from "../../model/internal.ts";
 import { add, astype, matmul, multiply, subtract, sum, Tensor } from "../../tensor/index.ts";
 import { rawData, reshaped } from "../../tensor/internal.ts";
@@ -24,7 +24,7 @@ type HeadVectors = Tensor<"batch pos head d_head">;
  */
 export type EditLabel = `edit[${HookName}]`;
 
-/** What an edit added. */
+/** The addition of an edit. */
 export interface EditStream {
   readonly hook: HookName;
   readonly label: EditLabel;
@@ -50,7 +50,7 @@ export interface RunEdits {
 
 /** What is known of a run that a decomposition is asked of; refuses runs that cannot be taken apart. */
 export function requireWhole(run: PartialRun, operation: string): Trace {
-  requireKind("run", run, "run", operation);
+  requireKind(RUN, run, "run", operation);
   const trace = traceOf(run);
   const refuse = (message: string, expected: string): InputError =>
     new InputError(message, { operation, argument: "run", expected, actual: run.edited });
@@ -200,7 +200,7 @@ function attended(cache: ActivationCache, { layer }: AttentionLayer, values: Hea
   return Tensor.from("batch pos head d_head", values.shape, out);
 }
 
-/** What weighted values write, all heads together. */
+/** The output of weighted values, all heads together. */
 function writtenBy(layer: AttentionLayer, z: HeadVectors): Stream {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
   const W_O = reshaped(layer.W_O, "head_and_d_head d_model", [heads * d_head, layer.W_O.sizeOf("d_model")]);

@@ -79,7 +79,7 @@ function partsOf(frozen: FrozenRun, before: number, by: ScorePartition, maxOrder
 }
 
 /** How many components there are, the bias counted. */
-export function countComponents(model: Transformer, layer: number, by: ScorePartition, maxOrder: number): number {
+function countComponents(model: Transformer, layer: number, by: ScorePartition, maxOrder: number): number {
   const { n_heads, positional_embedding_type } = model.config;
   const embeddings = positional_embedding_type === "standard" ? 2 : 1;
   const positions = positional_embedding_type === "shortformer" ? 1 : 0;
@@ -177,7 +177,7 @@ function ownEdits(frozen: FrozenRun, { layer, head }: HeadId): ScoreComponent[] 
   }));
 }
 
-/** What no token, position or head gives: biases written before, the norm's own, and $b_Q$ or $b_K$. */
+/** The part of no token, position or head: biases written before, the norm's own, and $b_Q$ or $b_K$. */
 function biasComponent(frozen: FrozenRun, head: HeadId, by: ScorePartition): ScoreComponent {
   const { model } = frozen;
   const { layer } = head;
@@ -213,7 +213,7 @@ function projected(
   return rotated(frozen, bias === undefined ? read : add(read, bias));
 }
 
-/** Queries or keys of one head turned to their positions, where the model turns them. */
+/** Queries or keys of one head rotated to their positions, where the model rotates them. */
 export function rotated({ model: { config }, trace }: FrozenRun, x: HeadVectors): HeadVectors {
   if (config.positional_embedding_type !== "rotary") return x;
   const [batch = 0, pos = 0, d_head = 0] = x.shape;

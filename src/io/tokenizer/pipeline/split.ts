@@ -1,7 +1,7 @@
 /** Where patterns match in a text, and how a text is split there, as Hugging Face's `tokenizers` has both. */
 import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { describeValue } from "../../bytes/bytes.ts";
-import { isFields } from "./part.ts";
+import { isFields } from "../../json/plain.ts";
 import type { Part } from "./part.ts";
 
 /** A stretch of a text, and whether the pattern matches it or it lies between matches. */
@@ -14,7 +14,7 @@ export interface Span {
 /** The stretches of a text that a pattern matches and those between; together they are the text. */
 export type Pattern = (text: string) => Span[];
 
-/** What becomes of the matches when a text is split at them. */
+/** The fate of matches when a text is split at them. */
 export const BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
 export type Behavior = (typeof BEHAVIORS)[number];
 
