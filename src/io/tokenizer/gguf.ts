@@ -196,9 +196,6 @@ function sentencePieceJson(ggml: Ggml): Json {
  * import { Tensor, openCheckpoint, writeSafetensors } from "transformer-circuits";
  * import { tokenizerFromCheckpoint } from "transformer-circuits/io";
  *
- * const other = await openCheckpoint(writeSafetensors(new Map([["b_U", Tensor.zeros("d_vocab", [3])]])));
- * console.log(tokenizerFromCheckpoint(other));
- * // undefined
  * // What the header of a GGUF file says, which await openCheckpoint(file) gives as its values.
  * const values = {
  *   "tokenizer.ggml.model": "gpt2",
@@ -206,6 +203,9 @@ function sentencePieceJson(ggml: Ggml): Json {
  *   "tokenizer.ggml.tokens": ["h", "i", "hi"],
  *   "tokenizer.ggml.merges": ["h i"],
  * };
+ * const other = await openCheckpoint(writeSafetensors(new Map([["b_U", Tensor.zeros("d_vocab", [3])]])));
+ * console.log(tokenizerFromCheckpoint(other));
+ * // undefined
  * console.log(tokenizerFromCheckpoint({ ...other, format: "gguf", values })?.encode("hi"));
  * // [ 2 ]
  * ```
