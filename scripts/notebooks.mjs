@@ -83,9 +83,11 @@ export function moduleOf(steps, end = "__log(JSON.stringify({ cells: __cells, va
 
 const linesOf = (text) => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 
-/** Of a drawing the notebook keeps the SVG, of other values the HTML, of both the text. */
-const kept = (data) =>
-  Object.entries(data).filter(([type]) => !(type === "text/html" && data["image/svg+xml"] !== undefined));
+/** Of a drawing the notebook keeps the SVG, of tables and other values the HTML, of all the text. */
+function kept(data) {
+  const isDrawing = data["image/svg+xml"] !== undefined && !data["text/plain"].startsWith("Figure(table");
+  return Object.entries(data).filter(([type]) => type !== (isDrawing ? "text/html" : "image/svg+xml"));
+}
 
 /** What a notebook keeps of what a cell gave. */
 export function outputsOf({ text, data }, count) {

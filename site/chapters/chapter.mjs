@@ -18,15 +18,15 @@ export const chapterNames = readdirSync(guide)
 const VALUE = /\{\{=\s*(.+?)\s*\}\}/g;
 const FENCE = /^(`{3,})(.*)$/;
 
-/**
- * @typedef {{ kind: "prose", text: string }} Prose - with `{{= expression }}` where a number stands.
- * @typedef {{ kind: "run" | "wrong", code: string, line: number }} Code
- * @typedef {{ name: string, title: string, description: string, parts: (Prose | Code)[] }} Chapter
- */
-
 export const readChapter = (name) => parseChapter(name, readFileSync(join(guide, `${name}.md`), "utf8"));
 
-/** @returns {Chapter} */
+/**
+ * A piece of a chapter: prose has a text, with `{{= expression }}` where a number stands, the others have code.
+ *
+ * @typedef {{ kind: "prose" | "run" | "wrong", text: string, code: string, line: number }} Part
+ */
+
+/** @returns {{ name: string, title: string, description: string, parts: Part[] }} */
 export function parseChapter(name, source) {
   const [, head = "", body = source] = /^---\n(.*?)\n---\n(.*)$/s.exec(source) ?? [];
   const field = (key) => new RegExp(`^${key}: *(.+)$`, "m").exec(head)?.[1];
@@ -36,6 +36,7 @@ export function parseChapter(name, source) {
   return { name, title, description, parts: partsOf(body, name) };
 }
 
+/** @returns {Part[]} */
 function partsOf(body, name) {
   const parts = [];
   let prose = [];

@@ -13,6 +13,7 @@
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -51,7 +52,14 @@ async function executed(names) {
   }
   const complaints = complaintsOf(chapters);
   const results = [];
-  for (const chapter of chapters) results.push({ chapter, given: await executeChapter(chapter) });
+  const rest = [...chapters.entries()];
+  const work = async () => {
+    for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+      const [i, chapter] = next;
+      results[i] = { chapter, given: await executeChapter(chapter) };
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), chapters.length) }, work));
   return { results, complaints };
 }
 
@@ -64,7 +72,7 @@ async function executed(names) {
  * @returns {Promise<{ text: string, link: string }[]>} the chapters in their order, as a list at the side has them.
  */
 export async function renderChapters({ into, figures = join(into, "../public/figures"), notebooks }) {
-  const { figureStyles } = await import("transformer-circuits/viz");
+  const { figureStyles } = await import("../../dist/viz.js");
   const styles = pageStyles(figureStyles());
   const { results, complaints } = await executed(chapterNames);
   for (const folder of [into, join(figures, FIGURES)]) mkdirSync(folder, { recursive: true });

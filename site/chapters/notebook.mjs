@@ -9,8 +9,9 @@ const METADATA = {
 
 const linesOf = (text) => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 
-/** Links between chapters lead from notebook to notebook. */
-const linked = (text) => text.replace(/\]\((?:\.\/)?(\d\d-[\w-]+)\.md/g, "]($1.ipynb");
+/** Links between chapters lead from notebook to notebook, those to notes to their files. */
+const linked = (text) =>
+  text.replace(/\]\((\d\d-[\w-]+)\.md/g, "]($1.ipynb").replace(/\]\(\.\.\/([\w-]+\.md)/g, "](../../docs/$1");
 
 /**
  * @param chapter - a chapter.

@@ -1,9 +1,14 @@
 /** Builds the playground, a static page: `node site/playground/build.mjs [folder]`. */
 import { cp, mkdir, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Preact as the repository has it: what builds the site brings another version along. */
+const { resolve } = createRequire(new URL("../../package.json", import.meta.url));
+const alias = Object.fromEntries(["preact", "preact/hooks", "preact/jsx-runtime"].map((name) => [name, resolve(name)]));
 
 /**
  * Writes the playground into a folder, from the sources of the library: a page, its style sheet, the program of the page,
@@ -16,6 +21,7 @@ export async function buildPlayground({ into }) {
   await mkdir(into, { recursive: true });
   const shared = {
     outdir: into,
+    alias,
     tsconfig: here("tsconfig.json"),
     bundle: true,
     minify: true,

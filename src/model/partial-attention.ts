@@ -80,8 +80,10 @@ function whole(rows: Rows, run: number, base: FloatArray, scratch: FloatArray): 
   const size = pos * rows.width;
   const offset = (run % prompts) * size;
   if (!rows.isIn(run)) return { data: base, offset };
-  scratch.set(base.subarray(offset, offset + size));
   const [from, to] = rows.ofRun(run);
+  // All of them, in order.
+  if (to - from === pos) return { data: rows.data, offset: from * rows.width };
+  scratch.set(base.subarray(offset, offset + size));
   for (let row = from; row < to; row++) scratch.set(rows.row(row), ((rows.places[row] as number) % pos) * rows.width);
   return { data: scratch, offset: 0 };
 }

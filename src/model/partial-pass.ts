@@ -184,8 +184,10 @@ class Pass {
         const row = out.at(place);
         if (row < 0) return;
         const from = (place % (prompts * pos)) * out.width;
+        // A loop: views for so few numbers would take longer.
         for (const h of heads ?? [0]) {
-          out.data.set(source.subarray(from + h * width, from + (h + 1) * width), row * out.width + h * width);
+          const [start, to] = [from + h * width, row * out.width + h * width];
+          for (let i = 0; i < width; i++) out.data[to + i] = source[start + i] as number;
         }
       });
     }

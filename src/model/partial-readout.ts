@@ -7,6 +7,7 @@ import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import { readPositions, RowMetric } from "./metric.ts";
 import type { Metric } from "./metric.ts";
 import type { BaseRun } from "./base-run.ts";
+import { copyRows } from "./partial-rows.ts";
 import type { Rows } from "./partial-rows.ts";
 import { columnsAt } from "./unembedding.ts";
 
@@ -176,9 +177,7 @@ export class Readout {
   #normalized(stream: FloatArray, sources: readonly number[], take: TakeArray): MatrixView {
     const { d_model } = this.#run.model.config;
     const x = take("float32", sources.length * d_model);
-    for (const [to, row] of sources.entries()) {
-      x.set(stream.subarray(row * d_model, (row + 1) * d_model), to * d_model);
-    }
+    copyRows(stream, sources, d_model, x);
     const rows = tensorOf("batch pos d_model", [1, sources.length, d_model], x);
     return matrix(rawData(this.#run.model.ln_final?.apply(rows) ?? rows) as FloatArray, d_model);
   }

@@ -13,7 +13,7 @@ export interface Frame {
 }
 
 /** The row of a base run's activation, `[prompt, pos, width]`, that lies at a place. */
-export const baseRow = ({ prompts, pos }: Frame, place: number): number => place % (prompts * pos);
+const baseRow = ({ prompts, pos }: Frame, place: number): number => place % (prompts * pos);
 
 /** An activation's rows at ascending places: where it differs from the base run's. */
 export class Rows {
@@ -65,19 +65,44 @@ export class Rows {
     if (sameNumbers(places, this.places)) return this;
     const out = new Rows(this.frame, places, this.width);
     const { width } = this;
-    for (let to = 0; to < places.length; to++) {
-      const place = places[to] as number;
-      const row = this.count === 0 ? -1 : this.at(place);
-      const start = row < 0 ? baseRow(this.frame, place) * width : row * width;
-      out.data.set((row < 0 ? base : this.data).subarray(start, start + width), to * width);
+    for (let to = 0; to < places.length;) {
+      const row = this.#rowOrNone(places[to] as number);
+      const first = row < 0 ? baseRow(this.frame, places[to] as number) : row;
+      // Rows that follow on one another where they come from too are copied at once.
+      let end = to + 1;
+      for (; end < places.length; end++) {
+        const place = places[end] as number;
+        const next = this.#rowOrNone(place);
+        const isNext =
+          row < 0 ? next < 0 && baseRow(this.frame, place) === first + end - to : next === first + end - to;
+        if (!isNext) break;
+      }
+      const from = row < 0 ? base : this.data;
+      out.data.set(from.subarray(first * width, (first + end - to) * width), to * width);
+      to = end;
     }
     return out;
+  }
+
+  #rowOrNone(place: number): number {
+    return this.count === 0 ? -1 : this.at(place);
   }
 
   /** The rows at those of the places that pass. */
   where(passes: (place: number) => boolean): Rows {
     const places = this.places.filter(passes);
     return places.length === this.count ? this : this.spread(places, this.data);
+  }
+}
+
+/** Copies rows of some indices one after the other, those that follow on one another at once. */
+export function copyRows(from: FloatArray, rows: readonly number[], width: number, to: FloatArray): void {
+  for (let i = 0; i < rows.length;) {
+    const first = rows[i] as number;
+    let end = i + 1;
+    while (end < rows.length && rows[end] === first + end - i) end++;
+    to.set(from.subarray(first * width, (first + end - i) * width), i * width);
+    i = end;
   }
 }
 

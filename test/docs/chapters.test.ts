@@ -2,6 +2,7 @@
  * The chapters of the guide run, say in their prose what a run gives, and are the notebooks of examples/notebooks/:
  * here in Node, on the source; in test/package/built/ the notebooks run in Deno, on the build.
  */
+import { existsSync } from "node:fs";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { moduleOf, notebooks, readNotebook, writeModule } from "../../scripts/notebooks.mjs";
 import { chapterNames, chapterSteps, parseChapter, readChapter, withValues } from "../../site/chapters/chapter.mjs";
@@ -9,6 +10,7 @@ import { complaintsOf } from "../../site/chapters/check.mjs";
 import { typedNumbers } from "../../site/chapters/digits.mjs";
 import { notebookOf } from "../../site/chapters/notebook.mjs";
 import { pageOf } from "../../site/chapters/page.mjs";
+import { root } from "../support/files.ts";
 
 interface Given {
   readonly cells: { readonly text: string; readonly data?: Readonly<Record<string, string>>; readonly body?: string }[];
@@ -109,8 +111,10 @@ describe.each(chapters.map((chapter): [string, Chapter] => [chapter.name, chapte
     const links = [...prose.join("\n").matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);
     const paper = links.filter((link) => link.includes("2021/framework"));
     expect(paper.filter((link) => !SECTIONS.includes(link.split("#")[1] ?? ""))).toEqual([]);
-    const names = (chapterNames as string[]).map((known) => `${known}.md`);
-    expect(links.filter((link) => !link.includes(":") && !names.includes(link))).toEqual([]);
+    const files = links.filter((link) => !link.includes(":")).map((link) => link.split("#")[0] ?? "");
+    const isThere = (link: string): boolean =>
+      existsSync(`${root}/site/guide/${link}`) || existsSync(`${root}/docs/${link.replace(/^\.\.\//, "")}`);
+    expect(files.filter((link) => !isThere(link))).toEqual([]);
   });
 
   test("has three to eight pieces of code, links into the paper, and ends with questions", () => {

@@ -23,8 +23,11 @@ export function uniform(seed: number): () => number {
   };
 }
 
-/** How a matrix lies in its array: row-major, transposed, with gaps, backwards, or one matrix for the whole batch. */
-export type Layout = "rows" | "transposed" | "strided" | "reversed" | "shared";
+/**
+ * How a matrix lies in its array: row-major, transposed, with gaps, backwards, one matrix for the whole batch, or a row
+ * of each beside that of the others.
+ */
+export type Layout = "rows" | "transposed" | "strided" | "reversed" | "shared" | "beside";
 
 export interface MatmulCase {
   readonly name: string;
@@ -104,6 +107,18 @@ export const matmulCases: readonly MatmulCase[] = [
   { name: "one b for a batch of single rows", batch: 5, m: 1, n: 12, k: 16, b: "shared", path: "tiles" },
   { name: "one b, a strided", batch: 3, m: 7, n: 12, k: 16, a: "strided", b: "shared", path: "tiles" },
   { name: "one a for the batch", batch: 5, m: 7, n: 12, k: 16, a: "shared", path: "tiles" },
+  { name: "one a, results side by side", batch: 5, m: 50, n: 16, k: 200, a: "shared", out: "beside", path: "tiles" },
+  { name: "one a, one row, side by side", batch: 3, m: 1, n: 24, k: 130, a: "shared", out: "beside", path: "rows" },
+  {
+    name: "added one after the other into the same rows",
+    batch: 5,
+    m: 40,
+    n: 24,
+    k: 16,
+    out: "shared",
+    accumulate: true,
+    path: "tiles",
+  },
   { name: "NaN stays in its row and column", batch: 1, m: 9, n: 9, k: 9, special: [NaN], path: "tiles" },
   { name: "infinities", batch: 1, m: 9, n: 9, k: 9, special: [Infinity, -Infinity, 0], path: "tiles" },
   { name: "infinities in a small product", batch: 1, m: 2, n: 2, k: 3, special: [Infinity, 0], path: "dots" },
@@ -129,6 +144,8 @@ function layOut(layout: Layout, kind: StorageName, batch: number, rows: number, 
       return { data, ...dense };
     case "shared":
       return { data, ...dense, batchStride: 0 };
+    case "beside":
+      return { data, ...dense, rowStride: batch * cols, batchStride: cols };
     case "transposed":
       return { data, ...dense, rowStride: 1, colStride: rows };
     case "strided":
@@ -239,7 +256,8 @@ export function magnitudes(args: MatmulArgs): Float64Array {
           sum += Math.abs(left * right);
         }
         const at = out.offset + t * out.batchStride + i * out.rowStride + j * out.colStride;
-        sums[at] = sum + (args.accumulate === true ? Math.abs(out.data[at] ?? NaN) : 0);
+        // Products may be added into the same entry one after the other.
+        sums[at] = sum + (args.accumulate === true ? sums[at] || Math.abs(out.data[at] ?? NaN) : 0);
       }
     }
   }

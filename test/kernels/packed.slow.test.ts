@@ -75,6 +75,7 @@ describe("packed right operands", () => {
       { name: "by columns", batch: 1, m: 130, n: 517, k: 301, path: "tiles" },
       { name: "by rows", batch: 1, m: 1201, n: 61, k: 130, path: "tiles" },
       { name: "by matrices", batch: 13, m: 120, n: 70, k: 129, path: "tiles" },
+      { name: "side by side", batch: 8, m: 300, n: 64, k: 130, a: "shared", out: "beside", path: "tiles" },
     ];
     await useThreads(1);
     const alone = cases.map((given) => both(given)[0].out.data);

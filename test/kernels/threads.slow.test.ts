@@ -18,6 +18,16 @@ const shared: readonly MatmulCase[] = [
   { name: "by columns", batch: 1, m: 130, n: 517, k: 301, path: "tiles" },
   { name: "by rows", batch: 1, m: 1201, n: 61, k: 130, path: "tiles" },
   { name: "by matrices", batch: 13, m: 120, n: 70, k: 129, path: "tiles" },
+  {
+    name: "into the same rows, by columns",
+    batch: 13,
+    m: 120,
+    n: 270,
+    k: 33,
+    out: "shared",
+    accumulate: true,
+    path: "tiles",
+  },
   { name: "few rows", batch: 1, m: 3, n: 5003, k: 500, path: "rows" },
   {
     name: "accumulating, b transposed",

@@ -43,9 +43,9 @@ export function ModelPanel(props: ModelPanelProps): JSX.Element {
         <button type="button" onClick={() => input.current?.click()}>
           Open a checkpoint…
         </button>
-        {facts?.isBundled === false && (
+        {(facts?.isBundled === false || missing !== "") && (
           <button type="button" onClick={onBundled}>
-            Back to the bundled model
+            {missing === "" ? "Back to the bundled model" : "Begin with the bundled model"}
           </button>
         )}
       </p>

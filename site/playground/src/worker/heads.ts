@@ -1,6 +1,12 @@
 /** The scores of all heads, and what heads are called by them. */
-import { copyingScores, findHeads, headLabel, headScores } from "transformer-circuits";
-import type { FoundHeads, Tensor } from "transformer-circuits";
+import { copyingScores, findHeads, headLabel, headScores, inductionScores, Tensor } from "transformer-circuits";
+import type { FoundHeads } from "transformer-circuits";
+import {
+  currentTokenScores,
+  duplicateTokenScores,
+  firstTokenScores,
+  previousTokenScores,
+} from "transformer-circuits/heads";
 import type { HeadScore, HeadsReply } from "../protocol.ts";
 import type { Session } from "./session.ts";
 import type { Work } from "./work.ts";
@@ -29,7 +35,14 @@ export function heads({ model, bos }: Session, work: Work): HeadsReply {
   const roles: Record<string, string[]> = {};
   if (n_layers > 0 && attention_dir === "causal" && length >= 2) {
     const found = headScores(model, { length, batch: 3, bos: bos ?? null, ...work });
-    for (const [key, label, help] of WATCHED) scores.push({ key, label, help, values: rows(found[key]) });
+    const chance = chanceScores(found.tokens.sizeOf("pos"), found.period);
+    for (const [key, label, help] of WATCHED)
+      scores.push({
+        key,
+        label,
+        help: `${help} Even attention scores ${chance[key].toFixed(2)}.`,
+        values: rows(found[key]),
+      });
     for (const [kind, ids] of Object.entries(findHeads(found)) as [keyof FoundHeads, FoundHeads["induction"]][])
       for (const id of ids) (roles[headLabel(id)] ??= []).push(ROLES[kind]);
   }
@@ -42,6 +55,24 @@ export function heads({ model, bos }: Session, work: Work): HeadsReply {
     scores.push({ key: "none", label: "no score", help: "This model has none of the scores.", values: none });
   }
   return { scores, roles };
+}
+
+type Watched = (typeof WATCHED)[number][0];
+
+/** What a head scores that looks at all tokens before it alike. */
+function chanceScores(pos: number, period: number): Readonly<Record<Watched, number>> {
+  const even = Float32Array.from({ length: pos * pos }, (_, i) => {
+    const [query, key] = [Math.floor(i / pos), i % pos];
+    return key > query ? 0 : 1 / (query + 1);
+  });
+  const pattern = Tensor.from("batch head query_pos key_pos", [1, 1, pos, pos], even);
+  return {
+    previous: previousTokenScores(pattern).at(0),
+    induction: inductionScores(pattern, { period }).at(0),
+    duplicate: duplicateTokenScores(pattern, period).at(0),
+    first: firstTokenScores(pattern).at(0),
+    current: currentTokenScores(pattern).at(0),
+  };
 }
 
 function rows(scores: Tensor<"layer head">): (number | null)[][] {
