@@ -3,7 +3,6 @@
  * widget's `_esm`. It shows a chart of this entry from its options, or the HTML that a figure was saved as.
  */
 import { InputError } from "../../errors.ts";
-import { nearestNames } from "../../nearest.ts";
 import * as entry from "../index.ts";
 import type { Figure, MountTarget } from "../index.ts";
 import { adoptMarkup } from "./mount.ts";
@@ -45,8 +44,7 @@ function show(model: WidgetModel, el: MountTarget): () => void {
 function chartOf({ kind, options }: { readonly kind?: unknown; readonly options?: unknown }): Figure {
   const draw = typeof kind === "string" && Object.hasOwn(charts, kind) ? charts[kind] : undefined;
   if (draw !== undefined) return draw(options);
-  const near = nearestNames(String(kind), Object.keys(charts), 3).join(", ");
-  throw new InputError(`there is no chart ${JSON.stringify(kind)}. Nearest: ${near}.`, {
+  throw new InputError(`there is no chart ${JSON.stringify(kind)}. There are ${Object.keys(charts).join(", ")}.`, {
     operation: "anywidget",
     argument: "kind",
     expected: Object.keys(charts),
