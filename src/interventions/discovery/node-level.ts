@@ -5,8 +5,8 @@ import type { CircuitNodeName } from "./circuits/index.ts";
 import type { CircuitRuns, EdgeEffects } from "./edges/index.ts";
 
 /**
- * Of each node but the logits, by how much the mean metric falls when all of its edges are cut: measured, or where edges
- * were estimated the sum of their estimates, which is the estimate of the node (EAP-IG's node scores).
+ * Of each node but the logits, by how much the mean metric falls when all of its edges are cut: measured, or where
+ * edges were estimated the sum of their estimates, which is the estimate of the node (EAP-IG's node scores).
  */
 export function nodeScores(
   { circuit, clean }: EdgeEffects,
