@@ -185,7 +185,7 @@ export interface Kind {
   readonly holder?: string;
 }
 
-/** Kinds by name: those of the language, and those that functions of all folders take. */
+/** Kinds by name: those of the language, and the two that functions of nearly all folders take. */
 const KINDS = {
   list: { member: "length", what: "a list", remedy: "Write it in brackets" },
   function: { member: "call", what: "a function", remedy: "Write it as in (x) => 2 * x" },
@@ -195,19 +195,12 @@ const KINDS = {
     remedy: "Make one with Tensor.from or Tensor.fromNested",
     holder: "logits",
   },
-  map: {
-    member: "factors",
-    what: "a linear map",
-    remedy: "Make one with linear, or take a circuit of a model",
-  },
   model: {
     member: "layers",
     what: "a Transformer",
     remedy: "Load one with loadTransformer, or make one with Transformer.fromWeights",
     holder: "model",
   },
-  head: { member: "W_OV", what: "an AttentionHead", remedy: 'Take it from its model: model.head("L1H4")' },
-  run: { member: "cache", what: "a run", remedy: "Make one with model.run(tokens)" },
 } as const satisfies Record<string, Kind>;
 
 /**

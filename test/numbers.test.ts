@@ -69,6 +69,11 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
   mixedOV: { model, heads: ["L1H0", "L1H1"], weights: [0.5, 0.5] },
   mixedQK: { model, heads: ["L1H0", "L1H1"], weights: [0.5, 0.5] },
   neuronCosines: { model: mlp, layer: 1 },
+  neuronExamples: {
+    model: mlp,
+    prompts: tokens,
+    options: { layer: 1, neurons: [0, 2], count: 2, before: 1, after: 1, from: 1 },
+  },
   neuronLogitCircuit: { model: mlp, layer: 1 },
   neuronTokenCircuit: { model: mlp, layer: 1 },
   normedTokens: { model, layer: 1 },

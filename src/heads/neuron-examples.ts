@@ -124,7 +124,7 @@ export function neuronExamples(
     if (Number.isSafeInteger(value) && value >= 0) continue;
     throw refuse(name, `${name} is ${String(value)}; give a whole number of at least 0.`, value);
   }
-  const neurons = options.neurons ?? Array.from({ length: d_mlp }, (_, n) => n);
+  const { neurons = Array.from({ length: d_mlp }, (_, n) => n) } = options;
   requireKind("list", neurons, "neurons", operation);
   const wrong = neurons.find((n) => !Number.isInteger(n) || n < 0 || n >= d_mlp);
   if (wrong !== undefined || neurons.length === 0) {

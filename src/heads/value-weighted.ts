@@ -7,7 +7,7 @@ import { requireKind } from "../errors.ts";
 import type { PartialRun, Transformer } from "../model/index.ts";
 import { astype, matmul, Tensor } from "../tensor/index.ts";
 import { rawData, rowNorms } from "../tensor/internal.ts";
-import { ofEachHead, requireChoice } from "../model/internal.ts";
+import { ofEachHead, requireChoice, RUN } from "../model/internal.ts";
 import type { Pattern } from "./scores/tally.ts";
 
 /**
@@ -50,7 +50,7 @@ export function valueWeightedPattern(
   options: ValueWeightedOptions = {},
 ): Pattern {
   requireKind("model", model, "model", "valueWeightedPattern", options, "norm");
-  requireKind("run", run, "run", "valueWeightedPattern");
+  requireKind(RUN, run, "run", "valueWeightedPattern");
   const { norm = "value" } = options;
   requireChoice(norm, ["value", "result"], "norm", "valueWeightedPattern");
   const { W_O, heads } = model.layer(layer);

@@ -29,6 +29,7 @@ export { parseCheckpoint } from "./checkpoint/parse-checkpoint.ts";
 export type { PlainObject, PlainValue } from "./json/plain.ts";
 export type { BlobLike, ByteSource, FileInput } from "./bytes/reading.ts";
 export type { SafetensorsFile } from "./safetensors/safetensors.ts";
+export type { GgufQuantization } from "./gguf/quantization.ts";
 export type { CheckpointFormat, ReadTensorOptions, TensorEntry, TensorFile } from "./checkpoint/tensor-file.ts";
 export type { SafetensorsEntry } from "./safetensors/table.ts";
 export { writeSafetensors } from "./safetensors/writer.ts";
@@ -40,6 +41,7 @@ export type { TransformerFromCheckpointOptions } from "./checkpoint/from-checkpo
 export { loadTransformer } from "./load.ts";
 export type { TransformerFiles } from "./load.ts";
 export { tokenizerFromFiles } from "./tokenizer/beside.ts";
+export { tokenizerFromCheckpoint } from "./tokenizer/gguf.ts";
 export { loadGpt2Tokenizer } from "./tokenizer/gpt2.ts";
 export type { Gpt2TokenizerFiles } from "./tokenizer/gpt2.ts";
 export { loadTokenizer } from "./tokenizer/tokenizer.ts";

@@ -65,9 +65,11 @@ export function readTransformer(files: TransformerFiles, source: Source): Transf
     const what =
       kind === "npy"
         ? "a NumPy file"
-        : kind === "zip"
-          ? "a ZIP archive, as PyTorch and NumPy write them"
-          : "a PyTorch file";
+        : kind === "gguf"
+          ? "a GGUF file"
+          : kind === "zip"
+            ? "a ZIP archive, as PyTorch and NumPy write them"
+            : "a PyTorch file";
     throw fault(
       source,
       `it is ${what}, not safetensors. Read it with openCheckpoint() and transformerFromCheckpoint(), or make safetensors of it: npx transformer-circuits convert.`,

@@ -5,7 +5,7 @@ import { dual } from "../axes.ts";
 import type { Dual } from "../axes.ts";
 import { AxisError, InputError, ShapeError, requireKind, requireKinds } from "../errors.ts";
 import { transposeProduct } from "./factor.ts";
-import { describeMap, Linear } from "./linear.ts";
+import { describeMap, Linear, LINEAR_MAP } from "./linear.ts";
 import type { OneSpace } from "./one-space.ts";
 
 /**
@@ -127,7 +127,7 @@ export function composeMaps(maps: readonly Linear[]): Linear {
  * ```
  */
 export function transpose<In extends string, Out extends string>(f: Linear<In, Out>): Linear<Dual<Out>, Dual<In>> {
-  requireKind("map", f, "f", "transpose");
+  requireKind(LINEAR_MAP, f, "f", "transpose");
   return new Linear(dual(f.out), dual(f.in), transposeProduct(f));
 }
 
@@ -139,7 +139,7 @@ function nameOf(index: number, operation: string): string {
 }
 
 function chain(maps: readonly Linear[], operation: string): Linear {
-  requireKinds("map", maps, "maps", operation);
+  requireKinds(LINEAR_MAP, maps, "maps", operation);
   const first = maps[0];
   const last = maps[maps.length - 1];
   if (first === undefined || last === undefined) {

@@ -12,7 +12,7 @@ import { multiplyChain } from "./chain.ts";
 import { cheapest, matricesOf, multiplyOut } from "./collapse.ts";
 import { matrixFactor, toFloat64 } from "./factor.ts";
 import type { Product } from "./factor.ts";
-import { baseOf, describeMap, type Linear } from "./linear.ts";
+import { baseOf, describeMap, type Linear, LINEAR_MAP } from "./linear.ts";
 
 /**
  * A space without its star: `BaseSpace<"d_model*">` is `"d_model"`.
@@ -34,7 +34,7 @@ export type MatrixAxes<In extends string, Out extends string> = string extends I
       : `${In} ${Out}`;
 
 /** {@link MatrixAxes} at run time. */
-export function matrixAxes<In extends string, Out extends string>(f: Linear<In, Out>): MatrixAxes<In, Out> {
+function matrixAxes<In extends string, Out extends string>(f: Linear<In, Out>): MatrixAxes<In, Out> {
   const [from, to] = [baseOf(f.in), baseOf(f.out)];
   return (from === to ? `${from}_in ${to}_out` : `${f.in} ${f.out}`) as MatrixAxes<In, Out>;
 }
@@ -81,7 +81,7 @@ export function denseTensor<In extends string, Out extends string>(
  * ```
  */
 export function toDense<In extends string, Out extends string>(f: Linear<In, Out>): Tensor<MatrixAxes<In, Out>> {
-  requireKind("map", f, "f", "toDense");
+  requireKind(LINEAR_MAP, f, "f", "toDense");
   return denseTensor(f, cheapest(f), "toDense");
 }
 
@@ -109,7 +109,7 @@ export function applyMap<A extends string, Out extends string>(
   f: Linear<NoInfer<LastAxis<A>>, Out>,
 ): Tensor<Join<InitAxes<A>, Out>> {
   requireKind("tensor", x, "x", "applyMap");
-  requireKind("map", f, "f", "applyMap");
+  requireKind(LINEAR_MAP, f, "f", "applyMap");
   const operation = "applyMap";
   const given = x.names[x.rank - 1];
   const size = x.shape[x.rank - 1];

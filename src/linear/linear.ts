@@ -13,6 +13,7 @@
 import { dual, parseAxes } from "../axes.ts";
 import type { Dual } from "../axes.ts";
 import { AxisError, InputError, ShapeError, requireKind } from "../errors.ts";
+import type { Kind } from "../errors.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { DenseMatrix } from "../linalg/index.ts";
 import { shortNumber, Shown } from "../show/index.ts";
@@ -22,6 +23,12 @@ import { describeTensor, kernelStorage } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { matrixFactor, widthOf } from "./factor.ts";
 import type { Factor, MatrixFactor, Product } from "./factor.ts";
+
+export const LINEAR_MAP: Kind = {
+  member: "factors",
+  what: "a linear map",
+  remedy: "Make one with linear, or take a circuit of a model",
+};
 
 /**
  * An immutable linear map from space `In` to space `Out`, `[rows, cols]`, kept as a product of factors.

@@ -8,7 +8,7 @@ import { cheapest, halvesOf, matricesOf } from "./collapse.ts";
 import { denseTensor, type MatrixAxes } from "./dense.ts";
 import { identityRows, matrixFactor, transposeProduct } from "./factor.ts";
 import type { Factor, MatrixFactor, Product, SumFactor } from "./factor.ts";
-import { describeMap, Linear, requireSquare } from "./linear.ts";
+import { describeMap, Linear, requireSquare, LINEAR_MAP } from "./linear.ts";
 import type { SquareMap } from "./linear.ts";
 
 /**
@@ -33,7 +33,7 @@ export function restrict<In extends string, Out extends string>(
   f: Linear<In, Out>,
   only: { readonly rows?: ArrayLike<number> | undefined; readonly columns?: ArrayLike<number> | undefined },
 ): Linear<In, Out> {
-  requireKind("map", f, "f", "restrict", only, "rows columns");
+  requireKind(LINEAR_MAP, f, "f", "restrict", only, "rows columns");
   const { rows, columns } = only;
   if (rows !== undefined) checkIds(f, rows, "row", "restrict");
   if (columns !== undefined) checkIds(f, columns, "column", "restrict");
@@ -65,7 +65,7 @@ export function rowsOf<In extends string, Out extends string>(
   f: Linear<In, Out>,
   ids: ArrayLike<number>,
 ): Tensor<MatrixAxes<In, Out>> {
-  requireKind("map", f, "f", "rowsOf");
+  requireKind(LINEAR_MAP, f, "f", "rowsOf");
   requireKind("list", ids, "ids", "rowsOf");
   checkIds(f, ids, "row", "rowsOf");
   return denseTensor(f, rowsOfProduct(cheapest(f), ids), "rowsOf");
@@ -88,7 +88,7 @@ export function rowsOf<In extends string, Out extends string>(
  * ```
  */
 export function entryOf(f: Linear, row: number, column: number): number {
-  requireKind("map", f, "f", "entryOf");
+  requireKind(LINEAR_MAP, f, "f", "entryOf");
   checkIds(f, [row], "row", "entryOf");
   checkIds(f, [column], "column", "entryOf");
   const product = columnsOfProduct(rowsOfProduct(cheapest(f), [row]), [column]);
@@ -116,7 +116,7 @@ export function entryOf(f: Linear, row: number, column: number): number {
  * ```
  */
 export function diagonalOf<S extends string>(f: SquareMap<S>): Tensor<S> {
-  requireKind("map", f, "f", "diagonalOf");
+  requireKind(LINEAR_MAP, f, "f", "diagonalOf");
   requireSquare(f, "diagonalOf");
   return Tensor.from(f.in, [f.rows], diagonalEntries(f));
 }

@@ -19,7 +19,7 @@ import { cheapest, halvesOf, matricesOf } from "./collapse.ts";
 import { matrixFactor, toFloat64, transposeFactor } from "./factor.ts";
 import type { MatrixFactor, Product } from "./factor.ts";
 import { diagonalEntries } from "./slices.ts";
-import { requireSquare } from "./linear.ts";
+import { requireSquare, LINEAR_MAP } from "./linear.ts";
 import type { Linear, SquareMap } from "./linear.ts";
 
 /**
@@ -40,7 +40,7 @@ import type { Linear, SquareMap } from "./linear.ts";
  * ```
  */
 export function traceOf<S extends string>(f: SquareMap<S>): number {
-  requireKind("map", f, "f", "traceOf");
+  requireKind(LINEAR_MAP, f, "f", "traceOf");
   requireSquare(f, "traceOf");
   if (f.factors.length === 0) return f.coefficient * f.rows;
   return diagonalEntries(f).reduce((sum, x) => sum + x, 0);
@@ -72,7 +72,7 @@ const CANCELLED = 1e-6;
  * ```
  */
 export function frobeniusNormOf(f: Linear): number {
-  requireKind("map", f, "f", "frobeniusNormOf");
+  requireKind(LINEAR_MAP, f, "f", "frobeniusNormOf");
   if (f.factors.length === 0) return Math.abs(f.coefficient) * Math.sqrt(f.rows);
   const { left, right, rank } = halvesOf(f);
   const ofLeft = gramOf(transposeFactor(left) as MatrixFactor);
@@ -125,7 +125,7 @@ export interface MapSVD<In extends string, Out extends string> {
  * ```
  */
 export function svdOf<In extends string, Out extends string>(f: Linear<In, Out>): MapSVD<In, Out> {
-  requireKind("map", f, "f", "svdOf");
+  requireKind(LINEAR_MAP, f, "f", "svdOf");
   const { leftBasis, core, rightBasis, rank } = coreOf(f);
   const { U, S, V } = rank === 0 ? { U: core, S: new Float64Array(0), V: core } : svd(core);
   const left = multiply(factorOf(leftBasis), factorOf(U)).data;
@@ -153,7 +153,7 @@ export function svdOf<In extends string, Out extends string>(f: Linear<In, Out>)
  * ```
  */
 export function singularValuesOf(f: Linear): Tensor<"component"> {
-  requireKind("map", f, "f", "singularValuesOf");
+  requireKind(LINEAR_MAP, f, "f", "singularValuesOf");
   const core = smallCoreOf(f);
   return Tensor.from("component", [core.rows], core.rows === 0 ? new Float64Array(0) : singularValues(core));
 }
@@ -194,7 +194,7 @@ export interface Eigenvalues {
  * ```
  */
 export function eigenvaluesOf<S extends string>(f: SquareMap<S>): Eigenvalues {
-  requireKind("map", f, "f", "eigenvaluesOf");
+  requireKind(LINEAR_MAP, f, "f", "eigenvaluesOf");
   requireSquare(f, "eigenvaluesOf");
   const core = cyclicCore(f);
   const none = new Float64Array(0);

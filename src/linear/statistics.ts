@@ -1,6 +1,7 @@
 /** Mean, standard deviation, norm, largest and smallest entry of each row of a map, streamed in bounded memory. */
 import { InputError, requireKind } from "../errors.ts";
 import { Tensor } from "../tensor/index.ts";
+import { LINEAR_MAP } from "./linear.ts";
 import type { Linear } from "./linear.ts";
 import { countOf, streamRows, type StreamOptions } from "./stream.ts";
 
@@ -41,7 +42,7 @@ export interface MapStatistics<S extends string> {
  * ```
  */
 export function rowStatistics<In extends string>(f: Linear<In>, options: StreamOptions = {}): MapStatistics<In> {
-  requireKind("map", f, "f", "rowStatistics", options, "rows signal onProgress");
+  requireKind(LINEAR_MAP, f, "f", "rowStatistics", options, "rows signal onProgress");
   const size = countOf(f, options);
   const [mean, max, min] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
   const [std, norm] = [new Float64Array(size), new Float64Array(size)];

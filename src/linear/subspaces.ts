@@ -14,7 +14,7 @@ import { multiply } from "./chain.ts";
 import type { BaseSpace } from "./dense.ts";
 import { matrixFactor, toFloat64, transposeFactor } from "./factor.ts";
 import type { MatrixFactor } from "./factor.ts";
-import { baseOf, type Linear } from "./linear.ts";
+import { baseOf, type Linear, LINEAR_MAP } from "./linear.ts";
 import { svdOf } from "./spectrum.ts";
 
 /**
@@ -47,7 +47,7 @@ export function readSpaceOf<In extends string>(
   f: Linear<In>,
   options: SubspaceOptions = {},
 ): Tensor<`${BaseSpace<In>} component`> {
-  requireKind("map", f, "f", "readSpaceOf", options, "tolerance");
+  requireKind(LINEAR_MAP, f, "f", "readSpaceOf", options, "tolerance");
   return basisOf(f, "U", options, "readSpaceOf") as Tensor<`${BaseSpace<In>} component`>;
 }
 
@@ -72,7 +72,7 @@ export function writeSpaceOf<Out extends string>(
   f: Linear<string, Out>,
   options: SubspaceOptions = {},
 ): Tensor<`${BaseSpace<Out>} component`> {
-  requireKind("map", f, "f", "writeSpaceOf", options, "tolerance");
+  requireKind(LINEAR_MAP, f, "f", "writeSpaceOf", options, "tolerance");
   return basisOf(f, "V", options, "writeSpaceOf") as Tensor<`${BaseSpace<Out>} component`>;
 }
 

@@ -4,7 +4,7 @@
 import { AxisError, InputError, ShapeError, requireKind, requireKinds } from "../errors.ts";
 import { sameFactor, sumWidth } from "./factor.ts";
 import type { Factor, Product, SumFactor } from "./factor.ts";
-import { describeMap, Linear } from "./linear.ts";
+import { describeMap, Linear, LINEAR_MAP } from "./linear.ts";
 import type { OneSpace } from "./one-space.ts";
 
 /**
@@ -31,7 +31,7 @@ export function addMaps<In extends string, Out extends string>(
   f: Linear<In, Out>,
   ...others: readonly Linear<NoInfer<In>, NoInfer<Out>>[]
 ): Linear<In, Out> {
-  requireKind("map", f, "f", "addMaps");
+  requireKind(LINEAR_MAP, f, "f", "addMaps");
   return added([f, ...others], "addMaps");
 }
 
@@ -76,7 +76,7 @@ export function subtractMaps<In extends string, Out extends string>(
   f: Linear<In, Out>,
   g: Linear<NoInfer<In>, NoInfer<Out>>,
 ): Linear<In, Out> {
-  requireKind("map", g, "g", "subtractMaps");
+  requireKind(LINEAR_MAP, g, "g", "subtractMaps");
   return added([f, multiplied(g, -1)], "subtractMaps");
 }
 
@@ -95,7 +95,7 @@ export function subtractMaps<In extends string, Out extends string>(
  * ```
  */
 export function scaleMap<In extends string, Out extends string>(f: Linear<In, Out>, by: number): Linear<In, Out> {
-  requireKind("map", f, "f", "scaleMap");
+  requireKind(LINEAR_MAP, f, "f", "scaleMap");
   if (!Number.isFinite(by)) {
     throw new InputError(`cannot multiply ${describeMap(f)} by ${by}; use a finite number.`, {
       operation: "scaleMap",
@@ -115,7 +115,7 @@ function added<In extends string, Out extends string>(
   maps: readonly Linear<In, Out>[],
   operation: string,
 ): Linear<In, Out> {
-  requireKinds("map", maps, "maps", operation);
+  requireKinds(LINEAR_MAP, maps, "maps", operation);
   const first = maps[0];
   if (first === undefined) {
     throw new InputError("there are no maps, so there are no spaces to map between. Give at least one.", {

@@ -6,6 +6,7 @@
  * matrix there and $W_{OV}$ the transpose.
  */
 import { InputError } from "../errors.ts";
+import type { Kind } from "../errors.ts";
 import { Shown } from "../show/index.ts";
 import type { Showing } from "../show/index.ts";
 import { compose, linear, transpose } from "../linear/index.ts";
@@ -15,6 +16,12 @@ import { headLabel } from "../head-id.ts";
 import { ofEachHead } from "./key-value-heads.ts";
 import type { MLP } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
+
+export const ATTENTION_HEAD: Kind = {
+  member: "W_OV",
+  what: "an AttentionHead",
+  remedy: 'Take it from its model: model.head("L1H4")',
+};
 
 /**
  * One attention head: four thin maps, and the two circuits they make, $W_{QK}$ (where it looks) and $W_{OV}$ (what it

@@ -9,7 +9,13 @@ import type { ModelConfig } from "./model-config.ts";
 
 /** Whose fields a configuration has. */
 export type ConfigDialect =
-  "transformer-lens" | "transformer-lens-4" | "huggingface-gpt2" | "huggingface-gpt-neox" | "nanogpt";
+  | "transformer-lens"
+  | "transformer-lens-4"
+  | "huggingface-gpt2"
+  | "huggingface-gpt-neo"
+  | "huggingface-gpt-neox"
+  | "huggingface-llama"
+  | "nanogpt";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -28,6 +34,8 @@ const PROPERTIES = {
     names: {
       ...LENS("n_layers"),
       "huggingface-gpt2": ["n_layer", "num_hidden_layers"],
+      "huggingface-gpt-neo": ["num_layers", "num_hidden_layers"],
+      "huggingface-llama": ["num_hidden_layers"],
       "huggingface-gpt-neox": ["num_hidden_layers"],
       nanogpt: ["n_layer", "n_layers"],
     },
@@ -37,6 +45,8 @@ const PROPERTIES = {
     names: {
       ...LENS("n_heads"),
       "huggingface-gpt2": ["n_head", "num_attention_heads"],
+      "huggingface-gpt-neo": ["num_heads", "num_attention_heads"],
+      "huggingface-llama": ["num_attention_heads"],
       "huggingface-gpt-neox": ["num_attention_heads"],
       nanogpt: ["n_head", "n_heads"],
     },
@@ -46,16 +56,23 @@ const PROPERTIES = {
     names: {
       ...LENS("d_model"),
       "huggingface-gpt2": ["n_embd", "hidden_size"],
+      "huggingface-gpt-neo": ["hidden_size"],
+      "huggingface-llama": ["hidden_size"],
       "huggingface-gpt-neox": ["hidden_size"],
       nanogpt: ["n_embd", "d_model"],
     },
     elsewhere: ["n_embed", "embed_dim", "embedding_dim"],
   },
-  d_head: { names: LENS("d_head"), elsewhere: ["head_dim", "head_size"] },
+  d_head: {
+    names: { ...LENS("d_head"), "huggingface-llama": ["head_dim"] },
+    elsewhere: ["head_size"],
+  },
   d_mlp: {
     names: {
       ...LENS("d_mlp"),
       "huggingface-gpt2": ["n_inner"],
+      "huggingface-gpt-neo": ["intermediate_size"],
+      "huggingface-llama": ["intermediate_size"],
       "huggingface-gpt-neox": ["intermediate_size"],
       nanogpt: ["d_mlp"],
     },
@@ -65,6 +82,8 @@ const PROPERTIES = {
     names: {
       ...LENS("n_ctx"),
       "huggingface-gpt2": ["n_positions", "n_ctx", "max_position_embeddings"],
+      "huggingface-gpt-neo": ["max_position_embeddings"],
+      "huggingface-llama": ["max_position_embeddings"],
       "huggingface-gpt-neox": ["max_position_embeddings"],
       nanogpt: ["block_size", "n_ctx"],
     },
@@ -74,6 +93,8 @@ const PROPERTIES = {
     names: {
       ...LENS("d_vocab"),
       "huggingface-gpt2": ["vocab_size"],
+      "huggingface-gpt-neo": ["vocab_size"],
+      "huggingface-llama": ["vocab_size"],
       "huggingface-gpt-neox": ["vocab_size"],
       nanogpt: ["vocab_size", "d_vocab"],
     },
@@ -83,6 +104,8 @@ const PROPERTIES = {
     names: {
       ...LENS("act_fn"),
       "huggingface-gpt2": ["activation_function"],
+      "huggingface-gpt-neo": ["activation_function"],
+      "huggingface-llama": ["hidden_act"],
       "huggingface-gpt-neox": ["hidden_act"],
       nanogpt: ["act_fn", "activation_function"],
     },
@@ -92,6 +115,8 @@ const PROPERTIES = {
     names: {
       ...LENS("eps"),
       "huggingface-gpt2": ["layer_norm_epsilon"],
+      "huggingface-gpt-neo": ["layer_norm_epsilon"],
+      "huggingface-llama": ["rms_norm_eps"],
       "huggingface-gpt-neox": ["layer_norm_eps"],
       nanogpt: ["eps"],
     },
@@ -101,7 +126,11 @@ const PROPERTIES = {
     ],
   },
   rotary_base: {
-    names: { ...LENS("rotary_base"), "huggingface-gpt-neox": ["rotary_emb_base", "rope_theta"] },
+    names: {
+      ...LENS("rotary_base"),
+      "huggingface-gpt-neox": ["rotary_emb_base", "rope_theta"],
+      "huggingface-llama": ["rope_theta"],
+    },
     elsewhere: ["rope_base"],
   },
   parallel_attn_mlp: {
@@ -132,6 +161,13 @@ const READ: Readonly<Record<ConfigDialect, readonly string[]>> = {
   "huggingface-gpt-neox": [
     ...["rotary_pct", "partial_rotary_factor", "rope_parameters", "rope_scaling", "attention_bias"],
     ...["tie_word_embeddings", "model_type"],
+  ],
+  "huggingface-gpt-neo": [
+    ...["attention_types", "attention_layers", "window_size", "tie_word_embeddings", "model_type"],
+  ],
+  "huggingface-llama": [
+    ...["num_key_value_heads", "rope_parameters", "rope_scaling", "attention_bias", "mlp_bias", "tie_word_embeddings"],
+    ...["model_type", "sliding_window", "use_sliding_window", "max_window_layers", "layer_types"],
   ],
   nanogpt: ["bias", "d_vocab_out", "model_type", "model_args", "model"],
 };
@@ -191,6 +227,9 @@ const REFUSED: readonly Refusal[] = [
   ["use_alibi", off, "biases by distance"],
   ["position_embedding_type", only("absolute", "learned"), "other positions under this name"],
   ["gated_mlp", off, "gated MLPs"],
+  ["rope_interleaved", off, "rotations of neighbours under this name"],
+  ["attention_types", () => false, "local attention windows"],
+  ["use_mrope", off, "rotations of several kinds of positions"],
   ["num_experts", off, "mixtures of experts"],
   ["num_local_experts", off, "mixtures of experts"],
   ["n_routed_experts", off, "mixtures of experts"],
@@ -246,7 +285,7 @@ const NOTHING: ReadonlySet<string> = new Set([
   // Training.
   ...["init_mode", "init_weights", "initializer_range", "seed", "gradient_checkpointing"],
   ...["dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout"],
-  ...["classifier_dropout", "embed_pdrop"],
+  ...["classifier_dropout", "embed_pdrop", "embed_dropout", "resid_dropout", "pretraining_tp", "is_llama_config"],
   // Tokens and generation.
   ...["tokenizer_name", "tokenizer_class", "tokenizer_prepends_bos", "tokenizer_appends_eos", "default_prepend_bos"],
   ...["default_padding_side", "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "decoder_start_token_id"],

@@ -1,5 +1,6 @@
 /** What model/ lends to the other folders of src/ and is no part of the package. */
-export { traceOf } from "./run.ts";
+export { RUN, traceOf } from "./run.ts";
+export { ATTENTION_HEAD } from "./attention.ts";
 export type { Trace } from "./run.ts";
 export { rotateTo } from "./rotary.ts";
 export { paddingMask } from "./attention-mask.ts";
@@ -38,6 +39,7 @@ export type { ConfigDialect, Property } from "./config-fields.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
+export { runLosses } from "./run-losses.ts";
 export { readPositions, requireMetricOf, requireNoPadding, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
 export { rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";

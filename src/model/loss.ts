@@ -107,7 +107,8 @@ export function lossesOfRows({ rows, cols, logits, start = 0, targets, output }:
   kernels().crossEntropy({ rows, cols, logits, logitsOffset: start, targets, output });
 }
 
-function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): number {
+/** The token that a prediction is of, which the logits have a column for. */
+export function targetOf(ids: ArrayLike<number>, index: number, d_vocab: number): number {
   const id = ids[index] as number;
   if (!Number.isInteger(id) || id < 0 || id >= d_vocab) {
     throw new InputError(`token ${id} is not a column of the logits, which have d_vocab=${d_vocab}.`, {

@@ -13,7 +13,7 @@ export interface Frame {
 }
 
 /** The row of a base run's activation, `[prompt, pos, width]`, that lies at a place. */
-export const baseRow = ({ prompts, pos }: Frame, place: number): number => place % (prompts * pos);
+const baseRow = ({ prompts, pos }: Frame, place: number): number => place % (prompts * pos);
 
 /** An activation's rows at ascending places: where it differs from the base run's. */
 export class Rows {
@@ -65,11 +65,12 @@ export class Rows {
     if (sameNumbers(places, this.places)) return this;
     const out = new Rows(this.frame, places, this.width);
     const { width } = this;
-    for (let to = 0, end = 0; to < places.length; to = end) {
+    for (let to = 0; to < places.length;) {
       const row = this.#rowOrNone(places[to] as number);
       const first = row < 0 ? baseRow(this.frame, places[to] as number) : row;
       // Rows that follow on one another where they come from too are copied at once.
-      for (end = to + 1; end < places.length; end++) {
+      let end = to + 1;
+      for (; end < places.length; end++) {
         const place = places[end] as number;
         const next = this.#rowOrNone(place);
         const isNext =
@@ -78,6 +79,7 @@ export class Rows {
       }
       const from = row < 0 ? base : this.data;
       out.data.set(from.subarray(first * width, (first + end - to) * width), to * width);
+      to = end;
     }
     return out;
   }
@@ -95,10 +97,12 @@ export class Rows {
 
 /** Copies rows of some indices one after the other, those that follow on one another at once. */
 export function copyRows(from: FloatArray, rows: readonly number[], width: number, to: FloatArray): void {
-  for (let i = 0, end = 0; i < rows.length; i = end) {
+  for (let i = 0; i < rows.length;) {
     const first = rows[i] as number;
-    for (end = i + 1; end < rows.length && rows[end] === first + end - i; end++);
+    let end = i + 1;
+    while (end < rows.length && rows[end] === first + end - i) end++;
     to.set(from.subarray(first * width, (first + end - i) * width), i * width);
+    i = end;
   }
 }
 

@@ -12,7 +12,7 @@ import type { HeadVectors, Stream } from "./head-products.ts";
 import { hookNames, noSuchHook } from "./hooks.ts";
 import type { HookName } from "./hooks.ts";
 import type { ModelConfig } from "./model-config.ts";
-import { traceOf } from "./run.ts";
+import { traceOf, RUN } from "./run.ts";
 import type { AllRunOptions, AnyRun, RunStart } from "./run.ts";
 import { HookSession } from "./session.ts";
 import { logitSelection } from "./unembedding.ts";
@@ -177,7 +177,7 @@ function requireStream(resid: Stream, tokens: Tensor<"batch pos">, d_model: numb
 
 /** Refuses a run of another model or of other tokens. */
 function requireEarlier(model: RunningModel, tokens: Tensor<"batch pos">, run: AnyRun): void {
-  requireKind("run", run, "from.run", "run");
+  requireKind(RUN, run, "from.run", "run");
   const known = traceOf(run)?.model;
   if (known !== model) {
     const what = known === undefined ? "nothing that a model made. Pass what model.run gave" : "a run of another model";

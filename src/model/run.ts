@@ -1,5 +1,6 @@
 /** A run: what goes into it, and what comes out. */
 import { InputError } from "../errors.ts";
+import type { Kind } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { AttentionMask, PaddingMask } from "./attention-mask.ts";
 import type { ActivationCache } from "./cache.ts";
@@ -7,6 +8,8 @@ import type { EditsLike } from "./edits.ts";
 import type { HookName } from "./hooks.ts";
 import type { Stream } from "./head-products.ts";
 import type { CacheRequest } from "./session.ts";
+
+export const RUN: Kind = { member: "cache", what: "a run", remedy: "Make one with model.run(tokens)" };
 
 /**
  * What runs keep and change, and where they begin.

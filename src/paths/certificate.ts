@@ -78,7 +78,7 @@ export function spectralBound(matrix: Tensor): number {
 }
 
 /** The norms of an activation, with those that it had before an edit: both were rounded. */
-export function normsAt({ run, trace }: FrozenRun, hook: HookName): PerPosition {
+function normsAt({ run, trace }: FrozenRun, hook: HookName): PerPosition {
   const own = rowNorms(run.cache.get(hook));
   const before = trace?.before.get(hook);
   if (before === undefined) return own;

@@ -1,6 +1,6 @@
 /** The loss on the text, in nats. */
-import { lossPerToken } from "../model/index.ts";
 import type { Transformer } from "../model/index.ts";
+import { runLosses } from "../model/internal.ts";
 import type { Corpus } from "./corpus.ts";
 import { byPosition, estimateOf } from "./numbers.ts";
 import type { Plan } from "./plan.ts";
@@ -28,8 +28,7 @@ export async function lossOnText(
 ): Promise<LossOnText> {
   const rows: number[][] = [];
   for (const batch of batchesOf(corpus.windows, plan.batch)) {
-    const { logits, tokens } = model.run(batch, { cache: [], ...(signal && { signal }) });
-    const loss = lossPerToken(logits, tokens);
+    const loss = runLosses(model, batch, { signal });
     rows.push(...batch.map((_, b) => Array.from(loss.select("batch", b).data)));
     await pause(rows.length / corpus.windows.length);
   }

@@ -9,9 +9,9 @@ import { buildPlayground } from "../../site/playground/build.mjs";
 import { ablatedLosses } from "../../src/heads/index.ts";
 import { openBundledModel } from "../../src/io/bundled.ts";
 import { writeSafetensors } from "../../src/io/index.ts";
-import { meanLoss } from "../../src/model/index.ts";
+import { editAt, meanLoss } from "../../src/model/index.ts";
 import type { HeadRef, Transformer } from "../../src/model/index.ts";
-import { mean } from "../../src/tensor/index.ts";
+import { mean, softmax, Tensor } from "../../src/tensor/index.ts";
 import { randomModel } from "../support/random-model.ts";
 import { browserTests, launchChromium, newPage } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
@@ -24,6 +24,13 @@ const eventually = <T>(read: () => T | Promise<T>): ReturnType<typeof expect.pol
   expect.poll(read, { timeout: 120_000 });
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Outputs of heads, of which one gives nothing. */
+function without(z: Tensor<"batch pos head d_head">, head: number): Tensor<"batch pos head d_head"> {
+  const [batch = 0, pos = 0, heads = 0, width = 0] = z.shape;
+  const kept = Float32Array.from(z.data, (x, i) => (Math.floor(i / width) % heads === head ? 0 : x));
+  return Tensor.from("batch pos head d_head", [batch, pos, heads, width], kept);
+}
 
 browserTests("the playground", () => {
   let browser: Browser;
@@ -144,6 +151,51 @@ browserTests("the playground", () => {
       const expected = lossWithout(model, tokens, [...heads], value);
       await eventually(() => shownLoss("after")).toSatisfy((loss: number) => Math.abs(loss - expected) < SHOWN);
       expect(complaints).toEqual([]);
+    });
+  });
+
+  describe("numbers shown", () => {
+    test("next tokens have the probabilities of the run, at the position looked at", async () => {
+      const text = "interface Foo<T> { a: T; }";
+      await visit(`#${new URLSearchParams({ text, at: "4" }).toString()}`);
+      const { model, tokens } = await bundled(text);
+      const p = softmax(model.run(tokens.slice(0, 5)).logits, "d_vocab").data.slice(-model.config.d_vocab);
+      const likeliest = [...p].sort((a, b) => b - a).slice(0, 8);
+      await tab.locator(".next tbody tr").first().waitFor();
+      const shown = await tab.locator(".next td").allTextContents();
+      expect(shown).toHaveLength(8);
+      for (const [i, share] of shown.entries())
+        expect(Math.abs(Number.parseFloat(share) - 100 * (likeliest[i] ?? NaN))).toBeLessThan(0.05 + 1e-3);
+    });
+
+    test("an expansion sums to the logit of the run, and its certificate holds", async () => {
+      const text = "interface Foo<T> { a: T; }";
+      await visit(`#${new URLSearchParams({ text, view: "expansion", off: "L0H7" }).toString()}`);
+      const { model, tokens } = await bundled(text);
+      const { logits } = model.run(tokens, { edits: editAt("blocks.0.attn.hook_z", (z) => without(z, 7)) });
+      const largest = Math.max(...logits.data.slice(-model.config.d_vocab));
+      const said = await tab.locator(".view .note").allTextContents();
+      const [sum, logit] =
+        /sum to (.*); the model’s logit is (.*)\.$/
+          .exec(said[0] ?? "")
+          ?.slice(1)
+          .map(Number) ?? [];
+      expect(Math.abs((sum ?? NaN) - largest)).toBeLessThan(0.001);
+      expect(Math.abs((logit ?? NaN) - largest)).toBeLessThan(0.001);
+      expect(said[1]).toContain("Certificate: holds");
+    });
+
+    test("patching brings all back where texts differ, and at the end of the last position", async () => {
+      await visit("#view=patching");
+      const cells = (await tab.locator(".view .figure svg").first().locator("title").allTextContents()).filter(
+        (title) => /L0|end/.test(title),
+      );
+      // texts differ in one token, so before the first layer its position carries all, and after the last the last one
+      const ones = cells.filter((title) => / 1(\.00)?$/.test(title));
+      expect(ones).toHaveLength(2);
+      expect(ones[0]).toContain("T|K");
+      expect(ones[1]).toContain("end");
+      expect(cells.filter((title) => /[:=] [−]?0(\.00)?$/.test(title))).toHaveLength(cells.length - 2);
     });
   });
 

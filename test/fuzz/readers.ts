@@ -79,6 +79,10 @@ function moduleReader(entries: Readonly<Record<string, Uint8Array>>, index: numb
   };
 }
 
+/** A file most of whose bytes are packed numbers, and how many say what they are. */
+const packedGguf = fixture("packed.gguf", "gguf");
+const GGUF_HEADER = 1600;
+
 export const readers: readonly FuzzedReader[] = [
   {
     name: "safetensors",
@@ -116,6 +120,17 @@ export const readers: readonly FuzzedReader[] = [
   {
     name: "npz",
     files: ["arrays.npz", "arrays-compressed.npz"].map((name) => fixture(name)),
+    read: (bytes) => readAll(parseCheckpoint(bytes)),
+  },
+  {
+    name: "gguf",
+    files: ["packed.gguf", "llama-q8.gguf", "gpt2.gguf"].map((name) => fixture(name, "gguf")),
+    read: (bytes) => readAll(parseCheckpoint(bytes)),
+  },
+  {
+    name: "gguf headers",
+    files: [packedGguf.subarray(0, GGUF_HEADER)],
+    wrap: (bytes) => Uint8Array.from([...bytes, ...packedGguf.subarray(GGUF_HEADER)]),
     read: (bytes) => readAll(parseCheckpoint(bytes)),
   },
   {

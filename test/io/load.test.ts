@@ -177,11 +177,13 @@ describe("refusals name the file or the tensor", () => {
   });
 
   test("tensors of no known layout", () => {
-    const foreign = writeSafetensors(new Map([["model.layers.0.self_attn.q_proj.weight", Tensor.zeros("a", [1])]]));
+    const foreign = writeSafetensors(
+      new Map([["encoder.layer.0.attention.self.query.weight", Tensor.zeros("a", [1])]]),
+    );
     expect(errorOf(() => loadTransformer({ config, weights: foreign, name: "m" }))).toEqual({
       name: "FormatError",
       message:
-        "loadTransformer: m: no token embedding was found under a known name (embed.W_E, transformer.wte.weight, gpt_neox.embed_in.weight, wte.weight, embed_in.weight, tok_emb.weight, embed.weight); the tensors are model.layers.0.self_attn.q_proj.weight. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.",
+        "loadTransformer: m: no token embedding was found under a known name (embed.W_E, transformer.wte.weight, gpt_neox.embed_in.weight, model.embed_tokens.weight, wte.weight, embed_in.weight, embed_tokens.weight, tok_emb.weight, embed.weight, token_embd.weight); the tensors are encoder.layer.0.attention.self.query.weight. Read are checkpoints of TransformerLens, Hugging Face's GPT-2, GPT-Neo, GPT-NeoX and llama family, nanoGPT and minGPT.",
     });
   });
 

@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { InputError, ShapeError } from "../../src/errors.ts";
-import { editAt, hookNames } from "../../src/model/index.ts";
+import { editAt, hookNames, lossPerToken } from "../../src/model/index.ts";
 import type { HookName, Run, RunOptions, Transformer } from "../../src/model/index.ts";
+import { runLosses } from "../../src/model/internal.ts";
 import { map, maxAbsDifference, Tensor } from "../../src/tensor/index.ts";
 import { mlpModelOptions, modelOptions, runs } from "../support/model-arbitrary.ts";
 import { randomModel } from "../support/random-model.ts";
@@ -14,6 +15,7 @@ const tokens = fc.array(fc.array(fc.integer({ min: 0, max: 1 }), { minLength: 4,
   maxLength: 3,
 });
 const difference = (a: Tensor, b: Tensor): number => maxAbsDifference(a, b);
+const halved = editAt("hook_embed", (embed) => map(embed, (x) => x / 2));
 /** -Infinity in both is no difference. */
 const finite = (t: Tensor): Tensor => map(t, (x) => (x === -Infinity ? -1e9 : x));
 
@@ -21,6 +23,40 @@ const starts = (model: Transformer): HookName[] =>
   hookNames(model.config).filter((name) =>
     /^blocks\.\d+\.(hook_resid_pre|attn\.hook_z|hook_attn_out|hook_resid_mid|hook_resid_post)$/.test(name),
   );
+
+describe("losses without logits", () => {
+  test("are those of the logits, of edited runs and of runs begun late too, within 1e-6 nats (float32 sums)", () => {
+    fc.assert(
+      fc.property(anyModel, tokens, (options, prompts) => {
+        const model = randomModel(options);
+        const run = model.run(prompts);
+        const late = { run, layer: model.config.n_layers };
+        for (const asked of [{}, { edits: halved }, { from: late }]) {
+          const { logits } = model.run(prompts, asked);
+          const found = runLosses(model, prompts, asked);
+          expect(found.shape).toEqual([prompts.length, 3]);
+          expect(difference(found, lossPerToken(logits, prompts))).toBeLessThanOrEqual(1e-6);
+          const rows = logits.toNested() as number[][][];
+          for (const [b, ids] of prompts.entries()) {
+            for (const [p, id] of ids.slice(1).entries()) {
+              const row = rows[b]?.[p] ?? [];
+              const inFloat64 = Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - (row[id] ?? NaN);
+              expect(Math.abs(found.at(b, p) - inFloat64)).toBeLessThanOrEqual(1e-6 * (1 + Math.abs(inFloat64)));
+            }
+          }
+        }
+      }),
+      runs(23, 30),
+    );
+  });
+
+  test("a prompt of one token has none; a token that has no logit is refused", () => {
+    const model = randomModel();
+    expect(runLosses(model, [1]).shape).toEqual([1, 0]);
+    const other = randomModel({ config: { d_vocab_out: 3 } });
+    expect(() => runLosses(other, [0, 3])).toThrow("token 3 is not a column of the logits, which have d_vocab=3");
+  });
+});
 
 describe("to the bit, of models of any kind", () => {
   test("a run stopped before a layer has its stream, and one begun there the logits", () => {

@@ -7,6 +7,7 @@ import { entries } from "../../scripts/entries.mjs";
 import type { CircuitsError } from "../../src/errors.ts";
 import { Circuit, circuitGraph } from "../../src/interventions/index.ts";
 import { pathExpansion, scoreExpansion } from "../../src/paths/index.ts";
+import { heatmap } from "../../src/viz/index.ts";
 import { root } from "../support/files.ts";
 import { randomModel } from "../support/random-model.ts";
 
@@ -74,6 +75,7 @@ const instances: Record<string, () => unknown> = {
   PathExpansion: () => pathExpansion(model, [1, 2]),
   ScoreExpansion: () => scoreExpansion(model, [1, 2], "L1H0"),
   Circuit: () => Circuit.from(circuitGraph(model)),
+  Figure: () => heatmap({ values: [[1]] }),
 };
 
 async function functionOf({ entry, owner, name }: Taking): Promise<Anything> {

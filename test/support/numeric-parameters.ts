@@ -40,7 +40,9 @@ function exportsOf(index: string): string[] {
   );
 }
 
-const isNumeric = (type: string): boolean => /\bnumber\b/.test(type) && !type.includes("=>");
+/** Prompts that come in turn are token ids, not one list of numbers. */
+const isNumeric = (type: string): boolean =>
+  /\bnumber\b/.test(type) && !type.includes("=>") && !type.startsWith("Iterable<");
 
 /** Functions that the folders' index exports, each with the numbers that it takes; functions that take none are left out. */
 export function numericParameters(folders: readonly string[]): Map<string, NumericParameter[]> {

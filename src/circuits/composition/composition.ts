@@ -16,6 +16,7 @@ import { compose, frobeniusNormOf, transpose } from "../../linear/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { AttentionHead } from "../../model/index.ts";
 import { requireOrder } from "../circuits.ts";
+import { ATTENTION_HEAD } from "../../model/internal.ts";
 
 /**
  * $\|A B\|_F / (\|A\|_F \|B\|_F)$, given the product and maps with the norms of its two factors; 0 where one is zero.
@@ -50,8 +51,8 @@ function ratio(product: Linear, a: Linear, b: Linear): number {
  * ```
  */
 export function qComposition(writer: AttentionHead, reader: AttentionHead): number {
-  requireKind("head", writer, "writer", "qComposition");
-  requireKind("head", reader, "reader", "qComposition");
+  requireKind(ATTENTION_HEAD, writer, "writer", "qComposition");
+  requireKind(ATTENTION_HEAD, reader, "reader", "qComposition");
   requireOrder(writer, reader, "qComposition");
   return ratio(compose(writer.W_OV, reader.W_QK), writer.W_OV, reader.W_QK);
 }
@@ -78,8 +79,8 @@ export function qComposition(writer: AttentionHead, reader: AttentionHead): numb
  * ```
  */
 export function kComposition(writer: AttentionHead, reader: AttentionHead): number {
-  requireKind("head", writer, "writer", "kComposition");
-  requireKind("head", reader, "reader", "kComposition");
+  requireKind(ATTENTION_HEAD, writer, "writer", "kComposition");
+  requireKind(ATTENTION_HEAD, reader, "reader", "kComposition");
   requireOrder(writer, reader, "kComposition");
   return ratio(compose(writer.W_OV, transpose(reader.W_QK)), writer.W_OV, reader.W_QK);
 }
@@ -105,8 +106,8 @@ export function kComposition(writer: AttentionHead, reader: AttentionHead): numb
  * ```
  */
 export function vComposition(writer: AttentionHead, reader: AttentionHead): number {
-  requireKind("head", writer, "writer", "vComposition");
-  requireKind("head", reader, "reader", "vComposition");
+  requireKind(ATTENTION_HEAD, writer, "writer", "vComposition");
+  requireKind(ATTENTION_HEAD, reader, "reader", "vComposition");
   requireOrder(writer, reader, "vComposition");
   return ratio(compose(writer.W_OV, reader.W_OV), writer.W_OV, reader.W_OV);
 }

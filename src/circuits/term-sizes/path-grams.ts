@@ -117,7 +117,7 @@ export function addedUp(grams: readonly Gram[]): Gram {
 }
 
 /** Matrices with their numbers in an array of another kind. */
-export function inKind(numbers: Float64Array, sizes: StackSizes, kind: "float32" | "float64", take: TakeArray): Stack {
+function inKind(numbers: Float64Array, sizes: StackSizes, kind: "float32" | "float64", take: TakeArray): Stack {
   const data = take(kind, numbers.length);
   data.set(numbers);
   return stackOf(data, sizes);

@@ -1,5 +1,5 @@
 /** Figure: the loss of each token on random tokens and their repetition. */
-import { lossPerToken } from "../../model/index.ts";
+import { runLosses } from "../../model/internal.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { formatNumber, lineChart } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
@@ -62,8 +62,7 @@ export function lossOnRepeats(
   const { prompts, period, first } = repeatsOf(input, { period: 50, batch, seed }, "lossOnRepeats");
   const losses = prompts.map((prompt, i) => {
     options.signal?.throwIfAborted();
-    const { logits, tokens } = model.run(prompt, { cache: [] });
-    const loss = Float64Array.from(rawData(lossPerToken(logits, tokens)));
+    const loss = Float64Array.from(rawData(runLosses(model, prompt)));
     options.onProgress?.(i + 1, prompts.length);
     return loss;
   });

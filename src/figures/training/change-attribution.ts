@@ -1,6 +1,6 @@
 /** Figure: which heads' ablation takes back what training changed. */
 import { beforeAndAfterAttribution, headAblation } from "../../heads/index.ts";
-import { lossPerToken } from "../../model/index.ts";
+import { runLosses } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { headGrid } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
@@ -83,8 +83,7 @@ export async function changeAttribution(input: FigureInput, options: FigureOptio
           onProgress,
           onLosses: (_, losses) => ablated.push(losses),
         });
-      const { logits, tokens } = model.run(windows, { cache: [] });
-      return lossPerToken(logits, tokens);
+      return runLosses(model, windows);
     },
   )) as [Tensor, Tensor];
   return {

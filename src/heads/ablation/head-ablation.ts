@@ -3,9 +3,9 @@
  * ablation"; *In-context Learning and Induction Heads*, "ablations").
  */
 import { InputError, requireKind } from "../../errors.ts";
-import { combineEdits, editAt, lossPerToken, toTokenTensor } from "../../model/index.ts";
-import { baseRun, partialPass, Readout, requireChoice, RowMetric, rowLosses } from "../../model/internal.ts";
-import type { Edits, HeadId, HeadRef, Metric, Run, TokensLike, Transformer } from "../../model/index.ts";
+import { combineEdits, editAt, toTokenTensor } from "../../model/index.ts";
+import { baseRun, partialPass, Readout, requireChoice, RowMetric, rowLosses, runLosses } from "../../model/internal.ts";
+import type { Edits, HeadId, HeadRef, Metric, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { distinctHeads } from "../../circuits/internal.ts";
@@ -65,10 +65,10 @@ export function ablatedLosses(
 ): Tensor<"batch pos"> {
   requireKind("model", model, "model", "ablatedLosses", options, "value patterns signal");
   requireKind("list", heads, "heads", "ablatedLosses");
-  const clean = cleanRun(model, tokens, options, "ablatedLosses");
-  return heads.length === 0
-    ? lossPerToken(clean.logits, clean.tokens)
-    : lossesWithout(model, clean, distinctHeads(model, heads, "ablatedLosses"), options);
+  const checked = requireAblation(model, tokens, options, "ablatedLosses");
+  if (heads.length === 0) return runLosses(model, checked, { signal: options.signal });
+  const distinct = distinctHeads(model, heads, "ablatedLosses");
+  return lossesWithout(model, cleanRun(model, checked, options), distinct, options);
 }
 
 /**
@@ -231,10 +231,11 @@ function requireAblation(
 }
 
 /** The run that everything is compared with. */
-function cleanRun(model: Transformer, tokens: TokensLike, options: AblationOptions, operation: string): Run {
+function cleanRun(model: Transformer, tokens: Tensor<"batch pos">, options: AblationOptions): PartialRun {
   const { patterns, signal } = options;
-  return model.run(requireAblation(model, tokens, options, operation), {
+  return model.run(tokens, {
     cache: (name) => NEEDED.test(name) || (patterns === "kept" && name.endsWith("attn.hook_pattern")),
+    unembed: "none",
     ...(signal === undefined ? {} : { signal }),
   });
 }
@@ -242,7 +243,7 @@ function cleanRun(model: Transformer, tokens: TokensLike, options: AblationOptio
 /** The layers before those heads are as the run had them, so it is gone on with from their outputs. */
 function lossesWithout(
   model: Transformer,
-  clean: Run,
+  clean: PartialRun,
   heads: readonly HeadId[],
   { value = "zero", patterns = "recomputed", signal }: AblationOptions,
 ): Tensor<"batch pos"> {
@@ -259,13 +260,8 @@ function lossesWithout(
           return editAt(name, () => clean.cache.get(name));
         })
       : [];
-  const { logits } = model.run(clean.tokens, {
-    from: { run: clean, hook: `blocks.${first}.attn.hook_z` },
-    cache: [],
-    edits: combineEdits(...silenced, ...held),
-    ...(signal === undefined ? {} : { signal }),
-  });
-  return lossPerToken(logits, clean.tokens);
+  const from = { run: clean, hook: `blocks.${first}.attn.hook_z` } as const;
+  return runLosses(model, clean.tokens, { from, edits: combineEdits(...silenced, ...held), signal });
 }
 
 /** What a run is gone on with from. */

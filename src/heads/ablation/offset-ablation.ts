@@ -1,6 +1,7 @@
 /** Which relative positions a head needs (ARENA 1.2, ablation of all but some offsets). */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
-import { editAt, lossPerToken, toTokenTensor } from "../../model/index.ts";
+import { editAt, toTokenTensor } from "../../model/index.ts";
+import { runLosses } from "../../model/internal.ts";
 import type { HeadRef, TokensLike, Transformer } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -85,13 +86,8 @@ export function offsetAblatedLosses(
     cache.get(names[2]).select("head", model.head({ layer, head: index }).keyValueHead),
     new Set(keep),
   );
-  const { logits } = model.run(checked, {
-    from: { run, hook: names[3] },
-    cache: [],
-    edits: editAt(names[3], (z) => withHead(z, index, own)),
-    ...abort,
-  });
-  return lossPerToken(logits, checked);
+  const from = { run, hook: names[3] };
+  return runLosses(model, checked, { from, edits: editAt(names[3], (z) => withHead(z, index, own)), signal });
 }
 
 /** The heads' outputs with those of one head replaced, `[batch, pos, d_head]`. */

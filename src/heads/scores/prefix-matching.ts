@@ -105,7 +105,7 @@ export function prefixMatchingScores(
 }
 
 /** Refuses tokens that patterns cannot have come from. */
-export function checkTokens(pattern: Pattern, tokens: Tensor<"batch pos">, operation: string): void {
+function checkTokens(pattern: Pattern, tokens: Tensor<"batch pos">, operation: string): void {
   const { batch, queries, keys } = patternSizes(pattern, operation);
   if (tokens.shape[0] !== batch || tokens.shape[1] !== queries || queries !== keys || tokens.rank !== 2) {
     throw new ShapeError(

@@ -3,6 +3,7 @@ import { InputError, nameOf, requireKind, requireKinds } from "../../errors.ts";
 import { nearestNames } from "../../nearest.ts";
 import type { Run } from "../../model/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
+import { RUN } from "../../model/internal.ts";
 
 /**
  * What an edit needs of a run: the activations that it kept.
@@ -141,7 +142,7 @@ const runSource =
       if (value !== "") return;
       throw fail(`${key} is an empty name`, "Give a run or its name.", key);
     }
-    requireKind("run", value, key, operation);
+    requireKind(RUN, value, key, operation);
   };
 
 const runName: Check = (value, fail) => {
@@ -166,7 +167,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
   "mean.of": (value, fail, operation) => {
     if (!Array.isArray(value)) runSource("of")(value, fail, operation);
-    else if (value.length > 0) requireKinds("run", value, "of", operation);
+    else if (value.length > 0) requireKinds(RUN, value, "of", operation);
     else throw fail("of is an empty list", "Give at least one run.", "of");
   },
   "mean.name": runName,

@@ -3,6 +3,7 @@ import { InputError, nameOf, requireKind, requireKinds, requireObject } from "..
 import type { LongAction, RunSource, RunWithCache } from "./action.ts";
 import { edit } from "./edit.ts";
 import type { ActivationEdit } from "./edit.ts";
+import { RUN } from "../../model/internal.ts";
 
 /**
  * Runs by the names that edits have for them; a list where a mean is taken over several.
@@ -56,8 +57,8 @@ function suppliedWith(given: ActivationEdit, runs: RunsByName, asked: Set<string
   asked.add(name);
   const run = Object.hasOwn(runs, name) ? runs[name] : undefined;
   if (run === undefined) return given;
-  if (!Array.isArray(run)) requireKind("run", run, name, "withRuns");
-  else if (key === "of") requireKinds("run", run, name, "withRuns");
+  if (!Array.isArray(run)) requireKind(RUN, run, name, "withRuns");
+  else if (key === "of") requireKinds(RUN, run, name, "withRuns");
   else {
     throw new InputError(`"${name}" is ${nameOf(run)}, but { ${key} } takes one run.`, {
       operation: "withRuns",

@@ -54,7 +54,7 @@ export const FLOAT16: SmallFloat = { mantissaBits: 10, minExponent: -14, infinit
 export const BFLOAT16: SmallFloat = { mantissaBits: 7, minExponent: -126, infinity: 0x7f80, nan: 0x7fc0 };
 
 /** The number that 16 bits stand for; exact in float32, hence in float64. */
-export function decodeSmallFloat(bits: number, format: SmallFloat): number {
+function decodeSmallFloat(bits: number, format: SmallFloat): number {
   const magnitude = bits & 0x7fff;
   const sign = (bits & 0x8000) === 0 ? 1 : -1;
   if (magnitude === format.infinity) return sign * Infinity;
@@ -107,10 +107,10 @@ function over<T>(
   return make(aligned.buffer, aligned.byteOffset, aligned.byteLength / itemSize);
 }
 
-/** The 65,536 numbers of each format, made when first needed. */
 const tables = new Map<SmallFloat, Float32Array>();
 
-function tableOf(format: SmallFloat): Float32Array {
+/** The 65,536 numbers of a format, made when first needed. */
+export function tableOf(format: SmallFloat): Float32Array {
   let table = tables.get(format);
   if (table === undefined) {
     table = Float32Array.from({ length: 0x10000 }, (_, bits) => decodeSmallFloat(bits, format));

@@ -23,6 +23,7 @@ const hasAt = (bytes: Uint8Array, at: number, text: string): boolean =>
 export function kindOf(head: Uint8Array): FileKind | undefined {
   if (hasAt(head, 0, "PK\x03\x04") || hasAt(head, 0, "PK\x05\x06")) return "zip";
   if (hasAt(head, 0, "\x93NUMPY")) return "npy";
+  if (hasAt(head, 0, "GGUF")) return "gguf";
   const isPickle = head[0] === 0x80 && (head[1] ?? 255) <= 5;
   if (isPickle && hasAt(head, hasAt(head, 2, FRAME) ? 2 + FRAME_SIZE : 2, TORCH_MAGIC)) return "torch-legacy";
   if (beginsAsSafetensors(head)) return "safetensors";

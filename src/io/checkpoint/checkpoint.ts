@@ -96,7 +96,7 @@ export interface OpenCheckpointOptions {
 }
 
 /**
- * Opens a checkpoint of any format that is read: safetensors, PyTorch's both layouts, `.npz`, `.npy`; told by its
+ * Opens a checkpoint of any format that is read: safetensors, GGUF, PyTorch's both layouts, `.npz`, `.npy`; told by its
  * content. Only headers are read; of a file of gigabytes that is a few kilobytes.
  *
  * @param files - one file (bytes, a `Blob` or `File`, or random access to it), or the files of a folder by name, such
@@ -264,8 +264,8 @@ function checkpointShowing({ name, format, files, size, tensors }: Checkpoint): 
   const where = files.length === 1 ? "" : ` in ${files.length} files`;
   // There may be millions, of which each is looked up.
   const rows: string[][] = [];
-  for (const [tensor, { dtype, shape }] of tensors) {
-    if (rows.push([tensor, dtype, `[${shape.join(", ")}]`]) === SHOWN) break;
+  for (const [tensor, { dtype, quantization, shape }] of tensors) {
+    if (rows.push([tensor, quantization ?? dtype, `[${shape.join(", ")}]`]) === SHOWN) break;
   }
   return {
     title: `Checkpoint ${name}: ${format}${where}, ${size.toLocaleString("en")} bytes`,

@@ -24,11 +24,9 @@ export interface Part {
 
 /** The tensors of all files; a name is that of one. */
 export function entriesOf(parts: ReadonlyMap<string, Part>): ReadonlyMap<string, CheckpointEntry> {
-  const entryIn = (file: string, { dtype, shape, byteLength }: TensorEntry): CheckpointEntry => ({
-    dtype,
-    shape,
-    byteLength,
-    file,
+  const entryIn = (file: string, { dtype, shape, byteLength, quantization }: TensorEntry): CheckpointEntry => ({
+    ...{ dtype, shape, byteLength, file },
+    ...(quantization === undefined ? {} : { quantization }),
   });
   const [only, ...others] = parts;
   if (only !== undefined && others.length === 0) {

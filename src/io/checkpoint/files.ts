@@ -17,6 +17,7 @@ const PATTERNS: readonly RegExp[] = [
   /\.bin\.index\.json$/,
   /final\.pth$/,
   /\.(pth|pt|bin|ckpt)$/,
+  /\.gguf$/,
   /\.npz$/,
   /\.npy$/,
 ];
@@ -40,7 +41,7 @@ export function weightsAmong(names: readonly string[], operation: string, where:
     }
   }
   throw new InputError(
-    `${where} holds no weights; ${names.length === 0 ? "it holds nothing" : `it holds ${some(names)}`}. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .npz and .npy.`,
+    `${where} holds no weights; ${names.length === 0 ? "it holds nothing" : `it holds ${some(names)}`}. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .gguf, .npz and .npy.`,
     { operation, argument: "files", expected: "a file of weights", actual: names },
   );
 }

@@ -5,6 +5,7 @@ import { FormatError } from "../../errors.ts";
 import { kindOf } from "../bytes/file-kind.ts";
 import { fault } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
+import { openGguf } from "../gguf/gguf.ts";
 import { openNpy, openNpzArchive } from "../npy/npy.ts";
 import { readNow, take } from "../bytes/reading.ts";
 import type { Reading } from "../bytes/reading.ts";
@@ -19,7 +20,7 @@ const HEAD = 512;
 
 /**
  * Tells the format of a checkpoint by its content: `safetensors`, `torch` (a ZIP archive with `data.pkl`),
- * `torch-legacy`, `npz`, `npy`, or `undefined` for everything else. Its soundness is not checked.
+ * `torch-legacy`, `npz`, `npy`, `gguf`, or `undefined` for everything else. Its soundness is not checked.
  *
  * @param bytes - the whole file, or its first bytes; the name of a ZIP archive's first entry is among them.
  * @throws {@link InputError} when it is given something else than bytes.
@@ -71,6 +72,8 @@ export function* openStore(fileSize: number, source: Source): Reading<TensorStor
       return yield* openTorchLegacy(fileSize, source);
     case "npy":
       return yield* openNpy(fileSize, source);
+    case "gguf":
+      return yield* openGguf(fileSize, source);
     case "zip": {
       const zip = yield* openZip(fileSize, source);
       const root = torchRoot(zip);
@@ -84,7 +87,7 @@ export function* openStore(fileSize: number, source: Source): Reading<TensorStor
     case undefined:
       throw fault(
         source,
-        `${foreign(head) ?? UNKNOWN} Read are safetensors, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.`,
+        `${foreign(head) ?? UNKNOWN} Read are safetensors, GGUF, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.`,
       );
   }
 }
@@ -100,7 +103,6 @@ function foreign(head: Uint8Array): string | undefined {
     return "it is a Git LFS pointer, not the file itself: fetch it with git lfs pull.";
   }
   if (/^\s*<(!doctype|html)/i.test(text)) return "it is a web page, not the file itself.";
-  if (text.startsWith("GGUF")) return "it is a GGUF file, which is not read.";
   if (text.startsWith("\x89HDF")) return "it is an HDF5 file, which is not read.";
   if (text.startsWith("\x1f\x8b")) return "it is compressed with gzip: unpack it first.";
   if (text.slice(257, 262) === "ustar") return "it is a tar archive: unpack it first.";

@@ -71,8 +71,8 @@ export function inspectionOf(checkpoint: Checkpoint): Inspection {
   for (const tensor of tensors.keys()) {
     const entry = tensors.get(tensor);
     if (entry === undefined) continue;
-    const { dtype, shape, byteLength, file } = entry;
-    listed.push({ name: tensor, dtype, shape, byteLength, file });
+    const { shape } = entry;
+    listed.push({ name: tensor, ...entry });
     elements += shape.reduce((n, m) => n * m, 1);
   }
   const found = { name, format, files, size, tensors: listed, elements, metadata, values, unread, config };
@@ -85,7 +85,9 @@ const SHOWN = 20;
 function inspectionShowing({ name, format, files, size, tensors, elements, unread }: Inspection): Showing {
   const where = files.length === 1 ? "" : ` in ${files.length} files`;
   const title = `Inspection of ${name}: ${format}${where}, ${size.toLocaleString("en")} bytes, ${elements.toLocaleString("en")} numbers`;
-  const rows = tensors.slice(0, SHOWN).map((tensor) => [tensor.name, tensor.dtype, `[${tensor.shape.join(", ")}]`]);
+  const rows = tensors
+    .slice(0, SHOWN)
+    .map((tensor) => [tensor.name, tensor.quantization ?? tensor.dtype, `[${tensor.shape.join(", ")}]`]);
   const facts = [...unread].map(([what, why]) => [what, `passed over: ${why}`] as const);
   const parts: Part[] = [{ kind: "rows", columns: ["tensor", "dtype", "shape"], rows, total: tensors.length }];
   return { title, parts: () => (facts.length === 0 ? parts : [...parts, { kind: "facts", facts }]) };

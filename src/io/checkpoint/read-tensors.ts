@@ -3,6 +3,7 @@ import { requireKind, requireOptions } from "../../errors.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { fault } from "../bytes/fault.ts";
+import { MOST_UNPACKED } from "../gguf/quantization.ts";
 import { allowance } from "../bytes/reading.ts";
 import { CHECKPOINT } from "./checkpoint.ts";
 
@@ -68,7 +69,8 @@ export function totalBytes(checkpoint: Checkpoint, names: readonly string[], ope
 
 /** Refuses so many bytes of tensors as a checkpoint cannot mean. */
 export function checkTotal(checkpoint: Checkpoint, total: number, operation: string, help = ""): void {
-  if (total <= allowance(checkpoint.size)) return;
+  const unpacked = checkpoint.format === "gguf" ? MOST_UNPACKED : 1;
+  if (total <= allowance(unpacked * checkpoint.size)) return;
   throw fault(
     { operation, name: checkpoint.name },
     `its tensors take ${total} bytes together, far more than files of ${checkpoint.size} bytes can mean: they share what is stored.${help}`,

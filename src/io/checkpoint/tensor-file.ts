@@ -6,6 +6,7 @@ import type { DType } from "../../tensor/index.ts";
 import { ITEM_SIZES, decodeElements, isFloating } from "../bytes/dtype.ts";
 import type { SafetensorsDType } from "../bytes/dtype.ts";
 import { fault } from "../bytes/fault.ts";
+import type { GgufQuantization } from "../gguf/quantization.ts";
 import type { Source } from "../bytes/fault.ts";
 import type { PlainObject } from "../json/plain.ts";
 import { allowance, readNow } from "../bytes/reading.ts";
@@ -16,7 +17,7 @@ import type { Reading } from "../bytes/reading.ts";
  * older layout.
  * @category Files
  */
-export type CheckpointFormat = "safetensors" | "torch" | "torch-legacy" | "npz" | "npy";
+export type CheckpointFormat = "safetensors" | "torch" | "torch-legacy" | "npz" | "npy" | "gguf";
 
 /**
  * What a checkpoint says about one tensor.
@@ -29,6 +30,8 @@ export interface TensorEntry {
   readonly shape: readonly number[];
   /** The number of bytes of its elements. */
   readonly byteLength: number;
+  /** How a GGUF file packs them; absent where they are stored as `dtype`. */
+  readonly quantization?: GgufQuantization | undefined;
 }
 
 /**

@@ -3,10 +3,11 @@ import { FORBIDDEN_KEY, fault } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { parseStrictJson } from "./json.ts";
 import { isUtf8 } from "./json-text.ts";
+import { isFields } from "./plain.ts";
 import type { PlainObject, PlainValue } from "./plain.ts";
 
 /** Bytes of a configuration or an index at most; that of 100,000 tensors has 10 million. */
-export const MAX_JSON = 25_000_000;
+const MAX_JSON = 25_000_000;
 
 /** A file that holds one JSON object. */
 export function parsePlainJson(bytes: Uint8Array, source: Source): PlainObject {
@@ -23,7 +24,7 @@ export function parsePlainJson(bytes: Uint8Array, source: Source): PlainObject {
     },
     { nonFinite: true },
   );
-  if (!isObject(json)) throw fault(source, "it is not a JSON object.");
+  if (!isFields(json)) throw fault(source, "it is not a JSON object.");
   if (reachesPrototype(json)) {
     throw fault(source, `it has the key "${FORBIDDEN_KEY}", which would change a prototype.`);
   }
@@ -35,13 +36,9 @@ export function checkJsonSize(size: number, source: Source): void {
   if (size > MAX_JSON) throw fault(source, `it has ${size} bytes; at most ${MAX_JSON} are read.`);
 }
 
-function isObject(value: PlainValue): value is PlainObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function reachesPrototype(value: PlainValue): boolean {
   if (typeof value !== "object" || value === null) return false;
-  if (!isObject(value)) return value.some(reachesPrototype);
+  if (!isFields(value)) return value.some(reachesPrototype);
   if (FORBIDDEN_KEY in value) return true;
   for (const key in value) if (reachesPrototype(value[key] ?? null)) return true;
   return false;

@@ -21,3 +21,8 @@ export function plainObject(entries: Iterable<readonly [string, PlainValue]>): P
   for (const [key, value] of entries) object[key] = value;
   return object;
 }
+
+/** Whether a value is an object of named fields. */
+export function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

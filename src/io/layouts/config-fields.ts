@@ -5,6 +5,7 @@ import { namesOf, requireAgreement, requireKnownFields, unknownFields } from "..
 import type { ConfigDialect, Property } from "../../model/internal.ts";
 import type { Source } from "../bytes/fault.ts";
 import { describeValue } from "../bytes/bytes.ts";
+import { isFields } from "../json/plain.ts";
 
 /** Activation functions as Hugging Face names them, by TransformerLens's name. */
 const ACTIVATIONS: ReadonlyMap<string, string> = new Map([
@@ -24,7 +25,7 @@ export function configObject(
   layout: string,
   unsaid: string,
 ): Readonly<Record<string, unknown>> {
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+  if (isFields(json)) return json;
   const what =
     json === undefined
       ? ", but there is none. Pass the content of config.json, or put the file beside the weights."
@@ -67,11 +68,20 @@ export class ConfigFields {
     return Object.hasOwn(this.#fields, name) ? (this.#fields[name] ?? undefined) : undefined;
   }
 
-  /** Refuses another architecture whose tensors have like names: GPT-Neo and GPT-J begin as GPT-2 does. */
-  requireType(type: string): void {
-    const given = this.get("model_type");
-    if (given !== undefined && given !== type)
-      throw this.wrong("model_type", "this architecture is not supported.", type);
+  /** Whether a field is there, null or not. */
+  has(name: string): boolean {
+    return Object.hasOwn(this.#fields, name);
+  }
+
+  /**
+   * The architecture, the first where none is named. Refused are others whose tensors have like names: GPT-J begins as
+   * GPT-2 does.
+   */
+  requireTypes<const T extends string>(types: readonly [T, ...T[]]): T {
+    const given = this.get("model_type") ?? types[0];
+    const found = types.find((type) => type === given);
+    if (found === undefined) throw this.wrong("model_type", "this architecture is not supported.", types.join(", "));
+    return found;
   }
 
   /** The names of a property, the first that is given first. */
@@ -88,6 +98,15 @@ export class ConfigFields {
     const value = this.get(name) ?? fallback;
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
       throw this.wrong(name, "it is a size.", "an integer of at least 1");
+    }
+    return value;
+  }
+
+  /** A number of things, which may be none. */
+  countAt(name: string, fallback: number): number {
+    const value = this.get(name) ?? fallback;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+      throw this.wrong(name, "it is a number of things.", "an integer of at least 0");
     }
     return value;
   }

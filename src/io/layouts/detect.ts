@@ -8,9 +8,12 @@ import { fault } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { Checkpoint, takeFrom } from "./checkpoint.ts";
 import type { ListedTensors, NamedTensors, Taking } from "./checkpoint.ts";
+import { convertGguf } from "./gguf.ts";
+import { convertGptNeo } from "./gpt-neo.ts";
 import { convertGptNeoX } from "./gpt-neox.ts";
 import { convertGpt2 } from "./gpt2.ts";
 import type { Converted } from "./gpt2.ts";
+import { convertLlama } from "./llama.ts";
 import { convertNanda, isNanda } from "./nanda.ts";
 import { bareNames, below, findSign } from "./names.ts";
 import type { BareNames, Known, LayoutOptions, Sign } from "./names.ts";
@@ -26,7 +29,10 @@ export type CheckpointLayout =
   | "transformer-lens-4"
   | "solu-old"
   | "huggingface-gpt2"
+  | "huggingface-gpt-neo"
   | "huggingface-gpt-neox"
+  | "huggingface-llama"
+  | "gguf"
   | "nanogpt"
   | "mingpt"
   | "nanda-2022";
@@ -53,7 +59,10 @@ const CONVERTERS: Readonly<Record<CheckpointLayout, Converter>> = {
   "transformer-lens-4": convertTransformerLens4,
   "solu-old": convertOldSolu,
   "huggingface-gpt2": convertGpt2,
+  "huggingface-gpt-neo": convertGptNeo,
   "huggingface-gpt-neox": convertGptNeoX,
+  "huggingface-llama": convertLlama,
+  gguf: convertGguf,
   nanogpt: convertNanoGpt,
   mingpt: convertMinGpt,
   "nanda-2022": convertNanda,
@@ -66,10 +75,13 @@ const ANCHORS: readonly Sign<CheckpointLayout>[] = [
   ["embed.W_E", "transformer-lens"],
   ["transformer.wte.weight", "huggingface-gpt2"],
   ["gpt_neox.embed_in.weight", "huggingface-gpt-neox"],
+  ["model.embed_tokens.weight", "huggingface-llama"],
   ["wte.weight", "huggingface-gpt2"],
   ["embed_in.weight", "huggingface-gpt-neox"],
+  ["embed_tokens.weight", "huggingface-llama"],
   ["tok_emb.weight", "mingpt"],
   ["embed.weight", "transformer-lens-4"],
+  ["token_embd.weight", "gguf"],
 ];
 
 /** Other names by which a checkpoint without its embedding is known, so that the error says what is missing. */
@@ -80,13 +92,21 @@ const SIGNS: readonly Sign<CheckpointLayout>[] = [
   ["h.0.attn.c_attn.weight", "huggingface-gpt2"],
   ["gpt_neox.layers.0.attention.query_key_value.weight", "huggingface-gpt-neox"],
   ["layers.0.attention.query_key_value.weight", "huggingface-gpt-neox"],
+  ["model.layers.0.self_attn.q_proj.weight", "huggingface-llama"],
+  ["layers.0.self_attn.q_proj.weight", "huggingface-llama"],
+  ["transformer.h.0.attn.attention.q_proj.weight", "huggingface-gpt2"],
+  ["h.0.attn.attention.q_proj.weight", "huggingface-gpt2"],
   ["blocks.0.attn.query.weight", "mingpt"],
   ["blocks.0.attn.q.weight", "transformer-lens-4"],
   ["transformer.ln_f.weight", "huggingface-gpt2"],
   ["gpt_neox.final_layer_norm.weight", "huggingface-gpt-neox"],
   ["final_layer_norm.weight", "huggingface-gpt-neox"],
   ["unembed.weight", "transformer-lens-4"],
+  ["blk.0.attn_norm.weight", "gguf"],
 ];
+
+/** Queries, keys and values of GPT-Neo, whose other names are GPT-2's. */
+const APART = /(^|\.)h\.\d+\.attn\.attention\.[qkv]_proj\.weight$/;
 
 /** What a checkpoint is, and where its tensors are. */
 export interface Detected {
@@ -112,7 +132,7 @@ function namesOfLayout(
   const kin =
     layout === "solu-old" || layout === "nanda-2022"
       ? "transformer-lens"
-      : layout === "nanogpt"
+      : layout === "nanogpt" || layout === "huggingface-gpt-neo"
         ? "huggingface-gpt2"
         : layout;
   const signs = [...ANCHORS, ...SIGNS].filter(([, its]) => its === kin);
@@ -126,7 +146,7 @@ export function detect(tensors: ListedTensors, config: unknown, source: Source, 
   if (found === undefined) {
     throw fault(
       source,
-      `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some([...tensors.keys()], 4) || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2 and GPT-NeoX, nanoGPT and minGPT.`,
+      `no token embedding was found under a known name (${ANCHORS.map(([anchor]) => anchor).join(", ")}); the tensors are ${some([...tensors.keys()], 4) || "none"}. Read are checkpoints of TransformerLens, Hugging Face's GPT-2, GPT-Neo, GPT-NeoX and llama family, nanoGPT and minGPT.`,
     );
   }
   const names = below(all, found.prefix);
@@ -139,6 +159,9 @@ export function detect(tensors: ListedTensors, config: unknown, source: Source, 
     return { layout: "solu-old", names };
   }
   if (layout !== "huggingface-gpt2") return { layout, names };
+  for (const name of names.keys()) {
+    if (APART.test(name)) return { layout: "huggingface-gpt-neo", names };
+  }
   // [d_model, 3 d_model] in a Conv1D, the other way round in a Linear.
   const joint = [...names.keys()].find((name) => name.endsWith("h.0.attn.c_attn.weight"));
   const [rows = 0, cols = 0] = joint === undefined ? [] : (shapeOf(joint) ?? []);
@@ -170,9 +193,9 @@ export function checkpointLayout(given: TransformerTensors): CheckpointLayout {
 
 /**
  * Makes a model of named tensors and a configuration, whichever of these libraries wrote them: TransformerLens (3.x
- * state dicts, its oldest SoLU models, 4.x's native model), Hugging Face's GPT-2 and GPT-NeoX or Pythia, nanoGPT,
- * minGPT. Names and shapes say which, or `layout` does; the configuration is that library's own `config.json`
- * (nanoGPT's `model_args`).
+ * state dicts, its oldest SoLU models, 4.x's native model), Hugging Face's GPT-2, GPT-Neo, GPT-NeoX or Pythia, llama,
+ * Mistral and Qwen2, GGUF files of these, nanoGPT, minGPT. Names and shapes say which, or `layout` does; the
+ * configuration is that library's own `config.json` (nanoGPT's `model_args`).
  *
  * Masks and rotation frequencies among the weights are not read, nor is a value head beside the model; what wrappers
  * put into names (`_orig_mod.`, `module.`, `_fsdp_wrapped_module.`) is taken out. What was taken for granted is in the

@@ -8,6 +8,7 @@ import type { Checkpoint, HeadsLayout, Taking } from "./checkpoint.ts";
 import { ConfigFields } from "./config-fields.ts";
 import { convertUnembedding, embeddingName } from "./gpt2.ts";
 import type { Converted } from "./gpt2.ts";
+import { ropeOf } from "./rope.ts";
 
 /** Masks and rotation frequencies that follow from the configuration. */
 const BUFFERS = [
@@ -15,38 +16,14 @@ const BUFFERS = [
   /(^|\.)rotary_emb\.inv_freq$/,
 ];
 
-/** How far and in which share of a head positions are rotated: newer files keep it in `rope_parameters`. */
-function rotaryFields(fields: ConfigFields, checkpoint: Checkpoint): { share: number; base: number } {
-  const scaling = fields.get("rope_scaling");
-  const nested = fields.get("rope_parameters");
-  const type = (rope: unknown): unknown => {
-    const { rope_type, type: older } = rope as Readonly<Record<string, unknown>>;
-    return rope_type ?? older ?? "default";
-  };
-  for (const [name, rope] of Object.entries({ rope_scaling: scaling, rope_parameters: nested })) {
-    if (rope === undefined) continue;
-    if (typeof rope !== "object" || type(rope) !== "default") {
-      throw fields.wrong(name, "rescaled rotations are not supported.", 'rope_type "default"');
-    }
-  }
-  const rope = nested === undefined ? fields : new ConfigFields(nested, checkpoint.source, "rope_parameters");
-  return {
-    share: rope.numberAt(
-      "partial_rotary_factor",
-      fields.numberAt("rotary_pct", fields.numberAt("partial_rotary_factor", 0.25)),
-    ),
-    base: rope.numberAt("rope_theta", fields.number("rotary_base", 10000)),
-  };
-}
-
 /** Hugging Face's GPT-NeoX, with the prefix `gpt_neox.` or without. */
 export function* convertGptNeoX(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-NeoX", "huggingface-gpt-neox");
-  fields.requireType("gpt_neox");
+  fields.requireTypes(["gpt_neox"]);
   const d_model = fields.size("d_model");
   const n_heads = fields.size("n_heads");
   const d_head = fields.headWidth(d_model, n_heads);
-  const { share, base } = rotaryFields(fields, checkpoint);
+  const { share, base } = ropeOf(fields, checkpoint, 0.25);
   const config = parseConfig({
     n_layers: fields.size("n_layers"),
     n_heads,

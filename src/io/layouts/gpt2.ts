@@ -127,7 +127,7 @@ export function* biasNames(config: ModelConfig, names: BlockNames, final: string
 /** Hugging Face's GPT-2, with the prefix `transformer.` or without. */
 export function* convertGpt2(checkpoint: Checkpoint, json: unknown): Taking<Converted> {
   const fields = new ConfigFields(json, checkpoint.source, "Hugging Face's GPT-2", "huggingface-gpt2");
-  fields.requireType("gpt2");
+  fields.requireTypes(["gpt2"]);
   if (fields.flag("add_cross_attention", false)) {
     throw fields.wrong("add_cross_attention", "cross-attention is not supported.", "false");
   }
@@ -172,6 +172,8 @@ export function* convertNanoStyle(
   names: BlockNames,
   at: string,
   isTied: boolean | undefined,
+  masks = MASKS,
+  library = "GPT-2",
 ): Taking<Converted> {
   const { d_model, d_vocab, n_ctx } = config;
   const weights = new Map<string, Tensor>();
@@ -186,6 +188,6 @@ export function* convertNanoStyle(
     yield* convertUnembedding(checkpoint, config, { own: "lm_head.weight", embedding, isTied }),
   );
   weights.set("unembed.b_U", yield* checkpoint.takeOrZeros("lm_head.bias", [d_vocab]));
-  checkpoint.finish(MASKS, "GPT-2");
+  checkpoint.finish(masks, library);
   return { config, weights };
 }

@@ -2,7 +2,7 @@
 
 /** Modules and tensors that layouts have. */
 const PART =
-  /(^|\.)(embed|pos_embed|unembed|blocks|attn_blocks|ln_final|norm|transformer|h|wte|wpe|ln_f|lm_head|gpt_neox|layers|embed_in|embed_out|final_layer_norm|tok_emb|pos_emb|head)(\.|$)/;
+  /(^|\.)(embed|pos_embed|unembed|blocks|attn_blocks|ln_final|norm|transformer|h|wte|wpe|ln_f|lm_head|gpt_neox|layers|embed_in|embed_out|embed_tokens|token_embd|position_embd|blk|output_norm|output|final_layer_norm|tok_emb|pos_emb|head)(\.|$)/;
 
 /** What a file holds beside tensors that are read under their own names. */
 export interface Beside {

@@ -115,7 +115,7 @@ function cannotRead(operation: string, path: string, cause: unknown): InputError
 }
 
 /** Random access to a file, which is opened when it is first read. */
-export function fileSource(path: string, size: number): ByteSource {
+function fileSource(path: string, size: number): ByteSource {
   let opening: Promise<FileHandle> | undefined;
   return {
     size,

@@ -8,6 +8,7 @@ import { transformerOf } from "../checkpoint/from-checkpoint.ts";
 import type { LayoutOptions } from "../layouts/index.ts";
 import { parsePlainJson } from "../json/plain-json.ts";
 import { fitted, readTokenizerBeside } from "../tokenizer/beside.ts";
+import { tokenizerFromCheckpoint } from "../tokenizer/gguf.ts";
 import type { TokenizerBeside } from "../tokenizer/beside.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { folderOf, openPathFor, readBeside } from "./files.ts";
@@ -56,9 +57,10 @@ export interface LoadFolderOptions extends LayoutOptions, GivenFiles {
 
 /**
  * Loads a model from a folder, or from a single file of weights, in any format that `openCheckpoint` and any layout
- * that `transformerFromTensors` reads: safetensors in one file or several, `*_final.pth` and other PyTorch files,
+ * that `transformerFromTensors` reads: safetensors in one file or several, GGUF, `*_final.pth` and other PyTorch files,
  * `.npz`. `config.json` and the tokenizer are those beside the weights, where they are, unless given: `tokenizer.json`,
- * or GPT-2's `vocab.json` and `merges.txt`; `tokenizer_config.json` names the beginning-of-sequence token.
+ * or GPT-2's `vocab.json` and `merges.txt`; `tokenizer_config.json` names the beginning-of-sequence token. A GGUF file
+ * has both in its header.
  *
  * @param path - the folder, or a file or index in it, as a path or a `file:` URL. In a folder with several files of
  * weights, name one.
@@ -96,7 +98,7 @@ export async function loadAt(
     const json = checkpoint.config === undefined ? await beside("config.json") : undefined;
     const source = { operation, name: join(folder, "config.json") };
     const config = checkpoint.config ?? (json === undefined ? undefined : parsePlainJson(json, source));
-    const found = await readTokenizerBeside(options.tokenizer, beside);
+    const found = await readTokenizerBeside(options.tokenizer, beside, () => tokenizerFromCheckpoint(checkpoint));
     const where = options.tokenizer === undefined ? folder : "the options";
     const fit = (d_vocab: number): TokenizerBeside => fitted(found, d_vocab, operation, where);
     const bos = (d_vocab: number): number | undefined => fit(d_vocab).tokenizer?.bos;

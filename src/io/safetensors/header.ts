@@ -9,7 +9,8 @@ import type { Source } from "../bytes/fault.ts";
 import { eachMember } from "../json/json.ts";
 import type { JsonBudget } from "../json/json.ts";
 import { isUtf8 } from "../json/json-text.ts";
-import type { PlainObject, PlainValue } from "../json/plain.ts";
+import { isFields } from "../json/plain.ts";
+import type { PlainValue } from "../json/plain.ts";
 import { take } from "../bytes/reading.ts";
 import type { Reading } from "../bytes/reading.ts";
 import { EntryTable, checkCoverage } from "./table.ts";
@@ -146,7 +147,7 @@ function checkedLength(length: bigint, fileSize: number, source: Source): number
 function readMetadata(json: PlainValue | undefined, source: Source): ReadonlyMap<string, string> {
   const metadata = new Map<string, string>();
   if (json === undefined) return metadata;
-  if (!isObject(json)) throw fault(source, "the header's __metadata__ is not a JSON object.");
+  if (!isFields(json)) throw fault(source, "the header's __metadata__ is not a JSON object.");
   for (const key in json) {
     const value = json[key];
     if (key === FORBIDDEN_KEY) throw fault(source, `the header's __metadata__ has the key "${FORBIDDEN_KEY}".`);
@@ -158,10 +159,6 @@ function readMetadata(json: PlainValue | undefined, source: Source): ReadonlyMap
   return metadata;
 }
 
-function isObject(json: PlainValue | undefined): json is PlainObject {
-  return typeof json === "object" && json !== null && !Array.isArray(json);
-}
-
 function readEntry(
   name: string,
   json: PlainValue,
@@ -171,7 +168,7 @@ function readEntry(
 ): { readonly entry: SafetensorsEntry; readonly what?: string } {
   if (name === FORBIDDEN_KEY)
     throw fault(source, "a tensor may not have this name, which would change a prototype.", name);
-  if (!isObject(json)) throw fault(source, "its entry in the header is not a JSON object.", name);
+  if (!isFields(json)) throw fault(source, "its entry in the header is not a JSON object.", name);
   for (const field in json) {
     if (field !== "dtype" && field !== "shape" && field !== "data_offsets") {
       throw fault(source, `its entry in the header has an unknown field ${JSON.stringify(field)}.`, name);
@@ -240,6 +237,6 @@ function integers(json: PlainValue | undefined, field: string, name: string, sou
 function show(json: PlainValue | undefined): string {
   if (json === undefined) return "(missing)";
   const finite = (_: string, value: unknown): unknown => (value === Infinity ? "Infinity" : value);
-  const text = isObject(json) ? "an object" : JSON.stringify(json, finite);
+  const text = isFields(json) ? "an object" : JSON.stringify(json, finite);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -96,17 +96,21 @@ export async function tokenizerFromFiles(
 }
 
 /**
- * The tokenizer for a model: the one given, as a tokenizer or as the content of a `tokenizer.json`, or the one among
- * the files.
+ * The tokenizer for a model: the one given, as a tokenizer or as the content of a `tokenizer.json`, the one in the file
+ * of the weights, or the one among the files.
  *
  * @param given - `null` for none.
  */
-export async function readTokenizerBeside(given: unknown, read: ReadFile): Promise<TokenizerBeside> {
+export async function readTokenizerBeside(
+  given: unknown,
+  read: ReadFile,
+  within: () => Tokenizer | undefined = () => undefined,
+): Promise<TokenizerBeside> {
   if (given === null) return { tokenizer: undefined, tokenizerFault: undefined };
   if (isTokenizer(given)) return { tokenizer: given, tokenizerFault: undefined };
   if (given !== undefined) return { tokenizer: loadTokenizer(given), tokenizerFault: undefined };
   try {
-    return { tokenizer: await tokenizerAmong(read), tokenizerFault: undefined };
+    return { tokenizer: within() ?? (await tokenizerAmong(read)), tokenizerFault: undefined };
   } catch (error) {
     return unusable(error);
   }

@@ -2,7 +2,7 @@
 import { FormatError, requireObject, requireOptions } from "../../errors.ts";
 import { describeValue, isBytes, toBytes, toJson, utf8Text } from "../bytes/bytes.ts";
 import type { Bytes } from "../bytes/bytes.ts";
-import { isFields } from "./pipeline/part.ts";
+import { isFields } from "../json/plain.ts";
 import { loadTokenizer } from "./tokenizer.ts";
 import type { LoadTokenizerOptions, Tokenizer } from "./tokenizer.ts";
 

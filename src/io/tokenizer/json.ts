@@ -3,7 +3,8 @@
  */
 import { FormatError, InputError } from "../../errors.ts";
 import { describeValue } from "../bytes/bytes.ts";
-import { Part, isFields } from "./pipeline/part.ts";
+import { isFields } from "../json/plain.ts";
+import { Part } from "./pipeline/part.ts";
 
 /** A token that is found in a text before it is split. */
 export interface AddedTokenEntry {

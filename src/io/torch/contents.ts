@@ -5,8 +5,8 @@
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
 import { Mapped } from "../bytes/mapped.ts";
-import { isPlainObject, settingsIn } from "../checkpoint/settings.ts";
-import { plainObject } from "../json/plain.ts";
+import { settingsIn } from "../checkpoint/settings.ts";
+import { isFields, plainObject } from "../json/plain.ts";
 import type { PlainObject, PlainValue } from "../json/plain.ts";
 import { partsOf } from "./module.ts";
 import type { ModuleParts } from "./module.ts";
@@ -36,7 +36,7 @@ const WORD = /^torch\.[a-z][a-z0-9_]*$/;
 export function contentsOf(value: PickleValue, pickleSize: number, source: Source): TorchContents {
   const walk = new Walk(pickleSize, source);
   const plain = walk.visit(value, "", 0);
-  const values = isPlainObject(plain) ? plain : plainObject([]);
+  const values = isFields(plain) ? plain : plainObject([]);
   const settings = walk.settings ?? settingsIn(values);
   return {
     tensors: new Mapped(walk.tensors, (ref, name) => checkedTensor(ref, name, source)),
@@ -170,7 +170,7 @@ class Walk {
     const plain = new Map<string, PlainValue>();
     if (hasConfig) {
       const fields = this.visit(config, at("cfg"), depth + 1);
-      if (isPlainObject(fields)) {
+      if (isFields(fields)) {
         this.settings ??= [at("cfg"), fields];
         plain.set("cfg", fields);
       }
@@ -179,7 +179,7 @@ class Walk {
     for (const [key, item] of tensors) this.visit(item, at(key), depth + 1);
     for (const [key, item] of modules) {
       const inner = this.visit(item, at(key), depth + 1);
-      if (isPlainObject(inner)) plain.set(key, inner);
+      if (isFields(inner)) plain.set(key, inner);
     }
     if (hasConfig) this.#isConfigured = false;
     return plain.size === 0 ? undefined : plainObject(plain);

@@ -136,7 +136,7 @@ function heapOver(memory: MemoryLike, isShared: boolean): Heap {
 const LEAST_STEP = 4096;
 
 /** A size that blocks have: an eighth of a power of two finer than bytes need, so that few sizes serve all. */
-export function blockBytes(bytes: number): number {
+function blockBytes(bytes: number): number {
   let step = LEAST_STEP;
   while (16 * step <= bytes) step *= 2;
   return Math.ceil(bytes / step) * step;

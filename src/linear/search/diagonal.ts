@@ -8,7 +8,7 @@ import { cappedRanks, rankInRow, wholeRanks } from "./diagonal-search.ts";
 import { isWorthScreening } from "./screened-rows.ts";
 import { screenOf } from "./screen.ts";
 import { checkIds } from "../slices.ts";
-import { requireSquare } from "../linear.ts";
+import { requireSquare, LINEAR_MAP } from "../linear.ts";
 import type { SquareMap } from "../linear.ts";
 import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from "../stream.ts";
 
@@ -38,7 +38,7 @@ import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from 
  * ```
  */
 export function diagonalTopK<S extends string>(f: SquareMap<S>, k = 1, options: StreamOptions = {}): number {
-  requireKind("map", f, "f", "diagonalTopK", options, "rows signal onProgress");
+  requireKind(LINEAR_MAP, f, "f", "diagonalTopK", options, "rows signal onProgress");
   requireSquare(f, "diagonalTopK");
   checkK(k, "diagonalTopK");
   const ranks = ranksOf(f, k, options, "diagonalTopK");
@@ -80,7 +80,7 @@ export interface DiagonalRankOptions extends StreamOptions {
  * ```
  */
 export function diagonalRanks<S extends string>(f: SquareMap<S>, options: DiagonalRankOptions = {}): Tensor<S> {
-  requireKind("map", f, "f", "diagonalRanks", options, "atMost rows signal onProgress");
+  requireKind(LINEAR_MAP, f, "f", "diagonalRanks", options, "atMost rows signal onProgress");
   requireSquare(f, "diagonalRanks");
   const { atMost } = options;
   if (atMost !== undefined) checkK(atMost, "diagonalRanks");

@@ -1,6 +1,7 @@
 /** The largest entries of a whole map, by a bounded heap over the rows that can have them. */
 import { requireKind } from "../../errors.ts";
 import { halvesOf } from "../collapse.ts";
+import { LINEAR_MAP } from "../linear.ts";
 import type { Linear } from "../linear.ts";
 import { checkIds } from "../slices.ts";
 import { askedProduct, checkK, countOf, streamHalves, type StreamOptions } from "../stream.ts";
@@ -36,7 +37,7 @@ import type { MapEntry } from "./top-k.ts";
  * ```
  */
 export function topKOverall(f: Linear, k: number, options: StreamOptions = {}): MapEntry[] {
-  requireKind("map", f, "f", "topKOverall", options, "rows signal onProgress");
+  requireKind(LINEAR_MAP, f, "f", "topKOverall", options, "rows signal onProgress");
   checkK(k, "topKOverall");
   const { rows: ids, signal } = options;
   if (ids !== undefined) checkIds(f, ids, "row", "topKOverall");

@@ -8,6 +8,7 @@
 import { requireKind } from "../../errors.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { halvesOf } from "../collapse.ts";
+import { LINEAR_MAP } from "../linear.ts";
 import type { Linear } from "../linear.ts";
 import { checkIds, rowsOf } from "../slices.ts";
 import { selectLargest, type TopOfRows } from "./select.ts";
@@ -62,7 +63,7 @@ export interface MapEntry {
  * ```
  */
 export function topKPerRow<In extends string>(f: Linear<In>, k: number, options: StreamOptions = {}): TopK<In> {
-  requireKind("map", f, "f", "topKPerRow", options, "rows signal onProgress");
+  requireKind(LINEAR_MAP, f, "f", "topKPerRow", options, "rows signal onProgress");
   checkK(k, "topKPerRow");
   const { indices, values, width } = topOfRows(f, k, options);
   const shape = [countOf(f, options), width];
@@ -88,7 +89,7 @@ export function topKPerRow<In extends string>(f: Linear<In>, k: number, options:
  * ```
  */
 export function topKOfRow(f: Linear, row: number, k: number): MapEntry[] {
-  requireKind("map", f, "f", "topKOfRow");
+  requireKind(LINEAR_MAP, f, "f", "topKOfRow");
   checkK(k, "topKOfRow");
   checkIds(f, [row], "row", "topKOfRow");
   const numbers = rowsOf(f, [row]).data as Float64Array;

@@ -13,7 +13,7 @@ import type { Showing } from "../../show/index.ts";
 import { astype, type Tensor } from "../../tensor/index.ts";
 import { describeTensor } from "../../tensor/internal.ts";
 import { compose } from "../compose.ts";
-import { describeMap, identityMap } from "../linear.ts";
+import { describeMap, identityMap, LINEAR_MAP } from "../linear.ts";
 import type { Linear } from "../linear.ts";
 import { scaleMap } from "../sum.ts";
 
@@ -134,7 +134,7 @@ export function tensorProduct<In extends string, Out extends string>(
   W: Linear<In, Out>,
 ): TensorProduct<In, Out> {
   requireKind("tensor", A, "A", "tensorProduct");
-  requireKind("map", W, "W", "tensorProduct");
+  requireKind(LINEAR_MAP, W, "W", "tensorProduct");
   const isShared = (A.axes as string) === "query_pos key_pos";
   if (!isShared && (A.axes as string) !== "batch query_pos key_pos") {
     throw new AxisError(
@@ -163,7 +163,7 @@ export function tensorProduct<In extends string, Out extends string>(
  * ```
  */
 export function onFeatures<In extends string, Out extends string>(W: Linear<In, Out>): TensorProduct<In, Out> {
-  requireKind("map", W, "W", "onFeatures");
+  requireKind(LINEAR_MAP, W, "W", "onFeatures");
   return new TensorProduct([], W);
 }
 

@@ -15,6 +15,7 @@ import { InputError, requireKind } from "../../errors.ts";
 import { toTokenTensor } from "../../model/index.ts";
 import type { HookName, Norm, PartialRun, Run, TokensLike, Transformer } from "../../model/index.ts";
 import { add, astype, batchMatmul, matmul, Tensor } from "../../tensor/index.ts";
+import { RUN } from "../../model/internal.ts";
 import type { Trace } from "../../model/internal.ts";
 import { effectiveCache, requireWhole, runEdits } from "./run-edits.ts";
 import type { EditStream, EditView, RunEdits } from "./run-edits.ts";
@@ -100,7 +101,7 @@ export function frozenOf<O extends { readonly signal?: AbortSignal | undefined }
 ): { readonly frozen: FrozenRun; readonly options: O } {
   if (isRun(subject)) {
     const given = (tokensOrOptions ?? {}) as O;
-    requireKind("run", subject, "run", operation, given, known);
+    requireKind(RUN, subject, "run", operation, given, known);
     return { frozen: freezeRun(subject, operation), options: given };
   }
   requireKind("model", subject, "model", operation, options, known);

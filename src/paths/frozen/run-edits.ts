@@ -9,7 +9,7 @@
  */
 import { InputError, requireKind } from "../../errors.ts";
 import type { ActivationCache, AttentionLayer, AxesOfHook, HookName, PartialRun } from "../../model/index.ts";
-import { ofEachHead, traceOf } from "../../model/internal.ts";
+import { ofEachHead, traceOf, RUN } from "../../model/internal.ts";
 import type { Trace } from "../../model/internal.ts";
 import { add, astype, matmul, multiply, subtract, sum, Tensor } from "../../tensor/index.ts";
 import { rawData, reshaped } from "../../tensor/internal.ts";
@@ -50,7 +50,7 @@ export interface RunEdits {
 
 /** What is known of a run that a decomposition is asked of; refuses runs that cannot be taken apart. */
 export function requireWhole(run: PartialRun, operation: string): Trace {
-  requireKind("run", run, "run", operation);
+  requireKind(RUN, run, "run", operation);
   const trace = traceOf(run);
   const refuse = (message: string, expected: string): InputError =>
     new InputError(message, { operation, argument: "run", expected, actual: run.edited });

@@ -4,7 +4,7 @@
  */
 import { InputError, requireKind, requireObject, ShapeError } from "../../errors.ts";
 import type { PartialRun, Transformer } from "../../model/index.ts";
-import { requireChoice } from "../../model/internal.ts";
+import { requireChoice, RUN } from "../../model/internal.ts";
 import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
 import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
 import { accumulatedResid } from "./residual-decomposition.ts";
@@ -67,7 +67,7 @@ export interface LogitLens {
  */
 export function logitLens(run: PartialRun, options: LogitLensOptions = {}): LogitLens {
   const operation = "logitLens";
-  requireKind("run", run, "run", operation, options, "scale includeMid directions translators");
+  requireKind(RUN, run, "run", operation, options, "scale includeMid directions translators");
   const { scale = "own", includeMid, directions, translators = [] } = options;
   requireChoice(scale, ["own", "final"], "scale", operation);
   const { model } = run;

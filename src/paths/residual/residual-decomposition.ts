@@ -5,7 +5,7 @@
  */
 import { ConfigError, InputError, requireKind } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
-import { requireChoice, traceOf } from "../../model/internal.ts";
+import { requireChoice, traceOf, RUN } from "../../model/internal.ts";
 import type { HookName, Norm, PartialRun, Transformer } from "../../model/index.ts";
 import { add, stack, Tensor } from "../../tensor/index.ts";
 import { isRun, mlpLabel } from "../frozen/frozen-run.ts";
@@ -286,7 +286,7 @@ function runAndOptions<O extends object>(
   const model = isAlone ? subject.model : subject;
   requireKind("model", model, isAlone ? "run.model" : "model", operation, options, known);
   const run = (isAlone ? subject : runOrOptions) as PartialRun;
-  requireKind("run", run, "run", operation);
+  requireKind(RUN, run, "run", operation);
   return { model, run, options };
 }
 

@@ -9,6 +9,7 @@ import type { PartialRun } from "../../model/index.ts";
 import { matmul, Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { accumulatedResid } from "./residual-decomposition.ts";
+import { RUN } from "../../model/internal.ts";
 
 /**
  * What a stream goes through before it is read, $x A + b$.
@@ -60,7 +61,7 @@ export interface FitTranslatorsOptions {
 export function fitTranslators(runs: readonly PartialRun[], options: FitTranslatorsOptions = {}): Translator[] {
   const operation = "fitTranslators";
   requireOptions(options, operation, "ridge");
-  requireKinds("run", runs, "runs", operation);
+  requireKinds(RUN, runs, "runs", operation);
   const { ridge = 1e-4 } = options;
   const [first] = runs;
   const isRidge = typeof ridge === "number" && ridge >= 0 && ridge < Infinity;

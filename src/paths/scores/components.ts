@@ -79,7 +79,7 @@ function partsOf(frozen: FrozenRun, before: number, by: ScorePartition, maxOrder
 }
 
 /** How many components there are, the bias counted. */
-export function countComponents(model: Transformer, layer: number, by: ScorePartition, maxOrder: number): number {
+function countComponents(model: Transformer, layer: number, by: ScorePartition, maxOrder: number): number {
   const { n_heads, positional_embedding_type } = model.config;
   const embeddings = positional_embedding_type === "standard" ? 2 : 1;
   const positions = positional_embedding_type === "shortformer" ? 1 : 0;

@@ -17,6 +17,7 @@ import type { Stream } from "../frozen/frozen-run.ts";
 import { PathNode } from "../logits/terms.ts";
 import { readAlong, readoutOf } from "../targets.ts";
 import type { Targets } from "../targets.ts";
+import { RUN } from "../../model/internal.ts";
 
 const VIRTUAL_HEAD: Kind = { member: "fullOV", what: "a VirtualHead", remedy: "Make one with virtualHead" };
 
@@ -138,7 +139,7 @@ export function virtualHead(model: Transformer, heads: readonly HeadRef[]): Virt
  */
 export function virtualHeadPattern(virtual: VirtualHead, run: PartialRun): Tensor<"batch query_pos key_pos"> {
   requireKind(VIRTUAL_HEAD, virtual, "virtual", "virtualHeadPattern");
-  requireKind("run", run, "run", "virtualHeadPattern");
+  requireKind(RUN, run, "run", "virtualHeadPattern");
   const patterns = virtual.heads.map(({ layer, head }): Tensor<"batch query_pos key_pos"> =>
     astype(run.cache.get(`blocks.${layer}.attn.hook_pattern`).select("head", head), "float64"),
   );

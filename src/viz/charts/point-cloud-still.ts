@@ -1,12 +1,26 @@
 /** A cloud of points as a drawing, from its first view. */
 import { svgLine, svgText, svgTitle } from "../figure.ts";
-import { cameraOf } from "../parts/camera.ts";
+import { cameraOf, type View } from "../parts/camera.ts";
 import { titleBlock, type Captions } from "../parts/frame.ts";
 import { placeLabels, type Box } from "../parts/label-placement.ts";
 import { drawLegend } from "../parts/legend.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
 import { px, textWidth } from "../parts/text.ts";
-import type { Cloud } from "./point-cloud.ts";
+
+/** A cloud of points, checked, moved to its middle and scaled into a sphere of radius 1. */
+export interface Cloud {
+  /** Three numbers a point. */
+  readonly places: Float64Array;
+  readonly labels: readonly string[];
+  /** The group of each point, by number. */
+  readonly groups: Uint8Array | undefined;
+  readonly groupNames: readonly string[];
+  readonly axes: readonly string[];
+  readonly middle: readonly number[];
+  readonly radius: number;
+  readonly view: View;
+  readonly path: boolean;
+}
 
 const WIDTH = 640;
 const HEIGHT = 520;

@@ -8,6 +8,7 @@ import { accessibleName, nonFiniteNote, type Captions } from "../parts/frame.ts"
 import { SERIES_COLORS } from "../parts/style.ts";
 import { escapeHtml, plural, visibleToken } from "../parts/text.ts";
 import { cloudStill } from "./point-cloud-still.ts";
+import type { Cloud } from "./point-cloud-still.ts";
 
 /**
  * What {@link pointCloud} draws.
@@ -28,21 +29,6 @@ export interface PointCloudOptions extends Captions {
   readonly view?: { readonly azimuth: number; readonly elevation: number };
   /** For pages whose content-security policy asks for a nonce. */
   readonly nonce?: string;
-}
-
-/** A cloud of points, checked, moved to its middle and scaled into a sphere of radius 1. */
-export interface Cloud {
-  /** Three numbers a point. */
-  readonly places: Float64Array;
-  readonly labels: readonly string[];
-  /** The group of each point, by number. */
-  readonly groups: Uint8Array | undefined;
-  readonly groupNames: readonly string[];
-  readonly axes: readonly string[];
-  readonly middle: readonly number[];
-  readonly radius: number;
-  readonly view: View;
-  readonly path: boolean;
 }
 
 const OPERATION = "pointCloud";

@@ -146,7 +146,7 @@ describe("openCheckpoint", () => {
       const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
       return refusal(openCheckpoint(bytes, { name: "m" }));
     };
-    const known = "Read are safetensors, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.";
+    const known = "Read are safetensors, GGUF, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.";
     for (const [text, what] of [
       ["", "it is empty."],
       ["hello", "its format is not known."],
@@ -155,7 +155,6 @@ describe("openCheckpoint", () => {
         "it is a Git LFS pointer, not the file itself: fetch it with git lfs pull.",
       ],
       ["<!DOCTYPE html>", "it is a web page, not the file itself."],
-      ["GGUF", "it is a GGUF file, which is not read."],
       ["\x89HDF", "it is an HDF5 file, which is not read."],
       ["\x1f\x8b", "it is compressed with gzip: unpack it first."],
       [`${"a".repeat(257)}ustar`, "it is a tar archive: unpack it first."],
@@ -197,7 +196,7 @@ describe("the weights of a folder", () => {
 
   test("none, and several", async () => {
     expect(await refusal(open(), "InputError")).toBe(
-      "openCheckpoint: f holds no weights; it holds nothing. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .npz and .npy.",
+      "openCheckpoint: f holds no weights; it holds nothing. Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .gguf, .npz and .npy.",
     );
     expect(await refusal(open("a.pth", "b.pt"), "InputError")).toBe(
       "openCheckpoint: f holds several files of weights: a.pth, b.pt. Name one of them.",

@@ -60,13 +60,13 @@ describe("loadFolder", () => {
     });
     const file = fileURLToPath(goldenFile("bundled", "config.json"));
     expect((await rejection(loadFolder(file))).message).toBe(
-      `loadFolder: ${file}: its format is not known. Read are safetensors, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.`,
+      `loadFolder: ${file}: its format is not known. Read are safetensors, GGUF, PyTorch (.pt, .pth, .bin, .ckpt), .npz and .npy.`,
     );
     expect((await rejection(loadFolder("a\u0000b"))).message).toMatch(/^loadFolder: cannot read a\0b: .+\.$/);
   });
 
   test("a file that is not there", async () => {
-    const read = "Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .npz and .npy.";
+    const read = "Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .gguf, .npz and .npy.";
     const empty = await folderWith("empty");
     expect(await rejection(loadFolder(empty))).toEqual({
       name: "InputError",

@@ -63,19 +63,22 @@ function Roles({ roles }: Pick<HeadsReply, "roles">): JSX.Element | null {
   const kinds = [...new Set(Object.values(roles).flat())];
   if (kinds.length === 0) return null;
   return (
-    <dl class="roles">
-      {kinds.map((kind) => (
-        <div key={kind}>
-          <dt>{kind}s, above 0.4</dt>
-          <dd>
-            {Object.keys(roles)
-              .filter((label) => roles[label]?.includes(kind))
-              .sort()
-              .join(" ")}
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <>
+      <p class="note">Score above 0.4:</p>
+      <dl class="roles">
+        {kinds.map((kind) => (
+          <div key={kind}>
+            <dt>{kind}s</dt>
+            <dd>
+              {Object.keys(roles)
+                .filter((label) => roles[label]?.includes(kind))
+                .sort()
+                .join(" ")}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </>
   );
 }
 

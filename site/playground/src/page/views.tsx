@@ -146,7 +146,7 @@ function Patching(props: ViewProps): JSX.Element {
     <>
       <p>
         Activations of the first text are put, one after the other, into the run on a second text of the same length.
-        Where the answer comes back, there it was carried.
+        Where the answer comes back, there it was carried.{state.off.length > 0 && " All heads are on here."}
       </p>
       <OtherText {...props} />
       <div class="fields">

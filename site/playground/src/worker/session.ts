@@ -73,10 +73,20 @@ export class Session {
     if (known !== undefined) return known;
     const edits = off.length === 0 ? {} : { edits: silence(this.model, off, put) };
     const run = this.model.run([...ids], edits);
-    if (this.#runs.size >= 4) this.#runs.delete([...this.#runs.keys()][0] ?? "");
+    if (this.#runs.size >= keptRuns(this.model, ids.length)) this.#runs.delete([...this.#runs.keys()][0] ?? "");
     this.#runs.set(key, run);
     return run;
   }
+}
+
+/** Bytes that kept runs may take, as good as. */
+const KEPT_BYTES = 2 ** 29;
+
+/** How many runs are kept: a text with and without heads, and perhaps those of another. */
+function keptRuns({ config }: Transformer, pos: number): number {
+  const { n_layers, n_heads, d_model, d_vocab_out } = config;
+  const floats = pos * (2 * n_layers * n_heads * pos + 10 * n_layers * d_model + d_vocab_out);
+  return Math.max(2, Math.min(6, Math.floor(KEPT_BYTES / (4 * floats))));
 }
 
 /** What switches heads off: nothing in place of their output, or its mean over the positions of the text. */

@@ -3,11 +3,7 @@
  */
 import { FormatError } from "../../../errors.ts";
 import { describeValue } from "../../bytes/bytes.ts";
-
-/** Whether a value is an object of named fields. */
-export function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+import { isFields } from "../../json/plain.ts";
 
 /** The fields of one part and what error texts call it. */
 export class Part {

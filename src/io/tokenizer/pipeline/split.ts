@@ -1,7 +1,7 @@
 /** Where patterns match in a text, and how a text is split there, as Hugging Face's `tokenizers` has both. */
 import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { describeValue } from "../../bytes/bytes.ts";
-import { isFields } from "./part.ts";
+import { isFields } from "../../json/plain.ts";
 import type { Part } from "./part.ts";
 
 /** A stretch of a text, and whether the pattern matches it or it lies between matches. */
