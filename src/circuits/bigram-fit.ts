@@ -162,7 +162,7 @@ function directLogits(model: Transformer, ids: Int32Array): TensorData {
   return rawData(add(matmul(read, model.weight("unembed.W_U") as Tensor<"d_model d_vocab">), model.b_U));
 }
 
-/** What smoothing adds to every row: its mass over tokens, and the sum of $m \ln m$. */
+/** The share of smoothing in every row: its mass over tokens, and the sum of $m \ln m$. */
 interface Spread {
   readonly mass: Float64Array;
   readonly total: number;

@@ -4,7 +4,7 @@
  * singular values to high relative accuracy.
  *
  * A sweep chases a bulge along a block, from its larger end to its smaller one. Running upwards is running downwards
- * on the matrix flipped about its anti-diagonal, with the two sides exchanged, so one loop with a direction serves
+ * on the matrix reflected about its anti-diagonal, with the two sides exchanged, so one loop with a direction serves
  * both.
  */
 import { invariant } from "../errors.ts";

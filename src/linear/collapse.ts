@@ -30,8 +30,8 @@ export function halvesOf(product: Product): Halves {
 }
 
 /**
- * The product as one of its halves where they are known, as it is where not. A single matrix stays one: a half of it is
- * an identity, which would make NaN of infinities.
+ * The product as its left and right factor where they are known, as it is where not. A single matrix stays one: one of
+ * its factors would be an identity, which makes NaN of infinities.
  */
 export function cheapest(product: Product): Product {
   const kept = keptHalves.get(product);
@@ -78,8 +78,8 @@ export interface LateHalves {
 }
 
 /**
- * The halves of a product without the last step, where that is what takes the time: for each half one long matrix;
- * undefined otherwise.
+ * The left and right factor of a product without the last step, where that step takes the time: one long matrix on each
+ * side; undefined otherwise.
  */
 export function lateHalvesOf(product: Product): LateHalves | undefined {
   if (keptHalves.has(product) || product.coefficient !== 1) return undefined;

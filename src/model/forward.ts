@@ -99,7 +99,7 @@ function fromStart(plan: Plan, { layer: index, hook, resid, value, shortformer }
   return after(hooks.fire(`blocks.${index}.hook_resid_post`, value as Stream));
 }
 
-/** What is left to do at the end of the layers. */
+/** The end of the pass, after the layers. */
 function finished(
   { parts, hooks, stopLayer, logits }: Plan,
   resid: Stream,
@@ -186,7 +186,7 @@ interface LayerInputs {
   readonly v: Stream | HeadStream;
 }
 
-/** What queries, keys and values are read from: shared by all heads, unless an edit splits it. */
+/** The input of queries, keys and values: shared by all heads, unless an edit splits it. */
 function layerInputs(
   layer: AttentionLayer,
   resid: Stream,
@@ -211,7 +211,7 @@ function layerInputs(
   return { q: withPositions(q ?? shared), k: withPositions(k ?? shared), v: v ?? shared };
 }
 
-/** What the layer adds to the stream: the heads' results as one product, or their sum where an edit looks at them. */
+/** The layer's output: the heads' results as one product, or their sum where an edit looks at them. */
 function writeOut(layer: AttentionLayer, z: HeadVectors, hooks: HookSession): Stream {
   const name = `blocks.${layer.layer}.attn.hook_result` as const;
   if (hooks.edits(name)) return add(sum(hooks.fire(name, headResults(layer, z)), "head"), layer.b_O);

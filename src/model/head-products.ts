@@ -12,7 +12,7 @@ import type { Norm } from "./norm.ts";
 
 /** The residual stream. */
 export type Stream = Tensor<"batch pos d_model">;
-/** What each head reads of the stream, or writes to it. */
+/** The inputs or outputs of single heads. */
 export type HeadStream = Tensor<"batch pos head d_model">;
 /** Queries, keys, values, or values weighted. */
 export type HeadVectors = Tensor<"batch pos head d_head">;
@@ -145,7 +145,7 @@ export function headResults(layer: AttentionLayer, z: HeadVectors): HeadStream {
   return Tensor.from("batch pos head d_model", [batch, pos, heads, d_model], out);
 }
 
-/** What the heads of a layer add to the stream together, as one product: $\sum_h z_h W_O^h + b_O$. */
+/** The output of a layer's heads as one product: $\sum_h z_h W_O^h + b_O$. */
 export function writeHeads(layer: AttentionLayer, z: HeadVectors): Stream {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
   const concatenated = reshaped(z, "batch pos head_and_d_head", [batch, pos, heads * d_head]);

@@ -296,7 +296,7 @@ class Pass {
     return out;
   }
 
-  /** Queries, keys and values where they differ, turned to their positions. */
+  /** Queries, keys and values where they differ, rotated to their positions. */
   #vectors(layer: AttentionLayer, resid: Rows, isLast: boolean, isFrozen: boolean): HeadRows {
     const { config } = this.#base.model;
     const at = layer.layer;
@@ -362,7 +362,7 @@ function placeOf({ tokens, mask }: BaseRun, place: number): number {
 
 const isPadding = ({ tokens, mask }: BaseRun, place: number): boolean => mask?.visible[place % tokens.size] === 0;
 
-/** What a layer's heads read of a stream: by their queries and keys, and by their values. */
+/** The inputs of a layer's heads: of queries and keys, and of values. */
 export function headInputs(
   base: BaseRun,
   layer: AttentionLayer,

@@ -101,7 +101,7 @@ function turnsAt(position: number, config: RotaryConfig, half: number): Float64A
 }
 
 /**
- * The rotation $R_\delta$ by which a query at offset $\delta$ after its key is turned against it, so that the score of
+ * The rotation $R_\delta$ by which a query at offset $\delta$ after its key is rotated against it, so that the score of
  * the unrotated vectors is $q R_\delta k^\top$; float64.
  *
  * @param config - as for {@link rotate}.

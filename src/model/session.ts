@@ -212,7 +212,7 @@ function requireRequest(request: CacheRequest): void {
   );
 }
 
-/** What an edit returned, which has the axes and sizes of what it took. */
+/** The result of an edit, which has the axes and sizes of its input. */
 export function checked<N extends HookName>(
   name: N,
   before: Tensor<AxesOfHook<N>>,

@@ -30,7 +30,7 @@ export function plainIds(ids: ArrayLike<number | bigint>): ArrayLike<number> {
 /** The prompts' ids, one row each; their lengths and the ids unchecked. */
 export function tokenRows(tokens: TokensLike, operation: string): ArrayLike<number>[] {
   if (tokens instanceof Tensor) {
-    // The axes of a batch turned round: positions would be taken for prompts.
+    // Swapped axes: positions would be taken for prompts.
     if ((tokens.rank !== 1 && tokens.rank !== 2) || (tokens.rank === 2 && tokens.names[0] === "pos")) {
       throw refuse(
         operation,

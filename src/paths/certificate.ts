@@ -86,7 +86,7 @@ function normsAt({ run, trace }: FrozenRun, hook: HookName): PerPosition {
   return own.map((size, row) => size + (earlier[row] as number));
 }
 
-/** What the rounding of a norm reaches. */
+/** The error that the rounding of a norm brings. */
 export function normRounding(frozen: FrozenRun, layer: number, stream: Stream): PerPosition {
   const found = frozenNorm(frozen, layer);
   if (found === undefined) return new Float64Array(stream.size / stream.sizeOf("d_model"));
@@ -119,7 +119,7 @@ function readNorms(frozen: FrozenRun, layer: number): PerPosition {
   return normsAt(frozen, name).map((size) => gain * size + shift);
 }
 
-/** What the rounding of normalised stream, values and weighted values reaches once it is written to the stream. */
+/** The error of normalised stream, values and weighted values by rounding, once it is written to the stream. */
 function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerPosition): PerPosition {
   const at = `blocks.${layer.layer}.attn` as const;
   const A = frozen.run.cache.get(`${at}.hook_pattern`);
@@ -150,7 +150,7 @@ function headRounding(frozen: FrozenRun, layer: AttentionLayer, normalized: PerP
   return out;
 }
 
-/** What the rounding of a layer's output and of its addition to the stream, with that of its MLP's, reaches. */
+/** The error by rounding of a layer's output, of its MLP's, and of their addition to the stream. */
 function writeRounding(frozen: FrozenRun, layer: AttentionLayer): PerPosition {
   const at = `blocks.${layer.layer}` as const;
   const { cache } = frozen.run;
@@ -173,7 +173,7 @@ function writeRounding(frozen: FrozenRun, layer: AttentionLayer): PerPosition {
   );
 }
 
-/** What the rounding of heads' results and of their sum reaches, where an edit of them made the run form them. */
+/** The error by rounding of heads' results and their sum, where an edit of them made the run form them. */
 function resultRounding(frozen: FrozenRun, layer: number, heads: number): PerPosition | undefined {
   const hook = `blocks.${layer}.attn.hook_result` as const;
   if (frozen.trace?.waits.has(hook) !== true || !frozen.run.cache.has(hook)) return undefined;
@@ -200,7 +200,7 @@ function storedStream(frozen: FrozenRun, layer: number): Stream {
   return layer === n_layers ? lastStream(frozen) : frozen.run.cache.get(`blocks.${layer}.hook_resid_pre`);
 }
 
-/** What the rounding of the sum of the embeddings reaches. */
+/** The error by rounding of the sum of the embeddings. */
 function firstRounding(frozen: FrozenRun): PerPosition {
   const hasLayers = frozen.model.config.n_layers > 0;
   const sizes = hasLayers ? normsAt(frozen, "blocks.0.hook_resid_pre") : rowNorms(lastStream(frozen));
@@ -267,7 +267,7 @@ function endRounding(frozen: FrozenRun, column: number, terms: FloatTerms): numb
   return column * (maxAbs(local) + ofTerms) + U32 * (2 * maxAbs(rawData(run.logits)) + maxAbs(model.b_U.data));
 }
 
-/** What the sums of the unembedding of one prompt are seen to err by, as far as sums can. */
+/** The observed error of one prompt's sums in the unembedding, at most the bound of such sums. */
 function seenUnembedding(frozen: FrozenRun, column: number, b: number): number {
   const { model, run } = frozen;
   const { n_layers, d_model } = model.config;
@@ -316,7 +316,7 @@ function withFloat64({ edits }: FrozenRun, carried: number): number {
   return edits === undefined ? carried : carried * (1 + 2 ** -20);
 }
 
-/** What the sums of the unembedding of the targets' logits are seen to err by, as far as sums can. */
+/** The observed error of the sums that give the targets' logits, at most the bound of such sums. */
 function seenAtTargets(frozen: FrozenRun, readout: Readout, column: number): number {
   const { model, run } = frozen;
   const exact = readAlong(readout, run.cache.get("unembed.hook_in"));

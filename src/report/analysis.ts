@@ -85,7 +85,7 @@ const WEIGHTS = {
 
 /**
  * Analyses a model on a text: loss, head scores, attention, spectra, composition, skip-trigrams, path expansion, term
- * importance, and the induction story.
+ * importance, and the evidence for induction.
  *
  * The work is cut to the model's size; what was cut stands in `notes`. Between steps the event loop has its turn, so
  * that timers run and a cancel is noticed.
@@ -147,7 +147,7 @@ export async function analyse(
   return { version: 1, title, seed, config, parameterCount, text: corpus.facts, ...parts };
 }
 
-/** What every part of the analysis is given. */
+/** The inputs of every part of the analysis. */
 interface Task {
   readonly model: Transformer;
   readonly tokenizer: ReportTokenizer | undefined;

@@ -1,4 +1,4 @@
-/** The induction story: for each induction head the evidence, and what happens without the heads that it leans on. */
+/** Induction: for each induction head the evidence, and what happens without the heads that it leans on. */
 import { inductionExamples } from "../figures/index.ts";
 import type {
   CompositionDiagram,
@@ -17,7 +17,7 @@ import { secondCopyFrom } from "./heads.ts";
 import type { Prompts } from "./heads.ts";
 import type { HeadFacts, InductionFacts, InductionHead, ReportFoundHeads } from "./types.ts";
 
-/** What was found before the story is told. */
+/** The findings that the evidence is about. */
 export interface StoryInput {
   /** The model and a passage of the text. */
   readonly passage: FigureInput;
@@ -27,7 +27,7 @@ export interface StoryInput {
   readonly positivity: PositivityScatter | undefined;
 }
 
-/** The story of the induction heads found; `null` where there is none. */
+/** The evidence for the induction heads found; `null` where there is none. */
 export async function inductionFacts(
   { passage, facts, found, composition, positivity }: StoryInput,
   repeated: Prompts,

@@ -14,7 +14,7 @@ export interface Plan {
   /** The period of the repeated random tokens; 0 where the model has no room or too few tokens for them. */
   readonly period: number;
   readonly sequences: number;
-  /** Runs with something silenced that may be made, each on `silencedSequences` sequences. */
+  /** Runs with something ablated that may be made, each on `silencedSequences` sequences. */
   readonly silencedRuns: number;
   readonly silencedSequences: number;
   /** Windows whose loss is taken apart. */

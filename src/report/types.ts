@@ -122,7 +122,7 @@ export interface LossOnText extends Estimate {
  */
 export interface RepeatedFacts {
   readonly sequences: number;
-  /** On how many of them, the first ones, heads were silenced. */
+  /** On how many of them, the first ones, heads were ablated. */
   readonly silencedSequences: number;
   /** The number of random tokens before they come again. */
   readonly period: number;
@@ -149,7 +149,7 @@ export interface HeadFacts {
   readonly matching: number;
   /** Mean direct effect on the logit of the right token in the second copy, in logits; `null` where not measured. */
   readonly attribution: number | null;
-  /** Change of the loss on the second copy when the head is silenced, in nats; `null` where not measured. */
+  /** Change of the loss on the second copy when the head is ablated, in nats; `null` where not measured. */
   readonly ablation: number | null;
   /** The classes it was found to belong to: `previous token`, `induction`, … */
   readonly roles: readonly string[];
@@ -217,14 +217,14 @@ export interface CompositionPair {
 }
 
 /**
- * The induction story: evidence for each induction head.
+ * Evidence for each induction head.
  * @category Report
  */
 export interface InductionFacts {
   readonly heads: readonly InductionHead[];
   readonly previous: readonly { readonly label: string; readonly score: number; readonly ablation: number | null }[];
   readonly baseline: { readonly mean: number; readonly std: number };
-  /** Loss on the second copy as it is, and with groups of heads silenced. */
+  /** Loss on the second copy as it is, and with groups of heads ablated. */
   readonly silenced: readonly {
     readonly what: string;
     readonly heads: readonly string[];
@@ -249,7 +249,7 @@ export interface InductionHead {
   readonly qkPositivity: number | null;
   readonly attribution: number | null;
   readonly ablation: number | null;
-  /** The induction score while the previous-token heads of earlier layers are silenced; `null` where there is none. */
+  /** The induction score while the previous-token heads of earlier layers are ablated; `null` where there is none. */
   readonly scoreWithoutPrevious: number | null;
   /** Previous-token heads of earlier layers, the strongest K-composition first. */
   readonly partners: readonly { readonly label: string; readonly k: number; readonly z: number }[];

@@ -18,7 +18,7 @@ export interface IndexRange {
  */
 export type Indices = number | IndexRange | { readonly not: Indices } | readonly Indices[];
 
-/** What indices count. */
+/** The axis that indices count along. */
 export interface Counted {
   /** What they are called, as `pos`. */
   readonly field: string;
@@ -31,7 +31,7 @@ export interface Counted {
   readonly among: string;
 }
 
-/** What else may name indices, beside {@link Indices}. */
+/** Other names for indices, beside {@link Indices}. */
 export interface OtherNames {
   /** How an error lists it. */
   readonly described: string;

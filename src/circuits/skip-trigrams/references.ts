@@ -19,7 +19,7 @@ export type ScoreReference = "raw" | "mean" | "start" | "logMeanExp";
 /** The names of {@link ScoreReference}. */
 export const SCORE_REFERENCES: readonly ScoreReference[] = ["raw", "mean", "start", "logMeanExp"];
 
-/** What references are made of. */
+/** The inputs of a reference. */
 export interface ReferenceOptions {
   readonly start?: number | undefined;
   /** `[d_vocab]`: how often each token occurs, in any unit. */

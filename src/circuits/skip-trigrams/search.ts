@@ -121,7 +121,7 @@ export function topSkipTrigrams(
 
 type TokenTest = (token: number) => boolean;
 
-/** What is searched: maps whose rows are all tokens, and whose columns are those that may appear. */
+/** The maps to search: their rows are all tokens, their columns the tokens that may appear. */
 interface Search {
   readonly sources: Int32Array;
   readonly destinations: Int32Array;

@@ -68,7 +68,7 @@ export function tokenScores(
   };
 }
 
-/** What every row has taken off, as a map of rank 1. */
+/** The number to subtract from each row, as a map of rank 1. */
 function minus(compared: Float64Array): Linear {
   const { length } = compared;
   const ones = Tensor.from("d_vocab one", [length, 1], new Float64Array(length).fill(1));

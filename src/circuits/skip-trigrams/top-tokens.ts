@@ -30,14 +30,14 @@ export interface TokenVectors {
   readonly stride: number;
 }
 
-/** What is asked of every row of vectors. */
+/** The question to each row of vectors. */
 export interface TopTokensQuestion {
   /** `[rows, width]`, float64. */
   readonly rows: Float64Array;
   readonly tokens: TokenVectors;
   /** `[count]`: taken off every row's products; nothing if left out. */
   readonly less?: Float64Array | undefined;
-  /** What values are divided by. */
+  /** The divisor of the values. */
   readonly scale: number;
   readonly k: number;
   readonly isLeftOut: (token: number) => boolean;

@@ -28,7 +28,7 @@ export interface JsonBudget {
   readonly values: number;
 }
 
-/** What takes the members of an object as they are read. */
+/** Takes the members of an object as they are read. */
 export interface JsonMembers {
   /** Whether a key was added before. */
   has(key: string): boolean;
@@ -77,7 +77,7 @@ export function eachMember(bytes: Uint8Array, members: JsonMembers, fail: JsonFa
   return true;
 }
 
-/** What is read where an object should be, only to see whether it is JSON. */
+/** Reads a value where an object should be, only to see whether it is JSON. */
 const OTHER: JsonBudget = { containers: 1000, values: 10_000 };
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;

@@ -192,16 +192,22 @@ function sentencePieceJson(ggml: Ggml): Json {
  * @throws {@link FormatError} when it is of another kind, naming the field, or cannot be read.
  * @category Tokens
  * @example
- * ```ts no-run
- * import { openCheckpoint, transformerFromCheckpoint } from "transformer-circuits";
+ * ```ts
+ * import { Tensor, openCheckpoint, writeSafetensors } from "transformer-circuits";
  * import { tokenizerFromCheckpoint } from "transformer-circuits/io";
  *
- * const [file] = document.querySelector("input")?.files ?? [];
- * if (file === undefined) throw new Error("no file is chosen");
- * const checkpoint = await openCheckpoint(file);
- * const tokenizer = tokenizerFromCheckpoint(checkpoint);
- * const model = await transformerFromCheckpoint(checkpoint);
- * console.log(model.config.n_layers, tokenizer?.encode("Hello"));
+ * // What the header of a GGUF file says, which await openCheckpoint(file) gives as its values.
+ * const values = {
+ *   "tokenizer.ggml.model": "gpt2",
+ *   "tokenizer.ggml.pre": "gpt-2",
+ *   "tokenizer.ggml.tokens": ["h", "i", "hi"],
+ *   "tokenizer.ggml.merges": ["h i"],
+ * };
+ * const other = await openCheckpoint(writeSafetensors(new Map([["b_U", Tensor.zeros("d_vocab", [3])]])));
+ * console.log(tokenizerFromCheckpoint(other));
+ * // undefined
+ * console.log(tokenizerFromCheckpoint({ ...other, format: "gguf", values })?.encode("hi"));
+ * // [ 2 ]
  * ```
  */
 export function tokenizerFromCheckpoint(checkpoint: Checkpoint): Tokenizer | undefined {

@@ -1,4 +1,4 @@
-/** What a value of a pickle is that is not read, in words. */
+/** Values of a pickle that are not read, in words. */
 import { quoted } from "../bytes/fault.ts";
 import { PickleBinary, PickleGlobal, PickleObject, PickleTuple, StorageRef, TensorRef } from "./pickle/values.ts";
 import type { PickleValue } from "./pickle/values.ts";

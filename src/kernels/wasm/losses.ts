@@ -1,7 +1,8 @@
 /**
  * Losses of the rows of a product in WebAssembly, 256 columns after another: of rows times an unembedding of 50,278
- * tokens the logits are never written to memory, and the unembedding is read once for all rows. That makes the
- * ablation of 24 heads at 64 positions 1.25 times as fast as logits and their cross entropy.
+ * tokens the logits are never written to memory, and the unembedding is read once for all rows. 1,197 rows, 19 variants
+ * of 63 positions, take 1.09 times as long where 315 at a time get their logits, 63 MB, and then their losses; a rest
+ * of 1.05 times is left at 1,024 tokens. Nearly all of the time is that of the product.
  */
 import { checkProductCrossEntropy } from "../checks.ts";
 import type { ProductCrossEntropyArgs } from "../interface.ts";

@@ -62,7 +62,7 @@ export function balanceOf(ofRows: Half, ofColumns: Half): Balance | undefined {
   const unit = matmulDense(G, inverse).data.slice();
   for (let i = 0; i < rank; i++) unit[i * (rank + 1)] = (unit[i * (rank + 1)] as number) - 1;
   const product = frobenius(G) * frobenius(inverse);
-  // Rounding of the changed halves, of their product, and of `unit` itself: rank + 2 operations each.
+  // Rounding of the changed factors, of their product, and of `unit` itself: rank + 2 operations each.
   const error = frobenius({ rows: rank, cols: rank, data: unit }) + 4 * (rank + 2) * 2 ** -53 * product;
   return { left: G, right: inverse, error };
 }

@@ -29,7 +29,7 @@ export function reachOf({ left, right, cols }: Screen, row: number, bar: number)
   let [low, high] = [0, cols];
   while (low < high) {
     const middle = (low + high) >> 1;
-    // Norms are rounded; margins are taken off the bar, so that a column is not left out for that.
+    // Norms are rounded; margins are subtracted from the threshold, so that a column is not left out for that.
     if ((right.norms[middle] as number) > least) low = middle + 1;
     else high = middle;
   }
@@ -88,7 +88,7 @@ export interface RowsQuestion {
   readonly lead?: Lead | undefined;
 }
 
-/** What was found in each row; columns are given by their places in the order of norms. */
+/** The findings of each row; columns are given by their places in the order of norms. */
 export interface RowsFound {
   readonly values: Float32Array;
   readonly places: Int32Array;

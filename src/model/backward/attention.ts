@@ -122,7 +122,7 @@ function backThroughPattern(
   };
 }
 
-/** Vectors of heads turned back from their positions, in place: the transpose of a rotation. */
+/** Vectors of heads rotated back from their positions, in place: the transpose of a rotation. */
 function turnedBack(gradient: Float32Array, { batch, pos, mask, model }: Backward, heads: number): Float32Array {
   const back = Int32Array.from({ length: batch * pos }, (_, row) => -(mask?.places[row] ?? row % pos));
   rotateRows(gradient, back, model.config, heads);

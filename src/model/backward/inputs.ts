@@ -84,7 +84,7 @@ function parameterGradients(pass: Backward, layer: AttentionLayer, gradients: Si
   }
 }
 
-/** What the weights of a side multiply. */
+/** The input of a side's weights. */
 function inputOf(pass: Backward, layer: AttentionLayer, side: Side): Stream | HeadStream {
   const at = `blocks.${layer.layer}` as const;
   const input = isSplit(pass, layer, side)
@@ -111,7 +111,7 @@ function addHeadsInputs(
   inputGradient(sizes, matrix(gradient, heads * d_head, d_head), weights, matrix(out, d_model), true);
 }
 
-/** What each head of a side gives to its own input, `[batch, pos, head, d_model]`. */
+/** The gradient of each head's own input of a side, `[batch, pos, head, d_model]`. */
 function headInputs(pass: Backward, layer: AttentionLayer, side: Side, gradient: Float32Array): Float32Array {
   const [heads = 0, d_model = 0, d_head = 0] = layer.stored[WEIGHTS[side]].shape;
   const rows = pass.batch * pass.pos;

@@ -1,4 +1,4 @@
-/** What a backward pass goes by: the model, what its run kept, its hooks, and where gradients by parameters go. */
+/** The inputs of a backward pass: the model, the activations of its run, its hooks, and arrays for gradients. */
 import type { FloatArray } from "../../kernels/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { PaddingMask } from "../attention-mask.ts";
@@ -14,7 +14,7 @@ import type { BackwardRequest, Take } from "./hooks.ts";
  */
 export type ParameterGradients = (name: string) => FloatArray | undefined;
 
-/** What a backward pass goes by. */
+/** The inputs of a backward pass. */
 export class Backward {
   readonly model: ModelParts;
   readonly hooks: GradientHooks;
@@ -48,7 +48,7 @@ export class Backward {
   /** The same pass for what one head alone reads: nothing of it is kept. */
   readonly forHead: () => Backward;
 
-  /** What a norm gave in the run. */
+  /** The output of a norm in the run. */
   normOutput(norm: Norm | undefined, place: "ln_final" | `blocks.${number}.${"ln1" | "ln2"}`, input: HookName): Tensor {
     if (norm === undefined) return this.activation(input);
     return norm.addBias(norm.applyWeights(this.activation(`${place}.hook_normalized`)));

@@ -57,7 +57,7 @@ function noParameters({ parameter }: Backward): void {
   parameter("unembed.W_U")?.fill(0);
 }
 
-/** What the unembedding read at the positions whose logits have a gradient. */
+/** The input of the unembedding at the positions whose logits have a gradient. */
 function finalRows({ take, activation, model }: Backward, rows: readonly number[] | undefined): MatrixView {
   const final = rawData(activation("unembed.hook_in")) as FloatArray;
   const d = model.config.d_model;

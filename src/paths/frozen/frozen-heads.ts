@@ -46,7 +46,7 @@ export class FrozenHeads {
     return this.heads * this.d_head;
   }
 
-  /** What the heads' values read of some streams; $b_V$ and the norm's bias are not added. */
+  /** The heads' values of some streams; $b_V$ and the norm's bias are not added. */
   values<T extends FloatArray>(streams: T): T {
     const rows = streams.length / this.d_model;
     const W_V = foldedReader(this.layer, "W_V", streams instanceof Float32Array);
@@ -83,7 +83,7 @@ export class FrozenHeads {
     return out;
   }
 
-  /** What weighted values write to the stream, summed over heads; $b_O$ is not added. */
+  /** The output of weighted values, summed over heads; $b_O$ is not added. */
   write<T extends FloatArray>(z: T): T {
     const rows = z.length / this.width;
     const out = like(z, rows * this.d_model);
@@ -91,7 +91,7 @@ export class FrozenHeads {
     return out;
   }
 
-  /** What each head writes of one stream's weighted values, `[head, batch, pos, d_model]`. */
+  /** The output of each head for one stream's weighted values, `[head, batch, pos, d_model]`. */
   writeEach<T extends FloatArray>(z: T): T {
     const { heads, rows, d_model } = this;
     const out = like(z, heads * rows * d_model);

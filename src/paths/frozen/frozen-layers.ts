@@ -34,14 +34,14 @@ export function layerOutput(frozen: FrozenRun, layer: number, x: Stream, keep?: 
   return add(toStream(frozen, writeKept(heads, heads.attend(values), keep)), heads.layer.b_O);
 }
 
-/** What a layer's heads wrote in the run, from the weighted values that it stored, $b_O$ included. */
+/** The output of a layer's heads in the run, from the weighted values that it stored, $b_O$ included. */
 export function layerWritten(frozen: FrozenRun, layer: number): Stream {
   const heads = frozenHeads(frozen, layer);
   const z = Float64Array.from(rawData(frozen.run.cache.get(`blocks.${layer}.attn.hook_z`)));
   return add(toStream(frozen, heads.write(z)), heads.layer.b_O);
 }
 
-/** What $b_V$ and the norm's bias give to the values of every position, `[head, d_head]`. */
+/** The part of $b_V$ and of the norm's bias in the values of every position, `[head, d_head]`. */
 export function constantValues({ layer, width, d_head }: FrozenHeads): Float64Array {
   const out = Float64Array.from(rawData(layer.b_V));
   const fromNorm = normBiasValues(layer);
@@ -99,7 +99,7 @@ export function finalBias(frozen: FrozenRun): Stream {
   return frozen.model.ln_final === undefined ? linear : frozen.model.ln_final.addBias(linear);
 }
 
-/** What the unembedding reads that no path of embeddings and MLPs brings: {@link finalBias} and late edits. */
+/** The input of the unembedding that no path brings from embeddings or MLPs: {@link finalBias} and late edits. */
 export function finalConstants(frozen: FrozenRun): Stream {
   return addFinalEdits(frozen, finalBias(frozen));
 }

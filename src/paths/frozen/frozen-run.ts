@@ -52,7 +52,7 @@ export function freeze(
   return { model, run: model.run(checked, { cache, ...(signal === undefined ? {} : { signal }) }) };
 }
 
-/** What a decomposition is asked of: a model and tokens, or a run. */
+/** The subject of a decomposition: a model and tokens, or a run. */
 export type Subject = Transformer | PartialRun;
 
 /** Whether a subject is a run; a member tells, since copies of the package may meet. */
@@ -109,7 +109,7 @@ export function frozenOf<O extends { readonly signal?: AbortSignal | undefined }
   return { frozen: freeze(subject, tokensOrOptions as TokensLike, operation, given.signal), options: given };
 }
 
-/** What edits added that a layer reads first, or behind the final norm. */
+/** The additions of edits that a layer reads first, or that stand behind the final norm. */
 export function editsFrom({ edits }: FrozenRun, layer: number | "final", view: EditView): readonly EditStream[] {
   const all = edits?.[view] ?? [];
   return all.filter(({ from, isFinal }) => (layer === "final" ? isFinal : !isFinal && from === layer));
@@ -150,7 +150,7 @@ export function embeddedStream(frozen: FrozenRun): Stream {
   return pos_embed === undefined ? embed : add(embed, pos_embed);
 }
 
-/** What the first layer reads: {@link embeddedStream} with the edits of it. */
+/** The input of the first layer: {@link embeddedStream} with the edits of it. */
 export function directStream(frozen: FrozenRun): Stream {
   return withEdits(frozen, 0, embeddedStream(frozen), "paths");
 }
@@ -159,12 +159,12 @@ function withEdits(frozen: FrozenRun, layer: number | "final", x: Stream, view: 
   return editsFrom(frozen, layer, view).reduce((sum, { stream }) => add(sum, stream), x);
 }
 
-/** What the unembedding reads, with what edits added behind the final norm. */
+/** The input of the unembedding, with the additions of edits behind the final norm. */
 export function addFinalEdits(frozen: FrozenRun, x: Stream): Stream {
   return withEdits(frozen, "final", x, "paths");
 }
 
-/** What the MLP of a layer wrote in the run, in float64; `undefined` where the layer has none. */
+/** The output of a layer's MLP in the run, in float64; `undefined` where the layer has none. */
 export function mlpStream({ model, run }: FrozenRun, layer: number): Stream | undefined {
   if (model.layer(layer).mlp === undefined) return undefined;
   return astype(run.cache.get(`blocks.${layer}.hook_mlp_out`), "float64");
@@ -201,7 +201,7 @@ export function constantStream({ run }: FrozenRun, vector: Tensor<"d_model">): S
   return Tensor.from("batch pos d_model", [batch, pos, d], data);
 }
 
-/** What a head writes when its values are `v`: $A^h v W_O^h$. */
+/** The output of a head whose values are `v`: $A^h v W_O^h$. */
 export function writeValues(
   { model, run }: FrozenRun,
   layer: number,

@@ -24,7 +24,7 @@ type HeadVectors = Tensor<"batch pos head d_head">;
  */
 export type EditLabel = `edit[${HookName}]`;
 
-/** What an edit added. */
+/** The addition of an edit. */
 export interface EditStream {
   readonly hook: HookName;
   readonly label: EditLabel;
@@ -200,7 +200,7 @@ function attended(cache: ActivationCache, { layer }: AttentionLayer, values: Hea
   return Tensor.from("batch pos head d_head", values.shape, out);
 }
 
-/** What weighted values write, all heads together. */
+/** The output of weighted values, all heads together. */
 function writtenBy(layer: AttentionLayer, z: HeadVectors): Stream {
   const [batch = 0, pos = 0, heads = 0, d_head = 0] = z.shape;
   const W_O = reshaped(layer.W_O, "head_and_d_head d_model", [heads * d_head, layer.W_O.sizeOf("d_model")]);

@@ -156,7 +156,7 @@ function readings(frozen: FrozenRun, { layer, ln1 }: AttentionLayer, sums: reado
   });
 }
 
-/** Queries or keys of all heads, turned to their positions where the model turns them. */
+/** Queries or keys of all heads, rotated to their positions where the model rotates them. */
 function sideOf(
   { model }: FrozenRun,
   layer: AttentionLayer,

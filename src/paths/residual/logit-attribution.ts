@@ -74,7 +74,7 @@ function layerComponents(frozen: FrozenRun): Component[] {
   }));
 }
 
-/** What the MLP of a layer wrote, as no component or one. */
+/** The output of a layer's MLP, as no component or one. */
 function mlpComponent(frozen: FrozenRun, layer: number): Component[] {
   const written = mlpStream(frozen, layer);
   return written === undefined ? [] : [{ label: mlpLabel(layer), stream: () => written }];

@@ -147,7 +147,7 @@ function mlpComponents(model: Transformer, run: PartialRun, layers: number): Com
     .map(({ layer }) => ({ label: mlpLabel(layer), stream: run.cache.get(`blocks.${layer}.hook_mlp_out`) }));
 }
 
-/** What each layer wrote, its MLP after its attention. */
+/** The output of each layer, its MLP after its attention. */
 function layerComponents(model: Transformer, run: PartialRun, { heads, mlps }: Place): Component[] {
   const ofMlps = mlpComponents(model, run, mlps);
   return model.layers

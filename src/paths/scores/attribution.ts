@@ -56,7 +56,7 @@ export interface ScoreSide {
   readonly positions: Tensor<"pos">;
   /** `[pos]`: what the MLPs of earlier layers wrote at it adds, as the run had it; 0 where there are none. */
   readonly mlps: Tensor<"pos">;
-  /** What biases add. */
+  /** The part of the biases. */
   readonly bias: number;
 }
 
@@ -135,7 +135,7 @@ export function attributeScore(
 }
 
 /**
- * A query or key of one position, `[d_head]`, turned to it where positions are rotary, by the frozen affine model in
+ * A query or key of one position, `[d_head]`, rotated to it where positions are rotary, by the frozen affine model in
  * float64.
  */
 function wholeVector(frozen: FrozenRun, { layer, head }: HeadId, name: "W_Q" | "W_K", at: number): Float64Array {
@@ -187,7 +187,7 @@ function sideOf(frozen: FrozenRun, id: HeadId, name: "W_Q" | "W_K", at: number, 
   };
 }
 
-/** What each pair of source tokens adds to the score. */
+/** The contribution of each pair of source tokens to the score. */
 function pairsOf(frozen: FrozenRun, id: HeadId, query: number, key: number): ScoreAttribution["pairs"] {
   const { model } = frozen;
   const { d_head } = model.config;
@@ -272,7 +272,7 @@ function bySource(stream: Stream, readings: Float64Array, count: number): Float6
   return out;
 }
 
-/** Rows `[d_head]` turned to a position, where the model turns queries and keys. */
+/** Rows `[d_head]` rotated to a position, where the model rotates queries and keys. */
 function turnedTo({ config }: Transformer, rows: Float64Array, at: number): Float64Array {
   if (config.positional_embedding_type !== "rotary") return rows;
   const count = rows.length / config.d_head;

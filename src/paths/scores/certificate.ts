@@ -39,7 +39,7 @@ import { readerEdit } from "../frozen/run-edits.ts";
 import { rotated } from "./components.ts";
 import type { ScoreComponent, ScorePartition } from "./components.ts";
 
-/** What rounding does to the scores of a head. */
+/** The errors by rounding of the scores of a head. */
 export interface ScoreRounding {
   /** The bound for the score of query position `i` and key position `j` of prompt `b`, in scores. */
   readonly at: (b: number, i: number, j: number, score: number) => number;
@@ -47,12 +47,12 @@ export interface ScoreRounding {
 
 /** Queries or keys of a head, one row a position of a prompt. */
 interface Side {
-  /** As the run stored them, turned to their positions. */
+  /** As the run stored them, rotated to their positions. */
   readonly vectors: Float64Array;
   /** How far they are, by rounding, from the sum of their parts. */
   readonly rounding: Float64Array;
   readonly size: PerPosition;
-  /** What the float64 arithmetic of the parts and of their sum errs by. */
+  /** The error of the float64 arithmetic of the parts and of their sum. */
   readonly ofParts: PerPosition;
   /** The sum of the sizes of the parts. */
   readonly partSizes: PerPosition;

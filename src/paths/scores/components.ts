@@ -177,7 +177,7 @@ function ownEdits(frozen: FrozenRun, { layer, head }: HeadId): ScoreComponent[] 
   }));
 }
 
-/** What no token, position or head gives: biases written before, the norm's own, and $b_Q$ or $b_K$. */
+/** The part of no token, position or head: biases written before, the norm's own, and $b_Q$ or $b_K$. */
 function biasComponent(frozen: FrozenRun, head: HeadId, by: ScorePartition): ScoreComponent {
   const { model } = frozen;
   const { layer } = head;
@@ -213,7 +213,7 @@ function projected(
   return rotated(frozen, bias === undefined ? read : add(read, bias));
 }
 
-/** Queries or keys of one head turned to their positions, where the model turns them. */
+/** Queries or keys of one head rotated to their positions, where the model rotates them. */
 export function rotated({ model: { config }, trace }: FrozenRun, x: HeadVectors): HeadVectors {
   if (config.positional_embedding_type !== "rotary") return x;
   const [batch = 0, pos = 0, d_head = 0] = x.shape;

@@ -20,7 +20,7 @@ export interface ScorePart {
   readonly stream: () => Stream;
 }
 
-/** What no head moved: the embeddings, what MLPs wrote, and what edits added. */
+/** The sources that no head moved: embeddings, outputs of MLPs, and additions of edits. */
 export function unmovedParts(frozen: FrozenRun, before: number, view: EditView = "paths"): ScorePart[] {
   const { embed, pos_embed } = sourceStreams(frozen);
   const unmoved = (label: string, stream: Stream): ScorePart => ({ label, path: [], stream: () => stream });

@@ -375,7 +375,7 @@ function summed(parts: Tensor<"component batch pos d_head">): Tensor<"batch pos 
  * Writes a head's attention scores on some tokens as a sum over what moved information to its queries and to its keys,
  * patterns and norm scales as one ordinary run had them (*A Mathematical Framework for Transformer Circuits*, "Path
  * expansion of attention scores QK circuit"; ARENA 1.2, "decomposing attention scores"). Exact for every kind of
- * positions, norms and biases; for rotary positions every part is turned to its position, so that a term's score
+ * positions, norms and biases; for rotary positions every part is rotated to its position, so that a term's score
  * depends on the offset as the model's does.
  *
  * @param tokens - a prompt, or several of equal length.

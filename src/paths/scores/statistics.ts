@@ -112,7 +112,7 @@ function centered(scores: Tensor<"batch query_pos key_pos">, isCausal: boolean):
   return out;
 }
 
-/** What a term is multiplied by for its share: 1 on the stripe, or the total itself. */
+/** The factor of a term for its share: 1 on the stripe, or the total itself. */
 function weightsOf(
   total: Float64Array,
   batch: number,

@@ -81,7 +81,7 @@ function columnsText(data: ReportData): Content {
   return `Copying is Σλ / Σ|λ| over the eigenvalues of the full OV circuit.${chance}${causal}`;
 }
 
-/** On how many of the sequences heads were silenced, where not on all. */
+/** On how many of the sequences heads were ablated, where not on all. */
 function sequencesText({ repeated }: ReportData): string {
   if (repeated === null || repeated.silencedSequences === repeated.sequences) return "";
   return ` (on ${count(repeated.silencedSequences, "of the sequences", "of the sequences")})`;

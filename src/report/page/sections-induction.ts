@@ -1,4 +1,4 @@
-/** The section that tells the induction story, and the one on how it was all done. */
+/** The section on induction, and the one on how it was all done. */
 import { drawInductionExamples } from "../../figures/index.ts";
 import type { InductionExamples } from "../../figures/index.ts";
 import { liveData } from "../../figures/internal.ts";

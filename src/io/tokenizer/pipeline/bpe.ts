@@ -36,7 +36,7 @@ function readMerges(part: Part): [string, string][] {
   return pairs;
 }
 
-/** What a pair of ids becomes, and in which order: the rank and the new id in one number. */
+/** The merge of a pair of ids: its rank and the new id in one number. */
 function mergeTable(part: Part, ids: ReadonlyMap<string, number>, prefix: string): Map<number, number> {
   const table = new Map<number, number>();
   for (const [rank, [left, right]] of readMerges(part).entries()) {

@@ -12,7 +12,7 @@ import type { Model } from "./part.ts";
 import { readPreTokenizer } from "./pre-tokenizers.ts";
 import type { Piece, PreTokenizer } from "./pre-tokenizers.ts";
 
-/** What a text and ids are to each other. */
+/** The translation between text and ids. */
 export interface Encoder {
   /** The ids of a text; `refuse` is called with what has no token and the number of tokens before it. */
   encode(text: string, refuse: (text: string, before: number) => never): number[];

@@ -14,7 +14,7 @@ export interface Span {
 /** The stretches of a text that a pattern matches and those between; together they are the text. */
 export type Pattern = (text: string) => Span[];
 
-/** What becomes of the matches when a text is split at them. */
+/** The fate of matches when a text is split at them. */
 export const BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
 export type Behavior = (typeof BEHAVIORS)[number];
 

@@ -1,4 +1,4 @@
-/** What a pickle notes to read it again: its memo. */
+/** The memo of a pickle: values that it refers to again. */
 import type { PickleValue } from "./values.ts";
 
 const MAX_NOTES = 250_000;
