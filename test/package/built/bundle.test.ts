@@ -74,10 +74,10 @@ describe("the computing entries in a bundle", () => {
     expect(small.size).toBeLessThan(500);
   });
 
-  test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 123 kB, most of it the kernels' WebAssembly in base64, and 8 kB of how tensors show themselves", async () => {
+  test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 130 kB, most of it the kernels' WebAssembly in base64, and 8 kB of how tensors show themselves", async () => {
     const product = await using("matmul");
     expect(partsIn(product)).toEqual(["tensors"]);
-    expect(product.size).toBeLessThan(123e3);
+    expect(product.size).toBeLessThan(130e3);
   });
 
   test("reading a configuration brings no tensor, no hooks and no tokenizer: under 17 kB, half of it the table of known fields", async () => {
@@ -86,10 +86,10 @@ describe("the computing entries in a bundle", () => {
     expect(small.size).toBeLessThan(17e3);
   });
 
-  test("a model's forward pass brings no kernels for weights and no tokenizer: under 180 kB, 8 kB of it how values show themselves", async () => {
+  test("a model's forward pass brings no kernels for weights and no tokenizer: under 183 kB, 8 kB of it how values show themselves", async () => {
     const model = await using("Transformer");
     expect(partsIn(model)).toEqual(["tensors", "hooks"]);
-    expect(model.size).toBeLessThan(180e3);
+    expect(model.size).toBeLessThan(183e3);
   });
 
   test("one analysis brings no tokenizer: under 188 kB", async () => {
