@@ -19,6 +19,7 @@ export const entries = {
   node: "src/io/node.ts",
   bundled: "src/io/bundled.ts",
   ndarray: "src/tensor/ndarray.ts",
+  "ndarray-ops": "src/tensor/ndarray-ops.ts",
 };
 
 /** The name under which users import an entry. */

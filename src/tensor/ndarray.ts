@@ -1,14 +1,12 @@
 /**
- * The bridge to `ndarray`, the strided view that the scientific JavaScript packages exchange, and the elementwise long
- * tail under the names of `ndarray-ops`, which works on what {@link toNdarray} gives. Both packages compile code at run
- * time, which a page without `unsafe-eval` forbids: `ndarray` when a view is made, `ndarray-ops` when it is loaded. So
- * the one is imported by this entry alone, and the other is not.
+ * The bridge to `ndarray`, the strided view that the scientific JavaScript packages exchange. That package compiles code
+ * when a view is made, which a page without `unsafe-eval` forbids, so it is imported by this entry and
+ * `transformer-circuits/ndarray-ops` alone.
  */
 import ndarray from "ndarray";
 import { InputError, requireKind } from "../errors.ts";
 import type { Kind } from "../errors.ts";
 import { Tensor } from "./tensor.ts";
-import { allocateData } from "./storage.ts";
 import type { TensorData } from "./storage.ts";
 
 const NDARRAY: Kind = {
@@ -81,75 +79,4 @@ export function toNdarray(t: Tensor): NdArrayView & {
       { cause },
     );
   }
-}
-
-/**
- * The name of a function that {@link elementwise} offers, as `ndarray-ops` has it.
- * @category ndarray
- */
-export type ElementwiseName =
-  | "abs"
-  | "acos"
-  | "asin"
-  | "atan"
-  | "ceil"
-  | "cos"
-  | "exp"
-  | "floor"
-  | "log"
-  | "neg"
-  | "recip"
-  | "round"
-  | "sin"
-  | "sqrt"
-  | "tan";
-
-const UNARY: Record<ElementwiseName, (x: number) => number> = {
-  abs: Math.abs,
-  acos: Math.acos,
-  asin: Math.asin,
-  atan: Math.atan,
-  ceil: Math.ceil,
-  cos: Math.cos,
-  exp: Math.exp,
-  floor: Math.floor,
-  log: Math.log,
-  neg: (x) => -x,
-  recip: (x) => 1 / x,
-  round: Math.round,
-  sin: Math.sin,
-  sqrt: Math.sqrt,
-  tan: Math.tan,
-};
-
-/**
- * A function of each element, of those that `ndarray-ops` has. It runs on pages that allow no code of strings, too.
- *
- * @param name - as `ndarray-ops` calls it: `abs`, `exp`, `log`, `sqrt`, `recip`, …
- * @throws {@link InputError} when there is no function of that name.
- * @category ndarray
- * @example
- * ```ts
- * import { Tensor } from "transformer-circuits";
- * import { elementwise } from "transformer-circuits/ndarray";
- *
- * console.log(elementwise("abs", Tensor.fromNested("pos", [-1, 2])).toNested());
- * // [ 1, 2 ]
- * ```
- */
-export function elementwise<A extends string>(name: ElementwiseName, t: Tensor<A>): Tensor<A> {
-  requireKind("tensor", t, "t", "elementwise");
-  if (!Object.hasOwn(UNARY, name)) {
-    throw new InputError(`there is no function "${String(name)}"; there are ${Object.keys(UNARY).join(", ")}.`, {
-      operation: "elementwise",
-      argument: "name",
-      expected: Object.keys(UNARY),
-      actual: name,
-    });
-  }
-  const out = allocateData(t.dtype === "float64" ? "float64" : "float32", t.size);
-  const { data } = t;
-  const of = UNARY[name];
-  for (let i = 0; i < data.length; i++) out[i] = of(data[i] as number);
-  return Tensor.from(t.axes, t.shape, out);
 }

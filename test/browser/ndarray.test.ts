@@ -7,12 +7,12 @@ import { browserTests, launchChromium, newPage } from "./chromium.ts";
 import { serve, type Site } from "./server.ts";
 
 const PROGRAM = `
-import { elementwise, fromNdarray, toNdarray } from "./src/tensor/ndarray.ts";
+import { fromNdarray, toNdarray } from "./src/tensor/ndarray.ts";
 const view = { data: new Float32Array([1, -2, 3, -4]), shape: [2, 2], stride: [1, 2], offset: 0 };
 const t = fromNdarray(view, "a b");
 let refused = "";
 try { toNdarray(t); } catch (error) { refused = error.message; }
-globalThis.result = [t.toNested(), elementwise("abs", t).toNested(), refused];
+globalThis.result = [t.toNested(), refused];
 `;
 
 browserTests("the entry /ndarray on a strict page", () => {
@@ -41,13 +41,12 @@ browserTests("the entry /ndarray on a strict page", () => {
     await site?.close();
   });
 
-  test("reads a view and applies functions, and refuses to make one with the reason", async () => {
+  test("reads a view, and refuses to make one with the reason", async () => {
     const tab = await newPage(browser);
     await tab.goto(`${site.address}/index.html`);
     await tab.waitForFunction("globalThis.result !== undefined");
-    const [nested, absolute, refused] = await tab.evaluate<[number[][], number[][], string]>("result");
+    const [nested, refused] = await tab.evaluate<[number[][], string]>("result");
     expect(nested).toEqual([[1, 3], [-2, -4]]); // prettier-ignore
-    expect(absolute).toEqual([[1, 3], [2, 4]]); // prettier-ignore
     expect(refused).toContain("toNdarray: the package ndarray makes code of strings for a view");
   });
 });

@@ -38,7 +38,8 @@ const entryModules = ["src/io/node.ts", "src/io/bundled.ts"];
 
 /** Packages, and the files or folders that may import them. */
 const packages: Record<string, readonly string[]> = {
-  ndarray: ["src/tensor/ndarray.ts"],
+  ndarray: ["src/tensor/ndarray.ts", "src/tensor/ndarray-ops.ts"],
+  "ndarray-ops": ["src/tensor/ndarray-ops.ts"],
   "@huggingface/tokenizers": ["src/io/"],
   "@huggingface/hub": ["src/io/node"],
   fflate: ["src/io/zip/zip.ts", "src/viz/parts/png.ts"],

@@ -94,6 +94,7 @@ describe("a project that installs the package", () => {
     import { type Tensor, type Transformer, matmul } from "transformer-circuits";
     import { openBundledModel } from "transformer-circuits/bundled";
     import * as ndarray from "transformer-circuits/ndarray";
+    import * as ndarrayOps from "transformer-circuits/ndarray-ops";
     import * as node from "transformer-circuits/node";
     import * as report from "transformer-circuits/report";
     import * as viz from "transformer-circuits/viz";
@@ -101,7 +102,7 @@ describe("a project that installs the package", () => {
     export const product = (a: Tensor<"pos d_model">, b: Tensor<"d_model d_head">): Tensor<"pos d_head"> => matmul(a, b);
     // @ts-expect-error the axes are types for users of the package too
     export const wrong = (a: Tensor<"pos d_model">, b: Tensor<"d_head d_model">) => matmul(a, b);
-    export { ndarray, node, report, viz };
+    export { ndarray, ndarrayOps, node, report, viz };
   `;
   const resolutions = [
     { name: "an ES module resolved as Node does", file: "main.mts", module: "nodenext", moduleResolution: "nodenext" },
