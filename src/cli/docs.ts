@@ -32,7 +32,7 @@ export function docs(command: string, words: readonly string[]): Promise<number>
     if (words.length === 0) return contents(documents);
     const asked = words.join(" ");
     const document = documents.find(({ name }) => name === asked.toLowerCase());
-    if (document !== undefined) return (await readFile(document.path, "utf8")).trimEnd();
+    if (document !== undefined) return (await readDocument(document.path)).trimEnd();
     const entries = await entriesOf(folder);
     const exact = entries.filter(({ name }) => name === asked.replace(/\(\)$/, ""));
     if (exact.length > 0) return exact.map(shown).join("\n\n");
@@ -53,23 +53,44 @@ async function documentsOf(root: string): Promise<Document[]> {
   const files = [
     "README.md",
     ...(await names("docs", ".md")).map((file) => `docs/${file}`),
+    ...(await names("examples/notebooks", ".ipynb")).map((file) => `examples/notebooks/${file}`),
     ...(await names("examples", ".ts")).map((file) => `examples/${file}`),
     "CHANGELOG.md",
   ];
   const read = files.map(async (file): Promise<Document | undefined> => {
     const path = join(root, file);
-    const text = await readFile(path, "utf8").catch(() => undefined);
+    const text = await readDocument(path).catch(() => undefined);
     if (text === undefined) return undefined;
     const title = /^(?:# | \* \d+\. )([^\n:]+)/m.exec(text)?.[1]?.trim() ?? "";
-    return {
-      name: basename(file)
-        .replace(/\.\w+$/, "")
-        .toLowerCase(),
-      title,
-      path,
-    };
+    const name = basename(file.toLowerCase()).replace(/\.\w+$/, "");
+    return { name: file.endsWith(".ipynb") ? `guide-${name}` : name, title, path };
   });
   return (await Promise.all(read)).filter((document) => document !== undefined);
+}
+
+interface Cell {
+  readonly cell_type: string;
+  readonly source: string | readonly string[];
+  readonly outputs?: readonly {
+    readonly text?: readonly string[];
+    readonly data?: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+/** A document's text; a chapter of the guide, which is a notebook, as prose, code and what the code gave in words. */
+async function readDocument(path: string): Promise<string> {
+  const text = await readFile(path, "utf8");
+  if (!path.endsWith(".ipynb")) return text;
+  const joined = (lines: unknown): string =>
+    (Array.isArray(lines) ? lines.join("") : typeof lines === "string" ? lines : "").trimEnd();
+  const { cells } = JSON.parse(text) as { cells: readonly Cell[] };
+  return cells
+    .map(({ cell_type, source, outputs = [] }) => {
+      if (cell_type !== "code") return joined(source);
+      const given = outputs.map((output) => joined(output.text ?? output.data?.["text/plain"])).filter(Boolean);
+      return ["```ts", joined(source), "```", ...(given.length === 0 ? [] : ["", ...given])].join("\n");
+    })
+    .join("\n\n");
 }
 
 /** What there is, and how to ask for it. */

@@ -1,5 +1,5 @@
 /** The command docs, run as its own process: documents, names, and words that lead to names. */
-import { cpSync, mkdirSync } from "node:fs";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readText, root } from "../support/files.ts";
@@ -46,6 +46,21 @@ test("without words it says what there is", async () => {
 
 test("prints a document", async () => {
   expect((await cli.run("docs", "conventions")).stdout).toBe(readText("docs/conventions.md"));
+});
+
+test("prints a chapter of the guide: prose, code, and what the code gave in words", async () => {
+  const folder = `${dirname(dirname(cli.command))}/examples/notebooks`;
+  mkdirSync(folder, { recursive: true });
+  const outputs = [{ text: ["1\n"] }, { data: { "text/plain": ["Tensor"], "text/html": ["<p>"] } }];
+  const cells = [
+    { cell_type: "markdown", source: ["# A chapter\n", "\n", "Prose."] },
+    { cell_type: "code", source: ["const a = 1;\n", "a"], outputs },
+  ];
+  writeFileSync(`${folder}/01-bigrams.ipynb`, JSON.stringify({ cells }));
+  expect((await cli.run("docs")).stdout).toContain("  guide-01-bigrams  A chapter\n");
+  expect((await cli.run("docs", "guide-01-bigrams")).stdout).toBe(
+    "# A chapter\n\nProse.\n\n```ts\nconst a = 1;\na\n```\n\n1\nTensor\n",
+  );
 });
 
 test("prints what a name is: where it comes from, its declaration, what it says", async () => {
