@@ -10,7 +10,6 @@ export default tseslint.config(
     ignores: [
       "dist/",
       "data/",
-      "docs/api/",
       "site/dist/",
       "site/pages/",
       "site/.vitepress/cache/",
@@ -124,6 +123,10 @@ export default tseslint.config(
     },
   },
   {
+    files: ["site/.vitepress/theme/**"],
+    languageOptions: { globals: { document: "readonly" } },
+  },
+  {
     files: ["bench/**"],
     languageOptions: { globals: { WebAssembly: "readonly" } },
   },
@@ -138,7 +141,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["*.config.{ts,js,mjs}", "site/.vitepress/**", "test/support/{count-reporter,everything}.ts"],
+    files: ["**/*.config.{ts,js,mjs}", "site/.vitepress/**", "test/support/{count-reporter,everything}.ts"],
     rules: { "no-restricted-syntax": "off" },
   },
   {

@@ -39,6 +39,8 @@ const shared: Options = {
   plugins: [classNames],
 };
 
+const alone: Options = { splitting: false, treeshake: false, plugins: [], minify: true, noExternal: [/.*/] };
+
 /** Declarations of both formats come from one program. */
 const declarations: Options = {
   entry: entries,
@@ -53,6 +55,8 @@ export default defineConfig(() => {
   return [
     { ...shared, format: "esm", entry: { ...entries, cli: "src/cli.ts" } },
     { ...shared, format: "cjs", entry: entries },
+    // One file without imports, minified: Python's anywidget hands its text to the page.
+    { ...shared, format: "esm", entry: { anywidget: "src/viz/page/anywidget.ts" }, ...alone },
     declarations,
   ];
 });

@@ -33,7 +33,7 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/{types,docs,browser}/**", "test/package/built/**", slow],
+          exclude: ["test/{types,docs,browser,site}/**", "test/package/built/**", slow],
           isolate: false,
           ...hangs,
         },
@@ -50,6 +50,15 @@ export default defineConfig({
       },
       { test: { name: "package", include: ["test/package/built/**/*.test.ts"], ...builtPackage } },
       { resolve: { alias }, test: { name: "browser", include: ["test/browser/**/*.test.ts"], ...builtPackage } },
+      {
+        resolve: { alias },
+        test: {
+          name: "site",
+          include: ["test/site/**/*.test.ts"],
+          ...builtPackage,
+          globalSetup: [...builtPackage.globalSetup, "./test/site/setup.ts"],
+        },
+      },
     ],
   },
 });

@@ -6,9 +6,10 @@
  *   node site/build.mjs --serve         serves the pages while they are written
  *   SITE_BASE=/docs/ node site/build.mjs   for an address that is not the root of its host
  */
-import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { ensureBuild } from "../scripts/ensure-build.mjs";
 import { data, dist, files, pages, site } from "./lib/paths.mjs";
 
@@ -37,7 +38,7 @@ async function writeChapters(into) {
 async function timed(name, work) {
   const start = performance.now();
   const result = await work();
-  console.error(`${name.padEnd(10)} ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  console.error(`${name.padEnd(12)} ${((performance.now() - start) / 1000).toFixed(1)} s`);
   return result;
 }
 
@@ -49,10 +50,19 @@ async function main(argv) {
   const { writeFront } = await import("./lib/front.mjs");
   const { writeDocuments } = await import("./lib/documents.mjs");
   writeFront();
-  cpSync(`${site}tasks.md`, `${pages}tasks.md`);
-  const guide = await timed("guide", () => writeChapters(`${pages}guide`));
-  const examples = writeDocuments(new Map());
-  writeFileSync(`${data}chapters.json`, JSON.stringify({ guide, examples }));
+  const chapters = timed("guide", () => writeChapters(`${pages}guide`));
+  const { picture, readFigures, writeGallery } = await import("./lib/gallery.mjs");
+  const { writeReference } = await import("./lib/reference.mjs");
+  const figures = timed("figures", () => promisify(execFile)(process.execPath, [`${site}lib/figures.mjs`])).then(
+    readFigures,
+  );
+  const pictures = figures.then(
+    ({ shown }) => new Map(Object.entries(shown).map(([name, figure]) => [name, picture(figure)])),
+  );
+  const { names, lines } = await timed("reference", () => writeReference({ pictures }));
+  writeGallery(await figures, names, lines);
+  const examples = writeDocuments(names);
+  writeFileSync(`${data}chapters.json`, JSON.stringify({ guide: await chapters, examples }));
   const vitepress = await import("vitepress");
   if (argv.includes("--serve")) {
     const server = await vitepress.createServer(site, { port: 5173 });
@@ -60,6 +70,7 @@ async function main(argv) {
     server.printUrls();
     return;
   }
+  if (argv.includes("--no-pages")) return;
   await timed("pages", () => vitepress.build(site, { outDir: dist }));
   const playground = `${site}playground/build.mjs`;
   if (existsSync(playground)) {

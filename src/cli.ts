@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The command: `transformer-circuits report` analyses a model and writes the report, `figure` makes one figure of the
- * papers; `inspect` lists a checkpoint's tensors, `convert` makes safetensors of it.
+ * papers; `inspect` lists a checkpoint's tensors, `convert` makes safetensors of it; `docs` prints the documentation.
  *
  * The work of reports and figures runs in a worker thread, which is this same file.
  */
@@ -38,6 +38,8 @@ Examples:
       lists the tensors of a checkpoint
   $ ${NAME} convert attn_only_2L_half.pth model.safetensors
       makes safetensors of it
+  $ ${NAME} docs logit lens
+      lists what the documentation has on it; docs logitLens prints one name, docs alone what there is
 
 The report is one HTML file that opens without a network. Exit status: 0 done, 1 failed, 2 wrong usage, ${CANCELLED} cancelled.`;
 
@@ -61,6 +63,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addReport(program, commander, end);
   addFigure(program, commander, end);
   addFiles(program, commander, end);
+  addDocs(program, end);
   const meant = await commandMeant(argv[2], program);
   if (meant !== undefined) {
     process.stderr.write(`error: there is no command or path '${argv[2]}'. Did you mean ${meant}?\n`);
@@ -164,6 +167,17 @@ function addFiles(program: Program, { Option }: Commander, end: End): void {
     .action(async (from: string, to: string, options: ConvertCommandOptions) => {
       const { convert } = await import("./cli/index.ts");
       end(await convert(from, to, options));
+    });
+}
+
+function addDocs(program: Program, end: End): void {
+  program
+    .command("docs")
+    .description("print the documentation: a document, a name, or what words lead to")
+    .argument("[words...]", "a document, a name such as copyingScores, or words; what there is without any")
+    .action(async (words: string[]) => {
+      const { docs } = await import("./cli/index.ts");
+      end(await docs(command, words));
     });
 }
 

@@ -221,9 +221,11 @@ export function requireKind(
   if (typeof value === type && value !== null && member in (value as object)) return;
   const mend = isPromise(value)
     ? "Write await before the call that gave it"
-    : holder !== undefined && holds(value, holder, member)
-      ? `Pass its ${holder}`
-      : remedy;
+    : mendOfClone(value) !== undefined
+      ? mendOfClone(value)
+      : holder !== undefined && holds(value, holder, member)
+        ? `Pass its ${holder}`
+        : remedy;
   throw new InputError(`${argument} is ${nameOf(value)}, not ${what}. ${mend}.`, {
     operation,
     argument,
@@ -235,6 +237,18 @@ export function requireKind(
 /** Whether a value is what an asynchronous function gave, which was not waited for. */
 export function isPromise(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value;
+}
+
+/** What to do where a tensor or figure came through `structuredClone`, `postMessage` or a browser's database. */
+export function mendOfClone(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return undefined;
+  const has = (names: string): boolean => names.split(" ").every((name) => name in value);
+  if (has("axes strides home"))
+    return "It is a tensor's copy by structuredClone, which leaves the numbers behind: send t.toJSON() and read it with Tensor.fromJSON";
+  if (has("kind width height label"))
+    return "It is a figure's copy by structuredClone, which leaves the drawing behind: send its html, or the data and draw it there";
+  return undefined;
 }
 
 /** Whether a value is what often is given for one of a kind: a model with its tokenizer, a run. */

@@ -7,18 +7,23 @@ import { search } from "./search.mjs";
 
 const read = (name, otherwise) => (existsSync(data + name) ? JSON.parse(readFileSync(data + name, "utf8")) : otherwise);
 
+const base = process.env.SITE_BASE ?? "/";
+
 export default defineConfig({
   title: "transformer-circuits",
   description:
     "Take transformers apart exactly: circuits, composition, path expansion and induction heads in TypeScript.",
   lang: "en",
-  base: process.env.SITE_BASE ?? "/",
+  base,
   srcDir: "pages",
   outDir: "dist",
-  cleanUrls: false,
+  metaChunk: true,
   lastUpdated: false,
   ignoreDeadLinks: [/\/playground\//],
-  head: [["link", { rel: "icon", href: "data:," }]],
+  head: [
+    ["link", { rel: "icon", href: "data:," }],
+    ["link", { rel: "stylesheet", href: `${base}figures/figures.css` }],
+  ],
   markdown: {
     math: true,
     theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
@@ -26,7 +31,7 @@ export default defineConfig({
   },
   themeConfig: {
     nav: navigation(),
-    sidebar: sidebar({ chapters: read("chapters.json", {}), reference: read("reference.json", []) }),
+    sidebar: sidebar({ chapters: read("chapters.json", {}), reference: read("reference.json", {}) }),
     outline: { level: [2, 3], label: "On this page" },
     search,
     docFooter: { prev: "Before", next: "Next" },

@@ -45,11 +45,11 @@ export function sidebar({ chapters, reference }) {
       ],
     },
     { text: "Notes", items: NOTES },
-    { text: "Examples", collapsed: true, items: chapters.examples ?? [] },
+    { text: "Examples", items: chapters.examples ?? [] },
   ];
   return {
     "/guide/": [{ text: "Guide", items: chapters.guide ?? [] }],
-    "/reference/": reference,
+    ...reference,
     "/gallery": [],
     "/": notes,
   };

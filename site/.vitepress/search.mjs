@@ -77,7 +77,8 @@ export const search = {
         boost: { title: 6, titles: 4, text: 1 },
         boostDocument: (id, _term, { title } = {}) => {
           if (!/\/reference\//.test(id)) return 1;
-          return /\(\)$/.test(title ?? "") ? 6 : 1.5;
+          if (!/\(\)$/.test(title ?? "")) return title === "See also" ? 0.2 : 1.5;
+          return /\/figures\//.test(id) ? 3 : 6;
         },
       },
     },

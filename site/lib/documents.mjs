@@ -15,6 +15,7 @@ export function documentPages() {
     ["CONTRIBUTING.md", "contributing.md"],
     ["SECURITY.md", "security.md"],
     ["README.md", "index.md"],
+    ["site/tasks.md", "tasks.md"],
   ]);
 }
 
@@ -74,7 +75,10 @@ export function writeDocuments(names) {
     if (path === "README.md") continue;
     mkdirSync(dirname(pages + page), { recursive: true });
     const text = path.endsWith(".ts") ? examplePage(basename(path)) : documentText(path);
-    writeFileSync(pages + page, linkPapers(linkNames(mendLinks(text, path, found), names)));
+    writeFileSync(
+      pages + page,
+      linkPapers(linkNames(path.startsWith("site/") ? text : mendLinks(text, path, found), names)),
+    );
   }
   cpSync(`${root}docs/images`, `${pages}images`, { recursive: true });
   return [...found.values()]

@@ -1,5 +1,6 @@
 export { convert } from "./convert.ts";
 export type { ConvertCommandOptions } from "./convert.ts";
+export { docs } from "./docs.ts";
 export { figure, serveFigure } from "./figure.ts";
 export type { FigureCommandOptions, FigureJob } from "./figure.ts";
 export { inspect } from "./inspect.ts";

@@ -13,7 +13,7 @@ import { rawData } from "../tensor/internal.ts";
 
 /**
  * How {@link neuronExamples} looks.
- * @category Heads
+ * @category Head scores
  */
 export interface NeuronExampleOptions extends ProgressOptions {
   /** The layer of the MLP, counted from 0. */
@@ -31,7 +31,7 @@ export interface NeuronExampleOptions extends ProgressOptions {
 
 /**
  * A place where a neuron is active, with its surroundings.
- * @category Heads
+ * @category Head scores
  */
 export interface NeuronExample {
   /** `mlp.hook_post` at the place. */
@@ -48,7 +48,7 @@ export interface NeuronExample {
 
 /**
  * One neuron on text.
- * @category Heads
+ * @category Head scores
  */
 export interface NeuronActivity {
   readonly layer: number;
@@ -62,7 +62,7 @@ export interface NeuronActivity {
 
 /**
  * Neurons on text, with how much of it there was.
- * @category Heads
+ * @category Head scores
  */
 export interface NeuronExamples {
   readonly prompts: number;
@@ -84,7 +84,7 @@ const BATCH = 4096;
  * many as the list has, or of an unknown number, `Infinity`).
  * @throws {@link ConfigError} when the model is attention-only; {@link InputError} for a layer or neuron that it has
  * not, prompts it cannot run, or none with a position that counts; the signal's reason when aborted.
- * @category Heads
+ * @category Head scores
  * @example
  * ```ts
  * import { Transformer, expectedWeights, parseConfig } from "transformer-circuits";

@@ -1,6 +1,6 @@
 /** Tensors as JSON, and back. */
 import { fromBase64, toBase64 } from "../base64.ts";
-import { InputError, isPromise, nameOf } from "../errors.ts";
+import { InputError, isPromise, nameOf, mendOfClone } from "../errors.ts";
 import type { DType, TensorData } from "./storage.ts";
 
 /** Up to so many numbers are written in digits. */
@@ -47,7 +47,9 @@ export function dataOfJSON(json: TensorJSON, operation: string): ArrayLike<numbe
       ? " Write await before the call that gave it."
       : typeof json === "string"
         ? " Parse it first: Tensor.fromJSON(JSON.parse(text))."
-        : "";
+        : mendOfClone(json) === undefined
+          ? ""
+          : ` ${mendOfClone(json)}.`;
     throw new InputError(`json is ${nameOf(json)}, not what tensor.toJSON() gives.${mend}`, {
       operation,
       argument: "json",

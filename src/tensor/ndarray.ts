@@ -1,10 +1,10 @@
 /**
- * The bridge to `ndarray`, the strided view that the scientific JavaScript packages exchange, and to `ndarray-ops`, its
- * elementwise long tail. Both compile code at run time, which a page without `unsafe-eval` forbids, so they live behind
- * this one entry, `transformer-circuits/ndarray`, and nothing else imports them.
+ * The bridge to `ndarray`, the strided view that the scientific JavaScript packages exchange, and the elementwise long
+ * tail under the names of `ndarray-ops`, which works on what {@link toNdarray} gives. Both packages compile code at run
+ * time, which a page without `unsafe-eval` forbids: `ndarray` when a view is made, `ndarray-ops` when it is loaded. So
+ * the one is imported by this entry alone, and the other is not.
  */
-import ndarray, { type NdArray } from "ndarray";
-import ops from "ndarray-ops";
+import ndarray from "ndarray";
 import { InputError, requireKind } from "../errors.ts";
 import type { Kind } from "../errors.ts";
 import { Tensor } from "./tensor.ts";
@@ -54,7 +54,8 @@ export function fromNdarray<const A extends string>(view: NdArrayView, axes: A):
  * A tensor as an `ndarray`; the storage is shared, so write to a copy of it only.
  *
  * @returns an `ndarray` of the tensor's shape and strides. It is typed by its fields so that no one needs the types of
- * `ndarray`; where those are wanted, `toNdarray(t) as NdArray`.
+ * `ndarray`; where those are wanted, `npm install --save-dev @types/ndarray` and `toNdarray(t) as NdArray`.
+ * @throws {@link InputError} on a page whose policy forbids code made of strings.
  * @category ndarray
  * @example
  * ```ts
@@ -71,7 +72,15 @@ export function toNdarray(t: Tensor): NdArrayView & {
   get(...indices: number[]): number;
 } {
   requireKind("tensor", t, "t", "toNdarray");
-  return ndarray(t.storage, [...t.shape], [...t.strides], t.offset);
+  try {
+    return ndarray(t.storage, [...t.shape], [...t.strides], t.offset);
+  } catch (cause) {
+    throw new InputError(
+      "the package ndarray makes code of strings for a view, which this page's policy forbids. Allow 'unsafe-eval' in script-src, or take t.data and t.shape.",
+      { operation: "toNdarray", expected: "script-src 'unsafe-eval'" },
+      { cause },
+    );
+  }
 }
 
 /**
@@ -95,26 +104,26 @@ export type ElementwiseName =
   | "sqrt"
   | "tan";
 
-const UNARY: Record<ElementwiseName, (out: NdArray, t: NdArray) => unknown> = {
-  abs: ops.abs,
-  acos: ops.acos,
-  asin: ops.asin,
-  atan: ops.atan,
-  ceil: ops.ceil,
-  cos: ops.cos,
-  exp: ops.exp,
-  floor: ops.floor,
-  log: ops.log,
-  neg: ops.neg,
-  recip: ops.recip,
-  round: ops.round,
-  sin: ops.sin,
-  sqrt: ops.sqrt,
-  tan: ops.tan,
+const UNARY: Record<ElementwiseName, (x: number) => number> = {
+  abs: Math.abs,
+  acos: Math.acos,
+  asin: Math.asin,
+  atan: Math.atan,
+  ceil: Math.ceil,
+  cos: Math.cos,
+  exp: Math.exp,
+  floor: Math.floor,
+  log: Math.log,
+  neg: (x) => -x,
+  recip: (x) => 1 / x,
+  round: Math.round,
+  sin: Math.sin,
+  sqrt: Math.sqrt,
+  tan: Math.tan,
 };
 
 /**
- * A function of each element, by `ndarray-ops`.
+ * A function of each element, of those that `ndarray-ops` has. It runs on pages that allow no code of strings, too.
  *
  * @param name - as `ndarray-ops` calls it: `abs`, `exp`, `log`, `sqrt`, `recip`, …
  * @throws {@link InputError} when there is no function of that name.
@@ -139,7 +148,8 @@ export function elementwise<A extends string>(name: ElementwiseName, t: Tensor<A
     });
   }
   const out = allocateData(t.dtype === "float64" ? "float64" : "float32", t.size);
-  const shape = [...t.shape];
-  UNARY[name](ndarray(out, shape), ndarray(t.storage, shape, [...t.strides], t.offset));
+  const { data } = t;
+  const of = UNARY[name];
+  for (let i = 0; i < data.length; i++) out[i] = of(data[i] as number);
   return Tensor.from(t.axes, t.shape, out);
 }

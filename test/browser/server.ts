@@ -8,6 +8,8 @@ const types: Record<string, string> = {
   ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".json": "application/json",
 };
 
 /** A server of a few files on the loopback interface. */

@@ -10,9 +10,7 @@ import { printedBy } from "./capture.ts";
 import { announcement, blocksOfMarkdown, blocksOfSource, type Block } from "./extract.ts";
 
 const folder = ".tmp/docs-examples";
-const documents = ["README.md", ...filesUnder("docs", ".md")].filter(
-  (path) => existsSync(`${root}/${path}`) && !path.startsWith("docs/api/"),
-);
+const documents = ["README.md", ...filesUnder("docs", ".md")].filter((path) => existsSync(`${root}/${path}`));
 
 const blocks: readonly Block[] = [
   ...filesUnder("src", ".ts").flatMap((path) => blocksOfSource(path, readText(path))),

@@ -1,8 +1,7 @@
-/** The places that name the package's entries agree: exports, build, documentation, type-checking, tests. */
+/** The places that name the package's entries agree: exports, build, type-checking, tests. */
 import { describe, expect, test } from "vitest";
 import tsconfig from "../../tsconfig.json" with { type: "json" };
 import { entries, specifierOf } from "../../scripts/entries.mjs";
-import typedoc from "../../typedoc.config.mjs";
 import { alias } from "../../vitest.config.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { readText, root } from "../support/files.ts";
@@ -28,10 +27,6 @@ describe("the entries of the package", () => {
         ["types", "default"],
       ]);
     }
-  });
-
-  test("the API documentation has the same modules", () => {
-    expect(typedoc.entryPoints).toEqual(Object.values(entries));
   });
 
   test("the compiler and the tests find the same modules under the package's name", () => {

@@ -39,7 +39,6 @@ const entryModules = ["src/io/node.ts", "src/io/bundled.ts"];
 /** Packages, and the files or folders that may import them. */
 const packages: Record<string, readonly string[]> = {
   ndarray: ["src/tensor/ndarray.ts"],
-  "ndarray-ops": ["src/tensor/ndarray.ts"],
   "@huggingface/tokenizers": ["src/io/"],
   "@huggingface/hub": ["src/io/node"],
   fflate: ["src/io/zip/zip.ts", "src/viz/parts/png.ts"],

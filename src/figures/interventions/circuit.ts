@@ -40,6 +40,8 @@ export interface CircuitFigure {
   /** `[circuit]`: the faithfulness of random circuits of the same size. */
   readonly random: Tensor<"circuit">;
   readonly randomKind: string;
+  /** `[share, circuit]`: the same at the size of each share; NaN where there are fewer. */
+  readonly randomBySize?: Tensor<"share circuit">;
   /** `[batch]`: the metric of each prompt, of the model and of the circuit. */
   readonly fullByPrompt: Tensor<"batch">;
   readonly circuitByPrompt: Tensor<"batch">;
@@ -73,9 +75,17 @@ function dataOf(certificate: CircuitCertificate): CircuitFigure {
     absolute: list("share", curve.absolute.faithfulness),
     random: list("circuit", random.faithfulness),
     randomKind: random.kind,
+    ...(random.bySize.length > 0 && { randomBySize: bySize(random.bySize) }),
     fullByPrompt: list("batch", perPrompt.full),
     circuitByPrompt: list("batch", perPrompt.circuit),
   };
+}
+
+/** Samples of different numbers as a table, filled up with NaN. */
+function bySize(samples: CircuitCertificate["random"]["bySize"]): Tensor<"share circuit"> {
+  const most = Math.max(...samples.map(({ faithfulness }) => faithfulness.length));
+  const rows = samples.flatMap(({ faithfulness }) => Array.from({ length: most }, (_, i) => faithfulness[i] ?? NaN));
+  return Tensor.from("share circuit", [samples.length, most], Float64Array.from(rows));
 }
 
 /**
@@ -195,8 +205,9 @@ export function drawCircuitCertificate(given: CircuitFigure | CircuitCertificate
   const data = requireCircuitData(given, "drawCircuitCertificate", captions);
   const percents = Array.from(numbersOf(data.shares), (share) => Math.log10(100 * share));
   const random = numbersOf(data.random).sort();
-  const at = (share: number): number => random[Math.round(share * (random.length - 1))] ?? NaN;
-  const flat = (value: number): number[] => percents.map(() => value);
+  const samples = percents.map((_, i) => samplesOf(data, i));
+  const at = (share: number): number[] => samples.map((list) => list[Math.round(share * (list.length - 1))] ?? NaN);
+  const whose = data.randomBySize === undefined ? "the circuit’s size" : "each size";
   const [full, own] = [numbersOf(data.fullByPrompt), numbersOf(data.circuitByPrompt)];
   const all = [...full, ...own].filter(Number.isFinite);
   const [least, most] = [Math.min(...all), Math.max(...all)];
@@ -208,11 +219,11 @@ export function drawCircuitCertificate(given: CircuitFigure | CircuitCertificate
   const curves = (): Figure[] => [
     lineChart({
       title: "Faithfulness by size",
-      subtitle: `CPR ${formatNumber(data.cpr)}, CMD ${formatNumber(data.cmd)}; 1 is the whole model, 0 every edge cut. The band: 5 to 95 % of random circuits of the circuit’s size.`,
+      subtitle: `CPR ${formatNumber(data.cpr)}, CMD ${formatNumber(data.cmd)}; 1 is the whole model, 0 every edge cut. The band: 5 to 95 % of random circuits of ${whose}.`,
       series: [
         { name: "by size of score", x: percents, y: numbersOf(data.absolute) },
         { name: "by signed score", x: percents, y: numbersOf(data.signed) },
-        { name: "random", x: percents, y: flat(at(0.5)), band: { lower: flat(at(0.05)), upper: flat(at(0.95)) } },
+        { name: "random", x: percents, y: at(0.5), band: { lower: at(0.05), upper: at(0.95) } },
       ],
       references: [{ value: 1, label: "the model" }],
       xLabel: "edges selected, log₁₀ of per cent",
@@ -252,6 +263,13 @@ export function drawCircuitCertificate(given: CircuitFigure | CircuitCertificate
     figures,
     columns: 1,
   });
+}
+
+/** The faithfulness of random circuits at a share, ascending; where there are none, of the circuit's own size. */
+function samplesOf({ random, randomBySize }: CircuitFigure, share: number): Float64Array {
+  return numbersOf(randomBySize?.select("share", share) ?? random)
+    .filter((x) => !Number.isNaN(x))
+    .sort();
 }
 
 const percent = (x: number): string => `${formatNumber(100 * x)} %`;

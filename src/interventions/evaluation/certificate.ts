@@ -46,6 +46,12 @@ export interface RandomBaseline {
   readonly atLeastAsFaithful: number;
   /** The chance of that: `(atLeastAsFaithful + 1) / (count + 1)`. */
   readonly pValue: number;
+  /** The same at the sizes of the curve: for each share of the edges random circuits of as many as its circuit has. */
+  readonly bySize: readonly {
+    readonly share: number;
+    readonly edges: number;
+    readonly faithfulness: readonly number[];
+  }[];
 }
 
 /**

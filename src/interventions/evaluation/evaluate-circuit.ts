@@ -3,7 +3,7 @@
  * prompt by
  * prompt, against random circuits of its size, and when it is looked for again on other prompts.
  */
-import { requireKind } from "../../errors.ts";
+import { InputError, requireKind } from "../../errors.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
@@ -26,6 +26,7 @@ import { gridCells, gridMasks, possibleAblations } from "./circuit-grid.ts";
 import { circuitPositions } from "./circuit-positions.ts";
 import { circuitStability } from "./circuit-stability.ts";
 import { randomCircuits } from "./random-circuits.ts";
+import type { RandomCircuitOptions } from "./random-circuits.ts";
 import { summaryOf } from "./statistics.ts";
 
 /**
@@ -48,6 +49,11 @@ export interface EvaluationOptions extends ProgressOptions {
   readonly lowerIsBetter?: boolean | undefined;
   /** How many random circuits; 200 unless given. */
   readonly randomCount?: number | undefined;
+  /**
+   * How many random circuits of each size of the curve; 20 in graphs of up to 4,000 edges and none in larger ones,
+   * unless given.
+   */
+  readonly randomBySize?: number | undefined;
   /** How random circuits are drawn; `"connected"` unless given. */
   readonly randomKind?: "connected" | "matched" | undefined;
   /** How often prompts are resampled; 100 unless given. */
@@ -60,6 +66,8 @@ export interface EvaluationOptions extends ProgressOptions {
 
 /** Edges in a graph whose effects are measured exactly without being asked to, at most. */
 const MOST_EXACT = 4000;
+/** Random circuits of each size of the curve. */
+const BY_SIZE = 20;
 
 /**
  * Judges a circuit by everything that a claim of one should stand up to: CPR and CMD; sufficiency and necessity by edge
@@ -98,11 +106,14 @@ export function evaluateCircuit(
   options: EvaluationOptions = {},
 ): CircuitCertificate {
   const operation = "evaluateCircuit";
-  const known = "ablation effects shares lowerIsBetter randomCount randomKind samples worst seed signal onProgress";
+  const known =
+    "ablation effects shares lowerIsBetter randomCount randomBySize randomKind samples worst seed signal onProgress";
   requireKind("model", model, "model", operation, options, known);
   requireRunnable(circuit, operation);
   const { randomCount = 200, randomKind = "connected", samples = 100, worst = 5, seed = 0, signal } = options;
   requireCount(randomCount, "randomCount", operation);
+  const { randomBySize = circuit.graph.size <= MOST_EXACT ? BY_SIZE : 0 } = options;
+  if (randomBySize !== 0) requireCount(randomBySize, "randomBySize", operation);
   const checked = checkPrompts(model, prompts, operation);
   const { graph } = circuit;
   const { ablation } = options;
@@ -117,7 +128,7 @@ export function evaluateCircuit(
   const { ablations, notes } = possibleAblations(checked, judged);
   const masks = gridMasks(judged);
   const shares = options.shares ?? SHARES;
-  const total = 2 * shares.length + 2 + 2 + randomCount + ablations.length * (masks.length + 2);
+  const total = shares.length * (2 + randomBySize) + 4 + randomCount + ablations.length * (masks.length + 2);
   const steps = new Steps({ signal, onProgress: options.onProgress }, total);
   const onStep = (): void => {
     steps.advance();
@@ -135,11 +146,10 @@ export function evaluateCircuit(
   const values = run(judged.kept);
   const without = run(judged.kept, true);
   const drawn = randomCircuits(judged, { count: randomCount, kind: randomKind, seed });
-  const random = baseline(
-    drawn.map(({ kept }) => faithful(run(kept))),
-    faithful(values),
-    randomKind,
-  );
+  const judge = (one: Circuit): number => faithful(run(one.kept));
+  const drawing = { count: randomBySize, kind: randomKind, seed };
+  const bySize = randomBySize === 0 ? [] : bySizes(scored, shares, drawing, judge, steps);
+  const random = { ...baseline(drawn.map(judge), faithful(values), randomKind), bySize };
   const whole = runs.value({ edges: new Uint8Array(graph.size), cuts: true });
   const none = runs.value({ edges: new Uint8Array(graph.size) });
   const cells = ablations.flatMap((each) => {
@@ -180,7 +190,37 @@ function measured(
   return (isSmall ? exactEdges : edgeAttribution)(model, prompts, metric, options);
 }
 
-function baseline(faithfulness: number[], own: number, kind: "connected" | "matched"): RandomBaseline {
+/** Random circuits of the sizes of a curve. */
+function bySizes(
+  scored: Circuit,
+  shares: readonly number[],
+  drawing: RandomCircuitOptions & { readonly count: number },
+  judge: (circuit: Circuit) => number,
+  steps: Steps,
+): RandomBaseline["bySize"] {
+  return shares.map((share) => {
+    const { edges, drawn } = drawnLike(topEdges(scored, Math.floor(share * scored.graph.size)), drawing);
+    steps.advance(drawing.count - drawn.length);
+    return { share, edges, faithfulness: drawn.map(judge) };
+  });
+}
+
+/** Random circuits of a circuit's size; the one there is of no edges or of all, none where none is connected. */
+function drawnLike(
+  circuit: Circuit,
+  options: RandomCircuitOptions,
+): { readonly edges: number; readonly drawn: readonly Circuit[] } {
+  const edges = circuit.size;
+  if (edges === 0 || edges === circuit.graph.size) return { edges, drawn: [circuit] };
+  try {
+    return { edges, drawn: randomCircuits(circuit, options) };
+  } catch (error) {
+    if (error instanceof InputError) return { edges, drawn: [] };
+    throw error;
+  }
+}
+
+function baseline(faithfulness: number[], own: number, kind: "connected" | "matched"): Omit<RandomBaseline, "bySize"> {
   const summary = summaryOf(faithfulness);
   const near = faithfulness.filter((f) => !(Math.abs(1 - f) > Math.abs(1 - own))).length;
   return {

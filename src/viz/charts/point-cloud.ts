@@ -168,7 +168,7 @@ function drawingOf(still: { width: number; height: number; content: string }, la
 const BUTTONS = [
   ["out", "−", "smaller"],
   ["in", "+", "larger"],
-  ["reset", "reset", "first view"],
+  ["reset", "reset", "reset the view"],
   ["turn", "turn", "turn by itself"],
 ] as const;
 

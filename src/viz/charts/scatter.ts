@@ -12,7 +12,7 @@ import {
   type Captions,
 } from "../parts/frame.ts";
 import { drawLegend } from "../parts/legend.ts";
-import { placeLabels } from "../parts/label-placement.ts";
+import { nearestOf, placeFarLabels, placeLabels } from "../parts/label-placement.ts";
 import { extent, niceDomain, type Domain, type Frame } from "../parts/scale.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
 import { formatNumber, plural, px, textWidth } from "../parts/text.ts";
@@ -53,8 +53,9 @@ const RADIUS = 4;
 /**
  * Points in the plane with labels that do not overlap, and lines through zero.
  *
- * Labels are placed greedily in the order of the points, one for points that lie on one another; one that finds no free
- * place is left to hover. The Framework paper's "QK vs. OV positivity" figure is this with one point for each head.
+ * Labels are placed greedily in the order of the points, one for points that lie on one another; one that finds no
+ * place beside its point stands further away with a line to it, and where there is no room at all it is left to hover.
+ * The Framework paper's "QK vs. OV positivity" figure is this with one point for each head.
  *
  * @param options - points, domains and labels.
  * @returns the figure. Points that are NaN or infinite, or outside a given domain, are left out and counted under the
@@ -224,18 +225,22 @@ function drawLabels(
 ): string {
   const named = sharedLabels(points, places);
   const requests = named.map(({ text, at }) => ({ x: at[0], y: at[1], width: textWidth(text, TYPE.tick), height: 11 }));
-  const boxes = placeLabels(
-    requests,
-    places,
-    { x: frame.left, y: frame.top, width: frame.width, height: frame.height },
-    RADIUS,
-  );
-  return named
-    .flatMap(({ text }, i) => {
-      const box = boxes[i];
-      return box === undefined
-        ? []
-        : [svgText(box.x + box.width / 2, box.y + 9, "tc-tick tc-f-ink tc-s-bg tc-halo", text, 'text-anchor="middle"')];
-    })
-    .join("\n");
+  const inside = { x: frame.left, y: frame.top, width: frame.width, height: frame.height };
+  const near = placeLabels(requests, places, inside, RADIUS);
+  const late = requests.filter((_, i) => near[i] === undefined);
+  const taken = near.filter((box) => box !== undefined);
+  const far = placeFarLabels(late, places, inside, RADIUS, taken);
+  const lines: string[] = [];
+  const texts: string[] = [];
+  for (const [i, { text, at }] of named.entries()) {
+    const placed = near[i];
+    const box = placed ?? far.shift();
+    if (box === undefined) continue;
+    const [x, y] = nearestOf(box, at[0], at[1]);
+    if (placed === undefined) lines.push(svgLine(at[0], at[1], x, y, 'class="tc-s-axis"'));
+    texts.push(
+      svgText(box.x + box.width / 2, box.y + 9, "tc-tick tc-f-ink tc-s-bg tc-halo", text, 'text-anchor="middle"'),
+    );
+  }
+  return [...lines, ...texts].join("\n");
 }

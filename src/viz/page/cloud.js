@@ -31,6 +31,7 @@ export function setUpCloud(root, { view, colorIn, undo }) {
   let rest = 0;
   let turning = false;
   let held = -1;
+  let ground = [];
 
   function unpack(text, type) {
     const raw = view.atob(text);
@@ -91,6 +92,7 @@ export function setUpCloud(root, { view, colorIn, undo }) {
 
   function paintAxes(to) {
     const ends = [];
+    ground = [];
     context.lineWidth = 1;
     context.strokeStyle = inks.axis;
     context.fillStyle = inks.muted;
@@ -108,11 +110,10 @@ export function setUpCloud(root, { view, colorIn, undo }) {
       context.lineTo(ends[3], ends[4]);
       context.stroke();
       const half = context.measureText(name).width / 2 + 4;
-      context.fillText(
-        name,
-        Math.max(half, Math.min(size[0] - half, ends[3])),
-        Math.max(8, Math.min(size[1] - 8, ends[4] - 8)),
-      );
+      const x = Math.max(half, Math.min(size[0] - half, ends[3]));
+      const y = Math.max(8, Math.min(size[1] - 8, ends[4] - 8));
+      context.fillText(name, x, y);
+      ground.push([x - half, y, 2 * half]);
     });
   }
 
@@ -146,14 +147,14 @@ export function setUpCloud(root, { view, colorIn, undo }) {
 
   function paintLabels() {
     if (!moving && !turning) named = chosen();
-    const boxes = [];
+    const boxes = ground.slice();
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "left";
     context.lineWidth = 3;
     context.lineJoin = "round";
     context.strokeStyle = inks.bg;
     if (held >= 0) paintLabel(held, boxes, true);
-    for (const i of named) if (boxes.length < LABELS && i !== held && isIn(i)) paintLabel(i, boxes, false);
+    for (const i of named) if (boxes.length < LABELS + 3 && i !== held && isIn(i)) paintLabel(i, boxes, false);
   }
 
   function paintLabel(i, boxes, isHeld) {

@@ -68,9 +68,14 @@ interface StyledRoot {
 export function mount(element: MountTarget, figure: Figure): () => void {
   const target = requireElement(element, "mount");
   checkFigure(figure, "mount");
+  return adoptMarkup(target, figure.body);
+}
+
+/** Puts a figure's markup into an element, whose scripts do not run, and brings it to life; returns what undoes it. */
+export function adoptMarkup(target: MountTarget, markup: string): () => void {
   adoptStyles(target);
   const template = documentOf(target).createElement("template");
-  setMarkup(target, template, figure.body);
+  setMarkup(target, template, markup);
   target.replaceChildren(template.content);
   const leave = enlivenIn(target);
   return () => {

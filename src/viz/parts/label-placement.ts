@@ -52,6 +52,48 @@ export interface LabelRequest {
   readonly height: number;
 }
 
+/** How far labels with a line to their point may stand from it, in pixels. */
+const FAR = [18, 30, 44, 60, 80];
+const DIRECTIONS = Array.from(
+  { length: 16 },
+  (_, i) => [Math.cos((i * Math.PI) / 8), Math.sin((i * Math.PI) / 8)] as const,
+);
+
+/**
+ * Boxes for labels that found no place near their points, at some distance and clear of all that is taken; `undefined`
+ * where there is none.
+ */
+export function placeFarLabels(
+  requests: readonly LabelRequest[],
+  points: readonly (readonly [number, number])[],
+  frame: Box,
+  radius: number,
+  others: readonly Box[],
+): (Box | undefined)[] {
+  const taken: Box[] = [...others, ...points.map(([x, y]) => aroundPoint(x, y, radius))];
+  return requests.map(({ x, y, width, height }) => {
+    for (const distance of FAR) {
+      for (const [dx, dy] of DIRECTIONS) {
+        const [cx, cy] = [x + dx * (distance + width / 2), y + dy * (distance + height / 2)];
+        const box = { x: cx - width / 2, y: cy - height / 2, width, height };
+        if (!liesIn(box, frame) || taken.some((other) => overlaps(box, other))) continue;
+        taken.push(box);
+        return box;
+      }
+    }
+    return undefined;
+  });
+}
+
+/** The point of a box that is nearest to another, where a line to that ends. */
+export function nearestOf({ x, y, width, height }: Box, px: number, py: number): readonly [number, number] {
+  return [Math.max(x, Math.min(px, x + width)), Math.max(y, Math.min(py, y + height))];
+}
+
+function aroundPoint(x: number, y: number, radius: number): Box {
+  return { x: x - radius, y: y - radius, width: 2 * radius, height: 2 * radius };
+}
+
 /**
  * Boxes for labels, greedily in the order given: the first of eight places around the point that is inside the frame
  * and clear of all points, of labels placed before and of `others`. `undefined` where none is.
@@ -63,13 +105,7 @@ export function placeLabels(
   radius: number,
   others: readonly Box[] = [],
 ): (Box | undefined)[] {
-  const taken: Box[] = points.map(([x, y]) => ({
-    x: x - radius,
-    y: y - radius,
-    width: 2 * radius,
-    height: 2 * radius,
-  }));
-  taken.push(...others);
+  const taken: Box[] = [...points.map(([x, y]) => aroundPoint(x, y, radius)), ...others];
   return requests.map((request) => {
     const box = placesAround(request, frame, radius).find(
       (place) => liesIn(place, frame) && !taken.some((other) => overlaps(place, other)),

@@ -102,7 +102,7 @@ const EXPLORER = [
   "[data-tc-ready]>.tc-ax-asleep{display:none}",
   `.tc-ax-text{font-family:${MONO};font-size:12.5px;line-height:1.75;max-height:300px;overflow:auto;border:1px solid var(--tc-grid);border-radius:4px;padding:6px 8px}`,
   ".tc-ax-text span{display:inline-block;line-height:1.4;padding:0 1px;border-radius:2px;cursor:pointer;white-space:pre;unicode-bidi:isolate;box-shadow:0 0 0 1px transparent}",
-  ".tc-ax-text .tc-ax-out{opacity:.45}",
+  ".tc-ax-text .tc-ax-out{color:var(--tc-muted)}",
   ".tc-ax-text .tc-ax-on{color:var(--tc-on)}",
   ".tc-ax-text .tc-ax-at{box-shadow:0 0 0 1.5px var(--tc-pos)}",
   ".tc-ax-read{margin-top:10px;font-size:12px;min-height:15em}",

@@ -10,6 +10,7 @@ import {
   exactEdges,
   pruneCircuit,
   randomCircuits,
+  topEdges,
 } from "../../../src/interventions/index.ts";
 import type { EdgeEffects } from "../../../src/interventions/index.ts";
 import { logitDifference } from "../../../src/model/index.ts";
@@ -174,4 +175,25 @@ test("a certificate of everything: sufficient, necessary, and as faithful as any
   ]);
   expect(certificate.toText().split("\n").length).toBeGreaterThan(6);
   expect(String(certificate)).toMatch(/^Circuit of .* alone it keeps 100\.0 %, without it 0\.0 % is left$/);
+});
+
+test("random circuits of each size of the curve: as many edges, judged as circuits are", () => {
+  const prompts = { clean, corrupted };
+  const effects = exactEdges(model, prompts, metric);
+  const circuit = topEdges(effects.circuit, 20);
+  const shares = [0.0001, 0.3, 0.6, 1];
+  const options = { effects, shares, randomCount: 2, samples: 2 };
+  const { random, curve } = evaluateCircuit(model, circuit, prompts, metric, { ...options, randomBySize: 3, seed: 4 });
+  expect(random.bySize.map(({ share }) => share)).toEqual(shares);
+  expect(random.bySize.map(({ edges }) => edges)).toEqual(curve.absolute.edges);
+  // Of no edges and of all there is one circuit each.
+  expect(random.bySize[0]?.faithfulness.map(Math.abs)).toEqual([0]);
+  expect(random.bySize[3]?.faithfulness).toEqual([1]);
+  const own = topEdges(effects.circuit, Math.floor(0.3 * graph.size));
+  const drawn = randomCircuits(own, { count: 3, seed: 4 });
+  const alone = drawn.map(
+    (one) => evaluateCircuit(model, one, prompts, metric, { ...options, randomBySize: 0 }).sufficiency,
+  );
+  for (const [i, f] of (random.bySize[1]?.faithfulness ?? []).entries()) expect(f).toBeCloseTo(alone[i] ?? NaN, 9);
+  expect(evaluateCircuit(model, circuit, prompts, metric, { ...options, randomBySize: 0 }).random.bySize).toEqual([]);
 });

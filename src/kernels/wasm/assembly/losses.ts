@@ -27,6 +27,21 @@ function addBias(block: usize, rows: usize, columns: usize, bias: usize): void {
   }
 }
 
+/**
+ * `e^x` for `x` ≤ 0 to a few 2^-53; NaN for NaN. With `n = round(x / ln 2)` the rest is at most ln 2 / 2, where 13 terms of the series are enough;
+ * ln 2 is taken out in two parts.
+ */
+function exponential(x: f64): f64 {
+  if (x != x) return x;
+  // Beside 1 that is nothing.
+  if (x < -700) return 0;
+  const n = nearest(x * 1.4426950408889634);
+  const r = x - n * 6.93147180369123816490e-1 - n * 1.90821492927058770002e-10;
+  let sum: f64 = 1;
+  for (let i: f64 = 13; i > 0; i--) sum = 1 + (sum * r) / i;
+  return sum * reinterpret<f64>((<i64>n + 1023) << 52);
+}
+
 /** Takes some more numbers of a row into its largest number and `Σ e^(x - largest)`, two float64s at `pair`. */
 @inline
 function takeUp(row: usize, columns: usize, pair: usize): void {
@@ -38,7 +53,7 @@ function takeUp(row: usize, columns: usize, pair: usize): void {
   // Where the largest is NaN so is what is added.
   const max = <f64>most > before || isNaN(most) ? <f64>most : before;
   if (max != before) {
-    sum = before == -Infinity ? 0 : sum * Math.exp(before - max);
+    sum = before == -Infinity ? 0 : sum * exponential(before - max);
     f64.store(pair, max);
   }
   f64.store(pair, sum + sumOfExponentials(row, columns, <f32>max), 8);

@@ -1,7 +1,7 @@
-import { katex } from "@mdit/plugin-katex";
-import { existsSync, readdirSync } from "node:fs";
+/** How TypeDoc reads the package: what `npm run site` makes the reference of. */
 import { Comment, Converter } from "typedoc";
-import { entries, specifierOf } from "./scripts/entries.mjs";
+import { entries, specifierOf } from "../scripts/entries.mjs";
+import { root } from "./lib/paths.mjs";
 
 /** One module for each name in package.json's `exports`, under the name that users import. */
 const modules = Object.fromEntries(Object.entries(entries).map(([name, path]) => [specifierOf(name), path]));
@@ -45,25 +45,8 @@ function linkToEntry(app) {
   });
 }
 
-/** Names written as calls in the documents, `fullOVCircuit()`, lead to their pages. */
-function linkCalls(app) {
-  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
-    const find = (path) =>
-      Object.keys(modules)
-        .map((module) => project.getChildByName([module, ...path]))
-        .find((found) => found !== undefined);
-    for (const document of project.documents ?? []) {
-      document.content = document.content.map((part) => {
-        const name = part.kind === "code" && /^`([A-Za-z]\w*(?:\.\w+)?)(?:\(\))?`$/.exec(part.text)?.[1];
-        const target = name && find(name.split("."));
-        return target ? { kind: "inline-tag", tag: "@linkcode", text: part.text.slice(1, -1), target } : part;
-      });
-    }
-  });
-}
-
 /** The categories of `@category`, in the order of the layers. */
-const categories = [
+export const categories = [
   "Axes",
   "Errors",
   "Kernels",
@@ -104,28 +87,25 @@ function requireCategories(app) {
   });
 }
 
-const documents = existsSync("docs") ? readdirSync("docs").filter((name) => name.endsWith(".md")) : [];
-
 /** @type {import("typedoc").TypeDocOptions} */
 export default {
   name: "transformer-circuits",
-  entryPoints: Object.values(modules),
-  plugin: [nameModules, categorizeReferences, linkToEntry, linkCalls, requireCategories],
-  out: "docs/api",
-  readme: existsSync("README.md") ? "README.md" : "none",
-  includeVersion: true,
-  projectDocuments: documents.map((name) => `docs/${name}`),
+  entryPoints: Object.values(modules).map((path) => root + path),
+  tsconfig: `${root}tsconfig.json`,
+  basePath: `${root}src`,
+  plugin: [nameModules, categorizeReferences, linkToEntry, requireCategories],
+  readme: "none",
   excludeInternal: true,
   excludePrivate: true,
   excludeExternals: true,
-  disableSources: true,
+  // The pages are those of the files that names lie in; the repository has no address that is known.
+  disableGit: true,
+  sourceLinkTemplate: "{path}:{line}",
   sort: ["source-order"],
   kindSortOrder: ["Document", "Module", "Class", "Function", "Interface", "TypeAlias", "Variable"],
   categorizeByGroup: false,
   defaultCategory: "none",
   categoryOrder: categories,
-  navigation: { includeCategories: true, includeGroups: false },
-  highlightLanguages: ["ts", "js", "json", "html", "css", "sh", "bash", "console", "text", "python"],
   // `npm run typecheck` does that, for the whole repository.
   skipErrorChecking: true,
   treatWarningsAsErrors: true,
@@ -135,7 +115,4 @@ export default {
   validation: { notExported: true, invalidLink: true, rewrittenLink: true, notDocumented: true },
   // Members of interfaces and classes explain themselves by name and type where they carry no comment.
   requiredToBeDocumented: ["Class", "Interface", "Function", "TypeAlias", "Variable", "Enum", "Method", "Accessor"],
-  markdownItLoader(parser) {
-    parser.use(katex, { output: "mathml", throwOnError: true });
-  },
 };
