@@ -12,9 +12,10 @@ export function requireData(
   requireOptions(captions, operation, "title subtitle");
   const isObject = typeof data === "object" && data !== null;
   if (isObject && members.every((member) => member in data)) return;
+  const taken = { jointPCA: "model", neuronExamples: "model, prompts, { layer }" }[maker] ?? "{ model }";
   const mend = isPromise(data)
     ? "Write await before the call that gave it"
-    : `Draw what ${maker.replace("await ", "")} returns: ${operation}(${maker}(${maker === "jointPCA" ? "model" : "{ model }"}))`;
+    : `Draw what ${maker.replace("await ", "")} returns: ${operation}(${maker}(${taken}))`;
   throw new InputError(`data is ${nameOf(data)}, not what this figure is drawn from. ${mend}.`, {
     operation,
     argument: "data",

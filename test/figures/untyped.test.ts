@@ -62,7 +62,9 @@ describe.each(drawings)("%s", (name, draw) => {
     expect(await refusal(() => draw(Promise.resolve({})))).toBe(
       `${name}: data is a Promise, not what this figure is drawn from. Write await before the call that gave it.`,
     );
-    expect(await refusal(() => draw({}, { titel: "a" }))).toBe(
+    // Captions come last: what is drawn of token ids takes a tokenizer before them.
+    const between = Array.from({ length: draw.length - 1 }, () => undefined);
+    expect(await refusal(() => draw({}, ...between, { titel: "a" }))).toBe(
       `${name}: there is no option "titel". Did you mean title?`,
     );
   });

@@ -80,22 +80,22 @@ describe("the computing entries in a bundle", () => {
     expect(product.size).toBeLessThan(130e3);
   });
 
-  test("reading a configuration brings no tensor, no hooks and no tokenizer: under 17 kB, half of it the table of known fields", async () => {
+  test("reading a configuration brings no tensor, no hooks and no tokenizer: under 19.5 kB, half of it the table of known fields", async () => {
     const small = await using("parseConfig");
     expect(partsIn(small)).toEqual([]);
-    expect(small.size).toBeLessThan(17e3);
+    expect(small.size).toBeLessThan(19.5e3);
   });
 
-  test("a model's forward pass brings no kernels for weights and no tokenizer: under 183 kB, 8 kB of it how values show themselves", async () => {
+  test("a model's forward pass brings no kernels for weights and no tokenizer: under 198 kB, 8 kB of it how values show themselves", async () => {
     const model = await using("Transformer");
     expect(partsIn(model)).toEqual(["tensors", "hooks"]);
-    expect(model.size).toBeLessThan(183e3);
+    expect(model.size).toBeLessThan(198e3);
   });
 
-  test("one analysis brings no tokenizer: under 188 kB", async () => {
+  test("one analysis brings no tokenizer: under 204 kB", async () => {
     const analysis = await using("pathExpansion");
     expect(partsIn(analysis)).not.toContain("tokenizer");
-    expect(analysis.size).toBeLessThan(188e3);
+    expect(analysis.size).toBeLessThan(204e3);
   });
 
   test("as a whole it stays under 790 kB, 266 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
