@@ -139,12 +139,13 @@ const ofGivenAxes: Record<string, Record<string, string>> = {
     virtualHeadContribution: 'virtualHeadContribution(virtualHead(model, ["L0H0", "L1H0"]), _)',
   },
   "batch pos d_model": {
+    "MLP#gatedInput": "mlp.gatedInput(_)",
     "MLP#preActivations": "mlp.preActivations(_)",
     "Norm#apply": "norm.apply(_)",
     "Norm#normalize": "norm.normalize(_)",
     "Norm#scaleOf": "norm.scaleOf(_)",
   },
-  "batch pos d_mlp": { "MLP#write": "mlp.write(_)" },
+  "batch pos d_mlp": { "MLP#throughGate": "mlp.throughGate(_, _)", "MLP#write": "mlp.write(_)" },
   "batch pos d_vocab": {
     lossPerToken: "lossPerToken(_, [0, 1])",
     meanLoss: "meanLoss(_, [0, 1])",
