@@ -8,6 +8,7 @@ import type { CircuitsError } from "../../src/errors.ts";
 import { Circuit, circuitGraph } from "../../src/interventions/index.ts";
 import { pathExpansion, scoreExpansion } from "../../src/paths/index.ts";
 import { heatmap } from "../../src/viz/index.ts";
+import { programOf } from "../support/compile.ts";
 import { root } from "../support/files.ts";
 import { randomModel } from "../support/random-model.ts";
 
@@ -26,16 +27,7 @@ interface Taking {
 
 /** What takes options, read from the types of all entries. */
 function takingOptions(): Taking[] {
-  const config = ts.getParsedCommandLineOfConfigFile(
-    resolve(root, "tsconfig.json"),
-    {},
-    {
-      ...ts.sys,
-      onUnRecoverableConfigFileDiagnostic: () => undefined,
-    },
-  );
-  const files = Object.values(entries).map((file) => resolve(root, file));
-  const program = ts.createProgram(files, config?.options ?? {});
+  const program = programOf(Object.values(entries).map((file) => resolve(root, file)));
   const checker = program.getTypeChecker();
   const found: Taking[] = [];
   const seen = new Set<ts.Declaration>();
