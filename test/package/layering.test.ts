@@ -69,9 +69,12 @@ function importsOf(from: string): Import[] {
     if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
       add(node.argument.literal, true);
     }
-    ts.forEachChild(node, visit);
+    // Declarations of imports stand outside; calls and types with an import may stand anywhere.
+    if (node.kind === ts.SyntaxKind.SourceFile || anywhere) ts.forEachChild(node, visit);
   };
-  visit(ts.createSourceFile(from, readText(from), ts.ScriptTarget.ES2022, true));
+  const text = readText(from);
+  const anywhere = /\bimport\(/.test(text);
+  visit(ts.createSourceFile(from, text, ts.ScriptTarget.ES2022));
   return found;
 }
 
