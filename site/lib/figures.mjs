@@ -75,7 +75,7 @@ function* examples(under) {
   for (const file of readdirSync(`${root}src/${under}`, { recursive: true }).filter((name) => name.endsWith(".ts"))) {
     const source = readFileSync(`${root}src/${under}/${file}`, "utf8");
     for (const [, comment, name] of source.matchAll(
-      /\/\*\*((?:(?!\*\/)[\s\S])*?)\*\/\nexport function (\w+)[^{]*?\): Figure \{/g,
+      /\/\*\*((?:(?!\*\/)[\s\S])*?)\*\/\nexport function (\w+)(?:(?!\n\})[\s\S])*?\): Figure \{/g,
     )) {
       const code = /```ts\n([\s\S]*?)```/.exec(comment.replace(/^ \* ?/gm, ""))?.[1];
       if (code !== undefined) yield { name, code };
@@ -83,17 +83,17 @@ function* examples(under) {
   }
 }
 
-/** What an example draws. */
+/** What the function of an example gives in it, the last time that it is called. */
 async function drawnBy({ name, code }) {
-  const consts = [...code.matchAll(/^const (\w+)\b/gm)].map(([, one]) => one);
   const module = `${root}.tmp/site/${name}.mjs`;
-  const logged = "console.log = () => undefined;\n";
-  const { code: script } = transformSync(`${code}\nexport { ${consts.join(", ")} };`, { loader: "ts", format: "esm" });
-  writeFileSync(module, logged + script);
+  const kept = `export let drawn;\nconst ${name} = (...given) => (drawn = __${name}(...given));\nconsole.log = () => undefined;\n`;
+  const imported = code.replace(new RegExp(`(import [^;]*\\b)${name}\\b`), `$1${name} as __${name}`);
+  const { code: script } = transformSync(kept + imported, { loader: "ts", format: "esm" });
+  writeFileSync(module, script);
   const { log } = console;
-  const found = Object.values(await import(pathToFileURL(module).href)).filter((value) => value instanceof Figure);
+  const { drawn } = await import(pathToFileURL(module).href);
   console.log = log;
-  return found.find(({ kind }) => kind === name) ?? found.at(-1);
+  return drawn instanceof Figure ? drawn : undefined;
 }
 
 mkdirSync(folder, { recursive: true });

@@ -74,5 +74,5 @@ export function inline(...parts: readonly string[]): Html {
 
 /** A formula on a line of its own. */
 export function display(...parts: readonly string[]): Html {
-  return new Html(`<div class="formula"><math display="block">${row(...parts)}</math></div>`);
+  return new Html(`<div class="formula" tabindex="0"><math display="block">${row(...parts)}</math></div>`);
 }
