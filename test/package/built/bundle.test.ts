@@ -68,10 +68,10 @@ describe("the computing entries in a bundle", () => {
     expect(whole.code).not.toMatch(/new Function\b|\bFunction\(|\beval\(/);
   });
 
-  test("a function of axes alone brings nothing else: under 500 bytes", async () => {
+  test("a function of axes alone brings nothing else: under 560 bytes", async () => {
     const small = await using("dual", "tensor");
     expect(partsIn(small)).toEqual([]);
-    expect(small.size).toBeLessThan(500);
+    expect(small.size).toBeLessThan(560);
   });
 
   test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 130 kB, most of it the kernels' WebAssembly in base64, and 8 kB of how tensors show themselves", async () => {
@@ -98,10 +98,10 @@ describe("the computing entries in a bundle", () => {
     expect(analysis.size).toBeLessThan(204e3);
   });
 
-  test("as a whole it stays under 790 kB, 266 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
+  test("as a whole it stays under 840 kB, 285 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
     const whole = await bundle(everything);
-    expect(whole.size).toBeLessThan(790e3);
-    expect(whole.gzipped).toBeLessThan(266e3);
+    expect(whole.size).toBeLessThan(840e3);
+    expect(whole.gzipped).toBeLessThan(285e3);
   });
 });
 

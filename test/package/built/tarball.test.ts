@@ -28,7 +28,7 @@ describe("the packed package", () => {
       /^examples\/([\w-]+\.ts|notebooks\/[\w-]+\.ipynb)$/,
       /^data\/bundled-model\.(js|d\.ts)$/,
       new RegExp(`^dist/(${Object.keys(entries).join("|")})\\.(js|cjs|d\\.ts|d\\.cts)$`),
-      /^dist\/cli\.js$/,
+      /^dist\/(cli|anywidget)\.js$/,
       // What entries share; the build names these files itself.
       /^dist\/[\w-]+-[\w-]{8}\.(js|cjs|d\.ts|d\.cts)$/,
     ];
