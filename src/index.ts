@@ -2,8 +2,8 @@
  * The first page: what a first hour with the library needs, from every part of it. The rest of each part has an entry
  * of its own: `transformer-circuits/tensor`, `/linear`, `/model`, `/circuits` (what do the weights say?), `/paths` (how
  * does this run decompose?), `/heads` (what do heads do?), `/interventions` (what if?), `/io`. Figures, the report, the
- * file system, the bundled model, `ndarray` and `ndarray-ops` are reached by theirs: `/viz`, `/figures`, `/report`, `/node`,
- * `/bundled`, `/ndarray`, `/ndarray-ops`.
+ * file system, the bundled model, `ndarray` and `ndarray-ops` are reached by theirs: `/viz`, `/figures`, `/report`,
+ * `/node`, `/bundled`, `/ndarray`, `/ndarray-ops`.
  *
  * @module transformer-circuits
  */

@@ -1,6 +1,6 @@
 /**
  * The elementwise long tail of `ndarray-ops`. That package compiles code as soon as it is loaded, which a page without
- * `unsafe-eval` forbids: so it has an entry of its own, `transformer-circuits/ndarray-ops`, and nothing else imports it.
+ * `unsafe-eval` forbids: it has an entry of its own, `transformer-circuits/ndarray-ops`, and nothing else imports it.
  */
 import ndarray, { type NdArray } from "ndarray";
 import ops from "ndarray-ops";

@@ -1,6 +1,6 @@
 /**
- * The bridge to `ndarray`, the strided view that the scientific JavaScript packages exchange. That package compiles code
- * when a view is made, which a page without `unsafe-eval` forbids, so it is imported by this entry and
+ * The bridge to `ndarray`, the strided view that the scientific JavaScript packages exchange. That package compiles
+ * code when a view is made, which a page without `unsafe-eval` forbids, so it is imported by this entry and
  * `transformer-circuits/ndarray-ops` alone.
  */
 import ndarray from "ndarray";

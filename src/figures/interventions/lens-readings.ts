@@ -220,7 +220,7 @@ export function drawLensReadings(data: LensReadings, captions: Captions = {}): F
   });
 }
 
-const SOURCE = 'nostalgebraist, "interpreting GPT: the logit lens"';
+const SOURCE = 'nostalgebraist, "interpreting GPT: the logit lens"; Belrose et al. (arXiv 2303.08112)';
 
 /** The list's entries. */
 export const lensEntries = (): readonly FigureEntry[] => [
