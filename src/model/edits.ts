@@ -1,6 +1,7 @@
 /** Edits whose hook names are made at run time: an object literal with computed keys would lose their types. */
 import { InputError, requireObject, requireKind } from "../errors.ts";
 import { derivativeOf, editWithDerivative } from "./edit-derivatives.ts";
+import type { PaddingMask } from "./attention-mask.ts";
 import type { Edit, Edits, HookName } from "./hooks.ts";
 import type { ModelConfig } from "./model-config.ts";
 
@@ -10,8 +11,10 @@ import type { ModelConfig } from "./model-config.ts";
  * @category Model
  */
 export interface EditSource {
-  /** The edits, by hook name; throws where the model cannot have them. */
-  toEdits(config: ModelConfig): Edits;
+  /**
+   * The edits, by hook name; throws where the model, or a run some of whose positions are padding, cannot have them.
+   */
+  toEdits(config: ModelConfig, isPadded?: boolean): Edits;
 }
 
 /**
@@ -21,13 +24,14 @@ export interface EditSource {
  */
 export type EditsLike = Edits | EditSource | readonly (Edits | EditSource)[];
 
-/** The functions that a run calls, by hook name. */
-export function resolveEdits(config: ModelConfig, edits: EditsLike | undefined): Edits {
+/** The functions that a run calls, by hook name; of a mask, whether a position is padding. */
+export function resolveEdits(config: ModelConfig, edits: EditsLike | undefined, mask?: PaddingMask): Edits {
   if (edits === undefined) return {};
+  const isPadded = mask?.visible.includes(0) ?? false;
   const list = Array.isArray(edits) ? (edits as readonly (Edits | EditSource)[]) : [edits as Edits | EditSource];
   const resolved = list.map((one, i) => {
     requireObject(one, Array.isArray(edits) ? `edits[${i}]` : "edits", "run");
-    if (typeof (one as EditSource).toEdits === "function") return (one as EditSource).toEdits(config);
+    if (typeof (one as EditSource).toEdits === "function") return (one as EditSource).toEdits(config, isPadded);
     if ("at" in one && "do" in one) throw notAnEdit(one);
     return one as Edits;
   });

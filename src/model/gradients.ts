@@ -187,7 +187,7 @@ function passBack(
     ...[...storage.keys()].map((name) => placeOf(order, name)),
   );
   const firstLayer = layerAt([...order.keys()][first] ?? "", config);
-  const { edits, passed, inputs } = recordedEdits(resolveEdits(config, asked.edits), config);
+  const { edits, passed, inputs } = recordedEdits(resolveEdits(config, asked.edits, mask), config);
   const kept = new Set<string>([...activationsFor(config, firstLayer), ...inputs, ...scalar.hooks]);
   const isWhole = wanted.has("unembed.hook_out") || "unembed.hook_out" in edits;
   const keeps = (name: HookName): boolean => kept.has(name);

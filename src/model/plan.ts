@@ -57,7 +57,7 @@ export function planOf(model: RunningModel, tokens: Tensor<"batch pos">, options
   const start = options.from === undefined ? undefined : startOf(model, tokens, options.from, mask);
   const isPartial = unembed === "none" || stopAt !== undefined;
   const stopLayer = typeof stopAt === "number" ? layerNumber(stopAt, config, "stopAt") : undefined;
-  const hooks = new HookSession(config, options.cache ?? "all", resolveEdits(config, options.edits), {
+  const hooks = new HookSession(config, options.cache ?? "all", resolveEdits(config, options.edits, mask), {
     first: start && firstHook(config, start),
     last: typeof stopAt === "string" ? stopAt : undefined,
     end: stopLayer === undefined ? undefined : hookBefore(config, stopLayer),

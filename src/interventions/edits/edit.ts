@@ -4,7 +4,7 @@ import { editWithDerivative } from "../../model/index.ts";
 import type { Edit, Edits, EditSource, HookName, ModelConfig } from "../../model/index.ts";
 import { gather, Tensor } from "../../tensor/index.ts";
 import { describeTensor, placing, rawData } from "../../tensor/internal.ts";
-import { checkAction } from "./action.ts";
+import { checkAction, longForm } from "./action.ts";
 import type { Action } from "./action.ts";
 import { eachSelected, siteOf } from "./activation.ts";
 import type { Site } from "./activation.ts";
@@ -44,7 +44,8 @@ export interface ActivationEdit extends EditSource {
  * a list of these, whose union is changed once.
  * @param action - an {@link Action}, or a function of what is selected.
  * @throws {@link InputError} when either says nothing that a model could have. In a run: {@link InputError} for a hook,
- * layer, head, position or coordinate that is not there, when nothing is selected or when a run was not supplied;
+ * layer, head, position or coordinate that is not there, when nothing is selected, when a run was not supplied, or when
+ * a mean, a resampling or a spread of this run would take in padding;
  * {@link AxisError} and {@link ShapeError} when numbers, or the activation of another run, do not fit.
  * @category Interventions
  * @example
@@ -71,10 +72,36 @@ export function edit<const T extends EditTarget>(
   checkTarget(value.at, "edit");
   if (typeof action !== "function") checkAction(value.do, "edit");
   Object.defineProperties(value, {
-    toEdits: { value: (config: ModelConfig): Edits => editsOf(value, config) },
+    toEdits: {
+      value: (config: ModelConfig, isPadded = false): Edits => {
+        if (isPadded) requireNoPadding(value.do);
+        return editsOf(value, config);
+      },
+    },
     toJSON: { value: (): unknown => editToJson(value) },
   });
   return Object.freeze(value) as ActivationEdit;
+}
+
+/** Refuses what takes the activations of padding for those of text. */
+function requireNoPadding(action: Action | EditFunction): void {
+  if (typeof action === "function") return;
+  const long = longForm(action);
+  const [what, remedy] =
+    "mean" in long && long.of === undefined
+      ? ["the mean over this run", 'Give reference runs without padding, { mean: "batch pos", of: runs }']
+      : "resample" in long && long.from === undefined
+        ? ["resampling within the batch", "Give a run to take from, { resample: seed, from: run }"]
+        : "noise" in long && long.relative === true
+          ? ["noise relative to the activation", "Give its standard deviation, { noise: std }"]
+          : [];
+  if (what === undefined) return;
+  throw new InputError(`${what} would take in padding, which the attention mask hides. ${remedy}, or a function.`, {
+    operation: "edit",
+    argument: "do",
+    expected: "activations of text alone",
+    actual: action,
+  });
 }
 
 /** The functions that a run of a model calls. */

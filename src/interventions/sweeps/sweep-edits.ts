@@ -23,7 +23,7 @@ import {
   resolveEdits,
   siteOfHook,
 } from "../../model/internal.ts";
-import type { BaseRun, Change } from "../../model/internal.ts";
+import type { BaseRun, Change, PaddingMask } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { Tensor } from "../../tensor/index.ts";
@@ -97,9 +97,10 @@ export function sweepEdits(
   const { clean } = promptsOf(model, tokens, operation);
   const batch = clean.sizeOf("batch");
   requireMetricOf(metric, batch, operation);
-  requireNoPadding(metric, paddingMask(attentionMask, clean, operation), operation);
+  const mask = paddingMask(attentionMask, clean, operation);
+  requireNoPadding(metric, mask, operation);
   const steps = new Steps(options, edits.length);
-  const single = edits.map((one) => singleEdit(model, one));
+  const single = edits.map((one) => singleEdit(model, one, mask));
   const hooks = new Set(single.map((one) => one?.[0]));
   const base = baseRun(model, clean, { signal, attentionMask, also: (name) => hooks.has(name) });
   const readout = new Readout(base, metric);
@@ -135,8 +136,12 @@ export function sweepEdits(
 }
 
 /** The hook and the function of an edit of one hook at which a partial pass can begin. */
-function singleEdit({ config }: Transformer, edits: EditsLike): readonly [HookName, Edit] | undefined {
-  const entries = Object.entries(resolveEdits(config, edits)).filter(([, edit]) => typeof edit === "function");
+function singleEdit(
+  { config }: Transformer,
+  edits: EditsLike,
+  mask: PaddingMask | undefined,
+): readonly [HookName, Edit] | undefined {
+  const entries = Object.entries(resolveEdits(config, edits, mask)).filter(([, edit]) => typeof edit === "function");
   const [first, second] = entries as unknown as [HookName, Edit][];
   if (first === undefined || second !== undefined) return undefined;
   const at = siteOfHook(first[0]);
