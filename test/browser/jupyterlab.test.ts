@@ -124,16 +124,19 @@ browserTests("JupyterLab", () => {
   const open = async (context: TestContext): Promise<Page> => {
     if (missing !== undefined) context.skip(missing);
     tab = await newPage(browser, { colorScheme: "light", viewport: { width: 1300, height: 2000 } });
+    tab.on("dialog", (dialog) => void dialog.accept()); // leaving a notebook that was not saved
     await tab.goto(`${address}/lab/tree/figures.ipynb`);
-    await tab.locator(".jp-Notebook").first().waitFor();
-    // cells that are run before the kernel answers are lost: run them again until one has its number
-    for (let attempt = 0; attempt < 20; attempt++) {
+    // Cells that are run before the kernel answers are lost, and a widget shown before its manager is there stays empty:
+    // the page is loaded and the cells are run again until the first figure stands.
+    for (let attempt = 0; attempt < 8; attempt++) {
+      if (attempt > 0) await tab.reload();
+      await tab.locator(".jp-Notebook").first().waitFor();
       await tab.getByRole("menuitem", { name: "Run", exact: true }).click();
       await tab.getByText("Run All Cells", { exact: true }).click();
-      const ran = tab.locator(".jp-InputPrompt").filter({ hasText: "[1]" });
-      if (await ran.waitFor({ timeout: 15_000 }).then(() => true, () => false)) return tab; // prettier-ignore
+      const figure = tab.locator(".tc-ax-link").first();
+      if (await figure.waitFor({ timeout: 30_000 }).then(() => true, () => false)) return tab; // prettier-ignore
     }
-    throw new Error("the kernel runs no cell");
+    throw new Error("JupyterLab shows no figure");
   };
 
   test("shows a figure of HTML and charts of data live, in the theme's colours, and errors in words", async (context) => {
