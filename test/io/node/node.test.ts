@@ -66,7 +66,8 @@ describe("loadFolder", () => {
   });
 
   test("a file that is not there", async () => {
-    const read = "Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .gguf, .npz and .npy.";
+    const read =
+      "Read are safetensors, with or without an index, PyTorch (.pth, .pt, .bin, .ckpt), .gguf, .npz and .npy.";
     const empty = await folderWith("empty");
     expect(await rejection(loadFolder(empty))).toEqual({
       name: "InputError",
