@@ -1,11 +1,9 @@
 /** Points that turn, in Chromium: by pointer and keyboard, found by name, in the page's colours, still where asked for. */
-import { build } from "esbuild";
 import type { Browser, Page } from "playwright";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { root } from "../support/files.ts";
 import { cameraOf } from "../../src/viz/parts/camera.ts";
 import { browserTests, launchChromium, newPage } from "./chromium.ts";
-import { serve, type Site } from "./server.ts";
+import { programPages, serve, type Site } from "./server.ts";
 
 /** One point alone in its group, at the far end of x; many about the middle. */
 const PROGRAM = `
@@ -29,23 +27,8 @@ browserTests("a cloud of points", () => {
   let browser: Browser;
   let site: Site;
   beforeAll(async () => {
-    const { outputFiles } = await build({
-      stdin: { contents: PROGRAM, resolveDir: root, loader: "ts" },
-      bundle: true,
-      format: "esm",
-      write: false,
-    });
     browser = await launchChromium();
-    site = await serve(
-      {
-        "/favicon.ico": "",
-        "/program.js": outputFiles[0]?.text ?? "",
-        "/index.html":
-          '<!doctype html><html><body><div id="at"></div><script type="module" src="/program.js"></script></body></html>',
-      },
-      {},
-      POLICY,
-    );
+    site = await serve(await programPages(PROGRAM), {}, POLICY);
   });
   afterAll(async () => {
     await browser?.close();

@@ -1,11 +1,10 @@
 /** Figures that a program puts into pages: light and dark hosts, strict policies, shadow roots, custom elements. */
-import { build } from "esbuild";
 import type { Browser, Page } from "playwright";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { readText, root } from "../support/files.ts";
+import { readText } from "../support/files.ts";
 import { colorsOf, pixelAt, readPng } from "../support/read-png.ts";
 import { browserTests, launchChromium, newPage } from "./chromium.ts";
-import { serve, type Site } from "./server.ts";
+import { programPages, serve, type Site } from "./server.ts";
 
 /** What the pages run: the figures of the tests by name, and the functions under test. */
 const PROGRAM = `
@@ -32,18 +31,7 @@ browserTests("figures mounted in pages", () => {
   let strict: Site;
   let nameless: Site;
   beforeAll(async () => {
-    const { outputFiles } = await build({
-      stdin: { contents: PROGRAM, resolveDir: root, loader: "ts" },
-      bundle: true,
-      format: "esm",
-      write: false,
-    });
-    const pages = {
-      "/favicon.ico": "",
-      "/program.js": outputFiles[0]?.text ?? "",
-      "/index.html":
-        '<!doctype html><html><body><div id="at"></div><script type="module" src="/program.js"></script></body></html>',
-    };
+    const pages = await programPages(PROGRAM);
     browser = await launchChromium();
     open = await serve(pages, {}, "");
     strict = await serve(pages, {}, recipe);

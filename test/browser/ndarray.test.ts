@@ -1,10 +1,8 @@
 /** The entry `/ndarray` on a page that allows no code made of strings: it loads, reads views, and says what it cannot do. */
-import { build } from "esbuild";
 import type { Browser } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { root } from "../support/files.ts";
 import { browserTests, launchChromium, newPage } from "./chromium.ts";
-import { serve, type Site } from "./server.ts";
+import { programPages, serve, type Site } from "./server.ts";
 
 const PROGRAM = `
 import { fromNdarray, toNdarray } from "./src/tensor/ndarray.ts";
@@ -19,22 +17,8 @@ browserTests("the entry /ndarray on a strict page", () => {
   let browser: Browser;
   let site: Site;
   beforeAll(async () => {
-    const { outputFiles } = await build({
-      stdin: { contents: PROGRAM, resolveDir: root, loader: "ts" },
-      bundle: true,
-      format: "esm",
-      write: false,
-    });
     browser = await launchChromium();
-    site = await serve(
-      {
-        "/favicon.ico": "",
-        "/program.js": outputFiles[0]?.text ?? "",
-        "/index.html": '<!doctype html><body></body><script type="module" src="/program.js"></script>',
-      },
-      {},
-      "default-src 'none'; script-src 'self'",
-    );
+    site = await serve(await programPages(PROGRAM), {}, "default-src 'none'; script-src 'self'");
   });
   afterAll(async () => {
     await browser?.close();

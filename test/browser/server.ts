@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname } from "node:path";
+import { build } from "esbuild";
+import { root } from "../support/files.ts";
 
 const types: Record<string, string> = {
   ".html": "text/html",
@@ -16,6 +18,22 @@ const types: Record<string, string> = {
 export interface Site {
   readonly address: string;
   close(): Promise<void>;
+}
+
+/** Pages for {@link serve}: a program made of the source, and `/index.html`, which runs it under an element `#at`. */
+export async function programPages(program: string): Promise<Readonly<Record<string, string>>> {
+  const { outputFiles } = await build({
+    stdin: { contents: program, resolveDir: root, loader: "ts" },
+    bundle: true,
+    format: "esm",
+    write: false,
+  });
+  return {
+    "/favicon.ico": "",
+    "/program.js": outputFiles[0]?.text ?? "",
+    "/index.html":
+      '<!doctype html><html><body><div id="at"></div><script type="module" src="/program.js"></script></body></html>',
+  };
 }
 
 /**

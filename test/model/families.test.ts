@@ -3,31 +3,22 @@
  * test/fixtures/families/make.py computed them. This side is float32: 2e-5 of the largest entry of a tensor is some
  * hundred roundings.
  */
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { parseSafetensors } from "../../src/io/index.ts";
 import {
   editAt,
-  expectedWeights,
   foldLayerNorm,
   foldValueBiases,
   generate,
   gradients,
   hookNames,
   parseConfig,
-  Transformer,
   ungroupAttention,
 } from "../../src/model/index.ts";
-import type { HookName, ModelConfig } from "../../src/model/index.ts";
+import type { HookName } from "../../src/model/index.ts";
 import { argmax, Tensor } from "../../src/tensor/index.ts";
+import { file, kinds, modelOf, tokensOf } from "../support/families.ts";
 import { expectClose } from "../support/golden.ts";
 
-const folder = new URL("../fixtures/families/", import.meta.url);
-const kinds = JSON.parse(readFileSync(new URL("kinds.json", folder), "utf8")) as Record<
-  string,
-  Record<string, unknown>
->;
-const file = parseSafetensors(readFileSync(new URL("kinds.safetensors", folder)), { name: "kinds.safetensors" });
 const largest = (t: Tensor): number => Math.max(...t.data.map(Math.abs).filter((x) => x < 1e38));
 
 /** Masked scores as they are here. */
@@ -38,15 +29,6 @@ const withInfinities = (t: Tensor): Tensor =>
     Float32Array.from(t.data, (x) => (x < -1e38 ? -Infinity : x)),
   );
 
-function modelOf(kind: string): { config: ModelConfig; model: Transformer; tokens: number[][] } {
-  const config = parseConfig(kinds[kind] ?? {});
-  const weights = new Map(
-    [...expectedWeights(config).keys()].map((name) => [name, file.read(`${kind}/weight/${name}`)]),
-  );
-  const tokens = file.read(`${kind}/tokens`).toNested() as number[][];
-  return { config, model: Transformer.fromWeights(config, weights), tokens };
-}
-
 /** With the second head or neuron set to zero. */
 function zeroed(t: Tensor): Tensor {
   const n = t.shape[2] ?? 1;
@@ -56,7 +38,9 @@ function zeroed(t: Tensor): Tensor {
 }
 
 describe.each(Object.keys(kinds))("%s", (kind) => {
-  const { config, model, tokens } = modelOf(kind);
+  const model = modelOf(kind);
+  const { config } = model;
+  const tokens = tokensOf(kind);
   const logits = file.read(`${kind}/logits`);
   const hooks = hookNames(config).slice(1);
   const atol = 2e-5 * largest(logits);

@@ -2,7 +2,6 @@
  * Questions about models whose heads share keys and values, against those about the same function with keys and values
  * for each head (checked against TransformerLens in test/model/families.test.ts), and what is refused of them.
  */
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { compositionScores, copyingScores } from "../../src/index.ts";
 import { ConfigError, InputError } from "../../src/errors.ts";
@@ -16,30 +15,12 @@ import {
   sweep,
   sweepEdits,
 } from "../../src/interventions/index.ts";
-import { parseSafetensors } from "../../src/io/index.ts";
-import {
-  crossEntropy,
-  editAt,
-  expectedWeights,
-  hookNames,
-  parseConfig,
-  Transformer,
-  ungroupAttention,
-} from "../../src/model/index.ts";
+import { crossEntropy, editAt, hookNames, type Transformer, ungroupAttention } from "../../src/model/index.ts";
 import { compositionImportance, pathExpansion, scoreExpansion, termImportance } from "../../src/paths/index.ts";
 import { map, Tensor } from "../../src/tensor/index.ts";
+import { modelOf, tokensOf } from "../support/families.ts";
 import { expectClose } from "../support/golden.ts";
 
-const folder = new URL("../fixtures/families/", import.meta.url);
-const kinds = JSON.parse(readFileSync(new URL("kinds.json", folder), "utf8")) as Record<string, object>;
-const file = parseSafetensors(readFileSync(new URL("kinds.safetensors", folder)), { name: "kinds.safetensors" });
-
-function modelOf(kind: string): Transformer {
-  const config = parseConfig(kinds[kind] ?? {});
-  const names = [...expectedWeights(config).keys()];
-  return Transformer.fromWeights(config, new Map(names.map((name) => [name, file.read(`${kind}/weight/${name}`)])));
-}
-const tokensOf = (kind: string): number[][] => file.read(`${kind}/tokens`).toNested() as number[][];
 const halved = (t: Tensor): Tensor => map(t, (x) => 0.5 * x);
 /** A tenth of the second head, or of the only one. */
 const ofSecond = (t: Tensor): Tensor => {
