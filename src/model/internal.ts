@@ -47,4 +47,4 @@ export { mlpAdds } from "./mlp.ts";
 export { gradientsInto, parameterArrays } from "./gradients.ts";
 export { patternOf } from "./pattern.ts";
 export { isWindowed, ofEachHead, requireOwnKeys, requireWithinWindow } from "./key-value-heads.ts";
-export { finalNormKind, keyValueNames, NAMED_TENSORS } from "./weights.ts";
+export { finalNormKind, queryKeyValueNames, NAMED_TENSORS } from "./weights.ts";

@@ -19,7 +19,7 @@ import { mlpFrom } from "./mlp.ts";
 import type { Norm } from "./norm.ts";
 import { toTokenTensor } from "./tokens.ts";
 import type { TokensLike } from "./tokens.ts";
-import { checkWeights, finalNormKind, keyValueNames, normFrom } from "./weights.ts";
+import { checkWeights, finalNormKind, queryKeyValueNames, normFrom } from "./weights.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -344,7 +344,7 @@ export interface Run extends PartialRun {
 }
 
 function layerWeights(config: ModelConfig, weights: Weights, layer: number): LayerWeights {
-  const names = keyValueNames(config);
+  const names = queryKeyValueNames(config);
   const get = <A extends string>(name: string): Tensor<A> => weights.get(`blocks.${layer}.attn.${name}`) as Tensor<A>;
   return {
     W_Q: get("W_Q"),

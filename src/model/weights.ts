@@ -51,15 +51,16 @@ function expectNorm(
 }
 
 /**
- * What the weights of keys and values are called: TransformerLens puts a line before the names of those that several
- * heads share.
+ * What the weights of queries, keys and values are called: TransformerLens puts a line before the names of those that
+ * several heads share.
  */
-export function keyValueNames({ n_key_value_heads }: Pick<ModelConfig, "n_key_value_heads">): {
+export function queryKeyValueNames({ n_key_value_heads }: Pick<ModelConfig, "n_key_value_heads">): {
   readonly [name in "W_K" | "W_V" | "b_K" | "b_V"]: name | `_${name}`;
-} {
+} & { readonly [name in "W_Q" | "b_Q"]: name } {
+  const own = { W_Q: "W_Q", b_Q: "b_Q" } as const;
   return n_key_value_heads === undefined
-    ? { W_K: "W_K", W_V: "W_V", b_K: "b_K", b_V: "b_V" }
-    : { W_K: "_W_K", W_V: "_W_V", b_K: "_b_K", b_V: "_b_V" };
+    ? { ...own, W_K: "W_K", W_V: "W_V", b_K: "b_K", b_V: "b_V" }
+    : { ...own, W_K: "_W_K", W_V: "_W_V", b_K: "_b_K", b_V: "_b_V" };
 }
 
 function expectMlp(expected: Map<string, Expectation>, layer: number, config: ModelConfig): void {
@@ -105,7 +106,7 @@ export function expectedWeights(config: ModelConfig): Map<string, Expectation> {
   }
   for (let layer = 0; layer < config.n_layers; layer++) {
     expectNorm(expected, `blocks.${layer}.ln1`, config.normalization_type, d_model);
-    const { W_K, W_V, b_K, b_V } = keyValueNames(config);
+    const { W_K, W_V, b_K, b_V } = queryKeyValueNames(config);
     for (const name of ["W_Q", W_K, W_V]) {
       const shape = [name === "W_Q" ? n_heads : n_key_value_heads, d_model, d_head];
       expected.set(`blocks.${layer}.attn.${name}`, { axes: "head d_model d_head", shape });

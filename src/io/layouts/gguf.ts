@@ -4,7 +4,7 @@
  */
 import { parseConfig } from "../../model/index.ts";
 import type { ModelConfig } from "../../model/index.ts";
-import { keyValueNames } from "../../model/internal.ts";
+import { queryKeyValueNames } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { Checkpoint, HeadsLayout, Taking } from "./checkpoint.ts";
 import { ConfigFields } from "./config-fields.ts";
@@ -145,7 +145,7 @@ function* convertAttention(
   weights: Map<string, Tensor>,
 ): Taking<void> {
   const { n_heads, n_key_value_heads: groups = n_heads, d_head, d_model } = config;
-  const names = { W_Q: "W_Q", b_Q: "b_Q", ...keyValueNames(config) } as const;
+  const names = queryKeyValueNames(config);
   const isJoint = architecture === "gpt2" || architecture === "gptneox";
   for (const [i, kind] of (["Q", "K", "V"] as const).entries()) {
     const heads = kind === "Q" ? n_heads : groups;
@@ -172,11 +172,12 @@ function* convertAttention(
 /** Rows whose even places are the first half of what they hold and whose odd places are the second, put apart. */
 function halvesApart(t: Tensor): Tensor {
   const d = t.shape.at(-1) ?? 0;
-  const data = Float32Array.from(t.data);
+  const mixed = t.data;
+  const data = Float32Array.from(mixed);
   for (let start = 0; start < data.length; start += d) {
     for (let i = 0; i < d / 2; i++) {
-      data[start + i] = t.data[start + 2 * i] as number;
-      data[start + d / 2 + i] = t.data[start + 2 * i + 1] as number;
+      data[start + i] = mixed[start + 2 * i] as number;
+      data[start + d / 2 + i] = mixed[start + 2 * i + 1] as number;
     }
   }
   return Tensor.from(t.axes, t.shape, data);

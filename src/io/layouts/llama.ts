@@ -5,7 +5,7 @@
  */
 import { parseConfig } from "../../model/index.ts";
 import type { ModelConfig } from "../../model/index.ts";
-import { keyValueNames } from "../../model/internal.ts";
+import { queryKeyValueNames } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { Checkpoint, HeadsLayout, Taking } from "./checkpoint.ts";
 import { ConfigFields } from "./config-fields.ts";
@@ -124,7 +124,7 @@ function* convertLayer(
   const bias = function* (name: string, isThere: boolean, size: number): Taking<Tensor> {
     return isThere ? yield* checkpoint.take(`${name}.bias`, [size]) : Tensor.zeros("dim0", [size]);
   };
-  const names = { W_Q: "W_Q", b_Q: "b_Q", ...keyValueNames(config) } as const;
+  const names = queryKeyValueNames(config);
   weights.set(`${to}.ln1.w`, yield* checkpoint.take(`${from}.input_layernorm.weight`, [d_model]));
   weights.set(`${to}.ln2.w`, yield* checkpoint.take(`${from}.post_attention_layernorm.weight`, [d_model]));
   for (const kind of ["Q", "K", "V"] as const) {

@@ -10,7 +10,7 @@ import {
   requireKnownFields,
   wrongField,
   finalNormKind,
-  keyValueNames,
+  queryKeyValueNames,
 } from "../../model/internal.ts";
 import type { ModelConfig } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
@@ -36,7 +36,7 @@ export function* convertTransformerLens(checkpoint: Checkpoint, json: unknown): 
   const given = asFields(stored, checkpoint.source);
   const config = parseConfig(given);
   const { d_model, d_head, n_heads, n_key_value_heads: groups = n_heads } = config;
-  const names = keyValueNames(config);
+  const names = queryKeyValueNames(config);
   checkpoint.notes.push(...noteUnknown(given, "transformer-lens"));
   const weights = new Map<string, Tensor>();
   for (const name of checkpoint.names) {
@@ -183,7 +183,7 @@ export function* convertTransformerLens4(checkpoint: Checkpoint, json: unknown):
   checkpoint.notes.push(...noteUnknown(given, "transformer-lens-4"));
   const { n_layers, n_heads, n_key_value_heads: groups = n_heads, d_head, d_model } = config;
   const { d_vocab, d_vocab_out, n_ctx, d_mlp } = config;
-  const names = { W_Q: "W_Q", b_Q: "b_Q", ...keyValueNames(config) } as const;
+  const names = queryKeyValueNames(config);
   const weights = new Map<string, Tensor>([["embed.W_E", yield* checkpoint.take("embed.weight", [d_vocab, d_model])]]);
   if (config.positional_embedding_type === "standard") {
     weights.set("pos_embed.W_pos", yield* checkpoint.take("pos_embed.weight", [n_ctx, d_model]));

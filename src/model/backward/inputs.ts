@@ -8,7 +8,7 @@ import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
-import { keyValueNames } from "../weights.ts";
+import { queryKeyValueNames } from "../weights.ts";
 import { normalizePerHead } from "../head-products.ts";
 import type { HeadStream, Stream } from "../head-products.ts";
 import type { Backward } from "./pass.ts";
@@ -67,7 +67,7 @@ function parameterGradients(pass: Backward, layer: AttentionLayer, gradients: Si
   const at = `blocks.${layer.layer}.attn` as const;
   const [, d_model = 0, d_head = 0] = layer.W_Q.shape;
   const rows = pass.batch * pass.pos;
-  const names = { W_Q: "W_Q", b_Q: "b_Q", ...keyValueNames(pass.model.config) } as const;
+  const names = queryKeyValueNames(pass.model.config);
   for (const side of SIDES) {
     const gradient = gradients[side];
     const heads = headsOf(layer, side);

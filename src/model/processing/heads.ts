@@ -9,13 +9,13 @@ import { add, batchMatmul, concat, Tensor } from "../../tensor/index.ts";
 import type { AttentionLayer } from "../attention.ts";
 import { ofEachHead, requireOwnKeys } from "../key-value-heads.ts";
 import type { Transformer } from "../transformer.ts";
-import { keyValueNames } from "../weights.ts";
+import { queryKeyValueNames } from "../weights.ts";
 import { refused, Workbench } from "./weights.ts";
 
 /** $b_O + \sum_h b_V^h W_O^h$, with $b_V$ set to 0. */
 function moveValueBiases(bench: Workbench, { layer }: AttentionLayer): void {
   const at = `blocks.${layer}.attn` as const;
-  const name = `${at}.${keyValueNames(bench.config).b_V}`;
+  const name = `${at}.${queryKeyValueNames(bench.config).b_V}`;
   const shared = bench.get(name) as Tensor<"head d_head">;
   const b_V = ofEachHead(shared, bench.config.n_heads);
   const W_O = bench.get(`${at}.W_O`) as Tensor<"head d_head d_model">;
@@ -89,7 +89,7 @@ export function dropKeyBiases(model: Transformer): Transformer {
       );
     }
     bench.set(
-      `blocks.${layer}.attn.${keyValueNames(model.config).b_K}`,
+      `blocks.${layer}.attn.${queryKeyValueNames(model.config).b_K}`,
       Tensor.zeros("head d_head", b_K.shape, "float64"),
     );
   }

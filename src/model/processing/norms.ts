@@ -6,7 +6,7 @@
 import { requireKind } from "../../errors.ts";
 import type { ModelConfig, NormalizationType } from "../model-config.ts";
 import type { Transformer } from "../transformer.ts";
-import { keyValueNames } from "../weights.ts";
+import { queryKeyValueNames } from "../weights.ts";
 import { centered, refused, Workbench } from "./weights.ts";
 
 const FOLDED: Readonly<Record<string, NormalizationType>> = { LN: "LNPre", RMS: "RMSPre" };
@@ -61,7 +61,7 @@ export function foldLayerNorm(model: Transformer): Transformer {
   const bench = new Workbench(model);
   for (const { layer, ln1, mlp } of model.layers) {
     const at = `blocks.${layer}`;
-    const { W_K, b_K, W_V, b_V } = keyValueNames(model.config);
+    const { W_K, b_K, W_V, b_V } = queryKeyValueNames(model.config);
     bench.fold(ln1, `${at}.ln1`, `${at}.attn.W_Q`, `${at}.attn.b_Q`);
     bench.fold(ln1, `${at}.ln1`, `${at}.attn.${W_K}`, `${at}.attn.${b_K}`);
     bench.fold(ln1, `${at}.ln1`, `${at}.attn.${W_V}`, `${at}.attn.${b_V}`);
