@@ -219,13 +219,10 @@ export function requireKind(
   const { member, what, remedy, holder }: Kind = typeof kind === "string" ? KINDS[kind] : kind;
   const type = kind === "function" ? "function" : "object";
   if (typeof value === type && value !== null && member in (value as object)) return;
+  const isHolder = holder !== undefined && holds(value, holder, member);
   const mend = isPromise(value)
     ? "Write await before the call that gave it"
-    : mendOfClone(value) !== undefined
-      ? mendOfClone(value)
-      : holder !== undefined && holds(value, holder, member)
-        ? `Pass its ${holder}`
-        : remedy;
+    : (mendOfClone(value) ?? (isHolder ? `Pass its ${holder}` : remedy));
   throw new InputError(`${argument} is ${nameOf(value)}, not ${what}. ${mend}.`, {
     operation,
     argument,

@@ -111,7 +111,7 @@ export function neuronExamples(
   requireKind("model", model, "model", operation, options, "layer neurons count before after from signal onProgress");
   requireObject(options, "options", operation);
   const { layer, count = 10, before = 12, after = 4, from = 0, signal } = options;
-  const { d_mlp = 0, n_ctx } = model.config;
+  const { d_mlp = 0 } = model.config;
   if (model.layer(layer).mlp === undefined) {
     throw new ConfigError("this model is attention-only; it has no neurons.", {
       ...{ operation, argument: "model", expected: "a model with MLPs", actual: model.config.attn_only },
@@ -140,7 +140,7 @@ export function neuronExamples(
   const steps = new Steps(options, Array.isArray(prompts) ? prompts.length : Infinity);
   const name = `blocks.${layer}.mlp.hook_post` as const;
   let done = 0;
-  for (const batch of batchesOf(prompts, Math.max(1, Math.floor(BATCH / n_ctx)), n_ctx)) {
+  for (const batch of batchesOf(prompts)) {
     signal?.throwIfAborted();
     const tokens = toTokenTensor(model.config, batch, operation);
     const { cache } = model.run(tokens, { cache: [name], unembed: "none", ...(signal && { signal }) });
@@ -153,14 +153,10 @@ export function neuronExamples(
 }
 
 /** Neighbouring prompts of one length, so many tokens together at most. */
-function* batchesOf(
-  prompts: Iterable<readonly number[]>,
-  least: number,
-  n_ctx: number,
-): Generator<readonly (readonly number[])[]> {
+function* batchesOf(prompts: Iterable<readonly number[]>): Generator<readonly (readonly number[])[]> {
   let batch: (readonly number[])[] = [];
   for (const prompt of prompts) {
-    const isFull = batch.length >= least && (batch.length + 1) * Math.min(n_ctx, prompt.length) > BATCH;
+    const isFull = (batch.length + 1) * prompt.length > BATCH;
     if (batch.length > 0 && (batch[0]?.length !== prompt.length || isFull)) {
       yield batch;
       batch = [];

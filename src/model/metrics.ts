@@ -353,8 +353,6 @@ function lossWeights(
   count: number,
   operation: string,
 ): number[][] {
-  if (mask === undefined && padding === undefined)
-    return Array.from({ length: batch }, () => new Array<number>(count).fill(1 / count));
   const all = Array.from({ length: batch }, () => new Array<number>(count).fill(1));
   const rows: readonly (readonly number[])[] = mask instanceof Tensor ? (mask.toNested() as number[][]) : (mask ?? all);
   requireKind("list", rows, "mask", operation);

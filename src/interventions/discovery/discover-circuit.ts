@@ -5,6 +5,7 @@ import { InputError, nameOf, requireKind } from "../../errors.ts";
 import { stepOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
+import { meanOf } from "../../tensor/internal.ts";
 import { circuitGraph } from "./circuits/index.ts";
 import type { Circuit } from "./circuits/index.ts";
 import {
@@ -129,7 +130,7 @@ export function discoverCircuit(
     seed,
     operation,
   });
-  const mean = (edges: Uint8Array): number => runs.value({ edges }).reduce((a, b) => a + b, 0) / runs.count;
+  const mean = (edges: Uint8Array): number => meanOf(runs.value({ edges }));
   const empty = mean(new Uint8Array(graph.size));
   const full = mean(new Uint8Array(graph.size).fill(1));
   const nodes =

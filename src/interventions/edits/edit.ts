@@ -83,19 +83,23 @@ export function edit<const T extends EditTarget>(
   return Object.freeze(value) as ActivationEdit;
 }
 
+/** What an action takes of the whole run, padding included, and what to give instead. */
+function takenOfRun(action: Action): readonly [what: string, remedy: string] | undefined {
+  const long = longForm(action);
+  if ("mean" in long && long.of === undefined)
+    return ["the mean over this run", 'Give reference runs without padding, { mean: "batch pos", of: runs }'];
+  if ("resample" in long && long.from === undefined)
+    return ["resampling within the batch", "Give a run to take from, { resample: seed, from: run }"];
+  if ("noise" in long && long.relative === true)
+    return ["noise relative to the activation", "Give its standard deviation, { noise: std }"];
+  return undefined;
+}
+
 /** Refuses what takes the activations of padding for those of text. */
 function requireNoPadding(action: Action | EditFunction): void {
-  if (typeof action === "function") return;
-  const long = longForm(action);
-  const [what, remedy] =
-    "mean" in long && long.of === undefined
-      ? ["the mean over this run", 'Give reference runs without padding, { mean: "batch pos", of: runs }']
-      : "resample" in long && long.from === undefined
-        ? ["resampling within the batch", "Give a run to take from, { resample: seed, from: run }"]
-        : "noise" in long && long.relative === true
-          ? ["noise relative to the activation", "Give its standard deviation, { noise: std }"]
-          : [];
-  if (what === undefined) return;
+  const taken = typeof action === "function" ? undefined : takenOfRun(action);
+  if (taken === undefined) return;
+  const [what, remedy] = taken;
   throw new InputError(`${what} would take in padding, which the attention mask hides. ${remedy}, or a function.`, {
     operation: "edit",
     argument: "do",

@@ -1,7 +1,6 @@
 /**
  * The certificate: is it a circuit? Sufficient and necessary, by the benchmark's measures and in every usual way,
- * prompt by
- * prompt, against random circuits of its size, and when it is looked for again on other prompts.
+ * prompt by prompt, against random circuits of its size, and when it is looked for again on other prompts.
  */
 import { InputError, requireKind } from "../../errors.ts";
 import { Steps } from "../../progress.ts";

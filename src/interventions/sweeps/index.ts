@@ -3,9 +3,8 @@
  * over any product of layers, heads and positions.
  *
  * In reading order: `sweep.ts`, `grid.ts` (the places), `sources.ts` (what is put there), `result.ts`,
- * `sweep-edits.ts` (any list of edits), `path-patching.ts` and
- * `path-receivers.ts` (along chosen paths alone), `attribution-patching.ts` (all
- * of it estimated from one gradient).
+ * `sweep-edits.ts` (any list of edits), `path-patching.ts` and `path-receivers.ts` (along chosen paths alone),
+ * `attribution-patching.ts` (all of it estimated from one gradient).
  */
 export { sweep } from "./sweep.ts";
 export type { SweepOptions } from "./sweep.ts";

@@ -38,7 +38,7 @@ const TYPES: readonly (NumberKind | "bool" | "text" | "list")[] = [
   ...(["u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "text", "list", "u64", "i64", "f64"] as const),
 ];
 
-/** The element types by their numbers; those of a name alone are not read. */
+/** The element types that are read, by their numbers. */
 const ELEMENTS: ReadonlyMap<number, SafetensorsDType | GgufQuantization> = new Map([
   [0, "F32"],
   [1, "F16"],
@@ -60,6 +60,7 @@ const ELEMENTS: ReadonlyMap<number, SafetensorsDType | GgufQuantization> = new M
   [30, "BF16"],
 ]);
 
+/** Those that are known by name alone. */
 const UNREAD_ELEMENTS: ReadonlyMap<number, string> = new Map([
   [9, "Q8_1"],
   [15, "Q8_K"],

@@ -79,17 +79,13 @@ export function wideInputGradient(
   sizes: Sizes,
   gradient: MatrixView,
   W: MatrixView,
-  out: MatrixView,
+  out: FloatArray,
   take: Take,
 ): void {
   const { rows, inner, outer } = sizes;
   const columns = matrix(take(rows * inner), rows);
   kernels().matmul({ batch: 1, m: inner, n: rows, k: outer, a: W, b: transposed(gradient), out: columns });
-  const { data } = columns;
-  for (let i = 0; i < rows; i++) {
-    const to = out.offset + i * out.rowStride;
-    for (let j = 0; j < inner; j++) out.data[to + j] = data[j * rows + i] as number;
-  }
+  transposedCopy(columns, inner, rows, out);
 }
 
 /** The transpose of a matrix `[rows, cols]`, written row by row. */
@@ -97,7 +93,7 @@ function transposedCopy(
   { data, offset, rowStride, colStride }: MatrixView,
   rows: number,
   cols: number,
-  out: Float32Array,
+  out: FloatArray,
 ): MatrixView {
   for (let i = 0; i < rows; i++) {
     const from = offset + i * rowStride;

@@ -108,7 +108,7 @@ function finalGradient(pass: Backward, { data, rows, columns }: LogitGradient, o
     sizes,
     matrix(data, width),
     columns === undefined ? all : someColumns(pass, all, columns),
-    matrix(some, d_model),
+    some,
     pass.take,
   );
   if (rows === undefined) return;

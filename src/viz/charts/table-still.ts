@@ -59,10 +59,6 @@ export function tableStill(
   return { width, height: y + 2, content: parts.filter((part) => part !== "").join("\n") };
 }
 
-function numberText(value: number, format: NumberFormat): string {
-  return formatNumber(value, format);
-}
-
 function widthOf({ kind, cells, format }: StillColumn, label: readonly string[]): number {
   const named = largestOf(
     label.map((line) => textWidth(line, TYPE.lab) * BOLD),
@@ -72,7 +68,7 @@ function widthOf({ kind, cells, format }: StillColumn, label: readonly string[])
     cells.map((cell) => {
       if (cell === null) return 0;
       if (typeof cell === "number" && kind !== "text")
-        return textWidth(numberText(cell, format), TYPE.lab) * 1.07 + (kind === "bar" ? BAR + 8 : 0);
+        return textWidth(formatNumber(cell, format), TYPE.lab) * 1.07 + (kind === "bar" ? BAR + 8 : 0);
       if (kind === "token" || kind === "tokens") return chipsMarkup(chipsOf(cell), 0, 0, WIDEST, NO_VALUES).width;
       return Math.min(WIDEST, textWidth(String(cell), TYPE.lab) * 1.07);
     }),
@@ -98,7 +94,7 @@ function cellMarkup(
   if (cell === null) return { markup: "", lines: 1 };
   if (kind === "token" || kind === "tokens") return chipsMarkup(chipsOf(cell), x, y, width, NO_VALUES);
   if (typeof cell === "number" && kind !== "text") {
-    const text = numberText(cell, format);
+    const text = formatNumber(cell, format);
     const bar =
       kind === "bar" ? barMarkup(cell, scale, x + width - BAR - 8 - textWidth(text, TYPE.lab) * 1.07, y + 3) : "";
     return { markup: bar + svgText(x + width, base, "tc-lab tc-f-ink", text, 'text-anchor="end"'), lines: 1 };

@@ -14,12 +14,11 @@ export interface WidgetModel {
   off(event: string, callback: () => void): void;
 }
 
-/** What of the entry draws. */
-const NOT_CHARTS = ["Figure", "defineFigureElement", "enliven", "escapeHtml", "figureScript", "figureStyles"].concat([
-  "formatNumber",
-  "mount",
-  "visibleToken",
-]);
+/** What of the entry draws nothing; all else is a chart. */
+const NOT_CHARTS = [
+  ...["Figure", "defineFigureElement", "enliven", "escapeHtml", "figureScript", "figureStyles", "formatNumber"],
+  ...["mount", "visibleToken"],
+];
 
 type Chart = (options: unknown) => Figure;
 const charts = Object.fromEntries(
