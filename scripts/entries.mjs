@@ -12,6 +12,7 @@ export const entries = {
   paths: "src/paths/index.ts",
   heads: "src/heads/index.ts",
   interventions: "src/interventions/index.ts",
+  jobs: "src/jobs/index.ts",
   io: "src/io/index.ts",
   viz: "src/viz/index.ts",
   figures: "src/figures/index.ts",

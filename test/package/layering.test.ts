@@ -25,6 +25,7 @@ const order = [
   "heads",
   "interventions",
   "train",
+  "jobs",
   "io",
   "viz",
   "figures",
