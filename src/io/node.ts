@@ -17,6 +17,8 @@ export { downloadFromHub, loadFromHub } from "./node/hub.ts";
 export type { HubFolder, HubOptions } from "./node/hub.ts";
 export { mergeShards } from "./node/jobs/merge-shards.ts";
 export type { MergedShards } from "./node/jobs/merge-shards.ts";
+export { onThreads } from "./node/jobs/on-threads.ts";
+export type { ThreadJobsOptions } from "./node/jobs/on-threads.ts";
 export { openShard } from "./node/jobs/open-shard.ts";
 export type { ShardStore } from "./node/jobs/open-shard.ts";
 export { modelsOfPlan, readJobPlan } from "./node/jobs/read-plan.ts";

@@ -12,15 +12,7 @@
  */
 export { JobPlan, parseJobPlan } from "./plan.ts";
 export type { Job, ModelSource } from "./plan.ts";
-export type {
-  ColumnType,
-  JobKind,
-  JobKinds,
-  JobTask,
-  JobTokenizer,
-  JobValue,
-  OpenedModel,
-} from "./kinds/kind.ts";
+export type { ColumnType, JobKind, JobKinds, JobTask, JobTokenizer, JobValue, OpenedModel } from "./kinds/kind.ts";
 export { parseJobRows } from "./rows.ts";
 export type { JobRow } from "./rows.ts";
 export { parseShard, shardOfEnvironment } from "./shards.ts";

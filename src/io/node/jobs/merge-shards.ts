@@ -111,7 +111,8 @@ function refuseMissing(
   const late = Array.from({ length: count }, (_, i) => i + 1).find(
     (index) => (jobsOfShard({ index, count }, plan.size)[1] ?? 0) > first,
   );
-  const where = files.length === 0 ? `there are no results in ${folder}` : `the first is job ${first}, of shard ${late}/${count}`;
+  const where =
+    files.length === 0 ? `there are no results in ${folder}` : `the first is job ${first}, of shard ${late}/${count}`;
   return new InputError(
     `${missing} of ${plan.size} jobs are not done; ${where}. Run what is missing, or merge what is there with partial.`,
     { operation: MERGE, argument: "folder", expected: plan.size, actual: plan.size - missing },

@@ -28,10 +28,7 @@ import { loadFolder } from "../folder.ts";
  * // 1
  * ```
  */
-export async function readJobPlan(
-  path: string | URL,
-  options: { readonly kinds?: JobKinds } = {},
-): Promise<JobPlan> {
+export async function readJobPlan(path: string | URL, options: { readonly kinds?: JobKinds } = {}): Promise<JobPlan> {
   const operation = "readJobPlan";
   const file = typeof path === "string" ? path : fileURLToPath(path);
   const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {

@@ -69,11 +69,7 @@ const otherPlan = (file: string, operation: string): InputError =>
   );
 
 /** Calls with each line that has an end, until told to stop; returns where it stopped. */
-function eachLine(
-  handle: number,
-  size: number,
-  visit: (text: string, start: number, end: number) => boolean,
-): number {
+function eachLine(handle: number, size: number, visit: (text: string, start: number, end: number) => boolean): number {
   const chunk = Buffer.allocUnsafe(CHUNK);
   let rest: Buffer = Buffer.alloc(0);
   let at = 0;

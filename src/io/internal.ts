@@ -1,0 +1,3 @@
+/** What io/ lends to the other folders of src/ and is no part of the package. */
+export { kindsOf, serveJobs } from "./node/jobs/serve-jobs.ts";
+export type { JobThread } from "./node/jobs/serve-jobs.ts";
