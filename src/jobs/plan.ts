@@ -3,8 +3,8 @@ import { FormatError, invariant, nameOf, requireObject } from "../errors.ts";
 import { nearestNames } from "../nearest.ts";
 import { digestOf } from "./digest.ts";
 import { KINDS } from "./kinds/index.ts";
-import { refusePlan } from "./kinds/kind.ts";
-import type { JobKind, JobKinds } from "./kinds/kind.ts";
+import { COMMON, refusePlan } from "./kinds/kind.ts";
+import type { ColumnType, JobKind, JobKinds } from "./kinds/kind.ts";
 
 /**
  * A model of a plan.
@@ -167,6 +167,10 @@ export function parseJobPlan(json: string | object, options: { readonly kinds?: 
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined)
     throw refusePlan("name", `two tasks are called ${JSON.stringify(twice)}. Give each a name of its own.`, twice);
+  requireColumns(
+    read.map(({ kind }) => kind),
+    kinds,
+  );
   const parts = [undefined, ...models].flatMap((model) => read.flatMap((task) => task.on(model)));
   let size = 0;
   const groups = parts.map((part): Group => {
@@ -229,6 +233,7 @@ function seedsOf(given: unknown, argument: string): number[] {
 
 interface Task {
   readonly name: string;
+  readonly kind: string;
   /** Its jobs on a model, or those that need none. */
   on(model: ModelSource | undefined): Omit<Group, "first">[];
 }
@@ -263,11 +268,31 @@ function taskOf(
   const drawn = isSeeded === undefined || isSeeded(settings) ? listed : [0];
   return {
     name,
+    kind,
     on: (model) =>
       hasModel === (model !== undefined) && (model === undefined || own.includes(model))
         ? [{ seeds: drawn, job: { plan: plan.plan, task: name, kind, model, settings } }]
         : [],
   };
+}
+
+/** Refuses kinds whose columns are not of one type each: a table of their results could not be read. */
+function requireColumns(names: readonly string[], kinds: JobKinds): void {
+  const seen = new Map<string, { readonly type: ColumnType; readonly kind: string }>();
+  for (const [column, type] of Object.entries(COMMON)) seen.set(column, { type, kind: "every kind" });
+  for (const kind of new Set(names)) {
+    for (const [column, type] of Object.entries(kinds[kind]?.columns ?? {})) {
+      const other = seen.get(column);
+      if (other === undefined) seen.set(column, { type, kind });
+      else if (other.type !== type || Object.hasOwn(COMMON, column)) {
+        throw refusePlan(
+          "kinds",
+          `column ${JSON.stringify(column)} of kind ${kind} is there already, of ${other.kind}: call it otherwise.`,
+          column,
+        );
+      }
+    }
+  }
 }
 
 function noSuchKind(kind: unknown, at: string, kinds: JobKinds): Error {

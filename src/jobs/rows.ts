@@ -5,6 +5,7 @@
  * there whole, or can be seen not to be.
  */
 import { FormatError, InputError, nameOf } from "../errors.ts";
+import { COMMON } from "./kinds/kind.ts";
 import type { ColumnType, JobKind, JobValue } from "./kinds/kind.ts";
 import type { Job } from "./plan.ts";
 
@@ -14,12 +15,6 @@ import type { Job } from "./plan.ts";
  * @category Jobs
  */
 export type JobRow = Readonly<Record<string, JobValue>>;
-
-/** The columns that all results have. */
-const COMMON: Readonly<Record<string, ColumnType>> = {
-  ...{ plan: "text", job: "whole", row: "whole", rows: "whole" },
-  ...{ task: "text", kind: "text", model: "text", seed: "whole" },
-};
 
 /** The rows of a job from what it found; a job that found nothing has one row of none. */
 export function rowsOf(job: Job, found: readonly Readonly<Record<string, JobValue>>[], kind: JobKind): JobRow[] {

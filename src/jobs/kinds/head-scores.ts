@@ -1,5 +1,4 @@
 /** Jobs of head scores, and of the heads that are found by them. */
-import { requireObject } from "../../errors.ts";
 import { findHeads, headScores } from "../../heads/index.ts";
 import type { HeadScores } from "../../heads/index.ts";
 import { allHeads } from "../../model/index.ts";
@@ -43,11 +42,11 @@ export const headScoresJob: JobKind = {
 };
 
 const FOUND = {
-  current_token: "currentToken",
-  previous_token: "previousToken",
-  first_token: "firstToken",
-  duplicate_token: "duplicateToken",
-  induction: "induction",
+  is_current_token: "currentToken",
+  is_previous_token: "previousToken",
+  is_first_token: "firstToken",
+  is_duplicate_token: "duplicateToken",
+  is_induction: "induction",
 } as const;
 
 /** Of which kinds each head is found to be, a row a head. */
@@ -57,10 +56,7 @@ export const foundHeadsJob: JobKind = {
     head: "whole",
     ...Object.fromEntries(Object.keys(FOUND).map((name) => [name, "boolean" as const])),
   },
-  check: (settings) => {
-    requireObject(settings, "found-heads", "parseJobPlan");
-    checkRepeated(settings, "found-heads");
-  },
+  check: (settings) => checkRepeated(settings, "found-heads"),
   run: async (task) => {
     const scores = await scored(task);
     const found = findHeads(scores);

@@ -76,6 +76,12 @@ export interface JobKind {
  */
 export type JobKinds = Readonly<Record<string, JobKind>>;
 
+/** The columns that all results have. */
+export const COMMON: Readonly<Record<string, ColumnType>> = {
+  ...{ plan: "text", job: "whole", row: "whole", rows: "whole" },
+  ...{ task: "text", kind: "text", model: "text", seed: "whole" },
+};
+
 /** An error about a plan. */
 export function refusePlan(argument: string, message: string, actual?: unknown): InputError {
   return new InputError(message, { operation: "parseJobPlan", argument, actual });
