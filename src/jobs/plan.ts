@@ -34,10 +34,16 @@ export interface Job {
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
+/** Seeds that are listed, or counted and never listed. */
+interface Seeds {
+  readonly count: number;
+  at(index: number): number;
+}
+
 /** The jobs of one task on one model, one a seed. */
 interface Group {
   readonly first: number;
-  readonly seeds: readonly number[];
+  readonly seeds: Seeds;
   readonly job: Omit<Job, "index" | "seed">;
 }
 
@@ -81,7 +87,7 @@ export class JobPlan {
     this.#groups = parts.groups;
     this.#manifest = parts.manifest;
     const last = parts.groups.at(-1);
-    this.size = last === undefined ? 0 : last.first + last.seeds.length;
+    this.size = last === undefined ? 0 : last.first + last.seeds.count;
   }
 
   /**
@@ -101,7 +107,7 @@ export class JobPlan {
     }
     const group = this.#groups[low];
     invariant(group !== undefined, "JobPlan.job", "a plan with jobs has no groups of them");
-    return { ...group.job, index, seed: group.seeds[index - group.first] ?? 0 };
+    return { ...group.job, index, seed: group.seeds.at(index - group.first) };
   }
 
   /** The kind of a job. */
@@ -175,7 +181,7 @@ export function parseJobPlan(json: string | object, options: { readonly kinds?: 
   let size = 0;
   const groups = parts.map((part): Group => {
     const first = size;
-    size += part.seeds.length;
+    size += part.seeds.count;
     return { ...part, first };
   });
   if (size > MOST_JOBS)
@@ -208,7 +214,7 @@ function modelsOf(given: unknown): ModelSource[] {
   throw refusePlan("models", `two models are called ${JSON.stringify(twice)}. Give each { name, path }.`, twice);
 }
 
-function seedsOf(given: unknown, argument: string): number[] {
+function seedsOf(given: unknown, argument: string): Seeds {
   const isSeed = (seed: unknown): seed is number =>
     Number.isSafeInteger(seed) && (seed as number) >= 0 && (seed as number) <= LAST_SEED;
   const refuse = (message: string): never => {
@@ -221,15 +227,18 @@ function seedsOf(given: unknown, argument: string): number[] {
       return refuse(`has count ${String(count)}; give a number of seeds from 1.`);
     if (!isSeed(from) || !isSeed(from + (count as number) - 1))
       return refuse(`leaves the seeds there are, 0 to ${LAST_SEED}.`);
-    return Array.from({ length: count as number }, (_, i) => from + i);
+    return { count: count as number, at: (i) => from + i };
   }
   const seeds = given as unknown[];
   const bad = seeds.findIndex((seed) => !isSeed(seed));
   if (bad >= 0) return refuse(`holds ${nameOf(seeds[bad])}; seeds are whole numbers from 0 to ${LAST_SEED}.`);
   if (seeds.length === 0) return refuse("is an empty list. Leave it out for seed 0 alone.");
   if (new Set(seeds).size < seeds.length) return refuse("names a seed twice.");
-  return seeds as number[];
+  return { count: seeds.length, at: (i) => (seeds as number[])[i] ?? 0 };
 }
+
+/** The seed of what draws nothing. */
+const UNSEEDED: Seeds = { count: 1, at: () => 0 };
 
 interface Task {
   readonly name: string;
@@ -244,7 +253,7 @@ function taskOf(
   plan: {
     readonly kinds: JobKinds;
     readonly models: readonly ModelSource[];
-    readonly seeds: readonly number[];
+    readonly seeds: Seeds;
     readonly plan: string;
   },
 ): Task {
@@ -265,7 +274,7 @@ function taskOf(
   if (hasModel && own.length === 0)
     throw refusePlan(at, `${at}, ${JSON.stringify(name)}, runs on models, and the plan names none.`, given);
   const listed = seeds === undefined ? plan.seeds : seedsOf(seeds, `${at}.seeds`);
-  const drawn = isSeeded === undefined || isSeeded(settings) ? listed : [0];
+  const drawn = isSeeded === undefined || isSeeded(settings) ? listed : UNSEEDED;
   return {
     name,
     kind,

@@ -83,6 +83,9 @@ export function shardOfEnvironment(
       const what = `the array has ${all} tasks, not ${count}, so that task ${id} may be any shard.`;
       throw refuse(`${what} Name it with --shard.`, id);
     }
+    const most = read("SLURM_ARRAY_TASK_MAX");
+    if (most !== undefined && (most - least) / step + 1 !== all)
+      throw refuse(`the array's ${all} ids are no row from ${least} to ${most}.`, id);
     return checkShard({ index: (id - least) / step + 1, count: all });
   }
   const index = read("JOB_COMPLETION_INDEX");
