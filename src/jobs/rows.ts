@@ -5,7 +5,6 @@
  * there whole, or can be seen not to be.
  */
 import { FormatError, InputError, nameOf } from "../errors.ts";
-import { COMMON } from "./kinds/kind.ts";
 import type { ColumnType, JobKind, JobValue } from "./kinds/kind.ts";
 import type { Job } from "./plan.ts";
 
@@ -22,15 +21,26 @@ export function rowsOf(job: Job, found: readonly Readonly<Record<string, JobValu
   const rows = found.length;
   const common = { plan, job: index, row: 0, rows, task, kind: job.kind, model: model?.name ?? null, seed };
   if (rows === 0) return [common];
-  return found.map((values, row) => {
-    const unknown = Object.keys(values).find((name) => !Object.hasOwn(kind.columns, name));
-    if (unknown !== undefined) throw wrongColumn(job, unknown, "is none of the columns of its kind", values[unknown]);
-    const own = Object.entries(kind.columns).map(([name, type]): [string, JobValue] => [
-      name,
-      checked(values[name] ?? null, type, name, job),
-    ]);
-    return { ...common, row, ...Object.fromEntries(own.filter(([, value]) => value !== null)) };
+  const columns = Object.entries(kind.columns);
+  return found.map((values, at) => {
+    const row: Record<string, JobValue> = { ...common, row: at };
+    let known = 0;
+    for (const [name, type] of columns) {
+      const value = values[name];
+      if (value !== undefined) known++;
+      else continue;
+      const kept = checked(value, type, name, job);
+      if (kept !== null) row[name] = kept;
+    }
+    if (known < Object.keys(values).length) requireColumns(values, kind, job);
+    return row;
   });
+}
+
+function requireColumns(values: Readonly<Record<string, JobValue | undefined>>, kind: JobKind, job: Job): void {
+  for (const [name, value] of Object.entries(values))
+    if (value !== undefined && !Object.hasOwn(kind.columns, name))
+      throw wrongColumn(job, name, "is none of the columns of its kind", value);
 }
 
 const TYPES: Readonly<Record<ColumnType, (value: JobValue) => boolean>> = {
@@ -54,23 +64,34 @@ function wrongColumn({ kind }: Job, name: string, what: string, actual: unknown)
   });
 }
 
-/** The lines of rows, each with its end. */
+/** The lines of rows of one job, each with its end. */
 export function linesOf(rows: readonly JobRow[], kind: JobKind): string {
-  const columns = { ...COMMON, ...kind.columns };
-  return rows.map((row) => `{${fieldsOf(row, columns).join(",")}}\n`).join("");
-}
-
-function fieldsOf(row: JobRow, columns: Readonly<Record<string, ColumnType>>): string[] {
-  return Object.entries(row).map(([name, value]) => {
-    const isNumber = columns[name] === "number" && typeof value === "number";
-    return `${JSON.stringify(name)}:${isNumber ? numberText(value) : JSON.stringify(value)}`;
-  });
+  const [first] = rows;
+  if (first === undefined) return "";
+  const { plan, job, rows: count, task, kind: name, model, seed } = first;
+  const before = `{"plan":${JSON.stringify(plan)},"job":${job},"row":`;
+  const after = `,"rows":${count},${JSON.stringify({ task, kind: name, model, seed }).slice(1, -1)}`;
+  const columns = Object.entries(kind.columns).map(
+    ([column, type]) => [column, `,${JSON.stringify(column)}:`, type === "number"] as const,
+  );
+  let text = "";
+  for (const row of rows) {
+    text += before + String(row["row"]) + after;
+    for (const [column, label, isNumber] of columns) {
+      const value = row[column];
+      if (value === undefined) continue;
+      text += label + (isNumber ? numberText(value as number) : JSON.stringify(value));
+    }
+    text += "}\n";
+  }
+  return text;
 }
 
 /** A number as the shortest text that reads as the same one, with a point or an exponent. */
 function numberText(x: number): string {
-  const text = Object.is(x, -0) ? "-0" : String(x);
-  return /[.e]/.test(text) ? text : `${text}.0`;
+  const text = String(x);
+  if (!Number.isInteger(x) || text.includes("e")) return text;
+  return `${Object.is(x, -0) ? "-0" : text}.0`;
 }
 
 /** Which part of which job a line is. */
