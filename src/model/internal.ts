@@ -3,7 +3,7 @@ export { maskOf, RUN, traceOf } from "./run.ts";
 export { ATTENTION_HEAD } from "./attention.ts";
 export type { Trace } from "./run.ts";
 export { rotateTo } from "./rotary.ts";
-export { paddingMask } from "./attention-mask.ts";
+export { hidePaddedKeys, paddingMask } from "./attention-mask.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
 export {
   attentionScores,

@@ -54,14 +54,18 @@ function sourceOf(source: RunSource, name: HookName): Sample {
 }
 
 /** Refuses an activation of another run that does not fit, other than in its number of prompts. */
-function requireAlike(theirs: Tensor, { name, value }: Site, anyPos: boolean): void {
+function requireAlike(
+  theirs: Tensor,
+  { name, value }: Site,
+  { anyPos, also = "" }: { readonly anyPos: boolean; readonly also?: string },
+): void {
   const differs = theirs.names.some((axis, a) => {
     if (axis === "batch" || (anyPos && axis === "pos")) return false;
     return theirs.shape[a] !== value.shape[a];
   });
   if (!differs) return;
   throw new ShapeError(
-    `at "${name}" the other run has ${describeTensor(theirs)}, this one ${describeTensor(value)}. Give a run of prompts as long as these, say which of its positions, { copyFrom: run, pos: … }, or { set: … } a part of its activation.`,
+    `at "${name}" the other run has ${describeTensor(theirs)}, this one ${describeTensor(value)}. Give a run of prompts as long as these${also}, or { set: … } a part of its activation.`,
     { operation: OPERATION, argument: name, expected: value.shape, actual: theirs.shape },
   );
 }
@@ -69,7 +73,9 @@ function requireAlike(theirs: Tensor, { name, value }: Site, anyPos: boolean): v
 function copied({ copyFrom, pos }: Extract<LongAction, { copyFrom: unknown }>, site: Site): Replacement {
   const { name, value } = site;
   const theirs = sourceOf(copyFrom, name);
-  requireAlike(theirs.value, site, pos !== undefined);
+  const positions = pos === undefined ? undefined : positionsTaken(pos, theirs.value, site);
+  const also = isOfPairs(value) ? "" : ", say which of its positions, { copyFrom: run, pos: … }";
+  requireAlike(theirs.value, site, { anyPos: pos !== undefined, also });
   const batch = value.sizeOf("batch");
   const theirBatch = theirs.value.sizeOf("batch");
   if (theirBatch !== batch && theirBatch !== 1) {
@@ -79,12 +85,12 @@ function copied({ copyFrom, pos }: Extract<LongAction, { copyFrom: unknown }>, s
     );
   }
   const prompts = Array.from({ length: batch }, (_, b) => (theirBatch === 1 ? 0 : b));
-  return taken(site, theirs, prompts, pos === undefined ? undefined : positionsTaken(pos, theirs.value, site));
+  return taken(site, theirs, prompts, positions);
 }
 
 function resampled({ resample, from }: Extract<LongAction, { resample: unknown }>, site: Site): Replacement {
   const theirs = from === undefined ? site : sourceOf(from, site.name);
-  requireAlike(theirs.value, site, false);
+  requireAlike(theirs.value, site, { anyPos: false });
   return taken(site, theirs, promptsTaken(resample, site, theirs, from === undefined));
 }
 
@@ -99,7 +105,7 @@ function meanAt({ mean, of }: Extract<LongAction, { mean: unknown }>, site: Site
   }
   const sources = (Array.isArray(of) ? of : [of]) as readonly RunSource[];
   const samples: readonly Sample[] = of === undefined ? [site] : sources.map((source) => sourceOf(source, name));
-  for (const sample of samples) requireAlike(sample.value, site, overPos);
+  for (const sample of samples) requireAlike(sample.value, site, { anyPos: overPos });
   if (isOfPairs(value)) requireSamePadding([site, ...samples], name);
   const { means, counts } = meanOf(samples, overPos);
   const most = counts.reduce((a, b) => Math.max(a, b), 0);

@@ -44,14 +44,10 @@ export function paddingThere({ name, value }: Site, i: number, where: string): I
  * What another run has, prompt by prompt.
  *
  * @param prompts - of which of its prompts each takes.
- * @param positions - at which of its positions what is put at each is taken; -1 where nothing is. The same unless given.
+ * @param positions - at which of its positions what is put at each is taken; -1 where nothing is. The same unless
+ * given.
  */
-export function taken(
-  site: Site,
-  theirs: Sample,
-  prompts: readonly number[],
-  positions?: Int32Array,
-): Replacement {
+export function taken(site: Site, theirs: Sample, prompts: readonly number[], positions?: Int32Array): Replacement {
   const data = rawData(theirs.value);
   const [own, each] = [site.value, theirs.value].map((t) => t.size / t.sizeOf("batch")) as [number, number];
   const width = own / lengthOf(site.value);
@@ -103,7 +99,7 @@ export function positionsTaken(pos: number | readonly number[], theirs: Tensor, 
   const n = value.sizeOf("pos");
   const selected = picks[value.names.indexOf("pos")] ?? Array.from({ length: n }, (_, p) => p);
   const isListed = Array.isArray(listed) && listed.every((p) => typeof p === "number");
-  const into = isListed ? at(listed as readonly number[], n, `the ${n} positions of this run`) : selected;
+  const into = isListed ? at(listed, n, `the ${n} positions of this run`) : selected;
   const length = theirs.sizeOf("pos");
   const from = at(typeof pos === "number" ? [pos] : pos, length, `the ${length} positions of the run that is copied`);
   if (into.length !== from.length || new Set(into).size !== into.length) {
@@ -114,6 +110,10 @@ export function positionsTaken(pos: number | readonly number[], theirs: Tensor, 
   }
   const positions = new Int32Array(n).fill(-1);
   for (const [i, p] of into.entries()) positions[p] = from[i] as number;
-  invariant(selected.every((p) => positions[p] !== -1), "edit", "a position selected has none to be copied from");
+  invariant(
+    selected.every((p) => positions[p] !== -1),
+    "edit",
+    "a position selected has none to be copied from",
+  );
   return positions;
 }

@@ -300,7 +300,8 @@ export class PathExpansion extends Shown {
    * @param metric - `"attribution"` by default.
    * @param options - `k`, `positions`; `targets`, `terms`, `precision`, `signal` and `onProgress` as for
    * {@link PathExpansion.attribution}.
-   * @throws {@link InputError} for a position that has no value, a mean over the padding of a run, and as {@link PathExpansion.attribution}.
+   * @throws {@link InputError} for a position that has no value, a mean over the padding of a run, and as
+   * {@link PathExpansion.attribution}.
    */
   rank(metric: TermMetric = "attribution", options: RankOptions = {}): RankedTerm[] {
     requireOptions(options, "rank", "targets precision terms signal onProgress k positions");

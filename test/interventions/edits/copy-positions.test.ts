@@ -14,7 +14,11 @@ const idsOf = (n: number, seed: number): number[] => Array.from({ length: n }, (
 
 test("each position selected takes the one listed for it, whatever the lengths, hook and order", () => {
   const cases = fc
-    .record({ here: fc.integer({ min: 2, max: 7 }), there: fc.integer({ min: 2, max: 7 }), hook: fc.constantFrom(...hooks) })
+    .record({
+      here: fc.integer({ min: 2, max: 7 }),
+      there: fc.integer({ min: 2, max: 7 }),
+      hook: fc.constantFrom(...hooks),
+    })
     .chain(({ here, there, hook }) =>
       fc.record({
         here: fc.constant(here),
@@ -29,9 +33,12 @@ test("each position selected takes the one listed for it, whatever the lengths, 
       const source = model.run(idsOf(there, 1));
       const tokens = [idsOf(here, 2), idsOf(here, 3)];
       const theirs: Tensor = source.cache.get(hook);
-      const [into, from] = [pairs.map(([p]) => (fromEnd ? p - here : p)), pairs.map(([, q]) => (fromEnd ? q - there : q))];
+      const [into, from] = [
+        pairs.map(([p]) => (fromEnd ? p - here : p)),
+        pairs.map(([, q]) => (fromEnd ? q - there : q)),
+      ];
       const copied = edit({ hook, pos: into }, { copyFrom: source, pos: from, name: "source" });
-      const byHand = edit(hook, (x: Tensor) => {
+      const byHand = edit({ hook: (name) => name === hook }, (x) => {
         const [batch = 0, pos = 0] = x.shape;
         const width = x.size / (batch * pos);
         const out = Float64Array.from(x.data);
@@ -56,7 +63,9 @@ test("what cannot be mapped is refused", () => {
   expect(refusal(run(edit({ hook: "resid_pre", pos: [0, 1] }, { copyFrom: source, pos: 1 })))).toMatch(
     /1 positions of the other run are to be copied to the 2 selected/,
   );
-  expect(refusal(run(edit({ hook: "resid_pre", pos: [0, 0] }, { copyFrom: source, pos: [0, 1] })))).toMatch(/each once/);
+  expect(refusal(run(edit({ hook: "resid_pre", pos: [0, 0] }, { copyFrom: source, pos: [0, 1] })))).toMatch(
+    /each once/,
+  );
   expect(refusal(run(edit({ hook: "resid_pre", pos: 0 }, { copyFrom: source, pos: 3 })))).toMatch(
     /pos 3 is outside the 3 positions of the run that is copied/,
   );

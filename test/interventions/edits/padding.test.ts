@@ -49,7 +49,9 @@ function expectClose(found: readonly number[], expected: readonly number[]): voi
 
 /** Hooks of the stream, of heads and of MLPs: what is one vector a position. */
 const hooksOf = ({ config }: Transformer): HookName[] =>
-  hookNames(config).filter((name) => /hook_(embed|resid_pre|resid_mid|attn_out|mlp_out|q|k|v|z|result|post)$/.test(name));
+  hookNames(config).filter((name) =>
+    /hook_(embed|resid_pre|resid_mid|attn_out|mlp_out|q|k|v|z|result|post)$/.test(name),
+  );
 
 /** Of runs of one prompt each, the mean at each place of text, counted from the start or from the end. */
 function meansOf(
@@ -98,7 +100,11 @@ describe.each(["batch", "batch pos"] as const)('mean over "%s" takes text alone 
           const n = ids.length;
           const alone = edit(hook, (x) => {
             const rows = Array.from({ length: n }, (_, p) => means(side === "left" ? n - 1 - p : p) as Tensor);
-            return Tensor.from(x.axes, x.shape, rows.flatMap((row) => [...row.data]));
+            return Tensor.from(
+              x.axes,
+              x.shape,
+              rows.flatMap((row) => [...row.data]),
+            );
           });
           const start = side === "left" ? longest - n : 0;
           expectClose(ofText(logits, b, start, n), [...model.run(ids, { edits: alone }).logits.data]);
@@ -158,16 +164,19 @@ test("noise relative to the activation is measured on text alone", () => {
   expect(Math.abs((moved as number) / (drawn as number) / spread - 1)).toBeLessThan(1e-4);
 });
 
-test.each(["zero", { scale: 0 }, { set: 1 }, { add: 1 }] as const)("scores of hidden keys stay hidden: %j", (action) => {
-  for (const hook of ["attn_scores", "pattern"] as const) {
-    const edits = edit({ hook, layer: 1 }, action);
-    const { logits } = model.run(tokens, { attentionMask, edits });
-    for (const b of tokens.keys()) {
-      const expected = model.run(text(b), { edits }).logits;
-      expectClose(ofText(logits, b, starts[b] as number, text(b).length), [...expected.data]);
+test.each(["zero", { scale: 0 }, { set: 1 }, { add: 1 }] as const)(
+  "scores of hidden keys stay hidden: %j",
+  (action) => {
+    for (const hook of ["attn_scores", "pattern"] as const) {
+      const edits = edit({ hook, layer: 1 }, action);
+      const { logits } = model.run(tokens, { attentionMask, edits });
+      for (const b of tokens.keys()) {
+        const expected = model.run(text(b), { edits }).logits;
+        expectClose(ofText(logits, b, starts[b] as number, text(b).length), [...expected.data]);
+      }
     }
-  }
-});
+  },
+);
 
 test("nothing of padding is put where there is text", () => {
   const short = model.run(tokens.slice(0, 1), { attentionMask: attentionMask.slice(0, 1) });
@@ -176,7 +185,9 @@ test("nothing of padding is put where there is text", () => {
   expect(refusal(put(edit("resid_pre", { copyFrom: short })))).toMatch(lies);
   expect(refusal(put(edit("resid_pre", { copyFrom: { cache: short.cache } })))).toMatch(lies);
   expect(refusal(put(edit("z", { resample: [0, 0, 0, 0], from: short })))).toMatch(lies);
-  expect(refusal(put(edit("z", { resample: 1, from: short })))).toMatch(/no other prompt has its text at the positions/);
+  expect(refusal(put(edit("z", { resample: 1, from: short })))).toMatch(
+    /no other prompt has its text at the positions/,
+  );
   expect(refusal(put(edit("pattern", { copyFrom: short })))).toMatch(/the text of prompt 0 lies at other positions/);
   expect(refusal(put(edit("pattern", { mean: "batch", of: short })))).toMatch(/padding at different positions/);
   expect(refusal(put(edit("z", { mean: "batch", of: short })))).toMatch(/padding in all prompts that the mean is of/);
