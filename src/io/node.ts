@@ -1,5 +1,5 @@
 /**
- * The entry `transformer-circuits/node`: model folders, checkpoints, figures and the results of sweeps on disk. It and its
+ * The entry `transformer-circuits/node`: model folders, checkpoints, figures and results of sweeps on disk. It and its
  * folder alone touch the file system.
  */
 import { mkdir, writeFile } from "node:fs/promises";

@@ -2,8 +2,7 @@
 import { CircuitsError, InputError, requireKind, requireObject } from "../errors.ts";
 import type { ProgressOptions } from "../progress.ts";
 import type { JobKinds, OpenedModel } from "./kinds/kind.ts";
-import { JobPlan } from "./plan.ts";
-import type { Job, ModelSource } from "./plan.ts";
+import type { Job, JobPlan, ModelSource } from "./plan.ts";
 import { linesOf, rowsOf } from "./rows.ts";
 import type { JobRow } from "./rows.ts";
 import { checkShard, jobsOfShard } from "./shards.ts";

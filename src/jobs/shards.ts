@@ -49,8 +49,8 @@ export function checkShard({ index, count }: Shard): Shard {
  * The shard that a scheduler gives a process in its environment: Slurm's array (`SLURM_ARRAY_TASK_ID` from `_MIN` by
  * `_STEP`, of `_COUNT`) or a Kubernetes indexed job (`JOB_COMPLETION_INDEX`, which says of how many nowhere).
  *
- * @param count - of how many; needed by Kubernetes. An array of which only a part is run again counts that part alone: it
- * is refused where this says otherwise, and its shards have to be named.
+ * @param count - of how many; needed by Kubernetes. An array of which only a part is run again counts that part alone:
+ * it is refused where this says otherwise, and its shards have to be named.
  * @returns `undefined` where no scheduler says anything.
  * @throws {@link InputError} when the variables say nothing that can be, or not of how many.
  * @category Jobs

@@ -212,7 +212,7 @@ describe("what goes wrong is said, and what was done is kept", () => {
     expect(bytes("plan-results/shard-1-of-1.jsonl").toString()).toMatch(/\}\n$/);
   });
 
-  test("a shard that Slurm names", async () => {
+  test("a shard that Slurm names", () => {
     write(
       "plan.json",
       JSON.stringify({ models: ["bundled"], seeds: { count: 6 }, tasks: [{ kind: "head-scores", length: 4 }] }),

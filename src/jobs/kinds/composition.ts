@@ -6,7 +6,7 @@ import type { JobKind } from "./kind.ts";
 
 const KINDS = ["Q", "K", "V"] as const;
 
-/** The scores of every pair whose writer is in an earlier layer, three rows a pair: through queries, keys and values. */
+/** The scores of every pair whose writer is the earlier, three rows a pair: through queries, keys and values. */
 export const compositionJob: JobKind = {
   columns: {
     ...{ through: "text", writer_layer: "whole", writer_head: "whole", reader_layer: "whole", reader_head: "whole" },
@@ -27,9 +27,8 @@ export const compositionJob: JobKind = {
           .filter((reader) => reader.layer > writer.layer)
           .map((reader) => {
             const at = [writer.layer, writer.head, reader.layer, reader.head] as const;
-            const [writer_layer, writer_head, reader_layer, reader_head] = at;
             return {
-              ...{ through, writer_layer, writer_head, reader_layer, reader_head },
+              ...{ through, writer_layer: at[0], writer_head: at[1], reader_layer: at[2], reader_head: at[3] },
               ...{ score: scores[through].at(...at), z_score: zScores[through].at(...at) },
             };
           }),

@@ -23,11 +23,10 @@ const MOST_THREADS = 256;
 /** How often a job is begun whose thread ends under it, as where memory is used up. */
 const TRIES = 2;
 
-declare const __filename: string | undefined;
-
-/** Where the build lays the program of threads: beside this file. */
+/** Where the build lays the program of threads: beside this file, of which a build for CommonJS has the path alone. */
 function besideThis(): URL {
-  return new URL("./job-worker.js", typeof __filename === "string" ? pathToFileURL(__filename) : import.meta.url);
+  const here = import.meta.url;
+  return new URL("./job-worker.js", here.startsWith("file:") ? here : pathToFileURL(here));
 }
 
 /**

@@ -72,6 +72,6 @@ const CLASSES = { AxisError, ConfigError, FormatError, InputError, ResourceError
 /** An error again, of the class that it was of. */
 export function errorFrom({ name, message, operation }: PlainError): Error {
   if (operation === undefined) return Object.assign(new Error(message), { name });
-  const Class = Object.hasOwn(CLASSES, name) ? CLASSES[name as keyof typeof CLASSES] : CircuitsError;
-  return new Class(message, { operation });
+  const known = Object.hasOwn(CLASSES, name) ? CLASSES[name as keyof typeof CLASSES] : CircuitsError;
+  return new known(message, { operation });
 }
