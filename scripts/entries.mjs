@@ -18,6 +18,7 @@ export const entries = {
   figures: "src/figures/index.ts",
   report: "src/report/index.ts",
   node: "src/io/node.ts",
+  queue: "src/queue/index.ts",
   bundled: "src/io/bundled.ts",
   ndarray: "src/tensor/ndarray.ts",
   "ndarray-ops": "src/tensor/ndarray-ops.ts",

@@ -21,6 +21,7 @@ import type {
   ReportJob,
   StatusCommandOptions,
   SweepCommandOptions,
+  WorkCommandOptions,
 } from "./cli/index.ts";
 
 const NAME = "transformer-circuits";
@@ -192,9 +193,21 @@ function addSweep(program: Program, commander: Commander, end: End): void {
     .option("--shard <which>", "the part to run, as 3/64 (default: as Slurm or Kubernetes say, or all)")
     .option("--shards <number>", "how many there are, where only the index is told", wholeNumber(commander, 1, 1e6))
     .option("--threads <number>", "how many jobs run side by side", wholeNumber(commander, 1, 256), 1)
+    .option("--queue <address>", "give the jobs to workers by way of Redis, as redis://host:6379")
     .action(async (path: string, options: SweepCommandOptions) => {
       const commands = await import("./cli/index.ts");
       end(await commands.sweep(command, path, options));
+    });
+  sweep
+    .command("work")
+    .description("do the jobs that sweep --queue gives, until told to stop")
+    .requiredOption("--queue <address>", "where Redis is, as redis://host:6379")
+    .option("--threads <number>", "how many jobs run side by side", wholeNumber(commander, 1, 256), 1)
+    .option("--models <folder>", "from where the paths of models count (default: this folder)")
+    .option("--kinds <module>", "a module that exports further kinds of jobs")
+    .action(async (options: WorkCommandOptions) => {
+      const { sweepWork } = await import("./cli/index.ts");
+      end(await sweepWork(command, options));
     });
   withPlan(sweep.command("merge"))
     .description("write the results of all shards into one file, in the order of the plan")

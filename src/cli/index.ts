@@ -10,5 +10,5 @@ export type { InspectCommandOptions } from "./inspect.ts";
 export { report, serveReport } from "./report.ts";
 export type { ReportCommandOptions, ReportJob } from "./report.ts";
 export { runCommand } from "./run.ts";
-export { sweep, sweepMerge, sweepStatus } from "./sweep.ts";
-export type { MergeCommandOptions, StatusCommandOptions, SweepCommandOptions } from "./sweep.ts";
+export { sweep, sweepMerge, sweepStatus, sweepWork } from "./sweep.ts";
+export type { MergeCommandOptions, StatusCommandOptions, SweepCommandOptions, WorkCommandOptions } from "./sweep.ts";

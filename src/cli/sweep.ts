@@ -19,6 +19,15 @@ export interface SweepCommandOptions extends PlanOptions {
   readonly shard?: string;
   readonly shards?: number;
   readonly threads: number;
+  readonly queue?: string;
+}
+
+/** Options of `sweep work`. */
+export interface WorkCommandOptions {
+  readonly queue: string;
+  readonly threads: number;
+  readonly models?: string;
+  readonly kinds?: string;
 }
 
 /** Options of `sweep merge`. */
@@ -46,9 +55,13 @@ export function sweep(command: string, path: string, options: SweepCommandOption
       const { plan, results, kinds } = await opened(path, options);
       const shard = shardGiven(options);
       const folder = dirname(resolve(path));
-      const { threads } = options;
+      const { threads, queue } = options;
       const on =
-        threads === 1 ? inProcess(modelsOfPlan(folder)) : onThreads(threads, { folder, kinds, worker: command });
+        queue !== undefined
+          ? (await import("../queue/index.ts")).onQueue(queue)
+          : threads === 1
+            ? inProcess(modelsOfPlan(folder))
+            : onThreads(threads, { folder, kinds, worker: command });
       const store = openShard(results, plan, shard);
       try {
         const outcome = await runJobs(plan, { on, store, shard, signal, onProgress });
@@ -63,6 +76,20 @@ export function sweep(command: string, path: string, options: SweepCommandOption
     },
     CANCELLED,
   );
+}
+
+/**
+ * Does the jobs of a queue until it is told to stop; returns the exit status.
+ *
+ * @param command - the command's own file, which threads run.
+ */
+export function sweepWork(command: string, options: WorkCommandOptions): Promise<number> {
+  const { queue, threads, models = ".", kinds } = options;
+  return runCommand(`working for ${queue}`, async ({ signal }) => {
+    const { serveQueue } = await import("../queue/index.ts");
+    await serveQueue(queue, { threads, folder: models, kinds: moduleAt(kinds), worker: command, signal });
+    return "Ended; jobs that were not begun are left to other workers.";
+  });
 }
 
 /** Writes the results of all shards into one file; returns the exit status. */
@@ -95,10 +122,13 @@ async function opened(
   path: string,
   { results, kinds }: PlanOptions,
 ): Promise<{ readonly plan: JobPlan; readonly results: string; readonly kinds: string | undefined }> {
-  const module = kinds === undefined ? undefined : pathToFileURL(resolve(kinds)).href;
+  const module = moduleAt(kinds);
   const plan = await readJobPlan(path, { kinds: await kindsOf(module) });
   return { plan, results: results ?? `${path.replace(/\.json$/i, "")}-results`, kinds: module };
 }
+
+const moduleAt = (path: string | undefined): string | undefined =>
+  path === undefined ? undefined : pathToFileURL(resolve(path)).href;
 
 function shardGiven({ shard, shards }: SweepCommandOptions): Shard {
   const all = { index: 1, count: 1 };

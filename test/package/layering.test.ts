@@ -27,6 +27,7 @@ const order = [
   "train",
   "jobs",
   "io",
+  "queue",
   "viz",
   "figures",
   "report",

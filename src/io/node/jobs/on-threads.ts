@@ -2,7 +2,8 @@
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { InputError, requireOptions, ResourceError } from "../../../errors.ts";
-import type { Job, JobRunner, JobWork } from "../../../jobs/index.ts";
+import type { Job, JobRow, JobRunner, JobWork } from "../../../jobs/index.ts";
+import { errorOf } from "../../../jobs/internal.ts";
 import { errorFrom } from "./serve-jobs.ts";
 import type { JobAnswer, JobThread } from "./serve-jobs.ts";
 
@@ -57,88 +58,90 @@ export function onThreads(count: number, options: ThreadJobsOptions = {}): JobRu
       actual: count,
     });
   }
-  const { folder = ".", kinds, worker = besideThis() } = options;
+  const start = starterOf(options);
+  return { run: (work) => new Team(work, start, count).run() };
+}
+
+/** What starts a thread. */
+export function starterOf({ folder = ".", kinds, worker = besideThis() }: ThreadJobsOptions): () => Worker {
   const workerData: JobThread = { command: "jobs", folder, kinds: kinds === undefined ? undefined : String(kinds) };
-  const start = (): Worker => new Worker(worker, { workerData });
-  return { run: (work) => new Team(work, start).run(count) };
+  return () => new Worker(worker, { workerData });
 }
 
 /** The threads of one run. */
 class Team {
   readonly #work: JobWork;
-  readonly #start: () => Worker;
   readonly #jobs: Iterator<Job>;
-  readonly #workers = new Set<Worker>();
+  readonly #threads: readonly ThreadForJobs[];
   #isOver = false;
 
-  constructor(work: JobWork, start: () => Worker) {
+  constructor(work: JobWork, start: () => Worker, count: number) {
     this.#work = work;
-    this.#start = start;
     this.#jobs = work.jobs[Symbol.iterator]();
+    this.#threads = Array.from({ length: Math.min(count, work.count) }, () => new ThreadForJobs(start));
   }
 
-  async run(count: number): Promise<void> {
+  async run(): Promise<void> {
     const { signal } = this.#work;
     let stop = (): void => undefined;
     const stopped = new Promise<never>((_, reject) => {
-      stop = (): void => reject(signal?.reason instanceof Error ? signal.reason : new Error(String(signal?.reason)));
+      stop = (): void => reject(errorOf(signal?.reason));
     });
     stopped.catch(() => undefined);
     signal?.addEventListener("abort", stop);
     try {
-      const threads = Math.min(count, this.#work.count);
-      await Promise.race([stopped, Promise.all(Array.from({ length: threads }, () => this.#thread()))]);
+      await Promise.race([stopped, Promise.all(this.#threads.map((thread) => this.#go(thread)))]);
     } finally {
       this.#isOver = true;
       signal?.removeEventListener("abort", stop);
-      await Promise.all([...this.#workers].map((worker) => worker.terminate()));
+      await Promise.all(this.#threads.map((thread) => thread.end()));
     }
   }
 
-  /** Does jobs on one thread until none are left; a thread that ends is started anew. */
-  async #thread(): Promise<void> {
-    let worker: Worker | undefined;
-    while (!this.#isOver) {
-      const next = this.#jobs.next();
-      if (next.done === true) break;
+  /** Does jobs on one thread until none are left. */
+  async #go(thread: ThreadForJobs): Promise<void> {
+    for (let next = this.#jobs.next(); next.done !== true && !this.#isOver; next = this.#jobs.next()) {
       const job = next.value;
-      for (let attempt = 1; ; attempt++) {
-        worker ??= this.#begin();
-        try {
-          const answer = await answerOf(worker, job);
-          if (this.#isOver) return;
-          if ("rows" in answer) this.#work.done(job, answer.rows);
-          else this.#work.failed(job, errorFrom(answer.error));
-          break;
-        } catch (error) {
-          if (this.#isOver || !(error instanceof ThreadEnded)) throw error;
-          this.#workers.delete(worker);
-          worker = undefined;
-          if (attempt < TRIES) continue;
-          this.#work.failed(job, lostThread(job, error));
-          break;
-        }
-      }
+      const answer = await thread.answer(job);
+      if (this.#isOver) return;
+      if (answer instanceof Error) this.#work.failed(job, answer);
+      else this.#work.done(job, answer);
     }
-    if (worker === undefined) return;
-    this.#workers.delete(worker);
-    await worker.terminate();
-  }
-
-  #begin(): Worker {
-    const worker = this.#start();
-    this.#workers.add(worker);
-    return worker;
   }
 }
 
-/** A thread that ended while it did a job. */
-class ThreadEnded extends Error {}
+/** A thread that does one job at a time, and is started anew when it ends under one. */
+export class ThreadForJobs {
+  readonly #start: () => Worker;
+  #worker: Worker | undefined;
+
+  constructor(start: () => Worker) {
+    this.#start = start;
+  }
+
+  /** The rows of a job, or what went wrong with it. */
+  async answer(job: Job): Promise<readonly JobRow[] | Error> {
+    for (let attempt = 1; ; attempt++) {
+      this.#worker ??= this.#start();
+      try {
+        const answer = await answerOf(this.#worker, job);
+        return "rows" in answer ? answer.rows : errorFrom(answer.error);
+      } catch (error) {
+        this.#worker = undefined;
+        if (attempt === TRIES) return lostThread(job, errorOf(error));
+      }
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+}
 
 const lostThread = ({ index }: Job, { message }: Error): ResourceError =>
   new ResourceError(`the thread of job ${index} ended ${TRIES} times: ${message}.`, { operation: "onThreads" });
 
-/** What a thread says of a job. */
+/** What a thread says of a job; rejects when it ends. */
 function answerOf(worker: Worker, job: Job): Promise<JobAnswer> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void): void => {
@@ -146,8 +149,8 @@ function answerOf(worker: Worker, job: Job): Promise<JobAnswer> {
       act();
     };
     const onMessage = (answer: JobAnswer): void => settle(() => resolve(answer));
-    const onError = (error: Error): void => settle(() => reject(new ThreadEnded(error.message)));
-    const onExit = (code: number): void => settle(() => reject(new ThreadEnded(`it left with ${code}`)));
+    const onError = (error: Error): void => settle(() => reject(error));
+    const onExit = (code: number): void => settle(() => reject(new Error(`it left with ${code}`)));
     worker.on("message", onMessage).on("error", onError).on("exit", onExit);
     worker.postMessage(job);
   });
