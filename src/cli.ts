@@ -203,6 +203,7 @@ function addSweep(program: Program, commander: Commander, end: End): void {
     .description("do the jobs that sweep --queue gives, until told to stop")
     .requiredOption("--queue <address>", "where Redis is, as redis://host:6379")
     .option("--threads <number>", "how many jobs run side by side", wholeNumber(commander, 1, 256), 1)
+    .option("--lock <ms>", "when the jobs of a killed worker go to others", wholeNumber(commander, 100, 1e7), 30_000)
     .option("--models <folder>", "from where the paths of models count (default: this folder)")
     .option("--kinds <module>", "a module that exports further kinds of jobs")
     .action(async (options: WorkCommandOptions) => {

@@ -26,6 +26,7 @@ export interface SweepCommandOptions extends PlanOptions {
 export interface WorkCommandOptions {
   readonly queue: string;
   readonly threads: number;
+  readonly lock: number;
   readonly models?: string;
   readonly kinds?: string;
 }
@@ -84,10 +85,10 @@ export function sweep(command: string, path: string, options: SweepCommandOption
  * @param command - the command's own file, which threads run.
  */
 export function sweepWork(command: string, options: WorkCommandOptions): Promise<number> {
-  const { queue, threads, models = ".", kinds } = options;
+  const { queue, threads, lock, models = ".", kinds } = options;
   return runCommand(`working for ${queue}`, async ({ signal }) => {
     const { serveQueue } = await import("../queue/index.ts");
-    await serveQueue(queue, { threads, folder: models, kinds: moduleAt(kinds), worker: command, signal });
+    await serveQueue(queue, { threads, lock, folder: models, kinds: moduleAt(kinds), worker: command, signal });
     return "Ended; jobs that were not begun are left to other workers.";
   });
 }

@@ -135,7 +135,7 @@ function isJson(text: string): boolean {
  * const store = { has: () => false, append: (_: number, lines: string) => (text += lines) };
  * await runJobs(plan, { on: inProcess(openBundledModel), store });
  * console.log(parseJobRows(text).length, text.split("\n")[0]?.slice(0, 28));
- * // 192 {"plan":"43dc3e5d8d4d2bb5","
+ * // 192 {"plan":"74b5cda90fa6df25","
  * ```
  */
 export function parseJobRows(text: string): JobRow[] {

@@ -220,7 +220,7 @@ const TURN = 20;
  * const plan = parseJobPlan({ seeds: [1, 2, 3], tasks: [{ kind: "coin" }] }, { kinds: { coin } });
  * const { rows } = await runJobs(plan, { on: inProcess() });
  * console.log(rows.map(({ heads }) => heads).join(" "));
- * // 1 0 1
+ * // 0 1 0
  * ```
  */
 export function inProcess(open: OpenModel = refuseModels): JobRunner {

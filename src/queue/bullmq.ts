@@ -120,3 +120,16 @@ export function lostRedis(cause: Error, waited: number, operation: string): Reso
 
 /** Answers of Redis that waiting does not change. */
 export const isRefusal = ({ message }: Error): boolean => /\b(WRONGPASS|NOAUTH|NOPERM)\b/.test(message);
+
+/** How long a connection is given to close: one to a server that is away may wait for it without end. */
+const GOODBYE = 1000;
+
+/** Closes a queue or a worker, and its connection whatever comes of that. */
+export async function closed(one: Pick<Queue, "close" | "disconnect">): Promise<void> {
+  for (const way of [() => one.close(), () => one.disconnect()]) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, GOODBYE)));
+    await Promise.race([way().catch(() => undefined), late]);
+    clearTimeout(timer);
+  }
+}

@@ -9,7 +9,7 @@ import { errorFrom } from "../io/internal.ts";
 import { parseJobRows } from "../jobs/index.ts";
 import type { Job, JobRow, JobRunner, JobWork } from "../jobs/index.ts";
 import { errorOf } from "../jobs/internal.ts";
-import { connectionOf, isRefusal, loadBullmq, lostRedis } from "./bullmq.ts";
+import { closed, connectionOf, isRefusal, loadBullmq, lostRedis } from "./bullmq.ts";
 import type { Queue, QueueConnection, QueuedJob } from "./bullmq.ts";
 
 /**
@@ -71,8 +71,7 @@ export function onQueue(connection: QueueConnection, options: QueueJobsOptions =
       try {
         await giver.run();
       } finally {
-        await Promise.race([queue.close().catch(() => undefined), pause(1000)]);
-        await queue.disconnect().catch(() => undefined);
+        await closed(queue);
       }
     },
   };
@@ -87,8 +86,14 @@ function requireCount(value: number, least: number, argument: string): void {
   });
 }
 
-/** How workers write an error of this library. */
-const OWN_ERROR = /^((?:Axis|Circuits|Config|Format|Input|Resource|Shape)Error): ([\w.]+): ([^]*)$/;
+/** An error as workers write it: its name, of one of this library the operation, and its text. */
+function errorOfText(text: string): Error {
+  const own = /^((?:Axis|Circuits|Config|Format|Input|Resource|Shape)Error): ([\w.]+): ([^]*)$/.exec(text);
+  const [, name = "Error", operation, message = text] = own ?? [];
+  if (own !== null) return errorFrom({ name, operation, message });
+  const [, other = "Error", rest = text] = /^(\w*Error): ([^]*)$/.exec(text) ?? [];
+  return errorFrom({ name: other, message: rest, operation: undefined });
+}
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -180,8 +185,7 @@ class Giver {
       return true;
     }
     if (finishedOn === undefined) return false;
-    const [, name = "Error", operation, message] = OWN_ERROR.exec(failedReason) ?? [];
-    this.#work.failed(job, errorFrom({ name, message: message ?? failedReason, operation }));
+    this.#work.failed(job, errorOfText(failedReason));
     return true;
   }
 

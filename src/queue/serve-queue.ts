@@ -4,7 +4,7 @@ import { kindsOf, starterOf, ThreadForJobs } from "../io/internal.ts";
 import type { ThreadJobsOptions } from "../io/node.ts";
 import type { Job } from "../jobs/index.ts";
 import { KINDS, linesOf } from "../jobs/internal.ts";
-import { connectionOf, isRefusal, loadBullmq, lostRedis } from "./bullmq.ts";
+import { closed, connectionOf, isRefusal, loadBullmq, lostRedis } from "./bullmq.ts";
 import type { QueueConnection, QueuedJob } from "./bullmq.ts";
 
 /**
@@ -97,8 +97,7 @@ export async function serveQueue(connection: QueueConnection, options: ServeQueu
     });
     await worker.close();
   } finally {
-    await Promise.race([worker.close(true).catch(() => undefined), new Promise((end) => setTimeout(end, 1000))]);
-    await worker.disconnect().catch(() => undefined);
+    await closed(worker);
     await Promise.all(all.map((thread) => thread.end()));
   }
 }
