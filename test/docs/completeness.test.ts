@@ -49,6 +49,8 @@ const notRun = [
   "downloadFromHub",
   "loadFromHub",
   "onThreads",
+  "onQueue",
+  "serveQueue",
 ];
 
 describe("every function and class", () => {
