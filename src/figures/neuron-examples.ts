@@ -5,7 +5,7 @@ import { formatNumber, tokenTable } from "../viz/index.ts";
 import type { Captions, Figure } from "../viz/index.ts";
 import { requireData } from "./arguments.ts";
 import type { FigureTokenizer } from "./input.ts";
-import { tokenTexts } from "./labels.ts";
+import { shownTexts } from "./labels.ts";
 
 /** Neurons in one table, at most. */
 const MOST = 50;
@@ -51,7 +51,7 @@ export function drawNeuronExamples(
       actual: neurons.length,
     });
   }
-  const textOf = tokenTexts(tokenizer);
+  const textOf = shownTexts(tokenizer);
   return tokenTable({
     title: "Where neurons are most active",
     subtitle: `Of ${formatNumber(positions)} positions in ${formatNumber(prompts)} prompts the most active, one a prompt; the outlined token is the place.`,

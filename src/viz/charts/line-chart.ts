@@ -215,7 +215,11 @@ function drawRegion(region: Region, ground: ChartGround, domain: Domain): string
   const to = ground.x(Math.min(region.to, domain[1]));
   if (to <= from) return "";
   const { top, height } = ground.frame;
-  const shade = svgRect(from, top, to - from, height, 'class="tc-f-muted" fill-opacity="0.09"');
+  const edge =
+    from > ground.frame.left
+      ? svgLine(from, top, from, top + height, 'class="tc-s-axis tc-crisp" stroke-dasharray="2 3"')
+      : "";
+  const shade = svgRect(from, top, to - from, height, 'class="tc-f-muted" fill-opacity="0.09"') + edge;
   if (region.label === undefined) return shade;
   return shade + svgText((from + to) / 2, top + 13, "tc-tick tc-f-muted", region.label, 'text-anchor="middle"');
 }

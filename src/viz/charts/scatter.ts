@@ -44,6 +44,8 @@ export interface ScatterOptions extends Captions {
   readonly quadrants?: boolean;
   /** Whether a line joins the points in their order; it does not unless this is `true`. */
   readonly path?: boolean;
+  /** Whether the line of equal x and y is drawn; it is not unless this is `true`. */
+  readonly diagonal?: boolean;
   readonly width?: number;
   readonly height?: number;
 }
@@ -79,7 +81,7 @@ const RADIUS = 4;
  * ```
  */
 export function scatter(options: ScatterOptions): Figure {
-  checkOptions(options, "scatter", "points xDomain yDomain xLabel yLabel quadrants path width height");
+  checkOptions(options, "scatter", "points xDomain yDomain xLabel yLabel quadrants path diagonal width height");
   checkObjects(options.points, "scatter", "points");
   for (const [i, { x, y }] of options.points.entries()) {
     checkNumber(x, "scatter", `points[${i}].x`);
@@ -135,6 +137,7 @@ export function scatter(options: ScatterOptions): Figure {
       legend.markup,
       ground.markup,
       options.quadrants === false ? "" : zeroLines(frame, xDomain, yDomain, ground),
+      options.diagonal === true ? diagonal(xDomain, yDomain, ground) : "",
       options.path === true ? pathThrough(places) : "",
       ...dots,
       drawLabels(drawn, places, frame),
@@ -179,6 +182,16 @@ function zeroLines(
       ? svgLine(frame.left, ground.y(0), frame.left + frame.width, ground.y(0), 'class="tc-s-axis tc-crisp"')
       : "")
   );
+}
+
+/** The line of equal x and y, as far as both domains go. */
+function diagonal(
+  xDomain: Domain,
+  yDomain: Domain,
+  { x, y }: { x: (v: number) => number; y: (v: number) => number },
+): string {
+  const [from, to] = [Math.max(xDomain[0], yDomain[0]), Math.min(xDomain[1], yDomain[1])];
+  return from < to ? svgLine(x(from), y(from), x(to), y(to), 'class="tc-s-axis" stroke-dasharray="3 3"') : "";
 }
 
 /** A line through all points in order. */

@@ -29,6 +29,8 @@ export function setUpExplorer(root, { view, channels, colorIn, undo }) {
     skipFirst: data.skipFirst === true && n > 1,
     zoom: 1,
   };
+  /** Pixels of a thumbnail's side, as the style sheet has it. */
+  const THUMB = 54;
   let shown = null;
   let limit = 1;
   let cell = 1;
@@ -83,17 +85,23 @@ export function setUpExplorer(root, { view, channels, colorIn, undo }) {
     return channels(colorIn(root, name));
   }
 
-  function paint(canvas, values, offset, scale, inks) {
-    canvas.width = canvas.height = n;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(n, n);
+  /** A pattern; where a side has fewer than n pixels, each shows the largest of a block, so that no stripe is lost. */
+  function paint(canvas, values, offset, scale, inks, most) {
+    const block = Math.ceil(n / (most || n));
+    const side = (canvas.width = canvas.height = Math.ceil(n / block));
+    const largest = new Float64Array(side * side).fill(-1);
     for (let q = 0; q < n; q++)
-      for (let k = 0; k < n; k++) {
-        const at = 4 * (q * n + k);
-        const hue = isShown(q, k) ? inks[0] : inks[1];
-        const opacity = isShown(q, k) ? Math.min(1, values[offset + place(q, k)] / scale) : 18 / 255;
-        image.data.set([hue[0], hue[1], hue[2], Math.round(255 * opacity)], at);
+      for (let k = 0; k <= q; k++) {
+        const at = Math.floor(q / block) * side + Math.floor(k / block);
+        if (isShown(q, k)) largest[at] = Math.max(largest[at], values[offset + place(q, k)]);
       }
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(side, side);
+    largest.forEach(function (value, at) {
+      const hue = value < 0 ? inks[1] : inks[0];
+      const opacity = value < 0 ? 18 / 255 : Math.min(1, value / scale);
+      image.data.set([hue[0], hue[1], hue[2], Math.round(255 * opacity)], 4 * at);
+    });
     context.putImageData(image, 0, 0);
   }
 
@@ -102,7 +110,7 @@ export function setUpExplorer(root, { view, channels, colorIn, undo }) {
     const values = measures[state.measure];
     const scale = state.skipFirst || state.measure > 0 ? 0 : data.measures[state.measure].largest;
     buttons.forEach(function (button, head) {
-      paint(button.querySelector("canvas"), values, head * size, scale || largestOf(values, head * size), inks);
+      paint(button.querySelector("canvas"), values, head * size, scale || largestOf(values, head * size), inks, THUMB);
     });
     paintMap(inks);
   }

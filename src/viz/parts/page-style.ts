@@ -79,11 +79,12 @@ const CLOUD = [
 ];
 
 const EXPLORER = [
-  ".tc-ax{max-width:980px}",
+  ".tc-ax{max-width:980px;container-type:inline-size}",
   ".tc-ax-title strong{display:block;font-size:13px;font-weight:600}",
   ".tc-ax-title span{color:var(--tc-muted);font-size:11px}",
   ".tc-ax-heads{margin:8px 0 10px;overflow-x:auto}",
   ".tc-ax-row{display:flex;gap:6px;margin-bottom:6px}",
+  "@container (max-width:479.9px){.tc-ax-row{flex-wrap:wrap}}",
   ".tc-ax-row button{all:unset;box-sizing:border-box;cursor:pointer;padding:3px 3px 1px;border:1px solid var(--tc-grid);border-radius:4px;text-align:center;flex:none}",
   ".tc-ax-row button:hover{border-color:var(--tc-axis)}",
   '.tc-ax-row button[aria-pressed="true"]{border-color:var(--tc-ink);box-shadow:0 0 0 1px var(--tc-ink)}',
