@@ -55,8 +55,8 @@ const ROW = 20;
 const LABEL = 15;
 
 /**
- * Horizontal bars from a zero line, each with its label and its value, in the order given. Labels stand beside the bars,
- * or above them where they would take more than two fifths of the width.
+ * Horizontal bars from a zero line, each with its label and its value, in the order given. Labels stand beside the
+ * bars, or above them where they would take more than two fifths of the width.
  *
  * @param options - bars and labels.
  * @returns the figure. A value that is NaN or infinite has no bar; its value is printed, and it is counted under the

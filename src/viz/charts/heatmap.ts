@@ -37,6 +37,11 @@ export interface HeatmapOptions extends Captions {
   readonly legendLabel?: string;
   /** True for cells that do not exist, such as keys after the query under causal attention. */
   readonly mask?: (row: number, column: number) => boolean;
+  /**
+   * Whether the first of several columns is left out, as attention to the first token, on which heads rest: it is
+   * masked, and where there is no `limit` the others have all of the colours; it is not unless this is `true`.
+   */
+  readonly skipFirst?: boolean;
   /** Whether the numbers are printed in the cells. */
   readonly showValues?: boolean;
   /**
@@ -87,7 +92,7 @@ export function heatmap(options: HeatmapOptions): Figure {
   checkOptions(
     options,
     "heatmap",
-    "values rowLabels columnLabels xLabel yLabel scale limit legend legendLabel mask showValues texts format cell",
+    "values rowLabels columnLabels xLabel yLabel scale limit legend legendLabel mask skipFirst showValues texts format cell",
   );
   if (options.rowLabels) checkTexts(options.rowLabels, "heatmap", "rowLabels");
   if (options.columnLabels) checkTexts(options.columnLabels, "heatmap", "columnLabels");
@@ -99,7 +104,8 @@ export function heatmap(options: HeatmapOptions): Figure {
   if (options.texts) checkCount(options.texts.length, matrix.rows * matrix.cols, "heatmap", "texts", "cells");
   if (options.cell !== undefined) checkSize(options.cell, "heatmap", "cell");
   const block = Math.ceil(Math.max(matrix.rows, matrix.cols) / MOST_IMAGE_CELLS);
-  return mapOf(options, matrix, { block, cell: block > 1 ? 1 : (options.cell ?? cellSize(matrix, options)) });
+  const cell = block > 1 ? 1 : (options.cell ?? cellSize(matrix, options));
+  return mapOf({ ...options, ...maskOf(options, matrix) }, matrix, { block, cell });
 }
 
 /** How a map's values become cells. */
@@ -153,6 +159,12 @@ function mapOf(options: HeatmapOptions, matrix: Matrix, cellsOf: Cells): Figure 
     label: accessibleName(options, `heatmap, ${matrix.rows} by ${matrix.cols}`),
     content: [head.markup, cells, axes, bar].join("\n"),
   });
+}
+
+/** Which cells do not exist, or are left out. */
+function maskOf({ mask, skipFirst }: HeatmapOptions, { cols }: Matrix): Pick<HeatmapOptions, "mask"> {
+  if (skipFirst !== true || cols < 2) return {};
+  return { mask: (row, column) => column === 0 || mask?.(row, column) === true };
 }
 
 /** Rows at least this high have a label each. */

@@ -15,7 +15,7 @@ import {
 import type { ReferenceLine } from "./line-chart.ts";
 import { bounded, extent, largestOf, niceDomain, niceStep, shareOf, type Domain } from "../parts/scale.ts";
 import { TYPE } from "../parts/style.ts";
-import { formatNumber, plural, textWidth } from "../parts/text.ts";
+import { formatNumber, labelText, plural, textWidth } from "../parts/text.ts";
 
 /**
  * What {@link histogram} draws.
@@ -111,7 +111,7 @@ function drawReferences(references: readonly ReferenceLine[], { x: xOf, frame }:
   const placed = references
     .map(({ value, label }) => {
       const x = xOf(value);
-      const text = `${label === undefined ? "" : `${label} = `}${formatNumber(value)}`;
+      const text = `${label === undefined ? "" : `${labelText(label)} = `}${formatNumber(value)}`;
       const room = textWidth(text, TYPE.tick) + 6;
       const flip = x + room > right && x - room >= frame.left;
       return { x, text, flip, from: flip ? x - room : x, to: flip ? x : x + room };

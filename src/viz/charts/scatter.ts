@@ -15,7 +15,7 @@ import { drawLegend } from "../parts/legend.ts";
 import { nearestOf, placeFarLabels, placeLabels } from "../parts/label-placement.ts";
 import { extent, niceDomain, type Domain, type Frame } from "../parts/scale.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
-import { formatNumber, plural, px, textWidth } from "../parts/text.ts";
+import { formatNumber, labelText, plural, px, textWidth } from "../parts/text.ts";
 
 /**
  * One point of a {@link scatter}.
@@ -123,7 +123,7 @@ export function scatter(options: ScatterOptions): Figure {
   const places = drawn.map(({ x, y }) => [ground.x(x), ground.y(y)] as const);
   const dots = drawn.map((point, i) => {
     const [x, y] = places[i] as readonly [number, number];
-    const name = `${point.label === undefined ? "" : `${point.label}: `}${formatNumber(point.x)}, ${formatNumber(point.y)}`;
+    const name = `${point.label === undefined ? "" : `${labelText(point.label)}: `}${formatNumber(point.x)}, ${formatNumber(point.y)}`;
     return `<circle class="tc-f-${paintOf(point, groups)} tc-s-bg" stroke-width="0.8" fill-opacity="0.85" cx="${px(x)}" cy="${px(y)}" r="${RADIUS}">${svgTitle(name)}</circle>`;
   });
   return new Figure({
@@ -218,10 +218,10 @@ function sharedLabels(
     const near = NEIGHBOURS.flatMap(([dx, dy]) => squares.get(`${column + dx} ${row + dy}`) ?? []);
     const found = near.find((one) => Math.hypot(one.at[0] - at[0], one.at[1] - at[1]) <= RADIUS);
     if (found !== undefined) {
-      found.names.push(label);
+      found.names.push(labelText(label));
       continue;
     }
-    const one = { names: [label], at };
+    const one = { names: [labelText(label)], at };
     shared.push(one);
     const key = `${column} ${row}`;
     squares.set(key, [...(squares.get(key) ?? []), one]);

@@ -5,7 +5,7 @@ import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { CELL_PADDING, chipsMarkup, LINE, SIZE, type ChipColumn, type TokenChip } from "../parts/token-chips.ts";
 import { extent, largestOf } from "../parts/scale.ts";
 import { TYPE } from "../parts/style.ts";
-import { formatNumber, plural, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
+import { formatNumber, labelText, plural, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
 
 /**
  * A cell of a {@link tokenTable}: a text, a number, or tokens.
@@ -173,10 +173,13 @@ function groupHead(
 }
 
 /** Columns of a table that is somewhat wider than a narrow place still stand side by side in it. */
-const FITTING = 380;
+const FITTING = 410;
 const MOST_NAME = 110;
 
-/** The table in a narrow place: the cells of a row one below the other, with the names of their columns; short ones in a line. */
+/**
+ * The table in a narrow place: the cells of a row one below the other, each after its column's name; short ones share a
+ * line.
+ */
 function underOneAnother(options: TokenTableOptions, styled: readonly ChipColumn[]): Drawing {
   const { columns, groups } = options;
   const head = titleBlock(options, NARROW);
@@ -304,7 +307,7 @@ function columnWidths(
 }
 
 function cellWidth(cell: TokenTableCell, format: NumberFormat | undefined): number {
-  if (typeof cell === "string") return textWidth(cell, TYPE.lab) * 1.07 + 4;
+  if (typeof cell === "string") return textWidth(labelText(cell), TYPE.lab) * 1.07 + 4;
   if (typeof cell === "number") return textWidth(formatNumber(cell, format), TYPE.lab) * 1.07 + 4;
   return chipsMarkup(cell, 0, 0, Infinity, { limit: 0, signed: false, format: {} }).width;
 }
@@ -317,7 +320,7 @@ function drawCell(
   column: ChipColumn,
 ): { markup: string; lines: number } {
   if (typeof cell === "object") return chipsMarkup(cell, x, y + CELL_PADDING / 2, width, column);
-  const text = typeof cell === "number" ? formatNumber(cell, column.format) : cell;
+  const text = typeof cell === "number" ? formatNumber(cell, column.format) : labelText(cell);
   const at = y + CELL_PADDING / 2 + SIZE + 1.5;
   return { markup: svgText(x, at, "tc-lab tc-f-ink", truncate(text, 0.94 * width, TYPE.lab)), lines: 1 };
 }

@@ -66,11 +66,11 @@ export function visibleToken(token: string): string {
 }
 
 /**
- * A label with what would not be seen made visible: whitespace at its ends, line breaks and control characters; `""`
- * stays empty.
+ * A label with what would not be seen made visible, since it may be a token: whitespace at its ends, spaces of other
+ * kinds, line breaks and control characters; `""` stays empty. Every chart writes its labels with it.
  */
 export function labelText(label: string | number): string {
-  return String(label).replace(/^\s+|\s+$|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, visibleToken);
+  return String(label).replace(/^\s+|\s+$|(?! )[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}\p{Cs}]/gu, visibleToken);
 }
 
 /**
