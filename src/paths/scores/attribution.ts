@@ -238,10 +238,8 @@ function readingOf({ frozen, id, query, key }: Parts, name: "Q" | "K"): SideRead
 }
 
 function sumsOf(side: ScoreSide): number[] {
-  const bySource = [side.tokens, side.positions, side.mlps, side.edits].reduce(
-    (sum, { data }) => data.reduce((a: number, x: number) => a + x, sum),
-    side.bias + side.direction,
-  );
+  let bySource = side.bias + side.direction;
+  for (const { data } of [side.tokens, side.positions, side.mlps, side.edits]) for (const x of data) bySource += x;
   return [bySource, side.writers.reduce((sum, { value }) => sum + value, 0)];
 }
 
