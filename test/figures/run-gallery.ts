@@ -34,6 +34,7 @@ import {
   drawPrefixOverTraining,
   drawPreviousPattern,
   drawScoreIntensity,
+  drawScoreSources,
   drawScoreSpread,
   drawScoreStripe,
   drawScoreTiles,
@@ -220,6 +221,33 @@ export function runGallery(): ReadonlyMap<string, Figure> {
         examples: [
           { query: 6, key: 2, attention: Float64Array.from(tokens, (_, i) => (i === 2 ? 0.8 : i < 2 ? 0.1 : 0)) },
         ],
+      }),
+    ],
+    [
+      "score-sources",
+      drawScoreSources({
+        head: { layer: 1, head: 3 },
+        tokens,
+        queryPosition: 6,
+        keyPosition: 2,
+        against: "mean",
+        score: 7.25,
+        query: {
+          sources: Float64Array.from(tokens, (_, i) => (i === 6 ? 7 : 0.1 * irregular(i))),
+          bias: 0,
+          writers: [
+            { label: "embed", value: 6.5 },
+            { label: "0_mlp_out", value: 0.75 },
+          ],
+        },
+        key: {
+          sources: Float64Array.from(tokens, (_, i) => (i === 1 ? 6 : 0.1 * irregular(i))),
+          bias: 0.25,
+          writers: Array.from({ length: 12 }, (_, i) => ({
+            label: `L0H${i}`,
+            value: (i % 3 === 0 ? -6 : 9) / (i + 1),
+          })),
+        },
       }),
     ],
     [

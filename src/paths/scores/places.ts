@@ -8,9 +8,9 @@ import { rawData } from "../../tensor/internal.ts";
 import type { FrozenRun } from "../frozen/frozen-run.ts";
 
 /**
- * A vector of one's own in place of a query or a key: in the head's space (`d_head`), in the space that the layer reads
- * (`d_model`, through the norm's weights and $W_Q$ or $W_K$, not divided by a norm's scale), or the embedding of a token
- * as if it stood in the stream alone (`token`). Without biases.
+ * A vector of one's own in place of a query or a key, without biases: in the head's space (`d_head`), in the space that
+ * the layer reads (`d_model`, through the norm's weights and $W_Q$ or $W_K$, not divided by a norm's scale), or the
+ * embedding of a token as if it stood in the stream alone (`token`).
  * @category Attention scores
  */
 export type ScoreDirection = (

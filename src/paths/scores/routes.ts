@@ -195,6 +195,6 @@ function brought(frozen: FrozenRun, heads: FrozenHeads, own: FrozenLayer, route:
 function valueReading(frozen: FrozenRun, layer: number, head: number, row: number, by: Float64Array): Float64Array {
   const { d_model, d_head } = frozen.model.config;
   const W = foldedReader(frozen.model.layer(layer), "W_V").select("head", head).data;
-  const scale = (frozenNorm(frozen, layer)?.scale.data[row] as number | undefined) ?? 1;
+  const scale = frozenNorm(frozen, layer)?.scale.data[row] ?? 1;
   return Float64Array.from({ length: d_model }, (_, i) => dot(W, i * d_head, by, 0, d_head) / scale);
 }

@@ -3,8 +3,8 @@
  * was made of.
  *
  * With the vector $o$ of the other side, and weights $c_t$ of positions (one of 1, or a key against the rest of its
- * row), the score is $\sum_t c_t\, q_t \cdot o / \sqrt{d}$, and $q_t$ is affine in the stream at t: its reading there is
- * $r_t = C\,\mathrm{diag}(w) W_Q R_t^\top o\, c_t / (s_t \sqrt{d})$, $R_t$ the rotation. Each writer adds what it wrote
+ * row), the score is $\sum_t c_t\, q_t \cdot o / \sqrt{d}$, and $q_t$ is affine in the stream at t. Its reading there
+ * is $r_t = C\,\mathrm{diag}(w) W_Q R_t^\top o\, c_t / (s_t \sqrt{d})$, $R_t$ the rotation. Each writer adds what it wrote
  * at t times $r_t$; taken back through the frozen layers the readings give what each token adds through all paths.
  */
 import { headLabel } from "../../model/index.ts";
@@ -26,7 +26,7 @@ import type { Place } from "./places.ts";
  * @category Attention scores
  */
 export interface ScoreWriter {
-  /** `embed`, `pos_embed`, `L0H5`, `0_mlp_out`, `edit[…]`, `bias`, `direction`, as {@link ScoreExpansion} names parts. */
+  /** `embed`, `pos_embed`, `L0H5`, `0_mlp_out`, `edit[…]`, `bias`, `direction`. */
   readonly label: string;
   /** The head, where the writer is one. */
   readonly head: HeadId | undefined;
@@ -61,7 +61,7 @@ export interface ScoreSide {
   readonly writers: readonly ScoreWriter[];
 }
 
-/** A side as it is read: the weight of the head, the positions with their coefficients, the vector of the other side. */
+/** A side as it is read: the head, the positions with their coefficients, the vector of the other side. */
 export interface SideReading {
   readonly id: HeadId;
   readonly name: "Q" | "K";
@@ -70,7 +70,7 @@ export interface SideReading {
   readonly other: Float64Array;
 }
 
-/** What positions of a side are read by, `[place, d_model]`, and weightings of their queries or keys before rotation. */
+/** What places of a side are read by, `[place, d_model]`, and weightings of their queries or keys before rotation. */
 export interface PlaceReadings {
   readonly weights: readonly Float64Array[];
   readonly stream: Float64Array;
@@ -85,7 +85,7 @@ export function placeReadings(frozen: FrozenRun, { id, name, places, other }: Si
   const stream = new Float64Array(places.length * config.d_model);
   for (const [p, { row }] of places.entries()) {
     const by = weights[p] as Float64Array;
-    const scale = (norm?.scale.data[row] as number | undefined) ?? 1;
+    const scale = norm?.scale.data[row] ?? 1;
     for (let i = 0; i < config.d_model; i++) {
       stream[p * config.d_model + i] = dot(W, i * config.d_head, by, 0, config.d_head) / scale;
     }
@@ -100,7 +100,7 @@ export interface OwnPart {
   readonly value: number;
 }
 
-/** What joins a side after the stream: shortformer positions, the norm's bias, $b_Q$ or $b_K$, and edits of the layer. */
+/** What joins a side after the stream: shortformer positions, the norm's bias, $b_Q$ or $b_K$, edits of the layer. */
 export function ownParts(frozen: FrozenRun, side: SideReading, { weights }: PlaceReadings): OwnPart[] {
   const { model, run } = frozen;
   const { id, name, places } = side;

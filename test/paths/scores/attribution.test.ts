@@ -6,7 +6,6 @@ import { ungroupAttention } from "../../../src/model/index.ts";
 import type { PartialRun, Transformer } from "../../../src/model/index.ts";
 import { attributeScore, scoreExpansion } from "../../../src/paths/index.ts";
 import type { ScoreAttribution, ScoreSide } from "../../../src/paths/index.ts";
-import type { Tensor } from "../../../src/tensor/index.ts";
 import { kinds, modelOf, tokensOf } from "../../support/families.ts";
 import { expectClose } from "../../support/golden.ts";
 import { mlpModelOptions, modelOptions, runs } from "../../support/model-arbitrary.ts";
@@ -63,7 +62,7 @@ function placeIn(model: Transformer, { a, b, prompt, pick }: { a: number; b: num
 const rowsFor = (model: Transformer): number[][] => tokens.map((row) => row.map((id) => id % model.config.d_vocab));
 
 /** The scores that a run computed, edits of them aside. */
-const scoresOf = (model: Transformer, run: PartialRun, head: { layer: number; head: number }, prompt: number) =>
+const scoresOf = (run: PartialRun, head: { layer: number; head: number }, prompt: number) =>
   run.cache.get(`blocks.${head.layer}.attn.hook_attn_scores`).select("batch", prompt).select("head", head.head);
 
 describe("a score of any model", () => {
@@ -106,7 +105,7 @@ describe("a score of any model", () => {
         if (query === 0) return;
         const found = attributeScore(run, head, { query, key, prompt, against });
         expectExact(found);
-        const row = Array.from(scoresOf(model, run, head, prompt).select("query_pos", query).data).slice(0, query + 1);
+        const row = Array.from(scoresOf(run, head, prompt).select("query_pos", query).data).slice(0, query + 1);
         const others = row.filter((_, i) => i !== key);
         const weights = others.map((score) => (against === "mean" ? 1 : Math.exp(score - Math.max(...others))));
         const mean = total(others.map((score, i) => score * (weights[i] ?? 0))) / total(weights);
@@ -143,9 +142,9 @@ describe("writers", () => {
     const { key } = attributeScore(model, tokens, "L2H1", { query: 4, key: 2 });
     const sizes = key.writers.map(({ value }) => Math.abs(value));
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
-    const heads = key.writers.flatMap(({ label, head }) => (head === undefined ? [] : [[label, head]]));
+    const heads = key.writers.flatMap(({ label, head }) => (head === undefined ? [] : [{ label, head }]));
     expect(heads).toHaveLength(6);
-    for (const [label, head] of heads) expect(label).toBe(`L${(head as never)["layer"]}H${(head as never)["head"]}`);
+    for (const { label, head } of heads) expect(label).toBe(`L${head.layer}H${head.head}`);
   });
 });
 
@@ -262,7 +261,7 @@ describe.each(Object.keys(kinds))("%s", (kind) => {
       const found = attributeScore(model, rows, label, { query: last, key: last - 1, against: "mean" });
       expectExact(found);
       const run = model.run(rows);
-      const row = Array.from(scoresOf(model, run, { layer, head }, 0).select("query_pos", last).data);
+      const row = Array.from(scoresOf(run, { layer, head }, 0).select("query_pos", last).data);
       const others = row.filter((score, i) => i !== last - 1 && score !== -Infinity);
       expectClose([found.score], [(row[last - 1] ?? NaN) - total(others) / others.length], {
         atol: 1e-5 * sizeOf(found),
