@@ -159,7 +159,7 @@ const BARS = 8;
  * ```
  */
 export function drawScoreSources(data: ScoreSources, captions: Captions = {}): Figure {
-  const members = ["head", "tokens", "queryPosition", "keyPosition", "against", "score", "query", "key"];
+  const members = "head tokens queryPosition keyPosition against score query key";
   requireData(data, members, "scoreSources", "drawScoreSources", captions);
   const { queryPosition, keyPosition, score, against } = data;
   const tokens = data.tokens.map(({ text }) => text);

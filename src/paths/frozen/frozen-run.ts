@@ -102,6 +102,19 @@ function requireLogits({ edited }: PartialRun, areAll: boolean, operation: strin
   );
 }
 
+/** Rejects a run with padding for what is a mean over positions, unless positions that are text alone are named. */
+export function requireNoPadding({ trace }: FrozenRun, operation: string, positions?: readonly number[]): void {
+  const mask = trace?.mask;
+  if (mask === undefined) return;
+  const { visible, pos } = mask;
+  const isText = (p: number): boolean => visible.every((x, i) => x === 1 || i % pos !== p);
+  if (positions?.every(isText) === true) return;
+  throw new InputError(
+    "the run has padding, which means over positions would take in. Run prompts of one length at a time, without an attention mask.",
+    { operation, argument: "run", expected: "a run without padding", actual: "padding" },
+  );
+}
+
 /** {@link freezeRun} of a run, {@link freeze} of a model and tokens; options stand last, and are checked first. */
 export function frozenOf<O extends { readonly signal?: AbortSignal | undefined }>(
   subject: Subject,

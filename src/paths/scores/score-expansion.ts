@@ -17,7 +17,7 @@ import { requireChoice } from "../../model/internal.ts";
 import { astype, batchMatmul, divide, matmul, Tensor } from "../../tensor/index.ts";
 import { describeTensor, reshaped } from "../../tensor/internal.ts";
 import type { Certificate } from "../certificate.ts";
-import { freezeRun, freezeToScores, isRun } from "../frozen/frozen-run.ts";
+import { freezeRun, freezeToScores, isRun, requireNoPadding } from "../frozen/frozen-run.ts";
 import type { FrozenRun } from "../frozen/frozen-run.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -135,7 +135,8 @@ export class ScoreExpansion extends Shown {
     const head = headLabel(this.head);
     const parts = labels.length > 6 ? [...labels.slice(0, 5), "…", labels.at(-1)] : labels;
     const formula = `scores = (${parts.join(" + ")}) W_QK[${head}] (the same)ᵀ / ${this.attnScale}`;
-    const isQuick = terms.length * tokens.size * tokens.sizeOf("pos") <= QUICK;
+    const isPadded = this.#frozen.trace?.mask !== undefined;
+    const isQuick = !isPadded && terms.length * tokens.size * tokens.sizeOf("pos") <= QUICK;
     const largest = (): Part[] => {
       const ranked = this.statistics().sort((a, b) => Math.abs(b.share) - Math.abs(a.share));
       const rows = ranked.slice(0, SHOWN).map(({ term, share }) => [term.label, term.composition, share] as const);
@@ -236,10 +237,11 @@ export class ScoreExpansion extends Shown {
    * How much each term varies and what its share of the scores is; see {@link ScoreTermStatistics}.
    *
    * @param options - `entries`: the stripe that shares are of; `signal`, `onProgress`, per term.
-   * @throws {@link InputError} when no entry is picked.
+   * @throws {@link InputError} when no entry is picked, or the run has padding.
    */
   statistics(options: ScoreStatisticsOptions = {}): ScoreTermStatistics[] {
     requireOptions(options, "statistics", "entries signal onProgress");
+    requireNoPadding(this.#frozen, "statistics");
     const seen = seenKeys(this.#frozen, this.head);
     return termStatistics(this.terms, (term) => this.scores(term), this.total(), seen, options);
   }
