@@ -99,7 +99,7 @@ export function scoreSources(input: FigureInput, options: ScoreSourcesOptions = 
 }
 
 /**
- * The data of {@link drawScoreSources} of any score that was taken apart: of an edited run, or a direction of one's own.
+ * The data of {@link drawScoreSources} of any score that was taken apart: of an edited run, or with a direction.
  *
  * @param options - `tokenizer`: makes text of token ids; without one they are shown as `#123`.
  * @category Figures
