@@ -1,8 +1,8 @@
 /**
  * Jobs on a queue of BullMQ, from the side that gives them.
  *
- * The queue is trusted with nothing. A job has its place in the plan as its name there, so that giving it twice gives it
- * once; it is asked for until its result is kept here, and given again where the server has lost it.
+ * The queue is trusted with nothing. A job has its place in the plan as its name there, so that giving it twice gives
+ * it once; it is asked for until its result is kept here, and given again where the server has lost it.
  */
 import { FormatError, InputError, requireObject, requireOptions } from "../errors.ts";
 import { errorFrom } from "../io/internal.ts";
