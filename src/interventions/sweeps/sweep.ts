@@ -9,7 +9,7 @@
 import type { Join } from "../../axes.ts";
 import { requireKind, requireObject } from "../../errors.ts";
 import type { HookName, MetricLike, Transformer } from "../../model/index.ts";
-import { baseRun, partialPass, Readout, requireChoice, siteOfHook } from "../../model/internal.ts";
+import { baseRun, partialPass, Readout, requireChoice, requireSeed, siteOfHook } from "../../model/internal.ts";
 import type { PartialSite } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -105,6 +105,7 @@ export function sweep(
   requireObject(options, "options", operation);
   const { at, direction = "denoising", patterns = "recomputed", seed = 0, signal } = options;
   requireChoice(patterns, ["recomputed", "kept"], "patterns", operation);
+  requireSeed(seed, operation);
   const { metric, put, from, to, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const sites = typeof at === "string" ? [at] : at;
   const [batch = 0, pos = 0] = to.tokens.shape;

@@ -78,7 +78,7 @@ export function exactEdges(
 ): EdgeEffects {
   const operation = "exactEdges";
   requireKind("model", model, "model", operation, options, "ablation graph seed attentionMask signal onProgress");
-  const graph = options.graph ?? circuitGraph(model);
+  const { graph = circuitGraph(model) } = options;
   const checked = checkPrompts(model, prompts, operation, options.attentionMask);
   const runs = new CircuitRuns(model, graph, checked, metric, { ...options, operation });
   const steps = new Steps(options, graph.size * runs.portions.length);
