@@ -46,7 +46,11 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
     { model: small, prompts: pairs, options: { at: "pattern", over: "head", metric, positions: [1, 2], keys: [0, 1] } },
     { model: small, prompts: pairs, options: { at: "z", over: "layer", metric, steps: 2 } },
   ],
-  attributeScore: { model, tokens, head: "L1H0", options: { query: 3, key: 1, prompt: 1 } },
+  attributeScore: [
+    { model, tokens, head: "L1H0", options: { query: 3, key: 1, prompt: 1 } },
+    { model, tokensOrHead: tokens, headOrOptions: "L1H0", given: { query: 3, key: 1, prompt: 1 } },
+    { run, tokensOrHead: "L1H0", headOrOptions: { query: 3, key: 1, prompt: 1 } },
+  ],
   circuitFaithfulness: { model: small, scored, prompts: tokens, metric, options: { shares: [0.5, 1], seed: 1 } },
   circuitGraph: { source: { n_layers: 2, n_heads: 2, d_model: 8, parallel_attn_mlp: false, attn_only: true } },
   circuitGrid: { model: small, circuit: few, prompts: tokens, metric, options: { seed: 1 } },

@@ -241,11 +241,16 @@ export function circuitGraph(source: Transformer | ModelConfig | CircuitGraphCon
     });
   }
   const config = { ...(sizes as Record<keyof typeof sizes, number>), parallel_attn_mlp, attn_only };
-  const edges = edgeCount(config);
-  if (edges <= MOST_EDGES && pairCount(config) <= MOST_PAIRS) return new CircuitGraph(config);
+  requireSize(config, edgeCount(config), MOST_EDGES, "edges");
+  requireSize(config, pairCount(config), MOST_PAIRS, "pairs of nodes and readers");
+  return new CircuitGraph(config);
+}
+
+function requireSize({ n_layers, n_heads }: CircuitGraphConfig, count: number, most: number, what: string): void {
+  if (count <= most) return;
   throw new ConfigError(
-    `${config.n_layers} layers of ${config.n_heads} heads make a graph of ${edges} edges, and ${pairCount(config)} pairs of nodes and readers; ${MOST_EDGES} and ${MOST_PAIRS} fit.`,
-    { operation: "circuitGraph", argument: "n_layers", expected: `<= ${MOST_EDGES} edges`, actual: edges },
+    `${n_layers} layers of ${n_heads} heads make a graph of ${count} ${what}, more than the ${most} that fit.`,
+    { operation: "circuitGraph", argument: "n_layers", expected: `<= ${most} ${what}`, actual: count },
   );
 }
 
