@@ -84,6 +84,22 @@ const KNOWN = "at over metric put direction patterns layers heads positions keys
  * console.log(worst?.at);
  * // { layer: 0, head: 5 }
  * ```
+ * @example
+ * Prompts of different lengths: padded to one, with the mask that says what is padding.
+ * ```ts
+ * import { logitDifference, padPrompts } from "transformer-circuits/model";
+ * import { sweep } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const { tokens, attentionMask } = padPrompts([[0, 300, 301, 302, 300], [0, 301, 302, 301]]);
+ * const options = { at: "z", over: "layer head", put: "zero" } as const;
+ * const metric = logitDifference({ answer: [301, 302], wrong: [302, 300] });
+ * const { perPrompt } = sweep(model, tokens, { ...options, metric, attentionMask });
+ * const alone = sweep(model, [0, 301, 302, 301], { ...options, metric: logitDifference({ answer: 302, wrong: 300 }) });
+ * console.log(Math.abs(perPrompt.at(1, 2, 1) - alone.perPrompt.at(1, 2, 0)) < 1e-4);
+ * // true
+ * ```
  */
 export function sweep<Over extends string>(
   model: Transformer,
