@@ -7,7 +7,7 @@
  * Transformers".
  *
  * In reading order: `repeated-tokens.ts` (the text), `scores/detectors.ts` (one detector a function),
- * `scores/find-heads.ts` (all heads of a model, named), `scores/detection.ts` (TransformerLens's detector),
+ * `scores/head-scores.ts` (all heads of a model) and `scores/find-heads.ts` (named by evidence), `scores/detection.ts` (TransformerLens's detector),
  * `scores/prefix-matching.ts` and `scores/copying-evaluator.ts` (Olsson et al.), `ablation/` (what a head is worth),
  * `training/` (what changes while a model learns), `neuron-examples.ts` (what neurons of MLPs do).
  *
@@ -23,6 +23,7 @@ export {
   detectionPattern,
   detectionScores,
   findHeads,
+  headEvidence,
   headScores,
   copyingEvaluator,
   memoryScores,
@@ -33,9 +34,13 @@ export type {
   PrefixMatchingOptions,
   DetectionKind,
   DetectionOptions,
+  FindHeadsOptions,
   FoundHeads,
+  HeadEvidence,
+  HeadKind,
   HeadScores,
   HeadScoresOptions,
+  QueryScores,
   CopyingEvaluatorOptions,
   MemoryScores,
 } from "./scores/index.ts";

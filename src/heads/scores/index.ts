@@ -4,7 +4,8 @@
  * An induction head looks from position $i$ of a repeated sequence of $L$ tokens to $i - (L - 1)$. Source: *In-context
  * Learning and Induction Heads*; ARENA 1.2.
  *
- * In reading order: `detectors.ts` (from patterns), `find-heads.ts` (all heads of a model), `detection.ts`
+ * In reading order: `detectors.ts` (from patterns), `head-scores.ts` (all heads of a model, `by-query.ts` query by query),
+ * `find-heads.ts` (which are of a kind, `evidence.ts` says what speaks for it, `student.ts` how sure), `detection.ts`
  * (TransformerLens's detector), `prefix-matching.ts` and `copying-evaluator.ts` (Olsson et al.), `memory-scores.ts`,
  * `tally.ts` (how means are taken).
  */
@@ -21,8 +22,11 @@ export { prefixMatchingScores } from "./prefix-matching.ts";
 export type { PrefixMatchingOptions } from "./prefix-matching.ts";
 export { detectionPattern, detectionScores } from "./detection.ts";
 export type { DetectionKind, DetectionOptions } from "./detection.ts";
-export { findHeads, headScores } from "./find-heads.ts";
-export type { FoundHeads, HeadScores, HeadScoresOptions } from "./find-heads.ts";
+export { headScores } from "./head-scores.ts";
+export type { HeadScores, HeadScoresOptions, QueryScores } from "./head-scores.ts";
+export type { HeadKind } from "./by-query.ts";
+export { findHeads, headEvidence } from "./find-heads.ts";
+export type { FindHeadsOptions, FoundHeads, HeadEvidence } from "./find-heads.ts";
 export { copyingEvaluator } from "./copying-evaluator.ts";
 export type { CopyingEvaluatorOptions } from "./copying-evaluator.ts";
 export { memoryScores } from "./memory-scores.ts";
