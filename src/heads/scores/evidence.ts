@@ -40,8 +40,9 @@ const FEWEST = 8;
 const FEWEST_SHARE = 1 / 8;
 /** It ends where the excess falls below this share of that at the best positions. */
 const LEVEL_SHARE = 3 / 4;
-/** Beyond this share of the queries it is all of them. */
+/** It is all queries where it has more than this share of them, or the excess elsewhere is at least half of its own. */
 const EVERYWHERE = 0.9;
+const MUCH_ELSEWHERE = 1 / 2;
 /** Fewer prompts are cut into parts, so that there are so many observations. */
 const FEWEST_UNITS = 8;
 /** The most that chance is taken to be: what is left is divided by. */
@@ -76,14 +77,18 @@ export function weigh(observed: Observed, at: readonly number[], tail: number): 
   const sums = cumulated(excesses);
   const level = bestMean(sums, least);
   let [from, to] = bestStretch(cumulated(excesses, LEVEL_SHARE * level), least);
-  if (level <= 0 || to - from > EVERYWHERE * at.length) [from, to] = [0, at.length];
+  const total = sums.at(-1) as number;
+  const within = (sums[to] as number) - (sums[from] as number);
+  const elsewhere = (total - within) / (at.length - (to - from));
+  const isMuch = elsewhere >= (MUCH_ELSEWHERE * within) / (to - from);
+  if (level <= 0 || to - from > EVERYWHERE * at.length || isMuch) [from, to] = [0, at.length];
   const range = at.slice(from, to);
   const known =
     blind === undefined ? 0 : range.reduce((sum, query) => sum + (blind[query] as number), 0) / range.length;
   const { score, chance } = meanOf(observed, 0, prompts, range);
   const units = unitsOf(observed, range).map((unit) => excessOf(unit, known));
   return {
-    overall: (sums.at(-1) as number) / at.length,
+    overall: total / at.length,
     positions: [range[0] as number, range.at(-1) as number],
     isEverywhere: range.length === at.length,
     score,

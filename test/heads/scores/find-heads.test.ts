@@ -159,9 +159,9 @@ describe("headScores", () => {
     expect(scores.period).toBe(10);
     for (const { layer } of model.layers) {
       const pattern = cache.get(`blocks.${layer}.attn.hook_pattern`);
-      const row = (name: Exclude<keyof HeadScores, "tokens" | "period">): ArrayLike<number> =>
+      const row = (name: ScoreName): ArrayLike<number> =>
         scores[name].select("layer", layer).data;
-      const close = (name: Exclude<keyof HeadScores, "tokens" | "period">, expected: Tensor): void => {
+      const close = (name: ScoreName, expected: Tensor): void => {
         expectClose(row(name), expected.data, { atol: 1e-12 });
       };
       close("current", currentTokenScores(pattern));
