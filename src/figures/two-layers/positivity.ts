@@ -118,7 +118,7 @@ function includes(heads: readonly HeadId[], { layer, head }: HeadId): boolean {
  * ```
  */
 export function drawPositivityScatter(data: PositivityScatter, captions: Captions = {}): Figure {
-  requireData(data, ["previous", "inductionHeads", "points"], "positivityScatter", "drawPositivityScatter", captions);
+  requireData(data, "previous inductionHeads points", "positivityScatter", "drawPositivityScatter", captions);
   const through = data.previous.map(headLabel);
   const named = through.length > 6 ? `${through.length} previous-token heads` : through.join(", ");
   const corner = data.points.filter(({ OV, QK }) => OV > CORNER && QK > CORNER).map(headLabel);

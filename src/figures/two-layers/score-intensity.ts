@@ -101,7 +101,7 @@ export function scoreIntensity(input: FigureInput, options: FigureOptions = {}):
 export function drawScoreIntensity(data: ScoreIntensity, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["head", "tokens", "query", "key", "score", "querySide", "keySide", "bias", "effect"],
+    "head tokens query key score querySide keySide bias effect",
     "scoreIntensity",
     "drawScoreIntensity",
     captions,
