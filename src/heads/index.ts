@@ -37,6 +37,7 @@ export type {
   FindHeadsOptions,
   FoundHeads,
   HeadEvidence,
+  HeadEvidenceOptions,
   HeadKind,
   HeadScores,
   HeadScoresOptions,

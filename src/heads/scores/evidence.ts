@@ -3,7 +3,8 @@
  * prompts, and how likely luck with positions would have it.
  *
  * With $x_q$ the mean attention from query $q$ to its targets and $c_q$ what even attention gives them, the excess is
- * $e_q = (x_q - c_q) / (1 - c_q)$: 0 at chance, 1 where all attention goes there.
+ * $e_q = (x_q - c_q) / (1 - c_q)$: 0 at chance, 1 where all attention goes there. What a head gives the same places
+ * when nothing repeats is taken off instead where it is more.
  */
 import { studentQuantile } from "./student.ts";
 
@@ -29,7 +30,9 @@ export interface Weighed {
   readonly score: number;
   readonly chance: number;
   readonly excess: number;
-  /** Half the width of the excess's interval; infinite for a single observation. */
+  /** What even attention leaves, by which the excess is divided. */
+  readonly rest: number;
+  /** Half the width of the score's interval; infinite for a single observation. */
   readonly margin: number;
   /** A bound on the probability that a head which prefers no key scores so high over so many positions. */
   readonly luck: number;
@@ -45,8 +48,6 @@ const EVERYWHERE = 0.9;
 const MUCH_ELSEWHERE = 1 / 2;
 /** Fewer prompts are cut into parts, so that there are so many observations. */
 const FEWEST_UNITS = 8;
-/** The most that chance is taken to be: what is left is divided by. */
-const MOST_CHANCE = 0.999;
 
 /** The queries that can tell in at least half of the prompts. */
 export function tellingQueries({
@@ -94,7 +95,8 @@ export function weigh(observed: Observed, at: readonly number[], tail: number): 
     score,
     chance: Math.max(chance, known),
     excess: excessOf({ score, chance }, known),
-    margin: marginOf(units, tail),
+    rest: 1 - chance,
+    margin: (1 - chance) * marginOf(units, tail),
     luck: Math.min(1, (at.length - least + 1) * luckOf(profile.slice(from, to))),
   };
 }
@@ -104,9 +106,9 @@ interface Mean {
   readonly chance: number;
 }
 
+/** Above even attention and what the head gives these places anyway, as a share of what even attention leaves. */
 function excessOf({ score, chance }: Mean, known = 0): number {
-  const least = Math.min(MOST_CHANCE, Math.max(chance, known));
-  return (score - least) / (1 - least);
+  return (score - Math.max(chance, known)) / (1 - chance);
 }
 
 /** The means over prompts from `first` to before `end` and some queries, where they can tell; NaN where none can. */

@@ -16,7 +16,8 @@ import type { HeadScores } from "./head-scores.ts";
 /**
  * What speaks for a head being of a kind, or against it.
  *
- * With $x$ the mean attention to the kind's targets and $c$ chance, the excess is $(x - c) / (1 - c)$.
+ * With $x$ the mean attention to the kind's targets and $c$ chance, the excess is $(x - c) / (1 - c)$, the share of what
+ * chance leaves.
  * @category Head scores
  */
 export interface HeadEvidence extends HeadId {
@@ -36,7 +37,7 @@ export interface HeadEvidence extends HeadId {
   /** The excess there: 0 at chance, 1 where all attention goes to the targets. */
   readonly excess: number;
   /**
-   * The interval of the score over prompts, in which it lies with {@link FindHeadsOptions.confidence} for all heads and
+   * The interval of the score over prompts, in which it lies with {@link HeadEvidenceOptions.confidence} for all heads and
    * kinds together; `null` for a single observation.
    */
   readonly interval: readonly [low: number, high: number] | null;
@@ -50,16 +51,23 @@ export interface HeadEvidence extends HeadId {
 }
 
 /**
- * What {@link findHeads} asks of a head.
+ * What evidence a head has to have to be called one of a kind.
  * @category Head scores
  */
-export interface FindHeadsOptions {
-  /** A threshold on mean scores instead of all else, as in ARENA 1.2 (0.4); a head at it is not found. */
-  readonly threshold?: number | undefined;
+export interface HeadEvidenceOptions {
   /** The excess that the interval's lower end has to reach; a quarter unless given, and a half for the first token. */
   readonly excess?: number | undefined;
   /** How sure all findings together have to be; 0.99 unless given. */
   readonly confidence?: number | undefined;
+}
+
+/**
+ * What {@link findHeads} asks of a head.
+ * @category Head scores
+ */
+export interface FindHeadsOptions extends HeadEvidenceOptions {
+  /** A threshold on mean scores instead of all else, as in ARENA 1.2 (0.4); a head at it is not found. */
+  readonly threshold?: number | undefined;
 }
 
 /**
@@ -130,7 +138,7 @@ const OF_POSITION: readonly HeadKind[] = ["current", "previous", "first"];
 export function headEvidence(
   scores: Pick<HeadScores, "byQuery">,
   kind?: HeadKind,
-  options: Omit<FindHeadsOptions, "threshold"> = {},
+  options: HeadEvidenceOptions = {},
 ): HeadEvidence[] {
   const operation = "headEvidence";
   requireOptions(options, operation, "excess confidence");
@@ -144,7 +152,7 @@ export function headEvidence(
 function evidenceOf(
   { byQuery }: Pick<HeadScores, "byQuery">,
   kind: HeadKind,
-  { excess: least = KINDS[kind].excess, confidence = 0.99 }: Omit<FindHeadsOptions, "threshold">,
+  { excess: least = KINDS[kind].excess, confidence = 0.99 }: HeadEvidenceOptions,
 ): HeadEvidence[] {
   const { scores, chance, blind } = byQuery[kind];
   const [prompts = 0, n_layers = 0, n_heads = 0, queries = 0] = scores.shape;
@@ -164,13 +172,12 @@ function evidenceOf(
       chance: ofLayer[layer] as Float64Array,
       blind: blind && rawData(blind.select("layer", layer).select("head", head)),
     };
-    const { margin, luck, ...weighed } = weigh(observed, telling, tail);
+    const { margin, luck, rest, ...weighed } = weigh(observed, telling, tail);
     const anyLuck = Math.min(1, luck * tests);
     const isLucky = OF_POSITION.includes(kind) && anyLuck > 1 - confidence;
-    const found = weighed.excess - margin >= least && !isLucky;
-    const half = margin * (1 - weighed.chance);
-    const [low, high] = [Math.max(0, weighed.score - half), Math.min(1, weighed.score + half)];
-    const interval = half === Infinity ? null : ([low, high] as const);
+    const found = weighed.excess - margin / rest >= least && !isLucky;
+    const [low, high] = [Math.max(0, weighed.score - margin), Math.min(1, weighed.score + margin)];
+    const interval = margin === Infinity ? null : ([low, high] as const);
     const text = sentence({ layer, head }, kind, weighed);
     all.push({ kind, layer, head, found, ...weighed, interval, luck: anyLuck, text });
   }
@@ -180,7 +187,7 @@ function evidenceOf(
 function sentence(
   id: HeadId,
   kind: HeadKind,
-  { positions: [first, last], isEverywhere, ...there }: Omit<Weighed, "margin" | "luck">,
+  { positions: [first, last], isEverywhere, ...there }: Omit<Weighed, "margin" | "luck" | "rest">,
 ): string {
   const where = isEverywhere ? "" : ` at positions ${first}–${last}`;
   const numbers = `${there.score.toFixed(2)}, chance ${there.chance.toFixed(2)}`;
@@ -197,8 +204,8 @@ function sentence(
  * heads and kinds; with fewer than eight prompts each is cut into parts.
  *
  * @param scores - from {@link headScores}; of scores that were put together otherwise, those above a threshold of 0.4.
- * @param options - a number is a plain threshold on mean scores (ARENA 1.2 takes 0.4), as `threshold` is; `excess` and
- * `confidence` say how much and how sure.
+ * @param threshold - a plain threshold on mean scores instead (ARENA 1.2 takes 0.4), or options: `excess` and `confidence`
+ * say how much and how sure, `threshold` is the plain one.
  * @throws {@link InputError} when a number is not usable.
  * @category Head scores
  * @example
@@ -219,10 +226,10 @@ function sentence(
  */
 export function findHeads(
   scores: PlainScores & Partial<Pick<HeadScores, "byQuery">>,
-  options: number | FindHeadsOptions = {},
+  threshold: number | FindHeadsOptions = {},
 ): FoundHeads {
   const operation = "findHeads";
-  const asked = typeof options === "number" ? { threshold: options } : options;
+  const asked = typeof threshold === "object" ? threshold : { threshold };
   requireOptions(asked, operation, "threshold excess confidence");
   requireObject(scores, "scores", operation);
   checkOptions(asked, operation);
@@ -285,8 +292,8 @@ function checkOptions({ threshold, excess, confidence }: FindHeadsOptions, opera
     new InputError(`${actual} is not ${why}`, { operation, argument, actual });
   if (threshold !== undefined && !Number.isFinite(threshold))
     throw refuse("threshold", threshold, "a threshold; scores lie between 0 and 1.");
-  if (excess !== undefined && !(excess >= 0 && excess < 1))
+  if (excess !== undefined && !(Number.isFinite(excess) && excess >= 0 && excess < 1))
     throw refuse("excess", excess, "an excess over chance that a head can be asked for; give one from 0 to below 1.");
-  if (confidence !== undefined && !(confidence > 0 && confidence < 1))
+  if (confidence !== undefined && !(Number.isFinite(confidence) && confidence > 0 && confidence < 1))
     throw refuse("confidence", confidence, "a confidence; it lies between 0 and 1, as 0.99.");
 }

@@ -26,7 +26,7 @@ export { headScores } from "./head-scores.ts";
 export type { HeadScores, HeadScoresOptions, QueryScores } from "./head-scores.ts";
 export type { HeadKind } from "./by-query.ts";
 export { findHeads, headEvidence } from "./find-heads.ts";
-export type { FindHeadsOptions, FoundHeads, HeadEvidence } from "./find-heads.ts";
+export type { FindHeadsOptions, FoundHeads, HeadEvidence, HeadEvidenceOptions } from "./find-heads.ts";
 export { copyingEvaluator } from "./copying-evaluator.ts";
 export type { CopyingEvaluatorOptions } from "./copying-evaluator.ts";
 export { memoryScores } from "./memory-scores.ts";
