@@ -46,8 +46,8 @@ const CORNER = 0.9;
 /**
  * Positivity of the eigenvalues of OV and of QK through previous-token heads, of every later head (*A Mathematical
  * Framework for Transformer Circuits*, "Checking the mechanistic theory"). Keys are read through the
- * previous-token heads that {@link findHeads} finds, weighted with their score; where there are none, through the highest
- * score that has a later layer.
+ * previous-token heads that {@link findHeads} finds, weighted with their score; where there are none, through the
+ * highest score that has a later layer.
  *
  * @param options - `seed` of the random tokens; `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model has fewer than two layers, sees later tokens, or its output tokens are not

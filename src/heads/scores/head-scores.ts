@@ -248,8 +248,8 @@ function meanOverQueries(
 }
 
 /** A row a head, those that do one thing most first. */
-function scoresShowing({ tokens, period, byQuery: _, ...scores }: HeadScores): Showing {
-  const columns = Object.keys(scores) as ScoreName[];
+function scoresShowing({ tokens, period, ...scores }: HeadScores): Showing {
+  const columns = Object.keys(scores).filter((name) => name !== "byQuery") as ScoreName[];
   const [n_layers = 0, n_heads = 0] = scores.current.shape;
   const rows = allHeads({ n_layers, n_heads })
     .map((id) => ({ id, values: columns.map((name) => scores[name].at(id.layer, id.head)) }))

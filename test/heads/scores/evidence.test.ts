@@ -150,7 +150,7 @@ test("of 144 models of random weights, of any positions, norms, sizes and sharpn
   expect(named.length).toBeLessThanOrEqual(1);
 });
 
-test("heads of the trained model rank without a threshold; the sentence, the console and JSON say the same", async () => {
+test("heads of the trained model rank without a threshold; the sentence, the console and JSON say the same", () => {
   const model = narrowModel();
   const scores = headScores(model, { batch: 3 });
   const ranked = headEvidence(scores, "previous");
