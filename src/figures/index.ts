@@ -78,7 +78,13 @@ export {
   inductionPatching,
   type InductionPatching,
 } from "./interventions/induction-patching.ts";
-export { allHeadPatterns, drawAllHeadPatterns, type AllHeads, type HeadPattern } from "./two-layers/all-heads.ts";
+export {
+  allHeadPatterns,
+  drawAllHeadPatterns,
+  type AllHeads,
+  type AllHeadsOptions,
+  type HeadPattern,
+} from "./two-layers/all-heads.ts";
 export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure } from "./two-layers/attention.ts";
 export { attributionMap, drawAttributionMap, type AttributionMap } from "./arena/attribution-map.ts";
 export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./training/change-attribution.ts";
@@ -140,6 +146,14 @@ export {
 } from "./two-layers/positivity.ts";
 export { drawPreviousPattern, previousPattern, type PreviousPattern } from "./arena/previous-pattern.ts";
 export { drawScoreIntensity, scoreIntensity, type ScoreIntensity } from "./two-layers/score-intensity.ts";
+export {
+  drawScoreSources,
+  scoreSources,
+  scoreSourcesOf,
+  type ScoreSources,
+  type ScoreSourcesOptions,
+  type ScoreSourcesSide,
+} from "./two-layers/score-sources.ts";
 export { drawComponentNorms, drawScoreSpread, drawScoreStripe, drawScoreTiles } from "./arena/score-figures.ts";
 export { scoreParts, type ScoreParts } from "./arena/score-parts.ts";
 export {

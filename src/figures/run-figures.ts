@@ -16,15 +16,17 @@ import { inductionStripesEntry } from "./arena/induction-stripes.ts";
 import { jointComponentsEntry } from "./two-layers/joint-components.ts";
 import { lensEntries } from "./interventions/lens-readings.ts";
 import { lossOnRepeatsEntry } from "./arena/loss-on-repeats.ts";
+import { neuronExamplesEntry } from "./neuron-examples.ts";
 import { ovSampleEntry } from "./arena/ov-sample.ts";
 import { pathEffectsEntry } from "./two-layers/path-effects.ts";
 import { positivityScatterEntry } from "./two-layers/positivity.ts";
 import { previousPatternEntry } from "./arena/previous-pattern.ts";
 import { scoreIntensityEntry } from "./two-layers/score-intensity.ts";
+import { scoreSourcesEntry } from "./two-layers/score-sources.ts";
 import { scorePartsEntries } from "./arena/score-figures.ts";
 import { trainingEntries } from "./training/training-figures.ts";
 
-/** Figures 12 to 27. */
+/** Figures 12 to 28. */
 export function runFigures(): readonly FigureEntry[] {
   return [
     storyAttentionEntry,
@@ -32,6 +34,7 @@ export function runFigures(): readonly FigureEntry[] {
     inductionExamplesEntry,
     repeatedAttentionEntry,
     scoreIntensityEntry,
+    scoreSourcesEntry,
     positivityScatterEntry,
     pathEffectsEntry,
     importanceByOrderEntry,
@@ -57,5 +60,6 @@ export function runFigures(): readonly FigureEntry[] {
     ...circuitEntries(),
     tokenEmbeddingsEntry,
     positionEmbeddingsEntry,
+    neuronExamplesEntry,
   ];
 }

@@ -23,6 +23,7 @@ import {
   drawLensReadings,
   drawJointComponents,
   drawLossByIndex,
+  drawNeuronExamples,
   drawLossCurve,
   drawLossOnRepeats,
   drawLossPath,
@@ -33,7 +34,6 @@ import {
   drawPositivityScatter,
   drawPrefixOverTraining,
   drawPreviousPattern,
-  drawScoreIntensity,
   drawScoreSpread,
   drawScoreStripe,
   drawScoreTiles,
@@ -47,8 +47,10 @@ import {
   type ScoreParts,
   type TrainingLosses,
 } from "../../src/figures/index.ts";
+import { neurons } from "./kinds.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import type { Figure } from "../../src/viz/index.ts";
+import { scoreDrawings } from "./score-drawings.ts";
 
 /** Numbers between -1 and 1 that look irregular and are the same everywhere. */
 const irregular = (i: number): number => ((((i + 1) * 7919) % 199) - 99) / 100;
@@ -93,6 +95,7 @@ const circuit: CircuitFigure = {
 
 const words = ["<|start|>", "inter", "face", " A", " {", "\n", "inter", "face", " B", "<b>&"];
 const tokens: FigureToken[] = words.map((text, id) => ({ id, text }));
+const nobody = { encode: () => [], bos: undefined };
 const n = tokens.length;
 const causal = (i: number): number => (i % n > Math.floor(i / n) % n ? 0 : positive(i));
 const stack = [0, 1].map((layer) =>
@@ -222,20 +225,7 @@ export function runGallery(): ReadonlyMap<string, Figure> {
         ],
       }),
     ],
-    [
-      "score-intensity",
-      drawScoreIntensity({
-        head: { layer: 1, head: 3 },
-        tokens,
-        query: 6,
-        key: 2,
-        score: 7.25,
-        querySide: Float64Array.from(tokens, (_, i) => (i === 6 ? 7 : 0.1 * irregular(i))),
-        keySide: Float64Array.from(tokens, (_, i) => (i === 1 ? 6 : 0.1 * irregular(i))),
-        bias: { query: 0, key: 0 },
-        effect: Float64Array.from(tokens, (_, i) => (i === 0 ? NaN : 3 * irregular(i))),
-      }),
-    ],
+    ...scoreDrawings(tokens, irregular),
     [
       "positivity-scatter",
       drawPositivityScatter({
@@ -399,5 +389,6 @@ export function runGallery(): ReadonlyMap<string, Figure> {
     ["circuit-certificate", drawCircuitCertificate(circuit)],
     ["token-embeddings", drawEmbeddingCloud(cloud("tokens", 30))],
     ["positional-embeddings", drawEmbeddingCloud(cloud("positions", 12))],
+    ["neuron-examples", drawNeuronExamples(neurons, { ...nobody, tokenString: (id) => words[id] ?? "" })],
   ]);
 }
