@@ -189,12 +189,10 @@ const REAL = [
   "weights",
   "alpha",
   "frequencies",
-];
-const SIGNED = ["offset", "keep", "positions", "keys"];
   "excess",
   "confidence",
 ];
-const SIGNED = ["offset", "keep"];
+const SIGNED = ["offset", "keep", "positions", "keys"];
 const ENDLESS = ["maxTerms", "alpha"];
 const OPTIONAL = ["bos"];
 /** Of these several are asked for by a list. */
