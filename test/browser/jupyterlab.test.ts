@@ -156,7 +156,7 @@ browserTests("JupyterLab", () => {
     if (missing !== undefined) context.skip(missing);
     tab = await newPage(browser, { colorScheme: "light", viewport: { width: 1300, height: 2000 } });
     tab.on("dialog", (dialog) => void dialog.accept()); // leaving a notebook that was not saved
-    await tab.goto(`${address}/lab/tree/${name}`);
+    await tab.goto(`${address}/lab/tree/${name}?reset`);
     // Cells that are run before the kernel answers are lost, and a widget shown before its manager is there stays empty:
     // the page is loaded and the cells are run again until the first figure stands.
     for (let attempt = 0; attempt < 8; attempt++) {
