@@ -60,6 +60,7 @@ export type {
   CircuitEdge,
   CircuitEdgeName,
   CircuitGraphConfig,
+  CircuitMask,
   CircuitNodeName,
   CircuitParts,
   CircuitPrompts,

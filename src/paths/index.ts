@@ -37,7 +37,7 @@ export type {
   LossByMaxOrder,
 } from "./logits/index.ts";
 export { FactoredModel, factoredModel } from "./factored-model.ts";
-export { ScoreExpansion, scoreExpansion, attributeScore } from "./scores/index.ts";
+export { ScoreExpansion, scoreExpansion, ScoreAttribution, attributeScore } from "./scores/index.ts";
 export type {
   ScoreExpansionOptions,
   ScoreTerm,
@@ -45,8 +45,12 @@ export type {
   ScoreStatisticsOptions,
   ScoreTermStatistics,
   AttributeScoreOptions,
-  ScoreAttribution,
+  ScoreDirection,
+  ScoreRoute,
+  ScoreRoutes,
+  ScoreRoutesOptions,
   ScoreSide,
+  ScoreWriter,
 } from "./scores/index.ts";
 export {
   VirtualHead,

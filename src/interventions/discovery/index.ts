@@ -30,6 +30,7 @@ export {
 } from "./edges/index.ts";
 export type {
   AttributionMethod,
+  CircuitMask,
   CircuitPrompts,
   EdgeAblation,
   EdgeAttribution,
