@@ -14,7 +14,6 @@ import { readNotebook } from "../../scripts/notebooks.mjs";
 import { type Consumer, newConsumer } from "../support/consumer.ts";
 import { denoCommand } from "../support/deno.ts";
 import { firstPictures } from "../support/first-pictures.ts";
-import { root } from "../support/files.ts";
 import { run } from "../support/run.ts";
 import "../support/require-build.ts";
 import { browserTests, launchChromium, newPage } from "./chromium.ts";
