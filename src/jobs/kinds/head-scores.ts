@@ -5,7 +5,7 @@ import { allHeads } from "../../model/index.ts";
 import type { JobKind, JobTask } from "./kind.ts";
 import { checkRepeated } from "./prompts.ts";
 
-type ScoreName = Exclude<keyof HeadScores, "tokens" | "period">;
+type ScoreName = Exclude<keyof HeadScores, "tokens" | "period" | "byQuery">;
 
 /** The scores by the names of their columns. */
 const SCORES: Readonly<Record<string, ScoreName>> = {
@@ -47,6 +47,7 @@ const FOUND = {
   is_first_token: "firstToken",
   is_duplicate_token: "duplicateToken",
   is_induction: "induction",
+  is_prefix_matching: "prefixMatching",
 } as const;
 
 /** Of which kinds each head is found to be, a row a head. */
