@@ -1,7 +1,7 @@
 /** The notebooks run headless in Deno, on the build, where Deno is at hand; elsewhere they are counted as skipped. */
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { execute, notebooks } from "../../../scripts/notebooks.mjs";
+import { execute, runnable } from "../../../scripts/notebooks.mjs";
 import "../../support/require-build.ts";
 
 /** The command that runs a file in Deno without a download; undefined where there is none. */
@@ -21,7 +21,7 @@ function deno(): string | undefined {
 const command = deno();
 
 describe.skipIf(command === undefined)("notebooks in Deno", () => {
-  test.each(notebooks)("%s runs, and every cell gives something", (name) => {
+  test.each(runnable())("%s runs, and every cell gives something", (name) => {
     const given = execute(name, command) as { text: string; data?: Readonly<Record<string, string>> }[];
     expect(given.filter(({ text, data }) => text === "" && data === undefined)).toEqual([]);
     const shown = given.map(({ data }) => data).filter((data) => data !== undefined);
