@@ -168,8 +168,7 @@ function refactorOV(
  * their signs are arbitrary. Value biases are folded first. Logits and circuits stay as they were, but for rounding
  * (TransformerLens, `refactor_factored_attn_matrices`).
  *
- * Where heads share keys and values each gets its own first ({@link ungroupAttention}), since coordinates are chosen for
- * each head.
+ * Where heads share keys and values each gets its own first ({@link ungroupAttention}), as each chooses coordinates.
  *
  * @throws {@link ConfigError} for rotary positions: queries and keys are rotated coordinate by coordinate, so their
  * coordinates may not be mixed.
