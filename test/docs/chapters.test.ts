@@ -178,6 +178,16 @@ describe("the mechanism", () => {
     expect(() => parseChapter("x", "words")).toThrow("front matter");
   });
 
+  test("of a chapter that needs a file the last run is kept, and refused where its code is another by now", () => {
+    const chapter = chapters.find(({ needs }) => needs !== undefined) as Chapter;
+    expect((kept(chapter) as Given).cells).toHaveLength(chapter.parts.filter(({ kind }) => kind === "run").length);
+    const other = { ...chapter, parts: [...chapter.parts, { kind: "run", text: "", code: "1 + 1" }] };
+    expect(() => kept(other) as Given).toThrow(
+      "its code is no longer that whose results are kept. Run it where its file",
+    );
+    expect(() => kept({ ...chapter, name: "00-made-up" }) as Given).toThrow("nothing is kept of a run");
+  });
+
   test("cells run as one module, in order; values of prose are computed where they stand", async () => {
     const chapter = parse(
       [
