@@ -199,7 +199,15 @@ export class JobsInProcess {
 }
 
 /** How long jobs run before signals and timers have their turn, in milliseconds. */
-const TURN = 20;
+const TURN = 50;
+
+/** Lets them; where there is a way without a timer, whose millisecond of sleep costs more than a turn saves. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === "function") setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
+}
 
 /**
  * A runner on this thread, one job after the other.
@@ -230,7 +238,7 @@ export function inProcess(open: OpenModel = refuseModels): JobRunner {
       let last = performance.now();
       for (const job of jobs) {
         if (performance.now() - last > TURN) {
-          await new Promise((resolve) => setTimeout(resolve, 0));
+          await turn();
           last = performance.now();
         }
         signal?.throwIfAborted();
