@@ -24,10 +24,10 @@ import { rotationMatrix } from "../../../model/index.ts";
 import type { HeadRef, ModelConfig, Transformer } from "../../../model/index.ts";
 import { Steps } from "../../../progress.ts";
 import type { ProgressOptions } from "../../../progress.ts";
-import { Tensor } from "../../../tensor/index.ts";
 import { rawData } from "../../../tensor/internal.ts";
 import { centredUnembeddingGram, congruent } from "../../term-sizes/source-grams.ts";
 import type { PairScores } from "../pair-scores.ts";
+import { PairTable } from "./pair-table.ts";
 import { readerForm, scoreAgainstRotations, usedSpace, writerForm } from "./rotation-null.ts";
 import type { FormInSpace, UsedSpace } from "./rotation-null.ts";
 import { headMatrix, rootOf, rowTimes, streamMoments, writtenRows } from "./stream-moments.ts";
@@ -115,7 +115,7 @@ export function restrictedComposition(
   requireKind("model", model, "model", "restrictedComposition", options, "readers signal onProgress");
   const readers = (options.readers ?? model.heads).map((ref) => model.head(ref));
   const steps = new Steps(options, readers.length);
-  const tables = { Q: new Table(model), K: new Table(model), V: new Table(model) };
+  const tables = { Q: emptyTable(model), K: emptyTable(model), V: emptyTable(model) };
   const moments = model.layers.length > 0 ? streamMoments(model) : undefined;
   const layers = new Map<number, LayerPairs>();
   for (const { layer, head } of readers) {
@@ -129,44 +129,11 @@ export function restrictedComposition(
   return { Q: tables.Q.scores, K: tables.K.scores, V: tables.V.scores };
 }
 
-const FIELDS = ["share", "size", "chance", "zScores", "matching", "matchingZScores"] as const;
-
 /** The scores of one kind while they are found. */
-class Table {
-  readonly #shape: readonly [number, number, number, number];
-  readonly #data: Readonly<Record<(typeof FIELDS)[number], Float64Array>>;
+type Table = PairTable<keyof RestrictedWeightScores>;
 
-  constructor({ config: { n_layers, n_heads } }: Transformer) {
-    this.#shape = [n_layers, n_heads, n_layers, n_heads];
-    const zeros = (): Float64Array => new Float64Array((n_layers * n_heads) ** 2);
-    this.#data = {
-      share: zeros(),
-      size: zeros(),
-      chance: zeros(),
-      zScores: zeros(),
-      matching: zeros(),
-      matchingZScores: zeros(),
-    };
-  }
-
-  put(places: readonly [number, number, number, number], values: Readonly<Partial<Record<string, number>>>): void {
-    const at = places.reduce((index, place, axis) => index * (this.#shape[axis] as number) + place, 0);
-    for (const field of FIELDS) this.#data[field][at] = values[field] ?? 0;
-  }
-
-  get scores(): RestrictedWeightScores {
-    const tensor = (field: (typeof FIELDS)[number]): PairScores =>
-      Tensor.from("writer_layer writer_head reader_layer reader_head", this.#shape, this.#data[field]);
-    return {
-      share: tensor("share"),
-      size: tensor("size"),
-      chance: tensor("chance"),
-      zScores: tensor("zScores"),
-      matching: tensor("matching"),
-      matchingZScores: tensor("matchingZScores"),
-    };
-  }
-}
+const emptyTable = (model: Transformer): Table =>
+  new PairTable(model, ["share", "size", "chance", "zScores", "matching", "matchingZScores"]);
 
 /** An earlier head as one layer reads it. */
 interface Writer {
@@ -249,7 +216,6 @@ class LayerPairs {
         const together = matmulDense(writer.withTokens, other);
         tables[kind].put(place(writer), {
           ...scores,
-          zScores: scores.z,
           ...this.#matching(writer, map, together, tokens, 1 / layer.attnScale),
         });
       }
@@ -261,7 +227,7 @@ class LayerPairs {
       const { withUnembedding } = writer;
       const together = withUnembedding && matmulDense(withUnembedding, W_O, { transposeB: true });
       const matching = together && this.#matching(writer, map, together, logits, 1);
-      tables.V.put(place(writer), { ...scores, zScores: scores.z, ...matching });
+      tables.V.put(place(writer), { ...scores, ...matching });
     }
   }
 

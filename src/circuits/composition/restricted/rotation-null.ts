@@ -75,13 +75,13 @@ export interface RestrictedScore {
   /** The share of a random orientation: root of its mean. */
   readonly chance: number;
   /** The variance in standard deviations above its mean over random orientations. */
-  readonly z: number;
+  readonly zScores: number;
 }
 
-/** The score of a writer and a reader in one used space; `size` is given where it is known otherwise. */
+/** The score of a writer and a reader in one used space. */
 export function scoreAgainstRotations(reader: FormInSpace, writer: FormInSpace, { rank }: UsedSpace): RestrictedScore {
   const variance = frobenius(matmulDense(reader.rows, writer.rows, { transposeB: true })) ** 2;
-  if (rank === 0 || reader.trace === 0 || writer.trace === 0) return { share: 0, size: 0, chance: 0, z: 0 };
+  if (rank === 0 || reader.trace === 0 || writer.trace === 0) return { share: 0, size: 0, chance: 0, zScores: 0 };
   const mean = (reader.trace * writer.trace) / rank;
   const uneven = (form: FormInSpace): number => Math.max(0, form.square - form.trace ** 2 / rank);
   const std = Math.sqrt((2 * uneven(reader) * uneven(writer)) / ((rank - 1) * (rank + 2)));
@@ -90,6 +90,6 @@ export function scoreAgainstRotations(reader: FormInSpace, writer: FormInSpace, 
     share: Math.min(1, Math.sqrt(variance / reader.trace)),
     size: Math.sqrt(variance),
     chance: Math.min(1, Math.sqrt(writer.trace / rank)),
-    z: isSpread ? (variance - mean) / std : 0,
+    zScores: isSpread ? (variance - mean) / std : 0,
   };
 }

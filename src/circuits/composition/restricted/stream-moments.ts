@@ -97,7 +97,7 @@ export function rootOf(gram: DenseMatrix): DenseMatrix {
 
 /** One head's weights in float64. */
 export function headMatrix(weight: Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">, h: number): DenseMatrix {
-  const one = (weight as Tensor<"head row col">).select("head", h);
+  const one = (weight as Tensor).select("head", h);
   const [rows = 0, cols = 0] = one.shape;
   return dense(rows, cols, Float64Array.from(rawData(one)));
 }
@@ -173,7 +173,7 @@ function withColumns(model: Transformer, rows: Tensor, mean: Float64Array): Dens
 }
 
 function crossCovariance(a: Tensor, meanA: Float64Array, b: Tensor, meanB: Float64Array): DenseMatrix {
-  const product = matmul(a.rename("d_model", "in").permute("in d_vocab"), b);
+  const product = matmul(a.rename("d_model", "in").permute("in d_vocab"), b as Tensor<"d_vocab d_model">);
   return lessMeans(square(Float64Array.from(rawData(product))), a.shape[0] ?? 1, meanA, meanB);
 }
 
