@@ -27,6 +27,7 @@ const NOTES = [
   { text: "Figures in pages", link: "/figures-in-pages" },
   { text: "Formats", link: "/formats" },
   { text: "Identities", link: "/identities" },
+  { text: "Composition", link: "/composition" },
   { text: "Numerics", link: "/numerics" },
   { text: "Performance", link: "/performance" },
   { text: "Architecture", link: "/architecture" },

@@ -8,8 +8,8 @@
  *
  * of differences along rows, over the keys $j$ that query $i$ sees: what softmax can use. The score of a writer is its
  * part of the sum over all, $\sqrt{\sigma_w^2 / \sum_a \sigma_a^2}$. Q is the same with $q_i^a \cdot k_j$, and of V it
- * is the variance, over positions, of what reaches the logits through the writer and the reader's pattern. Every part is
- * less its mean over the text, for a mean says nothing of the text.
+ * is the variance, over positions, of what reaches the logits through the writer and the reader's pattern. Every part
+ * is less its mean over the text, for a mean says nothing of the text.
  */
 import {
   centredUnembeddingGram,
@@ -91,7 +91,9 @@ export function compositionOnText(
 ): TextComposition {
   requireKind("model", model, "model", "compositionOnText", options, "readers signal onProgress");
   const readers = (options.readers ?? model.heads).map((ref) => model.head(ref));
-  const read = readers.flatMap(({ layer }) => (["q", "k"] as const).map((side) => `blocks.${layer}.attn.hook_${side}` as const));
+  const read = readers.flatMap(({ layer }) =>
+    (["q", "k"] as const).map((side) => `blocks.${layer}.attn.hook_${side}` as const),
+  );
   const frozen = freeze(model, tokens, "compositionOnText", options.signal, [...new Set(read)]);
   const steps = new Steps(options, readers.length);
   const table = (): Table => new PairTable(model, ["share", "size", "chance", "zScores"]);
@@ -191,7 +193,12 @@ class LayerOnText {
       const variance = variances[p] as number;
       const { chance, zScores } = scoreAgainstRotations(reader, writerForm(F, side.space), side.space);
       const share = whole > 0 ? Math.sqrt(variance / whole) : 0;
-      table.put(placesOf(from, { layer: this.#layer.layer, head }), { share, size: Math.sqrt(variance), chance, zScores });
+      table.put(placesOf(from, { layer: this.#layer.layer, head }), {
+        share,
+        size: Math.sqrt(variance),
+        chance,
+        zScores,
+      });
     }
   }
 
@@ -294,7 +301,8 @@ function rotationsOf({ config }: Transformer, pos: number): Rotation[] {
 function sumOf(matrices: readonly DenseMatrix[]): DenseMatrix {
   const [{ rows, cols }] = matrices as [DenseMatrix];
   const out = new Float64Array(rows * cols);
-  for (const { data } of matrices) for (let t = 0; t < out.length; t++) out[t] = (out[t] as number) + (data[t] as number);
+  for (const { data } of matrices)
+    for (let t = 0; t < out.length; t++) out[t] = (out[t] as number) + (data[t] as number);
   return dense(rows, cols, out);
 }
 

@@ -107,8 +107,22 @@ function byDefinition(model: Transformer): Map<string, { size: number; whole: nu
       const told = congruent(queries.cov, W_K);
       const out = mul(W_O, final);
       const forms = {
-        K: times(mul(W_K, averaged((R) => mul(t(R), asked, R)), t(W_K)), 1 / scale ** 2),
-        Q: times(mul(W_Q, averaged((R) => mul(R, told, t(R))), t(W_Q)), 1 / scale ** 2),
+        K: times(
+          mul(
+            W_K,
+            averaged((R) => mul(t(R), asked, R)),
+            t(W_K),
+          ),
+          1 / scale ** 2,
+        ),
+        Q: times(
+          mul(
+            W_Q,
+            averaged((R) => mul(R, told, t(R))),
+            t(W_Q),
+          ),
+          1 / scale ** 2,
+        ),
         V: mul(W_V, out, logits, t(out), t(W_V)),
       };
       const turn = averaged((R) => R);
@@ -140,7 +154,12 @@ function inverseOf(a: Matrix): Matrix {
   const n = a.length;
   const work = a.map((r, i) => [...r, ...r.map((_, j) => +(i === j))]);
   for (let c = 0; c < n; c++) {
-    const pivot = work.slice(c).reduce((best, r, i) => (Math.abs(r[c] as number) > Math.abs((work[best] as number[])[c] as number) ? c + i : best), c);
+    const pivot = work
+      .slice(c)
+      .reduce(
+        (best, r, i) => (Math.abs(r[c] as number) > Math.abs((work[best] as number[])[c] as number) ? c + i : best),
+        c,
+      );
     [work[c], work[pivot]] = [work[pivot] as number[], work[c] as number[]];
     const lead = (work[c] as number[])[c] as number;
     work[c] = (work[c] as number[]).map((x) => x / lead);
@@ -185,7 +204,11 @@ describe("restrictedComposition", () => {
         const scores = restrictedComposition(model);
         const seed = options.seed;
         const isFree = options.position !== "rotary";
-        const variants = [rotated(model, seed), stretched(model, seed), ...(isFree ? [changeHeadBases(model, seed)] : [])];
+        const variants = [
+          rotated(model, seed),
+          stretched(model, seed),
+          ...(isFree ? [changeHeadBases(model, seed)] : []),
+        ];
         for (const variant of variants) {
           for (const kind of kinds) {
             for (const field of ["share", "size", "matching"] as const) {
@@ -207,11 +230,19 @@ describe("restrictedComposition", () => {
     expectClose((other as typeof K)?.chance.data ?? [], K?.chance.data ?? [], { atol: 1e-6 });
     expectClose((other as typeof K)?.zScores.data ?? [], K?.zScores.data ?? [], { atol: 1e-5 });
     const [paper, changed] = [model, stretched(model, 6)].map((one) => compositionScores(one).K.data);
-    expect(Math.max(...Array.from(paper ?? [], (x, i) => Math.abs(x - (changed?.[i] as number))))).toBeGreaterThan(0.05);
+    expect(Math.max(...Array.from(paper ?? [], (x, i) => Math.abs(x - (changed?.[i] as number))))).toBeGreaterThan(
+      0.05,
+    );
   });
 
   it("gives shared keys and values the scores of the model that has them written out (1e-9)", () => {
-    const model = randomModel({ n_heads: 4, norm: "RMS", position: "rotary", config: { n_key_value_heads: 2 }, seed: 3 });
+    const model = randomModel({
+      n_heads: 4,
+      norm: "RMS",
+      position: "rotary",
+      config: { n_key_value_heads: 2 },
+      seed: 3,
+    });
     expectClose(all(restrictedComposition(model)), all(restrictedComposition(ungroupAttention(model))), { atol: 1e-9 });
   });
 
@@ -220,7 +251,9 @@ describe("restrictedComposition", () => {
     const [some, whole] = [restrictedComposition(model, { readers: ["L2H1"] }), restrictedComposition(model)];
     for (const kind of kinds) {
       for (const writer of model.heads.filter(({ layer }) => layer < 2)) {
-        expect(some[kind].share.at(writer.layer, writer.head, 2, 1)).toBe(whole[kind].share.at(writer.layer, writer.head, 2, 1));
+        expect(some[kind].share.at(writer.layer, writer.head, 2, 1)).toBe(
+          whole[kind].share.at(writer.layer, writer.head, 2, 1),
+        );
         expect(some[kind].share.at(writer.layer, writer.head, 2, 0)).toBe(0);
       }
     }

@@ -27,7 +27,9 @@ describe("compositionEffects", () => {
           });
           for (const writer of model.heads.filter((one) => one.layer < layer)) {
             const patched = swept.values.at(writer.layer, writer.head) as number;
-            expectClose([found[kind].at(writer.layer, writer.head, layer, head)], [patched - swept.base], { atol: 2e-5 });
+            expectClose([found[kind].at(writer.layer, writer.head, layer, head)], [patched - swept.base], {
+              atol: 2e-5,
+            });
           }
         }
         expect(found[kind].at(1, 0, 1, 1)).toBe(0);

@@ -88,7 +88,9 @@ const pairsOf = (model: Transformer): [HeadId & { label: string }, HeadId][] =>
   );
 
 const all = (found: TextComposition): number[] =>
-  kinds.flatMap((kind) => (["share", "size", "chance", "zScores"] as const).flatMap((field) => [...found[kind][field].data]));
+  kinds.flatMap((kind) =>
+    (["share", "size", "chance", "zScores"] as const).flatMap((field) => [...found[kind][field].data]),
+  );
 
 describe("compositionOnText", () => {
   // A rotary key's constant differs along a row; parts are less their mean before they are rotated.
@@ -150,7 +152,13 @@ describe("compositionOnText", () => {
   });
 
   it("gives shared keys and values the scores of the model that has them written out (1e-6), also rotary", () => {
-    const model = randomModel({ n_heads: 4, norm: "RMS", position: "rotary", config: { n_key_value_heads: 2 }, seed: 3 });
+    const model = randomModel({
+      n_heads: 4,
+      norm: "RMS",
+      position: "rotary",
+      config: { n_key_value_heads: 2 },
+      seed: 3,
+    });
     expectClose(all(compositionOnText(model, tokens)), all(compositionOnText(ungroupAttention(model), tokens)), {
       atol: 1e-6,
       rtol: 1e-4,

@@ -175,7 +175,9 @@ class LayerPairs {
     this.#spaces = { values, queries: isSame ? values : usedSpace(input.queries.covariance) };
     const gram = centredUnembeddingGram(model);
     this.#logits = scaled(gram, 1 / model.config.d_vocab_out);
-    this.#writers = inputs.slice(0, layer).flatMap((from) => from.layer.heads.map(({ head }) => this.#writer(from, head)));
+    this.#writers = inputs
+      .slice(0, layer)
+      .flatMap((from) => from.layer.heads.map(({ head }) => this.#writer(from, head)));
   }
 
   #writer(from: LayerInput, head: number): Writer {
@@ -200,12 +202,7 @@ class LayerPairs {
   /** The scores of one reader with every writer. */
   score(head: number, tables: Readonly<Record<"Q" | "K" | "V", Table>>): void {
     const { layer } = this.#input;
-    const place = (writer: Writer): [number, number, number, number] => [
-      writer.layer,
-      writer.head,
-      layer.layer,
-      head,
-    ];
+    const place = (writer: Writer): [number, number, number, number] => [writer.layer, writer.head, layer.layer, head];
     const sides = this.#sidesOf(head);
     for (const kind of ["Q", "K"] as const) {
       const { form, moved, other, turn } = sides[kind];

@@ -28,7 +28,7 @@ export interface UsedSpace {
   readonly inverse: DenseMatrix;
 }
 
-/** Below this share of the largest variance a direction is not used: the rounding of float32 weights is of that size. */
+/** Below this share of the largest variance a direction is not used; the rounding of float32 is of that size. */
 const UNUSED = 1e-6;
 
 /** The directions in which a covariance is not zero. */

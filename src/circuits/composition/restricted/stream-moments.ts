@@ -96,7 +96,10 @@ export function rootOf(gram: DenseMatrix): DenseMatrix {
 }
 
 /** One head's weights in float64. */
-export function headMatrix(weight: Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">, h: number): DenseMatrix {
+export function headMatrix(
+  weight: Tensor<"head d_model d_head"> | Tensor<"head d_head d_model">,
+  h: number,
+): DenseMatrix {
   const one = (weight as Tensor).select("head", h);
   const [rows = 0, cols = 0] = one.shape;
   return dense(rows, cols, Float64Array.from(rawData(one)));
@@ -134,7 +137,8 @@ function tokensRead(
   isStandard: boolean,
 ): TokenReading {
   const { d_vocab, d_vocab_out } = model.config;
-  const toUnembedding = d_vocab === d_vocab_out ? withColumns(model, model.weight("embed.W_E"), tokens.mean) : undefined;
+  const toUnembedding =
+    d_vocab === d_vocab_out ? withColumns(model, model.weight("embed.W_E"), tokens.mean) : undefined;
   if (layer.layer > 0 || isStandard || layer.ln1 === undefined) {
     const { mean, covariance } = read(tokens, through, layer.ln1);
     const turned = (C: DenseMatrix): DenseMatrix => transposeDense(through(transposeDense(C)));
