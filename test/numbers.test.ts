@@ -28,7 +28,11 @@ type Parameters = Readonly<Record<string, unknown>>;
 
 /** A sound call of each function: its parameters by name, in order, every number that it can take among them. */
 const calls: Record<string, Parameters | readonly Parameters[]> = {
-  attributeScore: { model, tokens, head: "L1H0", options: { query: 3, key: 1, prompt: 1 } },
+  attributeScore: [
+    { model, tokens, head: "L1H0", options: { query: 3, key: 1, prompt: 1 } },
+    { model, tokensOrHead: tokens, headOrOptions: "L1H0", given: { query: 3, key: 1, prompt: 1 } },
+    { run, tokensOrHead: "L1H0", headOrOptions: { query: 3, key: 1, prompt: 1 } },
+  ],
   bigramFit: { model, texts: tokens.flat(), options: { smoothing: 0.5 } },
   compositionBaseline: { sizes: { d_model: 12, d_head: 4 } },
   copyingAccuracy: { model, heads: "L1H0", options: { k: 2 } },

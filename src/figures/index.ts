@@ -140,6 +140,14 @@ export {
 } from "./two-layers/positivity.ts";
 export { drawPreviousPattern, previousPattern, type PreviousPattern } from "./arena/previous-pattern.ts";
 export { drawScoreIntensity, scoreIntensity, type ScoreIntensity } from "./two-layers/score-intensity.ts";
+export {
+  drawScoreSources,
+  scoreSources,
+  scoreSourcesOf,
+  type ScoreSources,
+  type ScoreSourcesOptions,
+  type ScoreSourcesSide,
+} from "./two-layers/score-sources.ts";
 export { drawComponentNorms, drawScoreSpread, drawScoreStripe, drawScoreTiles } from "./arena/score-figures.ts";
 export { scoreParts, type ScoreParts } from "./arena/score-parts.ts";
 export {

@@ -41,7 +41,7 @@ export function drawNeuronExamples(
   captions: Captions = {},
 ): Figure {
   const operation = "drawNeuronExamples";
-  requireData(found, ["prompts", "positions", "neurons"], "neuronExamples", operation, captions);
+  requireData(found, "prompts positions neurons", "neuronExamples", operation, captions);
   const { neurons, positions, prompts } = found;
   if (neurons.length > MOST) {
     throw new InputError(`${neurons.length} neurons are more than a table shows. Name at most ${MOST} of them.`, {

@@ -21,6 +21,7 @@ import { pathEffectsEntry } from "./two-layers/path-effects.ts";
 import { positivityScatterEntry } from "./two-layers/positivity.ts";
 import { previousPatternEntry } from "./arena/previous-pattern.ts";
 import { scoreIntensityEntry } from "./two-layers/score-intensity.ts";
+import { scoreSourcesEntry } from "./two-layers/score-sources.ts";
 import { scorePartsEntries } from "./arena/score-figures.ts";
 import { trainingEntries } from "./training/training-figures.ts";
 
@@ -32,6 +33,7 @@ export function runFigures(): readonly FigureEntry[] {
     inductionExamplesEntry,
     repeatedAttentionEntry,
     scoreIntensityEntry,
+    scoreSourcesEntry,
     positivityScatterEntry,
     pathEffectsEntry,
     importanceByOrderEntry,

@@ -1,4 +1,5 @@
 /** Which other prompt stands in for each: one draw for edits, sweeps and circuits. */
+import type { PaddingMask } from "../model/index.ts";
 import { Random } from "../tensor/index.ts";
 
 /**
@@ -33,5 +34,9 @@ export function drawnPrompts(seed: number, kinds: readonly string[], others?: re
 const ofKind = (kinds: readonly string[], kind: string): number[] =>
   kinds.flatMap((each, b) => (each === kind ? [b] : []));
 
-/** So many prompts that are all alike. */
-export const alike = (count: number): string[] => new Array<string>(count).fill("");
+/** Of each prompt where its text lies, as its kind. */
+export function textsOf(mask: PaddingMask | undefined, batch: number, pos: number): string[] {
+  return Array.from({ length: batch }, (_, b) =>
+    mask === undefined ? "1".repeat(pos) : mask.visible.subarray(b * pos, (b + 1) * pos).join(""),
+  );
+}

@@ -61,6 +61,7 @@ export type {
   CircuitEdge,
   CircuitEdgeName,
   CircuitGraphConfig,
+  CircuitMask,
   CircuitNodeName,
   CircuitParts,
   CircuitPrompts,

@@ -15,7 +15,10 @@ import type { TokensLike } from "./tokens.ts";
 export type AttentionMask =
   readonly (number | boolean)[] | readonly (readonly (number | boolean)[])[] | Tensor<"batch pos"> | Tensor<"pos">;
 
-/** A mask that hides something. */
+/**
+ * Which positions of a run are padding, checked: what an {@link EditSource} is told of a padded run.
+ * @category Model
+ */
 export interface PaddingMask {
   readonly batch: number;
   readonly pos: number;

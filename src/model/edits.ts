@@ -12,9 +12,11 @@ import type { ModelConfig } from "./model-config.ts";
  */
 export interface EditSource {
   /**
-   * The edits, by hook name; throws where the model, or a run some of whose positions are padding, cannot have them.
+   * The edits, by hook name; throws where the model cannot have them.
+   *
+   * @param mask - of a run some of whose positions are padding, which.
    */
-  toEdits(config: ModelConfig, isPadded?: boolean): Edits;
+  toEdits(config: ModelConfig, mask?: PaddingMask): Edits;
 }
 
 /**
@@ -24,14 +26,13 @@ export interface EditSource {
  */
 export type EditsLike = Edits | EditSource | readonly (Edits | EditSource)[];
 
-/** The functions that a run calls, by hook name; of a mask, whether a position is padding. */
+/** The functions that a run calls, by hook name. */
 export function resolveEdits(config: ModelConfig, edits: EditsLike | undefined, mask?: PaddingMask): Edits {
   if (edits === undefined) return {};
-  const isPadded = mask?.visible.includes(0) ?? false;
   const list = Array.isArray(edits) ? (edits as readonly (Edits | EditSource)[]) : [edits as Edits | EditSource];
   const resolved = list.map((one, i) => {
     requireObject(one, Array.isArray(edits) ? `edits[${i}]` : "edits", "run");
-    if (typeof (one as EditSource).toEdits === "function") return (one as EditSource).toEdits(config, isPadded);
+    if (typeof (one as EditSource).toEdits === "function") return (one as EditSource).toEdits(config, mask);
     if ("at" in one && "do" in one) throw notAnEdit(one);
     return one as Edits;
   });

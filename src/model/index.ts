@@ -48,7 +48,7 @@ export type { PartialRunOptions, RunOptions, RunStart } from "./run.ts";
 export { generate, generateTokens } from "./generate.ts";
 export type { GeneratedToken, GenerateOptions } from "./generate.ts";
 export { padPrompts } from "./attention-mask.ts";
-export type { AttentionMask, PadOptions } from "./attention-mask.ts";
+export type { AttentionMask, PaddingMask, PadOptions } from "./attention-mask.ts";
 export type { PartialSite } from "./base-run.ts";
 export { Transformer } from "./transformer.ts";
 export { ungroupAttention } from "./ungroup.ts";

@@ -1,10 +1,9 @@
 /** What model/ lends to the other folders of src/ and is no part of the package. */
-export { RUN, traceOf } from "./run.ts";
+export { maskOf, RUN, traceOf } from "./run.ts";
 export { ATTENTION_HEAD } from "./attention.ts";
 export type { Trace } from "./run.ts";
 export { rotateTo } from "./rotary.ts";
-export { paddingMask } from "./attention-mask.ts";
-export type { PaddingMask } from "./attention-mask.ts";
+export { hidePaddedKeys, paddingMask } from "./attention-mask.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
 export {
   attentionScores,

@@ -143,9 +143,17 @@ export interface Trace {
 
 const traces = new WeakMap<object, Trace>();
 
+/** Of caches, so that what has a run's cache alone still knows what of it is padding. */
+const masks = new WeakMap<ActivationCache, PaddingMask>();
+
 /** What is known of a run; nothing of what no model made. */
 export function traceOf(run: AnyRun): Trace | undefined {
   return traces.get(run);
+}
+
+/** What of a run was padding, by its cache; `undefined` where nothing was. */
+export function maskOf({ cache }: Pick<AnyRun, "cache">): PaddingMask | undefined {
+  return masks.get(cache);
 }
 
 interface Outcome extends AnyRun {
@@ -163,6 +171,7 @@ export function toRun({ tokens, cache, edited, trace, logits, resid }: Outcome):
     ...(logits === undefined ? { logits: { get: refuseLogits } } : {}),
   }) as unknown as AnyRun;
   traces.set(run, trace);
+  if (trace.mask !== undefined) masks.set(cache, trace.mask);
   return Object.freeze(run);
 }
 

@@ -38,7 +38,7 @@ export type {
   LossByMaxOrder,
 } from "./logits/index.ts";
 export { FactoredModel, factoredModel } from "./factored-model.ts";
-export { ScoreExpansion, scoreExpansion, attributeScore } from "./scores/index.ts";
+export { ScoreExpansion, scoreExpansion, ScoreAttribution, attributeScore } from "./scores/index.ts";
 export type {
   ScoreExpansionOptions,
   ScoreTerm,
@@ -46,8 +46,12 @@ export type {
   ScoreStatisticsOptions,
   ScoreTermStatistics,
   AttributeScoreOptions,
-  ScoreAttribution,
+  ScoreDirection,
+  ScoreRoute,
+  ScoreRoutes,
+  ScoreRoutesOptions,
   ScoreSide,
+  ScoreWriter,
 } from "./scores/index.ts";
 export { compositionOnText } from "./composition/index.ts";
 export type { CompositionOnTextOptions, TextComposition } from "./composition/index.ts";

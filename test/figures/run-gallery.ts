@@ -33,7 +33,6 @@ import {
   drawPositivityScatter,
   drawPrefixOverTraining,
   drawPreviousPattern,
-  drawScoreIntensity,
   drawScoreSpread,
   drawScoreStripe,
   drawScoreTiles,
@@ -49,6 +48,7 @@ import {
 } from "../../src/figures/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import type { Figure } from "../../src/viz/index.ts";
+import { scoreDrawings } from "./score-drawings.ts";
 
 /** Numbers between -1 and 1 that look irregular and are the same everywhere. */
 const irregular = (i: number): number => ((((i + 1) * 7919) % 199) - 99) / 100;
@@ -222,20 +222,7 @@ export function runGallery(): ReadonlyMap<string, Figure> {
         ],
       }),
     ],
-    [
-      "score-intensity",
-      drawScoreIntensity({
-        head: { layer: 1, head: 3 },
-        tokens,
-        query: 6,
-        key: 2,
-        score: 7.25,
-        querySide: Float64Array.from(tokens, (_, i) => (i === 6 ? 7 : 0.1 * irregular(i))),
-        keySide: Float64Array.from(tokens, (_, i) => (i === 1 ? 6 : 0.1 * irregular(i))),
-        bias: { query: 0, key: 0 },
-        effect: Float64Array.from(tokens, (_, i) => (i === 0 ? NaN : 3 * irregular(i))),
-      }),
-    ],
+    ...scoreDrawings(tokens, irregular),
     [
       "positivity-scatter",
       drawPositivityScatter({

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../src/errors.ts";
 import { hookNames } from "../../src/model/index.ts";
-import type { HookName, Run, RunOptions, Transformer } from "../../src/model/index.ts";
+import type { Run, RunOptions } from "../../src/model/index.ts";
 import {
   decomposeResid,
   logitAttribution,
@@ -15,6 +15,7 @@ import type { Certificate } from "../../src/paths/index.ts";
 import { add, map, maxAbsDifference, multiply, sum, Tensor } from "../../src/tensor/index.ts";
 import { maxAbs } from "../../src/tensor/internal.ts";
 import { mlpModelOptions, modelOptions, runs } from "../support/model-arbitrary.ts";
+import { editsAt, picks } from "../support/random-edits.ts";
 import { randomModel } from "../support/random-model.ts";
 
 const anyModel = fc.oneof(modelOptions, mlpModelOptions);
@@ -22,45 +23,6 @@ const prompts = fc.array(fc.array(fc.integer({ min: 0, max: 1 }), { minLength: 4
   minLength: 1,
   maxLength: 2,
 });
-
-type Change = "scale" | "shift" | "zero" | "wave" | "same";
-const change = fc.constantFrom<Change>("scale", "shift", "zero", "wave", "same");
-
-/** A change of an activation that leaves scales above 0, patterns finite and masked scores masked. */
-function changed(kind: Change, hook: HookName, x: Tensor): Tensor {
-  if (hook === "hook_tokens") return map(x, (id) => 1 - id);
-  if (hook.endsWith("hook_scale")) return map(x, (s) => s * (kind === "scale" ? 0.8 : 1.25));
-  let i = 0;
-  const by: Record<Change, (value: number) => number> = {
-    scale: (value) => -0.5 * value,
-    shift: (value) => value + 0.3,
-    zero: () => 0,
-    wave: (value) => value + Math.sin(i++),
-    same: (value) => value,
-  };
-  // A norm divides a stream of zeros by the root of its eps, and enlarges all rounding before beyond a tight bound.
-  if (kind === "zero" && /embed|resid/.test(hook)) return map(x, by.scale);
-  if (hook.endsWith("attn_scores")) return map(x, (s) => (s === -Infinity ? s : by[kind](s)));
-  if (hook.endsWith("pattern")) return map(x, (a) => (a === 0 ? 0 : Math.abs(by[kind](a))));
-  return map(x, by[kind]);
-}
-
-/** Edits at the hooks that some numbers pick. */
-function editsAt(
-  model: Transformer,
-  picks: readonly (readonly [number, Change])[],
-  among: RegExp,
-): RunOptions["edits"] {
-  const names = hookNames(model.config).filter((name) => name !== "unembed.hook_out" && among.test(name));
-  return Object.fromEntries(
-    picks.map(([pick, kind]) => {
-      const hook = names[pick % names.length] as HookName;
-      return [hook, (x: Tensor) => changed(kind, hook, x)];
-    }),
-  ) as RunOptions["edits"];
-}
-
-const picks = fc.array(fc.tuple(fc.nat(1000), change), { minLength: 1, maxLength: 4 });
 
 const sizeOf = (t: Tensor): number => 1 + maxAbs(t.data);
 

@@ -91,7 +91,7 @@ export function ablationRises(input: FigureInput, options: FigureOptions = {}): 
  * ```
  */
 export function drawAblationRises(data: AblationRises, captions: Captions = {}): Figure {
-  requireData(data, ["period", "prompts", "clean", "zero", "mean"], "ablationRises", "drawAblationRises", captions);
+  requireData(data, "period prompts clean zero mean", "ablationRises", "drawAblationRises", captions);
   const limit = largestOf([data.zero, data.mean]);
   const grid = (values: Tensor<"layer head">, title: string): Figure =>
     headGrid({ values, title, limit, scale: "diverging", legendLabel: "nats" });
@@ -212,13 +212,7 @@ function keptOffsets(what: OffsetRises["kept"][number]): readonly number[] {
  * ```
  */
 export function drawOffsetRises(data: OffsetRises, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["period", "prompts", "clean", "heads", "kept", "rise"],
-    "offsetRises",
-    "drawOffsetRises",
-    captions,
-  );
+  requireData(data, "period prompts clean heads kept rise", "offsetRises", "drawOffsetRises", captions);
   const [rows = 0, cols = 0] = data.rise.shape;
   return heatmap({
     title: OFFSETS_TITLE,

@@ -87,7 +87,7 @@ function promptOf(
  * ```
  */
 export function drawAttributionMap(data: AttributionMap, captions: Captions = {}): Figure {
-  requireData(data, ["tokens", "first", "labels", "attribution"], "attributionMap", "drawAttributionMap", captions);
+  requireData(data, "tokens first labels attribution", "attributionMap", "drawAttributionMap", captions);
   const { labels, attribution, tokens, period, first } = data;
   const [rows = 0, columns = 0] = attribution.shape;
   const cell = Math.max(4, Math.min(11, Math.floor(1100 / Math.max(columns, rows))));

@@ -71,7 +71,7 @@ export function inductionStripes(input: FigureInput, options: FigureOptions = {}
  * ```
  */
 export function drawInductionStripes(data: InductionStripes, captions: Captions = {}): Figure {
-  requireData(data, ["scores", "period", "prompts"], "inductionStripes", "drawInductionStripes", captions);
+  requireData(data, "scores period prompts", "inductionStripes", "drawInductionStripes", captions);
   const { scores, arena, period, prompts } = data;
   const grid = (values: Tensor<"layer head">, said: Captions): Figure =>
     headGrid({ values, scale: "sequential", limit: 1, legendLabel: "attention", ...said });

@@ -93,13 +93,7 @@ export function lossOnRepeats(
  * ```
  */
 export function drawLossOnRepeats(data: LossOnRepeats, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["period", "first", "prompts", "mean", "std", "uniform"],
-    "lossOnRepeats",
-    "drawLossOnRepeats",
-    captions,
-  );
+  requireData(data, "period first prompts mean std uniform", "lossOnRepeats", "drawLossOnRepeats", captions);
   const { mean, std, period, first, prompts, uniform } = data;
   const x = Float64Array.from(mean, (_, i) => i + 1);
   const average = (from: number, to: number): string =>

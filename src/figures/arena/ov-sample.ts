@@ -82,7 +82,7 @@ function sampleOf(n: number, count: number, seed: number): number[] {
  * ```
  */
 export function drawOVSample(data: OVSample, captions: Captions = {}): Figure {
-  requireData(data, ["head", "tokens", "values"], "ovSample", "drawOVSample", captions);
+  requireData(data, "head tokens values", "ovSample", "drawOVSample", captions);
   const count = data.tokens.length;
   const values = numbersOf(data.values);
   let own = 0;

@@ -74,7 +74,7 @@ export function previousPattern(input: FigureInput, options: FigureOptions = {})
  * ```
  */
 export function drawPreviousPattern(data: PreviousPattern, captions: Captions = {}): Figure {
-  requireData(data, ["head", "pattern", "previous"], "previousPattern", "drawPreviousPattern", captions);
+  requireData(data, "head pattern previous", "previousPattern", "drawPreviousPattern", captions);
   const n = data.pattern.sizeOf("query_pos");
   return heatmap({
     title: `Where ${headLabel(data.head)} looks by positions alone`,

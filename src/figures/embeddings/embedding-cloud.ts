@@ -220,13 +220,7 @@ function along(
  * ```
  */
 export function drawEmbeddingCloud(data: EmbeddingCloud, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["of", "points", "labels", "directions", "shares", "reading"],
-    "embeddingCloud",
-    "drawEmbeddingCloud",
-    captions,
-  );
+  requireData(data, "of points labels directions shares reading", "embeddingCloud", "drawEmbeddingCloud", captions);
   const { of, labels, shares, reading, directions } = data;
   const along =
     shares.length > 0

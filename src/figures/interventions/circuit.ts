@@ -148,7 +148,7 @@ function requireCircuitData(
   return data;
 }
 
-const MEMBERS = ["layers", "heads", "edges", "sufficiency", "shares", "random", "fullByPrompt"];
+const MEMBERS = "layers heads edges sufficiency shares random fullByPrompt";
 
 /**
  * Draws a circuit: layers from bottom to top, edges by queries, keys and values, wider the larger their scores are.

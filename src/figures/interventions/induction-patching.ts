@@ -105,7 +105,7 @@ function otherThan(prompt: readonly number[], proposed: number | undefined, at: 
  * ```
  */
 export function drawInductionPatching(data: InductionPatching, captions: Captions = {}): Figure {
-  const fields = ["period", "prompts", "labels", "clean", "corrupted", "stream", "heads"] as const;
+  const fields = "period prompts labels clean corrupted stream heads";
   requireData(data, fields, "inductionPatching", "drawInductionPatching", captions);
   const [rows = 0, cols = 0] = data.stream.shape;
   return smallMultiples({

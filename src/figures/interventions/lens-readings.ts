@@ -178,7 +178,7 @@ function divergenceOf(p: Float64Array, q: Float64Array): number {
  * ```
  */
 export function drawLensReadings(data: LensReadings, captions: Captions = {}): Figure {
-  const members = ["tokens", "labels", "top", "probability", "divergence"];
+  const members = "tokens labels top probability divergence";
   requireData(data, members, "lensReadings", "drawLensReadings", captions);
   const { tokens, labels, top, probability, divergence, fitted } = data;
   const [rows = 0, cols = 0] = probability.shape;

@@ -70,7 +70,7 @@ export function copyingHistogram(input: FigureInput, options: FigureOptions = {}
  * ```
  */
 export function drawCopyingHistogram(data: CopyingHistogram, captions: Captions = {}): Figure {
-  requireData(data, ["scores", "chance"], "copyingHistogram", "drawCopyingHistogram", captions);
+  requireData(data, "scores chance", "copyingHistogram", "drawCopyingHistogram", captions);
   const { chance } = data;
   const values = rawData(data.scores);
   const line = chance.mean + CLEARLY * chance.std;

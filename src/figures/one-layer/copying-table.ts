@@ -131,7 +131,7 @@ function exampleOf({ source, destination, out }: TrigramRow): CopyingRow["exampl
  * ```
  */
 export function drawCopyingTable(data: CopyingTable, captions: Captions = {}): Figure {
-  requireData(data, ["normed", "reference", "heads"], "copyingTable", "drawCopyingTable", captions);
+  requireData(data, "normed reference heads", "copyingTable", "drawCopyingTable", captions);
   const from = data.reference === "start" ? "the score of the start token" : "the destination’s mean score";
   return tokenTable({
     title: ENTRY_TITLE,

@@ -123,7 +123,7 @@ function strongest(heads: readonly HeadId[], copying: (head: HeadId) => number |
  * ```
  */
 export function drawHeadDump(data: HeadDump, captions: Captions = {}): Figure {
-  requireData(data, ["normed", "reference", "of", "heads"], "headDump", "drawHeadDump", captions);
+  requireData(data, "normed reference of heads", "headDump", "drawHeadDump", captions);
   const { heads, of, reference } = data;
   const from = reference === "start" ? "the score of the start token" : "the destination’s mean score";
   const cut = heads.length < of ? ` ${heads.length} of ${of} heads.` : "";

@@ -94,7 +94,7 @@ const MANY_HEADS = 33;
  * ```
  */
 export function drawOVEigenvalues(data: OVEigenvalues, captions: Captions = {}): Figure {
-  requireData(data, ["n_layers", "n_heads", "heads"], "ovEigenvalues", "drawOVEigenvalues", captions);
+  requireData(data, "n_layers n_heads heads", "ovEigenvalues", "drawOVEigenvalues", captions);
   const { heads, n_heads, n_layers } = data;
   const moduli = heads.flatMap(({ re, im }) => Array.from(re, (x, i) => Math.hypot(x, im[i] ?? 0)));
   const rim = moduli.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, b) : a), 0);

@@ -109,7 +109,7 @@ function patternByPosition(model: Transformer, head: HeadId, n: number): Tensor<
  * ```
  */
 export function drawPositionalHeads(data: PositionalHeads, captions: Captions = {}): Figure {
-  requireData(data, ["positions", "profiles", "shown"], "positionalHeads", "drawPositionalHeads", captions);
+  requireData(data, "positions profiles shown", "positionalHeads", "drawPositionalHeads", captions);
   const { shown, profiles, positions } = data;
   const [layers = 0, heads = 0, offsets = 0] = profiles.shape;
   const how =

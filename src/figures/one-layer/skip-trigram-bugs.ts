@@ -180,13 +180,7 @@ export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugO
  * ```
  */
 export function drawSkipTrigramBugTable(data: SkipTrigramBugTable, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["normed", "rows", "tokens", "attested"],
-    "skipTrigramBugTable",
-    "drawSkipTrigramBugTable",
-    captions,
-  );
+  requireData(data, "normed rows tokens attested", "skipTrigramBugTable", "drawSkipTrigramBugTable", captions);
   const effects = data.rows.flatMap(({ wanted, bugs }) => [...wanted, ...bugs].map(({ effect }) => effect));
   const limit = Math.max(0, ...effects);
   const chips = ({ destination, out, effect }: BugTrigram, marked: boolean): readonly TokenChip[] => [

@@ -121,7 +121,7 @@ function isPart(out: TokenEntry, source: TrigramRow["source"]): boolean {
  * ```
  */
 export function drawSkipTrigramList(data: SkipTrigramList, captions: Captions = {}): Figure {
-  requireData(data, ["normed", "trigrams", "heads"], "skipTrigramList", "drawSkipTrigramList", captions);
+  requireData(data, "normed trigrams heads", "skipTrigramList", "drawSkipTrigramList", captions);
   const tokens = (list: readonly TokenEntry[]): TokenTableCell =>
     list.map(({ text, value }) => ({ token: text, value }));
   const [first, last] = [data.heads[0], data.heads[data.heads.length - 1]];

@@ -156,7 +156,7 @@ function splitsOf(
  * ```
  */
 export function drawSplitTokenTable(data: SplitTokenTable, captions: Captions = {}): Figure {
-  requireData(data, ["normed", "splits", "heads"], "splitTokenTable", "drawSplitTokenTable", captions);
+  requireData(data, "normed splits heads", "splitTokenTable", "drawSplitTokenTable", captions);
   const count = formatNumber(data.splits, { decimals: 0 });
   return tokenTable({
     title: ENTRY_TITLE,

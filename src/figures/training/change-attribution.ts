@@ -116,7 +116,7 @@ export async function changeAttribution(input: FigureInput, options: FigureOptio
 export function drawChangeAttribution(data: ChangeAttribution, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["before", "after", "windows", "length", "attribution"],
+    "before after windows length attribution",
     "await changeAttribution",
     "drawChangeAttribution",
     captions,

@@ -72,7 +72,7 @@ function overTraining(
 export function drawPrefixOverTraining(data: Evaluations, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "prefixMatching", "previous", "copying", "eigenvalues", "trace"],
+    "checkpoints stepName prefixMatching previous copying eigenvalues trace",
     "await evaluations",
     "drawPrefixOverTraining",
     captions,
@@ -105,7 +105,7 @@ export function drawPrefixOverTraining(data: Evaluations, captions: Captions = {
 export function drawTraceOverTraining(data: Evaluations, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "prefixMatching", "previous", "copying", "eigenvalues", "trace"],
+    "checkpoints stepName prefixMatching previous copying eigenvalues trace",
     "await evaluations",
     "drawTraceOverTraining",
     captions,
@@ -156,7 +156,7 @@ function against(
 export function drawEvaluatorScatter(data: Evaluations, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "prefixMatching", "previous", "copying", "eigenvalues", "trace"],
+    "checkpoints stepName prefixMatching previous copying eigenvalues trace",
     "await evaluations",
     "drawEvaluatorScatter",
     captions,
@@ -192,7 +192,7 @@ export function drawEvaluatorScatter(data: Evaluations, captions: Captions = {})
 export function drawEvaluatorValidation(data: Evaluations, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "prefixMatching", "previous", "copying", "eigenvalues", "trace"],
+    "checkpoints stepName prefixMatching previous copying eigenvalues trace",
     "await evaluations",
     "drawEvaluatorValidation",
     captions,

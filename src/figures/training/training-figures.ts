@@ -37,7 +37,7 @@ function ground({ windows, length }: TrainingLosses): string {
 export function drawLossCurve(data: TrainingLosses, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "checkpoints stepName windows length byIndex uniform losses",
     "await trainingLosses",
     "drawLossCurve",
     captions,
@@ -78,7 +78,7 @@ export function drawLossCurve(data: TrainingLosses, captions: Captions = {}): Fi
 export function drawLossByIndex(data: TrainingLosses, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "checkpoints stepName windows length byIndex uniform losses",
     "await trainingLosses",
     "drawLossByIndex",
     captions,
@@ -152,7 +152,7 @@ function spread(count: number): number[] {
 export function drawLossSlope(data: TrainingLosses, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "checkpoints stepName windows length byIndex uniform losses",
     "await trainingLosses",
     "drawLossSlope",
     captions,
@@ -198,7 +198,7 @@ export function drawLossSlope(data: TrainingLosses, captions: Captions = {}): Fi
 export function drawContextScore(data: TrainingLosses, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "checkpoints stepName windows length byIndex uniform losses",
     "await trainingLosses",
     "drawContextScore",
     captions,
@@ -234,7 +234,7 @@ export function drawContextScore(data: TrainingLosses, captions: Captions = {}):
 export function drawLossPath(data: TrainingLosses, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["checkpoints", "stepName", "windows", "length", "byIndex", "uniform", "losses"],
+    "checkpoints stepName windows length byIndex uniform losses",
     "await trainingLosses",
     "drawLossPath",
     captions,

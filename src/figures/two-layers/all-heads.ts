@@ -98,7 +98,7 @@ export function allHeadPatterns(input: FigureInput, options: FigureOptions = {})
  * ```
  */
 export function drawAllHeadPatterns(data: AllHeads, captions: Captions = {}): Figure {
-  requireData(data, ["n_layers", "n_heads", "tokens", "heads"], "allHeadPatterns", "drawAllHeadPatterns", captions);
+  requireData(data, "n_layers n_heads tokens heads", "allHeadPatterns", "drawAllHeadPatterns", captions);
   const { heads, n_heads, n_layers, tokens } = data;
   const whole = heads.length === n_layers * n_heads;
   const many = heads.length > 64;

@@ -191,7 +191,7 @@ function focusOf(pattern: Pattern, head: number, ids: readonly number[]): number
 export function drawAttention(data: AttentionFigure, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["kind", "tokens", "pattern", "valueWeighted", "resultWeighted", "logProbs", "selected"],
+    "kind tokens pattern valueWeighted resultWeighted logProbs selected",
     "storyAttention",
     "drawAttention",
     captions,

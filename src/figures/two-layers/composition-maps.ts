@@ -71,13 +71,7 @@ export function compositionMaps(input: FigureInput, options: FigureOptions = {})
  * ```
  */
 export function drawCompositionMaps(data: CompositionMapsFigure, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["n_layers", "n_heads", "Q", "K", "V", "baseline"],
-    "compositionMaps",
-    "drawCompositionMaps",
-    captions,
-  );
+  requireData(data, "n_layers n_heads Q K V baseline", "compositionMaps", "drawCompositionMaps", captions);
   const { n_layers, n_heads, baseline } = data;
   const side = (n_layers - 1) * n_heads;
   const values = { Q: valuesOf(data.Q, data), K: valuesOf(data.K, data), V: valuesOf(data.V, data) };
@@ -190,13 +184,7 @@ export function compositionChance(input: FigureInput, options: FigureOptions = {
  * ```
  */
 export function drawCompositionChance(data: CompositionChance, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["samples", "mean", "std", "expected", "largest"],
-    "compositionChance",
-    "drawCompositionChance",
-    captions,
-  );
+  requireData(data, "samples mean std expected largest", "compositionChance", "drawCompositionChance", captions);
   const { samples, mean, std, expected, largest } = data;
   return histogram({
     title: CHANCE_TITLE,

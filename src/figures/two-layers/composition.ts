@@ -136,7 +136,7 @@ function strongestPair(maps: CompositionMaps, n_layers: number): number[] {
 export function drawCompositionDiagram(data: CompositionDiagram, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["n_layers", "n_heads", "layers", "corrected", "previousToken", "induction"],
+    "n_layers n_heads layers corrected previousToken induction",
     "compositionDiagram",
     "drawCompositionDiagram",
     captions,

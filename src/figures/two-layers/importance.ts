@@ -86,7 +86,7 @@ export function importanceFigure(
  * ```
  */
 export function drawImportanceByOrder(data: ImportanceFigure, captions: Captions = {}): Figure {
-  requireData(data, ["windows", "length", "n_layers", "rows"], "importanceFigure", "drawImportanceByOrder", captions);
+  requireData(data, "windows length n_layers rows", "importanceFigure", "drawImportanceByOrder", captions);
   const orders = data.rows.filter(({ terms }) => terms.startsWith("order"));
   const name = (order: number): string =>
     order === 0 ? "direct path" : order === 1 ? "single heads" : `virtual heads of ${order}`;
@@ -119,7 +119,7 @@ export function drawImportanceByOrder(data: ImportanceFigure, captions: Captions
  * ```
  */
 export function drawImportanceByLayer(data: ImportanceFigure, captions: Captions = {}): Figure {
-  requireData(data, ["windows", "length", "n_layers", "rows"], "importanceFigure", "drawImportanceByLayer", captions);
+  requireData(data, "windows length n_layers rows", "importanceFigure", "drawImportanceByLayer", captions);
   const layers = data.rows.filter(({ terms }) => terms.startsWith("L"));
   return barChart({
     title: LAYER_TITLE,
@@ -190,13 +190,7 @@ export function importanceByHead(input: FigureInput, options: FigureOptions = {}
  * ```
  */
 export function drawImportanceByHead(data: ImportanceByHead, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["predictions", "addedToDirect", "removedFromFull"],
-    "importanceByHead",
-    "drawImportanceByHead",
-    captions,
-  );
+  requireData(data, "predictions addedToDirect removedFromFull", "importanceByHead", "drawImportanceByHead", captions);
   const [n_layers = 0, n_heads = 0] = data.addedToDirect.shape;
   const points = allHeads({ n_layers, n_heads }).map((id) => ({
     x: data.addedToDirect.at(id.layer, id.head),

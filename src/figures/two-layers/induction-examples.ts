@@ -133,7 +133,7 @@ export function effectOf(
  * ```
  */
 export function drawInductionExamples(data: InductionExamples, captions: Captions = {}): Figure {
-  requireData(data, ["head", "tokens", "effect", "examples"], "inductionExamples", "drawInductionExamples", captions);
+  requireData(data, "head tokens effect examples", "inductionExamples", "drawInductionExamples", captions);
   const tokens = data.tokens.map(({ text }) => text);
   const name = (at: number): string => `“${visibleToken(tokens[at] ?? "")}” (${at})`;
   const strips = [

@@ -26,13 +26,7 @@ import type { FigureInput } from "../input.ts";
  * ```
  */
 export function drawJointComponents(data: JointPCA, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["variance", "components", "embedShare", "embed", "unembed"],
-    "jointPCA",
-    "drawJointComponents",
-    captions,
-  );
+  requireData(data, "variance components embedShare embed unembed", "jointPCA", "drawJointComponents", captions);
   const half = (variance: Tensor<"component">): number => cumulative(variance).findIndex((x) => x >= 0.5) + 1;
   const count = data.variance.size;
   const spectra = lineChart({

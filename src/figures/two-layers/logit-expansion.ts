@@ -82,13 +82,7 @@ const ORDINALS = ["direct path", "one head", "two heads", "three heads"];
  * ```
  */
 export function drawLogitExpansion(data: LogitExpansion, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    ["n_layers", "n_heads", "leftOut", "sources", "counts"],
-    "logitExpansion",
-    "drawLogitExpansion",
-    captions,
-  );
+  requireData(data, "n_layers n_heads leftOut sources counts", "logitExpansion", "drawLogitExpansion", captions);
   const rows = data.sources.flatMap((source, i): Figure[][] => {
     const from = source.source === "embed" ? "tokens" : "positions";
     return data.n_layers === 0 ? [] : maps(data, source, data.sources.length > 1 || i > 0 ? `, from ${from}` : "");

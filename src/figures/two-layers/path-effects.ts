@@ -133,7 +133,7 @@ export function pathEffects(input: FigureInput, options: FigureOptions = {}): Pa
  * ```
  */
 export function drawPathEffects(data: PathEffects, captions: Captions = {}): Figure {
-  requireData(data, ["paths", "terms", "top", "on", "maxDeviation"], "pathEffects", "drawPathEffects", captions);
+  requireData(data, "paths terms top on maxDeviation", "pathEffects", "drawPathEffects", captions);
   const where = data.on === "text" ? "on the text" : "in the second copy of repeated random tokens";
   const holds = data.withinBound
     ? `add up to the logits within ${formatNumber(data.maxDeviation, { significant: 2 })}`

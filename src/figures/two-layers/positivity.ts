@@ -113,7 +113,7 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
  * ```
  */
 export function drawPositivityScatter(data: PositivityScatter, captions: Captions = {}): Figure {
-  requireData(data, ["previous", "points"], "positivityScatter", "drawPositivityScatter", captions);
+  requireData(data, "previous points", "positivityScatter", "drawPositivityScatter", captions);
   const through = data.previous.map(headLabel);
   const named = through.length > 6 ? `${through.length} previous-token heads` : through.join(", ");
   const corner = data.points.filter(({ OV, QK }) => OV > CORNER && QK > CORNER).map(headLabel);

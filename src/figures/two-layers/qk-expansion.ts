@@ -93,7 +93,7 @@ function readerOf(input: FigureInput, options: FigureOptions): HeadId {
  * ```
  */
 export function drawQKExpansion(data: QKExpansion, captions: Captions = {}): Figure {
-  requireData(data, ["heads", "leftOut"], "qkExpansion", "drawQKExpansion", captions);
+  requireData(data, "heads leftOut", "qkExpansion", "drawQKExpansion", captions);
   const left = data.leftOut.length === 0 ? "" : ` Left out: ${data.leftOut.join(", ")}.`;
   const hasPositions = data.heads.some(({ sides }) => sides.some(({ source }) => source === "pos_embed"));
   const positions = hasPositions ? " X stands for tokens and for positions." : "";

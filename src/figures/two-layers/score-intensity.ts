@@ -1,5 +1,6 @@
 /** Figure: which tokens feed one attention score, on the query's and the key's side. */
 import { attributeScore } from "../../paths/index.ts";
+import type { ScoreSide } from "../../paths/index.ts";
 import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -66,7 +67,7 @@ export function scoreIntensity(input: FigureInput, options: FigureOptions = {}):
   const [{ query, key }] = examples as [(typeof examples)[number]];
   const ids = tokens.map(({ id }) => id);
   const { score, ...sides } = attributeScore(input.model, ids, head, { query, key, signal: options.signal });
-  const whole = (side: typeof sides.query): Float64Array => {
+  const whole = (side: ScoreSide): Float64Array => {
     const parts = [side.tokens, side.positions, side.mlps].map((part) => rawData(part));
     return Float64Array.from(ids, (_, at) => parts.reduce((sum, part) => sum + (part[at] as number), 0));
   };
@@ -101,7 +102,7 @@ export function scoreIntensity(input: FigureInput, options: FigureOptions = {}):
 export function drawScoreIntensity(data: ScoreIntensity, captions: Captions = {}): Figure {
   requireData(
     data,
-    ["head", "tokens", "query", "key", "score", "querySide", "keySide", "bias", "effect"],
+    "head tokens query key score querySide keySide bias effect",
     "scoreIntensity",
     "drawScoreIntensity",
     captions,

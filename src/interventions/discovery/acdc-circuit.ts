@@ -29,7 +29,8 @@ export interface AcdcOptions extends EdgeScoreOptions {
  * Scores are by how much the metric fell when the edge was tried, others being cut already. Each edge costs a run of
  * what lies behind it.
  *
- * @param prompts - prompts of one length, with their corrupted counterparts where edges are to carry those.
+ * @param prompts - prompts of one length, padded or not, with their corrupted counterparts where edges are to carry
+ * those.
  * @param metric - a metric, or a function of logits; ACDC's own is the KL divergence from the model's predictions.
  * @throws {@link InputError} or {@link ShapeError} for prompts, a metric or a threshold that do not fit; the signal's
  * reason when aborted.
@@ -57,7 +58,7 @@ export function acdcCircuit(
   options: AcdcOptions,
 ): Circuit {
   const operation = "acdcCircuit";
-  const known = "threshold lowerIsBetter ablation graph seed signal onProgress";
+  const known = "threshold lowerIsBetter ablation graph seed attentionMask signal onProgress";
   requireKind("model", model, "model", operation, options, known);
   const { threshold } = options;
   if (!(threshold >= 0)) {
@@ -69,8 +70,8 @@ export function acdcCircuit(
     });
   }
   const graph = options.graph ?? circuitGraph(model);
-  const { ablation, seed } = options;
-  const runs = new CircuitRuns(model, graph, checkPrompts(model, prompts, operation), metric, {
+  const { ablation, seed, attentionMask } = options;
+  const runs = new CircuitRuns(model, graph, checkPrompts(model, prompts, operation, attentionMask), metric, {
     ablation,
     seed,
     operation,

@@ -71,7 +71,8 @@ const GROWTH = 1.15;
  * Sizes that grow by 15 % are tried, so that a circuit somewhat smaller may exist. At the level of nodes the score of a
  * node is what its edges are worth together; input and logits always stay.
  *
- * @param prompts - prompts of one length, with their corrupted counterparts where edges are to carry those.
+ * @param prompts - prompts of one length, padded or not, with their corrupted counterparts where edges are to carry
+ * those.
  * @param metric - a metric, or a function of logits; with a gradient where the scores are an estimate.
  * @throws {@link InputError} or {@link ShapeError} for prompts or a metric that do not fit; the signal's reason when
  * aborted.
@@ -102,7 +103,8 @@ export function discoverCircuit(
   options: DiscoveryOptions = {},
 ): Discovery {
   const operation = "discoverCircuit";
-  const known = "method steps level select absolute count threshold faithfulness ablation graph seed signal onProgress";
+  const known =
+    "method steps level select absolute count threshold faithfulness ablation graph seed attentionMask signal onProgress";
   requireKind("model", model, "model", operation, options, known);
   const { method = "exact", steps, level = "edge", absolute = true, count, threshold, faithfulness = 0.95 } = options;
   const { select = level === "node" || threshold !== undefined ? "top" : "greedy" } = options;
@@ -118,14 +120,14 @@ export function discoverCircuit(
       actual: faithfulness,
     });
   }
-  const { ablation, seed } = options;
+  const { ablation, seed, attentionMask } = options;
   const graph = options.graph ?? circuitGraph(model);
-  const scoring = { ablation, graph, seed, ...stepOptions(options, 0, 1) };
+  const scoring = { ablation, graph, seed, attentionMask, ...stepOptions(options, 0, 1) };
   const effects =
     method === "exact"
       ? exactEdges(model, prompts, metric, scoring)
       : edgeAttribution(model, prompts, metric, { ...scoring, method, steps });
-  const runs = new CircuitRuns(model, graph, checkPrompts(model, prompts, operation), metric, {
+  const runs = new CircuitRuns(model, graph, checkPrompts(model, prompts, operation, attentionMask), metric, {
     ablation,
     seed,
     operation,

@@ -31,6 +31,7 @@ export {
 } from "./edges/index.ts";
 export type {
   AttributionMethod,
+  CircuitMask,
   CircuitPrompts,
   EdgeAblation,
   EdgeAttribution,

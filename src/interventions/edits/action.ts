@@ -29,7 +29,7 @@ export type Values = number | readonly number[] | Tensor;
  *
  * - `"zero"`: nothing in its place.
  * - `"mean"`, or `{ mean }`: the mean over the batch at each position, or over `"batch pos"`; of this run, or `of`
- *   reference runs. Always of whole axes, whatever is selected.
+ *   reference runs; of text alone where a run has padding. Always of whole axes, whatever is selected.
  * - `"resample"`, or `{ resample }`: what another prompt of the batch has there. A number is the seed of a random
  *   cycle, in which no prompt keeps its own; edits of one seed agree on it. A list says whose each prompt takes. `from`
  *   another run, each prompt takes that of a random one of its prompts.
@@ -40,7 +40,8 @@ export type Values = number | readonly number[] | Tensor;
  * - `{ set }`: these numbers.
  * - `{ projectOut }`: itself without its component along a direction, or in the span of several.
  * - `{ copyFrom }`: what another run has there; of one prompt, for all prompts. At `pattern` it keeps that run's
- *   pattern.
+ *   pattern. `pos` says at which positions of the other run, one for each position selected, in the order in which they
+ *   are listed; its prompts may then be of another length.
  *
  * `name` names the runs where the edit is written as JSON.
  * @category Interventions
@@ -60,7 +61,11 @@ export type Action =
   | { readonly add: Values; readonly times?: number }
   | { readonly set: Values }
   | { readonly projectOut: readonly number[] | readonly (readonly number[])[] | Tensor }
-  | { readonly copyFrom: RunSource; readonly name?: string };
+  | {
+      readonly copyFrom: RunSource;
+      readonly pos?: number | readonly number[];
+      readonly name?: string;
+    };
 
 /** The actions, each with what else it takes. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
@@ -71,7 +76,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   add: ["times"],
   set: [],
   projectOut: [],
-  copyFrom: ["name"],
+  copyFrom: ["pos", "name"],
 };
 const WORDS = ["zero", "mean", "resample"];
 const ALL = ["zero", ...Object.keys(KEYS)];
@@ -204,5 +209,10 @@ const CHECKS: Readonly<Record<string, Check>> = {
     requireKind("tensor", value, "projectOut", operation);
   },
   "copyFrom.copyFrom": runSource("copyFrom"),
+  "copyFrom.pos": (value, fail) => {
+    const list = typeof value === "number" ? [value] : value;
+    if (isNumbers(list) && list.every((x) => Number.isSafeInteger(x))) return;
+    throw fail(`pos is ${nameOf(value)}`, "Give a position of the other run, or a list of positions.", "pos");
+  },
   "copyFrom.name": runName,
 };

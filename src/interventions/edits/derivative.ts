@@ -1,5 +1,5 @@
 /** The derivatives of edits, so that gradients go through them: of each action that changes every element by itself. */
-import type { EditDerivative, ModelConfig } from "../../model/index.ts";
+import type { EditDerivative, ModelConfig, PaddingMask } from "../../model/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { longForm } from "./action.ts";
@@ -15,6 +15,7 @@ export function derivativeOfAction(
   action: Action,
   parts: readonly Part[],
   config: ModelConfig,
+  mask: PaddingMask | undefined,
 ): EditDerivative | undefined {
   const slope = slopeOf(action);
   if (slope === undefined) return undefined;
@@ -22,7 +23,7 @@ export function derivativeOfAction(
     const given = rawData(gradient);
     const out = given.slice();
     for (const part of parts) {
-      eachSelected(siteOf(part, value, config), config.attention_dir !== "causal", (i) => {
+      eachSelected(siteOf(part, value, config, mask), config.attention_dir !== "causal", (i) => {
         out[i] = slope === 0 ? 0 : slope * (given[i] as number);
       });
     }

@@ -1,10 +1,10 @@
 /** An edit of a run as a value: where, and what to do there. */
 import { AxisError, InputError, invariant, ShapeError } from "../../errors.ts";
 import { editWithDerivative } from "../../model/index.ts";
-import type { Edit, Edits, EditSource, HookName, ModelConfig } from "../../model/index.ts";
+import type { Edit, Edits, EditSource, HookName, ModelConfig, PaddingMask } from "../../model/index.ts";
 import { gather, Tensor } from "../../tensor/index.ts";
 import { describeTensor, placing, rawData } from "../../tensor/internal.ts";
-import { checkAction, longForm } from "./action.ts";
+import { checkAction } from "./action.ts";
 import type { Action } from "./action.ts";
 import { eachSelected, siteOf } from "./activation.ts";
 import type { Site } from "./activation.ts";
@@ -37,15 +37,19 @@ export interface ActivationEdit extends EditSource {
 /**
  * An edit of a run: what to do with what is selected. Several in a list act one after the other.
  *
- * At scores and patterns of a causal model, a key after its query is not selected: its score stays −Infinity. A
- * function gets whole rows there, and what it returns is taken as it is.
+ * At scores and patterns of a causal model, a key after its query is not selected: its score stays −Infinity. Nor are
+ * keys that an attention mask hides. A function gets whole rows there, and what it returns is taken as it is.
+ *
+ * Where a mask says what is padding, of this run or of the runs that activations come from, means and spreads are of
+ * text alone, another prompt is one whose text lies at the same positions, and nothing of padding is put where there is
+ * text.
  *
  * @param at - a selection, the name of a hook for all of it, a head for its output `z`, a predicate over hook names, or
  * a list of these, whose union is changed once.
  * @param action - an {@link Action}, or a function of what is selected.
  * @throws {@link InputError} when either says nothing that a model could have. In a run: {@link InputError} for a hook,
  * layer, head, position or coordinate that is not there, when nothing is selected, when a run was not supplied, or when
- * a mean, a resampling or a spread of this run would take in padding;
+ * activations of padding would be put where there is text;
  * {@link AxisError} and {@link ShapeError} when numbers, or the activation of another run, do not fit.
  * @category Interventions
  * @example
@@ -73,43 +77,19 @@ export function edit<const T extends EditTarget>(
   if (typeof action !== "function") checkAction(value.do, "edit");
   Object.defineProperties(value, {
     toEdits: {
-      value: (config: ModelConfig, isPadded = false): Edits => {
-        if (isPadded) requireNoPadding(value.do);
-        return editsOf(value, config);
-      },
+      value: (config: ModelConfig, mask?: PaddingMask): Edits => editsOf(value, config, mask),
     },
     toJSON: { value: (): unknown => editToJson(value) },
   });
   return Object.freeze(value) as ActivationEdit;
 }
 
-/** What an action takes of the whole run, padding included, and what to give instead. */
-function takenOfRun(action: Action): readonly [what: string, remedy: string] | undefined {
-  const long = longForm(action);
-  if ("mean" in long && long.of === undefined)
-    return ["the mean over this run", 'Give reference runs without padding, { mean: "batch pos", of: runs }'];
-  if ("resample" in long && long.from === undefined)
-    return ["resampling within the batch", "Give a run to take from, { resample: seed, from: run }"];
-  if ("noise" in long && long.relative === true)
-    return ["noise relative to the activation", "Give its standard deviation, { noise: std }"];
-  return undefined;
-}
-
-/** Refuses what takes the activations of padding for those of text. */
-function requireNoPadding(action: Action | EditFunction): void {
-  const taken = typeof action === "function" ? undefined : takenOfRun(action);
-  if (taken === undefined) return;
-  const [what, remedy] = taken;
-  throw new InputError(`${what} would take in padding, which the attention mask hides. ${remedy}, or a function.`, {
-    operation: "edit",
-    argument: "do",
-    expected: "activations of text alone",
-    actual: action,
-  });
-}
-
 /** The functions that a run of a model calls. */
-function editsOf({ at, do: action }: Pick<ActivationEdit, "at" | "do">, config: ModelConfig): Edits {
+function editsOf(
+  { at, do: action }: Pick<ActivationEdit, "at" | "do">,
+  config: ModelConfig,
+  mask: PaddingMask | undefined,
+): Edits {
   const targets = Array.isArray(at) ? (at as EditTargets) : [at as EditTargets[number]];
   const parts = new Map<HookName, Part[]>();
   for (const part of targets.flatMap((target) => partsOf(selectionOf(target), config, "edit"))) {
@@ -119,8 +99,8 @@ function editsOf({ at, do: action }: Pick<ActivationEdit, "at" | "do">, config: 
   }
   const edits: Partial<Record<HookName, Edit>> = {};
   for (const [name, those] of parts) {
-    const run = ((value: Tensor) => changed(those, action, value, name, config)) as unknown as Edit;
-    const derivative = typeof action === "function" ? undefined : derivativeOfAction(action, those, config);
+    const run = ((value: Tensor) => changed(those, action, value, { name, config, mask })) as unknown as Edit;
+    const derivative = typeof action === "function" ? undefined : derivativeOfAction(action, those, config, mask);
     edits[name] = derivative === undefined ? run : editWithDerivative(run, derivative);
   }
   return edits as Edits;
@@ -131,14 +111,13 @@ function changed(
   parts: readonly Part[],
   action: Action | EditFunction,
   value: Tensor,
-  name: HookName,
-  config: ModelConfig,
+  { name, config, mask }: { name: HookName; config: ModelConfig; mask: PaddingMask | undefined },
 ): Tensor {
   const before = rawData(value);
   const out = before.slice();
   for (const part of parts) {
-    const site = siteOf(part, value, config);
     const isFunction = typeof action === "function";
+    const site = siteOf(part, value, config, isFunction ? undefined : mask);
     const seesLater = isFunction || config.attention_dir !== "causal";
     const take = isFunction ? fromFunction(action, site) : replacement(action, site);
     const count = eachSelected(site, seesLater, (i) => {

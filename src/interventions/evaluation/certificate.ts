@@ -55,24 +55,10 @@ export interface RandomBaseline {
 }
 
 /**
- * What a certificate says.
+ * What a certificate says, without what it can do.
  * @inline
  */
-interface CertificateParts {
-  readonly circuit: Circuit;
-  readonly metric: string;
-  readonly ablation: EdgeAblation;
-  readonly prompts: number;
-  readonly full: number;
-  readonly empty: number;
-  readonly sufficiency: number;
-  readonly necessity: number;
-  readonly curve: CircuitFaithfulness;
-  readonly grid: CircuitGrid;
-  readonly perPrompt: PromptFaithfulness;
-  readonly random: RandomBaseline;
-  readonly stability: CircuitStability | undefined;
-}
+type CertificateParts = Omit<CircuitCertificate, keyof Shown>;
 
 /**
  * What {@link evaluateCircuit} says of a circuit. It prints itself in a few lines, and `JSON.stringify` writes all of
@@ -95,47 +81,34 @@ interface CertificateParts {
  * // Circuit of 257 of 257 edges, 18 of 18 nodes: alone it keeps 100.0 %, without it 0.0 % is left
  * ```
  */
-export class CircuitCertificate extends Shown implements CertificateParts {
+export class CircuitCertificate extends Shown {
   /** The circuit that was judged: pruned, with the positions that it was judged at. */
-  readonly circuit: Circuit;
-  readonly metric: string;
+  declare readonly circuit: Circuit;
+  declare readonly metric: string;
   /** What cut edges carried, where nothing else is said. */
-  readonly ablation: EdgeAblation;
+  declare readonly ablation: EdgeAblation;
   /** How many prompts it was judged on. */
-  readonly prompts: number;
+  declare readonly prompts: number;
   /** The mean metric of the model. */
-  readonly full: number;
+  declare readonly full: number;
   /** The mean metric with every edge cut. */
-  readonly empty: number;
+  declare readonly empty: number;
   /** $f$ of the circuit: what it does alone. */
-  readonly sufficiency: number;
+  declare readonly sufficiency: number;
   /** 1 less $f$ of all but the circuit: what is lost without it. */
-  readonly necessity: number;
+  declare readonly necessity: number;
   /** CPR and CMD over the benchmark's sizes. */
-  readonly curve: CircuitFaithfulness;
-  readonly grid: CircuitGrid;
-  readonly perPrompt: PromptFaithfulness;
-  readonly random: RandomBaseline;
+  declare readonly curve: CircuitFaithfulness;
+  declare readonly grid: CircuitGrid;
+  declare readonly perPrompt: PromptFaithfulness;
+  declare readonly random: RandomBaseline;
   /** Absent where there is one prompt alone. */
-  readonly stability: CircuitStability | undefined;
+  declare readonly stability: CircuitStability | undefined;
 
   /** @internal */
   constructor(parts: CertificateParts) {
     super();
-    this.circuit = parts.circuit;
-    this.metric = parts.metric;
-    this.ablation = parts.ablation;
-    this.prompts = parts.prompts;
-    this.full = parts.full;
-    this.empty = parts.empty;
-    this.sufficiency = parts.sufficiency;
-    this.necessity = parts.necessity;
-    this.curve = parts.curve;
-    this.grid = parts.grid;
-    this.perPrompt = parts.perPrompt;
-    this.random = parts.random;
-    this.stability = parts.stability;
-    Object.freeze(this);
+    Object.freeze(Object.assign(this, parts));
   }
 
   /** In one line: how large it is, what it keeps alone, and what is left without it. */

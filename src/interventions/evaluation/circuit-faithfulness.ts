@@ -15,8 +15,8 @@ import type { MetricLike, Transformer } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { meanOf } from "../../tensor/internal.ts";
 import { Circuit, greedyEdges, topEdges } from "../discovery/index.ts";
-import type { CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
-import { checkPrompts, CircuitRuns, isLoss, requireRunnable } from "../discovery/internal.ts";
+import type { CircuitMask, CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
+import { checkPrompts, CircuitRuns, isLoss, requireCircuit } from "../discovery/internal.ts";
 
 /** The benchmark's shares of the edges. */
 export const SHARES: readonly number[] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
@@ -41,6 +41,8 @@ export interface FaithfulnessOptions extends ProgressOptions {
   readonly lowerIsBetter?: boolean | undefined;
   /** The seed of `"resample"`; 0 unless given. */
   readonly seed?: number | undefined;
+  /** Which positions are text and which are padding; all are text unless given. */
+  readonly attentionMask?: CircuitMask | undefined;
 }
 
 /**
@@ -82,8 +84,9 @@ export interface CircuitFaithfulness {
 /**
  * CPR and CMD of scored edges, as the MIB benchmark's code has them.
  *
- * @param scored - a circuit, whose scores alone count.
- * @param prompts - prompts of one length, with their corrupted counterparts where edges are to carry those.
+ * @param scored - a circuit, whose edges' scores alone count: what is selected keeps its nodes' neurons whole.
+ * @param prompts - prompts of one length, padded or not, with their corrupted counterparts where edges are to carry
+ * those.
  * @throws {@link InputError} or {@link ShapeError} for prompts, a metric or a circuit that do not fit the model; the
  * signal's reason when aborted.
  * @category Circuit evaluation
@@ -112,10 +115,11 @@ export function circuitFaithfulness(
   options: FaithfulnessOptions = {},
 ): CircuitFaithfulness {
   const operation = "circuitFaithfulness";
-  const known = "ablation shares select lowerIsBetter seed signal onProgress";
+  const known = "ablation shares select lowerIsBetter seed attentionMask signal onProgress";
   requireKind("model", model, "model", operation, options, known);
-  requireRunnable(scored, operation);
-  const runs = new CircuitRuns(model, scored.graph, checkPrompts(model, prompts, operation), metric, {
+  requireCircuit(scored, operation);
+  const checked = checkPrompts(model, prompts, operation, options.attentionMask);
+  const runs = new CircuitRuns(model, scored.graph, checked, metric, {
     ...options,
     operation,
   });

@@ -1,16 +1,17 @@
 /**
  * One circuit judged in every usual way (the choices of Miller et al. 2407.08734): by edges or by whole nodes; what is
  * cut set to zero, to its mean, to another prompt's or to the corrupted prompt's; kept at all positions or at the
- * circuit's own; the circuit alone (is it sufficient?) or all but the circuit (is it necessary?).
+ * circuit's own; the circuit alone (is it sufficient?) or all but the circuit (is it necessary?). Of a node that keeps
+ * some of its neurons alone, the circuit is these; EAP-IG lets them pass along edges that are cut too.
  */
-import { requireKind } from "../../errors.ts";
+import { InputError, requireKind } from "../../errors.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
 import { meanOf } from "../../tensor/internal.ts";
 import { pruneCircuit } from "../discovery/index.ts";
-import type { Circuit, CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
-import { ABLATIONS, ablationOf, checkPrompts, CircuitRuns, requireRunnable } from "../discovery/internal.ts";
+import type { Circuit, CircuitMask, CircuitPrompts, EdgeAblation } from "../discovery/index.ts";
+import { ABLATIONS, checkPrompts, CircuitRuns, requireCircuit, whyNot } from "../discovery/internal.ts";
 import type { CheckedPrompts, EdgeMask } from "../discovery/internal.ts";
 
 /**
@@ -47,7 +48,10 @@ export interface CircuitGrid {
  * prompts do not allow an ablation; `notes` say what is left out.
  *
  * @param circuit - the circuit; what leads nowhere in it does not count.
- * @param prompts - prompts of one length, with corrupted ones and others to take means of where there are some.
+ * @param prompts - prompts of one length, padded or not, with corrupted ones and others to take means of where there
+ * are some.
+ * @param options - `seed`, `attentionMask` (positions of a circuit are then those of the padded prompts), `signal`,
+ * `onProgress` (in runs).
  * @throws {@link InputError} or {@link ShapeError} for prompts, a metric or a circuit that do not fit the model; the
  * signal's reason when aborted.
  * @category Circuit evaluation
@@ -71,12 +75,16 @@ export function circuitGrid(
   circuit: Circuit,
   prompts: CircuitPrompts,
   metric: MetricLike,
-  options: ProgressOptions & { readonly seed?: number } = {},
+  options: ProgressOptions & {
+    readonly seed?: number | undefined;
+    readonly attentionMask?: CircuitMask | undefined;
+  } = {},
 ): CircuitGrid {
   const operation = "circuitGrid";
-  requireKind("model", model, "model", operation, options, "seed signal onProgress");
-  requireRunnable(circuit, operation);
-  const checked = checkPrompts(model, prompts, operation);
+  requireKind("model", model, "model", operation, options, "seed attentionMask signal onProgress");
+  requireCircuit(circuit, operation);
+  const checked = checkPrompts(model, prompts, operation, options.attentionMask);
+  requirePositions(circuit, checked.clean.tokens.sizeOf("pos"), operation);
   const { ablations, notes } = possibleAblations(checked, circuit);
   const masks = gridMasks(circuit);
   const steps = new Steps(options, ablations.length * (masks.length + 2));
@@ -96,14 +104,9 @@ export function possibleAblations(
 ): { readonly ablations: EdgeAblation[]; readonly notes: string[] } {
   const notes: string[] = [];
   const ablations = ABLATIONS.filter((ablation) => {
-    try {
-      ablationOf(ablation, prompts, "circuitGrid");
-      return true;
-    } catch {
-      const why = ablation === "counterfactual" ? "there are no corrupted prompts" : "there is one prompt alone";
-      notes.push(`"${ablation}" is left out: ${why}.`);
-      return false;
-    }
+    const why = whyNot(ablation, prompts);
+    if (why !== undefined) notes.push(`"${ablation}" is left out: ${why[0]}.`);
+    return why === undefined;
   });
   if (circuit.positions.size === 0) notes.push("the circuit has no positions of its own: it is kept at all of them.");
   return { ablations, notes };
@@ -129,12 +132,14 @@ export function gridMasks(circuit: Circuit): GridMask[] {
     return from === 0 ? 0 : (keptNodes[from] ?? 0);
   });
   const positions = positionMasks(circuit);
+  const neurons = neuronMasks(circuit);
   const places = circuit.positions.size === 0 ? (["all"] as const) : (["all", "circuit"] as const);
   return (["edge", "node"] as const).flatMap((unit) =>
     places.flatMap((where) =>
       (["circuit", "complement"] as const).map((side) => {
         const own = unit === "edge" ? kept : side === "circuit" ? between : fromNodes;
-        const mask = { edges: own, cuts: side === "complement", positions: where === "all" ? undefined : positions };
+        const cuts = side === "complement";
+        const mask = { edges: own, cuts, neurons, positions: where === "all" ? undefined : positions };
         return { cell: { unit, positions: where, kept: side }, mask };
       }),
     ),
@@ -150,6 +155,28 @@ export function positionMasks(circuit: Circuit): Map<number, Uint8Array> {
     masks.set(circuit.graph.place(name) ?? 0, mask);
   }
   return masks;
+}
+
+/** The neurons of nodes that keep some of them alone as masks, by the places of nodes. */
+export function neuronMasks(circuit: Circuit): Map<number, Uint8Array> {
+  const masks = new Map<number, Uint8Array>();
+  for (const [name, { kept }] of circuit.neurons) {
+    if (kept?.some((isKept) => !isKept) !== true) continue;
+    masks.set(circuit.graph.place(name) ?? 0, Uint8Array.from(kept, Number));
+  }
+  return masks;
+}
+
+/** Refuses a circuit with positions that prompts do not have. */
+export function requirePositions(circuit: Circuit, pos: number, operation: string): void {
+  for (const [name, positions] of circuit.positions) {
+    const p = positions.find((position) => position >= pos);
+    if (p === undefined) continue;
+    throw new InputError(
+      `the circuit keeps ${name} at position ${p}, but the prompts have ${pos} tokens. Give prompts as long as those that it was found on.`,
+      { operation, argument: "circuit", expected: `positions below ${pos}`, actual: p },
+    );
+  }
 }
 
 /** The cells of one ablation; `onStep` is called after each run. */

@@ -12,16 +12,18 @@ import { edgeAttribution, exactEdges, pruneCircuit, topEdges } from "../discover
 import type {
   Circuit,
   CircuitGraph,
+  CircuitMask,
   CircuitPrompts,
   EdgeAblation,
   EdgeEffects,
   EdgeScoreOptions,
 } from "../discovery/index.ts";
-import { checkPrompts, CircuitRuns, isLoss, requireRunnable } from "../discovery/internal.ts";
+import { checkPrompts, CircuitRuns, isLoss, requireCircuit } from "../discovery/internal.ts";
+import type { CheckedPrompts, EdgeMask } from "../discovery/internal.ts";
 import { CircuitCertificate } from "./certificate.ts";
 import type { PromptFaithfulness, RandomBaseline } from "./certificate.ts";
 import { faithfulnessOf, SHARES } from "./circuit-faithfulness.ts";
-import { gridCells, gridMasks, possibleAblations } from "./circuit-grid.ts";
+import { gridCells, gridMasks, neuronMasks, possibleAblations, requirePositions } from "./circuit-grid.ts";
 import { circuitPositions } from "./circuit-positions.ts";
 import { circuitStability } from "./circuit-stability.ts";
 import { randomCircuits } from "./random-circuits.ts";
@@ -61,6 +63,11 @@ export interface EvaluationOptions extends ProgressOptions {
   readonly worst?: number | undefined;
   /** The seed of all that is drawn; 0 unless given. */
   readonly seed?: number | undefined;
+  /**
+   * Which positions are text and which are padding; all are text unless given. Positions of a circuit are then those of
+   * the padded prompts.
+   */
+  readonly attentionMask?: CircuitMask | undefined;
 }
 
 /** Edges in a graph whose effects are measured exactly without being asked to, at most. */
@@ -74,7 +81,8 @@ const BY_SIZE = 20;
  * circuits of its size; and the same search on resampled prompts.
  *
  * @param circuit - the circuit; what leads nowhere in it does not count.
- * @param prompts - prompts of one length, with corrupted ones and others to take means of where there are some.
+ * @param prompts - prompts of one length, padded or not, with corrupted ones and others to take means of where there
+ * are some.
  * @throws {@link InputError} or {@link ShapeError} for prompts, a metric or a circuit that do not fit the model; the
  * signal's reason when aborted.
  * @category Circuit evaluation
@@ -106,18 +114,19 @@ export function evaluateCircuit(
 ): CircuitCertificate {
   const operation = "evaluateCircuit";
   const known =
-    "ablation effects shares lowerIsBetter randomCount randomBySize randomKind samples worst seed signal onProgress";
+    "ablation effects shares lowerIsBetter randomCount randomBySize randomKind samples worst seed attentionMask signal onProgress";
   requireKind("model", model, "model", operation, options, known);
-  requireRunnable(circuit, operation);
+  requireCircuit(circuit, operation);
   const { randomCount = 200, randomKind = "connected", samples = 100, worst = 5, seed = 0, signal } = options;
   requireCount(randomCount, "randomCount", operation);
   const { randomBySize = circuit.graph.size <= MOST_EXACT ? BY_SIZE : 0 } = options;
   if (randomBySize !== 0) requireCount(randomBySize, "randomBySize", operation);
-  const checked = checkPrompts(model, prompts, operation);
+  const checked = checkPrompts(model, prompts, operation, options.attentionMask);
+  requirePositions(circuit, checked.clean.tokens.sizeOf("pos"), operation);
   const { graph } = circuit;
-  const { ablation } = options;
+  const { ablation, attentionMask } = options;
   const runs = new CircuitRuns(model, graph, checked, metric, { ablation, seed, operation });
-  const scoring = { ablation: runs.ablation, graph, seed, signal };
+  const scoring = { ablation: runs.ablation, graph, seed, attentionMask, signal };
   const effects = options.effects ?? measured(model, graph, prompts, metric, scoring);
   const isDifferentiable = runs.metric.gradient !== undefined;
   const judged =
@@ -132,8 +141,8 @@ export function evaluateCircuit(
   const onStep = (): void => {
     steps.advance();
   };
-  const run = (edges: Uint8Array, cuts = false): Float64Array => {
-    const values = runs.value({ edges, cuts });
+  const run = (mask: EdgeMask): Float64Array => {
+    const values = runs.value(mask);
     onStep();
     return values;
   };
@@ -142,10 +151,11 @@ export function evaluateCircuit(
   const curve = faithfulnessOf(runs, scored, { shares, lowerIsBetter }, operation, onStep);
   const { full, empty } = curve;
   const faithful = (values: ArrayLike<number>): number => (meanOf(values) - empty) / (full - empty);
-  const values = run(judged.kept);
-  const without = run(judged.kept, true);
+  const own = { edges: judged.kept, neurons: neuronMasks(judged) };
+  const values = run(own);
+  const without = run({ ...own, cuts: true });
   const drawn = randomCircuits(judged, { count: randomCount, kind: randomKind, seed });
-  const judge = (one: Circuit): number => faithful(run(one.kept));
+  const judge = (one: Circuit): number => faithful(run({ edges: one.kept }));
   const drawing = { count: randomBySize, kind: randomKind, seed };
   const bySize = randomBySize === 0 ? [] : bySizes(scored, shares, drawing, judge, steps);
   const random = { ...baseline(drawn.map(judge), faithful(values), randomKind), bySize };
@@ -159,7 +169,6 @@ export function evaluateCircuit(
   const count = judged.size;
   const isStable = effects.effects.sizeOf("batch") > 1;
   const select = (found: Circuit): Circuit => topEdges(found, count);
-  const tokens = checked.clean.toNested() as number[][];
   return new CircuitCertificate({
     circuit: judged,
     metric: runs.metric.name,
@@ -171,7 +180,7 @@ export function evaluateCircuit(
     necessity: 1 - faithful(without),
     curve,
     grid: { cells, notes },
-    perPrompt: perPrompt({ values, whole, none, tokens, worst }),
+    perPrompt: perPrompt({ values, whole, none, tokens: textTokens(checked.clean), worst }),
     random,
     stability: isStable ? circuitStability(effects, { samples, select, seed }) : undefined,
   });
@@ -238,6 +247,13 @@ interface PromptValues {
   readonly none: Float64Array;
   readonly tokens: readonly (readonly number[])[];
   readonly worst: number;
+}
+
+/** The tokens of each prompt without padding. */
+function textTokens({ tokens, mask }: CheckedPrompts["clean"]): number[][] {
+  const rows = tokens.toNested() as number[][];
+  const pos = tokens.sizeOf("pos");
+  return rows.map((row, b) => row.filter((_, p) => mask?.visible[b * pos + p] !== 0));
 }
 
 /** How the circuit does on each prompt, and on which it does worst. */

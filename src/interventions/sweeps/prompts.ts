@@ -1,9 +1,9 @@
 /** The prompts of a sweep, and what their metric comes to. */
 import { InputError, requireObject } from "../../errors.ts";
 import { toTokenTensor } from "../../model/index.ts";
-import type { AttentionMask, Metric, MetricLike, TokensLike, Transformer } from "../../model/index.ts";
+import type { AttentionMask, Metric, MetricLike, PaddingMask, TokensLike, Transformer } from "../../model/index.ts";
 import { metricOf, paddingMask, requireChoice, requireMetricOf, requireNoPadding } from "../../model/internal.ts";
-import type { PaddingMask, Readout } from "../../model/internal.ts";
+import type { Readout } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { meanOf } from "../../tensor/internal.ts";
 import { Sweep } from "./result.ts";

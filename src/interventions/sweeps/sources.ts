@@ -5,7 +5,7 @@ import { siteHook, siteOfHook } from "../../model/internal.ts";
 import type { BaseRun, PartialSite } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
-import { drawnPrompts } from "../drawn-prompts.ts";
+import { drawnPrompts, textsOf } from "../drawn-prompts.ts";
 
 /**
  * What a sweep puts in the place of an activation: that of the other run of the same prompt, nothing, the mean over
@@ -97,16 +97,11 @@ type Prompts = Pick<BaseRun, "tokens" | "mask">;
 
 /** Another prompt for each, of those whose text lies at the same positions; -1 where there is none. */
 function drawnFor(to: Prompts, from: Prompts, seed: number): number[] {
-  return drawnPrompts(seed, textsOf(to), from === to ? undefined : textsOf(from));
+  return drawnPrompts(seed, textsOfPrompts(to), from === to ? undefined : textsOfPrompts(from));
 }
 
-/** Of each prompt, where its text lies. */
-function textsOf({ tokens, mask }: Prompts): string[] {
-  const [batch = 0, pos = 0] = tokens.shape;
-  return Array.from({ length: batch }, (_, b) =>
-    mask === undefined ? "1".repeat(pos) : mask.visible.subarray(b * pos, (b + 1) * pos).join(""),
-  );
-}
+const textsOfPrompts = ({ tokens, mask }: Prompts): string[] =>
+  textsOf(mask, tokens.sizeOf("batch"), tokens.sizeOf("pos"));
 
 const OF_PAIRS: readonly PartialSite[] = ["pattern", "attn_scores"];
 
@@ -146,7 +141,7 @@ function requireSameText(
   refuse: (message: string) => never,
 ): void {
   if (to.mask === undefined && from.mask === undefined) return;
-  const [own, theirs] = [textsOf(to), textsOf(from)];
+  const [own, theirs] = [textsOfPrompts(to), textsOfPrompts(from)];
   if (put === "copy") {
     const b = own.findIndex((text, i) => text !== theirs[i]);
     if (b >= 0) {

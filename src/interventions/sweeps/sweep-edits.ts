@@ -7,6 +7,7 @@ import type {
   HookName,
   Metric,
   MetricLike,
+  PaddingMask,
   TokensLike,
   Transformer,
 } from "../../model/index.ts";
@@ -23,7 +24,7 @@ import {
   resolveEdits,
   siteOfHook,
 } from "../../model/internal.ts";
-import type { BaseRun, Change, PaddingMask } from "../../model/internal.ts";
+import type { BaseRun, Change } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { Tensor } from "../../tensor/index.ts";

@@ -23,13 +23,16 @@ interface Own {
 }
 
 function ownEntries({ screen, columns }: DiagonalSearch): Own {
-  const entries = Float64Array.from(columns, (column, row) => estimateOf(screen, row, column));
-  // The own entry can be off by the margin, and so can the other.
-  const margin = (row: number): number => 2 * (screen.margins[row] as number);
-  return {
-    lows: Float32Array.from(entries, (entry, row) => roundedDown(entry - margin(row))),
-    highs: Float32Array.from(entries, (entry, row) => roundedUp(entry + margin(row))),
-  };
+  const lows = new Float32Array(columns.length);
+  const highs = new Float32Array(columns.length);
+  for (let row = 0; row < columns.length; row++) {
+    const entry = estimateOf(screen, row, columns[row] as number);
+    // The own entry can be off by the margin, and so can the other.
+    const margin = 2 * (screen.margins[row] as number);
+    lows[row] = roundedDown(entry - margin);
+    highs[row] = roundedUp(entry + margin);
+  }
+  return { lows, highs };
 }
 
 /** Columns of largest norm. In most rows enough of them exceed an own entry that is not the largest. */
@@ -193,9 +196,13 @@ function isZero({ norms, plain }: Vectors, at: number): boolean {
 }
 
 function pick(numbers: Float32Array, rows: ArrayLike<number>): Float32Array {
-  return Float32Array.from(rows, (row) => numbers[row] as number);
+  const picked = new Float32Array(rows.length);
+  for (let i = 0; i < rows.length; i++) picked[i] = numbers[rows[i] as number] as number;
+  return picked;
 }
 
 function range(start: number, end: number): Int32Array {
-  return Int32Array.from({ length: end - start }, (_, i) => start + i);
+  const places = new Int32Array(end - start);
+  for (let i = 0; i < places.length; i++) places[i] = start + i;
+  return places;
 }

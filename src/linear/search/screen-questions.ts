@@ -4,6 +4,7 @@
  */
 import { matrix, transposed, weightKernels } from "../../kernels/index.ts";
 import type { RowScreenArgs } from "../../kernels/index.ts";
+import { isLookedThrough } from "./screen.ts";
 import type { Screen } from "./screen.ts";
 
 /** Rows that one call of a kernel takes. */
@@ -47,6 +48,7 @@ export function leads(
   screen: Screen,
 ): (rows: ArrayLike<number>, bars: ArrayLike<number>, reaches: ArrayLike<number>, from?: number) => Lead | undefined {
   const kept = new Map<number, Lead>();
+  if (isLookedThrough(screen)) return () => undefined;
   return (rows, bars, reaches, from = 0) => {
     const size = bestLead(screen, rows, bars, reaches, from);
     if (size === undefined) return undefined;

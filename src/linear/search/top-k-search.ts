@@ -1,7 +1,7 @@
 /** The largest entries of rows, and of a whole map, by bounds; see screen.ts. */
 import { withWorkspace } from "../../kernels/index.ts";
 import type { Product } from "../factor.ts";
-import { screenOf } from "./screen.ts";
+import { isLookedThrough, screenOf } from "./screen.ts";
 import type { Screen } from "./screen.ts";
 import { askRows, leads, reachOf, roundedDown, SCREEN_BAND } from "./screen-questions.ts";
 import type { RowsFound } from "./screen-questions.ts";
@@ -10,8 +10,12 @@ import { Steps } from "../../progress.ts";
 import { selectLargest, type TopOfRows } from "./select.ts";
 import type { StreamOptions } from "../stream.ts";
 
-/** Candidates beyond those asked for, so that float32 need not order the last ones. */
+/**
+ * Candidates beyond those asked for, so that float32 need not order the last ones; fewer where a row that is computed
+ * whole costs less than they do.
+ */
 const SPARE = 8;
+const SPARE_OF_FEW = 2;
 /** For more entries of a row than this it is faster to compute the whole row. */
 const MOST_KEPT = 128;
 /** Columns of largest norm, which give each row its first threshold. */
@@ -33,7 +37,7 @@ function topOfScreen(screen: Screen, width: number, options: StreamOptions): Top
   const top = { indices: new Int32Array(rows * width), values: new Float64Array(rows * width), width };
   const settled = new Steps(options, rows);
   const leadFor = leads(screen);
-  const most = Math.min(width + SPARE, screen.cols);
+  const most = Math.min(width + (isLookedThrough(screen) ? SPARE_OF_FEW : SPARE), screen.cols);
   const unsettled: number[] = [];
   for (let start = 0; start < rows; start += SCREEN_BAND) {
     const band = Int32Array.from({ length: Math.min(SCREEN_BAND, rows - start) }, (_, i) => start + i);

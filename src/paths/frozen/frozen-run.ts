@@ -39,18 +39,29 @@ export interface FrozenRun {
 const KEPT =
   /(^|\.)(hook_(in|embed|pos_embed|resid_pre|resid_post|attn_out|mlp_out|pattern|v|z)|ln(1|_final)\.hook_\w+)$/;
 
-/** Runs a model and keeps what freezing it needs, and the hooks named beside. */
-export function freeze(
+/** Runs a model and keeps what freezing it needs. */
+export function freeze(model: Transformer, tokens: TokensLike, operation: string, signal?: AbortSignal): FrozenRun {
+  const checked = toTokenTensor(model.config, tokens, operation);
+  return { model, run: model.run(checked, { cache: (name) => KEPT.test(name), signal }) };
+}
+
+/** Runs a model up to the scores of a layer, and keeps what freezing that much needs. */
+export function freezeToScores(
   model: Transformer,
   tokens: TokensLike,
+  layer: number,
   operation: string,
   signal?: AbortSignal,
-  also: readonly HookName[] = [],
 ): FrozenRun {
   const checked = toTokenTensor(model.config, tokens, operation);
-  const cache = (name: HookName): boolean => KEPT.test(name) || also.includes(name);
-  return { model, run: model.run(checked, { cache, ...(signal === undefined ? {} : { signal }) }) };
+  const at = `blocks.${layer}.attn.` as const;
+  const own = ["q", "k", "rot_q", "rot_k", "attn_scores"].map((name) => `${at}hook_${name}`);
+  const cache = (name: HookName): boolean => KEPT.test(name) || own.includes(name);
+  const { cache: kept, edited } = model.run(checked, { cache, signal, stopAt: `${at}hook_attn_scores` });
+  return { model, run: { model, tokens: checked, logits: NO_LOGITS, edited, cache: kept } };
 }
+
+const NO_LOGITS: Run["logits"] = Tensor.zeros("batch pos d_vocab", [0, 0, 0]);
 
 /** The subject of a decomposition: a model and tokens, or a run. */
 export type Subject = Transformer | PartialRun;
@@ -73,7 +84,7 @@ export function freezeRun(
   const trace = requireWhole(run, operation);
   if (needsLogits) requireLogits(run, trace.isUnembedded, operation);
   const { model, tokens, edited } = run;
-  const logits = trace.isUnembedded ? (run as Run).logits : Tensor.zeros("batch pos d_vocab", [0, 0, 0]);
+  const logits = trace.isUnembedded ? (run as Run).logits : NO_LOGITS;
   const cache = effectiveCache(run, trace);
   const effective: Run = { model, tokens, logits, edited, cache };
   return { model, run: effective, trace, edits: edited.length === 0 ? undefined : runEdits(effective, trace) };
@@ -88,6 +99,19 @@ function requireLogits({ edited }: PartialRun, areAll: boolean, operation: strin
       ? 'an edit at "unembed.hook_out" changed the logits themselves, after all that they are a sum of. Run without it.'
       : "the run has not the logits of all positions and tokens, which terms are compared with. Run it without unembed, directions and stopAt.",
     { operation, argument: "run", expected: "all logits as the model computed them", actual: edited },
+  );
+}
+
+/** Rejects a run with padding for what is a mean over positions, unless positions that are text alone are named. */
+export function requireNoPadding({ trace }: FrozenRun, operation: string, positions?: readonly number[]): void {
+  const mask = trace?.mask;
+  if (mask === undefined) return;
+  const { visible, pos } = mask;
+  const isText = (p: number): boolean => visible.every((x, i) => x === 1 || i % pos !== p);
+  if (positions?.every(isText) === true) return;
+  throw new InputError(
+    "the run has padding, which means over positions would take in. Run prompts of one length at a time, without an attention mask.",
+    { operation, argument: "run", expected: "a run without padding", actual: "padding" },
   );
 }
 

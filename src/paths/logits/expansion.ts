@@ -19,7 +19,7 @@ import { NormSum, operationsOf, pathErrorBound } from "../certificate.ts";
 import type { Certificate } from "../certificate.ts";
 import type { FactoredModel } from "../factored-model.ts";
 import { finalBias } from "../frozen/frozen-layers.ts";
-import { throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
+import { requireNoPadding, throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
 import { termFormula } from "./formula.ts";
@@ -192,7 +192,8 @@ export class PathExpansion extends Shown {
       .concat(end)
       .join(" + ")}`;
     const title = `PathExpansion on tokens ${describeTensor(tokens)}, paths through at most ${maxOrder} heads`;
-    const isQuick = terms.length * tokens.size * this.model.config.d_model <= QUICK && tokens.sizeOf("pos") > 1;
+    const isMean = tokens.sizeOf("pos") > 1 && this.#frozen.trace?.mask === undefined;
+    const isQuick = isMean && terms.length * tokens.size * this.model.config.d_model <= QUICK;
     const largest = (): Part[] => {
       const rows = this.rank("attribution", { k: SHOWN }).map(({ term, value }) => [term.label, value] as const);
       return [
@@ -299,13 +300,15 @@ export class PathExpansion extends Shown {
    * @param metric - `"attribution"` by default.
    * @param options - `k`, `positions`; `targets`, `terms`, `precision`, `signal` and `onProgress` as for
    * {@link PathExpansion.attribution}.
-   * @throws {@link InputError} for a position that has no value, and as {@link PathExpansion.attribution}.
+   * @throws {@link InputError} for a position that has no value, a mean over the padding of a run, and as
+   * {@link PathExpansion.attribution}.
    */
   rank(metric: TermMetric = "attribution", options: RankOptions = {}): RankedTerm[] {
     requireOptions(options, "rank", "targets precision terms signal onProgress k positions");
     const { k, positions, ...rest } = options;
     if (k !== undefined) requireCount(k, "k", "rank");
     if (typeof metric !== "function") requireChoice(metric, ["attribution", "norm"], "metric", "rank");
+    if (typeof metric !== "function") requireNoPadding(this.#frozen, "rank", positions);
     const { terms = this.all } = rest;
     const evaluate = metric === "norm" ? undefined : this.attribution(rest);
     const ranked = terms.map((term, t) => {

@@ -13,7 +13,7 @@ import { add, Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { FloatArray } from "../../tensor/internal.ts";
 import { finalConstants } from "../frozen/frozen-layers.ts";
-import { frozenOf, throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
+import { frozenOf, requireNoPadding, throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -140,7 +140,9 @@ export function lossByMaxOrder(
 }
 
 /** Rejects prompts of one token, and those with a next token that the model cannot predict. */
-export function requireNextTokens({ model, run }: FrozenRun, operation: string): void {
+export function requireNextTokens(frozen: FrozenRun, operation: string): void {
+  const { model, run } = frozen;
+  requireNoPadding(frozen, operation);
   const [batch = 0, pos = 0] = run.tokens.shape;
   if (pos < 2) {
     throw new InputError("a prompt of one token has no next token, so there is no loss. Give at least two tokens.", {

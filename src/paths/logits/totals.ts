@@ -14,7 +14,7 @@ import { addTo, dot } from "../../tensor/internal.ts";
 import { frozenHeads } from "../frozen/frozen-heads.ts";
 import type { FrozenHeads } from "../frozen/frozen-heads.ts";
 import { flat } from "../frozen/frozen-layers.ts";
-import { addMlp, directStream, frozenOf, throughFinalNorm } from "../frozen/frozen-run.ts";
+import { addMlp, directStream, frozenOf, requireNoPadding, throughFinalNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { readingsOfStream } from "./attribution.ts";
 import { Steps } from "../../progress.ts";
@@ -88,6 +88,7 @@ export function pathTotals(
   const operation = "pathTotals";
   const { frozen, options } = frozenOf(subject, tokensOrOptions, given, operation, "targets signal onProgress");
   const { model } = frozen;
+  requireNoPadding(frozen, operation);
   const { targets = "next" } = options;
   const readout = readoutOf(model, frozen.run.tokens, targets, operation);
   return totalsOf(frozen, readout, options);

@@ -5,11 +5,12 @@
  */
 import { InputError, requireKinds, requireOptions } from "../../errors.ts";
 import { dense, qr } from "../../linalg/index.ts";
-import type { PartialRun } from "../../model/index.ts";
+import type { PaddingMask, PartialRun } from "../../model/index.ts";
 import { matmul, Tensor } from "../../tensor/index.ts";
+import type { TensorData } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { accumulatedResid } from "./residual-decomposition.ts";
-import { RUN } from "../../model/internal.ts";
+import { maskOf, RUN } from "../../model/internal.ts";
 
 /**
  * What a stream goes through before it is read, $x A + b$.
@@ -38,7 +39,7 @@ export interface FitTranslatorsOptions {
 
 /**
  * For the stream before each layer the affine map that takes it to the last stream with the least squared error over
- * all positions of some runs, in closed form (QR): a tuned lens for `logitLens`.
+ * all positions of text of some runs, in closed form (QR): a tuned lens for `logitLens`.
  *
  * @param runs - runs of one model that kept `hook_resid_pre` of the layers and the last `hook_resid_post`.
  * @returns a translator for each layer.
@@ -76,8 +77,9 @@ export function fitTranslators(runs: readonly PartialRun[], options: FitTranslat
   }
   const streams = runs.map((run) => accumulatedResid(run));
   const d = first.model.config.d_model;
+  const masks = runs.map(maskOf);
   const rowsOf = (c: number): Float64Array => {
-    const parts = streams.map(({ components }) => rawData(components.select("component", c)));
+    const parts = streams.map(({ components }, r) => ofText(rawData(components.select("component", c)), masks[r], d));
     const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
     for (const part of parts) {
@@ -90,6 +92,10 @@ export function fitTranslators(runs: readonly PartialRun[], options: FitTranslat
   const last = rowsOf(labels.length - 1);
   return labels.slice(0, -1).map((label, c) => ({ label, ...fitted(rowsOf(c), last, d, ridge) }));
 }
+
+/** The rows of a stream that are not padding. */
+const ofText = (data: TensorData, mask: PaddingMask | undefined, d: number): TensorData =>
+  mask === undefined ? data : Float64Array.from(data).filter((_, i) => mask.visible[Math.floor(i / d)] === 1);
 
 /** The affine map from rows of one matrix to rows of another with the least squares, held to the identity. */
 function fitted(x: Float64Array, y: Float64Array, d: number, ridge: number): Pick<Translator, "A" | "b"> {

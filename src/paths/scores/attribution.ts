@@ -1,41 +1,47 @@
 /**
- * One attention score as a sum over the tokens that it came from, on the query's side and on the key's (*A Mathematical
- * Framework for Transformer Circuits*, "Analyzing a two-layer model", the figures of key and query intensity).
+ * *Why did it look there?* One attention score as a sum, on the query's side and on the key's: over the tokens that it
+ * came from, over what earlier heads and MLPs wrote, and over single routes (*A Mathematical Framework for Transformer
+ * Circuits*, "Analyzing a two-layer model", the figures of key and query intensity).
  *
  * With patterns and norm scales frozen a query is affine in the embeddings, and in what MLPs wrote,
  * $q_i = \sum_u x_u Q_u + \text{bias}$, and so is a key. For one side the other is a constant, and the score one
- * reading of the stream at one position, taken back through the layers: all paths are counted and none is enumerated.
+ * reading of the stream (score-side.ts), taken back through the layers: all paths are counted and none is enumerated.
  * Pairs of sources take the $d_{head}$ readings of both sides back.
  */
 import { InputError, requireKind, requireObject } from "../../errors.ts";
-import type { HeadId, HeadRef, TokensLike, Transformer } from "../../model/index.ts";
-import { rotate, toTokenTensor } from "../../model/index.ts";
-import { foldedReader } from "../../model/internal.ts";
-import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
+import type { HeadId, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
+import { headLabel, toTokenTensor } from "../../model/index.ts";
+import { requireChoice, RUN } from "../../model/internal.ts";
+import { Shown } from "../../show/index.ts";
+import type { Part, Showing } from "../../show/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
 import { dot } from "../../tensor/internal.ts";
-import { frozenHeads } from "../frozen/frozen-heads.ts";
-import { biasStream, layerOutput } from "../frozen/frozen-layers.ts";
-import {
-  addMlp,
-  constantStream,
-  directStream,
-  freeze,
-  frozenNorm,
-  mlpStream,
-  sourceStreams,
-  throughFrozenNorm,
-} from "../frozen/frozen-run.ts";
-import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
+import type { Certificate } from "../certificate.ts";
+import { operationsOf, U64 } from "../certificate.ts";
+import { freezeRun, freezeToScores, isRun } from "../frozen/frozen-run.ts";
+import { isDirection, ownScore, pairsOf, partsOf, readingOf, requireRead } from "./attribution-parts.ts";
+import type { Parts } from "./attribution-parts.ts";
+import type { ScoreDirection } from "./places.ts";
+import { scoreRoutes } from "./routes.ts";
+import type { ScoreRoutes } from "./routes.ts";
+import { directionSide, scoreSide } from "./score-side.ts";
+import type { ScoreSide } from "./score-side.ts";
 
 /**
  * Which score {@link attributeScore} explains.
  * @category Attention scores
  */
 export interface AttributeScoreOptions {
-  /** The position that attends. */
-  readonly query: number;
-  /** The position attended to. */
-  readonly key: number;
+  /** The position that attends, or a direction of one's own in place of its query. */
+  readonly query: number | ScoreDirection;
+  /** The position attended to, or a direction of one's own in place of its key. */
+  readonly key: number | ScoreDirection;
+  /**
+   * What to compare the score with, since only differences along a row mean anything: the mean score of the other keys
+   * that the query sees (`"mean"`), or their mean weighted by the attention that they get (`"softmax"`). The score
+   * itself unless given.
+   */
+  readonly against?: "mean" | "softmax" | undefined;
   /** Which of the prompts; 0 by default. */
   readonly prompt?: number | undefined;
   /** Cancels the run that patterns and scales are taken from. */
@@ -43,49 +49,182 @@ export interface AttributeScoreOptions {
 }
 
 /**
- * One side of an attributed score; the parts sum to the score.
+ * Which routes {@link ScoreAttribution.routes} lists.
  * @category Attention scores
  */
-export interface ScoreSide {
-  /** `[pos]`: what the token at each position adds to the score through this side, float64. */
-  readonly tokens: Tensor<"pos">;
-  /**
-   * `[pos]`: what its positional embedding adds; with shortformer positions only that of the query or key itself,
-   * else 0.
-   */
-  readonly positions: Tensor<"pos">;
-  /** `[pos]`: what the MLPs of earlier layers wrote at it adds, as the run had it; 0 where there are none. */
-  readonly mlps: Tensor<"pos">;
-  /** The part of the biases. */
-  readonly bias: number;
+export interface ScoreRoutesOptions {
+  /** Which side's; the key's by default. */
+  readonly side?: "query" | "key" | undefined;
+  /** How many; 12 by default. */
+  readonly top?: number | undefined;
+  /** The most heads on a route, all by default; what comes through more is one part, `heads`. */
+  readonly maxOrder?: number | undefined;
 }
 
+/** Parts of each side that a display lists. */
+const SHOWN = 4;
+
 /**
- * One attention score taken apart by source tokens.
+ * One attention score taken apart on both sides. Made by {@link attributeScore}.
+ *
  * @category Attention scores
+ * @example
+ * ```ts
+ * import { repeatedTokens } from "transformer-circuits";
+ * import { attributeScore } from "transformer-circuits/paths";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const tokens = repeatedTokens(model.config, { length: 20, seed: 1, bos: 0 });
+ * const why = attributeScore(model, tokens, "L1H4", { query: 30, key: 11, against: "mean" });
+ * const [first] = why.routes({ top: 5 }).routes;
+ * console.log(first?.label);
+ * // embed[10]→L0H5[11]
+ * console.log(why.certificate().withinBound);
+ * // true
+ * ```
  */
-export interface ScoreAttribution {
-  /** The score as the parts have it: their sum over both sides. */
+export class ScoreAttribution extends Shown {
+  readonly head: HeadId;
+  /** The prompt, `[pos]`. */
+  readonly tokens: Tensor<"pos">;
+  /** The position that attends; `null` where the query is a direction of one's own. */
+  readonly queryPosition: number | null;
+  /** The position attended to; `null` where the key is a direction of one's own. */
+  readonly keyPosition: number | null;
+  /** What the score is compared with. */
+  readonly against: "nothing" | "mean" | "softmax";
+  /** The score, divided by the attention scale, or its excess over the rest of its row: what the parts sum to. */
   readonly score: number;
   /** The score by what the query was made of. */
   readonly query: ScoreSide;
-  /** The score by what the key was made of. */
+  /** The score by what the key was made of; compared with the rest of the row, what it had that other keys had not. */
   readonly key: ScoreSide;
+  readonly #parts: Parts;
+  #pairs: Tensor<"query_source key_source"> | undefined;
+
+  /** @internal */
+  constructor(parts: Parts) {
+    super();
+    const { frozen, id, query, key, against, prompt } = parts;
+    const pos = frozen.run.tokens.sizeOf("pos");
+    this.#parts = parts;
+    this.head = id;
+    this.tokens = frozen.run.tokens.select("batch", prompt);
+    [this.queryPosition, this.keyPosition] = [query.places[0]?.at ?? null, key.places[0]?.at ?? null];
+    this.against = against ?? "nothing";
+    const { attnScale } = frozen.model.layer(id.layer);
+    this.score = dot(query.vector, 0, key.vector, 0, key.vector.length) / attnScale;
+    const side = (name: "Q" | "K"): ScoreSide => {
+      const reading = readingOf(parts, name);
+      return reading.places.length === 0 ? directionSide(this.score, pos) : scoreSide(frozen, parts.streams, reading);
+    };
+    [this.query, this.key] = [side("Q"), side("K")];
+  }
+
+  /** The head, the place, the score and the writers of both sides. */
+  override toJSON(): object {
+    const { head, queryPosition, keyPosition, against, score, query, key } = this;
+    const side = ({ tokens, positions, mlps, edits, bias, direction, writers }: ScoreSide): object => ({
+      tokens: tokens.toNested(),
+      positions: positions.toNested(),
+      mlps: mlps.toNested(),
+      edits: edits.toNested(),
+      bias,
+      direction,
+      writers,
+    });
+    const place = { head, queryPosition, keyPosition, against, score };
+    return { type: "ScoreAttribution", tokens: this.tokens.toNested(), ...place, query: side(query), key: side(key) };
+  }
+
+  /** @internal */
+  override showing(): Showing {
+    const { queryPosition, keyPosition, against, score } = this;
+    const of = (at: number | null): string => (at === null ? "a direction" : String(at));
+    const than = against === "nothing" ? "" : `, less the ${against === "mean" ? "mean" : "softmax mean"} of the row`;
+    const title = `ScoreAttribution of ${headLabel(this.head)} from ${of(queryPosition)} to ${of(keyPosition)}: ${score.toPrecision(4)}${than}`;
+    const rows = (["query", "key"] as const).flatMap((side) =>
+      this[side].writers.slice(0, SHOWN).map(({ label, value }) => [side, label, value] as const),
+    );
+    const total = this.query.writers.length + this.key.writers.length;
+    const parts = (): Part[] => [{ kind: "rows", columns: ["side", "written by", "adds to the score"], rows, total }];
+    return { title, parts };
+  }
+
   /**
-   * `[query_source, key_source]`: what each pair of source tokens adds; sums to the score where positions, MLPs and
-   * biases add nothing. Computed when first asked for, at d_head times the cost of the rest.
+   * `[query_source, key_source]`: what each pair of source tokens adds; sums to the score where positions, MLPs, edits
+   * and biases add nothing. Computed when first asked for, at d_head times the cost of the rest.
+   * @throws {@link InputError} where a side is a direction of one's own.
    */
-  readonly pairs: Tensor<"query_source key_source">;
+  get pairs(): Tensor<"query_source key_source"> {
+    this.#pairs ??= pairsOf(this.#parts);
+    return this.#pairs;
+  }
+
+  /**
+   * The largest single routes into one side: which source, at which position, through which earlier heads. In deep
+   * models paths are too many to list; these are found by taking the largest part apart, again and again, so that a
+   * route whose parts cancel may be missed. With the rest they sum to the score.
+   *
+   * @throws {@link InputError} for a side that is a direction, or counts that are none.
+   */
+  routes(options: ScoreRoutesOptions = {}): ScoreRoutes {
+    requireObject(options, "options", "routes", "side top maxOrder");
+    const { side = "key", top = 12, maxOrder = this.head.layer } = options;
+    requireChoice(side, ["query", "key"], "side", "routes");
+    checkCount(top, 1, "top");
+    checkCount(maxOrder, 0, "maxOrder");
+    const reading = readingOf(this.#parts, side === "query" ? "Q" : "K");
+    requireRead(reading, side, "routes");
+    return scoreRoutes(this.#parts.frozen, this.#parts.streams, reading, { top, maxOrder });
+  }
+
+  /**
+   * Compares the sums, by source and by writer on either side, with the run's own score: the largest deviation, and the
+   * largest that the rounding of that float32 run explains.
+   */
+  certificate(): Certificate {
+    const sums = [this.score, ...[this.query, this.key].flatMap((side) => sumsOf(side))];
+    const { own, bound } = ownScore(this.#parts, this.score);
+    const terms = this.query.writers.length + this.key.writers.length;
+    const sizes = [this.query, this.key].reduce((sum, side) => sum + sizeOf(side), 0);
+    const reach = bound + U64 * operationsOf(this.#parts.frozen, terms) * sizes;
+    const deviations = sums.map((sum) => Math.abs(sum - own));
+    return {
+      maxDeviation: Math.max(...deviations),
+      bound: reach,
+      withinBound: deviations.every((deviation) => deviation <= reach),
+      terms,
+    };
+  }
+}
+
+function sumsOf(side: ScoreSide): number[] {
+  let bySource = side.bias + side.direction;
+  for (const { data } of [side.tokens, side.positions, side.mlps, side.edits]) for (const x of data) bySource += x;
+  return [bySource, side.writers.reduce((sum, { value }) => sum + value, 0)];
+}
+
+function sizeOf({ tokens, positions, mlps, edits, bias, writers }: ScoreSide): number {
+  let size = Math.abs(bias);
+  for (const { data } of [tokens, positions, mlps, edits]) for (const x of data) size += Math.abs(x);
+  return writers.reduce((sum, { value }) => sum + Math.abs(value), size);
 }
 
 /**
- * One score of a head, before the mask and divided by the attention scale, as a sum over the source tokens that fed its
- * query and its key, all paths through earlier layers counted; patterns and norm scales frozen. Of an induction head's
- * score on the token after an earlier copy, the key side is that copy: the previous-token head brought it.
+ * *Why did it look there?* One score of a head, before the mask and divided by the attention scale, as a sum on the
+ * query's and on the key's side: over source tokens, positions, MLPs and biases, all paths through earlier layers
+ * counted; over what each earlier head and MLP wrote; and over single routes. Patterns and norm scales are frozen. Of
+ * an induction head's score on the token after an earlier copy, the key side is that copy: the previous-token head
+ * brought it.
+ *
+ * Holds for every kind of positions, for shared keys, windows, padding, MLPs and edits of the run.
  *
  * @param tokens - a prompt, or several of equal length.
  * @param head - the head, by place or label.
- * @throws {@link InputError} for a head, prompt or position that does not exist, or tokens the model cannot run.
+ * @throws {@link InputError} for a head, prompt or position that does not exist, a direction of another size, two
+ * directions, or tokens the model cannot run.
  * @category Attention scores
  * @example
  * ```ts
@@ -100,6 +239,8 @@ export interface ScoreAttribution {
  * const largest = (values: ArrayLike<number>) => Array.from(values).indexOf(Math.max(...Array.from(values)));
  * console.log(largest(query.tokens.data), largest(key.tokens.data));
  * // 30 10
+ * console.log(key.writers[0]?.label);
+ * // L0H5
  * ```
  */
 export function attributeScore(
@@ -107,177 +248,74 @@ export function attributeScore(
   tokens: TokensLike,
   head: HeadRef,
   options: AttributeScoreOptions,
+): ScoreAttribution;
+/** As above, of a run that was made before, edits and all. */
+export function attributeScore(run: PartialRun, head: HeadRef, options: AttributeScoreOptions): ScoreAttribution;
+export function attributeScore(
+  subject: Transformer | PartialRun,
+  tokensOrHead: TokensLike | HeadRef,
+  headOrOptions: HeadRef | AttributeScoreOptions,
+  given?: AttributeScoreOptions,
 ): ScoreAttribution {
-  requireKind("model", model, "model", "attributeScore", options, "query key prompt signal");
-  requireObject(options, "options", "attributeScore");
   const operation = "attributeScore";
-  const { layer, head: index } = model.head(head);
-  const all = toTokenTensor(model.config, tokens, operation);
-  const [batch = 0, pos = 0] = all.shape;
-  const { query, key, prompt = 0 } = options;
-  checkPlace(prompt, batch, "prompt", operation);
-  checkPlace(query, pos, "query", operation);
-  checkPlace(key, pos, "key", operation);
-  const frozen = freeze(model, all.slice("batch", prompt, prompt + 1), operation, options.signal);
+  const ofRun = isRun(subject);
+  const options = (ofRun ? headOrOptions : given) as AttributeScoreOptions;
+  const known = "query key against prompt signal";
+  if (ofRun) requireKind(RUN, subject, "run", operation, options, known);
+  else requireKind("model", subject, "model", operation, options, known);
+  requireObject(options, "options", operation);
+  const model = ofRun ? subject.model : subject;
+  const { layer, head: index } = model.head((ofRun ? tokensOrHead : headOrOptions) as HeadRef);
   const id = { layer, head: index };
-  const scale = model.layer(layer).attnScale;
-  const [q, k] = [wholeVector(frozen, id, "W_Q", query), wholeVector(frozen, id, "W_K", key)];
-  let pairs: ScoreAttribution["pairs"] | undefined;
-  return {
-    score: dot(q, 0, k, 0, q.length) / scale,
-    query: sideOf(frozen, id, "W_Q", query, k),
-    key: sideOf(frozen, id, "W_K", key, q),
-    get pairs(): ScoreAttribution["pairs"] {
-      pairs ??= pairsOf(frozen, id, query, key);
-      return pairs;
-    },
-  };
-}
-
-/**
- * A query or key of one position, `[d_head]`, rotated to it where positions are rotary, by the frozen affine model in
- * float64.
- */
-function wholeVector(frozen: FrozenRun, { layer, head }: HeadId, name: "W_Q" | "W_K", at: number): Float64Array {
-  const { model } = frozen;
-  const attention = model.layer(layer);
-  const stream = model.layers
-    .slice(0, layer)
-    .reduce((x, each) => addMlp(frozen, each.layer, add(x, layerOutput(frozen, each.layer, x))), directStream(frozen));
-  const linear = throughFrozenNorm(frozen, layer, stream);
-  let read: Stream = attention.ln1?.b === undefined ? linear : add(linear, constantStream(frozen, attention.ln1.b));
-  if (model.config.positional_embedding_type === "shortformer") {
-    read = add(read, astype(frozen.run.cache.get("hook_pos_embed"), "float64"));
+  if (options.against !== undefined) requireChoice(options.against, ["mean", "softmax"], "against", operation);
+  const { prompt = 0 } = options;
+  if (ofRun) {
+    const frozen = freezeRun(subject, operation, { needsLogits: false });
+    checkPlace(prompt, frozen.run.tokens.sizeOf("batch"), "prompt", operation);
+    checkSides(options, frozen.run.tokens.sizeOf("pos"), operation);
+    return new ScoreAttribution(partsOf(frozen, id, prompt, options));
   }
-  const b = (name === "W_Q" ? attention.b_Q : attention.b_K).select("head", head);
-  const vector = add(matmul(read.slice("pos", at, at + 1), attention[name].select("head", head)), b);
-  return turnedTo(model, vector.data as Float64Array, at);
+  const all = toTokenTensor(model.config, tokensOrHead as TokensLike, operation);
+  checkPlace(prompt, all.sizeOf("batch"), "prompt", operation);
+  checkSides(options, all.sizeOf("pos"), operation);
+  const one = all.slice("batch", prompt, prompt + 1);
+  const frozen = freezeToScores(model, one, layer, operation, options.signal);
+  return new ScoreAttribution(partsOf(frozen, id, 0, options));
 }
 
-/** The score by the sources of one side, the other side's vector given. */
-function sideOf(frozen: FrozenRun, id: HeadId, name: "W_Q" | "W_K", at: number, other: Float64Array): ScoreSide {
-  const { model } = frozen;
-  const { layer, head } = id;
-  const attention = model.layer(layer);
-  const pos = frozen.run.tokens.sizeOf("pos");
-  // The rotation of this side, taken over to the other: a rotation's transpose turns back.
-  const weights = turnedTo(model, other, -at).map((x) => x / attention.attnScale);
-  const W = attention[name].select("head", head);
-  const mlps = new Float64Array(pos);
-  const readings = takenBack(frozen, layer, firstReadings(frozen, id, name, at, [weights]), (after, own) => {
-    const written = mlpStream(frozen, after);
-    if (written !== undefined) for (const [u, x] of bySource(written, own, 1).entries()) mlps[u] = (mlps[u] ?? 0) + x;
-  });
-  const { embed, pos_embed } = sourceStreams(frozen);
-  const positions = pos_embed === undefined ? new Float64Array(pos) : bySource(pos_embed, readings, 1);
-  const scored = (x: Tensor<"batch pos d_head">): number => dot(x.data, 0, weights, 0, weights.length);
-  if (model.config.positional_embedding_type === "shortformer") {
-    positions[at] = scored(
-      matmul(astype(frozen.run.cache.get("hook_pos_embed"), "float64").slice("pos", at, at + 1), W),
+function checkSides({ query, key, against }: AttributeScoreOptions, pos: number, operation: string): void {
+  if (isDirection(query) && isDirection(key)) {
+    throw new InputError(
+      "query and key are both directions, so that nothing of the run is in their score. Give a position for one.",
+      {
+        operation,
+        argument: "key",
+        expected: "a position",
+        actual: key,
+      },
     );
   }
-  const linear = throughFrozenNorm(frozen, layer, biasStream(frozen, layer));
-  const read = attention.ln1?.b === undefined ? linear : add(linear, constantStream(frozen, attention.ln1.b));
-  const b = (name === "W_Q" ? attention.b_Q : attention.b_K).select("head", head);
-  return {
-    tokens: Tensor.from("pos", [pos], bySource(embed, readings, 1)),
-    positions: Tensor.from("pos", [pos], positions),
-    mlps: Tensor.from("pos", [pos], mlps),
-    bias: scored(add(matmul(read.slice("pos", at, at + 1), W), b)),
-  };
-}
-
-/** The contribution of each pair of source tokens to the score. */
-function pairsOf(frozen: FrozenRun, id: HeadId, query: number, key: number): ScoreAttribution["pairs"] {
-  const { model } = frozen;
-  const { d_head } = model.config;
-  const pos = frozen.run.tokens.sizeOf("pos");
-  const units = Array.from({ length: d_head }, (_, e) =>
-    Float64Array.from({ length: d_head }, (__, i) => (i === e ? 1 : 0)),
-  );
-  const { embed } = sourceStreams(frozen);
-  const vectors = (name: "W_Q" | "W_K", at: number): Float64Array => {
-    const readings = takenBack(frozen, id.layer, firstReadings(frozen, id, name, at, units));
-    return turnedTo(model, bySource(embed, readings, d_head), at);
-  };
-  const rows: Tensor<"query_source d_head"> = Tensor.from("query_source d_head", [pos, d_head], vectors("W_Q", query));
-  const columns: Tensor<"d_head key_source"> = Tensor.from(
-    "key_source d_head",
-    [pos, d_head],
-    vectors("W_K", key),
-  ).permute("d_head key_source");
-  const { attnScale } = model.layer(id.layer);
-  const products = (matmul(rows, columns).data as Float64Array).map((x) => x / attnScale);
-  return Tensor.from("query_source key_source", [pos, pos], products);
-}
-
-/**
- * Readings of one position's query or key, each a weighting of its coordinates, as readings of the stream,
- * `[reading, pos, d_model]`.
- */
-function firstReadings(
-  frozen: FrozenRun,
-  { layer, head }: HeadId,
-  name: "W_Q" | "W_K",
-  at: number,
-  weightings: readonly Float64Array[],
-): Float64Array {
-  const { d_model, d_head } = frozen.model.config;
-  const pos = frozen.run.tokens.sizeOf("pos");
-  const W = foldedReader(frozen.model.layer(layer), name).select("head", head).data;
-  const scale = frozenNorm(frozen, layer)?.scale.at(0, at, 0) ?? 1;
-  const out = new Float64Array(weightings.length * pos * d_model);
-  for (const [r, weights] of weightings.entries()) {
-    for (let i = 0; i < d_model; i++) {
-      let sum = 0;
-      for (let e = 0; e < d_head; e++) sum += (W[i * d_head + e] as number) * (weights[e] as number);
-      out[(r * pos + at) * d_model + i] = sum / scale;
-    }
+  if (isDirection(key) && against !== undefined) {
+    throw new InputError("the key is a direction and has no row of other keys. Leave against out.", {
+      operation,
+      argument: "against",
+      expected: undefined,
+      actual: against,
+    });
   }
-  return out;
+  if (!isDirection(query)) checkPlace(query, pos, "query", operation);
+  else if (against !== undefined) checkPlace(query.at ?? -1, pos, "query.at", operation);
+  if (!isDirection(key)) checkPlace(key, pos, "key", operation);
 }
 
-/**
- * Readings of the stream before a layer as readings of the embeddings; `visit` is shown those of the stream after each
- * layer on the way.
- */
-function takenBack(
-  frozen: FrozenRun,
-  before: number,
-  first: Float64Array,
-  visit?: (after: number, readings: Float64Array) => void,
-): Float64Array {
-  let readings = first;
-  for (let layer = before - 1; layer >= 0; layer--) {
-    visit?.(layer, readings);
-    const heads = frozenHeads(frozen, layer);
-    const through = heads.valuesBack(heads.attend(heads.writeBack(readings), true));
-    readings = readings.map((x, t) => x + (through[t] as number));
-  }
-  return readings;
-}
-
-/** What each position of a stream gives to the readings, `[pos, reading]`. */
-function bySource(stream: Stream, readings: Float64Array, count: number): Float64Array {
-  const [, pos = 0, d = 0] = stream.shape;
-  const out = new Float64Array(pos * count);
-  const x = stream.data;
-  for (let u = 0; u < pos; u++) {
-    for (let e = 0; e < count; e++) {
-      let s = 0;
-      for (let i = 0; i < d; i++) s += (x[u * d + i] as number) * (readings[(e * pos + u) * d + i] as number);
-      out[u * count + e] = s;
-    }
-  }
-  return out;
-}
-
-/** Rows `[d_head]` rotated to a position, where the model rotates queries and keys. */
-function turnedTo({ config }: Transformer, rows: Float64Array, at: number): Float64Array {
-  if (config.positional_embedding_type !== "rotary") return rows;
-  const count = rows.length / config.d_head;
-  const one = Tensor.from("batch pos head d_head", [1, 1, count, config.d_head], rows);
-  return rotate(one, config, at).data as Float64Array;
+function checkCount(count: number, least: number, argument: string): void {
+  if (Number.isSafeInteger(count) && count >= least) return;
+  throw new InputError(`${argument} is ${String(count)}; give a whole number of at least ${least}.`, {
+    operation: "routes",
+    argument,
+    expected: `at least ${least}`,
+    actual: count,
+  });
 }
 
 function checkPlace(place: number, size: number, argument: string, operation: string): void {

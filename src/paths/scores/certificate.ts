@@ -22,7 +22,7 @@
 import type { HeadId } from "../../model/index.ts";
 import { add, astype, frobeniusNorm, matmul, subtract } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
-import { rawData, rowNorms, sumRounding, U32 } from "../../tensor/internal.ts";
+import { dot, rawData, rowNorms, sumRounding, U32 } from "../../tensor/internal.ts";
 import {
   asRounding,
   normRounding,
@@ -43,6 +43,14 @@ import type { ScoreComponent, ScorePartition } from "./components.ts";
 export interface ScoreRounding {
   /** The bound for the score of query position `i` and key position `j` of prompt `b`, in scores. */
   readonly at: (b: number, i: number, j: number, score: number) => number;
+  /** That score of the stored queries and keys in float64, whether the run masked it or not. */
+  readonly exact: (b: number, i: number, j: number) => number;
+  /** A stored query or key, by its row, times an exact vector, and the bound for it; not divided by the scale. */
+  readonly along: (
+    side: "query" | "key",
+    row: number,
+    vector: Float64Array,
+  ) => { readonly value: number; readonly reach: number };
 }
 
 /** Queries or keys of a head, one row a position of a prompt. */
@@ -93,6 +101,18 @@ export function scoreRounding(
         ofTerms * of("partSizes", "partSizes") + of("ofParts", "partSizes") + of("partSizes", "ofParts");
       const local = Math.sign(seen) * Math.min(Math.abs(seen), reach);
       return Math.abs(carried / attnScale + local) + ofFloat64 / attnScale;
+    },
+    exact: (b, i, j) => {
+      return dot(q.vectors, (b * pos + i) * d_head, k.vectors, (b * pos + j) * d_head, d_head) / attnScale;
+    },
+    along: (name, row, vector) => {
+      const side = name === "query" ? q : k;
+      const size = Math.hypot(...vector);
+      const ofFloat64 = (side.ofParts[row] as number) + ofTerms * (side.partSizes[row] as number);
+      return {
+        value: dot(side.vectors, row * d_head, vector, 0, d_head),
+        reach: Math.abs(dot(side.rounding, row * d_head, vector, 0, d_head)) + size * ofFloat64,
+      };
     },
   };
 }

@@ -141,7 +141,7 @@ function pathParts(frozen: FrozenRun, before: number, maxOrder: number): ScorePa
  * What edits within the head's own layer changed: of what queries and keys are read from, and of these themselves. They
  * are vectors of the head, not of the stream.
  */
-function ownEdits(frozen: FrozenRun, { layer, head }: HeadId): ScoreComponent[] {
+export function ownEdits(frozen: FrozenRun, { layer, head }: HeadId): ScoreComponent[] {
   const { model, run, trace } = frozen;
   if (trace === undefined || run.edited.length === 0) return [];
   const attention = model.layer(layer);
@@ -200,7 +200,7 @@ function biasComponent(frozen: FrozenRun, head: HeadId, by: ScorePartition): Sco
 }
 
 /** $x W$ of one head's queries or keys, with its rotation. */
-function projected(
+export function projected(
   frozen: FrozenRun,
   { layer, head }: HeadId,
   side: "Q" | "K",

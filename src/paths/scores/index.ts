@@ -5,11 +5,14 @@
  * a pair. Source: *A Mathematical Framework for Transformer Circuits*, "Path Expansion of Attention Scores QK Circuit".
  *
  * In reading order: `score-expansion.ts`, `components.ts` (one side), `statistics.ts`, `attribution.ts` (one score
- * split), `formula.ts`, `groups.ts`, `certificate.ts`.
+ * split), `score-side.ts`, `routes.ts`, `formula.ts`, `groups.ts`, `certificate.ts`.
  */
 export { ScoreExpansion, scoreExpansion } from "./score-expansion.ts";
 export type { ScoreExpansionOptions, ScoreTermFilter } from "./score-expansion.ts";
 export type { ScoreTerm } from "./terms.ts";
 export type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
-export { attributeScore } from "./attribution.ts";
-export type { AttributeScoreOptions, ScoreAttribution, ScoreSide } from "./attribution.ts";
+export { attributeScore, ScoreAttribution } from "./attribution.ts";
+export type { AttributeScoreOptions, ScoreRoutesOptions } from "./attribution.ts";
+export type { ScoreDirection } from "./places.ts";
+export type { ScoreSide, ScoreWriter } from "./score-side.ts";
+export type { ScoreRoute, ScoreRoutes } from "./routes.ts";

@@ -13,11 +13,11 @@ import type { Part, Showing } from "../../show/index.ts";
 import type { Linear } from "../../linear/index.ts";
 import type { HeadId, HeadRef, PartialRun, TokensLike, Transformer } from "../../model/index.ts";
 import { headLabel } from "../../model/index.ts";
-import { requireChoice, requireWithinWindow } from "../../model/internal.ts";
+import { requireChoice } from "../../model/internal.ts";
 import { astype, batchMatmul, divide, matmul, Tensor } from "../../tensor/index.ts";
 import { describeTensor, reshaped } from "../../tensor/internal.ts";
 import type { Certificate } from "../certificate.ts";
-import { freeze, freezeRun, isRun } from "../frozen/frozen-run.ts";
+import { freezeRun, freezeToScores, isRun, requireNoPadding } from "../frozen/frozen-run.ts";
 import type { FrozenRun } from "../frozen/frozen-run.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -27,6 +27,7 @@ import type { ScoreComponent, ScorePartition } from "./components.ts";
 import { scoreCircuit, scoreFormula } from "./formula.ts";
 import type { FormulaFormat } from "../logits/formula.ts";
 import { termStatistics } from "./statistics.ts";
+import { scoresAsComputed, seenKeys } from "./stored-scores.ts";
 import type { ScoreStatisticsOptions, ScoreTermStatistics } from "./statistics.ts";
 import type { ScoreTerm } from "./terms.ts";
 import { SCORE_TERM } from "./terms.ts";
@@ -134,7 +135,8 @@ export class ScoreExpansion extends Shown {
     const head = headLabel(this.head);
     const parts = labels.length > 6 ? [...labels.slice(0, 5), "…", labels.at(-1)] : labels;
     const formula = `scores = (${parts.join(" + ")}) W_QK[${head}] (the same)ᵀ / ${this.attnScale}`;
-    const isQuick = terms.length * tokens.size * tokens.sizeOf("pos") <= QUICK;
+    const isPadded = this.#frozen.trace?.mask !== undefined;
+    const isQuick = !isPadded && terms.length * tokens.size * tokens.sizeOf("pos") <= QUICK;
     const largest = (): Part[] => {
       const ranked = this.statistics().sort((a, b) => Math.abs(b.share) - Math.abs(a.share));
       const rows = ranked.slice(0, SHOWN).map(({ term, share }) => [term.label, term.composition, share] as const);
@@ -235,12 +237,13 @@ export class ScoreExpansion extends Shown {
    * How much each term varies and what its share of the scores is; see {@link ScoreTermStatistics}.
    *
    * @param options - `entries`: the stripe that shares are of; `signal`, `onProgress`, per term.
-   * @throws {@link InputError} when no entry is picked.
+   * @throws {@link InputError} when no entry is picked, or the run has padding.
    */
   statistics(options: ScoreStatisticsOptions = {}): ScoreTermStatistics[] {
     requireOptions(options, "statistics", "entries signal onProgress");
-    const isCausal = this.model.config.attention_dir === "causal";
-    return termStatistics(this.terms, (term) => this.scores(term), this.total(), isCausal, options);
+    requireNoPadding(this.#frozen, "statistics");
+    const seen = seenKeys(this.#frozen, this.head);
+    return termStatistics(this.terms, (term) => this.scores(term), this.total(), seen, options);
   }
 
   /**
@@ -291,11 +294,8 @@ export class ScoreExpansion extends Shown {
       for (let t = 0; t < sum.length; t++) sum[t] = (sum[t] as number) + (data[t] as number);
       steps.advance();
     }
-    const { layer, head } = this.head;
-    const hook = `blocks.${layer}.attn.hook_attn_scores` as const;
-    // An edit of the scores comes after what they are a sum of.
-    const before = this.#frozen.trace?.before.get(hook) as Tensor<"batch head query_pos key_pos"> | undefined;
-    const own = before ?? this.#frozen.run.cache.get(hook);
+    const { head } = this.head;
+    const own = scoresAsComputed(this.#frozen, this.head.layer);
     const rounding = scoreRounding(this.#frozen, this.head, this.#by, this.#components);
     let [maxDeviation, bound, withinBound] = [0, 0, true];
     for (let t = 0; t < sum.length; t++) {
@@ -429,13 +429,8 @@ export function scoreExpansion(
   }
   const id = { layer, head: index };
   checkTermCount(model, id, by, Math.min(maxOrder, layer), maxTerms, ofRun ? subject.edited.length : 0);
-  const turned = model.config.positional_embedding_type === "rotary" ? (["hook_rot_q", "hook_rot_k"] as const) : [];
-  const also = (["hook_q", "hook_k", "hook_attn_scores", ...turned] as const).map(
-    (name) => `blocks.${layer}.attn.${name}` as const,
-  );
   const frozen = ofRun
     ? freezeRun(subject, operation, { needsLogits: false })
-    : freeze(model, tokensOrHead as TokensLike, operation, options.signal, also);
-  requireWithinWindow(model.config, frozen.run.tokens.sizeOf("pos"), operation);
+    : freezeToScores(model, tokensOrHead as TokensLike, layer, operation, options.signal);
   return new ScoreExpansion(frozen, id, scoreComponents(frozen, id, by, Math.min(maxOrder, layer)), by);
 }

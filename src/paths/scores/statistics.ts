@@ -22,7 +22,7 @@ export interface ScoreStatisticsOptions extends ProgressOptions {
  * What {@link ScoreExpansion.statistics} says of one term.
  *
  * Only differences along a row of scores mean anything, so `centeredStd` and `share` are of scores less the mean of
- * their row over the keys that the query may see.
+ * their row over the keys that the query saw.
  *
  * @category Attention scores
  */
@@ -33,9 +33,9 @@ export interface ScoreTermStatistics {
    * importance. NaN of one entry.
    */
   readonly std: number;
-  /** Root mean square of the centred scores, over entries that the query may see. */
+  /** Root mean square of the centred scores, over entries that the query saw. */
   readonly centeredStd: number;
-  /** The largest absolute score among entries that the query may see. */
+  /** The largest absolute score among entries that the query saw. */
   readonly max: number;
   /**
    * The term's share; all shares sum to 1. With `entries`, of the sum of centred scores over them; otherwise of the
@@ -50,18 +50,18 @@ export function termStatistics(
   terms: readonly ScoreTerm[],
   scoresOf: (term: ScoreTerm) => Tensor<"batch query_pos key_pos">,
   total: Tensor<"batch query_pos key_pos">,
-  isCausal: boolean,
+  seen: Uint8Array,
   options: ScoreStatisticsOptions,
 ): ScoreTermStatistics[] {
   const steps = new Steps(options, terms.length);
   const [batch = 0, pos = 0] = total.shape;
-  const weights = weightsOf(centered(total, isCausal), batch, pos, isCausal, options.entries);
-  const whole = dot(weights, 0, centered(total, isCausal), 0, weights.length);
+  const weights = weightsOf(centered(total, seen), batch, pos, seen, options.entries);
+  const whole = dot(weights, 0, centered(total, seen), 0, weights.length);
   const found = terms.map((term) => {
     const scores = scoresOf(term);
-    const relative = centered(scores, isCausal);
+    const relative = centered(scores, seen);
     let [squares, count, max] = [0, 0, 0];
-    forSeen(batch, pos, isCausal, (at) => {
+    forSeen(batch, pos, seen, (at) => {
       squares += (relative[at] as number) ** 2;
       max = Math.max(max, Math.abs(scores.data[at] as number));
       count += 1;
@@ -83,31 +83,32 @@ export function termStatistics(
 /** By how much of their terms' largest score scores differ that differ by the rounding of a float32 run alone. */
 const ROUNDING = 4 * 2 ** -24;
 
-/** Calls back for every entry that its query may see. */
+/** Calls back for every entry that its query saw. */
 function forSeen(
   batch: number,
   pos: number,
-  isCausal: boolean,
+  seen: Uint8Array,
   visit: (at: number, b: number, i: number, j: number) => void,
 ): void {
-  for (let b = 0; b < batch; b++) {
-    for (let i = 0; i < pos; i++) {
-      const end = isCausal ? i + 1 : pos;
-      for (let j = 0; j < end; j++) visit((b * pos + i) * pos + j, b, i, j);
-    }
+  for (let b = 0, at = 0; b < batch; b++) {
+    for (let i = 0; i < pos; i++) for (let j = 0; j < pos; j++, at++) if (seen[at] === 1) visit(at, b, i, j);
   }
 }
 
-/** Scores less the mean of their row over what the query may see; 0 elsewhere. */
-function centered(scores: Tensor<"batch query_pos key_pos">, isCausal: boolean): Float64Array {
+/** Scores less the mean of their row over what the query saw; 0 elsewhere. */
+function centered(scores: Tensor<"batch query_pos key_pos">, seen: Uint8Array): Float64Array {
   const [batch = 0, pos = 0] = scores.shape;
   const { data } = scores;
   const out = new Float64Array(data.length);
-  for (let row = 0; row < batch * pos; row++) {
-    const seen = isCausal ? (row % pos) + 1 : pos;
-    let mean = 0;
-    for (let j = 0; j < seen; j++) mean += (data[row * pos + j] as number) / seen;
-    for (let j = 0; j < seen; j++) out[row * pos + j] = (data[row * pos + j] as number) - mean;
+  for (let start = 0; start < batch * pos * pos; start += pos) {
+    let [sum, count] = [0, 0];
+    for (let at = start; at < start + pos; at++) {
+      if (seen[at] !== 1) continue;
+      sum += data[at] as number;
+      count += 1;
+    }
+    const mean = sum / count;
+    for (let at = start; at < start + pos; at++) if (seen[at] === 1) out[at] = (data[at] as number) - mean;
   }
   return out;
 }
@@ -117,13 +118,13 @@ function weightsOf(
   total: Float64Array,
   batch: number,
   pos: number,
-  isCausal: boolean,
+  seen: Uint8Array,
   entries: ScoreStatisticsOptions["entries"],
 ): Float64Array {
   if (entries === undefined) return total;
   const out = new Float64Array(total.length);
   let count = 0;
-  forSeen(batch, pos, isCausal, (at, b, i, j) => {
+  forSeen(batch, pos, seen, (at, b, i, j) => {
     if (!entries(i, j, b)) return;
     out[at] = 1;
     count += 1;

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   Circuit,
   circuitGraph,
+  circuitGrid,
   edgesAbove,
   exactEdges,
   greedyEdges,
@@ -10,11 +11,11 @@ import {
   topEdges,
 } from "../../../src/interventions/index.ts";
 import type { EdgeAblation } from "../../../src/interventions/index.ts";
-import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/edges/circuit-runs.ts";
+import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/edges/index.ts";
 import { circuitText, eapIgModels } from "./eap-ig.ts";
 
 describe.each(eapIgModels.map((stored) => [stored.name, stored] as const))("%s", (name, stored) => {
-  const { model, graph, clean, corrupted, difference, scores, kept } = stored;
+  const { model, graph, clean, corrupted, difference, scores, kept, neurons } = stored;
 
   test("the model is the same: the metric agrees within 1e-5 (float32 against float64)", () => {
     const values = difference.values(model.forward(clean));
@@ -60,6 +61,23 @@ describe.each(eapIgModels.map((stored) => [stored.name, stored] as const))("%s",
       if (values === null || values === undefined) continue;
       const found = runs.value({ edges: circuit.kept });
       for (const [b, value] of values.entries()) expect(Math.abs((found[b] ?? NaN) - value), key).toBeLessThan(1e-5);
+    }
+  });
+
+  test("circuits that keep some neurons of nodes alone give the same (1e-5: float32)", () => {
+    const ablations = { patching: "counterfactual", zero: "zero", "mean-positional": "mean" } as const;
+    expect(neurons.length).toBe(2);
+    for (const { kind, edges: own, neurons: kept, values } of neurons) {
+      const masks = new Map(Object.entries(kept).map(([node, list]) => [node, { kept: list }]));
+      const circuit = Circuit.from(graph, { edges: own, neurons: masks });
+      const read = readCircuit(JSON.stringify(circuit));
+      for (const [name, ablation] of Object.entries(ablations)) {
+        const { cells } = circuitGrid(model, read, { clean, corrupted }, difference);
+        const cell = cells.find((one) => one.unit === "edge" && one.ablation === ablation && one.kept === "circuit");
+        const list = values[name] ?? [];
+        const expected = list.reduce((a, b) => a + b, 0) / list.length;
+        expect(Math.abs((cell?.metric ?? NaN) - expected), `${kind} ${name}`).toBeLessThan(1e-5);
+      }
     }
   });
 

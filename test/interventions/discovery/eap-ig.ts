@@ -20,9 +20,18 @@ export interface EapIgModel {
   readonly areas: Record<string, { counts: number[]; cpr: number; cmd: number; faithfulness: number[] }>;
   readonly kept: Record<string, { edges: string[]; nodes: string[]; values: number[] | null }>;
   readonly metric: number[];
+  readonly neurons: readonly NeuronCase[];
 }
 
-interface Stored extends Omit<EapIgModel, "name" | "model" | "graph" | "difference"> {
+/** A circuit that keeps some neurons of nodes alone, and what it gives. */
+export interface NeuronCase {
+  readonly kind: string;
+  readonly edges: string[];
+  readonly neurons: Record<string, boolean[]>;
+  readonly values: Record<string, number[]>;
+}
+
+interface Stored extends Omit<EapIgModel, "name" | "model" | "graph" | "difference" | "neurons"> {
   readonly config: Record<string, unknown>;
   readonly answer: number[];
   readonly wrong: number[];
@@ -30,6 +39,9 @@ interface Stored extends Omit<EapIgModel, "name" | "model" | "graph" | "differen
 
 const folder = "test/fixtures/circuits";
 const file = JSON.parse(readText(`${folder}/eap-ig.json`)) as { steps: number; models: Record<string, Stored> };
+
+/** By neurons.py beside it. */
+const neuronCases = JSON.parse(readText(`${folder}/neurons.json`)) as Record<string, NeuronCase[]>;
 
 export const STEPS = file.steps;
 
@@ -42,7 +54,8 @@ export const eapIgModels: readonly EapIgModel[] = Object.entries(file.models).ma
   const tensors = new Map([...bytes.tensors.keys()].map((key) => [key, bytes.read(key)]));
   const graph = circuitGraph({ ...config, parallel_attn_mlp: config.parallel_attn_mlp ?? false, attn_only: false });
   const model = Transformer.fromWeights(config, tensors);
-  return { ...rest, name, model, graph, difference: logitDifference({ answer, wrong }) };
+  const neurons = neuronCases[name] ?? [];
+  return { ...rest, name, model, graph, difference: logitDifference({ answer, wrong }), neurons };
 });
 
 export const circuitText = (name: string): string => readText(`${folder}/${name}.json`);

@@ -15,7 +15,7 @@ import {
   rankAgreement,
 } from "../../../src/interventions/index.ts";
 import type { AttributionMethod, EdgeAblation } from "../../../src/interventions/index.ts";
-import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/edges/circuit-runs.ts";
+import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/edges/index.ts";
 import { crossEntropy, customMetric } from "../../../src/model/index.ts";
 import { map, Random } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";

@@ -1,10 +1,10 @@
 /**
- * Runs of circuits, of many edges kept or cut at once and at some positions alone, against runs that do it by hooks.
+ * Runs of circuits, of many edges kept or cut at once, at some positions and in some neurons alone, against runs that do it by hooks.
  * Models with norms have biases: a norm of nothing but rounding errors is as large as they are small.
  */
 import { describe, expect, test } from "vitest";
 import { circuitGraph } from "../../../src/interventions/index.ts";
-import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/edges/circuit-runs.ts";
+import { checkPrompts, CircuitRuns } from "../../../src/interventions/discovery/edges/index.ts";
 import { customMetric } from "../../../src/model/index.ts";
 import { Random } from "../../../src/tensor/index.ts";
 import { randomModel } from "../../support/random-model.ts";
@@ -42,7 +42,7 @@ describe.each(kinds.map((options, i) => [i, options] as const))("model %i", (see
   const all = customMetric((logits) => metric.values(logits), {});
 
   test.each(["zero", "counterfactual"] as const)(
-    "%s: twelve masks each, kept and cut, with positions and without (1e-3 on sums of 68 logits: float32)",
+    "%s: twelve masks each, kept and cut, with positions, with neurons, and without (1e-3 on sums of 68 logits: float32)",
     (ablation) => {
       for (const read of [metric, all]) {
         const runs = new CircuitRuns(model, graph, checkPrompts(model, { clean, corrupted }, "test"), read, {
@@ -61,11 +61,20 @@ describe.each(kinds.map((options, i) => [i, options] as const))("model %i", (see
                   s,
                   Uint8Array.from({ length: pos }, () => random.int(2)),
                 );
-          const value = runs.value({ edges, cuts, positions: places });
-          const kept = (edge: string, p: number): boolean => {
+          const neurons = new Map<number, Uint8Array>();
+          if (trial > 5)
+            for (let s = 0; s < graph.nodes.length - 1; s++)
+              if (random.uniform() < 0.6)
+                neurons.set(
+                  s,
+                  Uint8Array.from({ length: model.config.d_model }, () => random.int(2)),
+                );
+          const value = runs.value({ edges, cuts, positions: places, neurons });
+          const kept = (edge: string, p: number, i: number): boolean => {
             const index = graph.indexOf(edge);
-            const isNamed = edges[index] === 1 && (places.get(graph.senderOf[index] ?? 0)?.[p] ?? 1) === 1;
-            return isNamed !== cuts;
+            const sender = graph.senderOf[index] ?? 0;
+            const isThere = (places.get(sender)?.[p] ?? 1) === 1 && (neurons.get(sender)?.[i] ?? 1) === 1;
+            return (edges[index] === 1 && isThere) !== cuts;
           };
           const logits = runWithEdges(model, graph, clean, outputs[ablation] ?? (new Map() as Outputs), kept);
           const expected = metric.values(logits);

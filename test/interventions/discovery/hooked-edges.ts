@@ -25,15 +25,15 @@ export function outputsOf(model: Transformer, tokens: number[][]): Outputs {
 }
 
 /**
- * The logits of a run in which `isKept` says of each edge and position whether it carries what its sender writes in
- * this run.
+ * The logits of a run in which `isKept` says of each edge, position and coordinate whether it carries what its sender
+ * writes in this run.
  */
 export function runWithEdges(
   model: Transformer,
   graph: CircuitGraph,
   tokens: number[][],
   ablated: Outputs,
-  isKept: (edge: string, pos: number) => boolean,
+  isKept: (edge: string, pos: number, coordinate: number) => boolean,
 ): Tensor<"batch pos d_vocab"> {
   const [batch, pos, d] = [tokens.length, tokens[0]?.length ?? 0, model.config.d_model];
   const written: Outputs = new Map();
@@ -49,8 +49,8 @@ export function runWithEdges(
       if (own === undefined) continue;
       const other = ablated.get(from);
       for (let row = 0; row < batch * pos; row++) {
-        if (isKept(name, row % pos)) continue;
-        for (let i = row * d; i < (row + 1) * d; i++) sum[i] = (sum[i] ?? 0) + (other?.[i] ?? 0) - (own[i] ?? 0);
+        for (let i = row * d; i < (row + 1) * d; i++)
+          if (!isKept(name, row % pos, i % d)) sum[i] = (sum[i] ?? 0) + (other?.[i] ?? 0) - (own[i] ?? 0);
       }
     }
     return sum;

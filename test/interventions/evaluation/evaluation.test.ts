@@ -2,7 +2,6 @@
 import { describe, expect, test } from "vitest";
 import {
   Circuit,
-  circuitFaithfulness,
   circuitGraph,
   circuitGrid,
   circuitStability,
@@ -68,7 +67,7 @@ describe("the grid", () => {
     }
   });
 
-  test("a circuit that keeps part of a node's neurons is refused, as runs keep nodes whole", () => {
+  test("a circuit that keeps part of a node's neurons is judged by them, one that keeps all as without", () => {
     const width = model.config.d_model;
     const given = (isKept: boolean): Circuit =>
       Circuit.from(graph, {
@@ -77,11 +76,15 @@ describe("the grid", () => {
           ["a0.h0", { kept: Array.from({ length: width }, (_, i) => isKept || i > 0), scores: undefined }],
         ]),
       });
-    const text = "keeps part of the neurons of a0.h0; runs keep or cut nodes whole";
-    expect(() => circuitGrid(model, given(false), { clean, corrupted }, metric)).toThrow(text);
-    expect(() => circuitFaithfulness(model, given(false), { clean, corrupted }, metric)).toThrow(text);
-    expect(() => evaluateCircuit(model, given(false), { clean, corrupted }, metric)).toThrow(text);
-    expect(() => circuitGrid(model, given(true), { clean, corrupted }, metric)).not.toThrow();
+    const cells = (circuit: Circuit) => circuitGrid(model, circuit, { clean, corrupted }, metric).cells;
+    expect(cells(given(true))).toEqual(cells(Circuit.from(graph, { edges })));
+    expect(cells(given(false))).not.toEqual(cells(given(true)));
+    const judged = evaluateCircuit(model, given(false), { clean, corrupted }, metric, { randomCount: 2, samples: 2 });
+    const cell = judged.grid.cells.find(
+      ({ unit, ablation, positions, kept }) =>
+        `${unit} ${ablation} ${positions} ${kept}` === "edge counterfactual all circuit",
+    );
+    expect(Math.abs(judged.sufficiency - (cell?.faithfulness ?? NaN))).toBeLessThan(1e-6);
   });
 
   test("says what the prompts do not allow", () => {

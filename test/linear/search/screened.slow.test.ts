@@ -15,8 +15,10 @@ import {
 import { Random, Tensor } from "../../../src/tensor/index.ts";
 import { map } from "../dense-reference.ts";
 
-/** Sizes above those from which bounds are used. */
+/** Sizes from which float32 answers first, with a look at every entry. */
 const SIZE = 300;
+/** Sizes from which bounds spare looks. */
+const LARGE = 1030;
 const WIDTH = 24;
 
 type Matrix = readonly (readonly number[])[];
@@ -108,16 +110,22 @@ const cases = fc.record({
   seed: fc.nat({ max: 1e6 }),
 });
 
-/** Every kind with every change, once. */
-const all = (Object.keys(kinds) as Kind[]).flatMap((kind) =>
-  (Object.keys(changes) as Change[]).map((change, t) => ({ kind, change, seed: 11 + t })),
-);
+/** Every kind with every change, once; of large maps every change, with kinds in turns. */
+const all = [
+  ...(Object.keys(kinds) as Kind[]).flatMap((kind) =>
+    (Object.keys(changes) as Change[]).map((change, t) => ({ kind, change, seed: 11 + t, size: SIZE })),
+  ),
+  ...(Object.keys(changes) as Change[]).map((change, t) => {
+    const kind = Object.keys(kinds)[t % Object.keys(kinds).length] as Kind;
+    return { kind, change, seed: 31 + t, size: LARGE };
+  }),
+];
 
 afterAll(() => useKernels("auto"));
 
 describe("ranks of the diagonal", () => {
-  test.each(all)("$kind, $change", ({ kind, change, seed }) => {
-    const halves = halvesOf(kind, change, seed);
+  test.each(all)("$size: $kind, $change", ({ kind, change, seed, size }) => {
+    const halves = halvesOf(kind, change, seed, size, size);
     const want = dense(halves).map((row, i) => rankOf(row, i));
     for (const atMost of [1, 5, 64]) {
       expect(diagonalRanks(mapOf(halves), { atMost }).toNested()).toEqual(want.map((rank) => Math.min(rank, atMost)));
@@ -142,8 +150,8 @@ describe("ranks of the diagonal", () => {
 });
 
 describe("largest entries", () => {
-  test.each(all)("of rows and columns: $kind, $change", ({ kind, change, seed }) => {
-    const halves = halvesOf(kind, change, seed, SIZE, SIZE + 60);
+  test.each(all)("of rows and columns, $size: $kind, $change", ({ kind, change, seed, size }) => {
+    const halves = halvesOf(kind, change, seed, size, size + 60);
     const entries = dense(halves);
     const f = mapOf(halves);
     for (const k of [1, 6]) {
@@ -156,13 +164,13 @@ describe("largest entries", () => {
     expect(topKPerRow(transpose(f), 3).indices.toNested()).toEqual(down);
   });
 
-  test.each(all)("of all: $kind, $change", ({ kind, change, seed }) => {
-    const halves = halvesOf(kind, change, seed, SIZE + 20, SIZE);
+  test.each(all)("of all, $size: $kind, $change", ({ kind, change, seed, size }) => {
+    const halves = halvesOf(kind, change, seed, size + 20, size);
     const entries = dense(halves);
     const places = largest(entries.flat(), 1500);
     for (const k of [1, 30, 1500]) {
       const found = topKOverall(mapOf(halves), k);
-      expect(found.map(({ row, column }) => row * SIZE + column)).toEqual(places.slice(0, k));
+      expect(found.map(({ row, column }) => row * size + column)).toEqual(places.slice(0, k));
       for (const { row, column, value } of found.slice(0, 50)) expect(value).toBe(entries[row]?.[column]);
     }
   });

@@ -4,4 +4,4 @@ export type { CircuitParts, CircuitProvenance, NodeNeurons } from "./circuit.ts"
 export { circuitGraph, CircuitGraph } from "./circuit-graph.ts";
 export type { CircuitEdge, CircuitEdgeName, CircuitGraphConfig, CircuitNodeName, Reader } from "./circuit-graph.ts";
 export { readCircuit } from "./circuit-json.ts";
-export { pruneCircuit, pruned, requireCircuit, requireRunnable } from "./prune-circuit.ts";
+export { pruneCircuit, requireCircuit } from "./prune-circuit.ts";

@@ -5,7 +5,8 @@ import type { CircuitGraph } from "./circuit-graph.ts";
 
 /**
  * The circuit without what leads nowhere: nodes without an edge in or an edge out, edges of such nodes, and so on until
- * nothing changes (EAP-IG's `prune`). The input needs no edge in, the logits none out.
+ * nothing changes (EAP-IG's `prune`). The input needs no edge in, the logits none out. A node none of whose neurons is
+ * kept has no edge out.
  *
  * @category Circuit discovery
  * @example
@@ -20,12 +21,15 @@ import type { CircuitGraph } from "./circuit-graph.ts";
  */
 export function pruneCircuit(circuit: Circuit): Circuit {
   requireCircuit(circuit, "pruneCircuit");
-  const { kept, nodes } = pruned(circuit.graph, circuit.kept);
+  const { graph } = circuit;
+  const silent = graph.nodes.map((name) => circuit.neurons.get(name)?.kept?.some(Boolean) === false);
+  const speaking = circuit.kept.map((x, edge) => (silent[graph.senderOf[edge] ?? 0] === true ? 0 : x));
+  const { kept, nodes } = pruned(graph, speaking);
   return circuit.keeping(kept, nodes);
 }
 
 /** {@link pruneCircuit} of masks. */
-export function pruned(graph: CircuitGraph, mask: Uint8Array): { kept: Uint8Array; nodes: Uint8Array } {
+function pruned(graph: CircuitGraph, mask: Uint8Array): { kept: Uint8Array; nodes: Uint8Array } {
   const kept = mask.slice();
   const last = graph.nodes.length - 1;
   const readerNode = Int32Array.from(graph.readers, ({ node }) => graph.place(node) ?? last);
@@ -60,16 +64,5 @@ export function requireCircuit(circuit: unknown, operation: string): asserts cir
   throw new InputError(
     `circuit is ${nameOf(circuit)}, not a Circuit. Make one with Circuit.from, or read one with readCircuit.`,
     { operation, argument: "circuit", expected: "a Circuit", actual: circuit },
-  );
-}
-
-/** Refuses what is no circuit, and one that cuts neurons: runs keep or cut nodes whole. */
-export function requireRunnable(circuit: unknown, operation: string): asserts circuit is Circuit {
-  requireCircuit(circuit, operation);
-  const cut = [...circuit.neurons].find(([, { kept }]) => kept?.some((isKept) => !isKept) === true);
-  if (cut === undefined) return;
-  throw new InputError(
-    `the circuit keeps part of the neurons of ${cut[0]}; runs keep or cut nodes whole. Make one of its edges alone: Circuit.from(circuit.graph, { edges: ({ name }) => circuit.has(name) }).`,
-    { operation, argument: "circuit", expected: "nodes kept whole", actual: cut[0] },
   );
 }

@@ -1,115 +1,27 @@
 /** A metric of a model under masks of edges: prompts in portions that fit into memory, each as the ablation has it. */
-import { InputError, nameOf, requireObject, ShapeError } from "../../../errors.ts";
-import { toTokenTensor } from "../../../model/index.ts";
-import type { Metric, MetricInput, MetricLike, TokensLike, Transformer } from "../../../model/index.ts";
-import { metricOf, readPositions, requireChoice, requireMetricOf, requireOwnKeys } from "../../../model/internal.ts";
+import { InputError, nameOf } from "../../../errors.ts";
+import type { Metric, MetricInput, MetricLike, Transformer } from "../../../model/index.ts";
+import { metricOf, readPositions, requireMetricOf, requireNoPadding, requireOwnKeys } from "../../../model/internal.ts";
 import { add, gather, matmul } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { rawData, tensorOf } from "../../../tensor/internal.ts";
-import { alike, drawnPrompts } from "../../drawn-prompts.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
+import { ablationOf, promptsDrawn, somePrompts } from "./circuit-prompts.ts";
+import type { CheckedPrompts, EdgeAblation, MaskedTokens } from "./circuit-prompts.ts";
 import { EdgeRuns } from "./edge-runs.ts";
 import type { EdgeMask } from "./edge-weights.ts";
-import { isSenderHook, meanOverPrompts, senderOutputs } from "./sender-outputs.ts";
+import { addPrompts, isSenderHook, repeated, senderOutputs } from "./sender-outputs.ts";
 import type { SenderOutputs } from "./sender-outputs.ts";
-
-/**
- * What a cut edge carries: nothing (`"zero"`); the mean over prompts of what its sender writes at each position
- * (`"mean"`); what it writes in another prompt, drawn at random (`"resample"`); what it writes in the corrupted prompt
- * (`"counterfactual"`, the benchmark's `patching`).
- * @category Circuit discovery
- */
-export type EdgeAblation = "zero" | "mean" | "resample" | "counterfactual";
-
-/** The ablations, in the order in which tables have them. */
-export const ABLATIONS = ["zero", "mean", "resample", "counterfactual"] as const;
-
-/**
- * The prompts that a circuit is found or judged on, all of one length: the prompts alone, or with others beside them.
- * @category Circuit discovery
- */
-export type CircuitPrompts =
-  | TokensLike
-  | {
-      /** The prompts. */
-      readonly clean: TokensLike;
-      /** A corrupted prompt for each, for `"counterfactual"`. */
-      readonly corrupted?: TokensLike | undefined;
-      /**
-       * Other prompts, of which `"mean"` is the mean and from which `"resample"` draws; the prompts themselves unless
-       * given.
-       */
-      readonly reference?: TokensLike | undefined;
-    };
-
-/** {@link CircuitPrompts}, checked. */
-export interface CheckedPrompts {
-  readonly clean: Tensor<"batch pos">;
-  readonly corrupted: Tensor<"batch pos"> | undefined;
-  readonly reference: Tensor<"batch pos"> | undefined;
-}
-
-/** Prompts of one length that the model can run. */
-export function checkPrompts(model: Transformer, prompts: CircuitPrompts, operation: string): CheckedPrompts {
-  const parts = isParts(prompts) ? prompts : { clean: prompts };
-  if (isParts(prompts)) requireObject(prompts, "prompts", operation, "clean corrupted reference");
-  const clean = toTokenTensor(model.config, parts.clean, operation);
-  const others = (["corrupted", "reference"] as const).map((name) => {
-    const given = parts[name];
-    if (given === undefined) return undefined;
-    const tokens = toTokenTensor(model.config, given, operation);
-    const [batch, pos] = tokens.shape;
-    if (pos === clean.shape[1] && (name === "reference" || batch === clean.shape[0])) return tokens;
-    const mend = name === "reference" ? "Give prompts of the same length." : "Give one of the same length for each.";
-    throw new ShapeError(
-      `the ${name} prompts are [${tokens.shape.join(", ")}], the prompts [${clean.shape.join(", ")}]. ${mend}`,
-      {
-        operation,
-        argument: name,
-        expected: clean.shape,
-        actual: tokens.shape,
-      },
-    );
-  });
-  return { clean, corrupted: others[0], reference: others[1] };
-}
-
-const isParts = (prompts: CircuitPrompts): prompts is Exclude<CircuitPrompts, TokensLike> =>
-  typeof prompts === "object" && (prompts as unknown) !== null && "clean" in prompts;
-
-/**
- * The ablation asked for, or the one that the prompts allow: counterfactual where there are corrupted ones, else zero.
- */
-export function ablationOf(
-  asked: EdgeAblation | undefined,
-  { clean, corrupted, reference }: CheckedPrompts,
-  operation: string,
-): EdgeAblation {
-  const ablation = asked ?? (corrupted === undefined ? "zero" : "counterfactual");
-  requireChoice(ablation, [...ABLATIONS], "ablation", operation);
-  if (ablation === "counterfactual" && corrupted === undefined) {
-    throw new InputError("there are no corrupted prompts. Give them: { clean, corrupted }, or another ablation.", {
-      operation,
-      argument: "corrupted",
-      expected: "a corrupted prompt for each",
-      actual: undefined,
-    });
-  }
-  const count = clean.sizeOf("batch");
-  if ((ablation === "mean" || ablation === "resample") && reference === undefined && count < 2) {
-    throw new InputError(
-      `"${ablation}" ablation of one prompt without others is that prompt itself, so nothing would change. Give several prompts, or reference prompts.`,
-      { operation, argument: "prompts", expected: "at least 2 prompts", actual: count },
-    );
-  }
-  return ablation;
-}
 
 /** Whether a metric is one that training makes small. */
 export const isLoss = (name: string): boolean => name === "loss" || name === "KL divergence";
 
 /** Portions of prompts are as large as makes so many numbers of one array of sender outputs. */
 const PORTION = 2 ** 24;
+
+type Prompts = Pick<MaskedTokens, "tokens" | "attentionMask">;
+
+const range = (start: number, end: number): number[] => Array.from({ length: end - start }, (_, i) => start + i);
 
 /** The runs of a metric under masks. */
 export class CircuitRuns {
@@ -144,14 +56,16 @@ export class CircuitRuns {
     requireGraphOf(model, graph, operation);
     this.metric = metricOf(metric, operation);
     this.ablation = ablationOf(ablation, prompts, operation);
-    this.count = prompts.clean.sizeOf("batch");
+    const { tokens: ids, mask } = prompts.clean;
+    this.count = ids.sizeOf("batch");
     this.#model = model.inFloat32;
     this.#graph = graph;
     this.#prompts = prompts;
     this.#seed = seed;
     this.#most = portion;
     requireMetricOf(this.metric, this.count, operation);
-    const pos = prompts.clean.sizeOf("pos");
+    requireNoPadding(this.metric, mask, operation);
+    const pos = ids.sizeOf("pos");
     const read = Array.from({ length: this.count }, (_, p) => readPositions(this.metric, p, pos));
     this.#from = read.flat().reduce((least, p) => Math.min(least, p), pos - 1);
     const { tokens } = this.metric.reads;
@@ -195,8 +109,13 @@ export class CircuitRuns {
 
   /** What senders write for a portion of the prompts, and what they write ablated: nothing where it is undefined. */
   outputs(start: number, end: number): { outputs: SenderOutputs; ablated: SenderOutputs | undefined } {
-    const outputs = this.#outputsOf(this.#prompts.clean.slice("batch", start, end));
+    const outputs = this.#outputsOf(this.prompts(start, end));
     return { outputs, ablated: this.#ablated(start, end)?.() };
+  }
+
+  /** A portion of the prompts. */
+  prompts(start: number, end: number): Prompts {
+    return somePrompts(this.#prompts.clean, range(start, end));
   }
 
   /** The metric of a portion of the prompts. */
@@ -224,15 +143,20 @@ export class CircuitRuns {
   /** All prompts at once where the metric has to see them together. */
   get #portionSize(): number {
     if (this.metric.together === true) return this.count;
-    const each = (this.#graph.nodes.length - 1) * this.#prompts.clean.sizeOf("pos") * this.#model.config.d_model;
+    const each = (this.#graph.nodes.length - 1) * this.#prompts.clean.tokens.sizeOf("pos") * this.#model.config.d_model;
     return Math.max(1, Math.min(this.count, Math.floor(this.#most / each)));
   }
 
   #runsFrom(start: number, end: number): EdgeRuns {
     if (this.#portion?.start === start) return this.#portion.runs;
     this.#portion = undefined;
-    const tokens = this.#prompts.clean.slice("batch", start, end);
-    const runs = new EdgeRuns(this.#model, this.#graph, tokens, this.#ablated(start, end), this.#from);
+    const runs = new EdgeRuns(
+      this.#model,
+      this.#graph,
+      this.prompts(start, end),
+      this.#ablated(start, end),
+      this.#from,
+    );
     this.#portion = { start, runs };
     return runs;
   }
@@ -240,47 +164,50 @@ export class CircuitRuns {
   /** What senders write when they are ablated. */
   #ablated(start: number, end: number): (() => SenderOutputs) | undefined {
     const { corrupted, clean, reference } = this.#prompts;
+    const wanted = range(start, end);
     if (this.ablation === "zero") return undefined;
     if (this.ablation === "mean") return () => this.#meanOf(end - start);
-    const other = this.ablation === "counterfactual" ? corrupted : gather(reference ?? clean, "batch", this.#drawn());
-    return () => this.#outputsOf((other as Tensor<"batch pos">).slice("batch", start, end));
+    if (this.ablation === "counterfactual") {
+      return () => this.#outputsOf(somePrompts(corrupted as MaskedTokens, wanted));
+    }
+    const drawn = promptsDrawn(this.#prompts, this.#seed);
+    const others = wanted.map((b) => drawn[b] as number);
+    return () => this.#outputsOf(somePrompts(reference ?? clean, others));
   }
 
-  /** Which prompt stands in for each: another one, or any of the reference. */
-  #drawn(): number[] {
-    const others = this.#prompts.reference?.sizeOf("batch");
-    return drawnPrompts(this.#seed, alike(this.count), others === undefined ? undefined : alike(others));
-  }
-
-  #outputsOf(tokens: Tensor<"batch pos">): SenderOutputs {
-    const { cache } = this.#model.run(tokens, { cache: isSenderHook });
+  #outputsOf({ tokens, attentionMask }: Prompts): SenderOutputs {
+    const { cache } = this.#model.run(tokens, { cache: isSenderHook, unembed: "none", attentionMask });
     return senderOutputs(this.#model, this.#graph, cache);
   }
 
   #meanOf(into: number): SenderOutputs {
     const senders = this.#graph.nodes.length - 1;
     this.#mean ??= this.#meanOfAll(senders);
-    return meanOverPrompts(this.#mean, senders, 1, into);
+    return repeated(this.#mean, senders, into);
   }
 
   #meanOfAll(senders: number): SenderOutputs {
-    const tokens = this.#prompts.reference ?? this.#prompts.clean;
-    const [batch = 0, pos = 0] = tokens.shape;
+    const from = this.#prompts.reference ?? this.#prompts.clean;
+    const [batch = 0, pos = 0] = from.tokens.shape;
     const size = pos * this.#model.config.d_model;
     const step = Math.max(1, Math.floor(this.#most / (senders * size)));
     const sum = new Float64Array(senders * size);
+    const counts = new Float64Array(pos);
     for (let start = 0; start < batch; start += step) {
-      const end = Math.min(batch, start + step);
-      const mean = meanOverPrompts(this.#outputsOf(tokens.slice("batch", start, end)), senders, end - start, 1);
-      for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (mean[i] as number) * (end - start);
+      const prompts = range(start, Math.min(batch, start + step));
+      const visible = prompts.map((b) => from.mask?.visible.subarray(b * pos, (b + 1) * pos));
+      addPrompts(this.#outputsOf(somePrompts(from, prompts)), senders, visible, sum);
+      for (const text of visible) for (let p = 0; p < pos; p++) (counts[p] as number) += text?.[p] ?? 1;
     }
-    return Float32Array.from(sum, (x) => x / batch);
+    const d = this.#model.config.d_model;
+    // Where no prompt has text, nothing reads the mean.
+    return Float32Array.from(sum, (x, i) => x / Math.max(1, counts[Math.floor(i / d) % pos] as number));
   }
 
   /** The metric of a final stream from the first position that is read on. */
   #valuesOf(resid: Tensor<"batch pos d_model">, start: number): Float64Array {
     const [batch = 0, length = 0, d = 0] = resid.shape;
-    const pos = this.#prompts.clean.sizeOf("pos");
+    const pos = this.#prompts.clean.tokens.sizeOf("pos");
     const prompts = Array.from({ length: batch }, (_, b) => start + b);
     const read = prompts.map((p) => readPositions(this.metric, p, pos));
     const count = read[0]?.length ?? 0;
@@ -299,6 +226,9 @@ export class CircuitRuns {
   }
 }
 
+/** `d_model` of a graph read from a file that does not say it. */
+const UNKNOWN_WIDTH = 1;
+
 /** Refuses a graph of other sizes than the model's. A graph may have MLPs that the model has not: they do nothing. */
 export function requireGraphOf(model: Transformer, graph: CircuitGraph, operation: string): void {
   const { config } = model;
@@ -307,10 +237,11 @@ export function requireGraphOf(model: Transformer, graph: CircuitGraph, operatio
   const isSame =
     graph.config.n_layers === config.n_layers &&
     graph.config.n_heads === config.n_heads &&
+    (graph.config.d_model === config.d_model || graph.config.d_model === UNKNOWN_WIDTH) &&
     (config.attn_only || (!graph.config.attn_only && graph.config.parallel_attn_mlp === isParallel));
   if (isSame) return;
   throw new InputError(
-    `the circuit is of another model: ${String(graph)}, but this model has n_layers=${config.n_layers}, n_heads=${config.n_heads}${config.attn_only ? "" : `, MLPs, parallel_attn_mlp=${isParallel}`}. Take circuitGraph(model).`,
+    `the circuit is of another model: ${String(graph)}, d_model=${graph.config.d_model}; but this model has n_layers=${config.n_layers}, n_heads=${config.n_heads}, d_model=${config.d_model}${config.attn_only ? "" : `, MLPs, parallel_attn_mlp=${isParallel}`}. Take circuitGraph(model).`,
     {
       operation,
       argument: "graph",

@@ -2,7 +2,7 @@
 import { PairTable } from "../../../circuits/internal.ts";
 import type { CompositionMaps } from "../../../circuits/index.ts";
 import type { MetricLike, Transformer } from "../../../model/index.ts";
-import type { CircuitPrompts } from "./circuit-runs.ts";
+import type { CircuitPrompts } from "./circuit-prompts.ts";
 import { exactEdges } from "./exact-edges.ts";
 import type { EdgeScoreOptions } from "./exact-edges.ts";
 

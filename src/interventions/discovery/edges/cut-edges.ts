@@ -6,8 +6,8 @@
  *
  * All 529 edges of two layers of twelve heads at 64 positions cost about 13 passes.
  */
-import type { AttentionLayer, Metric, Transformer } from "../../../model/index.ts";
-import { baseRun, partialPass, project, Readout, mlpAdds } from "../../../model/internal.ts";
+import type { AttentionLayer, AttentionMask, Metric, Transformer } from "../../../model/index.ts";
+import { baseRun, mlpAdds, partialPass, positionalEmbedding, project, Readout } from "../../../model/internal.ts";
 import type { Change, Variant } from "../../../model/internal.ts";
 import type { Steps } from "../../../progress.ts";
 import { add, subtract } from "../../../tensor/index.ts";
@@ -22,6 +22,8 @@ type HeadVectors = Tensor<"batch pos head d_head">;
 /** Prompts, what their senders write, and what they write ablated: nothing where it is undefined. */
 export interface CutParts {
   readonly tokens: Tensor<"batch pos">;
+  /** Which positions are text; all where it is undefined. */
+  readonly attentionMask: AttentionMask | undefined;
   readonly outputs: SenderOutputs;
   readonly ablated: SenderOutputs | undefined;
   readonly metric: Metric;
@@ -43,9 +45,11 @@ interface EdgeVariant {
 export function cutEdges(model: Transformer, graph: CircuitGraph, parts: CutParts, steps: Steps): CutValues {
   const inFloat32 = model.inFloat32;
   const { n_layers, n_heads, parallel_attn_mlp } = graph.config;
-  const base = baseRun(inFloat32, parts.tokens);
+  const base = baseRun(inFloat32, parts.tokens, { attentionMask: parts.attentionMask });
   const readout = new Readout(base, parts.metric);
-  const differences = new Differences(parts, graph);
+  const differences = new Differences(parts, model.config.d_model);
+  const isShortformer = model.config.positional_embedding_type === "shortformer";
+  const places = isShortformer ? positionalEmbedding(inFloat32, parts.tokens, base.mask) : undefined;
   const prompts = parts.tokens.sizeOf("batch");
   const cut = Array.from({ length: graph.size }, () => readout.base);
   const run = (variants: readonly EdgeVariant[]): void => {
@@ -67,7 +71,7 @@ export function cutEdges(model: Transformer, graph: CircuitGraph, parts: CutPart
     for (let sender = 0; sender < (graph.readers[first]?.senders ?? 0); sender++) {
       const positions = differences.positions(sender);
       const x = differences.without(resid, sender);
-      const variants = headVariants(inFloat32, graph, layer, { first, sender, positions, asked, x });
+      const variants = headVariants(graph, layer, { first, sender, positions, asked, x, places });
       steps.advance(3 * n_heads - variants.length);
       run(variants);
     }
@@ -114,7 +118,6 @@ function streamVariants(
 
 /** The runs in which one head's queries, keys or values are read from a stream that lacks what a sender writes. */
 function headVariants(
-  model: Transformer,
   graph: CircuitGraph,
   layer: AttentionLayer,
   parts: {
@@ -123,13 +126,13 @@ function headVariants(
     readonly positions: readonly number[];
     readonly asked: number;
     readonly x: Stream;
+    /** What joins the inputs of queries and keys. */
+    readonly places: Stream | undefined;
   },
 ): EdgeVariant[] {
-  const { first, sender, asked, x } = parts;
+  const { first, sender, asked, x, places } = parts;
   const values = layer.ln1 === undefined ? x : layer.ln1.apply(x);
-  const isShortformer = model.config.positional_embedding_type === "shortformer";
-  const W_pos = isShortformer ? model.weight("pos_embed.W_pos").slice("pos", 0, x.sizeOf("pos")) : undefined;
-  const scores = W_pos === undefined ? values : (add(values as Tensor, W_pos) as Stream);
+  const scores = places === undefined ? values : add(values, places);
   const H = layer.heads.length;
   return (["q", "k", "v"] as const).flatMap((site, side) => {
     const [W, b] =
@@ -172,11 +175,11 @@ class Differences {
   readonly #size: number;
   readonly #positions = new Map<number, readonly number[]>();
 
-  constructor(parts: CutParts, graph: CircuitGraph) {
+  constructor(parts: CutParts, d_model: number) {
     this.#parts = parts;
     const [batch = 0, pos = 0] = parts.tokens.shape;
-    this.#shape = [batch, pos, graph.config.d_model];
-    this.#size = batch * pos * graph.config.d_model;
+    this.#shape = [batch, pos, d_model];
+    this.#size = batch * pos * d_model;
   }
 
   /** The positions at which a sender writes something else ablated, in any prompt. */

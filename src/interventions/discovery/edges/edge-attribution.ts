@@ -17,8 +17,9 @@ import { batchMatmul, Tensor } from "../../../tensor/index.ts";
 import { tensorOf, viewOf } from "../../../tensor/internal.ts";
 import { Circuit, circuitGraph } from "../circuits/index.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
-import { checkPrompts, CircuitRuns } from "./circuit-runs.ts";
-import type { CircuitPrompts } from "./circuit-runs.ts";
+import { checkPrompts } from "./circuit-prompts.ts";
+import type { CircuitPrompts } from "./circuit-prompts.ts";
+import { CircuitRuns } from "./circuit-runs.ts";
 import type { EdgeEffects, EdgeScoreOptions } from "./exact-edges.ts";
 import { rankAgreement } from "./rank-agreement.ts";
 import type { RankAgreement } from "./rank-agreement.ts";
@@ -51,7 +52,7 @@ export interface EdgeAttributionOptions extends EdgeScoreOptions {
 export interface EdgeAttribution extends EdgeEffects {
   /** How well the estimate ranks the exact effects, where they were given. */
   readonly agreement: RankAgreement | undefined;
-  /** `[edge, pos]`: what each position adds to the score, the mean over prompts. */
+  /** `[edge, pos]`: what each position adds to the score, the mean over prompts; padding adds nothing. */
   readonly byPosition: Tensor<"edge pos">;
 }
 
@@ -59,7 +60,8 @@ export interface EdgeAttribution extends EdgeEffects {
  * Estimates by how much the metric falls when each edge is cut, from gradients: one run and one pass back for `"eap"`,
  * as many as there are steps with integrated gradients.
  *
- * @param prompts - prompts of one length, with their corrupted counterparts where edges are to carry those.
+ * @param prompts - prompts of one length, padded or not, with their corrupted counterparts where edges are to carry
+ * those.
  * @param metric - a metric with a gradient.
  * @throws {@link InputError} or {@link ShapeError} for prompts or a metric that do not fit, or a metric without a
  * gradient; the signal's reason when aborted.
@@ -88,13 +90,13 @@ export function edgeAttribution(
   options: EdgeAttributionOptions = {},
 ): EdgeAttribution {
   const operation = "edgeAttribution";
-  const known = "method steps exact ablation graph seed signal onProgress";
+  const known = "method steps exact ablation graph seed attentionMask signal onProgress";
   requireKind("model", model, "model", operation, options, known);
   const { method = "eap", steps = 5, exact } = options;
   requireChoice(method, ["eap", "eap-ig-inputs", "eap-ig-activations"], "method", operation);
   requireCount(steps, "steps", operation);
   const graph = options.graph ?? circuitGraph(model);
-  const checked = checkPrompts(model, prompts, operation);
+  const checked = checkPrompts(model, prompts, operation, options.attentionMask);
   const runs = new CircuitRuns(model, graph, checked, metric, { ...options, operation });
   if (runs.metric.gradient === undefined) {
     throw new InputError(`the metric ${runs.metric.name} has no gradient. Give customMetric one, or use exactEdges.`, {
@@ -106,21 +108,27 @@ export function edgeAttribution(
   }
   const passes = passesOf(graph, method, steps);
   const count = runs.count;
-  const pos = checked.clean.sizeOf("pos");
-  const total = new EdgeSums(graph, count, pos);
+  const pos = checked.clean.tokens.sizeOf("pos");
+  const total = new EdgeSums(graph, count, pos, model.config.d_model);
   const clean = new Float64Array(count);
   const progress = new Steps(options, passes.length * runs.portions.length);
   const at = readerHooks(model, graph);
   const hooks = new Set(at);
   for (const { start, end } of runs.portions) {
     const { outputs, ablated } = runs.outputs(start, end);
-    const tokens = checked.clean.slice("batch", start, end);
+    const { tokens, attentionMask } = runs.prompts(start, end);
     const own = runs.metricOf(start, end);
     const differences = ablated === undefined ? outputs : outputs.map((y, i) => y - (ablated[i] ?? 0));
     const parts = { outputs, ablated, batch: end - start, pos };
     for (const pass of passes) {
       const edits = pass === undefined ? {} : between(model, parts, pass);
-      const found = gradients(model, tokens, own, { at, edits, parameters: false, ...signalOf(options) });
+      const found = gradients(model, tokens, own, {
+        at,
+        edits,
+        parameters: false,
+        attentionMask,
+        ...signalOf(options),
+      });
       if (pass === undefined) clean.set(found.values, start);
       total.add(found, hooks, differences, start, end - start, 1 / passes.length);
       progress.advance();
@@ -223,11 +231,13 @@ class EdgeSums {
   readonly #graph: CircuitGraph;
   readonly #count: number;
   readonly #pos: number;
+  readonly #width: number;
 
-  constructor(graph: CircuitGraph, count: number, pos: number) {
+  constructor(graph: CircuitGraph, count: number, pos: number, d_model: number) {
     this.#graph = graph;
     this.#count = count;
     this.#pos = pos;
+    this.#width = d_model;
     this.effects = new Float64Array(graph.size * count);
     this.byPosition = new Float64Array(graph.size * pos);
   }
@@ -267,7 +277,7 @@ class EdgeSums {
     }: Record<"first" | "width" | "senders" | "start" | "batch" | "share", number>,
   ): void {
     const rows = batch * this.#pos;
-    const d = this.#graph.config.d_model;
+    const d = this.#width;
     const block = tensorOf("all", [differences.length], differences);
     const D = viewOf(block, "row sender d_model", { shape: [rows, senders, d], strides: [d, rows * d, 1], offset: 0 });
     const flat = tensorOf("all", [gradient.size], gradient.data);

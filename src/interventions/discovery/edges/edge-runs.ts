@@ -5,22 +5,25 @@
  * $$x_r = c + \sum_s a_s + \sum_s e_{sr} (y_s - a_s),$$
  *
  * $y_s$ what the sender writes in this run, $a_s$ its ablated output, $e_{sr}$ 1 where the edge is kept, and $c$ what
- * no
- * sender writes: standard positions and the biases $b_O$ before the reader.
+ * no sender writes: standard positions and the biases $b_O$ before the reader. Of a sender that is kept at some
+ * positions or in some coordinates alone, $e_{sr}$ is 1 there and 0 elsewhere.
  *
  * What is as in the clean run is not computed again, readers that read the same sum share it, heads from which no kept
  * edge leads to the logits are left out, and the last layer computes no position that is not read.
  */
-import type { AttentionLayer, Transformer } from "../../../model/index.ts";
+import type { AttentionLayer, PaddingMask, Transformer } from "../../../model/index.ts";
 import { EdgeWeights } from "./edge-weights.ts";
 import type { EdgeMask } from "./edge-weights.ts";
 import {
   attentionScores,
   headResults,
+  hidePaddedKeys,
   mlpAdds,
+  paddingMask,
   project,
   requireOwnKeys,
   requireWithinWindow,
+  rotateTo,
   weightValues,
 } from "../../../model/internal.ts";
 import { add, causalAttention, matmul, softmax } from "../../../tensor/index.ts";
@@ -28,6 +31,7 @@ import type { Tensor } from "../../../tensor/index.ts";
 import { dataForResult, rawData, reshaped, tensorOf } from "../../../tensor/internal.ts";
 import { rotate } from "../../../model/index.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
+import type { MaskedTokens } from "./circuit-prompts.ts";
 import { isSenderHook, senderOutputs } from "./sender-outputs.ts";
 import type { SenderOutputs } from "./sender-outputs.ts";
 
@@ -56,6 +60,7 @@ export class EdgeRuns {
   readonly #graph: CircuitGraph;
   readonly #batch: number;
   readonly #pos: number;
+  readonly #mask: PaddingMask | undefined;
   readonly #from: number;
   readonly #ablated: SenderOutputs | undefined;
   readonly #clean: SenderOutputs;
@@ -67,7 +72,7 @@ export class EdgeRuns {
   readonly #changed = new Set<number>();
 
   /**
-   * @param tokens - the prompts.
+   * @param prompts - the prompts, and what of them is padding.
    * @param ablated - what senders write when they are ablated, made of what they write otherwise; nothing where they
    * write nothing.
    * @param from - the first position of the logits that is read.
@@ -75,7 +80,7 @@ export class EdgeRuns {
   constructor(
     model: Transformer,
     graph: CircuitGraph,
-    tokens: Tensor<"batch pos">,
+    { tokens, attentionMask }: Pick<MaskedTokens, "tokens" | "attentionMask">,
     ablated: ((clean: SenderOutputs) => SenderOutputs | undefined) | undefined,
     from: number,
   ) {
@@ -84,11 +89,14 @@ export class EdgeRuns {
     this.#model = model.inFloat32;
     this.#graph = graph;
     [this.#batch = 0, this.#pos = 0] = tokens.shape;
+    this.#mask = paddingMask(attentionMask, tokens, "circuit");
     this.#from = from;
     const isRotary = model.config.positional_embedding_type === "rotary";
     const vector = isRotary ? /attn\.hook_(rot_q|rot_k|v)$/ : /attn\.hook_[qkv]$/;
     const { cache } = model.run(tokens, {
       cache: (name) => isSenderHook(name) || vector.test(name) || name === "hook_pos_embed",
+      unembed: "none",
+      attentionMask,
     });
     this.#vectors = model.layers.map(({ layer }) => {
       const at = `blocks.${layer}.attn` as const;
@@ -183,7 +191,7 @@ export class EdgeRuns {
   run(mask: EdgeMask): Stream {
     const weights = new EdgeWeights(this.#graph, mask);
     this.#restore();
-    const masked = weights.positional.length === 0 ? undefined : this.#masked(weights);
+    const masked = weights.partial.length === 0 ? undefined : this.#masked(weights);
     const last = this.#model.config.n_layers - 1;
     const perLayer = this.#graph.readers.length === 1 ? 0 : (this.#graph.readers.length - 1) / (last + 1);
     for (const layer of this.#model.layers) {
@@ -204,11 +212,11 @@ export class EdgeRuns {
     this.#changed.clear();
   }
 
-  /** The differences at the positions of a mask alone, those of senders that have positions. */
+  /** The differences at the positions and in the coordinates of a mask alone, of senders that are kept in part. */
   #masked(weights: EdgeWeights): readonly [Float32Array, Float32Array] {
     const both = this.#differences.map(({ data, size, from }) => {
       const out = this.#fresh(data.length).fill(0);
-      for (const sender of weights.positional)
+      for (const sender of weights.partial)
         this.#copyMasked(sender, weights, data.subarray(sender * size, (sender + 1) * size), out, size, from);
       return out;
     });
@@ -224,12 +232,15 @@ export class EdgeRuns {
     from: number,
   ): void {
     const at = weights.positionsOf(sender);
+    const neurons = weights.neuronsOf(sender);
     const d = this.#width;
     const length = this.#pos - from;
     for (let row = 0; row < this.#batch * length; row++) {
       const start = sender * size + row * d;
-      if (at?.[from + (row % length)] === 1) out.set(data.subarray(row * d, (row + 1) * d), start);
-      else out.fill(0, start, start + d);
+      const isKept = at === undefined || at[from + (row % length)] === 1;
+      if (!isKept) out.fill(0, start, start + d);
+      else if (neurons === undefined) out.set(data.subarray(row * d, (row + 1) * d), start);
+      else for (let i = 0; i < d; i++) out[start + i] = neurons[i] === 1 ? (data[row * d + i] as number) : 0;
     }
   }
 
@@ -259,7 +270,7 @@ export class EdgeRuns {
     if (!onTail && tail !== all) {
       tail.data.set(this.#tailOf(all.data.subarray(start, start + all.size), all.size), sender * tail.size);
     }
-    if (masked === undefined || weights.positionsOf(sender) === undefined) return;
+    if (masked === undefined || !weights.isPartial(sender)) return;
     for (const [i, { data, size, from }] of this.#differences.entries()) {
       if (onTail && i === 0 && tail !== all) continue;
       const own = data.subarray(sender * size, (sender + 1) * size);
@@ -284,10 +295,10 @@ export class EdgeRuns {
     const { data, size, from } = this.#differences[onTail ? 1 : 0];
     const block = (source: Float32Array): Tensor<"sender element"> =>
       tensorOf("sender element", [senders, size], source.subarray(0, senders * size));
-    const rows = (positional: boolean): Tensor<"reader sender"> => {
+    const rows = (inPart: boolean): Tensor<"reader sender"> => {
       const out = new Float32Array(readers.length * senders);
       for (const [i, reader] of readers.entries())
-        weights.fill(reader, positional, out.subarray(i * senders, (i + 1) * senders));
+        weights.fill(reader, inPart, out.subarray(i * senders, (i + 1) * senders));
       return tensorOf("reader sender", [readers.length, senders], out);
     };
     let x = matmul(rows(false), block(data));
@@ -370,7 +381,8 @@ export class EdgeRuns {
       side === "q" ? [layer.W_Q, layer.b_Q] : side === "k" ? [layer.W_K, layer.b_K] : [layer.W_V, layer.b_V];
     const finished = (x: HeadVectors): HeadVectors => {
       if (!isRotary || side === "v") return x;
-      const rotated = rotate(x, this.#model.config);
+      const { config } = this.#model;
+      const rotated = this.#mask === undefined ? rotate(x, config) : rotateTo(x, config, this.#mask.places);
       return isTailed && this.#from > 0 ? rotated.slice("pos", this.#from) : rotated;
     };
     const B = this.#batch;
@@ -394,8 +406,11 @@ export class EdgeRuns {
 
   #attend(layer: AttentionLayer, q: HeadVectors, k: HeadVectors, v: HeadVectors): HeadVectors {
     const isCausal = this.#model.config.attention_dir === "causal";
-    if (isCausal && q.sizeOf("pos") === k.sizeOf("pos")) return causalAttention(q, k, v, { scale: layer.attnScale });
-    return weightValues(softmax(attentionScores(q, k, layer.attnScale, isCausal), "key_pos"), v);
+    const isPlain = isCausal && this.#mask === undefined && q.sizeOf("pos") === k.sizeOf("pos");
+    if (isPlain) return causalAttention(q, k, v, { scale: layer.attnScale });
+    const scores = attentionScores(q, k, layer.attnScale, isCausal);
+    if (this.#mask !== undefined) hidePaddedKeys(scores, this.#mask);
+    return weightValues(softmax(scores, "key_pos"), v);
   }
 
   #mlp(

@@ -11,21 +11,23 @@ export interface EdgeMask {
    * Positions at which the mask counts for the edges of a sender, one byte each; all positions where a sender has none.
    */
   readonly positions?: ReadonlyMap<number, Uint8Array> | undefined;
+  /** Coordinates of what a sender writes, in which the mask counts for its edges; all where a sender has none. */
+  readonly neurons?: ReadonlyMap<number, Uint8Array> | undefined;
 }
 
-/** What a mask means for each edge: how much of a sender's difference a reader gets, everywhere and at positions. */
+/** What a mask means for each edge: how much of a sender's difference a reader gets, all of it and of a part. */
 export class EdgeWeights {
   readonly #graph: CircuitGraph;
   readonly #mask: EdgeMask;
   readonly #live: Uint8Array;
   readonly #whole: Uint8Array;
-  /** The senders that have positions. */
-  readonly positional: readonly number[];
+  /** The senders for which it counts at some positions or in some coordinates alone. */
+  readonly partial: readonly number[];
 
   constructor(graph: CircuitGraph, mask: EdgeMask) {
     this.#graph = graph;
     this.#mask = mask;
-    this.positional = [...(mask.positions?.keys() ?? [])];
+    this.partial = [...new Set([...(mask.positions?.keys() ?? []), ...(mask.neurons?.keys() ?? [])])];
     this.#whole = new Uint8Array(graph.readers.length);
     for (const [reader, { senders }] of graph.readers.entries()) {
       let isWhole = true;
@@ -41,6 +43,16 @@ export class EdgeWeights {
     return this.#mask.positions?.get(sender);
   }
 
+  /** The coordinates in which a sender's edges are masked, or `undefined` where they are in all. */
+  neuronsOf(sender: number): Uint8Array | undefined {
+    return this.#mask.neurons?.get(sender);
+  }
+
+  /** Whether the mask counts for a part of what a sender writes alone. */
+  isPartial(sender: number): boolean {
+    return this.#mask.positions?.has(sender) === true || this.#mask.neurons?.has(sender) === true;
+  }
+
   /** Whether a reader gets everything. */
   isWhole(reader: number): boolean {
     return this.#whole[reader] === 1;
@@ -51,9 +63,9 @@ export class EdgeWeights {
     return this.#live[node] === 1;
   }
 
-  /** The weights of one reader's senders, on their differences everywhere or at their positions. */
-  fill(reader: number, positional: boolean, out: Float32Array): void {
-    for (let s = 0; s < out.length; s++) out[s] = this.#weight(s, reader, positional);
+  /** The weights of one reader's senders, on all of their differences or on the part for which the mask counts. */
+  fill(reader: number, inPart: boolean, out: Float32Array): void {
+    for (let s = 0; s < out.length; s++) out[s] = this.#weight(s, reader, inPart);
   }
 
   /** The same text for readers that read the same. */
@@ -69,12 +81,12 @@ export class EdgeWeights {
     return edge !== undefined && this.#mask.edges[edge] === 1;
   }
 
-  #weight(sender: number, reader: number, positional: boolean): number {
+  #weight(sender: number, reader: number, inPart: boolean): number {
     const isNamed = this.#isNamed(sender, reader);
-    const isPositional = this.#mask.positions?.has(sender) === true;
-    if (this.#mask.cuts !== true) return isNamed && isPositional === positional ? 1 : 0;
-    if (positional) return isNamed && isPositional ? -1 : 0;
-    return isNamed && !isPositional ? 0 : 1;
+    const isPartial = this.isPartial(sender);
+    if (this.#mask.cuts !== true) return isNamed && isPartial === inPart ? 1 : 0;
+    if (inPart) return isNamed && isPartial ? -1 : 0;
+    return isNamed && !isPartial ? 0 : 1;
   }
 
   #findLive(): Uint8Array {

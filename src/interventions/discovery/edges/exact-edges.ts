@@ -7,8 +7,9 @@ import { Tensor } from "../../../tensor/index.ts";
 import { Circuit } from "../circuits/index.ts";
 import { circuitGraph } from "../circuits/index.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
-import { checkPrompts, CircuitRuns } from "./circuit-runs.ts";
-import type { CircuitPrompts, EdgeAblation } from "./circuit-runs.ts";
+import { checkPrompts } from "./circuit-prompts.ts";
+import type { CircuitMask, CircuitPrompts, EdgeAblation } from "./circuit-prompts.ts";
+import { CircuitRuns } from "./circuit-runs.ts";
 import { cutEdges } from "./cut-edges.ts";
 
 /**
@@ -24,6 +25,11 @@ export interface EdgeScoreOptions extends ProgressOptions {
   readonly graph?: CircuitGraph | undefined;
   /** The seed of `"resample"`; 0 unless given. */
   readonly seed?: number | undefined;
+  /**
+   * Which positions are text and which are padding; all are text unless given. Each prompt is then worth what it is
+   * alone: means, and prompts that stand in for others, are of text at the same positions.
+   */
+  readonly attentionMask?: CircuitMask | undefined;
 }
 
 /**
@@ -42,7 +48,8 @@ export interface EdgeEffects {
 /**
  * Cuts each edge by itself and measures by how much the metric falls.
  *
- * @param prompts - prompts of one length, with their corrupted counterparts where edges are to carry those.
+ * @param prompts - prompts of one length, padded or not, with their corrupted counterparts where edges are to carry
+ * those.
  * @param metric - a metric, or a function of logits.
  * @throws {@link InputError} or {@link ShapeError} for prompts or a metric that do not fit; the signal's reason when
  * aborted.
@@ -70,9 +77,9 @@ export function exactEdges(
   options: EdgeScoreOptions = {},
 ): EdgeEffects {
   const operation = "exactEdges";
-  requireKind("model", model, "model", operation, options, "ablation graph seed signal onProgress");
+  requireKind("model", model, "model", operation, options, "ablation graph seed attentionMask signal onProgress");
   const graph = options.graph ?? circuitGraph(model);
-  const checked = checkPrompts(model, prompts, operation);
+  const checked = checkPrompts(model, prompts, operation, options.attentionMask);
   const runs = new CircuitRuns(model, graph, checked, metric, { ...options, operation });
   const steps = new Steps(options, graph.size * runs.portions.length);
   const clean = new Float64Array(runs.count);
@@ -82,11 +89,11 @@ export function exactEdges(
     cut[0]?.set(runs.value({ edges: new Uint8Array(graph.size) }));
   }
   for (const { start, end } of graph.config.n_layers === 0 ? [] : runs.portions) {
-    const tokens = checked.clean.slice("batch", start, end);
+    const prompts = runs.prompts(start, end);
     const found = cutEdges(
       model,
       graph,
-      { tokens, ...runs.outputs(start, end), metric: runs.metricOf(start, end) },
+      { ...prompts, ...runs.outputs(start, end), metric: runs.metricOf(start, end) },
       steps,
     );
     clean.set(found.clean, start);

@@ -1,6 +1,7 @@
 /** Edges: runs that keep some, what each is worth, and which to keep. */
-export { checkPrompts, CircuitRuns } from "./circuit-runs.ts";
-export type { CircuitPrompts, EdgeAblation } from "./circuit-runs.ts";
+export { checkPrompts } from "./circuit-prompts.ts";
+export type { CircuitMask, CircuitPrompts, EdgeAblation } from "./circuit-prompts.ts";
+export { CircuitRuns } from "./circuit-runs.ts";
 export { compositionEffects } from "./composition-effects.ts";
 export { edgeAttribution } from "./edge-attribution.ts";
 export type { AttributionMethod, EdgeAttribution, EdgeAttributionOptions } from "./edge-attribution.ts";

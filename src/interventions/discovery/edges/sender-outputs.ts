@@ -42,17 +42,38 @@ export function senderOutputs(model: Transformer, graph: CircuitGraph, cache: Ac
   return out;
 }
 
-/** The mean over prompts at each position, for each of them. */
-export function meanOverPrompts(outputs: SenderOutputs, senders: number, batch: number, into: number): SenderOutputs {
-  const size = outputs.length / senders / batch;
+/**
+ * Adds up what senders wrote over prompts, in float64.
+ *
+ * @param visible - of each prompt which positions are text; all where it is undefined.
+ * @param sum - `[sender, pos · d_model]`.
+ */
+export function addPrompts(
+  outputs: SenderOutputs,
+  senders: number,
+  visible: readonly (Uint8Array | undefined)[],
+  sum: Float64Array,
+): void {
+  const size = sum.length / senders;
+  for (let sender = 0; sender < senders; sender++) {
+    for (const [b, text] of visible.entries()) {
+      const from = (sender * visible.length + b) * size;
+      const width = size / (text?.length ?? 1);
+      for (let i = 0; i < size; i++) {
+        if (text?.[Math.floor(i / width)] === 0) continue;
+        (sum[sender * size + i] as number) += outputs[from + i] as number;
+      }
+    }
+  }
+}
+
+/** What senders write on one prompt, for each of so many. */
+export function repeated(outputs: SenderOutputs, senders: number, into: number): SenderOutputs {
+  const size = outputs.length / senders;
   const out = dataForResult("float32", senders * into * size) as Float32Array;
   for (let sender = 0; sender < senders; sender++) {
-    for (let i = 0; i < size; i++) {
-      let sum = 0;
-      for (let b = 0; b < batch; b++) sum += outputs[(sender * batch + b) * size + i] as number;
-      const mean = sum / batch;
-      for (let b = 0; b < into; b++) out[(sender * into + b) * size + i] = mean;
-    }
+    const own = outputs.subarray(sender * size, (sender + 1) * size);
+    for (let b = 0; b < into; b++) out.set(own, (sender * into + b) * size);
   }
   return out;
 }
