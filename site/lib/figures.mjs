@@ -52,11 +52,12 @@ function growing(model) {
   }));
 }
 
-/** The figures of the list. */
+/** The figures of the list that can be made of the bundled model, which has no MLPs. */
 async function listed() {
   const bundled = await openBundledModel();
   const made = [];
   for (const { name, number, title, source, needs, takesText, make, draw } of figureEntries()) {
+    if (needs.includes("mlps")) continue;
     const isGrown = needs.includes("checkpoints");
     const input = {
       ...bundled,

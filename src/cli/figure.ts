@@ -103,6 +103,7 @@ const NEED_WORDS: Readonly<Record<FigureNeed, string>> = {
   text: "a text",
   layer: "a layer of heads",
   "two layers": "two layers",
+  mlps: "MLPs",
   "next token": "output tokens that are the input tokens",
   causal: "causal attention",
   positions: "positions",

@@ -78,7 +78,13 @@ export {
   inductionPatching,
   type InductionPatching,
 } from "./interventions/induction-patching.ts";
-export { allHeadPatterns, drawAllHeadPatterns, type AllHeads, type HeadPattern } from "./two-layers/all-heads.ts";
+export {
+  allHeadPatterns,
+  drawAllHeadPatterns,
+  type AllHeads,
+  type AllHeadsOptions,
+  type HeadPattern,
+} from "./two-layers/all-heads.ts";
 export { drawAttention, repeatedAttention, storyAttention, type AttentionFigure } from "./two-layers/attention.ts";
 export { attributionMap, drawAttributionMap, type AttributionMap } from "./arena/attribution-map.ts";
 export { changeAttribution, drawChangeAttribution, type ChangeAttribution } from "./training/change-attribution.ts";

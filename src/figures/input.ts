@@ -59,8 +59,8 @@ export interface FigureOptions extends ProgressOptions {
 }
 
 /**
- * What a figure cannot be made without: `text`, something to run the model on; `layer` and `two layers`; `next token`,
- * output tokens that are the input tokens; `causal`, heads that see no later token; `positions`, positions of any kind;
+ * What a figure cannot be made without: `text`, something to run the model on; `layer` and `two layers`; `mlps`; `next
+ * token`, output tokens that are the input tokens; `causal`, heads that see no later token; `positions` of any kind;
  * `table of positions`, embeddings of them; `tokenizer`, texts of tokens; `checkpoints`, two or more of them.
  * @category Figures
  */
@@ -68,6 +68,7 @@ export type FigureNeed =
   | "text"
   | "layer"
   | "two layers"
+  | "mlps"
   | "next token"
   | "causal"
   | "positions"
@@ -84,6 +85,10 @@ const REFUSALS: Readonly<Record<FigureNeed, (config: ModelConfig) => string | un
   "two layers": ({ n_layers }) =>
     n_layers < 2
       ? `it shows what heads of two layers do together, and this model has ${n_layers === 1 ? "one layer" : "no layer"} (n_layers=${n_layers})`
+      : undefined,
+  mlps: ({ attn_only, n_layers }) =>
+    attn_only || n_layers < 1
+      ? `it shows neurons, and this model has no MLPs (${attn_only ? "attn_only=true" : `n_layers=${n_layers}`})`
       : undefined,
   "next token": ({ d_vocab, d_vocab_out }) =>
     d_vocab === d_vocab_out

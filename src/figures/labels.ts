@@ -32,6 +32,12 @@ export function tokenTexts(tokenizer: FigureTokenizer | undefined): (id: number)
   };
 }
 
+/** Texts of tokens as figures show them: a part of a character, which has no text of its own, is `#123`. */
+export function shownTexts(tokenizer: FigureTokenizer | undefined): (id: number) => string {
+  const textOf = tokenTexts(tokenizer);
+  return (id) => textOf(id).replace(/^\ufffd+$/, `#${id}`);
+}
+
 /** The heads asked for, or all; refuses those that the model does not have. */
 export function chosenHeads(model: Transformer, heads: readonly HeadRef[] | undefined): HeadId[] {
   return (heads ?? model.heads).map((ref) => {

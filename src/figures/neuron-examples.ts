@@ -1,14 +1,49 @@
 /** Figure: where neurons of an MLP are most active, in the text around. */
+import { neuronExamples } from "../heads/index.ts";
 import type { NeuronExamples } from "../heads/index.ts";
 import { InputError } from "../errors.ts";
 import { formatNumber, tokenTable } from "../viz/index.ts";
 import type { Captions, Figure } from "../viz/index.ts";
 import { requireData } from "./arguments.ts";
-import type { FigureTokenizer } from "./input.ts";
-import { tokenTexts } from "./labels.ts";
+import type { FigureEntry } from "./entry.ts";
+import { requireNeeds, windowsOf } from "./input.ts";
+import type { FigureInput, FigureNeed, FigureOptions, FigureTokenizer } from "./input.ts";
+import { shownTexts } from "./labels.ts";
+import type { FigureToken } from "./labels.ts";
 
 /** Neurons in one table, at most. */
 const MOST = 50;
+
+const NEEDS: readonly FigureNeed[] = ["mlps", "text"];
+const WINDOWS = { length: 128, count: 16 };
+const LISTED = 6;
+const SHOWN = 4;
+
+/** The examples of a few neurons of a model, with the texts of the tokens in them. */
+interface NeuronFigure extends NeuronExamples {
+  readonly tokens: readonly FigureToken[];
+}
+
+/** Of the middle layer the neurons that are most active somewhere in the text. */
+function strongNeurons(input: FigureInput, options: FigureOptions = {}): NeuronFigure {
+  requireNeeds(NEEDS, input, "neuron-examples", options);
+  const { model, tokenizer } = input;
+  const windows = windowsOf(input, WINDOWS, "neuron-examples");
+  const layer = Math.floor((model.config.n_layers - 1) / 2);
+  const { signal, onProgress } = options;
+  const found = neuronExamples(model, windows, { layer, count: SHOWN, signal, onProgress });
+  const peak = ({ examples }: NeuronExamples["neurons"][number]): number => examples[0]?.activation ?? 0;
+  const neurons = [...found.neurons].sort((a, b) => peak(b) - peak(a) || a.neuron - b.neuron).slice(0, LISTED);
+  const ids = new Set(neurons.flatMap(({ examples }) => examples.flatMap(({ tokens }) => tokens)));
+  const textOf = shownTexts(tokenizer);
+  return { ...found, neurons, tokens: [...ids].map((id) => ({ id, text: textOf(id) })) };
+}
+
+function drawStrongNeurons({ tokens, ...found }: NeuronFigure, captions: Captions = {}): Figure {
+  const texts = new Map(tokens.map(({ id, text }) => [id, text]));
+  const tokenString = (id: number): string => texts.get(id) ?? `#${id}`;
+  return drawNeuronExamples(found, { tokenString, encode: () => [], bos: undefined }, captions);
+}
 
 /**
  * Draws the examples of neurons that {@link neuronExamples} finds: under each neuron its most active places, every
@@ -51,9 +86,9 @@ export function drawNeuronExamples(
       actual: neurons.length,
     });
   }
-  const textOf = tokenTexts(tokenizer);
+  const textOf = shownTexts(tokenizer);
   return tokenTable({
-    title: "Where neurons are most active",
+    title: ENTRY_TITLE,
     subtitle: `Of ${formatNumber(positions)} positions in ${formatNumber(prompts)} prompts the most active, one a prompt; the outlined token is the place.`,
     ...captions,
     columns: [{ label: "activation" }, { label: "in the text", legend: "activation of each token" }],
@@ -67,3 +102,17 @@ export function drawNeuronExamples(
     })),
   });
 }
+
+const ENTRY_TITLE = "Where neurons are most active";
+
+/** The list's entry. */
+export const neuronExamplesEntry: FigureEntry<NeuronFigure> = {
+  name: "neuron-examples",
+  number: 28,
+  title: ENTRY_TITLE,
+  source: 'Elhage et al. 2022, Softmax Linear Units, "dataset examples"',
+  needs: NEEDS,
+  output: "svg",
+  make: (input, options) => strongNeurons(input, options),
+  draw: (data, captions) => drawStrongNeurons(data, captions),
+};

@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor/index.ts";
 import { visibleToken } from "../viz/index.ts";
 import { bosOf } from "./input.ts";
 import type { FigureInput } from "./input.ts";
-import { tokenTexts } from "./labels.ts";
+import { shownTexts } from "./labels.ts";
 import type { FigureToken } from "./labels.ts";
 
 /** The numbers of a tensor, in float64. */
@@ -17,7 +17,7 @@ export function numbersOf(t: Tensor): Float64Array {
 
 /** Ids with their texts. */
 export function tokensOf(input: FigureInput, ids: readonly number[]): FigureToken[] {
-  const textOf = tokenTexts(input.tokenizer);
+  const textOf = shownTexts(input.tokenizer);
   return ids.map((id) => ({ id, text: textOf(id) }));
 }
 

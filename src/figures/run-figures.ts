@@ -16,6 +16,7 @@ import { inductionStripesEntry } from "./arena/induction-stripes.ts";
 import { jointComponentsEntry } from "./two-layers/joint-components.ts";
 import { lensEntries } from "./interventions/lens-readings.ts";
 import { lossOnRepeatsEntry } from "./arena/loss-on-repeats.ts";
+import { neuronExamplesEntry } from "./neuron-examples.ts";
 import { ovSampleEntry } from "./arena/ov-sample.ts";
 import { pathEffectsEntry } from "./two-layers/path-effects.ts";
 import { positivityScatterEntry } from "./two-layers/positivity.ts";
@@ -25,7 +26,7 @@ import { scoreSourcesEntry } from "./two-layers/score-sources.ts";
 import { scorePartsEntries } from "./arena/score-figures.ts";
 import { trainingEntries } from "./training/training-figures.ts";
 
-/** Figures 12 to 27. */
+/** Figures 12 to 28. */
 export function runFigures(): readonly FigureEntry[] {
   return [
     storyAttentionEntry,
@@ -59,5 +60,6 @@ export function runFigures(): readonly FigureEntry[] {
     ...circuitEntries(),
     tokenEmbeddingsEntry,
     positionEmbeddingsEntry,
+    neuronExamplesEntry,
   ];
 }

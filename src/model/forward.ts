@@ -208,7 +208,9 @@ function layerInputs(
   const [q, k, v] = split.map((input) => (input === undefined ? shared : normalizePerHead(layer.ln1, input)));
   const withPositions = (x: Stream | HeadStream): Stream | HeadStream =>
     shortformer === undefined ? x : (add(x as Tensor, shortformer as Tensor) as Stream | HeadStream);
-  return { q: withPositions(q ?? shared), k: withPositions(k ?? shared), v: v ?? shared };
+  const ofQueries = withPositions(q ?? shared);
+  const ofKeys = k === q ? ofQueries : withPositions(k ?? shared);
+  return { q: ofQueries, k: ofKeys, v: v ?? shared };
 }
 
 /** The layer's output: the heads' results as one product, or their sum where an edit looks at them. */

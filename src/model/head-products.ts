@@ -4,7 +4,7 @@
  */
 import { kernels, matrix, transposed } from "../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../kernels/index.ts";
-import { matmul, Tensor } from "../tensor/index.ts";
+import { matmul, multiply, Tensor } from "../tensor/index.ts";
 import { dataForResult, rawData, reshaped, rightOperand, viewOf } from "../tensor/internal.ts";
 import { withBias } from "./bias.ts";
 import type { AttentionLayer } from "./attention.ts";
@@ -102,19 +102,20 @@ function scaledProducts(q: HeadVectors, k: HeadVectors, scale: number, isCausal:
   const [batch = 0, queries = 0, heads = 0, d_head = 0] = q.shape;
   const keys = k.sizeOf("pos");
   const out = dataForResult("float32", batch * heads * queries * keys) as FloatArray;
+  const divisor = Math.fround(scale);
+  // By a power of two, as that of 4, 16 or 64 entries, queries may be divided before: the products are the same.
+  const isPower = 2 ** Math.round(Math.log2(divisor)) === divisor;
+  const asking = isPower && q.dtype === "float32" ? multiply(q, 1 / divisor) : q;
   for (let b = 0; b < batch; b++) {
     const view = matrix(out, keys, queries * keys, b * heads * queries * keys);
-    const products = { a: perHead(q, b), b: transposed(perHead(k, b)), out: view };
+    const products = { a: perHead(asking, b), b: transposed(perHead(k, b)), out: view };
     kernels().matmul({ batch: heads, m: queries, n: keys, k: d_head, ...products });
   }
-  const divisor = Math.fround(scale);
-  // By a power of two, as that of 4, 16 or 64 entries, the product with its reciprocal is the same, in half the time.
-  const isPower = 2 ** Math.round(Math.log2(divisor)) === divisor;
+  if (asking !== q) return out;
   for (let row = 0; row < batch * heads * queries; row++) {
     const start = row * keys;
     const end = start + (isCausal ? (row % queries) + 1 + keys - queries : keys);
-    if (isPower) for (let j = start; j < end; j++) out[j] = (out[j] as number) * (1 / divisor);
-    else for (let j = start; j < end; j++) out[j] = (out[j] as number) / divisor;
+    for (let j = start; j < end; j++) out[j] = (out[j] as number) / divisor;
   }
   return out;
 }

@@ -91,7 +91,7 @@ function grid(
   return `${caption === "" ? "" : `<div style="opacity:.7">${escape(caption)}</div>`}${table([head, ...body])}`;
 }
 
-function rowsHtml({ columns, rows, total = rows.length }: Rows): string {
+function rowsHtml({ columns, rows, indices = 0, total = rows.length }: Rows): string {
   const some = rows.slice(0, ROWS);
   const isNumber = columns.map((_, c) => some.every((row) => typeof row[c] === "number"));
   const texts = columns.map((_, c) => (isNumber[c] === true ? alignNumbers(some.map((row) => row[c] as number)) : []));
@@ -100,7 +100,7 @@ function rowsHtml({ columns, rows, total = rows.length }: Rows): string {
   const body = some.map((row, r) => {
     const cells = columns.map((_, c) =>
       isNumber[c] === true
-        ? numberCell(texts[c]?.[r] ?? "", (row[c] as number) / (scales[c] ?? 1))
+        ? numberCell(texts[c]?.[r] ?? "", c < indices ? 0 : (row[c] as number) / (scales[c] ?? 1))
         : `<td style="${CELL};text-align:left">${escape(String(row[c] ?? ""))}</td>`,
     );
     return `<tr>${cells.join("")}</tr>`;

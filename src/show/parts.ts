@@ -19,6 +19,8 @@ export interface Rows {
   readonly kind: "rows";
   readonly columns: readonly string[];
   readonly rows: readonly (readonly (string | number)[])[];
+  /** How many of the first columns say what a row is of, such as `layer` and `head`; 0 unless given. */
+  readonly indices?: number;
   /** How many rows there are in all, where not all are given. */
   readonly total?: number;
 }

@@ -1,4 +1,5 @@
 /** The methods by which hosts ask a value to show itself. */
+import { resultJSON } from "./json.ts";
 import { htmlOf } from "./html.ts";
 import type { Showing } from "./parts.ts";
 import { textOf } from "./text.ts";
@@ -93,13 +94,21 @@ export abstract class Shown extends /* @__PURE__ */ hosted() {
 /**
  * A plain object or list that shows itself as said; it stays plain to all that looks at its fields.
  *
- * @param json - what `JSON.stringify` writes; the fields unless given.
+ * @param json - what `JSON.stringify` writes; the fields unless given, with numbers that JSON has not as texts.
  */
-export function shownAs<T extends object>(result: T, show: (result: T) => Showing, json?: (result: T) => unknown): T {
+export function shownAs<T extends object>(
+  result: T,
+  show: (result: T) => Showing,
+  json: (result: T) => unknown = fieldsJSON,
+): T {
   const hidden = (value: unknown): PropertyDescriptor => ({ value, enumerable: false });
   return Object.defineProperties(result, {
     [nodeInspect]: hidden((depth: number | null, host: InspectOptions) => inspected(() => show(result), depth, host)),
     [jupyterDisplay]: hidden(() => displayed(() => show(result))),
-    ...(json === undefined ? {} : { toJSON: hidden(() => json(result)) }),
+    toJSON: hidden(() => json(result)),
   });
+}
+
+function fieldsJSON(result: object): unknown {
+  return Array.isArray(result) ? result.map(resultJSON) : resultJSON({ ...result });
 }

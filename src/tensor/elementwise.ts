@@ -6,7 +6,7 @@ import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError, requireKind } from "../errors.ts";
 import { rawData, rawStorage, tensorOf } from "./raw.ts";
 import { DTYPES, describeTensor, noSuchDType, Tensor } from "./tensor.ts";
-import { copyStrided, dataForResult, integersOf } from "./storage.ts";
+import { copyStrided, dataForResult, integersOf, rowMajorStrides } from "./storage.ts";
 import type { DType, TensorData } from "./storage.ts";
 
 /**
@@ -137,10 +137,20 @@ export function spread(operation: string, a: Tensor, b: Tensor): TensorData {
     }
     strides[place] = b.strides[i] ?? 0;
   }
-  if (b.rank > 0 && b.names.every((name, i) => name === a.names[a.rank - b.rank + i])) return rawData(b);
+  if (b.rank > 0 && b.names.every((name, i) => name === a.names[a.rank - b.rank + i])) return repeated(b);
   const out = dataForResult(b.dtype, a.size);
   copyStrided(rawStorage(b), { shape: a.shape, strides, offset: b.offset }, out);
   return out;
+}
+
+/** The elements of a tensor, once where it repeats them along its first axes, as positions along prompts. */
+function repeated(b: Tensor): TensorData {
+  let first = 0;
+  while (first < b.rank - 1 && b.strides[first] === 0) first++;
+  const shape = b.shape.slice(first);
+  const lies = rowMajorStrides(shape).every((stride, i) => stride === b.strides[first + i]);
+  const size = shape.reduce((product, n) => product * n, 1);
+  return first > 0 && lies && b.size > 0 ? rawStorage(b).subarray(b.offset, b.offset + size) : rawData(b);
 }
 
 /**

@@ -38,8 +38,11 @@ function said({ svg, html }: Figure): string {
   return [svg, html].join("").replace(/<style[^]*?<\/style>|<script[^]*?<\/script>|base64,[^"]*/g, "");
 }
 
+/** What is shown of neurons is tried on a model that has some. */
+const neural = randomModel({ mlp: "gelu", n_ctx: 30 });
+
 const inputOf = (one: Transformer, entry: FigureEntry) => ({
-  model: one,
+  model: entry.needs.includes("mlps") ? neural : one,
   tokenizer,
   text,
   ...(entry.takesCheckpoints === true && {

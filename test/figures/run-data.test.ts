@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   ablationRises,
   allHeadPatterns,
+  drawAllHeadPatterns,
   attributionMap,
   compositionChance,
   compositionMaps,
@@ -85,6 +86,25 @@ describe("allHeadPatterns", () => {
       [0, 0],
       [1, 0],
     ]);
+  });
+});
+
+describe("allHeadPatterns without the first token", () => {
+  it.each([0, 1, 2])("takes each head over the largest of the others: seed %d", (seed) => {
+    const model = randomModel({ n_layers: 2, n_heads: 3, seed });
+    const input = { model, text: [1, 2, 3, 1, 2, 3, 4] };
+    const [whole, rest] = [allHeadPatterns(input), allHeadPatterns(input, { skipFirst: true })];
+    for (const [i, { weighted }] of rest.heads.entries()) {
+      const [n = 0] = weighted.shape;
+      const others = Array.from(weighted.data).filter((_, at) => at % n > 0);
+      expect(Math.max(...others)).toBeCloseTo(1, 6);
+      // the same pattern, in another unit
+      const unit = (whole.heads[i]?.weighted.at(3, 2) ?? NaN) / weighted.at(3, 2);
+      for (let q = 0; q < n; q++)
+        for (let k = 0; k <= q; k++) expect(whole.heads[i]?.weighted.at(q, k)).toBeCloseTo(unit * weighted.at(q, k), 5);
+    }
+    expect(drawAllHeadPatterns(rest).svg).toContain("7 tokens, the first left out.");
+    expect(drawAllHeadPatterns(whole).svg).not.toContain("left out");
   });
 });
 

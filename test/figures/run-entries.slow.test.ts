@@ -17,13 +17,16 @@ describe.each(kinds)("%s", (kind, options) => {
     const lacksPositions = entry.needs.includes("positions") && model.config.positional_embedding_type === "none";
     const type = model.config.positional_embedding_type;
     const lacksTable = entry.needs.includes("table of positions") && (type === "none" || type === "rotary");
-    if (lacksLayers || lacksPositions || lacksTable) {
+    const lacksMLPs = entry.needs.includes("mlps") && model.config.attn_only;
+    if (lacksLayers || lacksPositions || lacksTable || lacksMLPs) {
       await expect(makeFigure(name, input)).rejects.toThrow(
-        lacksLayers
-          ? "this model has one layer (n_layers=1)"
-          : lacksTable
-            ? `this model has no table of them (positional_embedding_type=${type})`
-            : "this model has none (positional_embedding_type=none)",
+        lacksMLPs
+          ? "this model has no MLPs (attn_only=true)"
+          : lacksLayers
+            ? "this model has one layer (n_layers=1)"
+            : lacksTable
+              ? `this model has no table of them (positional_embedding_type=${type})`
+              : "this model has none (positional_embedding_type=none)",
       );
       return;
     }
@@ -51,7 +54,7 @@ it("a model without layers has its embeddings alone, and is refused by all that 
           ]
         : undefined;
     const made = makeFigure(name, { model, text, checkpoints });
-    if (needs.includes("layer") || needs.includes("two layers")) await expect(made).rejects.toThrow(CircuitsError);
+    if (needs.some((need) => /layer|mlps/.test(need))) await expect(made).rejects.toThrow(CircuitsError);
     else expect((await made).figure.svg).toContain("<svg");
   }
 });

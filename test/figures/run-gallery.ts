@@ -23,6 +23,7 @@ import {
   drawLensReadings,
   drawJointComponents,
   drawLossByIndex,
+  drawNeuronExamples,
   drawLossCurve,
   drawLossOnRepeats,
   drawLossPath,
@@ -46,6 +47,7 @@ import {
   type ScoreParts,
   type TrainingLosses,
 } from "../../src/figures/index.ts";
+import { neurons } from "./kinds.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import type { Figure } from "../../src/viz/index.ts";
 import { scoreDrawings } from "./score-drawings.ts";
@@ -93,6 +95,7 @@ const circuit: CircuitFigure = {
 
 const words = ["<|start|>", "inter", "face", " A", " {", "\n", "inter", "face", " B", "<b>&"];
 const tokens: FigureToken[] = words.map((text, id) => ({ id, text }));
+const nobody = { encode: () => [], bos: undefined };
 const n = tokens.length;
 const causal = (i: number): number => (i % n > Math.floor(i / n) % n ? 0 : positive(i));
 const stack = [0, 1].map((layer) =>
@@ -385,5 +388,6 @@ export function runGallery(): ReadonlyMap<string, Figure> {
     ["circuit-certificate", drawCircuitCertificate(circuit)],
     ["token-embeddings", drawEmbeddingCloud(cloud("tokens", 30))],
     ["positional-embeddings", drawEmbeddingCloud(cloud("positions", 12))],
+    ["neuron-examples", drawNeuronExamples(neurons, { ...nobody, tokenString: (id) => words[id] ?? "" })],
   ]);
 }

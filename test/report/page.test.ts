@@ -32,7 +32,7 @@ beforeAll(async () => {
   page = renderReport(data);
 });
 
-const VOID = new Set(["meta", "br", "input", "img"]);
+const VOID = new Set(["meta", "br", "wbr", "input", "img"]);
 
 /** Names of elements that are not closed in order; the content of scripts and styles is not read. */
 function unbalanced(html: string): string[] {

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openBundledModel } from "../../src/io/bundled.ts";
 import { pathExpansion, virtualHead } from "../../src/paths/index.ts";
+import { shownAs } from "../../src/show/index.ts";
+import { sweep } from "../../src/interventions/index.ts";
 import { InputError, ShapeError, Tensor, randomNormal } from "../../src/tensor/index.ts";
 import type { TensorJSON } from "../../src/tensor/index.ts";
 import { headGrid } from "../../src/viz/index.ts";
@@ -172,5 +174,55 @@ describe("what is not a tensor, as JSON", () => {
   test("a head and heads found are references that a model takes back", () => {
     const head = model.head("L1H4");
     expect(model.head(JSON.parse(JSON.stringify(head)) as { layer: number; head: number })).toBe(head);
+  });
+});
+
+describe("numbers that JSON has not", () => {
+  const odd = fc.constantFrom(NaN, Infinity, -Infinity);
+  const number = fc.oneof(odd, fc.double());
+  /** What a reader makes of what was written. */
+  const read = (value: unknown): number => Number(value);
+
+  test("are texts in plain results, at any depth, and come back by Number", () => {
+    const result = fc.record({
+      a: number,
+      list: fc.array(fc.record({ value: number, name: fc.string() })),
+      typed: fc.array(number).map((list) => Float64Array.from(list)),
+    });
+    fc.assert(
+      fc.property(result, (one) => {
+        const shown = shownAs(one, () => ({ title: "a result" }));
+        const again = JSON.parse(JSON.stringify({ shown })) as {
+          shown: { a: unknown; list: { value: unknown; name: string }[]; typed: unknown[] };
+        };
+        // JSON has no negative zero; the sign of zero is not kept here
+        const same = (x: unknown, y: number): boolean => read(x) === y || (Number.isNaN(read(x)) && Number.isNaN(y));
+        expect(same(again.shown.a, one.a)).toBe(true);
+        expect(
+          again.shown.list.every(
+            ({ value, name }, i) => same(value, one.list[i]?.value ?? 0) && name === one.list[i]?.name,
+          ),
+        ).toBe(true);
+        expect(again.shown.typed.every((x, i) => same(x, one.typed[i] ?? 0))).toBe(true);
+        expect([again.shown.list.length, again.shown.typed.length]).toEqual([one.list.length, one.typed.length]);
+        expect(JSON.stringify(shown)).not.toContain("null");
+      }),
+      { seed: 5, numRuns: 60 },
+    );
+  });
+
+  test.each([NaN, Infinity, -Infinity])("are texts in a sweep: %d", (value) => {
+    const metric = (): number => value;
+    const made = sweep(model, [1, 2, 3], { at: "z", over: "layer head", put: "zero", metric });
+    const json = JSON.parse(JSON.stringify(made)) as { base: string; values: { data: string[] } };
+    expect(json.base).toBe(String(value));
+    expect(new Set(json.values.data)).toEqual(new Set([String(value)]));
+  });
+
+  test("tensors in a plain result write themselves", () => {
+    const shown = shownAs({ t: Tensor.from("pos", [2], [NaN, 1]), score: NaN }, () => ({ title: "a result" }));
+    expect(JSON.stringify(shown)).toBe(
+      '{"t":{"type":"Tensor","axes":"pos","shape":[2],"dtype":"float32","data":["NaN",1]},"score":"NaN"}',
+    );
   });
 });

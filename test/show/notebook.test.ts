@@ -6,6 +6,9 @@ import { fullOVCircuit, fullQKCircuit } from "../../src/circuits/index.ts";
 import { eigenvaluesOf } from "../../src/linear/index.ts";
 import { factoredModel, pathExpansion, scoreExpansion, termImportance, virtualHead } from "../../src/paths/index.ts";
 import { findHeads, headScores } from "../../src/heads/index.ts";
+import { sweep } from "../../src/interventions/index.ts";
+import { crossEntropy } from "../../src/model/index.ts";
+import { shownAs } from "../../src/show/index.ts";
 import { Tensor, randomNormal } from "../../src/tensor/index.ts";
 
 const { model, tokenizer } = await openBundledModel();
@@ -127,4 +130,31 @@ test("an expansion has a formula and its largest terms, with numbers", () => {
   const [best] = pathExpansion(model, tokens).rank("attribution", { k: 1 });
   expect(cellsOf(html).slice(0, 2)).toEqual([best?.term.label, best?.value.toFixed(4)]);
   expect(html).toContain("… 70 more");
+});
+
+test("the columns that say what a row is of have no ground, whatever they hold", () => {
+  const rows = [
+    [3, 7, 0.5, -2],
+    [0, 1, 0.25, 1],
+    [9, 9, -1, 0.5],
+  ];
+  for (const indices of [0, 1, 2, 3]) {
+    const shown = shownAs({}, () => ({
+      title: "t",
+      parts: () => [{ kind: "rows", columns: ["layer", "pos", "loss", "change"], rows, indices }],
+    }));
+    const cells = (displayOf(shown)["text/html"] ?? "").match(/<td [^>]*>/g) ?? [];
+    expect(cells).toHaveLength(12);
+    for (const [i, cell] of cells.entries())
+      expect(cell.includes("background"), cell).toBe(i % 4 >= indices && rows[Math.floor(i / 4)]?.[i % 4] !== 0);
+  }
+});
+
+test("a sweep shades what it measured, not where", () => {
+  const made = sweep(model, tokens, { at: "z", over: "layer head", put: "zero", metric: crossEntropy(tokens) });
+  const html = displayOf(made)["text/html"] ?? "";
+  const first = (html.match(/<tr>(?:(?!<\/tr>).)*<td(?:(?!<\/tr>).)*<\/tr>/) ?? [""])[0].match(/<td [^>]*>/g) ?? [];
+  const axes = made.values.rank;
+  expect(first).toHaveLength(axes + 2);
+  expect(first.map((cell) => cell.includes("background"))).toEqual([...Array<boolean>(axes).fill(false), true, true]);
 });

@@ -321,3 +321,23 @@ describe("Random", () => {
     );
   });
 });
+
+it.each([
+  ["along the first axis", [0, 2, 1]],
+  ["along the first two", [0, 0, 1]],
+  ["along the last", [6, 2, 0]],
+  ["along all", [0, 0, 0]],
+  ["along none, from an offset", [6, 2, 1]],
+  ["along the first, what repeats transposed", [0, 1, 3]],
+])("a second operand that repeats its numbers %s is as its copy", (_, strides) => {
+  const shape = [2, 3, 2];
+  const numbers = Float32Array.from({ length: 20 }, (__, i) => i * i - 7);
+  const view = Tensor.view("batch pos d_model", numbers, { shape, strides, offset: 3 });
+  const a = Tensor.from("batch pos d_model", shape, numbers.slice(0, 12));
+  const want = [...a.data].map((x, i) => {
+    const place = [Math.floor(i / 6), Math.floor(i / 2) % 3, i % 2];
+    const at = place.reduce((sum, index, axis) => sum + index * (strides[axis] ?? 0), 3);
+    return x + (numbers[at] ?? NaN);
+  });
+  expect([...add(a, view).data]).toEqual(want);
+});

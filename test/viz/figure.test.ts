@@ -7,9 +7,10 @@ import {
   table,
   tokenStrip,
 } from "transformer-circuits/viz";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hostileTokens } from "./gallery.ts";
-import { elementsOf, withClass } from "./svg.ts";
+import { elementsOf, hovers, withClass } from "./svg.ts";
 
 describe("a figure", () => {
   const drawing = heatmap({ values: [[1]], title: `A "title" & <more>` });
@@ -177,5 +178,33 @@ describe("the explorer's data", () => {
     ]);
     expect(data.selected).toEqual([1]);
     expect(data.logProbs).toEqual([null, -0.123]);
+  });
+});
+
+describe("a heat map without its first column", () => {
+  const square = fc.integer({ min: 2, max: 5 }).chain((n) =>
+    fc.array(fc.array(fc.integer({ min: 0, max: 9 }), { minLength: n, maxLength: n }), {
+      minLength: n,
+      maxLength: n,
+    }),
+  );
+
+  test("is the map with that column masked: the others have all of the colours", () => {
+    fc.assert(
+      fc.property(square, fc.boolean(), (values, isCausal) => {
+        const mask = isCausal ? (row: number, column: number) => column > row : undefined;
+        const given = { values, ...(mask && { mask }) };
+        const left = heatmap({ ...given, skipFirst: true });
+        const masked = heatmap({ ...given, mask: (row, column) => column === 0 || mask?.(row, column) === true });
+        expect(left.svg).toBe(masked.svg);
+        expect(hovers(left.svg).some((text) => text.includes(", 0: "))).toBe(false);
+        expect(heatmap({ ...given, skipFirst: false }).svg).toBe(heatmap(given).svg);
+      }),
+      { seed: 6, numRuns: 40 },
+    );
+  });
+
+  test("keeps a column that is the only one", () => {
+    expect(hovers(heatmap({ values: [[1], [2]], skipFirst: true }).svg)).toHaveLength(2);
   });
 });

@@ -13,7 +13,7 @@ import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
-import { tokenTexts } from "../labels.ts";
+import { shownTexts } from "../labels.ts";
 import { numbersOf } from "../prompts.ts";
 
 /**
@@ -93,9 +93,8 @@ export function embeddingCloud(input: FigureInput, options: EmbeddingCloudOption
       : rawData(toDense(compose(table as Linear<"pos", "d_model">, map)));
   const count = of === "tokens" ? model.config.d_vocab : model.config.n_ctx;
   const size = rows.length / count;
-  const textOf = of === "tokens" ? tokenTexts(input.tokenizer) : String;
-  // a part of a character has no text of its own
-  const labels = Array.from({ length: count }, (_, i) => (/^\ufffd+$/.test(textOf(i)) ? `#${i}` : textOf(i)));
+  const textOf = of === "tokens" ? shownTexts(input.tokenizer) : String;
+  const labels = Array.from({ length: count }, (_, i) => textOf(i));
   if (options.directions !== undefined) {
     const vectors = vectorsOf(options.directions, size);
     const directions = options.names ?? ["direction 1", "direction 2", "direction 3"];

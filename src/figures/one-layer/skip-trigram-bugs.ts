@@ -9,7 +9,7 @@ import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { bosOf, requireNeeds, windowsOf } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
-import { chosenHeads, tokenTexts } from "../labels.ts";
+import { chosenHeads, shownTexts } from "../labels.ts";
 import type { FigureToken } from "../labels.ts";
 import { normsNote, readersOf } from "./sources.ts";
 import { attestedTrigrams, bestBug } from "./attested-trigrams.ts";
@@ -102,7 +102,7 @@ export function skipTrigramBugTable(input: FigureInput, options: SkipTrigramBugO
   requireNeeds(NEEDS, input, operation, options, "rows perHead tokens");
   const { model, tokenizer } = input;
   const { rows = 14, perHead = 4, tokens = 2048 } = options;
-  const text = tokenTexts(tokenizer);
+  const text = shownTexts(tokenizer);
   const start = bosOf(input, operation);
   const length = Math.min(WINDOW, model.config.n_ctx);
   const windows = windowsOf(input, { length, count: Math.ceil(tokens / length) }, operation);

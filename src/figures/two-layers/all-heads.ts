@@ -20,7 +20,7 @@ import { numbersOf, tokensOf } from "../prompts.ts";
  * @category Figures
  */
 export interface HeadPattern extends HeadId {
-  /** `[query_pos, key_pos]`: $A_{ij} \|v_j\|$ over the largest such number of the head; at most 1. */
+  /** `[query_pos, key_pos]`: $A_{ij} \|v_j\|$ over the largest such number of the head that is shown. */
   readonly weighted: Tensor<"query_pos key_pos">;
 }
 
@@ -33,6 +33,17 @@ export interface AllHeads {
   readonly n_heads: number;
   readonly tokens: readonly FigureToken[];
   readonly heads: readonly HeadPattern[];
+  /** Whether attention to the first token, on which heads rest, is left out; it is not unless this is `true`. */
+  readonly skipFirst?: boolean;
+}
+
+/**
+ * What {@link allHeadPatterns} may be told.
+ * @category Figures
+ */
+export interface AllHeadsOptions extends FigureOptions {
+  /** Whether attention to the first token is left out, so that the others' has all of the colours. */
+  readonly skipFirst?: boolean;
 }
 
 const NEEDS: readonly FigureNeed[] = ["layer", "text"];
@@ -42,7 +53,7 @@ const LENGTH = 48;
  * The value-weighted pattern of every head, or of those asked for, on the first 48 tokens of a text (*A Mathematical
  * Framework for Transformer Circuits*, the page of all heads beside "Analyzing a two-layer model").
  *
- * @param options - `heads`, `signal`.
+ * @param options - `heads`, `skipFirst`, `signal`.
  * @throws {@link ConfigError} when the model has no heads; {@link InputError} when there is no text, or no such head.
  * @category Figures
  * @example
@@ -58,8 +69,8 @@ const LENGTH = 48;
  * // 16 14 1
  * ```
  */
-export function allHeadPatterns(input: FigureInput, options: FigureOptions = {}): AllHeads {
-  requireNeeds(NEEDS, input, "allHeadPatterns", options);
+export function allHeadPatterns(input: FigureInput, options: AllHeadsOptions = {}): AllHeads {
+  requireNeeds(NEEDS, input, "allHeadPatterns", options, "skipFirst");
   const { model } = input;
   const [ids = []] = windowsOf(input, { length: LENGTH }, "allHeadPatterns");
   const shown = chosenHeads(model, options.heads);
@@ -71,14 +82,17 @@ export function allHeadPatterns(input: FigureInput, options: FigureOptions = {})
   const byLayer = new Map(
     [...new Set(shown.map(({ layer }) => layer))].map((layer) => [layer, valueWeightedPattern(model, run, layer)]),
   );
+  const skipFirst = options.skipFirst === true && ids.length > 1;
   const heads = shown.map(({ layer, head }) => {
     const pattern = (byLayer.get(layer) as ReturnType<typeof valueWeightedPattern>)
       .select("batch", 0)
       .select("head", head);
-    const largest = numbersOf(pattern).reduce((a, b) => Math.max(a, b), 0);
+    const isShown = (at: number): boolean => !skipFirst || at % ids.length > 0;
+    const largest = numbersOf(pattern).reduce((a, b, at) => (isShown(at) ? Math.max(a, b) : a), 0);
     return { layer, head, weighted: map(pattern, (x) => (largest === 0 ? 0 : x / largest)) };
   });
-  return { n_layers: model.config.n_layers, n_heads: model.config.n_heads, tokens: tokensOf(input, ids), heads };
+  const { n_layers, n_heads } = model.config;
+  return { n_layers, n_heads, tokens: tokensOf(input, ids), heads, ...(skipFirst && { skipFirst }) };
 }
 
 /**
@@ -99,7 +113,7 @@ export function allHeadPatterns(input: FigureInput, options: FigureOptions = {})
  */
 export function drawAllHeadPatterns(data: AllHeads, captions: Captions = {}): Figure {
   requireData(data, "n_layers n_heads tokens heads", "allHeadPatterns", "drawAllHeadPatterns", captions);
-  const { heads, n_heads, n_layers, tokens } = data;
+  const { heads, n_heads, n_layers, tokens, skipFirst = false } = data;
   const whole = heads.length === n_layers * n_heads;
   const many = heads.length > 64;
   const columns = whole ? columnsFor(n_heads, many ? 12 : 8) : Math.min(heads.length, 4);
@@ -111,6 +125,7 @@ export function drawAllHeadPatterns(data: AllHeads, captions: Captions = {}): Fi
       scale: "sequential",
       limit: 1,
       cell,
+      skipFirst,
       legend: false,
       rowLabels: tokens.map(() => ""),
       columnLabels: tokens.map(() => ""),
@@ -118,7 +133,7 @@ export function drawAllHeadPatterns(data: AllHeads, captions: Captions = {}): Fi
   );
   return smallMultiples({
     title: ENTRY_TITLE,
-    subtitle: `Attention times the size of the values, over each head's largest; queries downward, keys to the right, ${tokens.length} tokens.`,
+    subtitle: `Attention times the size of the values, over each head's largest; queries downward, keys to the right, ${tokens.length} tokens${skipFirst ? ", the first left out" : ""}.`,
     ...captions,
     figures,
     columns,

@@ -12,7 +12,7 @@ import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions, FigureTokenizer } from "../input.ts";
-import { tokenTexts } from "../labels.ts";
+import { shownTexts } from "../labels.ts";
 import type { FigureToken } from "../labels.ts";
 import { inductionExamples } from "./induction-examples.ts";
 
@@ -123,7 +123,7 @@ export function scoreSourcesOf(
 ): ScoreSources {
   requireKind(SCORE_ATTRIBUTION, why, "why", "scoreSourcesOf", options, "tokenizer");
   const { head, queryPosition, keyPosition, against, score, query, key } = why;
-  const text = tokenTexts(options.tokenizer);
+  const text = shownTexts(options.tokenizer);
   const tokens = Array.from(why.tokens.data, (id) => ({ id, text: text(id) }));
   return { head, tokens, queryPosition, keyPosition, against, score, query: plainSide(query), key: plainSide(key) };
 }

@@ -1,5 +1,5 @@
 /** What is said of a circuit when it was judged. */
-import { Shown } from "../../show/index.ts";
+import { resultJSON, Shown } from "../../show/index.ts";
 import type { Rows, Showing } from "../../show/index.ts";
 import type { Circuit, EdgeAblation } from "../discovery/index.ts";
 import type { CircuitFaithfulness } from "./circuit-faithfulness.ts";
@@ -116,9 +116,9 @@ export class CircuitCertificate extends Shown {
     return `${String(this.circuit)}: alone it keeps ${percent(this.sufficiency)}, without it ${percent(1 - this.necessity)} is left`;
   }
 
-  /** All of it as plain data. */
-  override toJSON(): CertificateParts {
-    return { ...this };
+  /** All of it as plain data, NaN and infinities as texts. */
+  override toJSON(): unknown {
+    return resultJSON({ ...this });
   }
 
   /** @internal */

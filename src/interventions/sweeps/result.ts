@@ -1,7 +1,7 @@
 /** What a sweep found. */
 import type { Join } from "../../axes.ts";
 import { requireCount } from "../../model/internal.ts";
-import { Shown } from "../../show/index.ts";
+import { numberJSON, Shown } from "../../show/index.ts";
 import type { Rows, Showing } from "../../show/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -124,10 +124,11 @@ export class Sweep<A extends string = string> extends Shown {
     return `Sweep[${axes}] of ${this.metric}, ${this.what}, from ${this.base.toFixed(2)}${towards}`;
   }
 
-  /** Numbers and labels; the values as {@link Tensor.toJSON} writes them. */
+  /** Numbers and labels; NaN and infinities as texts, as {@link Tensor.toJSON} writes them. */
   override toJSON(): Record<string, unknown> {
     const { what, metric, labels, base, other } = this;
-    return { type: "Sweep", what, metric, labels, base, other: other ?? null, values: this.values.toJSON() };
+    const ends = { base: numberJSON(base), other: other === undefined ? null : numberJSON(other) };
+    return { type: "Sweep", what, metric, labels, ...ends, values: this.values.toJSON() };
   }
 
   /** @internal */
@@ -136,6 +137,7 @@ export class Sweep<A extends string = string> extends Shown {
     const rows = (): Rows["rows"] =>
       this.largest(SHOWN).map(({ at, value, change }) => [...Object.values(at), value, change]);
     const title = this.toString();
-    return { title, parts: () => [{ kind: "rows", columns, rows: rows(), total: this.values.size }] };
+    const indices = this.values.rank;
+    return { title, parts: () => [{ kind: "rows", columns, rows: rows(), indices, total: this.values.size }] };
   }
 }

@@ -124,7 +124,7 @@ function valuesOf(
 }
 
 /** The dot products of every head's weighted values with the readings, `[batch, positions]` each. */
-function readHeads(
+export function readHeads(
   heads: FrozenHeads,
   z: FloatArray,
   readings: FloatArray,

@@ -4,18 +4,26 @@
  *
  * Unlike paths, components are what the heads of the run really wrote, all that they read included: the attribution of
  * a head of layer 1 is its single-head path and its virtual heads together.
+ *
+ * What a head adds to a logit of direction $u$ is $(z W_O) \cdot u = z \cdot (W_O u)$: one product with $W_O$ serves
+ * all heads of a layer, and no head's output is formed. With a certificate that is made when it is asked for, the small
+ * model's attribution at 64 positions takes a quarter of the time, its run included.
  */
 import { headLabel } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import type { Run, TokensLike, Transformer } from "../../model/index.ts";
 import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 import { NormSum, writtenErrorBound } from "../certificate.ts";
 import type { Certificate } from "../certificate.ts";
-import { layerWritten } from "../frozen/frozen-layers.ts";
+import { frozenHeads } from "../frozen/frozen-heads.ts";
+import { flat, layerWritten } from "../frozen/frozen-layers.ts";
 import { frozenOf, mlpLabel, mlpStream, sourceStreams, throughFinalNorm } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
+import { readHeads, readingsOfStream } from "../logits/attribution.ts";
 import { readAlong, readoutOf } from "../targets.ts";
 import type { Readout, Targets } from "../targets.ts";
 
@@ -42,28 +50,43 @@ export interface LogitAttribution {
   readonly labels: string[];
   /** `[component, batch, pos]`, float64, in logits; for next tokens one position fewer than the prompt. */
   readonly attribution: Tensor<"component batch pos">;
-  /** That the components sum to the logits of the model. */
+  /** That the components sum to the logits of the model; made when it is first asked for. */
   readonly certificate: Certificate;
 }
 
 interface Component {
   readonly label: string;
+  /** What it wrote. */
   stream(): Stream;
+  /** What it adds to the logits, where that takes no stream. */
+  values?(): Float64Array;
   /** Whether it joins behind the final norm. */
   readonly isFinal?: boolean;
 }
 
-function headComponents(frozen: FrozenRun): Component[] {
+/** Heads, `directions` those of the logits in the stream before the final norm. */
+function headComponents(frozen: FrozenRun, readout: Readout, directions: Stream): Component[] {
   const { model, run } = frozen;
-  return model.layers.flatMap(({ layer, heads, W_O }) =>
-    heads.map((head) => ({
+  return model.layers.flatMap(({ layer, heads, W_O }) => {
+    const z = run.cache.get(`blocks.${layer}.attn.hook_z`);
+    let found: Float64Array[] | undefined;
+    const ofHeads = (): Float64Array[] => {
+      const all = frozenHeads(frozen, layer);
+      const each: Float64Array[] = [];
+      readHeads(all, rawData(z) as FloatArray, all.writeBack(flat(directions)), readout.positions, (_, values) =>
+        each.push(values),
+      );
+      return each;
+    };
+    return heads.map((head) => ({
       label: headLabel(head),
       stream: (): Stream => {
-        const z: Tensor<"batch pos d_head"> = run.cache.get(`blocks.${layer}.attn.hook_z`).select("head", head.head);
-        return matmul(astype(z, "float64"), W_O.select("head", head.head));
+        const own: Tensor<"batch pos d_head"> = z.select("head", head.head);
+        return matmul(astype(own, "float64"), W_O.select("head", head.head));
       },
-    })),
-  );
+      values: () => (found ??= ofHeads())[head.head] as Float64Array,
+    }));
+  });
 }
 
 /** A layer's heads together, with its $b_O$, in float64 from what they read. */
@@ -138,34 +161,38 @@ export function logitAttribution(
   const { by = "head", targets = "next" } = options;
   requireChoice(by, ["head", "layer"], "by", operation);
   const readout = readoutOf(model, frozen.run.tokens, targets, operation);
+  const directions = readingsOfStream(frozen, readout);
   const { embed, pos_embed } = sourceStreams(frozen);
   const components: Component[] = [
     { label: "embed", stream: () => embed },
     ...(pos_embed === undefined ? [] : [{ label: "pos_embed", stream: () => pos_embed }]),
     ...(by === "head"
-      ? [...headComponents(frozen), ...model.layers.flatMap(({ layer }) => mlpComponent(frozen, layer))]
+      ? [
+          ...headComponents(frozen, readout, directions),
+          ...model.layers.flatMap(({ layer }) => mlpComponent(frozen, layer)),
+        ]
       : layerComponents(frozen).flatMap((part, layer) => [part, ...mlpComponent(frozen, layer)])),
     ...(frozen.edits?.written ?? []).map(({ label, stream, isFinal }) => ({ label, stream: () => stream, isFinal })),
   ];
   const batch = frozen.run.tokens.sizeOf("batch");
   const size = batch * readout.positions;
   const out = new Float64Array((components.length + 1) * size);
-  const norms = new NormSum();
   const steps = new Steps(options, components.length);
   for (const [c, component] of components.entries()) {
-    const { isFinal = false } = component;
-    const normalized = isFinal ? component.stream() : throughFinalNorm(frozen, component.stream());
-    norms.add(normalized);
-    out.set(readAlong(readout, normalized), c * size);
+    const ofStream = component.isFinal === true ? readout : { ...readout, directions };
+    out.set(component.values?.() ?? readAlong(ofStream, component.stream()), c * size);
     steps.advance();
   }
   const bias = readAlong(readout, biasComponent(frozen, by)).map((x, i) => x + (readout.constants[i] as number));
   out.set(bias, components.length * size);
   const attribution = Tensor.from("component batch pos", [components.length + 1, batch, readout.positions], out);
+  let certificate: Certificate | undefined;
   return {
     labels: [...components.map(({ label }) => label), "bias"],
     attribution,
-    certificate: certify(frozen, readout, attribution, norms.largest),
+    get certificate() {
+      return (certificate ??= certify(frozen, readout, attribution, components));
+    },
   };
 }
 
@@ -174,8 +201,13 @@ function certify(
   frozen: FrozenRun,
   readout: Readout,
   attribution: Tensor<"component batch pos">,
-  norms: number,
+  components: readonly Component[],
 ): Certificate {
+  const norms = new NormSum();
+  for (const component of components) {
+    const stream = component.stream();
+    norms.add(component.isFinal === true ? stream : throughFinalNorm(frozen, stream));
+  }
   const wanted = readout.logitsOf(frozen.run.logits);
   const terms = attribution.sizeOf("component");
   const data = attribution.data;
@@ -187,6 +219,6 @@ function certify(
   }
   const { d_model, d_head } = frozen.model.config;
   const operations = terms + 2 * d_model + d_head;
-  const bound = writtenErrorBound(frozen, readout, { operations, norms });
+  const bound = writtenErrorBound(frozen, readout, { operations, norms: norms.largest });
   return { maxDeviation, bound, withinBound: maxDeviation <= bound, terms };
 }

@@ -9,7 +9,7 @@ import type { ImportanceByHead, ImportanceFigure } from "../../figures/index.ts"
 import { liveData } from "../../figures/internal.ts";
 import type { PageContext, Section } from "./context.ts";
 import { markup } from "./html.ts";
-import { display, op, sub, v } from "./math.ts";
+import { display, num, op, row, sub, v } from "./math.ts";
 import { count, fixed, signed, small, whole } from "./words.ts";
 
 /** The path expansion. */
@@ -71,7 +71,7 @@ export function importance(page: PageContext): Section {
           How much of the loss do paths of each length take off, the shorter ones given? Patterns are frozen, and paths
           are added length by length,
         </p>
-        ${display(sub(v("Δ"), v("p")), op("="), sub(v("Loss"), "<mrow><mi>p</mi><mo>−</mo><mn>1</mn></mrow>"), op("−"), sub(v("Loss"), v("p")))}
+        ${display(sub(v("Δ"), v("p")), op("="), sub(v("Loss"), row(v("p"), op("−"), num("1"))), op("−"), sub(v("Loss"), v("p")))}
         <p>
           beginning with the uniform guess. ${config.attn_only ? "The direct path is worth" : "The direct path, which is here the embedding and what the MLPs wrote, is worth"} ${worth(direct?.gain ?? 0, direct?.error ?? NaN)}
           nats${single === undefined ? "" : markup`, single heads ${worth(single.gain, single.error)}`}${longer.length === 0 ? "" : markup`, and virtual heads ${worth(virtual, virtualError)}${virtual < -2 * (virtualError || 0) ? ", which is to say that without them the loss would be lower" : ""}`}.

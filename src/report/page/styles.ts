@@ -53,7 +53,7 @@ const TYPE = [
   `section>h2 .n{font:600 1rem/1 ${SANS};color:var(--muted);margin-right:.7rem;font-variant-numeric:tabular-nums}`,
   "h3{font-size:1.12rem;margin:2rem 0 .5rem;font-weight:600}",
   "p{margin:0 0 1rem;hyphens:auto;text-wrap:pretty}",
-  ".formula{margin:1rem 0 1.2rem;overflow-x:auto;overflow-y:hidden}",
+  ".formula{margin:1rem 0 1.2rem;text-align:center}",
   "details{margin:1rem 0}",
   `summary{font:14px/1.5 ${SANS};cursor:pointer;color:var(--link)}`,
   ".formula math{font-size:1.12em}",

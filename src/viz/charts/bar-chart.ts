@@ -19,9 +19,10 @@ import {
   xTicks,
   type Captions,
 } from "../parts/frame.ts";
+import { drawLegend } from "../parts/legend.ts";
 import { bounded, extent, largestOf, niceDomain, type Domain, type Frame } from "../parts/scale.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
-import { formatNumber, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
+import { formatNumber, labelText, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
 
 /**
  * One bar of a {@link barChart}.
@@ -32,7 +33,7 @@ export interface Bar {
   readonly value: number;
   /** Half the length of the error whisker, in units of the value. */
   readonly error?: number;
-  /** Bars of one group share a colour; without groups the sign gives it. */
+  /** Bars of one group share a colour, which a legend names; without groups the sign gives it. */
   readonly group?: string;
 }
 
@@ -50,9 +51,12 @@ export interface BarChartOptions extends Captions {
 }
 
 const ROW = 20;
+/** Height of a line of labels above bars. */
+const LABEL = 15;
 
 /**
- * Horizontal bars from a zero line, each with its label and its value, in the order given.
+ * Horizontal bars from a zero line, each with its label and its value, in the order given. Labels stand beside the
+ * bars, or above them where they would take more than two fifths of the width.
  *
  * @param options - bars and labels.
  * @returns the figure. A value that is NaN or infinite has no bar; its value is printed, and it is counted under the
@@ -86,31 +90,34 @@ export function barChart(options: BarChartOptions): Figure {
   const given = options.width ?? 560;
   checkSize(given, "barChart", "width");
   const head = titleBlock(options, given, nonFiniteNote(countNonFinite(values), "value", "no bar"));
+  const groups = [...new Set(bars.flatMap(({ group }) => (group === undefined ? [] : [group])))];
+  const legend = drawLegend(groups.length > 1 ? groups : [], head.height + 10, given);
   const format = options.format ?? {};
   const printed = values.map((value) => formatNumber(value, format));
   const numberRoom = largestOf(printed.map((text) => textWidth(text, TYPE.tick))) + 10;
-  const labelRoom = Math.min(largestOf(bars.map(({ label }) => textWidth(label, TYPE.lab))), given * 0.4);
+  const labels = bars.map(({ label }) => labelText(label));
+  const widest = largestOf(labels.map((label) => textWidth(label, TYPE.lab)));
+  const above = widest > given * 0.4 ? LABEL : 0;
+  const labelRoom = above > 0 ? 0 : widest;
   const left = Math.ceil(labelRoom) + 10 + (domain[0] < 0 ? numberRoom : 0);
   const width = figureSide(given, left + numberRoom + 4);
   const frame: Frame = {
     left,
-    top: head.height + 4,
+    top: head.height + legend.height + 4,
     width: width - left - numberRoom - 4,
-    height: bars.length * ROW + 4,
+    height: bars.length * (ROW + above) + 4,
   };
   const x = xScale(frame, domain);
-  const groups = [...new Set(bars.map(({ group }) => group))];
   const rows = bars.map((bar, i) => {
+    const y = frame.top + 2 + i * (ROW + above);
     const paint =
       bar.group === undefined ? (bar.value < 0 ? "neg" : "pos") : `c${groups.indexOf(bar.group) % SERIES_COLORS}`;
-    const label = svgText(
-      labelRoom + 2,
-      frame.top + (i + 0.5) * ROW + 6,
-      "tc-lab tc-f-ink",
-      truncate(bar.label, labelRoom + 1, TYPE.lab),
-      'text-anchor="end"',
-    );
-    return label + drawBar(bar, printed[i] as string, { x, y: frame.top + 2 + i * ROW, paint });
+    const text = labels[i] as string;
+    const label =
+      above > 0
+        ? svgText(0, y + 12, "tc-lab tc-f-ink tc-s-bg tc-halo", truncate(text, width, TYPE.lab))
+        : svgText(labelRoom + 2, y + 0.5 * ROW + 4, "tc-lab tc-f-ink", text, 'text-anchor="end"');
+    return label + drawBar(bar, text, printed[i] as string, { x, y: y + above, paint });
   });
   const bottom = frame.top + frame.height;
   const axisLabel =
@@ -123,7 +130,9 @@ export function barChart(options: BarChartOptions): Figure {
     height: bottom + (options.xLabel === undefined ? 22 : 38),
     narrow: narrowFrom(width, () => barChart({ ...options, width: NARROW })),
     label: accessibleName(options, `bar chart of ${bars.length} values`),
-    content: [head.markup, barGround(frame, domain, x), ...rows, axisLabel].filter((part) => part !== "").join("\n"),
+    content: [head.markup, legend.markup, barGround(frame, domain, x), ...rows, axisLabel]
+      .filter((part) => part !== "")
+      .join("\n"),
   });
 }
 
@@ -160,7 +169,12 @@ function barGround(frame: Frame, domain: Domain, x: (value: number) => number): 
   return lines.join("\n");
 }
 
-function drawBar(bar: Bar, printed: string, place: { x: (value: number) => number; y: number; paint: string }): string {
+function drawBar(
+  bar: Bar,
+  label: string,
+  printed: string,
+  place: { x: (value: number) => number; y: number; paint: string },
+): string {
   const { x, y } = place;
   const mid = y + ROW / 2;
   const whisker = bar.error === undefined ? "" : ` ± ${formatNumber(bar.error)}`;
@@ -173,7 +187,7 @@ function drawBar(bar: Bar, printed: string, place: { x: (value: number) => numbe
       to - from,
       ROW - 6,
       `class="tc-f-${place.paint}" fill-opacity="0.85"`,
-      svgTitle(`${bar.label}: ${formatNumber(bar.value)}${whisker}`),
+      svgTitle(`${label}: ${formatNumber(bar.value)}${whisker}`),
     ),
   ];
   if (bar.error !== undefined) {

@@ -12,7 +12,7 @@ import {
   type CompositionGraphOptions,
   type PanelEdge,
 } from "./composition-panel.ts";
-import { Figure, svgText, NARROW } from "../figure.ts";
+import { Figure, svgText, NARROW, narrowFrom } from "../figure.ts";
 import { accessibleName, nonFiniteNote, titleBlock } from "../parts/frame.ts";
 import { drawLegend } from "../parts/legend.ts";
 import { bounded, largestOf } from "../parts/scale.ts";
@@ -99,7 +99,9 @@ export function compositionGraph(options: CompositionGraphOptions): Figure {
   const few = Math.max(34, Math.floor((NARROW - 4) / options.heads));
   const narrow = onePanel(options, drawn, said, strongest, { label, spacing: few, least: NARROW, part: "tc-narrow" });
   const markup = `<div class="tc-fig tc-composition tc-fit">\n${few < boxes ? `${wide}\n${narrow.replace(/<title>[^<]*<\/title>/g, "")}` : wide.replace(' class="tc-wide"', "")}\n${checkBoxes()}\n</div>`;
-  return new Figure({ kind: "compositionGraph", label, ...svg, markup });
+  const stacked = (): Figure =>
+    new Figure({ kind: "compositionGraph", label, ...threePanels(options, drawn, said, strongest, NARROW) });
+  return new Figure({ kind: "compositionGraph", label, ...svg, markup, narrow: narrowFrom(svg.width, stacked) });
 }
 
 function checkGraph(options: CompositionGraphOptions): void {
@@ -163,11 +165,13 @@ function threePanels(
   drawn: readonly (readonly PanelEdge[])[],
   said: readonly string[],
   strongest: number,
+  most = 1000,
 ): Drawn {
   const narrow = panelLayout(options, 34);
-  const across = 3 * (narrow.width + 24) - 24 <= 1000;
-  const layout = across ? narrow : panelLayout(options, Math.max(34, Math.min(64, Math.floor(720 / options.heads))));
-  const width = Math.max(across ? 3 * (layout.width + 24) - 24 : layout.width, 420);
+  const across = 3 * (narrow.width + 24) - 24 <= most;
+  const room = Math.min(720, most - 4);
+  const layout = across ? narrow : panelLayout(options, Math.max(34, Math.min(64, Math.floor(room / options.heads))));
+  const width = Math.max(across ? 3 * (layout.width + 24) - 24 : layout.width, Math.min(420, most));
   const head = titleBlock(options, width, said);
   const legend = drawLegend(
     (options.roles ?? []).map(({ name }) => name),

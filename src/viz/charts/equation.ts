@@ -1,5 +1,5 @@
 import { checkNonEmpty, checkObjects, checkOptions, checkSize, checkText } from "../check.ts";
-import { Figure, svgRect, svgText, NARROW, narrowFrom } from "../figure.ts";
+import { Figure, svgRect, svgText, svgTitle, NARROW, narrowFrom } from "../figure.ts";
 import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { TYPE } from "../parts/style.ts";
 import { escapeHtml, px, textWidth, wrapText, TYPE_LINE } from "../parts/text.ts";
@@ -38,7 +38,8 @@ const PAD = 10;
 const GAP = 30;
 
 /**
- * A sum of named terms, each in a box with what it is and how large it is below: the paper's path expansions.
+ * A sum of named terms, each in a box with what it is and how large it is below: the paper's path expansions. A formula
+ * shows its LaTeX on hover.
  *
  * @param options - the left side, terms and captions.
  * @returns the figure.
@@ -132,9 +133,36 @@ function formula(text: string, x: number, y: number, anchor = "start"): { markup
     return `<tspan font-size="${size}"${moved}>${escapeHtml(piece)}</tspan>`;
   });
   return {
-    markup: `<text x="${px(x)}" y="${px(y)}" class="tc-f-ink" ${FACE} text-anchor="${anchor}" xml:space="preserve">${spans.join("")}</text>`,
+    markup: `<text x="${px(x)}" y="${px(y)}" class="tc-f-ink" ${FACE} text-anchor="${anchor}" xml:space="preserve">${svgTitle(latexOf(text))}${spans.join("")}</text>`,
     width,
   };
+}
+
+const LATEX: Readonly<Record<string, string>> = {
+  "⊗": "\\otimes ",
+  Σ: "\\sum ",
+  "⊤": "\\top ",
+  "−": "-",
+  "·": "\\cdot ",
+  λ: "\\lambda ",
+  Δ: "\\Delta ",
+  "…": "\\ldots ",
+};
+
+/** A formula as LaTeX, which shows on hover: scripts in braces, names of several letters upright. */
+function latexOf(text: string): string {
+  const symbols = (part: string): string =>
+    part
+      .replace(/[A-Za-z]{2,}/g, "\\mathrm{$&}")
+      .replace(/[⊗Σ⊤−·λΔ…]/gu, (one) => LATEX[one] ?? one)
+      .trim();
+  return piecesOf(text)
+    .map(({ text: piece, shift }) =>
+      shift === 0 ? ` ${symbols(piece)}` : `${shift > 0 ? "_" : "^"}{${symbols(piece)}}`,
+    )
+    .join("")
+    .replace(/ +/g, " ")
+    .trim();
 }
 
 /** Runs of a formula with how far below the line they stand. */

@@ -102,7 +102,7 @@ function gridOf(options: HeadGridOptions, matrix: Matrix, scale: ColorScale, lim
           x + cell.width / 2,
           y + (isNarrow ? 17 : 28),
           `${isNarrow ? "tc-small" : "tc-lab"} ${ink}`,
-          printed(value, decimals, cell.width),
+          printed(value, decimals, cell.width - 3, isNarrow ? TYPE.small : TYPE.lab),
           'text-anchor="middle" pointer-events="none"',
         ),
       );
@@ -136,8 +136,11 @@ function gridOf(options: HeadGridOptions, matrix: Matrix, scale: ColorScale, lim
   });
 }
 
-/** A value with its decimals, or in powers of ten where that is too long for its cell. */
-function printed(value: number, decimals: number, width: number): string {
-  const text = formatNumber(value, { decimals });
-  return textWidth(text, TYPE.lab) <= width || !Number.isFinite(value) ? text : scientific(value, 2);
+/** A value with its decimals, with fewer where its cell has no room for them, or in powers of ten. */
+function printed(value: number, decimals: number, width: number, size: number): string {
+  for (let some = decimals; some >= 0; some--) {
+    const text = formatNumber(value, { decimals: some });
+    if (textWidth(text, size) <= width || !Number.isFinite(value)) return text;
+  }
+  return scientific(value, 2);
 }

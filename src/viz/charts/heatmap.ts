@@ -37,6 +37,11 @@ export interface HeatmapOptions extends Captions {
   readonly legendLabel?: string;
   /** True for cells that do not exist, such as keys after the query under causal attention. */
   readonly mask?: (row: number, column: number) => boolean;
+  /**
+   * Whether the first of several columns is left out, as attention to the first token, on which heads rest: it is
+   * masked, and where there is no `limit` the others have all of the colours; it is not unless this is `true`.
+   */
+  readonly skipFirst?: boolean;
   /** Whether the numbers are printed in the cells. */
   readonly showValues?: boolean;
   /**
@@ -87,7 +92,7 @@ export function heatmap(options: HeatmapOptions): Figure {
   checkOptions(
     options,
     "heatmap",
-    "values rowLabels columnLabels xLabel yLabel scale limit legend legendLabel mask showValues texts format cell",
+    "values rowLabels columnLabels xLabel yLabel scale limit legend legendLabel mask skipFirst showValues texts format cell",
   );
   if (options.rowLabels) checkTexts(options.rowLabels, "heatmap", "rowLabels");
   if (options.columnLabels) checkTexts(options.columnLabels, "heatmap", "columnLabels");
@@ -98,12 +103,30 @@ export function heatmap(options: HeatmapOptions): Figure {
   if (options.columnLabels) checkCount(options.columnLabels.length, matrix.cols, "heatmap", "columnLabels", "columns");
   if (options.texts) checkCount(options.texts.length, matrix.rows * matrix.cols, "heatmap", "texts", "cells");
   if (options.cell !== undefined) checkSize(options.cell, "heatmap", "cell");
-  const drawn = maskedValues(matrix, options.mask);
-  const { scale, limit } = chooseScale(drawn, options, "heatmap");
   const block = Math.ceil(Math.max(matrix.rows, matrix.cols) / MOST_IMAGE_CELLS);
   const cell = block > 1 ? 1 : (options.cell ?? cellSize(matrix, options));
-  const size = { width: (matrix.cols * cell) / block, height: (matrix.rows * cell) / block };
-  const room = axisRoom({ ...options, rows: matrix.rows, columns: matrix.cols, cell: cell / block });
+  return mapOf({ ...options, ...maskOf(options, matrix) }, matrix, { block, cell });
+}
+
+/** How a map's values become cells. */
+interface Cells {
+  /** Values on a side of the block that one drawn cell stands for. */
+  readonly block: number;
+  /** Pixels of a drawn cell. */
+  readonly cell: number;
+  /** Pixels to a row, where that is more. */
+  readonly cellHeight?: number;
+  /** Whether this is the drawing for narrow places. */
+  readonly isNarrow?: boolean;
+}
+
+function mapOf(options: HeatmapOptions, matrix: Matrix, cellsOf: Cells): Figure {
+  const { block, cell, cellHeight = cell } = cellsOf;
+  const drawn = maskedValues(matrix, options.mask);
+  const { scale, limit } = chooseScale(drawn, options, "heatmap");
+  const size = { width: (matrix.cols * cell) / block, height: (matrix.rows * cellHeight) / block };
+  const sides = { rows: matrix.rows, columns: matrix.cols, cell: cell / block, cellHeight: cellHeight / block };
+  const room = axisRoom({ ...options, ...sides });
   const image = matrix.rows * matrix.cols > MOST_RECTS;
   const notes = [
     ...nonFiniteNote(drawn.bad, "cell", image ? "grey" : "crossed out"),
@@ -115,7 +138,7 @@ export function heatmap(options: HeatmapOptions): Figure {
   const frame = { left: room.left, top: head.height + room.top, ...size };
   const cells = image
     ? imageCells({ ...drawn, frame, cell: pixelsOf(cell, matrix), block, limit, scale })
-    : rectCells(drawn, options, { left: frame.left, top: frame.top, cell, limit, scale });
+    : rectCells(drawn, options, { left: frame.left, top: frame.top, cell, cellHeight, limit, scale });
   const bar =
     options.legend === false
       ? ""
@@ -127,30 +150,44 @@ export function heatmap(options: HeatmapOptions): Figure {
           scale,
           label: options.legendLabel,
         });
-  const axes = labelledAxes({ ...options, rows: matrix.rows, columns: matrix.cols, cell: cell / block, frame });
+  const axes = labelledAxes({ ...options, ...sides, frame });
   return new Figure({
     kind: "heatmap",
     width,
     height: frame.top + Math.max(size.height, options.legend === false ? 0 : 100) + room.bottom,
-    narrow:
-      image && cells.length > MOST_TWICE
-        ? undefined
-        : narrowFrom(options.cell === undefined || options.cell > 1 ? width : 0, () => narrowed(options, matrix, room)),
+    narrow: cellsOf.isNarrow === true ? undefined : narrowFrom(width, () => narrowed(options, matrix, room)),
     label: accessibleName(options, `heatmap, ${matrix.rows} by ${matrix.cols}`),
     content: [head.markup, cells, axes, bar].join("\n"),
   });
 }
 
-/** Larger images are not held twice. */
-const MOST_TWICE = 40_000;
+/** Which cells do not exist, or are left out. */
+function maskOf({ mask, skipFirst }: HeatmapOptions, { cols }: Matrix): Pick<HeatmapOptions, "mask"> {
+  if (skipFirst !== true || cols < 2) return {};
+  return { mask: (row, column) => column === 0 || mask?.(row, column) === true };
+}
 
-/** The map with cells that fit a narrow place, as far as whole pixels go. */
+/** Rows at least this high have a label each. */
+const LABELLED_ROW = 11;
+/** Of at most so many rows each is as high in a narrow place, if they are far fewer than columns. */
+const FEW_ROWS = 24;
+
+/**
+ * The map with cells that fit a narrow place, as far as whole pixels go, or in blocks of values; few rows of many
+ * columns keep rows high enough for their labels.
+ */
 function narrowed(options: HeatmapOptions, matrix: Matrix, { left, right }: AxisRoom): Figure {
   const { rows, cols } = matrix;
   if (options.texts !== undefined && rows < cols) return transposedNarrow({ ...options, texts: options.texts }, matrix);
   const legend = options.legend === false ? 0 : COLOR_BAR_WIDTH;
-  const cell = Math.max(1, Math.floor((NARROW - left - right - legend) / cols));
-  return heatmap({ ...options, cell, showValues: options.showValues === true && cell >= 24 });
+  const room = Math.max(40, NARROW - left - right - legend);
+  const block = Math.ceil(Math.max(cols / room, rows / MOST_IMAGE_CELLS));
+  const cell = Math.max(1, Math.floor((room * block) / cols));
+  const isFlat = block === 1 && rows <= FEW_ROWS && 2 * rows <= cols && cell < LABELLED_ROW;
+  return mapOf({ ...options, showValues: options.showValues === true && cell >= 24 }, matrix, {
+    ...{ block, cell: block > 1 ? 1 : cell, isNarrow: true },
+    ...(isFlat && { cellHeight: LABELLED_ROW }),
+  });
 }
 
 /** The same in a narrow place with rows as columns: texts need wide cells. */
@@ -171,7 +208,7 @@ function transposedNarrow(options: HeatmapOptions & { readonly texts: readonly s
   const { left, right } = axisRoom({ ...turned, rows: cols, columns: rows, cell: SMALLEST_TEXT });
   const legend = options.legend === false ? 0 : COLOR_BAR_WIDTH;
   const cell = Math.max(1, Math.min(TEXT_CELL, Math.floor((NARROW - left - right - legend) / rows)));
-  return heatmap({ ...turned, cell });
+  return mapOf(turned, readMatrix(turned.values, "heatmap"), { block: 1, cell, isNarrow: true });
 }
 
 /** The side of a cell that shows a text, and the least at which one is shown. */
@@ -208,26 +245,29 @@ interface CellLayout {
   readonly left: number;
   readonly top: number;
   readonly cell: number;
+  readonly cellHeight: number;
   readonly limit: number;
   readonly scale: ColorScale;
 }
 
 function rectCells(matrix: MaskedMatrix, options: HeatmapOptions, layout: CellLayout): string {
-  const { cell } = layout;
+  const { cell, cellHeight } = layout;
   const parts: string[] = [];
   for (let i = 0; i < matrix.rows; i++) {
     for (let j = 0; j < matrix.cols; j++) {
       const value = matrix.data[i * matrix.cols + j] as number;
-      const [x, y] = [layout.left + j * cell, layout.top + i * cell];
+      const [x, y] = [layout.left + j * cell, layout.top + i * cellHeight];
       if (matrix.masked[i * matrix.cols + j]) {
-        parts.push(svgRect(x, y, cell, cell, 'class="tc-f-muted" fill-opacity="0.07"'));
+        parts.push(svgRect(x, y, cell, cellHeight, 'class="tc-f-muted" fill-opacity="0.07"'));
         continue;
       }
       const text = options.texts?.[i * matrix.cols + j];
       const number = formatNumber(value, options.format);
       const place = `${labelText(options.rowLabels?.[i] ?? i)}, ${labelText(options.columnLabels?.[j] ?? j)}`;
       const name = `${place}: ${text === undefined ? number : `${labelText(text)} ${number}`}`;
-      parts.push(drawCell({ x, y, width: cell, height: cell, value, limit: layout.limit, scale: layout.scale, name }));
+      parts.push(
+        drawCell({ x, y, width: cell, height: cellHeight, value, limit: layout.limit, scale: layout.scale, name }),
+      );
       if (text !== undefined && cell >= SMALLEST_TEXT) {
         const ink = Number.isFinite(value) ? inkOver(shadeOf(value, layout.limit, layout.scale)) : "tc-f-ink";
         parts.push(cellText(labelText(text), x, y, cell, ink));

@@ -4,6 +4,7 @@ import { Figure, svgLine, svgRect, svgText, svgTitle, NARROW, narrowFrom } from 
 import {
   accessibleName,
   chartGround,
+  type ChartGround,
   figureSide,
   leftMargin,
   nonFiniteNote,
@@ -14,7 +15,7 @@ import {
 import type { ReferenceLine } from "./line-chart.ts";
 import { bounded, extent, largestOf, niceDomain, niceStep, shareOf, type Domain } from "../parts/scale.ts";
 import { TYPE } from "../parts/style.ts";
-import { formatNumber, plural, textWidth } from "../parts/text.ts";
+import { formatNumber, labelText, plural, textWidth } from "../parts/text.ts";
 
 /**
  * What {@link histogram} draws.
@@ -92,23 +93,40 @@ export function histogram(options: HistogramOptions): Figure {
     ] as const;
     return count === 0 ? [] : [svgRect(...shape, 'class="tc-f-c0" fill-opacity="0.8"', svgTitle(name))];
   });
-  const lines = (options.references ?? []).map(({ value, label }) => {
-    const x = ground.x(value);
-    const text = `${label === undefined ? "" : `${label} = `}${formatNumber(value)}`;
-    const flip = x + textWidth(text, TYPE.tick) + 6 > frame.left + frame.width;
-    const line = svgLine(x, frame.top, x, frame.top + frame.height, 'class="tc-s-ink" stroke-dasharray="3 3"');
-    return (
-      line + svgText(x + (flip ? -4 : 4), frame.top + 9, "tc-tick tc-f-ink", text, flip ? 'text-anchor="end"' : "")
-    );
-  });
+  const lines = drawReferences(options.references ?? [], ground);
   return new Figure({
     kind: "histogram",
     width,
     height,
     narrow: narrowFrom(width, () => histogram({ ...options, width: NARROW })),
     label: accessibleName(options, `histogram of ${plural(values.length, "value")}`),
-    content: [head.markup, ground.markup, ...bars, ...lines].filter((part) => part !== "").join("\n"),
+    content: [head.markup, ground.markup, ...bars, lines].filter((part) => part !== "").join("\n"),
   });
+}
+
+/** Vertical lines with their texts at the top, those that would lie over one another one below the other. */
+function drawReferences(references: readonly ReferenceLine[], { x: xOf, frame }: ChartGround): string {
+  const ends: number[] = [];
+  const right = frame.left + frame.width;
+  const placed = references
+    .map(({ value, label }) => {
+      const x = xOf(value);
+      const text = `${label === undefined ? "" : `${labelText(label)} = `}${formatNumber(value)}`;
+      const room = textWidth(text, TYPE.tick) + 6;
+      const flip = x + room > right && x - room >= frame.left;
+      return { x, text, flip, from: flip ? x - room : x, to: flip ? x : x + room };
+    })
+    .sort((a, b) => a.from - b.from);
+  const lines: string[] = [];
+  const texts = placed.map(({ x, text, flip, from, to }) => {
+    const free = ends.findIndex((end) => end <= from);
+    const line = free < 0 ? ends.length : free;
+    ends[line] = to;
+    lines.push(svgLine(x, frame.top, x, frame.top + frame.height, 'class="tc-s-ink" stroke-dasharray="3 3"'));
+    const classes = "tc-tick tc-f-ink tc-s-bg tc-halo";
+    return svgText(x + (flip ? -4 : 4), frame.top + 9 + 12 * line, classes, text, flip ? 'text-anchor="end"' : "");
+  });
+  return [...lines, ...texts].join("\n");
 }
 
 /** More bins than this are narrower than a pixel. */

@@ -26,7 +26,7 @@ import {
 import { spreadApart } from "../parts/label-placement.ts";
 import { extent, largestOf, niceDomain, widened, type Domain, type Frame } from "../parts/scale.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
-import { formatNumber, px, textWidth, truncate } from "../parts/text.ts";
+import { formatNumber, labelText, px, textWidth, truncate } from "../parts/text.ts";
 
 /**
  * One line of a {@link lineChart}.
@@ -129,25 +129,25 @@ export function lineChart(options: LineChartOptions): Figure {
     (options.yLabel === undefined ? 8 : 24) +
     (options.regions?.some(({ label }) => label !== undefined) ? 4 : 0);
   const below = options.xLabel === undefined ? 24 : 40;
-  const right = Math.max(12, Math.min(endLabels + 16, given.width * 0.3));
-  const width = figureSide(given.width, left + right);
-  const height = figureSide(given.height, top + below);
-  const frame = {
-    left,
-    top,
-    width: width - left - right,
-    height: height - top - below,
-  };
   const wholeX = series.every(({ x }) => Array.from(x).every(Number.isInteger));
-  const ground = chartGround({
-    frame,
-    xDomain,
-    yDomain,
-    yTickCount,
-    wholeX,
-    xLabel: options.xLabel,
-    yLabel: options.yLabel,
-  });
+  const height = figureSide(given.height, top + below);
+  const groundWith = (right: number): { width: number; frame: Frame; ground: ChartGround } => {
+    const width = figureSide(given.width, left + right);
+    const frame = { left, top, width: width - left - right, height: height - top - below };
+    const { xLabel, yLabel } = options;
+    return { width, frame, ground: chartGround({ frame, xDomain, yDomain, yTickCount, wholeX, xLabel, yLabel }) };
+  };
+  const right = Math.max(12, Math.min(endLabels + 16, given.width * 0.3));
+  const references = options.references ?? [];
+  // Names of several series stand where texts that find no place on the ground would.
+  const beside =
+    series.length > 1 ? [] : references.filter((line) => !placeOf(line, groundWith(right).ground, series).isClear);
+  const besideRoom =
+    largestOf(
+      beside.map((line) => textWidth(textOf(line), TYPE.tick)),
+      0,
+    ) + 8;
+  const { width, frame, ground } = groundWith(beside.length === 0 ? right : Math.max(right, besideRoom));
   const content = [
     head.markup,
     ...(options.regions ?? []).map((region) => drawRegion(region, ground, xDomain)),
@@ -157,7 +157,7 @@ export function lineChart(options: LineChartOptions): Figure {
       frame,
       options.xDomain !== undefined || options.yDomain !== undefined,
     ),
-    ...(options.references ?? []).map((line) => drawReference(line, ground, series)),
+    ...references.map((line) => drawReference(line, ground, series, beside.includes(line))),
     series.length > 1 ? drawNames(series, ground, width) : "",
   ];
   return new Figure({
@@ -184,7 +184,7 @@ function prepare(series: LineSeries, index: number): Prepared {
     checkCount(series.band.lower.length, count, "lineChart", `${name}.band.lower`, "values of y");
     checkCount(series.band.upper.length, count, "lineChart", `${name}.band.upper`, "values of y");
   }
-  return { name: series.name, x, y: series.y, band: series.band };
+  return { name: labelText(series.name), x, y: series.y, band: series.band };
 }
 
 function domains(series: readonly Prepared[], options: LineChartOptions, yTickCount: number): [Domain, Domain] {
@@ -215,7 +215,11 @@ function drawRegion(region: Region, ground: ChartGround, domain: Domain): string
   const to = ground.x(Math.min(region.to, domain[1]));
   if (to <= from) return "";
   const { top, height } = ground.frame;
-  const shade = svgRect(from, top, to - from, height, 'class="tc-f-muted" fill-opacity="0.09"');
+  const edge =
+    from > ground.frame.left
+      ? svgLine(from, top, from, top + height, 'class="tc-s-axis tc-crisp" stroke-dasharray="2 3"')
+      : "";
+  const shade = svgRect(from, top, to - from, height, 'class="tc-f-muted" fill-opacity="0.09"') + edge;
   if (region.label === undefined) return shade;
   return shade + svgText((from + to) / 2, top + 13, "tc-tick tc-f-muted", region.label, 'text-anchor="middle"');
 }
@@ -231,13 +235,19 @@ function clipped(parts: readonly string[], frame: Frame, cut: boolean): string {
 const PLACES = 9;
 const CLEAR = 10;
 
-/** The label stands over the line at the end that is farther from the data, or between where neither is clear. */
-function drawReference(line: ReferenceLine, ground: ChartGround, series: readonly Prepared[]): string {
+function textOf({ label, value }: ReferenceLine): string {
+  return `${label === undefined ? "" : `${labelText(label)} = `}${formatNumber(value)}`;
+}
+
+/** Where a label over its line begins, at the end that is farther from the data, or between where neither is clear. */
+function placeOf(
+  line: ReferenceLine,
+  ground: ChartGround,
+  series: readonly Prepared[],
+): { readonly x: number; readonly isEnd: boolean; readonly isClear: boolean } {
   const { left, width } = ground.frame;
-  const right = left + width;
   const y = ground.y(line.value);
-  const text = `${line.label === undefined ? "" : `${line.label} = `}${formatNumber(line.value)}`;
-  const room = textWidth(text, TYPE.tick) + 10;
+  const room = textWidth(textOf(line), TYPE.tick) + 10;
   const nearest = (from: number, to: number): number => {
     const gaps = series.flatMap((one) =>
       Array.from(one.y, (value, i) => {
@@ -255,14 +265,28 @@ function drawReference(line: ReferenceLine, ground: ChartGround, series: readonl
   const best = gaps.reduce((a, gap, k) => (gap > Math.max(gaps[a] ?? 0, CLEAR) ? k : a), end);
   const chosen = (gaps[end] ?? 0) >= CLEAR ? end : best;
   const isEnd = chosen === PLACES - 1;
-  const label = svgText(
-    isEnd ? right - 5 : (places[chosen] ?? left) + 5,
-    y - 4,
-    "tc-tick tc-f-ink tc-s-bg tc-halo",
-    text,
-    isEnd ? 'text-anchor="end"' : "",
-  );
-  return svgLine(left, y, right, y, 'class="tc-s-ink" stroke-dasharray="3 3"') + label;
+  return {
+    x: isEnd ? left + width - 5 : (places[chosen] ?? left) + 5,
+    isEnd,
+    isClear: (gaps[chosen] ?? 0) >= 0.6 * CLEAR,
+  };
+}
+
+/** A level with its label over it, or beside the ground. */
+function drawReference(
+  line: ReferenceLine,
+  ground: ChartGround,
+  series: readonly Prepared[],
+  isBeside: boolean,
+): string {
+  const { left, width } = ground.frame;
+  const right = left + width;
+  const y = ground.y(line.value);
+  const level = svgLine(left, y, right, y, 'class="tc-s-ink" stroke-dasharray="3 3"');
+  if (isBeside) return level + svgText(right + 5, y + 3.5, "tc-tick tc-f-ink", textOf(line));
+  const { x, isEnd } = placeOf(line, ground, series);
+  const anchor = isEnd ? 'text-anchor="end"' : "";
+  return level + svgText(x, y - 4, "tc-tick tc-f-ink tc-s-bg tc-halo", textOf(line), anchor);
 }
 
 /** Runs of indices at which every list is finite. */

@@ -15,7 +15,7 @@ import { drawLegend } from "../parts/legend.ts";
 import { nearestOf, placeFarLabels, placeLabels } from "../parts/label-placement.ts";
 import { extent, niceDomain, type Domain, type Frame } from "../parts/scale.ts";
 import { SERIES_COLORS, TYPE } from "../parts/style.ts";
-import { formatNumber, plural, px, textWidth } from "../parts/text.ts";
+import { formatNumber, labelText, plural, px, textWidth } from "../parts/text.ts";
 
 /**
  * One point of a {@link scatter}.
@@ -44,6 +44,8 @@ export interface ScatterOptions extends Captions {
   readonly quadrants?: boolean;
   /** Whether a line joins the points in their order; it does not unless this is `true`. */
   readonly path?: boolean;
+  /** Whether the line of equal x and y is drawn; it is not unless this is `true`. */
+  readonly diagonal?: boolean;
   readonly width?: number;
   readonly height?: number;
 }
@@ -79,7 +81,7 @@ const RADIUS = 4;
  * ```
  */
 export function scatter(options: ScatterOptions): Figure {
-  checkOptions(options, "scatter", "points xDomain yDomain xLabel yLabel quadrants path width height");
+  checkOptions(options, "scatter", "points xDomain yDomain xLabel yLabel quadrants path diagonal width height");
   checkObjects(options.points, "scatter", "points");
   for (const [i, { x, y }] of options.points.entries()) {
     checkNumber(x, "scatter", `points[${i}].x`);
@@ -121,7 +123,7 @@ export function scatter(options: ScatterOptions): Figure {
   const places = drawn.map(({ x, y }) => [ground.x(x), ground.y(y)] as const);
   const dots = drawn.map((point, i) => {
     const [x, y] = places[i] as readonly [number, number];
-    const name = `${point.label === undefined ? "" : `${point.label}: `}${formatNumber(point.x)}, ${formatNumber(point.y)}`;
+    const name = `${point.label === undefined ? "" : `${labelText(point.label)}: `}${formatNumber(point.x)}, ${formatNumber(point.y)}`;
     return `<circle class="tc-f-${paintOf(point, groups)} tc-s-bg" stroke-width="0.8" fill-opacity="0.85" cx="${px(x)}" cy="${px(y)}" r="${RADIUS}">${svgTitle(name)}</circle>`;
   });
   return new Figure({
@@ -135,6 +137,7 @@ export function scatter(options: ScatterOptions): Figure {
       legend.markup,
       ground.markup,
       options.quadrants === false ? "" : zeroLines(frame, xDomain, yDomain, ground),
+      options.diagonal === true ? diagonal(xDomain, yDomain, ground) : "",
       options.path === true ? pathThrough(places) : "",
       ...dots,
       drawLabels(drawn, places, frame),
@@ -181,6 +184,16 @@ function zeroLines(
   );
 }
 
+/** The line of equal x and y, as far as both domains go. */
+function diagonal(
+  xDomain: Domain,
+  yDomain: Domain,
+  { x, y }: { x: (v: number) => number; y: (v: number) => number },
+): string {
+  const [from, to] = [Math.max(xDomain[0], yDomain[0]), Math.min(xDomain[1], yDomain[1])];
+  return from < to ? svgLine(x(from), y(from), x(to), y(to), 'class="tc-s-axis" stroke-dasharray="3 3"') : "";
+}
+
 /** A line through all points in order. */
 function pathThrough(places: readonly (readonly [number, number])[]): string {
   const points = places.map(([x, y]) => `${px(x)},${px(y)}`).join(" ");
@@ -205,10 +218,10 @@ function sharedLabels(
     const near = NEIGHBOURS.flatMap(([dx, dy]) => squares.get(`${column + dx} ${row + dy}`) ?? []);
     const found = near.find((one) => Math.hypot(one.at[0] - at[0], one.at[1] - at[1]) <= RADIUS);
     if (found !== undefined) {
-      found.names.push(label);
+      found.names.push(labelText(label));
       continue;
     }
-    const one = { names: [label], at };
+    const one = { names: [labelText(label)], at };
     shared.push(one);
     const key = `${column} ${row}`;
     squares.set(key, [...(squares.get(key) ?? []), one]);

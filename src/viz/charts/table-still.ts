@@ -3,7 +3,7 @@ import { svgLine, svgRect, svgText, svgTitle } from "../figure.ts";
 import { BOLD, titleBlock, type Captions } from "../parts/frame.ts";
 import { largestOf } from "../parts/scale.ts";
 import { TYPE } from "../parts/style.ts";
-import { formatNumber, textWidth, truncate, wrapText, type NumberFormat } from "../parts/text.ts";
+import { formatNumber, labelText, textWidth, truncate, wrapText, type NumberFormat } from "../parts/text.ts";
 import { CELL_PADDING, chipsMarkup, LINE, SIZE } from "../parts/token-chips.ts";
 
 /** A column with its cells, checked. */
@@ -70,11 +70,15 @@ function widthOf({ kind, cells, format }: StillColumn, label: readonly string[])
       if (typeof cell === "number" && kind !== "text")
         return textWidth(formatNumber(cell, format), TYPE.lab) * 1.07 + (kind === "bar" ? BAR + 8 : 0);
       if (kind === "token" || kind === "tokens") return chipsMarkup(chipsOf(cell), 0, 0, WIDEST, NO_VALUES).width;
-      return Math.min(WIDEST, textWidth(String(cell), TYPE.lab) * 1.07);
+      return Math.min(WIDEST, textWidth(textOf(cell), TYPE.lab) * 1.07);
     }),
     0,
   );
   return Math.ceil(Math.max(named, widest)) + 2;
+}
+
+function textOf(cell: string | number | readonly string[]): string {
+  return labelText(String(cell));
 }
 
 function chipsOf(cell: string | number | readonly string[]): { readonly token: string }[] {
@@ -95,11 +99,11 @@ function cellMarkup(
   if (kind === "token" || kind === "tokens") return chipsMarkup(chipsOf(cell), x, y, width, NO_VALUES);
   if (typeof cell === "number" && kind !== "text") {
     const text = formatNumber(cell, format);
-    const bar =
-      kind === "bar" ? barMarkup(cell, scale, x + width - BAR - 8 - textWidth(text, TYPE.lab) * 1.07, y + 3) : "";
+    // At the cell's edge, so that the zero lines of a column stand one below the other.
+    const bar = kind === "bar" ? barMarkup(cell, scale, x, y + 3) : "";
     return { markup: bar + svgText(x + width, base, "tc-lab tc-f-ink", text, 'text-anchor="end"'), lines: 1 };
   }
-  const text = String(cell);
+  const text = textOf(cell);
   const shown = truncate(text, width, TYPE.lab);
   const hover = shown === text ? "" : svgRect(x, y, width, LINE - 3, 'fill="transparent"', svgTitle(text));
   return { markup: svgText(x, base, "tc-lab tc-f-ink", shown) + hover, lines: 1 };

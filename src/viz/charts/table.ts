@@ -5,7 +5,7 @@ import { Figure } from "../figure.ts";
 import { tableStill } from "./table-still.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
 import { PAGE_SCRIPT } from "../page/script.ts";
-import { escapeHtml, formatNumber, plural, px, visibleToken, type NumberFormat } from "../parts/text.ts";
+import { escapeHtml, formatNumber, labelText, plural, px, visibleToken, type NumberFormat } from "../parts/text.ts";
 
 /**
  * A column of a {@link table}.
@@ -154,7 +154,7 @@ function drawCellOf(cell: TableCell, kind: Kind, style: CellStyle): string {
     return `<td>${list.map((token: string) => `<span class="tc-token">${escapeHtml(visibleToken(token))}</span>`).join(" ")}</td>`;
   }
   if (typeof cell === "object") throw cellError(cell, "a string or number", kind, style.at);
-  return `<td>${escapeHtml(String(cell))}</td>`;
+  return `<td>${escapeHtml(labelText(cell))}</td>`;
 }
 
 function cellError(cell: TableCell, expected: string, kind: Kind, at: string): InputError {

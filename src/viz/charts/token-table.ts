@@ -5,7 +5,7 @@ import { accessibleName, titleBlock, type Captions } from "../parts/frame.ts";
 import { CELL_PADDING, chipsMarkup, LINE, SIZE, type ChipColumn, type TokenChip } from "../parts/token-chips.ts";
 import { extent, largestOf } from "../parts/scale.ts";
 import { TYPE } from "../parts/style.ts";
-import { formatNumber, plural, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
+import { formatNumber, labelText, plural, textWidth, truncate, type NumberFormat } from "../parts/text.ts";
 
 /**
  * A cell of a {@link tokenTable}: a text, a number, or tokens.
@@ -97,23 +97,50 @@ export function tokenTable(options: TokenTableOptions): Figure {
       checkCount(row.length, columns.length, "tokenTable", `groups[${g}].rows[${i}]`, "columns");
   const cells = columns.map((_, j) => groups.flatMap(({ rows }) => rows.map((row) => row[j] ?? "")));
   const styled = columns.map((column, j): ChipColumn => chipColumn(column, cells[j] ?? [], j));
-  const widths = columnWidths(columns, styled, cells, options.width ?? 860);
+  const inColumns = besideOneAnother(options, styled, cells, options.width ?? 860);
+  const narrow = (): Figure => {
+    const drawn = besideOneAnother(options, styled, cells, NARROW);
+    return tableFigure(options, drawn.width > FITTING ? underOneAnother(options, styled) : drawn);
+  };
+  return tableFigure(options, inColumns, narrowFrom(inColumns.width, narrow));
+}
+
+interface Drawing {
+  readonly width: number;
+  readonly height: number;
+  readonly parts: readonly string[];
+}
+
+function tableFigure(options: TokenTableOptions, { parts, ...size }: Drawing, narrow?: Figure): Figure {
+  const count = options.groups.reduce((sum, { rows }) => sum + rows.length, 0);
+  return new Figure({
+    kind: "tokenTable",
+    ...size,
+    narrow,
+    label: accessibleName(options, `table of ${plural(count, "row")}`),
+    content: parts.filter((part) => part !== "").join("\n"),
+  });
+}
+
+/** The table in columns. */
+function besideOneAnother(
+  options: TokenTableOptions,
+  styled: readonly ChipColumn[],
+  cells: readonly (readonly TokenTableCell[])[],
+  total: number,
+): Drawing {
+  const { columns, groups } = options;
+  const widths = columnWidths(columns, styled, cells, total);
   const lefts = widths.map((_, j) => widths.slice(0, j).reduce((sum, width) => sum + width + GAP, 0));
   const width = Math.max(
-    Math.min(NARROWEST, options.width ?? NARROWEST),
+    Math.min(NARROWEST, total === NARROW ? NARROW : (options.width ?? NARROWEST)),
     widths.reduce((sum, one) => sum + one + GAP, -GAP),
   );
   const head = titleBlock(options, width);
   const parts: string[] = [head.markup];
   let y = head.height + columnHeads(columns, styled, lefts, widths, head.height, parts);
   for (const { label, note, rows } of groups) {
-    if (label !== undefined) {
-      y += 24;
-      parts.push(svgText(0, y - 7, "tc-title tc-f-ink", label));
-      const after = textWidth(label, TYPE.title) + 12;
-      if (note !== undefined)
-        parts.push(svgText(after, y - 7, "tc-sub tc-f-muted", truncate(note, width - after, TYPE.sub)));
-    }
+    y = groupHead(label, note, y, width, parts);
     for (const row of rows) {
       parts.push(svgLine(0, y, width, y, 'class="tc-s-grid tc-crisp"'));
       let lines = 1;
@@ -126,15 +153,80 @@ export function tokenTable(options: TokenTableOptions): Figure {
     }
   }
   parts.push(svgLine(0, y, width, y, 'class="tc-s-grid tc-crisp"'));
-  const count = groups.reduce((sum, { rows }) => sum + rows.length, 0);
-  return new Figure({
-    kind: "tokenTable",
-    width,
-    height: y + 2,
-    narrow: options.width === NARROW ? undefined : narrowFrom(width, () => tokenTable({ ...options, width: NARROW })),
-    label: accessibleName(options, `table of ${plural(count, "row")}`),
-    content: parts.filter((part) => part !== "").join("\n"),
-  });
+  return { width, height: y + 2, parts };
+}
+
+/** A group's heading from `y` on; returns where its rows begin. */
+function groupHead(
+  label: string | undefined,
+  note: string | undefined,
+  y: number,
+  width: number,
+  parts: string[],
+): number {
+  if (label === undefined) return y;
+  parts.push(svgText(0, y + 17, "tc-title tc-f-ink", label));
+  const after = textWidth(label, TYPE.title) + 12;
+  if (note !== undefined)
+    parts.push(svgText(after, y + 17, "tc-sub tc-f-muted", truncate(note, width - after, TYPE.sub)));
+  return y + 24;
+}
+
+/** Columns of a table that is somewhat wider than a narrow place still stand side by side in it. */
+const FITTING = 410;
+const MOST_NAME = 110;
+
+/**
+ * The table in a narrow place: the cells of a row one below the other, each after its column's name; short ones share a
+ * line.
+ */
+function underOneAnother(options: TokenTableOptions, styled: readonly ChipColumn[]): Drawing {
+  const { columns, groups } = options;
+  const head = titleBlock(options, NARROW);
+  const parts: string[] = [head.markup];
+  let y = head.height;
+  for (const [j, { label, legend }] of columns.entries()) {
+    if (legend === undefined) continue;
+    const text = `${label}: ${legendText(legend, styled[j] as ChipColumn)}`;
+    parts.push(svgText(0, y + 10, "tc-tick tc-f-muted", truncate(text, NARROW, TYPE.tick)));
+    y += LEGEND_LINE;
+  }
+  for (const { label, note, rows } of groups) {
+    y = groupHead(label, note, y, NARROW, parts);
+    for (const row of rows) {
+      parts.push(svgLine(0, y, NARROW, y, 'class="tc-s-grid tc-crisp"'));
+      y = stackedRow(row, columns, styled, y, parts);
+    }
+  }
+  parts.push(svgLine(0, y, NARROW, y, 'class="tc-s-grid tc-crisp"'));
+  return { width: NARROW, height: y + 2, parts };
+}
+
+const LEGEND_LINE = 14;
+
+/** One row of {@link underOneAnother}; returns where the next begins. */
+function stackedRow(
+  row: readonly TokenTableCell[],
+  columns: readonly TokenTableColumn[],
+  styled: readonly ChipColumn[],
+  top: number,
+  parts: string[],
+): number {
+  let [x, y, lines] = [0, top, 0];
+  for (const [j, cell] of row.entries()) {
+    const column = columns[j] as TokenTableColumn;
+    const name = truncate(column.label, MOST_NAME, TYPE.tick);
+    const beside = name === "" ? 0 : textWidth(name, TYPE.tick) + 6;
+    const needed = beside + cellWidth(cell, column.format);
+    if (x > 0 && x + needed > NARROW) [x, y, lines] = [0, y + lines * LINE, 0];
+    const at = y + CELL_PADDING / 2 + SIZE + 1.5;
+    if (name !== "") parts.push(svgText(x, at, "tc-tick tc-f-muted", name));
+    const drawn = drawCell(cell, x + beside, y, Math.max(60, NARROW - x - beside), styled[j] as ChipColumn);
+    parts.push(drawn.markup);
+    lines = Math.max(lines, drawn.lines);
+    x = drawn.lines > 1 ? NARROW : x + needed + GAP;
+  }
+  return y + lines * LINE + CELL_PADDING;
 }
 
 /** Names and legends of columns; returns the height that they take. */
@@ -215,7 +307,7 @@ function columnWidths(
 }
 
 function cellWidth(cell: TokenTableCell, format: NumberFormat | undefined): number {
-  if (typeof cell === "string") return textWidth(cell, TYPE.lab) * 1.07 + 4;
+  if (typeof cell === "string") return textWidth(labelText(cell), TYPE.lab) * 1.07 + 4;
   if (typeof cell === "number") return textWidth(formatNumber(cell, format), TYPE.lab) * 1.07 + 4;
   return chipsMarkup(cell, 0, 0, Infinity, { limit: 0, signed: false, format: {} }).width;
 }
@@ -228,7 +320,7 @@ function drawCell(
   column: ChipColumn,
 ): { markup: string; lines: number } {
   if (typeof cell === "object") return chipsMarkup(cell, x, y + CELL_PADDING / 2, width, column);
-  const text = typeof cell === "number" ? formatNumber(cell, column.format) : cell;
+  const text = typeof cell === "number" ? formatNumber(cell, column.format) : labelText(cell);
   const at = y + CELL_PADDING / 2 + SIZE + 1.5;
   return { markup: svgText(x, at, "tc-lab tc-f-ink", truncate(text, 0.94 * width, TYPE.lab)), lines: 1 };
 }

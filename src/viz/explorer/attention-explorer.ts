@@ -230,7 +230,7 @@ function headButtons(parts: MarkupParts): string {
   const rows = Array.from({ length: parts.layers }, (_, layer) => {
     const buttons = Array.from({ length: parts.heads }, (_, head) => {
       const label = `L${layer}H${head}`;
-      return `<button type="button" aria-pressed="false" data-head="${layer * parts.heads + head}" aria-label="${label}"><canvas></canvas><span>${label}</span></button>`;
+      return `<button type="button" data-head="${layer * parts.heads + head}" aria-label="${label}"><canvas></canvas><span>${label}</span></button>`;
     });
     return `<div class="tc-ax-row">${buttons.join("")}</div>`;
   });

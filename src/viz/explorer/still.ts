@@ -140,7 +140,7 @@ function patternImage(
     }
   }
   const { left, top, side } = square;
-  const block = Math.ceil(count / (2 * side));
+  const block = Math.ceil(count / side);
   return imageCells({
     ...{ rows: count, cols: count, data, masked, bad: 0, limit, scale: "sequential", block },
     frame: { left, top, width: side, height: side },

@@ -83,18 +83,23 @@ export function setUpExplorer(root, { view, channels, colorIn, undo }) {
     return channels(colorIn(root, name));
   }
 
-  function paint(canvas, values, offset, scale, inks) {
-    canvas.width = canvas.height = n;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(n, n);
+  /** Pixels that stand for a block show its largest value: no stripe is lost. */
+  function paint(canvas, values, offset, scale, inks, most) {
+    const block = Math.ceil(n / most);
+    const side = (canvas.width = canvas.height = Math.ceil(n / block));
+    const largest = new Float64Array(side * side).fill(-1);
     for (let q = 0; q < n; q++)
-      for (let k = 0; k < n; k++) {
-        const at = 4 * (q * n + k);
-        const hue = isShown(q, k) ? inks[0] : inks[1];
-        const opacity = isShown(q, k) ? Math.min(1, values[offset + place(q, k)] / scale) : 18 / 255;
-        image.data.set([hue[0], hue[1], hue[2], Math.round(255 * opacity)], at);
+      for (let k = 0; k <= q; k++) {
+        if (!isShown(q, k)) continue;
+        const at = Math.floor(q / block) * side + Math.floor(k / block);
+        largest[at] = Math.max(largest[at], values[offset + place(q, k)]);
       }
-    context.putImageData(image, 0, 0);
+    const image = new view.ImageData(side, side);
+    largest.forEach(function (value, at) {
+      image.data.set(inks[value < 0 ? 1 : 0], 4 * at);
+      image.data[4 * at + 3] = value < 0 ? 18 : (255 * value) / scale;
+    });
+    canvas.getContext("2d").putImageData(image, 0, 0);
   }
 
   function paintAll() {
@@ -102,7 +107,7 @@ export function setUpExplorer(root, { view, channels, colorIn, undo }) {
     const values = measures[state.measure];
     const scale = state.skipFirst || state.measure > 0 ? 0 : data.measures[state.measure].largest;
     buttons.forEach(function (button, head) {
-      paint(button.querySelector("canvas"), values, head * size, scale || largestOf(values, head * size), inks);
+      paint(button.querySelector("canvas"), values, head * size, scale || largestOf(values, head * size), inks, 54);
     });
     paintMap(inks);
   }
@@ -113,7 +118,7 @@ export function setUpExplorer(root, { view, channels, colorIn, undo }) {
       button.setAttribute("aria-pressed", String(state.heads.has(head)));
     });
     const canvas = map.querySelector("canvas");
-    paint(canvas, shown, 0, limit, inks || [color("seq"), color("muted")]);
+    paint(canvas, shown, 0, limit, inks || [color("seq"), color("muted")], n);
     find(".tc-ax-scale").textContent = headNames() + ", colour 0 to " + number(limit);
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", data.measures[state.measure].name + " of " + headNames());

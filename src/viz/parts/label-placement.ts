@@ -59,9 +59,27 @@ const DIRECTIONS = Array.from(
   (_, i) => [Math.cos((i * Math.PI) / 8), Math.sin((i * Math.PI) / 8)] as const,
 );
 
+/** Whether a line from a point to the nearest point of a box, its leader, passes through another box. */
+function crosses([x1, y1]: readonly [number, number], [x2, y2]: readonly [number, number], box: Box): boolean {
+  let [from, to] = [0, 1];
+  for (const [start, step, low, high] of [
+    [x1, x2 - x1, box.x, box.x + box.width],
+    [y1, y2 - y1, box.y, box.y + box.height],
+  ] as const) {
+    if (step === 0) {
+      if (start <= low || start >= high) return false;
+      continue;
+    }
+    const [a, b] = [(low - start) / step, (high - start) / step];
+    from = Math.max(from, Math.min(a, b));
+    to = Math.min(to, Math.max(a, b));
+  }
+  return from < to;
+}
+
 /**
  * Boxes for labels that found no place near their points, at some distance and clear of all that is taken; `undefined`
- * where there is none.
+ * where there is none. Their leaders pass through no label where that can be had.
  */
 export function placeFarLabels(
   requests: readonly LabelRequest[],
@@ -70,18 +88,34 @@ export function placeFarLabels(
   radius: number,
   others: readonly Box[],
 ): (Box | undefined)[] {
-  const taken: Box[] = [...others, ...points.map(([x, y]) => aroundPoint(x, y, radius))];
+  const labels: Box[] = [...others];
+  const around = points.map(([x, y]) => aroundPoint(x, y, radius));
+  const leaders: (readonly [readonly [number, number], readonly [number, number]])[] = [];
   return requests.map(({ x, y, width, height }) => {
+    let struck: Box | undefined;
     for (const distance of FAR) {
       for (const [dx, dy] of DIRECTIONS) {
         const [cx, cy] = [x + dx * (distance + width / 2), y + dy * (distance + height / 2)];
         const box = { x: cx - width / 2, y: cy - height / 2, width, height };
-        if (!liesIn(box, frame) || taken.some((other) => overlaps(box, other))) continue;
-        taken.push(box);
-        return box;
+        if (!liesIn(box, frame) || [...labels, ...around].some((other) => overlaps(box, other))) continue;
+        const end = nearestOf(box, x, y);
+        if (
+          labels.some((other) => crosses([x, y], end, other)) ||
+          leaders.some(([from, to]) => crosses(from, to, box))
+        ) {
+          struck ??= box;
+          continue;
+        }
+        return taken(box);
       }
     }
-    return undefined;
+    return struck === undefined ? undefined : taken(struck);
+
+    function taken(box: Box): Box {
+      labels.push(box);
+      leaders.push([[x, y], nearestOf(box, x, y)]);
+      return box;
+    }
   });
 }
 

@@ -12,6 +12,8 @@ export interface MatrixAxesOptions {
   readonly columns: number;
   /** Pixels to a row or column; may be below 1. */
   readonly cell: number;
+  /** Pixels to a row, where a row is higher than a column is wide. */
+  readonly cellHeight?: number;
   readonly rowLabels?: readonly string[];
   readonly columnLabels?: readonly string[];
   readonly xLabel?: string;
@@ -46,7 +48,7 @@ function labelledOnly(texts: readonly string[] | undefined): number[] | undefine
 }
 
 function rowsOf(options: MatrixAxesOptions): { readonly at: number; readonly text: string }[] {
-  const step = labelStep(options.rows, options.cell, 10, options.rowLabels !== undefined);
+  const step = labelStep(options.rows, options.cellHeight ?? options.cell, 10, options.rowLabels !== undefined);
   return (labelledOnly(options.rowLabels) ?? indices(options.rows, step)).map((at) => ({
     at,
     text: truncate(labelText(options.rowLabels?.[at] ?? formatNumber(at)), LONGEST_LABEL, TYPE.tick),
@@ -106,7 +108,13 @@ export function labelledAxes(options: MatrixAxesOptions & { readonly frame: Fram
   ];
   for (const { at, text } of rowsOf(options)) {
     parts.push(
-      svgText(frame.left - 6, frame.top + (at + 0.5) * cell + 3.5, "tc-tick tc-f-muted", text, 'text-anchor="end"'),
+      svgText(
+        frame.left - 6,
+        frame.top + (at + 0.5) * (options.cellHeight ?? cell) + 3.5,
+        "tc-tick tc-f-muted",
+        text,
+        'text-anchor="end"',
+      ),
     );
   }
   const columns = columnsOf(options);

@@ -10,7 +10,8 @@ export function pageStyles(): string {
 const FIT = [
   ".tc-fit{container-type:inline-size;width:100%;min-width:min(100%,16rem)}",
   ".tc-fit svg{max-width:100%;height:auto}",
-  "@container (max-width:479.9px){.tc-wide{display:none}}",
+  // What a row of a table is of stays in sight where the table scrolls.
+  "@container (max-width:479.9px){.tc-wide{display:none}.tc-ax-row{flex-wrap:wrap}.tc-table tr>:first-child{position:sticky;left:0;background:var(--tc-bg)}}",
   "@container (min-width:480px){.tc-narrow{display:none}}",
 ];
 
@@ -46,7 +47,8 @@ const TABLE = [
   ".tc-table td{border-bottom:1px solid var(--tc-grid);padding:3px 14px 3px 0;vertical-align:top}",
   ".tc-table tr>:last-child{padding-right:0}",
   ".tc-table .tc-num{text-align:right;white-space:nowrap}",
-  ".tc-table td svg{margin-right:8px;vertical-align:-1px}",
+  // At the cell's edge, so that the zero lines of a column stand one below the other.
+  ".tc-table td svg{float:left;margin:4px 8px 0 0}",
   ".tc-table th button{all:unset;cursor:pointer}",
   ".tc-table th button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:2px}",
   '.tc-table th[aria-sort="ascending"] button::after{content:" ↑"}',
@@ -79,7 +81,7 @@ const CLOUD = [
 ];
 
 const EXPLORER = [
-  ".tc-ax{max-width:980px}",
+  ".tc-ax{max-width:980px;container-type:inline-size}",
   ".tc-ax-title strong{display:block;font-size:13px;font-weight:600}",
   ".tc-ax-title span{color:var(--tc-muted);font-size:11px}",
   ".tc-ax-heads{margin:8px 0 10px;overflow-x:auto}",

@@ -32,13 +32,13 @@ export function escapeHtml(text: string): string {
     .replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }
 
-const VISIBLE: Readonly<Record<string, string>> = { " ": "·", "\n": "↵", "\t": "→", "\r": "␍", "\x7f": "␡" };
+const VISIBLE: Readonly<Record<string, string>> = { " ": "·", "\n": "↵", "\t": "→", "\r": "\\r" };
 
 /**
  * A token with its whitespace and invisible characters drawn: `·` space, `↵` newline, `→` tab.
  *
- * Other control characters become their pictures (`␀`), format characters such as bidi overrides and zero-width spaces
- * their code (`\u{202e}`), lone surrogates U+FFFD, and the empty token `∅`.
+ * A carriage return becomes `\r`; other control characters, and format characters such as bidi overrides and zero-width
+ * spaces, become their code (`\u{202e}`), which every font has; lone surrogates U+FFFD, and the empty token `∅`.
  *
  * @param token - a token's text, as the tokenizer decodes it.
  * @returns text of visible characters; not escaped.
@@ -58,7 +58,6 @@ export function visibleToken(token: string): string {
     const code = character.codePointAt(0) ?? 0;
     const known = VISIBLE[character];
     if (known !== undefined) text += known;
-    else if (code < 0x20) text += String.fromCodePoint(0x2400 + code);
     else if (code >= 0xd800 && code <= 0xdfff) text += "\ufffd";
     else if (/[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}\p{Cn}\p{Co}]/u.test(character)) text += `\\u{${code.toString(16)}}`;
     else text += character;
@@ -67,11 +66,11 @@ export function visibleToken(token: string): string {
 }
 
 /**
- * A label with what would not be seen made visible: whitespace at its ends, line breaks and control characters; `""`
- * stays empty.
+ * A label with what would not be seen made visible, since it may be a token: whitespace at its ends, spaces of other
+ * kinds, line breaks and control characters; `""` stays empty. Every chart writes its labels with it.
  */
 export function labelText(label: string | number): string {
-  return String(label).replace(/^\s+|\s+$|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, visibleToken);
+  return String(label).replace(/^\s+|\s+$|(?! )[\p{Cc}\p{Cf}\p{Zs}\p{Zl}\p{Zp}\p{Cs}]/gu, visibleToken);
 }
 
 /**
