@@ -17,6 +17,7 @@ import {
   headMatrix,
   PairTable,
   readerForm,
+  readersOf,
   rootOf,
   scoreAgainstRotations,
   usedSpace,
@@ -90,7 +91,7 @@ export function compositionOnText(
   options: CompositionOnTextOptions = {},
 ): TextComposition {
   requireKind("model", model, "model", "compositionOnText", options, "readers signal onProgress");
-  const readers = (options.readers ?? model.heads).map((ref) => model.head(ref));
+  const readers = readersOf(model, options.readers, "compositionOnText");
   const read = readers.flatMap(({ layer }) =>
     (["q", "k"] as const).map((side) => `blocks.${layer}.attn.hook_${side}` as const),
   );

@@ -1,6 +1,19 @@
-import type { Transformer } from "../../../model/index.ts";
+/** Pairs of heads: whom they are asked of, and the numbers that are found for them. */
+import { requireKind } from "../../../errors.ts";
+import type { AttentionHead, HeadRef, Transformer } from "../../../model/index.ts";
 import { Tensor } from "../../../tensor/index.ts";
 import type { PairScores } from "../pair-scores.ts";
+
+/** The heads that read: those named, or all. */
+export function readersOf(
+  model: Transformer,
+  readers: readonly HeadRef[] | undefined,
+  operation: string,
+): readonly AttentionHead[] {
+  if (readers === undefined) return model.heads;
+  requireKind("list", readers, "readers", operation);
+  return readers.map((ref) => model.head(ref));
+}
 
 /** Several numbers for each pair of heads while they are found; 0 where none was put. */
 export class PairTable<Field extends string> {

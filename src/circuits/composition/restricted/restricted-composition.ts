@@ -27,7 +27,7 @@ import type { ProgressOptions } from "../../../progress.ts";
 import { rawData } from "../../../tensor/internal.ts";
 import { centredUnembeddingGram, congruent } from "../../term-sizes/source-grams.ts";
 import type { PairScores } from "../pair-scores.ts";
-import { PairTable } from "./pair-table.ts";
+import { PairTable, readersOf } from "./pair-table.ts";
 import { readerForm, scoreAgainstRotations, usedSpace, writerForm } from "./rotation-null.ts";
 import type { FormInSpace, UsedSpace } from "./rotation-null.ts";
 import { headMatrix, rootOf, rowTimes, streamMoments, writtenRows } from "./stream-moments.ts";
@@ -113,7 +113,7 @@ export function restrictedComposition(
   options: RestrictedCompositionOptions = {},
 ): RestrictedComposition {
   requireKind("model", model, "model", "restrictedComposition", options, "readers signal onProgress");
-  const readers = (options.readers ?? model.heads).map((ref) => model.head(ref));
+  const readers = readersOf(model, options.readers, "restrictedComposition");
   const steps = new Steps(options, readers.length);
   const tables = { Q: emptyTable(model), K: emptyTable(model), V: emptyTable(model) };
   const moments = model.layers.length > 0 ? streamMoments(model) : undefined;

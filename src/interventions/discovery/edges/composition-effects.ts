@@ -1,6 +1,7 @@
 /** What each pair of heads is worth, by queries, keys and values: the edges between heads, cut one by one. */
 import { PairTable } from "../../../circuits/internal.ts";
 import type { CompositionMaps } from "../../../circuits/index.ts";
+import { requireKind } from "../../../errors.ts";
 import type { MetricLike, Transformer } from "../../../model/index.ts";
 import type { CircuitPrompts } from "./circuit-prompts.ts";
 import { exactEdges } from "./exact-edges.ts";
@@ -39,6 +40,7 @@ export function compositionEffects(
   metric: MetricLike,
   options: EdgeScoreOptions = {},
 ): CompositionMaps {
+  requireKind("model", model, "model", "compositionEffects", options, "ablation graph seed attentionMask signal onProgress");
   const { circuit } = exactEdges(model, prompts, metric, options);
   const table = new PairTable(model, ["Q", "K", "V"]);
   const scores = circuit.edgeScores;
