@@ -48,7 +48,9 @@ describe("of the pairs of trained two-layer models, by keys", () => {
       const length = Math.floor((Math.min(60, model.config.n_ctx) - before) / 2);
       const prompts = repeatedTokens(model.config, { batch: 8, length, seed: 1, bos, distinct: true });
       const mask = prompts.map((prompt) => prompt.slice(1).map((_, p) => (p >= length + before ? 1 : 0)));
-      const effects = listOf(compositionEffects(model, prompts, crossEntropy(prompts, { mask }), { ablation: "mean" }).K);
+      const effects = listOf(
+        compositionEffects(model, prompts, crossEntropy(prompts, { mask }), { ablation: "mean" }).K,
+      );
       const isCausal = effects.map((x) => x > Math.max(0.1 * Math.max(...effects), 0.02));
       expect(isCausal).toContain(true);
       const matching = listOf(restrictedComposition(model).K.matching);

@@ -40,7 +40,14 @@ export function compositionEffects(
   metric: MetricLike,
   options: EdgeScoreOptions = {},
 ): CompositionMaps {
-  requireKind("model", model, "model", "compositionEffects", options, "ablation graph seed attentionMask signal onProgress");
+  requireKind(
+    "model",
+    model,
+    "model",
+    "compositionEffects",
+    options,
+    "ablation graph seed attentionMask signal onProgress",
+  );
   const { circuit } = exactEdges(model, prompts, metric, options);
   const table = new PairTable(model, ["Q", "K", "V"]);
   const scores = circuit.edgeScores;
