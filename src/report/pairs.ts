@@ -28,6 +28,8 @@ export interface PairPrompts {
 export interface PairLimits {
   /** Of how many pairs it is measured where the reader looks without. */
   readonly moved: number;
+  /** Of how many what cutting them does. */
+  readonly cut: number;
   /** Whether all pairs are weighed by what comes through them. */
   readonly restricted: boolean;
 }
@@ -67,7 +69,10 @@ export function strongestPairs(
   const missing = named.filter((pair) => !listed.includes(pair));
   const effectOf = effects(model, prompts.repeats);
   const shown = [...listed.slice(0, LISTED - missing.length), ...missing]
-    .map((pair): WeighedPair => ({ ...pair, effect: effectOf(pair), heard: evidence?.(pair) ?? null }))
+    .map((pair, i): WeighedPair => {
+      const isCut = i < limits.cut || missing.includes(pair);
+      return { ...pair, effect: isCut ? effectOf(pair) : null, heard: evidence?.(pair) ?? null };
+    })
     .sort((a, b) => (b.effect ?? 0) - (a.effect ?? 0));
   const expansionsOf = expansions(model, prompts);
   return shown.map((pair, i) => {

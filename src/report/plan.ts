@@ -34,6 +34,7 @@ const TEXT_WORK = 0.8e9;
 const SILENCED_WORK = 0.9e9;
 const IMPORTANCE_WORK = 0.42e9;
 const PAIRS_WORK = 0.3e9;
+const CUT_WORK = 2e9;
 const ALL_PAIRS_WORK = 4e9;
 
 /** Multiply-adds of a run for each token. */
@@ -84,6 +85,7 @@ export function planFor(
     importanceByHead: heads * logits <= 1.6e7,
     pairs: {
       moved: clamp(PAIRS_WORK / (work * 64), 1, 6),
+      cut: clamp(CUT_WORK / (work * Math.max(1, silencedLength * silencedSequences)), 1, 12),
       restricted: workOfPairs(config, silencedLength * silencedSequences) <= ALL_PAIRS_WORK,
     },
     sampleLength: Math.min(options.sampleLength ?? (heads <= 32 ? 64 : heads <= 64 ? 48 : 32), n_ctx),
