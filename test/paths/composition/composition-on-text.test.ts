@@ -48,7 +48,7 @@ function queriesByExpansion(model: Transformer, writer: string, reader: HeadId):
   const part = expansion.queries.select("component", at);
   const centred = subtract(part, mean(mean(part, "batch") as Tensor, "pos") as Tensor);
   const keys = expansion.keys;
-  let total: Tensor = keys.select("component", 0);
+  let total = keys.select("component", 0);
   for (let c = 1; c < expansion.labels.length; c++) total = add(total, keys.select("component", c));
   const [batch = 0, pos = 0, d = 0] = centred.shape;
   let sum = 0;
