@@ -50,6 +50,17 @@ describe("logitAttribution", () => {
     expect(certificate.maxDeviation).toBeGreaterThan(1e-9);
   });
 
+  test("the certificate is made once, whenever it is asked for, and goes into copies and JSON", () => {
+    const model = randomModel({ norm: "LN", position: "standard", bias: true });
+    const result = logitAttribution(model, tokens);
+    const { certificate } = result;
+    expect(result.certificate).toBe(certificate);
+    const later = logitAttribution(model, tokens);
+    expect({ ...later }.certificate).toEqual(certificate);
+    const { certificate: written } = JSON.parse(JSON.stringify(later)) as { readonly certificate: object };
+    expect(written).toEqual(certificate);
+  });
+
   test("layers are their heads with b_O, which is otherwise in the bias (1e-9, float64)", () => {
     const model = randomModel({ norm: "LN", position: "standard", bias: true });
     const [byHead, byLayer] = (["head", "layer"] as const).map((by) => logitAttribution(model, tokens, { by }));
