@@ -89,6 +89,7 @@ export {
 export type {
   CircuitFaithfulness,
   CircuitGrid,
+  CircuitGridOptions,
   CircuitStability,
   EvaluationOptions,
   FaithfulnessCurve,
