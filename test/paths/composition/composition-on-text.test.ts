@@ -46,7 +46,7 @@ function queriesByExpansion(model: Transformer, writer: string, reader: HeadId):
   const expansion = scoreExpansion(model, tokens, reader);
   const at = expansion.labels.indexOf(writer);
   const part = expansion.queries.select("component", at);
-  const centred = subtract(part, mean(mean(part, "batch") as Tensor, "pos") as Tensor);
+  const centred = subtract(part, mean(mean(part, "batch"), "pos"));
   const keys = expansion.keys;
   let total = keys.select("component", 0);
   for (let c = 1; c < expansion.labels.length; c++) total = add(total, keys.select("component", c));
