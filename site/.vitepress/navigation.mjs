@@ -25,6 +25,7 @@ export const navigation = () => [
 const NOTES = [
   { text: "Conventions", link: "/conventions" },
   { text: "Figures in pages", link: "/figures-in-pages" },
+  { text: "Sweeps past one machine", link: "/sweeps" },
   { text: "Formats", link: "/formats" },
   { text: "Identities", link: "/identities" },
   { text: "Composition", link: "/composition" },
