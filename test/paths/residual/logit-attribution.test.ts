@@ -1,4 +1,5 @@
 /** Logit attribution, residual decompositions and value-weighted patterns over random models. */
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { LogitAttributionOptions } from "../../../src/paths/index.ts";
@@ -59,6 +60,15 @@ describe("logitAttribution", () => {
     expect({ ...later }.certificate).toEqual(certificate);
     const { certificate: written } = JSON.parse(JSON.stringify(later)) as { readonly certificate: object };
     expect(written).toEqual(certificate);
+  });
+
+  test("a console shows components by what they add, the largest first, without a certificate", () => {
+    const { model, tokens: prompts } = loadGolden("bundled");
+    const text = inspect(logitAttribution(model, prompts()));
+    expect(text).toMatch(/^LogitAttribution of 18 components, means of \d+ logits/);
+    const shown = [...text.matchAll(/^\s*\w+\s+(-?[\d.]+)$/gm)].map(([, number]) => Number(number));
+    expect(shown.length).toBeGreaterThan(3);
+    expect(shown).toEqual([...shown].sort((a, b) => b - a));
   });
 
   test("layers are their heads with b_O, which is otherwise in the bias (1e-9, float64)", () => {
