@@ -43,6 +43,7 @@ export {
   Circuit,
   circuitGraph,
   CircuitGraph,
+  compositionEffects,
   discoverCircuit,
   edgeAttribution,
   edgeAuroc,
@@ -88,6 +89,7 @@ export {
 export type {
   CircuitFaithfulness,
   CircuitGrid,
+  CircuitGridOptions,
   CircuitStability,
   EvaluationOptions,
   FaithfulnessCurve,
