@@ -24,10 +24,9 @@ for (const { layer, head } of found.induction) {
   console.log(`${headLabel({ layer, head })}: induction ${scores.inductionStrict.at(layer, head).toFixed(2)}`);
 }
 
-const values = [0, 1].map((layer) => Array.from(scores.inductionStrict.select("layer", layer).data));
 await saveFigure(
   "docs/images/induction-scores.svg",
-  headGrid({ values, title: "Induction score", scale: "sequential" }),
+  headGrid({ values: scores.inductionStrict, title: "Induction score", scale: "sequential" }),
 );
 
 const [tokens = []] = repeatedTokens(model.config, { length: 24, batch: 1, seed: 2, bos: 0 });
@@ -36,7 +35,7 @@ const pattern = cache.get("blocks.1.attn.hook_pattern").select("batch", 0).selec
 await saveFigure(
   "docs/images/induction-pattern.svg",
   heatmap({
-    values: tokens.map((_, query) => Array.from(pattern.select("query_pos", query).data)),
+    values: pattern,
     title: "L1H2 on 24 random tokens, twice: it looks at what came after, the last time",
     xLabel: "attended position",
     yLabel: "position",

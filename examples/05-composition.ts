@@ -9,6 +9,7 @@
 import { compositionScores } from "transformer-circuits";
 import { openBundledModel } from "transformer-circuits/bundled";
 import { saveFigure } from "transformer-circuits/node";
+import { subtract } from "transformer-circuits/tensor";
 import { heatmap } from "transformer-circuits/viz";
 
 const { model } = await openBundledModel();
@@ -23,11 +24,10 @@ for (const writer of [5, 7]) {
     heads.map((reader) => layer0to1.at(writer, reader).toFixed(2)).join(" "),
   );
 }
-const values = heads.map((writer) => heads.map((reader) => layer0to1.at(writer, reader) - baseline.mean));
 await saveFigure(
   "docs/images/k-composition.svg",
   heatmap({
-    values,
+    values: subtract(layer0to1, baseline.mean),
     rowLabels: heads.map((h) => `L0H${h}`),
     columnLabels: heads.map((h) => `L1H${h}`),
     title: "K-composition above the baseline",

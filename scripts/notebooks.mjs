@@ -19,10 +19,16 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const folder = join(root, "examples/notebooks");
 const DENO = "npx --yes deno@2.9.6 run --no-lock --no-check --allow-read";
 
-/** The notebooks, by the names of their files. */
+/** The notebooks, by the names of their files. Those whose metadata say what they `need` run where that is. */
 export const notebooks = readdirSync(folder).filter((name) => name.endsWith(".ipynb"));
 
 export const readNotebook = (name) => JSON.parse(readFileSync(join(folder, name), "utf8"));
+/** Those that run here: without a file that they need, or with it. */
+export const runnable = () =>
+  notebooks.filter((name) => {
+    const { needs } = readNotebook(name).metadata;
+    return needs === undefined || Boolean(process.env[needs]);
+  });
 const sourceOf = ({ source }) => (Array.isArray(source) ? source.join("") : source);
 
 /** The code of a notebook, as steps of a module. */
@@ -115,5 +121,5 @@ export function execute(name, command = DENO) {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const command = process.argv.includes("--with") ? process.argv[process.argv.indexOf("--with") + 1] : DENO;
-  for (const name of notebooks) console.log(`${name}: ${execute(name, command).length} cells`);
+  for (const name of runnable()) console.log(`${name}: ${execute(name, command).length} cells`);
 }

@@ -47,7 +47,7 @@ export class CircuitsError extends Error {
   readonly argument: string | undefined;
   /** What would have been accepted. */
   readonly expected: unknown;
-  /** What was given. */
+  /** What was given. Like `expected`, it is not enumerable where it is more than a few numbers or words. */
   readonly actual: unknown;
 
   constructor(message: string, details: ErrorDetails, options?: ErrorOptions) {
@@ -56,7 +56,18 @@ export class CircuitsError extends Error {
     this.argument = details.argument;
     this.expected = details.expected;
     this.actual = details.actual;
+    // A console prints all that is in an error's fields, and Node does so for one that nobody caught without asking
+    // values to show themselves: a field that is not short is there, and not in sight.
+    for (const name of ["argument", "expected", "actual"] as const)
+      Object.defineProperty(this, name, { enumerable: isShort(this[name]) });
   }
+}
+
+/** Whether a value is printed in a line or two: a number, a word, a few of them. */
+function isShort(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length <= 20 && value.every((one) => !Array.isArray(one) && isShort(one));
+  if (typeof value === "string") return value.length <= 200;
+  return value === null || !["object", "function", "undefined"].includes(typeof value);
 }
 
 /**

@@ -128,6 +128,29 @@ const prepare = {
     };
     return { run: tasks[task] };
   },
+  wholeRun({ size, task }) {
+    const { logitAttribution } = library;
+    const model = randomModel(size);
+    const tokens = prompt(11, model);
+    const tasks = {
+      forward: () => model.forward(tokens),
+      kept: () => model.run(tokens),
+      attribution: () => logitAttribution(model.run(tokens)),
+    };
+    return { run: tasks[task] };
+  },
+  ovTop1({ tokens, d_model, d_head }) {
+    const { linear, compose, diagonalTopK } = library;
+    const map = (from, to, rows, cols, seed) =>
+      linear(from, to, Tensor.from(`${from} ${to}`, [rows, cols], normals(rows * cols, 1, seed)));
+    const circuit = compose(
+      map("d_vocab", "d_model", tokens, d_model, 1),
+      map("d_model", "d_head", d_model, d_head, 2),
+      map("d_head", "d_model", d_head, d_model, 3),
+      map("d_model", "d_vocab", d_model, tokens, 4),
+    );
+    return { run: () => diagonalTopK(circuit) };
+  },
   gradients({ size }) {
     const { gradients, crossEntropy } = library;
     if (gradients === undefined) return missing("gradients");

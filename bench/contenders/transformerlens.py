@@ -48,6 +48,43 @@ def gradients(size):
     return step
 
 
+def whole_run(size, task):
+    model = lens.HookedTransformer(lens.HookedTransformerConfig(**sizes[size]))
+    tokens = torch.tensor([[(37 * i + 11) % model.cfg.d_vocab for i in range(64)]])
+
+    def attribution():
+        """What embeddings and heads add to the logits of the next tokens."""
+        _, cache = model.run_with_cache(tokens)
+        parts = [cache["embed"][0]]
+        if model.cfg.positional_embedding_type == "standard":
+            parts.append(cache["pos_embed"][0])
+        heads = cache.stack_head_results(-1, apply_ln=False)[:, 0]
+        stream = torch.cat([torch.stack(parts), heads])[:, :-1]
+        return torch.einsum("cpd,dp->cp", stream, model.W_U[:, tokens[0, 1:]])
+
+    tasks = {
+        "forward": lambda: model(tokens),
+        "kept": lambda: model.run_with_cache(tokens),
+        "attribution": attribution,
+    }
+    return tasks[task]
+
+
+def ov_top_1(tokens, d_model, d_head):
+    """The plain product, a thousand rows at a time."""
+    left = torch.randn(tokens, d_model) @ torch.randn(d_model, d_head)
+    right = torch.randn(d_head, d_model) @ torch.randn(d_model, tokens)
+
+    def run():
+        hits = 0
+        for first in range(0, tokens, 1000):
+            best = (left[first : first + 1000] @ right).argmax(-1)
+            hits += (best == torch.arange(first, first + len(best))).sum().item()
+        return hits / tokens
+
+    return run
+
+
 def head_scores(size):
     """The detectors of ARENA 1.2, of all heads of a layer at once."""
     model = lens.HookedTransformer(lens.HookedTransformerConfig(**sizes[size]))
@@ -95,6 +132,10 @@ def edges(size, count):
 def prepare(work, inputs):
     if work["kind"] == "gradients":
         return gradients(work["size"]), None
+    if work["kind"] == "wholeRun":
+        return whole_run(work["size"], work["task"]), None
+    if work["kind"] == "ovTop1":
+        return ov_top_1(work["tokens"], work["d_model"], work["d_head"]), None
     if work["kind"] == "headScores":
         return head_scores(work["size"]), None
     if work["kind"] == "edges":

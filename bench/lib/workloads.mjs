@@ -43,6 +43,10 @@ const gradients = (size) => ({ name: `${modelNames[size]}: loss and all gradient
 
 const headScores = (size) => ({ name: `${modelNames[size]}: scores of all heads`, kind: "headScores", size });
 
+const wholeRun = (size, what, task) => ({ name: `${modelNames[size]}: ${what}`, kind: "wholeRun", size, task });
+
+const ovTop1 = (tokens) => ({ name: `${tokens} tokens`, kind: "ovTop1", tokens, d_model: 128, d_head: 16 });
+
 /** Ours cuts every edge in a call, TransformerLens a few, each with a run of its own. */
 const edges = (size, count) => ({
   name: `${modelNames[size]}: an edge, of all ${count} at 64 positions`,
@@ -150,6 +154,24 @@ export const groups = [
       { name: "run with cache, 128 positions", kind: "model", task: "run", positions: 128 },
       { name: "composition scores Q, K and V", kind: "model", task: "composition" },
     ],
+  },
+  {
+    id: "runs",
+    title: "Runs over 64 positions, of random weights",
+    form: "ratios",
+    contenders: ["ours", "transformer-lens"],
+    cases: ["small", "arena"].flatMap((size) => [
+      wholeRun(size, "forward", "forward"),
+      wholeRun(size, "run with cache", "kept"),
+      wholeRun(size, "run and logit attribution by head", "attribution"),
+    ]),
+  },
+  {
+    id: "ov-top-1",
+    title: "Top-1 accuracy of a head's OV circuit with known halves (d_head 16), of random weights",
+    form: "ratios",
+    contenders: ["ours", "transformer-lens"],
+    cases: [64, 256, 1024, 4096].map(ovTop1),
   },
   {
     id: "circuits",

@@ -26,14 +26,17 @@ export const readChapter = (name) => parseChapter(name, readFileSync(join(guide,
  * @typedef {{ kind: "prose" | "run" | "wrong", text: string, code: string, line: number }} Part
  */
 
-/** @returns {{ name: string, title: string, description: string, parts: Part[] }} */
+/**
+ * @returns {{ name: string, title: string, description: string, needs: string | undefined, parts: Part[] }} `needs`: the
+ * environment variable that names a file which no machine has by itself; see kept.mjs.
+ */
 export function parseChapter(name, source) {
   const [, head = "", body = source] = /^---\n(.*?)\n---\n(.*)$/s.exec(source) ?? [];
   const field = (key) => new RegExp(`^${key}: *(.+)$`, "m").exec(head)?.[1];
   const [title, description] = [field("title"), field("description")];
   if (title === undefined || description === undefined)
     throw new Error(`${name}: a chapter begins with front matter that has a title and a description`);
-  return { name, title, description, parts: partsOf(body, name) };
+  return { name, title, description, needs: field("needs"), parts: partsOf(body, name) };
 }
 
 /** @returns {Part[]} */

@@ -1,7 +1,7 @@
 /**
  * Numbers in prose that were typed by hand, which no run keeps true. These are none: names in code (`W_Q`, `L1H2`,
  * `topKOfRow(map, 5)`, but not a number alone), formulas between dollars, the targets of links, names of heads and of
- * GPT-2, years from 1900 to 2099, and the marks `1.` of a list.
+ * models (GPT-2), years from 1900 to 2099, and the marks `1.` of a list.
  */
 const NO_NUMBERS = [
   /^(`{3,}).*?^\1$/gms,
@@ -10,7 +10,7 @@ const NO_NUMBERS = [
   /\$\$[^]*?\$\$/g,
   /\$[^$]+\$/g,
   /\]\([^)\s]+\)/g,
-  /\b(?:L\d+H\d+|GPT-\d)\b/g,
+  /\b(?:L\d+H\d+|GPT-\d|SmolLM\d)\b/g,
   /\b(?:19|20)\d\d\b/g,
   /^\d+\. /gm,
 ];

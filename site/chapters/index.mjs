@@ -9,7 +9,9 @@
  * says is shown under it. `{{= expression }}` in prose is computed after the cells before it. Pictures stand in the
  * pages; figures with a script are files, which the site's component `LiveFigure` shows.
  *
- * The code runs on the build: `npm run build` first.
+ * The code runs on the build: `npm run build` first. A chapter whose front matter says `needs: NAME` runs where the
+ * environment variable NAME names the file that it is about; what it gave there is kept in `site/guide/*.json`, which
+ * stands for it elsewhere.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -22,13 +24,25 @@ import { folder, moduleOf } from "../../scripts/notebooks.mjs";
 import { chapterNames, chapterSteps, guide, readChapter, root } from "./chapter.mjs";
 import { complaintsOf } from "./check.mjs";
 import { typedNumbers } from "./digits.mjs";
+import { keep, kept } from "./kept.mjs";
 import { notebookOf } from "./notebook.mjs";
 import { FIGURES, pageOf, pageStyles } from "./page.mjs";
 
 const NOTEBOOKS = "examples/notebooks";
 
-/** Runs the code of a chapter in a process of its own; `{ cells, values }`, what it gave. */
+/**
+ * What the code of a chapter gave, `{ cells, values }`: it runs in a process of its own, unless it needs a file that is
+ * not here; then it is what was kept of a run with it.
+ */
 export async function executeChapter(chapter) {
+  if (chapter.needs === undefined) return runChapter(chapter);
+  if (!process.env[chapter.needs]) return kept(chapter);
+  const given = await runChapter(chapter);
+  keep(chapter, given);
+  return given;
+}
+
+async function runChapter(chapter) {
   const path = join(root, ".tmp/chapters", `${chapter.name}.mjs`);
   const { code } = transformSync(moduleOf(chapterSteps(chapter)), { loader: "ts", format: "esm", target: "es2022" });
   mkdirSync(join(root, ".tmp/chapters"), { recursive: true });

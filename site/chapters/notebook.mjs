@@ -31,7 +31,8 @@ export function notebookOf(chapter, { cells, values }, complaints) {
     return { cell_type: "markdown", id, metadata: {}, source: linesOf(text) };
   });
   const title = { cell_type: "markdown", id: "cell-0", metadata: {}, source: [`# ${chapter.title}`] };
-  return { cells: [title, ...made], metadata: METADATA, nbformat: 4, nbformat_minor: 5 };
+  const needs = chapter.needs === undefined ? {} : { needs: chapter.needs };
+  return { cells: [title, ...made], metadata: { ...METADATA, ...needs }, nbformat: 4, nbformat_minor: 5 };
 }
 
 const proseText = ({ text }, numbers) => linked(withValues(text, numbers.splice(0, expressionsIn(text).length)));

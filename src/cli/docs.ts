@@ -200,11 +200,18 @@ function found(entries: readonly Entry[], documents: readonly Document[], asked:
     (entry: Entry) => holds(`${entry.name} ${firstLine(entry)}`),
     (entry: Entry) => holds(`${entry.name} ${entry.comment}`),
   ];
-  const isFunction = ({ declaration }: Entry): number => (declaration.startsWith("function") ? 0 : 1);
+  /** Functions come before types; then names of more of the words, that begin with them, that have fewer others. */
+  const standing = (entry: Entry): readonly number[] => {
+    const own = wordsOf(entry.name);
+    const said = words.filter((word) => own.some((one) => one.startsWith(word))).length;
+    const begins = own[0]?.startsWith(words[0] ?? "") === true;
+    const isFunction = entry.declaration.startsWith("function");
+    return [ranks.findIndex((rank) => rank(entry)), isFunction ? 0 : 1, -said, begins ? 0 : 1, own.length];
+  };
   const ranked = entries
-    .map((entry) => [ranks.findIndex((rank) => rank(entry)), entry] as const)
-    .filter(([rank]) => rank >= 0)
-    .sort(([a, x], [b, y]) => a - b || isFunction(x) - isFunction(y))
+    .map((entry) => [standing(entry), entry] as const)
+    .filter(([[rank = -1]]) => rank >= 0)
+    .sort(([a], [b]) => a.map((x, i) => x - (b[i] ?? 0)).find((x) => x !== 0) ?? 0)
     .map(([, entry]) => entry);
   const names = [...new Map(ranked.map((entry) => [entry.name, entry])).values()];
   if (names.length === 0) {

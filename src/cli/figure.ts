@@ -112,16 +112,16 @@ const NEED_WORDS: Readonly<Record<FigureNeed, string>> = {
   checkpoints: "several checkpoints",
 };
 
-/** One figure a line: number, name, title, what it needs. */
+/** Each figure: its name and title, and on a line below them what it needs. */
 function listed(entries: readonly FigureEntry[]): string {
   const width = Math.max(...entries.map(({ name }) => name.length));
   return entries
-    .map(({ name, number, title, needs, output, takesText = false }) => {
+    .map(({ name, title, needs, output, takesText = false }) => {
       const needed = needs.map((need) => NEED_WORDS[need]);
       const takes = takesText ? "; takes a text" : "";
       const kind = output === "html" ? "a page; " : "";
       const said = needed.length === 0 ? "any model" : `needs ${needed.join(", ")}`;
-      return `${String(number).padStart(2)}  ${name.padEnd(width)}  ${title}\n${" ".repeat(width + 6)}${kind}${said}${takes}`;
+      return `${name.padEnd(width)}  ${title}\n${" ".repeat(width + 2)}${kind}${said}${takes}`;
     })
     .join("\n");
 }

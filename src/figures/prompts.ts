@@ -1,5 +1,6 @@
 /** Prompts that figures run a model on, and the heads that they show where none are asked for. */
 import { headScores, repeatedTokens } from "../heads/index.ts";
+import type { HeadScores } from "../heads/index.ts";
 import type { ProgressOptions } from "../progress.ts";
 import type { HeadId, HeadRef, Transformer } from "../model/index.ts";
 import { rawData } from "../tensor/internal.ts";
@@ -61,13 +62,14 @@ export function canRepeat(input: FigureInput, operation: string): boolean {
   return n_ctx - first >= 4 && d_vocab - first >= 2;
 }
 
-/** The scores that heads are picked by, on few prompts. */
-export function measuredHeads(
-  input: FigureInput,
-  seed: number,
-  options: ProgressOptions,
-): { readonly previous: Tensor<"layer head">; readonly induction: Tensor<"layer head"> } {
-  const { prompts, period, first } = repeatsOf(input, { period: 50, batch: 2, seed }, "headScores");
+/** Prompts that heads are judged on: enough for a narrow interval, fewer where a model has many heads to run. */
+const PROMPTS = { ofFew: 10, ofMany: 2, many: 64 };
+
+/** The scores that heads are picked and named by. */
+export function measuredHeads(input: FigureInput, seed: number, options: ProgressOptions): HeadScores {
+  const { n_layers, n_heads } = input.model.config;
+  const batch = n_layers * n_heads <= PROMPTS.many ? PROMPTS.ofFew : PROMPTS.ofMany;
+  const { prompts, period, first } = repeatsOf(input, { period: 50, batch, seed }, "headScores");
   const { signal, onProgress } = options;
   return headScores(input.model, { signal, onProgress, tokens: prompts, period, ...(first === 0 && { bos: null }) });
 }

@@ -7,9 +7,10 @@
  * Transformers".
  *
  * In reading order: `repeated-tokens.ts` (the text), `scores/detectors.ts` (one detector a function),
- * `scores/find-heads.ts` (all heads of a model, named), `scores/detection.ts` (TransformerLens's detector),
- * `scores/prefix-matching.ts` and `scores/copying-evaluator.ts` (Olsson et al.), `ablation/` (what a head is worth),
- * `training/` (what changes while a model learns), `neuron-examples.ts` (what neurons of MLPs do).
+ * `scores/head-scores.ts` (all heads of a model), `scores/find-heads.ts` (named by evidence), `scores/detection.ts`
+ * (TransformerLens's detector), `scores/prefix-matching.ts` and `scores/copying-evaluator.ts` (Olsson et al.),
+ * `ablation/` (what a head is worth), `training/` (what changes while a model learns), `neuron-examples.ts` (what
+ * neurons of MLPs do).
  *
  * @packageDocumentation
  */
@@ -23,6 +24,7 @@ export {
   detectionPattern,
   detectionScores,
   findHeads,
+  headEvidence,
   headScores,
   copyingEvaluator,
   memoryScores,
@@ -33,9 +35,14 @@ export type {
   PrefixMatchingOptions,
   DetectionKind,
   DetectionOptions,
+  FindHeadsOptions,
   FoundHeads,
+  HeadEvidence,
+  HeadEvidenceOptions,
+  HeadKind,
   HeadScores,
   HeadScoresOptions,
+  QueryScores,
   CopyingEvaluatorOptions,
   MemoryScores,
 } from "./scores/index.ts";

@@ -88,6 +88,7 @@ export {
 export type {
   CircuitFaithfulness,
   CircuitGrid,
+  CircuitGridOptions,
   CircuitStability,
   EvaluationOptions,
   FaithfulnessCurve,

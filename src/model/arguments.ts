@@ -30,6 +30,39 @@ export function requireCount(count: number, argument: string, operation: string)
   });
 }
 
+/** Refuses what is not a share: above 0 and at most 1. */
+export function requireShare(share: number, argument: string, operation: string): void {
+  if (typeof share === "number" && share > 0 && share <= 1) return;
+  throw new InputError(`${argument} is ${nameOf(share)}, not a number above 0 and at most 1.`, {
+    operation,
+    argument,
+    expected: "(0, 1]",
+    actual: share,
+  });
+}
+
+/** Refuses what is no seed. */
+export function requireSeed(seed: number, operation: string): void {
+  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return;
+  throw new InputError(`seed is ${nameOf(seed)}; give a whole number from 0 to 2^32 - 1.`, {
+    operation,
+    argument: "seed",
+    expected: [0, 2 ** 32 - 1],
+    actual: seed,
+  });
+}
+
+/** Refuses a number that is none, or not finite. */
+export function requireFinite(value: number, argument: string, operation: string): void {
+  if (typeof value === "number" && Number.isFinite(value)) return;
+  throw new InputError(`${argument} is ${nameOf(value)}, not a finite number.`, {
+    operation,
+    argument,
+    expected: "a finite number",
+    actual: value,
+  });
+}
+
 /** A number of samples; refuses what is not a positive integer. */
 export function checkSamples(samples: number, operation: string): number {
   if (Number.isSafeInteger(samples) && samples > 0) return samples;

@@ -23,7 +23,16 @@ export type { Rows } from "./partial-rows.ts";
 export { Readout } from "./partial-readout.ts";
 export { resolveEdits } from "./edits.ts";
 export { checked as checkedEdit } from "./session.ts";
-export { requireCount, requireChoice, checkSamples, requireToken, requireSameTokens } from "./arguments.ts";
+export {
+  checkSamples,
+  requireChoice,
+  requireCount,
+  requireFinite,
+  requireSameTokens,
+  requireSeed,
+  requireShare,
+  requireToken,
+} from "./arguments.ts";
 export { foldedReader, normMap, centredOutput } from "./norm-folding.ts";
 export type { ReaderName } from "./norm-folding.ts";
 export {

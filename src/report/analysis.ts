@@ -22,7 +22,7 @@ import type {
   PositivityScatter,
 } from "../figures/index.ts";
 import { plainData } from "../figures/internal.ts";
-import { headScores, repeatedTokens } from "../heads/index.ts";
+import { findHeads, headScores, repeatedTokens } from "../heads/index.ts";
 import type { HeadScores } from "../heads/index.ts";
 import type { Transformer } from "../model/index.ts";
 import { stepOptions } from "../progress.ts";
@@ -31,7 +31,7 @@ import { Tensor } from "../tensor/index.ts";
 import { meanOf, rawData } from "../tensor/internal.ts";
 import { checkBos, checkModel, readCorpus } from "./corpus.ts";
 import type { Corpus, ReportTokenizer } from "./corpus.ts";
-import { ablations, attributions, foundHeads, headFacts } from "./heads.ts";
+import { ablations, attributions, headFacts, labelsOf } from "./heads.ts";
 import type { Prompts } from "./heads.ts";
 import { inductionFacts } from "./induction.ts";
 import { lossOnText } from "./loss.ts";
@@ -170,7 +170,8 @@ async function analyseParts(task: Task): Promise<Parts> {
     lossOnText(model, corpus, plan, pause, signal),
   );
   const { repeated, curve, scores } = await repeats(task);
-  const found = foundHeads(scores);
+  const named = scores && findHeads(scores);
+  const found = labelsOf(named);
   const spectra = await work.step("eigenvalues", WEIGHTS.heads, (_, inner) => spectraOf(task, inner));
   const composition = await work.step("composition", WEIGHTS.composition, (_, inner) =>
     model.config.n_layers < 2
@@ -189,7 +190,7 @@ async function analyseParts(task: Task): Promise<Parts> {
   );
   const few = repeated && { ...repeated, prompts: repeated.prompts.slice(0, plan.silencedSequences) };
   const lost = await silenced(task, found, few);
-  const heads = headFacts(model, found, { scores, ...spectra.byHead, ...lost });
+  const heads = headFacts(model, { scores, found: named, ...spectra.byHead, ...lost });
   const pairs = await work.step("pairs of heads", WEIGHTS.pairs, () =>
     composition === undefined
       ? []

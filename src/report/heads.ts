@@ -1,11 +1,11 @@
 /** What each head does: its scores on repeated tokens, its class, its effect, and what is lost without it. */
-import { findHeads, headAblation } from "../heads/index.ts";
-import type { HeadScores } from "../heads/index.ts";
+import { headAblation } from "../heads/index.ts";
+import type { FoundHeads, HeadKind, HeadScores } from "../heads/index.ts";
 import { logitAttribution } from "../paths/index.ts";
 import { headLabel } from "../model/index.ts";
 import type { AttentionHead, HeadId, Transformer } from "../model/index.ts";
 import type { ProgressOptions } from "../progress.ts";
-import type { HeadFacts, HeadScoreValues, ReportFoundHeads } from "./types.ts";
+import type { HeadFacts, HeadScoreValues, ReportFoundHeads, RoleEvidence } from "./types.ts";
 import { meanOf } from "../tensor/internal.ts";
 
 /** Repeated tokens that a model is run on. */
@@ -15,22 +15,17 @@ export interface Prompts {
   readonly bos: number | undefined;
 }
 
-/** The score from which a head counts as one of a kind; ARENA's. */
-const THRESHOLD = 0.4;
-
 /** Labels of the heads found, in the model's order; none without scores. */
-export function foundHeads(scores: HeadScores | undefined): ReportFoundHeads {
-  const none = { currentToken: [], previousToken: [], firstToken: [], duplicateToken: [], induction: [] };
-  const found = scores === undefined ? none : findHeads(scores, THRESHOLD);
-  const labels = (ids: readonly HeadId[]): string[] =>
+export function labelsOf(found: FoundHeads | undefined): ReportFoundHeads {
+  const labels = (ids: readonly HeadId[] = []): string[] =>
     [...ids].sort((a, b) => a.layer - b.layer || a.head - b.head).map((id) => headLabel(id));
   return {
-    threshold: THRESHOLD,
-    previousToken: labels(found.previousToken),
-    induction: labels(found.induction),
-    currentToken: labels(found.currentToken),
-    firstToken: labels(found.firstToken),
-    duplicateToken: labels(found.duplicateToken),
+    previousToken: labels(found?.previousToken),
+    induction: labels(found?.induction),
+    currentToken: labels(found?.currentToken),
+    firstToken: labels(found?.firstToken),
+    duplicateToken: labels(found?.duplicateToken),
+    prefixMatching: labels(found?.prefixMatching),
   };
 }
 
@@ -79,6 +74,8 @@ export function ablations(
 /** What was measured of heads, beside their classes. */
 export interface Measured {
   readonly scores: HeadScores | undefined;
+  /** The heads found on them. */
+  readonly found: FoundHeads | undefined;
   /** By label: copying and matching scores. */
   readonly copying: ReadonlyMap<string, number>;
   readonly matching: ReadonlyMap<string, number>;
@@ -89,10 +86,11 @@ export interface Measured {
 }
 
 /** The table of heads. */
-export function headFacts(model: Transformer, found: ReportFoundHeads, measured: Measured): HeadFacts[] {
+export function headFacts(model: Transformer, measured: Measured): HeadFacts[] {
   const { scores, chance } = measured;
   return model.heads.map(({ layer, head, label }) => {
     const copying = measured.copying.get(label) ?? 0;
+    const evidence = evidenceOf({ layer, head }, measured.found);
     return {
       label,
       layer,
@@ -103,7 +101,8 @@ export function headFacts(model: Transformer, found: ReportFoundHeads, measured:
       matching: measured.matching.get(label) ?? 0,
       attribution: measured.attribution.get(label) ?? null,
       ablation: measured.ablation.get(label) ?? null,
-      roles: rolesOf(label, found),
+      roles: rolesOf(evidence),
+      evidence,
     };
   });
 }
@@ -121,15 +120,28 @@ function scoreValues(scores: HeadScores, { layer, head }: HeadId): HeadScoreValu
   };
 }
 
-function rolesOf(label: string, found: ReportFoundHeads): string[] {
-  const kinds: readonly (readonly [string, readonly string[]])[] = [
-    ["previous token", found.previousToken],
-    ["induction", found.induction],
-    ["current token", found.currentToken],
-    ["first token", found.firstToken],
-    ["duplicate token", found.duplicateToken],
-  ];
-  const of = kinds.filter(([, labels]) => labels.includes(label)).map(([name]) => name);
-  // such heads rest on the first token wherever they have nothing to do
-  return of.includes("induction") ? of.filter((name) => name !== "first token") : of;
+function evidenceOf({ layer, head }: HeadId, found: FoundHeads | undefined): RoleEvidence[] {
+  return (found?.evidence ?? [])
+    .filter((one) => one.layer === layer && one.head === head)
+    .map(({ kind, score, chance, excess, interval, positions, isEverywhere, text }) => {
+      return { kind, score, chance, excess, interval, positions, isEverywhere, text };
+    });
+}
+
+/** What heads of each kind are called in the column of roles, in its order. */
+export const ROLES: Readonly<Record<HeadKind, string>> = {
+  previous: "previous token",
+  induction: "induction",
+  current: "current token",
+  first: "first token",
+  duplicate: "duplicate token",
+  prefixMatching: "prefix matching",
+};
+
+function rolesOf(evidence: readonly RoleEvidence[]): string[] {
+  const kinds = Object.keys(ROLES) as HeadKind[];
+  const of = kinds.filter((kind) => evidence.some((one) => one.kind === kind)).map((kind) => ROLES[kind]);
+  // Such heads match prefixes, and rest on the first token wherever they have nothing to do.
+  const implied = ["first token", "prefix matching"];
+  return of.includes("induction") ? of.filter((name) => !implied.includes(name)) : of;
 }

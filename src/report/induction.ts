@@ -15,7 +15,10 @@ import { multiply, Tensor } from "../tensor/index.ts";
 import { meanOf } from "../tensor/internal.ts";
 import { secondCopyFrom } from "./heads.ts";
 import type { Prompts } from "./heads.ts";
-import type { HeadFacts, InductionFacts, InductionHead, ReportFoundHeads } from "./types.ts";
+import type { HeadFacts, InductionFacts, InductionHead, ReportFoundHeads, RoleEvidence } from "./types.ts";
+
+/** The attention by which a head counts, and the first and last position where it does; `null` for everywhere. */
+export type Where = Pick<InductionHead, "attention" | "positions">;
 
 /** The findings that the evidence is about. */
 export interface StoryInput {
@@ -62,11 +65,10 @@ export async function inductionFacts(
         partners: partnersOf(head, earlier, composition),
       };
     }),
-    previous: previous.map(({ label }) => ({
-      label,
-      score: factsOf(label)?.scores?.previous ?? 0,
-      ablation: factsOf(label)?.ablation ?? null,
-    })),
+    previous: previous.map(({ label }) => {
+      const { attention: score, positions } = whereOf(factsOf(label), "previous");
+      return { label, score, positions, ablation: factsOf(label)?.ablation ?? null };
+    }),
     baseline: { mean: composition?.corrected.baseline.mean ?? 0, std: composition?.corrected.baseline.std ?? 0 },
     silenced,
     examples: examplesOf(passage, facts, induction),
@@ -107,6 +109,12 @@ function silencing({ config }: Transformer, heads: readonly AttentionHead[]): Ed
   );
 }
 
+/** The attention of a head that was found to be of a kind, and where it is so. */
+export function whereOf(facts: HeadFacts | undefined, kind: RoleEvidence["kind"]): Where {
+  const evidence = facts?.evidence.find((one) => one.kind === kind);
+  return { attention: evidence?.score ?? 0, positions: evidence?.isEverywhere === false ? evidence.positions : null };
+}
+
 function storyOf(
   { label, layer, head }: AttentionHead,
   facts: HeadFacts | undefined,
@@ -116,6 +124,7 @@ function storyOf(
     label,
     score: facts?.scores?.induction ?? 0,
     strict: facts?.scores?.inductionStrict ?? 0,
+    ...whereOf(facts, "induction"),
     prefixMatching: facts?.scores?.prefixMatching ?? 0,
     copying: facts?.copying ?? 0,
     copyingZ: facts?.copyingZ ?? null,

@@ -58,8 +58,10 @@ export function planFor(
   const silencedLength = 2 * period + (hasBos ? 1 : 0);
   const silencedSequences = clamp(6e7 / (work * Math.max(1, silencedLength)), 1, 4);
   const runs = SILENCED_WORK / (work * Math.max(1, silencedLength * silencedSequences));
-  const importanceLength = Math.min(windowLength, 64);
-  const importanceWork = work * importanceLength * (n_layers + 1);
+  // each token goes through the unembedding once for every order and layer
+  const importancePerToken = work * (n_layers + 1);
+  const importanceLength = Math.min(windowLength, clamp(IMPORTANCE_WORK / importancePerToken, 32, 64));
+  const importanceWork = importancePerToken * importanceLength;
   const logits = importanceLength * d_vocab;
   return {
     textTokens: options.maxTokens ?? clamp(TEXT_WORK / work, 1024, 16384),

@@ -1,5 +1,6 @@
 /** The report in a dozen lines, for a terminal. */
-import { count, estimate, fixed, list, shortList, signed, small, whole } from "./page/words.ts";
+import { whereOf } from "./induction.ts";
+import { atPositions, count, estimate, fixed, list, shortList, signed, small, whole } from "./page/words.ts";
 import type { HeadFacts, InductionHead, ReportData } from "./types.ts";
 
 /**
@@ -61,7 +62,8 @@ function previousLines({ found, heads, config, repeated }: ReportData): (readonl
   const shown = found.previousToken.map((label) => {
     const facts = of(label);
     const ablation = facts?.ablation ?? null;
-    return `${label} (attention to the token before ${fixed(facts?.scores?.previous ?? 0)}${ablation === null ? "" : `, Δ loss ${signed(ablation)}`})`;
+    const { attention, positions } = whereOf(facts, "previous");
+    return `${label} (attention to the token before ${fixed(attention)}${atPositions([positions])}${ablation === null ? "" : `, Δ loss ${signed(ablation)}`})`;
   });
   return [["previous", shortList(shown, 4)]];
 }
@@ -80,7 +82,10 @@ function inductionLines({ induction, config, repeated }: ReportData): (readonly 
 
 function evidence(head: InductionHead, chance: number): string {
   const [partner] = head.partners;
-  const parts = [`attention ${fixed(head.strict)}`, `copying ${fixed(head.copying)}`];
+  const parts = [
+    `attention ${fixed(head.attention)}${atPositions([head.positions])}`,
+    `copying ${fixed(head.copying)}`,
+  ];
   if (partner !== undefined)
     parts.push(
       `K-composition with ${partner.label} ${fixed(partner.k, 3)} (chance ${fixed(chance, 3)}, z ${signed(partner.z, 0)})`,

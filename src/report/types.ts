@@ -16,6 +16,7 @@ import type {
   PlainData,
   PositivityScatter,
 } from "../figures/index.ts";
+import type { HeadEvidence } from "../heads/index.ts";
 import type { ModelConfig } from "../model/index.ts";
 
 /**
@@ -153,7 +154,18 @@ export interface HeadFacts {
   readonly ablation: number | null;
   /** The classes it was found to belong to: `previous token`, `induction`, … */
   readonly roles: readonly string[];
+  /** What speaks for each class. */
+  readonly evidence: readonly RoleEvidence[];
 }
+
+/**
+ * What speaks for a head being of a class.
+ * @category Report
+ */
+export type RoleEvidence = Pick<
+  HeadEvidence,
+  "kind" | "score" | "chance" | "excess" | "interval" | "positions" | "isEverywhere" | "text"
+>;
 
 /**
  * A head's scores on repeated random tokens.
@@ -171,17 +183,16 @@ export interface HeadScoreValues {
 }
 
 /**
- * Labels of the heads found, by class.
+ * Labels of the heads that {@link findHeads} finds, by class.
  * @category Report
  */
 export interface ReportFoundHeads {
-  /** The score from which a head counts. */
-  readonly threshold: number;
   readonly previousToken: readonly string[];
   readonly induction: readonly string[];
   readonly currentToken: readonly string[];
   readonly firstToken: readonly string[];
   readonly duplicateToken: readonly string[];
+  readonly prefixMatching: readonly string[];
 }
 
 /**
@@ -222,7 +233,14 @@ export interface CompositionPair {
  */
 export interface InductionFacts {
   readonly heads: readonly InductionHead[];
-  readonly previous: readonly { readonly label: string; readonly score: number; readonly ablation: number | null }[];
+  readonly previous: readonly {
+    readonly label: string;
+    /** Attention to the token before, where it is a previous-token head. */
+    readonly score: number;
+    /** The first and the last position where it is; `null` where it is everywhere. */
+    readonly positions: readonly [number, number] | null;
+    readonly ablation: number | null;
+  }[];
   readonly baseline: { readonly mean: number; readonly std: number };
   /** Loss on the second copy as it is, and with groups of heads ablated. */
   readonly silenced: readonly {
@@ -243,6 +261,10 @@ export interface InductionHead {
   readonly label: string;
   readonly score: number;
   readonly strict: number;
+  /** Attention to the token after the earlier copy, where it is an induction head. */
+  readonly attention: number;
+  /** The first and the last position where it is; `null` where it is on all of the second copy. */
+  readonly positions: readonly [number, number] | null;
   readonly prefixMatching: number;
   readonly copying: number;
   readonly copyingZ: number | null;

@@ -1,15 +1,20 @@
 /**
  * Figures in a real JupyterLab, from pip, in a virtual environment that lies in the folder of temporary files: a Python
- * notebook shows them by anywidget, with the colours of the dark theme where the system has a light scheme.
+ * notebook shows them by anywidget, with the colours of the dark theme where the system has a light scheme; Deno's kernel
+ * runs README's cell and a chapter of the guide in a folder where npm has installed the package.
  */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright";
 import { attentionExplorer } from "transformer-circuits/viz";
 import { afterAll, afterEach, beforeAll, expect, test, type TestContext } from "vitest";
-import { root } from "../support/files.ts";
+import { readNotebook } from "../../scripts/notebooks.mjs";
+import { type Consumer, newConsumer } from "../support/consumer.ts";
+import { denoCommand } from "../support/deno.ts";
+import { firstPictures } from "../support/first-pictures.ts";
+import { run } from "../support/run.ts";
 import "../support/require-build.ts";
 import { browserTests, launchChromium, newPage } from "./chromium.ts";
 
@@ -44,10 +49,30 @@ const explorer = attentionExplorer({
   pattern: [[[1, 0.25, 0.75, 0.5, 0.25, 0.25], [1, 0, 1, 0, 0, 1]]], // prettier-ignore
 });
 
-const cells = [
+interface Cell {
+  readonly cell_type: string;
+  readonly source: string | readonly string[];
+}
+
+const code = (source: string): Cell => ({ cell_type: "code", source });
+
+/** A notebook that was never run. */
+const notebookOf = (kernel: { name: string; display_name: string; language: string }, cells: readonly Cell[]): string =>
+  JSON.stringify({
+    nbformat: 4,
+    nbformat_minor: 5,
+    metadata: { kernelspec: kernel },
+    cells: cells.map(({ cell_type, source }, i) => ({
+      ...{ id: `cell-${i}`, cell_type, source, metadata: {} },
+      ...(cell_type === "code" ? { outputs: [], execution_count: null } : {}),
+    })),
+  });
+
+const python3 = { name: "python3", display_name: "Python 3", language: "python" };
+const widgets = [
   `import anywidget, pathlib, traitlets
 class Figure(anywidget.AnyWidget):
-    _esm = pathlib.Path(${JSON.stringify(join(root, "dist/anywidget.js"))})
+    _esm = pathlib.Path("node_modules/transformer-circuits/dist/anywidget.js")
     html = traitlets.Unicode("").tag(sync=True)
     chart = traitlets.Dict({}).tag(sync=True)`,
   `Figure(html=pathlib.Path("explorer.html").read_text())`,
@@ -55,19 +80,14 @@ class Figure(anywidget.AnyWidget):
   `Figure(chart={"kind": "heatmap", "options": {"values": [[1, 2], [3]]}})`,
 ];
 
-const notebook = {
-  nbformat: 4,
-  nbformat_minor: 5,
-  metadata: { kernelspec: { name: "python3", display_name: "Python 3", language: "python" } },
-  cells: cells.map((source, i) => ({
-    ...{ id: `cell-${i}`, cell_type: "code", source, metadata: {}, outputs: [], execution_count: null },
-  })),
-};
+const deno = denoCommand();
+const CHAPTER = "06-induction-heads.ipynb";
+const chapter = (readNotebook(CHAPTER) as { cells: Cell[] }).cells;
 
 browserTests("JupyterLab", () => {
   let browser: Browser;
   let server: ChildProcess | undefined;
-  let folder = "";
+  let project: Consumer | undefined;
   let address = "";
   let missing: string | undefined;
 
@@ -77,13 +97,20 @@ browserTests("JupyterLab", () => {
       console.warn(`not run: JupyterLab (${missing})`);
       return;
     }
-    folder = mkdtempSync(join(tmpdir(), "transformer-circuits-lab-"));
-    const settings = join(folder, "settings", "@jupyterlab", "apputils-extension");
-    mkdirSync(settings, { recursive: true });
-    writeFileSync(join(settings, "themes.jupyterlab-settings"), '{"theme": "JupyterLab Dark"}');
-    writeFileSync(join(settings, "notification.jupyterlab-settings"), '{"fetchNews": "false"}');
-    writeFileSync(join(folder, "figures.ipynb"), JSON.stringify(notebook));
-    writeFileSync(join(folder, "explorer.html"), explorer.html);
+    project = newConsumer();
+    const settings = join(project.folder, "settings", "@jupyterlab");
+    for (const name of ["apputils-extension", "notebook-extension"])
+      mkdirSync(join(settings, name), { recursive: true });
+    writeFileSync(join(settings, "apputils-extension/themes.jupyterlab-settings"), '{"theme": "JupyterLab Dark"}');
+    writeFileSync(join(settings, "apputils-extension/notification.jupyterlab-settings"), '{"fetchNews": "false"}');
+    writeFileSync(join(settings, "notebook-extension/tracker.jupyterlab-settings"), '{"windowingMode": "none"}');
+    project.write("figures.ipynb", notebookOf(python3, widgets.map(code)));
+    project.write("explorer.html", explorer.html);
+    if (deno !== undefined) {
+      run("env", [`XDG_DATA_HOME=${project.folder}`, ...deno, "jupyter", "--install"]);
+      const kernel = { name: "deno", display_name: "Deno", language: "typescript" };
+      project.write("chapter.ipynb", notebookOf(kernel, [code(firstPictures().cell), ...chapter]));
+    }
     address = await serveLab();
     browser = await launchChromium();
   });
@@ -91,11 +118,12 @@ browserTests("JupyterLab", () => {
     await browser?.close();
     server?.kill("SIGINT");
     server?.kill("SIGTERM");
-    if (folder !== "") rmSync(folder, { recursive: true, force: true });
+    project?.remove();
   });
 
   const serveLab = (): Promise<string> =>
     new Promise((resolve, reject) => {
+      const folder = project?.folder ?? "";
       const flags = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--IdentityProvider.token="];
       const lab = spawn(python, ["-m", "jupyterlab", ...flags, `--ServerApp.root_dir=${folder}`], {
         env: {
@@ -103,6 +131,7 @@ browserTests("JupyterLab", () => {
           JUPYTERLAB_SETTINGS_DIR: join(folder, "settings"),
           JUPYTER_CONFIG_DIR: join(folder, "config"),
           JUPYTER_DATA_DIR: join(folder, "data"),
+          JUPYTER_PATH: join(folder, "jupyter"),
           IPYTHONDIR: join(folder, "ipython"),
         },
       });
@@ -121,11 +150,12 @@ browserTests("JupyterLab", () => {
     await tab?.close();
   });
 
-  const open = async (context: TestContext): Promise<Page> => {
+  /** Opens a notebook and runs its cells until the first figure stands. */
+  const open = async (context: TestContext, name: string): Promise<Page> => {
     if (missing !== undefined) context.skip(missing);
     tab = await newPage(browser, { colorScheme: "light", viewport: { width: 1300, height: 2000 } });
     tab.on("dialog", (dialog) => void dialog.accept()); // leaving a notebook that was not saved
-    await tab.goto(`${address}/lab/tree/figures.ipynb`);
+    await tab.goto(`${address}/lab/tree/${name}?reset`);
     // Cells that are run before the kernel answers are lost, and a widget shown before its manager is there stays empty:
     // the page is loaded and the cells are run again until the first figure stands.
     for (let attempt = 0; attempt < 8; attempt++) {
@@ -140,7 +170,7 @@ browserTests("JupyterLab", () => {
   };
 
   test("shows a figure of HTML and charts of data live, in the theme's colours, and errors in words", async (context) => {
-    const page = await open(context);
+    const page = await open(context, "figures.ipynb");
     const figure = page.locator(".tc-ax").first();
     await figure.locator(".tc-ax-link").first().waitFor();
     expect(await page.locator("body").getAttribute("data-jp-theme-light")).toBe("false");
@@ -155,5 +185,19 @@ browserTests("JupyterLab", () => {
     await table.getByRole("button", { name: "score" }).click();
     expect(await table.locator("tbody td").first().textContent()).toBe("L0H1");
     await page.getByText("row 1 of values has 1 entries where row 0 has 2").waitFor();
+  });
+
+  test("runs README's cell and a chapter of the guide to the end in Deno's kernel, and shows their figures", async (context) => {
+    if (deno === undefined) context.skip("Deno is not there");
+    const page = await open(context, "chapter.ipynb");
+    await page.locator("[data-head='15']").first().click();
+    await page.locator(".tc-ax-scale", { hasText: "L1H7" }).first().waitFor();
+    const prompts = page.locator(".jp-CodeCell .jp-InputPrompt");
+    await prompts.last().filter({ hasText: /\d/ }).waitFor();
+    expect(await prompts.count()).toBe(chapter.filter(({ cell_type }) => cell_type === "code").length + 1);
+    expect((await prompts.allTextContents()).filter((text) => !/^\[\d+\]:$/.test(text))).toEqual([]);
+    expect(await page.locator("[data-mime-type='application/vnd.jupyter.error']").allTextContents()).toEqual([]);
+    const figures = page.locator(".jp-OutputArea-output :is(.tc-fig, .tc-ax, img[src^='data:image/svg'])");
+    expect(await figures.count()).toBeGreaterThan(5);
   });
 });

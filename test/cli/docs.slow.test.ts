@@ -26,9 +26,14 @@ interface Copied {
     /** The share. */
     readonly share: number;
 }
+/**
+ * Draws a score of copying.
+ * @category Figures
+ */
+declare function drawCopying(): void;
 /** Not exported, though it speaks of copying. */
 declare function hidden(): void;
-export { type Copied, copyingScores, lossWithout };
+export { type Copied, copyingScores, drawCopying, lossWithout };
 `;
 
 const cli = commandInFolder(DECLARATIONS);
@@ -78,12 +83,19 @@ The copying score of every head: how far Eigenvalues are positive.
 });
 
 test.each([
-  [["copying"], "copyingScores  The copying score of every head.\nCopied         What copying gives.\n"],
+  [
+    ["copying"],
+    "copyingScores  The copying score of every head.\ndrawCopying    Draws a score of copying.\nCopied         What copying gives.\n",
+  ],
+  [["score", "copying"], "copyingScores  The copying score of every head.\ndrawCopying    Draws a score of copying.\n"],
   [["ablation"], "lossWithout  The loss of each prediction when heads are ablated.\n"],
   [["copying", "eigenvalue"], "copyingScores  The copying score of every head.\n"],
-])("%j lists the names that say so, functions first, and no others", async (words, expected) => {
-  expect((await cli.run("docs", ...words)).stdout).toBe(expected);
-});
+])(
+  "%j lists the names that say so, functions first, those that begin with the words before others, and no more",
+  async (words, expected) => {
+    expect((await cli.run("docs", ...words)).stdout).toBe(expected);
+  },
+);
 
 test("of what nothing is said it names what is near", async () => {
   expect(await cli.run("docs", "copyingscore")).toMatchObject({

@@ -16,14 +16,14 @@ const run = (...args: string[]): Promise<Outcome> => here.run("figure", ...args)
 const read = (name: string): string => readFileSync(join(here.folder, name), "utf8");
 
 describe("transformer-circuits figure", () => {
-  test("--list names every figure with its number, title and needs", async () => {
+  test("--list names every figure with its title and needs", async () => {
     const outcome = await run("--list");
     expect(outcome).toMatchObject(NONE);
     const lines = outcome.stdout.trimEnd().split("\n");
     const entries = figureEntries();
     expect(lines).toHaveLength(2 * entries.length);
-    for (const [i, { number, name, title }] of entries.entries())
-      expect(lines[2 * i]?.replace(/ +/g, " ").trim()).toBe(`${number} ${name} ${title}`);
+    for (const [i, { name, title }] of entries.entries())
+      expect(lines[2 * i]?.replace(/ +/g, " ").trim()).toBe(`${name} ${title}`);
     expect(outcome.stdout).toMatch(/composition .*\n +needs two layers\n/);
     expect(outcome.stdout).toMatch(/logit-expansion .*\n +any model\n/);
     expect(outcome.stdout).toMatch(/skip-trigram-bugs .*\n +needs a text, a layer of heads, /);

@@ -8,6 +8,7 @@ import { moduleOf, notebooks, readNotebook, writeModule } from "../../scripts/no
 import { chapterNames, chapterSteps, parseChapter, readChapter, withValues } from "../../site/chapters/chapter.mjs";
 import { complaintsOf } from "../../site/chapters/check.mjs";
 import { typedNumbers } from "../../site/chapters/digits.mjs";
+import { kept } from "../../site/chapters/kept.mjs";
 import { notebookOf } from "../../site/chapters/notebook.mjs";
 import { pageOf } from "../../site/chapters/page.mjs";
 import { root } from "../support/files.ts";
@@ -26,6 +27,7 @@ interface Part {
 interface Chapter {
   readonly name: string;
   readonly title: string;
+  readonly needs?: string;
   readonly parts: readonly Part[];
 }
 
@@ -39,8 +41,9 @@ afterEach(() => {
 
 let runs = 0;
 
-/** Runs a chapter's code on the source. */
+/** Runs a chapter's code on the source; of one that needs a file which is not here, what was kept of its last run. */
 async function run(chapter: Chapter): Promise<Given> {
+  if (chapter.needs !== undefined && !process.env[chapter.needs]) return kept(chapter) as Given;
   const path = writeModule(
     `${chapter.name}-${++runs}`,
     chapterSteps(chapter),
@@ -173,6 +176,16 @@ describe("the mechanism", () => {
     ]);
     expect(() => parse("```ts run\n1")).toThrow("00-made-up: a fence is not closed: ```ts run");
     expect(() => parseChapter("x", "words")).toThrow("front matter");
+  });
+
+  test("of a chapter that needs a file the last run is kept, and refused where its code is another by now", () => {
+    const chapter = chapters.find(({ needs }) => needs !== undefined) as Chapter;
+    expect((kept(chapter) as Given).cells).toHaveLength(chapter.parts.filter(({ kind }) => kind === "run").length);
+    const other = { ...chapter, parts: [...chapter.parts, { kind: "run", text: "", code: "1 + 1" }] };
+    expect(() => kept(other) as Given).toThrow(
+      "its code is no longer that whose results are kept. Run it where its file",
+    );
+    expect(() => kept({ ...chapter, name: "00-made-up" }) as Given).toThrow("nothing is kept of a run");
   });
 
   test("cells run as one module, in order; values of prose are computed where they stand", async () => {

@@ -1,8 +1,8 @@
 /**
- * The maps of docs/ name functions that exist, link files that exist, and leave no public circuit out.
+ * The maps of docs/ name functions and files that exist, and leave no public circuit out.
  */
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { filesUnder, readText, root } from "../support/files.ts";
 import { publicNames } from "./exports.ts";
@@ -17,9 +17,8 @@ const callsIn = (text: string): string[] => [...text.matchAll(/`(\w+)\(\)`/g)].m
 const membersIn = (text: string): (readonly [owner: string, member: string])[] =>
   [...text.matchAll(/`([A-Z]\w*)\.(\w+)(?:\(\))?`/g)].map(([, owner = "", member = ""]) => [owner, member]);
 
-/** Relative links, without their anchors. */
-const linksIn = (text: string): string[] =>
-  [...text.matchAll(/\]\((?!https?:)([^)#\s]+)/g)].map(([, target = ""]) => target);
+/** The tests named, which the package does not hold and documents therefore do not link. */
+const testsIn = (text: string): string[] => [...text.matchAll(/`(test\/[^`]+)`/g)].map(([, path = ""]) => path);
 
 /** The numbers of the identities that a text names. */
 const identitiesIn = (text: string): string[] => [...new Set(text.match(/\bP\d{1,2}\b/g))];
@@ -34,10 +33,10 @@ describe.each(maps)("%s", (path) => {
     expect(membersIn(text).filter(([owner, member]) => members.get(owner)?.has(member) !== true)).toEqual([]);
   });
 
-  test("every linked file exists", () => {
-    const links = linksIn(text);
-    expect(links.length).toBeGreaterThan(10);
-    expect(links.filter((link) => !existsSync(join(root, dirname(path), link)))).toEqual([]);
+  test("every test named exists", () => {
+    const tests = testsIn(text);
+    expect(tests.length).toBeGreaterThan(10);
+    expect(tests.filter((test) => !existsSync(join(root, test)))).toEqual([]);
   });
 
   test("every row has as many cells as its table's head, and none is empty but the last", () => {
@@ -89,11 +88,11 @@ describe("docs/identities.md and the tests agree", () => {
     expect([...rows.keys()].sort()).toEqual(Array.from({ length: 44 }, (_, i) => `P${i + 1}`).sort());
   });
 
-  test("a test that names an identity is linked from its row", () => {
+  test("a test that names an identity is named in its row", () => {
     const naming = filesUnder("test", ".test.ts").filter((path) => !path.startsWith("test/docs/"));
     const missing = naming.flatMap((path) =>
       identitiesIn(readText(path))
-        .filter((number) => rows.get(number)?.includes(`(../${path})`) !== true)
+        .filter((number) => rows.get(number)?.includes(`\`${path}\``) !== true)
         .map((number) => `${number} in ${path}`),
     );
     expect(missing).toEqual([]);

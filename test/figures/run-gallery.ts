@@ -230,6 +230,7 @@ export function runGallery(): ReadonlyMap<string, Figure> {
       "positivity-scatter",
       drawPositivityScatter({
         previous: [{ layer: 0, head: 2 }],
+        inductionHeads: [{ layer: 1, head: 3 }],
         points: [0, 1, 2, 3, 4].map((head) => ({
           layer: 1,
           head,

@@ -44,7 +44,10 @@ const state = unzipSync(fixture("state.pt"));
 const [root = ""] = Object.keys(state).filter((name) => name.endsWith("/data.pkl"));
 const nano = unzipSync(fixture("nanogpt.pt"));
 /** The pickles of modules that were saved whole, each with its storages. */
-const wholes = ["hooked.pth", "module.pth"].map((name) => unzipSync(fixture(name, "whole")));
+const wholes = [
+  ...["hooked.pth", "module.pth"].map((name) => fixture(name, "whole")),
+  fixture("l_2_2_model.pth", "two-layer/foreign"),
+].map((file) => unzipSync(file));
 const pickleOf = (entries: Readonly<Record<string, Uint8Array>>): Uint8Array =>
   entries[Object.keys(entries).find((name) => name.endsWith("/data.pkl")) ?? ""] ?? new Uint8Array();
 

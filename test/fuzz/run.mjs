@@ -3,6 +3,7 @@
  *
  *     node test/fuzz/run.mjs [files per reader, 100000 unless given] [first seed, 0] [reader]
  *
+ * A run of low priority on a busy machine needs patience: FUZZ_SILENT_TICKS=1000.
  * Reports crashes, hangs (a file that takes more than 2 seconds of the processor), errors that
  * are not a FormatError, and how far the memory of the process grew beyond what it had after reading the sound files.
  */
@@ -17,7 +18,7 @@ const here = (name) => new URL(name, import.meta.url);
 const bundle = fileURLToPath(here("../../.tmp/fuzz.mjs"));
 const HANG_MS = 2000;
 /** A reader that says nothing for so many ticks hangs; time in which all processes stood still is one tick. */
-const SILENT_TICKS = 12;
+const SILENT_TICKS = Number(process.env.FUZZ_SILENT_TICKS ?? 12);
 const TICK_MS = 5000;
 
 if (process.send === undefined) await parent();

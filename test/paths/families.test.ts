@@ -5,7 +5,15 @@
 import { describe, expect, test } from "vitest";
 import { compositionScores, copyingScores } from "../../src/index.ts";
 import { ConfigError, InputError } from "../../src/errors.ts";
-import { meanRotaryPattern, neuronTokenCircuit, positionalPattern } from "../../src/circuits/index.ts";
+import {
+  fullOVCircuit,
+  fullQKCircuit,
+  kCompositionCircuit,
+  meanRotaryPattern,
+  neuronTokenCircuit,
+  positionalPattern,
+  qkSpectrum,
+} from "../../src/circuits/index.ts";
 import { headAblation, offsetAblatedLosses, valueWeightedPattern, copyingEvaluator } from "../../src/heads/index.ts";
 import {
   attributionPatching,
@@ -15,7 +23,15 @@ import {
   sweep,
   sweepEdits,
 } from "../../src/interventions/index.ts";
-import { crossEntropy, editAt, hookNames, type Transformer, ungroupAttention } from "../../src/model/index.ts";
+import { toDense } from "../../src/linear/index.ts";
+import {
+  crossEntropy,
+  editAt,
+  hookNames,
+  refactorHeads,
+  type Transformer,
+  ungroupAttention,
+} from "../../src/model/index.ts";
 import { compositionImportance, pathExpansion, scoreExpansion, termImportance } from "../../src/paths/index.ts";
 import { map, Tensor } from "../../src/tensor/index.ts";
 import { modelOf, tokensOf } from "../support/families.ts";
@@ -43,6 +59,16 @@ describe.each(["llama", "one-key", "grouped-attn", "grouped-parallel"])("%s, as 
       expectClose(compositionScores(model)[name].data, compositionScores(own)[name].data, { atol: 1e-6 });
     }
     expectClose(copyingScores(model), copyingScores(own), { atol: 1e-12 });
+  });
+
+  test("weights alone: full circuits, composed circuits and eigenvalues of each head", () => {
+    for (const { label } of own.heads) {
+      expectClose(toDense(fullOVCircuit(model, label)), toDense(fullOVCircuit(own, label)), { atol: 1e-6 });
+      expectClose(toDense(fullQKCircuit(model, label)), toDense(fullQKCircuit(own, label)), { atol: 1e-6 });
+    }
+    expectClose(qkSpectrum(model).score, qkSpectrum(own).score, { atol: 1e-9 });
+    const [a, b] = [model, own].map((m) => toDense(kCompositionCircuit(m, "L0H3", "L1H2")));
+    expectClose(a as Tensor, b as Tensor, { atol: 1e-6 });
   });
 
   test("path expansion sums to the logits within its certificate, term by term the same", () => {
@@ -182,12 +208,17 @@ describe("windows", () => {
     expect(positionalPattern(neo, "L1H0", 6).at(5, 3)).toBeGreaterThan(0);
   });
 
-  test("expansions of scores refuse prompts beyond them", () => {
-    expect(() => scoreExpansion(model, tokens, "L1H0")).toThrow(/sees 3 at a time/);
-    expect(() => compositionImportance(model, tokens)).toThrow(ConfigError);
-    const short = tokens.map((row) => row.slice(0, 3));
-    expect(scoreExpansion(model, short, "L1H0").certificate().withinBound).toBe(true);
+  test("the importance of composition refuses prompts beyond them", () => {
+    expect(() => compositionImportance(model, tokens)).toThrow(/sees 3 at a time/);
   });
+});
+
+test("heads are refactored with keys and values of their own (2e-5 of the logits)", () => {
+  const model = modelOf("grouped-attn");
+  const refactored = refactorHeads(model);
+  expect(refactored.config.n_key_value_heads).toBeUndefined();
+  const tokens = tokensOf("grouped-attn");
+  expectClose(refactored.forward(tokens), model.forward(tokens), { atol: 2e-5 });
 });
 
 test("neurons behind a gate are moved by tokens through it", () => {

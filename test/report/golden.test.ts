@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { compositionDiagram } from "../../src/figures/index.ts";
 import { ablatedLosses } from "../../src/heads/index.ts";
 import { termImportance } from "../../src/paths/index.ts";
-import { ablations, secondCopyFrom } from "../../src/report/heads.ts";
+import { ablations, labelsOf, secondCopyFrom } from "../../src/report/heads.ts";
 import { meanOf } from "../../src/tensor/internal.ts";
 import { strongestPairs } from "../../src/report/pairs.ts";
 import { expectClose, loadGolden } from "../support/golden.ts";
@@ -12,7 +12,7 @@ const golden = loadGolden("bundled");
 const { model, labels } = golden;
 /** The reference counts one prediction more than the report, that of the second copy's first token: as if the period of 11 were 12. */
 const prompts = { prompts: golden.tokens("repeated_tokens"), period: 12, bos: 0 };
-const none = { threshold: 0, previousToken: [], induction: [], currentToken: [], firstToken: [], duplicateToken: [] };
+const none = labelsOf(undefined);
 
 describe("the report's numbers on the bundled model against TransformerLens", () => {
   test("loss by order of paths, mean over windows, to 1e-4 (float32 runs)", () => {

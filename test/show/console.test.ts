@@ -174,7 +174,7 @@ describe("what is not a tensor", () => {
       induction: none,
     });
     expect(inspect(found)).toBe(
-      "FoundHeads: scores above 0.4\n  currentToken    none\n  previousToken   L0H1 L0H0\n  firstToken      none\n  duplicateToken  none\n  induction       none",
+      "FoundHeads with scores above 0.4\n  currentToken    none\n  previousToken   L0H1 L0H0\n  firstToken      none\n  duplicateToken  none\n  induction       none\n  prefixMatching  none",
     );
     expect(found.previousToken).toEqual([
       { layer: 0, head: 1 },

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { entries } from "../../scripts/entries.mjs";
 import type { CircuitsError } from "../../src/errors.ts";
 import { Circuit, circuitGraph } from "../../src/interventions/index.ts";
-import { pathExpansion, scoreExpansion } from "../../src/paths/index.ts";
+import { attributeScore, pathExpansion, scoreExpansion } from "../../src/paths/index.ts";
 import { heatmap } from "../../src/viz/index.ts";
 import { programOf } from "../support/compile.ts";
 import { root } from "../support/files.ts";
@@ -66,6 +66,7 @@ const instances: Record<string, () => unknown> = {
   Transformer: () => model,
   PathExpansion: () => pathExpansion(model, [1, 2]),
   ScoreExpansion: () => scoreExpansion(model, [1, 2], "L1H0"),
+  ScoreAttribution: () => attributeScore(model, [1, 2], "L1H0", { query: 1, key: 0 }),
   Circuit: () => Circuit.from(circuitGraph(model)),
   Figure: () => heatmap({ values: [[1]] }),
 };

@@ -52,6 +52,8 @@ export interface HeadsReply {
   readonly scores: readonly HeadScore[];
   /** What heads are called, by label. */
   readonly roles: Readonly<Record<string, readonly string[]>>;
+  /** What they do, where, and how much more than chance, by label. */
+  readonly evidence: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The heads that are switched off, and what stands in their place. */

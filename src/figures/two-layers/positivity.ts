@@ -1,16 +1,17 @@
 /** Figure: the eigenvalue test of induction heads. */
 import { stepOptions } from "../../progress.ts";
 import { inductionPositivity } from "../../circuits/index.ts";
+import { findHeads } from "../../heads/index.ts";
 import { allHeads, headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";
-import { map } from "../../tensor/index.ts";
+import { Tensor } from "../../tensor/index.ts";
 import { scatter } from "../../viz/index.ts";
 import type { Captions, Figure } from "../../viz/index.ts";
 import { requireData } from "../arguments.ts";
 import type { FigureEntry } from "../entry.ts";
 import { requireNeeds } from "../input.ts";
 import type { FigureInput, FigureNeed, FigureOptions } from "../input.ts";
-import { largestHead, measuredHeads } from "../prompts.ts";
+import { largestHead, measuredHeads, numbersOf } from "../prompts.ts";
 
 /**
  * A head in the scatter of positivity.
@@ -30,23 +31,23 @@ export interface PositivityPoint extends HeadId {
  * @category Figures
  */
 export interface PositivityScatter {
-  /** The heads through which keys are read, by measured previous-token score. */
+  /** The previous-token heads through which keys are read, found on random tokens that repeat. */
   readonly previous: readonly HeadId[];
+  /** The induction heads found there. */
+  readonly inductionHeads: readonly HeadId[];
   /** Every head after the first of them. */
   readonly points: readonly PositivityPoint[];
 }
 
 const NEEDS: readonly FigureNeed[] = ["two layers", "next token", "causal"];
-/** Above this score a head is called a previous-token head, or an induction head. */
-const THRESHOLD = 0.4;
 /** Where the corner of the scatter begins. */
 const CORNER = 0.9;
 
 /**
  * Positivity of the eigenvalues of OV and of QK through previous-token heads, of every later head (*A Mathematical
- * Framework for Transformer Circuits*, "Checking the mechanistic theory"). Keys are read through the heads whose
- * measured previous-token score is above 0.4, weighted with it; where there are none, through the highest that has a
- * later layer.
+ * Framework for Transformer Circuits*, "Checking the mechanistic theory"). Keys are read through the
+ * previous-token heads that {@link findHeads} finds, weighted with their score; where there are none, through the
+ * highest score that has a later layer.
  *
  * @param options - `seed` of the random tokens; `signal`, `onProgress`.
  * @throws {@link ConfigError} when the model has fewer than two layers, sees later tokens, or its output tokens are not
@@ -75,11 +76,11 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
   const last = model.config.n_layers - 1;
   const measured = measuredHeads(input, options.seed ?? 0, stepOptions(options, 0, 2));
   const heads = allHeads(model.config);
-  const isPrevious = ({ layer, head }: HeadId): boolean =>
-    layer < last && measured.previous.at(layer, head) > THRESHOLD;
-  const found = heads.filter(isPrevious);
+  const { previousToken, induction: inductionHeads } = findHeads(measured);
+  const found = heads.filter(({ layer, head }) => layer < last && includes(previousToken, { layer, head }));
   const previous = found.length > 0 ? found : [largestHead(measured.previous, 0, last)];
-  const weights = map(measured.previous, (x) => (x > THRESHOLD ? x : 0));
+  const weighted = numbersOf(measured.previous).map((score, i) => (includes(found, heads[i] as HeadId) ? score : 0));
+  const weights = Tensor.from("layer head", measured.previous.shape, weighted);
   const { OV, QK } = inductionPositivity(model, {
     previous: found.length > 0 ? weights : previous,
     ...stepOptions(options, 1, 2),
@@ -94,7 +95,11 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
       QK: QK.score.at(layer, head),
       induction: measured.induction.at(layer, head),
     }));
-  return { previous, points };
+  return { previous, inductionHeads, points };
+}
+
+function includes(heads: readonly HeadId[], { layer, head }: HeadId): boolean {
+  return heads.some((one) => one.layer === layer && one.head === head);
 }
 
 /**
@@ -108,12 +113,12 @@ export function positivityScatter(input: FigureInput, options: FigureOptions = {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const figure = drawPositivityScatter(positivityScatter(await openBundledModel()));
- * console.log(figure.kind, figure.svg.includes("induction score above 0.4"));
+ * console.log(figure.kind, figure.svg.includes("induction heads"));
  * // scatter true
  * ```
  */
 export function drawPositivityScatter(data: PositivityScatter, captions: Captions = {}): Figure {
-  requireData(data, "previous points", "positivityScatter", "drawPositivityScatter", captions);
+  requireData(data, "previous inductionHeads points", "positivityScatter", "drawPositivityScatter", captions);
   const through = data.previous.map(headLabel);
   const named = through.length > 6 ? `${through.length} previous-token heads` : through.join(", ");
   const corner = data.points.filter(({ OV, QK }) => OV > CORNER && QK > CORNER).map(headLabel);
@@ -129,7 +134,7 @@ export function drawPositivityScatter(data: PositivityScatter, captions: Caption
       x: point.OV,
       y: point.QK,
       label: headLabel(point),
-      group: point.induction > THRESHOLD ? "induction score above 0.4" : "other heads",
+      group: includes(data.inductionHeads, point) ? "induction heads" : "other heads",
     })),
     xDomain: domainOf(data.points.map(({ OV }) => OV)),
     yDomain: domainOf(data.points.map(({ QK }) => QK)),

@@ -189,7 +189,8 @@ export function inductionScores(pattern: Pattern, options: InductionScoreOptions
   return meanOfTallies([tallyInduction(pattern, options)]);
 }
 
-function checkPeriod(period: number, operation: string): void {
+/** Refuses what is no length of tokens. */
+export function checkPeriod(period: number, operation: string): void {
   if (!Number.isSafeInteger(period) || period < 1) {
     throw new InputError(
       `a period of ${period} tokens is none; it is the length of what repeats, a positive integer.`,

@@ -29,7 +29,7 @@ export interface PrefixMatchingOptions {
 }
 
 /** The keys next to earlier occurrences of the token at `query`, earliest first. */
-function targetsOf(ids: ArrayLike<number>, start: number, query: number, step: 1 | -1): number[] {
+export function nextToEarlier(ids: ArrayLike<number>, start: number, query: number, step: 1 | -1): number[] {
   const targets: number[] = [];
   for (let key = 0; key < query; key++) {
     if (ids[start + key] === ids[start + query] && key + step >= 0) targets.push(key + step);
@@ -54,7 +54,7 @@ export function tallyPrefixMatching(
   let count = 0;
   for (let b = 0; b < batch; b++) {
     for (let query = 0; query < queries; query++) {
-      const all = targetsOf(ids, b * queries, query, target === "next" ? 1 : -1);
+      const all = nextToEarlier(ids, b * queries, query, target === "next" ? 1 : -1);
       if (all.length === 0) continue;
       const targets = averaging === "latest" ? all.slice(-1) : all;
       count += averaging === "entries" ? targets.length : 1;

@@ -6,6 +6,7 @@
 import { InputError, requireKind } from "../../errors.ts";
 import { Steps } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
+import { requireFinite } from "../../model/internal.ts";
 import { Circuit, circuitGraph, pruneCircuit } from "./circuits/index.ts";
 import { checkPrompts, CircuitRuns } from "./edges/index.ts";
 import type { CircuitPrompts, EdgeScoreOptions } from "./edges/index.ts";
@@ -61,15 +62,13 @@ export function acdcCircuit(
   const known = "threshold lowerIsBetter ablation graph seed attentionMask signal onProgress";
   requireKind("model", model, "model", operation, options, known);
   const { threshold } = options;
-  if (!(threshold >= 0)) {
-    throw new InputError(`threshold is ${String(threshold)}. Give a number of at least 0.`, {
-      operation,
-      argument: "threshold",
-      expected: ">= 0",
-      actual: threshold,
+  requireFinite(threshold, "threshold", operation);
+  if (threshold < 0) {
+    throw new InputError(`threshold is ${threshold}. Give a number of at least 0.`, {
+      ...{ operation, argument: "threshold", expected: ">= 0", actual: threshold },
     });
   }
-  const graph = options.graph ?? circuitGraph(model);
+  const { graph = circuitGraph(model) } = options;
   const { ablation, seed, attentionMask } = options;
   const runs = new CircuitRuns(model, graph, checkPrompts(model, prompts, operation, attentionMask), metric, {
     ablation,

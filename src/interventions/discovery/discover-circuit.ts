@@ -4,7 +4,7 @@
 import { InputError, nameOf, requireKind } from "../../errors.ts";
 import { stepOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
-import { requireChoice } from "../../model/internal.ts";
+import { requireChoice, requireFinite, requireShare } from "../../model/internal.ts";
 import { meanOf } from "../../tensor/internal.ts";
 import { circuitGraph } from "./circuits/index.ts";
 import type { Circuit } from "./circuits/index.ts";
@@ -112,16 +112,9 @@ export function discoverCircuit(
   requireChoice(level, ["edge", "node"], "level", operation);
   requireChoice(select, ["greedy", "top"], "select", operation);
   requireSelection(level, select, count, threshold);
-  if (!(faithfulness > 0 && faithfulness <= 1)) {
-    throw new InputError(`faithfulness is ${String(faithfulness)}, not above 0 and at most 1.`, {
-      operation,
-      argument: "faithfulness",
-      expected: "(0, 1]",
-      actual: faithfulness,
-    });
-  }
+  requireShare(faithfulness, "faithfulness", operation);
   const { ablation, seed, attentionMask } = options;
-  const graph = options.graph ?? circuitGraph(model);
+  const { graph = circuitGraph(model) } = options;
   const scoring = { ablation, graph, seed, attentionMask, ...stepOptions(options, 0, 1) };
   const effects =
     method === "exact"
@@ -166,16 +159,14 @@ export function discoverCircuit(
   return chosen(most);
 }
 
-function requireSelection(level: string, select: string, count: unknown, threshold: unknown): void {
+function requireSelection(level: string, select: string, count: unknown, threshold: number | undefined): void {
   const refuse = (argument: string, message: string, actual: unknown): InputError =>
     new InputError(message, { operation: "discoverCircuit", argument, actual });
   if (level === "node" && select === "greedy") {
     throw refuse("select", 'nodes are chosen by their scores alone. Give select: "top", or leave it out.', select);
   }
   if (threshold === undefined) return;
-  if (typeof threshold !== "number" || Number.isNaN(threshold)) {
-    throw refuse("threshold", `threshold is ${nameOf(threshold)}, not a number.`, threshold);
-  }
+  requireFinite(threshold, "threshold", "discoverCircuit");
   if (count !== undefined) {
     throw refuse("threshold", "a threshold and a count both say how much to select. Give one of them.", threshold);
   }

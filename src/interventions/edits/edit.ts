@@ -67,6 +67,20 @@ export interface ActivationEdit extends EditSource {
  * console.log(JSON.stringify([silent, blind]));
  * // [{"at":"L0H5","do":"zero"},{"at":{"hook":"pattern","layer":1,"offset":[0,1]},"do":"zero"}]
  * ```
+ * @example
+ * The last position of a shorter prompt, put at the last of this one.
+ * ```ts
+ * import { edit } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const other = model.run([0, 9, 8]);
+ * const end = edit({ hook: "resid_pre", layer: 1, pos: -1 }, { copyFrom: other, pos: -1 });
+ * const { cache } = model.run([0, 5, 6, 7, 5], { edits: end });
+ * const [ours, theirs] = [cache, other.cache].map((kept) => kept.get("blocks.1.hook_resid_pre"));
+ * console.log(ours?.at(0, 4, 0) === theirs?.at(0, 2, 0));
+ * // true
+ * ```
  */
 export function edit<const T extends EditTarget>(
   at: T & CheckedTarget<T>,

@@ -123,7 +123,9 @@ export function circuitFaithfulness(
     ...options,
     operation,
   });
-  const steps = new Steps(options, 2 * (options.shares ?? SHARES).length + 2);
+  const { shares = SHARES } = options;
+  requireShares(shares, operation);
+  const steps = new Steps(options, 2 * shares.length + 2);
   return faithfulnessOf(runs, scored, options, operation, () => {
     steps.advance();
   });
@@ -139,7 +141,6 @@ export function faithfulnessOf(
 ): CircuitFaithfulness {
   const { shares = SHARES, select = "top", lowerIsBetter = isLoss(runs.metric.name) } = options;
   requireChoice(select, ["top", "greedy"], "select", operation);
-  requireShares(shares, operation);
   const size = scored.graph.size;
   const mean = (edges: Uint8Array): number => {
     const value = meanOf(runs.value({ edges }));
@@ -180,9 +181,13 @@ function area(x: readonly number[], y: readonly number[]): number {
   return sum;
 }
 
-function requireShares(shares: readonly number[], operation: string): void {
+export function requireShares(shares: readonly number[], operation: string): void {
   const isGood = Array.isArray(shares) && shares.length > 0;
-  if (isGood && shares.every((x, i) => x > 0 && x <= 1 && (i === 0 || x > (shares[i - 1] ?? 0)))) return;
+  if (
+    isGood &&
+    shares.every((x, i) => typeof x === "number" && x > 0 && x <= 1 && (i === 0 || x > (shares[i - 1] ?? 0)))
+  )
+    return;
   throw new InputError(
     `shares are ${isGood ? shares.join(", ") : nameOf(shares)}. Give ascending shares of the edges, above 0 and at most 1.`,
     {

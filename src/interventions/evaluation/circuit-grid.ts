@@ -34,6 +34,20 @@ export interface GridCell {
 }
 
 /**
+ * How {@link circuitGrid} judges.
+ * @category Circuit evaluation
+ */
+export interface CircuitGridOptions extends ProgressOptions {
+  /** The seed of `"resample"`; 0 unless given. */
+  readonly seed?: number | undefined;
+  /**
+   * Which positions are text and which are padding; all are text unless given. Positions of a circuit are those of the
+   * padded prompts.
+   */
+  readonly attentionMask?: CircuitMask | undefined;
+}
+
+/**
  * What {@link circuitGrid} says.
  * @category Circuit evaluation
  */
@@ -50,8 +64,7 @@ export interface CircuitGrid {
  * @param circuit - the circuit; what leads nowhere in it does not count.
  * @param prompts - prompts of one length, padded or not, with corrupted ones and others to take means of where there
  * are some.
- * @param options - `seed`, `attentionMask` (positions of a circuit are then those of the padded prompts), `signal`,
- * `onProgress` (in runs).
+ * @param options - `seed`, `attentionMask`, `signal`, `onProgress` (in runs).
  * @throws {@link InputError} or {@link ShapeError} for prompts, a metric or a circuit that do not fit the model; the
  * signal's reason when aborted.
  * @category Circuit evaluation
@@ -75,10 +88,7 @@ export function circuitGrid(
   circuit: Circuit,
   prompts: CircuitPrompts,
   metric: MetricLike,
-  options: ProgressOptions & {
-    readonly seed?: number | undefined;
-    readonly attentionMask?: CircuitMask | undefined;
-  } = {},
+  options: CircuitGridOptions = {},
 ): CircuitGrid {
   const operation = "circuitGrid";
   requireKind("model", model, "model", operation, options, "seed attentionMask signal onProgress");

@@ -1,5 +1,6 @@
 /** At which positions the nodes of a circuit do their work. */
 import { InputError, requireKind, requireOptions } from "../../errors.ts";
+import { requireShare } from "../../model/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import type { Circuit } from "../discovery/index.ts";
 import { requireCircuit } from "../discovery/internal.ts";
@@ -34,14 +35,7 @@ export function circuitPositions(
   requireCircuit(circuit, operation);
   requireKind("tensor", byPosition, "byPosition", operation);
   const { share = 0.95 } = options;
-  if (!(share > 0 && share <= 1)) {
-    throw new InputError(`share is ${String(share)}, not above 0 and at most 1.`, {
-      operation,
-      argument: "share",
-      expected: "(0, 1]",
-      actual: share,
-    });
-  }
+  requireShare(share, "share", operation);
   const { graph, kept } = circuit;
   const [edges = 0, pos = 0] = byPosition.shape;
   if (edges !== graph.size) {

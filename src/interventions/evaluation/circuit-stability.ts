@@ -66,6 +66,7 @@ export function circuitStability(effects: EdgeEffects, options: StabilityOptions
   const { graph } = effects.circuit;
   const { samples = 100, seed = 0, count = Math.max(1, Math.round(graph.size / 10)) } = options;
   requireCount(samples, "samples", operation);
+  requireCount(count, "count", operation);
   const select = options.select ?? ((scored: Circuit) => topEdges(scored, Math.min(count, graph.size)));
   const prompts = effects.effects.sizeOf("batch");
   if (prompts < 2) {

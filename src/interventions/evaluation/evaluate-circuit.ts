@@ -2,11 +2,11 @@
  * The certificate: is it a circuit? Sufficient and necessary, by the benchmark's measures and in every usual way,
  * prompt by prompt, against random circuits of its size, and when it is looked for again on other prompts.
  */
-import { InputError, requireKind } from "../../errors.ts";
+import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
 import type { MetricLike, Transformer } from "../../model/index.ts";
-import { requireCount } from "../../model/internal.ts";
+import { requireChoice, requireCount } from "../../model/internal.ts";
 import { meanOf } from "../../tensor/internal.ts";
 import { edgeAttribution, exactEdges, pruneCircuit, topEdges } from "../discovery/index.ts";
 import type {
@@ -22,7 +22,7 @@ import { checkPrompts, CircuitRuns, isLoss, requireCircuit } from "../discovery/
 import type { CheckedPrompts, EdgeMask } from "../discovery/internal.ts";
 import { CircuitCertificate } from "./certificate.ts";
 import type { PromptFaithfulness, RandomBaseline } from "./certificate.ts";
-import { faithfulnessOf, SHARES } from "./circuit-faithfulness.ts";
+import { faithfulnessOf, requireShares, SHARES } from "./circuit-faithfulness.ts";
 import { gridCells, gridMasks, neuronMasks, possibleAblations, requirePositions } from "./circuit-grid.ts";
 import { circuitPositions } from "./circuit-positions.ts";
 import { circuitStability } from "./circuit-stability.ts";
@@ -117,17 +117,15 @@ export function evaluateCircuit(
     "ablation effects shares lowerIsBetter randomCount randomBySize randomKind samples worst seed attentionMask signal onProgress";
   requireKind("model", model, "model", operation, options, known);
   requireCircuit(circuit, operation);
-  const { randomCount = 200, randomKind = "connected", samples = 100, worst = 5, seed = 0, signal } = options;
-  requireCount(randomCount, "randomCount", operation);
-  const { randomBySize = circuit.graph.size <= MOST_EXACT ? BY_SIZE : 0 } = options;
-  if (randomBySize !== 0) requireCount(randomBySize, "randomBySize", operation);
+  const { randomCount, randomBySize, randomKind, shares, samples, worst, seed } = extentOf(circuit, options, operation);
   const checked = checkPrompts(model, prompts, operation, options.attentionMask);
   requirePositions(circuit, checked.clean.tokens.sizeOf("pos"), operation);
   const { graph } = circuit;
-  const { ablation, attentionMask } = options;
+  const { ablation, attentionMask, signal } = options;
   const runs = new CircuitRuns(model, graph, checked, metric, { ablation, seed, operation });
   const scoring = { ablation: runs.ablation, graph, seed, attentionMask, signal };
-  const effects = options.effects ?? measured(model, graph, prompts, metric, scoring);
+  const { effects = measured(model, graph, prompts, metric, scoring) } = options;
+  requireEffects(effects, graph, runs.count, operation);
   const isDifferentiable = runs.metric.gradient !== undefined;
   const judged =
     circuit.positions.size === 0 && isDifferentiable
@@ -135,7 +133,6 @@ export function evaluateCircuit(
       : pruneCircuit(circuit);
   const { ablations, notes } = possibleAblations(checked, judged);
   const masks = gridMasks(judged);
-  const shares = options.shares ?? SHARES;
   const total = shares.length * (2 + randomBySize) + 4 + randomCount + ablations.length * (masks.length + 2);
   const steps = new Steps({ signal, onProgress: options.onProgress }, total);
   const onStep = (): void => {
@@ -184,6 +181,34 @@ export function evaluateCircuit(
     random,
     stability: isStable ? circuitStability(effects, { samples, select, seed }) : undefined,
   });
+}
+
+/** Refuses effects of another graph or of other prompts. */
+function requireEffects(effects: EdgeEffects, graph: CircuitGraph, prompts: number, operation: string): void {
+  requireObject(effects, "effects", operation);
+  requireCircuit(effects.circuit, operation);
+  requireKind("tensor", effects.effects, "effects.effects", operation);
+  const { shape } = effects.effects;
+  const { config } = effects.circuit.graph;
+  const isSame = Object.entries(graph.config).every(([key, value]) => config[key as keyof typeof config] === value);
+  if (isSame && shape[0] === graph.size && shape[1] === prompts) return;
+  throw new InputError(
+    `the effects are of ${shape.join(" edges and ")} prompts of ${String(effects.circuit.graph)}, not of the ${prompts} prompts and of ${String(graph)}. Measure them on these prompts, or leave them out.`,
+    { operation, argument: "effects", expected: [graph.size, prompts], actual: shape },
+  );
+}
+
+/** How much of everything is asked for, checked. */
+function extentOf(circuit: Circuit, options: EvaluationOptions, operation: string) {
+  const { randomCount = 200, randomKind = "connected", samples = 100, worst = 5, seed = 0, shares = SHARES } = options;
+  const { randomBySize = circuit.graph.size <= MOST_EXACT ? BY_SIZE : 0 } = options;
+  requireCount(randomCount, "randomCount", operation);
+  requireCount(samples, "samples", operation);
+  if (worst !== 0) requireCount(worst, "worst", operation);
+  if (randomBySize !== 0) requireCount(randomBySize, "randomBySize", operation);
+  requireChoice(randomKind, ["connected", "matched"], "randomKind", operation);
+  requireShares(shares, operation);
+  return { randomCount, randomBySize, randomKind, shares, samples, worst, seed };
 }
 
 /** What edges are worth: exactly where that is not too dear. */

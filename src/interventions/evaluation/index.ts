@@ -9,7 +9,7 @@ export type { PromptFaithfulness, RandomBaseline } from "./certificate.ts";
 export { circuitFaithfulness } from "./circuit-faithfulness.ts";
 export type { CircuitFaithfulness, FaithfulnessCurve, FaithfulnessOptions } from "./circuit-faithfulness.ts";
 export { circuitGrid } from "./circuit-grid.ts";
-export type { CircuitGrid, GridCell } from "./circuit-grid.ts";
+export type { CircuitGrid, CircuitGridOptions, GridCell } from "./circuit-grid.ts";
 export { circuitPositions } from "./circuit-positions.ts";
 export { circuitStability } from "./circuit-stability.ts";
 export type { CircuitStability, StabilityOptions } from "./circuit-stability.ts";

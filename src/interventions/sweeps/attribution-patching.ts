@@ -10,7 +10,7 @@
 import { InputError, requireKind, requireObject } from "../../errors.ts";
 import { editAt, editWithDerivative, gradients } from "../../model/index.ts";
 import type { AttentionMask, HookName, Metric, Transformer } from "../../model/index.ts";
-import { baseRun, Readout, requireCount, siteHook, siteOfHook } from "../../model/internal.ts";
+import { baseRun, Readout, requireCount, requireSeed, siteHook, siteOfHook } from "../../model/internal.ts";
 import type { BaseRun, Change, PartialSite } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -81,6 +81,7 @@ export function attributionPatching(
   requireObject(options, "options", operation);
   const { at, direction = "denoising", seed = 0, signal, steps: count = 1 } = options;
   requireCount(count, "steps", operation);
+  requireSeed(seed, operation);
   const { metric, put, from, to, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const sites = typeof at === "string" ? [at] : at;
   const isOwn = from === to;

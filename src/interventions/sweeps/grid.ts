@@ -156,7 +156,7 @@ function axesOf(over: string, sites: readonly PartialSite[], refuse: Refusal): A
 }
 
 /** Places counted from the start; all of them unless some are given. */
-function chosen(
+export function chosen(
   given: readonly number[] | undefined,
   size: number,
   argument: string,

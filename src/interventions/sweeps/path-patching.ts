@@ -6,7 +6,7 @@
  * receivers read differs by what comes from the sender directly, and through MLPs. Then they read that, and everything
  * after them is computed anew. Heads that are not held let paths pass through them.
  */
-import { InputError, nameOf, requireKind, requireObject } from "../../errors.ts";
+import { InputError, requireKind, requireObject } from "../../errors.ts";
 import type { HeadRef, HookName, MetricLike, Transformer } from "../../model/index.ts";
 import {
   asStream,
@@ -16,6 +16,7 @@ import {
   project,
   Readout,
   requireChoice,
+  requireSeed,
   siteHook,
 } from "../../model/internal.ts";
 import type { BaseRun, Change, PassOptions, Rows, Variant } from "../../model/internal.ts";
@@ -25,6 +26,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { changesOf, isEmbedding, receiversOf, senderOf } from "./path-receivers.ts";
 import type { HeadInput, PathReceiver, PathSender } from "./path-receivers.ts";
+import { chosen } from "./grid.ts";
 import { settingOf, sweepOf } from "./prompts.ts";
 import type { SweepMask, SweepPrompts } from "./prompts.ts";
 import type { Sweep } from "./result.ts";
@@ -106,6 +108,9 @@ export function pathPatching(
   requireObject(options, "options", operation);
   const { direction = "noising", mlps = "recomputed", seed = 0, signal } = options;
   requireChoice(mlps, ["recomputed", "frozen"], "mlps", operation);
+  requireSeed(seed, operation);
+  requireList(options.senders, "senders");
+  if (options.through !== undefined) requireKind("list", options.through, "through", operation);
   const groups = options.senders?.map((group) =>
     Array.isArray(group) ? (group as PathSender[]) : [group as PathSender],
   );
@@ -116,8 +121,8 @@ export function pathPatching(
   const through = (options.through ?? []).map((head) => model.head(head));
   const { metric, put, from, to, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const [batch = 0, pos = 0] = to.tokens.shape;
-  const positions = options.positions?.map((p) => (p < 0 ? p + pos : p));
-  requirePositions(positions, pos);
+  const positions =
+    options.positions === undefined ? undefined : chosen(options.positions, pos, "positions", operation);
   requireReplacement(put, { to, from, sites: ["z"] }, operation);
   const steps = new Steps(options, senders.length);
   const isEmbedded = senders.flat().some(isEmbedding);
@@ -167,14 +172,13 @@ export function pathPatching(
 
 const allOf = ({ config }: Transformer): number[] => Array.from({ length: config.n_heads }, (_, head) => head);
 
-function requirePositions(positions: readonly number[] | undefined, pos: number): void {
-  const wrong = positions?.find((p) => !Number.isInteger(p) || p < 0 || p >= pos);
-  if (wrong === undefined) return;
-  throw new InputError(`position ${nameOf(wrong)} is none of ${pos}.`, {
-    operation: "pathPatching",
-    argument: "positions",
-    expected: [-pos, pos - 1],
-    actual: wrong,
+/** Refuses what is given in place of a list, and a list of nothing. */
+function requireList(list: readonly unknown[] | undefined, argument: string): void {
+  if (list === undefined) return;
+  requireKind("list", list, argument, "pathPatching");
+  if (list.length > 0) return;
+  throw new InputError(`${argument} is an empty list. Leave it out for what is meant without it.`, {
+    ...{ operation: "pathPatching", argument, expected: "at least one", actual: list },
   });
 }
 

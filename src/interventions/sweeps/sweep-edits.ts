@@ -1,5 +1,5 @@
 /** A metric after each of a list of edits. */
-import { InputError, requireKind, requireObject } from "../../errors.ts";
+import { InputError, nameOf, requireKind, requireObject } from "../../errors.ts";
 import type {
   AttentionMask,
   Edit,
@@ -87,6 +87,13 @@ export function sweepEdits(
   requireKind("list", edits, "edits", operation);
   const metric = metricOf(options.metric, operation);
   const { signal, attentionMask, labels = edits.map((_, i) => i) } = options;
+  requireKind("list", labels, "labels", operation);
+  const odd = labels.find((one) => typeof one !== "string" && !Number.isFinite(one));
+  if (odd !== undefined) {
+    throw new InputError(`a label is ${nameOf(odd)}. Give texts or numbers.`, {
+      ...{ operation, argument: "labels", expected: "texts or numbers", actual: odd },
+    });
+  }
   if (labels.length !== edits.length) {
     throw new InputError(`there are ${labels.length} labels for ${edits.length} edits. Give one for each.`, {
       operation,

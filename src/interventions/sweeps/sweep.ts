@@ -9,7 +9,7 @@
 import type { Join } from "../../axes.ts";
 import { requireKind, requireObject } from "../../errors.ts";
 import type { HookName, MetricLike, Transformer } from "../../model/index.ts";
-import { baseRun, partialPass, Readout, requireChoice, siteOfHook } from "../../model/internal.ts";
+import { baseRun, partialPass, Readout, requireChoice, requireSeed, siteOfHook } from "../../model/internal.ts";
 import type { PartialSite } from "../../model/internal.ts";
 import { Steps } from "../../progress.ts";
 import type { ProgressOptions } from "../../progress.ts";
@@ -84,6 +84,22 @@ const KNOWN = "at over metric put direction patterns layers heads positions keys
  * console.log(worst?.at);
  * // { layer: 0, head: 5 }
  * ```
+ * @example
+ * Prompts of different lengths: padded to one, with the mask that says what is padding.
+ * ```ts
+ * import { logitDifference, padPrompts } from "transformer-circuits/model";
+ * import { sweep } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const { tokens, attentionMask } = padPrompts([[0, 300, 301, 302, 300], [0, 301, 302, 301]]);
+ * const options = { at: "z", over: "layer head", put: "zero" } as const;
+ * const metric = logitDifference({ answer: [301, 302], wrong: [302, 300] });
+ * const { perPrompt } = sweep(model, tokens, { ...options, metric, attentionMask });
+ * const alone = sweep(model, [0, 301, 302, 301], { ...options, metric: logitDifference({ answer: 302, wrong: 300 }) });
+ * console.log(Math.abs(perPrompt.at(1, 2, 1) - alone.perPrompt.at(1, 2, 0)) < 1e-4);
+ * // true
+ * ```
  */
 export function sweep<Over extends string>(
   model: Transformer,
@@ -105,6 +121,7 @@ export function sweep(
   requireObject(options, "options", operation);
   const { at, direction = "denoising", patterns = "recomputed", seed = 0, signal } = options;
   requireChoice(patterns, ["recomputed", "kept"], "patterns", operation);
+  requireSeed(seed, operation);
   const { metric, put, from, to, isPaired } = settingOf(model, prompts, { ...options, direction }, operation);
   const sites = typeof at === "string" ? [at] : at;
   const [batch = 0, pos = 0] = to.tokens.shape;

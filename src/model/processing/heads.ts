@@ -7,8 +7,9 @@ import { requireKind } from "../../errors.ts";
 import { compose, linear, svdOf, transpose } from "../../linear/index.ts";
 import { add, batchMatmul, concat, Tensor } from "../../tensor/index.ts";
 import type { AttentionLayer } from "../attention.ts";
-import { ofEachHead, requireOwnKeys } from "../key-value-heads.ts";
+import { ofEachHead } from "../key-value-heads.ts";
 import type { Transformer } from "../transformer.ts";
+import { ungroupAttention } from "../ungroup.ts";
 import { queryKeyValueNames } from "../weights.ts";
 import { refused, Workbench } from "./weights.ts";
 
@@ -167,8 +168,10 @@ function refactorOV(
  * their signs are arbitrary. Value biases are folded first. Logits and circuits stay as they were, but for rounding
  * (TransformerLens, `refactor_factored_attn_matrices`).
  *
+ * Where heads share keys and values each gets its own first ({@link ungroupAttention}), as each chooses coordinates.
+ *
  * @throws {@link ConfigError} for rotary positions: queries and keys are rotated coordinate by coordinate, so their
- * coordinates may not be mixed; and where heads share keys and values.
+ * coordinates may not be mixed.
  * @category Weight processing
  * @example
  * ```ts
@@ -188,6 +191,10 @@ function refactorOV(
  */
 export function refactorHeads(model: Transformer): Transformer {
   requireKind("model", model, "model", "refactorHeads");
+  return refactored(ungroupAttention(model));
+}
+
+function refactored(model: Transformer): Transformer {
   const { positional_embedding_type, d_head, d_model } = model.config;
   if (positional_embedding_type === "rotary") {
     throw refused(
@@ -197,7 +204,6 @@ export function refactorHeads(model: Transformer): Transformer {
       "rotary positions turn queries and keys coordinate by coordinate, so their coordinates may not be mixed: W_QK depends on the offset.",
     );
   }
-  requireOwnKeys(model.config, "refactorHeads");
   const bench = new Workbench(model);
   for (const layer of model.layers) {
     const at = `blocks.${layer.layer}.attn`;

@@ -12,7 +12,9 @@
 import { headLabel } from "../../model/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import type { Run, TokensLike, Transformer } from "../../model/index.ts";
-import { add, astype, matmul, Tensor } from "../../tensor/index.ts";
+import { shownAs } from "../../show/index.ts";
+import type { Showing } from "../../show/index.ts";
+import { add, astype, matmul, mean, Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { FloatArray } from "../../tensor/internal.ts";
 import { NormSum, writtenErrorBound } from "../certificate.ts";
@@ -187,13 +189,23 @@ export function logitAttribution(
   out.set(bias, components.length * size);
   const attribution = Tensor.from("component batch pos", [components.length + 1, batch, readout.positions], out);
   let certificate: Certificate | undefined;
-  return {
+  const result: LogitAttribution = {
     labels: [...components.map(({ label }) => label), "bias"],
     attribution,
     get certificate() {
       return (certificate ??= certify(frozen, readout, attribution, components));
     },
   };
+  return shownAs(result, attributionShowing);
+}
+
+/** A row a component, those that add most first; no certificate is made for it. */
+function attributionShowing({ labels, attribution }: LogitAttribution): Showing {
+  const [, batch = 0, pos = 0] = attribution.shape;
+  const means = mean(mean(attribution, "pos"), "batch");
+  const rows = labels.map((label, c): [string, number] => [label, means.at(c)]).sort((a, b) => b[1] - a[1]);
+  const title = `LogitAttribution of ${labels.length} components, means of ${batch * pos} logits`;
+  return { title, parts: () => [{ kind: "rows", columns: ["component", "logits"], rows }] };
 }
 
 /** Compares the sums over components with the logits. */

@@ -5,7 +5,7 @@
  * With the vector $o$ of the other side, and weights $c_t$ of positions (one of 1, or a key against the rest of its
  * row), the score is $\sum_t c_t\, q_t \cdot o / \sqrt{d}$, and $q_t$ is affine in the stream at t. Its reading there
  * is $r_t = C\,\mathrm{diag}(w) W_Q R_t^\top o\, c_t / (s_t \sqrt{d})$, $R_t$ the rotation. Each writer adds what
- * it wrote at t times $r_t$; taken back through the frozen layers the readings give what each token adds through all paths.
+ * it wrote at t times $r_t$; taken back through the layers the readings give what each token adds through all paths.
  */
 import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";

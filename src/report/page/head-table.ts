@@ -1,6 +1,7 @@
 /** The table of heads, column by column. */
 import { table } from "../../viz/index.ts";
 import type { Figure, NumberFormat } from "../../viz/index.ts";
+import { ROLES } from "../heads.ts";
 import type { HeadFacts, HeadScoreValues } from "../types.ts";
 import type { PageContext } from "./context.ts";
 
@@ -21,7 +22,7 @@ function score(label: string, name: keyof HeadScoreValues, help: string): Column
 
 const COLUMNS: readonly Column[] = [
   { label: "head", kind: "text", cell: (head) => head.label },
-  { label: "role", kind: "text", cell: (head) => head.roles.join(", ") },
+  { label: "role", kind: "text", cell: rolesText },
   score("previous", "previous", "attention to the token before"),
   score("current", "current", "attention to the present token"),
   score("first", "first", "attention to the first token"),
@@ -63,6 +64,15 @@ const COLUMNS: readonly Column[] = [
     cell: (head) => head.ablation,
   },
 ];
+
+/** Its roles, each with its positions where it is not everywhere. */
+function rolesText({ roles, evidence }: HeadFacts): string {
+  const texts = roles.map((role) => {
+    const found = evidence.find(({ kind }) => ROLES[kind] === role);
+    return found === undefined || found.isEverywhere ? role : `${role} (${found.positions.join("–")})`;
+  });
+  return texts.join(", ");
+}
 
 /** All heads with what was measured of them; columns of which nothing was measured are left out. */
 export function headTable(page: PageContext): Figure {

@@ -2,7 +2,7 @@
 import type { ReportData } from "../types.ts";
 import { markup } from "./html.ts";
 import type { Content, Html } from "./html.ts";
-import { capital, count, estimate, fixed, list, range, shortList, signed, small, whole } from "./words.ts";
+import { atPositions, capital, count, estimate, fixed, list, range, shortList, signed, small, whole } from "./words.ts";
 
 /** One paragraph that says what was found. */
 export function leadParagraph(data: ReportData): Html {
@@ -63,8 +63,8 @@ function headSentence({ induction, found, config, repeated }: ReportData): Conte
         heads.map(({ label }) => label),
         10,
       )}</b
-    >, which ${heads.length === 1 ? "puts" : "put"} ${range(heads.map((head) => head.strict))} of their attention on the
-    token after the earlier copy of the present one${read}. `;
+    >, which ${heads.length === 1 ? "puts" : "put"} ${range(heads.map((head) => head.attention))} of their attention on the
+    token after the earlier copy of the present one${atPositions(heads.map(({ positions }) => positions))}${read}. `;
 }
 
 function causeSentence({ induction }: ReportData): Content {

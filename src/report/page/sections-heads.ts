@@ -6,6 +6,7 @@ import { headGrid, smallMultiples } from "../../viz/index.ts";
 import type { Figure } from "../../viz/index.ts";
 import type { ReportFoundHeads, HeadFacts, ReportData } from "../types.ts";
 import type { PageContext, Section } from "./context.ts";
+import { ROLES } from "../heads.ts";
 import { headTable } from "./head-table.ts";
 import { markup } from "./html.ts";
 import type { Content } from "./html.ts";
@@ -24,7 +25,7 @@ export function heads(page: PageContext): Section {
   return {
     id: "heads",
     title: "Heads",
-    body: markup`<div class="text"><p>${onRepeats}${foundSentence(data.found)}</p></div>
+    body: markup`<div class="text"><p>${onRepeats}${foundSentence(data.found)}${placesSentence(data)}</p></div>
       ${grids(page)}
       ${page.figure(headTable(page), {
         tall: data.heads.length > 24,
@@ -41,11 +42,24 @@ function foundSentence(found: ReportFoundHeads): Content {
     ["current-token head", found.currentToken],
     ["first-token head", found.firstToken],
     ["duplicate-token head", found.duplicateToken],
+    ["prefix-matching head", found.prefixMatching.filter((label) => !found.induction.includes(label))],
   ];
   const present = classes.filter(([, labels]) => labels.length > 0);
-  if (present.length === 0) return markup`No head reaches ${fixed(found.threshold)} in any of them.`;
+  if (present.length === 0) return markup`No head does any of it clearly more than chance.`;
   const parts = present.map(([name, labels]) => `${count(labels.length, name)} (${shortList(labels, 12)})`);
-  return markup`With ${fixed(found.threshold)} of the attention as the mark, there are ${list(parts)}.`;
+  return markup`By attention that lies clearly above chance, there are ${list(parts)}.`;
+}
+
+/** How many heads are told with their positions. */
+const MOST_PLACES = 4;
+
+/** The heads that are of a kind at some positions only; those implied by other kinds are left out. */
+function placesSentence({ heads: all }: ReportData): Content {
+  const texts = all.flatMap(({ roles, evidence }) =>
+    evidence.filter(({ kind, isEverywhere }) => !isEverywhere && roles.includes(ROLES[kind])).map(({ text }) => text),
+  );
+  if (texts.length === 0) return null;
+  return markup` Not everywhere: ${shortList(texts, MOST_PLACES)}.`;
 }
 
 function grids(page: PageContext): Content {

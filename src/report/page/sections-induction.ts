@@ -9,7 +9,7 @@ import type { InductionFacts, ReportData } from "../types.ts";
 import { reference, type PageContext, type Section } from "./context.ts";
 import { markup } from "./html.ts";
 import type { Content, Html } from "./html.ts";
-import { count, fixed, list, range, shortList, signed, whole } from "./words.ts";
+import { atPositions, count, fixed, list, range, shortList, signed, whole } from "./words.ts";
 
 /** How the model repeats what it has seen. */
 export function induction(page: PageContext): Section {
@@ -32,7 +32,8 @@ export function induction(page: PageContext): Section {
           <b>Then</b> ${count(labels.length, "induction head")} (${shortList(labels, 12)})
           ${labels.length === 1 ? "compares" : "compare"} the present token with what the keys say came before them, and
           so ${labels.length === 1 ? "attends" : "attend"} to the token after the earlier copy:
-          ${range(facts.heads.map((head) => head.strict))} of their attention lies there. ${compositionSentence(facts)}
+          ${range(facts.heads.map((head) => head.attention))} of their attention lies
+          there${atPositions(facts.heads.map(({ positions }) => positions))}. ${compositionSentence(facts)}
           ${labels.length === 1 ? "Its" : "Their"} OV circuits copy what is found (scores
           ${range(facts.heads.map((head) => head.copying))}).
         </p>
@@ -95,8 +96,7 @@ function noStory(data: ReportData): Content {
         ${count(found.previousToken.length, "previous-token head")} (${shortList(found.previousToken)}), which is half
         of it.`;
   return markup`<p>
-    No head attends to the token after an earlier copy of the present one by ${fixed(found.threshold)} or
-    more.${layers}${previous} The second copy of random tokens costs ${fixed(repeated.second)} nats,
+    No head attends to the token after an earlier copy of the present one clearly more than chance.${layers}${previous} The second copy of random tokens costs ${fixed(repeated.second)} nats,
     ${gain > 0 ? `${fixed(gain)} less than the first` : "no less than the first"}.
   </p>`;
 }
@@ -107,7 +107,8 @@ function previousSentence({ previous }: InductionFacts): Content {
   const one = previous.length === 1;
   return markup`in earlier layers ${one ? "a previous-token head" : count(previous.length, "previous-token head")},
   ${shortList(previous.map(({ label }) => label))}, ${one ? "attends" : "attend"} to the token just before
-  (${range(previous.map(({ score }) => score))} of ${one ? "its" : "their"} attention) and ${one ? "writes" : "write"}
+  (${range(previous.map(({ score }) => score))} of ${one ? "its" : "their"}
+  attention${atPositions(previous.map(({ positions }) => positions))}) and ${one ? "writes" : "write"}
   into each position which token came before it.`;
 }
 
@@ -223,8 +224,10 @@ export function method(page: PageContext): Section {
         The same model, text and seed give this page again, byte for byte.
       </p>
       <p>
-        A head counts as one of a kind from a mean attention of ${fixed(data.found.threshold)} on repeated random
-        tokens. Losses are in nats. Spectra, norms, path sums and the certificate are computed in float64, the model’s
+        A head counts as one of a kind where its attention to what such heads look at, on repeated random tokens,
+        exceeds that of even attention by a quarter of the rest (to the first token by half), over a range of positions
+        that luck does not explain: by the lower end of an interval over sequences that holds for all heads and kinds
+        together with 99 %. Losses are in nats. Spectra, norms, path sums and the certificate are computed in float64, the model’s
         own run in float32. Circuits are read from the weights as they are, without
         biases${data.config.normalization_type === null ? "" : " and without normalisation"}.
       </p>

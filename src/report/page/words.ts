@@ -53,6 +53,13 @@ export function shortList(items: readonly string[], most = 8): string {
   return `${items.slice(0, most - 1).join(", ")} and ${items.length - most + 1} more`;
 }
 
+/** ` at positions 8–27` of heads that do something there only; nothing where one does it everywhere (`null`). */
+export function atPositions(ranges: readonly (readonly [number, number] | null)[]): string {
+  const known = ranges.filter((one) => one !== null);
+  if (known.length === 0 || known.length < ranges.length) return "";
+  return ` at positions ${Math.min(...known.map(([first]) => first))}–${Math.max(...known.map(([, last]) => last))}`;
+}
+
 /** `0.52 to 0.91`, or one number where they print alike; `none` of nothing. */
 export function range(values: readonly number[], decimals = 2): string {
   if (values.length === 0) return "none";

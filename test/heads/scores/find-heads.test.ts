@@ -149,6 +149,8 @@ describe("repeatedTokens", () => {
   });
 });
 
+type ScoreName = Exclude<keyof HeadScores, "tokens" | "period" | "byQuery">;
+
 describe("headScores", () => {
   const model = randomModel({ n_layers: 2, n_ctx: 21, bias: true, config: { bos_token_id: 0 } });
   const scores = headScores(model, { length: 10, batch: 3, seed: 5 });
@@ -159,9 +161,8 @@ describe("headScores", () => {
     expect(scores.period).toBe(10);
     for (const { layer } of model.layers) {
       const pattern = cache.get(`blocks.${layer}.attn.hook_pattern`);
-      const row = (name: Exclude<keyof HeadScores, "tokens" | "period">): ArrayLike<number> =>
-        scores[name].select("layer", layer).data;
-      const close = (name: Exclude<keyof HeadScores, "tokens" | "period">, expected: Tensor): void => {
+      const row = (name: ScoreName): ArrayLike<number> => scores[name].select("layer", layer).data;
+      const close = (name: ScoreName, expected: Tensor): void => {
         expectClose(row(name), expected.data, { atol: 1e-12 });
       };
       close("current", currentTokenScores(pattern));
@@ -237,8 +238,11 @@ describe("findHeads", () => {
     expect(findHeads(scores, 0.3).previousToken.map(headLabel)).toEqual(["L1H0", "L0H0", "L0H1"]);
   });
 
-  test("a threshold that is no number is refused", () => {
+  test("numbers that are none are refused", () => {
     expect(() => findHeads(scores, NaN)).toThrow("findHeads: NaN is not a threshold; scores lie between 0 and 1.");
+    expect(() => findHeads(scores, { threshold: Infinity })).toThrow("Infinity is not a threshold");
+    expect(() => findHeads(scores, { excess: 1 })).toThrow("findHeads: 1 is not an excess over chance");
+    expect(() => findHeads(scores, { confidence: 1 })).toThrow("findHeads: 1 is not a confidence");
   });
 
   test("the trained model: L0H5 and L0H7 look at the previous token, five heads of layer 1 induce, no others", () => {

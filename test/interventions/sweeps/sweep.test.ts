@@ -277,7 +277,7 @@ describe("what is refused", () => {
       () => pathPatching(model, pair, { metric, receivers: { head: "L1H0", input: "z" as "q" } }),
       'the input of a head is "z", not q, k or v',
     ],
-    [() => pathPatching(model, pair, { metric, positions: [5] }), "position 5 is none of 5"],
+    [() => pathPatching(model, pair, { metric, positions: [5] }), "5 in positions is none of 5"],
     [() => sweepEdits(model, clean, [{}], { metric, labels: [] }), "there are 0 labels for 1 edits"],
   ])("%#", (call, message) => {
     expect(call).toThrow(message);

@@ -1,28 +1,24 @@
 /** The packed package in a new project: installed by npm, imported, required, and compiled against. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
+import { type Consumer, newConsumer } from "../../support/consumer.ts";
 import { root } from "../../support/files.ts";
 import { run } from "../../support/run.ts";
-import { packRepository } from "../../support/tarball.ts";
 import "../../support/require-build.ts";
 
+let consumer: Consumer;
 let project: string;
 const write = (name: string, text: string): void => {
-  writeFileSync(join(project, name), text);
+  consumer.write(name, text);
 };
 
 beforeAll(() => {
-  const { path } = packRepository();
-  project = mkdtempSync(join(tmpdir(), "transformer-circuits-consumer-"));
-  write("package.json", JSON.stringify({ name: "consumer", private: true }));
-  run("npm", ["install", path, "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"], project);
-  rmSync(dirname(path), { recursive: true });
+  consumer = newConsumer();
+  project = consumer.folder;
 });
 afterAll(() => {
-  rmSync(project, { recursive: true });
+  consumer.remove();
 });
 
 const specifiers = Object.keys(manifest.exports).map((subpath) => subpath.replace(".", manifest.name));

@@ -1,6 +1,6 @@
 /** What `npm publish` would send, and what the two checkers of package shapes say of it. */
 import { existsSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,6 +10,30 @@ import { readText, root } from "../../support/files.ts";
 import { run } from "../../support/run.ts";
 import { packRepository, type Packed } from "../../support/tarball.ts";
 import "../../support/require-build.ts";
+
+/** The documents of the package and the prose of its notebooks. */
+function* documents(files: readonly string[]): Generator<readonly [path: string, text: string]> {
+  for (const path of files) {
+    if (path.endsWith(".md")) yield [path, readText(path)];
+    if (!path.endsWith(".ipynb")) continue;
+    const { cells } = JSON.parse(readText(path)) as { cells: { cell_type: string; source: string | string[] }[] };
+    const prose = cells.filter(({ cell_type }) => cell_type === "markdown");
+    yield [path, prose.map(({ source }) => [source].flat().join("")).join("\n")];
+  }
+}
+
+/** Where links and images of a document lead, those in its code left out. */
+function linksIn(text: string): string[] {
+  const prose = text.replace(/^```[\s\S]*?^```$/gm, "").replace(/`[^`\n]*`/g, "code");
+  const found = prose.matchAll(/\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)|<(?:a|img)\b[^>]* (?:href|src)="([^"]+)"/gm);
+  return [...found].map(([, link, reference, element]) => link ?? reference ?? element ?? "");
+}
+
+/** The names by which the headings of a document are reached. */
+function placesOf(text: string): Set<string> {
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => heading.toLowerCase());
+  return new Set(headings.map((heading) => heading.replace(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-")));
+}
 
 const megabyte = 1e6;
 let packed: Packed;
@@ -24,7 +48,7 @@ describe("the packed package", () => {
   test("holds the build, the bundled model, the documents and the papers, and nothing else", () => {
     const expected = [
       /^(package\.json|(README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|LICENSE)$/,
-      /^docs\/([\w-]+\.md|images\/induction-pattern\.svg)$/,
+      /^docs\/[\w-]+\.md$/,
       /^examples\/([\w-]+\.ts|notebooks\/[\w-]+\.ipynb)$/,
       /^data\/bundled-model\.(js|d\.ts)$/,
       new RegExp(`^dist/(${Object.keys(entries).join("|")})\\.(js|cjs|d\\.ts|d\\.cts)$`),
@@ -38,14 +62,26 @@ describe("the packed package", () => {
     );
   });
 
-  test("holds every file that README links or shows, so that it stands on its own", () => {
-    const readme = readText("README.md");
-    const links = [...readme.matchAll(/\]\(([^)#\s]+)|<img src="([^"]+)"/g)].map(
-      ([, link, image]) => link ?? image ?? "",
-    );
-    const inside = links.filter((link) => link !== "" && !/^https?:/.test(link));
-    expect(inside.length).toBeGreaterThan(15);
-    expect(inside.filter((link) => !packed.files.includes(link))).toEqual([]);
+  test("shows no image of its own where it is read on the web, as npm has none of its files", () => {
+    const relative = /!\[[^\]]*\]\((?!https?:|data:)|<img\b[^>]* src="(?!https?:|data:)/;
+    expect(packed.files.filter((path) => path.endsWith(".md") && relative.test(readText(path)))).toEqual([]);
+  });
+
+  test("has no link that leads nowhere: to a file that it does not hold, or to a place that the file does not have", () => {
+    const broken: string[] = [];
+    let count = 0;
+    for (const [path, text] of documents(packed.files))
+      for (const target of linksIn(text)) {
+        if (/^(https?|mailto|data):/.test(target)) continue;
+        count++;
+        const [file = "", place] = target.split("#");
+        const inside = file === "" ? path : normalize(join(dirname(path), file));
+        const isThere = packed.files.includes(inside);
+        const hasPlace = place === undefined || (isThere && placesOf(readText(inside)).has(place));
+        if (!isThere || !hasPlace) broken.push(`${path}: ${target}`);
+      }
+    expect(count).toBeGreaterThan(50);
+    expect(broken).toEqual([]);
   });
 
   test("holds every file that package.json points to", () => {

@@ -1,4 +1,5 @@
 /** Logit attribution, residual decompositions and value-weighted patterns over random models. */
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { LogitAttributionOptions } from "../../../src/paths/index.ts";
@@ -48,6 +49,26 @@ describe("logitAttribution", () => {
     // Roundings of logits of up to 20, 2 · 2^-24 · 20 = 2.4e-6, and as much again for each of the sums before them.
     expect(certificate.bound).toBeLessThan(2e-5);
     expect(certificate.maxDeviation).toBeGreaterThan(1e-9);
+  });
+
+  test("the certificate is made once, whenever it is asked for, and goes into copies and JSON", () => {
+    const model = randomModel({ norm: "LN", position: "standard", bias: true });
+    const result = logitAttribution(model, tokens);
+    const { certificate } = result;
+    expect(result.certificate).toBe(certificate);
+    const later = logitAttribution(model, tokens);
+    expect({ ...later }.certificate).toEqual(certificate);
+    const { certificate: written } = JSON.parse(JSON.stringify(later)) as { readonly certificate: object };
+    expect(written).toEqual(certificate);
+  });
+
+  test("a console shows components by what they add, the largest first, without a certificate", () => {
+    const { model, tokens: prompts } = loadGolden("bundled");
+    const text = inspect(logitAttribution(model, prompts()));
+    expect(text).toMatch(/^LogitAttribution of 18 components, means of \d+ logits/);
+    const shown = [...text.matchAll(/^\s*\w+\s+(-?[\d.]+)$/gm)].map(([, number]) => Number(number));
+    expect(shown.length).toBeGreaterThan(3);
+    expect(shown).toEqual([...shown].sort((a, b) => b - a));
   });
 
   test("layers are their heads with b_O, which is otherwise in the bias (1e-9, float64)", () => {

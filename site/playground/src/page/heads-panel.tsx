@@ -18,7 +18,7 @@ export function HeadsPanel(props: HeadsPanelProps): JSX.Element {
   const { head } = props.state;
   const [key, setKey] = useState("induction");
   const score = heads?.scores.find((one) => one.key === key) ?? heads?.scores[0];
-  const roles = heads?.roles[head] ?? [];
+  const does = heads?.evidence[head] ?? [];
   return (
     <section class="panel" aria-labelledby="heads-title">
       <h2 id="heads-title">Heads</h2>
@@ -39,7 +39,7 @@ export function HeadsPanel(props: HeadsPanelProps): JSX.Element {
         <table class="heads">
           <caption>
             {head}
-            {roles.length > 0 && `: ${roles.join(", ")}`}
+            {does.length > 0 && `: ${does.join("; ")}`}
           </caption>
           <tbody>
             {Array.from({ length: facts.n_layers }, (_, layer) => (
@@ -64,7 +64,7 @@ function Roles({ roles }: Pick<HeadsReply, "roles">): JSX.Element | null {
   if (kinds.length === 0) return null;
   return (
     <>
-      <p class="note">Score above 0.4:</p>
+      <p class="note">Attention clearly above chance:</p>
       <dl class="roles">
         {kinds.map((kind) => (
           <div key={kind}>

@@ -1,12 +1,12 @@
 /** The scores of all heads, and what heads are called by them. */
 import { copyingScores, findHeads, headLabel, headScores, inductionScores, Tensor } from "transformer-circuits";
-import type { FoundHeads } from "transformer-circuits";
 import {
   currentTokenScores,
   duplicateTokenScores,
   firstTokenScores,
   previousTokenScores,
 } from "transformer-circuits/heads";
+import type { HeadKind } from "transformer-circuits/heads";
 import type { HeadScore, HeadsReply } from "../protocol.ts";
 import type { Session } from "./session.ts";
 import type { Work } from "./work.ts";
@@ -19,12 +19,13 @@ const WATCHED = [
   ["current", "current token", "Mean attention of a token to itself."],
 ] as const;
 
-const ROLES: Readonly<Record<keyof FoundHeads, string>> = {
-  previousToken: "previous-token head",
+const ROLES: Readonly<Record<HeadKind, string>> = {
+  previous: "previous-token head",
   induction: "induction head",
-  duplicateToken: "duplicate-token head",
-  firstToken: "first-token head",
-  currentToken: "current-token head",
+  duplicate: "duplicate-token head",
+  first: "first-token head",
+  current: "current-token head",
+  prefixMatching: "prefix-matching head",
 };
 
 export function heads({ model, bos }: Session, work: Work): HeadsReply {
@@ -33,8 +34,9 @@ export function heads({ model, bos }: Session, work: Work): HeadsReply {
   const length = Math.min(50, Math.floor((n_ctx - first) / 2), d_vocab - first);
   const scores: HeadScore[] = [];
   const roles: Record<string, string[]> = {};
+  const evidence: Record<string, string[]> = {};
   if (n_layers > 0 && attention_dir === "causal" && length >= 2) {
-    const found = headScores(model, { length, batch: 3, bos: bos ?? null, ...work });
+    const found = headScores(model, { length, batch: 4, bos: bos ?? null, ...work });
     const chance = chanceScores(found.tokens.sizeOf("pos"), found.period);
     for (const [key, label, help] of WATCHED)
       scores.push({
@@ -43,8 +45,10 @@ export function heads({ model, bos }: Session, work: Work): HeadsReply {
         help: `${help} Even attention scores ${chance[key].toFixed(2)}.`,
         values: rows(found[key]),
       });
-    for (const [kind, ids] of Object.entries(findHeads(found)) as [keyof FoundHeads, FoundHeads["induction"]][])
-      for (const id of ids) (roles[headLabel(id)] ??= []).push(ROLES[kind]);
+    for (const { kind, text, ...id } of findHeads(found).evidence) {
+      (roles[headLabel(id)] ??= []).push(ROLES[kind]);
+      (evidence[headLabel(id)] ??= []).push(text.slice(headLabel(id).length + 1));
+    }
   }
   if (n_layers > 0 && d_vocab === d_vocab_out) {
     const help = "The copying score Σλ / Σ|λ| of the full OV circuit: 1 where the head raises what it reads.";
@@ -54,7 +58,7 @@ export function heads({ model, bos }: Session, work: Work): HeadsReply {
     const none = Array.from({ length: n_layers }, () => Array.from({ length: n_heads }, () => null));
     scores.push({ key: "none", label: "no score", help: "This model has none of the scores.", values: none });
   }
-  return { scores, roles };
+  return { scores, roles, evidence };
 }
 
 type Watched = (typeof WATCHED)[number][0];

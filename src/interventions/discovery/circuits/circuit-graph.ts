@@ -4,7 +4,7 @@
  *
  * Names and orders are those of EAP-IG and the MIB benchmark: `input`, `a0.h3`, `m0`, `logits`; `a0.h3->a1.h0<k>`.
  */
-import { ConfigError, InputError, requireObject } from "../../../errors.ts";
+import { ConfigError, InputError, nameOf, requireObject } from "../../../errors.ts";
 import { nearestNames } from "../../../nearest.ts";
 import type { ModelConfig, Transformer } from "../../../model/index.ts";
 import { requireOwnKeys } from "../../../model/internal.ts";
@@ -62,8 +62,9 @@ export interface Reader {
 
 const SIDES = ["q", "k", "v"] as const;
 
-/** More edges than this are no graph that fits into memory. */
+/** More edges than this are no graph that fits into memory, nor more pairs of what writes and what reads. */
 const MOST_EDGES = 2 ** 24;
+const MOST_PAIRS = 2 ** 26;
 
 /**
  * The graph of a model; {@link circuitGraph} makes it.
@@ -226,25 +227,47 @@ export function circuitGraph(source: Transformer | ModelConfig | CircuitGraphCon
   const sizes = { n_layers, n_heads, d_model };
   for (const [name, size] of Object.entries(sizes)) {
     if (typeof size === "number" && Number.isSafeInteger(size) && size >= (name === "n_layers" ? 0 : 1)) continue;
-    throw new ConfigError(`${name} is ${String(size)}, not a whole number that a graph can be made of.`, {
+    throw new ConfigError(`${name} is ${nameOf(size)}, not a whole number that a graph can be made of.`, {
       operation: "circuitGraph",
       argument: name,
       expected: "a positive integer",
       actual: size,
     });
   }
+  for (const [name, flag] of Object.entries({ parallel_attn_mlp, attn_only })) {
+    if (typeof flag === "boolean") continue;
+    throw new ConfigError(`${name} is ${nameOf(flag)}, not true or false.`, {
+      ...{ operation: "circuitGraph", argument: name, expected: "true or false", actual: flag },
+    });
+  }
   const config = { ...(sizes as Record<keyof typeof sizes, number>), parallel_attn_mlp, attn_only };
-  const edges = edgeCount(config);
-  if (edges <= MOST_EDGES) return new CircuitGraph(config);
+  requireSize(config, edgeCount(config), MOST_EDGES, "edges");
+  requireSize(config, pairCount(config), MOST_PAIRS, "pairs of nodes and readers");
+  return new CircuitGraph(config);
+}
+
+function requireSize({ n_layers, n_heads }: CircuitGraphConfig, count: number, most: number, what: string): void {
+  if (count <= most) return;
   throw new ConfigError(
-    `${config.n_layers} layers of ${config.n_heads} heads make a graph of ${edges} edges, more than the ${MOST_EDGES} that fit.`,
-    { operation: "circuitGraph", argument: "n_layers", expected: `<= ${MOST_EDGES} edges`, actual: edges },
+    `${n_layers} layers of ${n_heads} heads make a graph of ${count} ${what}, more than the ${most} that fit.`,
+    { operation: "circuitGraph", argument: "n_layers", expected: `<= ${most} ${what}`, actual: count },
   );
 }
 
 function near(what: string, name: string, names: readonly string[]): string {
   const found = nearestNames(name.slice(0, 60), names, 3);
   return `It has no ${what} ${JSON.stringify(name)}${found.length === 0 ? "" : `; nearest: ${found.join(", ")}`}.`;
+}
+
+/** Refuses what is no graph. A member tells, since copies of the package may meet. */
+export function requireGraph(graph: unknown, operation: string): asserts graph is CircuitGraph {
+  if (typeof graph === "object" && graph !== null && "senderOf" in graph) return;
+  throw new InputError(`graph is ${nameOf(graph)}, not a CircuitGraph. Make one with circuitGraph(model).`, {
+    operation,
+    argument: "graph",
+    expected: "a CircuitGraph",
+    actual: graph,
+  });
 }
 
 const readerName = (node: string, input: string | undefined): string =>
@@ -256,6 +279,11 @@ function edgeCount({ n_layers, n_heads, parallel_attn_mlp, attn_only }: CircuitG
   const before = n_layers + (width * n_layers * (n_layers - 1)) / 2;
   const ofMlps = attn_only ? 0 : before + (parallel_attn_mlp ? 0 : n_layers * n_heads);
   return 3 * n_heads * before + ofMlps + 1 + n_layers * width;
+}
+
+function pairCount({ n_layers, n_heads, attn_only }: CircuitGraphConfig): number {
+  const mlps = attn_only ? 0 : 1;
+  return (1 + n_layers * (n_heads + mlps)) * (1 + n_layers * (3 * n_heads + mlps));
 }
 
 function nodesOf({ n_layers, n_heads, attn_only }: CircuitGraphConfig): CircuitNodeName[] {

@@ -9,7 +9,7 @@
 import { FormatError, nameOf } from "../../../errors.ts";
 import { nearestNames } from "../../../nearest.ts";
 import { Circuit } from "./circuit.ts";
-import type { NodeNeurons } from "./circuit.ts";
+import type { NodeNeurons } from "./circuit-parts.ts";
 import { circuitGraph } from "./circuit-graph.ts";
 import type { CircuitGraph } from "./circuit-graph.ts";
 
@@ -68,8 +68,11 @@ function parsed(source: unknown): unknown {
   if (typeof source !== "string" && !isBytes) return source;
   try {
     const text = isBytes ? new TextDecoder("utf-8", { fatal: true }).decode(source) : source;
-    return JSON.parse(withoutPythonNumbers(text)) as unknown;
+    const value = JSON.parse(withoutPythonNumbers(text)) as unknown;
+    requireEachOnce(text, value);
+    return value;
   } catch (error) {
+    if (error instanceof FormatError) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new FormatError(
       `this is no JSON: ${why}.`,
@@ -83,6 +86,27 @@ function parsed(source: unknown): unknown {
 function withoutPythonNumbers(text: string): string {
   if (!/NaN|Infinity/.test(text)) return text;
   return text.replace(/"(?:[^"\\]|\\.)*"|NaN|-?Infinity/g, (found) => (found.startsWith('"') ? found : "null"));
+}
+
+/** Refuses a text that gives an object one name twice: of these `JSON.parse` takes the last in silence. */
+function requireEachOnce(text: string, value: unknown): void {
+  const counts = new Map<string, number>();
+  for (const [, key] of text.matchAll(/("(?:[^"\\]|\\.)*")(?=\s*:)/g)) {
+    const name = JSON.parse(key as string) as string;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const open = [value];
+  while (open.length > 0) {
+    const one = open.pop();
+    if (typeof one !== "object" || one === null) continue;
+    const entries = Object.entries(one);
+    for (const [name, inside] of entries) {
+      if (!Array.isArray(one)) counts.set(name, (counts.get(name) ?? 0) - 1);
+      open.push(inside);
+    }
+  }
+  const [twice] = [...counts].find(([, count]) => count > 0) ?? [];
+  if (twice !== undefined) throw refuse(`the file has ${JSON.stringify(twice)} twice in one object.`, "source", twice);
 }
 
 function graphOf(cfg: Record<string, unknown>, names: readonly string[]): CircuitGraph {

@@ -1,48 +1,22 @@
 /** Circuits as values: which edges of a model's graph are kept, what each scored, and where that comes from. */
-import { InputError, ShapeError, nameOf, requireObject } from "../../../errors.ts";
+import { requireObject } from "../../../errors.ts";
 import { Shown } from "../../../show/index.ts";
 import type { Rows, Showing } from "../../../show/index.ts";
 import { Tensor } from "../../../tensor/index.ts";
+import { requireGraph } from "./circuit-graph.ts";
 import type { CircuitEdge, CircuitGraph, CircuitEdgeName, CircuitNodeName } from "./circuit-graph.ts";
-
-/**
- * How a circuit was found: method, metric, ablation, whatever is worth keeping; plain values that JSON can hold.
- * @category Circuit discovery
- */
-export type CircuitProvenance = Readonly<Record<string, unknown>>;
-
-/**
- * Scores and masks of the single coordinates of what a node writes, as EAP-IG's files may have them.
- * @category Circuit discovery
- */
-export interface NodeNeurons {
-  readonly kept?: readonly boolean[] | undefined;
-  readonly scores?: readonly (number | null)[] | undefined;
-}
-
-/**
- * What a circuit is made of.
- * @category Circuit discovery
- */
-export interface CircuitParts {
-  /** The edges that are kept: names, `"all"`, or a function that picks them. None unless given. */
-  readonly edges?: "all" | readonly string[] | ((edge: CircuitEdge) => boolean) | undefined;
-  /**
-   * A score for each edge, in the graph's order, or by name (others are not scored: NaN). Zero for all unless given.
-   */
-  readonly scores?: ArrayLike<number> | Tensor<"edge"> | ReadonlyMap<string, number> | undefined;
-  /** The nodes that count as kept; the ends of the kept edges unless given. */
-  readonly nodes?: readonly string[] | undefined;
-  /** A score for each node, by name. */
-  readonly nodeScores?: ReadonlyMap<string, number> | undefined;
-  /** Coordinates of nodes. */
-  readonly neurons?: ReadonlyMap<string, NodeNeurons> | undefined;
-  /** The positions at which nodes write as part of the circuit, by node; nodes without are kept at all positions. */
-  readonly positions?: ReadonlyMap<string, readonly number[]> | undefined;
-  /** What the model is called. */
-  readonly model?: string | undefined;
-  readonly provenance?: CircuitProvenance | undefined;
-}
+import {
+  edgeScores,
+  endsOf,
+  keptEdges,
+  keptNodes,
+  modelName,
+  neuronsByNode,
+  nodeScores,
+  plainRecord,
+  positionsByNode,
+} from "./circuit-parts.ts";
+import type { CircuitParts, CircuitProvenance, Inside, NodeNeurons } from "./circuit-parts.ts";
 
 /**
  * A circuit: the edges of a graph that are kept, and a score for each of its edges.
@@ -106,15 +80,7 @@ export class Circuit extends Shown {
    * are not one for each edge.
    */
   static from(graph: CircuitGraph, parts: CircuitParts = {}): Circuit {
-    const isGraph = typeof graph === "object" && (graph as object | null) !== null && "senderOf" in graph;
-    if (!isGraph) {
-      throw new InputError(`graph is ${nameOf(graph)}, not a CircuitGraph. Make one with circuitGraph(model).`, {
-        operation: "Circuit.from",
-        argument: "graph",
-        expected: "a CircuitGraph",
-        actual: graph,
-      });
-    }
+    requireGraph(graph, "Circuit.from");
     const known = "edges scores nodes nodeScores neurons positions model provenance";
     requireObject(parts, "parts", "Circuit.from", known);
     const kept = keptEdges(graph, parts.edges);
@@ -123,10 +89,10 @@ export class Circuit extends Shown {
       keptNodes: parts.nodes === undefined ? endsOf(graph, kept) : keptNodes(graph, parts.nodes),
       edgeScores: edgeScores(graph, parts.scores),
       nodeScores: parts.nodeScores && nodeScores(graph, parts.nodeScores),
-      neurons: byNode(graph, parts.neurons),
-      positions: byNode(graph, parts.positions),
-      model: parts.model,
-      provenance: Object.freeze({ ...parts.provenance }),
+      neurons: neuronsByNode(graph, parts.neurons),
+      positions: positionsByNode(graph, parts.positions),
+      model: modelName(parts.model),
+      provenance: plainRecord(parts.provenance),
     });
   }
 
@@ -145,13 +111,13 @@ export class Circuit extends Shown {
   /** The same circuit with more said about where it comes from. */
   withProvenance(provenance: CircuitProvenance): Circuit {
     return this.keeping(this.kept, this.keptNodes, {
-      provenance: Object.freeze({ ...this.provenance, ...provenance }),
+      provenance: plainRecord({ ...this.provenance, ...provenance }),
     });
   }
 
   /** The same circuit, its nodes kept at these positions alone. */
   withPositions(positions: ReadonlyMap<string, readonly number[]>): Circuit {
-    return this.keeping(this.kept, this.keptNodes, { positions: byNode(this.graph, positions) });
+    return this.keeping(this.kept, this.keptNodes, { positions: positionsByNode(this.graph, positions) });
   }
 
   /** How many edges are kept. */
@@ -248,98 +214,4 @@ export class Circuit extends Shown {
     const rows = (): Rows["rows"] => this.ranking().map(({ name, score }) => [name, score]);
     return { title: this.toString(), parts: () => [{ kind: "rows", columns: ["edge", "score"], rows: rows() }] };
   }
-}
-
-/** What a circuit holds beside its graph. */
-interface Inside {
-  readonly kept: Uint8Array;
-  readonly keptNodes: Uint8Array;
-  readonly edgeScores: Float64Array;
-  readonly nodeScores: Float64Array | undefined;
-  readonly neurons: ReadonlyMap<CircuitNodeName, NodeNeurons>;
-  readonly positions: ReadonlyMap<CircuitNodeName, readonly number[]>;
-  readonly model: string | undefined;
-  readonly provenance: CircuitProvenance;
-}
-
-/** Both ends of each kept edge, the input, and the logits. */
-function endsOf(graph: CircuitGraph, kept: Uint8Array): Uint8Array {
-  const nodes = new Uint8Array(graph.nodes.length);
-  nodes[0] = 1;
-  nodes[nodes.length - 1] = 1;
-  for (let i = 0; i < kept.length; i++) {
-    if (kept[i] !== 1) continue;
-    nodes[graph.senderOf[i] ?? 0] = 1;
-    nodes[graph.place(graph.readers[graph.readerOf[i] ?? 0]?.node ?? "logits") ?? 0] = 1;
-  }
-  return nodes;
-}
-
-function keptEdges(graph: CircuitGraph, edges: CircuitParts["edges"]): Uint8Array {
-  if (edges === undefined) return new Uint8Array(graph.size);
-  if (edges === "all") return new Uint8Array(graph.size).fill(1);
-  if (typeof edges === "function") return Uint8Array.from(graph.edges, (edge) => (edges(edge) ? 1 : 0));
-  const kept = new Uint8Array(graph.size);
-  requireList(edges, "edges");
-  for (const name of edges) kept[graph.indexOf(name)] = 1;
-  return kept;
-}
-
-function keptNodes(graph: CircuitGraph, names: readonly string[]): Uint8Array {
-  requireList(names, "nodes");
-  const nodes = new Uint8Array(graph.nodes.length);
-  for (const name of names) nodes[placeOf(graph, name)] = 1;
-  nodes[nodes.length - 1] = 1;
-  return nodes;
-}
-
-function edgeScores(graph: CircuitGraph, given: CircuitParts["scores"]): Float64Array {
-  if (given === undefined) return new Float64Array(graph.size);
-  if (given instanceof Map) {
-    const scores = new Float64Array(graph.size).fill(NaN);
-    for (const [name, score] of given as ReadonlyMap<string, number>) scores[graph.indexOf(name)] = score;
-    return scores;
-  }
-  const list = given instanceof Tensor ? given.data : (given as ArrayLike<number>);
-  if (list.length !== graph.size) {
-    throw new ShapeError(`${list.length} scores were given for a graph of ${graph.size} edges.`, {
-      operation: "Circuit.from",
-      argument: "scores",
-      expected: graph.size,
-      actual: list.length,
-    });
-  }
-  return Float64Array.from(list);
-}
-
-function nodeScores(graph: CircuitGraph, given: ReadonlyMap<string, number>): Float64Array {
-  const scores = new Float64Array(graph.nodes.length).fill(NaN);
-  for (const [name, score] of given) scores[placeOf(graph, name)] = score;
-  return scores;
-}
-
-function byNode<V>(graph: CircuitGraph, given: ReadonlyMap<string, V> = new Map()): ReadonlyMap<CircuitNodeName, V> {
-  for (const name of given.keys()) placeOf(graph, name);
-  return new Map(given) as unknown as ReadonlyMap<CircuitNodeName, V>;
-}
-
-function placeOf(graph: CircuitGraph, name: string): number {
-  const place = graph.place(name);
-  if (place !== undefined) return place;
-  throw new InputError(`there is no node ${JSON.stringify(name)} in this graph. Nodes are input, a0.h0, m0, logits.`, {
-    operation: "Circuit.from",
-    argument: "nodes",
-    expected: "a node of the graph",
-    actual: name,
-  });
-}
-
-function requireList(value: unknown, argument: string): void {
-  if (Array.isArray(value)) return;
-  throw new InputError(`${argument} is ${nameOf(value)}, not a list of names.`, {
-    operation: "Circuit.from",
-    argument,
-    expected: "a list of names",
-    actual: value,
-  });
 }

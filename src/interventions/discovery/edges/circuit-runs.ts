@@ -1,10 +1,18 @@
 /** A metric of a model under masks of edges: prompts in portions that fit into memory, each as the ablation has it. */
 import { InputError, nameOf } from "../../../errors.ts";
 import type { Metric, MetricInput, MetricLike, Transformer } from "../../../model/index.ts";
-import { metricOf, readPositions, requireMetricOf, requireNoPadding, requireOwnKeys } from "../../../model/internal.ts";
+import {
+  metricOf,
+  readPositions,
+  requireMetricOf,
+  requireNoPadding,
+  requireOwnKeys,
+  requireSeed,
+} from "../../../model/internal.ts";
 import { add, gather, matmul } from "../../../tensor/index.ts";
 import type { Tensor } from "../../../tensor/index.ts";
 import { rawData, tensorOf } from "../../../tensor/internal.ts";
+import { requireGraph } from "../circuits/index.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
 import { ablationOf, promptsDrawn, somePrompts } from "./circuit-prompts.ts";
 import type { CheckedPrompts, EdgeAblation, MaskedTokens } from "./circuit-prompts.ts";
@@ -54,6 +62,7 @@ export class CircuitRuns {
     }: { ablation?: EdgeAblation | undefined; seed?: number | undefined; operation: string; portion?: number },
   ) {
     requireGraphOf(model, graph, operation);
+    requireSeed(seed, operation);
     this.metric = metricOf(metric, operation);
     this.ablation = ablationOf(ablation, prompts, operation);
     const { tokens: ids, mask } = prompts.clean;
@@ -232,6 +241,7 @@ const UNKNOWN_WIDTH = 1;
 /** Refuses a graph of other sizes than the model's. A graph may have MLPs that the model has not: they do nothing. */
 export function requireGraphOf(model: Transformer, graph: CircuitGraph, operation: string): void {
   const { config } = model;
+  requireGraph(graph, operation);
   requireOwnKeys(config, operation);
   const isParallel = config.parallel_attn_mlp ?? false;
   const isSame =

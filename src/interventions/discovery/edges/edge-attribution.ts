@@ -95,7 +95,7 @@ export function edgeAttribution(
   const { method = "eap", steps = 5, exact } = options;
   requireChoice(method, ["eap", "eap-ig-inputs", "eap-ig-activations"], "method", operation);
   requireCount(steps, "steps", operation);
-  const graph = options.graph ?? circuitGraph(model);
+  const { graph = circuitGraph(model) } = options;
   const checked = checkPrompts(model, prompts, operation, options.attentionMask);
   const runs = new CircuitRuns(model, graph, checked, metric, { ...options, operation });
   if (runs.metric.gradient === undefined) {

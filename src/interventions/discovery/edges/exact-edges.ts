@@ -69,6 +69,22 @@ export interface EdgeEffects {
  * console.log(worst?.name);
  * // a0.h5->a1.h2<k>
  * ```
+ * @example
+ * Prompts of different lengths: each edge is worth to each prompt what it is to that prompt alone.
+ * ```ts
+ * import { logitDifference, padPrompts } from "transformer-circuits/model";
+ * import { exactEdges } from "transformer-circuits/interventions";
+ * import { openBundledModel } from "transformer-circuits/bundled";
+ *
+ * const { model } = await openBundledModel();
+ * const { tokens, attentionMask } = padPrompts([[0, 300, 301, 302, 300], [0, 301, 302, 301]]);
+ * const metric = logitDifference({ answer: [301, 302], wrong: [302, 300] });
+ * const { circuit, effects } = exactEdges(model, tokens, metric, { attentionMask });
+ * const alone = exactEdges(model, [0, 301, 302, 301], logitDifference({ answer: 302, wrong: 300 }));
+ * const edge = circuit.graph.indexOf("a1.h2->logits");
+ * console.log(Math.abs(effects.at(edge, 1) - alone.effects.at(edge, 0)) < 1e-4);
+ * // true
+ * ```
  */
 export function exactEdges(
   model: Transformer,
@@ -78,7 +94,7 @@ export function exactEdges(
 ): EdgeEffects {
   const operation = "exactEdges";
   requireKind("model", model, "model", operation, options, "ablation graph seed attentionMask signal onProgress");
-  const graph = options.graph ?? circuitGraph(model);
+  const { graph = circuitGraph(model) } = options;
   const checked = checkPrompts(model, prompts, operation, options.attentionMask);
   const runs = new CircuitRuns(model, graph, checked, metric, { ...options, operation });
   const steps = new Steps(options, graph.size * runs.portions.length);

@@ -3,6 +3,7 @@
  * logits up. What leads nowhere is then taken out. All as EAP-IG's `Graph` does it.
  */
 import { InputError, nameOf, requireOptions } from "../../../errors.ts";
+import { requireFinite } from "../../../model/internal.ts";
 import { pruneCircuit, requireCircuit } from "../circuits/index.ts";
 import type { Circuit, CircuitGraph } from "../circuits/index.ts";
 
@@ -48,7 +49,7 @@ export function topEdges(circuit: Circuit, count: number, options: SelectionOpti
 /**
  * The circuit of the edges whose scores reach a threshold (EAP-IG's `apply_threshold`).
  *
- * @throws {@link InputError} when the threshold is not a number.
+ * @throws {@link InputError} when the threshold is not a finite number.
  * @category Circuit discovery
  * @example
  * ```ts
@@ -62,14 +63,7 @@ export function topEdges(circuit: Circuit, count: number, options: SelectionOpti
  */
 export function edgesAbove(circuit: Circuit, threshold: number, options: SelectionOptions = {}): Circuit {
   const { weights } = ranked(circuit, options, "edgesAbove");
-  if (typeof threshold !== "number" || Number.isNaN(threshold)) {
-    throw new InputError(`threshold is ${nameOf(threshold)}, not a number.`, {
-      operation: "edgesAbove",
-      argument: "threshold",
-      expected: "a number",
-      actual: threshold,
-    });
-  }
+  requireFinite(threshold, "threshold", "edgesAbove");
   return finished(
     circuit,
     Uint8Array.from(weights, (weight) => (weight >= threshold ? 1 : 0)),
@@ -146,7 +140,7 @@ function finished(circuit: Circuit, kept: Uint8Array, { prune = true }: Selectio
 
 function requireEdgeCount(count: number, size: number, operation: string): void {
   if (Number.isSafeInteger(count) && count >= 0 && count <= size) return;
-  throw new InputError(`count is ${String(count)}, but the graph has ${size} edges.`, {
+  throw new InputError(`count is ${nameOf(count)}, but the graph has ${size} edges.`, {
     operation,
     argument: "count",
     expected: [0, size],
