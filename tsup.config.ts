@@ -53,8 +53,9 @@ export default defineConfig(() => {
   // The builds run side by side, so the folder is emptied once, before all of them.
   rmSync("dist", { recursive: true, force: true });
   return [
-    { ...shared, format: "esm", entry: { ...entries, cli: "src/cli.ts" } },
-    { ...shared, format: "cjs", entry: entries },
+    { ...shared, format: "esm", entry: { ...entries, cli: "src/cli.ts", "job-worker": "src/io/node/jobs/worker.ts" } },
+    // CommonJS has __filename in place of import.meta.url.
+    { ...shared, format: "cjs", entry: entries, define: { "import.meta.url": "__filename" } },
     // One file without imports, minified: Python's anywidget hands its text to the page.
     { ...shared, format: "esm", entry: { anywidget: "src/viz/page/anywidget.ts" }, ...alone },
     declarations,

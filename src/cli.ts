@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * The command: `transformer-circuits report` analyses a model and writes the report, `figure` makes one figure of the
- * papers; `inspect` lists a checkpoint's tensors, `convert` makes safetensors of it; `docs` prints the documentation.
+ * papers; `sweep` runs the jobs of a plan; `inspect` lists a checkpoint's tensors, `convert` makes safetensors of it;
+ * `docs` prints the documentation.
  *
  * The work of reports and figures runs in a worker thread, which is this same file.
  */
@@ -14,8 +15,13 @@ import type {
   FigureCommandOptions,
   FigureJob,
   InspectCommandOptions,
+  JobThread,
   ReportCommandOptions,
+  MergeCommandOptions,
   ReportJob,
+  StatusCommandOptions,
+  SweepCommandOptions,
+  WorkCommandOptions,
 } from "./cli/index.ts";
 
 const NAME = "transformer-circuits";
@@ -38,6 +44,8 @@ Examples:
       lists the tensors of a checkpoint
   $ ${NAME} convert attn_only_2L_half.pth model.safetensors
       makes safetensors of it
+  $ ${NAME} sweep plan.json --shard 3/64
+      runs the third of 64 parts of a sweep; sweep status and sweep merge show and join the results
   $ ${NAME} docs logit lens
       lists what the documentation has on it; docs logitLens prints one name, docs alone what there is
 
@@ -63,6 +71,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addReport(program, commander, end);
   addFigure(program, commander, end);
   addFiles(program, commander, end);
+  addSweep(program, commander, end);
   addDocs(program, end);
   const meant = await commandMeant(argv[2], program);
   if (meant !== undefined) {
@@ -170,6 +179,54 @@ function addFiles(program: Program, { Option }: Commander, end: End): void {
     });
 }
 
+function addSweep(program: Program, commander: Commander, end: End): void {
+  const sweep = program
+    .command("sweep")
+    .description("run the jobs of a plan: patching, ablation, analysis over checkpoints, seeds or families of models");
+  const withPlan = (command: Program): Program =>
+    command
+      .argument("<plan>", "a file of JSON: models, seeds and tasks")
+      .option("-r, --results <folder>", "where the results lie (default: beside the plan, plan-results for plan.json)")
+      .option("--kinds <module>", "a module that exports further kinds of jobs");
+  withPlan(sweep.command("run", { isDefault: true }))
+    .description("run the jobs that are not done yet; what was killed goes on where it stopped (the default command)")
+    .option("--shard <which>", "the part to run, as 3/64 (default: as Slurm or Kubernetes say, or all)")
+    .option("--shards <number>", "how many there are, where only the index is told", wholeNumber(commander, 1, 1e6))
+    .option("--threads <number>", "how many jobs run side by side", wholeNumber(commander, 1, 256), 1)
+    .option("--queue <address>", "give the jobs to workers by way of Redis, as redis://host:6379")
+    .action(async (path: string, options: SweepCommandOptions) => {
+      const commands = await import("./cli/index.ts");
+      end(await commands.sweep(command, path, options));
+    });
+  sweep
+    .command("work")
+    .description("do the jobs that sweep --queue gives, until told to stop")
+    .requiredOption("--queue <address>", "where Redis is, as redis://host:6379")
+    .option("--threads <number>", "how many jobs run side by side", wholeNumber(commander, 1, 256), 1)
+    .option("--lock <ms>", "when the jobs of a killed worker go to others", wholeNumber(commander, 100, 1e7), 30_000)
+    .option("--models <folder>", "from where the paths of models count (default: this folder)")
+    .option("--kinds <module>", "a module that exports further kinds of jobs")
+    .action(async (options: WorkCommandOptions) => {
+      const { sweepWork } = await import("./cli/index.ts");
+      end(await sweepWork(command, options));
+    });
+  withPlan(sweep.command("merge"))
+    .description("write the results of all shards into one file, in the order of the plan")
+    .option("-o, --output <file>", "where they go (default: the folder's name and .jsonl)")
+    .option("--partial", "go on where jobs are missing")
+    .action(async (path: string, options: MergeCommandOptions) => {
+      const { sweepMerge } = await import("./cli/index.ts");
+      end(await sweepMerge(path, options));
+    });
+  withPlan(sweep.command("status"))
+    .description("print how far the shards are")
+    .option("--json", "print it as JSON")
+    .action(async (path: string, options: StatusCommandOptions) => {
+      const { sweepStatus } = await import("./cli/index.ts");
+      end(await sweepStatus(path, options));
+    });
+}
+
 function addDocs(program: Program, end: End): void {
   program
     .command("docs")
@@ -189,8 +246,9 @@ async function ownVersion(): Promise<string> {
 }
 
 /** The job that this file, run as a worker, was given. */
-async function serve(job: FigureJob | ReportJob): Promise<void> {
-  const { serveFigure, serveReport } = await import("./cli/index.ts");
+async function serve(job: FigureJob | ReportJob | JobThread): Promise<void> {
+  const { serveFigure, serveJobs, serveReport } = await import("./cli/index.ts");
+  if (job.command === "jobs") return serveJobs(job);
   await (job.command === "figure" ? serveFigure(job) : serveReport(job));
 }
 
@@ -200,4 +258,4 @@ if (isMainThread) {
     if (error.code !== "EPIPE") throw error;
   });
   process.exitCode = await main(process.argv);
-} else await serve(workerData as FigureJob | ReportJob);
+} else await serve(workerData as FigureJob | ReportJob | JobThread);

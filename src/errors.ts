@@ -174,6 +174,24 @@ export class InputError extends CircuitsError {
   override readonly name = "InputError";
 }
 
+/**
+ * What the work needs outside the program failed: a disk is full, a server is gone, a thread has ended. What was done
+ * before is kept; the same call goes on with the rest when the cause is mended.
+ *
+ * @category Errors
+ * @example
+ * ```ts
+ * import { ResourceError } from "transformer-circuits/tensor";
+ *
+ * const lost = new ResourceError("the disk is full.", { operation: "runJobs" });
+ * console.log(String(lost));
+ * // ResourceError: runJobs: the disk is full.
+ * ```
+ */
+export class ResourceError extends CircuitsError {
+  override readonly name = "ResourceError";
+}
+
 /** Raises an `internal:` error when an invariant of the library does not hold. */
 export function invariant(condition: boolean, operation: string, message: string): asserts condition {
   if (!condition) {

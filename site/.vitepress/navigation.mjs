@@ -25,8 +25,10 @@ export const navigation = () => [
 const NOTES = [
   { text: "Conventions", link: "/conventions" },
   { text: "Figures in pages", link: "/figures-in-pages" },
+  { text: "Sweeps past one machine", link: "/sweeps" },
   { text: "Formats", link: "/formats" },
   { text: "Identities", link: "/identities" },
+  { text: "Composition", link: "/composition" },
   { text: "Numerics", link: "/numerics" },
   { text: "Performance", link: "/performance" },
   { text: "Architecture", link: "/architecture" },

@@ -15,8 +15,13 @@ export interface Work {
  * Does the work and prints what it returns; returns the exit status.
  *
  * @param step - what is being done, beside the spinner.
+ * @param cancelled - what is said of a cancel.
  */
-export async function runCommand(step: string, work: (given: Work) => Promise<string>): Promise<number> {
+export async function runCommand(
+  step: string,
+  work: (given: Work) => Promise<string>,
+  cancelled = "Cancelled; nothing was written.",
+): Promise<number> {
   const cancel = new AbortController();
   const onInterrupt = (): void => cancel.abort(new Error("cancelled"));
   process.on("SIGINT", onInterrupt);
@@ -39,7 +44,7 @@ export async function runCommand(step: string, work: (given: Work) => Promise<st
   } catch (error) {
     if (isTerminal) spinner.stop();
     if (cancel.signal.aborted) {
-      process.stderr.write("Cancelled; nothing was written.\n");
+      process.stderr.write(`${cancelled}\n`);
       return CANCELLED;
     }
     process.stderr.write(`${error instanceof CircuitsError ? `${error.name}: ${error.message}` : String(error)}\n`);

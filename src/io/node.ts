@@ -1,6 +1,6 @@
 /**
- * The entry `transformer-circuits/node`: model folders, checkpoints and figures on disk. It and its folder alone touch
- * the file system.
+ * The entry `transformer-circuits/node`: model folders, checkpoints, figures and results of sweeps on disk. It and its
+ * folder alone touch the file system.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, extname } from "node:path";
@@ -15,6 +15,15 @@ export { loadFolder } from "./node/folder.ts";
 export type { GivenFiles, LoadedFolder, LoadFolderOptions } from "./node/folder.ts";
 export { downloadFromHub, loadFromHub } from "./node/hub.ts";
 export type { HubFolder, HubOptions } from "./node/hub.ts";
+export { mergeShards } from "./node/jobs/merge-shards.ts";
+export type { MergedShards } from "./node/jobs/merge-shards.ts";
+export { onThreads } from "./node/jobs/on-threads.ts";
+export type { ThreadJobsOptions } from "./node/jobs/on-threads.ts";
+export { openShard } from "./node/jobs/open-shard.ts";
+export type { ShardStore } from "./node/jobs/open-shard.ts";
+export { modelsOfPlan, readJobPlan } from "./node/jobs/read-plan.ts";
+export { shardStatus } from "./node/jobs/shard-status.ts";
+export type { ShardProgress, ShardStatus } from "./node/jobs/shard-status.ts";
 
 /**
  * Anything that prints as SVG or HTML: what the functions of `transformer-circuits/viz` return.

@@ -1,0 +1,14 @@
+/** The kinds of jobs that a plan may name. */
+import { ablationJob } from "./ablation.ts";
+import { compositionJob } from "./composition.ts";
+import { foundHeadsJob, headScoresJob } from "./head-scores.ts";
+import type { JobKinds } from "./kind.ts";
+import { patchingJob } from "./patching.ts";
+
+export const KINDS: JobKinds = {
+  patching: patchingJob,
+  ablation: ablationJob,
+  "head-scores": headScoresJob,
+  "found-heads": foundHeadsJob,
+  composition: compositionJob,
+};

@@ -1,0 +1,94 @@
+/** What a kind of job is: which settings it takes, which columns its results have, and how one is done. */
+import { InputError, nameOf } from "../../errors.ts";
+import type { Transformer } from "../../model/index.ts";
+
+/**
+ * A value of a result: a number that is not finite is written as null.
+ * @category Jobs
+ */
+export type JobValue = string | number | boolean | null;
+
+/**
+ * What a column of results holds: `"whole"` whole numbers, `"number"` any, always written with a point or an exponent,
+ * so that readers which guess types find the same one in every file.
+ * @category Jobs
+ */
+export type ColumnType = "text" | "whole" | "number" | "boolean";
+
+/**
+ * A model with its tokenizer, where it has one.
+ * @category Jobs
+ */
+export interface OpenedModel {
+  readonly model: Transformer;
+  /** For prompts and answers that are given as text. */
+  readonly tokenizer?: JobTokenizer | undefined;
+}
+
+/**
+ * What jobs need of a tokenizer; a `Tokenizer` of the root entry has it.
+ * @category Jobs
+ */
+export interface JobTokenizer {
+  /** The token ids of a text, begun with the beginning-of-sequence token where asked for. */
+  encode(text: string, options?: { readonly bos?: boolean }): number[];
+  /** The id of a text that is one token. */
+  toSingleToken(text: string): number;
+}
+
+/**
+ * What one job is given.
+ * @category Jobs
+ */
+export interface JobTask {
+  /** The task's settings, as they stand in the plan. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** All that a job draws at random follows from it. */
+  readonly seed: number;
+  /** Opens the job's model. */
+  readonly model: () => Promise<OpenedModel>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A kind of job. It draws nothing but by its seed and keeps nothing from one job to the next: the same job gives the
+ * same results wherever it runs.
+ * @category Jobs
+ */
+export interface JobKind {
+  /** The names of its results' columns, in the order in which they are written. */
+  readonly columns: Readonly<Record<string, ColumnType>>;
+  /** Whether it runs on a model; true unless said. */
+  readonly hasModel?: boolean;
+  /** Whether its results depend on the seed; true unless said. What does not is done once, with seed 0. */
+  readonly isSeeded?: (settings: Readonly<Record<string, unknown>>) => boolean;
+  /** Throws where settings can be seen to be wrong before any model is opened. */
+  readonly check?: (settings: Readonly<Record<string, unknown>>) => void;
+  /** Does one job; its results a row each, with the columns that have a value. */
+  readonly run: (
+    task: JobTask,
+  ) => readonly Readonly<Record<string, JobValue>>[] | Promise<readonly Readonly<Record<string, JobValue>>[]>;
+}
+
+/**
+ * Kinds of jobs by name.
+ * @category Jobs
+ */
+export type JobKinds = Readonly<Record<string, JobKind>>;
+
+/** The columns that all results have. */
+export const COMMON: Readonly<Record<string, ColumnType>> = {
+  ...{ plan: "text", job: "whole", row: "whole", rows: "whole" },
+  ...{ task: "text", kind: "text", model: "text", seed: "whole" },
+};
+
+/** An error about a plan. */
+export function refusePlan(argument: string, message: string, actual?: unknown): InputError {
+  return new InputError(message, { operation: "parseJobPlan", argument, actual });
+}
+
+/** Refuses a setting that is not a whole number from `least`. */
+export function requireWhole(value: unknown, least: number, argument: string): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return;
+  throw refusePlan(argument, `${argument} is ${nameOf(value)}; give a whole number of at least ${least}.`, value);
+}
