@@ -45,9 +45,9 @@ interface WeighedPair extends Pair {
 }
 
 /**
- * The pairs through which most comes on repeated tokens, or in large models those of the largest scores; the pair of the
- * largest score; and the first that joins a previous-token and an induction head. The largest effect stands first. Of
- * the first `moved` and of the last two it is measured how much of the reader's attention moves without.
+ * The pairs through which most comes on repeated tokens, or in large models those of the largest scores; the pair of
+ * the largest score; and the first that joins a previous-token and an induction head. The largest effect stands first.
+ * Of the first `moved` and of the last two it is measured how much of the reader's attention moves without.
  */
 export function strongestPairs(
   model: Transformer,
