@@ -78,7 +78,8 @@ export function planFor(
     windowLength,
     batch: clamp(4e6 / (windowLength * d_vocab), 1, 8),
     period,
-    sequences: clamp(1.1e8 / (work * Math.max(1, silencedLength)), 1, 8),
+    // two at least: heads are found by how one differs from another
+    sequences: clamp(1.1e8 / (work * Math.max(1, silencedLength)), 2, 8),
     silencedRuns: clamp(runs, 8, heads + 3),
     silencedSequences,
     importanceWindows: clamp(IMPORTANCE_WORK / importanceWork, 1, 16),

@@ -6,6 +6,7 @@ import { randomModel } from "../support/random-model.ts";
 const model = randomModel();
 type Anything = (...given: unknown[]) => unknown;
 const all = Object.entries(figures as unknown as Record<string, Anything>);
+// They take what another call gave: scoreSourcesOf an attribution of a score.
 const others = ["figureEntries", "figureEntry", "figureFromJson", "figureJson", "makeFigure", "scoreSourcesOf"];
 const makers = all.filter(([name]) => !name.startsWith("draw") && !others.includes(name));
 const drawings = all.filter(([name]) => name.startsWith("draw"));
