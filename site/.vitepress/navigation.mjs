@@ -28,6 +28,7 @@ const NOTES = [
   { text: "Sweeps past one machine", link: "/sweeps" },
   { text: "Formats", link: "/formats" },
   { text: "Identities", link: "/identities" },
+  { text: "Composition", link: "/composition" },
   { text: "Numerics", link: "/numerics" },
   { text: "Performance", link: "/performance" },
   { text: "Architecture", link: "/architecture" },

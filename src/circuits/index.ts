@@ -59,6 +59,7 @@ export {
   sampleCompositionBaseline,
   cycledCompositionScores,
   compositionOfMaps,
+  restrictedComposition,
 } from "./composition/index.ts";
 export type {
   CompositionOptions,
@@ -69,6 +70,10 @@ export type {
   CompositionSampleOptions,
   HeadSizes,
   CycledCompositionScores,
+  RestrictedComposition,
+  RestrictedCompositionOptions,
+  RestrictedScores,
+  RestrictedWeightScores,
 } from "./composition/index.ts";
 export {
   skipTrigrams,

@@ -3,3 +3,7 @@ export { distinctHeads, requireOrder } from "./circuits.ts";
 export { covariance, principal } from "./joint-pca.ts";
 export { positivityOf, unembedEmbed } from "./eigenvalues/cores.ts";
 export { pathCounts } from "./term-sizes/path-counts.ts";
+export { centredUnembeddingGram, congruent } from "./term-sizes/source-grams.ts";
+export { PairTable, readersOf } from "./composition/restricted/pair-table.ts";
+export { readerForm, scoreAgainstRotations, usedSpace, writerForm } from "./composition/restricted/rotation-null.ts";
+export { headMatrix, rootOf } from "./composition/restricted/stream-moments.ts";

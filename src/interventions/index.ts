@@ -43,6 +43,7 @@ export {
   Circuit,
   circuitGraph,
   CircuitGraph,
+  compositionEffects,
   discoverCircuit,
   edgeAttribution,
   edgeAuroc,

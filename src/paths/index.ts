@@ -12,8 +12,9 @@
  * "Path Expansion of Attention Scores QK Circuit", "Term Importance Analysis".
  *
  * In reading order: `factored-model.ts` (a layer as a sum of tensor products), `frozen/` (the same for one run),
- * `logits/` (the expansion of logits), `scores/` (that of attention scores), `certificate.ts`, `virtual-heads/`,
- * `importance/` (what each order of paths is worth), `residual/` (who wrote what into the residual stream).
+ * `logits/` (the expansion of logits), `scores/` (that of attention scores), `composition/` (which heads they come
+ * through), `certificate.ts`, `virtual-heads/`, `importance/` (what each order of paths is worth), `residual/` (who
+ * wrote what into the residual stream).
  *
  * @packageDocumentation
  */
@@ -52,6 +53,8 @@ export type {
   ScoreSide,
   ScoreWriter,
 } from "./scores/index.ts";
+export { compositionOnText } from "./composition/index.ts";
+export type { CompositionOnTextOptions, TextComposition } from "./composition/index.ts";
 export {
   VirtualHead,
   virtualComposition,

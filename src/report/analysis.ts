@@ -194,7 +194,7 @@ async function analyseParts(task: Task): Promise<Parts> {
   const pairs = await work.step("pairs of heads", WEIGHTS.pairs, () =>
     composition === undefined
       ? []
-      : strongestPairs(model, composition, heads, { text: passage, repeats: few?.prompts[0] }, plan.pairs),
+      : strongestPairs(model, composition, heads, { text: passage, repeats: few }, plan.pairs),
   );
   const chosen = trigramHeads(heads);
   const skipTrigrams = await work.step("skip-trigrams", WEIGHTS.trigrams, (_, inner) =>
@@ -418,6 +418,8 @@ function notesOn(
     notes.push(
       `Paths through more than ${done.maxOrder === 1 ? "one head" : `${done.maxOrder} heads`} are too many to write out; they are one term of the sum.`,
     );
+  if (!plan.pairs.restricted && n_layers > 1)
+    notes.push("Pairs of heads are listed by the paper’s score; what comes through each was not measured.");
   if (!plan.importanceByHead) notes.push("Term importance was not measured head by head.");
   return notes;
 }

@@ -23,4 +23,5 @@ export type {
   ReportData,
   ReportFoundHeads,
   TextFacts,
+  PairEvidence,
 } from "./types.ts";

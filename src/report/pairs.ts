@@ -1,37 +1,60 @@
-/** The strongest pairs of composing heads, and what their composition does to where the reader looks. */
+/** The pairs of heads that compose: what cutting them does, what comes through them, and where readers look without. */
+import { restrictedComposition } from "../circuits/index.ts";
+import type { RestrictedComposition } from "../circuits/index.ts";
 import type { CompositionDiagram } from "../figures/index.ts";
-import { allHeads, headLabel } from "../model/index.ts";
-import type { HeadId, Transformer } from "../model/index.ts";
-import { scoreExpansion } from "../paths/index.ts";
-import type { ScoreExpansion } from "../paths/index.ts";
+import { pathPatching } from "../interventions/index.ts";
+import { allHeads, crossEntropy, headLabel } from "../model/index.ts";
+import type { HeadId, MetricLike, Transformer } from "../model/index.ts";
+import { compositionOnText, scoreExpansion } from "../paths/index.ts";
+import type { ScoreExpansion, TextComposition } from "../paths/index.ts";
 import { causalSoftmax, subtract, Tensor } from "../tensor/index.ts";
 import { meanOf } from "../tensor/internal.ts";
-import type { CompositionPair, HeadFacts } from "./types.ts";
+import { secondCopyFrom } from "./heads.ts";
+import type { Prompts } from "./heads.ts";
+import type { CompositionPair, HeadFacts, PairEvidence } from "./types.ts";
 
 const LISTED = 12;
+/** Of the pairs listed by what comes through them, those of values, whose sizes are in logits. */
+const LISTED_VALUES = 3;
 
-/** Prompts on which it is measured where readers look. */
+/** Prompts on which it is measured what readers hear and where they look. */
 export interface PairPrompts {
   readonly text: readonly number[];
   /** Random tokens, given twice. */
-  readonly repeats: readonly number[] | undefined;
+  readonly repeats: Prompts | undefined;
 }
 
-interface Pair extends Omit<CompositionPair, "moved" | "follows"> {
+/** What may be measured. */
+export interface PairLimits {
+  /** Of how many pairs it is measured where the reader looks without. */
+  readonly moved: number;
+  /** Of how many what cutting them does. */
+  readonly cut: number;
+  /** Whether all pairs are weighed by what comes through them. */
+  readonly restricted: boolean;
+}
+
+interface Pair extends Omit<CompositionPair, "moved" | "follows" | "effect" | "heard"> {
   readonly from: HeadId;
   readonly to: HeadId;
 }
 
+interface WeighedPair extends Pair {
+  readonly effect: number | null;
+  readonly heard: PairEvidence | null;
+}
+
 /**
- * The pairs of the largest scores, and of the first `measured` of them and the first that joins a previous-token and an
- * induction head how much of the reader's attention moves without it.
+ * The pairs through which most comes on repeated tokens, or in large models those of the largest scores; the pair of
+ * the largest score; and the first that joins a previous-token and an induction head. The largest effect stands first.
+ * Of the first `moved` and of the last two it is measured how much of the reader's attention moves without.
  */
 export function strongestPairs(
   model: Transformer,
   composition: CompositionDiagram,
   facts: readonly HeadFacts[],
   prompts: PairPrompts,
-  measured: number,
+  limits: PairLimits,
 ): CompositionPair[] {
   const roles = new Map(facts.map(({ label, roles: names }) => [label, names]));
   const isStory = ({ kind, writer, reader }: Pair): boolean =>
@@ -39,13 +62,24 @@ export function strongestPairs(
     roles.get(writer)?.includes("previous token") === true &&
     roles.get(reader)?.includes("induction") === true;
   const pairs = pairsOf(composition);
-  const story = pairs.find(isStory);
-  const listed = pairs.slice(0, LISTED);
-  const shown = story === undefined || listed.includes(story) ? listed : [...listed.slice(0, -1), story];
+  const evidence = limits.restricted ? evidenceOn(model, prompts) : undefined;
+  const [first, story] = [pairs[0], pairs.find(isStory)];
+  const named = [first, story].filter((pair) => pair !== undefined);
+  const listed = listedPairs(pairs, evidence);
+  const missing = named.filter((pair) => !listed.includes(pair));
+  const effectOf = effects(model, prompts.repeats);
+  const shown = [...listed.slice(0, LISTED - missing.length), ...missing]
+    .map((pair, i): WeighedPair => {
+      const isCut = i < limits.cut || missing.includes(pair);
+      return { ...pair, effect: isCut ? effectOf(pair) : null, heard: evidence?.(pair) ?? null };
+    })
+    .sort((a, b) => (b.effect ?? 0) - (a.effect ?? 0));
   const expansionsOf = expansions(model, prompts);
   return shown.map((pair, i) => {
     const said = plain(pair);
-    if (pair.kind === "V" || (i >= measured && pair !== story)) return { ...said, moved: null, follows: null };
+    const isFirst = pair.writer === first?.writer && pair.reader === first.reader && pair.kind === first.kind;
+    if (pair.kind === "V" || (i >= limits.moved && !isFirst && !isStory(pair)))
+      return { ...said, moved: null, follows: null };
     const { text, repeats } = expansionsOf(pair.to);
     const part = partOf(text, pair);
     return {
@@ -54,10 +88,64 @@ export function strongestPairs(
         text: movedBy(text.total(), part),
         repeats: repeats === undefined ? null : movedBy(repeats.total(), partOf(repeats, pair)),
       },
-      follows: i > 0 || pair.kind !== "K" ? null : followsFirst(model, prompts.text, pair.from, part),
+      follows: !isFirst || pair.kind !== "K" ? null : followsFirst(model, prompts.text, pair.from, part),
     };
   });
 }
+
+/** What is listed: the pairs of the largest scores, or those through which most comes. */
+function listedPairs(pairs: readonly Pair[], evidence: ((pair: Pair) => PairEvidence) | undefined): Pair[] {
+  if (evidence === undefined) return pairs.slice(0, LISTED);
+  const sized = pairs.map((pair) => ({ pair, size: evidence(pair).size })).sort((a, b) => b.size - a.size);
+  const of = (isValues: boolean, count: number): Pair[] =>
+    sized
+      .filter(({ pair }) => (pair.kind === "V") === isValues)
+      .slice(0, count)
+      .map(({ pair }) => pair);
+  return [...of(false, LISTED - LISTED_VALUES), ...of(true, LISTED_VALUES)];
+}
+
+/** What comes through a pair, on repeated tokens or else on the text, and what the weights say of it. */
+function evidenceOn(model: Transformer, { text, repeats }: PairPrompts): (pair: Pair) => PairEvidence {
+  const heard: TextComposition = compositionOnText(model, repeats === undefined ? [text] : repeats.prompts);
+  const weights: RestrictedComposition = restrictedComposition(model);
+  return ({ kind, from, to }) => {
+    const at = [from.layer, from.head, to.layer, to.head] as const;
+    return {
+      size: heard[kind].size.at(...at),
+      share: heard[kind].share.at(...at),
+      chance: heard[kind].chance.at(...at),
+      matching: weights[kind].matching.at(...at),
+      matchingZ: weights[kind].matchingZScores.at(...at),
+    };
+  };
+}
+
+/**
+ * By how much the loss of the second copy rises when one input of the reader lacks what the writer writes; `null` where
+ * there is no second copy, and where heads share keys and values.
+ */
+function effects(model: Transformer, repeats: Prompts | undefined): (pair: Pair) => number | null {
+  if (repeats === undefined || model.config.n_key_value_heads !== undefined) return () => null;
+  const { prompts } = repeats;
+  const from = secondCopyFrom(repeats);
+  const metric: MetricLike = crossEntropy(prompts, {
+    mask: prompts.map((prompt) => prompt.slice(1).map((_, p) => (p >= from ? 1 : 0))),
+  });
+  return ({ kind, from: sender, to }) => {
+    const receivers = [{ head: to, input: INPUTS[kind] }];
+    const { values, base } = pathPatching(model, prompts, {
+      metric,
+      put: "zero",
+      receivers,
+      senders: [sender],
+      mlps: "frozen",
+    });
+    return (values.data[0] as number) - base;
+  };
+}
+
+const INPUTS = { Q: "q", K: "k", V: "v" } as const;
 
 /** The scores of a reader on both prompts by what wrote its queries and its keys. */
 interface Expansions {
@@ -66,19 +154,28 @@ interface Expansions {
 }
 
 function expansions(model: Transformer, { text, repeats }: PairPrompts): (reader: HeadId) => Expansions {
+  const first = repeats?.prompts[0];
   const known = new Map<string, Expansions>();
   return (reader) => {
     const made = known.get(headLabel(reader)) ?? {
       text: scoreExpansion(model, text, reader),
-      repeats: repeats && scoreExpansion(model, repeats, reader),
+      repeats: first && scoreExpansion(model, first, reader),
     };
     known.set(headLabel(reader), made);
     return made;
   };
 }
 
-function plain({ kind, writer, reader, score, z }: Pair): Omit<CompositionPair, "moved" | "follows"> {
-  return { kind, writer, reader, score, z };
+function plain({
+  kind,
+  writer,
+  reader,
+  score,
+  z,
+  effect,
+  heard,
+}: WeighedPair): Omit<CompositionPair, "moved" | "follows"> {
+  return { kind, writer, reader, score, z, effect, heard };
 }
 
 function pairsOf({ n_layers, n_heads, corrected }: CompositionDiagram): Pair[] {

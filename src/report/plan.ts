@@ -3,6 +3,7 @@
  * still ends in minutes. What is cut is said in words, and the page repeats it.
  */
 import type { ModelConfig } from "../model/index.ts";
+import type { PairLimits } from "./pairs.ts";
 
 /** How much work each part may do, and what that leaves out. */
 export interface Plan {
@@ -24,8 +25,8 @@ export interface Plan {
   /** Whether the terms of single heads are weighed too. */
   readonly importanceByHead: boolean;
   readonly sampleLength: number;
-  /** Of how many pairs of heads it is measured what their composition does. */
-  readonly pairs: number;
+  /** What is measured of pairs of heads. */
+  readonly pairs: PairLimits;
 }
 
 /** Multiply-adds that a part may spend. */
@@ -33,10 +34,19 @@ const TEXT_WORK = 0.8e9;
 const SILENCED_WORK = 0.9e9;
 const IMPORTANCE_WORK = 0.42e9;
 const PAIRS_WORK = 0.3e9;
+const CUT_WORK = 2e9;
+const ALL_PAIRS_WORK = 4e9;
 
 /** Multiply-adds of a run for each token. */
 export function workPerToken({ n_layers, n_heads, d_model, d_head, d_vocab }: ModelConfig): number {
   return n_layers * n_heads * 4 * d_model * d_head + d_model * d_vocab;
+}
+
+/** Multiply-adds of what comes through all pairs of heads, on so many tokens. */
+function workOfPairs({ n_layers, n_heads, d_model, d_head }: ModelConfig, tokens: number): number {
+  const heads = n_layers * n_heads;
+  const pairs = (heads * heads) / 2;
+  return pairs * d_model * d_head * (9 * d_head + 3 * tokens) + n_layers * heads * d_model * d_model * d_head * 2;
 }
 
 /** A number between two bounds. */
@@ -68,14 +78,19 @@ export function planFor(
     windowLength,
     batch: clamp(4e6 / (windowLength * d_vocab), 1, 8),
     period,
-    sequences: clamp(1.1e8 / (work * Math.max(1, silencedLength)), 1, 8),
+    // two at least: heads are found by how one differs from another
+    sequences: clamp(1.1e8 / (work * Math.max(1, silencedLength)), 2, 8),
     silencedRuns: clamp(runs, 8, heads + 3),
     silencedSequences,
     importanceWindows: clamp(IMPORTANCE_WORK / importanceWork, 1, 16),
     importanceLength,
     // the logits of every single-head term are held at once
     importanceByHead: heads * logits <= 1.6e7,
-    pairs: clamp(PAIRS_WORK / (work * 64), 1, 6),
+    pairs: {
+      moved: clamp(PAIRS_WORK / (work * 64), 1, 6),
+      cut: clamp(CUT_WORK / (work * Math.max(1, silencedLength * silencedSequences)), 1, 12),
+      restricted: workOfPairs(config, silencedLength * silencedSequences) <= ALL_PAIRS_WORK,
+    },
     sampleLength: Math.min(options.sampleLength ?? (heads <= 32 ? 64 : heads <= 64 ? 48 : 32), n_ctx),
   };
 }

@@ -47,7 +47,7 @@ export interface ReportData {
   readonly copying: PlainData<CopyingHistogram> | null;
   /** Composition of all pairs; `null` too where there is one layer. */
   readonly composition: PlainData<CompositionDiagram> | null;
-  /** The strongest pairs, the strongest first. */
+  /** Pairs that compose, the largest effect first. */
   readonly pairs: readonly CompositionPair[];
   /** `null` where no previous-token head was found before the last layer. */
   readonly positivity: PlainData<PositivityScatter> | null;
@@ -208,6 +208,23 @@ export interface Moved {
 }
 
 /**
+ * What comes through a pair of heads, in the directions that are used.
+ * @category Report
+ */
+export interface PairEvidence {
+  /** By how much the writer makes the reader's scores differ along a row; of values, its logits. */
+  readonly size: number;
+  /** The share of that in all that reaches the reader, 0 to 1. */
+  readonly share: number;
+  /** The share that a random orientation of the writer would have. */
+  readonly chance: number;
+  /** From the weights: how much better a token's query likes a key into which the writer moved the same token. */
+  readonly matching: number;
+  /** The same in standard deviations of tokens in random order. */
+  readonly matchingZ: number;
+}
+
+/**
  * Two heads that compose.
  * @category Report
  */
@@ -215,14 +232,22 @@ export interface CompositionPair {
   readonly kind: "Q" | "K" | "V";
   readonly writer: string;
   readonly reader: string;
+  /** The paper's score. */
   readonly score: number;
   /** The score in standard deviations of random heads’ above their mean. */
   readonly z: number;
-  /** What the composition does; `null` where it was not measured, and of values. */
+  /**
+   * By how much the loss on the second copy of random tokens rises, in nats, when this input of the reader lacks what
+   * the writer writes; `null` where it was not measured.
+   */
+  readonly effect: number | null;
+  /** What comes through the pair; `null` in large models, where it was not measured. */
+  readonly heard: PairEvidence | null;
+  /** Where the reader looks without; `null` where it was not measured, and of values. */
   readonly moved: Moved | null;
   /**
-   * Of the strongest pair, where it is one of keys: how closely what the writer adds to their scores follows how much
-   * it rests on the first token there, 0 to 1. Near 1 it says where a key is, not what.
+   * Of the pair of the largest score, where it is one of keys: how closely what the writer adds to their scores follows
+   * how much it rests on the first token there, 0 to 1. Near 1 it says where a key is, not what.
    */
   readonly follows: number | null;
 }

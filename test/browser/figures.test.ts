@@ -109,6 +109,36 @@ browserTests("figures in Chromium", () => {
       expect(await explorer.locator(".tc-ax-scale").textContent()).toContain("mean of L0H1, L1H0");
     });
 
+    test.each([54, 55, 98, 109, 200])(
+      "keeps a stripe of %d tokens whole in a thumbnail of 54 pixels",
+      async (count) => {
+        // the token just before, and the one 50 before: stripes one cell wide
+        const stripe = (back: number): number[] =>
+          Array.from({ length: count ** 2 }, (_, i) => {
+            const [query, key] = [Math.floor(i / count), i % count];
+            return key === Math.max(0, query - back) ? 1 : 0;
+          });
+        const { fragment } = attentionExplorer({
+          tokens: Array.from({ length: count }, (_, i) => `t${i}`),
+          pattern: [[stripe(1), stripe(50)]],
+          nonce,
+        });
+        await tab.setContent(`${page}</style><body>${fragment}</body></html>`);
+        const sides: { side: number; rows: number }[] = await tab.evaluate(`
+        Array.from(document.querySelectorAll("[data-tc-ready] [data-head] canvas"), (canvas) => {
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const isFull = (y) => Array.from({ length: canvas.width }, (_, x) => data[4 * (y * canvas.width + x) + 3]).includes(255);
+          return { side: canvas.width, rows: Array.from({ length: canvas.height }, (_, y) => isFull(y)).filter(Boolean).length };
+        })`);
+        expect(sides).toHaveLength(2);
+        for (const { side, rows } of sides) {
+          expect(side).toBeLessThanOrEqual(54);
+          // every row of pixels has some of the stripe in full colour
+          expect(rows).toBe(side);
+        }
+      },
+    );
+
     test("turns round: what attends to the token", async () => {
       await explorer.locator("[data-head='3']").click();
       await explorer.locator("[data-position='0']").click();

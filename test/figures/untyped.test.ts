@@ -6,7 +6,8 @@ import { randomModel } from "../support/random-model.ts";
 const model = randomModel();
 type Anything = (...given: unknown[]) => unknown;
 const all = Object.entries(figures as unknown as Record<string, Anything>);
-const others = ["figureEntries", "figureEntry", "figureFromJson", "figureJson", "makeFigure"];
+// They take what another call gave: scoreSourcesOf an attribution of a score.
+const others = ["figureEntries", "figureEntry", "figureFromJson", "figureJson", "makeFigure", "scoreSourcesOf"];
 const makers = all.filter(([name]) => !name.startsWith("draw") && !others.includes(name));
 const drawings = all.filter(([name]) => name.startsWith("draw"));
 
@@ -88,4 +89,14 @@ test("token ids of a text that are none are named", async () => {
 test("token ids may be BigInts, as other libraries give them", async () => {
   const asked = (text: unknown) => Promise.resolve(figures.storyAttention({ model, text } as never));
   expect(await asked([1n, 2n])).toEqual(await asked([1, 2]));
+});
+
+test("scoreSourcesOf refuses what no score was taken apart into, and options that it does not know", async () => {
+  for (const wrong of [undefined, null, { model }, model, [], {}, 3, "a"]) {
+    const message = await refusal(() => figures.scoreSourcesOf(wrong as never));
+    expect(message).toMatch(/^scoreSourcesOf: why is .*, not an attribution of a score\. Make one with attributeScore/);
+  }
+  expect(await refusal(() => figures.scoreSourcesOf({} as never, { tokeniser: 1 } as never))).toBe(
+    'scoreSourcesOf: there is no option "tokeniser". Did you mean tokenizer?',
+  );
 });

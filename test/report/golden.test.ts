@@ -47,7 +47,8 @@ describe("the report's numbers on the bundled model against TransformerLens", ()
 
   test("scores of the strongest pairs, to 2e-6", () => {
     const composition = compositionDiagram({ model }, { original: false });
-    const pairs = strongestPairs(model, composition, [], { text: [0, 5, 6, 7], repeats: undefined }, 0);
+    const limits = { moved: 0, cut: 0, restricted: false };
+    const pairs = strongestPairs(model, composition, [], { text: [0, 5, 6, 7], repeats: undefined }, limits);
     const expected = (["Q", "K", "V"] as const).flatMap((kind) => [...golden.expected(`composition.${kind}`).data]);
     expectClose(
       pairs.map(({ score }) => score),

@@ -52,7 +52,7 @@ describe("the still", () => {
     const labels = ["a", " b", "\n", "<i>"];
     const { svg } = pointCloud({ points: labels.map((_, i) => [i, i * i, -i]), labels });
     expect(
-      withClass(svg.replace(/<style>[^<]*<\/style>/, ""), "text", "tc-halo")
+      withClass(svg.replace(/<style>[^<]*<\/style>/, ""), "text", "tc-tick")
         .map(({ text }) => text)
         .sort(),
     ).toEqual(["a", "·b", "↵", "<i>"].sort());

@@ -7,7 +7,7 @@
  *
  * In reading order: `composition.ts` (the definition), `baseline.ts` (what chance gives), `of-maps.ts` (of any two
  * maps), `all-pairs.ts` (the same for all pairs, fast; the maps it takes: `unit-maps.ts`, `head-weights.ts`),
- * `erratum.ts` (as first published).
+ * `erratum.ts` (as first published), `restricted/` (in the directions that are used).
  */
 export { kComposition, qComposition, vComposition } from "./composition.ts";
 export { compositionScores } from "./all-pairs.ts";
@@ -18,3 +18,10 @@ export type { CompositionSampleOptions, HeadSizes } from "./baseline.ts";
 export { cycledCompositionScores } from "./erratum.ts";
 export type { CycledCompositionScores } from "./erratum.ts";
 export { compositionOfMaps } from "./of-maps.ts";
+export { restrictedComposition } from "./restricted/index.ts";
+export type {
+  RestrictedComposition,
+  RestrictedCompositionOptions,
+  RestrictedScores,
+  RestrictedWeightScores,
+} from "./restricted/index.ts";

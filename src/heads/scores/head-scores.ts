@@ -63,7 +63,7 @@ export interface QueryScores {
   readonly scores: Tensor<"batch layer head query_pos">;
   /**
    * What attention that is even over all keys in sight gives them. NaN at queries that cannot tell: those without
-   * targets, those that see nothing else, and, for duplicates and induction, those before the first repeat.
+   * targets, those that see nothing else, and, of what repeats, those before the first repeat.
    */
   readonly chance: Tensor<"batch layer query_pos">;
   /**
@@ -133,7 +133,7 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
   const read = readByQuery(model, tokens, targets, () => steps.advance());
   // The first query of a repeat; before it nothing has occurred twice but by chance.
   const repeat = period + (bos ? 1 : 0);
-  const begins = { current: 0, previous: 0, first: 0, duplicate: repeat, induction: repeat, prefixMatching: 0 };
+  const begins = { current: 0, previous: 0, first: 0, duplicate: repeat, induction: repeat, prefixMatching: repeat };
   const blind = period < SHORT_PERIOD ? blindScores(model, tokens, targets, bos) : undefined;
   const byQuery = eachKind((kind) => {
     const chance = targets.flatMap((of) =>

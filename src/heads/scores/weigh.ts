@@ -46,7 +46,7 @@ const LEVEL_SHARE = 3 / 4;
 /** It is all queries where it has more than this share of them, or the excess elsewhere is at least half of its own. */
 const EVERYWHERE = 0.9;
 const MUCH_ELSEWHERE = 1 / 2;
-/** Fewer prompts are cut into parts, so that there are so many observations. */
+/** Fewer prompts are cut into parts, so that there are about so many degrees of freedom. */
 const FEWEST_UNITS = 8;
 
 /** The queries that can tell in at least half of the prompts. */
@@ -87,7 +87,6 @@ export function weigh(observed: Observed, at: readonly number[], tail: number): 
   const known =
     blind === undefined ? 0 : range.reduce((sum, query) => sum + (blind[query] as number), 0) / range.length;
   const { score, chance } = meanOf(observed, 0, prompts, range);
-  const units = unitsOf(observed, range).map((unit) => excessOf(unit, known));
   return {
     overall: total / at.length,
     positions: [range[0] as number, range.at(-1)],
@@ -96,7 +95,7 @@ export function weigh(observed: Observed, at: readonly number[], tail: number): 
     chance: Math.max(chance, known),
     excess: excessOf({ score, chance }, known),
     rest: 1 - chance,
-    margin: (1 - chance) * marginOf(units, tail),
+    margin: (1 - chance) * marginOf(observed, range, known, tail),
     luck: Math.min(1, (at.length - least + 1) * luckOf(profile.slice(from, to))),
   };
 }
@@ -153,23 +152,28 @@ function bestStretch(sums: readonly number[], least: number): [from: number, to:
   return best;
 }
 
-/** One observation a prompt; few prompts are cut into parts of consecutive queries. */
-function unitsOf(observed: Observed, at: readonly number[]): Mean[] {
-  const parts = Math.min(at.length, Math.ceil(FEWEST_UNITS / observed.prompts));
-  const bounds = Array.from({ length: parts + 1 }, (_, part) => Math.round((part * at.length) / parts));
-  return Array.from({ length: observed.prompts * parts }, (_, i) => {
-    const [b, part] = [Math.floor(i / parts), i % parts];
-    return meanOf(observed, b, b + 1, at.slice(bounds[part], bounds[part + 1]));
-  }).filter(({ score }) => !Number.isNaN(score));
+/**
+ * Half the width of Student's interval of the mean excess over a range. Few prompts are cut into parts of consecutive
+ * queries, whose means may differ: what varies is one prompt from another within a part. A single prompt has its parts.
+ */
+function marginOf(observed: Observed, at: readonly number[], known: number, tail: number): number {
+  const { prompts } = observed;
+  const parts = Math.min(at.length, prompts === 1 ? FEWEST_UNITS : Math.ceil(FEWEST_UNITS / (prompts - 1)));
+  const strata = Array.from({ length: parts }, (_, part) => {
+    const [from, to] = [part, part + 1].map((bound) => Math.round((bound * at.length) / parts));
+    const means = Array.from({ length: prompts }, (__, b) => meanOf(observed, b, b + 1, at.slice(from, to)));
+    return means.filter(({ score }) => !Number.isNaN(score)).map((mean) => excessOf(mean, known));
+  });
+  const samples = (prompts === 1 ? [strata.flat()] : strata).filter((values) => values.length > 1);
+  if (samples.length === 0) return Infinity;
+  const freedom = samples.reduce((sum, values) => sum + values.length - 1, 0);
+  const variance = samples.reduce((sum, values) => sum + varianceOf(values) / values.length, 0) / samples.length ** 2;
+  return variance === 0 ? 0 : studentQuantile(tail, freedom) * Math.sqrt(variance);
 }
 
-/** Half the width of Student's interval of a mean. */
-function marginOf(values: readonly number[], tail: number): number {
-  const n = values.length;
-  if (n < 2) return Infinity;
-  const centre = values.reduce((sum, value) => sum + value, 0) / n;
-  const variance = values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (n - 1);
-  return variance === 0 ? 0 : studentQuantile(tail, n - 1) * Math.sqrt(variance / n);
+function varianceOf(values: readonly number[]): number {
+  const centre = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1);
 }
 
 /**

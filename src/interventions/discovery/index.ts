@@ -20,6 +20,7 @@ export type { AcdcOptions } from "./acdc-circuit.ts";
 export { discoverCircuit } from "./discover-circuit.ts";
 export type { Discovery, DiscoveryOptions } from "./discover-circuit.ts";
 export {
+  compositionEffects,
   edgeAttribution,
   edgeAuroc,
   edgesAbove,

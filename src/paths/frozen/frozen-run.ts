@@ -39,10 +39,17 @@ export interface FrozenRun {
 const KEPT =
   /(^|\.)(hook_(in|embed|pos_embed|resid_pre|resid_post|attn_out|mlp_out|pattern|v|z)|ln(1|_final)\.hook_\w+)$/;
 
-/** Runs a model and keeps what freezing it needs. */
-export function freeze(model: Transformer, tokens: TokensLike, operation: string, signal?: AbortSignal): FrozenRun {
+/** Runs a model and keeps what freezing it needs, and the hooks named beside. */
+export function freeze(
+  model: Transformer,
+  tokens: TokensLike,
+  operation: string,
+  signal?: AbortSignal,
+  also: readonly HookName[] = [],
+): FrozenRun {
   const checked = toTokenTensor(model.config, tokens, operation);
-  return { model, run: model.run(checked, { cache: (name) => KEPT.test(name), signal }) };
+  const cache = (name: HookName): boolean => KEPT.test(name) || also.includes(name);
+  return { model, run: model.run(checked, { cache, signal }) };
 }
 
 /** Runs a model up to the scores of a layer, and keeps what freezing that much needs. */

@@ -12,10 +12,10 @@ import { table } from "../../viz/index.ts";
 import type { Figure } from "../../viz/index.ts";
 import type { CompositionPair, HeadFacts, Moved, ReportData } from "../types.ts";
 import type { PageContext, Section } from "./context.ts";
-import { Html, markup, raw } from "./html.ts";
+import { markup } from "./html.ts";
 import type { Content } from "./html.ts";
 import { bars, circuit, display, fraction, norm, op, row, text, v } from "./math.ts";
-import { capital, count, fixed, percent, shortList, whole } from "./words.ts";
+import { count, fixed, percent, shortList, whole } from "./words.ts";
 
 /** How many heads have their eigenvalues drawn. */
 const MOST_PLANES = 32;
@@ -97,8 +97,8 @@ export function composition(page: PageContext): Section {
         </p>
         ${display(text("K-composition"), op("="), fraction(norm(row(circuit("QK", "r"), circuit("OV", "w"))), row(norm(circuit("QK", "r")), norm(circuit("OV", "w")))))}
         <p>
-          Heads of random weights of these sizes score ${fixed(mean, 4)} ± ${fixed(std, 4)}; only what stands out from
-          that means anything.
+          Heads of random weights of these sizes score ${fixed(mean, 4)} ± ${fixed(std, 4)}. What stands out from that
+          is a reader that would hear the writer; whether the writer says anything that counts is another question.
         </p>
         ${explanation(page, pairs)}
       </div>
@@ -123,9 +123,13 @@ export function composition(page: PageContext): Section {
         },
       )}
       ${page.figure(pairTable(page, pairs), {
-        text: markup`The strongest pairs, in standard deviations (z) of random heads’ scores. “Moves” is the share of the
-        reader’s attention that goes elsewhere without what the writer adds to its scores: on a passage of the text, and on
-        random tokens given twice.`,
+        text: markup`Pairs that compose. “Loss without”: by how much the loss on the second copy rises, in nats, when
+        this input of the reader lacks what the writer writes. “Size”: by how much that makes the reader’s scores differ
+        along a row (of values, its logits). “Share”: of the variance of all that reaches the reader. “Matching”: from
+        the weights, how much better a token’s query likes a key into which the writer moved the same token. “z”: the
+        paper’s score in standard deviations of random heads’. “Moves”: the share of the reader’s attention that goes
+        elsewhere without what the writer adds to its scores, on a passage of the text and on random tokens given
+        twice.`,
         source: "composition",
       })}`,
   };
@@ -137,22 +141,44 @@ const LITTLE = 0.1;
 const RESTS = 0.3;
 const FOLLOWS = 0.7;
 
-/** What the strongest pair is and does. */
+/** The pair of the largest effect, and what that of the largest score is. */
 function explanation(page: PageContext, pairs: readonly CompositionPair[]): Content {
-  const [strongest] = pairs;
-  if (strongest === undefined) return null;
-  const { kind, writer, reader, moved, follows } = strongest;
-  const said = markup`The strongest is ${kind}-composition of <b>${reader}</b> with <b>${writer}</b>,
-    ${fixed(strongest.score, 3)}, ${fixed(strongest.z, 0)} standard deviations above chance`;
-  if (moved === null) return markup`<p>${said}.</p>`;
-  const without = (pair: CompositionPair): Content =>
-    markup`taking what ${pair.writer} writes out of the ${pair.kind === "K" ? "keys" : "queries"} of ${pair.reader}`;
-  const shares = ({ text: onText, repeats }: Moved): string =>
-    `${percent(onText)} of its attention on a passage of the text${repeats === null ? "" : ` and ${percent(repeats)} on random tokens given twice`}`;
-  const isLittle = Math.max(moved.text, moved.repeats ?? 0) < LITTLE;
-  const rival = pairs.find(
-    (pair) => pair !== strongest && pair.moved !== null && isStory(page, pair) && !isStory(page, strongest),
+  const [first] = pairs;
+  const largest = pairs.reduce<CompositionPair | undefined>(
+    (best, pair) => (best === undefined || pair.score > best.score ? pair : best),
+    undefined,
   );
+  if (first === undefined || largest === undefined) return null;
+  return markup`${effectOf(first)}${largest === first && first.effect !== null ? null : scoreOf(page, largest)}`;
+}
+
+/** What is lost without the first pair, and what comes through it. */
+function effectOf(pair: CompositionPair): Content {
+  const { kind, writer, reader, effect, heard } = pair;
+  if (effect === null) return null;
+  const place = { Q: "queries", K: "keys", V: "values" }[kind];
+  const through =
+    heard === null
+      ? null
+      : markup` On these tokens it makes ${kind === "V" ? "logits" : "the scores of a row"} differ by
+        ${fixed(heard.size)} (root mean square), ${percent(heard.share ** 2)} of the variance of all that reaches
+        ${reader} there, where a random orientation of the writer would have ${percent(heard.chance ** 2)}.`;
+  return markup`<p>
+    What a pair is worth, a run says in which one input of the reader lacks what the writer writes. Without what
+    <b>${writer}</b> writes, in the ${place} of <b>${reader}</b> alone, the loss on the second copy of random tokens
+    rises by ${fixed(effect)} nats, the most of the pairs listed.${through} The paper’s score of this pair is
+    ${fixed(pair.score, 3)}, ${fixed(pair.z, 0)} standard deviations from random heads.
+  </p>`;
+}
+
+/** The pair of the largest score, and what it does. */
+function scoreOf(page: PageContext, pair: CompositionPair): Content {
+  const { kind, writer, reader, moved, follows, effect } = pair;
+  const said = markup`The paper’s score is largest for ${kind}-composition of <b>${reader}</b> with <b>${writer}</b>,
+    ${fixed(pair.score, 3)}, ${fixed(pair.z, 0)} standard deviations above chance`;
+  const cut = effect === null ? null : markup` Without it the loss rises by ${fixed(effect, 3)} nats.`;
+  if (moved === null) return markup`<p>${said}.${cut}</p>`;
+  const isLittle = Math.max(moved.text, moved.repeats ?? 0) < LITTLE;
   const rests = page.head(writer)?.scores?.first ?? 0;
   const where =
     follows !== null && follows > FOLLOWS && rests > RESTS
@@ -161,20 +187,13 @@ function explanation(page: PageContext, pairs: readonly CompositionPair[]): Cont
         ${fixed(follows)}). So it tells ${reader} where a key stands, and not what stands there.`
       : null;
   return markup`<p>
-    ${said}.${isLittle ? " It is large in the weights and does little:" : ""} ${capitalIf(!isLittle, without(strongest))}
-    moves
-    ${shares(moved)}.${rival === undefined || rival.moved === null ? null : markup` For comparison, ${without(rival)}, its previous-token head, moves ${shares(rival.moved)}, at a score of ${fixed(rival.score, 3)}.`}${where}
+    ${said}.${isLittle ? " It is large in the weights and does little." : ""}${cut} Taking what ${writer} writes out of
+    the ${kind === "K" ? "keys" : "queries"} of ${reader} moves ${sharesOf(moved)}.${where}
   </p>`;
 }
 
-function capitalIf(is: boolean, content: Content): Content {
-  const text = content instanceof Html ? content.text : String(content);
-  return is ? raw(capital(text)) : content;
-}
-
-function isStory(page: PageContext, { kind, writer, reader }: CompositionPair): boolean {
-  const has = (label: string, role: string): boolean => page.head(label)?.roles.includes(role) === true;
-  return kind === "K" && has(writer, "previous token") && has(reader, "induction");
+function sharesOf({ text: onText, repeats }: Moved): string {
+  return `${percent(onText)} of its attention on a passage of the text${repeats === null ? "" : ` and ${percent(repeats)} on random tokens given twice`}`;
 }
 
 function pairTable(page: PageContext, pairs: readonly CompositionPair[]): Figure {
@@ -182,6 +201,15 @@ function pairTable(page: PageContext, pairs: readonly CompositionPair[]): Figure
   const share = { decimals: 2 };
   const isMeasured = pairs.some(({ moved }) => moved !== null);
   const hasRepeats = pairs.some(({ moved }) => (moved?.repeats ?? null) !== null);
+  const isCut = pairs.some(({ effect }) => effect !== null);
+  const isHeard = pairs.some(({ heard }) => heard !== null);
+  const heardColumns = isHeard
+    ? [
+        { label: "size", kind: "number" as const, format: share },
+        { label: "share", kind: "number" as const, format: share },
+        { label: "matching", kind: "number" as const, format: share },
+      ]
+    : [];
   return table({
     columns: [
       { label: "kind" },
@@ -189,17 +217,21 @@ function pairTable(page: PageContext, pairs: readonly CompositionPair[]): Figure
       { label: "role of writer" },
       { label: "reader" },
       { label: "role of reader" },
-      { label: "score", kind: "bar", format: { decimals: 3 } },
+      ...(isCut ? [{ label: "loss without", kind: "bar" as const, format: { decimals: 3, sign: true } }] : []),
+      ...heardColumns,
+      { label: "paper’s score", kind: isCut ? ("number" as const) : ("bar" as const), format: { decimals: 3 } },
       { label: "z", format: { decimals: 1, sign: true } },
       ...(isMeasured ? [{ label: "moves, text", kind: "number" as const, format: share }] : []),
       ...(hasRepeats ? [{ label: "moves, repeats", kind: "number" as const, format: share }] : []),
     ],
-    rows: pairs.map(({ kind, writer, reader, score, z, moved }) => [
+    rows: pairs.map(({ kind, writer, reader, score, z, moved, effect, heard }) => [
       kind,
       writer,
       role(writer),
       reader,
       role(reader),
+      ...(isCut ? [effect] : []),
+      ...(isHeard ? [heard?.size ?? null, heard === null ? null : heard.share ** 2, heard?.matching ?? null] : []),
       score,
       z,
       ...(isMeasured ? [moved?.text ?? null] : []),

@@ -104,7 +104,7 @@ function axisOf(
   const half = textWidth(name, TYPE.lab) / 2;
   const x = Math.max(half, Math.min(WIDTH - half, x2));
   const y = Math.max(top + 12, Math.min(top + HEIGHT - 4, y2 - 5));
-  const text = svgText(x, y, "tc-lab tc-f-muted", name, 'text-anchor="middle"');
+  const text = svgText(x, y, "tc-lab tc-f-muted tc-s-bg tc-halo", name, 'text-anchor="middle"');
   return {
     markup: svgLine(x1, y1, x2, y2, 'class="tc-s-grid"') + text,
     box: { x: x - half, y: y - 11, width: 2 * half, height: 14 },

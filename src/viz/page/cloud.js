@@ -112,6 +112,7 @@ export function setUpCloud(root, { view, colorIn, undo }) {
       const half = context.measureText(name).width / 2 + 4;
       const x = Math.max(half, Math.min(size[0] - half, ends[3]));
       const y = Math.max(8, Math.min(size[1] - 8, ends[4] - 8));
+      context.clearRect(x - half, y - 7, 2 * half, 14);
       context.fillText(name, x, y);
       ground.push([x - half, y, 2 * half]);
     });

@@ -2,6 +2,7 @@
 export { checkPrompts } from "./circuit-prompts.ts";
 export type { CircuitMask, CircuitPrompts, EdgeAblation } from "./circuit-prompts.ts";
 export { CircuitRuns } from "./circuit-runs.ts";
+export { compositionEffects } from "./composition-effects.ts";
 export { edgeAttribution } from "./edge-attribution.ts";
 export type { AttributionMethod, EdgeAttribution, EdgeAttributionOptions } from "./edge-attribution.ts";
 export { exactEdges } from "./exact-edges.ts";
