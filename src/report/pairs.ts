@@ -17,7 +17,7 @@ const LISTED = 12;
 /** Of the pairs listed by what comes through them, those of values, whose sizes are in logits. */
 const LISTED_VALUES = 3;
 
-/** Prompts on which it is measured what readers hear and where they look. */
+/** Prompts on which it is measured what readers take from writers, and where they look. */
 export interface PairPrompts {
   readonly text: readonly number[];
   /** Random tokens, given twice. */
@@ -34,14 +34,14 @@ export interface PairLimits {
   readonly restricted: boolean;
 }
 
-interface Pair extends Omit<CompositionPair, "moved" | "follows" | "effect" | "heard"> {
+interface Pair extends Omit<CompositionPair, "moved" | "follows" | "effect" | "evidence"> {
   readonly from: HeadId;
   readonly to: HeadId;
 }
 
 interface WeighedPair extends Pair {
   readonly effect: number | null;
-  readonly heard: PairEvidence | null;
+  readonly evidence: PairEvidence | null;
 }
 
 /**
@@ -71,7 +71,7 @@ export function strongestPairs(
   const shown = [...listed.slice(0, LISTED - missing.length), ...missing]
     .map((pair, i): WeighedPair => {
       const isCut = i < limits.cut || missing.includes(pair);
-      return { ...pair, effect: isCut ? effectOf(pair) : null, heard: evidence?.(pair) ?? null };
+      return { ...pair, effect: isCut ? effectOf(pair) : null, evidence: evidence?.(pair) ?? null };
     })
     .sort((a, b) => (b.effect ?? 0) - (a.effect ?? 0));
   const expansionsOf = expansions(model, prompts);
@@ -107,14 +107,14 @@ function listedPairs(pairs: readonly Pair[], evidence: ((pair: Pair) => PairEvid
 
 /** What comes through a pair, on repeated tokens or else on the text, and what the weights say of it. */
 function evidenceOn(model: Transformer, { text, repeats }: PairPrompts): (pair: Pair) => PairEvidence {
-  const heard: TextComposition = compositionOnText(model, repeats === undefined ? [text] : repeats.prompts);
+  const onText: TextComposition = compositionOnText(model, repeats === undefined ? [text] : repeats.prompts);
   const weights: RestrictedComposition = restrictedComposition(model);
   return ({ kind, from, to }) => {
     const at = [from.layer, from.head, to.layer, to.head] as const;
     return {
-      size: heard[kind].size.at(...at),
-      share: heard[kind].share.at(...at),
-      chance: heard[kind].chance.at(...at),
+      size: onText[kind].size.at(...at),
+      share: onText[kind].share.at(...at),
+      chance: onText[kind].chance.at(...at),
       matching: weights[kind].matching.at(...at),
       matchingZ: weights[kind].matchingZScores.at(...at),
     };
@@ -173,9 +173,9 @@ function plain({
   score,
   z,
   effect,
-  heard,
+  evidence,
 }: WeighedPair): Omit<CompositionPair, "moved" | "follows"> {
-  return { kind, writer, reader, score, z, effect, heard };
+  return { kind, writer, reader, score, z, effect, evidence };
 }
 
 function pairsOf({ n_layers, n_heads, corrected }: CompositionDiagram): Pair[] {

@@ -242,7 +242,7 @@ export interface CompositionPair {
    */
   readonly effect: number | null;
   /** What comes through the pair; `null` in large models, where it was not measured. */
-  readonly heard: PairEvidence | null;
+  readonly evidence: PairEvidence | null;
   /** Where the reader looks without; `null` where it was not measured, and of values. */
   readonly moved: Moved | null;
   /**

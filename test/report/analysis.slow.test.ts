@@ -114,8 +114,8 @@ describe("analyse on the bundled model", () => {
     const [first] = data.pairs;
     expect(first).toMatchObject({ kind: "K", writer: "L0H5", reader: "L1H2" });
     expect(first?.effect).toBeGreaterThan(0.2);
-    expect(first?.heard?.share).toBeGreaterThan(1.3 * (first?.heard?.chance ?? 1));
-    expect(first?.heard?.matchingZ).toBeGreaterThan(50);
+    expect(first?.evidence?.share).toBeGreaterThan(1.3 * (first?.evidence?.chance ?? 1));
+    expect(first?.evidence?.matchingZ).toBeGreaterThan(50);
     expect(first?.moved?.repeats).toBeGreaterThan(0.25);
     const strongest = data.pairs.reduce((a, b) => (b.score > a.score ? b : a));
     expect(strongest).toMatchObject({ kind: "K", writer: "L0H0", reader: "L1H5" });

@@ -1,5 +1,5 @@
 /**
- * *What does a reader really hear of a writer?* Composition of heads on a text.
+ * *What does a reader really get from a writer?* Composition of heads on a text.
  *
  * In reading order: `composition-on-text.ts` (the definition), `stream-parts.ts` (who wrote what a layer reads).
  */

@@ -98,7 +98,7 @@ export function composition(page: PageContext): Section {
         ${display(text("K-composition"), op("="), fraction(norm(row(circuit("QK", "r"), circuit("OV", "w"))), row(norm(circuit("QK", "r")), norm(circuit("OV", "w")))))}
         <p>
           Heads of random weights of these sizes score ${fixed(mean, 4)} ± ${fixed(std, 4)}. What stands out from that
-          is a reader that would hear the writer; whether the writer says anything that counts is another question.
+          is a reader in whose directions the writer writes; whether what it writes differs between tokens is another question.
         </p>
         ${explanation(page, pairs)}
       </div>
@@ -154,15 +154,15 @@ function explanation(page: PageContext, pairs: readonly CompositionPair[]): Cont
 
 /** What is lost without the first pair, and what comes through it. */
 function effectOf(pair: CompositionPair): Content {
-  const { kind, writer, reader, effect, heard } = pair;
+  const { kind, writer, reader, effect, evidence } = pair;
   if (effect === null) return null;
   const place = { Q: "queries", K: "keys", V: "values" }[kind];
   const through =
-    heard === null
+    evidence === null
       ? null
       : markup` On these tokens it makes ${kind === "V" ? "logits" : "the scores of a row"} differ by
-        ${fixed(heard.size)} (root mean square), ${percent(heard.share ** 2)} of the variance of all that reaches
-        ${reader} there, where a random orientation of the writer would have ${percent(heard.chance ** 2)}.`;
+        ${fixed(evidence.size)} (root mean square), ${percent(evidence.share ** 2)} of the variance of all that reaches
+        ${reader} there, where a random orientation of the writer would have ${percent(evidence.chance ** 2)}.`;
   return markup`<p>
     What a pair is worth, a run says in which one input of the reader lacks what the writer writes. Without what
     <b>${writer}</b> writes, in the ${place} of <b>${reader}</b> alone, the loss on the second copy of random tokens
@@ -202,8 +202,8 @@ function pairTable(page: PageContext, pairs: readonly CompositionPair[]): Figure
   const isMeasured = pairs.some(({ moved }) => moved !== null);
   const hasRepeats = pairs.some(({ moved }) => (moved?.repeats ?? null) !== null);
   const isCut = pairs.some(({ effect }) => effect !== null);
-  const isHeard = pairs.some(({ heard }) => heard !== null);
-  const heardColumns = isHeard
+  const hasEvidence = pairs.some(({ evidence }) => evidence !== null);
+  const evidenceColumns = hasEvidence
     ? [
         { label: "size", kind: "number" as const, format: share },
         { label: "share", kind: "number" as const, format: share },
@@ -218,20 +218,22 @@ function pairTable(page: PageContext, pairs: readonly CompositionPair[]): Figure
       { label: "reader" },
       { label: "role of reader" },
       ...(isCut ? [{ label: "loss without", kind: "bar" as const, format: { decimals: 3, sign: true } }] : []),
-      ...heardColumns,
+      ...evidenceColumns,
       { label: "paper’s score", kind: isCut ? ("number" as const) : ("bar" as const), format: { decimals: 3 } },
       { label: "z", format: { decimals: 1, sign: true } },
       ...(isMeasured ? [{ label: "moves, text", kind: "number" as const, format: share }] : []),
       ...(hasRepeats ? [{ label: "moves, repeats", kind: "number" as const, format: share }] : []),
     ],
-    rows: pairs.map(({ kind, writer, reader, score, z, moved, effect, heard }) => [
+    rows: pairs.map(({ kind, writer, reader, score, z, moved, effect, evidence }) => [
       kind,
       writer,
       role(writer),
       reader,
       role(reader),
       ...(isCut ? [effect] : []),
-      ...(isHeard ? [heard?.size ?? null, heard === null ? null : heard.share ** 2, heard?.matching ?? null] : []),
+      ...(hasEvidence
+        ? [evidence?.size ?? null, evidence === null ? null : evidence.share ** 2, evidence?.matching ?? null]
+        : []),
       score,
       z,
       ...(isMeasured ? [moved?.text ?? null] : []),

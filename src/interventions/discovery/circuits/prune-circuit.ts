@@ -22,9 +22,9 @@ import type { CircuitGraph } from "./circuit-graph.ts";
 export function pruneCircuit(circuit: Circuit): Circuit {
   requireCircuit(circuit, "pruneCircuit");
   const { graph } = circuit;
-  const silent = graph.nodes.map((name) => circuit.neurons.get(name)?.kept?.some(Boolean) === false);
-  const speaking = circuit.kept.map((x, edge) => (silent[graph.senderOf[edge] ?? 0] === true ? 0 : x));
-  const { kept, nodes } = pruned(graph, speaking);
+  const isEmpty = graph.nodes.map((name) => circuit.neurons.get(name)?.kept?.some(Boolean) === false);
+  const writing = circuit.kept.map((x, edge) => (isEmpty[graph.senderOf[edge] ?? 0] === true ? 0 : x));
+  const { kept, nodes } = pruned(graph, writing);
   return circuit.keeping(kept, nodes);
 }
 

@@ -12,7 +12,7 @@ import type { EdgeScoreOptions } from "./exact-edges.ts";
  * causal effect of composition, which composition scores are to be compared with. {@link exactEdges} between heads, as
  * pairs.
  *
- * With `ablation: "mean"` what is cut is what the writer says of the prompt; what it always writes stays.
+ * With `ablation: "mean"` what is cut is how the writer's output differs from its mean over prompts; the mean stays.
  *
  * @param metric - a metric, or a function of logits.
  * @returns above 0 where the metric rises without: of a loss, where the pair helps. 0 where the writer's layer is not
