@@ -67,6 +67,7 @@ export const categories = [
   "Interventions",
   "Circuit discovery",
   "Circuit evaluation",
+  "Jobs",
   "Files",
   "Bundled model",
   "Figures",

@@ -63,6 +63,7 @@ const calls: Record<string, Parameters | readonly Parameters[]> = {
   circuitStability: { effects: exact, options: { samples: 2, count: 3, seed: 1 } },
   bigramFit: { model, texts: tokens.flat(), options: { smoothing: 0.5 } },
   compositionBaseline: { sizes: { d_model: 12, d_head: 4 } },
+  compositionEffects: { model: small, prompts: pairs, metric, options: { seed: 1 } },
   copyingAccuracy: { model, heads: "L1H0", options: { k: 2 } },
   copyingEvaluator: { model, options: { length: 4, samples: 2, seed: 1, bos: 0 } },
   decomposeResid: [

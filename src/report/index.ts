@@ -24,4 +24,5 @@ export type {
   ReportFoundHeads,
   TextFacts,
   PairEvidence,
+  RoleEvidence,
 } from "./types.ts";

@@ -7,7 +7,6 @@ import {
   attributionMap,
   compositionChance,
   compositionMaps,
-  drawScoreSources,
   importanceByHead,
   importanceFigure,
   inductionExamples,
@@ -22,14 +21,11 @@ import {
   repeatedAttention,
   scoreIntensity,
   scoreParts,
-  scoreSources,
-  scoreSourcesOf,
   storyAttention,
 } from "../../src/figures/index.ts";
 import { headScores, repeatedTokens } from "../../src/heads/index.ts";
 import { lossPerToken, meanLoss } from "../../src/model/index.ts";
-import { attributeScore, headTermImportance, pathExpansion } from "../../src/paths/index.ts";
-import { multiply } from "../../src/tensor/index.ts";
+import { headTermImportance, pathExpansion } from "../../src/paths/index.ts";
 import { rawData } from "../../src/tensor/internal.ts";
 import { expectClose, loadGolden } from "../support/golden.ts";
 import { plantedModel } from "../support/planted-model.ts";
@@ -138,39 +134,6 @@ describe("inductionExamples and scoreIntensity", () => {
 
   it("show something where no token comes twice", () => {
     expect(inductionExamples({ ...planted, text: [3, 4, 5] }).examples.length).toBe(3);
-  });
-});
-
-describe("scoreSources", () => {
-  it("shows the planted score by its two tokens and its two writers, above the mean of the row", () => {
-    const { head, queryPosition, keyPosition, score, key, query, tokens, against } = scoreSources({ ...planted, text });
-    expect([head, against, tokens[1]?.text]).toEqual([{ layer: 1, head: 0 }, "mean", "#5"]);
-    // 40 where the copy is, 0 elsewhere, so that the mean of the others is 0.
-    expect(score).toBeCloseTo(40, 4);
-    expect(key.sources[(keyPosition ?? NaN) - 1]).toBeCloseTo(40, 4);
-    expect(query.sources[queryPosition ?? NaN]).toBeCloseTo(40, 4);
-    expect([key.writers[0]?.label, query.writers[0]?.label]).toEqual(["L0H0", "embed"]);
-  });
-
-  it("sides add up to the score by source and by writer, of any score that was taken apart", () => {
-    for (const position of ["standard", "shortformer", "rotary", "none"] as const) {
-      const model = randomModel({ position, norm: "LN", bias: true, mlp: "gelu", n_ctx: 12 });
-      const run = model.run([1, 2, 3, 1, 2], { edits: { "blocks.0.hook_attn_out": (x) => multiply(x, 0.5) } });
-      for (const query of [4, { token: 3, at: 4 }]) {
-        const data = scoreSourcesOf(attributeScore(run, "L1H1", { query, key: 1, against: "softmax" }));
-        for (const { sources, bias, writers } of [data.query, data.key]) {
-          expect(sum(sources) + bias).toBeCloseTo(data.score, 5);
-          expect(sum(writers.map(({ value }) => value))).toBeCloseTo(data.score, 5);
-        }
-        expect(drawScoreSources(data).svg).toContain(typeof query === "number" ? "(4)" : "a direction");
-      }
-    }
-  });
-
-  it("takes two positions or none", () => {
-    const shown = scoreSources({ ...planted, text }, { query: 8, key: 4 });
-    expect([shown.queryPosition, shown.keyPosition]).toEqual([8, 4]);
-    expect(() => scoreSources({ ...planted, text }, { query: 8 })).toThrow("one of query and key was given");
   });
 });
 

@@ -38,7 +38,7 @@ describe("what a job finds is what the function says", () => {
     const found = findHeads(headScores(bundled, { length: 20, batch: 2, seed: 0 }));
     const named = (column: string): string[] =>
       rows.filter((row) => row[column] === true).map(({ layer, head }) => `${layer}.${head}`);
-    expect(named("is_induction").length).toBeGreaterThan(2);
+    expect(named("is_induction").length).toBeGreaterThan(1);
     expect(named("is_induction").sort()).toEqual(found.induction.map(({ layer, head }) => `${layer}.${head}`).sort());
     expect(named("is_previous_token").sort()).toEqual(
       found.previousToken.map(({ layer, head }) => `${layer}.${head}`).sort(),

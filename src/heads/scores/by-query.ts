@@ -3,13 +3,20 @@ import type { ModelConfig } from "../../model/index.ts";
 import { nextToEarlier } from "./prefix-matching.ts";
 
 /** The kinds of heads, under the names of their scores. */
-export const HEAD_KINDS = ["current", "previous", "first", "duplicate", "induction", "prefixMatching"] as const;
+export const HEAD_KINDS: readonly HeadKind[] = [
+  "current",
+  "previous",
+  "first",
+  "duplicate",
+  "induction",
+  "prefixMatching",
+];
 
 /**
  * A kind of head, under the name of its score in {@link HeadScores}.
  * @category Head scores
  */
-export type HeadKind = (typeof HEAD_KINDS)[number];
+export type HeadKind = "current" | "previous" | "first" | "duplicate" | "induction" | "prefixMatching";
 
 /** The keys that each query's kind looks at: those of query q are `keys` from `starts[q]` up to `starts[q + 1]`. */
 export interface Targets {

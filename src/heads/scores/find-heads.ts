@@ -38,7 +38,7 @@ export interface FoundHeads {
   toText(): string;
 }
 
-/** What a plain threshold is put on. */
+/** What a plain threshold is put on. @inline */
 type PlainScores = Pick<HeadScores, "current" | "previous" | "first" | "duplicate" | "induction">;
 
 type Findings = Omit<FoundHeads, "evidence" | "toText">;

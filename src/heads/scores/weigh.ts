@@ -78,7 +78,7 @@ export function weigh(observed: Observed, at: readonly number[], tail: number): 
   const sums = cumulated(excesses);
   const level = bestMean(sums, least);
   let [from, to] = bestStretch(cumulated(excesses, LEVEL_SHARE * level), least);
-  const total = sums.at(-1);
+  const total = sums[sums.length - 1] as number;
   const within = (sums[to] as number) - (sums[from] as number);
   const elsewhere = (total - within) / (at.length - (to - from));
   const isMuch = elsewhere >= (MUCH_ELSEWHERE * within) / (to - from);
@@ -89,7 +89,7 @@ export function weigh(observed: Observed, at: readonly number[], tail: number): 
   const { score, chance } = meanOf(observed, 0, prompts, range);
   return {
     overall: total / at.length,
-    positions: [range[0] as number, range.at(-1)],
+    positions: [range[0] as number, range[range.length - 1] as number],
     isEverywhere: range.length === at.length,
     score,
     chance: Math.max(chance, known),
@@ -128,7 +128,7 @@ function meanOf({ queries, ...observed }: Observed, first: number, end: number, 
 /** Sums of the first 0, 1, 2 … values, each less `level`. */
 function cumulated(values: readonly number[], level = 0): number[] {
   const sums = [0];
-  for (const value of values) sums.push(sums.at(-1) + value - level);
+  for (const [i, value] of values.entries()) sums.push((sums[i] as number) + value - level);
   return sums;
 }
 
