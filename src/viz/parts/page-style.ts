@@ -48,13 +48,14 @@ const TABLE = [
   ".tc-table tr>:last-child{padding-right:0}",
   ".tc-table .tc-num{text-align:right;white-space:nowrap}",
   // At the cell's edge, so that the zero lines of a column stand one below the other.
-  ".tc-table td svg{float:left;margin:4px 8px 0 0}",
-  ".tc-table th button{all:unset;cursor:pointer}",
-  ".tc-table th button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:2px}",
+  ".tc-table svg{float:left;margin:4px 8px 0 0}",
+  ".tc-table button{all:unset;cursor:pointer}",
+  ".tc-table button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:2px}",
   '.tc-table th[aria-sort="ascending"] button::after{content:" ↑"}',
   '.tc-table th[aria-sort="descending"] button::after{content:" ↓"}',
-  "@container (max-width:56rem){.tc-table th,.tc-table td{padding-right:7px}.tc-table td svg{margin-right:1px}}",
-  "@container (max-width:50rem){.tc-table td svg{display:none}}",
+  "@container (width<56rem){.tc-table :is(th,td){padding-right:7px}.tc-table svg{margin-right:1px}}",
+  "@container (width<50rem){.tc-columns5 svg{display:none}}",
+  "@container (width<30rem){.tc-columns3 svg{display:none}}",
 ];
 
 const COMPOSITION = ["Q", "K", "V"].map(
