@@ -95,7 +95,7 @@ export function table(options: TableOptions): Figure {
   const caption =
     options.title === undefined && options.subtitle === undefined ? "" : `<caption>${captionOf(options)}</caption>\n`;
   // Bars of many columns give way where the place is narrow.
-  const density = columns.length > 4 ? " tc-columns5" : columns.length > 2 ? " tc-columns3" : "";
+  const density = columns.length > 4 ? " tc-many" : columns.length > 2 ? " tc-some" : "";
   const markup = `<div class="tc-fig tc-table${density}"${sortable ? " data-tc-table" : ""}><table>\n${caption}<thead><tr>${heads.join("")}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table></div>`;
   const still = tableStill(
     options,

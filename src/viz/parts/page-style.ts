@@ -41,7 +41,7 @@ const TABLE = [
   ".tc-table{overflow-x:auto;container-type:inline-size;background:linear-gradient(to right,var(--tc-bg) 30%,transparent) 0 0/36px 100% no-repeat local,linear-gradient(to left,var(--tc-bg) 30%,transparent) 100% 0/36px 100% no-repeat local,linear-gradient(to right,var(--tc-axis),transparent) 0 0/12px 100% no-repeat scroll,linear-gradient(to left,var(--tc-axis),transparent) 100% 0/12px 100% no-repeat scroll}",
   ".tc-table table{border-collapse:collapse;font-size:12px}",
   ".tc-table caption{text-align:left;padding:0 0 6px}",
-  ".tc-table caption strong{display:block;font-size:13px;font-weight:600}",
+  ".tc-table strong{display:block;font-size:13px;font-weight:600}",
   ".tc-table caption span{color:var(--tc-muted);font-size:11px}",
   ".tc-table th{font-weight:600;text-align:left;border-bottom:1px solid var(--tc-axis);padding:3px 14px 3px 0;vertical-align:bottom}",
   ".tc-table td{border-bottom:1px solid var(--tc-grid);padding:3px 14px 3px 0;vertical-align:top}",
@@ -51,11 +51,11 @@ const TABLE = [
   ".tc-table svg{float:left;margin:4px 8px 0 0}",
   ".tc-table button{all:unset;cursor:pointer}",
   ".tc-table button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:2px}",
-  '.tc-table th[aria-sort="ascending"] button::after{content:" ↑"}',
-  '.tc-table th[aria-sort="descending"] button::after{content:" ↓"}',
+  '.tc-table [aria-sort=ascending] button::after{content:" ↑"}',
+  '.tc-table [aria-sort=descending] button::after{content:" ↓"}',
   "@container (width<56rem){.tc-table :is(th,td){padding-right:7px}.tc-table svg{margin-right:1px}}",
-  "@container (width<50rem){.tc-columns5 svg{display:none}}",
-  "@container (width<30rem){.tc-columns3 svg{display:none}}",
+  "@container (width<50rem){.tc-many svg{display:none}}",
+  "@container (width<30rem){.tc-some svg{display:none}}",
 ];
 
 const COMPOSITION = ["Q", "K", "V"].map(
