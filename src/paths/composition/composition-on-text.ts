@@ -80,8 +80,10 @@ export interface CompositionOnTextOptions extends ProgressOptions {
  * // The previous-token head is what the induction head's keys tell tokens apart by.
  * console.log(K.size.at(0, 5, 1, 2) > 2, K.share.at(0, 5, 1, 2) > 0.5);
  * // true true
- * // This one rests on the first token, and writes much the same everywhere.
- * console.log(K.size.at(0, 0, 1, 5) < 0.5);
+ *
+ * // L0H0 rests on the first token, and writes much the same everywhere.
+ * const resting = K.size.at(0, 0, 1, 5);
+ * console.log(resting < 0.5);
  * // true
  * ```
  */

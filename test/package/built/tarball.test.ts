@@ -52,7 +52,7 @@ describe("the packed package", () => {
       /^examples\/([\w-]+\.ts|notebooks\/[\w-]+\.ipynb)$/,
       /^data\/bundled-model\.(js|d\.ts)$/,
       new RegExp(`^dist/(${Object.keys(entries).join("|")})\\.(js|cjs|d\\.ts|d\\.cts)$`),
-      /^dist\/(cli|anywidget)\.js$/,
+      /^dist\/(cli|anywidget|job-worker)\.js$/,
       // What entries share; the build names these files itself.
       /^dist\/[\w-]+-[\w-]{8}\.(js|cjs|d\.ts|d\.cts)$/,
     ];
@@ -94,9 +94,9 @@ describe("the packed package", () => {
     expect(missing).toEqual([]);
   });
 
-  test("is smaller than 2.6 MB packed and 8.2 MB unpacked, of which the bundled model is 1.2 MB, documents and guide 1.3 MB and each of the two module formats 2.5 MB with its declarations", () => {
-    expect(packed.size).toBeLessThan(2.6 * megabyte);
-    expect(packed.unpackedSize).toBeLessThan(8.2 * megabyte);
+  test("is smaller than 2.8 MB packed and 8.8 MB unpacked, of which the bundled model is 1.2 MB, documents and guide 1.3 MB and each of the two module formats 2.5 MB with its declarations", () => {
+    expect(packed.size).toBeLessThan(2.8 * megabyte);
+    expect(packed.unpackedSize).toBeLessThan(8.8 * megabyte);
   });
 
   test("satisfies publint in its strict mode", async () => {

@@ -1,6 +1,6 @@
 /** The results of all shards as one file, in the order of the plan. */
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
-import { InputError, requireKind, requireObject } from "../../../errors.ts";
+import { InputError, requireKind, requireOptions } from "../../../errors.ts";
 import type { JobPlan } from "../../../jobs/index.ts";
 import { jobsOfShard } from "../../../jobs/internal.ts";
 import { scanJobs } from "./scan.ts";
@@ -59,8 +59,8 @@ export function mergeShards(
   file: string,
   options: { readonly partial?: boolean | undefined } = {},
 ): MergedShards {
+  requireOptions(options, MERGE, "partial");
   requireKind({ member: "digest", what: "a plan", remedy: "Make one with parseJobPlan" }, plan, "plan", MERGE);
-  requireObject(options, "options", MERGE, "partial");
   const files = shardFiles(folder, MERGE);
   requireOneCount(files, folder, MERGE);
   if (files.some((one) => one.file === file))

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { InputError } from "../../../errors.ts";
+import { InputError, requireOptions } from "../../../errors.ts";
 import { parseJobPlan } from "../../../jobs/index.ts";
 import type { JobKinds, JobPlan, OpenModel } from "../../../jobs/index.ts";
 import { parsePlainJson } from "../../json/plain-json.ts";
@@ -30,6 +30,7 @@ import { loadFolder } from "../folder.ts";
  */
 export async function readJobPlan(path: string | URL, options: { readonly kinds?: JobKinds } = {}): Promise<JobPlan> {
   const operation = "readJobPlan";
+  requireOptions(options, operation, "kinds");
   const file = typeof path === "string" ? path : fileURLToPath(path);
   const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     const why = { ENOENT: "there is no such file", EISDIR: "it is a folder" }[cause.code ?? ""] ?? cause.message;
