@@ -94,9 +94,9 @@ describe("the packed package", () => {
     expect(missing).toEqual([]);
   });
 
-  test("is smaller than 2.8 MB packed and 8.8 MB unpacked, of which the bundled model is 1.2 MB, documents and guide 1.3 MB and each of the two module formats 2.5 MB with its declarations", () => {
+  test("is smaller than 2.8 MB packed and 9.2 MB unpacked, of which the bundled model is 1.2 MB, documents and guide 1.3 MB and each of the two module formats 2.8 MB with its declarations", () => {
     expect(packed.size).toBeLessThan(2.8 * megabyte);
-    expect(packed.unpackedSize).toBeLessThan(8.8 * megabyte);
+    expect(packed.unpackedSize).toBeLessThan(9.2 * megabyte);
   });
 
   test("satisfies publint in its strict mode", async () => {
