@@ -8,7 +8,15 @@
  */
 export { dual } from "../axes.ts";
 export type { AxisOf, Dual, InitAxes, Join, LastAxis, Renamed, Without } from "../axes.ts";
-export { AxisError, CircuitsError, ConfigError, FormatError, InputError, ResourceError, ShapeError } from "../errors.ts";
+export {
+  AxisError,
+  CircuitsError,
+  ConfigError,
+  FormatError,
+  InputError,
+  ResourceError,
+  ShapeError,
+} from "../errors.ts";
 export type { ErrorDetails } from "../errors.ts";
 export { kernelInfo, useKernels, useThreads } from "../kernels/index.ts";
 export type { KernelInfo, KernelName, ThreadOptions, WorkerLike } from "../kernels/index.ts";
