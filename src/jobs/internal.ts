@@ -1,6 +1,6 @@
 /** What jobs/ lends to the other folders of src/ and is no part of the package. */
 export { KINDS } from "./kinds/index.ts";
-export { errorOf, JobsInProcess } from "./run-jobs.ts";
+export { errorOf, JobsInProcess, PLAN } from "./run-jobs.ts";
 export { lineHead, linesOf } from "./rows.ts";
 export type { LineHead } from "./rows.ts";
 export { jobsOfShard } from "./shards.ts";

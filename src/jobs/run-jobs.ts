@@ -142,7 +142,8 @@ export async function runJobs(plan: JobPlan, options: RunJobsOptions): Promise<J
   return { jobs: end - first, before, done, failed: failed.sort((a, b) => a.job.index - b.job.index), rows };
 }
 
-const PLAN = { member: "digest", what: "a plan", remedy: "Make one with parseJobPlan" };
+/** What tells a plan from other values. */
+export const PLAN = { member: "digest", what: "a plan", remedy: "Make one with parseJobPlan" };
 const RUNNER = { member: "run", what: "a runner", remedy: "Make one with inProcess" };
 
 function* jobsLeft(plan: JobPlan, taken: Uint8Array, first: number): Generator<Job> {

@@ -108,6 +108,16 @@ export function connectionOf(connection: QueueConnection, isPatient: boolean, op
   }
 }
 
+/** Refuses a setting that is not a whole number from `least`. */
+export function requireCount(value: number, least: number, argument: string, operation: string): void {
+  if (Number.isSafeInteger(value) && value >= least) return;
+  throw new InputError(`${argument} is ${value}; give a whole number of at least ${least}.`, {
+    operation,
+    argument,
+    actual: value,
+  });
+}
+
 /** A server that has been away too long, or does not let us in. */
 export function lostRedis(cause: Error, waited: number, operation: string): ResourceError {
   const since = waited < 1000 ? "" : ` for ${Math.round(waited / 1000)} seconds`;

@@ -4,12 +4,12 @@
  * The queue is trusted with nothing. A job has its place in the plan as its name there, so that giving it twice gives
  * it once; it is asked for until its result is kept here, and given again where the server has lost it.
  */
-import { FormatError, InputError, requireObject, requireOptions } from "../errors.ts";
+import { FormatError, requireObject, requireOptions } from "../errors.ts";
 import { errorFrom } from "../io/internal.ts";
 import { parseJobRows } from "../jobs/index.ts";
 import type { Job, JobRow, JobRunner, JobWork } from "../jobs/index.ts";
 import { errorOf } from "../jobs/internal.ts";
-import { closed, connectionOf, isRefusal, loadBullmq, lostRedis } from "./bullmq.ts";
+import { closed, connectionOf, isRefusal, loadBullmq, lostRedis, requireCount } from "./bullmq.ts";
 import type { Queue, QueueConnection, QueuedJob } from "./bullmq.ts";
 
 /**
@@ -59,9 +59,9 @@ const WEEK = 7 * 24 * 3600;
 export function onQueue(connection: QueueConnection, options: QueueJobsOptions = {}): JobRunner {
   requireOptions(options, OPERATION, "name window retries patience");
   const { name = "transformer-circuits", window = 256, retries = 3, patience = 30_000 } = options;
-  requireCount(window, 1, "window");
-  requireCount(retries, 0, "retries");
-  requireCount(patience, 0, "patience");
+  requireCount(window, 1, "window", OPERATION);
+  requireCount(retries, 0, "retries", OPERATION);
+  requireCount(patience, 0, "patience", OPERATION);
   const to = connectionOf(connection, false, OPERATION);
   return {
     run: async (work) => {
@@ -75,15 +75,6 @@ export function onQueue(connection: QueueConnection, options: QueueJobsOptions =
       }
     },
   };
-}
-
-function requireCount(value: number, least: number, argument: string): void {
-  if (Number.isSafeInteger(value) && value >= least) return;
-  throw new InputError(`${argument} is ${value}; give a whole number of at least ${least}.`, {
-    operation: OPERATION,
-    argument,
-    actual: value,
-  });
 }
 
 /** An error as workers write it: its name, of one of this library the operation, and its text. */

@@ -1,10 +1,10 @@
 /** Jobs on a queue of BullMQ, from the side that does them. */
-import { CircuitsError, InputError, requireOptions, ResourceError } from "../errors.ts";
+import { CircuitsError, requireOptions, ResourceError } from "../errors.ts";
 import { kindsOf, starterOf, ThreadForJobs } from "../io/internal.ts";
 import type { ThreadJobsOptions } from "../io/node.ts";
 import type { Job } from "../jobs/index.ts";
 import { KINDS, linesOf } from "../jobs/internal.ts";
-import { closed, connectionOf, isRefusal, loadBullmq, lostRedis } from "./bullmq.ts";
+import { closed, connectionOf, isRefusal, loadBullmq, lostRedis, requireCount } from "./bullmq.ts";
 import type { QueueConnection, QueuedJob } from "./bullmq.ts";
 
 /**
@@ -47,14 +47,8 @@ const MOST_KILLED = 20;
 export async function serveQueue(connection: QueueConnection, options: ServeQueueOptions = {}): Promise<void> {
   requireOptions(options, OPERATION, "name threads lock patience signal folder kinds worker");
   const { name = "transformer-circuits", threads = 1, lock = 30_000, patience = 30_000, signal } = options;
-  for (const [argument, value] of Object.entries({ threads, lock })) {
-    if (Number.isSafeInteger(value) && value >= 1) continue;
-    throw new InputError(`${argument} is ${value}; give a whole number of at least 1.`, {
-      operation: OPERATION,
-      argument,
-      actual: value,
-    });
-  }
+  requireCount(threads, 1, "threads", OPERATION);
+  requireCount(lock, 1, "lock", OPERATION);
   const to = connectionOf(connection, true, OPERATION);
   const { Worker, UnrecoverableError } = await loadBullmq(OPERATION);
   const kinds = { ...KINDS, ...(await kindsOf(options.kinds === undefined ? undefined : String(options.kinds))) };

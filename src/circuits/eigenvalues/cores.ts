@@ -150,7 +150,7 @@ function traceOfCore(data: Float64Array, start: number, n: number): number {
   return trace;
 }
 
-function remembered(
+export function remembered(
   store: WeakMap<Transformer, Float64Array>,
   model: Transformer,
   compute: () => Float64Array,

@@ -8,7 +8,7 @@ import type { Transformer } from "../../model/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { Linear } from "../../linear/index.ts";
 import { toDense } from "../../linear/index.ts";
-import { embeddingGram, unembeddingGram } from "../eigenvalues/cores.ts";
+import { embeddingGram, remembered, unembeddingGram } from "../eigenvalues/cores.ts";
 
 /** Rows that enter the stream, by Gram matrices: means over the rows of $x^\top x$. */
 export interface SourceGram {
@@ -45,8 +45,17 @@ export function square(data: Float64Array): DenseMatrix {
   return dense(size, size, data);
 }
 
-/** $W_U W_U^\top$ with the mean over the vocabulary taken out of $W_U$, which predictions do not see. */
+const centredUnembeddingGrams = new WeakMap<Transformer, Float64Array>();
+
+/**
+ * $W_U W_U^\top$ with the mean over the vocabulary taken out of $W_U$, which predictions do not see; computed once for
+ * a model.
+ */
 export function centredUnembeddingGram(model: Transformer): DenseMatrix {
+  return square(remembered(centredUnembeddingGrams, model, () => lessColumnMeans(model)));
+}
+
+function lessColumnMeans(model: Transformer): Float64Array {
   const { d_vocab_out, d_model } = model.config;
   const W_U = rawData(model.weight("unembed.W_U"));
   const mean = new Float64Array(d_model);
@@ -55,7 +64,7 @@ export function centredUnembeddingGram(model: Transformer): DenseMatrix {
     for (let c = 0; c < d_vocab_out; c++) sum += W_U[d * d_vocab_out + c] as number;
     mean[d] = sum / d_vocab_out;
   }
-  return centred(dense(d_model, d_model, unembeddingGram(model)), mean, d_vocab_out);
+  return centred(dense(d_model, d_model, unembeddingGram(model)), mean, d_vocab_out).data;
 }
 
 /** A Gram matrix with the mean taken out of its rows: $G - n\, m^\top m$. */
@@ -67,7 +76,8 @@ export function centred({ rows: d, data }: DenseMatrix, mean: ArrayLike<number>,
   );
 }
 
-function meanRow(data: ArrayLike<number>, rows: number, cols: number): Float64Array {
+/** The mean of rows. */
+export function meanRow(data: ArrayLike<number>, rows: number, cols: number): Float64Array {
   const mean = new Float64Array(cols);
   for (let i = 0; i < rows; i++)
     for (let j = 0; j < cols; j++) mean[j] = (mean[j] as number) + (data[i * cols + j] as number) / rows;

@@ -10,6 +10,8 @@ import { readable } from "../prompts.ts";
 import { SCORE_NEEDS, scoreParts } from "./score-parts.ts";
 import type { ScoreParts } from "./score-parts.ts";
 
+const MEMBERS = "head tokens period first labels queryNorms keyNorms std share strongest stripe tiled tiles";
+
 /**
  * Draws the norms of the parts of queries and keys by position.
  *
@@ -24,13 +26,7 @@ import type { ScoreParts } from "./score-parts.ts";
  * ```
  */
 export function drawComponentNorms(data: ScoreParts, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    "head tokens period first labels queryNorms keyNorms std share strongest stripe tiled tiles",
-    "scoreParts",
-    "drawComponentNorms",
-    captions,
-  );
+  requireData(data, MEMBERS, "scoreParts", "drawComponentNorms", captions);
   const limit = [data.queryNorms, data.keyNorms]
     .flatMap((t) => Array.from(rawData(t)))
     .reduce((a, b) => Math.max(a, b), 0);
@@ -70,13 +66,7 @@ export function drawComponentNorms(data: ScoreParts, captions: Captions = {}): F
  * ```
  */
 export function drawScoreStripe(data: ScoreParts, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    "head tokens period first labels queryNorms keyNorms std share strongest stripe tiled tiles",
-    "scoreParts",
-    "drawScoreStripe",
-    captions,
-  );
+  requireData(data, MEMBERS, "scoreParts", "drawScoreStripe", captions);
   const { query, key } = data.strongest;
   const n = data.tokens.length;
   const share = data.share.at(data.labels.indexOf(query), data.labels.indexOf(key));
@@ -113,13 +103,7 @@ export function drawScoreStripe(data: ScoreParts, captions: Captions = {}): Figu
  * ```
  */
 export function drawScoreSpread(data: ScoreParts, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    "head tokens period first labels queryNorms keyNorms std share strongest stripe tiled tiles",
-    "scoreParts",
-    "drawScoreSpread",
-    captions,
-  );
+  requireData(data, MEMBERS, "scoreParts", "drawScoreSpread", captions);
   const count = data.labels.length;
   return heatmap({
     title: `Spread of the scores of ${headLabel(data.head)} by parts of query and key`,
@@ -151,13 +135,7 @@ export function drawScoreSpread(data: ScoreParts, captions: Captions = {}): Figu
  * ```
  */
 export function drawScoreTiles(data: ScoreParts, captions: Captions = {}): Figure {
-  requireData(
-    data,
-    "head tokens period first labels queryNorms keyNorms std share strongest stripe tiled tiles",
-    "scoreParts",
-    "drawScoreTiles",
-    captions,
-  );
+  requireData(data, MEMBERS, "scoreParts", "drawScoreTiles", captions);
   const { tiled, tiles } = data;
   const count = tiled.length;
   const n = data.tokens.length;

@@ -14,7 +14,7 @@ import { matmul } from "../../../tensor/index.ts";
 import { rawData } from "../../../tensor/internal.ts";
 import { embeddingGram, unembedEmbed } from "../../eigenvalues/cores.ts";
 import { normedTokens } from "../../normed-tokens.ts";
-import { centred, congruent, square } from "../../term-sizes/source-grams.ts";
+import { centred, congruent, meanRow, square } from "../../term-sizes/source-grams.ts";
 
 /** Mean and covariance of rows of d_model. */
 export interface Moments {
@@ -54,9 +54,11 @@ export function streamMoments(model: Transformer): StreamMoments {
   const positions = model.W_pos === undefined ? undefined : momentsOf(model.weight("pos_embed.W_pos"));
   const isStandard = model.config.positional_embedding_type === "standard";
   let stream: Moments = isStandard && positions !== undefined ? sum(tokens, positions) : tokens;
+  const isNext = model.config.d_vocab === model.config.d_vocab_out;
+  const toUnembedding = isNext ? withColumns(model, model.weight("embed.W_E"), tokens.mean) : undefined;
   const inputs = model.layers.map((layer): LayerInput => {
     const through = throughNorm(layer.ln1, stream);
-    const own = tokensRead(model, layer, tokens, through, isStandard);
+    const own = tokensRead(model, layer, { ...tokens, toUnembedding }, through, isStandard);
     const usual = read(stream, through, layer.ln1);
     // The first layer may read its tokens by themselves, each through the norm.
     const values = layer.layer === 0 && !isStandard ? { mean: own.mean, covariance: own.covariance } : usual;
@@ -106,39 +108,29 @@ export function headMatrix(
 }
 
 function embeddingMoments(model: Transformer): Moments {
-  const { d_vocab } = model.config;
-  const mean = meanRow(model.weight("embed.W_E"));
+  const { d_vocab, d_model } = model.config;
+  const mean = meanRow(rawData(model.weight("embed.W_E")), d_vocab, d_model);
   const whole = square(embeddingGram(model).map((x) => x / d_vocab));
   return { mean, covariance: centred(whole, mean, 1) };
 }
 
 function momentsOf(W: Tensor): Moments {
   const [count = 0, d = 0] = W.shape;
-  const mean = meanRow(W);
+  const mean = meanRow(rawData(W), count, d);
   const rows = Float64Array.from(rawData(W), (x, t) => (x - (mean[t % d] as number)) / Math.sqrt(count));
   const centredRows = dense(count, d, rows);
   return { mean, covariance: matmulDense(centredRows, centredRows, { transposeA: true }) };
-}
-
-function meanRow(W: Tensor): Float64Array {
-  const [count = 0, d = 0] = W.shape;
-  const data = rawData(W);
-  const mean = new Float64Array(d);
-  for (let t = 0; t < data.length; t++) mean[t % d] = (mean[t % d] as number) + (data[t] as number) / count;
-  return mean;
 }
 
 /** Tokens as a layer's values read them, with their covariances with both ends. */
 function tokensRead(
   model: Transformer,
   layer: AttentionLayer,
-  tokens: Moments,
+  tokens: Moments & { readonly toUnembedding: DenseMatrix | undefined },
   through: LayerInput["through"],
   isStandard: boolean,
 ): TokenReading {
-  const { d_vocab, d_vocab_out } = model.config;
-  const toUnembedding =
-    d_vocab === d_vocab_out ? withColumns(model, model.weight("embed.W_E"), tokens.mean) : undefined;
+  const { toUnembedding } = tokens;
   if (layer.layer > 0 || isStandard || layer.ln1 === undefined) {
     const { mean, covariance } = read(tokens, through, layer.ln1);
     const turned = (C: DenseMatrix): DenseMatrix => transposeDense(through(transposeDense(C)));
@@ -155,7 +147,7 @@ function tokensRead(
     mean,
     covariance,
     withEmbedding: crossCovariance(rows, mean, model.weight("embed.W_E"), tokens.mean),
-    withUnembedding: d_vocab === d_vocab_out ? withColumns(model, rows, mean) : undefined,
+    withUnembedding: toUnembedding && withColumns(model, rows, mean),
   };
 }
 

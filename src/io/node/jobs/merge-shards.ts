@@ -2,8 +2,8 @@
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { InputError, requireKind, requireOptions } from "../../../errors.ts";
 import type { JobPlan } from "../../../jobs/index.ts";
-import { jobsOfShard } from "../../../jobs/internal.ts";
-import { scanJobs } from "./scan.ts";
+import { jobsOfShard, PLAN } from "../../../jobs/internal.ts";
+import { scanFile } from "./scan.ts";
 import { cannot, requireOneCount, shardFiles } from "./shard-files.ts";
 import type { ShardFile } from "./shard-files.ts";
 
@@ -60,7 +60,7 @@ export function mergeShards(
   options: { readonly partial?: boolean | undefined } = {},
 ): MergedShards {
   requireOptions(options, MERGE, "partial");
-  requireKind({ member: "digest", what: "a plan", remedy: "Make one with parseJobPlan" }, plan, "plan", MERGE);
+  requireKind(PLAN, plan, "plan", MERGE);
   const files = shardFiles(folder, MERGE);
   requireOneCount(files, folder, MERGE);
   if (files.some((one) => one.file === file))
@@ -68,13 +68,11 @@ export function mergeShards(
   // Of every job: the file it is in, from 1, and where.
   const [which, start, length] = [new Int32Array(plan.size), new Float64Array(plan.size), new Float64Array(plan.size)];
   for (const [i, one] of files.entries()) {
-    withFile(one.file, (handle) => {
-      scanJobs(handle, one.file, plan, MERGE, (place) => {
-        if (which[place.job] !== 0) return;
-        which[place.job] = i + 1;
-        start[place.job] = place.start;
-        length[place.job] = place.end - place.start;
-      });
+    scanFile(one.file, plan, MERGE, (place) => {
+      if (which[place.job] !== 0) return;
+      which[place.job] = i + 1;
+      start[place.job] = place.start;
+      length[place.job] = place.end - place.start;
     });
   }
   const missing = which.reduce((sum, one) => sum + Number(one === 0), 0);
@@ -117,20 +115,6 @@ function refuseMissing(
     `${missing} of ${plan.size} jobs are not done; ${where}. Run what is missing, or merge what is there with partial.`,
     { operation: MERGE, argument: "folder", expected: plan.size, actual: plan.size - missing },
   );
-}
-
-function withFile(file: string, read: (handle: number) => void): void {
-  let handle: number;
-  try {
-    handle = openSync(file, "r");
-  } catch (cause) {
-    throw cannot("read", file, cause, MERGE);
-  }
-  try {
-    read(handle);
-  } finally {
-    closeSync(handle);
-  }
 }
 
 /** Bytes that are written together. */

@@ -13,6 +13,7 @@ import {
 import { hostname } from "node:os";
 import { InputError, requireKind, requireObject } from "../../../errors.ts";
 import type { JobPlan, JobStore, Shard } from "../../../jobs/index.ts";
+import { PLAN } from "../../../jobs/internal.ts";
 import { scanJobs } from "./scan.ts";
 import { cannot, requireOneCount, shardFile, shardFiles } from "./shard-files.ts";
 
@@ -63,7 +64,7 @@ const OPERATION = "openShard";
  * ```
  */
 export function openShard(folder: string, plan: JobPlan, shard: Shard = { index: 1, count: 1 }): ShardStore {
-  requireKind({ member: "digest", what: "a plan", remedy: "Make one with parseJobPlan" }, plan, "plan", OPERATION);
+  requireKind(PLAN, plan, "plan", OPERATION);
   requireObject(shard, "shard", OPERATION, "index count");
   try {
     mkdirSync(folder, { recursive: true });

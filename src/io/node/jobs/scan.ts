@@ -1,8 +1,9 @@
 /** Reads a file of results as it lies: which jobs are in it whole, and where. */
-import { fstatSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { FormatError, InputError } from "../../../errors.ts";
 import type { JobPlan } from "../../../jobs/index.ts";
 import { lineHead } from "../../../jobs/internal.ts";
+import { cannot } from "./shard-files.ts";
 
 /** Where the lines of a job lie. */
 export interface JobPlace {
@@ -60,6 +61,21 @@ export function scanJobs(
     return true;
   });
   return { whole: Math.min(whole, end), size };
+}
+
+/** Goes through the jobs of a file, as {@link scanJobs}; {@link ResourceError} when it cannot be opened. */
+export function scanFile(file: string, plan: JobPlan, operation: string, visit: (place: JobPlace) => void): void {
+  let handle: number;
+  try {
+    handle = openSync(file, "r");
+  } catch (cause) {
+    throw cannot("read", file, cause, operation);
+  }
+  try {
+    scanJobs(handle, file, plan, operation, visit);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 const otherPlan = (file: string, operation: string): InputError =>

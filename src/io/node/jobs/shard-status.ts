@@ -1,10 +1,10 @@
 /** How far the shards of a plan are. */
-import { closeSync, openSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { requireKind } from "../../../errors.ts";
 import type { JobPlan, Shard } from "../../../jobs/index.ts";
-import { jobsOfShard } from "../../../jobs/internal.ts";
-import { scanJobs } from "./scan.ts";
-import { cannot, requireOneCount, shardFiles } from "./shard-files.ts";
+import { jobsOfShard, PLAN } from "../../../jobs/internal.ts";
+import { scanFile } from "./scan.ts";
+import { requireOneCount, shardFiles } from "./shard-files.ts";
 
 /**
  * How far a shard is.
@@ -59,7 +59,7 @@ const STATUS = "shardStatus";
  * ```
  */
 export function shardStatus(folder: string, plan: JobPlan): ShardStatus {
-  requireKind({ member: "digest", what: "a plan", remedy: "Make one with parseJobPlan" }, plan, "plan", STATUS);
+  requireKind(PLAN, plan, "plan", STATUS);
   const files = shardFiles(folder, STATUS);
   requireOneCount(files, folder, STATUS);
   const count = files[0]?.count ?? 0;
@@ -75,17 +75,7 @@ export function shardStatus(folder: string, plan: JobPlan): ShardStatus {
 const NOTHING = { done: 0, written: undefined };
 
 function doneIn(file: string, plan: JobPlan): Pick<ShardProgress, "done" | "written"> {
-  let handle: number;
-  try {
-    handle = openSync(file, "r");
-  } catch (cause) {
-    throw cannot("read", file, cause, STATUS);
-  }
-  try {
-    const jobs = new Set<number>();
-    scanJobs(handle, file, plan, STATUS, ({ job }) => jobs.add(job));
-    return { done: jobs.size, written: statSync(file).mtimeMs };
-  } finally {
-    closeSync(handle);
-  }
+  const jobs = new Set<number>();
+  scanFile(file, plan, STATUS, ({ job }) => jobs.add(job));
+  return { done: jobs.size, written: statSync(file).mtimeMs };
 }
