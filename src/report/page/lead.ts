@@ -55,7 +55,7 @@ function headSentence({ induction, found, config, repeated }: ReportData): Conte
   const read =
     best === null
       ? null
-      : markup`, and whose keys read what the previous-token ${best.labels.length === 1 ? "head" : "heads"}
+      : markup`, and whose keys read above all what the previous-token ${best.labels.length === 1 ? "head" : "heads"}
         ${shortList(best.labels)} wrote: K-composition ${range(best.k)} where random heads have
         ${fixed(baseline.mean, 3)}`;
   return markup`The work is done by ${count(heads.length, "induction head")},

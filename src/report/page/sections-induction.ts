@@ -146,7 +146,7 @@ function causes({ ablated, heads, previous }: InductionFacts): Content {
   const second =
     byPrevious === undefined
       ? null
-      : markup`Silencing ${previous.length === 1 ? "the previous-token head" : "the previous-token heads"} instead changes
+      : markup`Ablating ${previous.length === 1 ? "the previous-token head" : "the previous-token heads"} instead changes
           it by
           <b>${signed(byPrevious)}</b
           >${broken.length === 0 ? "" : markup`, and the induction heads lose their aim: of ${range(heads.map((head) => head.strict))} of their attention on the right token ${range(broken)} ${broken.length === 1 ? "is" : "are"} left`}. `;
