@@ -97,7 +97,7 @@ browserTests("JupyterLab", () => {
       console.warn(`not run: JupyterLab (${missing})`);
       return;
     }
-    project = newConsumer();
+    project = await newConsumer();
     const settings = join(project.folder, "settings", "@jupyterlab");
     for (const name of ["apputils-extension", "notebook-extension"])
       mkdirSync(join(settings, name), { recursive: true });
