@@ -1,0 +1,154 @@
+/** What every checkpoint of a film is measured on: the same few prompts each time. */
+import { InputError, requireObject, requireOptions } from "../../errors.ts";
+import { repeatedTokens } from "../../heads/index.ts";
+import { toTokenTensor } from "../../model/index.ts";
+import type { ModelConfig, TokensLike } from "../../model/index.ts";
+import { requireCount } from "../../model/internal.ts";
+import { Tensor } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
+
+/**
+ * Prompts with what is to be predicted in them, as training data gives them.
+ * @category Training
+ */
+export interface FilmPrompts {
+  /** Ids, `[batch, pos]`. */
+  readonly tokens: TokensLike;
+  /** The ids to predict at each position, `[batch, pos]`; the next tokens unless given. */
+  readonly targets?: TokensLike | undefined;
+  /** How much each prediction counts, `[batch, pos]`; all that have a target count alike unless given. */
+  readonly lossMask?: Tensor | readonly ArrayLike<number>[] | undefined;
+}
+
+/**
+ * Options of {@link filmProbe}.
+ * @category Training
+ */
+export interface FilmProbeOptions {
+  /**
+   * What losses are measured on: prompts that are not trained on, or training data, whose batch of the last possible
+   * step is taken. Repeated random tokens unless given.
+   */
+  readonly data?: FilmPrompts | { batch(step: number): FilmPrompts } | undefined;
+  /** How many of these prompts; 16, or as many as there are, unless given. */
+  readonly prompts?: number | undefined;
+  /** The length of what repeats in the prompts that heads are scored on; up to 24 tokens unless given. */
+  readonly period?: number | undefined;
+  /** The seed of the random tokens; 0 unless given. */
+  readonly seed?: number | undefined;
+}
+
+/**
+ * The prompts of a film: made once, run through every checkpoint.
+ * @category Training
+ */
+export interface FilmProbe {
+  /** What losses are measured on. */
+  readonly tokens: Tensor<"batch pos">;
+  /** The ids to predict, where they are not the next tokens. */
+  readonly targets?: Tensor<"batch pos">;
+  /** `[batch, pos]`: what each prediction counts in the mean loss; all alike where there is none. */
+  readonly weights?: Float64Array;
+  /** Random tokens that come twice, on which heads are scored; none where the context is too short. */
+  readonly repeated?: { readonly tokens: Tensor<"batch pos">; readonly period: number; readonly bos: number | null };
+}
+
+const PROMPTS = 16;
+const SCORED = 8;
+/** From this period on heads that look back a fixed number of places are told from those that match tokens. */
+const PERIOD = 24;
+/** A step that no training reaches. */
+const FAR = 2 ** 31 - 2;
+
+/**
+ * Makes the prompts that a film's checkpoints are measured on: some of the training's own kind for losses, and random
+ * tokens given twice for head scores.
+ *
+ * @param config - of the model that is trained.
+ * @throws {@link InputError} when a number is unusable, or the tokens, targets or mask do not fit the model or each
+ * other.
+ * @category Training
+ * @example
+ * ```ts
+ * import { parseConfig } from "transformer-circuits";
+ * import { filmProbe } from "transformer-circuits/train";
+ *
+ * const config = parseConfig({ n_layers: 2, n_heads: 1, d_model: 16, d_head: 16, d_vocab: 40, n_ctx: 32, attn_only: true });
+ * const { tokens, repeated } = filmProbe(config);
+ * console.log(String(tokens), repeated?.period);
+ * // Tensor[batch=16 pos=32] int32 16
+ * ```
+ */
+export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): FilmProbe {
+  const operation = "filmProbe";
+  requireObject(config, "config", operation);
+  requireOptions(options, operation, "data prompts period seed");
+  const { data, prompts = PROMPTS, seed = 0 } = options;
+  requireCount(prompts, "prompts", operation);
+  const repeated = repeatedProbe(config, options, operation);
+  if (data === undefined) {
+    const bos = config.bos_token_id ?? null;
+    const length = Math.max(1, Math.floor((config.n_ctx - (bos === null ? 0 : 1)) / 2));
+    const drawn = repeatedTokens(config, { bos, length, batch: prompts, seed: seed + 1 });
+    return { tokens: toTokenTensor(config, drawn, operation), ...repeated };
+  }
+  const given = "batch" in data ? data.batch(FAR) : data;
+  const all = toTokenTensor(config, given.tokens, operation);
+  const [batch = 0, pos = 0] = all.shape;
+  const some = (tensor: Tensor<"batch pos">): Tensor<"batch pos"> => tensor.slice("batch", 0, Math.min(batch, prompts));
+  const targets = given.targets === undefined ? undefined : targetsOf(config, given.targets, [batch, pos]);
+  const weights = given.lossMask === undefined ? undefined : weightsOf(given.lossMask, [batch, pos]);
+  return {
+    tokens: some(all),
+    ...(targets && { targets: some(targets) }),
+    ...(weights && { weights: weights.slice(0, Math.min(batch, prompts) * pos) }),
+    ...repeated,
+  };
+}
+
+/** Random tokens given twice, where there is room for two of them and there are two ids to draw. */
+function repeatedProbe(
+  config: ModelConfig,
+  { period, seed = 0 }: FilmProbeOptions,
+  operation: string,
+): Pick<FilmProbe, "repeated"> {
+  const bos = config.bos_token_id ?? null;
+  const first = bos === null ? 0 : 1;
+  const room = Math.floor((config.n_ctx - first) / 2);
+  const choices = config.d_vocab - first;
+  if (period === undefined && (room < 2 || choices < 2)) return {};
+  const length = period ?? Math.min(PERIOD, room);
+  const drawn = repeatedTokens(config, { bos, length, batch: SCORED, seed, distinct: choices >= length });
+  return { repeated: { tokens: toTokenTensor(config, drawn, operation), period: length, bos } };
+}
+
+function targetsOf(config: ModelConfig, given: TokensLike, shape: readonly [number, number]): Tensor<"batch pos"> {
+  const targets = toTokenTensor({ ...config, d_vocab: config.d_vocab_out }, given, "filmProbe");
+  requireShape(targets.shape, shape, "targets");
+  return targets;
+}
+
+function weightsOf(given: Tensor | readonly ArrayLike<number>[], shape: readonly [number, number]): Float64Array {
+  const rows = given instanceof Tensor ? undefined : given;
+  const actual = given instanceof Tensor ? given.shape : [given.length, given[0]?.length ?? 0];
+  requireShape(actual, shape, "lossMask");
+  const weights =
+    rows === undefined
+      ? Float64Array.from(rawData(given as Tensor))
+      : Float64Array.from(rows.flatMap((row) => Array.from(row)));
+  if (weights.length === shape[0] * shape[1] && weights.every((x) => Number.isFinite(x) && x >= 0)) return weights;
+  throw new InputError("lossMask has a number that is no weight. Give 0 or more for each prediction.", {
+    operation: "filmProbe",
+    argument: "lossMask",
+    expected: ">= 0",
+    actual: weights.find((x) => !(x >= 0)),
+  });
+}
+
+function requireShape(actual: readonly number[], expected: readonly [number, number], argument: string): void {
+  if (actual.length === 2 && actual[0] === expected[0] && actual[1] === expected[1]) return;
+  throw new InputError(
+    `${argument} are [${actual.join(", ")}], but the tokens are [${expected.join(", ")}]. Give one for each token.`,
+    { operation: "filmProbe", argument, expected, actual },
+  );
+}
