@@ -278,11 +278,14 @@ function formingChart(course: Course, frame: FilmFrame): Figure | undefined {
     ...excess(reader, "induction", "prefixMatching"),
     ...(from.layer < to.layer ? lineOf(course, "K-composition", share) : []),
   ];
+  const lowest = Math.min(0, ...series.flatMap(({ y }) => Array.from(y).filter(Number.isFinite)));
   return overSteps(frame, series, {
     title: "What forms",
     yLabel: "above chance",
     regions: regionsOf(course.phases.filter(isOfHeads)),
     references: [{ value: 0 }],
+    // room for the names of what formed, above the lines
+    yDomain: [lowest, 1.35],
     ...MAIN,
   });
 }

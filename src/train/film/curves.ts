@@ -21,7 +21,7 @@ export interface Ramp {
   readonly to: number;
   readonly before: number;
   readonly after: number;
-  /** What `after - before` may be with 99 % confidence, by the curve's own scatter around the ramp. */
+  /** What `after - before` may be with 99 % confidence for all ramps together, by the scatter of the curve about it. */
   readonly interval: readonly [low: number, high: number];
 }
 
@@ -32,44 +32,58 @@ export const FEWEST = 4;
 /** The ramp that fits a curve best; none where there are fewer than four checkpoints or the curve does not change. */
 export function rampOf({ steps, values }: Curve): Ramp | undefined {
   const n = values.length;
-  if (n < FEWEST) return undefined;
+  if (n < FEWEST || varianceSum(values) === 0) return undefined;
+  const [origin, range] = [steps[0] as number, (steps[n - 1] as number) - (steps[0] as number)];
+  const [x, y] = [Array.from(steps, (step) => (step - origin) / range), Array.from(values)];
+  // sums over the first checkpoints, so that those over a ramp are differences
+  const [X, Y, XX, XY] = [x, y, x.map((one) => one * one), x.map((one, i) => one * (y[i] as number))].map(sumsOf) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  const yy = varianceSum(values);
+  // the best of so many ramps is better than one by chance
+  const quantile = studentQuantile(TAIL / ((n * (n - 1)) / 2), n - 3);
   let best: (Ramp & { readonly rest: number }) | undefined;
-  const total = varianceSum(values);
-  if (total === 0) return undefined;
   for (let from = 0; from < n - 1; from++) {
     for (let to = from + 1; to < n; to++) {
-      const [a, b] = [steps[from] as number, steps[to] as number];
-      const fit = lineThrough(n, (i) => Math.min(1, Math.max(0, ((steps[i] as number) - a) / (b - a))), values);
-      const isBetter = best === undefined || fit.rest < best.rest * (1 - 1e-12);
-      if (!isBetter) continue;
-      const margin = fit.error * studentQuantile(TAIL, Math.max(1, n - 4));
-      const after = fit.start + fit.slope;
-      best = { from, to, before: fit.start, after, interval: [fit.slope - margin, fit.slope + margin], rest: fit.rest };
+      const [a, b] = [x[from] as number, x[to] as number];
+      const over = (sums: Float64Array): number => (sums[to] as number) - (sums[from] as number);
+      const [count, above] = [to - from, n - to];
+      const length = b - a;
+      const f = (over(X) - a * count) / length + above;
+      const ff = (over(XX) - 2 * a * over(X) + a * a * count) / (length * length) + above;
+      const fy = (over(XY) - a * over(Y)) / length + (Y[n] as number) - (Y[to] as number);
+      const spread = ff - (f * f) / n;
+      const slope = (fy - (f * (Y[n] as number)) / n) / spread;
+      const rest = Math.max(0, yy - slope * slope * spread);
+      if (best !== undefined && !(rest < best.rest * (1 - 1e-9))) continue;
+      const before = ((Y[n] as number) - slope * f) / n;
+      const margin = Math.sqrt(rest / (n - 2) / spread) * quantile;
+      best = { from, to, before, after: before + slope, interval: [slope - margin, slope + margin], rest };
     }
   }
   return best;
 }
 
-/** A least-squares line `y = start + slope x`, the standard error of its slope and what it leaves over. */
-interface Line {
-  readonly start: number;
-  readonly slope: number;
-  readonly error: number;
-  readonly rest: number;
+/** The sums of the first 0, 1, 2 … values. */
+function sumsOf(values: readonly number[]): Float64Array {
+  const sums = new Float64Array(values.length + 1);
+  for (const [i, value] of values.entries()) sums[i + 1] = (sums[i] as number) + value;
+  return sums;
 }
 
-function lineThrough(n: number, x: (i: number) => number, y: ArrayLike<number>): Line {
-  let [sx, sy] = [0, 0];
-  for (let i = 0; i < n; i++) [sx, sy] = [sx + x(i), sy + (y[i] as number)];
-  const [mx, my] = [sx / n, sy / n];
+/** The slope of the least-squares line through points, and what it leaves over. */
+function lineThrough(x: readonly number[], y: readonly number[]): { readonly slope: number; readonly rest: number } {
+  const n = x.length;
+  const [mx, my] = [x.reduce((a, b) => a + b, 0) / n, y.reduce((a, b) => a + b, 0) / n];
   let [xx, xy, yy] = [0, 0, 0];
   for (let i = 0; i < n; i++) {
-    const [dx, dy] = [x(i) - mx, (y[i] as number) - my];
+    const [dx, dy] = [(x[i] as number) - mx, (y[i] as number) - my];
     [xx, xy, yy] = [xx + dx * dx, xy + dx * dy, yy + dy * dy];
   }
-  const slope = xx === 0 ? 0 : xy / xx;
-  const rest = Math.max(0, yy - slope * xy);
-  return { start: my - slope * mx, slope, error: xx === 0 || n < 3 ? Infinity : Math.sqrt(rest / (n - 2) / xx), rest };
+  return { slope: xy / xx, rest: Math.max(0, yy - (xy * xy) / xx) };
 }
 
 function varianceSum(values: ArrayLike<number>): number {
@@ -88,57 +102,62 @@ export interface SteepestFall {
   readonly even: number;
 }
 
-/** Lines go through so many checkpoints: a twentieth of them, five at least. */
-const SHARE = 1 / 20;
+/** Lines go through such shares of the checkpoints, five at least. */
+const SHARES = [1 / 20, 1 / 10, 1 / 5] as const;
 const WINDOW = 5;
 /** The stretch goes on while the fall is this share of the steepest. */
 const EDGE = 1 / 3;
 
 /**
  * Where a curve falls fastest: the steepest of the lines through neighbouring checkpoints, and the stretch around it
- * that falls a third as fast. None where that is not surely faster than an even fall over the whole curve, or the curve
- * falls so from the first checkpoint on.
+ * that falls a third as fast. Of lines through few and through many checkpoints those are taken that tell it most
+ * surely. None where that is not surely faster than an even fall over the whole curve, and than what comes before.
  */
-export function steepestFall({ steps, values }: Curve): SteepestFall | undefined {
+export function steepestFall(curve: Curve): SteepestFall | undefined {
+  const n = curve.values.length;
+  const widths = new Set(SHARES.map((share) => Math.max(WINDOW, Math.round(n * share))));
+  const found = [...widths]
+    .filter((width) => width + 2 <= n)
+    .map((width) => fallOver(curve, width, widths.size))
+    .filter((fall) => fall !== undefined);
+  return found.reduce<Fall | undefined>((a, b) => (a === undefined || b.sureness > a.sureness ? b : a), undefined);
+}
+
+interface Fall extends SteepestFall {
+  /** How far the fall is above an even one, in half widths of its interval. */
+  readonly sureness: number;
+}
+
+/** The steepest fall by lines through so many checkpoints. */
+function fallOver({ steps, values }: Curve, width: number, widths: number): Fall | undefined {
   const n = values.length;
-  const width = Math.min(n, Math.max(WINDOW, Math.round(n * SHARE)));
-  if (n < WINDOW + 2) return undefined;
   const places = n - width + 1;
-  const lines = Array.from({ length: places }, (_, first) =>
-    lineThrough(
-      width,
-      (i) => steps[first + i] as number,
-      Array.from({ length: width }, (__, i) => values[first + i] as number),
-    ),
-  );
+  const window = (of: ArrayLike<number>, first: number): number[] => Array.from(of).slice(first, first + width);
+  const lines = Array.from({ length: places }, (_, first) => lineThrough(window(steps, first), window(values, first)));
   const rates = lines.map(({ slope }) => -slope);
   const even = ((values[0] as number) - (values[n - 1] as number)) / ((steps[n - 1] as number) - (steps[0] as number));
   // the scatter of the curve around its lines, where it does not bend
   const rests = lines.map(({ rest }) => rest / (width - 2)).sort((a, b) => a - b);
-  const scatter = rests[Math.floor(places / 2)] as number;
-  // what falls from the first checkpoint on is the beginning of training; the search goes on behind it
+  const scatter = Math.sqrt(rests[Math.floor(places / 2)] as number);
+  const quantile = studentQuantile(TAIL / places / widths, width - 2);
+  // a fall that nothing slower comes before is the beginning of training; the search goes on behind it
   for (let begin = 0; begin < places;) {
     let at = begin;
     for (let i = begin; i < places; i++) if ((rates[i] as number) > (rates[at] as number)) at = i;
     const rate = rates[at] as number;
-    const margin =
-      (Math.sqrt(scatter) / spreadOf(steps, at, width)) * studentQuantile(TAIL / places, width - 2 + places);
-    if (rate <= 0 || rate - margin <= Math.max(0, even)) return undefined;
-    let [first, last] = [at, at];
+    const margin = (scatter / Math.sqrt(varianceSum(window(steps, at)))) * quantile;
+    const above = rate - Math.max(0, even);
+    if (rate <= 0 || above <= margin) return undefined;
+    let [first, last, slowest] = [at, at, rate];
+    for (let i = begin; i < at; i++) slowest = Math.min(slowest, rates[i] as number);
     while (first > begin && (rates[first - 1] as number) > EDGE * rate) first--;
     while (last < places - 1 && (rates[last + 1] as number) > EDGE * rate) last++;
-    if (first > begin || begin > 0) {
+    if (slowest < Math.min(EDGE * rate, rate - margin)) {
       const half = Math.floor(width / 2);
       const interval = [rate - margin, rate + margin] as const;
-      return { from: first + half, to: Math.min(n - 1, last + half), rate, interval, even };
+      return { from: first + half, to: Math.min(n - 1, last + half), rate, interval, even, sureness: above / margin };
     }
     begin = last + 1;
   }
   return undefined;
-}
-
-/** The root of the sum of squares of some steps about their mean. */
-function spreadOf(steps: ArrayLike<number>, first: number, count: number): number {
-  const some = Array.from({ length: count }, (_, i) => steps[first + i] as number);
-  return Math.sqrt(varianceSum(some));
 }

@@ -1,5 +1,5 @@
 /** What every checkpoint of a film is measured on: the same few prompts each time. */
-import { InputError, requireObject, requireOptions } from "../../errors.ts";
+import { InputError, nameOf, requireObject, requireOptions } from "../../errors.ts";
 import { repeatedTokens } from "../../heads/index.ts";
 import { toTokenTensor } from "../../model/index.ts";
 import type { ModelConfig, TokensLike } from "../../model/index.ts";
@@ -96,8 +96,9 @@ export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): 
   const all = toTokenTensor(config, given.tokens, operation);
   const [batch = 0, pos = 0] = all.shape;
   const some = (tensor: Tensor<"batch pos">): Tensor<"batch pos"> => tensor.slice("batch", 0, Math.min(batch, prompts));
-  const targets = given.targets === undefined ? undefined : targetsOf(config, given.targets, [batch, pos]);
-  const weights = given.lossMask === undefined ? undefined : weightsOf(given.lossMask, [batch, pos]);
+  const { lossMask } = given;
+  const weights = lossMask === undefined ? undefined : weightsOf(lossMask, [batch, pos]);
+  const targets = given.targets === undefined ? undefined : targetsOf(config, given.targets, [batch, pos], weights);
   return {
     tokens: some(all),
     ...(targets && { targets: some(targets) }),
@@ -122,20 +123,44 @@ function repeatedProbe(
   return { repeated: { tokens: toTokenTensor(config, drawn, operation), period: length, bos } };
 }
 
-function targetsOf(config: ModelConfig, given: TokensLike, shape: readonly [number, number]): Tensor<"batch pos"> {
-  const targets = toTokenTensor({ ...config, d_vocab: config.d_vocab_out }, given, "filmProbe");
-  requireShape(targets.shape, shape, "targets");
-  return targets;
+/** The ids to predict; where a prediction counts nothing it may be anything, and is 0. */
+function targetsOf(
+  { d_vocab_out }: ModelConfig,
+  given: TokensLike,
+  [batch, pos]: readonly [number, number],
+  weights: Float64Array | undefined,
+): Tensor<"batch pos"> {
+  const rows = numbersOf(given);
+  requireShape([rows.length, rows[0]?.length ?? 0], [batch, pos], "targets");
+  const ids = new Int32Array(batch * pos);
+  for (const [b, row] of rows.entries()) {
+    for (let p = 0; p < pos; p++) {
+      if (weights?.[b * pos + p] === 0) continue;
+      const id = row[p] as number;
+      if (!(Number.isInteger(id) && id >= 0 && id < d_vocab_out)) {
+        throw new InputError(
+          `the target of prompt ${b} at position ${p} is ${nameOf(id)}; the model predicts ids 0 to ${d_vocab_out - 1}.`,
+          { operation: "filmProbe", argument: "targets", expected: [0, d_vocab_out - 1], actual: id },
+        );
+      }
+      ids[b * pos + p] = id;
+    }
+  }
+  return Tensor.from("batch pos", [batch, pos], ids);
 }
 
-function weightsOf(given: Tensor | readonly ArrayLike<number>[], shape: readonly [number, number]): Float64Array {
-  const rows = given instanceof Tensor ? undefined : given;
-  const actual = given instanceof Tensor ? given.shape : [given.length, given[0]?.length ?? 0];
-  requireShape(actual, shape, "lossMask");
-  const weights =
-    rows === undefined
-      ? Float64Array.from(rawData(given as Tensor))
-      : Float64Array.from(rows.flatMap((row) => Array.from(row)));
+/** A list of numbers for each prompt. */
+function numbersOf(given: unknown): readonly ArrayLike<number>[] {
+  if (!(given instanceof Tensor)) return given as readonly ArrayLike<number>[];
+  const [rows = 0, cols = 0] = given.shape;
+  const data = rawData(given as Tensor);
+  return Array.from({ length: rows }, (_, row) => data.subarray(row * cols, (row + 1) * cols));
+}
+
+function weightsOf(given: FilmPrompts["lossMask"], shape: readonly [number, number]): Float64Array {
+  const rows = numbersOf(given);
+  for (const row of rows) requireShape([rows.length, row.length], shape, "lossMask");
+  const weights = Float64Array.from(rows.flatMap((row) => Array.from(row)));
   if (weights.length === shape[0] * shape[1] && weights.every((x) => Number.isFinite(x) && x >= 0)) return weights;
   throw new InputError("lossMask has a number that is no weight. Give 0 or more for each prediction.", {
     operation: "filmProbe",

@@ -84,7 +84,7 @@ const CLOUD = [
 const FLIP = [
   ".tc-flip:not([data-tc-ready]) .tc-flip-live,.tc-flip[data-tc-ready] .tc-flip-still{display:none}",
   ".tc-flip-still{color:var(--tc-muted);font-size:12px;margin:4px 0 8px}",
-  ".tc-flip .tc-flip-live{flex-wrap:nowrap;gap:10px;max-width:720px}",
+  ".tc-flip .tc-flip-live{flex-wrap:nowrap;gap:10px;max-width:720px;position:sticky;top:0;z-index:1;padding:4px 0;background:var(--tc-bg)}",
   ".tc-flip-live input{flex:1 1 auto;min-width:0}",
   `.tc-flip-live button{${BUTTON};width:1.6em;text-align:center;flex:none}`,
   ".tc-flip-live button:hover{border-color:var(--tc-axis)}",
