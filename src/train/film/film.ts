@@ -240,7 +240,8 @@ export interface FilmRecorder {
  * Takes the film of a training run while it runs: `add` is what {@link train} calls at each checkpoint. A checkpoint of
  * a step that is there already takes its place, as after a run was taken up again.
  *
- * @param options - `data`, `prompts`, `period`, `seed` of {@link filmProbe}, or `probe`; `measures`, `floors`, `onFrame`.
+ * @param options - `data`, `prompts`, `period`, `seed` of {@link filmProbe}, or `probe`; `measures`, `floors`,
+ * `onFrame`.
  * @throws {@link InputError} as {@link filmProbe} and {@link filmFrame}, at the first checkpoint.
  * @category Training
  * @example

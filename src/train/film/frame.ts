@@ -90,7 +90,7 @@ export interface FilmFrameOptions {
   readonly loss?: number | undefined;
   /** The prompts that the checkpoints are measured on; {@link filmProbe} of the model's configuration unless given. */
   readonly probe?: FilmProbe | undefined;
-  /** What to measure; all of it unless given. Pairs of heads are many in large models: leave `composition` out there. */
+  /** What to measure; all unless given. Pairs of heads are many in large models: leave `composition` out there. */
   readonly measures?: readonly FilmMeasure[] | undefined;
 }
 
@@ -118,8 +118,10 @@ const TAKEN_APART = 4;
  * const { model } = await openBundledModel();
  * const probe = filmProbe(model.config, { prompts: 2 });
  * const { heads, copying } = filmFrame(model, { step: 2000, probe, measures: ["heads", "copying"] });
- * console.log(heads?.previous.found.at(0, 5), heads?.induction.excess.at(1, 2).toFixed(1), copying?.at(1, 4).toFixed(2));
- * // 1 0.9 0.99
+ * console.log(heads?.previous.found.at(0, 5), heads?.induction.excess.at(1, 2).toFixed(1));
+ * // 1 0.9
+ * console.log(copying?.at(1, 4).toFixed(2));
+ * // 0.99
  * ```
  */
 export function filmFrame(model: Transformer, options: FilmFrameOptions): FilmFrame {

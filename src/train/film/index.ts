@@ -1,8 +1,8 @@
 /**
  * *What forms in a model while it learns?* The film of a training run.
  *
- * A frame measures one checkpoint: what its heads do, which of them compose, whether they copy, what each order of paths
- * is worth, how the loss falls along the context. Sources: *In-context Learning and Induction Heads*, "Macroscopic
+ * A frame measures one checkpoint: what its heads do, which of them compose, whether they copy, what each order of
+ * paths is worth, how the loss falls along the context. Sources: *In-context Learning and Induction Heads*, "Macroscopic
  * co-occurrence"; *A Mathematical Framework for Transformer Circuits*, "Two-Layer Attention-Only Transformers".
  *
  * In reading order: `probe.ts` (on what checkpoints are measured), `frame.ts` and `losses.ts` (one checkpoint),

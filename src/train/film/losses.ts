@@ -26,8 +26,8 @@ export interface MeasuredLosses {
   /** The mean loss of predicting from each position, whether it counts or not; the last position predicts nothing. */
   readonly lossByPosition: Tensor<"pos">;
   /**
-   * The in-context learning score: the loss of the last tenth of all positions less that of the second tenth. The lower,
-   * the more the context helps; Olsson et al. take the 500th token and the 50th. Left out where targets are given, or
+   * The in-context learning score: the loss of the last tenth of all positions less that of the second tenth. The
+   * lower, the more the context helps; Olsson et al. take the 500th token and the 50th. Left out where targets are given, or
    * there are fewer than ten predictions.
    */
   readonly contextScore?: FilmEstimate;

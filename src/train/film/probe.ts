@@ -73,7 +73,8 @@ const FAR = 2 ** 31 - 2;
  * import { parseConfig } from "transformer-circuits";
  * import { filmProbe } from "transformer-circuits/train";
  *
- * const config = parseConfig({ n_layers: 2, n_heads: 1, d_model: 16, d_head: 16, d_vocab: 40, n_ctx: 32, attn_only: true });
+ * const sizes = { n_layers: 2, n_heads: 1, d_model: 16, d_head: 16, d_vocab: 40, n_ctx: 32 };
+ * const config = parseConfig({ ...sizes, attn_only: true });
  * const { tokens, repeated } = filmProbe(config);
  * console.log(String(tokens), repeated?.period);
  * // Tensor[batch=16 pos=32] int32 16
