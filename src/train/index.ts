@@ -7,7 +7,7 @@
  *
  * In reading order: `train.ts` (the loop), `batch.ts` and `batches.ts` (what it reads), `initial-model.ts`,
  * `optimizers.ts` and `updates.ts`, `schedules.ts`, `clip.ts`, `edit-stretches.ts` (activations changed on the way),
- * `checkpoints.ts`, `training-state.ts` (a run taken up again).
+ * `checkpoints.ts`, `training-state.ts` (a run taken up again), `film/` (what formed, checkpoint by checkpoint).
  *
  * @packageDocumentation
  */
@@ -35,3 +35,29 @@ export type { EditStretch, TrainingEdits } from "./edit-stretches.ts";
 export type { CheckpointSteps, TrainingCheckpoint } from "./checkpoints.ts";
 export type { TrainingState } from "./training-state.ts";
 export { TrainingError } from "./training-error.ts";
+export {
+  filmFrame,
+  filmProbe,
+  filmRecorder,
+  trainingFilm,
+  trainingFilmFromJSON,
+  trainingPhases,
+} from "./film/index.ts";
+export type {
+  FilmComposition,
+  FilmEstimate,
+  FilmFloor,
+  FilmFrame,
+  FilmFrameOptions,
+  FilmHeads,
+  FilmMeasure,
+  FilmProbe,
+  FilmProbeOptions,
+  FilmRecorder,
+  FilmRecorderOptions,
+  MeasuredLosses,
+  PhaseEvidence,
+  TrainingFilm,
+  TrainingFilmOptions,
+  TrainingPhase,
+} from "./film/index.ts";

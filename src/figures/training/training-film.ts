@@ -1,6 +1,6 @@
 /** Figure: what forms in a model while it learns, checkpoint by checkpoint. */
-import { filmFrame, filmProbe, trainingFilm, trainingPhases } from "../../train/film/index.ts";
-import type { FilmFrame, TrainingFilm, TrainingPhase } from "../../train/film/index.ts";
+import { filmFrame, filmProbe, trainingFilm, trainingPhases } from "../../train/index.ts";
+import type { FilmFrame, TrainingFilm, TrainingPhase } from "../../train/index.ts";
 import { InputError } from "../../errors.ts";
 import { headLabel } from "../../model/index.ts";
 import type { HeadId } from "../../model/index.ts";

@@ -1,10 +1,10 @@
 /** The film of a training run: its checkpoints in order, each measured alike. */
 import { InputError, isPromise, nameOf, requireKind, requireObject, requireOptions } from "../../errors.ts";
-import type { Transformer } from "../../model/index.ts";
 import { shownAs } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { TensorJSON } from "../../tensor/index.ts";
+import type { TrainingCheckpoint } from "../checkpoints.ts";
 import { filmFrame, MEASURES, requireStep } from "./frame.ts";
 import type { FilmFrame, FilmMeasure } from "./frame.ts";
 import { filmProbe } from "./probe.ts";
@@ -229,7 +229,9 @@ export interface FilmRecorderOptions extends FilmProbeOptions, TrainingFilmOptio
  */
 export interface FilmRecorder {
   /** Measures a checkpoint: `train(model, data, { checkpoints: 100, onCheckpoint: recorder.add })`. */
-  readonly add: (checkpoint: { readonly step: number; readonly loss?: number; readonly model: Transformer }) => void;
+  readonly add: (
+    checkpoint: Pick<TrainingCheckpoint, "step" | "model"> & { readonly loss?: number | undefined },
+  ) => void;
   /** What was measured so far, in the order in which it came. */
   readonly frames: readonly FilmFrame[];
   /** The film as far as it goes; throws an {@link InputError} before the first checkpoint. */

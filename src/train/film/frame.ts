@@ -133,7 +133,7 @@ export function filmFrame(model: Transformer, options: FilmFrameOptions): FilmFr
   for (const measure of measures) requireChoice(measure, MEASURES, "measures", operation);
   const { n_layers, n_heads, d_vocab, d_vocab_out } = model.config;
   const asks = (measure: FilmMeasure): boolean => measures.includes(measure);
-  const predictsNext = d_vocab === d_vocab_out && probe.targets === undefined;
+  const predictsNext = d_vocab === d_vocab_out && probe.targets === undefined && probe.attentionMask === undefined;
   const hasText = probe.tokens.sizeOf("pos") > 1;
   const frame: FilmFrame = {
     ...{ step, loss, n_layers, n_heads, uniform: Math.log(d_vocab_out) },

@@ -9,7 +9,7 @@
  * `film.ts` (all of them), `phases.ts` and `curves.ts` (what formed when).
  */
 export { filmProbe } from "./probe.ts";
-export type { FilmProbe, FilmProbeOptions, FilmPrompts } from "./probe.ts";
+export type { FilmProbe, FilmProbeOptions } from "./probe.ts";
 export { filmFrame } from "./frame.ts";
 export type { FilmComposition, FilmFrame, FilmFrameOptions, FilmHeads, FilmMeasure } from "./frame.ts";
 export type { FilmEstimate, MeasuredLosses } from "./losses.ts";

@@ -27,8 +27,8 @@ export interface MeasuredLosses {
   readonly lossByPosition: Tensor<"pos">;
   /**
    * The in-context learning score: the loss of the last tenth of all positions less that of the second tenth. The
-   * lower, the more the context helps; Olsson et al. take the 500th token and the 50th. Left out where targets are given, or
-   * there are fewer than ten predictions.
+   * lower, the more the context helps; Olsson et al. take the 500th token and the 50th. Left out where targets are given, there
+   * is padding, or there are fewer than ten predictions.
    */
   readonly contextScore?: FilmEstimate;
 }
@@ -38,14 +38,18 @@ const MOST_LOGITS = 2 ** 22;
 
 /** Runs a model on a film's prompts and measures its losses; none where nothing is predicted. */
 export function measuredLosses(model: Transformer, probe: FilmProbe): Partial<MeasuredLosses> {
-  const { tokens, targets, weights } = probe;
+  const { tokens, targets, weights, attentionMask } = probe;
   const { d_vocab, d_vocab_out } = model.config;
   const [batch = 0, pos = 0] = tokens.shape;
   const count = targets === undefined ? pos - 1 : pos;
   if (count < 1 || (targets === undefined && d_vocab !== d_vocab_out)) return {};
   const losses = lossesOf(model, probe, count);
   const all = Array.from({ length: batch }, (_, b) => b);
-  const weightOf = (b: number, p: number): number => weights?.[b * pos + p] ?? 1;
+  const visible = attentionMask && rawData(attentionMask);
+  /** Whether there is text to predict from, and to be predicted. */
+  const isText = (b: number, p: number): boolean =>
+    visible === undefined || (visible[b * pos + p] === 1 && (targets !== undefined || visible[b * pos + p + 1] === 1));
+  const weightOf = (b: number, p: number): number => (isText(b, p) ? (weights?.[b * pos + p] ?? 1) : 0);
   const means = all.map((b) => {
     let [sum, total] = [0, 0];
     for (let p = 0; p < count; p++) {
@@ -55,11 +59,12 @@ export function measuredLosses(model: Transformer, probe: FilmProbe): Partial<Me
     return { sum, total };
   });
   const total = means.reduce((sum, one) => sum + one.total, 0);
-  const byPosition = Float64Array.from(
-    { length: count },
-    (_, p) => all.reduce((sum, b) => sum + (losses[b * count + p] as number), 0) / batch,
-  );
-  const score = targets === undefined && count >= 10 ? contextScoreOf(losses, batch, count) : undefined;
+  const byPosition = Float64Array.from({ length: count }, (_, p) => {
+    const seen = all.filter((b) => isText(b, p));
+    return seen.reduce((sum, b) => sum + (losses[b * count + p] as number), 0) / seen.length;
+  });
+  const score =
+    targets === undefined && visible === undefined && count >= 10 ? contextScoreOf(losses, batch, count) : undefined;
   return {
     meanLoss: {
       ...estimateOf(means.filter((one) => one.total > 0).map((one) => one.sum / one.total)),
@@ -71,7 +76,7 @@ export function measuredLosses(model: Transformer, probe: FilmProbe): Partial<Me
 }
 
 /** The loss of each prediction, `[batch, pos]`. */
-function lossesOf(model: Transformer, { tokens, targets }: FilmProbe, count: number): Float64Array {
+function lossesOf(model: Transformer, { tokens, targets, attentionMask }: FilmProbe, count: number): Float64Array {
   const { d_vocab_out } = model.config;
   const [batch = 0, pos = 0] = tokens.shape;
   const ids = rawData(targets ?? tokens);
@@ -79,8 +84,11 @@ function lossesOf(model: Transformer, { tokens, targets }: FilmProbe, count: num
   const losses = new Float64Array(batch * count);
   const together = Math.max(1, Math.floor(MOST_LOGITS / (pos * d_vocab_out)));
   for (let first = 0; first < batch; first += together) {
-    const some = tokens.slice("batch", first, Math.min(batch, first + together));
-    const logits = rawData(model.run(some, { cache: [] }).logits) as FloatArray;
+    const of = (tensor: Tensor<"batch pos">): Tensor<"batch pos"> =>
+      tensor.slice("batch", first, Math.min(batch, first + together));
+    const some = of(tokens);
+    const mask = attentionMask && { attentionMask: of(attentionMask) };
+    const logits = rawData(model.run(some, { cache: [], ...mask }).logits) as FloatArray;
     for (let b = 0; b < some.sizeOf("batch"); b++) {
       const from = (first + b) * pos + shift;
       const wanted = Int32Array.from(ids.subarray(from, from + count));

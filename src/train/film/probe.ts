@@ -1,24 +1,13 @@
 /** What every checkpoint of a film is measured on: the same few prompts each time. */
-import { InputError, nameOf, requireObject, requireOptions } from "../../errors.ts";
+import { InputError, isPromise, nameOf, requireObject, requireOptions } from "../../errors.ts";
 import { repeatedTokens } from "../../heads/index.ts";
 import { toTokenTensor } from "../../model/index.ts";
-import type { ModelConfig, TokensLike } from "../../model/index.ts";
-import { requireCount } from "../../model/internal.ts";
+import type { ModelConfig } from "../../model/index.ts";
+import { paddingMask, requireCount } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
-
-/**
- * Prompts with what is to be predicted in them, as training data gives them.
- * @category Training
- */
-export interface FilmPrompts {
-  /** Ids, `[batch, pos]`. */
-  readonly tokens: TokensLike;
-  /** The ids to predict at each position, `[batch, pos]`; the next tokens unless given. */
-  readonly targets?: TokensLike | undefined;
-  /** How much each prediction counts, `[batch, pos]`; all that have a target count alike unless given. */
-  readonly lossMask?: Tensor | readonly ArrayLike<number>[] | undefined;
-}
+import type { TrainingBatch } from "../batch.ts";
+import type { TrainingData } from "../batches.ts";
 
 /**
  * Options of {@link filmProbe}.
@@ -29,7 +18,7 @@ export interface FilmProbeOptions {
    * What losses are measured on: prompts that are not trained on, or training data, whose batch of the last possible
    * step is taken. Repeated random tokens unless given.
    */
-  readonly data?: FilmPrompts | { batch(step: number): FilmPrompts } | undefined;
+  readonly data?: TrainingBatch | Pick<TrainingData, "batch"> | undefined;
   /** How many of these prompts; 16, or as many as there are, unless given. */
   readonly prompts?: number | undefined;
   /** The length of what repeats in the prompts that heads are scored on; up to 24 tokens unless given. */
@@ -49,6 +38,8 @@ export interface FilmProbe {
   readonly targets?: Tensor<"batch pos">;
   /** `[batch, pos]`: what each prediction counts in the mean loss; all alike where there is none. */
   readonly weights?: Float64Array;
+  /** `[batch, pos]`: 1 where there is text, 0 where there is padding; all text where there is none. */
+  readonly attentionMask?: Tensor<"batch pos">;
   /** Random tokens that come twice, on which heads are scored; none where the context is too short. */
   readonly repeated?: { readonly tokens: Tensor<"batch pos">; readonly period: number; readonly bos: number | null };
 }
@@ -94,15 +85,26 @@ export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): 
     return { tokens: toTokenTensor(config, drawn, operation), ...repeated };
   }
   const given = "batch" in data ? data.batch(FAR) : data;
+  if (isPromise(given)) {
+    throw new InputError("the data give batches later. Give one of them: { data: await data.batch(step) }.", {
+      operation,
+      argument: "data",
+      expected: "a batch",
+      actual: given,
+    });
+  }
   const all = toTokenTensor(config, given.tokens, operation);
   const [batch = 0, pos = 0] = all.shape;
   const some = (tensor: Tensor<"batch pos">): Tensor<"batch pos"> => tensor.slice("batch", 0, Math.min(batch, prompts));
-  const { lossMask } = given;
+  const { lossMask, attentionMask } = given;
+  const padding = paddingMask(attentionMask, all, operation);
+  const mask = padding && Tensor.from("batch pos", [batch, pos], Int32Array.from(padding.visible));
   const weights = lossMask === undefined ? undefined : weightsOf(lossMask, [batch, pos]);
   const targets = given.targets === undefined ? undefined : targetsOf(config, given.targets, [batch, pos], weights);
   return {
     tokens: some(all),
     ...(targets && { targets: some(targets) }),
+    ...(mask && { attentionMask: some(mask) }),
     ...(weights && { weights: weights.slice(0, Math.min(batch, prompts) * pos) }),
     ...repeated,
   };
@@ -127,7 +129,7 @@ function repeatedProbe(
 /** The ids to predict; where a prediction counts nothing it may be anything, and is 0. */
 function targetsOf(
   { d_vocab_out }: ModelConfig,
-  given: TokensLike,
+  given: TrainingBatch["targets"],
   [batch, pos]: readonly [number, number],
   weights: Float64Array | undefined,
 ): Tensor<"batch pos"> {
@@ -158,7 +160,7 @@ function numbersOf(given: unknown): readonly ArrayLike<number>[] {
   return Array.from({ length: rows }, (_, row) => data.subarray(row * cols, (row + 1) * cols));
 }
 
-function weightsOf(given: FilmPrompts["lossMask"], shape: readonly [number, number]): Float64Array {
+function weightsOf(given: TrainingBatch["lossMask"], shape: readonly [number, number]): Float64Array {
   const rows = numbersOf(given);
   for (const row of rows) requireShape([rows.length, row.length], shape, "lossMask");
   const weights = Float64Array.from(rows.flatMap((row) => Array.from(row)));
