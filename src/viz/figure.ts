@@ -28,7 +28,7 @@ export interface FigureParts {
   /** The page form, where it is more than the drawing, or what makes it when it is asked for. */
   readonly markup?: string | (() => string);
   /** The pictures that it shows one after the other. */
-  readonly frames?: () => readonly Figure[];
+  readonly frames?: readonly Figure[];
   /** The figures that it is made of, in rows that wrap. */
   readonly rows?: string;
   /** The drawing for places too narrow for this one, where it is another. */
@@ -66,7 +66,7 @@ export class Figure extends Shown {
   readonly label: string;
   #content: string | (() => string);
   #markup: string | (() => string) | undefined;
-  readonly #frames: (() => readonly Figure[]) | undefined;
+  readonly #frames: readonly Figure[] | undefined;
   readonly #narrow: Figure | undefined;
   readonly #rows: string | undefined;
   readonly #script: string | undefined;
@@ -94,9 +94,9 @@ export class Figure extends Shown {
     return this.#content;
   }
 
-  /** The pictures of a {@link flipbook}, each a figure by itself; of all else, the figure alone. */
+  /** The pictures of a {@link flipbook}, each a figure by itself; of all other figures, the figure alone. */
   get frames(): readonly Figure[] {
-    return this.#frames?.() ?? [this];
+    return this.#frames ?? [this];
   }
 
   get #page(): string | undefined {

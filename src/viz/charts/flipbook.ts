@@ -58,18 +58,15 @@ export function flipbook(options: FlipbookOptions): Figure {
     ...(options.title !== undefined && { title: options.title }),
     ...(options.subtitle !== undefined && { subtitle: options.subtitle }),
   };
-  const pictureOf = (i: number): Figure => {
-    const subtitle = [options.subtitle, labels[i]].filter((text) => text !== undefined && text !== "").join(" ");
-    return arrange({ ...captions, subtitle, rows: [[frames[i] as Figure]] });
-  };
-  const last = pictureOf(frames.length - 1);
+  const subtitle = [options.subtitle, labels[frames.length - 1]].filter((text) => text !== undefined && text !== "");
+  const last = arrange({ ...captions, subtitle: subtitle.join(" "), rows: [[frames[frames.length - 1] as Figure]] });
   return new Figure({
     kind: OPERATION,
     width: last.width,
     height: last.height,
     label,
     content: () => last.content,
-    frames: () => frames.map((_, i) => pictureOf(i)),
+    frames,
     markup: () => markupOf(frames, labels, label, captions),
     script: PAGE_SCRIPT,
     nonce,
