@@ -7,7 +7,8 @@
  *
  * In reading order: `train.ts` (the loop), `batch.ts` and `batches.ts` (what it reads), `initial-model.ts`,
  * `optimizers.ts` and `updates.ts`, `schedules.ts`, `clip.ts`, `edit-stretches.ts` (activations changed on the way),
- * `checkpoints.ts`, `training-state.ts` (a run taken up again).
+ * `checkpoints.ts`, `training-state.ts` and
+ * `state-safetensors.ts` (a run taken up again).
  *
  * @packageDocumentation
  */
@@ -34,4 +35,5 @@ export type { ClipLike } from "./clip.ts";
 export type { EditStretch, TrainingEdits } from "./edit-stretches.ts";
 export type { CheckpointSteps, TrainingCheckpoint } from "./checkpoints.ts";
 export type { TrainingState } from "./training-state.ts";
+export { trainingStateFromSafetensors, trainingStateToSafetensors } from "./state-safetensors.ts";
 export { TrainingError } from "./training-error.ts";
