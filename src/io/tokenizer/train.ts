@@ -20,7 +20,7 @@ const OPERATION = "trainTokenizer";
 export interface TrainTokenizerOptions {
   /** The most tokens: special ones, 256 bytes and merges; 1024 by default. A short text may give fewer. */
   readonly vocabSize?: number | undefined;
-  /** Special tokens, which have the first ids; `["<|endoftext|>"]` by default, which {@link loadTokenizer} begins with. */
+  /** Special tokens, which have the first ids; `["<|endoftext|>"]` by default, which is then the BOS token. */
   readonly special?: readonly string[] | undefined;
   /** How often a pair must occur in the text to become a token; 2 by default. */
   readonly minFrequency?: number | undefined;

@@ -1,7 +1,7 @@
 /**
- * Associative recall: pairs of a key and its value, then keys again, whose values are asked for. It needs induction: find
- * the key, take what followed. Source: Ba et al. 2016, "Using Fast Weights to Attend to the Recent Past"; with several
- * questions, Arora et al. 2023, "Zoology".
+ * Associative recall: pairs of a key and its value, then keys again, whose values are asked for. It needs induction:
+ * find the key, take what followed. Source: Ba et al. 2016, "Using Fast Weights to Attend to the Recent Past"; with
+ * several questions, Arora et al. 2023, "Zoology".
  */
 import { requireObject } from "../../errors.ts";
 import { requireChoice } from "../../model/internal.ts";
@@ -35,8 +35,8 @@ export interface AssociativeRecallOptions {
 /**
  * Prompts of keys and values, and of keys again with their values.
  *
- * The optimum is exact: an answer costs nothing, the i-th new key $\ln(K - i)$, a value $\ln V$, a question $\ln$ of the
- * number of pairs.
+ * The optimum is exact: an answer costs nothing, the i-th new key $\ln(K - i)$, a value $\ln V$, a question $\ln$ of
+ * the number of pairs.
  *
  * @throws {@link InputError} when a number is not usable, or there are more pairs than keys.
  * @category Training
@@ -58,7 +58,9 @@ export function associativeRecallData(options: AssociativeRecallOptions = {}): K
   const { keys = 16, values = 16, pairs = 8, questions = 1, batch = 64, lossOn = "answers", seed = 0 } = options;
   requireCounts(OPERATION, seed, { keys, values, pairs, questions, batch });
   requireChoice(lossOn, ["answers", "all"], "lossOn", OPERATION);
-  if (pairs > keys) throw refusal(OPERATION, "pairs", pairs, `${pairs} pairs need as many keys, but there are ${keys}.`);
+  if (pairs > keys) {
+    throw refusal(OPERATION, "pairs", pairs, `${pairs} pairs need as many keys, but there are ${keys}.`);
+  }
   const n_ctx = 2 * (pairs + questions);
   const rows = (step: number): Int32Array[] => {
     const random = randomAt(seed, step, OPERATION);

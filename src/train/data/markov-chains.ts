@@ -1,7 +1,7 @@
 /**
  * In-context Markov chains: each prompt is drawn from a chain of its own, which the model has to learn from the prompt.
  *
- * The rows of the transition matrix are drawn from a Dirichlet distribution, $P_{i\cdot} \sim \mathrm{Dir}(\alpha, …, \alpha)$, and
+ * The rows of the transition matrix are drawn from the Dirichlet distribution whose parameters are all $\alpha$, and
  * the first symbol evenly, so that the ideal predictor is known exactly. With $n_{ij}$ the transitions seen so far,
  * $$p(x_{t+1} = j \mid x_{\le t} ) = \frac{n_{x_t j} + \alpha}{\sum_k n_{x_t k} + V \alpha},$$
  * the mean of the posterior. Source: Edelman et al., "The Evolution of Statistical Induction Heads: In-Context Learning
@@ -35,8 +35,8 @@ export interface MarkovChainOptions {
 }
 
 /**
- * The predictors that a model of Markov chains goes through: `uniform`, all symbols equally; `unigram`, by how often each
- * came in the prompt; `bigram`, by what followed the present symbol, which is the optimum.
+ * The predictors that a model of Markov chains goes through: `uniform`, all symbols equally; `unigram`, by how often
+ * each came in the prompt; `bigram`, by what followed the present symbol, which is the optimum.
  * @category Training
  */
 export type MarkovPredictor = "uniform" | "unigram" | "bigram";

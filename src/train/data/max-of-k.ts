@@ -1,6 +1,6 @@
 /**
- * The largest of k numbers, to be said at the last of them: the task of Gross et al., "Compact Proofs of Model Performance
- * via Mechanistic Interpretability" (2024), whose model has one layer of one head.
+ * The largest of k numbers, to be said at the last of them: the task of Gross et al., "Compact Proofs of Model
+ * Performance via Mechanistic Interpretability" (2024), whose model has one layer of one head.
  */
 import { requireObject } from "../../errors.ts";
 import { randomAt, requireCounts, rowTensor } from "./at-step.ts";
@@ -24,8 +24,8 @@ export interface MaxOfKOptions {
 }
 
 /**
- * Prompts of k numbers, drawn evenly; the target at the last position is the largest, and no other prediction counts. The
- * optimum is 0.
+ * Prompts of k numbers, drawn evenly; the target at the last position is the largest, and no other prediction counts.
+ * The optimum is 0.
  *
  * @throws {@link InputError} when a number is not usable.
  * @category Training

@@ -7,11 +7,11 @@ import { refusal, rowTensor } from "./at-step.ts";
 import type { DrawnBatch, DrawnData } from "./training-data.ts";
 
 const OPERATION = "mixedData";
-const DATA: Kind = { member: "batch", what: "data for training", remedy: "Make them with textData or repeatedTokenData" };
+const DATA: Kind = { member: "batch", what: "data for training", remedy: "Make them with textData or its like" };
 
 /**
- * Batches that hold the prompts of several data, one after another: the prompts of text and of repeated tokens, say. How
- * many there are of each, each of the data says by its own `batch`.
+ * Batches that hold the prompts of several data, one after another: the prompts of text and of repeated tokens, say.
+ * How many there are of each, each of the data says by its own `batch`.
  *
  * @param parts - data whose prompts are equally long.
  * @throws {@link InputError} for no data, or data of different `n_ctx`.

@@ -1,9 +1,9 @@
 /**
  * Random tokens that repeat, on which induction heads grow: what was seen before is all that helps.
  *
- * Two layouts. In `blocks` a pattern repeats until the prompt is full, as in the run that Nanda published (a start token
- * and three blocks of 28) and in Olsson et al.'s evaluation; the length may be drawn anew for each prompt. In `places`
- * copies of a pattern stand at random places among other random tokens (ARENA 1.2, bonus exercises).
+ * Two layouts. In `blocks` a pattern repeats until the prompt is full, as in the run that Nanda published (a start
+ * token and three blocks of 28) and in Olsson et al.'s evaluation; the length may be drawn anew for each prompt. In
+ * `places` copies of a pattern stand at random places among other random tokens (ARENA 1.2, bonus exercises).
  */
 import { nameOf, requireObject } from "../../errors.ts";
 import { requireChoice } from "../../model/internal.ts";
@@ -163,7 +163,7 @@ interface Layout {
   readonly length: number;
   /** Where copies begin, after the start token; one after another unless given. */
   readonly places: readonly number[] | undefined;
-  token(): number;
+  readonly token: () => number;
 }
 
 function drawPrompt({ n_ctx, head, start, length, places, token }: Layout): Drawn {
@@ -183,8 +183,8 @@ function drawPrompt({ n_ctx, head, start, length, places, token }: Layout): Draw
 }
 
 /**
- * The loss of each token, the first included, for the ideal predictor of blocks: it weighs the lengths by how likely they
- * make what it saw, where a new token has one of `choices` values and a copied one only one.
+ * The loss of each token, the first included, for the ideal predictor of blocks: it weighs the lengths by how likely
+ * they make what it saw, where a new token has one of `choices` values and a copied one only one.
  */
 export function blockLosses(
   ids: ArrayLike<number>,

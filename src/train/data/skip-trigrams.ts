@@ -3,9 +3,9 @@
  * "Interpretation as Skip-Trigrams").
  *
  * A prompt begins with a source $s$, and no other comes. After a destination $d$ its answer $a(s, d)$ follows with
- * probability $q$, and any token but sources otherwise; after any other token, any token but sources. With $N$ such tokens
- * the entropy of the next one is
- * $$\ln N \quad\text{or, after a destination,}\quad -(q + \tfrac{1-q}{N}) \ln (q + \tfrac{1-q}{N}) - (N-1) \tfrac{1-q}{N} \ln \tfrac{1-q}{N}.$$
+ * probability $q$, and any token but sources otherwise; after any other token, any token but sources. With $N$ such
+ * tokens and $r = (1 - q) / N$, the entropy of the next one is $\ln N$ or, after a destination,
+ * $$-(q + r) \ln (q + r) - (N-1)\, r \ln r.$$
  * The prompt tells all that there is to know, so that the entropy of the language is the optimum.
  */
 import { nameOf, requireObject } from "../../errors.ts";
@@ -86,7 +86,7 @@ export function skipTrigramData(options: SkipTrigramDataOptions): SkipTrigramDat
   }
   const others = d_vocab - sources - destinations;
   if (others < 1) {
-    const message = `${sources} sources and ${destinations} destinations leave no answers of d_vocab=${d_vocab} tokens.`;
+    const message = `${sources} sources and ${destinations} destinations leave no answer of d_vocab=${d_vocab}.`;
     throw refusal(OPERATION, "d_vocab", d_vocab, message);
   }
   const random = new Random(seed);
@@ -155,8 +155,8 @@ function promptLosses(ids: Int32Array, language: Language): Float64Array {
 }
 
 /**
- * The entropy of each next token. Answers are no destinations, so a destination follows a destination only by chance, and
- * their share follows a recursion: $\pi_{t+1} = \frac{D}{N} (1 - q \pi_t)$, from $\pi_0 = 0$, the source.
+ * The entropy of each next token. Answers are no destinations, so a destination follows a destination only by chance,
+ * and their share follows a recursion: $\pi_{t+1} = \frac{D}{N} (1 - q \pi_t)$, from $\pi_0 = 0$, the source.
  */
 function entropyByPosition({ choices, destinations, probability }: Language, length: number): Float64Array {
   const plain = Math.log(choices);

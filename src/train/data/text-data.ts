@@ -74,7 +74,11 @@ const ENCODING: Kind = {
  * // 280 Tensor[batch=4 pos=16] int32 true
  * ```
  */
-export function textData(text: string | readonly string[], tokenizer: TextEncoding, options: TextDataOptions): TextData {
+export function textData(
+  text: string | readonly string[],
+  tokenizer: TextEncoding,
+  options: TextDataOptions,
+): TextData {
   requireKind(ENCODING, tokenizer, "tokenizer", OPERATION);
   requireObject(options, "options", OPERATION, "n_ctx batch bos heldOut seed");
   const { n_ctx, batch = 32, heldOut = 0.1, seed = 0, bos = tokenizer.bos ?? null } = options;

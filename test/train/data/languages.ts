@@ -1,4 +1,7 @@
-/** What the tests of made-up languages share: exact conditional losses of a language given by its prompts' probabilities. */
+/**
+ * What the tests of made-up languages share: exact conditional losses of a language given by its prompts'
+ * probabilities.
+ */
 import type { KnownData } from "../../../src/train/data/index.ts";
 
 /** Numbers by prompt, the prompt's ids joined. */
