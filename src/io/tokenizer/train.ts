@@ -50,7 +50,7 @@ const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: t
  *
  * const tokenizer = loadTokenizer(trainTokenizer("low lower lowest, slow slower", { vocabSize: 262 }));
  * console.log(tokenizer.tokenStrings("lower slowly"), tokenizer.vocabSize);
- * // [ 'low', 'er', ' s', 'low', 'l', 'y' ] 262
+ * // [ 'lowe', 'r', ' s', 'low', 'l', 'y' ] 262
  * ```
  */
 export function trainTokenizer(

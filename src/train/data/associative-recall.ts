@@ -45,7 +45,7 @@ export interface AssociativeRecallOptions {
  * import { associativeRecallData } from "transformer-circuits/train";
  *
  * const data = associativeRecallData({ keys: 4, values: 4, pairs: 2, batch: 1, seed: 1 });
- * const [row = []] = data.batch(0).tokens.toNested();
+ * const row = data.batch(0).tokens.data;
  * const asked = row.indexOf(row[4] ?? 0);
  * console.log(data.n_ctx, row.length, row[5] === row[asked + 1]);
  * // 6 6 true

@@ -34,8 +34,7 @@ export interface MaxOfKOptions {
  * import { maxOfKData } from "transformer-circuits/train";
  *
  * const { tokens, targets, lossMask } = maxOfKData({ k: 3, d_vocab: 10, batch: 1, seed: 3 }).batch(0);
- * const [row = []] = tokens.toNested();
- * console.log(targets?.at(0, 2) === Math.max(...row), lossMask?.toNested());
+ * console.log(targets?.at(0, 2) === Math.max(...tokens.data), lossMask?.toNested());
  * // true [ [ 0, 0, 1 ] ]
  * ```
  */

@@ -61,10 +61,10 @@ interface Drawn {
  * import { repeatedTokenData } from "transformer-circuits/train";
  *
  * const data = repeatedTokenData({ d_vocab: 16, n_ctx: 9, batch: 1, length: 4, start: 0, seed: 1 });
- * const row = data.batch(0).tokens.toNested()[0] ?? [];
+ * const row = data.batch(0).tokens.data;
  * console.log(row[0], String(row.slice(1, 5)) === String(row.slice(5)));
  * // 0 true
- * console.log(data.optimum(0).toNested()[0]?.map((loss) => loss.toFixed(2)).join(" "));
+ * console.log(Array.from(data.optimum(0).data, (loss) => loss.toFixed(2)).join(" "));
  * // 2.71 2.71 2.71 2.71 0.00 0.00 0.00 0.00
  * ```
  */

@@ -71,7 +71,7 @@ export interface SkipTrigramData extends KnownData {
  *
  * const data = skipTrigramData({ d_vocab: 20, n_ctx: 16, sources: 2, destinations: 3, seed: 1 });
  * console.log(data.rules.length, data.rules[0]);
- * // 6 { source: 0, destination: 2, answer: 15 }
+ * // 6 { source: 0, destination: 2, answer: 8 }
  * console.log(data.entropy[0]?.toFixed(4), Math.log(18).toFixed(4));
  * // 2.8904 2.8904
  * ```

@@ -71,7 +71,7 @@ const ENCODING: Kind = {
  * const tokenizer = loadTokenizer(trainTokenizer(text, { vocabSize: 280 }));
  * const data = textData(text, tokenizer, { n_ctx: 16, batch: 4 });
  * console.log(data.d_vocab, String(data.batch(0).tokens), data.heldOut !== undefined);
- * // 280 Tensor[batch=4 pos=16] int32 true
+ * // 274 Tensor[batch=4 pos=16] int32 true
  * ```
  */
 export function textData(
