@@ -7,8 +7,8 @@
  *
  * In reading order: `train.ts` (the loop), `batch.ts` and `batches.ts` (what it reads), `initial-model.ts`,
  * `optimizers.ts` and `updates.ts`, `schedules.ts`, `clip.ts`, `edit-stretches.ts` (activations changed on the way),
- * `checkpoints.ts`, `training-state.ts` and
- * `state-safetensors.ts` (a run taken up again).
+ * `checkpoints.ts`, `training-state.ts` and `state-safetensors.ts` (a run taken up again); `data/` (made-up languages
+ * with their optimum, text).
  *
  * @packageDocumentation
  */
@@ -37,3 +37,29 @@ export type { CheckpointSteps, TrainingCheckpoint } from "./checkpoints.ts";
 export type { TrainingState } from "./training-state.ts";
 export { trainingStateFromSafetensors, trainingStateToSafetensors } from "./state-safetensors.ts";
 export { TrainingError } from "./training-error.ts";
+export {
+  associativeRecallData,
+  markovChainData,
+  maxOfKData,
+  mixedData,
+  repeatedTokenData,
+  skipTrigramData,
+  textData,
+} from "./data/index.ts";
+export type {
+  AssociativeRecallOptions,
+  DrawnBatch,
+  DrawnData,
+  KnownData,
+  MarkovChainData,
+  MarkovChainOptions,
+  MarkovPredictor,
+  MaxOfKOptions,
+  RepeatedTokenOptions,
+  SkipTrigramData,
+  SkipTrigramDataOptions,
+  SkipTrigramRule,
+  TextData,
+  TextDataOptions,
+  TextEncoding,
+} from "./data/index.ts";
