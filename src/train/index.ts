@@ -8,6 +8,9 @@
  * In reading order: `train.ts` (the loop), `batch.ts` and `batches.ts` (what it reads), `initial-model.ts`,
  * `optimizers.ts` and `updates.ts`, `schedules.ts`, `clip.ts`, `edit-stretches.ts` (activations changed on the way),
  * `checkpoints.ts`, `training-state.ts` (a run taken up again), `film/` (what formed, checkpoint by checkpoint).
+export {
+ * `checkpoints.ts`, `training-state.ts` and `state-safetensors.ts` (a run taken up again); `data/` (made-up languages
+ * with their optimum, text).
  *
  * @packageDocumentation
  */
@@ -34,6 +37,7 @@ export type { ClipLike } from "./clip.ts";
 export type { EditStretch, TrainingEdits } from "./edit-stretches.ts";
 export type { CheckpointSteps, TrainingCheckpoint } from "./checkpoints.ts";
 export type { TrainingState } from "./training-state.ts";
+export { trainingStateFromSafetensors, trainingStateToSafetensors } from "./state-safetensors.ts";
 export { TrainingError } from "./training-error.ts";
 export {
   filmFrame,
@@ -45,6 +49,7 @@ export {
 } from "./film/index.ts";
 export type {
   FilmComposition,
+  FilmData,
   FilmEstimate,
   FilmFloor,
   FilmFrame,
@@ -61,3 +66,29 @@ export type {
   TrainingFilmOptions,
   TrainingPhase,
 } from "./film/index.ts";
+export {
+  associativeRecallData,
+  markovChainData,
+  maxOfKData,
+  mixedData,
+  repeatedTokenData,
+  skipTrigramData,
+  textData,
+} from "./data/index.ts";
+export type {
+  AssociativeRecallOptions,
+  DrawnBatch,
+  DrawnData,
+  KnownData,
+  MarkovChainData,
+  MarkovChainOptions,
+  MarkovPredictor,
+  MaxOfKOptions,
+  RepeatedTokenOptions,
+  SkipTrigramData,
+  SkipTrigramDataOptions,
+  SkipTrigramRule,
+  TextData,
+  TextDataOptions,
+  TextEncoding,
+} from "./data/index.ts";

@@ -38,7 +38,7 @@ export interface FilmFloor {
 export interface TrainingFilmOptions {
   /**
    * Losses that are known of the data, by name: what guesses of a kind reach at best on the film's prompts, as
-   * `{ uniform: 1.099, unigram: 0.987, bigram: 0.847 }`; none unless given.
+   * `{ uniform: 1.099, unigram: 0.987, bigram: 0.847 }`; a recorder has those that its data tell, unless given.
    */
   readonly floors?: Readonly<Record<string, number>> | undefined;
 }
@@ -275,7 +275,7 @@ export function filmRecorder(options: FilmRecorderOptions = {}): FilmRecorder {
     add,
     frames,
     get film() {
-      return trainingFilm(frames, { floors });
+      return trainingFilm(frames, { floors: floors ?? made?.floors });
     },
   };
 }

@@ -27,8 +27,8 @@ export interface MeasuredLosses {
   readonly lossByPosition: Tensor<"pos">;
   /**
    * The in-context learning score: the loss of the last tenth of all positions less that of the second tenth. The
-   * lower, the more the context helps; Olsson et al. take the 500th token and the 50th. Left out where targets are given, there
-   * is padding, or there are fewer than ten predictions.
+   * lower, the more the context helps; Olsson et al. take the 500th token and the 50th. Left out where targets are
+   * given, there is padding, or there are fewer than ten predictions.
    */
   readonly contextScore?: FilmEstimate;
 }

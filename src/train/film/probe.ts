@@ -10,6 +10,17 @@ import type { TrainingBatch } from "../batch.ts";
 import type { TrainingData } from "../batches.ts";
 
 /**
+ * Training data as a film takes prompts of them; the generators of this entry tell known losses too.
+ * @category Training
+ */
+export interface FilmData extends Pick<TrainingData, "batch"> {
+  /** The losses of known predictors on the batch of a step, `[batch, pos]`, as {@link MarkovChainData} has them. */
+  references?(step: number): Readonly<Record<string, Tensor<"batch pos">>>;
+  /** Those of the best one, as {@link KnownData} has them. */
+  optimum?(step: number): Tensor<"batch pos">;
+}
+
+/**
  * Options of {@link filmProbe}.
  * @category Training
  */
@@ -18,7 +29,7 @@ export interface FilmProbeOptions {
    * What losses are measured on: prompts that are not trained on, or training data, whose batch of the last possible
    * step is taken. Repeated random tokens unless given.
    */
-  readonly data?: TrainingBatch | Pick<TrainingData, "batch"> | undefined;
+  readonly data?: TrainingBatch | FilmData | undefined;
   /** How many of these prompts; 16, or as many as there are, unless given. */
   readonly prompts?: number | undefined;
   /** The length of what repeats in the prompts that heads are scored on; up to 24 tokens unless given. */
@@ -40,6 +51,8 @@ export interface FilmProbe {
   readonly weights?: Float64Array;
   /** `[batch, pos]`: 1 where there is text, 0 where there is padding; all text where there is none. */
   readonly attentionMask?: Tensor<"batch pos">;
+  /** The losses of known predictors on these prompts, in nats, where the data tell them. */
+  readonly floors?: Readonly<Record<string, number>>;
   /** Random tokens that come twice, on which heads are scored; none where the context is too short. */
   readonly repeated?: { readonly tokens: Tensor<"batch pos">; readonly period: number; readonly bos: number | null };
 }
@@ -101,8 +114,10 @@ export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): 
   const mask = padding && Tensor.from("batch pos", [batch, pos], Int32Array.from(padding.visible));
   const weights = lossMask === undefined ? undefined : weightsOf(lossMask, [batch, pos]);
   const targets = given.targets === undefined ? undefined : targetsOf(config, given.targets, [batch, pos], weights);
+  const floors = "batch" in data ? floorsOf(data, { prompts: Math.min(batch, prompts), pos, weights }) : undefined;
   return {
     tokens: some(all),
+    ...(floors && { floors }),
     ...(targets && { targets: some(targets) }),
     ...(mask && { attentionMask: some(mask) }),
     ...(weights && { weights: weights.slice(0, Math.min(batch, prompts) * pos) }),
@@ -124,6 +139,28 @@ function repeatedProbe(
   const length = period ?? Math.min(PERIOD, room);
   const drawn = repeatedTokens(config, { bos, length, batch: SCORED, seed, distinct: choices >= length });
   return { repeated: { tokens: toTokenTensor(config, drawn, operation), period: length, bos } };
+}
+
+/** The mean losses of what the data know, over the first prompts and the predictions that count. */
+function floorsOf(
+  data: FilmData,
+  { prompts, pos, weights }: { prompts: number; pos: number; weights: Float64Array | undefined },
+): Record<string, number> | undefined {
+  const known = data.references?.(FAR) ?? (data.optimum && { optimum: data.optimum(FAR) });
+  if (known === undefined) return undefined;
+  const mean = (losses: Tensor<"batch pos">): number => {
+    const count = losses.sizeOf("pos");
+    let [sum, total] = [0, 0];
+    for (let b = 0; b < prompts; b++) {
+      for (let p = 0; p < count; p++) {
+        const weight = weights?.[b * pos + p] ?? 1;
+        sum += weight === 0 ? 0 : weight * losses.at(b, p);
+        total += weight;
+      }
+    }
+    return sum / total;
+  };
+  return Object.fromEntries(Object.entries(known).map(([name, losses]) => [name, mean(losses)]));
 }
 
 /** The ids to predict; where a prediction counts nothing it may be anything, and is 0. */

@@ -14,6 +14,7 @@ import {
   trainingFilm,
   trainingFilmFromJSON,
 } from "../../../src/train/film/index.ts";
+import { markovChainData, maxOfKData } from "../../../src/train/index.ts";
 import type { FilmMeasure } from "../../../src/train/film/index.ts";
 import { plantedModel } from "../../support/planted-model.ts";
 import { randomModel } from "../../support/random-model.ts";
@@ -159,6 +160,46 @@ describe("other targets and masks", () => {
     filmProbe({ ...small.config, d_vocab_out: 6 }, { data: { batch } });
     expect(asked.length).toBe(1);
     expect(asked[0]).toBeGreaterThan(1e9);
+  });
+});
+
+describe("known losses", () => {
+  test("of Markov chains are those of their predictors on the film's prompts, and go into the film", () => {
+    const data = markovChainData({ n_ctx: 20, batch: 6, seed: 3 });
+    const { config } = randomModel({ d_vocab: 3, n_ctx: 20 });
+    const { floors, tokens } = filmProbe(config, { data, prompts: 4 });
+    expect(floors?.["uniform"]).toBeCloseTo(Math.log(3), 12);
+    // the bigram predictor by counting: one more than was seen of each
+    let sum = 0;
+    for (let b = 0; b < 4; b++) {
+      const counts = [0, 1, 2].map(() => [1, 1, 1]);
+      for (let p = 0; p < 19; p++) {
+        const [now, next] = [tokens.at(b, p), tokens.at(b, p + 1)];
+        const row = counts[now] as number[];
+        sum -= Math.log((row[next] as number) / row.reduce((a, c) => a + c, 0));
+        row[next] = (row[next] as number) + 1;
+      }
+    }
+    expect(floors?.["bigram"]).toBeCloseTo(sum / (4 * 19), 12);
+    const recorder = filmRecorder({ data, prompts: 4, measures: ["losses"] });
+    recorder.add({ step: 0, model: randomModel({ d_vocab: 3, n_ctx: 20 }) });
+    const { floors: kept } = recorder.film;
+    expect(Object.fromEntries(kept.map(({ name, loss }) => [name, loss]))).toEqual(floors);
+  });
+
+  test("of other data are the optimum's, where predictions count", () => {
+    const data = maxOfKData({ d_vocab: 5, k: 3 });
+    const model = randomModel({ n_layers: 1, d_vocab: data.d_vocab, n_ctx: data.n_ctx, config: { d_vocab_out: 5 } });
+    const probe = filmProbe(model.config, { data, prompts: 4 });
+    expect(probe.floors).toEqual({ optimum: 0 });
+    const { meanLoss, lossByPosition } = filmFrame(model, { step: 0, probe });
+    // the last position alone counts
+    expect(meanLoss?.mean).toBeCloseTo(lossByPosition?.at(-1) ?? NaN, 10);
+  });
+
+  test("data that come later are refused", () => {
+    const later = { batch: () => Promise.resolve({ tokens: [[0, 1]] }) };
+    expect(() => filmProbe(model.config, { data: later })).toThrow("the data give batches later");
   });
 });
 
