@@ -119,7 +119,7 @@ const TAKEN_APART = 4;
  * const probe = filmProbe(model.config, { prompts: 2 });
  * const { heads, copying } = filmFrame(model, { step: 2000, probe, measures: ["heads", "copying"] });
  * console.log(heads?.previous.found.at(0, 5), heads?.induction.excess.at(1, 2).toFixed(1));
- * // 1 0.9
+ * // 1 0.7
  * console.log(copying?.at(1, 4).toFixed(2));
  * // 0.99
  * ```
