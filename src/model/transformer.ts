@@ -123,12 +123,13 @@ export class Transformer extends Shown {
   }
 
   /**
-   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights
-   * within a task.
+   * A model with some weights changed that serves a few questions: they stay where they are, as the kernels' memory
+   * takes back no weights within a task.
    * @internal
    */
-  static passing(config: ModelConfig, weights: Weights): Transformer {
-    return new Transformer(config, checkWeights(config, weights, "Transformer.passing"));
+  static passing({ config, weights }: Transformer, changed: Weights): Transformer {
+    const all = new Map([...weights, ...changed]);
+    return new Transformer(config, checkWeights(config, all, "Transformer.passing", weights));
   }
 
   /**
