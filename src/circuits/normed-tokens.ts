@@ -34,7 +34,8 @@ export function normedTokens(model: Transformer, layer = 0): Transformer {
 }
 
 /**
- * {@link normedTokens} of one layer after the other; the last is kept, and layers take from it what they have in common.
+ * {@link normedTokens} of one layer after the other; the last is kept, and layers take from it what they have in
+ * common.
  */
 export function normedReaders(model: Transformer): (layer: number) => Transformer {
   const changed = new Map<string, Tensor>();
@@ -50,7 +51,8 @@ export function normedReaders(model: Transformer): (layer: number) => Transforme
     const w = model.ln_final?.w;
     if (w !== undefined && !changed.has("unembed.W_U") && rawData(w).some((x) => x !== 1))
       changed.set("unembed.W_U", scaledRows(model.weight("unembed.W_U"), rawData(w)));
-    const reader = Transformer.passing(model, changed);
+    const weights = new Map([...model.weights, ...changed]);
+    const reader = Transformer.passing(model.config, weights, model.weights);
     last = { norm: ln1, reader };
     return reader;
   };

@@ -78,7 +78,9 @@ export function measuredHeads(input: FigureInput, seed: number, options: Progres
 
 const lastScores = new WeakMap<Transformer, { readonly prompts: string; readonly scores: HeadScores }>();
 
-/** The scores of heads on repeated tokens; those of a model's last prompts are kept, as several figures begin with them. */
+/**
+ * The scores of heads on repeated tokens; those of a model's last prompts are kept, as several figures begin with them.
+ */
 export function scoresOnRepeats(model: Transformer, repeats: Repeats, options: ProgressOptions = {}): HeadScores {
   const { prompts, period, first } = repeats;
   const asked = JSON.stringify([prompts, period, first]);

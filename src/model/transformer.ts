@@ -123,13 +123,14 @@ export class Transformer extends Shown {
   }
 
   /**
-   * A model with some weights changed that serves a few questions: they stay where they are, as the kernels' memory
-   * takes back no weights within a task.
+   * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights
+   * within a task.
+   *
+   * @param known - weights whose numbers are known to be finite.
    * @internal
    */
-  static passing({ config, weights }: Transformer, changed: Weights): Transformer {
-    const all = new Map([...weights, ...changed]);
-    return new Transformer(config, checkWeights(config, all, "Transformer.passing", weights));
+  static passing(config: ModelConfig, weights: Weights, known?: Weights): Transformer {
+    return new Transformer(config, checkWeights(config, weights, "Transformer.passing", known));
   }
 
   /**

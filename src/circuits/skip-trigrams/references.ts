@@ -44,8 +44,8 @@ export function referenceOf(
 }
 
 /**
- * `[d_model]`: the vector whose product with a query token's embedding its scores are compared with, $W_Q W_K^\top e$ of
- * the start token or of the mean one; undefined where there is no such vector.
+ * `[d_model]`: the vector whose product with a query token's embedding its scores are compared with, $W_Q W_K^\top e$
+ * of the start token or of the mean one; undefined where there is no such vector.
  */
 export function referenceVector(
   model: Transformer,
