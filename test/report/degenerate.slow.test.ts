@@ -4,6 +4,7 @@ import { Transformer, type Weights } from "../../src/model/index.ts";
 import { analyse, renderReport } from "../../src/report/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { randomModel } from "../support/random-model.ts";
+import { pieceWith } from "../viz/svg.ts";
 
 const model = randomModel({ n_ctx: 16 });
 

@@ -83,8 +83,11 @@ const flip = (m: Matrix): number[][] =>
 
 /** `[rows, cols]`: sums of products in order, as the definition of an entry has it. */
 function dense({ a, b }: Halves): Float64Array[] {
-  const [left, right] = [a, b].map((rows) => rows.map((row) => Float64Array.from(row))) as [Lines, Lines];
-  return left.map((row) => Float64Array.from(right, (column) => dot(row, column)));
+  const right = b.map((column) => Float64Array.from(column));
+  return a.map((line) => {
+    const row = Float64Array.from(line);
+    return Float64Array.from(right, (column) => dot(row, column));
+  });
 }
 
 function dot(row: Float64Array, column: Float64Array): number {
