@@ -7,10 +7,8 @@
  *
  * In reading order: `train.ts` (the loop), `batch.ts` and `batches.ts` (what it reads), `initial-model.ts`,
  * `optimizers.ts` and `updates.ts`, `schedules.ts`, `clip.ts`, `edit-stretches.ts` (activations changed on the way),
- * `checkpoints.ts`, `training-state.ts` (a run taken up again), `film/` (what formed, checkpoint by checkpoint).
-export {
  * `checkpoints.ts`, `training-state.ts` and `state-safetensors.ts` (a run taken up again); `data/` (made-up languages
- * with their optimum, text).
+ * with their optimum, text), `film/` (what formed, checkpoint by checkpoint), `recipes/` (runs as data).
  *
  * @packageDocumentation
  */
@@ -92,3 +90,5 @@ export type {
   TextDataOptions,
   TextEncoding,
 } from "./data/index.ts";
+export { trainingRecipe } from "./recipes/index.ts";
+export type { RecipeData, RecipeJSON, RecipeOptions, TrainingRecipe } from "./recipes/index.ts";
