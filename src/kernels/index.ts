@@ -14,6 +14,9 @@ import { blockedWeightKernels } from "./plain/weights-blocked.ts";
 import type { WeightKernels } from "./weights-interface.ts";
 import { referenceWeightKernels } from "./weights-reference.ts";
 import { simdWeightKernels } from "./wasm/weights-simd.ts";
+import type { GradientKernels } from "./gradient-interface.ts";
+import { referenceGradientKernels } from "./gradient-reference.ts";
+import { simdGradientKernels } from "./wasm/gradient-simd.ts";
 
 export { blockedKernels } from "./plain/blocked.ts";
 export type {
@@ -47,6 +50,15 @@ export type {
 } from "./weights-interface.ts";
 export { referenceWeightKernels } from "./weights-reference.ts";
 export { simdWeightKernels } from "./wasm/weights-simd.ts";
+export type {
+  AttentionGradientArgs,
+  GradientKernels,
+  LinearGradientArgs,
+  LossGradientArgs,
+  NormGradientArgs,
+} from "./gradient-interface.ts";
+export { referenceGradientKernels } from "./gradient-reference.ts";
+export { simdGradientKernels } from "./wasm/gradient-simd.ts";
 export { matrix, transposed } from "./view.ts";
 export { kindOf, withWorkspace } from "./workspace.ts";
 export type { TakeArray } from "./workspace.ts";
@@ -72,6 +84,11 @@ export function weightKernels(): WeightKernels {
   const { name } = kernels();
   if (name === "simd") return simdWeightKernels;
   return name === "blocked" ? blockedWeightKernels : referenceWeightKernels;
+}
+
+/** The kernels of backward passes of that implementation. A bundle holds them only where something calls this. */
+export function gradientKernels(): GradientKernels {
+  return kernels().name === "simd" ? simdGradientKernels : referenceGradientKernels;
 }
 
 /**

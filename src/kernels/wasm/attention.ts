@@ -12,7 +12,7 @@ import type { Borrowed } from "./place.ts";
 import { runRanges } from "./split.ts";
 
 /** Vectors in memory, addresses and steps in bytes. */
-interface PlacedHeads {
+export interface PlacedHeads {
   readonly address: number;
   readonly batch: number;
   readonly head: number;
@@ -20,17 +20,17 @@ interface PlacedHeads {
 }
 
 /** The bits of a float32, as a field of a job. */
-function floatBits(x: number): number {
+export function floatBits(x: number): number {
   const bits = new DataView(new ArrayBuffer(4));
   bits.setFloat32(0, x);
   return bits.getInt32(0);
 }
 
 /** Vectors that do not live in memory are copied there as `[batch, head, row]`. */
-function placeHeads(
+export function placeHeads(
   engine: Engine,
   view: HeadVectorsView,
-  { batch, heads }: AttentionArgs,
+  { batch, heads }: Pick<AttentionArgs, "batch" | "heads">,
   rows: number,
   width: number,
   borrowed: Borrowed[],
@@ -54,12 +54,20 @@ function placeHeads(
   return { address, batch: 4 * heads * rows * width, head: 4 * rows * width, row: 4 * width };
 }
 
-function copyOut(floats: Float32Array, from: number, { batch, heads, queries, valueWidth, out }: AttentionArgs): void {
+/** Copies vectors of heads, `[batch, head, row]` from `from` on, to where they belong. */
+export function copyHeadsOut(
+  floats: Float32Array,
+  from: number,
+  out: HeadVectorsView,
+  { batch, heads }: Pick<AttentionArgs, "batch" | "heads">,
+  rows: number,
+  width: number,
+): void {
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
-      for (let i = 0; i < queries; i++, from += valueWidth) {
+      for (let i = 0; i < rows; i++, from += width) {
         const to = out.offset + b * out.batchStride + h * out.headStride + i * out.rowStride;
-        out.data.set(floats.subarray(from, from + valueWidth), to);
+        out.data.set(floats.subarray(from, from + width), to);
       }
     }
   }
@@ -100,7 +108,7 @@ function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void
     const work = batch * heads * queries * keys * (width + valueWidth);
     runRanges(engine, "attention", batch * heads, unit, work, job);
   }
-  if (!isInPlace) copyOut(heap.floats, out.address / 4, args);
+  if (!isInPlace) copyHeadsOut(heap.floats, out.address / 4, args.out, args, queries, valueWidth);
 }
 
 /** {@link Kernels.attention}. */

@@ -19,7 +19,7 @@ const PAGE = 65_536;
 /** Address of the fields of jobs; below lie the constants of the modules. */
 export const JOB = 40_960;
 /** Bytes of the fields of a job. */
-export const JOB_BYTES = 128;
+export const JOB_BYTES = 192;
 /** Jobs that one call is divided into at most. */
 export const MOST_JOBS = 64;
 /** Address of the words by which threads agree. */

@@ -1,0 +1,282 @@
+/**
+ * The backward pass of attention, a head after another. Scores and gradients by the pattern lie as `[key, query]`: so
+ * softmax and its derivative go down columns, eight queries in two registers, without a sum across lanes, and every
+ * product finds its right operand in panels as it lies. The pattern is computed anew: keeping it would take as long.
+ */
+import { copyBlock, packPanels } from "./imported.ts";
+import { min } from "./lanes.ts";
+import { DEPTH, tiles } from "./matmul.ts";
+import { exponential } from "./rows.ts";
+
+/** Bytes before everything else, where tiles compute what lies beyond the last column. */
+const EDGE: usize = 256;
+/** Keys whose numbers are summed in float32 before the sum is taken up in float64. */
+const RUN: usize = 64;
+
+/** The numbers of the lanes. */
+const LANES = memory.data<i32>([0, 1, 2, 3, 4, 5, 6, 7], 16);
+
+@inline
+function whole(n: usize): usize {
+  return (n + 7) & ~7;
+}
+
+/** Bytes of working space for one head. */
+export function attentionGradientBytes(positions: usize, d_head: usize): usize {
+  const padded = whole(positions);
+  const columns = whole(d_head);
+  // Queries, gradients and keys the one way; queries and gradients the other; scores; results of eight keys.
+  return EDGE + 4 * (4 * d_head * padded + 2 * positions * columns + 2 * padded * padded + 8 * columns);
+}
+
+/** `c = a b` of one panel of `b`, whose rows are `bStep` bytes apart. */
+@inline
+function panelProduct(
+  a: usize,
+  aRow: usize,
+  b: usize,
+  bStep: usize,
+  k: usize,
+  m: usize,
+  c: usize,
+  cRow: usize,
+  edge: usize,
+): void {
+  for (let p: usize = 0; p < k; p += DEPTH) {
+    tiles(a + (p << 2), aRow, b + p * bStep, bStep, 32, min(DEPTH, k - p), m, 8, c, cRow, i32(p > 0), edge);
+  }
+}
+
+/** Two lanes of float32 sums taken up in float64 sums, which are stored. */
+@inline
+function takeUp(sums: usize, x: v128): void {
+  v128.store(sums, f64x2.add(v128.load(sums), f64x2.promote_low_f32x4(x)));
+  const high = f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 0));
+  v128.store(sums, f64x2.add(v128.load(sums, 16), high), 16);
+}
+
+/** What a column's largest score is taken for: a column of nothing but -Infinity has no weights. */
+@inline
+function finite(x: v128): v128 {
+  return v128.bitselect(f32x4.splat(0), x, f32x4.eq(x, f32x4.splat(-Infinity)));
+}
+
+/** One over each of four float64 sums, 0 for 0. */
+@inline
+function reciprocals(sums: usize): v128 {
+  const one = f64x2.splat(1);
+  const low = v128.load(sums);
+  const high = v128.load(sums, 16);
+  const zero = f64x2.splat(0);
+  const a = f32x4.demote_f64x2_zero(v128.andnot(f64x2.div(one, low), f64x2.eq(low, zero)));
+  const b = f32x4.demote_f64x2_zero(v128.andnot(f64x2.div(one, high), f64x2.eq(high, zero)));
+  return v128.shuffle<i64>(a, b, 0, 2);
+}
+
+@inline
+function singles(sums: usize): v128 {
+  const a = f32x4.demote_f64x2_zero(v128.load(sums));
+  const b = f32x4.demote_f64x2_zero(v128.load(sums, 16));
+  return v128.shuffle<i64>(a, b, 0, 2);
+}
+
+/**
+ * Makes of the scores of 8 queries their pattern, and of the gradient by the pattern that by the products of queries and
+ * keys; `factor` is one over the scale. From key `first` on queries do not see all of the keys.
+ */
+function softmaxGradient(
+  scores: usize,
+  gradient: usize,
+  row: usize,
+  keys: usize,
+  first: usize,
+  factor: f32,
+  sums: usize,
+): void {
+  const f = f32x4.splat(factor);
+  const lowest = f32x4.splat(-Infinity);
+  let m0 = lowest;
+  let m1 = lowest;
+  let at = scores;
+  for (let j: usize = 0; j < keys; j++) {
+    let x0 = f32x4.mul(v128.load(at), f);
+    let x1 = f32x4.mul(v128.load(at, 16), f);
+    if (j > first) {
+      const hidden = i32x4.splat(<i32>(j - first));
+      x0 = v128.bitselect(lowest, x0, i32x4.lt_s(v128.load(LANES), hidden));
+      x1 = v128.bitselect(lowest, x1, i32x4.lt_s(v128.load(LANES, 16), hidden));
+    }
+    v128.store(at, x0);
+    v128.store(at, x1, 16);
+    m0 = f32x4.pmax(m0, x0);
+    m1 = f32x4.pmax(m1, x1);
+    at += row;
+  }
+  m0 = finite(m0);
+  m1 = finite(m1);
+  memory.fill(sums, 0, 128);
+  at = scores;
+  let from = gradient;
+  for (let j: usize = 0; j < keys; j += RUN) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let d0 = s0;
+    let d1 = s0;
+    for (let left = min(RUN, keys - j); left > 0; left--) {
+      const e0 = exponential(f32x4.sub(v128.load(at), m0));
+      const e1 = exponential(f32x4.sub(v128.load(at, 16), m1));
+      v128.store(at, e0);
+      v128.store(at, e1, 16);
+      s0 = f32x4.add(s0, e0);
+      s1 = f32x4.add(s1, e1);
+      d0 = f32x4.add(d0, f32x4.mul(e0, v128.load(from)));
+      d1 = f32x4.add(d1, f32x4.mul(e1, v128.load(from, 16)));
+      at += row;
+      from += row;
+    }
+    takeUp(sums, s0);
+    takeUp(sums + 32, s1);
+    takeUp(sums + 64, d0);
+    takeUp(sums + 96, d1);
+  }
+  const r0 = reciprocals(sums);
+  const r1 = reciprocals(sums + 32);
+  const d0 = f32x4.mul(singles(sums + 64), r0);
+  const d1 = f32x4.mul(singles(sums + 96), r1);
+  at = scores;
+  from = gradient;
+  for (const end = scores + keys * row; at < end; at += row) {
+    const p0 = f32x4.mul(v128.load(at), r0);
+    const p1 = f32x4.mul(v128.load(at, 16), r1);
+    v128.store(at, p0);
+    v128.store(at, p1, 16);
+    v128.store(from, f32x4.mul(f32x4.mul(p0, f), f32x4.sub(v128.load(from), d0)));
+    v128.store(from, f32x4.mul(f32x4.mul(p1, f), f32x4.sub(v128.load(from, 16), d1)), 16);
+    from += row;
+  }
+}
+
+/** Copies rows of `count` numbers. */
+@inline
+function copyRows(to: usize, toRow: usize, from: usize, fromRow: usize, rows: usize, count: usize): void {
+  const bytes = count << 2;
+  for (let i: usize = 0; i < rows; i++) {
+    let at: usize = 0;
+    for (; at + 16 <= bytes; at += 16) v128.store(to + at, v128.load(from + at));
+    for (; at < bytes; at += 4) f32.store(to + at, f32.load(from + at));
+    to += toRow;
+    from += fromRow;
+  }
+}
+
+/** The gradients of one head. Rows have their entries side by side; steps are in bytes. */
+function ofHead(
+  positions: usize,
+  d: usize,
+  q: usize,
+  qRow: usize,
+  k: usize,
+  kRow: usize,
+  v: usize,
+  vRow: usize,
+  g: usize,
+  gRow: usize,
+  byQ: usize,
+  byQRow: usize,
+  byK: usize,
+  byKRow: usize,
+  byV: usize,
+  byVRow: usize,
+  factor: f32,
+  isCausal: bool,
+  space: usize,
+): void {
+  const padded = whole(positions);
+  const columns = whole(d);
+  const row = padded << 2;
+  const queries = space + EDGE;
+  const gradients = queries + d * row;
+  const keys = gradients + d * row;
+  const turned = keys + d * row;
+  const queryPanels = turned + d * row;
+  const gradientPanels = queryPanels + (positions * columns << 2);
+  const scores = gradientPanels + (positions * columns << 2);
+  const byScores = scores + padded * row;
+  const results = byScores + padded * row;
+  packPanels(queries, q, 4, qRow, d, positions);
+  packPanels(gradients, g, 4, gRow, d, positions);
+  copyBlock(keys, row, k, 4, kRow, d, positions);
+  packPanels(queryPanels, q, qRow, 4, positions, d);
+  packPanels(gradientPanels, g, gRow, 4, positions, d);
+  for (let first: usize = 0; first < positions; first += 8) {
+    const seen = isCausal ? min(positions, first + 8) : positions;
+    const ofScores = scores + (first << 2);
+    const ofGradient = byScores + (first << 2);
+    const panel = first * d << 2;
+    panelProduct(k, kRow, queries + panel, 32, d, seen, ofScores, row, space);
+    panelProduct(v, vRow, gradients + panel, 32, d, seen, ofGradient, row, space);
+    softmaxGradient(ofScores, ofGradient, row, seen, isCausal ? first : seen, factor, results);
+    panelProduct(keys, row, ofGradient, row, seen, d, turned + (first << 2), row, space);
+  }
+  copyBlock(byQ, byQRow, turned, 4, row, positions, d);
+  for (let first: usize = 0; first < positions; first += 8) {
+    const count = min(8, positions - first);
+    const from = isCausal ? first : 0;
+    const at = (first * row) + (from << 2);
+    for (let j: usize = 0; j < d; j += 8) {
+      const panel = (j * positions << 2) + (from << 5);
+      panelProduct(scores + at, row, gradientPanels + panel, 32, positions - from, count, results + (j << 2), columns << 2, space);
+    }
+    copyRows(byV + first * byVRow, byVRow, results, columns << 2, count, d);
+    for (let j: usize = 0; j < d; j += 8) {
+      const panel = (j * positions << 2) + (from << 5);
+      panelProduct(byScores + at, row, queryPanels + panel, 32, positions - from, count, results + (j << 2), columns << 2, space);
+    }
+    copyRows(byK + first * byKRow, byKRow, results, columns << 2, count, d);
+  }
+}
+
+/** Address of a head's vectors: at a field of a job lie their address and the steps of prompt, head and row. */
+@inline
+function vectorsAt(job: usize, field: usize, b: usize, h: usize): usize {
+  const at = job + field;
+  return load<usize>(at) + b * load<usize>(at, 4) + h * load<usize>(at, 8);
+}
+
+/**
+ * A job in memory, 4 bytes a field: prompts and heads, positions, d_head; one over the scale (float32), isCausal; of queries, keys, values, the
+ * gradient by the result, and the gradients by queries, keys and values the address and the steps of prompt, head and row.
+ */
+export function attentionGradients(job: usize, space: usize): void {
+  const outer = load<usize>(job);
+  const inner = load<usize>(job, 4);
+  const positions = load<usize>(job, 8);
+  const d = load<usize>(job, 12);
+  const factor = load<f32>(job, 16);
+  const isCausal = load<i32>(job, 20) != 0;
+  for (let b: usize = 0; b < outer; b++) {
+    for (let h: usize = 0; h < inner; h++) {
+      ofHead(
+        positions,
+        d,
+        vectorsAt(job, 24, b, h),
+        load<usize>(job, 36),
+        vectorsAt(job, 40, b, h),
+        load<usize>(job, 52),
+        vectorsAt(job, 56, b, h),
+        load<usize>(job, 68),
+        vectorsAt(job, 72, b, h),
+        load<usize>(job, 84),
+        vectorsAt(job, 88, b, h),
+        load<usize>(job, 100),
+        vectorsAt(job, 104, b, h),
+        load<usize>(job, 116),
+        vectorsAt(job, 120, b, h),
+        load<usize>(job, 132),
+        factor,
+        isCausal,
+        space,
+      );
+    }
+  }
+}
