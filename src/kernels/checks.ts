@@ -4,6 +4,7 @@
  */
 import { invariant } from "../errors.ts";
 import type {
+  AddArgs,
   AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
@@ -119,6 +120,16 @@ export function checkRows(operation: string, args: SoftmaxArgs): void {
   checkCount(operation, "cols", cols);
   checkFlat(operation, "input", args.input, args.inputOffset, rows * cols);
   checkFlat(operation, "output", args.output, args.outputOffset, rows * cols);
+}
+
+/** The period divides the number of sums, and arrays are long enough. */
+export function checkAdd({ period, a, b, out }: AddArgs): void {
+  checkCount("add", "period", period);
+  if (out.length > 0 && out.length % period !== 0) {
+    invariant(false, "add", `a period of ${period} does not divide ${out.length} numbers`);
+  }
+  checkFlat("add", "a", a, 0, out.length);
+  if (out.length > 0) checkFlat("add", "b", b, 0, period);
 }
 
 /** Scores and output lie inside their arrays, and the query offset is a count. */

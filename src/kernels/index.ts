@@ -15,11 +15,11 @@ import type { WeightKernels } from "./weights-interface.ts";
 import { referenceWeightKernels } from "./weights-reference.ts";
 import { simdWeightKernels } from "./wasm/weights-simd.ts";
 import type { GradientKernels } from "./gradient-interface.ts";
-import { referenceGradientKernels } from "./gradient-reference.ts";
 import { simdGradientKernels } from "./wasm/gradient-simd.ts";
 
 export { blockedKernels } from "./plain/blocked.ts";
 export type {
+  AddArgs,
   AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
@@ -86,9 +86,12 @@ export function weightKernels(): WeightKernels {
   return name === "blocked" ? blockedWeightKernels : referenceWeightKernels;
 }
 
-/** The kernels of backward passes of that implementation. A bundle holds them only where something calls this. */
-export function gradientKernels(): GradientKernels {
-  return kernels().name === "simd" ? simdGradientKernels : referenceGradientKernels;
+/**
+ * The kernels of backward passes, where they are faster than the products that they stand for. A bundle holds them only
+ * where something calls this.
+ */
+export function gradientKernels(): GradientKernels | undefined {
+  return kernels().name === "simd" ? simdGradientKernels : undefined;
 }
 
 /**

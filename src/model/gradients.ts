@@ -188,7 +188,9 @@ function passBack(
   );
   const firstLayer = layerAt([...order.keys()][first] ?? "", config);
   const { edits, passed, inputs } = recordedEdits(resolveEdits(config, asked.edits, mask), config);
-  const kept = new Set<string>([...activationsFor(config, firstLayer), ...inputs, ...scalar.hooks]);
+  const sees = (name: HookName): boolean => wanted.has(name) || name in edits || scalar.hooks.includes(name);
+  const needed = activationsFor(model.inFloat32, firstLayer, { pos: ids.sizeOf("pos"), mask, sees });
+  const kept = new Set<string>([...needed, ...inputs, ...scalar.hooks]);
   const isWhole = wanted.has("unembed.hook_out") || "unembed.hook_out" in edits;
   const keeps = (name: HookName): boolean => kept.has(name);
   const run = scalar.run(model, ids, { cache: keeps, edits, attentionMask, signal }, isWhole);

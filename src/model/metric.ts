@@ -95,6 +95,8 @@ interface LossFunctions {
   readonly targets: (prompt: number) => readonly number[];
   /** The value, of the loss of each. */
   readonly value: (losses: Float64Array, prompt: number) => number;
+  /** Where the value is their weighted sum, what each weighs. */
+  readonly weights?: (prompt: number) => readonly number[];
 }
 
 /** How the built-in metrics are computed. */
@@ -140,6 +142,11 @@ export class RowMetric implements Metric {
     const targets = this.#functions.losses?.targets(prompt) ?? [];
     for (const token of targets) columnOf(this.name, token, d_vocab);
     return targets;
+  }
+
+  /** What each loss weighs in a prompt's value, where that is their weighted sum. */
+  lossWeights(prompt: number): readonly number[] | undefined {
+    return this.#functions.losses?.weights?.(prompt);
   }
 
   /** The value of a prompt, of its losses. */

@@ -316,7 +316,7 @@ export function crossEntropy(
     {
       prompts: prompts.length,
       needs: (prompt) => read.flatMap((p) => (weights[prompt]?.[p] === 0 ? [] : [p, p + 1])),
-      losses: { targets, value: mean },
+      losses: { targets, value: mean, weights: (prompt) => read.map((p) => weights[prompt]?.[p] ?? 0) },
       value: (rows, prompt) => mean(rowLosses(rows, targets(prompt)), prompt),
       writeGradient(rows, prompt, out, factor) {
         writeSoftmax(rows, out);

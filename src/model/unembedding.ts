@@ -8,6 +8,7 @@ import { withBias } from "./bias.ts";
 import type { ModelParts } from "./embedding.ts";
 import type { Stream } from "./head-products.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { copyRows } from "./rows.ts";
 import type { RunOptions } from "./run.ts";
 
 /** Which logits to compute; all where nothing is said. */
@@ -105,12 +106,8 @@ function rowsAt(x: Stream, positions: readonly (readonly number[])[]): Stream {
   const count = positions[0]?.length ?? 0;
   const data = rawData(x);
   const out = dataForResult(x.dtype === "float64" ? "float64" : "float32", batch * count * d);
-  for (const [b, row] of positions.entries()) {
-    for (const [i, p] of row.entries()) {
-      const start = (b * pos + p) * d;
-      out.set(data.subarray(start, start + d), (b * count + i) * d);
-    }
-  }
+  const rows = positions.flatMap((row, b) => row.map((p) => b * pos + p));
+  copyRows(data, rows, d, out);
   return Tensor.from("batch pos d_model", [batch, count, d], out);
 }
 

@@ -39,6 +39,7 @@ export interface KernelExports {
   normalize(from: number, to: number, rows: number, columns: number, eps: number, center: number, scales: number): void;
   attention(job: number, space: number): void;
   productLosses(job: number, space: number): void;
+  add(job: number, space: number): void;
   attentionBytes(keys: number, d_head: number, d_value: number): number;
 }
 

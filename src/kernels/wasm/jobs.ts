@@ -11,6 +11,7 @@ export const JOB_KERNELS = [
   "multiplyDoubles",
   "attention",
   "productLosses",
+  "add",
   "gram",
   "screenedProduct",
   "packMaps",

@@ -44,5 +44,6 @@ export function weightEngine(): WeightEngine | undefined {
 /** Starts the analysis kernels in an engine; undefined where memory runs out. */
 export function startWeights(engine: Engine): WeightEngine | undefined {
   const added: unknown = startModule(engine, engine.isFused ? FUSED_WEIGHTS : PLAIN_WEIGHTS, MODULES.weights);
-  return added && { ...engine, kernels: { ...engine.kernels, ...(added as WeightExports) } };
+  if (added === undefined) return undefined;
+  return { ...engine, kernels: { ...engine.kernels, ...(added as WeightExports) } };
 }
