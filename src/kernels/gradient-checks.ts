@@ -2,6 +2,7 @@
 import { checkFlat, checkCount, checkCrossEntropy, checkHeads } from "./checks.ts";
 import { invariant } from "../errors.ts";
 import type {
+  AddRowsAtArgs,
   AttentionGradientArgs,
   LinearGradientArgs,
   LossGradientArgs,
@@ -40,6 +41,18 @@ export function checkLinearGradient(args: LinearGradientArgs): void {
 export function checkLossGradient({ rows, cols, logits, targets, weights, losses }: LossGradientArgs): void {
   checkCrossEntropy({ rows, cols, logits, logitsOffset: 0, targets, output: losses });
   checkFlat("lossGradient", "weights", weights, 0, rows);
+}
+
+/** Sizes are counts, arrays are long enough, and places are rows of the result. */
+export function checkAddRowsAt({ rows, cols, from, places, out }: AddRowsAtArgs): void {
+  const operation = "addRowsAt";
+  checkCount(operation, "rows", rows);
+  checkCount(operation, "cols", cols);
+  checkFlat(operation, "from", from, 0, rows * cols);
+  checkFlat(operation, "places", places, 0, rows);
+  for (const place of places) {
+    if (!(place >= 0 && (place + 1) * cols <= out.length)) invariant(false, operation, `there is no row ${place}`);
+  }
 }
 
 /** Sizes are counts and arrays are long enough. */

@@ -83,6 +83,18 @@ export interface NormGradientArgs {
   readonly byB?: FloatArray | undefined;
 }
 
+/**
+ * `out[places[i]] += from[i]` for rows of `cols` numbers, one after the other: the backward pass of an embedding.
+ */
+export interface AddRowsAtArgs {
+  readonly rows: number;
+  readonly cols: number;
+  readonly from: FloatArray;
+  /** `[rows]`. */
+  readonly places: Int32Array;
+  readonly out: FloatArray;
+}
+
 /** One implementation of the kernels of backward passes. */
 export interface GradientKernels {
   readonly name: KernelName;
@@ -90,4 +102,5 @@ export interface GradientKernels {
   linear(args: LinearGradientArgs): void;
   loss(args: LossGradientArgs): void;
   norm(args: NormGradientArgs): void;
+  addRowsAt(args: AddRowsAtArgs): void;
 }

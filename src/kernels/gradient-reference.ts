@@ -1,11 +1,13 @@
 /** The kernels of backward passes as plain loops that sum in float64, written to be read: the truth of the faster ones. */
 import {
+  checkAddRowsAt,
   checkAttentionGradient,
   checkLinearGradient,
   checkLossGradient,
   checkNormGradient,
 } from "./gradient-checks.ts";
 import type {
+  AddRowsAtArgs,
   AttentionGradientArgs,
   GradientKernels,
   LinearGradientArgs,
@@ -138,5 +140,22 @@ function norm(args: NormGradientArgs): void {
   }
 }
 
+/** {@link GradientKernels.addRowsAt}. */
+export function addRowsAt(args: AddRowsAtArgs): void {
+  checkAddRowsAt(args);
+  const { rows, cols, from, places, out } = args;
+  for (let i = 0, at = 0; i < rows; i++) {
+    const start = places[i]! * cols;
+    for (let to = start; to < start + cols; to++) out[to] = out[to]! + from[at++]!;
+  }
+}
+
 /** The kernels of backward passes in plain loops. */
-export const referenceGradientKernels: GradientKernels = { name: "reference", attention, linear, loss, norm };
+export const referenceGradientKernels: GradientKernels = {
+  name: "reference",
+  attention,
+  linear,
+  loss,
+  norm,
+  addRowsAt,
+};

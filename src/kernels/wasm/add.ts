@@ -8,7 +8,7 @@ import { borrow, withBlocks } from "./place.ts";
 import { runRanges } from "./split.ts";
 
 /** Fewer numbers are not worth a call. */
-const FEW = 4096;
+const FEW = 1024;
 /** Multiplications that a sum counts as, where it is asked whether sharing it pays: it waits for memory. */
 const A_SUM = 8;
 
@@ -17,7 +17,8 @@ export function add(engine: Engine | undefined, args: AddArgs): void {
   const { period, a, b, out } = args;
   const count = out.length;
   const isFloat32 = [a, b, out].every((data) => data instanceof Float32Array);
-  const isOurs = engine !== undefined && isFloat32 && count >= FEW && isInHeap(engine.heap, a) && isInHeap(engine.heap, out);
+  const isOurs =
+    engine !== undefined && isFloat32 && count >= FEW && isInHeap(engine.heap, a) && isInHeap(engine.heap, out);
   if (!isOurs) {
     referenceKernels.add(args);
     return;

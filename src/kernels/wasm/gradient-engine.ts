@@ -12,6 +12,8 @@ export interface GradientExports {
   attentionGradients(job: number, space: number): void;
   attentionGradientBytes(positions: number, d_head: number): number;
   linearGradients(job: number, space: number): void;
+  addColumns(sums: number, from: number, row: number, rows: number, columns: number): void;
+  addRowsAt(to: number, from: number, places: number, rows: number, columns: number): void;
   lossGradients(job: number, space: number): void;
   normGradients(job: number, space: number): void;
 }

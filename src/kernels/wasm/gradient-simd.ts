@@ -3,6 +3,7 @@
  * reference for float64, and where memory is at its end.
  */
 import {
+  checkAddRowsAt,
   checkAttentionGradient,
   checkLinearGradient,
   checkLossGradient,
@@ -10,6 +11,7 @@ import {
 } from "../gradient-checks.ts";
 import { PART_ROWS } from "../gradient-interface.ts";
 import type {
+  AddRowsAtArgs,
   AttentionGradientArgs,
   GradientKernels,
   LinearGradientArgs,
@@ -135,7 +137,12 @@ function linear(engine: GradientEngine, args: LinearGradientArgs, borrowed: Borr
       ...[after(to, first * toRow), toRow, args.accumulate === true ? 1 : 0],
     ];
   });
-  if (byW !== undefined) sumOfParts(parts, size, heap.floats, wParts / 4, byW);
+  if (byW !== undefined) {
+    const sums = borrow(heap, 8 * size, borrowed);
+    const all = new Float64Array(heap.memory.buffer, sums, size).fill(0);
+    engine.kernels.addColumns(sums, wParts, 4 * size, parts, size);
+    byW.set(all);
+  }
   if (byB !== undefined) {
     sumOfParts(parts, outer, new Float64Array(heap.memory.buffer, bParts, parts * outer), 0, byB);
   }
@@ -186,6 +193,15 @@ function norm(engine: GradientEngine, args: NormGradientArgs, borrowed: Borrowed
   copyBack(engine, all[2], out, 0, rows * cols);
 }
 
+function rowsAt(engine: GradientEngine, args: AddRowsAtArgs, borrowed: Borrowed[]): void {
+  const { heap } = engine;
+  const { rows, cols, from, places, out } = args;
+  const wanted = borrow(heap, 4 * rows, borrowed);
+  const address = placed(engine, from, 0, rows * cols, borrowed);
+  heap.ints.set(places, wanted / 4);
+  engine.kernels.addRowsAt(out.byteOffset, address, wanted, rows, cols);
+}
+
 /** The kernels of backward passes in WebAssembly SIMD. */
 export const simdGradientKernels: GradientKernels = {
   name: "simd",
@@ -204,6 +220,13 @@ export const simdGradientKernels: GradientKernels = {
   loss(args) {
     checkLossGradient(args);
     if (args.rows > 0) run(args, [args.logits], loss, referenceGradientKernels.loss);
+  },
+  addRowsAt(args) {
+    checkAddRowsAt(args);
+    // Of an embedding outside the memory few rows are written: it is not worth a copy.
+    const heap = args.rows * args.cols > 0 ? gradientEngine()?.heap : undefined;
+    if (heap === undefined || !isInHeap(heap, args.out)) referenceGradientKernels.addRowsAt(args);
+    else run(args, [args.from, args.out], rowsAt, referenceGradientKernels.addRowsAt);
   },
   norm(args) {
     checkNormGradient(args);

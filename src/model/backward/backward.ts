@@ -5,6 +5,7 @@
  * Products are those of the kernels, with operands transposed by their strides; long sums (norms, biases) are float64.
  * What heads read of the stream is never made one by one unless it is asked for.
  */
+import { gradientKernels, referenceGradientKernels } from "../../kernels/index.ts";
 import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
@@ -125,19 +126,14 @@ function backThroughPositions({ batch, pos, mask, parameter }: Backward, gradien
     }
     return;
   }
-  for (let b = 0; b < batch; b++) {
-    for (let i = 0, from = b * each; i < each; i++) out[i] = (out[i] as number) + (gradient[from++] as number);
-  }
+  for (let b = 0; b < batch; b++) addInto(out.subarray(0, each), gradient.subarray(b * each, (b + 1) * each));
 }
 
 /** The gradient by the token embedding: that of each position is added to the row of its token. */
 function backThroughEmbedding({ model, activation, parameter }: Backward, gradient: Float32Array): void {
   const out = parameter("embed.W_E");
   if (out === undefined) return;
-  const d = model.config.d_model;
-  const ids = rawData(activation("hook_tokens"));
-  for (let i = 0, from = 0; i < ids.length; i++) {
-    const start = (ids[i] as number) * d;
-    for (let at = start; at < start + d; at++) out[at] = (out[at] as number) + (gradient[from++] as number);
-  }
+  const places = Int32Array.from(rawData(activation("hook_tokens")));
+  const rows = { rows: places.length, cols: model.config.d_model, from: gradient, places, out };
+  (gradientKernels() ?? referenceGradientKernels).addRowsAt(rows);
 }

@@ -83,7 +83,13 @@ function backThroughReaders(
   const input = pass.normOutput(mlp.ln2, `${at}.ln2`, `${at}.hook_mlp_in`);
   for (const [i, [name, gradient, byB]] of readers.entries()) {
     linearGradients({
-      ...{ rows, inner: d_model, outer: d_mlp, x: { data: rawData(input) as FloatArray }, gradient: { data: gradient } },
+      ...{
+        rows,
+        inner: d_model,
+        outer: d_mlp,
+        x: { data: rawData(input) as FloatArray },
+        gradient: { data: gradient },
+      },
       W: rawData(model.weight(`${at}.mlp.${name}`)) as FloatArray,
       ...{ byW: pass.parameter(`${at}.mlp.${name}`), byB, byX: { data: atInput }, accumulate: i > 0 },
     });

@@ -1,5 +1,5 @@
 /** The derivative of the unembedding, of the logits that a metric reads alone. */
-import { matrix } from "../../kernels/index.ts";
+import { gradientKernels, matrix, referenceGradientKernels } from "../../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../../kernels/index.ts";
 import { matrixView, rawData } from "../../tensor/internal.ts";
 import { copyRows } from "../rows.ts";
@@ -129,12 +129,14 @@ function finalGradient(pass: Backward, { data, rows, columns }: LogitGradient, o
 /** Some rows among zeros; where a row is given twice, the sum. */
 function spreadRows(some: Float32Array, rows: readonly number[], width: number, out: Float32Array): void {
   out.fill(0);
-  for (const [i, row] of rows.entries()) {
-    const from = i * width;
-    for (let j = 0, at = row * width; j < width; j++, at++) {
-      out[at] = (out[at] as number) + (some[from + j] as number);
-    }
-  }
+  const places = Int32Array.from(rows);
+  (gradientKernels() ?? referenceGradientKernels).addRowsAt({
+    rows: rows.length,
+    cols: width,
+    from: some,
+    places,
+    out,
+  });
 }
 
 /** Some columns of a matrix of so many rows as the stream is wide. */

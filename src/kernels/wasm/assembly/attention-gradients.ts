@@ -4,9 +4,9 @@
  * product finds its right operand in panels as it lies. The pattern is computed anew: keeping it would take as long.
  */
 import { copyBlock, packPanels } from "./imported.ts";
-import { min } from "./lanes.ts";
+import { min, multiplyAdd } from "./lanes.ts";
 import { DEPTH, tiles } from "./matmul.ts";
-import { exponential } from "./rows.ts";
+import { exponential, scaleRow } from "./rows.ts";
 
 /** Bytes before everything else, where tiles compute what lies beyond the last column. */
 const EDGE: usize = 256;
@@ -80,40 +80,36 @@ function singles(sums: usize): v128 {
   return v128.shuffle<i64>(a, b, 0, 2);
 }
 
+/** -Infinity in the lanes whose queries do not see a key. */
+@inline
+function hide(x: v128, lanes: usize, hidden: v128): v128 {
+  return v128.bitselect(f32x4.splat(-Infinity), x, i32x4.lt_s(v128.load(LANES + lanes), hidden));
+}
+
 /**
- * Makes of the scores of 8 queries their pattern, and of the gradient by the pattern that by the products of queries and
- * keys; `factor` is one over the scale. From key `first` on queries do not see all of the keys.
+ * Makes of the scores of 8 queries their pattern, and of the gradient by the pattern that by the scores. From key `first`
+ * on queries do not see all of the keys. Gradients are taken from that of the first key, which softmax does not change:
+ * where all are the same, what is left is 0.
  */
-function softmaxGradient(
-  scores: usize,
-  gradient: usize,
-  row: usize,
-  keys: usize,
-  first: usize,
-  factor: f32,
-  sums: usize,
-): void {
-  const f = f32x4.splat(factor);
-  const lowest = f32x4.splat(-Infinity);
-  let m0 = lowest;
-  let m1 = lowest;
-  let at = scores;
-  for (let j: usize = 0; j < keys; j++) {
-    let x0 = f32x4.mul(v128.load(at), f);
-    let x1 = f32x4.mul(v128.load(at, 16), f);
-    if (j > first) {
-      const hidden = i32x4.splat(<i32>(j - first));
-      x0 = v128.bitselect(lowest, x0, i32x4.lt_s(v128.load(LANES), hidden));
-      x1 = v128.bitselect(lowest, x1, i32x4.lt_s(v128.load(LANES, 16), hidden));
-    }
-    v128.store(at, x0);
-    v128.store(at, x1, 16);
-    m0 = f32x4.pmax(m0, x0);
-    m1 = f32x4.pmax(m1, x1);
+function softmaxGradient(scores: usize, gradient: usize, row: usize, keys: usize, first: usize, sums: usize): void {
+  let at = scores + first * row;
+  for (let j = first; j < keys; j++) {
+    const hidden = i32x4.splat(<i32>(j - first));
+    v128.store(at, hide(v128.load(at), 0, hidden));
+    v128.store(at, hide(v128.load(at, 16), 16, hidden), 16);
     at += row;
+  }
+  let m0 = f32x4.splat(-Infinity);
+  let m1 = m0;
+  const end = scores + keys * row;
+  for (at = scores; at < end; at += row) {
+    m0 = f32x4.pmax(m0, v128.load(at));
+    m1 = f32x4.pmax(m1, v128.load(at, 16));
   }
   m0 = finite(m0);
   m1 = finite(m1);
+  const g0 = v128.load(gradient);
+  const g1 = v128.load(gradient, 16);
   memory.fill(sums, 0, 128);
   at = scores;
   let from = gradient;
@@ -129,8 +125,8 @@ function softmaxGradient(
       v128.store(at, e1, 16);
       s0 = f32x4.add(s0, e0);
       s1 = f32x4.add(s1, e1);
-      d0 = f32x4.add(d0, f32x4.mul(e0, v128.load(from)));
-      d1 = f32x4.add(d1, f32x4.mul(e1, v128.load(from, 16)));
+      d0 = multiplyAdd<f32>(e0, f32x4.sub(v128.load(from), g0), d0);
+      d1 = multiplyAdd<f32>(e1, f32x4.sub(v128.load(from, 16), g1), d1);
       at += row;
       from += row;
     }
@@ -143,15 +139,14 @@ function softmaxGradient(
   const r1 = reciprocals(sums + 32);
   const d0 = f32x4.mul(singles(sums + 64), r0);
   const d1 = f32x4.mul(singles(sums + 96), r1);
-  at = scores;
   from = gradient;
-  for (const end = scores + keys * row; at < end; at += row) {
+  for (at = scores; at < end; at += row) {
     const p0 = f32x4.mul(v128.load(at), r0);
     const p1 = f32x4.mul(v128.load(at, 16), r1);
     v128.store(at, p0);
     v128.store(at, p1, 16);
-    v128.store(from, f32x4.mul(f32x4.mul(p0, f), f32x4.sub(v128.load(from), d0)));
-    v128.store(from, f32x4.mul(f32x4.mul(p1, f), f32x4.sub(v128.load(from, 16), d1)), 16);
+    v128.store(from, f32x4.mul(p0, f32x4.sub(f32x4.sub(v128.load(from), g0), d0)));
+    v128.store(from, f32x4.mul(p1, f32x4.sub(f32x4.sub(v128.load(from, 16), g1), d1)), 16);
     from += row;
   }
 }
@@ -208,6 +203,10 @@ function ofHead(
   copyBlock(keys, row, k, 4, kRow, d, positions);
   packPanels(queryPanels, q, qRow, 4, positions, d);
   packPanels(gradientPanels, g, gRow, 4, positions, d);
+  // So that scores, and gradients by queries and keys, are divided by the scale.
+  scaleRow(queries, d * padded, factor);
+  scaleRow(keys, d * padded, factor);
+  scaleRow(queryPanels, positions * columns, factor);
   for (let first: usize = 0; first < positions; first += 8) {
     const seen = isCausal ? min(positions, first + 8) : positions;
     const ofScores = scores + (first << 2);
@@ -215,7 +214,7 @@ function ofHead(
     const panel = first * d << 2;
     panelProduct(k, kRow, queries + panel, 32, d, seen, ofScores, row, space);
     panelProduct(v, vRow, gradients + panel, 32, d, seen, ofGradient, row, space);
-    softmaxGradient(ofScores, ofGradient, row, seen, isCausal ? first : seen, factor, results);
+    softmaxGradient(ofScores, ofGradient, row, seen, isCausal ? first : seen, results);
     panelProduct(keys, row, ofGradient, row, seen, d, turned + (first << 2), row, space);
   }
   copyBlock(byQ, byQRow, turned, 4, row, positions, d);

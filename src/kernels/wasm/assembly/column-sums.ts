@@ -45,3 +45,15 @@ export function addProducts(sums: usize, a: usize, b: usize, columns: usize): vo
     f64.store(sums + 2 * j, f64.load(sums + 2 * j) + <f64>(f32.load(a + j) * f32.load(b + j)));
   }
 }
+
+/** Adds each of some rows to the row of a matrix that an i32 names, one after the other. */
+export function addRowsAt(to: usize, from: usize, places: usize, rows: usize, columns: usize): void {
+  const bytes = columns << 2;
+  for (let i: usize = 0; i < rows; i++) {
+    const own = to + load<usize>(places + (i << 2)) * bytes;
+    let j: usize = 0;
+    for (; j + 16 <= bytes; j += 16) v128.store(own + j, f32x4.add(v128.load(own + j), v128.load(from + j)));
+    for (; j < bytes; j += 4) f32.store(own + j, f32.load(own + j) + f32.load(from + j));
+    from += bytes;
+  }
+}
