@@ -14,6 +14,7 @@ export const entries = {
   interventions: "src/interventions/index.ts",
   jobs: "src/jobs/index.ts",
   io: "src/io/index.ts",
+  train: "src/train/index.ts",
   viz: "src/viz/index.ts",
   figures: "src/figures/index.ts",
   report: "src/report/index.ts",

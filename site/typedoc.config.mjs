@@ -67,6 +67,7 @@ export const categories = [
   "Interventions",
   "Circuit discovery",
   "Circuit evaluation",
+  "Training",
   "Jobs",
   "Files",
   "Bundled model",

@@ -45,3 +45,19 @@ export function stepOptions(options: ProgressOptions, step: number, steps: numbe
     }),
   };
 }
+
+/** Lets signals, timers and a page have their turn: without a timer where there is a way, as timers sleep. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === "function") setImmediate(resolve);
+    else if (typeof MessageChannel === "function") {
+      const { port1, port2 } = new MessageChannel();
+      // As pages and all other programs know it.
+      (port1 as unknown as { onmessage: () => void }).onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(0);
+    } else setTimeout(resolve, 0);
+  });
+}

@@ -88,7 +88,7 @@ console.log(
 
 const COUNT = 3;
 const heads = writers.filter(({ head, value }) => head !== undefined && value > 0).slice(0, COUNT);
-const silencing = (set) =>
+const zeroOutputs = (set) =>
   Object.fromEntries(
     [...new Set(set.map(({ layer }) => layer))].map((layer) => [
       `blocks.${layer}.attn.hook_z`,
@@ -111,7 +111,7 @@ const silencing = (set) =>
 const attention = (set) => {
   const tokens = drawn(2);
   const hook = `blocks.${reader.layer}.attn.hook_pattern`;
-  const { cache } = model.run(tokens, { cache: [hook], edits: silencing(set), unembed: "none" });
+  const { cache } = model.run(tokens, { cache: [hook], edits: zeroOutputs(set), unembed: "none" });
   const pattern = cache.get(hook).select("batch", 0).select("head", reader.head);
   let sum = 0;
   for (let i = PERIOD + 2; i < tokens.length; i++) sum += pattern.at(i, i - PERIOD + 1);

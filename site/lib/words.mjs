@@ -13,6 +13,7 @@ export const parts = {
   Interventions: "What if? Edits of a run as values, and sweeps of them.",
   "Circuit discovery": "Which edges matter, and the circuit that they make.",
   "Circuit evaluation": "Does a circuit do what the model does, and could another one?",
+  Training: "How do circuits form? Models trained from nothing, step by step.",
   Jobs: "Sweeps over checkpoints, seeds and models, on any number of threads and machines.",
   Figures: "The drawings, and the figures of the papers made of them.",
   Report: "Everything of one model, as data and as one page.",

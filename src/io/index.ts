@@ -46,5 +46,7 @@ export { loadGpt2Tokenizer } from "./tokenizer/gpt2.ts";
 export type { Gpt2TokenizerFiles } from "./tokenizer/gpt2.ts";
 export { loadTokenizer } from "./tokenizer/tokenizer.ts";
 export type { EncodeOptions, LoadTokenizerOptions, Tokenizer, TokenPositionOptions } from "./tokenizer/tokenizer.ts";
+export { trainTokenizer } from "./tokenizer/train.ts";
+export type { TrainTokenizerOptions } from "./tokenizer/train.ts";
 export { isSingleToken, toTokens } from "./tokenizer/to-tokens.ts";
 export type { ToTokensOptions } from "./tokenizer/to-tokens.ts";

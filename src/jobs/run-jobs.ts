@@ -1,5 +1,6 @@
 /** Runs the jobs of a plan that are not done yet, wherever a runner runs them, and keeps what they find. */
 import { CircuitsError, InputError, requireKind, requireObject } from "../errors.ts";
+import { turn } from "../progress.ts";
 import type { ProgressOptions } from "../progress.ts";
 import type { JobKinds, OpenedModel } from "./kinds/kind.ts";
 import type { Job, JobPlan, ModelSource } from "./plan.ts";
@@ -201,14 +202,6 @@ export class JobsInProcess {
 
 /** How long jobs run before signals and timers have their turn, in milliseconds. */
 const TURN = 50;
-
-/** Lets them; where there is a way without a timer, whose millisecond of sleep costs more than a turn saves. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setImmediate === "function") setImmediate(resolve);
-    else setTimeout(resolve, 0);
-  });
-}
 
 /**
  * A runner on this thread, one job after the other.

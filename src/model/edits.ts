@@ -62,8 +62,8 @@ function notAnEdit(given: object): InputError {
  * import { openBundledModel } from "transformer-circuits/bundled";
  *
  * const { model } = await openBundledModel();
- * const silenced = model.layers.map(({ layer }) => editAt(`blocks.${layer}.attn.hook_z`, (z) => map(z, () => 0)));
- * const { cache } = model.run([0, 5, 6], { edits: combineEdits(...silenced) });
+ * const ablated = model.layers.map(({ layer }) => editAt(`blocks.${layer}.attn.hook_z`, (z) => map(z, () => 0)));
+ * const { cache } = model.run([0, 5, 6], { edits: combineEdits(...ablated) });
  * console.log(cache.get("blocks.1.hook_resid_post").at(0, 2, 7) === cache.get("hook_embed").at(0, 2, 7));
  * // false
  * console.log(cache.get("blocks.1.attn.hook_z").at(0, 2, 0, 0));

@@ -157,7 +157,7 @@ export function gradientsInto(
   model: Transformer,
   tokens: TokensLike,
   metric: MetricLike | GradientSeeds,
-  options: Pick<GradientOptions, "edits" | "signal"> = {},
+  options: Pick<GradientOptions, "edits" | "attentionMask" | "signal"> = {},
 ): { readonly value: number; readonly values: Float64Array } {
   const ids = toTokenTensor(model.config, tokens, "gradients");
   into.get("embed.W_E")?.fill(0);

@@ -22,6 +22,8 @@ export type { PassOptions } from "./partial-pass.ts";
 export type { Rows } from "./partial-rows.ts";
 export { Readout } from "./partial-readout.ts";
 export { resolveEdits } from "./edits.ts";
+export { derivativeOf } from "./edit-derivatives.ts";
+export { noSuchHook } from "./hooks.ts";
 export { checked as checkedEdit } from "./session.ts";
 export {
   checkSamples,
@@ -49,7 +51,7 @@ export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
 export { runLosses } from "./run-losses.ts";
 export { readPositions, requireMetricOf, requireNoPadding, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
-export { rowLosses } from "./metrics.ts";
+export { predictionLoss, rowLosses } from "./metrics.ts";
 export { metricOf } from "./custom-metric.ts";
 export { mlpAdds } from "./mlp.ts";
 export { gradientsInto, parameterArrays } from "./gradients.ts";

@@ -302,29 +302,52 @@ export function crossEntropy(
   }
   const padding = paddingMask(options.attentionMask, Tensor.zeros("batch pos", [prompts.length, pos]), operation);
   const weights = lossWeights(options.mask, padding, prompts.length, pos - 1, operation);
+  const targets = prompts.flatMap((row) => [...row.slice(1), 0]);
+  const all = Float64Array.from(weights.flatMap((row) => [...row, 0]));
+  return predictionLoss({ batch: prompts.length, pos, targets, weights: all });
+}
+
+/** Predictions made at the positions of prompts, flat, `[batch, pos]`. */
+interface Predictions {
+  readonly batch: number;
+  readonly pos: number;
+  /** The token that each is of; it is read where the weight is not 0. */
+  readonly targets: ArrayLike<number>;
+  readonly weights: Float64Array;
+  /** Whether they are of the tokens that come next, which a prompt's value then depends on. */
+  readonly isNext?: boolean;
+}
+
+/** The weighted sum of the losses of each prompt's predictions as a metric. */
+export function predictionLoss({ batch, pos, targets, weights, isNext = true }: Predictions): RowMetric {
+  const isRead = new Uint8Array(pos);
+  for (let i = 0; i < weights.length; i++) if (weights[i] !== 0) isRead[i % pos] = 1;
   // Where no prompt has a weight nothing is read.
-  const read = Array.from({ length: pos - 1 }, (_, p) => p).filter((p) => weights.some((row) => row[p] !== 0));
-  const targets = (prompt: number): number[] => read.map((p) => (prompts[prompt] as number[])[p + 1] as number);
-  const mean = (losses: Float64Array, prompt: number): number =>
+  const read = Array.from({ length: pos }, (_, p) => p).filter((p) => isRead[p] === 1);
+  const weightOf = (prompt: number, p: number): number => weights[prompt * pos + p] as number;
+  // What counts nothing may be of any token.
+  const targetsOf = (prompt: number): number[] =>
+    read.map((p) => (weightOf(prompt, p) === 0 ? 0 : (targets[prompt * pos + p] as number)));
+  const total = (losses: Float64Array, prompt: number): number =>
     read.reduce((sum, p, r) => {
-      const weight = weights[prompt]?.[p] ?? 0;
+      const weight = weightOf(prompt, p);
       return weight === 0 ? sum : sum + weight * (losses[r] as number);
     }, 0);
   return new RowMetric(
     "loss",
-    { positions: prompts.map(() => read), tokens: "all" },
+    { positions: Array.from({ length: batch }, () => read), tokens: "all" },
     {
-      prompts: prompts.length,
-      needs: (prompt) => read.flatMap((p) => (weights[prompt]?.[p] === 0 ? [] : [p, p + 1])),
-      losses: { targets, value: mean, weights: (prompt) => read.map((p) => weights[prompt]?.[p] ?? 0) },
-      value: (rows, prompt) => mean(rowLosses(rows, targets(prompt)), prompt),
+      prompts: batch,
+      needs: (prompt) => read.flatMap((p) => (weightOf(prompt, p) === 0 ? [] : isNext ? [p, p + 1] : [p])),
+      losses: { targets: targetsOf, value: total, weights: (prompt) => read.map((p) => weightOf(prompt, p)) },
+      value: (rows, prompt) => total(rowLosses(rows, targetsOf(prompt)), prompt),
       writeGradient(rows, prompt, out, factor) {
         writeSoftmax(rows, out);
         for (const [r, p] of read.entries()) {
           const start = rows.starts[r] as number;
-          const weight = factor * (weights[prompt]?.[p] ?? 0);
+          const weight = factor * weightOf(prompt, p);
           scaleRow(out, start, rows.width, weight);
-          addTo(out, start + rows.column((prompts[prompt] as number[])[p + 1] as number), -weight);
+          if (weight !== 0) addTo(out, start + rows.column(targets[prompt * pos + p] as number), -weight);
         }
       },
     },

@@ -74,7 +74,7 @@ const WEIGHTS = {
   composition: 5,
   positivity: 3,
   attention: 5,
-  silence: 10,
+  ablation: 10,
   pairs: 4,
   trigrams: 7,
   expansion: 9,
@@ -188,8 +188,8 @@ async function analyseParts(task: Task): Promise<Parts> {
   const samples = await work.step("attention patterns", WEIGHTS.attention, () =>
     attentionSamples(task, passage, repeated),
   );
-  const few = repeated && { ...repeated, prompts: repeated.prompts.slice(0, plan.silencedSequences) };
-  const lost = await silenced(task, found, few);
+  const few = repeated && { ...repeated, prompts: repeated.prompts.slice(0, plan.ablatedSequences) };
+  const lost = await ablated(task, found, few);
   const heads = headFacts(model, { scores, found: named, ...spectra.byHead, ...lost });
   const pairs = await work.step("pairs of heads", WEIGHTS.pairs, () =>
     composition === undefined
@@ -216,7 +216,7 @@ async function analyseParts(task: Task): Promise<Parts> {
   const induction = await work.step("induction", WEIGHTS.induction, (pause) =>
     few === undefined ? null : inductionFacts(story, few, lost.clean, pause, signal),
   );
-  const done = { chosen: chosen.length, silenced: lost.ablation.size, maxOrder: expansion.maxOrder };
+  const done = { chosen: chosen.length, ablated: lost.ablation.size, maxOrder: expansion.maxOrder };
   return {
     notes: [...corpus.notes, ...notesOn(model, plan, done)],
     loss,
@@ -287,11 +287,11 @@ async function repeats(task: Task): Promise<Repeats> {
   });
 }
 
-function repeatedFacts(curve: LossOnRepeats, { silencedSequences }: Plan): RepeatedFacts {
+function repeatedFacts(curve: LossOnRepeats, { ablatedSequences }: Plan): RepeatedFacts {
   const { mean, period, first, prompts } = curve;
   return {
     sequences: prompts,
-    silencedSequences: Math.min(silencedSequences, prompts),
+    ablatedSequences: Math.min(ablatedSequences, prompts),
     period,
     // entry i is the loss of token i + 1, and the second copy begins at token first + period
     first: meanOf(mean.slice(0, first + period - 1)),
@@ -360,7 +360,7 @@ function attentionSamples(
   ];
 }
 
-/** What {@link silenced} finds. */
+/** What {@link ablated} finds. */
 interface Lost {
   readonly attribution: ReadonlyMap<string, number>;
   readonly ablation: ReadonlyMap<string, number>;
@@ -369,17 +369,17 @@ interface Lost {
 }
 
 /** Attribution of all heads and ablation of as many as the plan allows. */
-async function silenced(
+async function ablated(
   { model, plan, work }: Task,
   found: ReportData["found"],
   prompts: Prompts | undefined,
 ): Promise<Lost> {
-  return work.step("heads silenced one by one", WEIGHTS.silence, async (pause, inner) => {
+  return work.step("heads ablated one by one", WEIGHTS.ablation, async (pause, inner) => {
     if (prompts === undefined || model.config.n_layers === 0)
       return { attribution: new Map(), ablation: new Map(), clean: 0 };
     const attribution = attributions(model, prompts);
     await pause(0.1);
-    const { rises, clean } = ablations(model, prompts, found, attribution, plan.silencedRuns, inner);
+    const { rises, clean } = ablations(model, prompts, found, attribution, plan.ablatedRuns, inner);
     return { attribution, ablation: rises, clean };
   });
 }
@@ -396,7 +396,7 @@ function trigramHeads(heads: readonly HeadFacts[]): { readonly layer: number; re
 function notesOn(
   model: Transformer,
   plan: Plan,
-  done: { chosen: number; silenced: number; maxOrder: number },
+  done: { chosen: number; ablated: number; maxOrder: number },
 ): string[] {
   const { n_layers } = model.config;
   const heads = model.heads.length;
@@ -406,9 +406,9 @@ function notesOn(
       "There is no room for a repeated sequence, or there are too few tokens: heads have no attention scores.",
     );
   if (n_layers === 0) return notes;
-  if (done.silenced < heads && plan.period > 0)
+  if (done.ablated < heads && plan.period > 0)
     notes.push(
-      `Of the ${heads} heads ${done.silenced} were silenced one by one: those found, and those of the largest direct effect.`,
+      `Of the ${heads} heads ${done.ablated} were ablated one by one: those found, and those of the largest direct effect.`,
     );
   if (done.chosen < heads)
     notes.push(
@@ -416,7 +416,7 @@ function notesOn(
     );
   if (done.maxOrder < n_layers)
     notes.push(
-      `Paths through more than ${done.maxOrder === 1 ? "one head" : `${done.maxOrder} heads`} are too many to write out; they are one term of the sum.`,
+      `Paths through ${done.maxOrder === 0 ? "heads" : done.maxOrder === 1 ? "more than one head" : `more than ${done.maxOrder} heads`} are too many to write out; they are one term of the sum.`,
     );
   if (!plan.pairs.restricted && n_layers > 1)
     notes.push("Pairs of heads are listed by the paper’s score; what comes through each was not measured.");

@@ -44,7 +44,7 @@ export async function inductionFacts(
   const previous = model.heads.filter(({ label }) => found.previousToken.includes(label));
   const without = previous.length === 0 ? undefined : scoresWithout(model, repeated, previous);
   await pause(0.3);
-  const silenced: InductionFacts["silenced"][number][] = [{ what: "nothing", heads: [], loss: clean, delta: 0 }];
+  const ablated: InductionFacts["ablated"][number][] = [{ what: "nothing", heads: [], loss: clean, delta: 0 }];
   for (const [what, heads] of [
     ["the induction heads", induction],
     ["the previous-token heads", previous],
@@ -52,8 +52,8 @@ export async function inductionFacts(
     if (heads.length === 0) continue;
     const losses = ablatedLosses(model, repeated.prompts, heads, { signal });
     const loss = meanOf(losses.slice("pos", secondCopyFrom(repeated)).data);
-    silenced.push({ what, heads: heads.map(({ label }) => label), loss, delta: loss - clean });
-    await pause(0.3 + 0.3 * (silenced.length - 1));
+    ablated.push({ what, heads: heads.map(({ label }) => label), loss, delta: loss - clean });
+    await pause(0.3 + 0.3 * (ablated.length - 1));
   }
   const factsOf = (label: string): HeadFacts | undefined => facts.find((head) => head.label === label);
   return {
@@ -70,7 +70,7 @@ export async function inductionFacts(
       return { label, score, positions, ablation: factsOf(label)?.ablation ?? null };
     }),
     baseline: { mean: composition?.corrected.baseline.mean ?? 0, std: composition?.corrected.baseline.std ?? 0 },
-    silenced,
+    ablated,
     examples: examplesOf(passage, facts, induction),
   };
 }
@@ -83,7 +83,7 @@ function scoresWithout(
 ): Tensor<"head">[] {
   const { cache } = model.run(prompts, {
     cache: (name: HookName) => name.endsWith("hook_pattern"),
-    edits: silencing(model, heads),
+    edits: zeroOutputs(model, heads),
     unembed: "none",
   });
   return model.layers.map(({ layer }) =>
@@ -96,7 +96,7 @@ function scoresWithout(
 }
 
 /** Edits that set the outputs of some heads to zero. */
-function silencing({ config }: Transformer, heads: readonly AttentionHead[]): Edits {
+function zeroOutputs({ config }: Transformer, heads: readonly AttentionHead[]): Edits {
   const layers = [...new Set(heads.map(({ layer }) => layer))];
   return combineEdits(
     ...layers.map((layer) => {

@@ -15,9 +15,9 @@ export interface Plan {
   /** The period of the repeated random tokens; 0 where the model has no room or too few tokens for them. */
   readonly period: number;
   readonly sequences: number;
-  /** Runs with something ablated that may be made, each on `silencedSequences` sequences. */
-  readonly silencedRuns: number;
-  readonly silencedSequences: number;
+  /** Runs with something ablated that may be made, each on `ablatedSequences` sequences. */
+  readonly ablatedRuns: number;
+  readonly ablatedSequences: number;
   /** Windows whose loss is taken apart. */
   readonly importanceWindows: number;
   /** Tokens of those windows. */
@@ -31,7 +31,7 @@ export interface Plan {
 
 /** Multiply-adds that a part may spend. */
 const TEXT_WORK = 0.8e9;
-const SILENCED_WORK = 0.9e9;
+const ABLATED_WORK = 0.9e9;
 const IMPORTANCE_WORK = 0.42e9;
 const PAIRS_WORK = 0.3e9;
 const CUT_WORK = 2e9;
@@ -65,9 +65,9 @@ export function planFor(
   const windowLength = Math.min(n_ctx, 512);
   const heads = n_layers * n_heads;
   const period = periodOf(config, hasBos);
-  const silencedLength = 2 * period + (hasBos ? 1 : 0);
-  const silencedSequences = clamp(6e7 / (work * Math.max(1, silencedLength)), 1, 4);
-  const runs = SILENCED_WORK / (work * Math.max(1, silencedLength * silencedSequences));
+  const ablatedLength = 2 * period + (hasBos ? 1 : 0);
+  const ablatedSequences = clamp(6e7 / (work * Math.max(1, ablatedLength)), 1, 4);
+  const runs = ABLATED_WORK / (work * Math.max(1, ablatedLength * ablatedSequences));
   // each token goes through the unembedding once for every order and layer
   const importancePerToken = work * (n_layers + 1);
   const importanceLength = Math.min(windowLength, clamp(IMPORTANCE_WORK / importancePerToken, 32, 64));
@@ -79,17 +79,17 @@ export function planFor(
     batch: clamp(4e6 / (windowLength * d_vocab), 1, 8),
     period,
     // two at least: heads are found by how one differs from another
-    sequences: clamp(1.1e8 / (work * Math.max(1, silencedLength)), 2, 8),
-    silencedRuns: clamp(runs, 8, heads + 3),
-    silencedSequences,
+    sequences: clamp(1.1e8 / (work * Math.max(1, ablatedLength)), 2, 8),
+    ablatedRuns: clamp(runs, 8, heads + 3),
+    ablatedSequences,
     importanceWindows: clamp(IMPORTANCE_WORK / importanceWork, 1, 16),
     importanceLength,
     // the logits of every single-head term are held at once
     importanceByHead: heads * logits <= 1.6e7,
     pairs: {
       moved: clamp(PAIRS_WORK / (work * 64), 1, 6),
-      cut: clamp(CUT_WORK / (work * Math.max(1, silencedLength * silencedSequences)), 1, 12),
-      restricted: workOfPairs(config, silencedLength * silencedSequences) <= ALL_PAIRS_WORK,
+      cut: clamp(CUT_WORK / (work * Math.max(1, ablatedLength * ablatedSequences)), 1, 12),
+      restricted: workOfPairs(config, ablatedLength * ablatedSequences) <= ALL_PAIRS_WORK,
     },
     sampleLength: Math.min(options.sampleLength ?? (heads <= 32 ? 64 : heads <= 64 ? 48 : 32), n_ctx),
   };

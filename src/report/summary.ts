@@ -31,7 +31,7 @@ export function summarise(data: ReportData): string {
     ...repeatLines(data),
     ...previousLines(data),
     ...inductionLines(data),
-    ...silencedLines(data),
+    ...ablationLines(data),
     ["path sum", certificateLine(data)],
   ];
   return rows.map(([name, text]) => `${name.padEnd(12)} ${text}`).join("\n");
@@ -94,11 +94,11 @@ function evidence(head: InductionHead, chance: number): string {
   return `${head.label}  ${parts.join(", ")}`;
 }
 
-function silencedLines({ induction }: ReportData): (readonly [string, string])[] {
-  const groups = induction?.silenced.filter(({ heads }) => heads.length > 0) ?? [];
+function ablationLines({ induction }: ReportData): (readonly [string, string])[] {
+  const groups = induction?.ablated.filter(({ heads }) => heads.length > 0) ?? [];
   if (groups.length === 0) return [];
   return [
-    ["silenced", list(groups.map(({ what, delta }) => `without ${what} ${signed(delta)} nats on the second copy`))],
+    ["ablated", list(groups.map(({ what, delta }) => `without ${what} ${signed(delta)} nats on the second copy`))],
   ];
 }
 

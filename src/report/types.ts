@@ -124,7 +124,7 @@ export interface LossOnText extends Estimate {
 export interface RepeatedFacts {
   readonly sequences: number;
   /** On how many of them, the first ones, heads were ablated. */
-  readonly silencedSequences: number;
+  readonly ablatedSequences: number;
   /** The number of random tokens before they come again. */
   readonly period: number;
   readonly first: number;
@@ -268,7 +268,7 @@ export interface InductionFacts {
   }[];
   readonly baseline: { readonly mean: number; readonly std: number };
   /** Loss on the second copy as it is, and with groups of heads ablated. */
-  readonly silenced: readonly {
+  readonly ablated: readonly {
     readonly what: string;
     readonly heads: readonly string[];
     readonly loss: number;

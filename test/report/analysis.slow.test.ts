@@ -48,7 +48,7 @@ describe("analyse on the bundled model", () => {
       expect(head.strict).toBeGreaterThan(0.5);
       expect(head.scoreWithoutPrevious).toBeLessThan(0.05);
     }
-    const [asIs, withoutInduction, withoutPrevious] = data.induction?.silenced ?? [];
+    const [asIs, withoutInduction, withoutPrevious] = data.induction?.ablated ?? [];
     expect(asIs?.loss).toBeLessThan(0.5);
     expect(withoutInduction?.delta).toBeGreaterThan(3);
     expect(withoutPrevious?.delta).toBeGreaterThan(3);

@@ -33,7 +33,7 @@ describe("the report's numbers on the bundled model against TransformerLens", ()
     expectClose([...rises.values()], golden.expected("ablation.zero_delta_loss").data, { atol: 2e-4 });
   });
 
-  test("of fewer runs than heads, those found are silenced first, then those of the largest effect", () => {
+  test("of fewer runs than heads, those found are ablated first, then those of the largest effect", () => {
     const attribution = new Map(model.heads.map(({ label }, i) => [label, i === 3 ? -5 : i / 10]));
     const { rises } = ablations(model, prompts, { ...none, induction: ["L0H1"] }, attribution, 3, {});
     expect([...rises.keys()]).toEqual(["L0H1", "L0H3", "L1H7"]);

@@ -42,6 +42,8 @@ export interface PositivityScatter {
 const NEEDS: readonly FigureNeed[] = ["two layers", "next token", "causal"];
 /** Where the corner of the scatter begins. */
 const CORNER = 0.9;
+/** How many heads are labelled, those of the largest induction score: more cannot be read in a scatter of this size. */
+const MOST_LABELS = 48;
 
 /**
  * Positivity of the eigenvalues of OV and of QK through previous-token heads, of every later head (*A Mathematical
@@ -140,6 +142,7 @@ export function drawPositivityScatter(data: PositivityScatter, captions: Caption
     yDomain: domainOf(data.points.map(({ QK }) => QK)),
     xLabel: "OV: copying",
     yLabel: "QK: matching the token before",
+    mostLabels: MOST_LABELS,
     width: 620,
     height: 560,
     ...captions,

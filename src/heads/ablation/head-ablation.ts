@@ -249,7 +249,7 @@ function lossesWithout(
 ): Tensor<"batch pos"> {
   const first = Math.min(...heads.map(({ layer }) => layer));
   const layers = [...new Set(heads.map(({ layer }) => layer))];
-  const silenced = layers.map((layer) => {
+  const ablated = layers.map((layer) => {
     const members = new Set(heads.filter((head) => head.layer === layer).map(({ head }) => head));
     return editAt(`blocks.${layer}.attn.hook_z`, (z) => replaced(z, members, value));
   });
@@ -261,7 +261,7 @@ function lossesWithout(
         })
       : [];
   const from = { run: clean, hook: `blocks.${first}.attn.hook_z` } as const;
-  return runLosses(model, clean.tokens, { from, edits: combineEdits(...silenced, ...held), signal });
+  return runLosses(model, clean.tokens, { from, edits: combineEdits(...ablated, ...held), signal });
 }
 
 /** What a run is gone on with from. */

@@ -66,6 +66,21 @@ function decodeUtf8(bytes: Uint8Array, operation: string, what: string): string 
   throw new FormatError(`${what} is not UTF-8 text.`, { operation, argument: what });
 }
 
+/** Bytes of a text that is made without a decoder. */
+const SHORT = 256;
+
+/** A short text of ASCII characters, made without a view or a copy of the bytes; `undefined` for any other text. */
+export function shortAscii(bytes: Uint8Array, start: number, end: number): string | undefined {
+  if (end - start > SHORT) return undefined;
+  const codes: number[] = [];
+  for (let i = start; i < end; i++) {
+    const code = bytes[i] ?? 0;
+    if (code > 0x7e) return undefined;
+    codes.push(code);
+  }
+  return String.fromCharCode(...codes);
+}
+
 /** UTF-8 bytes as text, `undefined` where they are none. A byte order mark is dropped unless it is asked for. */
 export function utf8Text(bytes: Uint8Array, { keepBOM = false } = {}): string | undefined {
   const isShared = Object.prototype.toString.call(bytes.buffer) === "[object SharedArrayBuffer]";

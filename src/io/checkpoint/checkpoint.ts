@@ -229,8 +229,8 @@ function viewOf(folder: Folder, parts: ReadonlyMap<string, Part>, config: PlainO
     return part;
   };
   const stores = [...parts.values()].map(({ store }) => store);
-  const unread = new Map(stores.flatMap((store) => [...store.unread]));
   const only = stores.length === 1 ? stores[0] : undefined;
+  const unread = only?.unread ?? new Map(stores.flatMap((store) => [...store.unread]));
   const checkpoint: Checkpoint = {
     name: folder.name,
     format: stores[0]?.format ?? "safetensors",

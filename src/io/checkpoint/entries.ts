@@ -24,10 +24,10 @@ export interface Part {
 
 /** The tensors of all files; a name is that of one. */
 export function entriesOf(parts: ReadonlyMap<string, Part>): ReadonlyMap<string, CheckpointEntry> {
-  const entryIn = (file: string, { dtype, shape, byteLength, quantization }: TensorEntry): CheckpointEntry => ({
-    ...{ dtype, shape, byteLength, file },
-    ...(quantization === undefined ? {} : { quantization }),
-  });
+  const entryIn = (file: string, { dtype, shape, byteLength, quantization }: TensorEntry): CheckpointEntry => {
+    const plain = { dtype, shape, byteLength, file };
+    return quantization === undefined ? plain : { ...plain, quantization };
+  };
   const [only, ...others] = parts;
   if (only !== undefined && others.length === 0) {
     const [file, { store }] = only;

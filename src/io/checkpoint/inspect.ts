@@ -71,8 +71,9 @@ export function inspectionOf(checkpoint: Checkpoint): Inspection {
   for (const tensor of tensors.keys()) {
     const entry = tensors.get(tensor);
     if (entry === undefined) continue;
-    const { shape } = entry;
-    listed.push({ name: tensor, ...entry });
+    const { dtype, shape, byteLength, file, quantization } = entry;
+    const plain = { name: tensor, dtype, shape, byteLength, file };
+    listed.push(quantization === undefined ? plain : { ...plain, quantization });
     elements += shape.reduce((n, m) => n * m, 1);
   }
   const found = { name, format, files, size, tensors: listed, elements, metadata, values, unread, config };

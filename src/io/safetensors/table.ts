@@ -17,15 +17,34 @@ export interface SafetensorsEntry extends TensorEntry {
   readonly byteOffset: number;
 }
 
+/** Values of a column in one piece: a list that grows as a whole leaves copies of itself, megabytes of them. */
+const PIECE = 1024;
+
+/** Values by row. */
+class Column<T> {
+  readonly #pieces: T[][] = [];
+  length = 0;
+
+  push(value: T): void {
+    if (this.length % PIECE === 0) this.#pieces.push([]);
+    this.#pieces[this.#pieces.length - 1]?.push(value);
+    this.length++;
+  }
+
+  at(row: number): T | undefined {
+    return this.#pieces[Math.floor(row / PIECE)]?.[row % PIECE];
+  }
+}
+
 /** Entries by name, as they come. */
 export class EntryTable {
   readonly #rows = new Map<string, number>();
-  readonly #dtypes: SafetensorsDType[] = [];
+  readonly #dtypes = new Column<SafetensorsDType>();
   /** Where each tensor begins. */
-  readonly #begins: number[] = [];
+  readonly #begins = new Column<number>();
   /** The sizes of all tensors' dimensions, one tensor after the other, and where those of each end. */
-  readonly #sizes: number[] = [];
-  readonly #sizesEnd: number[] = [];
+  readonly #sizes = new Column<number>();
+  readonly #sizesEnd = new Column<number>();
   #isInOrder = true;
   /** Tensors of element types that are not read, which only take their place. */
   readonly unread = new Map<string, string>();
@@ -54,7 +73,7 @@ export class EntryTable {
     if (!this.#isInOrder) {
       const names = [...rows.keys()];
       const order = Uint32Array.from(names.keys());
-      order.sort((a, b) => this.#compare(this.#begins[a] ?? 0, this.#length(a), b));
+      order.sort((a, b) => this.#compare(this.#begins.at(a) ?? 0, this.#length(a), b));
       rows = new Map();
       for (const row of order) rows.set(names[row] ?? "", row);
     }
@@ -71,21 +90,22 @@ export class EntryTable {
   }
 
   #shape(row: number): readonly number[] {
-    return this.#sizes.slice(row === 0 ? 0 : this.#sizesEnd[row - 1], this.#sizesEnd[row]);
+    const begin = row === 0 ? 0 : (this.#sizesEnd.at(row - 1) ?? 0);
+    return Array.from({ length: (this.#sizesEnd.at(row) ?? 0) - begin }, (_, i) => this.#sizes.at(begin + i) ?? 0);
   }
 
   #length(row: number): number {
-    return byteSize(this.#dtypes[row] ?? "U8", this.#shape(row));
+    return byteSize(this.#dtypes.at(row) ?? "U8", this.#shape(row));
   }
 
   #compare(begin: number, length: number, row: number): number {
-    return begin - (this.#begins[row] ?? 0) || length - this.#length(row);
+    return begin - (this.#begins.at(row) ?? 0) || length - this.#length(row);
   }
 
   #entry(row: number): SafetensorsEntry {
-    const dtype = this.#dtypes[row] ?? "U8";
+    const dtype = this.#dtypes.at(row) ?? "U8";
     const shape = this.#shape(row);
-    return { dtype, shape, byteOffset: this.#begins[row] ?? 0, byteLength: byteSize(dtype, shape) };
+    return { dtype, shape, byteOffset: this.#begins.at(row) ?? 0, byteLength: byteSize(dtype, shape) };
   }
 }
 

@@ -11,7 +11,7 @@ import type { PlainObject, PlainValue } from "../json/plain.ts";
 import { partsOf } from "./module.ts";
 import type { ModuleParts } from "./module.ts";
 import { PickleDict, PickleGlobal, PickleList, PickleObject, PickleTuple, TensorRef } from "./pickle/values.ts";
-import type { PickleValue } from "./pickle/values.ts";
+import type { PickleValue, StorageRef } from "./pickle/values.ts";
 import { checkedTensor, unreadType } from "./tensors.ts";
 import type { TorchTensor } from "./tensors.ts";
 import { whatIs } from "./unread.ts";
@@ -19,6 +19,8 @@ import { whatIs } from "./unread.ts";
 /** What a PyTorch file holds. */
 export interface TorchContents {
   readonly tensors: ReadonlyMap<string, TorchTensor>;
+  /** The storage of each. */
+  readonly storages: ReadonlyMap<string, StorageRef>;
   readonly values: PlainObject;
   /** The configuration of its model, where it has one. */
   readonly settings: PlainObject | undefined;
@@ -34,16 +36,36 @@ const WORD = /^torch\.[a-z][a-z0-9_]*$/;
 
 /** Takes a pickle's value apart; `pickleSize` bounds the work. */
 export function contentsOf(value: PickleValue, pickleSize: number, source: Source): TorchContents {
+  const checked = (ref: TensorRef, name: string): TorchTensor => checkedTensor(ref, name, source);
+  const open = (refs: ReadonlyMap<string, TensorRef>): Pick<TorchContents, "tensors" | "storages"> => ({
+    tensors: new Mapped(refs, checked),
+    storages: new Mapped(refs, ({ storage }) => storage as StorageRef),
+  });
+  const only = onlyTensors(value);
+  if (only !== undefined) {
+    for (const [name, ref] of only) checked(ref, name);
+    return { ...open(only), values: plainObject([]), settings: undefined, unread: new Map() };
+  }
   const walk = new Walk(pickleSize, source);
   const plain = walk.visit(value, "", 0);
   const values = isFields(plain) ? plain : plainObject([]);
   const settings = walk.settings ?? settingsIn(values);
   return {
-    tensors: new Mapped(walk.tensors, (ref, name) => checkedTensor(ref, name, source)),
+    ...open(walk.tensors),
     values,
     settings: settings && withUnread(settings, walk.unread),
     unread: walk.unread,
   };
+}
+
+/** The items of a dict of nothing but tensors, as a state dict is: a second map of all names would be megabytes. */
+function onlyTensors(value: PickleValue): ReadonlyMap<string, TensorRef> | undefined {
+  if (!(value instanceof PickleDict) || value.items.size === 0 || value.others > 0) return undefined;
+  for (const [key, item] of value.items) {
+    const isName = typeof key === "string" && key !== "";
+    if (!isName || !(item instanceof TensorRef) || unreadType(item) !== undefined) return undefined;
+  }
+  return value.items as ReadonlyMap<string, TensorRef>;
 }
 
 /** A configuration with a text in place of each field that is no plain value, so that none is missed in silence. */
@@ -61,7 +83,7 @@ class Walk {
   /** The configuration of the first model that was saved whole, and its name. */
   settings: readonly [name: string, fields: PlainObject] | undefined;
   readonly #source: Source;
-  readonly #parts = new Map<PickleObject, ModuleParts | undefined>();
+  readonly #parts = new Map<PickleObject, ModuleParts>();
   readonly #open = new Set<PickleValue>();
   /** Objects around what is visited; what they hold may lead back to them. */
   #objects = 0;
@@ -116,14 +138,16 @@ class Walk {
 
   #dict({ items, others }: PickleDict, name: string, depth: number): PlainObject | undefined {
     const plain = new Map<string, PlainValue>();
+    // Texts of keys that are none; those that are texts are the dict's own.
     const written = new Set<string>();
     for (const [key, item] of items) {
       const alike = typeof key !== "string" && (items.has(String(key)) || written.has(String(key)));
       const text = alike ? `[${String(key)}]` : String(key);
-      if (typeof key !== "string" && (written.has(text) || (alike && items.has(text)))) {
-        throw fault(this.#source, `two keys of a dict are both written ${quoted(text)}.`, name);
+      if (typeof key !== "string") {
+        if (written.has(text) || (alike && items.has(text)))
+          throw fault(this.#source, `two keys of a dict are both written ${quoted(text)}.`, name);
+        written.add(text);
       }
-      written.add(text);
       const value = this.visit(item, name === "" ? text : `${name}.${text}`, depth + 1);
       if (value !== undefined) plain.set(text, value);
     }
@@ -155,11 +179,12 @@ class Walk {
     return plain;
   }
 
-  /** The parts of a module, found once however often it is named. */
+  /** The parts of a module, found once however often it is named; that an object is none is seen at once. */
   #partsOf(value: PickleObject): ModuleParts | undefined {
-    if (this.#parts.has(value)) return this.#parts.get(value);
+    const known = this.#parts.get(value);
+    if (known !== undefined) return known;
     const parts = partsOf(value);
-    this.#parts.set(value, parts);
+    if (parts !== undefined) this.#parts.set(value, parts);
     return parts;
   }
 

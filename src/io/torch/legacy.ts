@@ -4,6 +4,7 @@
  */
 import { fault, quoted } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
+import { endOfPickle } from "./pickle/memo.ts";
 import { unpickle } from "./pickle/pickle.ts";
 import { PickleDict, PickleList, StorageRef, describePickle } from "./pickle/values.ts";
 import type { PickleValue } from "./pickle/values.ts";
@@ -16,6 +17,7 @@ import { contentsOf } from "./contents.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
+const PICKLES = 5;
 const FIRST_WINDOW = 2 ** 20;
 
 /** Raised inside where the pickles go on beyond the bytes read so far. */
@@ -73,6 +75,11 @@ function readPickles(bytes: Uint8Array, fileSize: number, source: Source): Pickl
     end = read.end;
     return read.value;
   };
+  // Where a pickle goes on beyond these bytes, nothing is made of its beginning.
+  for (let pickle = 0, at: number | undefined = 0; pickle < PICKLES && bytes.byteLength < fileSize; pickle++) {
+    at = endOfPickle(bytes, at);
+    if (at === undefined) throw new MoreBytes();
+  }
   if (next() !== MAGIC) throw fault(source, "this is a pickle but not a PyTorch file. Save it with torch.save.");
   if (next() !== PROTOCOL) throw fault(source, `this layout of PyTorch files is not known; ${PROTOCOL} is read.`);
   const machine = next();
@@ -89,7 +96,7 @@ function* openStorages(pickles: Pickles, fileSize: number, source: Source): Read
   yield* readAhead(placeStorages(pickles, fileSize, source), fileSize);
   const contents = contentsOf(value, end, source);
   const { tensors } = contents;
-  for (const [name, { storage }] of tensors) {
+  for (const [name, storage] of contents.storages) {
     if (typeof places.get(storage.key) !== "number")
       throw fault(source, `its storage ${quoted(storage.key)} is not in the file.`, name);
   }

@@ -14,9 +14,9 @@ export interface ModuleParts {
 /** The parts of an object that is a module; `undefined` for every other object. */
 export function partsOf(value: PickleObject): ModuleParts | undefined {
   const items = value.attributes?.items;
-  const [parameters, buffers, modules] = ["_parameters", "_buffers", "_modules"].map((name) => named(items?.get(name)));
-  if (items === undefined || parameters === undefined || buffers === undefined || modules === undefined)
-    return undefined;
+  const [first, second, third] = ["_parameters", "_buffers", "_modules"].map((name) => dictOf(items?.get(name)));
+  if (items === undefined || first === undefined || second === undefined || third === undefined) return undefined;
+  const [parameters, buffers, modules] = [present(first), present(second), present(third)];
   const passing = new Set(listed(items.get("_non_persistent_buffers_set")));
   for (const name of buffers.keys()) if (passing.has(name)) buffers.delete(name);
   const config = [items.get("cfg"), items.get("config")].find((held) => held instanceof PickleObject);
@@ -27,10 +27,13 @@ export function partsOf(value: PickleObject): ModuleParts | undefined {
   };
 }
 
-/** The items of a dict that are there: a parameter or a module may be None. */
-function named(value: PickleValue | undefined): Map<string, PickleValue> | undefined {
+function dictOf(value: PickleValue | undefined): PickleDict | undefined {
   const dict = value instanceof PickleObject ? value.contents : value;
-  if (!(dict instanceof PickleDict)) return undefined;
+  return dict instanceof PickleDict ? dict : undefined;
+}
+
+/** The items of a dict that are there: a parameter or a module may be None. */
+function present(dict: PickleDict): Map<string, PickleValue> {
   const found = new Map<string, PickleValue>();
   for (const [key, item] of dict.items) if (item !== null) found.set(String(key), item);
   return found;

@@ -41,12 +41,12 @@ export function checkedTensor(ref: TensorRef, name: string, source: Source): Tor
   }
   if (shape.length > MAX_RANK) throw wrong(`it has ${shape.length} dimensions; at most ${MAX_RANK} can be read`);
   const byteLength = byteLengthOf(shape, ITEM_SIZES.get(dtype) ?? 0);
-  const shown = `shape [${shape.join(", ")}] with strides [${strides.join(", ")}]`;
-  if (byteLength === undefined) throw wrong(`${shown} takes more than 2^53 bytes`);
+  const shown = (): string => `shape [${shape.join(", ")}] with strides [${strides.join(", ")}]`;
+  if (byteLength === undefined) throw wrong(`${shown()} takes more than 2^53 bytes`);
   const isEmpty = byteLength === 0;
   const span = isEmpty ? 0 : shape.reduce((last, n, i) => last + (n - 1) * (strides[i] ?? 0), 1);
   if (!Number.isSafeInteger(offset + span) || offset + span > storage.numel) {
-    throw wrong(`${shown} from element ${offset} reaches beyond the ${storage.numel} elements of its storage`);
+    throw wrong(`${shown()} from element ${offset} reaches beyond the ${storage.numel} elements of its storage`);
   }
   let expected = 1;
   let isContiguous = true;

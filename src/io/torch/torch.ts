@@ -51,7 +51,7 @@ export function* openTorchArchive(zip: ZipFile, root: string, source: Source): R
   if (end !== pickle.byteLength) fail("something follows the pickle", end);
   const contents = contentsOf(value, pickle.byteLength, source);
   const { tensors } = contents;
-  for (const [name, tensor] of tensors) dataEntry(zip, root, name, tensor, source);
+  for (const [name, storage] of contents.storages) dataEntry(zip, root, name, { storage }, source);
   return {
     format: "torch",
     fileSize: zip.size,
@@ -84,7 +84,13 @@ function* readByteOrder(zip: ZipFile, root: string, source: Source): Reading<boo
   throw fault(source, `entry ${quoted(entry.name)} says neither "little" nor "big".`);
 }
 
-function dataEntry(zip: ZipFile, root: string, name: string, { storage }: TorchTensor, source: Source): ZipEntry {
+function dataEntry(
+  zip: ZipFile,
+  root: string,
+  name: string,
+  { storage }: Pick<TorchTensor, "storage">,
+  source: Source,
+): ZipEntry {
   const path = `${root}data/${storage.key}`;
   const entry = zip.entries.get(path);
   if (entry === undefined) throw fault(source, `its storage ${quoted(path)} is not in the archive.`, name);

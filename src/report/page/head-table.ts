@@ -60,7 +60,7 @@ const COLUMNS: readonly Column[] = [
     label: "Δ loss",
     kind: "bar",
     format: SIGNED,
-    help: "change of the loss on the second copy when silenced, nats",
+    help: "change of the loss on the second copy when ablated, nats",
     cell: (head) => head.ablation,
   },
 ];

@@ -2,7 +2,8 @@
 import type { ReportData } from "../types.ts";
 import { markup } from "./html.ts";
 import type { Content, Html } from "./html.ts";
-import { atPositions, capital, count, estimate, fixed, list, range, shortList, signed, small, whole } from "./words.ts";
+import { attentionOf, bestPartners } from "./induction-words.ts";
+import { capital, count, estimate, fixed, range, shortList, signed, small, whole } from "./words.ts";
 
 /** One paragraph that says what was found. */
 export function leadParagraph(data: ReportData): Html {
@@ -49,26 +50,26 @@ function headSentence({ induction, found, config, repeated }: ReportData): Conte
       : markup`${capital(count(previous.length, "head"))} (${shortList(previous)})
         ${previous.length === 1 ? "attends" : "attend"} to the token before; none is an induction head. `;
   }
-  const { heads, previous, baseline } = induction;
-  const pairs = heads.flatMap((head) => head.partners);
+  const { heads, baseline } = induction;
+  const best = bestPartners(induction);
   const read =
-    pairs.length === 0
+    best === null
       ? null
-      : markup`, and whose keys read what the previous-token ${previous.length === 1 ? "head" : "heads"}
-        ${list(previous.map(({ label }) => label))} wrote: K-composition ${range(pairs.map(({ k }) => k))} where random
-        heads have ${fixed(baseline.mean, 3)}`;
+      : markup`, and whose keys read above all what the previous-token ${best.labels.length === 1 ? "head" : "heads"}
+        ${shortList(best.labels)} wrote: K-composition ${range(best.k)} where random heads have
+        ${fixed(baseline.mean, 3)}`;
   return markup`The work is done by ${count(heads.length, "induction head")},
     <b
       >${shortList(
         heads.map(({ label }) => label),
         10,
       )}</b
-    >, which ${heads.length === 1 ? "puts" : "put"} ${range(heads.map((head) => head.attention))} of their attention on the
-    token after the earlier copy of the present one${atPositions(heads.map(({ positions }) => positions))}${read}. `;
+    >, which ${heads.length === 1 ? "puts" : "put"} ${attentionOf(induction)} of their attention on the
+    token after the earlier copy of the present one${read}. `;
 }
 
 function causeSentence({ induction }: ReportData): Content {
-  const delta = (what: string): number | undefined => induction?.silenced.find((group) => group.what === what)?.delta;
+  const delta = (what: string): number | undefined => induction?.ablated.find((group) => group.what === what)?.delta;
   const [ofInduction, ofPrevious] = [delta("the induction heads"), delta("the previous-token heads")];
   if (ofInduction === undefined) return null;
   return markup`Without the induction heads the loss of the second copy changes by ${signed(ofInduction)}

@@ -123,16 +123,28 @@ export function composition(page: PageContext): Section {
         },
       )}
       ${page.figure(pairTable(page, pairs), {
-        text: markup`Pairs that compose. “Loss without”: by how much the loss on the second copy rises, in nats, when
-        this input of the reader lacks what the writer writes. “Size”: by how much that makes the reader’s scores differ
-        along a row (of values, its logits). “Share”: of the variance of all that reaches the reader. “Matching”: from
-        the weights, how much better a token’s query likes a key into which the writer moved the same token. “z”: the
-        paper’s score in standard deviations of random heads’. “Moves”: the share of the reader’s attention that goes
-        elsewhere without what the writer adds to its scores, on a passage of the text and on random tokens given
-        twice.`,
+        text: markup`Pairs that compose. ${columnsSaid(pairs)}`,
         source: "composition",
       })}`,
   };
+}
+
+/** What the columns of the table of pairs are: those that it has. */
+function columnsSaid(pairs: readonly CompositionPair[]): string {
+  const isCut = pairs.some(({ effect }) => effect !== null);
+  const hasEvidence = pairs.some(({ evidence }) => evidence !== null);
+  const isMeasured = pairs.some(({ moved }) => moved !== null);
+  const hasRepeats = pairs.some(({ moved }) => (moved?.repeats ?? null) !== null);
+  const said = [
+    isCut &&
+      "“Loss without”: by how much the loss on the second copy rises, in nats, when this input of the reader lacks what the writer writes.",
+    hasEvidence &&
+      "“Size”: by how much that makes the reader’s scores differ along a row (of values, its logits). “Share”: of the variance of all that reaches the reader. “Matching”: from the weights, how much better a token’s query likes a key into which the writer moved the same token.",
+    "“z”: the paper’s score in standard deviations of random heads’.",
+    isMeasured &&
+      `“Moves”: the share of the reader’s attention that goes elsewhere without what the writer adds to its scores, on a passage of the text${hasRepeats ? " and on random tokens given twice" : ""}.`,
+  ];
+  return said.filter((sentence) => sentence !== false).join(" ");
 }
 
 /** A composition that moves less of the reader's attention than this does little. */

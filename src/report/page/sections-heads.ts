@@ -97,8 +97,8 @@ function columnsText(data: ReportData): Content {
 
 /** On how many of the sequences heads were ablated, where not on all. */
 function sequencesText({ repeated }: ReportData): string {
-  if (repeated === null || repeated.silencedSequences === repeated.sequences) return "";
-  return ` (on ${count(repeated.silencedSequences, "of the sequences", "of the sequences")})`;
+  if (repeated === null || repeated.ablatedSequences === repeated.sequences) return "";
+  return ` (on ${count(repeated.ablatedSequences, "of the sequences", "of the sequences")})`;
 }
 
 /** Attention patterns to explore. */

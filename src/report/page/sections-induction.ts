@@ -9,6 +9,7 @@ import type { InductionFacts, ReportData } from "../types.ts";
 import { reference, type PageContext, type Section } from "./context.ts";
 import { markup } from "./html.ts";
 import type { Content, Html } from "./html.ts";
+import { attentionOf, bestPartners } from "./induction-words.ts";
 import { atPositions, count, fixed, list, range, shortList, signed, whole } from "./words.ts";
 
 /** How the model repeats what it has seen. */
@@ -17,7 +18,7 @@ export function induction(page: PageContext): Section {
   const title = { id: "induction", title: "The induction story", short: "Induction" };
   if (facts === null) return { ...title, body: markup`<div class="text">${noStory(page.data)}</div>` };
   const labels = facts.heads.map((head) => head.label);
-  const [asIs] = facts.silenced;
+  const [asIs] = facts.ablated;
   return {
     ...title,
     body: markup`<div class="text">
@@ -32,10 +33,7 @@ export function induction(page: PageContext): Section {
           <b>Then</b> ${count(labels.length, "induction head")} (${shortList(labels, 12)})
           ${labels.length === 1 ? "compares" : "compare"} the present token with what the keys say came before them, and
           so ${labels.length === 1 ? "attends" : "attend"} to the token after the earlier copy:
-          ${range(facts.heads.map((head) => head.attention))} of their attention lies
-          there${atPositions(facts.heads.map(({ positions }) => positions))}. ${compositionSentence(facts)}
-          ${labels.length === 1 ? "Its" : "Their"} OV circuits copy what is found (scores
-          ${range(facts.heads.map((head) => head.copying))}).
+          ${attentionOf(facts)} of their attention lies there. ${compositionSentence(facts)} ${copyingSentence(facts)}
         </p>
         ${causes(facts)}
       </div>
@@ -44,17 +42,17 @@ export function induction(page: PageContext): Section {
           ? null
           : page.figure(
               barChart({
-                bars: facts.silenced.map(({ what, heads, loss }) => ({
+                bars: facts.ablated.map(({ what, heads, loss }) => ({
                   label: what === "nothing" ? "the model as it is" : `without ${heads.length > 6 ? what : list(heads)}`,
                   value: loss,
-                  group: what === "nothing" ? "as it is" : "silenced",
+                  group: what === "nothing" ? "as it is" : "ablated",
                 })),
                 xLabel: "loss on the second copy (nats)",
                 format: { decimals: 2 },
                 width: 760,
               }),
               {
-                text: markup`Loss on the second copy with groups of heads silenced: their outputs set to zero, everything
+                text: markup`Loss on the second copy with groups of heads ablated: their outputs set to zero, everything
                 after computed anew${onSequences(page.data)}. A uniform guess costs ${fixed(page.data.loss.uniform)}.`,
               },
             )
@@ -63,18 +61,18 @@ export function induction(page: PageContext): Section {
       ${page.figure(evidence(facts), {
         tall: facts.heads.length > 24,
         text: markup`What speaks for each induction head: its attention to the token after the earlier copy; the same
-        while the previous-token heads are silenced; copying score; QK positivity through the previous-token heads;
+        while the previous-token heads are ablated; copying score; QK positivity through the previous-token heads;
         K-composition with each of them (random heads: ${fixed(facts.baseline.mean, 3)} ±
         ${fixed(facts.baseline.std, 3)}); its mean direct effect on the right token’s logit in the second copy; and the
-        change of the loss there, in nats, when it alone is silenced. Where several do the same, one is missed little.`,
+        change of the loss there, in nats, when it alone is ablated. Where several do the same, one is missed little.`,
       })}
       ${facts.examples === null ? null : examples(page, liveData<InductionExamples>(facts.examples))}`,
   };
 }
 
 function onSequences({ repeated }: ReportData): string {
-  if (repeated === null || repeated.silencedSequences === repeated.sequences) return "";
-  return `, on the first ${repeated.silencedSequences === 1 ? "sequence" : count(repeated.silencedSequences, "sequence")}`;
+  if (repeated === null || repeated.ablatedSequences === repeated.sequences) return "";
+  return `, on the first ${repeated.ablatedSequences === 1 ? "sequence" : count(repeated.ablatedSequences, "sequence")}`;
 }
 
 function noStory(data: ReportData): Content {
@@ -112,34 +110,43 @@ function previousSentence({ previous }: InductionFacts): Content {
   into each position which token came before it.`;
 }
 
-function compositionSentence({ heads, baseline }: InductionFacts): Content {
-  const pairs = heads.flatMap((head) => head.partners);
-  if (pairs.length === 0) return "";
-  return markup`That their keys read what the previous-token heads wrote, the weights say: K-composition is
-  ${range(
-    pairs.map(({ k }) => k),
-    3,
-  )},
-  ${range(
-    pairs.map(({ z }) => z),
-    0,
-  )}
-  standard deviations above random heads’ ${fixed(baseline.mean, 3)}.`;
+function compositionSentence(facts: InductionFacts): Content {
+  const best = bestPartners(facts);
+  if (best === null) return "";
+  return markup`Whose output their keys read, the weights say: K-composition is largest with ${shortList(best.labels)},
+  ${range(best.k, 3)}, ${range(best.z, 0)} standard deviations above random heads’ ${fixed(facts.baseline.mean, 3)}.`;
 }
 
-function causes({ silenced, heads, previous }: InductionFacts): Content {
-  const delta = (what: string): number | undefined => silenced.find((group) => group.what === what)?.delta;
+/** So many standard deviations above random heads' a copying score is no luck, as the report says of all heads. */
+const CLEAR = 3;
+
+function copyingSentence({ heads }: InductionFacts): Content {
+  const copies = heads.filter(({ copying, copyingZ }) => (copyingZ === null ? copying > 0 : copyingZ > CLEAR));
+  const scores = range(heads.map(({ copying }) => copying));
+  const [whose, circuits, one] =
+    heads.length === 1 ? ["Its", "circuit", "does not copy"] : ["Their", "circuits", "none copies"];
+  if (copies.length === heads.length)
+    return markup`${whose} OV ${circuits} ${heads.length === 1 ? "copies" : "copy"} what is found (${heads.length === 1 ? "score" : "scores"} ${scores}).`;
+  if (copies.length > 0)
+    return markup`The OV circuits of ${shortList(copies.map(({ label }) => label))} copy what is found; the copying scores of
+    all are ${scores}.`;
+  return markup`By the eigenvalues of ${whose.toLowerCase()} OV ${circuits} ${one} clearly more than random heads do
+  (${heads.length === 1 ? "score" : "scores"} ${scores}).`;
+}
+
+function causes({ ablated, heads, previous }: InductionFacts): Content {
+  const delta = (what: string): number | undefined => ablated.find((group) => group.what === what)?.delta;
   const [byInduction, byPrevious] = [delta("the induction heads"), delta("the previous-token heads")];
   const broken = heads.flatMap((head) => head.scoreWithoutPrevious ?? []);
   const first =
     byInduction === undefined
       ? null
-      : markup`Silencing the induction ${heads.length === 1 ? "head" : "heads together"} changes the loss on the second
+      : markup`Ablating the induction ${heads.length === 1 ? "head" : "heads together"} changes the loss on the second
           copy by <b>${signed(byInduction)}</b> nats. `;
   const second =
     byPrevious === undefined
       ? null
-      : markup`Silencing ${previous.length === 1 ? "the previous-token head" : "the previous-token heads"} instead changes
+      : markup`Ablating ${previous.length === 1 ? "the previous-token head" : "the previous-token heads"} instead changes
           it by
           <b>${signed(byPrevious)}</b
           >${broken.length === 0 ? "" : markup`, and the induction heads lose their aim: of ${range(heads.map((head) => head.strict))} of their attention on the right token ${range(broken)} ${broken.length === 1 ? "is" : "are"} left`}. `;
@@ -157,10 +164,10 @@ function evidence({ heads, previous }: InductionFacts): Figure {
       { label: "head" },
       { label: "attention", kind: "bar", format: two },
       {
-        label: "prev. silenced",
+        label: "without prev.",
         kind: "number",
         format: two,
-        help: "attention while the previous-token heads are silenced",
+        help: "attention while the previous-token heads are ablated",
       },
       { label: "copying", kind: "number", format: two },
       { label: "QK positivity", kind: "number", format: two },

@@ -20,8 +20,10 @@ export function paths(page: PageContext): Section {
   const layers = config.n_layers;
   const written =
     expansion.maxOrder < layers
-      ? markup` Those through at most ${count(expansion.maxOrder, "head")} were written out, the longer ones taken as one
-        term.`
+      ? expansion.maxOrder === 0
+        ? " Those through heads were not written out: they are one term."
+        : markup` Those through at most ${count(expansion.maxOrder, "head")} were written out, the longer ones taken as one
+          term.`
       : null;
   const where =
     expansion.on === "second copy" ? "in the second copy of a sequence of repeated random tokens" : "on the text";

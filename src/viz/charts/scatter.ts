@@ -46,6 +46,8 @@ export interface ScatterOptions extends Captions {
   readonly path?: boolean;
   /** Whether the line of equal x and y is drawn; it is not unless this is `true`. */
   readonly diagonal?: boolean;
+  /** How many labels are drawn at most, those of the first points; 400 unless given. The others are left to hover. */
+  readonly mostLabels?: number;
   readonly width?: number;
   readonly height?: number;
 }
@@ -81,7 +83,11 @@ const RADIUS = 4;
  * ```
  */
 export function scatter(options: ScatterOptions): Figure {
-  checkOptions(options, "scatter", "points xDomain yDomain xLabel yLabel quadrants path diagonal width height");
+  checkOptions(
+    options,
+    "scatter",
+    "points xDomain yDomain xLabel yLabel quadrants path diagonal mostLabels width height",
+  );
   checkObjects(options.points, "scatter", "points");
   for (const [i, { x, y }] of options.points.entries()) {
     checkNumber(x, "scatter", `points[${i}].x`);
@@ -93,6 +99,7 @@ export function scatter(options: ScatterOptions): Figure {
   const given = { width: options.width ?? 480, height: options.height ?? 440 };
   checkSize(given.width, "scatter", "width");
   checkSize(given.height, "scatter", "height");
+  if (options.mostLabels !== undefined) checkSize(options.mostLabels, "scatter", "mostLabels");
   const yTickCount = tickCount(given.height);
   const [xDomain, yDomain] = scatterDomains(finite, options, yTickCount);
   const drawn = finite.filter(({ x, y }) => x >= xDomain[0] && x <= xDomain[1] && y >= yDomain[0] && y <= yDomain[1]);
@@ -140,7 +147,7 @@ export function scatter(options: ScatterOptions): Figure {
       options.diagonal === true ? diagonal(xDomain, yDomain, ground) : "",
       options.path === true ? pathThrough(places) : "",
       ...dots,
-      drawLabels(drawn, places, frame),
+      drawLabels(drawn, places, frame, options.mostLabels ?? MOST_LABELS),
     ]
       .filter((part) => part !== "")
       .join("\n"),
@@ -200,13 +207,14 @@ function pathThrough(places: readonly (readonly [number, number])[]): string {
   return `<polyline class="tc-line tc-s-axis" points="${points}"/>`;
 }
 
-/** Labels tried in their order; a plot has room for fewer. */
+/** Labels tried in their order, unless the caller says how many; a plot has room for fewer. */
 const MOST_LABELS = 400;
 
 /** Points that lie on one another share a label, which names them all. */
 function sharedLabels(
   points: readonly ScatterPoint[],
   places: readonly (readonly [number, number])[],
+  most: number,
 ): { readonly text: string; readonly at: readonly [number, number] }[] {
   const shared: { readonly names: string[]; readonly at: readonly [number, number] }[] = [];
   // Those near a point lie in its square of the grid or a neighbouring one.
@@ -226,7 +234,7 @@ function sharedLabels(
     const key = `${column} ${row}`;
     squares.set(key, [...(squares.get(key) ?? []), one]);
   }
-  return shared.slice(0, MOST_LABELS).map(({ names, at }) => ({ text: names.join(", "), at }));
+  return shared.slice(0, most).map(({ names, at }) => ({ text: names.join(", "), at }));
 }
 
 const NEIGHBOURS = [-1, 0, 1].flatMap((dx) => [-1, 0, 1].map((dy) => [dx, dy] as const));
@@ -235,8 +243,9 @@ function drawLabels(
   points: readonly ScatterPoint[],
   places: readonly (readonly [number, number])[],
   frame: Frame,
+  most: number,
 ): string {
-  const named = sharedLabels(points, places);
+  const named = sharedLabels(points, places, most);
   const requests = named.map(({ text, at }) => ({ x: at[0], y: at[1], width: textWidth(text, TYPE.tick), height: 11 }));
   const inside = { x: frame.left, y: frame.top, width: frame.width, height: frame.height };
   const near = placeLabels(requests, places, inside, RADIUS);

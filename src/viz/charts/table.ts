@@ -147,7 +147,7 @@ function drawCellOf(cell: TableCell, kind: Kind, style: CellStyle): string {
   if (isNumeric(kind)) {
     if (typeof cell !== "number") throw cellError(cell, "a number", kind, style.at);
     const bar = kind === "bar" ? barOf(cell, style.scale) : "";
-    return `<td class="tc-num" data-v="${cell}">${bar}${escapeHtml(formatNumber(cell, style.format))}</td>`;
+    return `<td class="tc-num${kind === "bar" ? " tc-bar" : ""}" data-v="${cell}">${bar}${escapeHtml(formatNumber(cell, style.format))}</td>`;
   }
   if (kind === "tokens" || kind === "token") {
     const list = kind === "token" ? [cell] : cell;

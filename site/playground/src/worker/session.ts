@@ -71,7 +71,7 @@ export class Session {
     const key = JSON.stringify([ids, off, off.length === 0 ? "" : put]);
     const known = this.#runs.get(key);
     if (known !== undefined) return known;
-    const edits = off.length === 0 ? {} : { edits: silence(this.model, off, put) };
+    const edits = off.length === 0 ? {} : { edits: turnedOff(this.model, off, put) };
     const run = this.model.run([...ids], edits);
     if (this.#runs.size >= keptRuns(this.model, ids.length)) this.#runs.delete([...this.#runs.keys()][0] ?? "");
     this.#runs.set(key, run);
@@ -90,7 +90,7 @@ function keptRuns({ config }: Transformer, pos: number): number {
 }
 
 /** What switches heads off: nothing in place of their output, or its mean over the positions of the text. */
-function silence(model: Transformer, off: readonly string[], put: Ablation["put"]): ReturnType<typeof edit>[] {
+function turnedOff(model: Transformer, off: readonly string[], put: Ablation["put"]): ReturnType<typeof edit>[] {
   return off.map((label) => {
     const { layer, head } = model.head(label as HeadLabel);
     return edit({ hook: "z", layer, head }, put === "zero" ? "zero" : { mean: "batch pos" });

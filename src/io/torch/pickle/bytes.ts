@@ -1,4 +1,5 @@
 /** The bytes of a pickle, read one after the other: opcodes, numbers, strings and bytes. */
+import { shortAscii } from "../../bytes/bytes.ts";
 import { quoted } from "../../bytes/fault.ts";
 import { PickleBinary } from "./values.ts";
 import type { PickleValue } from "./values.ts";
@@ -86,6 +87,8 @@ export class PickleBytes {
   }
 
   #textAt(at: number, length: number): string | undefined {
+    const short = shortAscii(this.#bytes, at, at + length);
+    if (short !== undefined) return short;
     try {
       return utf8.decode(this.#bytes.slice(at, at + length));
     } catch {

@@ -14,7 +14,8 @@ export class PickleNotes {
 
   constructor(bytes: Uint8Array, start: number, fail: (message: string) => never) {
     this.#fail = fail;
-    this.#inUse = notesInUse(bytes, start, MAX_NOTES) ?? fail(`it reads more than ${MAX_NOTES} of its notes`);
+    this.#inUse = passOver(bytes, start).notes;
+    if (this.#inUse.size > MAX_NOTES) fail(`it reads more than ${MAX_NOTES} of its notes`);
   }
 
   /**
@@ -70,28 +71,32 @@ const LINES: ReadonlyMap<number, number> = new Map([
 ]);
 const STOP = 0x2e;
 
+/** Where a pickle ends, or what makes its reading end before; `undefined` where it goes on beyond the bytes. */
+export function endOfPickle(bytes: Uint8Array, start: number): number | undefined {
+  return passOver(bytes, start).end;
+}
+
 /**
- * Which of its notes a pickle reads again: `torch.save` notes nine values a tensor, nearly all for nothing. Where an
- * opcode is not known the search ends, as the reading will.
- *
- * @returns `undefined` where there are more than `most`.
+ * Which of its notes a pickle reads again, and where it ends: `torch.save` notes nine values a tensor, nearly all for
+ * nothing. Where an opcode is not known or there are more notes than are kept, the search ends, as the reading will.
  */
-function notesInUse(bytes: Uint8Array, start: number, most: number): ReadonlySet<number> | undefined {
+function passOver(bytes: Uint8Array, start: number): { notes: ReadonlySet<number>; end: number | undefined } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const notes = new Set<number>();
   let at = start;
   const isLeft = (length: number): boolean => at + length <= bytes.byteLength;
-  while (at < bytes.byteLength && notes.size <= most) {
+  while (at < bytes.byteLength) {
     const code = view.getUint8(at++);
     const counted = COUNTED.get(code);
     const length = FIXED.get(code);
-    if (code === STOP) break;
+    if (code === STOP || notes.size > MAX_NOTES) return { notes, end: at };
     if (length !== undefined) at += length;
-    else if (code === 0x68 && isLeft(1)) notes.add(view.getUint8(at++));
-    else if (code === 0x6a && isLeft(4)) {
-      notes.add(view.getUint32(at, true));
-      at += 4;
-    } else if (counted !== undefined && isLeft(counted)) {
+    else if (code === 0x68 || code === 0x6a) {
+      const size = code === 0x68 ? 1 : 4;
+      if (isLeft(size)) notes.add(size === 1 ? view.getUint8(at) : view.getUint32(at, true));
+      at += size;
+    } else if (counted !== undefined) {
+      if (!isLeft(counted)) break;
       const [first, second] = [counted === 1 ? view.getUint8(at) : view.getUint32(at, true), counted === 8 ? 4 : 0];
       at += counted + first + (second === 0 ? 0 : 2 ** 32 * view.getUint32(at + second, true));
     } else if (LINES.has(code)) {
@@ -99,7 +104,7 @@ function notesInUse(bytes: Uint8Array, start: number, most: number): ReadonlySet
         const end = bytes.indexOf(0x0a, at);
         at = end < 0 ? bytes.byteLength : end + 1;
       }
-    } else break;
+    } else return { notes, end: at };
   }
-  return notes.size > most ? undefined : notes;
+  return { notes, end: undefined };
 }

@@ -89,10 +89,13 @@ class Unpickler {
     return value === undefined ? this.#fail("there is no value for this opcode") : value;
   }
 
+  /** Where the values since the last mark begin. */
+  #mark(): number {
+    return this.#marks.pop() ?? this.#fail("there is no mark for this opcode");
+  }
+
   #sinceMark(): PickleValue[] {
-    const mark = this.#marks.pop();
-    if (mark === undefined) return this.#fail("there is no mark for this opcode");
-    return this.#stack.splice(mark);
+    return this.#stack.splice(this.#mark());
   }
 
   /** Counts a container with its elements. */
@@ -150,10 +153,11 @@ class Unpickler {
       case 0x73: {
         // SETITEM
         const value = this.#pop();
-        return this.#set([this.#pop(), value]);
+        const key = this.#pop();
+        return this.#set(this.#stack.push(key, value) - 2);
       }
       case 0x75: // SETITEMS
-        return this.#set(this.#sinceMark());
+        return this.#set(this.#mark());
       default:
         return false;
     }
@@ -165,23 +169,28 @@ class Unpickler {
     return this.#push(new PickleTuple(items));
   }
 
-  #append(items: readonly PickleValue[]): true {
+  #append(items: PickleValue[]): true {
     const target = this.#pop();
     const list = target instanceof PickleObject ? (target.contents ??= new PickleList()) : target;
     if (!(list instanceof PickleList)) return this.#fail(`${describePickle(target)} is appended to; that is for lists`);
     this.#count(list.items.length === 0 ? FIRST_ITEM : 0, items.length);
-    for (const item of items) list.items.push(item);
+    list.append(items);
     return this.#push(target);
   }
 
-  #set(items: readonly PickleValue[]): true {
-    const target = this.#pop();
+  /** Sets keys and values where they lie on the stack, without a copy: a dict may have a hundred thousand. */
+  #set(from: number): true {
+    const stack = this.#stack;
+    const end = stack.length;
+    const floor = this.#marks[this.#marks.length - 1] ?? 0;
+    const target = from > floor ? stack[from - 1] : this.#fail("there is no value for this opcode");
     const dict = target instanceof PickleObject ? (target.contents ??= new PickleDict()) : target;
     if (!(dict instanceof PickleDict)) return this.#fail(`${describePickle(target)} is given keys; that is for dicts`);
-    if (items.length % 2 !== 0) this.#fail("a key has no value");
-    this.#count(items.length / 2 + (dict.items.size === 0 ? FIRST_ITEM : 0), items.length);
-    for (let i = 0; i < items.length; i += 2) this.#setItem(dict, items[i] as PickleValue, items[i + 1] as PickleValue);
-    return this.#push(target);
+    if ((end - from) % 2 !== 0) this.#fail("a key has no value");
+    this.#count((end - from) / 2 + (dict.items.size === 0 ? FIRST_ITEM : 0), end - from);
+    for (let i = from; i < end; i += 2) this.#setItem(dict, stack[i] as PickleValue, stack[i + 1] as PickleValue);
+    stack.length = from;
+    return true;
   }
 
   #setItem(dict: PickleDict, given: PickleValue, value: PickleValue): void {

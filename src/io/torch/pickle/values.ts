@@ -31,7 +31,17 @@ export class PickleTuple {
 
 /** A Python list or set. */
 export class PickleList {
-  readonly items: PickleValue[] = [];
+  #items: PickleValue[] = [];
+
+  get items(): readonly PickleValue[] {
+    return this.#items;
+  }
+
+  /** Puts more items at the end; the first ones, which may be all, are kept as they are handed over. */
+  append(items: PickleValue[]): void {
+    if (this.#items.length === 0) this.#items = items;
+    else for (const item of items) this.#items.push(item);
+  }
 }
 
 /** A key of a dict. */

@@ -1,0 +1,79 @@
+/** The loop of training: what it comes to, what it shows on the way, and what it refuses. */
+import { describe, expect, test } from "vitest";
+import { parseConfig } from "../../src/model/index.ts";
+import type { Transformer } from "../../src/model/index.ts";
+import { Random } from "../../src/tensor/index.ts";
+import { adamW, constantSchedule, initialModel, sgd, train, TrainingError } from "../../src/train/index.ts";
+import type { TrainingBatch, TrainingCheckpoint } from "../../src/train/index.ts";
+
+const config = parseConfig({ n_layers: 1, n_heads: 2, d_model: 16, n_ctx: 8, d_vocab: 6, attn_only: true });
+const model = initialModel(config, { seed: 1 });
+
+/** Sequences that count up from anywhere. */
+function counting(step: number): TrainingBatch {
+  const random = new Random(step);
+  const starts = Array.from({ length: 4 }, () => random.int(6));
+  return { tokens: starts.map((first) => Array.from({ length: 8 }, (_, i) => (first + i) % 6)) };
+}
+
+const numbersOf = (of: Transformer): number[] => [...of.weights.values()].flatMap(({ data }) => [...data]);
+
+describe("train", () => {
+  test("goes down, and leaves the model that it began with as it was", async () => {
+    const before = numbersOf(model);
+    const {
+      losses,
+      gradientNorms,
+      state,
+      model: trained,
+    } = await train(model, counting, {
+      steps: 80,
+      optimizer: adamW({ lr: 0.01 }),
+    });
+    expect(losses[0]).toBeGreaterThan(1.5);
+    expect(losses[79]).toBeLessThan(0.1);
+    expect(gradientNorms.every((norm) => norm > 0)).toBe(true);
+    expect(state.step).toBe(80);
+    expect(numbersOf(state.model)).toEqual(numbersOf(trained));
+    expect(numbersOf(model)).toEqual(before);
+  });
+
+  test("gives checkpoints that stay as they are, the first and the last included", async () => {
+    const given: TrainingCheckpoint[] = [];
+    const copies: number[][] = [];
+    const { losses, model: last } = await train(model, counting, {
+      steps: 7,
+      checkpoints: 3,
+      onCheckpoint: async (checkpoint) => {
+        await Promise.resolve();
+        given.push(checkpoint);
+        copies.push(numbersOf(checkpoint.model));
+      },
+    });
+    expect(given.map(({ step }) => step)).toEqual([0, 3, 6, 7]);
+    expect(given.map(({ loss }) => loss)).toEqual([undefined, losses[2], losses[5], losses[6]]);
+    expect(given.map((checkpoint) => numbersOf(checkpoint.model))).toEqual(copies);
+    expect(copies[0]).toEqual(numbersOf(model));
+    expect(copies[3]).toEqual(numbersOf(last));
+    expect(copies[1]).not.toEqual(copies[2]);
+  });
+
+  test("goes on from a state as if it had never stopped", async () => {
+    const options = { steps: 9, optimizer: adamW({ lr: 0.01 }), schedule: constantSchedule({ warmup: 4 }) };
+    const whole = await train(model, counting, options);
+    const half = await train(model, counting, { ...options, onStep: ({ step }) => (step === 3 ? "stop" : undefined) });
+    expect(half.state.step).toBe(4);
+    const rest = await train(half.state, counting, { steps: 9 });
+    expect([...half.losses, ...rest.losses]).toEqual([...whole.losses]);
+    expect(numbersOf(rest.model)).toEqual(numbersOf(whole.model));
+  });
+
+  test("says at which step and rate a loss is not finite, and keeps the run before", async () => {
+    const run = train(model, counting, { steps: 9, optimizer: sgd({ lr: 1e30 }) });
+    const error: unknown = await run.catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(TrainingError);
+    const { step, rate, state, message } = error as TrainingError;
+    expect([step, rate, state?.step]).toEqual([1, 1e30, 1]);
+    expect(message).toContain("step 1: the loss is NaN, at a rate of 1e+30. Take a lower rate");
+  });
+});
