@@ -60,7 +60,7 @@ export type {
 export { referenceGradientKernels } from "./gradient-reference.ts";
 export { simdGradientKernels } from "./wasm/gradient-simd.ts";
 export { matrix, transposed } from "./view.ts";
-export { kindOf, withWorkspace } from "./workspace.ts";
+export { kindOf, withRecycling, withWorkspace } from "./workspace.ts";
 export type { TakeArray } from "./workspace.ts";
 
 const implementations: readonly Kernels[] = [referenceKernels, blockedKernels, simdKernels];

@@ -177,11 +177,12 @@ export class RowMetric implements Metric {
 }
 
 /** The positions of a prompt that a metric reads, counted from the start. */
-export function readPositions({ name, reads }: Metric, prompt: number, pos: number): number[] {
+export function readPositions({ name, reads }: Metric, prompt: number, pos: number): readonly number[] {
   const { positions } = reads;
   if (positions === "all") return Array.from({ length: pos }, (_, p) => p);
   const list = positions.length === 1 ? positions[0] : positions[prompt];
   if (list === undefined) throw noSuchPrompt(name, prompt, positions.length);
+  if (list.every((p) => Number.isInteger(p) && p >= 0 && p < pos)) return list;
   return list.map((p) => {
     const found = p < 0 ? p + pos : p;
     if (Number.isInteger(found) && found >= 0 && found < pos) return found;

@@ -73,6 +73,17 @@ export function copyHeadsOut(
   }
 }
 
+/** Prompts and heads of a job that takes so many heads: whole prompts, or some heads of the only one. */
+export function promptsAndHeads(batch: number, heads: number, count: number): readonly [number, number] {
+  return batch === 1 ? [1, count] : [count / heads, heads];
+}
+
+/** Fields of a job for vectors from one head on, counted over prompts. */
+export function headsFrom(placed: PlacedHeads, heads: number, first: number): number[] {
+  const { address, batch, head, row } = placed;
+  return [address + Math.floor(first / heads) * batch + (first % heads) * head, batch, head, row];
+}
+
 function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void {
   const { heap } = engine;
   const { batch, heads, queries, keys, width, valueWidth } = args;
@@ -89,14 +100,9 @@ function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void
         row: 4 * valueWidth,
       };
   const job = (first: number, count: number): Job => {
-    // One prompt at a time where it is divided; all of them where `first` is 0 and everything is asked for.
-    const isAll = count === batch * heads;
-    const b = isAll ? 0 : Math.floor(first / heads);
-    const h = isAll ? 0 : first % heads;
-    const at = (p: PlacedHeads): number[] => [p.address + b * p.batch + h * p.head, p.batch, p.head, p.row];
-    const [outer, inner] = isAll ? [batch, heads] : [1, count];
+    const at = (p: PlacedHeads): number[] => headsFrom(p, heads, first);
     return [
-      ...[outer, inner, queries, keys, width, valueWidth, ...at(q), ...at(k), ...at(v), ...at(out)],
+      ...[...promptsAndHeads(batch, heads, count), queries, keys, width, valueWidth, ...at(q), ...at(k), ...at(v), ...at(out)],
       ...[floatBits(args.scale), args.isCausal ? 1 : 0, args.queryOffset],
     ];
   };

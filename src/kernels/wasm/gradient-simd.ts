@@ -21,7 +21,7 @@ import type {
 } from "../gradient-interface.ts";
 import { referenceGradientKernels } from "../gradient-reference.ts";
 import type { FloatArray } from "../interface.ts";
-import { copyHeadsOut, floatBits, placeHeads } from "./attention.ts";
+import { copyHeadsOut, floatBits, headsFrom, placeHeads, promptsAndHeads } from "./attention.ts";
 import type { PlacedHeads } from "./attention.ts";
 import { gradientEngine } from "./gradient-engine.ts";
 import type { GradientEngine } from "./gradient-engine.ts";
@@ -94,16 +94,10 @@ function attention(engine: GradientEngine, args: AttentionGradientArgs, borrowed
   const results = [args.byQ, args.byK, args.byV];
   const places = [args.q, args.k, args.v, args.gradient, ...results].map(place);
   const isCausal = args.isCausal ? 1 : 0;
-  const job = (first: number, count: number): Job => {
-    // One prompt at a time where it is divided; all of them where everything is asked for.
-    const isAll = count === batch * heads;
-    const b = isAll ? 0 : Math.floor(first / heads);
-    const h = isAll ? 0 : first % heads;
-    return [
-      ...[isAll ? batch : 1, isAll ? heads : count, positions, width, floatBits(1 / args.scale), isCausal],
-      ...places.flatMap((p) => [p.address + b * p.batch + h * p.head, p.batch, p.head, p.row]),
-    ];
-  };
+  const job = (first: number, count: number): Job => [
+    ...[...promptsAndHeads(batch, heads, count), positions, width, floatBits(1 / args.scale), isCausal],
+    ...places.flatMap((p) => headsFrom(p, heads, first)),
+  ];
   const bytes = kernels.attentionGradientBytes(positions, width);
   if (bytes > SPACE_BYTES) runJob(engine, "attentionGradients", job(0, batch * heads), borrow(heap, bytes, borrowed));
   else {

@@ -12,6 +12,7 @@ import { noSuchHook } from "../hooks.ts";
 import type { AxesOfHook, HookName } from "../hooks.ts";
 import { readPositions, requireMetricOf, requireNoPadding, RowMetric, selectLogits } from "../metric.ts";
 import type { Metric, MetricLike } from "../metric.ts";
+import { rowsOfAll } from "../rows.ts";
 import type { AnyRun, RunOptions } from "../run.ts";
 import type { Run, Transformer } from "../transformer.ts";
 import type { LogitGradient } from "./unembedding.ts";
@@ -92,7 +93,7 @@ export function scalarOf(
 function metricScalar(metric: Metric, batch: number): Scalar {
   const { positions, tokens } = metric.reads;
   const columns = tokens === "all" ? undefined : tokens;
-  const rowsOf = (pos: number): number[][] | undefined =>
+  const rowsOf = (pos: number): (readonly number[])[] | undefined =>
     positions === "all" ? undefined : Array.from({ length: batch }, (_, b) => readPositions(metric, b, pos));
   let isWhole = true;
   return {
@@ -110,7 +111,8 @@ function metricScalar(metric: Metric, batch: number): Scalar {
       const isFree = !(isWhole && selected === logits);
       const inOnePass = lossGradient(metric, selected, 1 / batch, isFree);
       const values = inOnePass?.values ?? metric.values(selected, { selected: true });
-      const rows = rowsOf(pos)?.flatMap((list, b) => list.map((p) => b * pos + p));
+      const positionsRead = rowsOf(pos);
+      const rows = positionsRead && rowsOfAll(positionsRead, pos);
       // The logits have been read: their gradient takes their place where nobody else has them.
       const data = inOnePass?.data ?? logitGradient(metric, selected, 1 / batch, isFree);
       return { value: total(values) / batch, values, seeds: new Map(), atLogits: { data, rows, columns } };

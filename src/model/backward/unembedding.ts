@@ -11,7 +11,7 @@ export interface LogitGradient {
   /** `[rows, columns]`. */
   readonly data: Float32Array;
   /** Which positions of the batch, counted through; all in order where undefined. */
-  readonly rows: readonly number[] | undefined;
+  readonly rows: Int32Array | undefined;
   /** Which tokens; all where undefined. */
   readonly columns: readonly number[] | undefined;
 }
@@ -72,7 +72,7 @@ function noParameters({ parameter }: Backward): void {
 }
 
 /** The input of the unembedding at the positions whose logits have a gradient. */
-function finalRows({ take, activation, model }: Backward, rows: readonly number[] | undefined): MatrixView {
+function finalRows({ take, activation, model }: Backward, rows: Int32Array | undefined): MatrixView {
   const final = rawData(activation("unembed.hook_in")) as FloatArray;
   const d = model.config.d_model;
   if (rows === undefined) return matrix(final, d);
@@ -127,16 +127,10 @@ function finalGradient(pass: Backward, { data, rows, columns }: LogitGradient, o
 }
 
 /** Some rows among zeros; where a row is given twice, the sum. */
-function spreadRows(some: Float32Array, rows: readonly number[], width: number, out: Float32Array): void {
+function spreadRows(some: Float32Array, rows: Int32Array, width: number, out: Float32Array): void {
   out.fill(0);
-  const places = Int32Array.from(rows);
-  (gradientKernels() ?? referenceGradientKernels).addRowsAt({
-    rows: rows.length,
-    cols: width,
-    from: some,
-    places,
-    out,
-  });
+  const places = { rows: rows.length, cols: width, from: some, places: rows, out };
+  (gradientKernels() ?? referenceGradientKernels).addRowsAt(places);
 }
 
 /** Some columns of a matrix of so many rows as the stream is wide. */
