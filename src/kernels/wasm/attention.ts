@@ -102,7 +102,17 @@ function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void
   const job = (first: number, count: number): Job => {
     const at = (p: PlacedHeads): number[] => headsFrom(p, heads, first);
     return [
-      ...[...promptsAndHeads(batch, heads, count), queries, keys, width, valueWidth, ...at(q), ...at(k), ...at(v), ...at(out)],
+      ...[
+        ...promptsAndHeads(batch, heads, count),
+        queries,
+        keys,
+        width,
+        valueWidth,
+        ...at(q),
+        ...at(k),
+        ...at(v),
+        ...at(out),
+      ],
       ...[floatBits(args.scale), args.isCausal ? 1 : 0, args.queryOffset],
     ];
   };

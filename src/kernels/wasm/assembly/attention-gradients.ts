@@ -10,9 +10,6 @@ import { exponential, scaleRow } from "./rows.ts";
 
 /** Bytes before everything else, where tiles compute what lies beyond the last column. */
 const EDGE: usize = 256;
-/** Keys whose numbers are summed in float32 before the sum is taken up in float64. */
-const RUN: usize = 64;
-
 /** The numbers of the lanes. */
 const LANES = memory.data<i32>([0, 1, 2, 3, 4, 5, 6, 7], 16);
 
@@ -47,106 +44,73 @@ function panelProduct(
   }
 }
 
-/** Two lanes of float32 sums taken up in float64 sums, which are stored. */
+/** The second two of four float32 numbers as float64. */
 @inline
-function takeUp(sums: usize, x: v128): void {
-  v128.store(sums, f64x2.add(v128.load(sums), f64x2.promote_low_f32x4(x)));
-  const high = f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 0));
-  v128.store(sums, f64x2.add(v128.load(sums, 16), high), 16);
+function upper(x: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<i64>(x, x, 1, 0));
 }
 
-/** What a column's largest score is taken for: a column of nothing but -Infinity has no weights. */
+/** Four float64 numbers as float32. */
 @inline
-function finite(x: v128): v128 {
-  return v128.bitselect(f32x4.splat(0), x, f32x4.eq(x, f32x4.splat(-Infinity)));
+function singles(low: v128, high: v128): v128 {
+  return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
-/** One over each of four float64 sums, 0 for 0. */
+/** `x / y`, 0 where `y` is 0. */
 @inline
-function reciprocals(sums: usize): v128 {
-  const one = f64x2.splat(1);
-  const low = v128.load(sums);
-  const high = v128.load(sums, 16);
-  const zero = f64x2.splat(0);
-  const a = f32x4.demote_f64x2_zero(v128.andnot(f64x2.div(one, low), f64x2.eq(low, zero)));
-  const b = f32x4.demote_f64x2_zero(v128.andnot(f64x2.div(one, high), f64x2.eq(high, zero)));
-  return v128.shuffle<i64>(a, b, 0, 2);
-}
-
-@inline
-function singles(sums: usize): v128 {
-  const a = f32x4.demote_f64x2_zero(v128.load(sums));
-  const b = f32x4.demote_f64x2_zero(v128.load(sums, 16));
-  return v128.shuffle<i64>(a, b, 0, 2);
-}
-
-/** -Infinity in the lanes whose queries do not see a key. */
-@inline
-function hide(x: v128, lanes: usize, hidden: v128): v128 {
-  return v128.bitselect(f32x4.splat(-Infinity), x, i32x4.lt_s(v128.load(LANES + lanes), hidden));
+function shares(x: v128, y: v128): v128 {
+  return v128.andnot(f64x2.div(x, y), f64x2.eq(y, f64x2.splat(0)));
 }
 
 /**
- * Makes of the scores of 8 queries their pattern, and of the gradient by the pattern that by the scores. From key `first`
- * on queries do not see all of the keys. Gradients are taken from that of the first key, which softmax does not change:
- * where all are the same, what is left is 0.
+ * Makes of the scores of 4 queries their pattern, and of the gradient by the pattern that by the scores. From key `first`
+ * on queries, whose numbers are at `lanes`, do not see all of the keys. Sums are float64: as the gradients by the scores of
+ * a query sum to 0, the rounding of their mean would be all that is left of a sum of theirs.
  */
-function softmaxGradient(scores: usize, gradient: usize, row: usize, keys: usize, first: usize, sums: usize): void {
+function softmaxGradient(scores: usize, gradient: usize, row: usize, keys: usize, first: usize, lanes: usize): void {
   let at = scores + first * row;
   for (let j = first; j < keys; j++) {
-    const hidden = i32x4.splat(<i32>(j - first));
-    v128.store(at, hide(v128.load(at), 0, hidden));
-    v128.store(at, hide(v128.load(at, 16), 16, hidden), 16);
+    const hidden = i32x4.lt_s(v128.load(lanes), i32x4.splat(<i32>(j - first)));
+    v128.store(at, v128.bitselect(f32x4.splat(-Infinity), v128.load(at), hidden));
     at += row;
   }
-  let m0 = f32x4.splat(-Infinity);
-  let m1 = m0;
+  let max = f32x4.splat(-Infinity);
   const end = scores + keys * row;
-  for (at = scores; at < end; at += row) {
-    m0 = f32x4.pmax(m0, v128.load(at));
-    m1 = f32x4.pmax(m1, v128.load(at, 16));
-  }
-  m0 = finite(m0);
-  m1 = finite(m1);
-  const g0 = v128.load(gradient);
-  const g1 = v128.load(gradient, 16);
-  memory.fill(sums, 0, 128);
-  at = scores;
+  for (at = scores; at < end; at += row) max = f32x4.pmax(max, v128.load(at));
+  // A column of nothing but -Infinity has no pattern.
+  max = v128.bitselect(f32x4.splat(0), max, f32x4.eq(max, f32x4.splat(-Infinity)));
+  let sumLow = f64x2.splat(0);
+  let sumHigh = sumLow;
+  let dotLow = sumLow;
+  let dotHigh = sumLow;
   let from = gradient;
-  for (let j: usize = 0; j < keys; j += RUN) {
-    let s0 = f32x4.splat(0);
-    let s1 = s0;
-    let d0 = s0;
-    let d1 = s0;
-    for (let left = min(RUN, keys - j); left > 0; left--) {
-      const e0 = exponential(f32x4.sub(v128.load(at), m0));
-      const e1 = exponential(f32x4.sub(v128.load(at, 16), m1));
-      v128.store(at, e0);
-      v128.store(at, e1, 16);
-      s0 = f32x4.add(s0, e0);
-      s1 = f32x4.add(s1, e1);
-      d0 = multiplyAdd<f32>(e0, f32x4.sub(v128.load(from), g0), d0);
-      d1 = multiplyAdd<f32>(e1, f32x4.sub(v128.load(from, 16), g1), d1);
-      at += row;
-      from += row;
-    }
-    takeUp(sums, s0);
-    takeUp(sums + 32, s1);
-    takeUp(sums + 64, d0);
-    takeUp(sums + 96, d1);
+  for (at = scores; at < end; at += row) {
+    const e = exponential(f32x4.sub(v128.load(at), max));
+    v128.store(at, e);
+    const g = v128.load(from);
+    const low = f64x2.promote_low_f32x4(e);
+    const high = upper(e);
+    sumLow = f64x2.add(sumLow, low);
+    sumHigh = f64x2.add(sumHigh, high);
+    dotLow = multiplyAdd<f64>(low, f64x2.promote_low_f32x4(g), dotLow);
+    dotHigh = multiplyAdd<f64>(high, upper(g), dotHigh);
+    from += row;
   }
-  const r0 = reciprocals(sums);
-  const r1 = reciprocals(sums + 32);
-  const d0 = f32x4.mul(singles(sums + 64), r0);
-  const d1 = f32x4.mul(singles(sums + 96), r1);
+  const one = f64x2.splat(1);
+  const factor = singles(shares(one, sumLow), shares(one, sumHigh));
+  // The mean in two parts, of which the second is what the first lacks.
+  dotLow = shares(dotLow, sumLow);
+  dotHigh = shares(dotHigh, sumHigh);
+  const mean = singles(dotLow, dotHigh);
+  const rest = singles(
+    f64x2.sub(dotLow, f64x2.promote_low_f32x4(mean)),
+    f64x2.sub(dotHigh, upper(mean)),
+  );
   from = gradient;
   for (at = scores; at < end; at += row) {
-    const p0 = f32x4.mul(v128.load(at), r0);
-    const p1 = f32x4.mul(v128.load(at, 16), r1);
-    v128.store(at, p0);
-    v128.store(at, p1, 16);
-    v128.store(from, f32x4.mul(p0, f32x4.sub(f32x4.sub(v128.load(from), g0), d0)));
-    v128.store(from, f32x4.mul(p1, f32x4.sub(f32x4.sub(v128.load(from, 16), g1), d1)), 16);
+    const p = f32x4.mul(v128.load(at), factor);
+    v128.store(at, p);
+    v128.store(from, f32x4.mul(p, f32x4.sub(f32x4.sub(v128.load(from), mean), rest)));
     from += row;
   }
 }
@@ -214,7 +178,9 @@ function ofHead(
     const panel = first * d << 2;
     panelProduct(k, kRow, queries + panel, 32, d, seen, ofScores, row, space);
     panelProduct(v, vRow, gradients + panel, 32, d, seen, ofGradient, row, space);
-    softmaxGradient(ofScores, ofGradient, row, seen, isCausal ? first : seen, results);
+    const bound = isCausal ? first : seen;
+    softmaxGradient(ofScores, ofGradient, row, seen, bound, LANES);
+    softmaxGradient(ofScores + 16, ofGradient + 16, row, seen, bound, LANES + 16);
     panelProduct(keys, row, ofGradient, row, seen, d, turned + (first << 2), row, space);
   }
   copyBlock(byQ, byQRow, turned, 4, row, positions, d);
