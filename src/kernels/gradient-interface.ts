@@ -98,9 +98,9 @@ export interface AddRowsAtArgs {
 /** One implementation of the kernels of backward passes. */
 export interface GradientKernels {
   readonly name: KernelName;
-  attention(args: AttentionGradientArgs): void;
-  linear(args: LinearGradientArgs): void;
-  loss(args: LossGradientArgs): void;
-  norm(args: NormGradientArgs): void;
-  addRowsAt(args: AddRowsAtArgs): void;
+  readonly attention: (args: AttentionGradientArgs) => void;
+  readonly linear: (args: LinearGradientArgs) => void;
+  readonly loss: (args: LossGradientArgs) => void;
+  readonly norm: (args: NormGradientArgs) => void;
+  readonly addRowsAt: (args: AddRowsAtArgs) => void;
 }

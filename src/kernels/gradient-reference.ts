@@ -1,4 +1,4 @@
-/** The kernels of backward passes as plain loops that sum in float64, written to be read: the truth of the faster ones. */
+/** The kernels of backward passes as plain loops that sum in float64, to be read: the truth of the faster ones. */
 import {
   checkAddRowsAt,
   checkAttentionGradient,

@@ -47,7 +47,7 @@ export function perHead(t: HeadVectors | HeadStream, b: number): MatrixView {
   return matrix(asFloats(t), heads * width, width, b * pos * heads * width);
 }
 
-/** Numbers `[a, b, width]` as `[b, a, width]`: matrices of heads side by side, or one of many columns as those of heads. */
+/** Numbers `[a, b, width]` as `[b, a, width]`: matrices of heads side by side, or such a one as those of heads. */
 export function swapped(from: ArrayLike<number>, a: number, b: number, width: number, out: FloatArray): FloatArray {
   for (let i = 0, at = 0; i < a; i++) {
     for (let j = 0; j < b; j++) {

@@ -29,7 +29,7 @@ export function add(engine: Engine | undefined, args: AddArgs): void {
   const isDone = withBlocks(heap, (borrowed) => {
     const isThere = isInHeap(heap, b);
     const second = isThere ? b.byteOffset : borrow(heap, 4 * period, borrowed);
-    if (!isThere) heap.floats.set(b.subarray(0, period) as Float32Array, second / 4);
+    if (!isThere) heap.floats.set(b.subarray(0, period), second / 4);
     runRanges(engine, "add", count, isOne ? 1024 : period, A_SUM * count, (from, some) => {
       const bytes = 4 * from;
       return [some, period, a.byteOffset + bytes, isOne ? second + bytes : second, out.byteOffset + bytes];
