@@ -13,7 +13,7 @@
  * @packageDocumentation
  */
 export { train } from "./train.ts";
-export type { Training, TrainingStep, TrainOptions } from "./train.ts";
+export type { TrainingStep, TrainOptions } from "./train.ts";
 export type { TrainingBatch } from "./batch.ts";
 export type { Batches, TrainingData } from "./batches.ts";
 export { initialModel } from "./initial-model.ts";
@@ -34,7 +34,7 @@ export type { Schedule, ScheduleLike } from "./schedules.ts";
 export type { ClipLike } from "./clip.ts";
 export type { EditStretch, TrainingEdits } from "./edit-stretches.ts";
 export type { CheckpointSteps, TrainingCheckpoint } from "./checkpoints.ts";
-export type { TrainingState } from "./training-state.ts";
+export type { Training, TrainingState } from "./training-state.ts";
 export { trainingStateFromSafetensors, trainingStateToSafetensors } from "./state-safetensors.ts";
 export { TrainingError } from "./training-error.ts";
 export {
