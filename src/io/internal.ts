@@ -2,4 +2,5 @@
 export { starterOf, ThreadForJobs } from "./node/jobs/on-threads.ts";
 export { errorFromText } from "./node/jobs/plain-errors.ts";
 export { kindsOf, serveJobs } from "./node/jobs/serve-jobs.ts";
+export { cannot } from "./node/jobs/shard-files.ts";
 export type { JobThread } from "./node/jobs/serve-jobs.ts";
