@@ -6,9 +6,12 @@ const mean = (values) => values.reduce((sum, x) => sum + x, 0) / values.length;
 const most = (scores, layer) => Math.max(...scores.select("layer", layer).toNested());
 
 /**
- * A model of Markov chains against the three predictors: its loss, by how much it is above the optimum, and the mean
+ * A model of Markov chains against the three predictors: its loss, by how much it is above the optimum at all positions and from 50 on, and the mean
  * divergence of each predictor's probabilities from its own, in nats; the mean attention of the first layer on the
  * previous symbol and of the second on what followed the present one.
+ *
+ * @returns {{ loss: number, excess: number, lateExcess: number, divergences: Record<string, number>, previous: number,
+ * matching: number }}
  */
 export function markovMeasures(library, model, data, step) {
   const { tokens } = data.batch(step);
@@ -22,10 +25,13 @@ export function markovMeasures(library, model, data, step) {
     for (let i = 0; i < q.length; i++) sum += Math.exp(logProbabilities[i]) * (logProbabilities[i] - Math.log(q[i]));
     return (sum * p.shape[2]) / q.length;
   };
+  const optimum = data.optimum(step);
   const [first, second] = patterns.map((name) => cache.get(name));
   return {
     loss,
-    excess: loss - mean([...data.optimum(step).data]),
+    excess: loss - mean([...optimum.data]),
+    lateExcess:
+      mean([...library.lossPerToken(logits, tokens).slice("pos", 50).data]) - mean([...optimum.slice("pos", 50).data]),
     divergences: Object.fromEntries(Object.entries(data.predictions(step)).map(([name, p]) => [name, divergence(p)])),
     previous: library.previousTokenScores(first).at(0),
     matching: library.prefixMatchingScores(second, tokens).at(0),

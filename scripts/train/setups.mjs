@@ -1,6 +1,6 @@
 /**
- * The runs of docs/training-experiments.md as values: model, data, optimizer and schedule of each. `experiments.mjs` runs
- * them on the built package, test/train/experiments.slow.test.ts on the sources.
+ * The runs of docs/training-experiments.md as values: model, data, optimizer and schedule of each. `experiments.mjs`
+ * runs them on the built package, test/train/experiments.slow.test.ts on the sources.
  */
 
 const attentionOnly = { attn_only: true, normalization_type: null };
@@ -64,16 +64,23 @@ export const setups = {
   },
 };
 
-/** The layer before can't look at the previous token: what induction is made of is taken away. */
-export const withoutPreviousToken = { at: { hook: "pattern", layer: 0, offset: 1 }, do: "zero" };
-
 /**
  * Trains a setup.
  *
- * @param library - `initialModel`, `train`, `adamW`, `cosineSchedule` and the data, of `transformer-circuits/train`.
- * @param options - `seed` of model and data, and options of `train` besides.
+ * @param {any} library - `initialModel`, `train`, `adamW`, `cosineSchedule` and the data, of `transformer-circuits/train`.
+ * @param {any} setup - one of {@link setups}.
+ * @param {any} options - `seed` of model and data, and options of `train` besides.
+ * @returns {Promise<import("../../src/train/index.ts").Training>}
  */
-export function runSetup(library, { config, data: [name, sizes], steps, adamW, cosine, clip }, { seed, ...options }) {
+export function runSetup(library, setup, { seed, ...options }) {
+  const {
+    config,
+    data: [name, sizes],
+    steps,
+    adamW,
+    cosine,
+    clip,
+  } = setup;
   const model = library.initialModel(config, { seed });
   const data = library[name]({ ...sizes, seed: seed + 1 });
   const optimizer = library.adamW(adamW);
