@@ -36,6 +36,8 @@ Examples:
       analyses a folder with weights, config.json and tokenizer.json on a text
   $ ${NAME} report downloads/attn_only_2L_half.pth --tokens ids.json
       analyses a single file, PyTorch's or any other that inspect takes
+  $ ${NAME} report models/gpt2 --threads 8
+      on eight threads, for large models
   $ ${NAME} report models/toy --tokens ids.json --seed 3 --json toy.json
       analyses a model without a tokenizer on token ids, and keeps the numbers
   $ ${NAME} figure ov-eigenvalues models/attn-only-2l -o eigenvalues.svg
@@ -107,6 +109,8 @@ function wholeNumber({ InvalidArgumentError }: Commander, least: number, most: n
 const TOKENS_HELP = "token ids instead of a text: a JSON list, or numbers between spaces or commas";
 const SEED_HELP = "seed of the random tokens and heads";
 const LAST_SEED = 2 ** 32 - 1;
+const THREADS_HELP = "how many threads compute; the result is the same to the bit";
+const MOST_THREADS = 64;
 
 function addReport(program: Program, commander: Commander, end: End): void {
   program
@@ -123,6 +127,7 @@ function addReport(program: Program, commander: Commander, end: End): void {
     .option("--title <text>", "the report's title")
     .option("--seed <number>", SEED_HELP, wholeNumber(commander, 0, LAST_SEED), 0)
     .option("--max-tokens <number>", "how many tokens of the text are run", wholeNumber(commander, 1, 2 ** 31))
+    .option("--threads <number>", THREADS_HELP, wholeNumber(commander, 1, MOST_THREADS), 1)
     .option("-f, --force", "overwrite files that are not reports")
     .addHelpText("after", EXAMPLES)
     .action(async (path: string | undefined, options: ReportCommandOptions) => {
@@ -149,6 +154,7 @@ function addFigure(program: Program, commander: Commander, end: End): void {
     .option("--head <label>", "a head to show, as L1H4; once for each", (label, all: string[]) => [...all, label], [])
     .option("--title <text>", "the figure's title")
     .option("--seed <number>", SEED_HELP, wholeNumber(commander, 0, LAST_SEED), 0)
+    .option("--threads <number>", THREADS_HELP, wholeNumber(commander, 1, MOST_THREADS), 1)
     .option("-f, --force", "overwrite files that are not figures")
     .action(async (name: string | undefined, paths: string[], options: FigureCommandOptions) => {
       const { figure } = await import("./cli/index.ts");

@@ -261,7 +261,7 @@ export function requireKind(
 }
 
 /** Whether a value is what an asynchronous function gave, which was not waited for. */
-export function isPromise(value: unknown): boolean {
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value;
 }
 

@@ -30,32 +30,63 @@ import { rawData } from "../tensor/internal.ts";
  */
 export function normedTokens(model: Transformer, layer = 0): Transformer {
   requireKind("model", model, "model", "normedTokens");
-  const { ln1 } = model.layer(layer);
-  if (ln1 === undefined) return model;
-  const weights = new Map(model.weights);
-  weights.set("embed.W_E", normedRows(model.weight("embed.W_E"), ln1));
-  const w = model.ln_final?.w;
-  if (w !== undefined && rawData(w).some((x) => x !== 1))
-    weights.set("unembed.W_U", scaledRows(model.weight("unembed.W_U"), rawData(w)));
-  return Transformer.passing(model.config, weights);
+  return normedReaders(model)(layer);
+}
+
+/**
+ * {@link normedTokens} of one layer after the other; the last is kept, and layers take from it what they have in
+ * common.
+ */
+export function normedReaders(model: Transformer): (layer: number) => Transformer {
+  const changed = new Map<string, Tensor>();
+  let last: { readonly norm: Norm; readonly reader: Transformer } | undefined;
+  return (layer) => {
+    const { ln1 } = model.layer(layer);
+    if (ln1 === undefined) return model;
+    if (last !== undefined && isSameNorm(last.norm, ln1)) return last.reader;
+    // Given up before the next is made, as both are as large as the embedding.
+    last = undefined;
+    changed.delete("embed.W_E");
+    changed.set("embed.W_E", normedRows(model.weight("embed.W_E"), ln1));
+    const w = model.ln_final?.w;
+    if (w !== undefined && !changed.has("unembed.W_U") && rawData(w).some((x) => x !== 1))
+      changed.set("unembed.W_U", scaledRows(model.weight("unembed.W_U"), rawData(w)));
+    const weights = new Map([...model.weights, ...changed]);
+    const reader = Transformer.passing(model.config, weights, model.weights);
+    last = { norm: ln1, reader };
+    return reader;
+  };
+}
+
+function isSameNorm(a: Norm, b: Norm): boolean {
+  const isSame = (x: Tensor | undefined, y: Tensor | undefined): boolean => {
+    if (x === undefined || y === undefined) return x === y;
+    const other = rawData(y);
+    return rawData(x).every((value, i) => value === other[i]);
+  };
+  return a.centers === b.centers && a.eps === b.eps && isSame(a.w, b.w) && isSame(a.b, b.b);
 }
 
 /** Each row as the norm makes it. */
 function normedRows(W: Tensor, norm: Norm): Tensor {
   const [rows = 0, d = 0] = W.shape;
   const data = rawData(W);
-  const [w, b] = [norm.w && rawData(norm.w), norm.b && rawData(norm.b)];
   const out = data instanceof Float64Array ? new Float64Array(W.size) : new Float32Array(W.size);
-  for (let i = 0; i < rows; i++) {
-    const at = i * d;
+  const w = norm.w === undefined ? new Float64Array(d).fill(1) : Float64Array.from(rawData(norm.w));
+  const b = norm.b === undefined ? new Float64Array(d) : Float64Array.from(rawData(norm.b));
+  const row = new Float64Array(d);
+  for (let at = 0; at < rows * d; at += d) {
     let sum = 0;
-    for (let j = 0; j < d; j++) sum += data[at + j] as number;
+    for (let j = 0; j < d; j++) sum += row[j] = data[at + j] as number;
     const center = norm.centers ? sum / d : 0;
     let squares = 0;
-    for (let j = 0; j < d; j++) squares += ((data[at + j] as number) - center) ** 2;
+    for (let j = 0; j < d; j++) {
+      const x = (row[j] as number) - center;
+      row[j] = x;
+      squares += x * x;
+    }
     const scale = Math.sqrt(squares / d + norm.eps);
-    for (let j = 0; j < d; j++)
-      out[at + j] = (((data[at + j] as number) - center) / scale) * (w?.[j] ?? 1) + (b?.[j] ?? 0);
+    for (let j = 0; j < d; j++) out[at + j] = ((row[j] as number) / scale) * (w[j] as number) + (b[j] as number);
   }
   return Tensor.from(W.axes, W.shape, out);
 }

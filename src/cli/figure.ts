@@ -23,6 +23,7 @@ export interface FigureCommandOptions extends TextOptions {
   /** Labels of heads. */
   readonly head: readonly string[];
   readonly seed: number;
+  readonly threads: number;
   readonly force?: boolean;
 }
 
@@ -42,6 +43,8 @@ export interface FigureJob {
   readonly form: Form;
   /** Whether the data are wanted as JSON. */
   readonly json: boolean;
+  /** How many threads compute. */
+  readonly threads: number;
 }
 
 /** What a file of a figure is. */
@@ -172,7 +175,7 @@ async function readJob(
     );
   }
   const path = checkpoints.length > 0 ? checkpoints[checkpoints.length - 1]?.path : paths[0];
-  const { title, seed, head: heads, json } = options;
+  const { title, seed, head: heads, json, threads } = options;
   const isGiven = options.text !== undefined || options.tokens !== undefined;
   const wanted = needs.includes("text") || (takesText && isGiven);
   if (!wanted && isGiven) {
@@ -180,12 +183,13 @@ async function readJob(
     throw refuse(`${name} takes no text; --${option} has no use. Leave it out.`, option);
   }
   const given = wanted ? await readGivenText(options, command, OPERATION) : undefined;
-  return { command: "figure", name, path, checkpoints, given, heads, title, seed, form, json: json !== undefined };
+  const asked = { path, checkpoints, given, heads, title, seed, form, threads };
+  return { command: "figure", name, ...asked, json: json !== undefined };
 }
 
 /** The worker's side: everything but files. */
 export async function serveFigure(job: FigureJob): Promise<void> {
-  await serveJob<Done>(async (tell) => {
+  await serveJob<Done>(job.threads, async (tell) => {
     const { figureJson, makeFigure } = await import("../figures/index.ts");
     const { parseHead } = await import("../model/index.ts");
     const heads = job.heads.map(parseHead);

@@ -15,6 +15,7 @@ export interface ReportCommandOptions extends TextOptions {
   readonly title?: string;
   readonly seed: number;
   readonly maxTokens?: number;
+  readonly threads: number;
   readonly force?: boolean;
 }
 
@@ -27,6 +28,8 @@ export interface ReportJob {
   readonly title: string | undefined;
   readonly seed: number;
   readonly maxTokens: number | undefined;
+  /** How many threads compute. */
+  readonly threads: number;
 }
 
 interface Done {
@@ -74,14 +77,14 @@ async function checkFiles({ output, json, force = false }: ReportCommandOptions)
 }
 
 async function readJob(command: string, path: string | undefined, options: ReportCommandOptions): Promise<ReportJob> {
-  const { title, seed, maxTokens } = options;
+  const { title, seed, maxTokens, threads } = options;
   const given = await readGivenText(options, command, OPERATION);
-  return { command: "report", path, given, title, seed, maxTokens };
+  return { command: "report", path, given, title, seed, maxTokens, threads };
 }
 
 /** The worker's side: everything but files. */
 export async function serveReport(job: ReportJob): Promise<void> {
-  await serveJob<Done>(async (tell) => {
+  await serveJob<Done>(job.threads, async (tell) => {
     const { analyse, renderReport, summarise } = await import("../report/index.ts");
     const { model, tokenizer } = await openModel(job.path, isNamedText(job.given));
     const { text, source } = await textFor(job.given, tokenizer !== undefined, model.config.d_vocab, job.seed);

@@ -49,10 +49,15 @@ class ReportedError extends Error {
   }
 }
 
-/** The worker's side: does the work and posts what comes of it, or what went wrong in words. */
-export async function serveJob<Done>(work: (tell: TellProgress) => Promise<Done>): Promise<void> {
+/**
+ * The worker's side: does the work and posts what comes of it, or what went wrong in words.
+ *
+ * @param threads - how many threads compute, this one among them.
+ */
+export async function serveJob<Done>(threads: number, work: (tell: TellProgress) => Promise<Done>): Promise<void> {
   const post = (message: Message<Done>): void => parentPort?.postMessage(message);
   try {
+    if (threads > 1) await (await import("../tensor/index.ts")).useThreads(threads);
     post({ kind: "done", done: await work((fraction, step) => post({ kind: "progress", fraction, step })) });
   } catch (error) {
     post({

@@ -163,4 +163,5 @@ export {
   drawLossPath,
   drawLossSlope,
 } from "./training/training-figures.ts";
+export { checkpointFilm, drawTrainingFilm, drawTrainingFrame } from "./training/training-film.ts";
 export { trainingLosses, type TrainingLosses } from "./training/training-losses.ts";

@@ -2,3 +2,4 @@
 export { isReadable } from "./one-layer/sources.ts";
 export { liveData, plainData } from "./json.ts";
 export { tokenTexts } from "./labels.ts";
+export { scoresOnRepeats } from "./prompts.ts";

@@ -69,9 +69,30 @@ const PROMPTS = { ofFew: 10, ofMany: 2, many: 64 };
 export function measuredHeads(input: FigureInput, seed: number, options: ProgressOptions): HeadScores {
   const { n_layers, n_heads } = input.model.config;
   const batch = n_layers * n_heads <= PROMPTS.many ? PROMPTS.ofFew : PROMPTS.ofMany;
-  const { prompts, period, first } = repeatsOf(input, { period: 50, batch, seed }, "headScores");
   const { signal, onProgress } = options;
-  return headScores(input.model, { signal, onProgress, tokens: prompts, period, ...(first === 0 && { bos: null }) });
+  return scoresOnRepeats(input.model, repeatsOf(input, { period: 50, batch, seed }, "headScores"), {
+    signal,
+    onProgress,
+  });
+}
+
+const lastScores = new WeakMap<Transformer, { readonly prompts: string; readonly scores: HeadScores }>();
+
+/**
+ * The scores of heads on repeated tokens; those of a model's last prompts are kept, as several figures begin with them.
+ */
+export function scoresOnRepeats(model: Transformer, repeats: Repeats, options: ProgressOptions = {}): HeadScores {
+  const { prompts, period, first } = repeats;
+  const asked = JSON.stringify([prompts, period, first]);
+  const known = lastScores.get(model);
+  if (known?.prompts === asked) {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(prompts.length, prompts.length);
+    return known.scores;
+  }
+  const scores = headScores(model, { ...options, tokens: prompts, period, ...(first === 0 && { bos: null }) });
+  lastScores.set(model, { prompts: asked, scores });
+  return scores;
 }
 
 /** The head with the largest of some scores among layers from one on; the first of them where all are NaN. */

@@ -25,6 +25,7 @@ import { scoreIntensityEntry } from "./two-layers/score-intensity.ts";
 import { scoreSourcesEntry } from "./two-layers/score-sources.ts";
 import { scorePartsEntries } from "./arena/score-figures.ts";
 import { trainingEntries } from "./training/training-figures.ts";
+import { trainingFilmEntry } from "./training/training-film.ts";
 
 /** Figures 12 to 28. */
 export function runFigures(): readonly FigureEntry[] {
@@ -57,6 +58,7 @@ export function runFigures(): readonly FigureEntry[] {
     ...trainingEntries(),
     ...evaluatorEntries(),
     changeAttributionEntry,
+    trainingFilmEntry,
     ...circuitEntries(),
     tokenEmbeddingsEntry,
     positionEmbeddingsEntry,

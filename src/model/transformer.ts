@@ -125,10 +125,12 @@ export class Transformer extends Shown {
   /**
    * A model that serves a few questions: its weights stay where they are, as the kernels' memory takes back no weights
    * within a task.
+   *
+   * @param known - weights whose numbers are known to be finite.
    * @internal
    */
-  static passing(config: ModelConfig, weights: Weights): Transformer {
-    return new Transformer(config, checkWeights(config, weights, "Transformer.passing"));
+  static passing(config: ModelConfig, weights: Weights, known?: Weights): Transformer {
+    return new Transformer(config, checkWeights(config, weights, "Transformer.passing", known));
   }
 
   /**

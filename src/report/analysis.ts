@@ -21,8 +21,8 @@ import type {
   OVEigenvalues,
   PositivityScatter,
 } from "../figures/index.ts";
-import { plainData } from "../figures/internal.ts";
-import { findHeads, headScores, repeatedTokens } from "../heads/index.ts";
+import { plainData, scoresOnRepeats } from "../figures/internal.ts";
+import { findHeads, repeatedTokens } from "../heads/index.ts";
 import type { HeadScores } from "../heads/index.ts";
 import type { Transformer } from "../model/index.ts";
 import { stepOptions } from "../progress.ts";
@@ -281,8 +281,8 @@ async function repeats(task: Task): Promise<Repeats> {
     await pause(0.5);
     // those that the figure of the loss is made of
     const prompts = repeatedTokens(model.config, { length: period, batch: sequences, seed, bos: bos ?? null });
-    const scores =
-      model.config.n_layers === 0 ? undefined : headScores(model, { tokens: prompts, period, bos: bos ?? null });
+    const first = bos === undefined ? 0 : 1;
+    const scores = model.config.n_layers === 0 ? undefined : scoresOnRepeats(model, { prompts, period, first });
     return { repeated: { prompts, period, bos }, curve, scores };
   });
 }

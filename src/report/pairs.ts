@@ -4,7 +4,7 @@ import type { RestrictedComposition } from "../circuits/index.ts";
 import type { CompositionDiagram } from "../figures/index.ts";
 import { pathPatching } from "../interventions/index.ts";
 import { allHeads, crossEntropy, headLabel } from "../model/index.ts";
-import type { HeadId, MetricLike, Transformer } from "../model/index.ts";
+import type { HeadId, MetricLike, PartialRun, Transformer } from "../model/index.ts";
 import { compositionOnText, scoreExpansion } from "../paths/index.ts";
 import type { ScoreExpansion, TextComposition } from "../paths/index.ts";
 import { causalSoftmax, subtract, Tensor } from "../tensor/index.ts";
@@ -74,7 +74,8 @@ export function strongestPairs(
       return { ...pair, effect: isCut ? effectOf(pair) : null, evidence: evidence?.(pair) ?? null };
     })
     .sort((a, b) => (b.effect ?? 0) - (a.effect ?? 0));
-  const expansionsOf = expansions(model, prompts);
+  const runs = runsOf(model, prompts);
+  const expansionsOf = expansions(runs);
   return shown.map((pair, i) => {
     const said = plain(pair);
     const isFirst = pair.writer === first?.writer && pair.reader === first.reader && pair.kind === first.kind;
@@ -88,7 +89,7 @@ export function strongestPairs(
         text: movedBy(text.total(), part),
         repeats: repeats === undefined ? null : movedBy(repeats.total(), partOf(repeats, pair)),
       },
-      follows: !isFirst || pair.kind !== "K" ? null : followsFirst(model, prompts.text, pair.from, part),
+      follows: !isFirst || pair.kind !== "K" ? null : followsFirst(runs().text, pair.from, part),
     };
   });
 }
@@ -153,16 +154,29 @@ interface Expansions {
   readonly repeats: ScoreExpansion | undefined;
 }
 
-function expansions(model: Transformer, { text, repeats }: PairPrompts): (reader: HeadId) => Expansions {
+/** The runs on both prompts, made when they are first asked for. */
+interface Runs {
+  readonly text: PartialRun;
+  readonly repeats: PartialRun | undefined;
+}
+
+function runsOf(model: Transformer, { text, repeats }: PairPrompts): () => Runs {
   const first = repeats?.prompts[0];
+  const run = (prompt: readonly number[]): PartialRun => model.run([prompt], { unembed: "none" });
+  let made: Runs | undefined;
+  return () => (made ??= { text: run(text), repeats: first && run(first) });
+}
+
+function expansions(runs: () => Runs): (reader: HeadId) => Expansions {
   const known = new Map<string, Expansions>();
   return (reader) => {
-    const made = known.get(headLabel(reader)) ?? {
-      text: scoreExpansion(model, text, reader),
-      repeats: first && scoreExpansion(model, first, reader),
-    };
-    known.set(headLabel(reader), made);
-    return made;
+    const label = headLabel(reader);
+    const made = known.get(label);
+    if (made !== undefined) return made;
+    const { text, repeats } = runs();
+    const found = { text: scoreExpansion(text, reader), repeats: repeats && scoreExpansion(repeats, reader) };
+    known.set(label, found);
+    return found;
   };
 }
 
@@ -224,12 +238,12 @@ const FIRST_QUERY = 8;
  * How closely what the writer adds to the scores of keys follows how much it rests on the first token there: the mean
  * size of the correlation over queries; `null` where there is too little to tell.
  */
-function followsFirst(model: Transformer, ids: readonly number[], from: HeadId, part: Scores): number | null {
-  const name = `blocks.${from.layer}.attn.hook_pattern` as const;
-  const pattern = model.run([ids], { cache: [name], unembed: "none" }).cache.get(name);
-  const rests = ids.map((_, key) => pattern.at(0, from.head, key, 0));
+function followsFirst({ tokens, cache }: PartialRun, from: HeadId, part: Scores): number | null {
+  const pattern = cache.get(`blocks.${from.layer}.attn.hook_pattern`);
+  const length = tokens.sizeOf("pos");
+  const rests = Array.from({ length }, (_, key) => pattern.at(0, from.head, key, 0));
   const sizes: number[] = [];
-  for (let query = FIRST_QUERY; query < ids.length; query++) {
+  for (let query = FIRST_QUERY; query < length; query++) {
     const added = Array.from({ length: query + 1 }, (_, key) => part.at(0, query, key));
     const size = Math.abs(correlation(added, rests.slice(0, query + 1)));
     if (Number.isFinite(size)) sizes.push(size);

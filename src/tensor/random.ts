@@ -57,7 +57,11 @@ export class Random {
   /** 32 random bits. */
   bits(): number {
     const s = this.#state;
-    const [s0 = 0, s1 = 0, s2 = 0, s3 = 0] = s;
+    // By index: taken apart as a list, this takes three times as long.
+    const s0 = s[0] as number;
+    const s1 = s[1] as number;
+    const s2 = s[2] as number;
+    const s3 = s[3] as number;
     const mixed = (s0 + s3) >>> 0;
     const result = (((mixed << 7) | (mixed >>> 25)) + s0) >>> 0;
     const t = s1 << 9;

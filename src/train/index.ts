@@ -7,6 +7,8 @@
  *
  * In reading order: `train.ts` (the loop), `batch.ts` and `batches.ts` (what it reads), `initial-model.ts`,
  * `optimizers.ts` and `updates.ts`, `schedules.ts`, `clip.ts`, `edit-stretches.ts` (activations changed on the way),
+ * `checkpoints.ts`, `training-state.ts` (a run taken up again), `film/` (what formed, checkpoint by checkpoint).
+export {
  * `checkpoints.ts`, `training-state.ts` and `state-safetensors.ts` (a run taken up again); `data/` (made-up languages
  * with their optimum, text).
  *
@@ -37,6 +39,33 @@ export type { CheckpointSteps, TrainingCheckpoint } from "./checkpoints.ts";
 export type { TrainingState } from "./training-state.ts";
 export { trainingStateFromSafetensors, trainingStateToSafetensors } from "./state-safetensors.ts";
 export { TrainingError } from "./training-error.ts";
+export {
+  filmFrame,
+  filmProbe,
+  filmRecorder,
+  trainingFilm,
+  trainingFilmFromJSON,
+  trainingPhases,
+} from "./film/index.ts";
+export type {
+  FilmComposition,
+  FilmData,
+  FilmEstimate,
+  FilmFloor,
+  FilmFrame,
+  FilmFrameOptions,
+  FilmHeads,
+  FilmMeasure,
+  FilmProbe,
+  FilmProbeOptions,
+  FilmRecorder,
+  FilmRecorderOptions,
+  MeasuredLosses,
+  PhaseEvidence,
+  TrainingFilm,
+  TrainingFilmOptions,
+  TrainingPhase,
+} from "./film/index.ts";
 export {
   associativeRecallData,
   markovChainData,

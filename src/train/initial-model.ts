@@ -1,10 +1,11 @@
 /** Models before training: weights drawn as others' models begin. */
-import { requireKind, requireObject } from "../errors.ts";
+import { InputError, requireKind, requireObject } from "../errors.ts";
 import type { Kind } from "../errors.ts";
-import { requireChoice, requireFinite, requireSeed } from "../model/internal.ts";
+import { requireChoice, requireSeed } from "../model/internal.ts";
 import { expectedWeights, parseConfig, Transformer } from "../model/index.ts";
 import type { ModelConfig } from "../model/index.ts";
 import { Random, Tensor } from "../tensor/index.ts";
+import { requireAtLeast0 } from "./optimizers.ts";
 import { parameterKind } from "./parameter-kind.ts";
 
 const INITS = ["transformer-lens", "gpt2", "pytorch"] as const;
@@ -64,7 +65,15 @@ export function initialModel(config: ModelConfig | object, options: InitialModel
   const { seed, init = "transformer-lens", std } = options;
   requireSeed(seed, operation);
   requireChoice(init, INITS, "init", operation);
-  if (std !== undefined) requireFinite(std, "std", operation);
+  if (std !== undefined) requireAtLeast0(std, "std", operation);
+  if (std !== undefined && init === "pytorch") {
+    throw new InputError('std is for what is drawn normal; as "pytorch" begins, ranges follow from the sizes.', {
+      operation,
+      argument: "std",
+      expected: undefined,
+      actual: std,
+    });
+  }
   const checked = parseConfig(config);
   const random = new Random(seed);
   const weights = [...expectedWeights(checked)].map(([name, { axes, shape }]): [string, Tensor] => {

@@ -108,7 +108,7 @@ export function inverseSquareRootSchedule(options: WarmupOptions & { readonly ti
   const operation = "inverseSquareRootSchedule";
   requireOptions(options, operation, "warmup timescale");
   const warmup = checkWarmup(options, operation);
-  const timescale = options.timescale ?? (warmup > 0 ? warmup : 10_000);
+  const { timescale = warmup > 0 ? warmup : 10_000 } = options;
   requireCount(timescale, "timescale", operation);
   return Object.freeze({ kind: "inverse-square-root", warmup, timescale });
 }

@@ -25,8 +25,10 @@ export interface FigureParts {
   readonly label: string;
   /** The drawing: SVG elements in a `width` by `height` box, or what makes them when they are asked for. */
   readonly content: string | (() => string);
-  /** The page form, where it is more than the drawing. */
-  readonly markup?: string;
+  /** The page form, where it is more than the drawing, or what makes it when it is asked for. */
+  readonly markup?: string | (() => string);
+  /** The pictures that it shows one after the other. */
+  readonly frames?: readonly Figure[];
   /** The figures that it is made of, in rows that wrap. */
   readonly rows?: string;
   /** The drawing for places too narrow for this one, where it is another. */
@@ -63,7 +65,8 @@ export class Figure extends Shown {
   /** What the figure shows, in one line: its accessible name. */
   readonly label: string;
   #content: string | (() => string);
-  readonly #markup: string | undefined;
+  #markup: string | (() => string) | undefined;
+  readonly #frames: readonly Figure[] | undefined;
   readonly #narrow: Figure | undefined;
   readonly #rows: string | undefined;
   readonly #script: string | undefined;
@@ -78,6 +81,7 @@ export class Figure extends Shown {
     this.label = parts.label;
     this.#content = parts.content;
     this.#markup = parts.markup;
+    this.#frames = parts.frames;
     this.#narrow = parts.narrow;
     this.#rows = parts.rows;
     this.#script = parts.script;
@@ -88,6 +92,16 @@ export class Figure extends Shown {
   get content(): string {
     if (typeof this.#content !== "string") this.#content = this.#content();
     return this.#content;
+  }
+
+  /** The pictures of a {@link flipbook}, each a figure by itself; of all other figures, the figure alone. */
+  get frames(): readonly Figure[] {
+    return this.#frames ?? [this];
+  }
+
+  get #page(): string | undefined {
+    if (typeof this.#markup === "function") this.#markup = this.#markup();
+    return this.#markup;
   }
 
   /**
@@ -161,7 +175,7 @@ export class Figure extends Shown {
 
   /** The HTML without styles, for a page that has {@link figureStyles} once. */
   get fragment(): string {
-    const markup = this.#markup ?? this.#svg(this.content);
+    const markup = this.#page ?? this.#svg(this.content);
     return this.#script === undefined ? markup : `${markup}\n<script${this.#nonceAttribute}>${this.#script}</script>`;
   }
 
@@ -170,7 +184,7 @@ export class Figure extends Shown {
    * charts have a drawing for narrow places, figures made of figures wrap.
    */
   get body(): string {
-    const other = this.#markup ?? this.#rows;
+    const other = this.#page ?? this.#rows;
     if (other !== undefined) return other;
     return this.#narrow === undefined ? this.pieces : `<div class="tc-fig tc-fit">\n${this.pieces}\n</div>`;
   }

@@ -26,6 +26,7 @@ export { Figure, figureScript, figureStyles } from "./figure.ts";
 export { defineFigureElement } from "./page/figure-element.ts";
 export { enliven, mount, type MountTarget } from "./page/mount.ts";
 export { pointCloud, type PointCloudOptions } from "./charts/point-cloud.ts";
+export { flipbook, type FlipbookOptions } from "./charts/flipbook.ts";
 export type { PngOptions } from "./page/png-bytes.ts";
 export type { Captions } from "./parts/frame.ts";
 export { headGrid, type HeadGridOptions } from "./charts/head-grid.ts";

@@ -38,6 +38,7 @@ import {
   drawScoreStripe,
   drawScoreTiles,
   drawTraceOverTraining,
+  drawTrainingFilm,
   type CircuitFigure,
   type EmbeddingCloud,
   type Evaluations,
@@ -50,6 +51,7 @@ import {
 import { neurons } from "./kinds.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import type { Figure } from "../../src/viz/index.ts";
+import { filmOf } from "./film-frames.ts";
 import { scoreDrawings } from "./score-drawings.ts";
 
 /** Numbers between -1 and 1 that look irregular and are the same everywhere. */
@@ -385,6 +387,7 @@ export function runGallery(): ReadonlyMap<string, Figure> {
       "ablation-attribution",
       drawChangeAttribution({ before: "step 0", after: "step 4000", windows: 2, length: 41, attribution: grid(3, 4) }),
     ],
+    ["training-film", drawTrainingFilm(filmOf(irregular))],
     ["circuit", drawCircuit(circuit)],
     ["circuit-certificate", drawCircuitCertificate(circuit)],
     ["token-embeddings", drawEmbeddingCloud(cloud("tokens", 30))],

@@ -135,6 +135,7 @@ describe("makeFigure", () => {
     "evaluator-scatter",
     "evaluator-validation",
     "ablation-attribution",
+    "training-film",
   ])("%s of three checkpoints", async (name) => {
     const { figure } = await makeFigure(name, input);
     expect(figure.svg).toContain("<svg");
@@ -149,6 +150,7 @@ describe("makeFigure", () => {
     "prefix-over-training",
     "trace-over-training",
     "ablation-attribution",
+    "training-film",
   ])("%s refuses a single checkpoint", async (name) => {
     await expect(makeFigure(name, { ...input, checkpoints: undefined })).rejects.toThrow("one checkpoint was given");
   });

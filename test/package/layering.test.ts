@@ -174,7 +174,7 @@ describe("layering of src/", () => {
 
   test("every relative import names its file with .ts, but for what runs on pages, whose text is a script", () => {
     expect(inside.filter(({ specifier }) => !specifier.endsWith(".ts")).map(shown)).toEqual(
-      ["cloud", "enliven", "explorer", "table"].map((name) => `src/viz/page/script.ts imports "./${name}.js"`),
+      ["cloud", "enliven", "explorer", "flip", "table"].map((name) => `src/viz/page/script.ts imports "./${name}.js"`),
     );
   });
 

@@ -7,3 +7,4 @@ export * from "../../src/paths/index.ts";
 export * from "../../src/heads/index.ts";
 export * from "../../src/interventions/index.ts";
 export * from "../../src/io/index.ts";
+export * from "../../src/train/index.ts";

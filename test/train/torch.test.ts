@@ -8,7 +8,10 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { edit } from "../../src/interventions/index.ts";
+import type { EditTarget } from "../../src/interventions/index.ts";
 import { parseSafetensors } from "../../src/io/index.ts";
+import { Tensor } from "../../src/tensor/index.ts";
 import { parseConfig, Transformer } from "../../src/model/index.ts";
 import {
   adam,
@@ -20,9 +23,20 @@ import {
   stepSchedule,
   train,
 } from "../../src/train/index.ts";
-import type { Decays, Optimizer, Schedule } from "../../src/train/index.ts";
+import type { Decays, EditStretch, Optimizer, Schedule } from "../../src/train/index.ts";
 import { goldenFile, loadGolden } from "../support/golden.ts";
 import type { GoldenCase } from "../support/golden.ts";
+
+/** A change of activations at some of the steps. */
+interface RunEdit {
+  readonly hook: "z" | "pattern" | "mlp_post";
+  readonly layer: number;
+  readonly head?: number;
+  readonly set?: number | "uniform";
+  readonly scale?: number;
+  readonly start?: number;
+  readonly end?: number;
+}
 
 interface Run {
   readonly golden?: GoldenCase;
@@ -42,6 +56,7 @@ interface Run {
   readonly schedule?: Schedule;
   readonly mask?: true;
   readonly targets?: true;
+  readonly edits?: readonly RunEdit[];
   readonly losses: readonly number[];
   readonly norms: readonly number[];
   readonly rates: readonly number[];
@@ -75,6 +90,20 @@ function scheduleOf({ schedule }: Run): Schedule | undefined {
   return schedule && inverseSquareRootSchedule({ warmup: schedule.warmup });
 }
 
+function editsOf({ edits }: Run, pos: number): EditStretch[] | undefined {
+  return edits?.map(({ hook, layer, head, set = 0, scale, start, end }) => {
+    const at = head === undefined ? ({ hook, layer } as const) : ({ hook, layer, head } as const);
+    const values = set === "uniform" ? uniform(pos) : set;
+    return { from: start, to: end, edits: edit(at as EditTarget, scale === undefined ? { set: values } : { scale }) };
+  });
+}
+
+/** Each query looks at all positions up to its own alike. */
+function uniform(pos: number): Tensor {
+  const rows = Array.from({ length: pos }, (_, q) => Array.from({ length: pos }, (_, k) => (k <= q ? 1 / (q + 1) : 0)));
+  return Tensor.fromNested("query_pos key_pos", rows);
+}
+
 /** A step's part of a tensor `[step, batch, pos]`. */
 function rowsOf(name: string, step: number): number[][] {
   return file.read(name, { axes: "step batch pos" }).select("step", step).toNested() as number[][];
@@ -94,6 +123,7 @@ describe.each(Object.entries(runs))("%s", async (name, run) => {
       optimizer: optimizerOf(run),
       schedule: scheduleOf(run),
       clip: run.clip,
+      edits: editsOf(run, file.tensors.get(`${name}/tokens`)?.shape[2] ?? 0),
       onStep: ({ rate }) => rates.push(rate),
     },
   );

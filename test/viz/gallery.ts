@@ -9,6 +9,7 @@ import {
   type CompositionEdge,
   equation,
   type Figure,
+  flipbook,
   headGrid,
   heatmap,
   histogram,
@@ -124,6 +125,14 @@ export function gallery(): ReadonlyMap<string, Figure> {
         ],
         title: "Three figures",
         subtitle: "of their own sizes",
+      }),
+    ],
+    [
+      "flipbook",
+      flipbook({
+        frames: [-0.5, 0.25, 1].map((value) => headGrid({ values: [[value, 0.5]], scale: "diverging", limit: 1 })),
+        labels: ["step 0", "step <1>", "step 2"],
+        title: "Three checkpoints",
       }),
     ],
     [

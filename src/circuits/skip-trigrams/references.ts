@@ -1,11 +1,11 @@
 /** What is subtracted from QK scores so that different query tokens can be compared. */
 import { InputError, requireKind } from "../../errors.ts";
-import { applyMap, compose, restrict, toDense, transpose } from "../../linear/index.ts";
-import type { Linear } from "../../linear/index.ts";
+import { applyMap, compose, linear, rowsOf, toDense, transpose } from "../../linear/index.ts";
 import { multiplyStacks, stackOf, transposedStack } from "../../linear/internal.ts";
 import type { AttentionHead, Transformer } from "../../model/index.ts";
 import { lossesOfRows } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
 
 /**
  * What is subtracted from a QK score before it is compared across query tokens; softmax ignores a constant per query.
@@ -33,19 +33,46 @@ export interface ReferenceOptions {
 export function referenceOf(
   model: Transformer,
   head: AttentionHead,
-  qk: Linear<"d_vocab", "d_vocab*">,
+  reference: ScoreReference,
+  options: ReferenceOptions,
+): Float64Array | undefined {
+  if (reference === "logMeanExp") return logMeanExp(model, head, sharesOf(options.frequencies, model.config.d_vocab));
+  const vector = referenceVector(model, head, reference, options);
+  if (vector === undefined) return undefined;
+  const column = Tensor.from("d_model one", [vector.length, 1], vector);
+  return toDense(compose<string, string, string>(model.W_E, linear("d_model", "one", column))).data as Float64Array;
+}
+
+/**
+ * `[d_model]`: the vector whose product with a query token's embedding its scores are compared with, $W_Q W_K^\top e$
+ * of the start token or of the mean one; undefined where there is no such vector.
+ */
+export function referenceVector(
+  model: Transformer,
+  { W_K, W_Q }: AttentionHead,
   reference: ScoreReference,
   { start, frequencies }: ReferenceOptions,
 ): Float64Array | undefined {
-  const { d_vocab } = model.config;
   if (reference === "start" && start !== undefined)
-    return toDense(restrict(qk, { columns: [start] })).data as Float64Array;
-  if (reference === "mean") {
-    const weights = Tensor.from("row d_vocab", [1, d_vocab], sharesOf(frequencies, d_vocab));
-    return applyMap(weights, transpose(qk)).data as Float64Array;
-  }
-  if (reference === "logMeanExp") return logMeanExp(model, head, sharesOf(frequencies, d_vocab));
-  return undefined;
+    return rowsOf(compose(model.W_E, W_K, transpose(W_Q)), [start]).data as Float64Array;
+  if (reference !== "mean") return undefined;
+  return applyMap(meanToken(model, frequencies), compose(W_K, transpose(W_Q))).data as Float64Array;
+}
+
+type TokenVector = Tensor<"row d_model">;
+
+const meanTokens = new WeakMap<object, TokenVector>();
+
+/** The mean embedding by frequency; where tokens count alike it is kept as long as the embedding is. */
+function meanToken(model: Transformer, frequencies: ArrayLike<number> | undefined): TokenVector {
+  const { W_E, config } = model;
+  const embedding = rawData(model.weight("embed.W_E"));
+  const known = frequencies === undefined ? meanTokens.get(embedding) : undefined;
+  if (known !== undefined) return known;
+  const shares = Tensor.from("row d_vocab", [1, config.d_vocab], sharesOf(frequencies, config.d_vocab));
+  const mean = applyMap(shares, W_E);
+  if (frequencies === undefined) meanTokens.set(embedding, mean);
+  return mean;
 }
 
 /** Rejects frequencies that are no frequencies. */

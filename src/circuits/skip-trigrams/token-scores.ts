@@ -9,7 +9,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { FloatArray } from "../../tensor/internal.ts";
 import { fullOVCircuit, fullQKCircuit } from "../circuits.ts";
-import { referenceOf } from "./references.ts";
+import { referenceOf, referenceVector } from "./references.ts";
 import type { ReferenceOptions, ScoreReference } from "./references.ts";
 import { topTokens } from "./top-tokens.ts";
 import type { TokenValue, TokenVectors } from "./top-tokens.ts";
@@ -43,29 +43,45 @@ export function tokenScores(
   options: ReferenceOptions = {},
 ): TokenScores {
   const head = model.head(ref);
+  const { W_E } = model;
   const raised = fullOVCircuit(model, head);
-  const qk = fullQKCircuit(model, head);
-  const byKey = transpose(qk);
+  const byKey = transpose(fullQKCircuit(model, head));
   const { d_vocab, d_vocab_out } = model.config;
   const scale = model.layer(head.layer).attnScale;
-  const compared = referenceOf(model, head, qk, reference, options);
+  let known: { readonly less: Float64Array | undefined } | undefined;
+  const compared = (): Float64Array | undefined => {
+    known ??= { less: referenceOf(model, head, reference, options) };
+    return known.less;
+  };
   return {
     d_vocab,
     d_vocab_out,
     outputs: (sources) => rowsOf(raised, sources).data as Float64Array,
     destinations: (sources) =>
-      (rowsOf(byKey, sources).data as Float64Array).map((score, t) => (score - (compared?.[t % d_vocab] ?? 0)) / scale),
+      (rowsOf(byKey, sources).data as Float64Array).map(
+        (score, t) => (score - (compared()?.[t % d_vocab] ?? 0)) / scale,
+      ),
     topDestinations: (sources, k, isLeftOut) => {
-      const rows = rowsOf(compose(model.W_E, head.W_K, transpose(head.W_Q)), sources).data as Float64Array;
-      return topTokens({ rows, tokens: embeddings(model), less: compared, scale, k, isLeftOut });
+      const rows = rowsOf(compose(W_E, head.W_K, transpose(head.W_Q)), sources).data as Float64Array;
+      const vector = referenceVector(model, head, reference, options);
+      if (vector !== undefined) subtractFromRows(rows, vector);
+      const less = vector === undefined ? compared() : undefined;
+      return topTokens({ rows, tokens: embeddings(model), less, scale, k, isLeftOut });
     },
     topOutputs: (sources, k, isLeftOut) => {
-      const rows = rowsOf(compose(model.W_E, head.W_OV), sources).data as Float64Array;
+      const rows = rowsOf(compose(W_E, head.W_OV), sources).data as Float64Array;
       return topTokens({ rows, tokens: unembeddings(model), scale: 1, k, isLeftOut });
     },
     raised,
-    lookedAt: scaleMap(compared === undefined ? byKey : addMaps<string, string>(byKey, minus(compared)), 1 / scale),
+    get lookedAt() {
+      const less = compared();
+      return scaleMap(less === undefined ? byKey : addMaps<string, string>(byKey, minus(less)), 1 / scale);
+    },
   };
+}
+
+function subtractFromRows(rows: Float64Array, vector: Float64Array): void {
+  for (let i = 0; i < rows.length; i++) rows[i] = (rows[i] as number) - (vector[i % vector.length] as number);
 }
 
 /** The number to subtract from each row, as a map of rank 1. */

@@ -2,8 +2,9 @@
 import { diagonalOf, compose, restrict, toDense } from "../../linear/index.ts";
 import { gramStack, multiplyStacks, oneOf, stackOf, stackOfTensor } from "../../linear/internal.ts";
 import type { HeadId, Transformer } from "../../model/index.ts";
-import { normedTokens, skipTrigrams } from "../../circuits/index.ts";
+import { requireToken } from "../../model/internal.ts";
 import type { SkipTrigrams } from "../../circuits/index.ts";
+import { normedReaders, tokenScores } from "../../circuits/internal.ts";
 import { kindOf, rawData, withWorkspace } from "../../tensor/internal.ts";
 import { bosOf } from "../input.ts";
 import type { FigureInput } from "../input.ts";
@@ -42,13 +43,10 @@ export interface TrigramContext {
   readonly bos: number | undefined;
 }
 
-/** The model as heads of a layer read single tokens, kept while the layer is the same. */
+/** The model as heads of a layer read single tokens, by head. */
 export function readersOf(model: Transformer): TrigramContext["modelOf"] {
-  let last: { readonly layer: number; readonly normed: Transformer } | undefined;
-  return ({ layer }) => {
-    if (last?.layer !== layer) last = { layer, normed: normedTokens(model, layer) };
-    return last.normed;
-  };
+  const readers = normedReaders(model);
+  return ({ layer }) => readers(layer);
 }
 
 /** What the tables of an input's model choose of and show with. */
@@ -147,31 +145,40 @@ export interface RowOptions {
   readonly rows?: number;
 }
 
+/** Rows whose destinations are looked for at first, times the rows wanted. */
+const LOOKED_FOR = 4;
+
 /**
  * The skip-trigrams of candidate source tokens, those first whose best destination and best output have the largest
  * effect together, $\sigma(S)\,\mathrm{OV}$; of sources that differ in case and spaces alone only the first.
+ *
+ * No effect exceeds the source's largest logit, so destinations are looked for in the order of logits, until no further
+ * source can be shown.
  */
 export function trigramRows(
-  context: TrigramContext,
+  { modelOf, text, bos }: TrigramContext,
   head: HeadId,
   candidates: readonly number[],
   { listed, rows = candidates.length }: RowOptions,
 ): TrigramRow[] {
-  const { modelOf, text, bos } = context;
-  const found = skipTrigrams(modelOf(head), head, candidates, {
-    k: listed,
-    reference: bos === undefined ? "mean" : "start",
-    exclude: (token) => token === bos || !isReadable(text(token)),
-    ...(bos !== undefined && { start: bos }),
-  });
-  const seen = new Set<string>();
-  const chosen: SkipTrigrams[] = [];
-  for (const one of found.sort((a, b) => bestEffect(b) - bestEffect(a) || a.source - b.source)) {
-    if (chosen.length === rows) break;
-    const word = wordOf(text(one.source));
-    if (seen.has(word)) continue;
-    seen.add(word);
-    chosen.push(one);
+  const model = modelOf(head);
+  for (const source of candidates) requireToken(model, source, "source", "skipTrigrams");
+  const isLeftOut = (token: number): boolean => token === bos || !isReadable(text(token));
+  const scores = tokenScores(model, head, bos === undefined ? "mean" : "start", { start: bos });
+  const outs = scores.topOutputs(candidates, listed, isLeftOut);
+  const open = candidates
+    .map((source, i) => ({ source, out: outs[i] ?? [], most: Math.max(0, outs[i]?.[0]?.value ?? 0) }))
+    .sort((a, b) => b.most - a.most);
+  const found: SkipTrigrams[] = [];
+  let chosen: SkipTrigrams[] = [];
+  while (found.length < open.length) {
+    const some = open.slice(found.length, Math.max(1, LOOKED_FOR * rows, 2 * found.length));
+    const sources = some.map(({ source }) => source);
+    const destinations = scores.topDestinations(sources, listed, isLeftOut);
+    found.push(...some.map(({ source, out }, i) => ({ source, destination: destinations[i] ?? [], out })));
+    chosen = firstOfWords(found, rows, text);
+    const [last, next] = [chosen[rows - 1], open[found.length]];
+    if (last !== undefined && next !== undefined && bestEffect(last) > next.most) break;
   }
   const named = (list: SkipTrigrams["out"]): TokenEntry[] =>
     list.map(({ token, value }) => ({ id: token, text: text(token), value }));
@@ -180,6 +187,20 @@ export function trigramRows(
     destination: named(destination),
     out: named(out),
   }));
+}
+
+/** The sources of the largest effects, the first of each word. */
+function firstOfWords(found: readonly SkipTrigrams[], rows: number, text: TrigramContext["text"]): SkipTrigrams[] {
+  const seen = new Set<string>();
+  const chosen: SkipTrigrams[] = [];
+  for (const one of [...found].sort((a, b) => bestEffect(b) - bestEffect(a) || a.source - b.source)) {
+    if (chosen.length === rows) break;
+    const word = wordOf(text(one.source));
+    if (seen.has(word)) continue;
+    seen.add(word);
+    chosen.push(one);
+  }
+  return chosen;
 }
 
 function bestEffect({ destination, out }: SkipTrigrams): number {

@@ -4,6 +4,8 @@
  */
 import type { AttentionHead } from "../../model/index.ts";
 import { add } from "../../tensor/index.ts";
+import { rawData } from "../../tensor/internal.ts";
+import type { FloatArray } from "../../tensor/internal.ts";
 import { finalConstants, layerOutput, layerTerm } from "../frozen/frozen-layers.ts";
 import {
   addFinalEdits,
@@ -15,7 +17,7 @@ import {
   throughFrozenNorm,
 } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
-import { lossesOfStream } from "../logits/orders.ts";
+import { lossesOfStream, promptLogits, promptLoss } from "../logits/orders.ts";
 
 /** Nats, one number a prompt. */
 export type PerPrompt = Float64Array;
@@ -52,7 +54,8 @@ export function minus(a: PerPrompt, b: PerPrompt): PerPrompt {
 
 /**
  * The single-head paths of each layer: what they add to the direct path alone, and to the direct path with those of all
- * other layers.
+ * other layers. The unembedding is linear, so each layer's paths go through it once: their logits are added to those of
+ * the direct path and taken off those of all.
  *
  * @returns the losses of the direct path, and of it with all single-head paths.
  */
@@ -60,19 +63,38 @@ export function layerGains(
   frozen: FrozenRun,
   take: (layer: number, alone: PerPrompt, last: PerPrompt) => void,
 ): { readonly direct: PerPrompt; readonly firstOrder: PerPrompt } {
-  const [start, bias] = [headlessStream(frozen, frozen.model.config.n_layers), finalConstants(frozen)];
-  const terms = frozen.model.layers.map(({ layer }) => layerTerm(frozen, layer, headlessStream(frozen, layer)));
-  const lossesWith = (keep: (layer: number) => boolean): PerPrompt => {
-    const kept = terms.reduce((sum, term, layer) => (keep(layer) ? add(sum, term) : sum), start);
-    return lossesOfPaths(frozen, kept, bias);
-  };
-  const direct = lossesWith(() => false);
-  const firstOrder = lossesWith(() => true);
-  for (const layer of terms.keys()) {
-    const alone = lossesWith((l) => l === layer);
-    const without = lossesWith((l) => l !== layer);
-    take(layer, minus(direct, alone), minus(without, firstOrder));
+  const { model, run } = frozen;
+  const terms = model.layers.map(({ layer }) =>
+    throughFinalNorm(frozen, layerTerm(frozen, layer, headlessStream(frozen, layer))),
+  );
+  const start = throughFinalNorm(frozen, headlessStream(frozen, model.config.n_layers));
+  const directPath = add(start, finalConstants(frozen));
+  const all = terms.reduce((sum, term) => add(sum, term), directPath);
+  const batch = run.tokens.sizeOf("batch");
+  const perPrompt = (): PerPrompt => new Float64Array(batch);
+  const [direct, firstOrder] = [perPrompt(), perPrompt()];
+  const losses = terms.map(() => ({ alone: perPrompt(), without: perPrompt() }));
+  for (let prompt = 0; prompt < batch; prompt++) {
+    const logitsOf = (stream: Stream): FloatArray => rawData(promptLogits(frozen, stream, prompt)) as FloatArray;
+    const withBias = (stream: Stream): FloatArray =>
+      rawData(add(promptLogits(frozen, stream, prompt), model.b_U)) as FloatArray;
+    const [least, most] = [withBias(directPath), withBias(all)];
+    direct[prompt] = promptLoss(frozen, prompt, least);
+    firstOrder[prompt] = promptLoss(frozen, prompt, most);
+    const changed = new Float64Array(least.length);
+    const lossWith = (logits: FloatArray, sign: number, own: FloatArray): number => {
+      for (let i = 0; i < changed.length; i++) changed[i] = (logits[i] as number) + sign * (own[i] as number);
+      return promptLoss(frozen, prompt, changed);
+    };
+    for (const [layer, term] of terms.entries()) {
+      const own = logitsOf(term);
+      const { alone, without } = losses[layer] as (typeof losses)[number];
+      alone[prompt] = lossWith(least, 1, own);
+      without[prompt] = lossWith(most, -1, own);
+    }
   }
+  for (const [layer, { alone, without }] of losses.entries())
+    take(layer, minus(direct, alone), minus(without, firstOrder));
   return { direct, firstOrder };
 }
 

@@ -408,11 +408,8 @@ function lumpedTerm(label: "bias" | "remainder" | "b_U", order: number, compute:
 
 /** All paths longer than `maxOrder`, through the final norm. */
 function longerPaths(frozen: FrozenRun, maxOrder: number, withBiases: boolean): Stream {
-  const longer = streamsByOrder(frozen, { withBiases }).slice(maxOrder + 1);
-  return throughFinalNorm(
-    frozen,
-    longer.reduce((sum, stream) => add(sum, stream)),
-  );
+  const sums = streamsByOrder(frozen, { withBiases, most: maxOrder + 1 });
+  return throughFinalNorm(frozen, sums[maxOrder + 1] as Stream);
 }
 
 /** The values at some positions. */

@@ -172,17 +172,25 @@ export function lossOfStream(frozen: FrozenRun, normalized: Stream): number {
 }
 
 /** The mean loss of each prompt, in nats, when the unembedding reads a given stream; one prompt at a time, float64. */
-export function lossesOfStream({ model, run }: FrozenRun, normalized: Stream): Float64Array {
-  const [batch = 0, pos = 0] = run.tokens.shape;
-  const rows = pos - 1;
+export function lossesOfStream(frozen: FrozenRun, normalized: Stream): Float64Array {
+  const { model, run } = frozen;
+  return Float64Array.from({ length: run.tokens.sizeOf("batch") }, (_, prompt) => {
+    const logits = add(promptLogits(frozen, normalized, prompt), model.b_U);
+    return promptLoss(frozen, prompt, rawData(logits) as FloatArray);
+  });
+}
+
+/** What a stream gives the logits of one prompt at all positions but the last, without the unembedding's bias. */
+export function promptLogits({ model, run }: FrozenRun, normalized: Stream, prompt: number): Tensor {
+  const rows = run.tokens.sizeOf("pos") - 1;
+  return unembed(model, normalized.slice("batch", prompt, prompt + 1).slice("pos", 0, rows));
+}
+
+/** The mean loss in nats of a prompt with such logits, the bias included. */
+export function promptLoss({ model, run }: FrozenRun, prompt: number, logits: FloatArray): number {
+  const rows = run.tokens.sizeOf("pos") - 1;
   const output = new Float64Array(rows);
-  const losses = new Float64Array(batch);
-  for (let b = 0; b < batch; b++) {
-    const one = normalized.slice("batch", b, b + 1).slice("pos", 0, rows);
-    const logits = add(unembed(model, one), model.b_U).data as FloatArray;
-    const targets = Int32Array.from({ length: rows }, (_, p) => run.tokens.at(b, p + 1));
-    lossesOfRows({ rows, cols: model.config.d_vocab_out, logits, targets, output });
-    losses[b] = output.reduce((s, loss) => s + loss, 0) / rows;
-  }
-  return losses;
+  const targets = Int32Array.from({ length: rows }, (_, p) => run.tokens.at(prompt, p + 1));
+  lossesOfRows({ rows, cols: model.config.d_vocab_out, logits, targets, output });
+  return output.reduce((sum, loss) => sum + loss, 0) / rows;
 }

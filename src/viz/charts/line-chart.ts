@@ -72,6 +72,8 @@ export interface LineChartOptions extends Captions {
   readonly regions?: readonly Region[];
   /** Horizontal reference lines. */
   readonly references?: readonly ReferenceLine[];
+  /** A place on the x axis that is pointed out by a line, such as the step that a figure beside shows. */
+  readonly cursor?: number;
   readonly xDomain?: Domain;
   readonly yDomain?: Domain;
   readonly width?: number;
@@ -111,7 +113,7 @@ interface Prepared {
  * ```
  */
 export function lineChart(options: LineChartOptions): Figure {
-  checkOptions(options, "lineChart", "series xLabel yLabel regions references xDomain yDomain width height");
+  checkOptions(options, "lineChart", "series xLabel yLabel regions references cursor xDomain yDomain width height");
   checkObjects(options.series, "lineChart", "series");
   const series = options.series.map((one, index) => prepare(one, index));
   checkNonEmpty(series.length, "lineChart", "series");
@@ -150,7 +152,7 @@ export function lineChart(options: LineChartOptions): Figure {
   const { width, frame, ground } = groundWith(beside.length === 0 ? right : Math.max(right, besideRoom));
   const content = [
     head.markup,
-    ...(options.regions ?? []).map((region) => drawRegion(region, ground, xDomain)),
+    ...drawRegions(options.regions ?? [], ground, xDomain),
     ground.markup,
     clipped(
       series.map((one, index) => drawSeries(one, index, ground)),
@@ -159,6 +161,7 @@ export function lineChart(options: LineChartOptions): Figure {
     ),
     ...references.map((line) => drawReference(line, ground, series, beside.includes(line))),
     series.length > 1 ? drawNames(series, ground, width) : "",
+    options.cursor === undefined ? "" : drawCursor(options.cursor, ground, xDomain),
   ];
   return new Figure({
     kind: "lineChart",
@@ -194,6 +197,7 @@ function domains(series: readonly Prepared[], options: LineChartOptions, yTickCo
     checkDomain([region.from, region.to], "lineChart", `regions[${i}]`);
   if (options.xDomain) checkDomain(options.xDomain, "lineChart", "xDomain");
   if (options.yDomain) checkDomain(options.yDomain, "lineChart", "yDomain");
+  if (options.cursor !== undefined) checkFinite(options.cursor, "lineChart", "cursor");
   const x = extent(series.map((one) => one.x)) ?? [0, 1];
   const bands = series.flatMap(({ band }) => (band ? [band.lower, band.upper] : []));
   const y = extent([...series.map((one) => one.y), ...bands, (options.references ?? []).map(({ value }) => value)]);
@@ -210,10 +214,38 @@ function domains(series: readonly Prepared[], options: LineChartOptions, yTickCo
   return [options.xDomain ?? whole, options.yDomain ?? niceDomain(based, 2 * yTickCount)];
 }
 
-function drawRegion(region: Region, ground: ChartGround, domain: Domain): string {
-  const from = ground.x(Math.max(region.from, domain[0]));
-  const to = ground.x(Math.min(region.to, domain[1]));
-  if (to <= from) return "";
+/** Spans with their names, which go a line down where they would meet. */
+function drawRegions(regions: readonly Region[], ground: ChartGround, domain: Domain): string[] {
+  const lines: Domain[][] = [];
+  const { left, width } = ground.frame;
+  return regions.map((region) => {
+    const [from, to] = [ground.x(Math.max(region.from, domain[0])), ground.x(Math.min(region.to, domain[1]))];
+    if (to <= from) return "";
+    const half = textWidth(region.label ?? "", TYPE.tick) / 2 + 3;
+    const middle = (from + to) / 2;
+    const at = half > width / 2 ? middle : Math.max(left + half, Math.min(left + width - half, middle));
+    const free = lines.findIndex((taken) => taken.every(([a, b]) => b <= at - half || at + half <= a));
+    const line = free < 0 ? lines.length : free;
+    if (region.label !== undefined) (lines[line] ??= []).push([at - half, at + half]);
+    return drawRegion(region, ground, { from, to, at, line });
+  });
+}
+
+function drawCursor(cursor: number, ground: ChartGround, domain: Domain): string {
+  const { top, height } = ground.frame;
+  const x = ground.x(Math.max(domain[0], Math.min(domain[1], cursor)));
+  return svgLine(x, top, x, top + height, 'class="tc-s-pos" stroke-width="1.5"');
+}
+
+/** A span from one pixel to another, its name at a pixel of a line. */
+interface PlacedRegion {
+  readonly from: number;
+  readonly to: number;
+  readonly at: number;
+  readonly line: number;
+}
+
+function drawRegion(region: Region, ground: ChartGround, { from, to, at, line }: PlacedRegion): string {
   const { top, height } = ground.frame;
   const edge =
     from > ground.frame.left
@@ -221,7 +253,7 @@ function drawRegion(region: Region, ground: ChartGround, domain: Domain): string
       : "";
   const shade = svgRect(from, top, to - from, height, 'class="tc-f-muted" fill-opacity="0.09"') + edge;
   if (region.label === undefined) return shade;
-  return shade + svgText((from + to) / 2, top + 13, "tc-tick tc-f-muted", region.label, 'text-anchor="middle"');
+  return shade + svgText(at, top + 13 + 12 * line, "tc-tick tc-f-muted", region.label, 'text-anchor="middle"');
 }
 
 /** A nested `<svg>` cuts off what leaves the frame, where a given domain may leave some out. */

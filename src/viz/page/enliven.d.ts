@@ -5,5 +5,6 @@ export function enlivenAll(
     readonly setUpTable: (box: unknown) => void;
     readonly setUpExplorer: (root: unknown, page: unknown) => () => void;
     readonly setUpCloud: (root: unknown, page: unknown) => () => void;
+    readonly setUpFlip: (root: unknown, page: unknown) => void;
   },
 ): () => void;

@@ -4,7 +4,7 @@
  *
  * It sets up every figure inside `scope` that is not ready yet, and returns a function that lets go of the page.
  *
- * @param kinds - `setUpTable`, `setUpExplorer` and `setUpCloud`.
+ * @param kinds - `setUpTable`, `setUpExplorer`, `setUpCloud` and `setUpFlip`.
  */
 export function enlivenAll(scope, kinds) {
   const view = (scope.ownerDocument || scope).defaultView;
@@ -86,13 +86,14 @@ export function enlivenAll(scope, kinds) {
     followPage(root, function () {
       repaint();
     });
-    const [isTable, isExplorer, isCloud] = ["table", "explorer", "cloud"].map(function (kind) {
+    const [isTable, isExplorer, isCloud, isFlip] = ["table", "explorer", "cloud", "flip"].map(function (kind) {
       return root.hasAttribute("data-tc-" + kind);
     });
-    if (isTable || isExplorer || isCloud) root.setAttribute("data-tc-ready", "");
+    if (isTable || isExplorer || isCloud || isFlip) root.setAttribute("data-tc-ready", "");
     if (isTable) kinds.setUpTable(root);
     if (isExplorer) repaint = kinds.setUpExplorer(root, { view, channels, colorIn, undo });
     if (isCloud) repaint = kinds.setUpCloud(root, { view, colorIn, undo });
+    if (isFlip) kinds.setUpFlip(root, { view, undo });
   });
   return function () {
     for (const one of undo) one();

@@ -2,11 +2,12 @@
 import { setUpCloud } from "./cloud.js";
 import { enlivenAll } from "./enliven.js";
 import { setUpExplorer } from "./explorer.js";
+import { setUpFlip } from "./flip.js";
 import { setUpTable } from "./table.js";
 
 /** Sets up the figures in an element or a document that are not ready yet; returns what undoes it. */
 export function enlivenIn(scope: unknown): () => void {
-  return enlivenAll(scope, { setUpTable, setUpExplorer, setUpCloud });
+  return enlivenAll(scope, { setUpTable, setUpExplorer, setUpCloud, setUpFlip });
 }
 
 /**
@@ -14,4 +15,4 @@ export function enlivenIn(scope: unknown): () => void {
  * pages do not have.
  */
 export const PAGE_SCRIPT = `(function(){const __name=function(f){return f};
-(${enlivenAll.toString()})(document,{setUpTable:${setUpTable.toString()},setUpExplorer:${setUpExplorer.toString()},setUpCloud:${setUpCloud.toString()}})})();`;
+(${enlivenAll.toString()})(document,{setUpTable:${setUpTable.toString()},setUpExplorer:${setUpExplorer.toString()},setUpCloud:${setUpCloud.toString()},setUpFlip:${setUpFlip.toString()}})})();`;

@@ -4,7 +4,7 @@ const MONO = `ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mono
 
 /** The style sheet of HTML figures; it uses the custom properties of the drawings' one. */
 export function pageStyles(): string {
-  return [...COMMON, ...FIT, ...ROWS, ...TABLE, ...COMPOSITION, ...EXPLORER, ...CLOUD].join("\n");
+  return [...COMMON, ...FIT, ...ROWS, ...TABLE, ...COMPOSITION, ...EXPLORER, ...CLOUD, ...FLIP].join("\n");
 }
 
 const FIT = [
@@ -81,6 +81,17 @@ const CLOUD = [
   '.tc-cloud button[aria-pressed="true"]{border-color:var(--tc-ink)}',
   ".tc-cloud input{font:inherit;width:9em;color:inherit;background:transparent;border:1px solid var(--tc-grid);border-radius:3px;padding:0 4px}",
   ".tc-cloud-read{min-height:1.4em;font-variant-numeric:tabular-nums}",
+];
+
+const FLIP = [
+  ".tc-flip:not([data-tc-ready]) .tc-flip-live,.tc-flip[data-tc-ready] .tc-flip-still{display:none}",
+  ".tc-flip-still{color:var(--tc-muted);font-size:12px;margin:4px 0 8px}",
+  ".tc-flip .tc-flip-live{flex-wrap:nowrap;gap:10px;max-width:720px;position:sticky;top:0;z-index:1;padding:4px 0;background:var(--tc-bg)}",
+  ".tc-flip-live input{flex:1 1 auto;min-width:0}",
+  `.tc-flip-live button{${BUTTON};width:1.6em;text-align:center;flex:none}`,
+  ".tc-flip-live button:hover{border-color:var(--tc-axis)}",
+  ".tc-flip-live button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:1px}",
+  ".tc-flip-live output{flex:none;min-width:8em;font-variant-numeric:tabular-nums}",
 ];
 
 const EXPLORER = [

@@ -1,0 +1,2 @@
+/** Sets one flipbook up. */
+export function setUpFlip(root: unknown, page: unknown): void;
