@@ -6,7 +6,7 @@
  *   node scripts/train/experiments.mjs clamped [SEEDS]     the same, nothing of layer 0 looking at the previous token
  *   node scripts/train/experiments.mjs max [SEEDS]         the largest of four
  *
- * SEEDS is how many, 1 unless given. Times are of training alone, in seconds of processor time; the library runs on one
+ * SEEDS is how many, 1 unless given; a third argument is the first of them, 0 unless given. Times are of training alone, in seconds of processor time; the library runs on one
  * thread.
  */
 import * as circuits from "../../dist/circuits.js";
@@ -69,7 +69,7 @@ const experiments = {
   async repeated(seed, edits) {
     const held = train.repeatedTokenData({ ...setups.repeated.data[1], batch: 64, seed: 0 });
     const measure = (model) => repeatedMeasures(library, model, held, HELD_OUT);
-    const { seconds, rows } = await run(setups.repeated, measure, { seed, checkpoints: 25, edits });
+    const { seconds, rows } = await run(setups.repeated, measure, { seed, checkpoints: 50, edits });
     const last = rows.at(-1);
     const drop = rows.slice(1).map((row, i) => ({ step: row.step, by: rows[i].loss - row.loss }));
     const bump = drop.reduce((most, each) => (each.by > most.by ? each : most));
@@ -85,15 +85,15 @@ const experiments = {
   },
 };
 
-const [name, seeds = "1"] = process.argv.slice(2);
+const [name, seeds = "1", from = "0"] = process.argv.slice(2);
 if (!Object.hasOwn(experiments, name ?? "")) {
   console.error(`Name an experiment: ${Object.keys(experiments).join(", ")}.`);
   process.exit(2);
 }
 const results = [];
-for (let seed = 0; seed < Number(seeds); seed++) {
+for (let seed = Number(from); seed < Number(from) + Number(seeds); seed++) {
   console.log(`seed ${seed}`);
-  results.push(await experiments[name](seed));
+  results.push(`seed ${seed}: ${await experiments[name](seed)}`);
   console.log(results.at(-1));
 }
-if (results.length > 1) console.log(`\n${results.map((result, seed) => `seed ${seed}: ${result}`).join("\n")}`);
+if (results.length > 1) console.log(`\n${results.join("\n")}`);

@@ -40,9 +40,9 @@ export const setups = {
       bos_token_id: 0,
     },
     data: ["repeatedTokenData", { d_vocab: 64, n_ctx: 48, length: [5, 20], start: 0, batch: 32 }],
-    steps: 500,
+    steps: 1000,
     adamW: { lr: 0.01, betas: [0.9, 0.98], weightDecay: 0.01 },
-    cosine: { steps: 500, warmup: 20, floor: 0.05 },
+    cosine: { steps: 1000, warmup: 20, floor: 0.05 },
     clip: { norm: 1 },
   },
   /** Gross et al. 2024. */

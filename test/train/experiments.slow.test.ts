@@ -50,12 +50,13 @@ test("in-context Markov chains: uniform, unigram, bigram; the previous-token hea
   expect(last?.excess).toBeGreaterThan(0);
 });
 
-describe("repeated tokens", () => {
+describe("repeated tokens, 450 of 1,000 steps", () => {
+  const steps = 450;
   const data = train.repeatedTokenData({ d_vocab: 64, n_ctx: 48, length: [5, 20], start: 0, batch: 64, seed: 77 });
   const measure = (model: model.Transformer) => ({ model, ...repeatedMeasures(library, model, data, HELD_OUT) });
 
   test("induction heads form, and restricted K-composition rises at the bump", async () => {
-    const rows = await measured(setups.repeated, measure, { checkpoints: 50 });
+    const rows = await measured(setups.repeated, measure, { steps, checkpoints: 50 });
     const [last] = rows.slice(-1);
     if (last === undefined) throw new Error("no checkpoint");
     const found = heads.findHeads(heads.headScores(last.model, { length: 20, batch: 8 }));
@@ -74,7 +75,11 @@ describe("repeated tokens", () => {
 
   test("they do not where no head of the first layer can look at the previous token", async () => {
     const edits = edit({ hook: "pattern", layer: 0, offset: 1 }, "zero");
-    const rows = await measured(setups.repeated, measure, { edits, checkpoints: (step: number) => step === 500 });
+    const rows = await measured(setups.repeated, measure, {
+      steps,
+      edits,
+      checkpoints: (step: number) => step === steps,
+    });
     const [last] = rows;
     if (last === undefined) throw new Error("no checkpoint");
     expect(last.induction).toBeLessThan(0.2);
