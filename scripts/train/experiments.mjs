@@ -1,13 +1,14 @@
 /**
- * The experiments of docs/training-experiments.md, on the built package:
+ * The experiments of docs/training.md, on the built package:
  *
  *   node scripts/train/experiments.mjs markov [SEEDS]      in-context Markov chains: uniform, unigram, bigram
  *   node scripts/train/experiments.mjs repeated [SEEDS]    repeated tokens: induction heads
  *   node scripts/train/experiments.mjs clamped [SEEDS]     the same, nothing of layer 0 looking at the previous token
  *   node scripts/train/experiments.mjs max [SEEDS]         the largest of four
  *
- * SEEDS is how many, 1 unless given; a third argument is the first of them, 0 unless given. Times are of training alone, in seconds of processor time; the library runs on one
- * thread.
+ * SEEDS is how many, 1 unless given; a third argument is the first of them, 0 unless given. With several, runs on
+ * repeated tokens end at the checkpoint at which an induction head has formed. Times are of training alone, in seconds
+ * of processor time; the library runs on one thread.
  */
 import * as circuits from "../../dist/circuits.js";
 import * as heads from "../../dist/heads.js";
@@ -20,15 +21,18 @@ import { runSetup, setups } from "./setups.mjs";
 
 const library = { ...train, ...model, ...heads, ...circuits, logSoftmax };
 const HELD_OUT = 2 ** 31;
+const [name, seeds = "1", from = "0"] = process.argv.slice(2);
+const SEVERAL = Number(seeds) > 1;
 
 /** Runs a setup, measures at checkpoints and prints; gives the seconds of training and what was measured. */
-async function run(setup, measure, { checkpoints, ...options }) {
+async function run(setup, measure, { checkpoints, isDone, ...options }) {
   const rows = [];
   let seconds = 0;
   let since = cpuSeconds();
   await runSetup(library, setup, {
     ...options,
     checkpoints,
+    onStep: () => (isDone?.(rows.at(-1)) === true ? "stop" : undefined),
     onCheckpoint: ({ step, model }) => {
       seconds += cpuSeconds() - since;
       const row = measure(model);
@@ -69,12 +73,13 @@ const experiments = {
   async repeated(seed, edits) {
     const held = train.repeatedTokenData({ ...setups.repeated.data[1], batch: 64, seed: 0 });
     const measure = (model) => repeatedMeasures(library, model, held, HELD_OUT);
-    const { seconds, rows } = await run(setups.repeated, measure, { seed, checkpoints: 50, edits });
+    const isDone = SEVERAL ? ({ induction }) => induction > 0.5 : undefined;
+    const { seconds, rows } = await run(setups.repeated, measure, { seed, checkpoints: 50, edits, isDone });
     const last = rows.at(-1);
     const drop = rows.slice(1).map((row, i) => ({ step: row.step, by: rows[i].loss - row.loss }));
     const bump = drop.reduce((most, each) => (each.by > most.by ? each : most));
     const above = `${last.excess.toFixed(3)} nats above the optimum`;
-    return `${above}, induction ${last.induction.toFixed(2)}, steepest before step ${bump.step}; ${seconds.toFixed(1)} s`;
+    return `${above}, induction ${last.induction.toFixed(2)}, steepest before step ${bump.step}, ${last.step} steps; ${seconds.toFixed(1)} s`;
   },
   clamped: (seed) => experiments.repeated(seed, edit({ hook: "pattern", layer: 0, offset: 1 }, "zero")),
   async max(seed) {
@@ -85,7 +90,6 @@ const experiments = {
   },
 };
 
-const [name, seeds = "1", from = "0"] = process.argv.slice(2);
 if (!Object.hasOwn(experiments, name ?? "")) {
   console.error(`Name an experiment: ${Object.keys(experiments).join(", ")}.`);
   process.exit(2);

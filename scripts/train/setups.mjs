@@ -1,5 +1,5 @@
 /**
- * The runs of docs/training-experiments.md as values: model, data, optimizer and schedule of each. `experiments.mjs`
+ * The runs of docs/training.md as values: model, data, optimizer and schedule of each. `experiments.mjs`
  * runs them on the built package, test/train/experiments.slow.test.ts on the sources.
  */
 

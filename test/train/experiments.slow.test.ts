@@ -1,4 +1,4 @@
-/** The experiments of docs/training-experiments.md, one seed each: what forms, in which order, and what does not. */
+/** The experiments of docs/training.md, one seed each: what forms, in which order, and what does not. */
 import { describe, expect, test } from "vitest";
 import { markovMeasures, maxAccuracy, phaseOf, repeatedMeasures } from "../../scripts/train/measures.mjs";
 import { runSetup, setups } from "../../scripts/train/setups.mjs";
