@@ -28,6 +28,8 @@ import type { TrainingState } from "./training-state.ts";
  * @category Training
  */
 export interface TrainOptions extends ProgressOptions {
+  /** Ends the run by throwing its reason: between steps, or between the layers of one. */
+  readonly signal?: AbortSignal | undefined;
   /** How many updates to come to, those before a state included. */
   readonly steps: number;
   /** {@link adamW} with torch's defaults unless given. */
@@ -220,7 +222,9 @@ class TrainingRun {
       throw new TrainingError(what, step, rate, this.#state());
     }
     if (clip !== undefined) clipGradients(gradients, norm, clip);
-    this.#parameters.update(step, rate);
+    if (!this.#parameters.update(step, rate)) {
+      throw new TrainingError("its update is beyond float32", step, rate, undefined);
+    }
     this.#step++;
     return { step, loss, gradientNorm: norm, gradientNorms: norms, rate };
   }

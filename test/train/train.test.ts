@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/model/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
-import { Random } from "../../src/tensor/index.ts";
+import { Random, useKernels } from "../../src/tensor/index.ts";
 import { adamW, constantSchedule, initialModel, sgd, train, TrainingError } from "../../src/train/index.ts";
 import type { TrainingBatch, TrainingCheckpoint } from "../../src/train/index.ts";
 
@@ -75,5 +75,30 @@ describe("train", () => {
     const { step, rate, state, message } = error as TrainingError;
     expect([step, rate, state?.step]).toEqual([1, 1e30, 1]);
     expect(message).toContain("step 1: the loss is NaN, at a rate of 1e+30. Take a lower rate");
+  });
+
+  test("says so where an update is beyond float32", async () => {
+    const run = train(model, counting, { steps: 1, optimizer: sgd({ lr: 1e300 }) });
+    const error: unknown = await run.catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(TrainingError);
+    expect((error as TrainingError).message).toContain("step 0: its update is beyond float32");
+    expect((error as TrainingError).state).toBeUndefined();
+  });
+
+  test("with plain kernels comes to what WebAssembly comes to, within 1e-5", async () => {
+    const options = { steps: 5, optimizer: adamW({ lr: 0.01 }) };
+    const fast = await train(model, counting, options);
+    useKernels("blocked");
+    try {
+      const plain = await train(model, counting, options);
+      const others = numbersOf(plain.model);
+      // Biases of keys have a gradient of rounding alone, which Adam divides by its own size.
+      const names = [...model.weights].flatMap(([name, { size }]) => Array.from({ length: size }, () => name));
+      for (const [i, x] of numbersOf(fast.model).entries()) {
+        if (!names[i]?.endsWith("b_K")) expect(Math.abs(x - (others[i] as number))).toBeLessThan(1e-5);
+      }
+    } finally {
+      useKernels("auto");
+    }
   });
 });
