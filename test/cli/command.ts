@@ -45,23 +45,30 @@ async function bundleCommand(declarations: string): Promise<string> {
   return `${folder}/dist/cli.js`;
 }
 
-/** Runs the command; `interruptAfter` milliseconds it is sent what Ctrl-C sends. */
+/** Runs the command; after so many milliseconds, or once something is so, it is sent what Ctrl-C sends. */
 export function runCommand(
   command: string,
   args: readonly string[],
   cwd: string,
-  interruptAfter?: number,
+  interrupt?: number | (() => boolean),
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [command, ...args], { cwd });
-    const timer = interruptAfter === undefined ? undefined : setTimeout(() => child.kill("SIGINT"), interruptAfter);
+    const timer = setInterval(
+      () => {
+        if (interrupt === undefined || (typeof interrupt === "function" && !interrupt())) return;
+        clearInterval(timer);
+        child.kill("SIGINT");
+      },
+      typeof interrupt === "number" ? interrupt : 20,
+    );
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (part: Buffer) => (stdout += part.toString()));
     child.stderr.on("data", (part: Buffer) => (stderr += part.toString()));
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       resolve({ code, signal, stdout, stderr });
     });
   });

@@ -1,4 +1,5 @@
 /** The loop of training: what it comes to, what it shows on the way, and what it refuses. */
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/model/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
@@ -100,5 +101,27 @@ describe("train", () => {
     } finally {
       useKernels("auto");
     }
+  });
+
+  test("shows itself in a few lines, and writes short JSON", async () => {
+    const checkpoints: TrainingCheckpoint[] = [];
+    const training = await train(model, counting, {
+      steps: 200,
+      optimizer: sgd({ lr: 0.5, momentum: 0.5 }),
+      clip: { norm: 1 },
+      checkpoints: [1],
+      onCheckpoint: (checkpoint) => void checkpoints.push(checkpoint),
+    });
+    const { state } = training;
+    expect(inspect(training)).toMatch(/^Training to 200 updates, loss [\d.]+ to [\d.e-]+ nats\n/);
+    expect(inspect(state)).toContain("sgd lr=0.5 momentum=0.5 nesterov=false weightDecay=0 decays=all");
+    expect(inspect(state)).toContain("norm=1");
+    expect(inspect(checkpoints[0])).toMatch(/^Checkpoint after 1 update\n/);
+    for (const value of [training, state, checkpoints[0]]) {
+      expect(inspect(value).split("\n").length).toBeLessThanOrEqual(10);
+      expect(JSON.parse(JSON.stringify(value))).toBeDefined();
+    }
+    expect(JSON.stringify(state).length).toBeLessThan(2000);
+    expect(JSON.stringify(state)).toContain('"moments":["momentum_buffer"]');
   });
 });
