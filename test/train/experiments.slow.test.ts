@@ -50,8 +50,8 @@ test("in-context Markov chains: uniform, unigram, bigram; the previous-token hea
   expect(last?.excess).toBeGreaterThan(0);
 });
 
-describe("repeated tokens, 450 of 1,000 steps", () => {
-  const steps = 450;
+describe("repeated tokens, 350 of 1,000 steps", () => {
+  const steps = 350;
   const data = train.repeatedTokenData({ d_vocab: 64, n_ctx: 48, length: [5, 20], start: 0, batch: 64, seed: 77 });
   const measure = (model: model.Transformer) => ({ model, ...repeatedMeasures(library, model, data, HELD_OUT) });
 
