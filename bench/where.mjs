@@ -36,12 +36,14 @@ const MEMORY =
 function kindsOf(nodes) {
   const parents = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node])));
   const isWasm = (node) => node?.callFrame.url.startsWith("wasm://") === true;
-  // JavaScript calls the kernels' module and that for weights, which calls the kernels' too; tiles it never calls.
-  const entered = new Set(nodes.filter((n) => isWasm(n) && !isWasm(parents.get(n.id))).map((n) => n.callFrame.url));
-  for (const node of nodes) {
-    const [own, from] = [node.callFrame.url, parents.get(node.id)?.callFrame.url];
-    if (from !== own && entered.has(own) && entered.has(from)) entered.delete(from);
-  }
+  // Packing is a matter of the kernels' module, which runAlone calls; that for weights numbers its functions anew.
+  const callerOf = (node) => {
+    const parent = parents.get(node.id);
+    return parent === undefined || !/^(js-to-wasm|GenericJSToWasm)/.test(parent.callFrame.functionName)
+      ? parent?.callFrame.functionName
+      : callerOf(parent);
+  };
+  const kernels = nodes.find((node) => isWasm(node) && callerOf(node) === "runAlone")?.callFrame.url;
   // What follows a pause of a call is a call from nowhere; only waiting and the profiler itself are no part of it.
   const isOfCall = (node) =>
     node !== undefined && (/^(measured|step)$/.test(node.callFrame.functionName) || isOfCall(parents.get(node.id)));
@@ -52,7 +54,7 @@ function kindsOf(nodes) {
       if (MEMORY.test(functionName)) return [node.id, "memory"];
       if (!isWasm(node)) return [node.id, "JavaScript"];
       const number = Number(/\d+/.exec(functionName)?.[0]);
-      return [node.id, entered.has(url) && PACKS.has(number) ? "packing" : "kernel"];
+      return [node.id, url === kernels && PACKS.has(number) ? "packing" : "kernel"];
     }),
   );
 }
