@@ -11,8 +11,11 @@ export function enlivenIn(scope: unknown): () => void {
 }
 
 /**
- * The same as text, run on the page. Some tools that compile for a server wrap functions in a call of `__name`, which
- * pages do not have.
+ * The same as text without its indents, run on the page. Some tools that compile for a server wrap functions in a call
+ * of `__name`, which pages do not have.
  */
 export const PAGE_SCRIPT = `(function(){const __name=function(f){return f};
-(${enlivenAll.toString()})(document,{setUpTable:${setUpTable.toString()},setUpExplorer:${setUpExplorer.toString()},setUpCloud:${setUpCloud.toString()},setUpFlip:${setUpFlip.toString()}})})();`;
+(${enlivenAll.toString()})(document,{setUpTable:${setUpTable.toString()},setUpExplorer:${setUpExplorer.toString()},setUpCloud:${setUpCloud.toString()},setUpFlip:${setUpFlip.toString()}})})();`.replace(
+  /\n +/g,
+  "\n",
+);
