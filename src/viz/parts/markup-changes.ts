@@ -1,8 +1,8 @@
 /** What differs between texts of markup that have the same elements: attributes and texts, by the element's place. */
 
 /**
- * An attribute of an element, `""` for its text; what its values begin with, the rest of each that there is, and which of
- * these it is in each of the texts.
+ * An attribute of an element, `""` for its text; what its values begin with, the rest of each that there is, and which
+ * of these it is in each of the texts.
  */
 export type MarkupChange = readonly [
   element: number,
