@@ -48,6 +48,7 @@ const PLAIN = [];
 /** Where constants lie: below the jobs of src/kernels/wasm/memory.ts. */
 const CONSTANTS = 1024;
 const CONSTANTS_OF_WEIGHTS = 16_384;
+const CONSTANTS_OF_GRADIENTS = 24_576;
 
 /** The texts of the generated files, by path. */
 async function generated() {
@@ -68,6 +69,18 @@ async function generated() {
         "PLAIN_WEIGHTS",
         "Kernels for weights without relaxed SIMD",
         await kernels("weights", CONSTANTS_OF_WEIGHTS, PLAIN),
+      ],
+    ]),
+    "src/kernels/wasm/gradient-binaries.ts": textOf([
+      [
+        "FUSED_GRADIENTS",
+        "Kernels of backward passes with fused multiply-adds",
+        await kernels("gradients", CONSTANTS_OF_GRADIENTS, FUSED),
+      ],
+      [
+        "PLAIN_GRADIENTS",
+        "Kernels of backward passes without relaxed SIMD",
+        await kernels("gradients", CONSTANTS_OF_GRADIENTS, PLAIN),
       ],
     ]),
     "src/linalg/wasm/binary.ts": textOf([

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
  * The command: `transformer-circuits report` analyses a model and writes the report, `figure` makes one figure of the
- * papers; `sweep` runs the jobs of a plan; `inspect` lists a checkpoint's tensors, `convert` makes safetensors of it;
- * `docs` prints the documentation.
+ * papers; `train` makes a model from nothing; `sweep` runs the jobs of a plan; `inspect` lists a checkpoint's tensors,
+ * `convert` makes safetensors of it; `docs` prints the documentation.
  *
  * The work of reports and figures runs in a worker thread, which is this same file.
  */
@@ -21,6 +21,7 @@ import type {
   ReportJob,
   StatusCommandOptions,
   SweepCommandOptions,
+  TrainCommandOptions,
   WorkCommandOptions,
 } from "./cli/index.ts";
 
@@ -42,6 +43,8 @@ Examples:
       analyses a model without a tokenizer on token ids, and keeps the numbers
   $ ${NAME} figure ov-eigenvalues models/attn-only-2l -o eigenvalues.svg
       makes one figure; figure --list shows which there are
+  $ ${NAME} train -o runs/one --film
+      trains a model on repeated tokens until induction heads form; the same again goes on where it was stopped
   $ ${NAME} inspect attn_only_2L_half.pth
       lists the tensors of a checkpoint
   $ ${NAME} convert attn_only_2L_half.pth model.safetensors
@@ -52,6 +55,21 @@ Examples:
       lists what the documentation has on it; docs logitLens prints one name, docs alone what there is
 
 The report is one HTML file that opens without a network. Exit status: 0 done, 1 failed, 2 wrong usage, ${CANCELLED} cancelled.`;
+
+const TRAINING_DATA = ["repeated-tokens", "markov-chains", "skip-trigrams", "associative-recall", "max-of-k", "text"];
+
+const TRAIN_EXAMPLES = `
+Without options, induction heads form. What is left out is as in a run that is known to work on the data.
+
+Examples:
+  $ ${NAME} train --data markov-chains -o runs/chains --film
+      Markov chains that the model learns in context; film.html shows what forms
+  $ ${NAME} train --layers 1 -o runs/one-layer && ${NAME} report runs/one-layer --tokens ids.json
+      one layer, which forms none; the report takes the folder
+  $ ${NAME} train --text moby-dick.txt --vocab 1024 --steps 5000 -o runs/whale
+      a text of one's own
+  $ ${NAME} train -o runs/one --steps 2000
+      takes up the run in that folder and comes to 2000 steps`;
 
 /** This file, which the worker runs again. */
 const command = fileURLToPath(import.meta.url);
@@ -72,6 +90,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .exitOverride();
   addReport(program, commander, end);
   addFigure(program, commander, end);
+  addTrain(program, commander, end);
   addFiles(program, commander, end);
   addSweep(program, commander, end);
   addDocs(program, end);
@@ -159,6 +178,61 @@ function addFigure(program: Program, commander: Commander, end: End): void {
     .action(async (name: string | undefined, paths: string[], options: FigureCommandOptions) => {
       const { figure } = await import("./cli/index.ts");
       end(await figure(command, name, paths, options));
+    });
+}
+
+function addTrain(program: Program, commander: Commander, end: End): void {
+  const { Option } = commander;
+  const count = (most = 2 ** 31): ((text: string) => number) => wholeNumber(commander, 1, most);
+  const rate = (text: string): number => {
+    const value = text.trim() === "" ? NaN : Number(text);
+    if (value >= 0 && value < Infinity) return value;
+    throw new commander.InvalidArgumentError("Give a number of at least 0.");
+  };
+  program
+    .command("train")
+    .description("train a model from nothing; what was stopped goes on where it was, as if it had never stopped")
+    .argument("[recipe]", "a file of JSON: a run, as run.json of another has it, or the configuration of a model")
+    .option("-o, --out <folder>", "where the run lies", "training-run")
+    .addOption(new Option("--data <kind>", "what it is trained on (default: repeated-tokens)").choices(TRAINING_DATA))
+    .option("-t, --text <file>", "a text to train on, UTF-8; its tokenizer is trained too")
+    .option("--vocab <number>", "tokens of the vocabulary", count())
+    .option("--context <number>", "positions", count())
+    .option("--batch <number>", "prompts in a step", count())
+    .option("--layers <number>", "layers", wholeNumber(commander, 0, 1000))
+    .option("--heads <number>", "heads of a layer", count(10_000))
+    .option("--d-model <number>", "width of the residual stream", count())
+    .option("--d-head <number>", "width of a head (default: d-model by heads)", count())
+    .addOption(
+      new Option("--positions <type>", "positional embeddings").choices(["standard", "shortformer", "rotary", "none"]),
+    )
+    .addOption(new Option("--norm <type>", "norms").choices(["LN", "RMS", "none"]))
+    .addOption(new Option("--mlp <type>", "MLPs, by what is between their layers").choices(["none", "relu", "gelu"]))
+    .option("--steps <number>", "steps to come to, those of an earlier run included", count())
+    .addOption(new Option("--optimizer <name>", "the optimizer").choices(["adamw", "adam", "sgd"]))
+    .option("--lr <number>", "its rate", rate)
+    .option("--weight-decay <number>", "its weight decay", rate)
+    .option("--warmup <steps>", "steps in which the rate climbs", count())
+    .addOption(new Option("--schedule <kind>", "what the rate does then").choices(["constant", "linear", "cosine"]))
+    .option("--clip <norm>", "the largest norm that gradients keep", rate)
+    .addOption(
+      new Option("--init <kind>", "as whose models it begins").choices(["transformer-lens", "gpt2", "pytorch"]),
+    )
+    .option("--seed <number>", "seed of the first weights and of the data", wholeNumber(commander, 0, LAST_SEED))
+    .option(
+      "--zero <label>",
+      "a head that gives nothing, as L0H1; once for each",
+      (one, all: string[]) => [...all, one],
+      [],
+    )
+    .option("--film", "film what forms: film.html, and film.json with its numbers")
+    .option("--keep", "keep the model of each checkpoint, for the figures of training and for sweeps")
+    .option("--every <steps>", "steps from one checkpoint to the next (default: a hundredth of all)", count())
+    .option("-f, --force", "begin anew where the folder holds a run or a model")
+    .addHelpText("after", TRAIN_EXAMPLES)
+    .action(async (recipe: string | undefined, options: TrainCommandOptions) => {
+      const { train } = await import("./cli/index.ts");
+      end(await train(command, recipe, options));
     });
 }
 

@@ -48,8 +48,9 @@ export function stepOptions(options: ProgressOptions, step: number, steps: numbe
 
 /** Lets signals, timers and a page have their turn: without a timer where there is a way, as timers sleep. */
 export function turn(): Promise<void> {
+  const { setImmediate: soon } = globalThis as { readonly setImmediate?: (then: () => void) => unknown };
   return new Promise((resolve) => {
-    if (typeof setImmediate === "function") setImmediate(resolve);
+    if (soon !== undefined) soon(resolve);
     else if (typeof MessageChannel === "function") {
       const { port1, port2 } = new MessageChannel();
       // As pages and all other programs know it.

@@ -237,7 +237,7 @@ async function fileOf(figure: Figure, form: Form): Promise<string | Uint8Array> 
 }
 
 /** A page with the figure alone. */
-function pageOf(title: string, html: string): string {
+export function pageOf(title: string, html: string): string {
   const escaped = title.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
   return `<!doctype html>
 <html lang="en">

@@ -12,3 +12,5 @@ export type { ReportCommandOptions, ReportJob } from "./report.ts";
 export { runCommand } from "./run.ts";
 export { sweep, sweepMerge, sweepStatus, sweepWork } from "./sweep.ts";
 export type { MergeCommandOptions, StatusCommandOptions, SweepCommandOptions, WorkCommandOptions } from "./sweep.ts";
+export { train } from "./train.ts";
+export type { TrainCommandOptions } from "./train.ts";

@@ -5,6 +5,7 @@
  * there whole, or can be seen not to be.
  */
 import { FormatError, InputError, nameOf } from "../errors.ts";
+import { COMMON } from "./kinds/kind.ts";
 import type { ColumnType, JobKind, JobValue } from "./kinds/kind.ts";
 import type { Job } from "./plan.ts";
 
@@ -21,20 +22,59 @@ export function rowsOf(job: Job, found: readonly Readonly<Record<string, JobValu
   const rows = found.length;
   const common = { plan, job: index, row: 0, rows, task, kind: job.kind, model: model?.name ?? null, seed };
   if (rows === 0) return [common];
-  const columns = Object.entries(kind.columns);
+  const columns = columnsOf(kind);
+  const whole: Record<string, JobValue> = { ...columns.whole, ...common };
   return found.map((values, at) => {
-    const row: Record<string, JobValue> = { ...common, row: at };
-    let known = 0;
-    for (const [name, type] of columns) {
+    // A copy with all columns, which are then filled, takes a fifth of the time of adding one after the other.
+    const row = { ...whole };
+    row["row"] = at;
+    let [known, missing] = [0, 0];
+    for (const { name, type } of columns.list) {
       const value = values[name];
       if (value !== undefined) known++;
-      else continue;
-      const kept = checked(value, type, name, job);
-      if (kept !== null) row[name] = kept;
+      const kept = value === undefined ? null : checked(value, type, name, job);
+      row[name] = kept;
+      if (kept === null) missing++;
     }
     if (known < Object.keys(values).length) requireColumns(values, kind, job);
-    return row;
+    return missing === 0 ? row : withoutMissing(row, common);
   });
+}
+
+/** The columns that have a value, those of every row among them. */
+function withoutMissing(row: JobRow, common: JobRow): JobRow {
+  return Object.fromEntries(
+    Object.entries(row).filter(([name, value]) => value !== null || Object.hasOwn(common, name)),
+  );
+}
+
+interface Column {
+  readonly name: string;
+  readonly type: ColumnType;
+  /** What stands before its value in a line. */
+  readonly label: string;
+}
+
+interface Columns {
+  readonly list: readonly Column[];
+  /** A row with all of them. */
+  readonly whole: Readonly<Record<string, JobValue>>;
+}
+
+const columnsOfKinds = new WeakMap<JobKind, Columns>();
+
+function columnsOf(kind: JobKind): Columns {
+  const made = columnsOfKinds.get(kind) ?? {
+    list: Object.entries(kind.columns).map(([name, type]) => ({ name, type, label: `,${JSON.stringify(name)}:` })),
+    whole: emptyRow([...Object.keys(COMMON), ...Object.keys(kind.columns)]),
+  };
+  columnsOfKinds.set(kind, made);
+  return made;
+}
+
+/** Read from JSON, since objects whose members are added one by one are kept as tables, which are slow to copy. */
+function emptyRow(names: readonly string[]): Record<string, JobValue> {
+  return JSON.parse(`{${names.map((name) => `${JSON.stringify(name)}:null`).join(",")}}`) as Record<string, JobValue>;
 }
 
 function requireColumns(values: Readonly<Record<string, JobValue | undefined>>, kind: JobKind, job: Job): void {
@@ -71,16 +111,16 @@ export function linesOf(rows: readonly JobRow[], kind: JobKind): string {
   const { plan, job, rows: count, task, kind: name, model, seed } = first;
   const before = `{"plan":${JSON.stringify(plan)},"job":${job},"row":`;
   const after = `,"rows":${count},${JSON.stringify({ task, kind: name, model, seed }).slice(1, -1)}`;
-  const columns = Object.entries(kind.columns).map(
-    ([column, type]) => [column, `,${JSON.stringify(column)}:`, type === "number"] as const,
-  );
+  const { list } = columnsOf(kind);
   let text = "";
   for (const row of rows) {
     text += before + String(row["row"]) + after;
-    for (const [column, label, isNumber] of columns) {
+    for (const { name: column, type, label } of list) {
       const value = row[column];
       if (value === undefined) continue;
-      text += label + (isNumber ? numberText(value as number) : JSON.stringify(value));
+      text +=
+        label +
+        (type === "number" ? numberText(value as number) : type === "text" ? JSON.stringify(value) : String(value));
     }
     text += "}\n";
   }

@@ -4,6 +4,7 @@
  */
 import { invariant } from "../errors.ts";
 import type {
+  AddArgs,
   AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
@@ -17,7 +18,7 @@ import type {
 } from "./interface.ts";
 import type { BlockSquaresArgs, GramArgs, PairNormsArgs, RootsArgs, RowScreenArgs } from "./weights-interface.ts";
 
-function checkCount(operation: string, name: string, value: number): void {
+export function checkCount(operation: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 0) {
     invariant(false, operation, `${name} is ${value}, not a count`);
   }
@@ -45,7 +46,13 @@ function checkView(operation: string, name: string, view: MatrixView, batch: num
   checkRange(operation, name, view.data.length, first, last);
 }
 
-function checkFlat(operation: string, name: string, data: FloatArray | Int32Array, offset: number, size: number): void {
+export function checkFlat(
+  operation: string,
+  name: string,
+  data: FloatArray | Int32Array,
+  offset: number,
+  size: number,
+): void {
   if (size > 0) checkRange(operation, name, data.length, offset, offset + size - 1);
 }
 
@@ -115,6 +122,16 @@ export function checkRows(operation: string, args: SoftmaxArgs): void {
   checkFlat(operation, "output", args.output, args.outputOffset, rows * cols);
 }
 
+/** The period divides the number of sums, and arrays are long enough. */
+export function checkAdd({ period, a, b, out }: AddArgs): void {
+  checkCount("add", "period", period);
+  if (out.length > 0 && out.length % period !== 0) {
+    invariant(false, "add", `a period of ${period} does not divide ${out.length} numbers`);
+  }
+  checkFlat("add", "a", a, 0, out.length);
+  if (out.length > 0) checkFlat("add", "b", b, 0, period);
+}
+
 /** Scores and output lie inside their arrays, and the query offset is a count. */
 export function checkCausal(args: CausalSoftmaxArgs): void {
   const { batch, queries, keys } = args;
@@ -167,13 +184,19 @@ export function checkNorm(args: NormArgs): void {
   checkFlat("normalize", "scale", args.scale, args.scaleOffset, rows);
 }
 
-function checkHeads(name: string, view: HeadVectorsView, args: AttentionArgs, rows: number, width: number): void {
-  const { batch, heads } = args;
+export function checkHeads(
+  operation: string,
+  name: string,
+  view: HeadVectorsView,
+  { batch, heads }: Pick<AttentionArgs, "batch" | "heads">,
+  rows: number,
+  width: number,
+): void {
   if (batch === 0 || heads === 0 || rows === 0 || width === 0) return;
   const reach = [(batch - 1) * view.batchStride, (heads - 1) * view.headStride, (rows - 1) * view.rowStride, width - 1];
   const first = reach.reduce((at, step) => at + Math.min(0, step), view.offset);
   const last = reach.reduce((at, step) => at + Math.max(0, step), view.offset);
-  checkRange("attention", name, view.data.length, first, last);
+  checkRange(operation, name, view.data.length, first, last);
 }
 
 /** Sizes are counts, the views lie inside their arrays and the scale is above 0. */
@@ -182,10 +205,10 @@ export function checkAttention(args: AttentionArgs): void {
     checkCount("attention", name, args[name]);
   }
   if (!(args.scale > 0)) invariant(false, "attention", `scale is ${args.scale}, not above 0`);
-  checkHeads("q", args.q, args, args.queries, args.width);
-  checkHeads("k", args.k, args, args.keys, args.width);
-  checkHeads("v", args.v, args, args.keys, args.valueWidth);
-  checkHeads("out", args.out, args, args.queries, args.valueWidth);
+  checkHeads("attention", "q", args.q, args, args.queries, args.width);
+  checkHeads("attention", "k", args.k, args, args.keys, args.width);
+  checkHeads("attention", "v", args.v, args, args.keys, args.valueWidth);
+  checkHeads("attention", "out", args.out, args, args.queries, args.valueWidth);
 }
 
 /** Sizes are counts and the operands, bars and results lie inside their arrays. */

@@ -14,9 +14,12 @@ import { blockedWeightKernels } from "./plain/weights-blocked.ts";
 import type { WeightKernels } from "./weights-interface.ts";
 import { referenceWeightKernels } from "./weights-reference.ts";
 import { simdWeightKernels } from "./wasm/weights-simd.ts";
+import type { GradientKernels } from "./gradient-interface.ts";
+import { simdGradientKernels } from "./wasm/gradient-simd.ts";
 
 export { blockedKernels } from "./plain/blocked.ts";
 export type {
+  AddArgs,
   AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
@@ -47,8 +50,17 @@ export type {
 } from "./weights-interface.ts";
 export { referenceWeightKernels } from "./weights-reference.ts";
 export { simdWeightKernels } from "./wasm/weights-simd.ts";
+export type {
+  AttentionGradientArgs,
+  GradientKernels,
+  LinearGradientArgs,
+  LossGradientArgs,
+  NormGradientArgs,
+} from "./gradient-interface.ts";
+export { referenceGradientKernels } from "./gradient-reference.ts";
+export { simdGradientKernels } from "./wasm/gradient-simd.ts";
 export { matrix, transposed } from "./view.ts";
-export { kindOf, withWorkspace } from "./workspace.ts";
+export { kindOf, withRecycling, withWorkspace } from "./workspace.ts";
 export type { TakeArray } from "./workspace.ts";
 
 const implementations: readonly Kernels[] = [referenceKernels, blockedKernels, simdKernels];
@@ -72,6 +84,14 @@ export function weightKernels(): WeightKernels {
   const { name } = kernels();
   if (name === "simd") return simdWeightKernels;
   return name === "blocked" ? blockedWeightKernels : referenceWeightKernels;
+}
+
+/**
+ * The kernels of backward passes, where they are faster than the products that they stand for. A bundle holds them only
+ * where something calls this.
+ */
+export function gradientKernels(): GradientKernels | undefined {
+  return kernels().name === "simd" ? simdGradientKernels : undefined;
 }
 
 /**

@@ -48,6 +48,14 @@ export interface MatmulArgs {
   readonly accumulate?: boolean;
 }
 
+/** `out[i] = a[i] + b[i mod period]`, for all entries of `out`, which may be `a`; `period` divides their number. */
+export interface AddArgs {
+  readonly period: number;
+  readonly a: FloatArray;
+  readonly b: FloatArray;
+  readonly out: FloatArray;
+}
+
 /** `rows` contiguous rows of `cols` entries, from `input` to `output`. */
 export interface SoftmaxArgs {
   readonly rows: number;
@@ -178,6 +186,8 @@ export interface Kernels {
   productCrossEntropy(args: ProductCrossEntropyArgs): void;
   /** Centre (LayerNorm) and divide by the root mean square. */
   normalize(args: NormArgs): void;
+  /** Sums of numbers side by side. */
+  add(args: AddArgs): void;
   /** Scores, softmax and weighted values, without keeping scores or pattern. */
   attention(args: AttentionArgs): void;
 }

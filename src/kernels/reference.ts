@@ -5,6 +5,7 @@
  * of the stored result. Nothing here is fast, and nothing should be made fast.
  */
 import {
+  checkAdd,
   checkAttention,
   checkCausal,
   checkCrossEntropy,
@@ -14,6 +15,7 @@ import {
   checkRows,
 } from "./checks.ts";
 import type {
+  AddArgs,
   AttentionArgs,
   CausalSoftmaxArgs,
   CrossEntropyArgs,
@@ -152,6 +154,15 @@ function normalize(args: NormArgs): void {
   }
 }
 
+/** One addition a sum, so that no implementation differs from this in a bit. */
+function add(args: AddArgs): void {
+  checkAdd(args);
+  const { period, a, b, out } = args;
+  for (let start = 0; start < out.length; start += period) {
+    for (let j = 0; j < period; j++) out[start + j] = a[start + j]! + b[j]!;
+  }
+}
+
 function attention(args: AttentionArgs): void {
   checkAttention(args);
   const { batch, heads, queries, keys, width, valueWidth, q, k, v, out } = args;
@@ -188,5 +199,6 @@ export const referenceKernels: Kernels = {
   crossEntropy,
   productCrossEntropy,
   normalize,
+  add,
   attention,
 };

@@ -1,3 +1,5 @@
+import { kernels } from "../kernels/index.ts";
+import type { FloatArray } from "../kernels/index.ts";
 import { add } from "../tensor/index.ts";
 import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -14,8 +16,6 @@ export function withBias<A extends string>(x: Tensor<A>, bias: Tensor): Tensor<A
   const width = added.length;
   // Many models have none, and a pass over queries, keys, values and logits is a tenth of a small model's run.
   if (added.every((b) => b === 0)) return x;
-  for (let start = 0; start < out.length; start += width) {
-    for (let j = 0; j < width; j++) out[start + j] = (out[start + j] as number) + (added[j] as number);
-  }
+  kernels().add({ period: width, a: out as FloatArray, b: added as FloatArray, out: out as FloatArray });
   return x;
 }

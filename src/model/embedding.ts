@@ -6,6 +6,7 @@ import type { PaddingMask } from "./attention-mask.ts";
 import type { Stream } from "./head-products.ts";
 import type { ModelConfig } from "./model-config.ts";
 import type { Norm } from "./norm.ts";
+import { copyRows } from "./rows.ts";
 
 /** What a pass reads of a model. */
 export interface ModelParts {
@@ -30,8 +31,7 @@ export function embedTokens(model: ModelParts, tokens: Tensor<"batch pos">): Str
   const d = model.config.d_model;
   const ids = rawData(tokens);
   const out = dataForResult("float32", tokens.size * d);
-  for (let i = 0; i < ids.length; i++)
-    out.set(rows.subarray((ids[i] as number) * d, ((ids[i] as number) + 1) * d), i * d);
+  copyRows(rows, ids, d, out);
   return Tensor.from("batch pos d_model", [...tokens.shape, d], out);
 }
 

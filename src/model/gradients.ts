@@ -7,7 +7,7 @@
  * here once, and the gradient is the sum.
  */
 import { InputError, nameOf, requireKind } from "../errors.ts";
-import { keepForKernels, withWorkspace } from "../kernels/index.ts";
+import { keepForKernels, withRecycling, withWorkspace } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { dataForResult, tensorOf } from "../tensor/internal.ts";
@@ -22,6 +22,7 @@ import { derivativeOf } from "./edit-derivatives.ts";
 import { resolveEdits } from "./edits.ts";
 import type { EditsLike } from "./edits.ts";
 import type { AxesOfHook, Edit, Edits, HookName } from "./hooks.ts";
+import { RowMetric } from "./metric.ts";
 import type { MetricLike } from "./metric.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { orderOf } from "./session.ts";
@@ -161,7 +162,11 @@ export function gradientsInto(
 ): { readonly value: number; readonly values: Float64Array } {
   const ids = toTokenTensor(model.config, tokens, "gradients");
   into.get("embed.W_E")?.fill(0);
-  const { value, values } = passBack(model, ids, metric, { wanted: new Set(), storage: into, ...options });
+  const pass = (): ReturnType<typeof passBack> =>
+    passBack(model, ids, metric, { wanted: new Set(), storage: into, ...options });
+  // Where a caller's own functions see tensors they may keep them, and a model keeps its weights in float32.
+  const isSeen = !(metric instanceof RowMetric) || options.edits !== undefined || model.inFloat32 !== model;
+  const { value, values } = isSeen ? pass() : withRecycling(pass);
   return { value, values };
 }
 
@@ -188,7 +193,9 @@ function passBack(
   );
   const firstLayer = layerAt([...order.keys()][first] ?? "", config);
   const { edits, passed, inputs } = recordedEdits(resolveEdits(config, asked.edits, mask), config);
-  const kept = new Set<string>([...activationsFor(config, firstLayer), ...inputs, ...scalar.hooks]);
+  const sees = (name: HookName): boolean => wanted.has(name) || name in edits || scalar.hooks.includes(name);
+  const needed = activationsFor(model.inFloat32, firstLayer, { pos: ids.sizeOf("pos"), mask, sees });
+  const kept = new Set<string>([...needed, ...inputs, ...scalar.hooks]);
   const isWhole = wanted.has("unembed.hook_out") || "unembed.hook_out" in edits;
   const keeps = (name: HookName): boolean => kept.has(name);
   const run = scalar.run(model, ids, { cache: keeps, edits, attentionMask, signal }, isWhole);

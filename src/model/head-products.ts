@@ -47,6 +47,20 @@ export function perHead(t: HeadVectors | HeadStream, b: number): MatrixView {
   return matrix(asFloats(t), heads * width, width, b * pos * heads * width);
 }
 
+/** Numbers `[a, b, width]` as `[b, a, width]`: matrices of heads side by side, or such a one as those of heads. */
+export function swapped(from: ArrayLike<number>, a: number, b: number, width: number, out: FloatArray): FloatArray {
+  for (let i = 0, at = 0; i < a; i++) {
+    for (let j = 0; j < b; j++) {
+      const to = (j * a + i) * width;
+      for (let t = 0; t < width; t++) out[to + t] = from[at++] as number;
+    }
+  }
+  return out;
+}
+
+/** Rows from which on it pays to put matrices of heads side by side. */
+const MANY_ROWS = 512;
+
 /** $x W + b$ for every head. */
 export function project(
   x: Stream | HeadStream,
@@ -58,6 +72,13 @@ export function project(
   const rows = batch * pos;
   const out = dataForResult("float32", rows * heads * d_head) as FloatArray;
   const isPerHead = x.rank === 4;
+  if (!isPerHead && d_head % 8 !== 0 && rows >= MANY_ROWS) {
+    // The heads' matrices side by side as one: columns of a head alone would not fill the tiles of the product.
+    const all = { data: swapped(rawData(W), heads, d_model, d_head, new Float32Array(W.size)), n: heads * d_head };
+    const product = { a: matrix(asFloats(x), d_model), b: matrix(all.data, all.n), out: matrix(out, all.n) };
+    kernels().matmul({ batch: 1, m: rows, n: all.n, k: d_model, ...product });
+    return withBias(Tensor.from("batch pos head d_head", [batch, pos, heads, d_head], out), b);
+  }
   const a = isPerHead ? matrix(asFloats(x), heads * d_model, d_model) : matrix(asFloats(x), d_model);
   const view = matrix(out, heads * d_head, d_head);
   kernels().matmul({ batch: heads, m: rows, n: d_head, k: d_model, a, ...rightOperand(W, rows), out: view });

@@ -95,6 +95,8 @@ interface LossFunctions {
   readonly targets: (prompt: number) => readonly number[];
   /** The value, of the loss of each. */
   readonly value: (losses: Float64Array, prompt: number) => number;
+  /** Where the value is their weighted sum, what each weighs. */
+  readonly weights?: (prompt: number) => readonly number[];
 }
 
 /** How the built-in metrics are computed. */
@@ -142,6 +144,11 @@ export class RowMetric implements Metric {
     return targets;
   }
 
+  /** What each loss weighs in a prompt's value, where that is their weighted sum. */
+  lossWeights(prompt: number): readonly number[] | undefined {
+    return this.#functions.losses?.weights?.(prompt);
+  }
+
   /** The value of a prompt, of its losses. */
   lossValue(losses: Float64Array, prompt: number): number {
     return this.#functions.losses?.value(losses, prompt) ?? NaN;
@@ -170,11 +177,12 @@ export class RowMetric implements Metric {
 }
 
 /** The positions of a prompt that a metric reads, counted from the start. */
-export function readPositions({ name, reads }: Metric, prompt: number, pos: number): number[] {
+export function readPositions({ name, reads }: Metric, prompt: number, pos: number): readonly number[] {
   const { positions } = reads;
   if (positions === "all") return Array.from({ length: pos }, (_, p) => p);
   const list = positions.length === 1 ? positions[0] : positions[prompt];
   if (list === undefined) throw noSuchPrompt(name, prompt, positions.length);
+  if (list.every((p) => Number.isInteger(p) && p >= 0 && p < pos)) return list;
   return list.map((p) => {
     const found = p < 0 ? p + pos : p;
     if (Number.isInteger(found) && found >= 0 && found < pos) return found;

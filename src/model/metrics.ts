@@ -339,7 +339,7 @@ export function predictionLoss({ batch, pos, targets, weights, isNext = true }: 
     {
       prompts: batch,
       needs: (prompt) => read.flatMap((p) => (weightOf(prompt, p) === 0 ? [] : isNext ? [p, p + 1] : [p])),
-      losses: { targets: targetsOf, value: total },
+      losses: { targets: targetsOf, value: total, weights: (prompt) => read.map((p) => weightOf(prompt, p)) },
       value: (rows, prompt) => total(rowLosses(rows, targetsOf(prompt)), prompt),
       writeGradient(rows, prompt, out, factor) {
         writeSoftmax(rows, out);

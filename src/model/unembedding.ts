@@ -8,6 +8,7 @@ import { withBias } from "./bias.ts";
 import type { ModelParts } from "./embedding.ts";
 import type { Stream } from "./head-products.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { copyRows, rowsOfAll } from "./rows.ts";
 import type { RunOptions } from "./run.ts";
 
 /** Which logits to compute; all where nothing is said. */
@@ -40,7 +41,8 @@ export function logitSelection(
   if (rows.length !== batch) throw wrongPositions(`a list for ${rows.length} prompts, of ${batch}`, given);
   const positions = rows.map((row) => {
     if (!Array.isArray(row)) throw wrongPositions(`a list that holds ${nameOf(row)} beside lists`, given);
-    return row.map((p: unknown) => positionOf(p, pos));
+    const isPlain = row.every((p: unknown) => typeof p === "number" && Number.isInteger(p) && p >= 0 && p < pos);
+    return isPlain ? (row as number[]) : row.map((p: unknown) => positionOf(p, pos));
   });
   const count = positions[0]?.length ?? 0;
   const other = positions.find((row) => row.length !== count);
@@ -105,12 +107,7 @@ function rowsAt(x: Stream, positions: readonly (readonly number[])[]): Stream {
   const count = positions[0]?.length ?? 0;
   const data = rawData(x);
   const out = dataForResult(x.dtype === "float64" ? "float64" : "float32", batch * count * d);
-  for (const [b, row] of positions.entries()) {
-    for (const [i, p] of row.entries()) {
-      const start = (b * pos + p) * d;
-      out.set(data.subarray(start, start + d), (b * count + i) * d);
-    }
-  }
+  copyRows(data, rowsOfAll(positions, pos), d, out);
   return Tensor.from("batch pos d_model", [batch, count, d], out);
 }
 

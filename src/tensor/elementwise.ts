@@ -4,6 +4,7 @@
  */
 import type { AxisOf } from "../axes.ts";
 import { AxisError, ShapeError, requireKind } from "../errors.ts";
+import { kernels } from "../kernels/index.ts";
 import { rawData, rawStorage, tensorOf } from "./raw.ts";
 import { DTYPES, describeTensor, noSuchDType, Tensor } from "./tensor.ts";
 import { copyStrided, dataForResult, integersOf, rowMajorStrides } from "./storage.ts";
@@ -32,9 +33,7 @@ type Loop<Data> = (out: Data, x: Data, y: Data, period: number) => void;
 
 const FLOAT32_LOOPS = {
   add(out, x, y, period) {
-    for (let start = 0; start < out.length; start += period) {
-      for (let j = 0; j < period; j++) out[start + j] = (x[start + j] as number) + (y[j] as number);
-    }
+    kernels().add({ period, a: x, b: y, out });
   },
   subtract(out, x, y, period) {
     for (let start = 0; start < out.length; start += period) {

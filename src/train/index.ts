@@ -7,15 +7,13 @@
  *
  * In reading order: `train.ts` (the loop), `batch.ts` and `batches.ts` (what it reads), `initial-model.ts`,
  * `optimizers.ts` and `updates.ts`, `schedules.ts`, `clip.ts`, `edit-stretches.ts` (activations changed on the way),
- * `checkpoints.ts`, `training-state.ts` (a run taken up again), `film/` (what formed, checkpoint by checkpoint).
-export {
  * `checkpoints.ts`, `training-state.ts` and `state-safetensors.ts` (a run taken up again); `data/` (made-up languages
- * with their optimum, text).
+ * with their optimum, text), `film/` (what formed, checkpoint by checkpoint), `recipes/` (runs as data).
  *
  * @packageDocumentation
  */
 export { train } from "./train.ts";
-export type { Training, TrainingStep, TrainOptions } from "./train.ts";
+export type { TrainingStep, TrainOptions } from "./train.ts";
 export type { TrainingBatch } from "./batch.ts";
 export type { Batches, TrainingData } from "./batches.ts";
 export { initialModel } from "./initial-model.ts";
@@ -36,7 +34,7 @@ export type { Schedule, ScheduleLike } from "./schedules.ts";
 export type { ClipLike } from "./clip.ts";
 export type { EditStretch, TrainingEdits } from "./edit-stretches.ts";
 export type { CheckpointSteps, TrainingCheckpoint } from "./checkpoints.ts";
-export type { TrainingState } from "./training-state.ts";
+export type { Training, TrainingState } from "./training-state.ts";
 export { trainingStateFromSafetensors, trainingStateToSafetensors } from "./state-safetensors.ts";
 export { TrainingError } from "./training-error.ts";
 export {
@@ -92,3 +90,5 @@ export type {
   TextDataOptions,
   TextEncoding,
 } from "./data/index.ts";
+export { trainingRecipe } from "./recipes/index.ts";
+export type { RecipeData, RecipeJSON, RecipeOptions, TrainingRecipe } from "./recipes/index.ts";

@@ -40,13 +40,15 @@ export class Parameters {
     return gradientsInto(this.gradients, model, tokens, metric, options).value;
   }
 
-  /** One step of the optimizer. */
-  update(step: number, rate: number): void {
+  /** One step of the optimizer; whether weights and moments are still finite. */
+  update(step: number, rate: number): boolean {
+    let isFinite = true;
     for (const [name, weight] of this.#weights) {
       const gradient = this.gradients.get(name) as Float32Array;
       const moments = [...this.#moments.values()].map((arrays) => arrays.get(name) as Float32Array);
-      updateWeight(name, { weight, gradient, moments }, this.#optimizer, step, rate);
+      if (!updateWeight(name, { weight, gradient, moments }, this.#optimizer, step, rate)) isFinite = false;
     }
+    return isFinite;
   }
 
   /** The model as it is now, in arrays of its own. */

@@ -13,6 +13,7 @@ import { checkClip } from "./clip.ts";
 import { checkOptimizer, momentsOf } from "./optimizers.ts";
 import type { Optimizer } from "./optimizers.ts";
 import { checkSchedule } from "./schedules.ts";
+import { shownState } from "./showing.ts";
 import { TRAINING_STATE } from "./training-state.ts";
 import type { TrainingState } from "./training-state.ts";
 
@@ -103,7 +104,7 @@ export function trainingStateFromSafetensors(bytes: Bytes, options: { readonly n
   const config = within(CONFIG, () => parseConfig(objectIn(file, CONFIG, fail)));
   const weights = new Map([...file.tensors.keys()].filter(isWeight).map((own) => [own, floatsOf(file, own, fail)]));
   const model = within("model", () => Transformer.fromWeights(config, weights));
-  return Object.freeze({
+  return shownState({
     step: step as number,
     model,
     optimizer,

@@ -19,15 +19,18 @@ import type { Optimizer } from "./optimizers.ts";
 import { Parameters } from "./parameters.ts";
 import { checkSchedule, constantSchedule, scheduleFactor } from "./schedules.ts";
 import type { ScheduleLike } from "./schedules.ts";
+import { shownCheckpoint, shownState, shownTraining } from "./showing.ts";
 import { TrainingError } from "./training-error.ts";
 import { TRAINING_STATE } from "./training-state.ts";
-import type { TrainingState } from "./training-state.ts";
+import type { Training, TrainingState } from "./training-state.ts";
 
 /**
  * What {@link train} is told. What is not given is that of the state that it goes on from.
  * @category Training
  */
 export interface TrainOptions extends ProgressOptions {
+  /** Ends the run by throwing its reason: between steps, or between the layers of one. */
+  readonly signal?: AbortSignal | undefined;
   /** How many updates to come to, those before a state included. */
   readonly steps: number;
   /** {@link adamW} with torch's defaults unless given. */
@@ -61,20 +64,6 @@ export interface TrainingStep {
   readonly gradientNorms: ReadonlyMap<string, number>;
   /** The optimizer's rate times its schedule's factor. */
   readonly rate: number;
-}
-
-/**
- * What training came to.
- * @category Training
- */
-export interface Training {
-  readonly model: Transformer;
-  /** What a run goes on from. */
-  readonly state: TrainingState;
-  /** The losses of the steps of this call, in nats, each before its update. */
-  readonly losses: Float64Array;
-  /** The norms of all gradients at these steps, before they were clipped. */
-  readonly gradientNorms: Float64Array;
 }
 
 const OPERATION = "train";
@@ -199,7 +188,7 @@ class TrainingRun {
     }
     const state = this.#state();
     const made = this.#step - this.#first;
-    return Object.freeze({
+    return shownTraining({
       model: state.model,
       state,
       losses: losses.slice(0, made),
@@ -220,21 +209,23 @@ class TrainingRun {
       throw new TrainingError(what, step, rate, this.#state());
     }
     if (clip !== undefined) clipGradients(gradients, norm, clip);
-    this.#parameters.update(step, rate);
+    if (!this.#parameters.update(step, rate)) {
+      throw new TrainingError("its update is beyond float32", step, rate, undefined);
+    }
     this.#step++;
     return { step, loss, gradientNorm: norm, gradientNorms: norms, rate };
   }
 
   #state(): TrainingState {
     const model = this.#parameters.model();
-    return Object.freeze({ step: this.#step, model, moments: this.#parameters.moments(), ...this.#settings });
+    return shownState({ step: this.#step, model, moments: this.#parameters.moments(), ...this.#settings });
   }
 
   async #checkpoint(): Promise<void> {
     const { onCheckpoint } = this.#options;
     if (onCheckpoint === undefined || !this.#isCheckpoint(this.#step)) return;
     const state = this.#state();
-    await onCheckpoint(Object.freeze({ step: this.#step, loss: this.#lastLoss, model: state.model, state }));
+    await onCheckpoint(shownCheckpoint({ step: this.#step, loss: this.#lastLoss, model: state.model, state }));
   }
 }
 

@@ -26,7 +26,7 @@ export class TrainingError extends CircuitsError {
   readonly step: number;
   /** The rate at that step. */
   readonly rate: number;
-  /** The run before that step; undefined where the update before it left weights that are not finite. */
+  /** The run before that step; undefined where its update was beyond float32. */
   declare readonly state: TrainingState | undefined;
 
   /** @internal */

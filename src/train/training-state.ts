@@ -26,6 +26,20 @@ export interface TrainingState {
   readonly data: string | undefined;
 }
 
+/**
+ * What training came to.
+ * @category Training
+ */
+export interface Training {
+  readonly model: Transformer;
+  /** What a run goes on from. */
+  readonly state: TrainingState;
+  /** The losses of the steps of this call, in nats, each before its update. */
+  readonly losses: Float64Array;
+  /** The norms of all gradients at these steps, before they were clipped. */
+  readonly gradientNorms: Float64Array;
+}
+
 export const TRAINING_STATE: Kind = {
   member: "moments",
   what: "a TrainingState",

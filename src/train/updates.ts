@@ -14,7 +14,7 @@ export interface WeightArrays {
 }
 
 /**
- * Updates a weight.
+ * Updates a weight, and says whether it is still finite.
  *
  * @param step - how many updates there were before.
  * @param rate - the optimizer's, times its schedule's factor.
@@ -25,10 +25,10 @@ export function updateWeight(
   optimizer: Optimizer,
   step: number,
   rate: number,
-): void {
+): boolean {
   const decay = decaysAt(optimizer.decays, name) ? optimizer.weightDecay : 0;
-  if (optimizer.kind === "sgd") descend(arrays, optimizer, rate, decay);
-  else adapt(arrays, optimizer, step, rate, decay);
+  if (optimizer.kind === "sgd") return descend(arrays, optimizer, rate, decay);
+  return adapt(arrays, optimizer, step, rate, decay);
 }
 
 function adapt(
@@ -37,7 +37,7 @@ function adapt(
   step: number,
   rate: number,
   decay: number,
-): void {
+): boolean {
   const [mean, square] = moments as readonly [Float32Array, Float32Array];
   const [beta1, beta2] = betas;
   const stepSize = rate / (1 - beta1 ** (step + 1));
@@ -45,6 +45,8 @@ function adapt(
   const isApart = kind === "adamw";
   const kept = isApart ? 1 - rate * decay : 1;
   const added = isApart ? 0 : decay;
+  // Nothing but finite numbers times zero adds up to zero.
+  let zero = 0;
   for (let i = 0; i < weight.length; i++) {
     const w = weight[i] as number;
     const g = (gradient[i] as number) + added * w;
@@ -53,7 +55,9 @@ function adapt(
     mean[i] = m;
     square[i] = v;
     weight[i] = w * kept - (stepSize * m) / (Math.sqrt(v) / root + eps);
+    zero += ((weight[i] as number) + (square[i] as number)) * 0;
   }
+  return zero === 0;
 }
 
 function descend(
@@ -61,8 +65,9 @@ function descend(
   { momentum, nesterov }: SgdOptimizer,
   rate: number,
   decay: number,
-): void {
+): boolean {
   const [buffer] = moments;
+  let zero = 0;
   for (let i = 0; i < weight.length; i++) {
     const w = weight[i] as number;
     const g = (gradient[i] as number) + decay * w;
@@ -73,5 +78,7 @@ function descend(
       direction = nesterov ? g + momentum * b : b;
     }
     weight[i] = w - rate * direction;
+    zero += (weight[i] as number) * 0;
   }
+  return zero === 0;
 }

@@ -7,6 +7,7 @@ import { refusal } from "../support/refusal.ts";
 
 const prompts = { repeated: { length: 4 } };
 const patching = { kind: "patching", at: "z", over: "layer head", clean: prompts, put: "zero", metric: "loss" };
+const paths = { kind: "path-patching", clean: prompts, put: "zero", metric: "loss" };
 
 describe("the jobs of a plan", () => {
   test("go by model, by task, by seed, and each is known by its place", () => {
@@ -151,6 +152,11 @@ describe("what is no plan is refused, with the place", () => {
     [{ models, tasks: [{ ...patching, metric: "accuracy" }] }, 'metric is "accuracy"; give "loss"'],
     [{ models, tasks: [{ ...patching, metric: { loss: {} } }] }, "metric is an object; give"],
     [{ models, tasks: [{ ...patching, over: undefined }] }, "over is missing"],
+    [{ models, tasks: [{ ...paths, senders: [] }] }, "senders is an array; give a list, as senders"],
+    [{ models, tasks: [{ ...paths, through: "L0H1" }] }, 'through is "L0H1"; give a list'],
+    [{ models, tasks: [{ ...paths, mlps: "held" }] }, "mlps"],
+    [{ models, tasks: [{ ...paths, over: "layer head" }] }, "over"],
+    [{ models, tasks: [{ ...paths, metric: "accuracy" }] }, 'metric is "accuracy"; give "loss"'],
     [{ models, tasks: [{ kind: "composition", norms: "own" }] }, 'norms is "own"'],
     [
       { models, seeds: { count: 2 ** 25 }, tasks: [1, 2, 3].map((n) => ({ ...task, name: `${n}` })) },

@@ -2,11 +2,11 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { compositionScores } from "../../src/circuits/index.ts";
 import { findHeads, headAblation, headScores, repeatedTokens } from "../../src/heads/index.ts";
-import { sweep } from "../../src/interventions/index.ts";
+import { pathPatching, sweep } from "../../src/interventions/index.ts";
 import { openBundledModel } from "../../src/io/bundled.ts";
 import { inProcess, parseJobPlan, parseJobRows, runJobs } from "../../src/jobs/index.ts";
 import type { JobKind, JobKinds, JobRow, JobStore } from "../../src/jobs/index.ts";
-import { logitDifference } from "../../src/model/index.ts";
+import { crossEntropy, logitDifference } from "../../src/model/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { randomModel } from "../support/random-model.ts";
 
@@ -56,6 +56,41 @@ describe("what a job finds is what the function says", () => {
     const { rise, clean } = headAblation(model, tokens, { value: "mean", from: 2 });
     expect(values(rows, "rise")).toEqual([...rise.data]);
     expect(new Set(values(rows, "clean"))).toEqual(new Set([clean]));
+  });
+
+  test("path patching into heads and into the logits, of each head and of named senders", async () => {
+    const [clean, corrupted] = [[[1, 2, 3, 4]], [[1, 5, 3, 4]]];
+    const prompts = { clean: { tokens: clean }, corrupted: { tokens: corrupted } };
+    const metric = { logitDifference: { answer: 2, wrong: 6, pos: -1 } };
+    const asked = { metric: logitDifference(metric.logitDifference) };
+    const receivers = [
+      { head: "L1H0", input: "k" },
+      { head: "L1H2", input: "q" },
+    ] as const;
+    const rows = await run({ kind: "path-patching", ...prompts, metric, receivers, mlps: "frozen" });
+    const found = pathPatching(model, { clean, corrupted }, { ...asked, receivers, mlps: "frozen" });
+    expect(values(rows, "value")).toEqual([...found.values.data]);
+    expect(values(rows, "effect")).toEqual([...found.effect().data]);
+    expect(values(rows, "layer")).toEqual(model.heads.map(({ layer }) => layer));
+    expect(values(rows, "head")).toEqual(model.heads.map(({ head }) => head));
+
+    const senders = ["L0H1", ["L0H0", "L1H2"]] as const;
+    const named = await run({ kind: "path-patching", ...prompts, metric, senders, direction: "denoising" });
+    const ofSenders = pathPatching(model, { clean, corrupted }, { ...asked, senders, direction: "denoising" });
+    expect(values(named, "value")).toEqual([...ofSenders.values.data]);
+    expect(values(named, "sender")).toEqual(["L0H1", "L0H0+L1H2"]);
+    expect(named[0]).toMatchObject({ base: ofSenders.base, other: ofSenders.other });
+  });
+
+  test("path patching of random prompts draws them by the job's seed", async () => {
+    const task = { kind: "path-patching", clean: { repeated: { length: 4, bos: null } }, put: "zero", metric: "loss" };
+    const rows = await run(task, [4, 5]);
+    for (const seed of [4, 5]) {
+      const tokens = repeatedTokens(model.config, { length: 4, bos: null, seed });
+      const { values: wanted } = pathPatching(model, tokens, { put: "zero", metric: crossEntropy(tokens) });
+      const own = rows.filter((row) => row["seed"] === seed);
+      expect(values(own, "value")).toEqual([...wanted.data]);
+    }
   });
 
   test("patching over any axes, places by name", async () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hashOf, INITIAL, stateOf, VIEWS } from "../../site/playground/src/state.ts";
+import { TRAIN_DATA } from "../../site/playground/src/protocol.ts";
+import { hashOf, INITIAL, MODES, stateOf, VIEWS } from "../../site/playground/src/state.ts";
 import type { State } from "../../site/playground/src/state.ts";
 
 const label = fc.tuple(fc.nat(99), fc.nat(99)).map(([layer, head]) => `L${layer}H${head}`);
@@ -21,6 +22,15 @@ const states: fc.Arbitrary<State> = fc.record({
   by: fc.constantFrom("pos" as const, "head" as const),
   answer: text,
   wrong: text,
+  mode: fc.constantFrom(...MODES),
+  data: fc.constantFrom(...TRAIN_DATA),
+  layers: count,
+  heads: count,
+  width: count,
+  steps: count,
+  rate: fc.option(fc.double({ min: 1e-9, max: 10, noNaN: true }), { nil: undefined }),
+  seed: count,
+  held: fc.array(label, { maxLength: 3 }),
 });
 
 describe("the address of the playground", () => {

@@ -130,6 +130,76 @@ export interface CompareAsk extends HeadAsk, Ablation {
   readonly other: string;
 }
 
+/** Data that a page trains on. */
+export const TRAIN_DATA = [
+  "repeated-tokens",
+  "markov-chains",
+  "skip-trigrams",
+  "associative-recall",
+  "max-of-k",
+] as const;
+export type TrainData = (typeof TRAIN_DATA)[number];
+
+/** What is to be trained; what is undefined is as in the usual run on the data. */
+export interface TrainChoice {
+  readonly data: TrainData;
+  readonly layers: number | undefined;
+  readonly heads: number | undefined;
+  readonly width: number | undefined;
+  readonly steps: number | undefined;
+  readonly rate: number | undefined;
+  readonly seed: number | undefined;
+}
+
+/** What a choice comes to. */
+export interface RecipeReply {
+  readonly name: string;
+  readonly steps: number;
+  readonly rate: number;
+  readonly n_layers: number;
+  readonly n_heads: number;
+  readonly d_model: number;
+  readonly seed: number;
+  /** Vocabulary and context in words. */
+  readonly sizes: string;
+  /** Losses that are known of the data, in nats. */
+  readonly floors: readonly { readonly name: string; readonly loss: number }[];
+}
+
+export interface TrainAsk {
+  readonly choice: TrainChoice;
+  /** Whether a run begins, or the one that is there goes on. */
+  readonly isNew: boolean;
+  /** Heads that give nothing in these steps. */
+  readonly off: readonly string[];
+}
+
+/** What all heads do at the last checkpoint, above chance, `[layer][head]`. */
+export interface TrainScore {
+  readonly key: string;
+  readonly label: string;
+  readonly values: readonly (readonly number[])[];
+}
+
+/** Where a run is after a moment of training. */
+export interface TrainReply {
+  readonly step: number;
+  readonly steps: number;
+  /** The mean of this moment, in nats. */
+  readonly loss: number;
+  readonly isDone: boolean;
+  /** The last checkpoint of the film, where it is drawn anew. */
+  readonly figure: SentFigure | undefined;
+  readonly scores: readonly TrainScore[];
+}
+
+/** A model as files. */
+export interface TrainedReply {
+  readonly name: string;
+  readonly weights: Uint8Array;
+  readonly config: string;
+}
+
 /** Every job of the worker: what it is asked and what it answers. */
 export interface Jobs {
   readonly open: { readonly ask: OpenAsk; readonly reply: ModelFacts };
@@ -141,6 +211,10 @@ export interface Jobs {
   readonly expansion: { readonly ask: ExpansionAsk; readonly reply: FiguresReply };
   readonly patch: { readonly ask: PatchAsk; readonly reply: FiguresReply };
   readonly compare: { readonly ask: CompareAsk; readonly reply: FiguresReply };
+  readonly recipe: { readonly ask: { readonly choice: TrainChoice }; readonly reply: RecipeReply };
+  readonly train: { readonly ask: TrainAsk; readonly reply: TrainReply };
+  readonly film: { readonly ask: Record<string, never>; readonly reply: FiguresReply };
+  readonly trained: { readonly ask: Record<string, never>; readonly reply: TrainedReply };
 }
 
 export type JobName = keyof Jobs;

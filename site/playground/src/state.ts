@@ -1,5 +1,10 @@
 /** What the reader chose, and the address that says it. */
-import type { PatchBy, Put } from "./protocol.ts";
+import { TRAIN_DATA } from "./protocol.ts";
+import type { PatchBy, Put, TrainData } from "./protocol.ts";
+
+/** What the page is for: a model taken apart, or one trained. */
+export const MODES = ["apart", "train"] as const;
+export type Mode = (typeof MODES)[number];
 
 export const VIEWS = ["circuits", "patterns", "composition", "expansion", "patching", "comparison"] as const;
 export type View = (typeof VIEWS)[number];
@@ -23,6 +28,18 @@ export interface State {
   readonly by: PatchBy;
   readonly answer: string;
   readonly wrong: string;
+  readonly mode: Mode;
+  /** What is trained on. */
+  readonly data: TrainData;
+  /** Undefined for what is usual on the data, as all that follow. */
+  readonly layers: number | undefined;
+  readonly heads: number | undefined;
+  readonly width: number | undefined;
+  readonly steps: number | undefined;
+  readonly rate: number | undefined;
+  readonly seed: number | undefined;
+  /** Heads that give nothing while the model is trained. */
+  readonly held: readonly string[];
 }
 
 export const INITIAL: State = {
@@ -38,6 +55,15 @@ export const INITIAL: State = {
   by: "pos",
   answer: "",
   wrong: "",
+  mode: "apart",
+  data: "repeated-tokens",
+  layers: undefined,
+  heads: undefined,
+  width: undefined,
+  steps: undefined,
+  rate: undefined,
+  seed: undefined,
+  held: [],
 };
 
 const HEAD = /^L\d{1,4}H\d{1,4}$/;
@@ -47,6 +73,11 @@ export function stateOf(hash: string): State {
   const said = new URLSearchParams(hash.replace(/^#/, ""));
   const text = (key: keyof State): string => said.get(key) ?? "";
   const count = (key: keyof State): number | undefined => (/^\d{1,9}$/.test(text(key)) ? Number(text(key)) : undefined);
+  const rate = Number(text("rate"));
+  const labels = (key: keyof State): string[] =>
+    text(key)
+      .split(",")
+      .filter((label) => HEAD.test(label));
   const oneOf = <T extends string>(key: keyof State, choices: readonly T[], otherwise: T): T =>
     choices.find((choice) => choice === said.get(key)) ?? otherwise;
   return {
@@ -54,9 +85,7 @@ export function stateOf(hash: string): State {
     text: text("text"),
     view: oneOf("view", VIEWS, INITIAL.view),
     head: HEAD.test(text("head")) ? text("head") : "",
-    off: text("off")
-      .split(",")
-      .filter((label) => HEAD.test(label)),
+    off: labels("off"),
     put: oneOf("put", ["zero", "mean"], INITIAL.put),
     at: count("at"),
     target: count("target"),
@@ -64,6 +93,15 @@ export function stateOf(hash: string): State {
     by: oneOf("by", ["pos", "head"], INITIAL.by),
     answer: text("answer"),
     wrong: text("wrong"),
+    mode: oneOf("mode", MODES, INITIAL.mode),
+    data: oneOf("data", TRAIN_DATA, INITIAL.data),
+    layers: count("layers"),
+    heads: count("heads"),
+    width: count("width"),
+    steps: count("steps"),
+    rate: text("rate") !== "" && rate > 0 && rate < 1e9 ? rate : undefined,
+    seed: count("seed"),
+    held: labels("held"),
   };
 }
 

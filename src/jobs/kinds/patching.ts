@@ -1,54 +1,105 @@
-/** Jobs of activation patching. */
-import { requireObject } from "../../errors.ts";
-import { sweep } from "../../interventions/index.ts";
+/** Jobs of activation and path patching. */
+import { nameOf, requireObject } from "../../errors.ts";
+import { pathPatching, sweep } from "../../interventions/index.ts";
+import type { Sweep } from "../../interventions/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { refusePlan } from "./kind.ts";
-import type { JobKind, JobValue } from "./kind.ts";
+import type { ColumnType, JobKind, JobTask, JobValue, OpenedModel } from "./kind.ts";
 import { checkMetric, checkPrompts, isDrawn, metricOf, tokensOf } from "./prompts.ts";
 
 type SweepArguments = Parameters<typeof sweep>;
+type PathArguments = Parameters<typeof pathPatching>;
+type Settings = JobTask["settings"];
 
-const KNOWN = "at over clean corrupted metric put direction patterns layers heads positions keys";
+const MEASURED: Readonly<Record<string, ColumnType>> = {
+  ...{ metric: "text", base: "number", other: "number", value: "number", change: "number", effect: "number" },
+};
+
+const isSeeded = ({ clean, corrupted, put }: Settings): boolean =>
+  put === "resample" || isDrawn(clean) || isDrawn(corrupted);
+
+/** Refuses prompts, a metric and a direction that are none. */
+function checkMeasured({ clean, corrupted, metric, direction = "denoising" }: Settings): void {
+  checkPrompts(clean, "clean");
+  if (corrupted !== undefined) checkPrompts(corrupted, "corrupted");
+  checkMetric(metric);
+  requireChoice(direction as string, ["denoising", "noising"], "direction", "parseJobPlan");
+}
+
+/** What both functions of patching take: the model, prompts, and options by the names of the settings. */
+interface Question {
+  readonly opened: OpenedModel;
+  readonly prompts: SweepArguments[1];
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+async function questionOf({ settings, seed, model: open, signal }: JobTask): Promise<Question> {
+  const { clean, corrupted, metric, ...others } = settings;
+  checkPrompts(clean, "clean");
+  const opened = await open();
+  const tokens = tokensOf(clean, opened, seed);
+  const options = { ...others, metric: metricOf(metric, tokens, opened), seed, signal };
+  if (corrupted === undefined) return { opened, prompts: tokens, options };
+  checkPrompts(corrupted, "corrupted");
+  return { opened, prompts: { clean: tokens, corrupted: tokensOf(corrupted, opened, seed) }, options };
+}
+
+/** A row for each change. */
+function rowsOfSweep(found: Sweep<string>): Record<string, JobValue>[] {
+  const [values, change, effect] = [found.values.data, found.change().data, found.effect().data];
+  const at = placesOf(found.values.names, found.labels);
+  const [base, other] = [found.base, found.other ?? null];
+  return Array.from(values, (value, i) => ({
+    ...at(i),
+    ...{ metric: found.metric, base, other, value, change: change[i] as number, effect: effect[i] as number },
+  }));
+}
 
 /** A metric before and after each change, a row a change: all that `sweep` does, by the names of its options. */
 export const patchingJob: JobKind = {
   columns: {
     ...{ hook: "text", layer: "whole", head: "whole", pos: "whole", query_pos: "whole", key_pos: "whole" },
-    ...{ metric: "text", base: "number", other: "number", value: "number", change: "number", effect: "number" },
+    ...MEASURED,
   },
-  isSeeded: ({ clean, corrupted, put }) => put === "resample" || isDrawn(clean) || isDrawn(corrupted),
+  isSeeded,
   check: (settings) => {
-    requireObject(settings, "patching", "parseJobPlan", KNOWN);
-    const { at, over, clean, corrupted, metric, direction = "denoising" } = settings;
+    const known = "at over clean corrupted metric put direction patterns layers heads positions keys";
+    requireObject(settings, "patching", "parseJobPlan", known);
+    const { at, over } = settings;
     if (typeof at !== "string" && !Array.isArray(at))
       throw refusePlan("at", 'at is missing. Name what is changed, as at: "z".', at);
     if (typeof over !== "string")
       throw refusePlan("over", 'over is missing. Give the axes of the result, as over: "layer head".', over);
-    checkPrompts(clean, "clean");
-    if (corrupted !== undefined) checkPrompts(corrupted, "corrupted");
-    checkMetric(metric);
-    requireChoice(direction as string, ["denoising", "noising"], "direction", "parseJobPlan");
+    checkMeasured(settings);
   },
-  run: async ({ settings, seed, model: open, signal }) => {
-    const { clean, corrupted, metric, ...options } = settings;
-    checkPrompts(clean, "clean");
-    const opened = await open();
-    const tokens = tokensOf(clean, opened, seed);
-    const read = { ...options, metric: metricOf(metric, tokens, opened), seed, signal };
-    const found = sweep(opened.model, promptsOf(tokens, corrupted), read as unknown as SweepArguments[2]);
-    const [values, change, effect] = [found.values.data, found.change().data, found.effect().data];
-    const at = placesOf(found.values.names, found.labels);
-    const [base, other] = [found.base, found.other ?? null];
-    return Array.from(values, (value, i) => ({
-      ...at(i),
-      ...{ metric: found.metric, base, other, value, change: change[i] as number, effect: effect[i] as number },
-    }));
+  run: async (task) => {
+    const { opened, prompts, options } = await questionOf(task);
+    return rowsOfSweep(sweep(opened.model, prompts, options as unknown as SweepArguments[2]));
+  },
+};
 
-    function promptsOf(ids: number[][], others: unknown): SweepArguments[1] {
-      if (others === undefined) return ids;
-      checkPrompts(others, "corrupted");
-      return { clean: ids, corrupted: tokensOf(others, opened, seed) };
+/**
+ * A metric when receivers read another sender's output, a row a sender: all that `pathPatching` does, by the names of
+ * its options.
+ */
+export const pathPatchingJob: JobKind = {
+  columns: { layer: "whole", head: "whole", sender: "text", ...MEASURED },
+  isSeeded,
+  check: (settings) => {
+    const known = "clean corrupted metric senders receivers through mlps direction put positions";
+    requireObject(settings, "path-patching", "parseJobPlan", known);
+    const { senders, through, mlps = "recomputed" } = settings;
+    for (const [argument, list] of Object.entries({ senders, through })) {
+      if (list === undefined || (Array.isArray(list) && list.length > 0)) continue;
+      throw refusePlan(argument, `${argument} is ${nameOf(list)}; give a list, as ${argument}: ["L0H5"].`, list);
     }
+    requireChoice(mlps as string, ["recomputed", "frozen"], "mlps", "parseJobPlan");
+    checkMeasured({ direction: "noising", ...settings });
+  },
+  run: async (task) => {
+    const { opened, prompts, options } = await questionOf(task);
+    const found: unknown = pathPatching(opened.model, prompts, options as unknown as PathArguments[2]);
+    return rowsOfSweep(found as Sweep<string>);
   },
 };
 

@@ -12,7 +12,7 @@ import type { Borrowed } from "./place.ts";
 import { runRanges } from "./split.ts";
 
 /** Vectors in memory, addresses and steps in bytes. */
-interface PlacedHeads {
+export interface PlacedHeads {
   readonly address: number;
   readonly batch: number;
   readonly head: number;
@@ -20,17 +20,17 @@ interface PlacedHeads {
 }
 
 /** The bits of a float32, as a field of a job. */
-function floatBits(x: number): number {
+export function floatBits(x: number): number {
   const bits = new DataView(new ArrayBuffer(4));
   bits.setFloat32(0, x);
   return bits.getInt32(0);
 }
 
 /** Vectors that do not live in memory are copied there as `[batch, head, row]`. */
-function placeHeads(
+export function placeHeads(
   engine: Engine,
   view: HeadVectorsView,
-  { batch, heads }: AttentionArgs,
+  { batch, heads }: Pick<AttentionArgs, "batch" | "heads">,
   rows: number,
   width: number,
   borrowed: Borrowed[],
@@ -54,15 +54,34 @@ function placeHeads(
   return { address, batch: 4 * heads * rows * width, head: 4 * rows * width, row: 4 * width };
 }
 
-function copyOut(floats: Float32Array, from: number, { batch, heads, queries, valueWidth, out }: AttentionArgs): void {
+/** Copies vectors of heads, `[batch, head, row]` from `from` on, to where they belong. */
+export function copyHeadsOut(
+  floats: Float32Array,
+  from: number,
+  out: HeadVectorsView,
+  { batch, heads }: Pick<AttentionArgs, "batch" | "heads">,
+  rows: number,
+  width: number,
+): void {
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
-      for (let i = 0; i < queries; i++, from += valueWidth) {
+      for (let i = 0; i < rows; i++, from += width) {
         const to = out.offset + b * out.batchStride + h * out.headStride + i * out.rowStride;
-        out.data.set(floats.subarray(from, from + valueWidth), to);
+        out.data.set(floats.subarray(from, from + width), to);
       }
     }
   }
+}
+
+/** Prompts and heads of a job that takes so many heads: whole prompts, or some heads of the only one. */
+export function promptsAndHeads(batch: number, heads: number, count: number): readonly [number, number] {
+  return batch === 1 ? [1, count] : [count / heads, heads];
+}
+
+/** Fields of a job for vectors from one head on, counted over prompts. */
+export function headsFrom(placed: PlacedHeads, heads: number, first: number): number[] {
+  const { address, batch, head, row } = placed;
+  return [address + Math.floor(first / heads) * batch + (first % heads) * head, batch, head, row];
 }
 
 function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void {
@@ -81,14 +100,19 @@ function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void
         row: 4 * valueWidth,
       };
   const job = (first: number, count: number): Job => {
-    // One prompt at a time where it is divided; all of them where `first` is 0 and everything is asked for.
-    const isAll = count === batch * heads;
-    const b = isAll ? 0 : Math.floor(first / heads);
-    const h = isAll ? 0 : first % heads;
-    const at = (p: PlacedHeads): number[] => [p.address + b * p.batch + h * p.head, p.batch, p.head, p.row];
-    const [outer, inner] = isAll ? [batch, heads] : [1, count];
+    const at = (p: PlacedHeads): number[] => headsFrom(p, heads, first);
     return [
-      ...[outer, inner, queries, keys, width, valueWidth, ...at(q), ...at(k), ...at(v), ...at(out)],
+      ...[
+        ...promptsAndHeads(batch, heads, count),
+        queries,
+        keys,
+        width,
+        valueWidth,
+        ...at(q),
+        ...at(k),
+        ...at(v),
+        ...at(out),
+      ],
       ...[floatBits(args.scale), args.isCausal ? 1 : 0, args.queryOffset],
     ];
   };
@@ -100,7 +124,7 @@ function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void
     const work = batch * heads * queries * keys * (width + valueWidth);
     runRanges(engine, "attention", batch * heads, unit, work, job);
   }
-  if (!isInPlace) copyOut(heap.floats, out.address / 4, args);
+  if (!isInPlace) copyHeadsOut(heap.floats, out.address / 4, args.out, args, queries, valueWidth);
 }
 
 /** {@link Kernels.attention}. */

@@ -5,7 +5,7 @@
  */
 import { fromBase64 } from "../../base64.ts";
 import { FUSED_KERNELS, FUSED_TILES, PLAIN_KERNELS, PLAIN_TILES } from "./binaries.ts";
-import { startHeap } from "./memory.ts";
+import { startHeap, takeBlock } from "./memory.ts";
 import type { Heap, MemoryLike } from "./memory.ts";
 
 /** What is used of WebAssembly; its types are in no library that all supported runtimes share. */
@@ -39,6 +39,7 @@ export interface KernelExports {
   normalize(from: number, to: number, rows: number, columns: number, eps: number, center: number, scales: number): void;
   attention(job: number, space: number): void;
   productLosses(job: number, space: number): void;
+  add(job: number, space: number): void;
   attentionBytes(keys: number, d_head: number, d_value: number): number;
 }
 
@@ -125,4 +126,20 @@ export function startEngine(wasm: WebAssemblyLike, mayFuse = true): Engine {
   const copied: unknown = { ...exports };
   const imports = { ...tilesAndMemory, kernels: exports };
   return { heap, kernels: copied as KernelExports, isFused, wasm, imports, start };
+}
+
+/**
+ * The exports of another module in base64, started in an engine, which other threads find by a word of memory and the
+ * one after it; undefined where memory runs out.
+ */
+export function startModule({ heap, wasm, imports }: Engine, text: string, word: number): object | undefined {
+  const bytes = moduleBytes(text, heap);
+  const address = takeBlock(heap, bytes.length);
+  if (address === undefined) return undefined;
+  const { exports } = new wasm.Instance(new wasm.Module(bytes), imports);
+  // Helpers compile it from here: they are deaf to messages while they wait for jobs.
+  new Uint8Array(heap.floats.buffer, address, bytes.length).set(bytes);
+  heap.ints[word + 1] = bytes.length;
+  heap.ints[word] = address;
+  return exports;
 }

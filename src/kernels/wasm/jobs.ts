@@ -4,17 +4,22 @@ import type { Heap } from "./memory.ts";
 
 /**
  * Kernels that take a job, by the number that stands for them between threads; from `gram` on they are of the module
- * for weights.
+ * for weights, from `attentionGradients` on of that for gradients.
  */
 export const JOB_KERNELS = [
   "multiply",
   "multiplyDoubles",
   "attention",
   "productLosses",
+  "add",
   "gram",
   "screenedProduct",
   "packMaps",
   "pairNorms",
+  "attentionGradients",
+  "linearGradients",
+  "lossGradients",
+  "normGradients",
 ] as const;
 
 /** A kernel that takes a job. */
@@ -36,9 +41,8 @@ export const TICKET = AGREEMENT >> 2;
 export const COUNT = TICKET + 1;
 export const DONE = TICKET + 2;
 export const KERNEL = TICKET + 3;
-/** The address and the length of the module for weights, once it has been started. */
-export const MODULE = TICKET + 4;
-export const MODULE_BYTES = TICKET + 5;
+/** The addresses and lengths of the modules for weights and for gradients, once they have been started. */
+export const MODULES = { weights: TICKET + 4, gradients: TICKET + 6 } as const;
 /**
  * A ticket holds the number of the call above, and the next job in this many bits; all ones where there is none yet.
  */

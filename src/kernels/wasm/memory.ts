@@ -19,7 +19,7 @@ const PAGE = 65_536;
 /** Address of the fields of jobs; below lie the constants of the modules. */
 export const JOB = 40_960;
 /** Bytes of the fields of a job. */
-export const JOB_BYTES = 128;
+export const JOB_BYTES = 192;
 /** Jobs that one call is divided into at most. */
 export const MOST_JOBS = 64;
 /** Address of the words by which threads agree. */
@@ -78,6 +78,8 @@ export interface Heap {
   moved: number;
   /** Bytes lent out for packed operands. */
   packed: number;
+  /** Blocks of results that go back together when a computation ends; undefined where they wait for the collector. */
+  recycled: (readonly [address: number, bytes: number])[] | undefined;
   /** Bytes lent since the collector was last told of some. */
   untold: number;
   /** What it was told by. */
@@ -115,6 +117,7 @@ function heapOver(memory: MemoryLike, isShared: boolean): Heap {
     lent: 0,
     moved: 0,
     packed: 0,
+    recycled: undefined,
     untold: 0,
     told: undefined,
     free: new Map(),
@@ -199,6 +202,12 @@ export function lend(heap: Heap, length: number, use: Use): Float32Array | undef
   // So that no length is taken for one, NaN neither.
   if (!(length >= LEAST_LENT)) return undefined;
   const size = blockBytes(4 * length);
+  if (use === "result" && heap.recycled !== undefined) {
+    const block = takeBlock(heap, size);
+    if (block === undefined) return undefined;
+    heap.recycled.push([block, size]);
+    return new Float32Array(heap.memory.buffer, block, length);
+  }
   const limit = size >= LARGE ? LENT_LIMIT_OF_LARGE : LENT_LIMIT;
   if (use === "result" && heap.lent + size > limit) return undefined;
   if (use === "operand" && heap.moved + size > MOVED_LIMIT) return undefined;

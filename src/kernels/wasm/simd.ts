@@ -9,6 +9,7 @@
 import { blockedKernels } from "../plain/blocked.ts";
 import type { CausalSoftmaxArgs, CrossEntropyArgs, Kernels, MatmulArgs, SoftmaxArgs } from "../interface.ts";
 import type { LossParts, Parts } from "../plain/parts.ts";
+import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { wasmEngine } from "./engine.ts";
 import { productCrossEntropy } from "./losses.ts";
@@ -63,6 +64,9 @@ export const simdKernels: Kernels = {
     const engine = wasmEngine();
     if (engine === undefined) blockedKernels.normalize(args);
     else rows.normalize(engine, args);
+  },
+  add(args) {
+    add(wasmEngine(), args);
   },
   attention(args) {
     const engine = wasmEngine();

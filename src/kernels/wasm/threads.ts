@@ -5,18 +5,7 @@
 import { InputError, requireOptions } from "../../errors.ts";
 import { wasmEngine } from "./engine.ts";
 import type { Engine, EngineStart } from "./engine.ts";
-import {
-  COUNT,
-  DONE,
-  JOB_KERNELS,
-  KERNEL,
-  MODULE,
-  MODULE_BYTES,
-  setHelpers,
-  threadCount,
-  TICKET,
-  TICKET_BITS,
-} from "./jobs.ts";
+import { COUNT, DONE, JOB_KERNELS, KERNEL, MODULES, setHelpers, threadCount, TICKET, TICKET_BITS } from "./jobs.ts";
 import { giveBack, JOB, JOB_BYTES, SPACE_BYTES, takeBlock } from "./memory.ts";
 
 /**
@@ -55,9 +44,9 @@ export interface ThreadOptions {
  * What a helper runs. It spins for a moment after each call, since the next often follows at once, then sleeps until it
  * is woken; never for long, so that it ends when its process or its page wants to.
  *
- * The module for weights it compiles when the first job of it comes, from where the main thread has put it in memory;
- * growing by nothing shows it memory as large as it is by then. Where that is refused it leaves such jobs to the
- * others.
+ * The modules for weights and for gradients it compiles when the first job of them comes, from where the main thread
+ * has put them in memory; growing by nothing shows it memory as large as it is by then. Where that is refused it leaves
+ * such jobs to the others.
  */
 const SOURCE = `
 const run = ({ tiles, kernels, family, memory, space, names, words }) => {
@@ -68,13 +57,14 @@ const run = ({ tiles, kernels, family, memory, space, names, words }) => {
   const { exports } = new WebAssembly.Instance(kernels, imports);
   const functions = names.map((name) => exports[name]);
   const ints = new Int32Array(memory.buffer);
-  let isAsked = false;
-  const add = () => {
-    isAsked = true;
+  const asked = new Set();
+  const add = (word) => {
+    const address = Atomics.load(ints, word);
+    if (address === 0 || asked.has(word)) return;
+    asked.add(word);
     try {
       memory.grow(0);
-      const address = Atomics.load(ints, words.module);
-      const bytes = new Uint8Array(memory.buffer, address, Atomics.load(ints, words.moduleBytes)).slice();
+      const bytes = new Uint8Array(memory.buffer, address, Atomics.load(ints, word + 1)).slice();
       const more = new WebAssembly.Instance(new WebAssembly.Module(bytes), { ...imports, kernels: exports }).exports;
       names.forEach((name, index) => { functions[index] ??= more[name]; });
     } catch {}
@@ -92,7 +82,7 @@ const run = ({ tiles, kernels, family, memory, space, names, words }) => {
       continue;
     }
     const kernel = Atomics.load(ints, words.kernel);
-    if (functions[kernel] === undefined && !isAsked) add();
+    if (functions[kernel] === undefined) words.modules.forEach(add);
     if (functions[kernel] === undefined) {
       Atomics.wait(ints, words.ticket, ticket, 100);
       continue;
@@ -161,8 +151,7 @@ function start(engine: Engine, create: (source: string) => WorkerLike): Promise<
     count: COUNT,
     done: DONE,
     kernel: KERNEL,
-    module: MODULE,
-    moduleBytes: MODULE_BYTES,
+    modules: Object.values(MODULES),
     bits: TICKET_BITS,
     job: JOB,
     jobBytes: JOB_BYTES,

@@ -3,10 +3,9 @@
  * tiles and some functions of the module of the tensor kernels. That it is a module of its own spares a bundle that
  * only computes with tensors 28 of 138 kB.
  */
-import { moduleBytes, wasmEngine } from "./engine.ts";
+import { startModule, wasmEngine } from "./engine.ts";
 import type { Engine, KernelExports } from "./engine.ts";
-import { MODULE, MODULE_BYTES } from "./jobs.ts";
-import { takeBlock } from "./memory.ts";
+import { MODULES } from "./jobs.ts";
 import { FUSED_WEIGHTS, PLAIN_WEIGHTS } from "./weights-binaries.ts";
 
 /** The functions of assembly/weights.ts. */
@@ -44,15 +43,7 @@ export function weightEngine(): WeightEngine | undefined {
 
 /** Starts the analysis kernels in an engine; undefined where memory runs out. */
 export function startWeights(engine: Engine): WeightEngine | undefined {
-  const { heap, isFused, wasm, imports } = engine;
-  const bytes = moduleBytes(isFused ? FUSED_WEIGHTS : PLAIN_WEIGHTS, heap);
-  const address = takeBlock(heap, bytes.length);
-  if (address === undefined) return undefined;
-  const { exports } = new wasm.Instance(new wasm.Module(bytes), imports);
-  // Helpers compile it from here: they are deaf to messages while they wait for jobs.
-  new Uint8Array(heap.floats.buffer, address, bytes.length).set(bytes);
-  heap.ints[MODULE_BYTES] = bytes.length;
-  heap.ints[MODULE] = address;
-  const added: unknown = exports;
+  const added: unknown = startModule(engine, engine.isFused ? FUSED_WEIGHTS : PLAIN_WEIGHTS, MODULES.weights);
+  if (added === undefined) return undefined;
   return { ...engine, kernels: { ...engine.kernels, ...(added as WeightExports) } };
 }

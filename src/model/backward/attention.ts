@@ -5,17 +5,34 @@
  * $\bar v = A^\top \bar z$, $\bar S = A \odot (\bar A - \sum_j A_j \bar A_j)$, $\bar q = \bar S k / c$ and
  * $\bar k = \bar S^\top q / c$, a bar for the gradient by what stands under it.
  */
-import { kernels, matrix, transposed } from "../../kernels/index.ts";
-import type { FloatArray, MatrixView } from "../../kernels/index.ts";
-import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
+import { gradientKernels, kernels, matrix, transposed } from "../../kernels/index.ts";
+import type { FloatArray, HeadVectorsView, MatrixView } from "../../kernels/index.ts";
+import { matrixView, rawData } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
+import type { PaddingMask } from "../attention-mask.ts";
 import type { HookName } from "../hooks.ts";
-import { ofEachHead, sumOverSharing } from "../key-value-heads.ts";
+import { isWindowed, ofEachHead, sumOverSharing } from "../key-value-heads.ts";
 import { rotateRows } from "../rotary.ts";
 import type { Backward } from "./pass.ts";
 import { backThroughInputs } from "./inputs.ts";
 import type { SideGradients } from "./inputs.ts";
-import { inputGradient, sumRows, weightGradient } from "./products.ts";
+import { inputGradient, linearGradients, sumRows, weightGradient } from "./products.ts";
+
+/**
+ * Whether a layer's attention goes back in one pass, which computes patterns anew and shows none: on the step of
+ * `bench/step.mjs` products of whole patterns take 3 times as long, and keep them.
+ */
+export function isInOnePass(
+  layer: AttentionLayer,
+  { pos, mask, sees }: { readonly pos: number; readonly mask: PaddingMask | undefined; readonly sees: SeesHook },
+): boolean {
+  const at = `blocks.${layer.layer}.attn` as const;
+  const isPlain = mask === undefined && !isWindowed(layer, pos);
+  return isPlain && !sees(`${at}.hook_pattern`) && !sees(`${at}.hook_attn_scores`) && gradientKernels() !== undefined;
+}
+
+/** Whether something is asked of a hook, or changes there. */
+export type SeesHook = (name: HookName) => boolean;
 
 /** Adds to `atResid` what the stream that a layer's heads read gets, of the gradient by what they write. */
 export function backThroughHeads(
@@ -40,19 +57,17 @@ function backThroughOutput(pass: Backward, layer: AttentionLayer, atOut: Float32
   const rows = batch * pos;
   const [heads = 0, d_head = 0, d_model = 0] = layer.W_O.shape;
   const width = heads * d_head;
-  const byBias = pass.parameter(`${at}.b_O`);
-  if (byBias !== undefined) sumRows(atOut, d_model, byBias);
+  const byB = pass.parameter(`${at}.b_O`);
   const byWeight = pass.parameter(`${at}.W_O`);
   const z = asFloats(pass, `${at}.hook_z`);
   const atZ = take(rows * width);
   if (!hooks.sees(`${at}.hook_result`)) {
-    const sizes = { rows, inner: width, outer: d_model };
-    const gradient = matrix(atOut, d_model);
-    const W_O = matrixView(reshaped(layer.W_O, "head_and_d_head d_model", [width, d_model]));
-    if (byWeight !== undefined) weightGradient(sizes, matrix(z, width), gradient, matrix(byWeight, d_model));
-    inputGradient(sizes, gradient, W_O, matrix(atZ, width));
+    const places = { byW: byWeight, byB, byX: { data: atZ } };
+    const W = rawData(layer.W_O) as FloatArray;
+    linearGradients({ rows, inner: width, outer: d_model, x: { data: z }, W, gradient: { data: atOut }, ...places });
     return atZ;
   }
+  if (byB !== undefined) sumRows(atOut, d_model, byB);
   // Every head's result gets what their sum gets, until a hook makes them differ.
   const repeated = take(rows * heads * d_model);
   for (let row = 0; row < rows; row++) {
@@ -71,24 +86,52 @@ function backThroughOutput(pass: Backward, layer: AttentionLayer, atOut: Float32
   return atZ;
 }
 
-function backThroughPattern(
+/** The gradients by what queries and keys give scores, and by values, all of one of each head. */
+type HeadGradients = Readonly<Record<"byQ" | "byK" | "byV", Float32Array>>;
+
+/** {@link HeadGradients} in one pass. */
+function inOnePass(pass: Backward, layer: AttentionLayer, atZ: Float32Array, heads: number): HeadGradients {
+  const { take, batch, pos, model } = pass;
+  const width = atZ.length / (batch * pos * heads);
+  const view = (data: FloatArray): HeadVectorsView => ({
+    ...{ data, offset: 0, batchStride: pos * heads * width, headStride: width, rowStride: heads * width },
+  });
+  const { q, k, v } = activationsOf(pass, layer, heads);
+  const [byQ, byK, byV] = [take(atZ.length), take(atZ.length), take(atZ.length)];
+  gradientKernels()?.attention({
+    ...{ batch, heads, positions: pos, width, gradient: view(atZ), q: view(q), k: view(k), v: view(v) },
+    ...{ byQ: view(byQ), byK: view(byK), byV: view(byV) },
+    scale: Math.fround(layer.attnScale),
+    isCausal: model.config.attention_dir === "causal",
+  });
+  return { byQ, byK, byV };
+}
+
+/** Queries and keys as scores have them, and values, of each head. */
+function activationsOf(
   pass: Backward,
-  layer: AttentionLayer,
-  atZ: Float32Array,
-  shape: readonly number[],
-): SideGradients {
-  const { hooks, take, batch, pos, model } = pass;
-  const at = `blocks.${layer.layer}.attn` as const;
-  const [, , heads = 0, d_head = 0] = shape;
-  const isRotary = model.config.positional_embedding_type === "rotary";
-  const axes = "batch pos head d_head";
+  { layer }: AttentionLayer,
+  heads: number,
+): Readonly<Record<"q" | "k" | "v", FloatArray>> {
+  const at = `blocks.${layer}.attn` as const;
+  const isRotary = pass.model.config.positional_embedding_type === "rotary";
+  const ofEach = (name: HookName): FloatArray => rawData(ofEachHead(pass.activation(name), heads)) as FloatArray;
+  return {
+    q: asFloats(pass, isRotary ? `${at}.hook_rot_q` : `${at}.hook_q`),
+    k: ofEach(isRotary ? `${at}.hook_rot_k` : `${at}.hook_k`),
+    v: ofEach(`${at}.hook_v`),
+  };
+}
+
+/** {@link HeadGradients} by way of those by scores and patterns. */
+function throughPattern(pass: Backward, layer: AttentionLayer, atZ: Float32Array, heads: number): HeadGradients {
+  const { take, batch, pos } = pass;
+  const d_head = atZ.length / (batch * pos * heads);
   const ofHeads = (data: FloatArray, b: number): MatrixView =>
     matrix(data, heads * d_head, d_head, b * pos * heads * d_head);
   const ofPatterns = (data: FloatArray, b: number): MatrixView => matrix(data, pos, pos * pos, b * heads * pos * pos);
-  const groups = layer.stored.W_K.sizeOf("head");
-  const ofEach = (name: HookName): FloatArray => rawData(ofEachHead(pass.activation(name), heads)) as FloatArray;
-  const v = ofEach(`${at}.hook_v`);
-  const pattern = asFloats(pass, `${at}.hook_pattern`);
+  const { q, k, v } = activationsOf(pass, layer, heads);
+  const pattern = asFloats(pass, `blocks.${layer.layer}.attn.hook_pattern`);
   const byPattern = take(batch * heads * pos * pos);
   const byV = take(atZ.length);
   const square = { batch: heads, m: pos, n: pos, k: d_head };
@@ -99,8 +142,6 @@ function backThroughPattern(
     kernels().matmul({ ...thin, a: transposed(ofPatterns(pattern, b)), b: given, out: ofHeads(byV, b) });
   }
   const atScores = backThroughSoftmax(pass, layer, byPattern, pattern);
-  const q = asFloats(pass, isRotary ? `${at}.hook_rot_q` : `${at}.hook_q`);
-  const k = ofEach(isRotary ? `${at}.hook_rot_k` : `${at}.hook_k`);
   const byQ = take(atZ.length);
   const byK = take(atZ.length);
   for (let b = 0; b < batch; b++) {
@@ -108,6 +149,23 @@ function backThroughPattern(
     kernels().matmul({ ...thin, a: given, b: ofHeads(k, b), out: ofHeads(byQ, b) });
     kernels().matmul({ ...thin, a: transposed(given), b: ofHeads(q, b), out: ofHeads(byK, b) });
   }
+  return { byQ, byK, byV };
+}
+
+function backThroughPattern(
+  pass: Backward,
+  layer: AttentionLayer,
+  atZ: Float32Array,
+  shape: readonly number[],
+): SideGradients {
+  const { hooks, batch, pos, mask, model } = pass;
+  const at = `blocks.${layer.layer}.attn` as const;
+  const [, , heads = 0, d_head = 0] = shape;
+  const isRotary = model.config.positional_embedding_type === "rotary";
+  const axes = "batch pos head d_head";
+  const groups = layer.stored.W_K.sizeOf("head");
+  const isWhole = isInOnePass(layer, { pos, mask, sees: (name) => hooks.sees(name) });
+  const { byQ, byK, byV } = (isWhole ? inOnePass : throughPattern)(pass, layer, atZ, heads);
   const shared = [batch, pos, groups, d_head];
   const sharing = (gradient: Float32Array): Float32Array => sumOverSharing(gradient, heads, groups, d_head);
   const unrotated = (name: "hook_rot_q" | "hook_rot_k", gradient: Float32Array): Float32Array => {

@@ -5,13 +5,16 @@
  * Products are those of the kernels, with operands transposed by their strides; long sums (norms, biases) are float64.
  * What heads read of the stream is never made one by one unless it is asked for.
  */
+import { gradientKernels, referenceGradientKernels } from "../../kernels/index.ts";
 import { add } from "../../tensor/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
 import type { HookName } from "../hooks.ts";
-import type { ModelConfig } from "../model-config.ts";
-import { backThroughHeads } from "./attention.ts";
+import { backThroughHeads, isInOnePass } from "./attention.ts";
+import type { SeesHook } from "./attention.ts";
+import type { PaddingMask } from "../attention-mask.ts";
+import type { ModelParts } from "../embedding.ts";
 import { backThroughMlp } from "./mlp.ts";
 import { backThroughNorm } from "./norm.ts";
 import type { Backward } from "./pass.ts";
@@ -20,7 +23,11 @@ import { backThroughUnembedding } from "./unembedding.ts";
 import type { LogitGradient } from "./unembedding.ts";
 
 /** The hooks whose activations a backward pass reads, down to a layer. */
-export function activationsFor(config: ModelConfig, firstLayer: number): HookName[] {
+export function activationsFor(
+  { config, layers }: ModelParts,
+  firstLayer: number,
+  run: { readonly pos: number; readonly mask: PaddingMask | undefined; readonly sees: SeesHook },
+): HookName[] {
   const names: HookName[] = ["hook_tokens", "unembed.hook_in"];
   const hasNorm = config.normalization_type !== null;
   const isRotary = config.positional_embedding_type === "rotary";
@@ -28,9 +35,10 @@ export function activationsFor(config: ModelConfig, firstLayer: number): HookNam
   if (config.positional_embedding_type === "shortformer") names.push("hook_pos_embed");
   if (config.n_layers === 0)
     names.push("hook_embed", ...(config.positional_embedding_type === "standard" ? (["hook_pos_embed"] as const) : []));
-  for (let layer = firstLayer; layer < config.n_layers; layer++) {
-    const at = `blocks.${layer}` as const;
-    names.push(`${at}.hook_resid_pre`, `${at}.attn.hook_v`, `${at}.attn.hook_pattern`, `${at}.attn.hook_z`);
+  for (const own of layers.slice(firstLayer)) {
+    const at = `blocks.${own.layer}` as const;
+    names.push(`${at}.hook_resid_pre`, `${at}.attn.hook_v`, `${at}.attn.hook_z`);
+    if (!isInOnePass(own, run)) names.push(`${at}.attn.hook_pattern`);
     names.push(`${at}.attn.hook_${isRotary ? "rot_q" : "q"}`, `${at}.attn.hook_${isRotary ? "rot_k" : "k"}`);
     names.push(`${at}.hook_resid_post`);
     if (hasNorm) names.push(`${at}.ln1.hook_scale`, `${at}.ln1.hook_normalized`);
@@ -125,8 +133,7 @@ function backThroughPositions({ batch, pos, mask, parameter }: Backward, gradien
 function backThroughEmbedding({ model, activation, parameter }: Backward, gradient: Float32Array): void {
   const out = parameter("embed.W_E");
   if (out === undefined) return;
-  const d = model.config.d_model;
-  for (const [i, id] of rawData(activation("hook_tokens")).entries()) {
-    addInto(out.subarray(id * d, (id + 1) * d), gradient.subarray(i * d, (i + 1) * d));
-  }
+  const places = Int32Array.from(rawData(activation("hook_tokens")));
+  const rows = { rows: places.length, cols: model.config.d_model, from: gradient, places, out };
+  (gradientKernels() ?? referenceGradientKernels).addRowsAt(rows);
 }

@@ -9,11 +9,11 @@ import type { Tensor } from "../../tensor/index.ts";
 import { matrixView, rawData, reshaped } from "../../tensor/internal.ts";
 import type { AttentionLayer } from "../attention.ts";
 import { queryKeyValueNames } from "../weights.ts";
-import { normalizePerHead } from "../head-products.ts";
+import { normalizePerHead, swapped } from "../head-products.ts";
 import type { HeadStream, Stream } from "../head-products.ts";
 import type { Backward } from "./pass.ts";
 import { backThroughNorm, backThroughRows } from "./norm.ts";
-import { addInto, inputGradient, sumRows, weightGradient, wideWeightGradient } from "./products.ts";
+import { addInto, inputGradient, linearKernel, sumRows, weightGradient, wideWeightGradient } from "./products.ts";
 
 const SIDES = ["q", "k", "v"] as const;
 type Side = (typeof SIDES)[number];
@@ -36,19 +36,21 @@ export function backThroughInputs(
   atResid: Float32Array,
   atPositions: Float32Array | undefined,
 ): void {
-  parameterGradients(pass, layer, gradients);
   const { hooks, take } = pass;
   const at = `blocks.${layer.layer}` as const;
   const shared = SIDES.filter((side) => !isSplit(pass, layer, side));
+  for (const side of SIDES) if (!shared.includes(side)) parameterGradients(pass, layer, side, gradients[side]);
   if (shared.length > 0) {
-    const atNorm = take(atResid.length);
+    // Without a norm between, what sides give goes to the stream at once.
+    const isDirect = layer.ln1 === undefined && atPositions === undefined;
+    const atNorm = isDirect ? atResid : take(atResid.length);
     for (const [i, side] of shared.entries()) {
-      addHeadsInputs(pass, layer, side, gradients[side], atNorm, i > 0);
+      backThroughSide(pass, layer, side, gradients[side], atNorm, isDirect || i > 0);
       const isLastWithPositions = side !== "v" && (shared[i + 1] ?? "v") === "v";
       if (isLastWithPositions && atPositions !== undefined) addInto(atPositions, atNorm);
     }
     const x = (): Tensor => pass.activation(`${at}.hook_resid_pre`);
-    addInto(atResid, backThroughNorm(pass, layer.ln1, `${at}.ln1`, x, atNorm));
+    if (!isDirect) addInto(atResid, backThroughNorm(pass, layer.ln1, `${at}.ln1`, x, atNorm));
   }
   perHeadGradients(pass, layer, gradients, atResid, atPositions);
   const seed = hooks.edits(`${at}.hook_attn_in`) ? undefined : hooks.seed(`${at}.hook_attn_in`);
@@ -62,26 +64,62 @@ const isSplit = ({ hooks }: Backward, { layer }: AttentionLayer, side: Side): bo
 /** How many heads a side has: those that share a key and value count once. */
 const headsOf = ({ stored }: AttentionLayer, side: Side): number => stored[WEIGHTS[side]].sizeOf("head");
 
-/** Gradients by weights and biases of queries, keys and values. */
-function parameterGradients(pass: Backward, layer: AttentionLayer, gradients: SideGradients): void {
-  const at = `blocks.${layer.layer}.attn` as const;
+/** Where the gradients by the weights and the bias of a side go. */
+function placesOf({ model, parameter }: Backward, { layer }: AttentionLayer, side: Side): Places {
+  const names = queryKeyValueNames(model.config);
+  const [byW, byB] = [names[WEIGHTS[side]], names[BIASES[side]]].map((name) =>
+    parameter(`blocks.${layer}.attn.${name}`),
+  );
+  return { byW, byB };
+}
+
+interface Places {
+  readonly byW: FloatArray | undefined;
+  readonly byB: FloatArray | undefined;
+}
+
+/** Gradients by weights and bias of a side. */
+function parameterGradients(pass: Backward, layer: AttentionLayer, side: Side, gradient: Float32Array): void {
   const [, d_model = 0, d_head = 0] = layer.W_Q.shape;
-  const rows = pass.batch * pass.pos;
-  const names = queryKeyValueNames(pass.model.config);
-  for (const side of SIDES) {
-    const gradient = gradients[side];
-    const heads = headsOf(layer, side);
-    const byBias = pass.parameter(`${at}.${names[BIASES[side]]}`);
-    if (byBias !== undefined) sumRows(gradient, heads * d_head, byBias);
-    const byWeight = pass.parameter(`${at}.${names[WEIGHTS[side]]}`);
-    if (byWeight === undefined) continue;
-    const input = inputOf(pass, layer, side);
-    const data = rawData(input) as FloatArray;
-    const sizes = { batch: heads, rows, inner: d_model, outer: d_head };
-    const views = [matrix(gradient, heads * d_head, d_head), matrix(byWeight, d_head, d_model * d_head)] as const;
-    if (input.rank === 4) weightGradient(sizes, matrix(data, heads * d_model, d_model), ...views);
-    else wideWeightGradient(sizes, matrix(data, d_model), ...views, pass.take);
+  const heads = headsOf(layer, side);
+  const { byW, byB } = placesOf(pass, layer, side);
+  if (byB !== undefined) sumRows(gradient, heads * d_head, byB);
+  if (byW === undefined) return;
+  const input = inputOf(pass, layer, side);
+  const data = rawData(input) as FloatArray;
+  const sizes = { batch: heads, rows: pass.batch * pass.pos, inner: d_model, outer: d_head };
+  const views = [matrix(gradient, heads * d_head, d_head), matrix(byW, d_head, d_model * d_head)] as const;
+  if (input.rank === 4) weightGradient(sizes, matrix(data, heads * d_model, d_model), ...views);
+  else wideWeightGradient(sizes, matrix(data, d_model), ...views, pass.take);
+}
+
+/** Gradients by weights and bias of a side, and what all its heads give to the input that they share. */
+function backThroughSide(
+  pass: Backward,
+  layer: AttentionLayer,
+  side: Side,
+  gradient: Float32Array,
+  out: Float32Array,
+  accumulate: boolean,
+): void {
+  const [, inner = 0, d_head = 0] = layer.W_Q.shape;
+  const heads = headsOf(layer, side);
+  const outer = heads * d_head;
+  const whole = linearKernel(inner, outer);
+  if (whole === undefined) {
+    parameterGradients(pass, layer, side, gradient);
+    addHeadsInputs(pass, layer, side, gradient, out, accumulate);
+    return;
   }
+  const { byW, byB } = placesOf(pass, layer, side);
+  // The heads' matrices side by side are one.
+  const W = swapped(rawData(layer.stored[WEIGHTS[side]]), heads, inner, d_head, pass.take(inner * outer));
+  const byAll = byW === undefined ? undefined : pass.take(inner * outer);
+  const x = { data: byW === undefined ? out : (rawData(inputOf(pass, layer, side)) as FloatArray) };
+  const rows = pass.batch * pass.pos;
+  const places = { byW: byAll, byB, byX: { data: out } };
+  whole({ rows, inner, outer, x, W, gradient: { data: gradient }, ...places, accumulate });
+  if (byW !== undefined && byAll !== undefined) swapped(byAll, inner, heads, d_head, byW);
 }
 
 /** The input of a side's weights. */

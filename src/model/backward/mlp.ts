@@ -2,16 +2,15 @@
  * The derivative of an MLP: $f(n(x) W_{in} + b_{in}) W_{out} + b_{out}$, or with a gate
  * $(f(n(x) W_{gate}) \odot n(x) W_{in} + b_{in}) W_{out} + b_{out}$.
  */
-import { matrix } from "../../kernels/index.ts";
 import type { FloatArray } from "../../kernels/index.ts";
-import { matrixView, rawData } from "../../tensor/internal.ts";
+import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { activate } from "../activation.ts";
 import type { MLP } from "../mlp.ts";
 import { backThroughActivation } from "./activation.ts";
 import type { Backward } from "./pass.ts";
 import { backThroughNorm } from "./norm.ts";
-import { inputGradient, sumRows, weightGradient } from "./products.ts";
+import { linearGradients, sumRows } from "./products.ts";
 
 /** The gradient by what an MLP reads of the stream, of that by what it writes. */
 export function backThroughMlp(pass: Backward, mlp: MLP, atOut: Float32Array): Float32Array {
@@ -21,18 +20,16 @@ export function backThroughMlp(pass: Backward, mlp: MLP, atOut: Float32Array): F
   const d_mlp = mlp.b_in.size;
   const d_model = mlp.b_out.size;
   const shape = [batch, pos, d_mlp];
-  const weight = (name: string): Tensor => model.weight(`${at}.mlp.${name}`);
-
-  const byBias = pass.parameter(`${at}.mlp.b_out`);
-  if (byBias !== undefined) sumRows(atOut, d_model, byBias);
-  const byOut = pass.parameter(`${at}.mlp.W_out`);
-  const out = { rows, inner: d_mlp, outer: d_model };
-  if (byOut !== undefined) {
-    const post = matrix(rawData(pass.activation(`${at}.mlp.hook_post`)) as FloatArray, d_mlp);
-    weightGradient(out, post, matrix(atOut, d_model), matrix(byOut, d_model));
-  }
   const raw = take(rows * d_mlp);
-  inputGradient(out, matrix(atOut, d_model), matrixView(weight("W_out")), matrix(raw, d_mlp));
+  linearGradients({
+    ...{ rows, inner: d_mlp, outer: d_model },
+    x: { data: rawData(pass.activation(`${at}.mlp.hook_post`)) as FloatArray },
+    W: rawData(model.weight(`${at}.mlp.W_out`)) as FloatArray,
+    gradient: { data: atOut },
+    byW: pass.parameter(`${at}.mlp.W_out`),
+    byB: pass.parameter(`${at}.mlp.b_out`),
+    byX: { data: raw },
+  });
   const atPost = hooks.pass(`${at}.mlp.hook_post`, "batch pos d_mlp", shape, raw);
 
   if (mlp.W_gate !== undefined) return backThroughGate(pass, mlp, atPost);
@@ -44,9 +41,7 @@ export function backThroughMlp(pass: Backward, mlp: MLP, atOut: Float32Array): F
   const active = backThroughActivation(mlp.act_fn, pre, d_mlp, atMid, take(rows * d_mlp));
   const atPre = hooks.pass(`${at}.mlp.hook_pre`, "batch pos d_mlp", shape, active);
 
-  const byIn = pass.parameter(`${at}.mlp.b_in`);
-  if (byIn !== undefined) sumRows(atPre, d_mlp, byIn);
-  return backThroughReaders(pass, mlp, [["W_in", atPre]]);
+  return backThroughReaders(pass, mlp, [["W_in", atPre, pass.parameter(`${at}.mlp.b_in`)]]);
 }
 
 /** The gradient by what an MLP reads of the stream, of that by the product of its activations and what they gate. */
@@ -79,21 +74,25 @@ function backThroughGate(pass: Backward, mlp: MLP, atPost: Float32Array): Float3
 function backThroughReaders(
   pass: Backward,
   mlp: MLP,
-  readers: readonly (readonly [name: "W_in" | "W_gate", gradient: Float32Array])[],
+  readers: readonly (readonly [name: "W_in" | "W_gate", gradient: Float32Array, byB?: FloatArray | undefined])[],
 ): Float32Array {
   const { hooks, take, batch, pos, model } = pass;
   const at = `blocks.${mlp.layer}` as const;
   const [rows, d_mlp, d_model] = [batch * pos, mlp.b_in.size, mlp.b_out.size];
-  const sizes = { rows, inner: d_model, outer: d_mlp };
   const atInput = take(rows * d_model);
-  for (const [i, [name, gradient]] of readers.entries()) {
-    const byWeight = pass.parameter(`${at}.mlp.${name}`);
-    if (byWeight !== undefined) {
-      const input = rawData(pass.normOutput(mlp.ln2, `${at}.ln2`, `${at}.hook_mlp_in`)) as FloatArray;
-      weightGradient(sizes, matrix(input, d_model), matrix(gradient, d_mlp), matrix(byWeight, d_mlp));
-    }
-    const W = matrixView(model.weight(`${at}.mlp.${name}`));
-    inputGradient(sizes, matrix(gradient, d_mlp), W, matrix(atInput, d_model), i > 0);
+  const input = pass.normOutput(mlp.ln2, `${at}.ln2`, `${at}.hook_mlp_in`);
+  for (const [i, [name, gradient, byB]] of readers.entries()) {
+    linearGradients({
+      ...{
+        rows,
+        inner: d_model,
+        outer: d_mlp,
+        x: { data: rawData(input) as FloatArray },
+        gradient: { data: gradient },
+      },
+      W: rawData(model.weight(`${at}.mlp.${name}`)) as FloatArray,
+      ...{ byW: pass.parameter(`${at}.mlp.${name}`), byB, byX: { data: atInput }, accumulate: i > 0 },
+    });
   }
   const x = (): Tensor => pass.activation(`${at}.hook_mlp_in`);
   const throughLn2 = backThroughNorm(pass, mlp.ln2, `${at}.ln2`, x, atInput);

@@ -3,6 +3,7 @@
  * $g_s = -\sum_i g_i n_i / s$, and the one by $x$ is $c - \bar c$ with $c = g / s + g_s\, (x - \bar x) / (d\, s)$; an
  * RMSNorm takes no mean away.
  */
+import { gradientKernels } from "../../kernels/index.ts";
 import type { FloatArray } from "../../kernels/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { Tensor } from "../../tensor/index.ts";
@@ -32,6 +33,16 @@ export function backThroughNorm(
   const names = [`${place}.hook_scale`, `${place}.hook_normalized`] as const;
   const scale = rawData(pass.activation(names[0])) as FloatArray;
   const normalized = rawData(pass.activation(names[1])) as FloatArray;
+  const kernel = names.some((name) => hooks.sees(name)) ? undefined : gradientKernels();
+  if (kernel !== undefined) {
+    const out = take(gradient.length);
+    const w = norm.w === undefined ? undefined : (rawData(norm.w) as FloatArray);
+    const byW = w === undefined ? undefined : pass.parameter(`${place}.w`);
+    const byB = norm.b === undefined ? undefined : pass.parameter(`${place}.b`);
+    const rows = { rows: batch * pos, cols: d, center: norm.centers, gradient, normalized, scale };
+    kernel.norm({ ...rows, w, out, accumulate: false, byW, byB });
+    return out;
+  }
   parameterGradients(pass, norm, place, normalized, gradient);
   const own = names.some((name) => hooks.edits(name))
     ? norm.normalize(x() as Tensor<"batch pos d_model"> & Tensor<"batch pos d_mlp">)

@@ -2,6 +2,7 @@
  * What a backward pass begins with: the gradient of a metric by the logits that it reads, or gradients put in at hooks.
  */
 import { InputError, requireKind, ShapeError } from "../../errors.ts";
+import { gradientKernels } from "../../kernels/index.ts";
 import type { FloatArray } from "../../kernels/index.ts";
 import type { Tensor } from "../../tensor/index.ts";
 import { describeTensor, rawData, requireAxes } from "../../tensor/internal.ts";
@@ -11,6 +12,7 @@ import { noSuchHook } from "../hooks.ts";
 import type { AxesOfHook, HookName } from "../hooks.ts";
 import { readPositions, requireMetricOf, requireNoPadding, RowMetric, selectLogits } from "../metric.ts";
 import type { Metric, MetricLike } from "../metric.ts";
+import { rowsOfAll } from "../rows.ts";
 import type { AnyRun, RunOptions } from "../run.ts";
 import type { Run, Transformer } from "../transformer.ts";
 import type { LogitGradient } from "./unembedding.ts";
@@ -91,7 +93,7 @@ export function scalarOf(
 function metricScalar(metric: Metric, batch: number): Scalar {
   const { positions, tokens } = metric.reads;
   const columns = tokens === "all" ? undefined : tokens;
-  const rowsOf = (pos: number): number[][] | undefined =>
+  const rowsOf = (pos: number): (readonly number[])[] | undefined =>
     positions === "all" ? undefined : Array.from({ length: batch }, (_, b) => readPositions(metric, b, pos));
   let isWhole = true;
   return {
@@ -106,10 +108,13 @@ function metricScalar(metric: Metric, batch: number): Scalar {
       const { logits } = run as Run;
       const pos = run.tokens.sizeOf("pos");
       const selected = isWhole ? selectLogits(metric, logits) : logits;
-      const values = metric.values(selected, { selected: true });
-      const rows = rowsOf(pos)?.flatMap((list, b) => list.map((p) => b * pos + p));
+      const isFree = !(isWhole && selected === logits);
+      const inOnePass = lossGradient(metric, selected, 1 / batch, isFree);
+      const values = inOnePass?.values ?? metric.values(selected, { selected: true });
+      const positionsRead = rowsOf(pos);
+      const rows = positionsRead && rowsOfAll(positionsRead, pos);
       // The logits have been read: their gradient takes their place where nobody else has them.
-      const data = logitGradient(metric, selected, 1 / batch, !(isWhole && selected === logits));
+      const data = inOnePass?.data ?? logitGradient(metric, selected, 1 / batch, isFree);
       return { value: total(values) / batch, values, seeds: new Map(), atLogits: { data, rows, columns } };
     },
   };
@@ -124,6 +129,35 @@ function differentiable(metric: Metric, batch: number): Metric {
   }
   requireMetricOf(metric, batch, "gradients");
   return metric;
+}
+
+/**
+ * The values of a metric that is a weighted sum of losses, and its gradient times a factor, in one pass over logits:
+ * loss and softmax one after the other take 2 exponentials a logit, and five passes.
+ */
+function lossGradient(
+  metric: Metric,
+  selected: Tensor<"batch pos d_vocab">,
+  factor: number,
+  isFree: boolean,
+): { readonly values: Float64Array; readonly data: Float32Array } | undefined {
+  const [batch = 0, pos = 0, cols = 0] = selected.shape;
+  const own = rawData(selected);
+  const kernel = gradientKernels();
+  if (!(metric instanceof RowMetric) || !(own instanceof Float32Array) || kernel === undefined) return undefined;
+  if (metric.reads.tokens !== "all" || metric.lossWeights(0) === undefined) return undefined;
+  const [targets, weights] = [new Int32Array(batch * pos), new Float32Array(batch * pos)];
+  for (let b = 0; b < batch; b++) {
+    targets.set(metric.lossTargets(b, batch, cols), b * pos);
+    for (const [p, weight] of metric.lossWeights(b)?.entries() ?? []) weights[b * pos + p] = weight * factor;
+  }
+  const data = isFree ? own : new Float32Array(own);
+  const losses = new Float64Array(batch * pos);
+  kernel.loss({ rows: batch * pos, cols, logits: data, targets, weights, losses });
+  const values = Float64Array.from({ length: batch }, (_, b) =>
+    metric.lossValue(losses.subarray(b * pos, (b + 1) * pos), b),
+  );
+  return { values, data };
 }
 
 /** The gradient of a metric by the logits that it reads, times a factor. */

@@ -1,16 +1,17 @@
 /** The derivative of the unembedding, of the logits that a metric reads alone. */
-import { matrix } from "../../kernels/index.ts";
+import { gradientKernels, matrix, referenceGradientKernels } from "../../kernels/index.ts";
 import type { FloatArray, MatrixView } from "../../kernels/index.ts";
 import { matrixView, rawData } from "../../tensor/internal.ts";
+import { copyRows } from "../rows.ts";
 import type { Backward } from "./pass.ts";
-import { sumRows, wideInputGradient, wideWeightGradient } from "./products.ts";
+import { linearKernel, sumRows, wideInputGradient, wideWeightGradient } from "./products.ts";
 
 /** A gradient by some of the logits. */
 export interface LogitGradient {
   /** `[rows, columns]`. */
   readonly data: Float32Array;
   /** Which positions of the batch, counted through; all in order where undefined. */
-  readonly rows: readonly number[] | undefined;
+  readonly rows: Int32Array | undefined;
   /** Which tokens; all where undefined. */
   readonly columns: readonly number[] | undefined;
 }
@@ -29,8 +30,21 @@ export function backThroughUnembedding(pass: Backward, given: LogitGradient | un
   }
   if (gradient === undefined) noParameters(pass);
   else {
-    parameterGradients(pass, gradient);
-    finalGradient(pass, gradient, atFinal);
+    const { data, rows, columns } = gradient;
+    const whole = columns === undefined ? linearKernel(d_model, d_vocab) : undefined;
+    if (whole === undefined) {
+      parameterGradients(pass, gradient);
+      finalGradient(pass, gradient, atFinal);
+    } else {
+      const count = data.length / d_vocab;
+      const byX = rows === undefined ? atFinal : take(count * d_model);
+      whole({
+        ...{ rows: count, inner: d_model, outer: d_vocab, x: finalRows(pass, rows), gradient: { data } },
+        W: rawData(model.weight("unembed.W_U")) as FloatArray,
+        ...{ byW: pass.parameter("unembed.W_U"), byB: pass.parameter("unembed.b_U"), byX: { data: byX } },
+      });
+      if (rows !== undefined) spreadRows(byX, rows, d_model, atFinal);
+    }
   }
   if (gradient === undefined) atFinal.fill(0);
   return hooks.pass("unembed.hook_in", "batch pos d_model", shape, atFinal);
@@ -58,13 +72,11 @@ function noParameters({ parameter }: Backward): void {
 }
 
 /** The input of the unembedding at the positions whose logits have a gradient. */
-function finalRows({ take, activation, model }: Backward, rows: readonly number[] | undefined): MatrixView {
+function finalRows({ take, activation, model }: Backward, rows: Int32Array | undefined): MatrixView {
   const final = rawData(activation("unembed.hook_in")) as FloatArray;
   const d = model.config.d_model;
   if (rows === undefined) return matrix(final, d);
-  const some = take(rows.length * d);
-  for (const [i, row] of rows.entries()) some.set(final.subarray(row * d, (row + 1) * d), i * d);
-  return matrix(some, d);
+  return matrix(copyRows(final, rows, d, take(rows.length * d)), d);
 }
 
 function parameterGradients(pass: Backward, { data, rows, columns }: LogitGradient): void {
@@ -111,14 +123,14 @@ function finalGradient(pass: Backward, { data, rows, columns }: LogitGradient, o
     some,
     pass.take,
   );
-  if (rows === undefined) return;
+  if (rows !== undefined) spreadRows(some, rows, d_model, out);
+}
+
+/** Some rows among zeros; where a row is given twice, the sum. */
+function spreadRows(some: Float32Array, rows: Int32Array, width: number, out: Float32Array): void {
   out.fill(0);
-  for (const [i, row] of rows.entries()) {
-    for (let j = 0; j < d_model; j++) {
-      const at = row * d_model + j;
-      out[at] = (out[at] as number) + (some[i * d_model + j] as number);
-    }
-  }
+  const places = { rows: rows.length, cols: width, from: some, places: rows, out };
+  (gradientKernels() ?? referenceGradientKernels).addRowsAt(places);
 }
 
 /** Some columns of a matrix of so many rows as the stream is wide. */

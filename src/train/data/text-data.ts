@@ -79,8 +79,8 @@ export function textData(
   tokenizer: TextEncoding,
   options: TextDataOptions,
 ): TextData {
-  requireKind(ENCODING, tokenizer, "tokenizer", OPERATION);
   requireObject(options, "options", OPERATION, "n_ctx batch bos heldOut seed");
+  requireKind(ENCODING, tokenizer, "tokenizer", OPERATION);
   const { n_ctx, batch = 32, heldOut = 0.1, seed = 0, bos = tokenizer.bos ?? null } = options;
   requireCounts(OPERATION, seed, { n_ctx, batch });
   requireFinite(heldOut, "heldOut", OPERATION);

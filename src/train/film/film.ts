@@ -64,8 +64,8 @@ export interface TrainingFilmOptions {
  */
 export function trainingFilm(frames: readonly FilmFrame[], options: TrainingFilmOptions = {}): TrainingFilm {
   const operation = "trainingFilm";
-  requireKind("list", frames, "frames", operation);
   requireOptions(options, operation, "floors");
+  requireKind("list", frames, "frames", operation);
   const sorted = [...frames].sort((a, b) => a.step - b.step);
   const [first] = sorted;
   if (first === undefined) {

@@ -86,8 +86,8 @@ const FAR = 2 ** 31 - 2;
  */
 export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): FilmProbe {
   const operation = "filmProbe";
-  requireObject(config, "config", operation);
   requireOptions(options, operation, "data prompts period seed");
+  requireObject(config, "config", operation);
   const { data, prompts = PROMPTS, seed = 0 } = options;
   requireCount(prompts, "prompts", operation);
   const repeated = repeatedProbe(config, options, operation);

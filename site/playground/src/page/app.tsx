@@ -2,8 +2,8 @@
 import type { JSX } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { ModelFacts, SentError, TextAsk } from "../protocol.ts";
-import { VIEWS } from "../state.ts";
-import type { State, View } from "../state.ts";
+import { MODES, VIEWS } from "../state.ts";
+import type { Mode, State, View } from "../state.ts";
 import type { Client } from "./client.ts";
 import { useDrop } from "./dropped.ts";
 import { AblationPanel, HeadsPanel } from "./heads-panel.tsx";
@@ -12,6 +12,7 @@ import { ErrorView } from "./parts.tsx";
 import { useAddress } from "./store.ts";
 import type { Change } from "./store.ts";
 import { TextPanel } from "./text-panel.tsx";
+import { TrainMode } from "./train/train-mode.tsx";
 import { sentOf, useJob } from "./use-job.ts";
 import type { JobState } from "./use-job.ts";
 import { VIEW_NAMES, ViewOf } from "./views.tsx";
@@ -21,9 +22,21 @@ export function App({ client }: { readonly client: Client }): JSX.Element {
   const [state, change] = useAddress();
   const model = useModel(client, state, change);
   const { facts } = model;
-  const isOver = useDrop(model.open);
   const choice = facts && chosen(facts, state);
-  const run = useJob(client, "text", choice && askOf(choice), facts);
+  const isTraining = state.mode === "train";
+  const run = useJob(client, "text", isTraining ? undefined : choice && askOf(choice), facts);
+  const now = useRef(change);
+  now.current = change;
+  const hasTrained = useRef(false);
+  hasTrained.current ||= isTraining;
+  const takeApart = useCallback(
+    (files: readonly File[]): void => {
+      now.current({ mode: "apart" });
+      model.open(files);
+    },
+    [model.open],
+  );
+  const isOver = useDrop(takeApart);
   return (
     <>
       <header>
@@ -32,24 +45,30 @@ export function App({ client }: { readonly client: Client }): JSX.Element {
         </p>
         <h1>Playground</h1>
         <p>
-          A transformer taken apart in this page: its heads, what they look at and move, and what is lost without them.
-          Nothing is uploaded. The address holds what you see.
+          {isTraining
+            ? "A transformer trained in this page: watch its circuits form, and hold a head to see what depends on it. Nothing is uploaded. The address holds what you chose."
+            : "A transformer taken apart in this page: its heads, what they look at and move, and what is lost without them. Nothing is uploaded. The address holds what you see."}
         </p>
+        <Modes mode={state.mode} onMode={(mode) => change({ mode })} />
       </header>
-      <main class={isOver ? "over" : undefined}>
-        <div class="side">
-          <ModelPanel
-            client={client}
-            facts={facts}
-            opening={model}
-            missing={facts?.isBundled === true ? state.model : ""}
-            onFiles={model.open}
-            onBundled={() => model.open([])}
-          />
-          {facts && choice && <Side client={client} facts={facts} state={choice} change={change} run={run} />}
-        </div>
-        {facts && choice && <Views client={client} facts={facts} state={choice} change={change} reply={run.reply} />}
-      </main>
+      {!isTraining && (
+        <main class={isOver ? "over" : undefined}>
+          <div class="side">
+            <ModelPanel
+              client={client}
+              facts={facts}
+              opening={model}
+              missing={facts?.isBundled === true ? state.model : ""}
+              onFiles={model.open}
+              onBundled={() => model.open([])}
+            />
+            {facts && choice && <Side client={client} facts={facts} state={choice} change={change} run={run} />}
+          </div>
+          {facts && choice && <Views client={client} facts={facts} state={choice} change={change} reply={run.reply} />}
+        </main>
+      )}
+      {/* a run goes on while its model is taken apart */}
+      {hasTrained.current && <TrainMode isShown={isTraining} state={state} change={change} onOpen={takeApart} />}
       <footer>
         <p>
           {facts &&
@@ -60,6 +79,21 @@ export function App({ client }: { readonly client: Client }): JSX.Element {
         </p>
       </footer>
     </>
+  );
+}
+
+const MODE_NAMES: Readonly<Record<Mode, string>> = { apart: "Take apart", train: "Train" };
+
+/** What the page is for. */
+function Modes({ mode, onMode }: { readonly mode: Mode; readonly onMode: (mode: Mode) => void }): JSX.Element {
+  return (
+    <div class="modes" role="group" aria-label="mode">
+      {MODES.map((one) => (
+        <button key={one} type="button" aria-pressed={one === mode} onClick={() => onMode(one)}>
+          {MODE_NAMES[one]}
+        </button>
+      ))}
+    </div>
   );
 }
 

@@ -68,6 +68,11 @@ export class Client {
     for (const { failed } of stopped) failed(new DOMException("Stopped.", "AbortError"));
   }
 
+  /** Ends the worker for good. */
+  end(): void {
+    this.#worker.terminate();
+  }
+
   #send(request: Request): void {
     this.#worker.postMessage(request);
   }

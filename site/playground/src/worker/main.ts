@@ -10,6 +10,7 @@ import { open } from "./open.ts";
 import { patch } from "./patching.ts";
 import type { Session } from "./session.ts";
 import { patterns, readText } from "./text.ts";
+import { film, recipe, trained, trainOn } from "./training.ts";
 import type { Work } from "./work.ts";
 
 type Answer<J extends JobName> = Jobs[J]["reply"] | Promise<Jobs[J]["reply"]>;
@@ -36,6 +37,10 @@ const JOBS: { readonly [J in JobName]: (ask: Jobs[J]["ask"], work: Work) => Answ
   expansion: (ask, work) => expansion(current(), ask, work),
   patch: (ask, work) => patch(current(), ask, work),
   compare: (ask) => compare(current(), ask),
+  recipe: (ask) => recipe(ask),
+  train: (ask) => trainOn(ask),
+  film: () => film(),
+  trained: () => trained(),
 };
 
 const port = globalThis as unknown as DedicatedWorkerGlobalScope;

@@ -89,6 +89,7 @@ function storeOf(handle: number, file: string, plan: JobPlan, unlock: () => void
   const kept = new Uint8Array(plan.size);
   const { whole, size } = scanJobs(handle, file, plan, OPERATION, ({ job }) => (kept[job] = 1));
   if (whole < size) ftruncateSync(handle, whole);
+  let bytes = Buffer.alloc(0);
   let [length, count, isOpen] = [whole, kept.reduce((sum, one) => sum + one, 0), true];
   return {
     file,
@@ -96,9 +97,11 @@ function storeOf(handle: number, file: string, plan: JobPlan, unlock: () => void
     has: (job) => kept[job] === 1,
     append: (job, lines) => {
       if (!isOpen) throw new InputError(`${file} is closed.`, { operation: OPERATION, argument: "store" });
-      const bytes = Buffer.from(lines);
+      // The lines of all jobs go through the same bytes; UTF-8 has at most three for a unit of UTF-16.
+      if (bytes.length < 3 * lines.length) bytes = Buffer.allocUnsafeSlow(6 * lines.length);
+      const size = bytes.write(lines);
       try {
-        for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
+        for (let at = 0; at < size;) at += writeSync(handle, bytes, at, size - at);
       } catch (cause) {
         // What was written of the job goes, where that is possible; else the next run cuts it off.
         try {
@@ -109,7 +112,7 @@ function storeOf(handle: number, file: string, plan: JobPlan, unlock: () => void
         const mend = ` The results of ${count} jobs are kept: mend that and run the same again.`;
         throw cannot("write", file, cause, OPERATION, mend);
       }
-      length += bytes.length;
+      length += size;
       count++;
       kept[job] = 1;
     },

@@ -47,7 +47,7 @@ function fraction(x: v128, minus: v128, perUnit: v128): v128 {
  * shifted; for the least argument they are all 0, and so is the result.
  */
 @inline
-function exponential(x: v128): v128 {
+export function exponential(x: v128): v128 {
   const bounded = f32x4.pmax(x, v128.load(TABLE));
   const perUnit = v128.load(TABLE, 16);
   const magic = v128.load(TABLE, 32);
