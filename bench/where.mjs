@@ -36,8 +36,14 @@ const MEMORY =
 function kindsOf(nodes) {
   const parents = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node])));
   const isWasm = (node) => node?.callFrame.url.startsWith("wasm://") === true;
-  // What JavaScript calls is the kernels' module; what that calls are tiles.
-  const entered = new Set(nodes.filter((n) => isWasm(n) && !isWasm(parents.get(n.id))).map((n) => n.callFrame.url));
+  // Packing is a matter of the kernels' module, which runAlone calls; that for weights numbers its functions anew.
+  const callerOf = (node) => {
+    const parent = parents.get(node.id);
+    return parent === undefined || !/^(js-to-wasm|GenericJSToWasm)/.test(parent.callFrame.functionName)
+      ? parent?.callFrame.functionName
+      : callerOf(parent);
+  };
+  const kernels = nodes.find((node) => isWasm(node) && callerOf(node) === "runAlone")?.callFrame.url;
   // What follows a pause of a call is a call from nowhere; only waiting and the profiler itself are no part of it.
   const isOfCall = (node) =>
     node !== undefined && (/^(measured|step)$/.test(node.callFrame.functionName) || isOfCall(parents.get(node.id)));
@@ -48,10 +54,13 @@ function kindsOf(nodes) {
       if (MEMORY.test(functionName)) return [node.id, "memory"];
       if (!isWasm(node)) return [node.id, "JavaScript"];
       const number = Number(/\d+/.exec(functionName)?.[0]);
-      return [node.id, entered.has(url) && PACKS.has(number) ? "packing" : "kernel"];
+      return [node.id, url === kernels && PACKS.has(number) ? "packing" : "kernel"];
     }),
   );
 }
+
+/** Calls that take longer, in milliseconds, are made once. */
+const LONG = 10_000;
 
 /** Processor time of one call, the least, and the shares of all. */
 async function measure(run, session) {
@@ -67,14 +76,17 @@ async function measure(run, session) {
       least = Math.min(least, (user + system) / 1000);
     }
   };
-  // The third product of a weight packs it, and short calls are compiled again and again at first.
-  await timed(1);
-  if (least < 20_000) await timed(2);
-  await timed(Math.min(500, Math.round(1000 / least)));
-  const calls = Math.max(least < 20_000 ? 3 : 1, Math.min(300, Math.round(1000 / least)));
-  await session.post("Profiler.start");
-  await timed(calls);
-  const { profile } = await session.post("Profiler.stop");
+  const profiled = async (calls) => {
+    await session.post("Profiler.start");
+    await timed(calls);
+    return (await session.post("Profiler.stop")).profile;
+  };
+  let profile = await profiled(1);
+  if (least < LONG) {
+    // The third product of a weight packs it, and short calls are compiled again and again at first.
+    await timed(2 + Math.min(500, Math.round(1000 / least)));
+    profile = await profiled(Math.max(3, Math.min(300, Math.round(1000 / least))));
+  }
   const kinds = kindsOf(profile.nodes);
   const sums = { kernel: 0, packing: 0, memory: 0, JavaScript: 0 };
   profile.samples.forEach((id, i) => {

@@ -95,6 +95,17 @@ describe("transformer-circuits report <folder>", () => {
     expect(readdirSync(here.folder).sort()).toEqual(["toy", "toy.html", "toy.json"]);
   });
 
+  test("on three threads it is the same to the bit", async () => {
+    const pages = new Set<string>();
+    for (const threads of ["1", "3"]) {
+      const args = ["report", model(), "-o", "toy.html", "--force", "--threads", threads];
+      expect(await run(...args)).toMatchObject(NONE);
+      pages.add(readFileSync(join(here.folder, "toy.html"), "utf8"));
+    }
+    expect(pages.size).toBe(1);
+    expect(await run("report", model(), "--threads", "65")).toMatchObject({ code: 2, stdout: "" });
+  });
+
   test("a list, one list in brackets, and numbers are the same ids", async () => {
     const losses: unknown[] = [];
     for (const ids of ["1 2 3\n4,5, 6", "[1, 2, 3, 4, 5, 6]", "[[1,2,3,4,5,6]]", "[1,2,3,4,5,6,1,2]"]) {

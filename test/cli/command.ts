@@ -1,6 +1,6 @@
 /** The command as its own process, bundled from the sources, and folders for it to work in. */
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach } from "vitest";
 import { writeSafetensors } from "../../src/io/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { root } from "../support/files.ts";
+import { once } from "../support/once.ts";
 
 /** What a run of the command left. */
 export interface Outcome {
@@ -20,48 +21,58 @@ export interface Outcome {
 
 /** Bundles src/cli.ts as the build would, with declaration files beside it; returns the file. */
 async function bundleCommand(declarations: string): Promise<string> {
+  const made = await once("command", ["src"], async (outdir) => {
+    await build({
+      entryPoints: [`${root}/src/cli.ts`],
+      outdir,
+      bundle: true,
+      splitting: true,
+      format: "esm",
+      platform: "node",
+      packages: "external",
+      logLevel: "error",
+      plugins: [
+        {
+          name: "bundled-model",
+          setup: (bundler) => {
+            const path = pathToFileURL(`${root}/data/bundled-model.js`).href;
+            bundler.onResolve({ filter: /\/data\/bundled-model\.js$/ }, () => ({ path, external: true }));
+          },
+        },
+      ],
+    });
+  });
   const folder = `${root}/.tmp/cli-${process.pid}`;
-  mkdirSync(`${folder}/dist`, { recursive: true });
+  cpSync(made, `${folder}/dist`, { recursive: true });
   copyFileSync(`${root}/package.json`, `${folder}/package.json`);
   writeFileSync(`${folder}/dist/index.d.ts`, declarations);
-  await build({
-    entryPoints: [`${root}/src/cli.ts`],
-    outfile: `${folder}/dist/cli.js`,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    packages: "external",
-    logLevel: "error",
-    plugins: [
-      {
-        name: "bundled-model",
-        setup: (bundler) => {
-          const path = pathToFileURL(`${root}/data/bundled-model.js`).href;
-          bundler.onResolve({ filter: /\/data\/bundled-model\.js$/ }, () => ({ path, external: true }));
-        },
-      },
-    ],
-  });
   return `${folder}/dist/cli.js`;
 }
 
-/** Runs the command; `interruptAfter` milliseconds it is sent what Ctrl-C sends. */
+/** Runs the command; after so many milliseconds, or once something is so, it is sent what Ctrl-C sends. */
 export function runCommand(
   command: string,
   args: readonly string[],
   cwd: string,
-  interruptAfter?: number,
+  interrupt?: number | (() => boolean),
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [command, ...args], { cwd });
-    const timer = interruptAfter === undefined ? undefined : setTimeout(() => child.kill("SIGINT"), interruptAfter);
+    const timer = setInterval(
+      () => {
+        if (interrupt === undefined || (typeof interrupt === "function" && !interrupt())) return;
+        clearInterval(timer);
+        child.kill("SIGINT");
+      },
+      typeof interrupt === "number" ? interrupt : 20,
+    );
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (part: Buffer) => (stdout += part.toString()));
     child.stderr.on("data", (part: Buffer) => (stderr += part.toString()));
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       resolve({ code, signal, stdout, stderr });
     });
   });

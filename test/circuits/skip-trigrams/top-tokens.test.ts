@@ -97,3 +97,20 @@ test("no rows", () => {
   const tokens = byRow(new Float32Array(count * width));
   expect(topTokens({ rows: new Float64Array(0), tokens, scale: 1, k: 2, isLeftOut: none })).toEqual([]);
 });
+
+test.each([
+  ["rows", 1],
+  ["columns", 5003],
+])("more rows and tokens than are held at once, vectors in %s: as each row alone (to the bit)", (_, stride) => {
+  const [tokens, wide, asked] = [5003, 6, 1030];
+  const data = Float32Array.from(random(tokens * wide, 8));
+  const vectors = { count: tokens, width: wide, data, step: stride === 1 ? wide : 1, stride };
+  const rows = random(asked * wide, 9);
+  const question = { tokens: vectors, scale: 2, k: 3, isLeftOut: (token: number): boolean => token % 5 === 0 };
+  const found = topTokens({ ...question, rows });
+  expect(found).toHaveLength(asked);
+  for (const row of [0, 1, 511, 1023, 1024, 1029]) {
+    const [wanted] = bruteForce({ ...question, rows: rows.subarray(row * wide, (row + 1) * wide) });
+    expect(found[row]?.map(({ token, value }) => [token, value])).toEqual(wanted);
+  }
+});
