@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { entries, specifierOf } from "./scripts/entries.mjs";
@@ -9,44 +10,55 @@ export const alias = Object.entries(entries).map(([name, path]) => ({
   replacement: fileURLToPath(new URL(path, import.meta.url)),
 }));
 
-/** Files that start processes, measure memory, use threads, damage files at random, or compute for seconds. */
+/** Files that start processes, measure memory, damage files at random, or compute for seconds. */
 const slow = "test/**/*.slow.test.ts";
+/** Those of them that look at the kernels' own memory, threads and start, which must be new. */
+const kernels = "test/{kernels,linalg}/**/*.slow.test.ts";
+
+/** Files of a project share the modules that a worker has loaded. */
+const shared = { isolate: false } as const;
+/** Where tests wait for processes and browsers, one worker more keeps all cores busy; these projects go first. */
+const waiting = { maxWorkers: availableParallelism() + 1, sequence: { groupOrder: 0 } };
+const computing = { maxWorkers: availableParallelism(), sequence: { groupOrder: 1 } };
 
 /** Limits that end what hangs: no test that computes comes near them, however busy the machine is. */
 const hangs = { testTimeout: 600_000, hookTimeout: 600_000 };
 
-const builtPackage = { globalSetup: ["./test/support/build.ts"], ...hangs };
+const builtPackage = { globalSetup: ["./test/support/build.ts"], ...shared, ...waiting, ...hangs };
 
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/count-reporter.ts"],
-    // All cores: unless told, one is left to the runner, which is half of a machine with two.
-    maxWorkers: "100%",
     sequence: { sequencer: LongestFirst },
     // What was transformed once serves the other projects, and later runs.
     experimental: { fsModuleCache: true, fsModuleCachePath: ".tmp/modules" },
     coverage: { include: ["src/**"], reporter: ["text", "json-summary"] },
     projects: [
-      // Laws, golden cases, hand-worked cases and messages. Their files share the modules that a worker has loaded.
+      // Laws, golden cases, hand-worked cases and messages.
       {
         resolve: { alias },
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
           exclude: ["test/{types,docs,browser,site}/**", "test/package/built/**", slow],
-          isolate: false,
+          ...shared,
+          ...computing,
           ...hangs,
         },
       },
-      { resolve: { alias }, test: { name: "slow", include: [slow], ...hangs } },
+      {
+        resolve: { alias },
+        test: { name: "slow", include: [slow], exclude: [kernels], ...shared, ...waiting, ...hangs },
+      },
+      { resolve: { alias }, test: { name: "kernels", include: [kernels], ...computing, ...hangs } },
       // One program of the compiler serves all files that a worker runs.
       {
         resolve: { alias },
-        test: { name: "types", include: ["test/types/**/*.test.ts"], isolate: false, ...hangs },
+        test: { name: "types", include: ["test/types/**/*.test.ts"], ...shared, ...computing, ...hangs },
       },
       {
         resolve: { alias },
-        test: { name: "docs", include: ["test/docs/**/*.test.ts"], isolate: false, ...hangs },
+        test: { name: "docs", include: ["test/docs/**/*.test.ts"], ...shared, ...computing, ...hangs },
       },
       { test: { name: "package", include: ["test/package/built/**/*.test.ts"], ...builtPackage } },
       { resolve: { alias }, test: { name: "browser", include: ["test/browser/**/*.test.ts"], ...builtPackage } },

@@ -32,7 +32,8 @@ function ensurePackages() {
 
 /** Whether a group compares the library with anything but itself. */
 const needsPackages = ({ form, contenders }) =>
-  form === "start" || contenders.some((id) => !["ours", "one-thread", "two-threads", "transformer-lens"].includes(id));
+  form === "start" ||
+  contenders.some((id) => !["ours", "one-thread", "two-threads", "transformer-lens", "torch"].includes(id));
 
 /** Runs the same command under Node 24. */
 function underNode24(args) {

@@ -7,9 +7,10 @@ import * as linear from "../../dist/linear.js";
 import * as model from "../../dist/model.js";
 import * as paths from "../../dist/paths.js";
 import * as tensors from "../../dist/tensor.js";
+import * as training from "../../dist/train.js";
 import { randomWeights, sizes } from "../lib/models.mjs";
 
-const library = { ...tensors, ...linear, ...model, ...weights, ...paths, ...heads, ...interventions };
+const library = { ...tensors, ...linear, ...model, ...weights, ...paths, ...heads, ...interventions, ...training };
 const { Tensor, batchMatmul, dense, eigenvalues, matmul, multiply, softmax, svd } = library;
 
 /** Looked up by name: a build without one of them skips its rows, visibly. */
@@ -158,6 +159,17 @@ const prepare = {
     const tokens = prompt(11, model);
     const metric = crossEntropy(tokens);
     return { run: () => gradients(model, tokens, metric) };
+  },
+  train({ each }) {
+    const { initialModel, train, adamW } = library;
+    const sizes = { n_layers: 2, d_model: 48, n_heads: 4, d_head: 12, n_ctx: 85, d_vocab: 128, attn_only: true };
+    const config = { ...sizes, normalization_type: null, positional_embedding_type: "standard" };
+    const model = initialModel(config, { seed: 1 });
+    const prompts = Array.from({ length: 128 }, (_, b) =>
+      Array.from({ length: 85 }, (_, i) => (37 * i * b + 11 * i + b) % 128),
+    );
+    const optimizer = adamW({ lr: 1e-3, betas: [0.9, 0.98], weightDecay: 1 });
+    return { run: () => train(model, () => ({ tokens: prompts }), { steps: each.ours, optimizer }) };
   },
   headScores({ size }) {
     const { headScores } = library;

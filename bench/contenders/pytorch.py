@@ -75,7 +75,41 @@ def svd(work, x):
     return lambda: torch.linalg.svd(x, full_matrices=False)
 
 
+def train(work):
+    """A step of AdamW, of heads as products of all of them at once."""
+    batch, pos, vocab, d, heads, layers = 128, 85, 128, 48, 4, 2
+    make = lambda *shape: torch.nn.Parameter(0.1 * torch.randn(*shape))
+    embed, places, unembed, bias = make(vocab, d), make(pos, d), make(d, vocab), make(vocab)
+    blocks = [{name: make(d, d) for name in "qkvo"} | {name: make(d) for name in "QKVO"} for _ in range(layers)]
+    parameters = [embed, places, unembed, bias, *(p for block in blocks for p in block.values())]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=1.0)
+    tokens = torch.randint(0, vocab, (batch, pos))
+    mask = torch.full((pos, pos), -math.inf).triu(1)
+
+    @torch.enable_grad()
+    def step():
+        optimizer.zero_grad()
+        x = embed[tokens] + places
+        for block in blocks:
+            flat = x.reshape(-1, d)
+            q, k, v = (
+                torch.addmm(block[name.upper()], flat, block[name]).view(batch, pos, heads, -1).transpose(1, 2)
+                for name in "qkv"
+            )
+            pattern = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(d // heads) + mask, -1)
+            z = (pattern @ v).transpose(1, 2).reshape(-1, d)
+            x = x + torch.addmm(block["O"], z, block["o"]).view(batch, pos, d)
+        logits = (x @ unembed + bias)[:, :-1].reshape(-1, vocab)
+        loss = torch.nn.functional.cross_entropy(logits, tokens[:, 1:].reshape(-1))
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 kinds = {
+    "train": train,
     "matmul": matmul,
     "softmax": softmax,
     "causalSoftmax": causal_softmax,

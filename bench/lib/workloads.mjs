@@ -209,6 +209,14 @@ export const groups = [
     cases: ["small", "arena"].map(gradients),
   },
   {
+    id: "train",
+    title:
+      "A step of training: 2 layers of 4 heads, d_model 48, attention-only, 128 prompts of 85 tokens of 128, AdamW",
+    form: "ratios",
+    contenders: ["ours", "torch"],
+    cases: [{ name: "forward, backward and update", kind: "train", each: { ours: 5 } }],
+  },
+  {
     id: "head-scores",
     title: "Scores of all heads on ten prompts of 50 tokens repeated, of random weights",
     form: "ratios",

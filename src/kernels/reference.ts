@@ -155,7 +155,7 @@ function normalize(args: NormArgs): void {
 }
 
 /** One addition a sum, so that no implementation differs from this in a bit. */
-function add(args: AddArgs): void {
+export function add(args: AddArgs): void {
   checkAdd(args);
   const { period, a, b, out } = args;
   for (let start = 0; start < out.length; start += period) {

@@ -5,7 +5,7 @@
  * it once; it is asked for until its result is kept here, and given again where the server has lost it.
  */
 import { FormatError, requireObject, requireOptions } from "../errors.ts";
-import { errorFrom } from "../io/internal.ts";
+import { errorFromText } from "../io/internal.ts";
 import { parseJobRows } from "../jobs/index.ts";
 import type { Job, JobRow, JobRunner, JobWork } from "../jobs/index.ts";
 import { errorOf } from "../jobs/internal.ts";
@@ -75,15 +75,6 @@ export function onQueue(connection: QueueConnection, options: QueueJobsOptions =
       }
     },
   };
-}
-
-/** An error as workers write it: its name, of one of this library the operation, and its text. */
-function errorOfText(text: string): Error {
-  const own = /^((?:Axis|Circuits|Config|Format|Input|Resource|Shape)Error): ([\w.]+): ([^]*)$/.exec(text);
-  const [, name = "Error", operation, message = text] = own ?? [];
-  if (own !== null) return errorFrom({ name, operation, message });
-  const [, other = "Error", rest = text] = /^(\w*Error): ([^]*)$/.exec(text) ?? [];
-  return errorFrom({ name: other, message: rest, operation: undefined });
 }
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -176,7 +167,7 @@ class Giver {
       return true;
     }
     if (finishedOn === undefined) return false;
-    this.#work.failed(job, errorOfText(failedReason));
+    this.#work.failed(job, errorFromText(failedReason));
     return true;
   }
 

@@ -49,6 +49,7 @@ export async function serveQueue(connection: QueueConnection, options: ServeQueu
   const { name = "transformer-circuits", threads = 1, lock = 30_000, patience = 30_000, signal } = options;
   requireCount(threads, 1, "threads", OPERATION);
   requireCount(lock, 1, "lock", OPERATION);
+  requireCount(patience, 0, "patience", OPERATION);
   const to = connectionOf(connection, true, OPERATION);
   const { Worker, UnrecoverableError } = await loadBullmq(OPERATION);
   const kinds = { ...KINDS, ...(await kindsOf(options.kinds === undefined ? undefined : String(options.kinds))) };

@@ -7,7 +7,7 @@ import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright";
+import type { Browser, Locator, Page } from "playwright";
 import { attentionExplorer } from "transformer-circuits/viz";
 import { afterAll, afterEach, beforeAll, expect, test, type TestContext } from "vitest";
 import { readNotebook } from "../../scripts/notebooks.mjs";
@@ -97,7 +97,7 @@ browserTests("JupyterLab", () => {
       console.warn(`not run: JupyterLab (${missing})`);
       return;
     }
-    project = newConsumer();
+    project = await newConsumer();
     const settings = join(project.folder, "settings", "@jupyterlab");
     for (const name of ["apputils-extension", "notebook-extension"])
       mkdirSync(join(settings, name), { recursive: true });
@@ -150,6 +150,12 @@ browserTests("JupyterLab", () => {
     await tab?.close();
   });
 
+  const isThere = (what: Locator): Promise<boolean> =>
+    what.waitFor({ timeout: 30_000 }).then(
+      () => true,
+      () => false,
+    );
+
   /** Opens a notebook and runs its cells until the first figure stands. */
   const open = async (context: TestContext, name: string): Promise<Page> => {
     if (missing !== undefined) context.skip(missing);
@@ -157,14 +163,14 @@ browserTests("JupyterLab", () => {
     tab.on("dialog", (dialog) => void dialog.accept()); // leaving a notebook that was not saved
     await tab.goto(`${address}/lab/tree/${name}?reset`);
     // Cells that are run before the kernel answers are lost, and a widget shown before its manager is there stays empty:
-    // the page is loaded and the cells are run again until the first figure stands.
+    // the kernel is waited for, and the page is loaded and the cells are run again until the first figure stands.
     for (let attempt = 0; attempt < 8; attempt++) {
       if (attempt > 0) await tab.reload();
       await tab.locator(".jp-Notebook").first().waitFor();
+      await isThere(tab.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first());
       await tab.getByRole("menuitem", { name: "Run", exact: true }).click();
       await tab.getByText("Run All Cells", { exact: true }).click();
-      const figure = tab.locator(".tc-ax-link").first();
-      if (await figure.waitFor({ timeout: 30_000 }).then(() => true, () => false)) return tab; // prettier-ignore
+      if (await isThere(tab.locator(".tc-ax-link").first())) return tab;
     }
     throw new Error("JupyterLab shows no figure");
   };

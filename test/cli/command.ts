@@ -1,6 +1,6 @@
 /** The command as its own process, bundled from the sources, and folders for it to work in. */
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach } from "vitest";
 import { writeSafetensors } from "../../src/io/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { root } from "../support/files.ts";
+import { once } from "../support/once.ts";
 
 /** What a run of the command left. */
 export interface Outcome {
@@ -20,28 +21,31 @@ export interface Outcome {
 
 /** Bundles src/cli.ts as the build would, with declaration files beside it; returns the file. */
 async function bundleCommand(declarations: string): Promise<string> {
+  const made = await once("command", ["src"], async (outdir) => {
+    await build({
+      entryPoints: [`${root}/src/cli.ts`],
+      outdir,
+      bundle: true,
+      splitting: true,
+      format: "esm",
+      platform: "node",
+      packages: "external",
+      logLevel: "error",
+      plugins: [
+        {
+          name: "bundled-model",
+          setup: (bundler) => {
+            const path = pathToFileURL(`${root}/data/bundled-model.js`).href;
+            bundler.onResolve({ filter: /\/data\/bundled-model\.js$/ }, () => ({ path, external: true }));
+          },
+        },
+      ],
+    });
+  });
   const folder = `${root}/.tmp/cli-${process.pid}`;
-  mkdirSync(`${folder}/dist`, { recursive: true });
+  cpSync(made, `${folder}/dist`, { recursive: true });
   copyFileSync(`${root}/package.json`, `${folder}/package.json`);
   writeFileSync(`${folder}/dist/index.d.ts`, declarations);
-  await build({
-    entryPoints: [`${root}/src/cli.ts`],
-    outfile: `${folder}/dist/cli.js`,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    packages: "external",
-    logLevel: "error",
-    plugins: [
-      {
-        name: "bundled-model",
-        setup: (bundler) => {
-          const path = pathToFileURL(`${root}/data/bundled-model.js`).href;
-          bundler.onResolve({ filter: /\/data\/bundled-model\.js$/ }, () => ({ path, external: true }));
-        },
-      },
-    ],
-  });
   return `${folder}/dist/cli.js`;
 }
 

@@ -214,6 +214,24 @@ describe("what goes wrong is said, and what was done is kept", () => {
     expect(bytes("plan-results/shard-1-of-1.jsonl").toString()).toMatch(/\}\n$/);
   });
 
+  test("more shards than a process may open are merged", async () => {
+    const count = 100;
+    const hundred = { models: ["bundled"], seeds: { count }, tasks: [{ kind: "head-scores", length: 4 }] };
+    write("plan.json", JSON.stringify(hundred));
+    expect((await command.run("sweep", "plan.json", "-r", "one")).code).toBe(0);
+    const lines = bytes("one/shard-1-of-1.jsonl").toString().split("\n").slice(0, -1);
+    mkdirSync(join(command.folder, "plan-results"));
+    for (let job = 0; job < count; job++) {
+      const own = lines.filter((line) => (JSON.parse(line) as { job: number }).job === job);
+      const name = `shard-${String(job + 1).padStart(3, "0")}-of-${count}.jsonl`;
+      write(`plan-results/${name}`, `${own.join("\n")}\n`);
+    }
+    const merge = `ulimit -n 64 && exec "${process.execPath}" "${command.command}" sweep merge plan.json`;
+    const { status, stderr } = spawnSync("sh", ["-c", merge], { cwd: command.folder, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(bytes("plan-results.jsonl").equals(bytes("one/shard-1-of-1.jsonl"))).toBe(true);
+  });
+
   test("a shard that Slurm names", () => {
     write(
       "plan.json",

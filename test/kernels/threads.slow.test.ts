@@ -1,12 +1,18 @@
 /** Threads: the same results to the bit, whatever their number; refused with a reason where they cannot be had. */
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { kernelInfo, simdKernels, simdWeightKernels, useThreads } from "../../src/kernels/index.ts";
-import type { MatmulArgs } from "../../src/kernels/index.ts";
+import {
+  kernelInfo,
+  simdGradientKernels,
+  simdKernels,
+  simdWeightKernels,
+  useThreads,
+} from "../../src/kernels/index.ts";
+import type { HeadVectorsView, MatmulArgs } from "../../src/kernels/index.ts";
 import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
 import { weightEngine } from "../../src/kernels/wasm/weights-engine.ts";
 import { DONE } from "../../src/kernels/wasm/jobs.ts";
 import { expectSame } from "./agreement.ts";
-import { attentionArgs, gramArgs, lossArgs, matmulArgs, screenArgs } from "./cases.ts";
+import { attentionArgs, gramArgs, lossArgs, matmulArgs, screenArgs, uniform } from "./cases.ts";
 import type { GramCase, MatmulCase, StorageName } from "./cases.ts";
 
 afterAll(async () => {
@@ -76,6 +82,33 @@ const losses = (): ArrayLike<number> => {
   simdKernels.productCrossEntropy(args);
   return args.output;
 };
+/** Backward passes of more prompts than there are jobs, and of rows in several parts and a rest. */
+const gradients = (): ArrayLike<number>[] => {
+  const next = uniform(7);
+  const draw = (length: number): Float32Array => Float32Array.from({ length }, next);
+  const [batch, heads, positions, width] = [45, 3, 40, 12];
+  const view = (data = draw(batch * heads * positions * width)): HeadVectorsView => ({
+    ...{ data, offset: 0, batchStride: heads * positions * width, headStride: width, rowStride: heads * width },
+  });
+  const by = [view(), view(), view()] as const;
+  const vectors = { q: view(), k: view(), v: view(), gradient: view(), byQ: by[0], byK: by[1], byV: by[2] };
+  simdGradientKernels.attention({ batch, heads, positions, width, ...vectors, scale: 3.5, isCausal: true });
+  const [count, inner, outer] = [3000, 40, 60];
+  const linear = { byW: draw(inner * outer), byB: draw(outer), byX: { data: draw(count * inner) } };
+  const [x, gradient] = [{ data: draw(count * inner) }, { data: draw(count * outer) }];
+  simdGradientKernels.linear({ rows: count, inner, outer, x, gradient, W: draw(inner * outer), ...linear });
+  const logits = draw(count * outer);
+  const losses = new Float64Array(count);
+  const targets = Int32Array.from({ length: count }, (_, i) => i % outer);
+  simdGradientKernels.loss({ rows: count, cols: outer, logits, targets, weights: draw(count), losses });
+  const norm = { out: draw(count * 128), byW: draw(128), byB: draw(128) };
+  const given = { gradient: draw(count * 128), normalized: draw(count * 128), scale: draw(count), w: draw(128) };
+  simdGradientKernels.norm({ rows: count, cols: 128, center: true, ...given, accumulate: false, ...norm });
+  const sums = draw(count * outer);
+  simdKernels.add({ period: outer, a: sums, b: draw(outer), out: sums });
+  const ofLinear = [linear.byW, linear.byB, linear.byX.data];
+  return [...by.map(({ data }) => data), ...ofLinear, logits, losses, norm.out, norm.byW, norm.byB, sums];
+};
 const rows = (): ArrayLike<number>[] => {
   const screens = (["largest", "first", "between"] as const).map((keep) =>
     screenArgs({ name: "", m: 410, n: 1203, width: 40, most: 6, lead: 16 }, keep),
@@ -92,8 +125,15 @@ const rows = (): ArrayLike<number>[] => {
 };
 
 describe("threads change no bit", () => {
-  test("products, Gram matrices, attention and questions to rows are the same on 1, 2 and 3 threads", async () => {
-    const all = (): ArrayLike<number>[] => [...products(), ...grams(), ...attention(), losses(), ...rows()];
+  test("products, Gram matrices, attention, backward passes and questions to rows are the same on 1, 2 and 3 threads", async () => {
+    const all = (): ArrayLike<number>[] => [
+      ...products(),
+      ...grams(),
+      ...attention(),
+      losses(),
+      ...gradients(),
+      ...rows(),
+    ];
     const alone = all();
     for (const count of [2, 3]) {
       expect(await useThreads(count)).toBe(count);

@@ -265,4 +265,16 @@ describe("an address", () => {
     );
     expect(refusal(() => onQueue("redis://h", { jobs: 1 } as never))).toContain('there is no option "jobs"');
   });
+
+  test.each([
+    ["patience", -1],
+    ["patience", NaN],
+    ["patience", "1000"],
+    ["lock", 0],
+    ["threads", 1.5],
+  ])("on the side of the workers too: %s of %s is refused", async (option, value) => {
+    await expect(serveQueue("redis://h", { [option]: value })).rejects.toThrow(
+      `serveQueue: ${option} is ${value}; give a whole number of at least`,
+    );
+  });
 });

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { run } from "./run.ts";
 import { packRepository } from "./tarball.ts";
 
@@ -12,15 +12,14 @@ export interface Consumer {
 }
 
 /** Packs the package and installs it as a stranger would. */
-export function newConsumer(): Consumer {
-  const { path } = packRepository();
+export async function newConsumer(): Promise<Consumer> {
+  const { path } = await packRepository();
   const folder = mkdtempSync(join(tmpdir(), "transformer-circuits-consumer-"));
   const write = (name: string, text: string): void => {
     writeFileSync(join(folder, name), text);
   };
   write("package.json", JSON.stringify({ name: "consumer", private: true }));
   run("npm", ["install", path, "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"], folder);
-  rmSync(dirname(path), { recursive: true });
   return {
     folder,
     write,

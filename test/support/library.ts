@@ -1,12 +1,13 @@
 /** The library in a file of its own, for tests that measure a process of its own. */
-import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll } from "vitest";
+import { root } from "./files.ts";
+import { once } from "./once.ts";
 
-/** Where it lies while the tests of a file run: its folder, which goes when they are done, and the module. */
+/** The module, and a folder for what the tests of a file write, which goes when they are done. */
 export interface BundledLibrary {
   root: string;
   library: string;
@@ -17,17 +18,18 @@ export function bundledLibrary(entry: string): BundledLibrary {
   const paths: BundledLibrary = { root: "", library: "" };
   beforeAll(async () => {
     paths.root = await mkdtemp(join(tmpdir(), "transformer-circuits-"));
-    paths.library = join(paths.root, "library.mjs");
-    await symlink(fileURLToPath(new URL("../../node_modules", import.meta.url)), join(paths.root, "node_modules"));
-    await build({
-      entryPoints: [fileURLToPath(new URL(`../../${entry}`, import.meta.url))],
-      outfile: paths.library,
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      packages: "external",
-      logLevel: "error",
+    const made = await once(entry.replace(/\W+/g, "-"), ["src", entry], async (folder) => {
+      await build({
+        entryPoints: [join(root, entry)],
+        outfile: join(folder, "library.mjs"),
+        bundle: true,
+        format: "esm",
+        platform: "node",
+        packages: "external",
+        logLevel: "error",
+      });
     });
+    paths.library = join(made, "library.mjs");
   });
   afterAll(() => rm(paths.root, { recursive: true, force: true }));
   return paths;

@@ -1,6 +1,7 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
+import { once } from "./once.ts";
 import { run } from "./run.ts";
 
 /** What npm says of the package that it made. */
@@ -14,10 +15,18 @@ export interface Packed {
   readonly unpackedSize: number;
 }
 
-/** Packs the repository into a folder of its own, as `npm publish` would; what is in dist/ is packed as it is. */
-export function packRepository(): Packed {
-  const folder = mkdtempSync(join(tmpdir(), "transformer-circuits-pack-"));
-  const [report] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder])) as {
+/** What is packed. */
+const SOURCES = ["package.json", "README.md", "LICENSE", ...manifest.files.map((path) => path.replace(/\/\*.*$/, ""))];
+
+/** Packs the repository as `npm publish` would; what is in dist/ is packed as it is. */
+export async function packRepository(): Promise<Packed> {
+  const folder = await once("package", SOURCES, (draft) => {
+    writeFileSync(
+      join(draft, "report.json"),
+      run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", draft]),
+    );
+  });
+  const [report] = JSON.parse(readFileSync(join(folder, "report.json"), "utf8")) as {
     filename: string;
     files: { path: string }[];
     size: number;

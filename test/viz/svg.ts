@@ -12,6 +12,15 @@ export function withoutScripts(markup: string): string {
   return markup.replace(/(<script[^>]*>)[^]*?(<\/script>)/g, "$1$2");
 }
 
+/**
+ * The first piece of markup between two brackets that has a match. What stands around the match may be long: it is cut out
+ * only where there is one.
+ */
+export function pieceWith(markup: string, pattern: RegExp): string | undefined {
+  const at = markup.search(pattern);
+  return at < 0 ? undefined : `${/[^<>]*$/.exec(markup.slice(0, at))?.[0]}${/^[^<>]*/.exec(markup.slice(at))?.[0]}`;
+}
+
 /** Whether a figure has a page form that is not its drawing. */
 export function isPage({ fragment }: { readonly fragment: string }): boolean {
   return !fragment.startsWith("<svg") && !fragment.includes("tc-composition");

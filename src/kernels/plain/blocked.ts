@@ -5,7 +5,7 @@
 import { matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
 import type { Kernels } from "../interface.ts";
-import { referenceKernels } from "../reference.ts";
+import { add } from "../reference.ts";
 import { attentionByParts, crossEntropyByParts } from "./parts.ts";
 
 const parts = { matmul, softmax, causalSoftmax, crossEntropy };
@@ -20,6 +20,6 @@ export const blockedKernels: Kernels = {
   crossEntropy,
   productCrossEntropy: (args) => crossEntropyByParts(parts, args),
   normalize,
-  add: (args) => referenceKernels.add(args),
+  add,
   attention: (args) => attentionByParts(parts, args),
 };

@@ -1,5 +1,5 @@
 /** Sums of numbers side by side in WebAssembly: a third of the time of a loop, which for few numbers serves as well. */
-import { referenceKernels } from "../reference.ts";
+import { add as addInLoops } from "../reference.ts";
 import { checkAdd } from "../checks.ts";
 import type { AddArgs } from "../interface.ts";
 import type { Engine } from "./engine.ts";
@@ -20,7 +20,7 @@ export function add(engine: Engine | undefined, args: AddArgs): void {
   const isOurs =
     engine !== undefined && isFloat32 && count >= FEW && isInHeap(engine.heap, a) && isInHeap(engine.heap, out);
   if (!isOurs) {
-    referenceKernels.add(args);
+    addInLoops(args);
     return;
   }
   checkAdd(args);
@@ -35,5 +35,5 @@ export function add(engine: Engine | undefined, args: AddArgs): void {
       return [some, period, a.byteOffset + bytes, isOne ? second + bytes : second, out.byteOffset + bytes];
     });
   });
-  if (!isDone) referenceKernels.add(args);
+  if (!isDone) addInLoops(args);
 }

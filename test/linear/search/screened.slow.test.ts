@@ -82,27 +82,56 @@ const flip = (m: Matrix): number[][] =>
   Array.from({ length: m[0]?.length ?? 0 }, (_, j) => m.map((row) => row[j] as number));
 
 /** `[rows, cols]`: sums of products in order, as the definition of an entry has it. */
-function dense({ a, b }: Halves): number[][] {
-  return a.map((row) =>
-    b.map((column) => {
-      let sum = 0;
-      for (let p = 0; p < row.length; p++) sum += (row[p] as number) * (column[p] as number);
-      return sum;
-    }),
-  );
+function dense({ a, b }: Halves): Float64Array[] {
+  const right = b.map((column) => Float64Array.from(column));
+  return a.map((line) => {
+    const row = Float64Array.from(line);
+    return Float64Array.from(right, (column) => dot(row, column));
+  });
+}
+
+function dot(row: Float64Array, column: Float64Array): number {
+  let sum = 0;
+  for (let p = 0; p < row.length; p++) sum += (row[p] as number) * (column[p] as number);
+  return sum;
+}
+
+type Lines = readonly Float64Array[];
+
+/** The columns of a matrix whose rows are given. */
+const columnsOf = (rows: Lines): Float64Array[] =>
+  Array.from({ length: rows[0]?.length ?? 0 }, (_, j) => Float64Array.from(rows, (row) => row[j] as number));
+
+/** All rows, one after the other. */
+function endToEnd(rows: Lines): Float64Array {
+  const cols = rows[0]?.length ?? 0;
+  const all = new Float64Array(rows.length * cols);
+  for (const [i, row] of rows.entries()) all.set(row, i * cols);
+  return all;
 }
 
 const mapOf = ({ a, b }: Halves): Linear<"s", "s"> => compose(map("s", "k", a), map("k", "s", flip(b)));
 
 /** Indices of the `k` largest values, descending, ties by ascending index. */
-function largest(line: readonly number[], k: number): number[] {
-  const smallest = Float64Array.from(line).sort().at(-k) ?? -Infinity;
-  const candidates = line.flatMap((x, j) => (x >= smallest ? [j] : []));
-  return candidates.sort((i, j) => (line[j] as number) - (line[i] as number) || i - j).slice(0, k);
+function largest(line: Float64Array, k: number): number[] {
+  const smallest = line.slice().sort().at(-k) ?? -Infinity;
+  const candidates: number[] = [];
+  for (let j = 0; j < line.length; j++) if ((line[j] as number) >= smallest) candidates.push(j);
+  // Where many are equal, those that come first are enough.
+  const above = candidates.filter((j) => (line[j] as number) > smallest);
+  const equal = candidates.filter((j) => line[j] === smallest).slice(0, k);
+  return [...above, ...equal].sort((i, j) => (line[j] as number) - (line[i] as number) || i - j).slice(0, k);
 }
 
-const rankOf = (line: readonly number[], own: number): number =>
-  line.filter((x, j) => x > (line[own] as number) || (x === line[own] && j < own)).length;
+function rankOf(line: Float64Array, own: number): number {
+  const value = line[own] as number;
+  let rank = 0;
+  for (let j = 0; j < line.length; j++) {
+    const other = line[j] as number;
+    if (other > value || (other === value && j < own)) rank++;
+  }
+  return rank;
+}
 
 const cases = fc.record({
   kind: fc.constantFrom(...(Object.keys(kinds) as Kind[])),
@@ -141,7 +170,7 @@ describe("ranks of the diagonal", () => {
         const random = new Random(seed);
         const rows = Array.from({ length: SIZE + 13 }, () => random.int(SIZE));
         const entries = dense(halves);
-        const want = rows.map((i) => Math.min(atMost, rankOf(entries[i] as number[], i)));
+        const want = rows.map((i) => Math.min(atMost, rankOf(entries[i] as Float64Array, i)));
         expect(diagonalRanks(mapOf(halves), { rows, atMost }).toNested()).toEqual(want);
       }),
       { seed: 71, numRuns: 12 },
@@ -154,20 +183,21 @@ describe("largest entries", () => {
     const halves = halvesOf(kind, change, seed, size, size + 60);
     const entries = dense(halves);
     const f = mapOf(halves);
+    const six = entries.map((row) => largest(row, 6));
     for (const k of [1, 6]) {
       const { indices, values } = topKPerRow(f, k);
-      const want = entries.map((row) => largest(row, k));
+      const want = six.map((columns) => columns.slice(0, k));
       expect(indices.toNested()).toEqual(want);
       expect(values.toNested()).toEqual(want.map((columns, i) => columns.map((j) => entries[i]?.[j])));
     }
-    const down = flip(entries).map((column) => largest(column, 3));
+    const down = columnsOf(entries).map((column) => largest(column, 3));
     expect(topKPerRow(transpose(f), 3).indices.toNested()).toEqual(down);
   });
 
   test.each(all)("of all, $size: $kind, $change", ({ kind, change, seed, size }) => {
     const halves = halvesOf(kind, change, seed, size + 20, size);
     const entries = dense(halves);
-    const places = largest(entries.flat(), 1500);
+    const places = largest(endToEnd(entries), 1500);
     for (const k of [1, 30, 1500]) {
       const found = topKOverall(mapOf(halves), k);
       expect(found.map(({ row, column }) => row * size + column)).toEqual(places.slice(0, k));
@@ -178,15 +208,15 @@ describe("largest entries", () => {
 
 describe("products of four matrices, of which the outer ones are long", () => {
   /** Small integers, so that every association gives the same numbers, or float32 numbers without ties. */
-  const chain = (seed: number, draws: (random: Random) => number): { f: Linear<"s", "s">; entries: number[][] } => {
+  const chain = (seed: number, draws: (random: Random) => number): { f: Linear<"s", "s">; entries: Lines } => {
     const random = new Random(seed);
     const of = (rows: number, cols: number): number[][] =>
       Array.from({ length: rows }, () => Array.from({ length: cols }, () => Math.fround(draws(random))));
     const [W_E, W_V, W_O, W_U] = [of(SIZE, 40), of(40, 12), of(12, 40), of(40, SIZE)];
-    const times = (x: Matrix, y: Matrix): number[][] => dense({ a: x, b: flip(y) });
+    const times = (x: Matrix, y: Matrix): number[][] => dense({ a: x, b: flip(y) }).map((row) => [...row]);
     return {
       f: compose(map("s", "d", W_E), map("d", "k", W_V), map("k", "d", W_O), map("d", "s", W_U)),
-      entries: times(times(W_E, W_V), times(W_O, W_U)),
+      entries: dense({ a: times(W_E, W_V), b: flip(times(W_O, W_U)) }),
     };
   };
   const draws: Readonly<Record<string, (random: Random) => number>> = {
@@ -200,7 +230,7 @@ describe("products of four matrices, of which the outer ones are long", () => {
         const { f, entries } = chain(seed, draws[name] as (random: Random) => number);
         const ranks = entries.map((row, i) => rankOf(row, i));
         expect(diagonalRanks(f, { atMost: k }).toNested()).toEqual(ranks.map((rank) => Math.min(rank, k)));
-        const places = largest(entries.flat(), k);
+        const places = largest(endToEnd(entries), k);
         expect(topKOverall(f, k).map(({ row, column }) => row * SIZE + column)).toEqual(places);
         expect(topKPerRow(f, k).indices.toNested()).toEqual(entries.map((row) => largest(row, k)));
         expect(diagonalRanks(f).toNested()).toEqual(ranks);
@@ -289,10 +319,11 @@ describe("thousands of columns, of which rows look at some, then at more", () =>
     }
     return { a, b: noise.map((x, t) => x + own * (a[t] ?? 0)) };
   };
-  const rankIn = ({ a, b }: { a: Float32Array; b: Float32Array }, i: number, most: number): number => {
+  const rankIn = (a: Float64Array, b: Float64Array, i: number, most: number): number => {
+    const row = a.slice(i * width, (i + 1) * width);
     const entry = (j: number): number => {
       let sum = 0;
-      for (let p = 0; p < width; p++) sum += (a[i * width + p] as number) * (b[j * width + p] as number);
+      for (let p = 0, at = j * width; p < width; p++, at++) sum += (row[p] as number) * (b[at] as number);
       return sum;
     };
     const own = entry(i);
@@ -314,7 +345,8 @@ describe("thousands of columns, of which rows look at some, then at more", () =>
       linear("s", "k", Tensor.from("s k", [count, width], halves.a)),
       linear("k", "s", Tensor.from("s k", [count, width], halves.b).permute("k s")),
     );
-    const want = Int32Array.from({ length: count }, (__, i) => rankIn(halves, i, 5));
+    const [a, b] = [Float64Array.from(halves.a), Float64Array.from(halves.b)];
+    const want = Int32Array.from({ length: count }, (__, i) => rankIn(a, b, i, 5));
     // That the question is neither empty nor settled for all.
     const share = want.filter((rank) => rank < 5).length / count;
     expect(share).toBeGreaterThan(fewest);
@@ -347,7 +379,7 @@ test("memory stays linear in the vocabulary: of 30,000 x 30,000 entries, 3.6 GB 
     return sum;
   };
   for (let i = 0; i < count; i += 1500) {
-    const row = Array.from({ length: count }, (_, j) => entry(i, j));
+    const row = Float64Array.from({ length: count }, (_, j) => entry(i, j));
     expect(ranks.at(i)).toBe(Math.min(5, rankOf(row, i)));
     expect(Math.max(...row)).toBeLessThanOrEqual(overall[0]?.value ?? 0);
   }

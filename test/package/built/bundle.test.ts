@@ -74,10 +74,10 @@ describe("the computing entries in a bundle", () => {
     expect(small.size).toBeLessThan(560);
   });
 
-  test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 130 kB, most of it the kernels' WebAssembly in base64, and 8 kB of how tensors show themselves", async () => {
+  test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 132 kB, most of it the kernels' WebAssembly in base64, and 8 kB of how tensors show themselves", async () => {
     const product = await using("matmul");
     expect(partsIn(product)).toEqual(["tensors"]);
-    expect(product.size).toBeLessThan(130e3);
+    expect(product.size).toBeLessThan(132e3);
   });
 
   test("reading a configuration brings no tensor, no hooks and no tokenizer: under 19.5 kB, half of it the table of known fields", async () => {
@@ -98,10 +98,10 @@ describe("the computing entries in a bundle", () => {
     expect(analysis.size).toBeLessThan(204e3);
   });
 
-  test("as a whole it stays under 895 kB, 305 kB compressed, of which the tokenizer is 35 kB and the readers of checkpoints 30 kB", async () => {
+  test("as a whole it stays under 925 kB, 314 kB compressed, of which the tokenizer is 35 kB, the readers of checkpoints 30 kB and the kernels of backward passes 25 kB", async () => {
     const whole = await bundle(everything);
-    expect(whole.size).toBeLessThan(895e3);
-    expect(whole.gzipped).toBeLessThan(305e3);
+    expect(whole.size).toBeLessThan(925e3);
+    expect(whole.gzipped).toBeLessThan(314e3);
   });
 });
 

@@ -13,8 +13,8 @@ const write = (name: string, text: string): void => {
   consumer.write(name, text);
 };
 
-beforeAll(() => {
-  consumer = newConsumer();
+beforeAll(async () => {
+  consumer = await newConsumer();
   project = consumer.folder;
 });
 afterAll(() => {

@@ -17,8 +17,8 @@ import "../../support/require-build.ts";
 const pictures = firstPictures();
 const deno = denoCommand();
 let project: Consumer;
-beforeAll(() => {
-  project = newConsumer();
+beforeAll(async () => {
+  project = await newConsumer();
 });
 afterAll(() => {
   project.remove();

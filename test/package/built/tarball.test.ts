@@ -1,9 +1,9 @@
 /** What `npm publish` would send, and what the two checkers of package shapes say of it. */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
 import { entries } from "../../../scripts/entries.mjs";
 import { readText, root } from "../../support/files.ts";
@@ -37,11 +37,8 @@ function placesOf(text: string): Set<string> {
 
 const megabyte = 1e6;
 let packed: Packed;
-beforeAll(() => {
-  packed = packRepository();
-});
-afterAll(() => {
-  rmSync(dirname(packed.path), { recursive: true });
+beforeAll(async () => {
+  packed = await packRepository();
 });
 
 describe("the packed package", () => {

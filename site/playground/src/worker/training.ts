@@ -28,9 +28,9 @@ import { send } from "./work.ts";
 const STRETCH = 200;
 /** Milliseconds from one drawing of the film to the next while it grows. */
 const DRAWING = 1000;
-/** Checkpoints of a film. */
-const FRAMES = 80;
-/** As large as a page may train: numbers of a step, in words and in the largest of them. */
+/** Checkpoints of a film: measuring one takes as long as a few steps of a small model. */
+const FRAMES = 50;
+/** As large as a page may train. */
 const MOST_PARAMETERS = 2e6;
 
 interface Run {

@@ -1,6 +1,6 @@
 /** The results of all shards as one file, in the order of the plan. */
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
-import { InputError, requireKind, requireOptions } from "../../../errors.ts";
+import { InputError, requireKind, requireOptions, ResourceError } from "../../../errors.ts";
 import type { JobPlan } from "../../../jobs/index.ts";
 import { jobsOfShard, PLAN } from "../../../jobs/internal.ts";
 import { scanFile } from "./scan.ts";
@@ -77,25 +77,56 @@ export function mergeShards(
   }
   const missing = which.reduce((sum, one) => sum + Number(one === 0), 0);
   if (missing > 0 && options.partial !== true) throw refuseMissing(missing, which.indexOf(0), plan, files, folder);
-  const handles = files.map((one) => openSync(one.file, "r"));
+  const reader = new ShardReader(files);
   try {
     writeWhole(file, (write) => {
-      for (const [job, from] of which.entries()) {
-        if (from === 0) continue;
-        const bytes = Buffer.allocUnsafe(length[job] ?? 0);
-        let at = 0;
-        while (at < bytes.length) {
-          const count = readSync(handles[from - 1] ?? -1, bytes, at, bytes.length - at, (start[job] ?? 0) + at);
-          if (count === 0) throw new Error("it became shorter while it was read");
-          at += count;
-        }
-        write(bytes);
-      }
+      for (const [job, from] of which.entries())
+        if (from > 0) write(reader.read(from - 1, start[job] ?? 0, length[job] ?? 0));
     });
   } finally {
-    for (const handle of handles) closeSync(handle);
+    reader.close();
   }
   return { file, jobs: plan.size - missing, missing };
+}
+
+/** Reads shards one after the other, as jobs lie in them: there may be more of them than a process may open. */
+class ShardReader {
+  readonly #files: readonly ShardFile[];
+  #open: { readonly index: number; readonly handle: number } | undefined;
+
+  constructor(files: readonly ShardFile[]) {
+    this.#files = files;
+  }
+
+  /** Bytes of the file at an index. */
+  read(index: number, start: number, length: number): Buffer {
+    const file = this.#files[index]?.file ?? "";
+    const bytes = Buffer.allocUnsafe(length);
+    try {
+      const handle = this.#handle(index, file);
+      for (let at = 0; at < length;) {
+        const count = readSync(handle, bytes, at, length - at, start + at);
+        if (count === 0) throw new Error("it became shorter while it was read");
+        at += count;
+      }
+    } catch (cause) {
+      throw cannot("read", file, cause, MERGE);
+    }
+    return bytes;
+  }
+
+  #handle(index: number, file: string): number {
+    if (this.#open?.index === index) return this.#open.handle;
+    this.close();
+    this.#open = { index, handle: openSync(file, "r") };
+    return this.#open.handle;
+  }
+
+  close(): void {
+    const handle = this.#open?.handle;
+    this.#open = undefined;
+    if (handle !== undefined) closeSync(handle);
+  }
 }
 
 function refuseMissing(
@@ -145,6 +176,7 @@ function writeWhole(file: string, fill: (write: (bytes: Buffer) => void) => void
   } catch (cause) {
     if (handle !== undefined) closeSync(handle);
     rmSync(temporary, { force: true });
+    if (cause instanceof ResourceError) throw cause;
     throw cannot("write", file, cause, MERGE, " The shards are as they were.");
   }
 }

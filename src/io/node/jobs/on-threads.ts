@@ -4,7 +4,7 @@ import { Worker } from "node:worker_threads";
 import { InputError, requireOptions, ResourceError } from "../../../errors.ts";
 import type { Job, JobRow, JobRunner, JobWork } from "../../../jobs/index.ts";
 import { errorOf } from "../../../jobs/internal.ts";
-import { errorFrom } from "./serve-jobs.ts";
+import { errorFrom } from "./plain-errors.ts";
 import type { JobAnswer, JobThread } from "./serve-jobs.ts";
 
 /**

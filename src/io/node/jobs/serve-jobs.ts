@@ -1,16 +1,10 @@
 /** The thread's side of jobs on threads. */
 import { parentPort } from "node:worker_threads";
-import {
-  AxisError,
-  CircuitsError,
-  ConfigError,
-  FormatError,
-  InputError,
-  ResourceError,
-  ShapeError,
-} from "../../../errors.ts";
+import { InputError } from "../../../errors.ts";
 import type { Job, JobKinds, JobRow } from "../../../jobs/index.ts";
 import { errorOf, JobsInProcess, KINDS } from "../../../jobs/internal.ts";
+import { plainError } from "./plain-errors.ts";
+import type { PlainError } from "./plain-errors.ts";
 import { modelsOfPlan } from "./read-plan.ts";
 
 /** What a thread is told when it starts. */
@@ -20,13 +14,6 @@ export interface JobThread {
   readonly folder: string;
   /** The address of a module that exports further `kinds`. */
   readonly kinds: string | undefined;
-}
-
-/** An error as threads pass it on. */
-export interface PlainError {
-  readonly name: string;
-  readonly message: string;
-  readonly operation: string | undefined;
 }
 
 /** What a thread says of a job. */
@@ -57,21 +44,4 @@ export async function serveJobs({ folder, kinds }: JobThread): Promise<void> {
       (error: unknown) => port.postMessage({ index: job.index, error: plainError(error) } satisfies JobAnswer),
     );
   });
-}
-
-/** An error as data. */
-export function plainError(thrown: unknown): PlainError {
-  const error = errorOf(thrown);
-  if (!(error instanceof CircuitsError)) return { name: error.name, message: error.message, operation: undefined };
-  const { name, message, operation } = error;
-  return { name, message: message.slice(operation.length + 2), operation };
-}
-
-const CLASSES = { AxisError, ConfigError, FormatError, InputError, ResourceError, ShapeError };
-
-/** An error again, of the class that it was of. */
-export function errorFrom({ name, message, operation }: PlainError): Error {
-  if (operation === undefined) return Object.assign(new Error(message), { name });
-  const known = Object.hasOwn(CLASSES, name) ? CLASSES[name as keyof typeof CLASSES] : CircuitsError;
-  return new known(message, { operation });
 }
