@@ -13,18 +13,20 @@ describe("changes of markup", () => {
   test("are attributes and texts by the place of their element, without what stays", () => {
     const texts = [1, 2].map((i) => `<g a="${i}" b="0"><t>n ${i}</t><u c="x"/>\n<v>&lt;${i}&quot;</v></g>`);
     expect(changesOf(texts)).toEqual([
-      [0, "a", [1, 2]],
-      [1, "", ["n 1", "n 2"]],
-      [3, "", ['<1"', '<2"']],
+      [0, "a", "", [1, 2], []],
+      [1, "", "n ", [1, 2], []],
+      [3, "", "<", ['1"', '2"'], []],
     ]);
     expect(changesOf(["<a/>", "<a/>"])).toEqual([]);
   });
 
   test("keep what is no plain number as text", () => {
     expect(changesOf(['<a x="1.50" y="1e3"/>', '<a x="-0" y=""/>'])).toEqual([
-      [0, "x", ["1.50", "-0"]],
-      [0, "y", ["1e3", ""]],
+      [0, "x", "", ["1.50", "-0"], []],
+      [0, "y", "", ["1e3", ""], []],
     ]);
+    const three = ["a -1.5", "a -1.25", "a -1.5"].map((x) => `<a x="${x}"/>`);
+    expect(changesOf(three)).toEqual([[0, "x", "a -", [1.5, 1.25], [0, 1, 0]]]);
   });
 
   test("are none where elements, their attributes or the places of texts differ", () => {

@@ -192,6 +192,8 @@ function bumpOf(all: readonly FilmFrame[]): TrainingPhase[] {
 
 /** While the loss is nearer to a known one than to its neighbours; from the last checkpoint on that is above. */
 function floorPhases({ frames: all, floors }: TrainingFilm): TrainingPhase[] {
+  // a single one has no neighbours
+  if (floors.length < 2) return [];
   const frames = all.filter(({ meanLoss }) => meanLoss !== undefined && Number.isFinite(meanLoss.mean));
   const loss = (i: number): FilmEstimate => frames[i]?.meanLoss as FilmEstimate;
   const begins = floors.map((floor, k) => {

@@ -1,7 +1,7 @@
 import { requireKind } from "../../errors.ts";
 import { checkCount, checkNonEmpty, checkOptions, checkTexts } from "../check.ts";
 import { checkFigures, Figure } from "../figure.ts";
-import { PAGE_SCRIPT } from "../page/script.ts";
+import { FLIP_SCRIPT } from "../page/script.ts";
 import { accessibleName, type Captions } from "../parts/frame.ts";
 import { changesOf } from "../parts/markup-changes.ts";
 import { escapeHtml, plural } from "../parts/text.ts";
@@ -68,7 +68,7 @@ export function flipbook(options: FlipbookOptions): Figure {
     content: () => last.content,
     frames,
     markup: () => markupOf(frames, labels, label, captions),
-    script: PAGE_SCRIPT,
+    script: FLIP_SCRIPT,
     nonce,
   });
 }

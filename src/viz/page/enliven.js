@@ -4,7 +4,7 @@
  *
  * It sets up every figure inside `scope` that is not ready yet, and returns a function that lets go of the page.
  *
- * @param kinds - `setUpTable`, `setUpExplorer`, `setUpCloud` and `setUpFlip`.
+ * @param kinds - `setUpTable`, `setUpExplorer`, `setUpCloud`, `setUpFlip`, or some of them.
  */
 export function enlivenAll(scope, kinds) {
   const view = (scope.ownerDocument || scope).defaultView;
@@ -81,19 +81,20 @@ export function enlivenAll(scope, kinds) {
   each(".tc-fig:not([data-tc-live])", function (root) {
     // a figure within a figure is the outer one's
     if (root.parentElement && root.parentElement.closest(".tc-fig")) return;
+    const kind = ["Table", "Explorer", "Cloud", "Flip"].find(function (name) {
+      return root.hasAttribute("data-tc-" + name.toLowerCase());
+    });
+    // a script may have some kinds alone
+    if (kind && !kinds["setUp" + kind]) return;
     root.setAttribute("data-tc-live", "");
     let repaint = function () {};
     followPage(root, function () {
       repaint();
     });
-    const [isTable, isExplorer, isCloud, isFlip] = ["table", "explorer", "cloud", "flip"].map(function (kind) {
-      return root.hasAttribute("data-tc-" + kind);
-    });
-    if (isTable || isExplorer || isCloud || isFlip) root.setAttribute("data-tc-ready", "");
-    if (isTable) kinds.setUpTable(root);
-    if (isExplorer) repaint = kinds.setUpExplorer(root, { view, channels, colorIn, undo });
-    if (isCloud) repaint = kinds.setUpCloud(root, { view, colorIn, undo });
-    if (isFlip) kinds.setUpFlip(root, { view, undo });
+    if (!kind) return;
+    root.setAttribute("data-tc-ready", "");
+    // a table and a flipbook have nothing to paint anew
+    repaint = kinds["setUp" + kind](root, { view, channels, colorIn, undo }) || repaint;
   });
   return function () {
     for (const one of undo) one();

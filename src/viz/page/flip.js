@@ -22,9 +22,10 @@ export function setUpFlip(root, { view, undo }) {
         page.hidden = i !== index;
       });
     else
-      for (const [element, name, values] of data.changes) {
-        if (name === "") elements[element].textContent = values[index];
-        else elements[element].setAttribute(name, values[index]);
+      for (const [element, name, begin, ends, which] of data.changes) {
+        const value = begin + ends[which.length === 0 ? index : which[index]];
+        if (name === "") elements[element].textContent = value;
+        else elements[element].setAttribute(name, value);
       }
     slider.value = index;
     slider.setAttribute("aria-valuetext", data.labels[index]);

@@ -11,8 +11,16 @@ export function enlivenIn(scope: unknown): () => void {
 }
 
 /**
- * The same as text, run on the page. Some tools that compile for a server wrap functions in a call of `__name`, which
- * pages do not have.
+ * The same as text without its indents, run on the page. Some tools that compile for a server wrap functions in a call
+ * of `__name`, which pages do not have.
  */
-export const PAGE_SCRIPT = `(function(){const __name=function(f){return f};
-(${enlivenAll.toString()})(document,{setUpTable:${setUpTable.toString()},setUpExplorer:${setUpExplorer.toString()},setUpCloud:${setUpCloud.toString()},setUpFlip:${setUpFlip.toString()}})})();`;
+const scriptOf = (kinds: Readonly<Record<string, { toString(): string }>>): string => {
+  const parts = Object.entries(kinds).map(([name, setUp]) => `${name}:${setUp.toString()}`);
+  const text = `(function(){const __name=function(f){return f};\n(${enlivenAll.toString()})(document,{${parts.join(",")}})})();`;
+  return text.replace(/\n +/g, "\n");
+};
+
+export const PAGE_SCRIPT = scriptOf({ setUpTable, setUpExplorer, setUpCloud, setUpFlip });
+
+/** What flipbooks alone need: figures of other kinds are left to the script that they carry. */
+export const FLIP_SCRIPT = scriptOf({ setUpFlip });

@@ -1,7 +1,16 @@
 /** What differs between texts of markup that have the same elements: attributes and texts, by the element's place. */
 
-/** An attribute of an element, `""` for its text, and what it is in each of the texts. */
-export type MarkupChange = readonly [element: number, attribute: string, values: readonly (string | number)[]];
+/**
+ * An attribute of an element, `""` for its text; what its values begin with, the rest of each that there is, and which
+ * of these it is in each of the texts.
+ */
+export type MarkupChange = readonly [
+  element: number,
+  attribute: string,
+  begin: string,
+  ends: readonly (string | number)[],
+  which: readonly number[],
+];
 
 /** An element or the text after a tag. */
 type Piece = { readonly tag: string; readonly attributes: ReadonlyMap<string, string> } | { readonly text: string };
@@ -24,7 +33,7 @@ export function changesOf(texts: readonly string[]): MarkupChange[] | undefined 
       if (values.every((value) => value === piece.text)) continue;
       if (!isTag(first[i - 1], (tag) => !tag.startsWith("/")) || !isTag(first[i + 1], (tag) => tag.startsWith("/")))
         return undefined;
-      changes.push([element, "", (values as string[]).map(plainText)]);
+      changes.push([element, "", ...packed((values as string[]).map(plainText))]);
       continue;
     }
     if (!piece.tag.startsWith("/")) element++;
@@ -33,7 +42,7 @@ export function changesOf(texts: readonly string[]): MarkupChange[] | undefined 
       if ("text" in one || one.tag !== piece.tag || [...one.attributes.keys()].join(" ") !== names) return undefined;
     for (const [name, value] of piece.attributes) {
       const values = same.map((one) => ("text" in one ? "" : (one.attributes.get(name) as string)));
-      if (values.some((other) => other !== value)) changes.push([element, name, values.map(plainText).map(shortest)]);
+      if (values.some((other) => other !== value)) changes.push([element, name, ...packed(values.map(plainText))]);
     }
   }
   return changes;
@@ -59,6 +68,19 @@ const CHARACTERS: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">
 /** What a page makes of escaped text. */
 function plainText(escaped: string): string {
   return escaped.replace(/&(amp|lt|gt|quot|#39);/g, (whole, name: string) => CHARACTERS[name] ?? whole);
+}
+
+/** Values without what all begin with, each once; none of the places where each has another. */
+function packed(values: readonly string[]): [begin: string, ends: (string | number)[], which: number[]] {
+  const [first = ""] = values;
+  let length = first.length;
+  for (const value of values) while (!value.startsWith(first.slice(0, length))) length--;
+  // a number keeps its digits together
+  while (length > 0 && /[\d.]/.test(first[length - 1] ?? "")) length--;
+  const ends = values.map((value) => value.slice(length));
+  const once = [...new Set(ends)];
+  const which = once.length === ends.length ? [] : ends.map((end) => once.indexOf(end));
+  return [first.slice(0, length), once.map(shortest), which];
 }
 
 /** A number where its text is that number's. */

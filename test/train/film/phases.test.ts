@@ -151,6 +151,7 @@ describe("phases by known losses", () => {
   test("are left out where a run never comes to them, or jumps over them", () => {
     const stays = trainingPhases(filmOf({ loss: () => 1.0, noise: 0.001 }, floors));
     expect(stays.map(({ name }) => name)).toEqual(["unigram"]);
+    expect(trainingPhases(filmOf({ loss: () => 1.0, noise: 0.001 }, { optimum: 0.8 }))).toEqual([]);
     const jumps = trainingPhases(filmOf({ loss: (step) => (step < 500 ? 1.1 : 0.85), noise: 0.001 }, floors));
     expect(jumps.map(({ name }) => name)).toEqual(["uniform", "bigram"]);
   });
