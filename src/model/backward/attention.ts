@@ -19,8 +19,8 @@ import type { SideGradients } from "./inputs.ts";
 import { inputGradient, linearGradients, sumRows, weightGradient } from "./products.ts";
 
 /**
- * Whether a layer's attention goes back in one pass, which computes patterns anew and shows none: on the step of
- * `bench/step.mjs` products of whole patterns take 3 times as long, and keep them.
+ * Whether a layer's attention goes back in one pass, which computes patterns anew and shows none, and so keeps
+ * none: 30 MB on the step of `bench --only train`.
  */
 export function isInOnePass(
   layer: AttentionLayer,
