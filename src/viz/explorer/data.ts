@@ -51,7 +51,8 @@ function headsOf(
  * values.
  */
 export function readTriangles(stack: AttentionStack, count: number, argument: string): Triangles {
-  if (!Array.isArray(stack) && !isPromise(stack)) {
+  const given: unknown = stack;
+  if (!Array.isArray(given) && !isPromise(given)) {
     throw new InputError(
       `${argument} is no list of layers. Give one entry for each: the hook_pattern of its heads, a [head, query_pos, key_pos] tensor or a list of heads.`,
       { operation: OPERATION, argument, expected: "a list of layers", actual: stack },
