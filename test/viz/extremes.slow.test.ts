@@ -10,6 +10,7 @@ import {
   compositionGraph,
   equation,
   type Figure,
+  flipbook,
   formatNumber,
   headGrid,
   heatmap,
@@ -69,6 +70,8 @@ const drawings: Record<string, (list: readonly number[], at: number) => Figure> 
   },
   pointCloud: (list, at) =>
     pointCloud({ points: list.map((x) => [x, at, x / 2]), labels: list.map((_, i) => name(i)) }),
+  flipbook: (list, at) =>
+    flipbook({ frames: [histogram({ values: list }), histogram({ values: [at, ...list] })], title: "a" }),
   arrange: (list) => arrange({ rows: [[histogram({ values: list })], [heatmap({ values: [list] })]] }),
   attentionExplorer: (list, at) =>
     attentionExplorer({ tokens: ["a", "b"], pattern: [[triangle(list)]], logProbs: [at, list[0] ?? 0] }),
