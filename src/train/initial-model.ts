@@ -8,8 +8,6 @@ import { Random, Tensor } from "../tensor/index.ts";
 import { requireAtLeast0 } from "./optimizers.ts";
 import { parameterKind } from "./parameter-kind.ts";
 
-const INITS = ["transformer-lens", "gpt2", "pytorch"] as const;
-
 /**
  * As whose models weights begin; biases of the first two are 0, and norms begin as the identity in all.
  *
@@ -19,7 +17,9 @@ const INITS = ["transformer-lens", "gpt2", "pytorch"] as const;
  *   standard normal.
  * @category Training
  */
-export type Initialization = (typeof INITS)[number];
+export type Initialization = "transformer-lens" | "gpt2" | "pytorch";
+
+const INITS: readonly Initialization[] = ["transformer-lens", "gpt2", "pytorch"];
 
 /**
  * How {@link initialModel} draws.

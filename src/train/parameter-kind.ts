@@ -1,14 +1,14 @@
 /** What the weights of a model are, so that weight decay can tell them apart. */
 import { InputError, nameOf } from "../errors.ts";
 
-const KINDS = ["embedding", "attention", "mlp", "unembedding", "bias", "norm"] as const;
-
 /**
  * What a weight is: `embedding` (W_E, W_pos), `attention` (W_Q, W_K, W_V, W_O), `mlp` (W_in, W_gate, W_out),
  * `unembedding` (W_U), `bias` (all b), `norm` (w and b of norms).
  * @category Training
  */
-export type ParameterKind = (typeof KINDS)[number];
+export type ParameterKind = "embedding" | "attention" | "mlp" | "unembedding" | "bias" | "norm";
+
+const KINDS: readonly ParameterKind[] = ["embedding", "attention", "mlp", "unembedding", "bias", "norm"];
 
 /**
  * What a weight is, by its TransformerLens 3.x name.

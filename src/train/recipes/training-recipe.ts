@@ -2,7 +2,7 @@
  * A run of training as data: what is trained, on what, how. It is what a file of JSON holds, what crosses to a worker,
  * and what a command line comes to; the same recipe gives the same run.
  */
-import { InputError, requireObject } from "../../errors.ts";
+import { InputError, requireObject, requireOptions } from "../../errors.ts";
 import { parseEdits } from "../../interventions/index.ts";
 import { parseConfig } from "../../model/index.ts";
 import type { ModelConfig, Transformer } from "../../model/index.ts";
@@ -120,6 +120,7 @@ const OPTIMIZERS = { adamw: adamW, adam, sgd } as Readonly<Record<Optimizer["kin
  * ```
  */
 export function trainingRecipe(json: RecipeJSON = {}, options: RecipeOptions = {}): TrainingRecipe {
+  requireOptions(options, OPERATION, "text tokenizer");
   requireObject(json, "recipe", OPERATION, "model data steps init seed optimizer schedule clip edits");
   const { model = {}, data = { kind: "repeated-tokens" }, seed = 0, init = "transformer-lens" } = json;
   requireObject(model, "model", OPERATION);
