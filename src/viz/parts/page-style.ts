@@ -55,7 +55,9 @@ const TABLE = [
   ".tc-table button:focus-visible{outline:2px solid var(--tc-c0);outline-offset:2px}",
   '.tc-table [aria-sort=ascending] button::after{content:" ↑"}',
   '.tc-table [aria-sort=descending] button::after{content:" ↓"}',
+  // A table of many columns has room for its numbers or for its bars.
   "@container (width<56rem){.tc-table tr>*{padding-right:7px}td.tc-bar{padding-left:62px}}",
+  "@container (width<46rem){td.tc-bar{padding-left:0}.tc-bar svg{display:none}}",
   "@container (width<50rem){.tc-many svg{display:none}}",
   "@container (width<30rem){.tc-some svg{display:none}}",
 ];
