@@ -7,7 +7,7 @@ import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import { readPositions, RowMetric } from "./metric.ts";
 import type { Metric } from "./metric.ts";
 import type { BaseRun } from "./base-run.ts";
-import { copyRows } from "./partial-rows.ts";
+import { copyRows } from "./rows.ts";
 import type { Rows } from "./partial-rows.ts";
 import { columnsAt } from "./unembedding.ts";
 

@@ -95,17 +95,6 @@ export class Rows {
   }
 }
 
-/** Copies rows of some indices one after the other, those that follow on one another at once. */
-export function copyRows(from: FloatArray, rows: readonly number[], width: number, to: FloatArray): void {
-  for (let i = 0; i < rows.length;) {
-    const first = rows[i] as number;
-    let end = i + 1;
-    while (end < rows.length && rows[end] === first + end - i) end++;
-    to.set(from.subarray(first * width, (first + end - i) * width), i * width);
-    i = end;
-  }
-}
-
 /** The index of the first number that is at least `least`, of ascending ones. */
 function firstFrom(sorted: Int32Array, least: number): number {
   let [low, high] = [0, sorted.length];

@@ -8,6 +8,7 @@ import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import type { TrainingBatch } from "../batch.ts";
 import type { TrainingData } from "../batches.ts";
+import { HELD_OUT_PROMPTS, HELD_OUT_STEP, knownLosses } from "../data/known-losses.ts";
 
 /**
  * Training data as a film takes prompts of them; the generators of this entry tell known losses too.
@@ -57,12 +58,9 @@ export interface FilmProbe {
   readonly repeated?: { readonly tokens: Tensor<"batch pos">; readonly period: number; readonly bos: number | null };
 }
 
-const PROMPTS = 16;
 const SCORED = 8;
 /** From this period on heads that look back a fixed number of places are told from those that match tokens. */
 const PERIOD = 24;
-/** A step that no training reaches. */
-const FAR = 2 ** 31 - 2;
 
 /**
  * Makes the prompts that a film's checkpoints are measured on: some of the training's own kind for losses, and random
@@ -88,7 +86,7 @@ export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): 
   const operation = "filmProbe";
   requireOptions(options, operation, "data prompts period seed");
   requireObject(config, "config", operation);
-  const { data, prompts = PROMPTS, seed = 0 } = options;
+  const { data, prompts = HELD_OUT_PROMPTS, seed = 0 } = options;
   requireCount(prompts, "prompts", operation);
   const repeated = repeatedProbe(config, options, operation);
   if (data === undefined) {
@@ -97,7 +95,7 @@ export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): 
     const drawn = repeatedTokens(config, { bos, length, batch: prompts, seed: seed + 1 });
     return { tokens: toTokenTensor(config, drawn, operation), ...repeated };
   }
-  const given = "batch" in data ? data.batch(FAR) : data;
+  const given = "batch" in data ? data.batch(HELD_OUT_STEP) : data;
   if (isPromise(given)) {
     throw new InputError("the data give batches later. Give one of them: { data: await data.batch(step) }.", {
       operation,
@@ -114,7 +112,7 @@ export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): 
   const mask = padding && Tensor.from("batch pos", [batch, pos], Int32Array.from(padding.visible));
   const weights = lossMask === undefined ? undefined : weightsOf(lossMask, [batch, pos]);
   const targets = given.targets === undefined ? undefined : targetsOf(config, given.targets, [batch, pos], weights);
-  const floors = "batch" in data ? floorsOf(data, { prompts: Math.min(batch, prompts), pos, weights }) : undefined;
+  const floors = "batch" in data ? knownLosses(data, { prompts: Math.min(batch, prompts), pos, weights }) : undefined;
   return {
     tokens: some(all),
     ...(floors && { floors }),
@@ -139,28 +137,6 @@ function repeatedProbe(
   const length = period ?? Math.min(PERIOD, room);
   const drawn = repeatedTokens(config, { bos, length, batch: SCORED, seed, distinct: choices >= length });
   return { repeated: { tokens: toTokenTensor(config, drawn, operation), period: length, bos } };
-}
-
-/** The mean losses of what the data know, over the first prompts and the predictions that count. */
-function floorsOf(
-  data: FilmData,
-  { prompts, pos, weights }: { prompts: number; pos: number; weights: Float64Array | undefined },
-): Record<string, number> | undefined {
-  const known = data.references?.(FAR) ?? (data.optimum && { optimum: data.optimum(FAR) });
-  if (known === undefined) return undefined;
-  const mean = (losses: Tensor<"batch pos">): number => {
-    const count = losses.sizeOf("pos");
-    let [sum, total] = [0, 0];
-    for (let b = 0; b < prompts; b++) {
-      for (let p = 0; p < count; p++) {
-        const weight = weights?.[b * pos + p] ?? 1;
-        sum += weight === 0 ? 0 : weight * losses.at(b, p);
-        total += weight;
-      }
-    }
-    return sum / total;
-  };
-  return Object.fromEntries(Object.entries(known).map(([name, losses]) => [name, mean(losses)]));
 }
 
 /** The ids to predict; where a prediction counts nothing it may be anything, and is 0. */

@@ -7,6 +7,7 @@ import { parseEdits } from "../../interventions/index.ts";
 import { parseConfig } from "../../model/index.ts";
 import type { ModelConfig, Transformer } from "../../model/index.ts";
 import { requireChoice, requireCount, requireSeed } from "../../model/internal.ts";
+import { rawData } from "../../tensor/internal.ts";
 import {
   associativeRecallData,
   markovChainData,
@@ -16,6 +17,7 @@ import {
   textData,
 } from "../data/index.ts";
 import type { DrawnBatch, DrawnData, TextData, TextDataOptions, TextEncoding } from "../data/index.ts";
+import { HELD_OUT_PROMPTS, HELD_OUT_STEP, knownLosses } from "../data/known-losses.ts";
 import { checkClip } from "../clip.ts";
 import type { ClipLike } from "../clip.ts";
 import type { EditStretch } from "../edit-stretches.ts";
@@ -26,7 +28,6 @@ import type { Optimizer } from "../optimizers.ts";
 import { checkSchedule } from "../schedules.ts";
 import type { Schedule } from "../schedules.ts";
 import type { TrainOptions } from "../train.ts";
-import { knownLosses } from "./known-losses.ts";
 import { USUAL } from "./usual.ts";
 import type { Named, RecipeData } from "./usual.ts";
 
@@ -82,10 +83,6 @@ export interface TrainingRecipe {
 }
 
 const OPERATION = "trainingRecipe";
-/** A step that no training reaches. */
-const FAR = 2 ** 31 - 2;
-/** As many prompts as a film measures. */
-const PROMPTS = 16;
 
 const GENERATORS = {
   "repeated-tokens": repeatedTokenData,
@@ -143,7 +140,7 @@ export function trainingRecipe(json: RecipeJSON = {}, options: RecipeOptions = {
   const edits = json.edits?.map(stretchOf);
   const start = (): Transformer => initialModel(config, { seed, init });
   const isText = "length" in drawn;
-  const heldOut = isText ? (drawn.heldOut ?? drawn).batch(FAR) : drawn.batch(FAR);
+  const heldOut = isText ? (drawn.heldOut ?? drawn).batch(HELD_OUT_STEP) : drawn.batch(HELD_OUT_STEP);
   const whole: RecipeJSON = {
     data: { kind, ...dataOptions },
     model: fields,
@@ -160,10 +157,18 @@ export function trainingRecipe(json: RecipeJSON = {}, options: RecipeOptions = {
     data: drawn,
     options: { steps, optimizer, ...more, ...(edits && { edits }) },
     heldOut,
-    floors: isText ? {} : knownLosses(drawn, FAR, PROMPTS),
+    floors: isText ? {} : floorsOf(drawn, heldOut),
     start,
     toJSON: () => whole,
   };
+}
+
+/** What an even guess loses on the held-out prompts, and what the data tell of others. */
+function floorsOf(data: DrawnData, { tokens, lossMask }: DrawnBatch): Readonly<Record<string, number>> {
+  const [batch = 0, pos = 0] = tokens.shape;
+  const prompts = Math.min(batch, HELD_OUT_PROMPTS);
+  const told = knownLosses(data, { prompts, pos, weights: lossMask && rawData(lossMask) });
+  return { uniform: Math.log(data.d_vocab), ...told };
 }
 
 /** Without what is undefined, which is as if it were left out. */

@@ -69,13 +69,13 @@ export function recipe({ choice }: { readonly choice: TrainChoice }): RecipeRepl
 
 function recipeOf({ data, layers, heads, width, steps, rate, seed }: TrainChoice): TrainingRecipe {
   const model = { n_layers: layers, n_heads: heads, d_model: width };
-  const usual = trainingRecipe({ data: { kind: data } }).toJSON();
+  const usual = rate === undefined ? undefined : trainingRecipe({ data: { kind: data } }).toJSON().optimizer;
   const json: RecipeJSON = {
     data: { kind: data },
     model,
     steps,
     seed,
-    ...(rate !== undefined && usual.optimizer && { optimizer: { ...usual.optimizer, lr: rate } }),
+    ...(usual && { optimizer: { ...usual, lr: rate } }),
   };
   const made = trainingRecipe(json);
   const { n_layers, n_heads, d_model, d_head, d_vocab } = made.config;
