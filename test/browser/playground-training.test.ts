@@ -1,6 +1,5 @@
 /** Training in the playground, in Chromium, under its strict policy. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright";
@@ -11,14 +10,13 @@ import type { SafetensorsFile } from "../../src/io/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { train, trainingRecipe } from "../../src/train/index.ts";
 import type { TrainingRecipe } from "../../src/train/index.ts";
-import { browserTests, launchChromium, newPage } from "./chromium.ts";
+import { browserTests, launchChromium } from "./chromium.ts";
+import { axe, expectAccessible, watchedPage } from "./playground-page.ts";
 import { serve, type Site } from "./server.ts";
 
 /** What will hold, however busy the machine is; the limit ends what hangs. */
 const eventually = <T>(read: () => T | Promise<T>): ReturnType<typeof expect.poll<T>> =>
   expect.poll(read, { timeout: 120_000 });
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 browserTests("the playground trains", () => {
   let browser: Browser;
@@ -43,30 +41,10 @@ browserTests("the playground trains", () => {
     await tab.close();
   });
   const open = async (hash: string, options: BrowserContextOptions = {}): Promise<void> => {
-    tab = await newPage(browser, options);
-    complaints = [];
-    tab.on("pageerror", (error) => complaints.push(error.message));
-    tab.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-    });
-    tab.on("request", (request) => {
-      const url = request.url();
-      if (!url.startsWith(`${site.address}/play/`) && !url.startsWith(`blob:${site.address}/`) && url !== "data:,")
-        complaints.push(`a request for ${url}`);
-    });
+    ({ tab, complaints } = await watchedPage(browser, options, site.address));
     await tab.goto(`${site.address}/play/index.html${hash}`);
     await tab.locator("button[type=submit]:enabled").waitFor();
   };
-  /** Nothing that axe finds, and nothing wider than the page. */
-  const expectAccessible = async (where: string): Promise<void> => {
-    const found = await tab.evaluate<{
-      violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
-    }>("axe.run(document, { resultTypes: ['violations'] })");
-    const seen = found.violations.map(({ id, nodes }) => [id, nodes[0]?.html, nodes[0]?.failureSummary]);
-    expect(seen, where).toEqual([]);
-    expect(await tab.evaluate("document.documentElement.scrollWidth - innerWidth"), where).toBeLessThanOrEqual(0);
-  };
-
   /** A run of a second. */
   const SMALL = "#mode=train&data=markov-chains&width=8&steps=24&seed=3";
   const recipeOf = (): TrainingRecipe =>
@@ -193,12 +171,12 @@ browserTests("the playground trains", () => {
   ] as const)("axe finds nothing, %s at %i pixels, and nothing is wider than the page", async (scheme, width) => {
     await open(SMALL, { colorScheme: scheme, viewport: { width, height: 900 } });
     await tab.evaluate(axe);
-    await expectAccessible("before");
+    await expectAccessible(tab, "before");
     // By keys alone: a run is begun from the form.
     await tab.getByLabel("Seed").focus();
     await tab.keyboard.press("Enter");
     await tab.locator("[data-step]").waitFor();
     await stands();
-    await expectAccessible("after");
+    await expectAccessible(tab, "after");
   });
 });

@@ -1,6 +1,5 @@
 /** The playground in Chromium: a page under a strict policy that asks for nothing but its own files. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright";
@@ -13,7 +12,8 @@ import { editAt, meanLoss } from "../../src/model/index.ts";
 import type { HeadRef, Transformer } from "../../src/model/index.ts";
 import { mean, softmax, Tensor } from "../../src/tensor/index.ts";
 import { randomModel } from "../support/random-model.ts";
-import { browserTests, launchChromium, newPage } from "./chromium.ts";
+import { browserTests, launchChromium } from "./chromium.ts";
+import { axe, expectAccessible, watchedPage } from "./playground-page.ts";
 import { serve, type Site } from "./server.ts";
 
 /** What a number of three decimals may be off, with float32 runs that differ in the order of their sums. */
@@ -22,8 +22,6 @@ const SHOWN = 0.0005 + 1e-4;
 /** What will hold, however busy the machine is; the limit ends what hangs. */
 const eventually = <T>(read: () => T | Promise<T>): ReturnType<typeof expect.poll<T>> =>
   expect.poll(read, { timeout: 120_000 });
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Outputs of heads, of which one gives nothing. */
 function without(z: Tensor<"batch pos head d_head">, head: number): Tensor<"batch pos head d_head"> {
@@ -58,17 +56,7 @@ browserTests("the playground", () => {
     await tab.close();
   });
   const visit = async (hash = "", options: BrowserContextOptions = {}, where = site): Promise<void> => {
-    tab = await newPage(browser, options);
-    complaints = [];
-    tab.on("pageerror", (error) => complaints.push(error.message));
-    tab.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-    });
-    tab.on("request", (request) => {
-      const url = request.url();
-      if (!url.startsWith(`${where.address}/play/`) && !url.startsWith(`blob:${where.address}/`) && url !== "data:,")
-        complaints.push(`a request for ${url}`);
-    });
+    ({ tab, complaints } = await watchedPage(browser, options, where.address));
     await tab.goto(`${where.address}/play/index.html${hash}`);
     await settled();
   };
@@ -358,12 +346,7 @@ browserTests("the playground", () => {
           await tab.evaluate(`location.hash = "#view=${view}&off=L0H5"`);
           await until(`document.querySelector("#tab-${view}")?.getAttribute("aria-selected") === "true"`);
           await settled();
-          const found = await tab.evaluate<{
-            violations: { id: string; nodes: { html: string; failureSummary: string }[] }[];
-          }>("axe.run(document, { resultTypes: ['violations'] })");
-          const seen = found.violations.map(({ id, nodes }) => [id, nodes[0]?.html, nodes[0]?.failureSummary]);
-          expect(seen, view).toEqual([]);
-          expect(await tab.evaluate("document.documentElement.scrollWidth - innerWidth"), view).toBeLessThanOrEqual(0);
+          await expectAccessible(tab, view);
         }
       },
     );
