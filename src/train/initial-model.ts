@@ -16,7 +16,7 @@ import { parameterKind } from "./parameter-kind.ts";
  * - `pytorch`: as `nn.Linear`, uniform within $\pm 1 / \sqrt{\text{inputs}}$, biases too; embeddings as `nn.Embedding`,
  *   standard normal.
  * - `xavier_uniform`, `xavier_normal` (Glorot and Bengio 2010): of the standard deviation $\sqrt{2 / (in + out)}$;
- *   `kaiming_uniform`, `kaiming_normal` (He et al. 2015): of $\sqrt{2 / in}$, for every weight as if a ReLU came before.
+ *   `kaiming_uniform`, `kaiming_normal` (He et al. 2015): of $\sqrt{2 / in}$, for each weight as if a ReLU came before.
  *   As TransformerLens has them: $in$ and $out$ are the sizes of a matrix, $d_{vocab}$ and $d_{model}$ of $W_E$; of the
  *   heads' weights `[head, rows, cols]` they are rows and heads · cols, so that $in$ of $W_O$ is $d_{head}$.
  * @category Training
