@@ -38,9 +38,9 @@ export function withWorkspace<R>(run: (take: TakeArray) => R): R {
 /** What a computation of which nothing is kept says of its results. */
 export interface Recycling {
   /** Makes what outlives the computation. */
-  keep<T>(make: () => T): T;
+  readonly keep: <T>(make: () => T) => T;
   /** Says that what was made before the last call of this is no longer needed. */
-  turn(): void;
+  readonly turn: () => void;
 }
 
 const NONE: Recycling = { keep: (make) => make(), turn: () => undefined };

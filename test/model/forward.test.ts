@@ -260,10 +260,10 @@ describe("a forward pass keeps nothing but its logits, whose numbers are those o
     const model = randomModel({ ...sizes, ...kind });
     const expected = model.run(prompts).logits.data;
     const first = model.forward(prompts);
-    const others = model.forward(prompts.map((row) => row.toReversed()));
+    const others = model.forward(prompts.map((row) => [...row].reverse()));
     expect(first.data).toEqual(expected);
     expect(model.forward(prompts).data).toEqual(expected);
-    expect(others.data).toEqual(model.run(prompts.map((row) => row.toReversed())).logits.data);
+    expect(others.data).toEqual(model.run(prompts.map((row) => [...row].reverse())).logits.data);
     expect(model.run(prompts).logits.data).toEqual(expected);
   });
 
