@@ -224,6 +224,35 @@ describe("a run", () => {
     expect(again.failed.length).toBe(2);
   });
 
+  test("tells how far a job under way is, not more often than every tenth of a second", async () => {
+    const slow: JobKind = {
+      columns: { n: "whole" },
+      hasModel: false,
+      run: ({ seed, onProgress }) => {
+        // Steps of 30 ms; the fifth tells after all others, of too many steps.
+        for (let step = 1; step <= 5; step++) {
+          const until = performance.now() + 30;
+          while (performance.now() < until);
+          onProgress?.(step === 5 ? 9 : step, 5);
+          onProgress?.(step, 5);
+        }
+        return [{ n: seed }];
+      },
+    };
+    const told: [number, number][] = [];
+    const tell = ({ index }: Job, fraction: number): void => void told.push([index, fraction]);
+    const plan = planOf({ slow }, [{ kind: "slow" }], [5, 6]);
+    const { done } = await runJobs(plan, { on: inProcess(), onJobProgress: tell });
+    expect(done).toBe(2);
+    for (const job of [0, 1]) {
+      const fractions = told.filter(([index]) => index === job).map(([, fraction]) => fraction);
+      expect(fractions.length).toBeGreaterThan(0);
+      expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
+      expect(fractions.every((fraction) => fraction > 0 && fraction <= 1)).toBe(true);
+    }
+    expect(told.length).toBeLessThan(10);
+  });
+
   test("stops where results cannot be kept, with the store's error", async () => {
     const full = new Error("full");
     const store: JobStore = {
