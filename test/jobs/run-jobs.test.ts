@@ -5,7 +5,7 @@ import { findHeads, headAblation, headScores, repeatedTokens } from "../../src/h
 import { pathPatching, sweep } from "../../src/interventions/index.ts";
 import { openBundledModel } from "../../src/io/bundled.ts";
 import { inProcess, parseJobPlan, parseJobRows, runJobs } from "../../src/jobs/index.ts";
-import type { JobKind, JobKinds, JobRow, JobStore } from "../../src/jobs/index.ts";
+import type { Job, JobKind, JobKinds, JobRow, JobStore } from "../../src/jobs/index.ts";
 import { crossEntropy, logitDifference } from "../../src/model/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { randomModel } from "../support/random-model.ts";
