@@ -51,11 +51,14 @@ browserTests("a cloud of points", () => {
     expect(await tab.locator(".tc-cloud-still").isVisible()).toBe(false);
     await settled();
   };
-  /** Until what was moved rests and is painted. */
+  /** Until what was moved has been painted, rests, and is painted again. */
   const settled = (): Promise<unknown> =>
-    tab.evaluate(
-      "new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 400))",
-    );
+    tab.evaluate(`(async () => {
+      const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      await frames();
+      await new Promise((done) => setTimeout(done, 400));
+      await frames();
+    })()`);
   const size = (): Promise<[number, number]> =>
     tab.evaluate(
       "(() => { const { width, height } = document.querySelector('.tc-cloud-stage').getBoundingClientRect(); return [width, height]; })()",

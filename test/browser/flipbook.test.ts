@@ -79,10 +79,12 @@ browserTests("a flipbook", () => {
 
   test("plays from the first to the last, and stops", async () => {
     await open("alike");
-    const button = tab.locator(".tc-flip button");
-    await button.click();
-    expect(await button.getAttribute("aria-label")).toBe("pause");
-    expect(await tab.locator(".tc-flip output").textContent()).toBe("step <0>");
+    // What stands right after the click, before the first page is turned.
+    await tab.evaluate(`document.querySelector(".tc-flip button").addEventListener("click", ({ currentTarget }) => {
+      globalThis.begun = [currentTarget.getAttribute("aria-label"), document.querySelector(".tc-flip output").textContent];
+    }, { once: true })`);
+    await tab.locator(".tc-flip button").click();
+    expect(await tab.evaluate("begun")).toEqual(["pause", "step <0>"]);
     await tab.locator('.tc-flip button[aria-label="play"]').waitFor();
     expect(await tab.locator(".tc-flip output").textContent()).toBe("step 2");
     expect(await drawn()).toBe(await picture(2));

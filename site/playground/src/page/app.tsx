@@ -175,7 +175,7 @@ function Side(props: PartProps & { readonly run: JobState<"text"> }): JSX.Elemen
       {run.error && <ErrorView error={run.error} />}
       {facts.n_layers > 0 && <HeadsPanel {...props} heads={heads.reply} />}
       {heads.error && <ErrorView error={heads.error} />}
-      <AblationPanel {...props} reply={run.reply} />
+      <AblationPanel {...props} run={run} />
     </>
   );
 }
