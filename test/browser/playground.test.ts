@@ -325,12 +325,12 @@ browserTests("the playground", () => {
   test("a computation can be stopped, and the page goes on", async () => {
     await visit();
     const { model } = await bundled("");
-    const large = randomModel({ n_layers: 6, n_heads: 16, d_model: 256, d_head: 16, d_vocab: 6000, n_ctx: 64 });
+    const large = randomModel({ n_layers: 2, n_heads: 4, d_model: 256, d_head: 16, d_vocab: 3000, n_ctx: 64 });
     expect(large.parameterCount).toBeGreaterThan(model.parameterCount);
     // By the page itself, which is as fast as what is to be stopped.
     await tab.evaluate(`new MutationObserver((_, observer) => {
       const button = document.querySelector(".view .busy button");
-      if (button === null || !document.querySelector("main").textContent.includes("6 layers")) return;
+      if (button === null || !document.querySelector("main").textContent.includes("2 layers of 4")) return;
       observer.disconnect();
       button.click();
       document.body.dataset.stopped = "";
