@@ -198,12 +198,10 @@ queueTests(`a queue${without}`, () => {
       serveQueue(nowhere, { patience: 2000, worker: command.command }),
     ];
     const [given, served] = await Promise.allSettled(both);
-    const said = (operation: string): unknown =>
-      expect.objectContaining({ message: expect.stringMatching(`^${operation}: Redis did not answer.*ECONNREFUSED`) });
-    expect([given, served]).toEqual([
-      { status: "rejected", reason: said("onQueue") },
-      { status: "rejected", reason: said("serveQueue") },
-    ]);
+    const said = (outcome: PromiseSettledResult<unknown> | undefined): string =>
+      outcome?.status === "rejected" ? String(outcome.reason) : "nothing";
+    expect(said(given)).toMatch(/: onQueue: Redis did not answer.*ECONNREFUSED/);
+    expect(said(served)).toMatch(/: serveQueue: Redis did not answer.*ECONNREFUSED/);
   });
 
   test("a thousand jobs, with workers, giver and server killed fifty times at random: the union is that of one process", async () => {
