@@ -45,7 +45,8 @@ export {
   unknownFields,
   wrongField,
 } from "./config-fields.ts";
-export type { ConfigDialect, Property } from "./config-fields.ts";
+export type { Property } from "./config-fields.ts";
+export type { ConfigDialect } from "./config-table.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
