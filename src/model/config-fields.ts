@@ -1,7 +1,7 @@
 /** What `config-table.ts` says of the fields of one configuration: which are read, and which of them are wrong. */
 import { ConfigError } from "../errors.ts";
 import { editDistance } from "../nearest.ts";
-import { NOTHING, PASSED_OVER_BY_4, PROPERTIES, READ, REFUSED } from "./config-table.ts";
+import { NOTHING, PASSED_OVER_BY_4, PROPERTIES, READ, refusalNamed, refusedFields } from "./config-table.ts";
 import type { ConfigDialect, Fields, Names, Refusal } from "./config-table.ts";
 import type { ModelConfig } from "./model-config.ts";
 
@@ -29,7 +29,7 @@ function propertyOf(field: string, dialect: ConfigDialect): Property | undefined
 
 function refusalOf(field: string, dialect: ConfigDialect): Refusal | undefined {
   if (dialect === "transformer-lens-4" && PASSED_OVER_BY_4.has(field)) return undefined;
-  return REFUSED.find(([name]) => name === field);
+  return refusalNamed(field);
 }
 
 function isRead(field: string, dialect: ConfigDialect): boolean {
@@ -54,7 +54,7 @@ export function unknownFields(fields: Fields, dialect: ConfigDialect): string[] 
       !isRead(field, dialect) &&
       !NOTHING.has(field) &&
       !PASSED_OVER_BY_4.has(field) &&
-      !REFUSED.some(([name]) => name === field) &&
+      !refusedFields.includes(field) &&
       propertyOf(field, dialect) === undefined,
   );
 }
@@ -120,7 +120,7 @@ function nearest(field: string, dialect: ConfigDialect): string | undefined {
   const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, "");
   const slips = field.length < 5 ? 0 : field.length < 8 ? 1 : 2;
   const own = [...READ[dialect], ...properties.flatMap(([name]) => namesOf(name, dialect))];
-  const refused = REFUSED.map(([name]) => name).filter((name) => refusalOf(name, dialect) !== undefined);
+  const refused = refusedFields.filter((name) => refusalOf(name, dialect) !== undefined);
   const near = (names: readonly string[]): string | undefined =>
     names.find((name) => bare(name) === bare(field)) ??
     names.find((name) => name.length > 3 && editDistance(bare(name), bare(field)) <= slips);

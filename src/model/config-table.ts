@@ -3,6 +3,7 @@
  * checkpoints are read: read, known to change nothing, or refused where they ask for another function than the one
  * computed. What a library's own model passes over changes nothing in its configurations.
  */
+import type { ModelConfig } from "./model-config.ts";
 
 /** Whose fields a configuration has. */
 export type ConfigDialect =
@@ -199,7 +200,7 @@ function plainRotation(value: unknown): boolean {
 }
 
 /** Fields that ask for another function, with the values that do not; null and what is left out never do. */
-export const REFUSED: readonly Refusal[] = [
+const REFUSED: readonly Refusal[] = [
   ["use_local_attn", off, "local attention windows"],
   ["attn_types", allAre("global"), "local attention windows"],
   ["attention_layers", allAre("global"), "local attention windows"],
@@ -260,6 +261,14 @@ export const REFUSED: readonly Refusal[] = [
   ["is_audio_model", off, "models of sound"],
   ["is_visual_model", off, "models of images"],
 ];
+
+/** The names of the fields that may be refused. */
+export const refusedFields: readonly string[] = REFUSED.map(([field]) => field);
+
+/** Why a field may be refused, and which of its values are not. */
+export function refusalNamed(field: string): Refusal | undefined {
+  return REFUSED.find(([name]) => name === field);
+}
 
 /** Fields that say how a model was made, trained, stored or is spoken to. */
 export const NOTHING: ReadonlySet<string> = new Set([

@@ -5,6 +5,7 @@ export type { Trace } from "./run.ts";
 export { rotateTo } from "./rotary.ts";
 export { hidePaddedKeys, paddingMask } from "./attention-mask.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
+export { unembedded } from "./unembedding.ts";
 export {
   attentionScores,
   headResults,
