@@ -1,7 +1,7 @@
 /** What a run of training is by the command line: a file of JSON, options over it, a text. */
 import { readFile } from "node:fs/promises";
 import { FormatError, InputError } from "../errors.ts";
-import type { RecipeData, RecipeJSON } from "../train/index.ts";
+import type { Initialization, RecipeData, RecipeJSON } from "../train/index.ts";
 import { defined } from "../train/internal.ts";
 
 /** Options that say what is trained, on what, how. */
@@ -25,7 +25,7 @@ export interface RecipeCommandOptions {
   readonly warmup?: number;
   readonly schedule?: "constant" | "linear" | "cosine";
   readonly clip?: number;
-  readonly init?: string;
+  readonly init?: Initialization;
   readonly seed?: number;
   readonly zero: readonly string[];
 }
