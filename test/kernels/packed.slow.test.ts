@@ -1,6 +1,4 @@
 /** Right operands that are kept packed: the same products to the bit, made once, in bounded memory. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, test } from "vitest";
 import { packForKernels, simdKernels, useKernels, useThreads } from "../../src/kernels/index.ts";
 import type { MatmulArgs, MatrixView } from "../../src/kernels/index.ts";
@@ -8,13 +6,11 @@ import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
 import { lend } from "../../src/kernels/wasm/memory.ts";
 import { batchMatmul, matmul, randomNormal, Tensor } from "../../src/tensor/index.ts";
 import { moveToKernels } from "../../src/tensor/internal.ts";
+import { collectGarbage } from "../support/garbage.ts";
 import { expectSame } from "./agreement.ts";
 import { matmulArgs, matmulCases } from "./cases.ts";
 import type { MatmulCase } from "./cases.ts";
 
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 const MIB = 2 ** 20;
 
 function heap(): NonNullable<ReturnType<typeof wasmEngine>>["heap"] {
@@ -156,9 +152,7 @@ describe("tensors that are right operands again and again", () => {
     expect(heap().packed).toBeLessThanOrEqual(320 * MIB);
     expect(heap().packed).toBeGreaterThan(300 * MIB);
     keep.length = 0;
-    await turn();
-    collect();
-    await turn();
+    await collectGarbage();
     expect(heap().packed).toBeLessThan(16 * MIB);
   });
 });
