@@ -69,13 +69,13 @@ export function normalCdf(x: number): number {
 /** {@link taylorTable}, made once; rows of {@link TERMS} numbers from −{@link LIMIT} on. */
 export const normalTable = (): Float64Array => (table ??= taylorTable());
 
-const tanhGelu = (slope: number) => (x: number) => x / (1 + Math.exp(-2 * slope * (x + 0.044715 * x * x * x)));
+const tanhGelu = (x: number, slope: number): number => x / (1 + Math.exp(-2 * slope * (x + 0.044715 * x * x * x)));
 
 /** The function of each kind. */
 export const ACTIVATION: Readonly<Record<ActivationKind, (x: number) => number>> = {
   relu: (x) => Math.max(0, x),
   silu: (x) => x / (1 + Math.exp(-x)),
-  tanhGelu: tanhGelu(Math.sqrt(2 / Math.PI)),
-  roundedTanhGelu: tanhGelu(0.7978845608),
+  tanhGelu: (x) => tanhGelu(x, Math.sqrt(2 / Math.PI)),
+  roundedTanhGelu: (x) => tanhGelu(x, 0.7978845608),
   gelu: (x) => x * normalCdf(x),
 };

@@ -84,7 +84,6 @@ function gated(x: v128, kind: i32): v128 {
 }
 
 /** `x` times the normal distribution function: `normalCdf` of activations.ts over its table. */
-@inline
 function gelu(x: f64, table: usize): f64 {
   if (x >= 9) return x;
   if (!(x > -9)) return x <= -9 ? x * 0 : NaN;
@@ -97,7 +96,6 @@ function gelu(x: f64, table: usize): f64 {
 }
 
 /** The four numbers of a vector. */
-@inline
 function four(x: v128, kind: i32): v128 {
   if (kind == RELU) return f32x4.max(x, f32x4.splat(0));
   const low = gated(f64x2.promote_low_f32x4(x), kind);
