@@ -9,7 +9,7 @@
  */
 import type { ActivationKind } from "./interface.ts";
 
-const STEP = 1 / 16;
+const STEP = 0.0625;
 /** Beyond it $x\,\Phi(x)$ is $x$, or less than $10^{-17}$. */
 const LIMIT = 9;
 const TERMS = 8;

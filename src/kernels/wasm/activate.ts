@@ -18,7 +18,7 @@ const KINDS: readonly ActivationKind[] = ["relu", "silu", "tanhGelu", "roundedTa
 /** Multiplications that a number counts as, where it is asked whether sharing it pays. */
 const A_NUMBER = 64;
 /** Numbers that are copied at once where they lie outside the memory. */
-const AT_ONCE = 2 ** 20;
+const AT_ONCE = 1_048_576;
 
 const tables = new WeakMap<Heap, number>();
 
