@@ -45,7 +45,7 @@ export interface PhaseEvidence {
    */
   readonly measure: "excess" | "share above chance" | "in-context score" | "loss";
   /** The heads whose measure it is. */
-  readonly heads: readonly string[];
+  readonly heads: readonly `L${number}H${number}`[];
   /** The measure before it begins and after it ends. */
   readonly before: number;
   readonly after: number;
