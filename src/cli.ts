@@ -216,7 +216,10 @@ function addTrain(program: Program, commander: Commander, end: End): void {
     .addOption(new Option("--schedule <kind>", "what the rate does then").choices(["constant", "linear", "cosine"]))
     .option("--clip <norm>", "the largest norm that gradients keep", rate)
     .addOption(
-      new Option("--init <kind>", "as whose models it begins").choices(["transformer-lens", "gpt2", "pytorch"]),
+      new Option("--init <kind>", "how its weights begin").choices([
+        ...["transformer-lens", "gpt2", "pytorch"],
+        ...["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"],
+      ]),
     )
     .option("--seed <number>", "seed of the first weights and of the data", wholeNumber(commander, 0, LAST_SEED))
     .option(

@@ -1,12 +1,34 @@
 /** TensorFlow.js on its WebAssembly backend, SIMD, tensors already in its memory. */
+import { build } from "esbuild";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { trainingStep } from "./tfjs-train.mjs";
 
 const require = createRequire(import.meta.url);
 
+/** As a page's bundler makes it: the build for Node has no gradients. */
+async function loadBundled() {
+  const folder = mkdtempSync(join(tmpdir(), "bench-tfjs-"));
+  const outfile = join(folder, "tfjs.cjs");
+  const contents = `
+    export * as tf from "@tensorflow/tfjs-core";
+    export * as wasm from "@tensorflow/tfjs-backend-wasm";
+    import "@tensorflow/tfjs-core/dist/register_all_gradients";`;
+  const stdin = { contents, resolveDir: fileURLToPath(new URL(".", import.meta.url)) };
+  const mainFields = ["module", "main"];
+  try {
+    await build({ stdin, outfile, bundle: true, platform: "node", format: "cjs", mainFields, logLevel: "error" });
+    return require(outfile);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 export async function open() {
-  const tf = require("@tensorflow/tfjs-core");
-  const wasm = require("@tensorflow/tfjs-backend-wasm");
+  const { tf, wasm } = await loadBundled();
   wasm.setWasmPaths(join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "dist/"));
   if (!(await tf.setBackend("wasm"))) throw new Error("the wasm backend did not start");
   await tf.ready();
@@ -14,6 +36,7 @@ export async function open() {
   return {
     versions: { "tfjs-wasm": `${tf.version_core}${simd ? ", SIMD" : ", no SIMD"}` },
     prepare(work, inputs) {
+      if (work.kind === "train") return trainingStep(tf);
       const compute = graphs[work.kind];
       if (compute === undefined) return { skip: "has no float64" };
       const tensors = inputs.map(({ data, shape }) => tf.tensor(data, shape, "float32"));

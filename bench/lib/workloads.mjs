@@ -213,7 +213,7 @@ export const groups = [
     title:
       "A step of training: 2 layers of 4 heads, d_model 48, attention-only, 128 prompts of 85 tokens of 128, AdamW",
     form: "ratios",
-    contenders: ["ours", "torch"],
+    contenders: ["ours", "tfjs", "torch"],
     cases: [{ name: "forward, backward and update", kind: "train", each: { ours: 5 } }],
   },
   {

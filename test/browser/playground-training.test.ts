@@ -165,6 +165,28 @@ browserTests("the playground trains", () => {
     }
   });
 
+  test("a field that the reader is at stands while the usual numbers of other data arrive", async () => {
+    await open("#mode=train");
+    const usual = await tab.locator("#heads").inputValue();
+    // The reader is in the field, all of it selected, before the numbers of the new data are there.
+    await tab.evaluate(`{
+      const [data, heads] = ["data", "heads"].map((id) => document.getElementById(id));
+      data.value = "max-of-k";
+      data.dispatchEvent(new Event("change", { bubbles: true }));
+      heads.focus();
+      heads.select();
+    }`);
+    await eventually(() => tab.locator("#layers").inputValue()).toBe("1");
+    expect(await tab.locator("#heads").inputValue()).toBe(usual);
+    await tab.keyboard.insertText("2");
+    await tab.locator("#rate").focus();
+    await eventually(() => tab.evaluate("location.hash")).toBe("#mode=train&data=max-of-k&heads=2");
+    // A field that was left as it was shows what is usual of the new data.
+    await tab.locator("#data").selectOption("repeated-tokens");
+    await eventually(() => tab.locator("#layers").inputValue()).toBe("2");
+    expect(await tab.locator("#heads").inputValue()).toBe(usual);
+  });
+
   test.each([
     ["light", 1440],
     ["dark", 390],

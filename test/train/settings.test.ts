@@ -138,6 +138,7 @@ describe("numbers that are none are refused", () => {
     "stepSchedule factor": (factor) => stepSchedule({ every: 3, factor }),
     "initialModel seed": (seed) => initialModel(config, { seed }),
     "initialModel std": (std) => initialModel(config, { seed: 1, std }),
+    "initialModel gain": (gain) => initialModel(config, { seed: 1, gain, init: "kaiming_normal" }),
   };
   test.each(Object.entries(takers))("%s", (name, take) => {
     const [operation = "", argument = ""] = name.split(" ");
@@ -161,6 +162,8 @@ describe("numbers that are none are refused", () => {
     ["decay of what is none", () => adamW({ decays: ["W_Q"] as never }), '"matrices", or a list of kinds'],
     ["half a step", () => cosineSchedule({ steps: 2.5 }), "steps is 2.5"],
     ["std as torch", () => initialModel(config, { seed: 1, std: 1, init: "pytorch" }), "std is for"],
+    ["std of Xavier", () => initialModel(config, { seed: 1, std: 1, init: "xavier_normal" }), "std is for"],
+    ["gain as GPT-2", () => initialModel(config, { seed: 1, gain: 2, init: "gpt2" }), "gain is for what is of Xavier"],
     ["as nobody", () => initialModel(config, { seed: 1, init: "keras" as never }), "the choices are"],
     ["no seed", () => initialModel(config, {} as never), "seed is undefined"],
     ["no configuration", () => initialModel(undefined as never, { seed: 1 }), "Make one with parseConfig"],

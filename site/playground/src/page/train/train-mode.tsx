@@ -1,6 +1,6 @@
 /** The page while it trains: what is to be trained, its heads, and the film of what forms. */
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { TRAIN_DATA } from "../../protocol.ts";
 import type { TrainData } from "../../protocol.ts";
 import type { State } from "../../state.ts";
@@ -219,8 +219,17 @@ function NumberField(
   },
 ): JSX.Element {
   const { id, label, usual, least, most, state, change } = props;
-  // What is being typed stands, whatever is drawn anew meanwhile.
-  const [draft, setDraft] = useState<string>();
+  const field = useRef<HTMLInputElement>(null);
+  const isTyped = useRef(false);
+  const [, redraw] = useState({});
+  // Where the reader is at it the field stands, whatever is drawn anew: a new usual number would drop the selection.
+  const typed = document.activeElement === field.current ? field.current?.value : undefined;
+  const take = ({ currentTarget }: JSX.TargetedEvent<HTMLInputElement>): void => {
+    if (!currentTarget.reportValidity()) return;
+    isTyped.current = false;
+    const { value, valueAsNumber } = currentTarget;
+    change({ [id]: value === "" ? undefined : valueAsNumber });
+  };
   return (
     <p class="field">
       <label for={id}>{label}</label>
@@ -230,13 +239,15 @@ function NumberField(
         min={least}
         max={most}
         step={id === "rate" ? "any" : 1}
-        value={draft ?? state[id] ?? usual ?? ""}
-        onInput={({ currentTarget }) => setDraft(currentTarget.value)}
-        onChange={({ currentTarget }) => {
-          if (!currentTarget.reportValidity()) return;
-          const { value, valueAsNumber } = currentTarget;
-          setDraft(undefined);
-          change({ [id]: value === "" ? undefined : valueAsNumber });
+        ref={field}
+        value={typed ?? state[id] ?? usual ?? ""}
+        onInput={() => (isTyped.current = true)}
+        onChange={take}
+        onBlur={(event) => {
+          // No change is told of a number that is typed over itself, though it may no longer be the usual one.
+          if (isTyped.current && event.currentTarget.checkValidity()) take(event);
+          isTyped.current = false;
+          redraw({});
         }}
       />
     </p>
