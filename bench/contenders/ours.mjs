@@ -136,7 +136,7 @@ const prepare = {
     const tasks = {
       forward: () => model.forward(tokens),
       kept: () => model.run(tokens),
-      attribution: () => logitAttribution(model.run(tokens)),
+      attribution: () => logitAttribution(model, tokens),
     };
     return { run: tasks[task] };
   },

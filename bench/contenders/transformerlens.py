@@ -53,8 +53,8 @@ def whole_run(size, task):
     tokens = torch.tensor([[(37 * i + 11) % model.cfg.d_vocab for i in range(64)]])
 
     def attribution():
-        """What embeddings and heads add to the logits of the next tokens."""
-        _, cache = model.run_with_cache(tokens)
+        """What embeddings and heads add to the logits of the next tokens, of which neither side computes all."""
+        _, cache = model.run_with_cache(tokens, return_type=None)
         parts = [cache["embed"][0]]
         if model.cfg.positional_embedding_type == "standard":
             parts.append(cache["pos_embed"][0])

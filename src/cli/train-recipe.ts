@@ -1,7 +1,8 @@
 /** What a run of training is by the command line: a file of JSON, options over it, a text. */
 import { readFile } from "node:fs/promises";
 import { FormatError, InputError } from "../errors.ts";
-import type { RecipeData, RecipeJSON } from "../train/index.ts";
+import type { Initialization, RecipeData, RecipeJSON } from "../train/index.ts";
+import { defined } from "../train/internal.ts";
 
 /** Options that say what is trained, on what, how. */
 export interface RecipeCommandOptions {
@@ -24,7 +25,7 @@ export interface RecipeCommandOptions {
   readonly warmup?: number;
   readonly schedule?: "constant" | "linear" | "cosine";
   readonly clip?: number;
-  readonly init?: string;
+  readonly init?: Initialization;
   readonly seed?: number;
   readonly zero: readonly string[];
 }
@@ -62,8 +63,8 @@ export function withOptions(recipe: RecipeJSON, options: RecipeCommandOptions): 
   // Options of other data say nothing of these.
   const before = kind === undefined || kind === recipe.data?.kind ? recipe.data : undefined;
   const isText = (kind ?? recipe.data?.kind) === "text";
-  const data = given({ ...(kind && { kind }), batch: options.batch, ...(isText && { vocabSize: options.vocab }) });
-  const model = given({
+  const data = defined({ ...(kind && { kind }), batch: options.batch, ...(isText && { vocabSize: options.vocab }) });
+  const model = defined({
     d_vocab: isText ? undefined : options.vocab,
     n_ctx: options.context,
     n_layers: options.layers,
@@ -74,7 +75,7 @@ export function withOptions(recipe: RecipeJSON, options: RecipeCommandOptions): 
     normalization_type: options.norm === "none" ? null : options.norm,
     ...(options.mlp && { attn_only: options.mlp === "none", ...(options.mlp !== "none" && { act_fn: options.mlp }) }),
   });
-  const optimizer = given({
+  const optimizer = defined({
     ...(options.optimizer && { kind: options.optimizer }),
     lr: options.lr,
     weightDecay: options.weightDecay,
@@ -82,7 +83,7 @@ export function withOptions(recipe: RecipeJSON, options: RecipeCommandOptions): 
   const isOther = options.optimizer !== undefined && options.optimizer !== recipe.optimizer?.kind;
   return {
     ...recipe,
-    ...given({ steps: options.steps, init: options.init, seed: options.seed }),
+    ...defined({ steps: options.steps, init: options.init, seed: options.seed }),
     ...(Object.keys(data).length > 0 && {
       data: { kind: "repeated-tokens", ...before, ...data },
     }),
@@ -99,11 +100,6 @@ export function withOptions(recipe: RecipeJSON, options: RecipeCommandOptions): 
 function scheduleOf({ schedule, warmup }: RecipeCommandOptions): Pick<RecipeJSON, "schedule"> {
   if (schedule === undefined && warmup === undefined) return {};
   return { schedule: { kind: schedule ?? "constant", ...(warmup !== undefined && { warmup }) } };
-}
-
-/** Without what was not given. */
-function given(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 /** The first field of which two recipes say different things; undefined where there is none. */

@@ -2,12 +2,12 @@
  * The configuration of a transformer, attention-only or with MLPs, under TransformerLens's names.
  *
  * What the library cannot compute exactly as TransformerLens does is refused, by name, rather than ignored:
- * `config-fields.ts` is the table.
+ * `config-table.ts` is the table.
  */
 import { ConfigError, isPromise } from "../errors.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import { requireAgreement, requireKnownFields, wrongField } from "./config-fields.ts";
-import type { Fields } from "./config-fields.ts";
+import type { Fields } from "./config-table.ts";
 import type { ModelConfig, NormalizationType } from "./model-config.ts";
 
 const OPERATION = "parseConfig";

@@ -8,6 +8,7 @@
  * norm of its own, and adds $f(x W_{in} + b_{in}) W_{out} + b_{out}$. Where heads share keys and values these pass
  * their hooks once; where a layer sees a window, keys before it score −Infinity too.
  */
+import { withRecycling } from "../kernels/index.ts";
 import { add, causalAttention, causalSoftmax, softmax, sum } from "../tensor/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { AttentionLayer } from "./attention.ts";
@@ -36,6 +37,18 @@ import type { HookSession } from "./session.ts";
 import { toTokenTensor } from "./tokens.ts";
 import { unembedded } from "./unembedding.ts";
 
+/** Bytes of what is computed on the way that is held in the kernels' memory at once, of two layers at most. */
+const MOST_RECYCLED = 256 * 2 ** 20;
+
+/** The logits of checked tokens; of what is computed on the way nothing is kept, and its memory serves again. */
+export function logitsOf(model: RunningModel, tokens: Tensor<"batch pos">): Tensor<"batch pos d_vocab"> {
+  const plan = planOf(model, tokens, { cache: [] });
+  return withRecycling(({ keep, turn }) => {
+    const final = beforeUnembedding(plan, layersPassed(plan, undefined, turn));
+    return keep(() => unembedded(plan.parts, final));
+  }, MOST_RECYCLED);
+}
+
 /** Runs checked tokens through a model. */
 export function forwardPass(model: RunningModel, tokens: Tensor<"batch pos">, options: AllRunOptions): AnyRun {
   const plan = planOf(model, tokens, options);
@@ -54,12 +67,13 @@ export function forwardPass(model: RunningModel, tokens: Tensor<"batch pos">, op
 }
 
 /** The stream before the unembedding, or where the run stops between layers. */
-function layersPassed(plan: Plan, signal: AbortSignal | undefined): Stream {
+function layersPassed(plan: Plan, signal: AbortSignal | undefined, afterLayer?: () => void): Stream {
   const { parts, start, stopLayer } = plan;
   let at = start === undefined ? fromTokens(plan) : fromStart(plan, start);
   for (const layer of parts.layers.slice(at.layer, stopLayer)) {
     signal?.throwIfAborted();
     at = { ...at, layer: layer.layer + 1, resid: runLayer(plan, layer, at.resid, at.shortformer) };
+    afterLayer?.();
   }
   signal?.throwIfAborted();
   return at.resid;
@@ -101,13 +115,18 @@ function fromStart(plan: Plan, { layer: index, hook, resid, value, shortformer }
 
 /** The end of the pass, after the layers. */
 function finished(
-  { parts, hooks, stopLayer, logits }: Plan,
+  plan: Plan,
   resid: Stream,
 ): { readonly resid: Stream } | { readonly logits: Tensor<"batch pos d_vocab"> } {
+  const { parts, hooks, stopLayer, logits } = plan;
   if (stopLayer !== undefined) return { resid };
-  const normalized = hooks.throughNorm(parts.ln_final, resid, "ln_final");
-  const final = hooks.fire("unembed.hook_in", normalized);
+  const final = beforeUnembedding(plan, resid);
   return { logits: hooks.fire("unembed.hook_out", unembedded(parts, final, logits)) };
+}
+
+/** What the unembedding reads: the stream after the layers, through the final norm. */
+function beforeUnembedding({ parts, hooks }: Plan, resid: Stream): Stream {
+  return hooks.fire("unembed.hook_in", hooks.throughNorm(parts.ln_final, resid, "ln_final"));
 }
 
 function runLayer(plan: Plan, layer: AttentionLayer, resid_pre: Stream, shortformer: Stream | undefined): Stream {

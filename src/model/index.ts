@@ -7,7 +7,7 @@
  *
  * In reading order: `config.ts`, `transformer.ts`, `attention.ts` (a head: $W_{QK}$ and $W_{OV}$), `forward.ts` (the
  * pass), `hooks.ts` and `edits.ts`, `cache.ts`, `norm.ts`, `rotary.ts`, `mlp.ts`, `loss.ts`, `metric.ts` and
- * `metrics.ts`, `partial-pass.ts` (a run again, as far as changes reach), `processing/` (folding and centring).
+ * `metrics/`, `partial-pass.ts` (a run again, as far as changes reach), `processing/` (folding and centring).
  *
  * @packageDocumentation
  */
@@ -31,8 +31,10 @@ export { rotate, rotationMatrix } from "./rotary.ts";
 export { lossPerToken, meanLoss } from "./loss.ts";
 export type { LossOptions } from "./loss.ts";
 export type { Metric, MetricFunction, MetricInput, MetricLike, MetricReads } from "./metric.ts";
-export { crossEntropy, klDivergence, logitDifference, logProbability, probability } from "./metrics.ts";
-export type { Answers } from "./metrics.ts";
+export { logitDifference, logProbability, probability } from "./metrics/answers.ts";
+export type { Answers } from "./metrics/answers.ts";
+export { crossEntropy } from "./metrics/cross-entropy.ts";
+export { klDivergence } from "./metrics/kl-divergence.ts";
 export { gradients } from "./gradients.ts";
 export type { GradientOptions, Gradients } from "./gradients.ts";
 export type { GradientSeeds } from "./backward/scalar.ts";

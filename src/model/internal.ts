@@ -5,6 +5,7 @@ export type { Trace } from "./run.ts";
 export { rotateTo } from "./rotary.ts";
 export { hidePaddedKeys, paddingMask } from "./attention-mask.ts";
 export { embedTokens, positionalEmbedding } from "./embedding.ts";
+export { unembedded } from "./unembedding.ts";
 export {
   attentionScores,
   headResults,
@@ -45,13 +46,15 @@ export {
   unknownFields,
   wrongField,
 } from "./config-fields.ts";
-export type { ConfigDialect, Property } from "./config-fields.ts";
+export type { Property } from "./config-fields.ts";
+export type { ConfigDialect } from "./config-table.ts";
 export { bosOf } from "./config.ts";
 export { plainIds } from "./tokens.ts";
 export { lossesOfRows } from "./loss.ts";
 export { runLosses } from "./run-losses.ts";
 export { readPositions, requireMetricOf, requireNoPadding, RowMetric, selectLogits, spreadGradient } from "./metric.ts";
-export { predictionLoss, rowLosses } from "./metrics.ts";
+export { predictionLoss } from "./metrics/cross-entropy.ts";
+export { rowLosses } from "./metrics/rows.ts";
 export { metricOf } from "./custom-metric.ts";
 export { mlpAdds } from "./mlp.ts";
 export { gradientsInto, parameterArrays } from "./gradients.ts";

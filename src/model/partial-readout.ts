@@ -7,6 +7,7 @@ import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import { readPositions, RowMetric } from "./metric.ts";
 import type { Metric } from "./metric.ts";
 import type { BaseRun } from "./base-run.ts";
+import { isZero } from "./bias.ts";
 import { copyRows } from "./rows.ts";
 import type { Rows } from "./partial-rows.ts";
 import { columnsAt } from "./unembedding.ts";
@@ -42,7 +43,7 @@ export class Readout {
     const { tokens: read } = metric.reads;
     this.#W_U = read === "all" ? W_U : columnsAt(W_U, read);
     const bias = read === "all" ? b_U : Float32Array.from(read, (id) => b_U[id] as number);
-    this.#bias = bias.every((b) => b === 0) ? undefined : bias;
+    this.#bias = isZero(bias) ? undefined : bias;
     this.#width = bias.length;
     this.#places = Array.from({ length: prompts }, (_, b) =>
       readPositions(metric, b, pos).map((position) => b * pos + position),

@@ -3,6 +3,7 @@ import { kernels, matrix } from "../kernels/index.ts";
 import type { FloatArray } from "../kernels/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { allocateData, rawData, rightOperand, withWorkspace } from "../tensor/internal.ts";
+import { isZero } from "./bias.ts";
 import { targetOf } from "./loss.ts";
 import type { RunOptions } from "./run.ts";
 import type { TokensLike } from "./tokens.ts";
@@ -29,7 +30,7 @@ export function runLosses(
     targetOf(ids, Math.floor(row / count) * pos + (row % count) + 1, d_vocab),
   );
   const b_U = rawData(parts.b_U) as FloatArray;
-  const bias = b_U.every((b) => b === 0) ? undefined : b_U;
+  const bias = isZero(b_U) ? undefined : b_U;
   const final = rawData(run.cache.get("unembed.hook_in"));
   withWorkspace((take) => {
     const x = take("float32", rows * d_model);

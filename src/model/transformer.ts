@@ -11,7 +11,7 @@ import { AttentionLayer } from "./attention.ts";
 import type { AttentionHead, LayerWeights } from "./attention.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { modelShowing } from "./model-showing.ts";
-import { forwardPass } from "./forward.ts";
+import { forwardPass, logitsOf } from "./forward.ts";
 import type { AllRunOptions, AnyRun, RunOptionsBy, StopOptions, Unembeds } from "./run.ts";
 import { headIdOf, headLabel } from "../head-id.ts";
 import type { HeadRef } from "../head-id.ts";
@@ -266,7 +266,7 @@ export class Transformer extends Shown {
    * ```
    */
   forward(tokens: TokensLike): Tensor<"batch pos d_vocab"> {
-    return (forwardPass(this, toTokenTensor(this.config, tokens, "forward"), { cache: [] }) as Run).logits;
+    return logitsOf(this, toTokenTensor(this.config, tokens, "forward"));
   }
 
   /**

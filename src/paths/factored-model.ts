@@ -55,8 +55,6 @@ export class FactoredModel extends Shown {
   readonly model: Transformer;
   /** `[batch, pos]`. */
   readonly tokens: Tensor<"batch pos">;
-  /** The logits of the model's own run. */
-  readonly modelLogits: Tensor<"batch pos d_vocab">;
   /** What enters the first layer: $T W_E$, with positions where they are in the residual stream; float64. */
   readonly embedding: Stream;
   /** @internal */
@@ -69,9 +67,13 @@ export class FactoredModel extends Shown {
     super();
     this.model = frozen.model;
     this.tokens = frozen.run.tokens;
-    this.modelLogits = frozen.run.logits;
     this.embedding = directStream(frozen);
     this.frozen = frozen;
+  }
+
+  /** The logits of the model's own run. */
+  get modelLogits(): Tensor<"batch pos d_vocab"> {
+    return this.frozen.run.logits;
   }
 
   /** @internal */

@@ -200,7 +200,8 @@ function within<T>(answer: Promise<T>, milliseconds: number, fault: Error): Prom
   answer.catch(() => undefined);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(fault), milliseconds);
+    // An answer that came while this program was busy with something else is heard first.
+    timer = setTimeout(() => setImmediate(() => reject(fault)), milliseconds);
   });
   return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }

@@ -172,14 +172,16 @@ export function requireAtLeast0(value: unknown, argument: string, operation: str
   });
 }
 
+const MAKERS: Readonly<Record<Optimizer["kind"], (options: object) => Optimizer>> = { adamw: adamW, adam, sgd };
+
+/** All of them. */
+export const OPTIMIZER_KINDS = Object.keys(MAKERS) as readonly Optimizer["kind"][];
+
 /** Any optimizer, checked: what an untyped caller or a file gave. */
 export function checkOptimizer(given: unknown, operation: string): Optimizer {
   const kind = typeof given === "object" && given !== null && "kind" in given ? given.kind : undefined;
-  if (kind === "adam" || kind === "adamw" || kind === "sgd") {
-    const options = withoutKind(given as Optimizer);
-    if (kind === "sgd") return sgd(options);
-    return kind === "adam" ? adam(options) : adamW(options);
-  }
+  const found = OPTIMIZER_KINDS.find((one) => one === kind);
+  if (found !== undefined) return MAKERS[found](withoutKind(given as Optimizer));
   throw new InputError(`optimizer is ${nameOf(given)}. Make one with adamW({ lr }), adam or sgd.`, {
     operation,
     argument: "optimizer",

@@ -1,9 +1,9 @@
 /** Points that turn, in Chromium: by pointer and keyboard, found by name, in the page's colours, still where asked for. */
-import type { Browser, Page } from "playwright";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { BrowserContextOptions, Page } from "playwright";
+import { expect, test } from "vitest";
 import { cameraOf } from "../../src/viz/parts/camera.ts";
-import { browserTests, launchChromium, newPage } from "./chromium.ts";
-import { programPages, serve, type Site } from "./server.ts";
+import { browserTests } from "./chromium.ts";
+import { figureSite } from "./figure-site.ts";
 
 /** One point alone in its group, at the far end of x; many about the middle. */
 const PROGRAM = `
@@ -20,42 +20,22 @@ globalThis.figures = {
 };
 `;
 
-const POLICY =
-  "default-src 'none'; script-src 'self'; img-src data:; require-trusted-types-for 'script'; trusted-types transformer-circuits";
-
 browserTests("a cloud of points", () => {
-  let browser: Browser;
-  let site: Site;
-  beforeAll(async () => {
-    browser = await launchChromium();
-    site = await serve(await programPages(PROGRAM), {}, POLICY);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await site?.close();
-  });
-
+  const site = figureSite(PROGRAM);
   let tab: Page;
-  let complaints: string[];
-  afterEach(async () => {
-    expect(complaints).toEqual([]);
-    await tab.close();
-  });
-  const open = async (figure: "few" | "many", options: Parameters<typeof newPage>[1] = {}): Promise<void> => {
-    tab = await newPage(browser, options);
-    complaints = [];
-    tab.on("pageerror", (error) => complaints.push(error.message));
-    await tab.goto(`${site.address}/index.html`);
-    await tab.waitForFunction("globalThis.figures !== undefined");
-    await tab.evaluate(`viz.mount(document.querySelector("#at"), figures.${figure}); undefined`);
+  const open = async (figure: "few" | "many", options: BrowserContextOptions = {}): Promise<void> => {
+    tab = await site.open(figure, options);
     expect(await tab.locator(".tc-cloud-still").isVisible()).toBe(false);
     await settled();
   };
-  /** Until what was moved rests and is painted. */
+  /** Until what was moved has been painted, rests, and is painted again. */
   const settled = (): Promise<unknown> =>
-    tab.evaluate(
-      "new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 400))",
-    );
+    tab.evaluate(`(async () => {
+      const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      await frames();
+      await new Promise((done) => setTimeout(done, 400));
+      await frames();
+    })()`);
   const size = (): Promise<[number, number]> =>
     tab.evaluate(
       "(() => { const { width, height } = document.querySelector('.tc-cloud-stage').getBoundingClientRect(); return [width, height]; })()",

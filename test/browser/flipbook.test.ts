@@ -1,8 +1,8 @@
 /** A flipbook in Chromium: by slider, keyboard and play, under a strict policy, in a shadow root, without a script. */
-import type { Browser, Page } from "playwright";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { browserTests, launchChromium, newPage } from "./chromium.ts";
-import { programPages, serve, type Site } from "./server.ts";
+import type { Page } from "playwright";
+import { expect, test } from "vitest";
+import { browserTests, newPage } from "./chromium.ts";
+import { figureSite } from "./figure-site.ts";
 
 const PROGRAM = `
 import * as viz from "./src/viz/index.ts";
@@ -16,34 +16,11 @@ globalThis.figures = {
 };
 `;
 
-const POLICY =
-  "default-src 'none'; script-src 'self'; img-src data:; require-trusted-types-for 'script'; trusted-types transformer-circuits";
-
 browserTests("a flipbook", () => {
-  let browser: Browser;
-  let site: Site;
-  beforeAll(async () => {
-    browser = await launchChromium();
-    site = await serve(await programPages(PROGRAM), {}, POLICY);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await site?.close();
-  });
-
+  const site = figureSite(PROGRAM);
   let tab: Page;
-  let complaints: string[];
-  afterEach(async () => {
-    expect(complaints).toEqual([]);
-    await tab.close();
-  });
-  const open = async (figure: "alike" | "other", mount = 'document.querySelector("#at")'): Promise<void> => {
-    tab = await newPage(browser);
-    complaints = [];
-    tab.on("pageerror", (error) => complaints.push(error.message));
-    await tab.goto(`${site.address}/index.html`);
-    await tab.waitForFunction("globalThis.figures !== undefined");
-    await tab.evaluate(`viz.mount(${mount}, figures.${figure}); undefined`);
+  const open = async (figure: "alike" | "other", at?: string): Promise<void> => {
+    tab = await site.open(figure, {}, at);
   };
   /** Every drawing on the page, as markup. */
   const drawn = (): Promise<string> =>
@@ -79,10 +56,12 @@ browserTests("a flipbook", () => {
 
   test("plays from the first to the last, and stops", async () => {
     await open("alike");
-    const button = tab.locator(".tc-flip button");
-    await button.click();
-    expect(await button.getAttribute("aria-label")).toBe("pause");
-    expect(await tab.locator(".tc-flip output").textContent()).toBe("step <0>");
+    // What stands right after the click, before the first page is turned.
+    await tab.evaluate(`document.querySelector(".tc-flip button").addEventListener("click", ({ currentTarget }) => {
+      globalThis.begun = [currentTarget.getAttribute("aria-label"), document.querySelector(".tc-flip output").textContent];
+    }, { once: true })`);
+    await tab.locator(".tc-flip button").click();
+    expect(await tab.evaluate("begun")).toEqual(["pause", "step <0>"]);
     await tab.locator('.tc-flip button[aria-label="play"]').waitFor();
     expect(await tab.locator(".tc-flip output").textContent()).toBe("step 2");
     expect(await drawn()).toBe(await picture(2));
@@ -108,7 +87,7 @@ browserTests("a flipbook", () => {
     await open("alike");
     const body = await tab.evaluate<string>("viz.figureStyles() + '|' + figures.alike.body");
     const [styles = "", markup = ""] = [body.slice(0, body.indexOf("|")), body.slice(body.indexOf("|") + 1)];
-    const still = await newPage(browser, { javaScriptEnabled: false });
+    const still = await newPage(site.browser, { javaScriptEnabled: false });
     await still.setContent(`<style>${styles}</style>${markup}`);
     expect(await still.locator(".tc-flip-live").isVisible()).toBe(false);
     expect(await still.locator(".tc-flip-still").textContent()).toBe("step 2");

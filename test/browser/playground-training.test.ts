@@ -5,10 +5,10 @@ import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { buildPlayground } from "../../site/playground/build.mjs";
-import { parseSafetensors } from "../../src/io/index.ts";
+import { loadTokenizer, parseSafetensors, trainTokenizer } from "../../src/io/index.ts";
 import type { SafetensorsFile } from "../../src/io/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
-import { train, trainingRecipe } from "../../src/train/index.ts";
+import { adamW, train, trainingRecipe } from "../../src/train/index.ts";
 import type { TrainingRecipe } from "../../src/train/index.ts";
 import { browserTests, launchChromium } from "./chromium.ts";
 import { axe, expectAccessible, watchedPage } from "./playground-page.ts";
@@ -40,10 +40,10 @@ browserTests("the playground trains", () => {
   afterEach(async () => {
     await tab.close();
   });
-  const open = async (hash: string, options: BrowserContextOptions = {}): Promise<void> => {
+  const open = async (hash: string, options: BrowserContextOptions = {}, isReady = true): Promise<void> => {
     ({ tab, complaints } = await watchedPage(browser, options, site.address));
     await tab.goto(`${site.address}/play/index.html${hash}`);
-    await tab.locator("button[type=submit]:enabled").waitFor();
+    await tab.locator(`button[type=submit]${isReady ? ":enabled" : ""}`).waitFor();
   };
   /** A run of a second. */
   const SMALL = "#mode=train&data=markov-chains&width=8&steps=24&seed=3";
@@ -91,9 +91,14 @@ browserTests("the playground trains", () => {
     await begin();
     await tab.getByText(/, done$/).waitFor();
     const whole = await saved();
+    // By the page itself, which is as fast as the run.
+    await tab.evaluate(`new MutationObserver((_, observer) => {
+      const stop = [...document.querySelectorAll("button")].find((button) => button.textContent === "Stop");
+      if (stop === undefined) return;
+      observer.disconnect();
+      stop.click();
+    }).observe(document.body, { childList: true, subtree: true })`);
     await begin();
-    await tab.locator("progress:not([value='60'])").waitFor();
-    await tab.getByRole("button", { name: "Stop" }).click();
     await stands();
     const goOn = tab.getByRole("button", { name: "Go on" });
     if ((await goOn.count()) > 0) await goOn.click();
@@ -102,8 +107,64 @@ browserTests("the playground trains", () => {
     for (const name of whole.tensors.keys()) expect(stopped.read(name).data, name).toEqual(whole.read(name).data);
   });
 
-  test("a head that is held gives nothing: nothing moves it but weight decay", async () => {
-    await open(`${SMALL}&held=L0H0`);
+  test("a run that is done goes on to more steps as if it had been as long from the start", async () => {
+    await open(SMALL);
+    await begin();
+    await tab.getByText("step 24 of 24, done").waitFor();
+    const steps = tab.getByRole("spinbutton", { name: "Steps" });
+    await steps.fill("40");
+    await steps.blur();
+    await tab.getByRole("button", { name: "Go on" }).click();
+    await tab.getByText("step 40 of 40, done").waitFor();
+    const { start, data, options } = recipeOf();
+    expectWeights(await saved(), (await train(start(), data, { ...options, steps: 40 })).model);
+  });
+
+  /** Sentences of a few words, so that there is something to learn. */
+  const TEXT = Array.from(
+    { length: 250 },
+    (_, i) => `The ${["cat", "dog", "bird"][i % 3]} sat on the ${["mat", "log"][i % 2]} number ${i}. `,
+  ).join("");
+
+  test("a text of one's own is trained on as by the library, and opens with its tokenizer", async () => {
+    await open("#mode=train&data=text&layers=1&heads=2&width=16&steps=12&rate=0.01&seed=5", {}, false);
+    expect(await tab.locator("button[type=submit]").isDisabled()).toBe(true);
+    expect(await tab.locator("[role=alert]").count()).toBe(0);
+    await tab.getByLabel("Text to train on").fill("Too short.");
+    await eventually(() => tab.locator("[role=alert]").allTextContents()).toEqual([
+      expect.stringContaining("Give more text"),
+    ]);
+    const file = { name: "cats.txt", mimeType: "text/plain", buffer: Buffer.from(TEXT) };
+    await tab.getByLabel("file of a text").setInputFiles(file);
+    await tab.locator("button[type=submit]:enabled").waitFor();
+    expect(await tab.getByLabel("Text to train on").inputValue()).toBe(TEXT);
+    await begin();
+    await stands();
+    const recipe = trainingRecipe(
+      { data: { kind: "text" }, model: { n_layers: 1, n_heads: 2, d_model: 16 }, steps: 12, seed: 5 },
+      { text: TEXT, tokenizer: (vocabSize) => loadTokenizer(trainTokenizer(TEXT, { vocabSize })) },
+    );
+    const optimizer = adamW({ lr: 0.01, betas: [0.9, 0.99] });
+    expectWeights(await saved(), (await train(recipe.start(), recipe.data, { ...recipe.options, optimizer })).model);
+    expect(await tab.evaluate("location.hash")).not.toContain("cat");
+    expect(await tab.getByRole("button", { name: "Save tokenizer.json" }).count()).toBe(1);
+    await tab.getByRole("button", { name: "Take it apart" }).click();
+    await eventually(() => tab.locator("main").first().textContent()).toContain("text-12.safetensors");
+    await tab.getByLabel("Text to run the model on").fill("The cat sat");
+    await eventually(() => tab.locator(".tokens").textContent()).toContain("cat");
+    expect(complaints).toEqual([]);
+  });
+
+  test("as much of a text is taken as a page trains on", async () => {
+    await open("#mode=train&data=text", {}, false);
+    const buffer = Buffer.from("a line of words\n".repeat(20_000));
+    await tab.getByLabel("file of a text").setInputFiles({ name: "long.txt", mimeType: "text/plain", buffer });
+    await tab.getByText("Its first 200,000 characters.").waitFor();
+    expect(await tab.getByLabel("Text to train on").inputValue()).toHaveLength(200_000);
+  });
+
+  test("a head that is ablated gives nothing: nothing moves it but weight decay", async () => {
+    await open(`${SMALL}&ablated=L0H0`);
     expect(await tab.getByLabel("L0H0 trained").isChecked()).toBe(false);
     await begin();
     await stands();
@@ -145,7 +206,7 @@ browserTests("the playground trains", () => {
     await tab.getByLabel("Rate").fill("0.004");
     await tab.getByLabel("Steps").fill("30");
     await tab.getByLabel("L0H1 trained").uncheck();
-    const hash = "#mode=train&data=max-of-k&heads=2&steps=30&rate=0.004&held=L0H1";
+    const hash = "#mode=train&data=max-of-k&heads=2&steps=30&rate=0.004&ablated=L0H1";
     await eventually(() => tab.evaluate("location.hash")).toBe(hash);
     await tab.close();
     await open(hash);

@@ -60,7 +60,7 @@ browserTests("the playground", () => {
     await tab.goto(`${where.address}/play/index.html${hash}`);
     await settled();
   };
-  /** Until something is shown and nothing more is computed. */
+  /** Until something is shown and nothing more is computed: what stands then is of what is chosen. */
   const settled = async (): Promise<void> => {
     await tab.locator(".view .figure > *, .error").first().waitFor();
     await until("document.querySelector('.busy, .stale') === null");
@@ -194,10 +194,11 @@ browserTests("the playground", () => {
       await tab.getByLabel("L0H5 on").uncheck();
       await tab.getByRole("button", { name: /^L1 H2/ }).click();
       await tab.getByRole("tab", { name: "Expansion" }).click();
-      await until("location.hash.includes('declare')");
+      for (const part of ["declare", "off=L0H5", "head=L1H2", "view=expansion"])
+        await until(`location.hash.includes(${JSON.stringify(part)})`);
       await settled();
       const hash = await tab.evaluate<string>("location.hash");
-      await eventually(() => shownLoss("after")).toBeGreaterThan(0);
+      expect(await shownLoss("after")).toBeGreaterThan(0);
       const loss = await shownLoss("after");
       await tab.close();
       await visit(hash);
@@ -234,9 +235,11 @@ browserTests("the playground", () => {
       await eventually(() => shownLoss("before")).toSatisfy((loss: number) => Math.abs(loss - expected) < SHOWN);
       for (const view of ["Patterns", "Composition", "Expansion", "Patching", "Two texts"]) {
         await tab.getByRole("tab", { name: view }).click();
-        if (view === "Patching") await tab.getByLabel("Second token ids").fill("1 2 5 4 1 2 3");
-        // The texts are the same until the second has come to the worker.
-        await eventually(() => tab.locator(".error").allTextContents()).toEqual([]);
+        if (view === "Patching") {
+          // The texts are the same until the second is taken.
+          await tab.getByLabel("Second token ids").fill("1 2 5 4 1 2 3");
+          await until("location.hash.includes('other=1+2+5')");
+        }
         await settled();
         expect(await tab.locator(".error").allTextContents(), view).toEqual([]);
       }
@@ -322,11 +325,20 @@ browserTests("the playground", () => {
   test("a computation can be stopped, and the page goes on", async () => {
     await visit();
     const { model } = await bundled("");
-    const large = randomModel({ n_layers: 6, n_heads: 16, d_model: 256, d_head: 16, d_vocab: 6000, n_ctx: 64 });
+    const large = randomModel({ n_layers: 2, n_heads: 4, d_model: 256, d_head: 16, d_vocab: 3000, n_ctx: 64 });
     expect(large.parameterCount).toBeGreaterThan(model.parameterCount);
+    // By the page itself, which is as fast as what is to be stopped.
+    await tab.evaluate(`new MutationObserver((_, observer) => {
+      const button = document.querySelector(".view .busy button");
+      if (button === null || !document.querySelector("main").textContent.includes("2 layers of 4")) return;
+      observer.disconnect();
+      button.click();
+      document.body.dataset.stopped = "";
+    }).observe(document.body, { childList: true, subtree: true, characterData: true })`);
     await tab.locator("input[type=file]").setInputFiles(filesOf(large));
-    await tab.getByRole("button", { name: "Stop" }).first().click();
+    await until("'stopped' in document.body.dataset");
     await until("document.querySelector('.busy') === null");
+    expect(await tab.locator(".view .error").first().textContent()).toContain("Stopped.");
     await tab.getByRole("tab", { name: "Expansion" }).click();
     await settled();
     expect(await tab.locator(".figure").first().textContent()).toContain("What each path adds");

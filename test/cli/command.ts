@@ -49,23 +49,20 @@ async function bundleCommand(declarations: string): Promise<string> {
   return `${folder}/dist/cli.js`;
 }
 
-/** Runs the command; after so many milliseconds, or once something is so, it is sent what Ctrl-C sends. */
+/** Runs the command; once something is so, it is sent what Ctrl-C sends. */
 export function runCommand(
   command: string,
   args: readonly string[],
   cwd: string,
-  interrupt?: number | (() => boolean),
+  interrupt?: () => boolean,
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [command, ...args], { cwd });
-    const timer = setInterval(
-      () => {
-        if (interrupt === undefined || (typeof interrupt === "function" && !interrupt())) return;
-        clearInterval(timer);
-        child.kill("SIGINT");
-      },
-      typeof interrupt === "number" ? interrupt : 20,
-    );
+    const timer = setInterval(() => {
+      if (interrupt?.() !== true) return;
+      clearInterval(timer);
+      child.kill("SIGINT");
+    }, 20);
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (part: Buffer) => (stdout += part.toString()));

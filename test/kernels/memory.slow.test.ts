@@ -1,15 +1,10 @@
 /** The kernels' memory: bounded, reused once tensors are collected, never shown, and growing without moving. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { add, matmul, randomNormal, softmax, Tensor } from "../../src/tensor/index.ts";
 import { rawStorage } from "../../src/tensor/internal.ts";
 import { allocateForResult, isKernelMemory, kernelInfo } from "../../src/kernels/index.ts";
 import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+import { collectGarbage } from "../support/garbage.ts";
 
 function lentBytes(): number {
   const engine = wasmEngine();
@@ -36,9 +31,7 @@ describe("memory", () => {
     const before = kernelInfo().memoryBytes;
     for (let round = 0; round < 20; round++) {
       for (let i = 0; i < 40; i++) allocateForResult(MIB / 4);
-      await turn();
-      collect();
-      await turn();
+      await collectGarbage();
     }
     // 800 MiB have passed through a share of 256.
     expect(lentBytes()).toBeLessThan(64 * MIB);
@@ -49,9 +42,7 @@ describe("memory", () => {
     const before = kernelInfo().memoryBytes;
     for (let round = 0; round < 10; round++) {
       expect(isKernelMemory(allocateForResult(12 * MIB))).toBe(true);
-      await turn();
-      collect();
-      await turn();
+      await collectGarbage();
     }
     // 480 MiB have passed through two blocks of 48 at most, and a growth's rest.
     expect(kernelInfo().memoryBytes).toBeLessThanOrEqual(before + 112 * MIB);
@@ -65,9 +56,7 @@ describe("memory", () => {
     }
     expect(wasmEngine()?.heap.moved).toBeLessThanOrEqual(256 * MIB);
     expect(wasmEngine()?.heap.moved).toBeGreaterThan(128 * MIB);
-    await turn();
-    collect();
-    await turn();
+    await collectGarbage();
     expect(wasmEngine()?.heap.moved).toBeLessThan(MIB);
   });
 
@@ -79,9 +68,7 @@ describe("memory", () => {
     });
     for (let round = 0; round < 10; round++) {
       for (let i = 0; i < 60; i++) add(numbers, i);
-      await turn();
-      collect();
-      await turn();
+      await collectGarbage();
     }
     for (const { t, i } of kept) {
       expect(isKernelMemory(rawStorage(t))).toBe(true);

@@ -1,19 +1,16 @@
 /** Right operands that are kept packed: the same products to the bit, made once, in bounded memory. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, test } from "vitest";
 import { packForKernels, simdKernels, useKernels, useThreads } from "../../src/kernels/index.ts";
 import type { MatmulArgs, MatrixView } from "../../src/kernels/index.ts";
 import { wasmEngine } from "../../src/kernels/wasm/engine.ts";
 import { lend } from "../../src/kernels/wasm/memory.ts";
 import { batchMatmul, matmul, randomNormal, Tensor } from "../../src/tensor/index.ts";
+import { moveToKernels } from "../../src/tensor/internal.ts";
+import { collectGarbage } from "../support/garbage.ts";
 import { expectSame } from "./agreement.ts";
 import { matmulArgs, matmulCases } from "./cases.ts";
 import type { MatmulCase } from "./cases.ts";
 
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 const MIB = 2 ** 20;
 
 function heap(): NonNullable<ReturnType<typeof wasmEngine>>["heap"] {
@@ -145,18 +142,17 @@ describe("tensors that are right operands again and again", () => {
   test("take no more than their share, and give it back when they are collected", async () => {
     const x = randomNormal("pos d_model", [8, 512], { seed: 10 });
     const keep: Tensor[] = [];
-    for (let i = 0; i < 80; i++) {
-      // 2 MiB each.
-      const W = Tensor.from("d_model d_vocab", [512, 1024], new Float32Array(2 ** 19).fill(i));
+    for (let i = 0; i < 24; i++) {
+      // 16 MiB each.
+      const W = Tensor.from("d_model d_vocab", [512, 8192], new Float32Array(2 ** 22).fill(i));
+      moveToKernels(W);
       for (let use = 0; use < 4; use++) matmul(x, W);
       keep.push(W);
     }
-    expect(heap().packed).toBeLessThanOrEqual(128 * MIB);
-    expect(heap().packed).toBeGreaterThan(120 * MIB);
+    expect(heap().packed).toBeLessThanOrEqual(320 * MIB);
+    expect(heap().packed).toBeGreaterThan(300 * MIB);
     keep.length = 0;
-    await turn();
-    collect();
-    await turn();
+    await collectGarbage();
     expect(heap().packed).toBeLessThan(16 * MIB);
   });
 });

@@ -5,7 +5,7 @@
 import { openBundledModel } from "../../src/io/bundled.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { astype, maxAbsDifference, Tensor } from "../../src/tensor/index.ts";
+import { astype, kernelInfo, maxAbsDifference, Tensor } from "../../src/tensor/index.ts";
 import { Transformer } from "../../src/model/index.ts";
 import type { NormalizationType, PositionalEmbeddingType } from "../../src/model/index.ts";
 import { expectClose } from "../support/golden.ts";
@@ -237,6 +237,44 @@ describe("a run that keeps no pattern takes scores, softmax and weighted values 
     const { model } = await openBundledModel();
     const prompt = Array.from({ length: model.config.n_ctx }, (_, i) => (i * 37) % model.config.d_vocab);
     expect(model.forward(prompt).data).toEqual(model.run(prompt).logits.data);
+  });
+});
+
+describe("a forward pass keeps nothing but its logits, whose numbers are those of a run, to the bit", () => {
+  // Of so many numbers that they lie in the kernels' memory, where blocks serve again.
+  const sizes = { d_model: 48, n_heads: 4, d_head: 12, d_vocab: 61, n_ctx: 64, n_layers: 5, bias: true, seed: 11 };
+  const prompts = Array.from({ length: 2 }, (_, b) =>
+    Array.from({ length: 60 }, (_, i) => (37 * i * (b + 1) + b) % 61),
+  );
+  const kinds = [
+    ...norms.flatMap((norm) => positions.map((position) => ({ norm, position }))),
+    { norm: "LN", position: "standard", mlp: "gelu" },
+    { norm: "LN", position: "rotary", mlp: "gelu_new", parallel: true },
+    { norm: "LNPre", position: "standard", mlp: "solu_ln" },
+    { norm: "RMS", position: "rotary", mlp: "silu", config: { gated_mlp: true, n_key_value_heads: 2, window_size: 9 } },
+    { norm: null, position: "shortformer", config: { attention_dir: "bidirectional" } },
+    { norm: "RMS", position: "rotary", dtype: "float64" },
+  ] as const satisfies readonly RandomModelOptions[];
+
+  test.each(kinds)("%j", (kind) => {
+    const model = randomModel({ ...sizes, ...kind });
+    const expected = model.run(prompts).logits.data;
+    const first = model.forward(prompts);
+    const others = model.forward(prompts.map((row) => [...row].reverse()));
+    expect(first.data).toEqual(expected);
+    expect(model.forward(prompts).data).toEqual(expected);
+    expect(others.data).toEqual(model.run(prompts.map((row) => [...row].reverse())).logits.data);
+    expect(model.run(prompts).logits.data).toEqual(expected);
+  });
+
+  test("passes within one task take no more memory than a few", () => {
+    const model = randomModel({ ...sizes, n_layers: 12 });
+    const pass = (): number => (Number.isFinite(model.forward(prompts).at(0, 0, 0)) ? kernelInfo().memoryBytes : NaN);
+    for (let i = 0; i < 5; i++) pass();
+    const before = pass();
+    for (let i = 0; i < 200; i++) pass();
+    // Logits, 30 kB each, alone wait for the collector.
+    expect(pass() - before).toBeLessThan(16 * 2 ** 20 + 1);
   });
 });
 

@@ -30,7 +30,7 @@ const states: fc.Arbitrary<State> = fc.record({
   steps: count,
   rate: fc.option(fc.double({ min: 1e-9, max: 10, noNaN: true }), { nil: undefined }),
   seed: count,
-  held: fc.array(label, { maxLength: 3 }),
+  ablated: fc.array(label, { maxLength: 3 }),
 });
 
 describe("the address of the playground", () => {

@@ -28,7 +28,7 @@ export interface Opened {
 /** The site on a server, and a browser to look at it. */
 export interface Viewer {
   readonly address: string;
-  /** Opens a page of the site, or the address of a file, and waits until it asks for nothing more. */
+  /** Opens a page of the site, or the address of a file, and waits until it asks for nothing more and answers. */
   open(path: string, options?: BrowserContextOptions): Promise<Opened>;
   close(): Promise<void>;
 }
@@ -52,7 +52,10 @@ export async function viewer(): Promise<Viewer> {
         bad.push(`asks for ${url}`);
         return route.abort();
       });
-      await page.goto(path.startsWith("file:") ? path : server.address + path, { waitUntil: "networkidle" });
+      const isOfSite = !path.startsWith("file:");
+      await page.goto(isOfSite ? server.address + path : path, { waitUntil: "networkidle" });
+      // Its markup stands before its program does, and what is clicked then is lost.
+      if (isOfSite) await page.waitForFunction("document.querySelector('#app')?.__vue_app__ !== undefined");
       return { page, bad };
     },
     async close() {

@@ -1,6 +1,4 @@
 /** Long runs of training: memory stays flat, and threads change nothing. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { useThreads } from "../../src/kernels/index.ts";
 import { parseConfig } from "../../src/model/index.ts";
@@ -8,9 +6,8 @@ import type { Transformer } from "../../src/model/index.ts";
 import { kernelInfo, Random } from "../../src/tensor/index.ts";
 import { adamW, initialModel, train } from "../../src/train/index.ts";
 import type { TrainingBatch } from "../../src/train/index.ts";
+import { collectGarbage } from "../support/garbage.ts";
 
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
 const MIB = 2 ** 20;
 
 function drawn(batch: number, pos: number, d_vocab: number): (step: number) => TrainingBatch {
@@ -26,9 +23,9 @@ test("10,000 steps, most of whose arrays lie in the kernels' memory, take no mor
   await train(initialModel(config, { seed: 1 }), drawn(4, 16, 64), {
     steps: 10_000,
     clip: { norm: 1 },
-    onStep: ({ step }) => {
-      if ((step + 1) % 2000 !== 0) return;
-      collect();
+    checkpoints: (step) => step > 0 && step % 2000 === 0,
+    onCheckpoint: async () => {
+      await collectGarbage();
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       marks.push({ kernels: kernelInfo().memoryBytes, heap: heapUsed, outside: arrayBuffers });
     },

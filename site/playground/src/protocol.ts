@@ -130,6 +130,9 @@ export interface CompareAsk extends HeadAsk, Ablation {
   readonly other: string;
 }
 
+/** As much of a text as a page trains on, in characters. */
+export const MOST_TEXT = 200_000;
+
 /** Data that a page trains on. */
 export const TRAIN_DATA = [
   "repeated-tokens",
@@ -137,12 +140,15 @@ export const TRAIN_DATA = [
   "skip-trigrams",
   "associative-recall",
   "max-of-k",
+  "text",
 ] as const;
 export type TrainData = (typeof TRAIN_DATA)[number];
 
 /** What is to be trained; what is undefined is as in the usual run on the data. */
 export interface TrainChoice {
   readonly data: TrainData;
+  /** The text, where the data are one. */
+  readonly text: string | undefined;
   readonly layers: number | undefined;
   readonly heads: number | undefined;
   readonly width: number | undefined;
@@ -170,7 +176,7 @@ export interface TrainAsk {
   readonly choice: TrainChoice;
   /** Whether a run begins, or the one that is there goes on. */
   readonly isNew: boolean;
-  /** Heads that give nothing in these steps. */
+  /** Heads that are ablated in these steps. */
   readonly off: readonly string[];
 }
 
@@ -198,6 +204,8 @@ export interface TrainedReply {
   readonly name: string;
   readonly weights: Uint8Array;
   readonly config: string;
+  /** Of a model of text. */
+  readonly tokenizer: string | undefined;
 }
 
 /** Every job of the worker: what it is asked and what it answers. */

@@ -38,8 +38,8 @@ export interface State {
   readonly steps: number | undefined;
   readonly rate: number | undefined;
   readonly seed: number | undefined;
-  /** Heads that give nothing while the model is trained. */
-  readonly held: readonly string[];
+  /** Heads that are ablated while the model is trained: they give nothing. */
+  readonly ablated: readonly string[];
 }
 
 export const INITIAL: State = {
@@ -63,7 +63,7 @@ export const INITIAL: State = {
   steps: undefined,
   rate: undefined,
   seed: undefined,
-  held: [],
+  ablated: [],
 };
 
 const HEAD = /^L\d{1,4}H\d{1,4}$/;
@@ -101,7 +101,7 @@ export function stateOf(hash: string): State {
     steps: count("steps"),
     rate: text("rate") !== "" && rate > 0 && rate < 1e9 ? rate : undefined,
     seed: count("seed"),
-    held: labels("held"),
+    ablated: labels("ablated"),
   };
 }
 

@@ -6,7 +6,8 @@ import type { Parts } from "../plain/parts.ts";
 import type { Engine } from "./engine.ts";
 import { runJob } from "./jobs.ts";
 import type { Job } from "./jobs.ts";
-import { isInHeap, SPACE_BYTES } from "./memory.ts";
+import { isInHeap, JOB, SPACE_BYTES } from "./memory.ts";
+import type { Heap } from "./memory.ts";
 import { borrow, withBlocks } from "./place.ts";
 import type { Borrowed } from "./place.ts";
 import { runRanges } from "./split.ts";
@@ -19,11 +20,10 @@ export interface PlacedHeads {
   readonly row: number;
 }
 
-/** The bits of a float32, as a field of a job. */
-export function floatBits(x: number): number {
-  const bits = new DataView(new ArrayBuffer(4));
-  bits.setFloat32(0, x);
-  return bits.getInt32(0);
+/** The bits of a float32, as a field of a job: read where the first job will lie. */
+export function floatBits({ floats, ints }: Heap, x: number): number {
+  floats[JOB >> 2] = x;
+  return ints[JOB >> 2]!;
 }
 
 /** Vectors that do not live in memory are copied there as `[batch, head, row]`. */
@@ -113,7 +113,7 @@ function attend(engine: Engine, args: AttentionArgs, borrowed: Borrowed[]): void
         ...at(v),
         ...at(out),
       ],
-      ...[floatBits(args.scale), args.isCausal ? 1 : 0, args.queryOffset],
+      ...[floatBits(heap, args.scale), args.isCausal ? 1 : 0, args.queryOffset],
     ];
   };
   const bytes = engine.kernels.attentionBytes(keys, width, valueWidth);

@@ -95,7 +95,7 @@ function attention(engine: GradientEngine, args: AttentionGradientArgs, borrowed
   const places = [args.q, args.k, args.v, args.gradient, ...results].map(place);
   const isCausal = args.isCausal ? 1 : 0;
   const job = (first: number, count: number): Job => [
-    ...[...promptsAndHeads(batch, heads, count), positions, width, floatBits(1 / args.scale), isCausal],
+    ...[...promptsAndHeads(batch, heads, count), positions, width, floatBits(heap, 1 / args.scale), isCausal],
     ...places.flatMap((p) => headsFrom(p, heads, first)),
   ];
   const bytes = kernels.attentionGradientBytes(positions, width);

@@ -42,9 +42,9 @@ const LARGE = 64 * 2 ** 20;
 const MOVED_LIMIT = 256 * 2 ** 20;
 /**
  * The same for right operands that are kept packed beside themselves: the attention of twelve layers of twelve heads,
- * 113 MB.
+ * 113 MB, and the unembedding of 50,278 tokens, 154 MB, which each forward pass of 64 would else pack anew.
  */
-const PACKED_LIMIT = 128 * 2 ** 20;
+const PACKED_LIMIT = 320 * 2 ** 20;
 /**
  * The collector does not see what tensors take of this memory, and would let them lie. For every so many bytes lent it
  * is told, or for every second result that is larger: few enough to pass through one cache, and a collection costs as
@@ -63,6 +63,13 @@ const GROWTH = 16 * 2 ** 20;
 /** Without shared memory there is one size for good. */
 const FIXED_BYTES = 64 * 2 ** 20;
 
+/** Blocks of results that go back together. */
+export interface Recycled {
+  blocks: (readonly [address: number, bytes: number])[];
+  /** Bytes that may be added. */
+  room: number;
+}
+
 /** A memory and who holds which part of it. */
 export interface Heap {
   readonly memory: MemoryLike;
@@ -78,8 +85,8 @@ export interface Heap {
   moved: number;
   /** Bytes lent out for packed operands. */
   packed: number;
-  /** Blocks of results that go back together when a computation ends; undefined where they wait for the collector. */
-  recycled: (readonly [address: number, bytes: number])[] | undefined;
+  /** Results that go back when a computation says so; undefined where they wait for the collector. */
+  recycled: Recycled | undefined;
   /** Bytes lent since the collector was last told of some. */
   untold: number;
   /** What it was told by. */
@@ -203,9 +210,10 @@ export function lend(heap: Heap, length: number, use: Use): Float32Array | undef
   if (!(length >= LEAST_LENT)) return undefined;
   const size = blockBytes(4 * length);
   if (use === "result" && heap.recycled !== undefined) {
-    const block = takeBlock(heap, size);
+    const block = size > heap.recycled.room ? undefined : takeBlock(heap, size);
     if (block === undefined) return undefined;
-    heap.recycled.push([block, size]);
+    heap.recycled.blocks.push([block, size]);
+    heap.recycled.room -= size;
     return new Float32Array(heap.memory.buffer, block, length);
   }
   const limit = size >= LARGE ? LENT_LIMIT_OF_LARGE : LENT_LIMIT;

@@ -136,8 +136,6 @@ export class PathExpansion extends Shown {
   readonly model: Transformer;
   /** `[batch, pos]`. */
   readonly tokens: Tensor<"batch pos">;
-  /** The logits of the model's own run, which the terms sum to. */
-  readonly modelLogits: Tensor<"batch pos d_vocab">;
   /**
    * The paths: those of no head first, the direct one before what MLPs wrote and biases, then by order, head by head.
    */
@@ -162,7 +160,6 @@ export class PathExpansion extends Shown {
     const roots = sources.map((source) => PathNode.root(frozen, source));
     this.model = model;
     this.tokens = run.tokens;
-    this.modelLogits = run.logits;
     this.maxOrder = maxOrder;
     this.#frozen = frozen;
     this.#nodes = enumeratePaths(frozen, roots, maxOrder);
@@ -175,6 +172,11 @@ export class PathExpansion extends Shown {
       maxOrder < model.config.n_layers
         ? lumpedTerm("remainder", maxOrder + 1, () => longerPaths(frozen, maxOrder, splitBiases))
         : undefined;
+  }
+
+  /** The logits of the model's own run, which the terms sum to. */
+  get modelLogits(): Tensor<"batch pos d_vocab"> {
+    return this.#frozen.run.logits;
   }
 
   /** The tokens, and the labels of all terms. */

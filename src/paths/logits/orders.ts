@@ -58,8 +58,8 @@ export function logitsByOrder(
   const { frozen, options } = frozenOf(subject, tokensOrOptions, given, operation, "signal onProgress");
   const { model } = frozen;
   const streams = streamsByOrder(frozen, options).map((stream) => throughFinalNorm(frozen, stream));
-  const shape = [streams.length, ...frozen.run.logits.shape];
-  const size = frozen.run.logits.size;
+  const shape = [streams.length, ...frozen.run.tokens.shape, model.config.d_vocab_out];
+  const size = frozen.run.tokens.size * model.config.d_vocab_out;
   const out = new Float32Array(streams.length * size);
   for (const [order, stream] of streams.entries()) {
     const logits =

@@ -23,7 +23,7 @@ import type { ClipLike } from "../clip.ts";
 import type { EditStretch } from "../edit-stretches.ts";
 import { initialModel } from "../initial-model.ts";
 import type { Initialization } from "../initial-model.ts";
-import { adam, adamW, sgd } from "../optimizers.ts";
+import { checkOptimizer, OPTIMIZER_KINDS } from "../optimizers.ts";
 import type { Optimizer } from "../optimizers.ts";
 import { checkSchedule } from "../schedules.ts";
 import type { Schedule } from "../schedules.ts";
@@ -92,8 +92,6 @@ const GENERATORS = {
   "max-of-k": maxOfKData,
 } as unknown as Readonly<Record<RecipeData, ((options: Named) => DrawnData) | undefined>>;
 
-const OPTIMIZERS = { adamw: adamW, adam, sgd } as Readonly<Record<Optimizer["kind"], (options: Named) => Optimizer>>;
-
 /**
  * Reads a recipe: a run of training as JSON, of which all may be left out.
  *
@@ -140,7 +138,9 @@ export function trainingRecipe(json: RecipeJSON = {}, options: RecipeOptions = {
   const edits = json.edits?.map(stretchOf);
   const start = (): Transformer => initialModel(config, { seed, init });
   const isText = "length" in drawn;
-  const heldOut = isText ? (drawn.heldOut ?? drawn).batch(HELD_OUT_STEP) : drawn.batch(HELD_OUT_STEP);
+  let heldOut: DrawnBatch | undefined;
+  const prompts = (): DrawnBatch => (heldOut ??= ((isText ? drawn.heldOut : undefined) ?? drawn).batch(HELD_OUT_STEP));
+  let floors: TrainingRecipe["floors"] | undefined;
   const whole: RecipeJSON = {
     data: { kind, ...dataOptions },
     model: fields,
@@ -156,8 +156,12 @@ export function trainingRecipe(json: RecipeJSON = {}, options: RecipeOptions = {
     config,
     data: drawn,
     options: { steps, optimizer, ...more, ...(edits && { edits }) },
-    heldOut,
-    floors: isText ? {} : floorsOf(drawn, heldOut),
+    get heldOut() {
+      return prompts();
+    },
+    get floors() {
+      return (floors ??= isText ? {} : floorsOf(drawn, prompts()));
+    },
     start,
     toJSON: () => whole,
   };
@@ -172,7 +176,7 @@ function floorsOf(data: DrawnData, { tokens, lossMask }: DrawnBatch): Readonly<R
 }
 
 /** Without what is undefined, which is as if it were left out. */
-function defined<T extends Named>(given: T): T {
+export function defined<T extends Named>(given: T): T {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
 }
 
@@ -197,9 +201,8 @@ function dataOf(kind: RecipeData, options: Named, { text, tokenizer }: RecipeOpt
 
 function optimizerOf(given: NonNullable<RecipeJSON["optimizer"]>): Optimizer {
   requireObject(given, "optimizer", OPERATION);
-  const { kind, ...settings } = given;
-  requireChoice(kind, Object.keys(OPTIMIZERS), "optimizer.kind", OPERATION);
-  return OPTIMIZERS[kind](settings);
+  requireChoice(given.kind, OPTIMIZER_KINDS, "optimizer.kind", OPERATION);
+  return checkOptimizer(given, OPERATION);
 }
 
 function scheduleOf(given: NonNullable<RecipeJSON["schedule"]>, steps: number): Schedule {

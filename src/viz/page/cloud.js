@@ -88,6 +88,16 @@ export function setUpCloud(root, { view, colorIn, undo }) {
     if (data.path) paintPath();
     paintPoints(moving || turning ? Math.ceil(n / MOVING) : 1);
     paintLabels();
+    if (moving) settle();
+  }
+
+  /** What has moved rests when nothing moves it for a while after it was painted: painting all may take as long. */
+  function settle() {
+    view.clearTimeout(rest);
+    rest = view.setTimeout(function () {
+      moving = false;
+      soon();
+    }, 160);
   }
 
   function paintAxes(to) {
@@ -205,10 +215,6 @@ export function setUpCloud(root, { view, colorIn, undo }) {
   function move() {
     moving = true;
     view.clearTimeout(rest);
-    rest = view.setTimeout(function () {
-      moving = false;
-      soon();
-    }, 160);
     soon();
   }
 

@@ -1,6 +1,4 @@
 /** Ten thousand runs whose edits throw leave nothing behind: later runs are the same to the bit, and no memory is held. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { CircuitsError } from "../../../src/errors.ts";
 import { edit } from "../../../src/interventions/index.ts";
@@ -9,10 +7,8 @@ import { editAt, hookNames } from "../../../src/model/index.ts";
 import type { HookName, RunOptions } from "../../../src/model/index.ts";
 import { wasmEngine } from "../../../src/kernels/wasm/engine.ts";
 import { Random } from "../../../src/tensor/index.ts";
+import { collectGarbage } from "../../support/garbage.ts";
 import { randomModel } from "../../support/random-model.ts";
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
 
 const model = randomModel({ n_layers: 2, n_heads: 3, d_model: 24, d_head: 8, norm: "LN", bias: true, n_ctx: 16 });
 const prompts = Array.from({ length: 2 }, (_, i) => Array.from({ length: 12 }, (_, j) => (5 * i + 3 * j) % 17));
@@ -53,11 +49,7 @@ test("10,000 runs with edits that throw: the same to the bit before and after, m
 
   const held: { readonly heap: number; readonly buffers: number; readonly kernels: number }[] = [];
   const measure = async (): Promise<void> => {
-    for (let round = 0; round < 3; round++) {
-      collect();
-      // Blocks of the kernels' memory come back in a task of their own.
-      await new Promise((resolve) => setTimeout(resolve, 0));
-    }
+    await collectGarbage();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     held.push({ heap: heapUsed, buffers: arrayBuffers, kernels: wasmEngine()?.heap.lent ?? 0 });
   };

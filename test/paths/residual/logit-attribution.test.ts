@@ -42,6 +42,19 @@ describe("logitAttribution", () => {
     );
   });
 
+  test("of a model and of its run, which has all logits, are the same to the bit, certificate included", () => {
+    fc.assert(
+      fc.property(modelOptions, (options) => {
+        const model = randomModel(options);
+        const prompts = promptsOf(options.d_vocab);
+        const [own, ofRun] = [logitAttribution(model, prompts), logitAttribution(model.run(prompts))];
+        expect(own.attribution.data).toEqual(ofRun.attribution.data);
+        expect(own.certificate).toEqual(ofRun.certificate);
+      }),
+      runs(13, 30),
+    );
+  });
+
   test("the bound is not vacuous: below 2e-5 logits on the trained model, whose deviation is above 1e-9", () => {
     const golden = loadGolden("bundled");
     const { certificate } = logitAttribution(golden.model, golden.tokens());

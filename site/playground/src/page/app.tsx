@@ -46,7 +46,7 @@ export function App({ client }: { readonly client: Client }): JSX.Element {
         <h1>Playground</h1>
         <p>
           {isTraining
-            ? "A transformer trained in this page: watch its circuits form, and hold a head to see what depends on it. Nothing is uploaded. The address holds what you chose."
+            ? "A transformer trained in this page: watch its circuits form, and ablate a head to see what depends on it. Nothing is uploaded. The address holds what you chose."
             : "A transformer taken apart in this page: its heads, what they look at and move, and what is lost without them. Nothing is uploaded. The address holds what you see."}
         </p>
         <Modes mode={state.mode} onMode={(mode) => change({ mode })} />
@@ -175,7 +175,7 @@ function Side(props: PartProps & { readonly run: JobState<"text"> }): JSX.Elemen
       {run.error && <ErrorView error={run.error} />}
       {facts.n_layers > 0 && <HeadsPanel {...props} heads={heads.reply} />}
       {heads.error && <ErrorView error={heads.error} />}
-      <AblationPanel {...props} reply={run.reply} />
+      <AblationPanel {...props} run={run} />
     </>
   );
 }

@@ -1,10 +1,11 @@
 /** All heads of the model: pick one, switch some off. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { HeadScore, HeadsReply, ModelFacts, TextReply } from "../protocol.ts";
+import type { HeadScore, HeadsReply, ModelFacts } from "../protocol.ts";
 import type { State } from "../state.ts";
 import type { Change } from "./store.ts";
 import { NextTokens } from "./text-panel.tsx";
+import type { JobState } from "./use-job.ts";
 
 export interface HeadsPanelProps {
   readonly facts: ModelFacts;
@@ -121,10 +122,11 @@ function HeadCell(props: HeadsPanelProps & { readonly label: string; readonly va
 export function AblationPanel(props: {
   readonly state: State;
   readonly change: Change;
-  readonly reply: TextReply | undefined;
+  readonly run: Pick<JobState<"text">, "reply" | "isBusy">;
 }): JSX.Element {
-  const { state, change, reply } = props;
+  const { state, change, run } = props;
   const { off, put } = state;
+  const { reply } = run;
   return (
     <section class="panel" aria-labelledby="prediction-title" aria-live="polite">
       <h2 id="prediction-title">Prediction</h2>
@@ -147,8 +149,12 @@ export function AblationPanel(props: {
           </button>
         )}
       </p>
-      {reply?.loss && <Loss before={reply.loss.before} after={reply.loss.after} />}
-      {reply && <NextTokens reply={reply} />}
+      {reply && (
+        <div class={run.isBusy ? "stale" : undefined}>
+          {reply.loss && <Loss before={reply.loss.before} after={reply.loss.after} />}
+          <NextTokens reply={reply} />
+        </div>
+      )}
     </section>
   );
 }

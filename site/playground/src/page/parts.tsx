@@ -1,6 +1,6 @@
 /** Small parts of the page: figures, errors, progress. */
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { mount } from "transformer-circuits/viz";
 import type { Figure } from "transformer-circuits/viz";
 import type { FiguresReply, JobName, SentError, SentFigure } from "../protocol.ts";
@@ -10,7 +10,8 @@ import type { JobState } from "./use-job.ts";
 /** A figure of the worker, brought to life. */
 export function FigureView({ figure }: { readonly figure: SentFigure }): JSX.Element {
   const at = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  // at once, so that no figure stands for another's numbers
+  useLayoutEffect(() => {
     if (at.current === null) return undefined;
     return mount(at.current, figure as unknown as Figure);
   }, [figure]);

@@ -1,5 +1,5 @@
 /** A job of the worker as part of what the page shows. */
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { JobName, Jobs, SentError } from "../protocol.ts";
 import { type Client, JobError } from "./client.ts";
 
@@ -26,7 +26,8 @@ export function useJob<J extends JobName>(
 ): JobState<J> {
   const [state, setState] = useState<JobState<J> & { readonly of: unknown }>({ ...IDLE, of });
   const key = ask === undefined ? undefined : JSON.stringify(ask);
-  useEffect(() => {
+  // before anything is painted, so that no answer stands for another question
+  useLayoutEffect(() => {
     if (ask === undefined) {
       setState({ ...IDLE, of });
       return undefined;

@@ -1,13 +1,14 @@
 /** A model trained in the page, a stretch of steps at a time: between two of them the page may change its mind. */
 import { edit } from "transformer-circuits/interventions";
 import { drawTrainingFilm, drawTrainingFrame } from "transformer-circuits/figures";
-import { writeSafetensors } from "transformer-circuits/io";
+import { loadTokenizer, trainTokenizer, writeSafetensors } from "transformer-circuits/io";
 import { filmFrame, filmProbe, train, trainingFilm, trainingPhases, trainingRecipe } from "transformer-circuits/train";
 import type {
   EditStretch,
   FilmFrame,
   FilmProbe,
   RecipeJSON,
+  TextEncoding,
   TrainingRecipe,
   TrainingState,
 } from "transformer-circuits/train";
@@ -34,15 +35,18 @@ const FRAMES = 50;
 const MOST_PARAMETERS = 2e6;
 
 interface Run {
-  readonly choice: TrainChoice;
-  readonly recipe: TrainingRecipe;
+  choice: TrainChoice;
+  /** What the choice comes to; of more steps where the run goes on for longer. */
+  recipe: TrainingRecipe;
+  /** Of a text, as JSON. */
+  readonly tokenizer: string | undefined;
   readonly probe: FilmProbe;
-  readonly every: number;
+  every: number;
   readonly frames: FilmFrame[];
   /** Undefined before the first step. */
   state: TrainingState | undefined;
-  /** The heads held at nothing, and from which step on. */
-  readonly held: EditStretch[];
+  /** The heads that are ablated, and from which step on. */
+  readonly ablated: EditStretch[];
   off: readonly string[];
   drawn: number;
 }
@@ -52,6 +56,7 @@ let run: Run | undefined;
 /** What a choice comes to, before anything is trained. */
 export function recipe({ choice }: { readonly choice: TrainChoice }): RecipeReply {
   const { config, options, data, floors, toJSON } = recipeOf(choice);
+  const text = "length" in data ? `, ${data.length.toLocaleString("en")} tokens of text` : "";
   const { n_layers, n_heads, d_model, d_vocab, n_ctx } = config;
   const { optimizer, seed = 0 } = toJSON();
   return {
@@ -62,14 +67,15 @@ export function recipe({ choice }: { readonly choice: TrainChoice }): RecipeRepl
     n_heads,
     d_model,
     seed,
-    sizes: `${d_vocab} tokens, prompts of ${n_ctx}`,
+    sizes: `${d_vocab} tokens, prompts of ${n_ctx}${text}`,
     floors: Object.entries(floors).map(([name, loss]) => ({ name, loss })),
   };
 }
 
-function recipeOf({ data, layers, heads, width, steps, rate, seed }: TrainChoice): TrainingRecipe {
+function recipeOf({ data, text, layers, heads, width, steps, rate, seed }: TrainChoice): TrainingRecipe {
   const model = { n_layers: layers, n_heads: heads, d_model: width };
-  const usual = rate === undefined ? undefined : trainingRecipe({ data: { kind: data } }).toJSON().optimizer;
+  const beside = text === undefined ? {} : { text, tokenizer: (size: number) => encodingOf(text, size) };
+  const usual = rate === undefined ? undefined : trainingRecipe({ data: { kind: data } }, beside).toJSON().optimizer;
   const json: RecipeJSON = {
     data: { kind: data },
     model,
@@ -77,7 +83,7 @@ function recipeOf({ data, layers, heads, width, steps, rate, seed }: TrainChoice
     seed,
     ...(usual && { optimizer: { ...usual, lr: rate } }),
   };
-  const made = trainingRecipe(json);
+  const made = trainingRecipe(json, beside);
   const { n_layers, n_heads, d_model, d_head, d_vocab } = made.config;
   const parameters = n_layers * 4 * n_heads * d_model * d_head + 2 * d_vocab * d_model;
   if (parameters <= MOST_PARAMETERS) return made;
@@ -86,11 +92,31 @@ function recipeOf({ data, layers, heads, width, steps, rate, seed }: TrainChoice
   );
 }
 
+interface Encoding extends TextEncoding {
+  readonly text: string;
+  readonly size: number;
+  readonly json: string;
+}
+
+let encoding: Encoding | undefined;
+
+/** The tokenizer that a text gives, and its ids: both are made once for a text. */
+function encodingOf(text: string, size: number): Encoding {
+  if (encoding?.text === text && encoding.size === size) return encoding;
+  const json = trainTokenizer(text, { vocabSize: size });
+  const tokenizer = loadTokenizer(json);
+  const { vocabSize, bos } = tokenizer;
+  const ids = tokenizer.encode(text);
+  encoding = { text, size, json: JSON.stringify(json), vocabSize, bos, encode: () => ids };
+  return encoding;
+}
+
 /** Trains for a moment: from the start where a run is asked for, or on from where it is. */
 export async function trainOn({ choice, isNew, off }: TrainAsk): Promise<TrainReply> {
   if (isNew || run === undefined) run = begin(choice);
   const now = run;
-  hold(now, off);
+  if (choice.steps !== now.choice.steps) lengthen(now, choice.steps);
+  ablate(now, off);
   const { options, data, start } = now.recipe;
   const at = now.state?.step ?? 0;
   const next = Math.min(options.steps, (Math.floor(at / now.every) + 1) * now.every);
@@ -100,7 +126,7 @@ export async function trainOn({ choice, isNew, off }: TrainAsk): Promise<TrainRe
   if (at < options.steps) {
     const done = await train(now.state ?? before, data, {
       ...options,
-      edits: now.held,
+      edits: now.ablated,
       steps: next,
       onStep: ({ loss }) => {
         steps++;
@@ -117,27 +143,37 @@ export async function trainOn({ choice, isNew, off }: TrainAsk): Promise<TrainRe
 
 function begin(choice: TrainChoice): Run {
   const made = recipeOf(choice);
-  const { config, options, heldOut: data } = made;
+  const { config, heldOut: data } = made;
   return {
     choice,
     recipe: made,
+    tokenizer: choice.text === undefined ? undefined : encoding?.json,
     probe: filmProbe(config, { data }),
-    every: Math.max(1, Math.round(options.steps / FRAMES)),
+    every: everyOf(made),
     frames: [],
     state: undefined,
-    held: [],
+    ablated: [],
     off: [],
     drawn: -Infinity,
   };
 }
 
+/** A run that goes on to other steps; its film has as many checkpoints as one that was begun so. */
+function lengthen(now: Run, steps: number | undefined): void {
+  now.choice = { ...now.choice, steps };
+  now.recipe = recipeOf(now.choice);
+  now.every = Math.max(now.every, everyOf(now.recipe));
+}
+
+const everyOf = ({ options: { steps } }: TrainingRecipe): number => Math.max(1, Math.round(steps / FRAMES));
+
 /** From this step on these heads give nothing, and others are as they are. */
-function hold(now: Run, off: readonly string[]): void {
+function ablate(now: Run, off: readonly string[]): void {
   if (off.join() === now.off.join()) return;
   const step = now.state?.step ?? 0;
-  const last = now.held.pop();
-  if (last !== undefined && (last.from ?? 0) < step) now.held.push({ ...last, to: Math.min(last.to ?? step, step) });
-  if (off.length > 0) now.held.push({ from: step, edits: off.map((label) => edit(label as HeadLabel, "zero")) });
+  const last = now.ablated.pop();
+  if (last !== undefined && (last.from ?? 0) < step) now.ablated.push({ ...last, to: Math.min(last.to ?? step, step) });
+  if (off.length > 0) now.ablated.push({ from: step, edits: off.map((label) => edit(label as HeadLabel, "zero")) });
   now.off = off;
 }
 
@@ -178,12 +214,13 @@ export function film(): FiguresReply {
 
 /** The model as it is, as the files of a checkpoint. */
 export function trained(): TrainedReply {
-  const { state, choice, recipe: made } = current();
+  const { state, choice, recipe: made, tokenizer } = current();
   const model = state?.model ?? made.start();
   return {
     name: `${choice.data}-${state?.step ?? 0}.safetensors`,
     weights: writeSafetensors(model.weights, { metadata: { format: "pt" } }),
     config: `${JSON.stringify(model.config, null, 2)}\n`,
+    tokenizer,
   };
 }
 

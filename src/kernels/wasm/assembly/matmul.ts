@@ -254,8 +254,10 @@ export function product(
   for (let jc: usize = 0; jc < n; jc += COLUMNS) {
     const nc = min(COLUMNS, n - jc);
     const padded = (nc + 7) & ~7;
-    for (let ps: usize = 0; ps < k; ps += SPAN) {
-      const end = ps + min(SPAN, k - ps);
+    // A block of packed b comes from memory for all rows at once; of one packed here rows pass by with their sums.
+    const span = isPacked ? DEPTH : SPAN;
+    for (let ps: usize = 0; ps < k; ps += span) {
+      const end = ps + min(span, k - ps);
       if (!isDirect && !isPacked) packDeep(spaceB, b + ps * bRow + jc * bColumn, bRow, bColumn, end - ps, nc);
       for (let ic: usize = 0; ic < m; ic += ROWS) {
         const mc = min(ROWS, m - ic);

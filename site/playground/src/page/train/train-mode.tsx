@@ -1,13 +1,16 @@
 /** The page while it trains: what is to be trained, its heads, and the film of what forms. */
 import type { JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { TRAIN_DATA } from "../../protocol.ts";
 import type { TrainData } from "../../protocol.ts";
 import type { State } from "../../state.ts";
 import { ErrorView, FigureView } from "../parts.tsx";
 import type { Change } from "../store.ts";
-import { HoldPanel } from "./hold-panel.tsx";
-import { choiceOf, useTraining } from "./use-training.ts";
+import { NumberField } from "./number-field.tsx";
+import { TrainText } from "./train-text.tsx";
+import type { TrainTextProps } from "./train-text.tsx";
+import { TrainedHeadsPanel } from "./trained-heads-panel.tsx";
+import { useTraining } from "./use-training.ts";
 import type { Training } from "./use-training.ts";
 
 const DATA_NAMES: Readonly<Record<TrainData, string>> = {
@@ -16,6 +19,7 @@ const DATA_NAMES: Readonly<Record<TrainData, string>> = {
   "skip-trigrams": "Skip-trigrams",
   "associative-recall": "Associative recall",
   "max-of-k": "The largest of four numbers",
+  text: "A text of your own",
 };
 
 const DATA_HELP: Readonly<Record<TrainData, string>> = {
@@ -25,6 +29,7 @@ const DATA_HELP: Readonly<Record<TrainData, string>> = {
   "skip-trigrams": "What stands first in the prompt decides what follows some tokens: one layer is enough.",
   "associative-recall": "Pairs of a key and a value, and keys again: find the key, give its value.",
   "max-of-k": "One head looks at the largest number and says it at the last position.",
+  text: "Its tokens are learned of it, 512 at most: bytes, and pieces of words. The tenth at its end is for the film’s losses; no step trains on it.",
 };
 
 export interface TrainModeProps {
@@ -37,14 +42,15 @@ export interface TrainModeProps {
 }
 
 export function TrainMode({ isShown, state, change, onOpen }: TrainModeProps): JSX.Element {
-  const training = useTraining(state);
+  const [text, setText] = useState("");
+  const training = useTraining(state, text);
   const { film, figure, reply, error } = training;
   return (
     <main hidden={!isShown}>
       <div class="side">
-        <RunPanel state={state} change={change} training={training} />
+        <RunPanel state={state} change={change} training={training} text={text} onText={setText} />
         {training.recipe && training.recipe.n_layers > 0 && (
-          <HoldPanel state={state} change={change} recipe={training.recipe} reply={reply} />
+          <TrainedHeadsPanel state={state} change={change} recipe={training.recipe} reply={reply} />
         )}
         <ModelPanel training={training} onOpen={onOpen} />
       </div>
@@ -73,12 +79,12 @@ export function TrainMode({ isShown, state, change, onOpen }: TrainModeProps): J
   );
 }
 
-interface RunPanelProps extends Pick<TrainModeProps, "state" | "change"> {
+interface RunPanelProps extends Pick<TrainModeProps, "state" | "change">, TrainTextProps {
   readonly training: Training;
 }
 
-function RunPanel({ state, change, training }: RunPanelProps): JSX.Element {
-  const { recipe, isRunning, begun } = training;
+function RunPanel({ state, change, training, text, onText }: RunPanelProps): JSX.Element {
+  const { recipe, isRunning, isBegun, canGoOn } = training;
   return (
     <section class="panel" aria-labelledby="run-title">
       <h2 id="run-title">Run</h2>
@@ -105,6 +111,7 @@ function RunPanel({ state, change, training }: RunPanelProps): JSX.Element {
             </select>
           </p>
           <p class="note">{DATA_HELP[state.data]}</p>
+          {state.data === "text" && <TrainText text={text} onText={onText} />}
           <div class="numbers">
             <NumberField
               id="layers"
@@ -150,10 +157,10 @@ function RunPanel({ state, change, training }: RunPanelProps): JSX.Element {
             </button>
           ) : (
             <>
-              <button type="submit" class={canGoOn(training, state) ? undefined : "main"} disabled={!recipe}>
-                {begun === undefined ? "Start" : "Start anew"}
+              <button type="submit" class={canGoOn ? undefined : "main"} disabled={!recipe}>
+                {isBegun ? "Start anew" : "Start"}
               </button>
-              {canGoOn(training, state) && (
+              {canGoOn && (
                 <button type="button" class="main" onClick={training.goOn}>
                   Go on
                 </button>
@@ -169,14 +176,8 @@ function RunPanel({ state, change, training }: RunPanelProps): JSX.Element {
 
 /** Another kind of data has sizes of its own. */
 function usualOf(data: TrainData): Partial<State> {
-  return { data, layers: undefined, heads: undefined, width: undefined, steps: undefined, rate: undefined, held: [] };
-}
-
-/** Whether the run that stands is that of the form, and has steps left. */
-function canGoOn({ begun, reply, recipe }: Training, state: State): boolean {
-  if (begun === undefined || reply === undefined || recipe === undefined) return false;
-  const isSame = JSON.stringify({ ...begun, steps: 0 }) === JSON.stringify({ ...choiceOf(state), steps: 0 });
-  return isSame && reply.step < recipe.steps;
+  const usual = { layers: undefined, heads: undefined, width: undefined, steps: undefined, rate: undefined };
+  return { data, ...usual, ablated: [] };
 }
 
 /** How far the run is. */
@@ -206,60 +207,12 @@ function Progress({ training: { reply, isRunning, recipe } }: { readonly trainin
   );
 }
 
-type NumberKey = "layers" | "heads" | "width" | "steps" | "rate" | "seed";
-
-/** A field for a number, which shows the usual one where none is chosen. */
-function NumberField(
-  props: Pick<TrainModeProps, "state" | "change"> & {
-    readonly id: NumberKey;
-    readonly label: string;
-    readonly usual: number | undefined;
-    readonly least: number;
-    readonly most: number;
-  },
-): JSX.Element {
-  const { id, label, usual, least, most, state, change } = props;
-  const field = useRef<HTMLInputElement>(null);
-  const isTyped = useRef(false);
-  const [, redraw] = useState({});
-  // Where the reader is at it the field stands, whatever is drawn anew: a new usual number would drop the selection.
-  const typed = document.activeElement === field.current ? field.current?.value : undefined;
-  const take = ({ currentTarget }: JSX.TargetedEvent<HTMLInputElement>): void => {
-    if (!currentTarget.reportValidity()) return;
-    isTyped.current = false;
-    const { value, valueAsNumber } = currentTarget;
-    change({ [id]: value === "" ? undefined : valueAsNumber });
-  };
-  return (
-    <p class="field">
-      <label for={id}>{label}</label>
-      <input
-        id={id}
-        type="number"
-        min={least}
-        max={most}
-        step={id === "rate" ? "any" : 1}
-        ref={field}
-        value={typed ?? state[id] ?? usual ?? ""}
-        onInput={() => (isTyped.current = true)}
-        onChange={take}
-        onBlur={(event) => {
-          // No change is told of a number that is typed over itself, though it may no longer be the usual one.
-          if (isTyped.current && event.currentTarget.checkValidity()) take(event);
-          isTyped.current = false;
-          redraw({});
-        }}
-      />
-    </p>
-  );
-}
-
 /** What becomes of the model. */
 function ModelPanel({
   training,
   onOpen,
 }: Pick<TrainModeProps, "onOpen"> & { readonly training: Training }): JSX.Element | null {
-  const { reply, files, isRunning } = training;
+  const { reply, files, isRunning, hasTokenizer } = training;
   if (reply === undefined) return null;
   const save = (index: number) => (): void => {
     void files().then((all) => all[index] && download(all[index]));
@@ -277,6 +230,11 @@ function ModelPanel({
         <button type="button" disabled={isRunning} onClick={save(1)}>
           Save config.json
         </button>
+        {hasTokenizer && (
+          <button type="button" disabled={isRunning} onClick={save(2)}>
+            Save tokenizer.json
+          </button>
+        )}
       </p>
     </section>
   );

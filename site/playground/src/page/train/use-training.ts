@@ -10,8 +10,10 @@ export interface Training {
   /** What the choice of the moment comes to. */
   readonly recipe: RecipeReply | undefined;
   readonly isRunning: boolean;
-  /** The choice of the run that was begun; undefined before the first. */
-  readonly begun: TrainChoice | undefined;
+  /** Whether a run was begun. */
+  readonly isBegun: boolean;
+  /** Whether the run that stands is the one that is chosen, and has steps left. */
+  readonly canGoOn: boolean;
   /** Where it is. */
   readonly reply: TrainReply | undefined;
   /** What it was while it ran: the film's last checkpoint. */
@@ -22,17 +24,26 @@ export interface Training {
   readonly start: () => void;
   readonly stop: () => void;
   readonly goOn: () => void;
+  /** Whether a tokenizer comes with the model. */
+  readonly hasTokenizer: boolean;
   /** The model as files. */
   readonly files: () => Promise<readonly File[]>;
 }
 
-/** What the address says is to be trained. */
-export function choiceOf({ data, layers, heads, width, steps, rate, seed }: State): TrainChoice {
-  return { data, layers, heads, width, steps, rate, seed };
+/** What is to be trained: what the address says, and a text, which no address can hold. */
+function choiceOf({ data, layers, heads, width, steps, rate, seed }: State, text: string): TrainChoice {
+  return { data, text: data === "text" ? text : undefined, layers, heads, width, steps, rate, seed };
 }
 
-interface Shown extends Pick<Training, "begun" | "reply" | "figure" | "film" | "error"> {
-  readonly isRunning: boolean;
+/** Whether two choices are of the same run, however long. */
+function isOfOneRun(one: TrainChoice, other: TrainChoice): boolean {
+  const keys = Object.keys(one) as (keyof TrainChoice)[];
+  return keys.every((key) => key === "steps" || one[key] === other[key]);
+}
+
+interface Shown extends Pick<Training, "isRunning" | "reply" | "figure" | "film" | "error"> {
+  /** The choice of the run that was begun; undefined before the first. */
+  readonly begun: TrainChoice | undefined;
 }
 
 const NOTHING: Shown = {
@@ -44,13 +55,13 @@ const NOTHING: Shown = {
   error: undefined,
 };
 
-export function useTraining(state: State): Training {
+export function useTraining(state: State, text: string): Training {
   const client = useMemo(() => new Client(), []);
-  const choice = choiceOf(state);
-  const recipe = useJob(client, "recipe", { choice }, client);
+  const choice = choiceOf(state, text);
+  const recipe = useJob(client, "recipe", choice.text === "" ? undefined : { choice }, client);
   const [shown, setShown] = useState(NOTHING);
-  const now = useRef({ choice, off: state.held, isWanted: false });
-  now.current = { ...now.current, choice, off: state.held };
+  const now = useRef({ choice, off: state.ablated, isWanted: false });
+  now.current = { ...now.current, choice, off: state.ablated };
   useEffect(() => () => client.end(), [client]);
 
   const run = async (isFirst: boolean, begun: TrainChoice): Promise<void> => {
@@ -70,16 +81,29 @@ export function useTraining(state: State): Training {
     }
     now.current.isWanted = false;
   };
+  const { begun, reply } = shown;
   return {
     ...shown,
+    isBegun: begun !== undefined,
+    hasTokenizer: begun?.text !== undefined,
+    canGoOn:
+      begun !== undefined &&
+      isOfOneRun(begun, choice) &&
+      reply !== undefined &&
+      recipe.reply !== undefined &&
+      reply.step < recipe.reply.steps,
     recipe: recipe.reply,
     error: shown.error ?? recipe.error,
     start: () => void run(true, now.current.choice),
     stop: () => (now.current.isWanted = false),
-    goOn: () => void run(false, { ...(shown.begun ?? choice), steps: now.current.choice.steps }),
+    goOn: () => void run(false, now.current.choice),
     files: async () => {
-      const { name, weights, config } = await client.run("trained", {});
-      return [new File([weights as BlobPart], name), new File([config], "config.json")];
+      const { name, weights, config, tokenizer } = await client.run("trained", {});
+      return [
+        new File([weights as BlobPart], name),
+        new File([config], "config.json"),
+        ...(tokenizer === undefined ? [] : [new File([tokenizer], "tokenizer.json")]),
+      ];
     },
   };
 }

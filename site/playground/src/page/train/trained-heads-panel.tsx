@@ -1,27 +1,27 @@
-/** The heads of a model that is trained: what they do by now, and which are held at nothing. */
+/** The heads of a model that is trained: what they do by now, and which are ablated. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { RecipeReply, TrainReply } from "../../protocol.ts";
 import type { State } from "../../state.ts";
 import type { Change } from "../store.ts";
 
-export interface HoldPanelProps {
+export interface TrainedHeadsPanelProps {
   readonly state: State;
   readonly change: Change;
   readonly recipe: RecipeReply;
   readonly reply: TrainReply | undefined;
 }
 
-export function HoldPanel({ state, change, recipe, reply }: HoldPanelProps): JSX.Element {
+export function TrainedHeadsPanel({ state, change, recipe, reply }: TrainedHeadsPanelProps): JSX.Element {
   const [key, setKey] = useState("induction");
   const scores = reply?.scores ?? [];
   const score = scores.find((one) => one.key === key) ?? scores[0];
   return (
-    <section class="panel" aria-labelledby="hold-title">
-      <h2 id="hold-title">Heads</h2>
+    <section class="panel" aria-labelledby="trained-heads-title">
+      <h2 id="trained-heads-title">Heads</h2>
       <p class="note">
-        Uncheck a head to hold it at nothing from the present step on, also while the run goes on: does what is read
-        from it still form?
+        Uncheck a head to ablate it: from the present step on it gives nothing, also while the run goes on. Does what is
+        read from it still form?
       </p>
       {score && (
         <p class="field inline">
@@ -42,11 +42,11 @@ export function HoldPanel({ state, change, recipe, reply }: HoldPanelProps): JSX
               <tr key={layer}>
                 <th scope="row">L{layer}</th>
                 {Array.from({ length: recipe.n_heads }, (_, head) => (
-                  <HoldCell
+                  <TrainedHeadCell
                     key={head}
                     label={`L${layer}H${head}`}
                     value={score?.values[layer]?.[head]}
-                    held={state.held}
+                    ablated={state.ablated}
                     change={change}
                   />
                 ))}
@@ -59,14 +59,14 @@ export function HoldPanel({ state, change, recipe, reply }: HoldPanelProps): JSX
   );
 }
 
-function HoldCell(props: {
+function TrainedHeadCell(props: {
   readonly label: string;
   readonly value: number | undefined;
-  readonly held: readonly string[];
+  readonly ablated: readonly string[];
   readonly change: Change;
 }): JSX.Element {
-  const { label, value, held, change } = props;
-  const isOff = held.includes(label);
+  const { label, value, ablated, change } = props;
+  const isOff = ablated.includes(label);
   const shown = value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(2);
   const share = Math.round(100 * Math.min(1, Math.max(0, value ?? 0)));
   return (
@@ -78,8 +78,10 @@ function HoldCell(props: {
         type="checkbox"
         checked={!isOff}
         aria-label={`${label} trained`}
-        title={isOff ? `let ${label} go` : `hold ${label} at nothing`}
-        onChange={() => change({ held: isOff ? held.filter((one) => one !== label) : [...held, label].sort() })}
+        title={isOff ? `stop ablating ${label}` : `ablate ${label}`}
+        onChange={() =>
+          change({ ablated: isOff ? ablated.filter((one) => one !== label) : [...ablated, label].sort() })
+        }
       />
     </td>
   );

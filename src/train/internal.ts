@@ -1,0 +1,2 @@
+/** What train/ lends to the other folders of src/ and is no part of the package. */
+export { defined } from "./recipes/training-recipe.ts";
