@@ -100,8 +100,8 @@ const WEIGHTS = {
  * @param options - cancelling, progress, title, seed and sizes.
  * @returns plain data for {@link renderReport}, {@link summarise} and `JSON.stringify`; the same input gives the same
  * data.
- * @throws {@link InputError} for an empty text, a text without a tokenizer, an id out of range or the film of another model; {@link ConfigError}
- * for a model without a next token to predict; the signal's reason when cancelled.
+ * @throws {@link InputError} for an empty text, a text without a tokenizer, an id out of range or the film of another
+ * model; {@link ConfigError} for a model without a next token to predict; the signal's reason when cancelled.
  * @category Report
  * @example
  * ```ts

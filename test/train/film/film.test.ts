@@ -259,7 +259,7 @@ describe("a film", () => {
     const json = JSON.parse(JSON.stringify(film)) as { frames: Record<string, unknown>[] };
     const changed = (name: string, value: unknown): object => {
       const [first, ...rest] = json.frames;
-      const { [name]: _, ...others } = first ?? {};
+      const others = Object.fromEntries(Object.entries(first ?? {}).filter(([key]) => key !== name));
       return { ...json, frames: [value === undefined ? others : { ...others, [name]: value }, ...rest] };
     };
     const { copying, importance, heads } = json.frames[0] ?? {};
