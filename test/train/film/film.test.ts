@@ -15,7 +15,7 @@ import {
   trainingFilmFromJSON,
 } from "../../../src/train/film/index.ts";
 import { markovChainData, maxOfKData } from "../../../src/train/index.ts";
-import type { FilmMeasure } from "../../../src/train/film/index.ts";
+import type { FilmFrame, FilmMeasure } from "../../../src/train/film/index.ts";
 import { plantedModel } from "../../support/planted-model.ts";
 import { randomModel } from "../../support/random-model.ts";
 
@@ -138,6 +138,28 @@ describe("other targets and masks", () => {
     expect(Number.isFinite(meanLoss?.mean)).toBe(true);
   });
 
+  test("leave out of the losses by position what counts nothing, and the in-context score where that is compared", () => {
+    const long = randomModel({ n_layers: 1, d_vocab: 7, n_ctx: 21 });
+    const rows = [0, 1].map((b) => Array.from({ length: 21 }, (_, p) => (3 * p + b * p + 1) % 7));
+    const measured = (weight: (b: number, p: number) => number): FilmFrame => {
+      const lossMask = rows.map((row, b) => row.map((_, p) => weight(b, p)));
+      const probe = filmProbe(long.config, { data: { tokens: rows, lossMask } });
+      return filmFrame(long, { step: 0, probe, measures: ["losses"] });
+    };
+    const { logits, tokens } = long.run(rows);
+    const losses = lossPerToken(logits, tokens);
+    // one prompt's prediction at position 4, none at 7, three times as much of one at 9
+    const { lossByPosition, contextScore } = measured((b, p) => (p === 7 || (p === 4 && b === 0) ? 0 : p === 9 && b === 1 ? 3 : 1)); // prettier-ignore
+    expect(lossByPosition?.at(4)).toBeCloseTo(losses.at(1, 4), 5);
+    expect(lossByPosition?.at(7)).toBeNaN();
+    expect(lossByPosition?.at(9)).toBeCloseTo((losses.at(0, 9) + 3 * losses.at(1, 9)) / 4, 5);
+    expect(lossByPosition?.at(10)).toBeCloseTo((losses.at(0, 10) + losses.at(1, 10)) / 2, 5);
+    expect(contextScore?.mean).toBeCloseTo(measured(() => 1).contextScore?.mean ?? NaN, 12);
+    // 20 predictions: the score compares 2 and 3 with 18 and 19
+    for (const at of [2, 3, 18, 19])
+      expect(measured((b, p) => (p === at && b === 1 ? 0 : 1)).contextScore).toBeUndefined();
+  });
+
   test("are cut with the prompts, and refused where they do not fit", () => {
     const cut = filmProbe(small.config, { data: { tokens, targets: tokens.map(() => [0, 1, 2, 0]) }, prompts: 1 });
     expect([cut.tokens.shape, cut.targets?.shape]).toEqual([[1, 4], [1, 4]]); // prettier-ignore
@@ -145,10 +167,12 @@ describe("other targets and masks", () => {
       (data: object): (() => unknown) =>
       () =>
         filmProbe(small.config, { data: { tokens, ...data } });
-    expect(refused({ targets: [[0, 1, 2, 0]] })).toThrow("filmProbe: targets are [1, 4], but the tokens are [2, 4]");
-    expect(refused({ targets: tokens })).toThrow("filmProbe: the target of prompt 0 at position 3 is 5");
-    expect(refused({ lossMask: [[1, 1, 1, NaN], [1, 1, 1, 1]] })).toThrow("lossMask has a number that is no weight"); // prettier-ignore
-    expect(refused({ lossMask: [[1], [1]] })).toThrow("lossMask are [2, 1]");
+    expect(refused({ targets: [[0, 1, 2, 0]] })).toThrow(
+      "filmProbe: targets of the film is lists of 4 numbers, but the tokens are",
+    );
+    expect(refused({ targets: tokens })).toThrow("filmProbe: the target of the film at position 3 of prompt 0 is 5");
+    expect(refused({ lossMask: [[1, 1, NaN, 1], [1, 1, 1, 1]] })).toThrow("lossMask of the film is NaN at position 2"); // prettier-ignore
+    expect(refused({ lossMask: [[1], [1]] })).toThrow("lossMask of the film is lists of 1, 1 numbers");
   });
 
   test("come from training data at a step that it does not reach", () => {
