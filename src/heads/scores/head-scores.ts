@@ -1,30 +1,16 @@
 /** The scores of all heads of a model at once, on tokens that repeat, and what each looks at from every query. */
 import { requireKind } from "../../errors.ts";
 import { allHeads, headLabel } from "../../model/index.ts";
-import type { HookName, TokensLike, Transformer } from "../../model/index.ts";
+import type { HookName, Transformer } from "../../model/index.ts";
 import { shownAs } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { describeTensor, rawData } from "../../tensor/internal.ts";
 import { Steps } from "../../progress.ts";
-import type { ProgressOptions } from "../../progress.ts";
-import type { RepeatedTokensOptions } from "../repeated-tokens.ts";
 import { attentionByQuery, HEAD_KINDS } from "./by-query.ts";
 import type { HeadKind } from "./by-query.ts";
 import { eachKind, scoredPrompts } from "./scored-prompts.ts";
-import type { ScoredPrompts } from "./scored-prompts.ts";
-
-/**
- * On which prompts {@link headScores} runs a model: repeated tokens made for it, or `tokens` of your own that repeat
- * with a given `period`.
- * @category Head scores
- */
-export interface HeadScoresOptions extends RepeatedTokensOptions, ProgressOptions {
-  /** Prompts to use instead of random ones. */
-  readonly tokens?: TokensLike | undefined;
-  /** The period of `tokens`. */
-  readonly period?: number | undefined;
-}
+import type { HeadScoresOptions, ScoredPrompts } from "./scored-prompts.ts";
 
 /**
  * The scores of all heads of a model, each `[layer, head]`, 0 to 1, float64; NaN where the prompts have no entry to

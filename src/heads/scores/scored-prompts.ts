@@ -5,14 +5,27 @@
  */
 import { InputError } from "../../errors.ts";
 import { toTokenTensor } from "../../model/index.ts";
-import type { ModelConfig } from "../../model/index.ts";
+import type { ModelConfig, TokensLike } from "../../model/index.ts";
+import type { ProgressOptions } from "../../progress.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { rawData } from "../../tensor/internal.ts";
 import { bosOf, repeatedTokens } from "../repeated-tokens.ts";
+import type { RepeatedTokensOptions } from "../repeated-tokens.ts";
 import { chanceByQuery, HEAD_KINDS, targetsOfKinds } from "./by-query.ts";
 import type { HeadKind, Targets } from "./by-query.ts";
 import { checkPeriod } from "./detectors.ts";
-import type { HeadScoresOptions } from "./head-scores.ts";
+
+/**
+ * On which prompts {@link headScores} runs a model: repeated tokens made for it, or `tokens` of your own that repeat
+ * with a given `period`.
+ * @category Head scores
+ */
+export interface HeadScoresOptions extends RepeatedTokensOptions, ProgressOptions {
+  /** Prompts to use instead of random ones. */
+  readonly tokens?: TokensLike | undefined;
+  /** The period of `tokens`. */
+  readonly period?: number | undefined;
+}
 
 /** Prompts that repeat, and what is known of them. */
 export interface ScoredPrompts {
