@@ -17,19 +17,18 @@ const kernels = "test/{kernels,linalg}/**/*.slow.test.ts";
 
 /** Files of a project share the modules that a worker has loaded. */
 const shared = { isolate: false } as const;
-/** Where tests wait for processes and browsers, one worker more keeps all cores busy; these projects go first. */
-const waiting = { maxWorkers: availableParallelism() + 1, sequence: { groupOrder: 0 } };
-const computing = { maxWorkers: availableParallelism(), sequence: { groupOrder: 1 } };
-
 /** Limits that end what hangs: no test that computes comes near them, however busy the machine is. */
 const hangs = { testTimeout: 600_000, hookTimeout: 600_000 };
 
-const builtPackage = { globalSetup: ["./test/support/build.ts"], ...shared, ...waiting, ...hangs };
+const builtPackage = { globalSetup: ["./test/support/build.ts"], ...shared, ...hangs };
 
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/count-reporter.ts"],
     sequence: { sequencer: LongestFirst },
+    // Tests that wait for processes and browsers leave a core to one worker more. What only computes takes no more workers
+    // than cores: the scripts that run it alone say so.
+    maxWorkers: availableParallelism() + 1,
     // What was transformed once serves the other projects, and later runs.
     experimental: { fsModuleCache: true, fsModuleCachePath: ".tmp/modules" },
     coverage: { include: ["src/**"], reporter: ["text", "json-summary"] },
@@ -42,23 +41,22 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["test/{types,docs,browser,site}/**", "test/package/built/**", slow],
           ...shared,
-          ...computing,
           ...hangs,
         },
       },
       {
         resolve: { alias },
-        test: { name: "slow", include: [slow], exclude: [kernels], ...shared, ...waiting, ...hangs },
+        test: { name: "slow", include: [slow], exclude: [kernels], ...shared, ...hangs },
       },
-      { resolve: { alias }, test: { name: "kernels", include: [kernels], ...computing, ...hangs } },
+      { resolve: { alias }, test: { name: "kernels", include: [kernels], ...hangs } },
       // One program of the compiler serves all files that a worker runs.
       {
         resolve: { alias },
-        test: { name: "types", include: ["test/types/**/*.test.ts"], ...shared, ...computing, ...hangs },
+        test: { name: "types", include: ["test/types/**/*.test.ts"], ...shared, ...hangs },
       },
       {
         resolve: { alias },
-        test: { name: "docs", include: ["test/docs/**/*.test.ts"], ...shared, ...computing, ...hangs },
+        test: { name: "docs", include: ["test/docs/**/*.test.ts"], ...shared, ...hangs },
       },
       { test: { name: "package", include: ["test/package/built/**/*.test.ts"], ...builtPackage } },
       { resolve: { alias }, test: { name: "browser", include: ["test/browser/**/*.test.ts"], ...builtPackage } },

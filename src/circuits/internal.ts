@@ -7,5 +7,6 @@ export { tokenScores } from "./skip-trigrams/token-scores.ts";
 export { pathCounts } from "./term-sizes/path-counts.ts";
 export { centredUnembeddingGram, congruent } from "./term-sizes/source-grams.ts";
 export { PairTable, readersOf } from "./composition/restricted/pair-table.ts";
+export { restrictedShares } from "./composition/restricted/restricted-composition.ts";
 export { readerForm, scoreAgainstRotations, usedSpace, writerForm } from "./composition/restricted/rotation-null.ts";
 export { headMatrix, rootOf } from "./composition/restricted/stream-moments.ts";

@@ -190,10 +190,12 @@ function rowsOf(course: Course, at: number): Figure[][] {
   return drawn.length > 0 ? drawn : [[headGrid({ title: "nothing was measured", values: [[NaN]] })]];
 }
 
-/** A line of what frames have, where some have it. */
+/** A line of what frames have, where some have it: from the first that has it to the last. */
 function lineOf({ film, steps }: Course, name: string, of: (frame: FilmFrame) => number | undefined): LineSeries[] {
   const y = film.frames.map((frame) => of(frame) ?? NaN);
-  return y.some(Number.isFinite) ? [{ name, x: steps, y }] : [];
+  const has = y.flatMap((value, i) => (Number.isFinite(value) ? [i] : []));
+  const [first, end] = [has[0], (has.at(-1) ?? 0) + 1];
+  return first === undefined ? [] : [{ name, x: steps.slice(first, end), y: y.slice(first, end) }];
 }
 
 /** A chart over all steps with a mark where the picture stands. */
@@ -232,10 +234,12 @@ function lossChart(course: Course, frame: FilmFrame): Figure | undefined {
 
 function positionChart({ positionLoss }: Course, { lossByPosition }: FilmFrame): Figure | undefined {
   if (lossByPosition === undefined || positionLoss === undefined) return undefined;
-  const y = rawData(lossByPosition);
+  // of positions whose predictions count
+  const counted = [...rawData(lossByPosition).entries()].filter(([, loss]) => Number.isFinite(loss));
+  if (counted.length < 2) return undefined;
   return lineChart({
     title: "Loss by position, at this step",
-    series: [{ name: "loss", x: Array.from(y, (_, i) => i + 1), y }],
+    series: [{ name: "loss", x: counted.map(([i]) => i + 1), y: counted.map(([, loss]) => loss) }],
     xLabel: "tokens before",
     yLabel: "nats",
     yDomain: positionLoss,

@@ -1,30 +1,16 @@
 /** The scores of all heads of a model at once, on tokens that repeat, and what each looks at from every query. */
-import { InputError, requireKind } from "../../errors.ts";
-import { allHeads, headLabel, toTokenTensor } from "../../model/index.ts";
-import type { HookName, TokensLike, Transformer } from "../../model/index.ts";
+import { requireKind } from "../../errors.ts";
+import { allHeads, headLabel } from "../../model/index.ts";
+import type { HookName, Transformer } from "../../model/index.ts";
 import { shownAs } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { describeTensor, rawData } from "../../tensor/internal.ts";
 import { Steps } from "../../progress.ts";
-import type { ProgressOptions } from "../../progress.ts";
-import { checkPeriod } from "./detectors.ts";
-import { bosOf, repeatedTokens } from "../repeated-tokens.ts";
-import type { RepeatedTokensOptions } from "../repeated-tokens.ts";
-import { attentionByQuery, chanceByQuery, HEAD_KINDS, targetsOfKinds } from "./by-query.ts";
-import type { HeadKind, Targets } from "./by-query.ts";
-
-/**
- * On which prompts {@link headScores} runs a model: repeated tokens made for it, or `tokens` of your own that repeat
- * with a given `period`.
- * @category Head scores
- */
-export interface HeadScoresOptions extends RepeatedTokensOptions, ProgressOptions {
-  /** Prompts to use instead of random ones. */
-  readonly tokens?: TokensLike | undefined;
-  /** The period of `tokens`. */
-  readonly period?: number | undefined;
-}
+import { attentionByQuery, HEAD_KINDS } from "./by-query.ts";
+import type { HeadKind } from "./by-query.ts";
+import { eachKind, scoredPrompts } from "./scored-prompts.ts";
+import type { HeadScoresOptions, ScoredPrompts } from "./scored-prompts.ts";
 
 /**
  * The scores of all heads of a model, each `[layer, head]`, 0 to 1, float64; NaN where the prompts have no entry to
@@ -73,13 +59,6 @@ export interface QueryScores {
   readonly blind?: Tensor<"layer head query_pos">;
 }
 
-/**
- * Up to this period, prompts without repeats are run too: a head that looks so few places back whatever the tokens are
- * is common, as the previous-token head, which looks like an induction head of period 2.
- */
-const SHORT_PERIOD = 16;
-/** The seed of those prompts: another than users take, so that theirs are others. */
-const BLIND_SEED = 0xb11d;
 const OF_REPEATS: readonly HeadKind[] = ["duplicate", "induction", "prefixMatching"];
 
 /** Entries of the patterns of prompts that are run together, at most. */
@@ -119,32 +98,18 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
     options,
     "tokens period length batch seed bos repeats distinct chunk signal onProgress",
   );
-  const { tokens, period } = promptsOf(model, options);
-  checkPeriod(period, "headScores");
+  const { tokens, period, repeat, ...known } = scoredPrompts(model.config, options);
   const { n_layers, n_heads } = model.config;
-  const bos = options.tokens === undefined ? bosOf(model.config, options) !== null : options.bos !== null;
   const [prompts = 0, pos = 0] = tokens.shape;
   const steps = new Steps(options, prompts);
-  const ids = rawData(tokens);
-  const targets = Array.from({ length: prompts }, (_, b) =>
-    targetsOfKinds(ids.subarray(b * pos, (b + 1) * pos), period),
-  );
   const heads = n_layers * n_heads;
-  const read = readByQuery(model, tokens, targets, () => steps.advance());
-  // The first query of a repeat; before it nothing has occurred twice but by chance.
-  const repeat = period + (bos ? 1 : 0);
-  const begins = { current: 0, previous: 0, first: 0, duplicate: repeat, induction: repeat, prefixMatching: repeat };
-  const blind = period < SHORT_PERIOD ? blindScores(model, tokens, targets, bos) : undefined;
-  const byQuery = eachKind((kind) => {
-    const chance = targets.flatMap((of) =>
-      model.layers.flatMap(({ layer }) => chanceByQuery(of[kind], model.config, layer, begins[kind])),
-    );
-    return {
-      scores: Tensor.from("batch layer head query_pos", [prompts, n_layers, n_heads, pos], read[kind]),
-      chance: Tensor.from("batch layer query_pos", [prompts, n_layers, pos], Float64Array.from(chance)),
-      ...(blind && OF_REPEATS.includes(kind) && { blind: blind(kind) }),
-    };
-  });
+  const read = readByQuery(model, tokens, known.targets, () => steps.advance());
+  const blind = known.blind && blindScores(model, known.blind, known.targets);
+  const byQuery = eachKind((kind) => ({
+    scores: Tensor.from("batch layer head query_pos", [prompts, n_layers, n_heads, pos], read[kind]),
+    chance: known.chance[kind],
+    ...(blind && OF_REPEATS.includes(kind) && { blind: blind(kind) }),
+  }));
   const score = (kind: HeadKind, from = 0): Tensor<"layer head"> =>
     Tensor.from("layer head", [n_layers, n_heads], meanOverQueries(read[kind], prompts, heads, pos, from));
   const scores: HeadScores = {
@@ -166,17 +131,11 @@ export function headScores(model: Transformer, options: HeadScoresOptions = {}):
 function blindScores(
   model: Transformer,
   tokens: Tensor<"batch pos">,
-  targets: readonly Record<HeadKind, Targets>[],
-  bos: boolean,
+  targets: ScoredPrompts["targets"],
 ): (kind: HeadKind) => Tensor<"layer head query_pos"> {
-  const { config } = model;
+  const read = readByQuery(model, tokens, targets, () => undefined);
   const [batch = 0, pos = 0] = tokens.shape;
-  const first = bos ? tokens.at(0, 0) : null;
-  const length = pos - (bos ? 1 : 0);
-  const distinct = config.d_vocab - (bos ? 1 : 0) >= length;
-  const prompts = repeatedTokens(config, { length, batch, repeats: 1, bos: first, distinct, seed: BLIND_SEED });
-  const read = readByQuery(model, toTokenTensor(config, prompts, "headScores"), targets, () => undefined);
-  const { n_layers, n_heads } = config;
+  const { n_layers, n_heads } = model.config;
   const size = n_layers * n_heads * pos;
   return (kind) => {
     const means = Float64Array.from({ length: size }, (_, i) => {
@@ -195,7 +154,7 @@ function blindScores(
 function readByQuery(
   model: Transformer,
   tokens: Tensor<"batch pos">,
-  targets: readonly Record<HeadKind, Targets>[],
+  targets: ScoredPrompts["targets"],
   advance: () => void,
 ): Record<HeadKind, Float64Array> {
   const { n_layers, n_heads } = model.config;
@@ -208,7 +167,7 @@ function readByQuery(
     const { cache } = model.run(some, { cache: (name: HookName) => name.endsWith(".hook_pattern"), unembed: "none" });
     const patterns = model.layers.map(({ layer }) => rawData(cache.get(`blocks.${layer}.attn.hook_pattern`)));
     for (let b = 0; b < some.sizeOf("batch"); b++) {
-      const ofPrompt = targets[first + b] as Record<HeadKind, Targets>;
+      const ofPrompt = targets[first + b] as ScoredPrompts["targets"][number];
       for (let i = 0; i < heads; i++) {
         const pattern = patterns[Math.floor(i / n_heads)] as ArrayLike<number>;
         const [start, to] = [(b * n_heads + (i % n_heads)) * pos * pos, ((first + b) * heads + i) * pos];
@@ -218,10 +177,6 @@ function readByQuery(
     }
   }
   return read;
-}
-
-function eachKind<T>(make: (kind: HeadKind) => T): Record<HeadKind, T> {
-  return Object.fromEntries(HEAD_KINDS.map((kind) => [kind, make(kind)])) as Record<HeadKind, T>;
 }
 
 /** The mean of each head over all prompts and those queries from `from` on that have targets; NaN where none has. */
@@ -257,24 +212,4 @@ function scoresShowing({ tokens, period, ...scores }: HeadScores): Showing {
     .map(({ id, values }) => [headLabel(id), ...values]);
   const title = `HeadScores on tokens ${describeTensor(tokens)} that repeat every ${period}`;
   return { title, parts: () => [{ kind: "rows", columns: ["head", ...columns], rows }] };
-}
-
-function promptsOf(model: Transformer, options: HeadScoresOptions): { tokens: Tensor<"batch pos">; period: number } {
-  const operation = "headScores";
-  const { batch = 10, repeats = 2 } = options;
-  const first = bosOf(model.config, options) === null ? 0 : 1;
-  if (options.tokens === undefined) {
-    const { length, seed, bos, distinct, chunk } = options;
-    const prompts = repeatedTokens(model.config, { length, batch, seed, bos, repeats, distinct, chunk });
-    const period = ((prompts[0]?.length ?? 0) - first) / repeats;
-    return { tokens: toTokenTensor(model.config, prompts, operation), period };
-  }
-  if (options.period === undefined) {
-    throw new InputError("tokens were given without the period at which they repeat. Pass { tokens, period }.", {
-      operation,
-      argument: "period",
-      expected: "a positive integer",
-    });
-  }
-  return { tokens: toTokenTensor(model.config, options.tokens, operation), period: options.period };
 }

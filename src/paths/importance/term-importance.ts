@@ -28,6 +28,8 @@ export interface TermImportanceOptions extends ProgressOptions {
   readonly resamples?: number | undefined;
   /** The seed of the draws; 0 by default. */
   readonly seed?: number | undefined;
+  /** Whether every layer has its two lines; true by default. */
+  readonly layers?: boolean | undefined;
   /** Whether every head has its two lines; true by default. */
   readonly heads?: boolean | undefined;
 }
@@ -57,7 +59,7 @@ export interface TermImportanceRow {
  * Prompts are the unit, since losses within a text go together.
  *
  * @param tokens - several prompts of equal length, of at least two tokens; one prompt has no error.
- * @param options - `resamples`, `seed`, `heads`, `signal`, `onProgress` (in lines worked out).
+ * @param options - `resamples`, `seed`, `layers`, `heads`, `signal`, `onProgress` (in lines worked out).
  * @throws {@link InputError} when `resamples` or `seed` is unusable, for tokens the model cannot run or predict; the
  * signal's reason when aborted.
  * @category Path expansion
@@ -93,10 +95,10 @@ export function termImportance(
     tokensOrOptions,
     given,
     operation,
-    "resamples seed heads signal onProgress",
+    "resamples seed layers heads signal onProgress",
   );
   const { model } = frozen;
-  const { resamples = 1000, seed = 0, heads = true } = options;
+  const { resamples = 1000, seed = 0, layers = true, heads = true } = options;
   const draws = checkSamples(resamples, operation);
   const random = new Random(seed);
   requireNextTokens(frozen, operation);
@@ -106,7 +108,7 @@ export function termImportance(
     Array.from({ length: batch }, () => Math.floor(random.uniform() * batch)),
   );
   const { n_layers, n_heads } = model.config;
-  const count = n_layers + 1 + 2 * n_layers + (heads ? 2 * n_layers * n_heads : 0);
+  const count = n_layers + 1 + (layers ? 2 * n_layers : 0) + (heads ? 2 * n_layers * n_heads : 0);
   const steps = new Steps(options, count);
   const rows: TermImportanceRow[] = [];
   const push = (terms: string, relativeTo: string, gains: Float64Array): void => {
@@ -114,10 +116,12 @@ export function termImportance(
     steps.advance();
   };
   orderRows(frozen, push);
-  layerGains(frozen, (layer, alone, last) => {
-    push(`L${layer}`, "direct", alone);
-    push(`L${layer}`, "direct and other layers", last);
-  });
+  if (layers) {
+    layerGains(frozen, (layer, alone, last) => {
+      push(`L${layer}`, "direct", alone);
+      push(`L${layer}`, "direct and other layers", last);
+    });
+  }
   if (heads) {
     headGains(frozen, (head, added, removed) => {
       push(headLabel(head), "direct", added);

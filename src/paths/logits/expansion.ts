@@ -1,110 +1,31 @@
 /** A path expansion: terms that are evaluated when asked for, picked, ranked, written as formulas, and certified. */
-import {
-  InputError,
-  nameOf,
-  ShapeError,
-  requireOptions,
-  requireKinds,
-  requireKind,
-  requireObject,
-} from "../../errors.ts";
+import { InputError, nameOf, requireOptions, requireKinds, requireKind, requireObject } from "../../errors.ts";
 import { parseHead } from "../../model/index.ts";
 import { requireChoice, requireCount } from "../../model/internal.ts";
 import type { HeadRef, Transformer } from "../../model/index.ts";
+import { Steps } from "../../progress.ts";
+import type { ProgressOptions } from "../../progress.ts";
 import { Shown, shownAs } from "../../show/index.ts";
 import type { Part, Showing } from "../../show/index.ts";
-import { add, subtract, Tensor } from "../../tensor/index.ts";
+import { add, Tensor } from "../../tensor/index.ts";
 import { describeTensor, meanOf, rowNorms } from "../../tensor/internal.ts";
-import { NormSum, operationsOf, pathErrorBound } from "../certificate.ts";
-import type { Certificate } from "../certificate.ts";
 import type { FactoredModel } from "../factored-model.ts";
 import { finalBias } from "../frozen/frozen-layers.ts";
 import { requireNoPadding, throughFinalNorm, unembed } from "../frozen/frozen-run.ts";
 import type { FrozenRun, Stream } from "../frozen/frozen-run.ts";
 import { streamsByOrder } from "../frozen/order-streams.ts";
+import { readAlong, readoutOf } from "../targets.ts";
+import { attributePaths, precisionOf } from "./attribution.ts";
+import { certificateOf } from "./certificate.ts";
+import type { PathCertificate } from "./certificate.ts";
 import { termFormula } from "./formula.ts";
 import type { FormulaFormat } from "./formula.ts";
-import { attributePaths, precisionOf } from "./attribution.ts";
-import type { FrozenSource, PathSource } from "./sources.ts";
-import { PATH_TERM, enumeratePaths, PathNode, termJSON, termShowing } from "./terms.ts";
-import type { PathTerm } from "./terms.ts";
-import { Steps } from "../../progress.ts";
-import type { ProgressOptions } from "../../progress.ts";
-import { readAlong, readoutOf } from "../targets.ts";
-import type { Targets } from "../targets.ts";
 import { GROUPINGS, groupTerms } from "./groups.ts";
 import type { TermGrouping } from "./groups.ts";
-
-/**
- * Which terms {@link PathExpansion.select} picks: those that meet every condition given.
- * @category Path expansion
- */
-export interface PathFilter {
-  /** Paths through exactly this many heads. */
-  readonly order?: number | undefined;
-  /** Paths through this head. */
-  readonly head?: HeadRef | undefined;
-  /** Paths through some head of this layer. */
-  readonly layer?: number | undefined;
-  /** Paths that end in this head: its direct effect on the logits, part by part. */
-  readonly last?: HeadRef | undefined;
-  /** Paths that begin here: `"direct"`, `"0_mlp_out"` for what an MLP wrote, `"b_O[0]"` for a bias. */
-  readonly source?: PathSource | undefined;
-}
-
-/**
- * What {@link PathExpansion.rank} orders terms by: the mean attribution to the target, the mean norm of what the term
- * gives to the unembedding, or a function of the term and its attribution `[batch, pos]`.
- * @category Path expansion
- */
-export type TermMetric = "attribution" | "norm" | ((term: PathTerm, attribution: Tensor<"batch pos">) => number);
-
-/**
- * What {@link PathExpansion.rank} ranks, and where.
- * @category Path expansion
- */
-export interface RankOptions extends AttributionOptions {
-  /** How many terms, the largest first; all by default. */
-  readonly k?: number | undefined;
-  /** The positions that values are averaged over, as in `[12]`; all by default. */
-  readonly positions?: readonly number[] | undefined;
-}
-
-/**
- * A term and its value under a metric.
- * @category Path expansion
- */
-export interface RankedTerm {
-  readonly term: PathTerm;
-  readonly value: number;
-}
-
-/**
- * What {@link PathExpansion.attribution} explains.
- * @category Path expansion
- */
-export interface AttributionOptions extends ProgressOptions {
-  /** The logits to explain; those of the correct next tokens by default. */
-  readonly targets?: Targets | undefined;
-  /**
-   * How products are taken when all paths are evaluated at once: `"float32"`, the default where all weights are, as the
-   * model's own run; or `"float64"`.
-   */
-  readonly precision?: "float32" | "float64" | undefined;
-  /** The terms to evaluate, such as groups; {@link PathExpansion.all} by default. */
-  readonly terms?: readonly PathTerm[] | undefined;
-}
-
-/**
- * A certificate of a path expansion.
- * @category Path expansion
- */
-export interface PathCertificate extends Certificate {
-  /** The most heads on a path that is a term of its own. */
-  readonly maxOrder: number;
-  /** Whether every path is a term of its own; otherwise the longer ones are one term, the remainder. */
-  readonly complete: boolean;
-}
+import type { AttributionOptions, PathFilter, RankedTerm, RankOptions, TermMetric } from "./options.ts";
+import type { FrozenSource } from "./sources.ts";
+import { PATH_TERM, enumeratePaths, PathNode, termJSON, termShowing } from "./terms.ts";
+import type { PathTerm } from "./terms.ts";
 
 /** Terms that a display lists. */
 const SHOWN = 12;
@@ -344,50 +265,8 @@ export class PathExpansion extends Shown {
    */
   certificate(terms: readonly PathTerm[] = this.all, options: ProgressOptions = {}): PathCertificate {
     requireKinds(PATH_TERM, terms, "terms", "certificate", options, "signal onProgress");
-    const steps = new Steps(options, terms.length);
-    const norms = new NormSum();
-    const shape = this.#frozen.run.cache.get("hook_embed").shape;
-    let sum: Stream = Tensor.zeros("batch pos d_model", shape, "float64");
-    let b_U = 0;
-    for (const term of terms) {
-      const { resid } = term;
-      checkShape(resid, shape, term.label);
-      norms.add(resid);
-      sum = add(sum, resid);
-      if (term.kind === "bias") b_U += 1;
-      steps.advance();
-    }
-    const operations = operationsOf(this.#frozen, terms.length);
-    const bound = pathErrorBound(this.#frozen, { operations, norms: norms.largest });
-    const maxDeviation = this.#deviation(sum, b_U);
-    const withinBound = maxDeviation <= bound;
-    return {
-      maxDeviation,
-      bound,
-      withinBound,
-      terms: terms.length,
-      maxOrder: this.maxOrder,
-      complete: this.remainder === undefined,
-    };
-  }
-
-  /**
-   * The largest difference between a sum of residual contributions, unembedded, and the logits; one prompt at a time.
-   */
-  #deviation(sum: Stream, b_U: number): number {
-    let worst = 0;
-    for (let b = 0; b < this.tokens.sizeOf("batch"); b++) {
-      const logits = subtract(
-        unembed(this.model, sum.slice("batch", b, b + 1)),
-        this.modelLogits.slice("batch", b, b + 1),
-      ).data;
-      const biases = this.model.b_U.data;
-      for (let i = 0; i < logits.length; i++) {
-        const difference = Math.abs((logits[i] as number) + b_U * (biases[i % biases.length] as number));
-        worst = difference > worst || Number.isNaN(difference) ? difference : worst;
-      }
-    }
-    return worst;
+    const complete = this.remainder === undefined;
+    return { ...certificateOf(this.#frozen, terms, options), maxOrder: this.maxOrder, complete };
   }
 }
 
@@ -432,17 +311,4 @@ function noPositions(what: string, count: number, actual: unknown): InputError {
     expected: [0, count - 1],
     actual,
   });
-}
-
-function checkShape(resid: Stream, shape: readonly number[], label: string): void {
-  if (resid.rank === shape.length && resid.shape.every((n, a) => n === shape[a])) return;
-  throw new ShapeError(
-    `the term ${label} is ${describeTensor(resid)} but the run's residual stream has shape [${shape.join(", ")}].`,
-    {
-      operation: "certificate",
-      argument: "terms",
-      expected: shape,
-      actual: resid.shape,
-    },
-  );
 }

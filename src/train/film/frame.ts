@@ -1,6 +1,7 @@
 /** One checkpoint of a film, measured. */
-import { compositionBaseline, compositionScores, copyingScores, restrictedComposition } from "../../circuits/index.ts";
+import { compositionBaseline, compositionScores, copyingScores } from "../../circuits/index.ts";
 import type { CompositionBaseline, PairScores } from "../../circuits/index.ts";
+import { restrictedShares } from "../../circuits/internal.ts";
 import { InputError, nameOf, requireKind, requireObject } from "../../errors.ts";
 import { headEvidence, headScores } from "../../heads/index.ts";
 import type { HeadKind, HeadScores } from "../../heads/index.ts";
@@ -198,7 +199,7 @@ function headsOf(
 function compositionOf(model: Transformer): NonNullable<FilmFrame["composition"]> {
   const baseline = compositionBaseline(model.config);
   const scores = compositionScores(model, { baseline });
-  const restricted = restrictedComposition(model);
+  const restricted = restrictedShares(model);
   const kind = (name: "Q" | "K" | "V"): FilmComposition => {
     const { share, chance, zScores } = restricted[name];
     return { score: scores[name], share, chance, zScores };
@@ -208,9 +209,7 @@ function compositionOf(model: Transformer): NonNullable<FilmFrame["composition"]
 
 function importanceOf(model: Transformer, { tokens }: FilmProbe): NonNullable<FilmFrame["importance"]> {
   const some = tokens.slice("batch", 0, Math.min(tokens.sizeOf("batch"), TAKEN_APART));
-  const rows = termImportance(model, some, { heads: false, resamples: 200 }).filter(({ terms }) =>
-    terms.startsWith("order "),
-  );
+  const rows = termImportance(model, some, { layers: false, heads: false, resamples: 200 });
   const of = (value: (row: (typeof rows)[number]) => number): Tensor<"order"> =>
     Tensor.from("order", [rows.length], Float64Array.from(rows, value));
   return { gain: of(({ gain }) => gain), error: of(({ error }) => error) };

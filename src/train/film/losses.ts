@@ -23,12 +23,15 @@ export interface FilmEstimate {
 export interface MeasuredLosses {
   /** The loss of the predictions that count. */
   readonly meanLoss: FilmEstimate;
-  /** The mean loss of predicting from each position, whether it counts or not; the last position predicts nothing. */
+  /**
+   * The mean loss of predicting from each position, over predictions that count; NaN where none does. The last position
+   * predicts nothing unless targets are given.
+   */
   readonly lossByPosition: Tensor<"pos">;
   /**
    * The in-context learning score: the loss of the last tenth of all positions less that of the second tenth. The
    * lower, the more the context helps; Olsson et al. take the 500th token and the 50th. Left out where targets are
-   * given, there is padding, or there are fewer than ten predictions.
+   * given, there is padding, some of these predictions count nothing, or there are fewer than ten predictions.
    */
   readonly contextScore?: FilmEstimate;
 }
@@ -45,11 +48,7 @@ export function measuredLosses(model: Transformer, probe: FilmProbe): Partial<Me
   if (count < 1 || (targets === undefined && d_vocab !== d_vocab_out)) return {};
   const losses = lossesOf(model, probe, count);
   const all = Array.from({ length: batch }, (_, b) => b);
-  const visible = attentionMask && rawData(attentionMask);
-  /** Whether there is text to predict from, and to be predicted. */
-  const isText = (b: number, p: number): boolean =>
-    visible === undefined || (visible[b * pos + p] === 1 && (targets !== undefined || visible[b * pos + p + 1] === 1));
-  const weightOf = (b: number, p: number): number => (isText(b, p) ? (weights?.[b * pos + p] ?? 1) : 0);
+  const weightOf = (b: number, p: number): number => weights?.[b * pos + p] ?? 1;
   const means = all.map((b) => {
     let [sum, total] = [0, 0];
     for (let p = 0; p < count; p++) {
@@ -60,18 +59,24 @@ export function measuredLosses(model: Transformer, probe: FilmProbe): Partial<Me
   });
   const total = means.reduce((sum, one) => sum + one.total, 0);
   const byPosition = Float64Array.from({ length: count }, (_, p) => {
-    const seen = all.filter((b) => isText(b, p));
-    return seen.reduce((sum, b) => sum + (losses[b * count + p] as number), 0) / seen.length;
+    let [sum, here] = [0, 0];
+    for (const b of all) {
+      sum += weightOf(b, p) * (losses[b * count + p] as number);
+      here += weightOf(b, p);
+    }
+    return sum / here;
   });
-  const score =
-    targets === undefined && visible === undefined && count >= 10 ? contextScoreOf(losses, batch, count) : undefined;
+  const tenth = Math.max(1, Math.floor(count / 10));
+  const compared = [tenth, count - tenth].flatMap((from) => Array.from({ length: tenth }, (_, i) => from + i));
+  const counts = compared.every((p) => all.every((b) => weightOf(b, p) > 0));
+  const hasScore = targets === undefined && attentionMask === undefined && count >= 10 && counts;
   return {
     meanLoss: {
       ...estimateOf(means.filter((one) => one.total > 0).map((one) => one.sum / one.total)),
       mean: means.reduce((sum, one) => sum + one.sum, 0) / total,
     },
     lossByPosition: Tensor.from("pos", [count], byPosition),
-    ...(score && { contextScore: score }),
+    ...(hasScore && { contextScore: contextScoreOf(losses, batch, count, tenth) }),
   };
 }
 
@@ -100,8 +105,7 @@ function lossesOf(model: Transformer, { tokens, targets, attentionMask }: FilmPr
   return losses;
 }
 
-function contextScoreOf(losses: Float64Array, batch: number, count: number): FilmEstimate {
-  const tenth = Math.max(1, Math.floor(count / 10));
+function contextScoreOf(losses: Float64Array, batch: number, count: number, tenth: number): FilmEstimate {
   return estimateOf(
     Array.from({ length: batch }, (_, b) => {
       const mean = (from: number): number => {

@@ -45,7 +45,7 @@ export interface PhaseEvidence {
    */
   readonly measure: "excess" | "share above chance" | "in-context score" | "loss";
   /** The heads whose measure it is. */
-  readonly heads: readonly string[];
+  readonly heads: readonly `L${number}H${number}`[];
   /** The measure before it begins and after it ends. */
   readonly before: number;
   readonly after: number;
@@ -100,9 +100,12 @@ export function requireFilm(film: TrainingFilm, operation: string): void {
 }
 
 function phasesShowing(phases: readonly TrainingPhase[]): Showing {
-  const rows = phases.map(({ name, from, to, evidence }) => [name, from, to, evidence.before, evidence.after]);
-  const columns = ["phase", "from", "to", "before", "after"];
-  return { title: `TrainingPhases: ${phases.length}`, parts: () => [{ kind: "rows", columns, rows, indices: 1 }] };
+  const rows = phases.map(({ name, from, to, evidence: { heads, measure, before, after } }) => [
+    ...[name, heads.join(" → "), from, to],
+    ...[measure, before, after],
+  ]);
+  const columns = ["phase", "heads", "from", "to", "measure", "before", "after"];
+  return { title: `TrainingPhases: ${phases.length}`, parts: () => [{ kind: "rows", columns, rows, indices: 4 }] };
 }
 
 type HeadsPhase = "previous-token head" | "induction heads";

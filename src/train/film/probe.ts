@@ -1,11 +1,11 @@
 /** What every checkpoint of a film is measured on: the same few prompts each time. */
-import { InputError, isPromise, nameOf, requireObject, requireOptions } from "../../errors.ts";
+import { InputError, isPromise, requireObject, requireOptions } from "../../errors.ts";
 import { repeatedTokens } from "../../heads/index.ts";
 import { toTokenTensor } from "../../model/index.ts";
 import type { ModelConfig } from "../../model/index.ts";
 import { paddingMask, requireCount } from "../../model/internal.ts";
 import { Tensor } from "../../tensor/index.ts";
-import { rawData } from "../../tensor/internal.ts";
+import { checkBatch } from "../batch.ts";
 import type { TrainingBatch } from "../batch.ts";
 import type { TrainingData } from "../batches.ts";
 import { HELD_OUT_PROMPTS, HELD_OUT_STEP, knownLosses } from "../data/known-losses.ts";
@@ -48,7 +48,10 @@ export interface FilmProbe {
   readonly tokens: Tensor<"batch pos">;
   /** The ids to predict, where they are not the next tokens. */
   readonly targets?: Tensor<"batch pos">;
-  /** `[batch, pos]`: what each prediction counts in the mean loss; all alike where there is none. */
+  /**
+   * `[batch, pos]`: what each prediction counts in the mean loss, 0 for padding and where there is no next token; all
+   * that have one alike where there is none.
+   */
   readonly weights?: Float64Array;
   /** `[batch, pos]`: 1 where there is text, 0 where there is padding; all text where there is none. */
   readonly attentionMask?: Tensor<"batch pos">;
@@ -104,21 +107,28 @@ export function filmProbe(config: ModelConfig, options: FilmProbeOptions = {}): 
       actual: given,
     });
   }
-  const all = toTokenTensor(config, given.tokens, operation);
-  const [batch = 0, pos = 0] = all.shape;
-  const some = (tensor: Tensor<"batch pos">): Tensor<"batch pos"> => tensor.slice("batch", 0, Math.min(batch, prompts));
-  const { lossMask, attentionMask } = given;
-  const padding = paddingMask(attentionMask, all, operation);
-  const mask = padding && Tensor.from("batch pos", [batch, pos], Int32Array.from(padding.visible));
-  const weights = lossMask === undefined ? undefined : weightsOf(lossMask, [batch, pos]);
-  const targets = given.targets === undefined ? undefined : targetsOf(config, given.targets, [batch, pos], weights);
-  const floors = "batch" in data ? knownLosses(data, { prompts: Math.min(batch, prompts), pos, weights }) : undefined;
+  // where next tokens are of another vocabulary, there are no losses
+  const predicts = given.targets !== undefined || config.d_vocab === config.d_vocab_out;
+  const checked = checkBatch(predicts ? config : { ...config, d_vocab_out: config.d_vocab }, given, {
+    operation,
+    of: "the film",
+  });
+  const [batch = 0, pos = 0] = checked.tokens.shape;
+  const count = Math.min(batch, prompts);
+  const some = (numbers: ArrayLike<number>): Tensor<"batch pos"> =>
+    Tensor.from("batch pos", [count, pos], Int32Array.from(numbers).subarray(0, count * pos));
+  const visible = paddingMask(checked.attentionMask, checked.tokens, operation)?.visible;
+  const weights = checked.weights.slice(0, count * pos);
+  const floors = "batch" in data ? knownLosses(data, { prompts: count, pos, weights }) : undefined;
   return {
-    tokens: some(all),
+    tokens: checked.tokens.slice("batch", 0, count),
+    weights,
     ...(floors && { floors }),
-    ...(targets && { targets: some(targets) }),
-    ...(mask && { attentionMask: some(mask) }),
-    ...(weights && { weights: weights.slice(0, Math.min(batch, prompts) * pos) }),
+    // where a prediction counts nothing its target may be anything
+    ...(checked.targets && {
+      targets: some(Array.from(checked.targets, (id, i) => (checked.weights[i] === 0 ? 0 : id))),
+    }),
+    ...(visible && { attentionMask: some(visible) }),
     ...repeated,
   };
 }
@@ -137,59 +147,4 @@ function repeatedProbe(
   const length = period ?? Math.min(PERIOD, room);
   const drawn = repeatedTokens(config, { bos, length, batch: SCORED, seed, distinct: choices >= length });
   return { repeated: { tokens: toTokenTensor(config, drawn, operation), period: length, bos } };
-}
-
-/** The ids to predict; where a prediction counts nothing it may be anything, and is 0. */
-function targetsOf(
-  { d_vocab_out }: ModelConfig,
-  given: TrainingBatch["targets"],
-  [batch, pos]: readonly [number, number],
-  weights: Float64Array | undefined,
-): Tensor<"batch pos"> {
-  const rows = numbersOf(given);
-  requireShape([rows.length, rows[0]?.length ?? 0], [batch, pos], "targets");
-  const ids = new Int32Array(batch * pos);
-  for (const [b, row] of rows.entries()) {
-    for (let p = 0; p < pos; p++) {
-      if (weights?.[b * pos + p] === 0) continue;
-      const id = row[p] as number;
-      if (!(Number.isInteger(id) && id >= 0 && id < d_vocab_out)) {
-        throw new InputError(
-          `the target of prompt ${b} at position ${p} is ${nameOf(id)}; the model predicts ids 0 to ${d_vocab_out - 1}.`,
-          { operation: "filmProbe", argument: "targets", expected: [0, d_vocab_out - 1], actual: id },
-        );
-      }
-      ids[b * pos + p] = id;
-    }
-  }
-  return Tensor.from("batch pos", [batch, pos], ids);
-}
-
-/** A list of numbers for each prompt. */
-function numbersOf(given: unknown): readonly ArrayLike<number>[] {
-  if (!(given instanceof Tensor)) return given as readonly ArrayLike<number>[];
-  const [rows = 0, cols = 0] = given.shape;
-  const data = rawData(given as Tensor);
-  return Array.from({ length: rows }, (_, row) => data.subarray(row * cols, (row + 1) * cols));
-}
-
-function weightsOf(given: TrainingBatch["lossMask"], shape: readonly [number, number]): Float64Array {
-  const rows = numbersOf(given);
-  for (const row of rows) requireShape([rows.length, row.length], shape, "lossMask");
-  const weights = Float64Array.from(rows.flatMap((row) => Array.from(row)));
-  if (weights.length === shape[0] * shape[1] && weights.every((x) => Number.isFinite(x) && x >= 0)) return weights;
-  throw new InputError("lossMask has a number that is no weight. Give 0 or more for each prediction.", {
-    operation: "filmProbe",
-    argument: "lossMask",
-    expected: ">= 0",
-    actual: weights.find((x) => !(x >= 0)),
-  });
-}
-
-function requireShape(actual: readonly number[], expected: readonly [number, number], argument: string): void {
-  if (actual.length === 2 && actual[0] === expected[0] && actual[1] === expected[1]) return;
-  throw new InputError(
-    `${argument} are [${actual.join(", ")}], but the tokens are [${expected.join(", ")}]. Give one for each token.`,
-    { operation: "filmProbe", argument, expected, actual },
-  );
 }

@@ -91,9 +91,9 @@ describe("the packed package", () => {
     expect(missing).toEqual([]);
   });
 
-  test("is smaller than 3 MB packed and 9.6 MB unpacked, of which the bundled model is 1.2 MB, documents and guide 1.4 MB and each of the two module formats 3.5 MB with its declarations", () => {
+  test("is smaller than 3 MB packed and 9.8 MB unpacked, of which the bundled model is 1.2 MB, documents and guide 1.6 MB and each of the two module formats 3.5 MB with its declarations", () => {
     expect(packed.size).toBeLessThan(3 * megabyte);
-    expect(packed.unpackedSize).toBeLessThan(9.6 * megabyte);
+    expect(packed.unpackedSize).toBeLessThan(9.8 * megabyte);
   });
 
   test("satisfies publint in its strict mode", async () => {

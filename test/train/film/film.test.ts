@@ -1,6 +1,7 @@
 /** Films: what a frame measures is the library's own of that name; films keep their order, and come back from JSON. */
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
+import { CircuitsError } from "../../../src/errors.ts";
 import { compositionScores, copyingScores, restrictedComposition } from "../../../src/circuits/index.ts";
 import { findHeads, headScores } from "../../../src/heads/index.ts";
 import { lossPerToken } from "../../../src/model/index.ts";
@@ -15,7 +16,7 @@ import {
   trainingFilmFromJSON,
 } from "../../../src/train/film/index.ts";
 import { markovChainData, maxOfKData } from "../../../src/train/index.ts";
-import type { FilmMeasure } from "../../../src/train/film/index.ts";
+import type { FilmFrame, FilmMeasure } from "../../../src/train/film/index.ts";
 import { plantedModel } from "../../support/planted-model.ts";
 import { randomModel } from "../../support/random-model.ts";
 
@@ -138,6 +139,28 @@ describe("other targets and masks", () => {
     expect(Number.isFinite(meanLoss?.mean)).toBe(true);
   });
 
+  test("leave out of the losses by position what counts nothing, and the in-context score where that is compared", () => {
+    const long = randomModel({ n_layers: 1, d_vocab: 7, n_ctx: 21 });
+    const rows = [0, 1].map((b) => Array.from({ length: 21 }, (_, p) => (3 * p + b * p + 1) % 7));
+    const measured = (weight: (b: number, p: number) => number): FilmFrame => {
+      const lossMask = rows.map((row, b) => row.map((_, p) => weight(b, p)));
+      const probe = filmProbe(long.config, { data: { tokens: rows, lossMask } });
+      return filmFrame(long, { step: 0, probe, measures: ["losses"] });
+    };
+    const { logits, tokens } = long.run(rows);
+    const losses = lossPerToken(logits, tokens);
+    // one prompt's prediction at position 4, none at 7, three times as much of one at 9
+    const { lossByPosition, contextScore } = measured((b, p) => (p === 7 || (p === 4 && b === 0) ? 0 : p === 9 && b === 1 ? 3 : 1)); // prettier-ignore
+    expect(lossByPosition?.at(4)).toBeCloseTo(losses.at(1, 4), 5);
+    expect(lossByPosition?.at(7)).toBeNaN();
+    expect(lossByPosition?.at(9)).toBeCloseTo((losses.at(0, 9) + 3 * losses.at(1, 9)) / 4, 5);
+    expect(lossByPosition?.at(10)).toBeCloseTo((losses.at(0, 10) + losses.at(1, 10)) / 2, 5);
+    expect(contextScore?.mean).toBeCloseTo(measured(() => 1).contextScore?.mean ?? NaN, 12);
+    // 20 predictions: the score compares 2 and 3 with 18 and 19
+    for (const at of [2, 3, 18, 19])
+      expect(measured((b, p) => (p === at && b === 1 ? 0 : 1)).contextScore).toBeUndefined();
+  });
+
   test("are cut with the prompts, and refused where they do not fit", () => {
     const cut = filmProbe(small.config, { data: { tokens, targets: tokens.map(() => [0, 1, 2, 0]) }, prompts: 1 });
     expect([cut.tokens.shape, cut.targets?.shape]).toEqual([[1, 4], [1, 4]]); // prettier-ignore
@@ -145,10 +168,12 @@ describe("other targets and masks", () => {
       (data: object): (() => unknown) =>
       () =>
         filmProbe(small.config, { data: { tokens, ...data } });
-    expect(refused({ targets: [[0, 1, 2, 0]] })).toThrow("filmProbe: targets are [1, 4], but the tokens are [2, 4]");
-    expect(refused({ targets: tokens })).toThrow("filmProbe: the target of prompt 0 at position 3 is 5");
-    expect(refused({ lossMask: [[1, 1, 1, NaN], [1, 1, 1, 1]] })).toThrow("lossMask has a number that is no weight"); // prettier-ignore
-    expect(refused({ lossMask: [[1], [1]] })).toThrow("lossMask are [2, 1]");
+    expect(refused({ targets: [[0, 1, 2, 0]] })).toThrow(
+      "filmProbe: targets of the film is lists of 4 numbers, but the tokens are",
+    );
+    expect(refused({ targets: tokens })).toThrow("filmProbe: the target of the film at position 3 of prompt 0 is 5");
+    expect(refused({ lossMask: [[1, 1, NaN, 1], [1, 1, 1, 1]] })).toThrow("lossMask of the film is NaN at position 2"); // prettier-ignore
+    expect(refused({ lossMask: [[1], [1]] })).toThrow("lossMask of the film is lists of 1, 1 numbers");
   });
 
   test("come from training data at a step that it does not reach", () => {
@@ -228,6 +253,37 @@ describe("a film", () => {
       }
       expect(trainingFilmFromJSON(JSON.parse(JSON.stringify(one))).frames.length).toBe(one.frames.length);
     }
+  });
+
+  test("is refused from JSON whose frames hold what no film holds, whatever it is", () => {
+    const json = JSON.parse(JSON.stringify(film)) as { frames: Record<string, unknown>[] };
+    const changed = (name: string, value: unknown): object => {
+      const [first, ...rest] = json.frames;
+      const others = Object.fromEntries(Object.entries(first ?? {}).filter(([key]) => key !== name));
+      return { ...json, frames: [value === undefined ? others : { ...others, [name]: value }, ...rest] };
+    };
+    const { copying, importance, heads } = json.frames[0] ?? {};
+    for (const [name, value] of [
+      ...["step", "loss", "n_layers", "n_heads", "uniform"].flatMap((one) => [
+        [one, undefined],
+        [one, "3"],
+        [one, null],
+      ]),
+      ...["meanLoss", "lossByPosition", "contextScore", "heads", "copying", "composition", "importance"].flatMap(
+        (one) => [null, 3, {}, [], "x"].map((value) => [one, value]),
+      ),
+      ["lossByPosition", copying],
+      ["copying", { type: "Tensor", dtype: "float64", names: ["layer", "head"], shape: [1, 1], data: [0] }],
+      ["heads", { ...(heads as object), previous: { score: copying } }],
+      ["composition", importance],
+    ] as [string, unknown][])
+      expect(() => trainingFilmFromJSON(changed(name, value)), `${name}: ${JSON.stringify(value)}`).toThrow(
+        CircuitsError,
+      );
+    for (const name of ["meanLoss", "heads", "copying", "composition", "importance"])
+      expect(trainingFilmFromJSON(changed(name, undefined)).frames.length).toBe(3);
+    for (const frame of [null, 5, "x", []])
+      expect(() => trainingFilmFromJSON({ ...json, frames: [frame] })).toThrow("step of frame 0 is");
   });
 
   test("is refused where it is none", () => {

@@ -12,16 +12,11 @@
  *
  * and the same of every other part of the stream adds up to the whole. What is constant along keys is taken out, as
  * softmax does. Q is the same with keys and queries changed about; of V the other side is the differences of logits.
- *
- * A composition may also *match*: on average over tokens $t$, the reader's query of $t$ and the key that the writer
- * makes of the same $t$ fit better than those of two tokens drawn at random. That is the diagonal of the token circuit
- * through both, by a trace of d_model x d_model products.
  */
 import { requireKind } from "../../../errors.ts";
 import { dense, matmulDense, transposeDense } from "../../../linalg/index.ts";
 import type { DenseMatrix } from "../../../linalg/index.ts";
-import { rotationMatrix } from "../../../model/index.ts";
-import type { HeadRef, ModelConfig, Transformer } from "../../../model/index.ts";
+import type { HeadId, HeadRef, Transformer } from "../../../model/index.ts";
 import { Steps } from "../../../progress.ts";
 import type { ProgressOptions } from "../../../progress.ts";
 import { rawData } from "../../../tensor/internal.ts";
@@ -30,8 +25,12 @@ import type { PairScores } from "../pair-scores.ts";
 import { PairTable, readersOf } from "./pair-table.ts";
 import { readerForm, scoreAgainstRotations, usedSpace, writerForm } from "./rotation-null.ts";
 import type { FormInSpace, UsedSpace } from "./rotation-null.ts";
+import { rotationsOf } from "./rotations.ts";
+import type { Rotations } from "./rotations.ts";
 import { headMatrix, rootOf, rowTimes, streamMoments, writtenRows } from "./stream-moments.ts";
 import type { LayerInput, Moments, StreamMoments } from "./stream-moments.ts";
+import { TokenMatching } from "./token-matching.ts";
+import type { Matching } from "./token-matching.ts";
 
 /**
  * One kind of composition between all pairs of heads, in the directions that are used; 0 where the writer's layer is
@@ -115,12 +114,33 @@ export function restrictedComposition(
   requireKind("model", model, "model", "restrictedComposition", options, "readers signal onProgress");
   const readers = readersOf(model, options.readers, "restrictedComposition");
   const steps = new Steps(options, readers.length);
-  const tables = { Q: emptyTable(model), K: emptyTable(model), V: emptyTable(model) };
+  return scoresOf(model, readers, steps, [...SHARES, "matching", "matchingZScores"]);
+}
+
+/** {@link restrictedComposition} of all pairs without matching, in half the time. */
+export function restrictedShares(model: Transformer): Readonly<Record<"Q" | "K" | "V", RestrictedScores>> {
+  return scoresOf(model, model.heads, new Steps({}, model.heads.length), SHARES);
+}
+
+/** The scores of one kind while they are found. */
+type Table = PairTable<keyof RestrictedWeightScores>;
+
+const SHARES = ["share", "size", "chance", "zScores"] as const;
+
+function scoresOf(
+  model: Transformer,
+  readers: readonly HeadId[],
+  steps: Steps,
+  fields: readonly (keyof RestrictedWeightScores)[],
+): RestrictedComposition {
+  const empty = (): Table => new PairTable(model, fields);
+  const tables = { Q: empty(), K: empty(), V: empty() };
   const moments = model.layers.length > 0 ? streamMoments(model) : undefined;
+  const rotations = rotationsOf(model.config);
   const layers = new Map<number, LayerPairs>();
   for (const { layer, head } of readers) {
     if (layer > 0 && moments !== undefined) {
-      const pairs = layers.get(layer) ?? new LayerPairs(model, moments, layer);
+      const pairs = layers.get(layer) ?? new LayerPairs(model, moments, layer, rotations, fields.includes("matching"));
       layers.set(layer, pairs);
       pairs.score(head, tables);
     }
@@ -129,129 +149,70 @@ export function restrictedComposition(
   return { Q: tables.Q.scores, K: tables.K.scores, V: tables.V.scores };
 }
 
-/** The scores of one kind while they are found. */
-type Table = PairTable<keyof RestrictedWeightScores>;
-
-const emptyTable = (model: Transformer): Table =>
-  new PairTable(model, ["share", "size", "chance", "zScores", "matching", "matchingZScores"]);
-
 /** An earlier head as one layer reads it. */
-interface Writer {
-  readonly layer: number;
-  readonly head: number;
+interface Writer extends HeadId {
   readonly queries: FormInSpace;
   readonly values: FormInSpace;
-  /** $W_O$ through the reading layer's norm, `[d_head, d_model]`. */
-  readonly W_O: DenseMatrix;
-  /** The covariance of the values that it makes of tokens, `[d_head, d_head]`. */
-  readonly tokens: DenseMatrix;
-  /** The covariance of these with tokens as the reading layer reads them, `[d_head, d_model]`. */
-  readonly withTokens: DenseMatrix;
-  /** And with the columns of $W_U$. */
-  readonly withUnembedding: DenseMatrix | undefined;
 }
 
 /** All pairs whose readers are of one layer. */
 class LayerPairs {
-  readonly #model: Transformer;
   readonly #input: LayerInput;
   readonly #spaces: { readonly queries: UsedSpace; readonly values: UsedSpace };
   readonly #writers: readonly Writer[];
-  readonly #rotations: readonly DenseMatrix[];
-  readonly #meanRotation: DenseMatrix | undefined;
+  readonly #matching: TokenMatching | undefined;
+  readonly #rotations: Rotations | undefined;
   readonly #final: StreamMoments["final"];
   /** The covariance of the columns of $W_U$. */
   readonly #logits: DenseMatrix;
 
-  constructor(model: Transformer, { inputs, final }: StreamMoments, layer: number) {
+  constructor(
+    model: Transformer,
+    { inputs, final }: StreamMoments,
+    layer: number,
+    rotations: Rotations | undefined,
+    matches: boolean,
+  ) {
     const input = inputs[layer] as LayerInput;
-    this.#model = model;
     this.#input = input;
     this.#final = final;
-    this.#rotations = rotationsOf(model.config);
-    this.#meanRotation = this.#rotations.length === 0 ? undefined : averageOf(this.#rotations);
+    this.#rotations = rotations;
     const values = usedSpace(input.values.covariance);
     const isSame = input.queries === input.values;
     this.#spaces = { values, queries: isSame ? values : usedSpace(input.queries.covariance) };
     const gram = centredUnembeddingGram(model);
     this.#logits = scaled(gram, 1 / model.config.d_vocab_out);
-    this.#writers = inputs
-      .slice(0, layer)
-      .flatMap((from) => from.layer.heads.map(({ head }) => this.#writer(from, head)));
+    const before = inputs.slice(0, layer).flatMap((from) => from.layer.heads.map(({ head }) => ({ from, head })));
+    this.#writers = before.map(({ from, head }) => this.#writer(from, head));
+    this.#matching = matches ? new TokenMatching(model.config, input, before) : undefined;
   }
 
   #writer(from: LayerInput, head: number): Writer {
-    const { through } = this.#input;
-    const F = through(writtenRows(from.layer, head, from.values));
-    const W_V = headMatrix(from.layer.W_V, head);
-    const along = (C: DenseMatrix): DenseMatrix => matmulDense(W_V, C, { transposeA: true });
-    const { withEmbedding, withUnembedding, covariance } = from.tokens;
+    const F = this.#input.through(writtenRows(from.layer, head, from.values));
     const queries = writerForm(F, this.#spaces.queries);
-    return {
-      layer: from.layer.layer,
-      head,
-      queries,
-      values: this.#spaces.values === this.#spaces.queries ? queries : writerForm(F, this.#spaces.values),
-      W_O: through(headMatrix(from.layer.W_O, head)),
-      tokens: congruent(covariance, W_V),
-      withTokens: through(along(withEmbedding)),
-      withUnembedding: withUnembedding && along(withUnembedding),
-    };
+    const values = this.#spaces.values === this.#spaces.queries ? queries : writerForm(F, this.#spaces.values);
+    return { layer: from.layer.layer, head, queries, values };
   }
 
   /** The scores of one reader with every writer. */
   score(head: number, tables: Readonly<Record<"Q" | "K" | "V", Table>>): void {
-    const { layer } = this.#input;
-    const place = (writer: Writer): [number, number, number, number] => [writer.layer, writer.head, layer.layer, head];
+    const { layer } = this.#input.layer;
     const sides = this.#sidesOf(head);
-    for (const kind of ["Q", "K"] as const) {
-      const { form, moved, other, turn } = sides[kind];
-      const tokens = congruent(this.#input.tokens.covariance, other);
-      for (const writer of this.#writers) {
-        const scores = scoreAgainstRotations(form, writer.queries, this.#spaces.queries);
-        const map = turned(matmulDense(writer.W_O, moved), turn);
-        const together = matmulDense(writer.withTokens, other);
-        tables[kind].put(place(writer), {
-          ...scores,
-          ...this.#matching(writer, map, together, tokens, 1 / layer.attnScale),
+    for (const kind of ["Q", "K", "V"] as const) {
+      const { form, matching } = sides[kind];
+      const [side, space] =
+        kind === "V" ? (["values", this.#spaces.values] as const) : (["queries", this.#spaces.queries] as const);
+      const matchings = matching();
+      for (const [w, writer] of this.#writers.entries()) {
+        tables[kind].put([writer.layer, writer.head, layer, head], {
+          ...scoreAgainstRotations(form, writer[side], space),
+          ...matchings?.[w],
         });
       }
     }
-    const { form, W_V, W_O, logits } = sides.V;
-    for (const writer of this.#writers) {
-      const scores = scoreAgainstRotations(form, writer.values, this.#spaces.values);
-      const map = matmulDense(writer.W_O, W_V);
-      const { withUnembedding } = writer;
-      const together = withUnembedding && matmulDense(withUnembedding, W_O, { transposeB: true });
-      const matching = together && this.#matching(writer, map, together, logits, 1);
-      tables.V.put(place(writer), { ...scores, ...matching });
-    }
   }
 
-  /**
-   * The mean diagonal of a token circuit less its mean, and that over its spread when tokens are shuffled: with the
-   * covariances $C$ and $C'$ of both sides, $\mathrm{tr}(C C') / (d_{vocab} - 1)$ is the variance of the mean diagonal
-   * over all orders of one side.
-   */
-  #matching(
-    { tokens: written }: Writer,
-    map: DenseMatrix,
-    together: DenseMatrix,
-    tokens: DenseMatrix,
-    scale: number,
-  ): { readonly matching: number; readonly matchingZScores: number } {
-    const { d_vocab } = this.#model.config;
-    const diagonal = innerProduct(map, together) * scale;
-    const square = innerProduct(congruent(written, map), tokens) * scale ** 2;
-    const std = Math.sqrt(Math.max(0, square) / Math.max(1, d_vocab - 1));
-    return { matching: diagonal, matchingZScores: std > 0 ? diagonal / std : 0 };
-  }
-
-  #sidesOf(head: number): {
-    readonly Q: ScoreSideForm;
-    readonly K: ScoreSideForm;
-    readonly V: { form: FormInSpace; W_V: DenseMatrix; W_O: DenseMatrix; logits: DenseMatrix };
-  } {
+  #sidesOf(head: number): Readonly<Record<"Q" | "K" | "V", Side>> {
     const { layer, queries } = this.#input;
     const { W_Q, W_K, W_V } = {
       W_Q: headMatrix(layer.W_Q, head),
@@ -266,34 +227,29 @@ class LayerPairs {
     const over = (form: DenseMatrix, W: DenseMatrix): FormInSpace =>
       formOf(scaled(form, 1 / layer.attnScale ** 2), W, this.#spaces.queries);
     const logits = congruent(this.#logits, transposeDense(W_O));
-    const turn = this.#meanRotation;
+    // the mean over the offsets at which queries and keys meet
+    const rotations = this.#rotations;
+    const met = (form: DenseMatrix, side: "query" | "key"): DenseMatrix => rotations?.meanOf(form, side) ?? form;
+    const turn = rotations?.mean;
     return {
+      Q: { form: over(met(told, "key"), W_Q), matching: () => this.#matching?.ofScores(W_Q, W_K, turn) },
       K: {
-        form: over(this.#overOffsets(asked, "query"), W_K),
-        moved: W_K,
-        other: W_Q,
-        turn: turn && transposeDense(turn),
+        form: over(met(asked, "query"), W_K),
+        matching: () => this.#matching?.ofScores(W_K, W_Q, turn && transposeDense(turn)),
       },
-      Q: { form: over(this.#overOffsets(told, "key"), W_Q), moved: W_Q, other: W_K, turn },
-      V: { form: formOf(logits, W_V, this.#spaces.values), W_V, W_O, logits },
+      V: {
+        form: formOf(logits, W_V, this.#spaces.values),
+        matching: () => this.#matching?.ofValues(W_V, W_O, logits),
+      },
     };
-  }
-
-  /** The mean of a form of queries or keys over the offsets at which they meet. */
-  #overOffsets(form: DenseMatrix, side: "query" | "key"): DenseMatrix {
-    if (this.#rotations.length === 0) return form;
-    return averageOf(this.#rotations.map((R) => congruent(form, side === "query" ? R : transposeDense(R))));
   }
 }
 
-interface ScoreSideForm {
+/** One side of a reader: what it reads writers by. */
+interface Side {
   readonly form: FormInSpace;
-  /** The weight that reads the writer. */
-  readonly moved: DenseMatrix;
-  /** The weight that reads the other side. */
-  readonly other: DenseMatrix;
-  /** The mean rotation between them, applied to what is moved; none where there is no rotation. */
-  readonly turn: DenseMatrix | undefined;
+  /** How far each writer's tokens match, where that is asked for. */
+  readonly matching: () => readonly (Matching | undefined)[] | undefined;
 }
 
 /** $\mathrm{E}[q^\top q]$ of $q = x W + b$. */
@@ -308,39 +264,10 @@ function secondMoments({ mean, covariance }: Moments, W: DenseMatrix, b: ArrayLi
   );
 }
 
-/** Offsets that rotary scores are means over. */
-const OFFSETS = 256;
-
-function rotationsOf(config: ModelConfig): DenseMatrix[] {
-  if (config.positional_embedding_type !== "rotary") return [];
-  return Array.from({ length: Math.min(OFFSETS, config.n_ctx) }, (_, offset) =>
-    dense(config.d_head, config.d_head, Float64Array.from(rawData(rotationMatrix(config, offset)))),
-  );
-}
-
-function averageOf(matrices: readonly DenseMatrix[]): DenseMatrix {
-  const [{ rows, cols }] = matrices as [DenseMatrix];
-  const out = new Float64Array(rows * cols);
-  for (const { data } of matrices) {
-    for (let t = 0; t < out.length; t++) out[t] = (out[t] as number) + (data[t] as number) / matrices.length;
-  }
-  return dense(rows, cols, out);
-}
-
-function turned(map: DenseMatrix, turn: DenseMatrix | undefined): DenseMatrix {
-  return turn === undefined ? map : matmulDense(map, turn);
-}
-
 function scaled({ rows, cols, data }: DenseMatrix, factor: number): DenseMatrix {
   return dense(
     rows,
     cols,
     data.map((x) => x * factor),
   );
-}
-
-function innerProduct(a: DenseMatrix, b: DenseMatrix): number {
-  let sum = 0;
-  for (let i = 0; i < a.data.length; i++) sum += (a.data[i] as number) * (b.data[i] as number);
-  return sum;
 }

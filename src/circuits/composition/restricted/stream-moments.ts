@@ -22,7 +22,7 @@ export interface Moments {
   readonly covariance: DenseMatrix;
 }
 
-/** Tokens as the values of a layer read them. */
+/** Tokens as the values of a layer read them; covariances with both ends are made when they are asked for. */
 export interface TokenReading extends Moments {
   /** Their covariance with $W_E$, `[d_model, d_model]`. */
   readonly withEmbedding: DenseMatrix;
@@ -55,7 +55,7 @@ export function streamMoments(model: Transformer): StreamMoments {
   const isStandard = model.config.positional_embedding_type === "standard";
   let stream: Moments = isStandard && positions !== undefined ? sum(tokens, positions) : tokens;
   const isNext = model.config.d_vocab === model.config.d_vocab_out;
-  const toUnembedding = isNext ? withColumns(model, model.weight("embed.W_E"), tokens.mean) : undefined;
+  const toUnembedding = once(() => (isNext ? withColumns(model, model.weight("embed.W_E"), tokens.mean) : undefined));
   const inputs = model.layers.map((layer): LayerInput => {
     const through = throughNorm(layer.ln1, stream);
     const own = tokensRead(model, layer, { ...tokens, toUnembedding }, through, isStandard);
@@ -126,7 +126,7 @@ function momentsOf(W: Tensor): Moments {
 function tokensRead(
   model: Transformer,
   layer: AttentionLayer,
-  tokens: Moments & { readonly toUnembedding: DenseMatrix | undefined },
+  tokens: Moments & { readonly toUnembedding: () => DenseMatrix | undefined },
   through: LayerInput["through"],
   isStandard: boolean,
 ): TokenReading {
@@ -134,21 +134,45 @@ function tokensRead(
   if (layer.layer > 0 || isStandard || layer.ln1 === undefined) {
     const { mean, covariance } = read(tokens, through, layer.ln1);
     const turned = (C: DenseMatrix): DenseMatrix => transposeDense(through(transposeDense(C)));
-    return {
-      mean,
-      covariance,
-      withEmbedding: turned(tokens.covariance),
-      withUnembedding: toUnembedding && turned(toUnembedding),
-    };
+    return tokenReading(
+      { mean, covariance },
+      () => turned(tokens.covariance),
+      () => {
+        const C = toUnembedding();
+        return C && turned(C);
+      },
+    );
   }
   const rows = normedTokens(model).weight("embed.W_E");
   const { mean, covariance } = momentsOf(rows);
+  return tokenReading(
+    { mean, covariance },
+    () => crossCovariance(rows, mean, model.weight("embed.W_E"), tokens.mean),
+    () => toUnembedding() && withColumns(model, rows, mean),
+  );
+}
+
+function tokenReading(
+  moments: Moments,
+  withEmbedding: () => DenseMatrix,
+  withUnembedding: () => DenseMatrix | undefined,
+): TokenReading {
+  const [embedding, unembedding] = [once(withEmbedding), once(withUnembedding)];
   return {
-    mean,
-    covariance,
-    withEmbedding: crossCovariance(rows, mean, model.weight("embed.W_E"), tokens.mean),
-    withUnembedding: toUnembedding && withColumns(model, rows, mean),
+    ...moments,
+    get withEmbedding() {
+      return embedding();
+    },
+    get withUnembedding() {
+      return unembedding();
+    },
   };
+}
+
+/** What is made when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 /** $\mathrm{E}[x^\top u]$ less the means, of rows of tokens and the columns of $W_U$. */
