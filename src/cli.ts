@@ -144,6 +144,7 @@ function addReport(program: Program, commander: Commander, end: End): void {
     .option("-o, --output <file>", "where the report goes", DEFAULT_OUTPUT)
     .option("--json <file>", "where the numbers go as JSON; nowhere unless given")
     .option("--title <text>", "the report's title")
+    .option("--film <file>", "the film of the model's training, film.json of train --film: a section of its own")
     .option("--seed <number>", SEED_HELP, wholeNumber(commander, 0, LAST_SEED), 0)
     .option("--max-tokens <number>", "how many tokens of the text are run", wholeNumber(commander, 1, 2 ** 31))
     .option("--threads <number>", THREADS_HELP, wholeNumber(commander, 1, MOST_THREADS), 1)

@@ -4,15 +4,17 @@ import { InputError } from "../errors.ts";
 import { modelName, openModel } from "./model.ts";
 import { checkOutputs, writeWhole } from "./outputs.ts";
 import { runCommand } from "./run.ts";
-import { isNamedText, readGivenText, textFor } from "./text.ts";
+import { isNamedText, readGivenText, readNamed, textFor } from "./text.ts";
 import type { GivenText, TextOptions } from "./text.ts";
 import { runInWorker, serveJob } from "./worker.ts";
+import type { TrainingFilm } from "../train/index.ts";
 
 /** What the command line says. */
 export interface ReportCommandOptions extends TextOptions {
   readonly output: string;
   readonly json?: string;
   readonly title?: string;
+  readonly film?: string;
   readonly seed: number;
   readonly maxTokens?: number;
   readonly threads: number;
@@ -26,6 +28,8 @@ export interface ReportJob {
   readonly path: string | undefined;
   readonly given: GivenText;
   readonly title: string | undefined;
+  /** The film of the training: its file, and what it holds. */
+  readonly film: { readonly file: string; readonly text: string } | undefined;
   readonly seed: number;
   readonly maxTokens: number | undefined;
   /** How many threads compute. */
@@ -79,7 +83,23 @@ async function checkFiles({ output, json, force = false }: ReportCommandOptions)
 async function readJob(command: string, path: string | undefined, options: ReportCommandOptions): Promise<ReportJob> {
   const { title, seed, maxTokens, threads } = options;
   const given = await readGivenText(options, command, OPERATION);
-  return { command: "report", path, given, title, seed, maxTokens, threads };
+  const film = options.film === undefined ? undefined : await readFilm(options.film);
+  return { command: "report", path, given, title, film, seed, maxTokens, threads };
+}
+
+async function readFilm(file: string): Promise<NonNullable<ReportJob["film"]>> {
+  return { file, text: new TextDecoder().decode(await readNamed(file, OPERATION)) };
+}
+
+/** The film that a file holds. */
+async function filmOf({ file, text }: NonNullable<ReportJob["film"]>): Promise<TrainingFilm> {
+  const { trainingFilmFromJSON } = await import("../train/index.ts");
+  try {
+    return trainingFilmFromJSON(text);
+  } catch (cause) {
+    const fault = `${file} holds no film. Give the film.json that train writes with --film.`;
+    throw new InputError(fault, { operation: OPERATION, argument: "film", actual: file }, { cause });
+  }
 }
 
 /** The worker's side: everything but files. */
@@ -93,6 +113,7 @@ export async function serveReport(job: ReportJob): Promise<void> {
         job.title ??
         (job.path === undefined ? "The bundled model, taken apart" : `${modelName(job.path)}, taken apart`),
       source,
+      film: job.film && (await filmOf(job.film)),
       seed: job.seed,
       maxTokens: job.maxTokens,
       onProgress: ({ fraction, step }) => tell(fraction, step),

@@ -79,14 +79,19 @@ async function declarations(command: string, operation: string): Promise<string>
   );
 }
 
-async function readText(file: string, operation: string): Promise<string> {
-  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
+/** The bytes of a file that was named. */
+export async function readNamed(file: string, operation: string): Promise<Uint8Array> {
+  return readFile(file).catch((cause: NodeJS.ErrnoException) => {
     const why =
       { ENOENT: "there is no such file", EISDIR: "it is a folder, not a file", EACCES: "permission denied" }[
         cause.code ?? ""
       ] ?? cause.message;
     throw refusals(operation)(`cannot read ${file}: ${why}.`, cause);
   });
+}
+
+async function readText(file: string, operation: string): Promise<string> {
+  const bytes = await readNamed(file, operation);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

@@ -24,11 +24,13 @@ import type {
 import { plainData, scoresOnRepeats } from "../figures/internal.ts";
 import { findHeads, repeatedTokens } from "../heads/index.ts";
 import type { HeadScores } from "../heads/index.ts";
-import type { Transformer } from "../model/index.ts";
+import type { ModelConfig, Transformer } from "../model/index.ts";
 import { stepOptions } from "../progress.ts";
 import type { ProgressOptions } from "../progress.ts";
 import { Tensor } from "../tensor/index.ts";
 import { meanOf, rawData } from "../tensor/internal.ts";
+import { trainingFilmFromJSON } from "../train/index.ts";
+import type { FilmFrame, TrainingFilm } from "../train/index.ts";
 import { checkBos, checkModel, readCorpus } from "./corpus.ts";
 import type { Corpus, ReportTokenizer } from "./corpus.ts";
 import { ablations, attributions, headFacts, labelsOf } from "./heads.ts";
@@ -64,6 +66,8 @@ export interface AnalyseOptions {
   readonly sampleLength?: number | undefined;
   /** The token that begins every sequence; the tokenizer's own unless given, `null` for none. */
   readonly bos?: number | null | undefined;
+  /** The film of the model's training, which becomes a section of its own. */
+  readonly film?: TrainingFilm | undefined;
 }
 
 /** How long the steps take on the bundled model, in parts of about 40 milliseconds. */
@@ -96,8 +100,8 @@ const WEIGHTS = {
  * @param options - cancelling, progress, title, seed and sizes.
  * @returns plain data for {@link renderReport}, {@link summarise} and `JSON.stringify`; the same input gives the same
  * data.
- * @throws {@link InputError} for an empty text, a text without a tokenizer or an id out of range; {@link ConfigError}
- * for a model without a next token to predict; the signal's reason when cancelled.
+ * @throws {@link InputError} for an empty text, a text without a tokenizer, an id out of range or the film of another
+ * model; {@link ConfigError} for a model without a next token to predict; the signal's reason when cancelled.
  * @category Report
  * @example
  * ```ts
@@ -125,7 +129,7 @@ export async function analyse(
     "model",
     "analyse",
     options,
-    "title source seed maxTokens sampleLength bos signal onProgress",
+    "title source seed maxTokens sampleLength bos film signal onProgress",
   );
   const { config } = model;
   checkModel(config);
@@ -137,6 +141,7 @@ export async function analyse(
   } = options;
   const bos = options.bos === null ? undefined : (options.bos ?? tokenizer?.bos ?? config.bos_token_id);
   checkBos(bos, config);
+  const film = options.film && filmOf(options.film, config);
   const plan = planFor(config, bos !== undefined, options);
   const total = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
   const work = new Work(total, { signal: options.signal, onProgress: options.onProgress });
@@ -144,7 +149,7 @@ export async function analyse(
   const parts = await analyseParts({ model, tokenizer, corpus, plan, bos, seed, work });
   work.finish();
   const { parameterCount } = model;
-  return { version: 1, title, seed, config, parameterCount, text: corpus.facts, ...parts };
+  return { version: 1, title, seed, config, parameterCount, text: corpus.facts, ...parts, ...(film && { film }) };
 }
 
 /** The inputs of every part of the analysis. */
@@ -247,6 +252,24 @@ function inputOf(
   windows: readonly (readonly number[])[] = corpus.windows,
 ): FigureInput {
   return { model, tokenizer, bos: bos ?? null, text: idsOf(windows, corpus) };
+}
+
+/** A film as plain data; refuses that of another model. */
+function filmOf(film: TrainingFilm, { n_layers, n_heads }: ModelConfig): object {
+  const read = trainingFilmFromJSON(JSON.stringify(film));
+  const [first] = read.frames as [FilmFrame, ...FilmFrame[]];
+  if (first.n_layers !== n_layers || first.n_heads !== n_heads) {
+    throw new InputError(
+      `the film is of n_layers=${first.n_layers} and n_heads=${first.n_heads}, the model has n_layers=${n_layers} and n_heads=${n_heads}. Give the film of this model's training.`,
+      {
+        operation: "analyse",
+        argument: "film",
+        expected: [n_layers, n_heads],
+        actual: [first.n_layers, first.n_heads],
+      },
+    );
+  }
+  return JSON.parse(JSON.stringify(read)) as object;
 }
 
 function checkCounts(options: AnalyseOptions): void {

@@ -12,6 +12,7 @@ import { attention, heads } from "./page/sections-heads.ts";
 import { induction, method } from "./page/sections-induction.ts";
 import { architecture, lossByPosition } from "./page/sections-model.ts";
 import { importance, paths } from "./page/sections-paths.ts";
+import { training } from "./page/section-training.ts";
 import { positivity, skipTrigrams } from "./page/sections-tests.ts";
 import { reportStyles } from "./page/styles.ts";
 import { count, whole } from "./page/words.ts";
@@ -29,6 +30,7 @@ const SECTIONS = [
   paths,
   importance,
   induction,
+  training,
   method,
 ] as const;
 
@@ -54,7 +56,7 @@ const SECTIONS = [
  */
 export function renderReport(data: ReportData): string {
   const page = new PageContext(data);
-  const sections = SECTIONS.map((section) => section(page));
+  const sections = SECTIONS.map((section) => section(page)).filter((section) => section !== undefined);
   const main = markup`${header(data)}
 ${sections.map(sectionMarkup)}`;
   const nonce = nonceOf(main.text);

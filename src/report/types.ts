@@ -57,6 +57,8 @@ export interface ReportData {
   /** `null` too where there are too many heads for it. */
   readonly importanceByHead: PlainData<ImportanceByHead> | null;
   readonly induction: InductionFacts | null;
+  /** The film of its training, as `JSON.stringify` writes it, where one was given. */
+  readonly film?: object;
 }
 
 /**

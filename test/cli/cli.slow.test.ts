@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
 import { randomModel } from "../support/random-model.ts";
+import { filmFrame, trainingFilm } from "../../src/train/index.ts";
 import { declarations } from "../report/text.ts";
 import { commandInFolder, runCommand, saveModel } from "./command.ts";
 
@@ -115,6 +116,23 @@ describe("transformer-circuits report <folder>", () => {
     }
     expect(pages.size).toBe(1);
     expect(await run("report", model(), "--threads", "65")).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  test("has the film of the training as a section, and refuses what holds none", async () => {
+    const folder = model();
+    const film = trainingFilm([filmFrame(randomModel({ n_ctx: 16 }), { step: 7, measures: ["losses", "heads"] })]);
+    writeFileSync(join(here.folder, "film.json"), JSON.stringify(film));
+    const outcome = await run("report", folder, "-o", "toy.html", "--film", "film.json");
+    expect(outcome).toMatchObject(NONE);
+    expect(readFileSync(join(here.folder, "toy.html"), "utf8")).toContain('<section id="training"');
+    writeFileSync(join(here.folder, "film.json"), "{");
+    const refused = await run("report", folder, "-o", "other.html", "--film", "film.json");
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain(
+      "InputError: report: film.json holds no film. Give the film.json that train writes",
+    );
+    const missing = await run("report", folder, "-o", "other.html", "--film", "no.json");
+    expect(missing.stderr).toContain("InputError: report: cannot read no.json: there is no such file.");
   });
 
   test("a list, one list in brackets, and numbers are the same ids", async () => {

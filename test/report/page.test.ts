@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { analyse, renderReport } from "../../src/report/index.ts";
 import type { ReportData } from "../../src/report/index.ts";
+import { filmFrame, filmProbe, trainingFilm } from "../../src/train/index.ts";
 import { randomModel } from "../support/random-model.ts";
 
 const HOSTILE = [
@@ -143,5 +144,44 @@ describe("renderReport", () => {
   test("the same data give the same page, and data that went through JSON too", () => {
     expect(renderReport(data)).toBe(page);
     expect(renderReport(JSON.parse(JSON.stringify(data)) as ReportData)).toBe(page);
+  });
+});
+
+describe("a report with the film of the training", () => {
+  const model = randomModel({ n_ctx: 20 });
+  const probe = filmProbe(model.config, { prompts: 3 });
+  // a loss that falls from one level to another between steps 40 and 60
+  const frames = Array.from({ length: 12 }, (_, i) => {
+    const mean = i < 4 ? 3 : i > 6 ? 1 : 3 - 0.66 * (i - 3);
+    return { ...filmFrame(model, { step: 10 * i, loss: mean, probe }), meanLoss: { mean, error: 0.01 } };
+  });
+  const film = trainingFilm(frames, { floors: { "</script><b>uniform": 3, best: 1 } });
+  const withFilm = (): Promise<ReportData> => analyse(model, undefined, [1, 2, 3, 4, 5, 6, 7, 8, 9], { film });
+
+  test("has it as a section before the last, with its phases in words and a slider", async () => {
+    const made = await withFilm();
+    const said = renderReport(made);
+    const ids = [...said.matchAll(/<section id="([\w-]+)"/g)].map(([, id]) => id);
+    expect(ids.slice(-2)).toEqual(["training", "method"]);
+    const section = /<section id="training"[^]*?<\/section>/.exec(said)?.[0] ?? "";
+    expect(section).toContain("at 12 checkpoints, from step 0 to 110");
+    // 2.34 at step 40, 1.68 at step 50
+    expect(section).toContain(
+      "<b>best</b>, steps 50 to 110: the loss is nearest to that of best (1.000): 1.680 at step 50",
+    );
+    expect(section).toContain('<input type="range" min="0" max="11"');
+    expect(unbalanced(said)).toEqual([]);
+    expect(section).not.toContain("<b>uniform");
+    expect(said).not.toMatch(/<[a-z][^<>]*\sstyle="/);
+    expect(renderReport(JSON.parse(JSON.stringify(made)) as ReportData)).toBe(said);
+  });
+
+  test("refuses the film of another model, and what is no film", async () => {
+    const other = trainingFilm([filmFrame(randomModel({ n_layers: 1, n_ctx: 20 }), { step: 0, measures: [] })]);
+    const ids = [1, 2, 3];
+    await expect(analyse(model, undefined, ids, { film: other })).rejects.toThrow("the film is of n_layers=1");
+    await expect(analyse(model, undefined, ids, { film: {} as never })).rejects.toThrow(
+      "not what JSON.stringify writes of a film",
+    );
   });
 });

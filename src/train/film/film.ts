@@ -1,9 +1,7 @@
 /** The film of a training run: its checkpoints in order, each measured alike. */
-import { InputError, isPromise, nameOf, requireKind, requireObject, requireOptions } from "../../errors.ts";
+import { InputError, nameOf, requireKind, requireObject, requireOptions } from "../../errors.ts";
 import { shownAs } from "../../show/index.ts";
 import type { Showing } from "../../show/index.ts";
-import { Tensor } from "../../tensor/index.ts";
-import type { TensorJSON } from "../../tensor/index.ts";
 import type { TrainingCheckpoint } from "../checkpoints.ts";
 import { filmFrame, MEASURES, requireStep } from "./frame.ts";
 import type { FilmFrame, FilmMeasure } from "./frame.ts";
@@ -153,61 +151,6 @@ function filmShowing(film: TrainingFilm): Showing {
     best(frame, "prefixMatching"),
   ]);
   return { title: titleOf(film), parts: () => [{ kind: "rows", columns, rows, indices: 1, total: frames.length }] };
-}
-
-/**
- * Reads a film from what `JSON.stringify(film)` wrote, whole: every number comes back as it was.
- *
- * @param json - the text, or what `JSON.parse` made of it.
- * @throws {@link InputError} when it is no film.
- * @category Training
- * @example
- * ```ts
- * import { filmFrame, filmProbe, trainingFilm, trainingFilmFromJSON } from "transformer-circuits/train";
- * import { openBundledModel } from "transformer-circuits/bundled";
- *
- * const { model } = await openBundledModel();
- * const probe = filmProbe(model.config, { prompts: 2 });
- * const film = trainingFilm([filmFrame(model, { step: 0, probe, measures: ["copying"] })]);
- * const again = trainingFilmFromJSON(JSON.stringify(film));
- * console.log(again.frames[0]?.copying?.at(1, 4) === film.frames[0]?.copying?.at(1, 4));
- * // true
- * ```
- */
-export function trainingFilmFromJSON(json: unknown): TrainingFilm {
-  const operation = "trainingFilmFromJSON";
-  let parsed = json;
-  if (typeof json === "string") {
-    try {
-      parsed = JSON.parse(json);
-    } catch {
-      parsed = undefined;
-    }
-  }
-  const { type, frames, floors } = Object(parsed) as Partial<TrainingFilm>;
-  if (type !== "TrainingFilm" || !Array.isArray(frames) || !Array.isArray(floors)) {
-    const mend = isPromise(json) ? " Write await before the call that gave it." : "";
-    throw new InputError(`json is ${nameOf(json)}, not what JSON.stringify writes of a film.${mend}`, {
-      operation,
-      argument: "json",
-      expected: '{"type":"TrainingFilm"',
-      actual: typeof json === "string" ? json.slice(0, 80) : json,
-    });
-  }
-  const alive = live(frames) as FilmFrame[];
-  const names = (floors as readonly FilmFloor[]).map(({ name, loss }) => [name, loss] as const);
-  return trainingFilm(alive, { floors: Object.fromEntries(names) });
-}
-
-const NAMED: ReadonlySet<unknown> = new Set(["NaN", "Infinity", "-Infinity"]);
-
-/** Tensors and numbers that JSON has not, as they were. */
-function live(value: unknown): unknown {
-  if (NAMED.has(value)) return Number(value);
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(live);
-  if ((value as TensorJSON).type === "Tensor") return Tensor.fromJSON(value as TensorJSON);
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, live(member)]));
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Films: what a frame measures is the library's own of that name; films keep their order, and come back from JSON. */
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
+import { CircuitsError } from "../../../src/errors.ts";
 import { compositionScores, copyingScores, restrictedComposition } from "../../../src/circuits/index.ts";
 import { findHeads, headScores } from "../../../src/heads/index.ts";
 import { lossPerToken } from "../../../src/model/index.ts";
@@ -252,6 +253,37 @@ describe("a film", () => {
       }
       expect(trainingFilmFromJSON(JSON.parse(JSON.stringify(one))).frames.length).toBe(one.frames.length);
     }
+  });
+
+  test("is refused from JSON whose frames hold what no film holds, whatever it is", () => {
+    const json = JSON.parse(JSON.stringify(film)) as { frames: Record<string, unknown>[] };
+    const changed = (name: string, value: unknown): object => {
+      const [first, ...rest] = json.frames;
+      const others = Object.fromEntries(Object.entries(first ?? {}).filter(([key]) => key !== name));
+      return { ...json, frames: [value === undefined ? others : { ...others, [name]: value }, ...rest] };
+    };
+    const { copying, importance, heads } = json.frames[0] ?? {};
+    for (const [name, value] of [
+      ...["step", "loss", "n_layers", "n_heads", "uniform"].flatMap((one) => [
+        [one, undefined],
+        [one, "3"],
+        [one, null],
+      ]),
+      ...["meanLoss", "lossByPosition", "contextScore", "heads", "copying", "composition", "importance"].flatMap(
+        (one) => [null, 3, {}, [], "x"].map((value) => [one, value]),
+      ),
+      ["lossByPosition", copying],
+      ["copying", { type: "Tensor", dtype: "float64", names: ["layer", "head"], shape: [1, 1], data: [0] }],
+      ["heads", { ...(heads as object), previous: { score: copying } }],
+      ["composition", importance],
+    ] as [string, unknown][])
+      expect(() => trainingFilmFromJSON(changed(name, value)), `${name}: ${JSON.stringify(value)}`).toThrow(
+        CircuitsError,
+      );
+    for (const name of ["meanLoss", "heads", "copying", "composition", "importance"])
+      expect(trainingFilmFromJSON(changed(name, undefined)).frames.length).toBe(3);
+    for (const frame of [null, 5, "x", []])
+      expect(() => trainingFilmFromJSON({ ...json, frames: [frame] })).toThrow("step of frame 0 is");
   });
 
   test("is refused where it is none", () => {
