@@ -43,24 +43,24 @@ interface Started {
 
 let folder = "";
 let port = 0;
-let server: ChildProcess | undefined;
+let server: Started | undefined;
 const address = (): string => `redis://127.0.0.1:${port}`;
 
 async function startRedis(): Promise<void> {
   const args = ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder];
-  const started = (server = spawn("redis-server", args, { stdio: ["ignore", "pipe", "inherit"] }));
+  const child = spawn("redis-server", args, { stdio: ["ignore", "pipe", "inherit"] });
+  server = { child, ended: new Promise((resolve) => child.on("exit", () => resolve())) };
   await new Promise<void>((resolve, reject) => {
-    started.stdout?.on("data", (text: Buffer) => {
+    child.stdout.on("data", (text: Buffer) => {
       if (text.toString().includes("Ready to accept connections")) resolve();
     });
-    started.on("exit", (code) => reject(new Error(`redis-server left with ${code}`)));
+    child.on("exit", (code) => reject(new Error(`redis-server left with ${code}`)));
   });
 }
 
 async function killRedis(): Promise<void> {
-  const ended = new Promise((resolve) => server?.on("exit", resolve));
-  server?.kill("SIGKILL");
-  await ended;
+  server?.child.kill("SIGKILL");
+  await server?.ended;
 }
 
 /** A port that the system gives to nobody by itself: it stays free while the server is away. */
