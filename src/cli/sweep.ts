@@ -5,8 +5,10 @@ import { CircuitsError } from "../errors.ts";
 import { mergeShards, modelsOfPlan, onThreads, openShard, readJobPlan, shardStatus } from "../io/node.ts";
 import { kindsOf } from "../io/internal.ts";
 import { inProcess, parseShard, runJobs, shardOfEnvironment } from "../jobs/index.ts";
-import type { JobPlan, JobsOutcome, Shard } from "../jobs/index.ts";
+import type { JobPlan, JobsOutcome, JobStore, RunJobsOptions, Shard } from "../jobs/index.ts";
+import { jobsOfShard } from "../jobs/internal.ts";
 import { runCommand } from "./run.ts";
+import type { Work } from "./run.ts";
 
 /** Options that all of them have. */
 interface PlanOptions {
@@ -65,7 +67,7 @@ export function sweep(command: string, path: string, options: SweepCommandOption
             : onThreads(threads, { folder, kinds, worker: command });
       const store = openShard(results, plan, shard);
       try {
-        const outcome = await runJobs(plan, { on, store, shard, signal, onProgress });
+        const outcome = await runJobs(plan, { on, store, shard, signal, ...shownJobs(plan, shard, store, onProgress) });
         if (outcome.failed.length > 0) throw failure(outcome);
         const { before, done } = outcome;
         const known = before === 0 ? "" : `, ${before} before`;
@@ -77,6 +79,32 @@ export function sweep(command: string, path: string, options: SweepCommandOption
     },
     CANCELLED,
   );
+}
+
+/** Shows whole jobs, and of those under way the part that is done. */
+function shownJobs(
+  plan: JobPlan,
+  shard: Shard,
+  store: Pick<JobStore, "has">,
+  show: Work["onProgress"],
+): Required<Pick<RunJobsOptions, "onProgress" | "onJobProgress">> {
+  const [first, end] = jobsOfShard(shard, plan.size);
+  const underWay = new Map<number, number>();
+  let [done, total] = [0, end - first];
+  for (let job = first; job < end; job++) if (store.has(job)) done++;
+  return {
+    onProgress: (jobs, all) => {
+      // Which of them it was is not said; those that go on tell soon again.
+      underWay.clear();
+      [done, total] = [jobs, all];
+      show(done, total);
+    },
+    onJobProgress: ({ index, task }, fraction) => {
+      underWay.set(index, fraction);
+      const parts = [...underWay.values()].reduce((sum, part) => sum + part, 0);
+      show(Math.min(total, done + parts), total, `${task}, job ${index}`);
+    },
+  };
 }
 
 /**

@@ -18,4 +18,12 @@ export type { JobRow } from "./rows.ts";
 export { parseShard, shardOfEnvironment } from "./shards.ts";
 export type { Shard } from "./shards.ts";
 export { inProcess, runJobs } from "./run-jobs.ts";
-export type { JobRunner, JobsOutcome, JobStore, JobWork, OpenModel, RunJobsOptions } from "./run-jobs.ts";
+export type {
+  JobRunner,
+  JobsOutcome,
+  JobStore,
+  JobWork,
+  OpenModel,
+  RunJobsOptions,
+  TellJobProgress,
+} from "./run-jobs.ts";

@@ -21,6 +21,12 @@ export interface JobStore {
 }
 
 /**
+ * Tells how far a job under way is, from 0 to 1.
+ * @category Jobs
+ */
+export type TellJobProgress = (job: Job, fraction: number) => void;
+
+/**
  * What a runner is given: jobs to do, and where to tell what came of them.
  * @category Jobs
  */
@@ -34,6 +40,8 @@ export interface JobWork {
   readonly done: (job: Job, rows: readonly JobRow[]) => void;
   /** Takes what went wrong with a job; the others go on. */
   readonly failed: (job: Job, error: Error) => void;
+  /** Takes how far a job under way is, from 0 to 1; telling it is left to the runner. */
+  readonly progress?: TellJobProgress | undefined;
   /** Stops the work: the promise rejects with its reason. */
   readonly signal: AbortSignal | undefined;
 }
@@ -58,6 +66,8 @@ export interface RunJobsOptions extends ProgressOptions {
   readonly store?: JobStore | undefined;
   /** The part of the plan to do, all of it unless given. */
   readonly shard?: Shard | undefined;
+  /** Called now and then while a job is under way, with the part of it that is done; `onProgress` counts whole jobs. */
+  readonly onJobProgress?: TellJobProgress | undefined;
 }
 
 /**
@@ -81,7 +91,8 @@ export interface JobsOutcome {
  * Runs the jobs of a plan that its store does not have yet. Where and in which order they run changes no bit of what
  * they find. A job that fails is told of at the end and keeps no other from running.
  *
- * @param options - `on`, `store`, `shard`, `signal`, `onProgress` (in jobs, those done before among them).
+ * @param options - `on`, `store`, `shard`, `signal`, `onProgress` (in jobs, those done before among them),
+ * `onJobProgress` (within a job).
  * @throws {@link InputError} for a shard that there is not; what the store throws when it cannot keep results;
  * {@link ResourceError} when the runner is lost; the signal's reason when aborted. What was kept stays.
  * @category Jobs
@@ -103,10 +114,10 @@ export interface JobsOutcome {
  */
 export async function runJobs(plan: JobPlan, options: RunJobsOptions): Promise<JobsOutcome> {
   const operation = "runJobs";
-  requireObject(options, "options", operation, "on store shard signal onProgress");
+  requireObject(options, "options", operation, "on store shard signal onProgress onJobProgress");
   requireKind(PLAN, plan, "plan", operation);
   requireKind(RUNNER, options.on, "on", operation);
-  const { on, store, shard = { index: 1, count: 1 }, signal, onProgress } = options;
+  const { on, store, shard = { index: 1, count: 1 }, signal, onProgress, onJobProgress } = options;
   signal?.throwIfAborted();
   const [first, end] = jobsOfShard(checkShard(shard), plan.size);
   const taken = new Uint8Array(end - first);
@@ -137,6 +148,7 @@ export async function runJobs(plan: JobPlan, options: RunJobsOptions): Promise<J
         failed.push({ job, error });
         tell();
       },
+      progress: onJobProgress && ((job, fraction) => isNew(job) && onJobProgress(job, fraction)),
     });
   }
   const rows = [...kept.entries()].sort(([a], [b]) => a - b).flatMap(([, those]) => those);
@@ -157,6 +169,9 @@ function* jobsLeft(plan: JobPlan, taken: Uint8Array, first: number): Generator<J
  */
 export type OpenModel = (source: ModelSource) => OpenedModel | Promise<OpenedModel>;
 
+/** How often a job tells how far it is, in milliseconds: most are over before. */
+const TELL = 100;
+
 /** Does jobs one after the other; the model of the last one stays open for the next. */
 export class JobsInProcess {
   readonly #kinds: JobKinds;
@@ -168,8 +183,8 @@ export class JobsInProcess {
     this.#open = open;
   }
 
-  /** The rows of a job. */
-  async rows(job: Job, signal?: AbortSignal): Promise<readonly JobRow[]> {
+  /** The rows of a job; now and then it tells how far it is. */
+  async rows(job: Job, signal?: AbortSignal, tell?: (fraction: number) => void): Promise<readonly JobRow[]> {
     const kind = Object.hasOwn(this.#kinds, job.kind) ? this.#kinds[job.kind] : undefined;
     if (kind === undefined) {
       throw new InputError(`job ${job.index} is of kind ${job.kind}, which is not known here. Give it in kinds.`, {
@@ -179,7 +194,8 @@ export class JobsInProcess {
       });
     }
     const { settings, seed } = job;
-    const found = await kind.run({ settings, seed, signal, model: () => this.#opened(job) });
+    const onProgress = tell && nowAndThen(tell);
+    const found = await kind.run({ settings, seed, signal, onProgress, model: () => this.#opened(job) });
     return rowsOf(job, found, kind);
   }
 
@@ -198,6 +214,16 @@ export class JobsInProcess {
     this.#last = { path, opened };
     return opened;
   }
+}
+
+function nowAndThen(tell: (fraction: number) => void): (done: number, total: number) => void {
+  let last = performance.now();
+  return (done, total) => {
+    const now = performance.now();
+    if (now - last < TELL) return;
+    last = now;
+    tell(total > 0 ? Math.min(1, done / total) : 1);
+  };
 }
 
 /** How long jobs run before signals and timers have their turn, in milliseconds. */
@@ -227,7 +253,7 @@ const TURN = 50;
  */
 export function inProcess(open: OpenModel = refuseModels): JobRunner {
   return {
-    run: async ({ plan, jobs, done, failed, signal }) => {
+    run: async ({ plan, jobs, done, failed, signal, progress }) => {
       const here = new JobsInProcess(plan.kinds, open);
       let last = performance.now();
       for (const job of jobs) {
@@ -238,7 +264,7 @@ export function inProcess(open: OpenModel = refuseModels): JobRunner {
         signal?.throwIfAborted();
         let rows: readonly JobRow[];
         try {
-          rows = await here.rows(job, signal);
+          rows = await here.rows(job, signal, progress && ((fraction) => progress(job, fraction)));
         } catch (error) {
           signal?.throwIfAborted();
           failed(job, errorOf(error));

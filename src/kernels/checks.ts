@@ -4,6 +4,7 @@
  */
 import { invariant } from "../errors.ts";
 import type {
+  ActivateArgs,
   AddArgs,
   AttentionArgs,
   CausalSoftmaxArgs,
@@ -130,6 +131,11 @@ export function checkAdd({ period, a, b, out }: AddArgs): void {
   }
   checkFlat("add", "a", a, 0, out.length);
   if (out.length > 0) checkFlat("add", "b", b, 0, period);
+}
+
+/** There is an input for every output. */
+export function checkActivate({ input, output }: ActivateArgs): void {
+  checkFlat("activate", "input", input, 0, output.length);
 }
 
 /** Scores and output lie inside their arrays, and the query offset is a count. */

@@ -18,7 +18,10 @@ import type { GradientKernels } from "./gradient-interface.ts";
 import { simdGradientKernels } from "./wasm/gradient-simd.ts";
 
 export { blockedKernels } from "./plain/blocked.ts";
+export { normalCdf } from "./activations.ts";
 export type {
+  ActivateArgs,
+  ActivationKind,
   AddArgs,
   AttentionArgs,
   CausalSoftmaxArgs,

@@ -166,6 +166,19 @@ export interface AttentionArgs {
   readonly queryOffset: number;
 }
 
+/**
+ * What neurons compute: ReLU, SiLU $x / (1 + e^{-x})$, the tanh form of GELU, the same with its constant rounded to
+ * 0.7978845608, and GELU itself.
+ */
+export type ActivationKind = "relu" | "silu" | "tanhGelu" | "roundedTanhGelu" | "gelu";
+
+/** `output[i] = f(input[i])` for all entries of `output`, computed in float64. */
+export interface ActivateArgs {
+  readonly kind: ActivationKind;
+  readonly input: FloatArray;
+  readonly output: FloatArray;
+}
+
 /** One implementation of every kernel for tensors; those for weights are {@link WeightKernels}. */
 export interface Kernels {
   readonly name: KernelName;
@@ -188,6 +201,8 @@ export interface Kernels {
   normalize(args: NormArgs): void;
   /** Sums of numbers side by side. */
   add(args: AddArgs): void;
+  /** A function of each number. */
+  activate(args: ActivateArgs): void;
   /** Scores, softmax and weighted values, without keeping scores or pattern. */
   attention(args: AttentionArgs): void;
 }

@@ -4,7 +4,9 @@
  * Accumulation is float64 on purpose, whatever the storage: this file is the truth, so its only error is the rounding
  * of the stored result. Nothing here is fast, and nothing should be made fast.
  */
+import { ACTIVATION } from "./activations.ts";
 import {
+  checkActivate,
   checkAdd,
   checkAttention,
   checkCausal,
@@ -15,6 +17,7 @@ import {
   checkRows,
 } from "./checks.ts";
 import type {
+  ActivateArgs,
   AddArgs,
   AttentionArgs,
   CausalSoftmaxArgs,
@@ -163,6 +166,14 @@ export function add(args: AddArgs): void {
   }
 }
 
+/** Each number by itself, in float64; what is stored is rounded once. */
+export function activate(args: ActivateArgs): void {
+  checkActivate(args);
+  const { kind, input, output } = args;
+  const f = ACTIVATION[kind];
+  for (let i = 0; i < output.length; i++) output[i] = f(input[i]!);
+}
+
 function attention(args: AttentionArgs): void {
   checkAttention(args);
   const { batch, heads, queries, keys, width, valueWidth, q, k, v, out } = args;
@@ -200,5 +211,6 @@ export const referenceKernels: Kernels = {
   productCrossEntropy,
   normalize,
   add,
+  activate,
   attention,
 };

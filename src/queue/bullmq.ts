@@ -1,5 +1,6 @@
 /** The optional package BullMQ, as much of it as is used, and its connection to Redis. */
 import { InputError, ResourceError } from "../errors.ts";
+import type { PlainError } from "../io/internal.ts";
 
 /**
  * Where Redis is: an address such as `redis://user:password@host:6379/0`, or options or a client of `ioredis` as BullMQ
@@ -8,6 +9,9 @@ import { InputError, ResourceError } from "../errors.ts";
  */
 export type QueueConnection = string | object;
 
+/** How far a job is, from 0 to 1; in the end, what went wrong, as a text has no fields. */
+export type Progress = number | { readonly error: PlainError };
+
 /** A job as BullMQ keeps it. */
 export interface QueuedJob {
   readonly id?: string | undefined;
@@ -15,6 +19,9 @@ export interface QueuedJob {
   readonly returnvalue: unknown;
   readonly failedReason?: string | undefined;
   readonly finishedOn?: number | undefined;
+  /** What {@link Progress} says; 0 before anything was told. */
+  readonly progress: unknown;
+  updateProgress(progress: Progress): Promise<unknown>;
   remove(): Promise<unknown>;
 }
 
@@ -118,6 +125,9 @@ export function requireCount(value: number, least: number, argument: string, ope
   });
 }
 
+/** An error as the text that a queue keeps of it. */
+export const textOf = ({ name, message }: Error): string => `${name}: ${message}`;
+
 /** A server that has been away too long, or does not let us in. */
 export function lostRedis(cause: Error, waited: number, operation: string): ResourceError {
   const since = waited < 1000 ? "" : ` for ${Math.round(waited / 1000)} seconds`;
@@ -130,6 +140,9 @@ export function lostRedis(cause: Error, waited: number, operation: string): Reso
 
 /** Answers of Redis that waiting does not change. */
 export const isRefusal = ({ message }: Error): boolean => /\b(WRONGPASS|NOAUTH|NOPERM)\b/.test(message);
+
+export const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** How long a connection is given to close: one to a server that is away may wait for it without end. */
 const GOODBYE = 1000;

@@ -5,11 +5,12 @@
  * it once; it is asked for until its result is kept here, and given again where the server has lost it.
  */
 import { FormatError, requireObject, requireOptions } from "../errors.ts";
-import { errorFromText } from "../io/internal.ts";
+import { errorFrom, errorFromText } from "../io/internal.ts";
+import type { PlainError } from "../io/internal.ts";
 import { parseJobRows } from "../jobs/index.ts";
 import type { Job, JobRow, JobRunner, JobWork } from "../jobs/index.ts";
 import { errorOf } from "../jobs/internal.ts";
-import { closed, connectionOf, isRefusal, loadBullmq, lostRedis, requireCount } from "./bullmq.ts";
+import { closed, connectionOf, isRefusal, loadBullmq, lostRedis, pause, requireCount, textOf } from "./bullmq.ts";
 import type { Queue, QueueConnection, QueuedJob } from "./bullmq.ts";
 
 /**
@@ -77,8 +78,6 @@ export function onQueue(connection: QueueConnection, options: QueueJobsOptions =
   };
 }
 
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
 /** The name of a job in the queue. */
 const idOf = ({ plan, index }: Job): string => `${plan}-${index}`;
 
@@ -88,6 +87,8 @@ class Giver {
   readonly #work: JobWork;
   readonly #limits: { readonly window: number; readonly retries: number; readonly patience: number };
   readonly #given = new Map<string, Job>();
+  /** How far jobs under way were when it was last told. */
+  readonly #told = new Map<string, number>();
   #fault = new Error("no connection");
 
   constructor(
@@ -150,6 +151,7 @@ class Giver {
       else if (this.#settle(job, queued)) {
         isAny = true;
         this.#given.delete(id);
+        this.#told.delete(id);
         // What is kept here is needed there no more; where that fails it leaves by its age.
         queued.remove().catch(() => undefined);
       }
@@ -159,16 +161,28 @@ class Giver {
   }
 
   /** Tells what came of a job, if anything did. */
-  #settle(job: Job, { returnvalue, finishedOn, failedReason = "" }: QueuedJob): boolean {
+  #settle(job: Job, { returnvalue, finishedOn, failedReason = "", progress }: QueuedJob): boolean {
     if (returnvalue !== undefined && returnvalue !== null) {
       const rows = rowsOfJob(job, returnvalue);
       if (rows instanceof Error) this.#work.failed(job, rows);
       else this.#work.done(job, rows);
       return true;
     }
-    if (finishedOn === undefined) return false;
-    this.#work.failed(job, errorFromText(failedReason));
+    if (finishedOn === undefined) {
+      this.#tell(job, progress);
+      return false;
+    }
+    this.#work.failed(job, errorOfJob(failedReason, progress));
     return true;
+  }
+
+  /** Tells how far a job under way is, where that is news. */
+  #tell(job: Job, progress: unknown): void {
+    if (typeof progress !== "number" || !(progress > 0 && progress <= 1)) return;
+    const id = idOf(job);
+    if (this.#told.get(id) === progress) return;
+    this.#told.set(id, progress);
+    this.#work.progress?.(job, progress);
   }
 
   /** Jobs that no worker has begun leave the queue. */
@@ -204,6 +218,15 @@ function within<T>(answer: Promise<T>, milliseconds: number, fault: Error): Prom
     timer = setTimeout(() => setImmediate(() => reject(fault)), milliseconds);
   });
   return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
+/** What went wrong with a job, whole where the worker has told it beside the text. */
+function errorOfJob(text: string, progress: unknown): Error {
+  const { error: told } = typeof progress === "object" && progress !== null ? (progress as { error?: unknown }) : {};
+  const isPlain = typeof told === "object" && told !== null && "name" in told && "message" in told;
+  const error = isPlain ? errorFrom(told as PlainError) : undefined;
+  // Of another attempt it may be another error.
+  return error !== undefined && textOf(error) === text ? error : errorFromText(text);
 }
 
 /** The rows that a worker returned, if they are those of the job. */

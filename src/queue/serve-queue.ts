@@ -1,11 +1,11 @@
 /** Jobs on a queue of BullMQ, from the side that does them. */
 import { CircuitsError, requireOptions, ResourceError } from "../errors.ts";
-import { kindsOf, starterOf, ThreadForJobs } from "../io/internal.ts";
+import { kindsOf, plainError, starterOf, ThreadForJobs } from "../io/internal.ts";
 import type { ThreadJobsOptions } from "../io/node.ts";
 import type { Job } from "../jobs/index.ts";
 import { KINDS, linesOf } from "../jobs/internal.ts";
-import { closed, connectionOf, isRefusal, loadBullmq, lostRedis, requireCount } from "./bullmq.ts";
-import type { QueueConnection, QueuedJob } from "./bullmq.ts";
+import { closed, connectionOf, isRefusal, loadBullmq, lostRedis, pause, requireCount, textOf } from "./bullmq.ts";
+import type { Progress, QueueConnection, QueuedJob } from "./bullmq.ts";
 
 /**
  * How {@link serveQueue} works.
@@ -25,6 +25,8 @@ export interface ServeQueueOptions extends ThreadJobsOptions {
 }
 
 const OPERATION = "serveQueue";
+/** How long telling what went wrong may take, in milliseconds; its text goes without. */
+const TOLD = 1000;
 /** How many workers may be killed over one job before it fails. */
 const MOST_KILLED = 20;
 
@@ -56,16 +58,19 @@ export async function serveQueue(connection: QueueConnection, options: ServeQueu
   const start = starterOf(options);
   const idle = Array.from({ length: threads }, () => new ThreadForJobs(start));
   const all = [...idle];
-  const work = async ({ data }: QueuedJob): Promise<string> => {
-    const job = data as Job;
+  const work = async (queued: QueuedJob): Promise<string> => {
+    const job = queued.data as Job;
+    // Nothing depends on what is told on the way, so that a server that is away does not matter here.
+    const tell = (progress: Progress): Promise<unknown> => queued.updateProgress(progress).catch(() => undefined);
     // There are as many threads as jobs at a time.
     const thread = idle.pop() ?? new ThreadForJobs(start);
-    const answer = await thread.answer(job);
+    const answer = await thread.answer(job, (fraction) => void tell(fraction));
     idle.push(thread);
     const kind = Object.hasOwn(kinds, job.kind) ? kinds[job.kind] : undefined;
     if (!(answer instanceof Error) && kind !== undefined) return linesOf(answer, kind);
     const error = answer instanceof Error ? answer : new Error(`kind ${job.kind} is not known here`);
-    const text = `${error.name}: ${error.message}`;
+    const text = textOf(error);
+    await Promise.race([tell({ error: plainError(error) }), pause(TOLD)]);
     const isFinal = error instanceof CircuitsError && !(error instanceof ResourceError);
     throw isFinal ? new UnrecoverableError(text) : Object.assign(error, { message: text });
   };

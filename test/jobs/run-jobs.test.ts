@@ -5,7 +5,7 @@ import { findHeads, headAblation, headScores, repeatedTokens } from "../../src/h
 import { pathPatching, sweep } from "../../src/interventions/index.ts";
 import { openBundledModel } from "../../src/io/bundled.ts";
 import { inProcess, parseJobPlan, parseJobRows, runJobs } from "../../src/jobs/index.ts";
-import type { JobKind, JobKinds, JobRow, JobStore } from "../../src/jobs/index.ts";
+import type { Job, JobKind, JobKinds, JobRow, JobStore } from "../../src/jobs/index.ts";
 import { crossEntropy, logitDifference } from "../../src/model/index.ts";
 import type { Transformer } from "../../src/model/index.ts";
 import { randomModel } from "../support/random-model.ts";
@@ -222,6 +222,35 @@ describe("a run", () => {
     const again = await runJobs(plan, { on: inProcess(), store });
     expect(again).toMatchObject({ before: 5, done: 0 });
     expect(again.failed.length).toBe(2);
+  });
+
+  test("tells how far a job under way is, not more often than every tenth of a second", async () => {
+    const slow: JobKind = {
+      columns: { n: "whole" },
+      hasModel: false,
+      run: ({ seed, onProgress }) => {
+        // Steps of 30 ms; the fifth tells after all others, of too many steps.
+        for (let step = 1; step <= 5; step++) {
+          const until = performance.now() + 30;
+          while (performance.now() < until);
+          onProgress?.(step === 5 ? 9 : step, 5);
+          onProgress?.(step, 5);
+        }
+        return [{ n: seed }];
+      },
+    };
+    const told: [number, number][] = [];
+    const tell = ({ index }: Job, fraction: number): void => void told.push([index, fraction]);
+    const plan = planOf({ slow }, [{ kind: "slow" }], [5, 6]);
+    const { done } = await runJobs(plan, { on: inProcess(), onJobProgress: tell });
+    expect(done).toBe(2);
+    for (const job of [0, 1]) {
+      const fractions = told.filter(([index]) => index === job).map(([, fraction]) => fraction);
+      expect(fractions.length).toBeGreaterThan(0);
+      expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
+      expect(fractions.every((fraction) => fraction > 0 && fraction <= 1)).toBe(true);
+    }
+    expect(told.length).toBeLessThan(10);
   });
 
   test("stops where results cannot be kept, with the store's error", async () => {

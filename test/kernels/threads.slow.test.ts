@@ -106,8 +106,13 @@ const gradients = (): ArrayLike<number>[] => {
   simdGradientKernels.norm({ rows: count, cols: 128, center: true, ...given, accumulate: false, ...norm });
   const sums = draw(count * outer);
   simdKernels.add({ period: outer, a: sums, b: draw(outer), out: sums });
+  const active = (["relu", "silu", "tanhGelu", "roundedTanhGelu", "gelu"] as const).map((kind) => {
+    const output = new Float32Array(sums.length);
+    simdKernels.activate({ kind, input: draw(sums.length) as Float32Array, output });
+    return output;
+  });
   const ofLinear = [linear.byW, linear.byB, linear.byX.data];
-  return [...by.map(({ data }) => data), ...ofLinear, logits, losses, norm.out, norm.byW, norm.byB, sums];
+  return [...by.map(({ data }) => data), ...ofLinear, logits, losses, norm.out, norm.byW, norm.byB, sums, ...active];
 };
 const rows = (): ArrayLike<number>[] => {
   const screens = (["largest", "first", "between"] as const).map((keep) =>

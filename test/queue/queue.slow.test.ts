@@ -120,11 +120,13 @@ queueTests(`a queue${without}`, () => {
       file,
       `import { appendFileSync, readFileSync } from "node:fs";
       const tried = (seed) => { appendFileSync(${JSON.stringify(tried)}, seed + "\\n"); };
-      export const kinds = { shaky: { columns: { n: "whole" }, hasModel: false, run: ({ seed }) => {
+      export const kinds = { shaky: { columns: { n: "whole" }, hasModel: false, run: ({ seed, onProgress }) => {
         tried(seed);
         const times = readFileSync(${JSON.stringify(tried)}, "utf8").split("\\n").filter((line) => line === String(seed)).length;
         if (seed === 1 && times < 3) throw new Error("not yet");
         if (seed === 2) throw new Error("never");
+        const until = Date.now() + 400;
+        while (Date.now() < until) onProgress(1, 4);
         return [{ n: seed }];
       } } };`,
     );
@@ -135,9 +137,18 @@ queueTests(`a queue${without}`, () => {
     );
     const stop = new AbortController();
     const served = serveQueue(address(), { kinds: file, worker: command.command, signal: stop.signal, name: "b" });
-    const { done, failed } = await runJobs(shaky, { on: onQueue(address(), { retries: 3, name: "b" }) });
+    const told = new Set<string>();
+    const { done, failed } = await runJobs(shaky, {
+      on: onQueue(address(), { retries: 3, name: "b" }),
+      onJobProgress: ({ kind, seed }, fraction) => void told.add(`${kind} ${seed} ${fraction}`),
+    });
     stop.abort();
     await served;
+    expect([...told].sort()).toEqual(["shaky 0 0.25", "shaky 1 0.25"]);
+    expect(failed[1]?.error).toMatchObject({
+      operation: "loadFolder",
+      argument: "path",
+    });
     expect(done).toBe(2);
     expect(failed.map(({ job, error }) => `${job.kind} ${job.seed} ${error.name}: ${error.message}`)).toEqual([
       "shaky 2 Error: never",

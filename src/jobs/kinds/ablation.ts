@@ -18,12 +18,13 @@ export const ablationJob: JobKind = {
     requireChoice(patterns as string, ["recomputed", "kept"], "patterns", "parseJobPlan");
     requireWhole(from, 0, "from");
   },
-  run: async ({ settings, seed, model: open, signal }) => {
+  run: async ({ settings, seed, model: open, signal, onProgress }) => {
     const { prompts, ...options } = settings;
     checkPrompts(prompts, "prompts");
     const opened = await open();
     const { model } = opened;
-    const { rise, clean } = headAblation(model, tokensOf(prompts, opened, seed), { ...options, signal });
+    const tokens = tokensOf(prompts, opened, seed);
+    const { rise, clean } = headAblation(model, tokens, { ...options, signal, onProgress });
     return model.heads.map(({ layer, head }) => ({ layer, head, clean, rise: rise.at(layer, head) }));
   },
 };

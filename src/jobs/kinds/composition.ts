@@ -17,9 +17,9 @@ export const compositionJob: JobKind = {
     requireObject(settings, "composition", "parseJobPlan", "norms");
     requireChoice((settings["norms"] ?? "raw") as string, ["raw", "folded"], "norms", "parseJobPlan");
   },
-  run: async ({ settings, model: open, signal }) => {
+  run: async ({ settings, model: open, signal, onProgress }) => {
     const { model } = await open();
-    const scores = compositionScores(model, { ...settings, signal });
+    const scores = compositionScores(model, { ...settings, signal, onProgress });
     const { zScores } = scores;
     return KINDS.flatMap((through) =>
       model.heads.flatMap((writer) =>

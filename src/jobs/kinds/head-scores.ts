@@ -20,7 +20,8 @@ const SCORES: Readonly<Record<string, ScoreName>> = {
 
 async function scored(task: JobTask): Promise<HeadScores> {
   const { model } = await task.model();
-  return headScores(model, { ...task.settings, seed: task.seed, signal: task.signal });
+  const { settings, seed, signal, onProgress } = task;
+  return headScores(model, { ...settings, seed, signal, onProgress });
 }
 
 /** The scores of every head, a row a head. */

@@ -48,6 +48,8 @@ export interface JobTask {
   /** Opens the job's model. */
   readonly model: () => Promise<OpenedModel>;
   readonly signal?: AbortSignal | undefined;
+  /** Tells how many steps of the job are done, and of how many; call it as often as there is something to tell. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /**

@@ -33,12 +33,12 @@ interface Question {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-async function questionOf({ settings, seed, model: open, signal }: JobTask): Promise<Question> {
+async function questionOf({ settings, seed, model: open, signal, onProgress }: JobTask): Promise<Question> {
   const { clean, corrupted, metric, ...others } = settings;
   checkPrompts(clean, "clean");
   const opened = await open();
   const tokens = tokensOf(clean, opened, seed);
-  const options = { ...others, metric: metricOf(metric, tokens, opened), seed, signal };
+  const options = { ...others, metric: metricOf(metric, tokens, opened), seed, signal, onProgress };
   if (corrupted === undefined) return { opened, prompts: tokens, options };
   checkPrompts(corrupted, "corrupted");
   return { opened, prompts: { clean: tokens, corrupted: tokensOf(corrupted, opened, seed) }, options };

@@ -5,7 +5,7 @@
 import { matmul } from "./blocked-matmul.ts";
 import { causalSoftmax, crossEntropy, logSoftmax, normalize, softmax } from "./blocked-rows.ts";
 import type { Kernels } from "../interface.ts";
-import { add } from "../reference.ts";
+import { activate, add } from "../reference.ts";
 import { attentionByParts, crossEntropyByParts } from "./parts.ts";
 
 const parts = { matmul, softmax, causalSoftmax, crossEntropy };
@@ -21,5 +21,6 @@ export const blockedKernels: Kernels = {
   productCrossEntropy: (args) => crossEntropyByParts(parts, args),
   normalize,
   add,
+  activate,
   attention: (args) => attentionByParts(parts, args),
 };

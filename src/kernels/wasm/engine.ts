@@ -40,6 +40,7 @@ export interface KernelExports {
   attention(job: number, space: number): void;
   productLosses(job: number, space: number): void;
   add(job: number, space: number): void;
+  activate(job: number, space: number): void;
   attentionBytes(keys: number, d_head: number, d_value: number): number;
 }
 

@@ -12,6 +12,7 @@ export const JOB_KERNELS = [
   "attention",
   "productLosses",
   "add",
+  "activate",
   "gram",
   "screenedProduct",
   "packMaps",

@@ -9,6 +9,7 @@
 import { blockedKernels } from "../plain/blocked.ts";
 import type { CausalSoftmaxArgs, CrossEntropyArgs, Kernels, MatmulArgs, SoftmaxArgs } from "../interface.ts";
 import type { LossParts, Parts } from "../plain/parts.ts";
+import { activate } from "./activate.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { wasmEngine } from "./engine.ts";
@@ -67,6 +68,9 @@ export const simdKernels: Kernels = {
   },
   add(args) {
     add(wasmEngine(), args);
+  },
+  activate(args) {
+    activate(wasmEngine(), args);
   },
   attention(args) {
     const engine = wasmEngine();

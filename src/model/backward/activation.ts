@@ -1,7 +1,6 @@
 /** Derivatives of what neurons compute of their pre-activations. */
-import { kernels } from "../../kernels/index.ts";
+import { kernels, normalCdf } from "../../kernels/index.ts";
 import type { FloatArray } from "../../kernels/index.ts";
-import { normalCdf } from "../activation.ts";
 import type { ActivationFunction } from "../activation.ts";
 
 /** $\sqrt{2/\pi}$, which `gelu_fast` rounds. */

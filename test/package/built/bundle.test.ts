@@ -74,10 +74,10 @@ describe("the computing entries in a bundle", () => {
     expect(small.size).toBeLessThan(560);
   });
 
-  test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 132 kB, most of it the kernels' WebAssembly in base64, and 8 kB of how tensors show themselves", async () => {
+  test("tensors bring no kernels for weights, no model, no hooks and no tokenizer: under 138 kB, most of it the kernels' WebAssembly in base64, and 8 kB of how tensors show themselves", async () => {
     const product = await using("matmul");
     expect(partsIn(product)).toEqual(["tensors"]);
-    expect(product.size).toBeLessThan(132e3);
+    expect(product.size).toBeLessThan(138e3);
   });
 
   test("reading a configuration brings no tensor, no hooks and no tokenizer: under 19.5 kB, half of it the table of known fields", async () => {

@@ -5,7 +5,7 @@ import { InputError, requireOptions, ResourceError } from "../../../errors.ts";
 import type { Job, JobRow, JobRunner, JobWork } from "../../../jobs/index.ts";
 import { errorOf } from "../../../jobs/internal.ts";
 import { errorFrom } from "./plain-errors.ts";
-import type { JobAnswer, JobThread } from "./serve-jobs.ts";
+import type { JobAnswer, JobMessage, JobThread } from "./serve-jobs.ts";
 
 /**
  * How {@link onThreads} runs jobs.
@@ -102,7 +102,8 @@ class Team {
   async #go(thread: ThreadForJobs): Promise<void> {
     for (let next = this.#jobs.next(); next.done !== true && !this.#isOver; next = this.#jobs.next()) {
       const job = next.value;
-      const answer = await thread.answer(job);
+      const { progress } = this.#work;
+      const answer = await thread.answer(job, progress && ((fraction) => progress(job, fraction)));
       if (this.#isOver) return;
       if (answer instanceof Error) this.#work.failed(job, answer);
       else this.#work.done(job, answer);
@@ -120,11 +121,11 @@ export class ThreadForJobs {
   }
 
   /** The rows of a job, or what went wrong with it. */
-  async answer(job: Job): Promise<readonly JobRow[] | Error> {
+  async answer(job: Job, tell?: (fraction: number) => void): Promise<readonly JobRow[] | Error> {
     for (let attempt = 1; ; attempt++) {
       this.#worker ??= this.#start();
       try {
-        const answer = await answerOf(this.#worker, job);
+        const answer = await answerOf(this.#worker, job, tell);
         return "rows" in answer ? answer.rows : errorFrom(answer.error);
       } catch (error) {
         this.#worker = undefined;
@@ -142,13 +143,16 @@ const lostThread = ({ index }: Job, { message }: Error): ResourceError =>
   new ResourceError(`the thread of job ${index} ended ${TRIES} times: ${message}.`, { operation: "onThreads" });
 
 /** What a thread says of a job; rejects when it ends. */
-function answerOf(worker: Worker, job: Job): Promise<JobAnswer> {
+function answerOf(worker: Worker, job: Job, tell?: (fraction: number) => void): Promise<JobAnswer> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void): void => {
       worker.off("message", onMessage).off("error", onError).off("exit", onExit);
       act();
     };
-    const onMessage = (answer: JobAnswer): void => settle(() => resolve(answer));
+    const onMessage = (message: JobMessage): void => {
+      if ("fraction" in message) tell?.(message.fraction);
+      else settle(() => resolve(message));
+    };
     const onError = (error: Error): void => settle(() => reject(error));
     const onExit = (code: number): void => settle(() => reject(new Error(`it left with ${code}`)));
     worker.on("message", onMessage).on("error", onError).on("exit", onExit);

@@ -16,9 +16,12 @@ export interface JobThread {
   readonly kinds: string | undefined;
 }
 
-/** What a thread says of a job. */
+/** What a thread says of a job in the end. */
 export type JobAnswer =
   { readonly index: number; readonly rows: readonly JobRow[] } | { readonly index: number; readonly error: PlainError };
+
+/** What it says of a job: in the end, or how far it is. */
+export type JobMessage = JobAnswer | { readonly index: number; readonly fraction: number };
 
 /** Kinds of jobs that a module exports; none without one. */
 export async function kindsOf(module: string | undefined): Promise<JobKinds> {
@@ -39,9 +42,12 @@ export async function serveJobs({ folder, kinds }: JobThread): Promise<void> {
   const here = new JobsInProcess({ ...KINDS, ...(await kindsOf(kinds)) }, modelsOfPlan(folder));
   const port = parentPort;
   port?.on("message", (job: Job) => {
-    here.rows(job).then(
-      (rows) => port.postMessage({ index: job.index, rows } satisfies JobAnswer),
-      (error: unknown) => port.postMessage({ index: job.index, error: plainError(error) } satisfies JobAnswer),
+    const { index } = job;
+    const say = (message: JobMessage): void => port.postMessage(message);
+    const rows = here.rows(job, undefined, (fraction) => say({ index, fraction }));
+    rows.then(
+      (found) => say({ index, rows: found }),
+      (error: unknown) => say({ index, error: plainError(error) }),
     );
   });
 }

@@ -1,4 +1,5 @@
 /** The WebAssembly module of kernels, in AssemblyScript: everything for tensors but the tiles, which it imports. */
+export { activate } from "./activate.ts";
 export { add } from "./add.ts";
 export { multiply, multiplyDoubles } from "./multiply.ts";
 export { causalSoftmax, maxAndSum, normalize, softmax, subtractPairs } from "./rows.ts";
