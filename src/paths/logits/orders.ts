@@ -171,13 +171,23 @@ export function lossOfStream(frozen: FrozenRun, normalized: Stream): number {
   return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
 }
 
-/** The mean loss of each prompt, in nats, when the unembedding reads a given stream; one prompt at a time, float64. */
-export function lossesOfStream(frozen: FrozenRun, normalized: Stream): Float64Array {
-  const { model, run } = frozen;
-  return Float64Array.from({ length: run.tokens.sizeOf("batch") }, (_, prompt) => {
-    const logits = add(promptLogits(frozen, normalized, prompt), model.b_U);
-    return promptLoss(frozen, prompt, rawData(logits) as FloatArray);
-  });
+/** Logits that are held at once. */
+const MOST_LOGITS = 2 ** 18;
+
+/** The mean loss of each prompt, in nats, when the unembedding reads a given stream; few prompts at a time, float64. */
+export function lossesOfStream({ model, run }: FrozenRun, normalized: Stream): Float64Array {
+  const [batch = 0, pos = 0] = run.tokens.shape;
+  const cols = model.config.d_vocab_out;
+  const together = Math.max(1, Math.floor(MOST_LOGITS / (pos * cols)));
+  const losses = new Float64Array(batch);
+  for (let first = 0; first < batch; first += together) {
+    const end = Math.min(batch, first + together);
+    const some = together < batch ? normalized.slice("batch", first, end) : normalized;
+    const logits = rawData(add(unembed(model, some), model.b_U)) as FloatArray;
+    for (let prompt = first; prompt < end; prompt++)
+      losses[prompt] = promptLoss({ model, run }, prompt, logits, (prompt - first) * pos * cols);
+  }
+  return losses;
 }
 
 /** What a stream gives the logits of one prompt at all positions but the last, without the unembedding's bias. */
@@ -186,11 +196,11 @@ export function promptLogits({ model, run }: FrozenRun, normalized: Stream, prom
   return unembed(model, normalized.slice("batch", prompt, prompt + 1).slice("pos", 0, rows));
 }
 
-/** The mean loss in nats of a prompt with such logits, the bias included. */
-export function promptLoss({ model, run }: FrozenRun, prompt: number, logits: FloatArray): number {
+/** The mean loss in nats of a prompt with such logits, from `start` on, the bias included. */
+export function promptLoss({ model, run }: FrozenRun, prompt: number, logits: FloatArray, start = 0): number {
   const rows = run.tokens.sizeOf("pos") - 1;
   const output = new Float64Array(rows);
   const targets = Int32Array.from({ length: rows }, (_, p) => run.tokens.at(prompt, p + 1));
-  lossesOfRows({ rows, cols: model.config.d_vocab_out, logits, targets, output });
+  lossesOfRows({ rows, cols: model.config.d_vocab_out, logits, start, targets, output });
   return output.reduce((sum, loss) => sum + loss, 0) / rows;
 }
