@@ -47,7 +47,7 @@ export function trainingFilmFromJSON(json: unknown): TrainingFilm {
   }
   const alive = live(frames) as FilmFrame[];
   for (const [i, frame] of alive.entries()) requireFrame(frame, i, operation);
-  const names = (floors as readonly FilmFloor[]).map(({ name, loss }) => [name, loss] as const);
+  const names = floors.map((floor) => Object(floor) as FilmFloor).map(({ name, loss }) => [name, loss] as const);
   return trainingFilm(alive, { floors: Object.fromEntries(names) });
 }
 

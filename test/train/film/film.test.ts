@@ -284,6 +284,10 @@ describe("a film", () => {
       expect(trainingFilmFromJSON(changed(name, undefined)).frames.length).toBe(3);
     for (const frame of [null, 5, "x", []])
       expect(() => trainingFilmFromJSON({ ...json, frames: [frame] })).toThrow("step of frame 0 is");
+    for (const floor of [null, 5, "x", [], { name: "a" }, { name: "a", loss: "1" }])
+      expect(() => trainingFilmFromJSON({ ...json, floors: [floor] }), JSON.stringify(floor)).toThrow(
+        "; give a loss in nats",
+      );
   });
 
   test("is refused where it is none", () => {
