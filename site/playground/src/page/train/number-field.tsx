@@ -22,7 +22,7 @@ export function NumberField(props: {
   const [, redraw] = useState({});
   // Where the reader is at it the field stands, whatever is drawn anew: a new usual number would drop the selection.
   const typed = document.activeElement === field.current ? field.current?.value : undefined;
-  const take = ({ currentTarget }: JSX.TargetedEvent<HTMLInputElement>): void => {
+  const take = ({ currentTarget }: { readonly currentTarget: HTMLInputElement }): void => {
     if (!currentTarget.reportValidity()) return;
     isTyped.current = false;
     const { value, valueAsNumber } = currentTarget;
