@@ -1,9 +1,9 @@
 /**
  * One checkpoint of a film, measured.
  *
- * What depends on the probe alone is made once. A hundred frames beside 1,000 steps add 12 % to the processor time of
- * the Markov chains of docs/training.md and 16 % to that of its repeated tokens. To the shorter steps of the recipes
- * for both they add 16 % and 34 % (minima in turns with training alone, one thread, on a busy machine).
+ * What depends on the probe alone is made once. A frame at every tenth step adds 9 % to the processor time of the
+ * Markov chains of docs/training.md and 20 % to that of its repeated tokens; to the shorter steps of the recipes for
+ * both it adds 24 % and 36 % (minima in turns with training alone over 200 steps, one thread of a quiet machine).
  */
 import { compositionBaseline, compositionScores, copyingScores } from "../../circuits/index.ts";
 import type { CompositionBaseline, PairScores } from "../../circuits/index.ts";
