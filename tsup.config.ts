@@ -53,7 +53,7 @@ export default defineConfig(() => {
   // The builds run side by side, so the folder is emptied once, before all of them.
   rmSync("dist", { recursive: true, force: true });
   return [
-    { ...shared, format: "esm", entry: { ...entries, cli: "src/cli.ts", "job-worker": "src/io/node/jobs/worker.ts" } },
+    { ...shared, format: "esm", entry: { ...entries, cli: "src/cli.ts", "job-worker": "src/cli/job-worker.ts" } },
     // CommonJS has __filename in place of import.meta.url.
     { ...shared, format: "cjs", entry: entries, define: { "import.meta.url": "__filename" } },
     // One file without imports, minified: Python's anywidget hands its text to the page.

@@ -331,8 +331,8 @@ async function ownVersion(): Promise<string> {
 
 /** The job that this file, run as a worker, was given. */
 async function serve(job: FigureJob | ReportJob | JobThread): Promise<void> {
-  const { serveFigure, serveJobs, serveReport } = await import("./cli/index.ts");
-  if (job.command === "jobs") return serveJobs(job);
+  const { serveFigure, serveReport, serveSweep } = await import("./cli/index.ts");
+  if (job.command === "jobs") return serveSweep(job);
   await (job.command === "figure" ? serveFigure(job) : serveReport(job));
 }
 

@@ -2,11 +2,12 @@
 import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { CircuitsError } from "../errors.ts";
-import { mergeShards, modelsOfPlan, onThreads, openShard, readJobPlan, shardStatus } from "../io/node.ts";
+import { filesOfPlan, mergeShards, modelsOfPlan, onThreads, openShard, readJobPlan, shardStatus } from "../io/node.ts";
 import { kindsOf } from "../io/internal.ts";
 import { inProcess, parseShard, runJobs, shardOfEnvironment } from "../jobs/index.ts";
 import type { JobPlan, JobsOutcome, JobStore, RunJobsOptions, Shard } from "../jobs/index.ts";
 import { jobsOfShard } from "../jobs/internal.ts";
+import { moreKinds } from "./job-kinds.ts";
 import { runCommand } from "./run.ts";
 import type { Work } from "./run.ts";
 
@@ -63,7 +64,7 @@ export function sweep(command: string, path: string, options: SweepCommandOption
         queue !== undefined
           ? (await import("../queue/index.ts")).onQueue(queue)
           : threads === 1
-            ? inProcess(modelsOfPlan(folder))
+            ? inProcess(modelsOfPlan(folder), filesOfPlan(folder))
             : onThreads(threads, { folder, kinds, worker: command });
       const store = openShard(results, plan, shard);
       try {
@@ -152,7 +153,7 @@ async function opened(
   { results, kinds }: PlanOptions,
 ): Promise<{ readonly plan: JobPlan; readonly results: string; readonly kinds: string | undefined }> {
   const module = moduleAt(kinds);
-  const plan = await readJobPlan(path, { kinds: await kindsOf(module) });
+  const plan = await readJobPlan(path, { kinds: { ...(await moreKinds()), ...(await kindsOf(module)) } });
   return { plan, results: results ?? `${path.replace(/\.json$/i, "")}-results`, kinds: module };
 }
 

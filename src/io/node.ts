@@ -21,7 +21,7 @@ export { onThreads } from "./node/jobs/on-threads.ts";
 export type { ThreadJobsOptions } from "./node/jobs/on-threads.ts";
 export { openShard } from "./node/jobs/open-shard.ts";
 export type { ShardStore } from "./node/jobs/open-shard.ts";
-export { modelsOfPlan, readJobPlan } from "./node/jobs/read-plan.ts";
+export { filesOfPlan, modelsOfPlan, readJobPlan } from "./node/jobs/read-plan.ts";
 export { shardStatus } from "./node/jobs/shard-status.ts";
 export type { ShardProgress, ShardStatus } from "./node/jobs/shard-status.ts";
 

@@ -12,7 +12,16 @@
  */
 export { JobPlan, parseJobPlan } from "./plan.ts";
 export type { Job, ModelSource } from "./plan.ts";
-export type { ColumnType, JobKind, JobKinds, JobTask, JobTokenizer, JobValue, OpenedModel } from "./kinds/kind.ts";
+export type {
+  ColumnType,
+  JobFiles,
+  JobKind,
+  JobKinds,
+  JobTask,
+  JobTokenizer,
+  JobValue,
+  OpenedModel,
+} from "./kinds/kind.ts";
 export { parseJobRows } from "./rows.ts";
 export type { JobRow } from "./rows.ts";
 export { parseShard, shardOfEnvironment } from "./shards.ts";

@@ -270,6 +270,8 @@ function taskOf(
     const what = cause.message.replace(/^parseJobPlan: /, "");
     throw Object.assign(refusePlan(at, `${at}, ${JSON.stringify(name)}: ${what}`, given), { cause });
   }
+  if (!hasModel && models !== undefined)
+    throw refusePlan(`${at}.models`, `${at}, ${JSON.stringify(name)}, runs on no model. Leave models out.`, models);
   const own = models === undefined ? plan.models : chosenModels(models, at, plan.models);
   if (hasModel && own.length === 0)
     throw refusePlan(at, `${at}, ${JSON.stringify(name)}, runs on models, and the plan names none.`, given);
@@ -304,10 +306,22 @@ function requireColumns(names: readonly string[], kinds: JobKinds): void {
   }
 }
 
+/** Kinds of the package that other entries have. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  train: "trainingJob of transformer-circuits/train",
+  report: "reportJob of transformer-circuits/report",
+};
+
 function noSuchKind(kind: unknown, at: string, kinds: JobKinds): Error {
   const names = Object.keys(kinds);
   const [near] = typeof kind === "string" ? nearestNames(kind, names, 1) : [];
-  const mend = near === undefined ? `The kinds are ${names.join(", ")}.` : `Did you mean ${near}?`;
+  const elsewhere = typeof kind === "string" && Object.hasOwn(ELSEWHERE, kind) ? ELSEWHERE[kind] : undefined;
+  const mend =
+    elsewhere !== undefined
+      ? `Give it as { kinds: { ${String(kind)} } }: it is ${elsewhere}.`
+      : near === undefined
+        ? `The kinds are ${names.join(", ")}.`
+        : `Did you mean ${near}?`;
   return refusePlan(`${at}.kind`, `${at}.kind is ${nameOf(kind)}, which is no kind of job. ${mend}`, kind);
 }
 

@@ -61,9 +61,11 @@ interface Columns {
   readonly whole: Readonly<Record<string, JobValue>>;
 }
 
-const columnsOfKinds = new WeakMap<JobKind, Columns>();
+type WithColumns = Pick<JobKind, "columns">;
 
-function columnsOf(kind: JobKind): Columns {
+const columnsOfKinds = new WeakMap<WithColumns, Columns>();
+
+function columnsOf(kind: WithColumns): Columns {
   const made = columnsOfKinds.get(kind) ?? {
     list: Object.entries(kind.columns).map(([name, type]) => ({ name, type, label: `,${JSON.stringify(name)}:` })),
     whole: emptyRow([...Object.keys(COMMON), ...Object.keys(kind.columns)]),
@@ -105,7 +107,7 @@ function wrongColumn({ kind }: Job, name: string, what: string, actual: unknown)
 }
 
 /** The lines of rows of one job, each with its end. */
-export function linesOf(rows: readonly JobRow[], kind: JobKind): string {
+export function linesOf(rows: readonly JobRow[], kind: WithColumns): string {
   const [first] = rows;
   if (first === undefined) return "";
   const { plan, job, rows: count, task, kind: name, model, seed } = first;

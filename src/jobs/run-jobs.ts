@@ -2,7 +2,7 @@
 import { CircuitsError, InputError, requireKind, requireObject } from "../errors.ts";
 import { turn } from "../progress.ts";
 import type { ProgressOptions } from "../progress.ts";
-import type { JobKinds, OpenedModel } from "./kinds/kind.ts";
+import type { JobFiles, JobKinds, OpenedModel } from "./kinds/kind.ts";
 import type { Job, JobPlan, ModelSource } from "./plan.ts";
 import { linesOf, rowsOf } from "./rows.ts";
 import type { JobRow } from "./rows.ts";
@@ -176,11 +176,13 @@ const TELL = 100;
 export class JobsInProcess {
   readonly #kinds: JobKinds;
   readonly #open: OpenModel;
+  readonly #files: JobFiles | undefined;
   #last: { readonly path: string; readonly opened: Promise<OpenedModel> } | undefined;
 
-  constructor(kinds: JobKinds, open: OpenModel) {
+  constructor(kinds: JobKinds, open: OpenModel, files: JobFiles | undefined) {
     this.#kinds = kinds;
     this.#open = open;
+    this.#files = files;
   }
 
   /** The rows of a job; now and then it tells how far it is. */
@@ -193,9 +195,12 @@ export class JobsInProcess {
         actual: job.kind,
       });
     }
-    const { settings, seed } = job;
-    const onProgress = tell && nowAndThen(tell);
-    const found = await kind.run({ settings, seed, signal, onProgress, model: () => this.#opened(job) });
+    const { task, settings, seed } = job;
+    const found = await kind.run({
+      ...{ task, settings, seed, signal, modelName: job.model?.name, files: this.#files },
+      onProgress: tell && nowAndThen(tell),
+      model: () => this.#opened(job),
+    });
     return rowsOf(job, found, kind);
   }
 
@@ -233,6 +238,7 @@ const TURN = 50;
  * A runner on this thread, one job after the other.
  *
  * @param open - opens the models of the plan, each when its first job comes.
+ * @param files - where jobs read texts and save what they are told to; without, such jobs fail.
  * @category Jobs
  * @example
  * ```ts
@@ -251,10 +257,10 @@ const TURN = 50;
  * // 0 1 0
  * ```
  */
-export function inProcess(open: OpenModel = refuseModels): JobRunner {
+export function inProcess(open: OpenModel = refuseModels, files?: JobFiles): JobRunner {
   return {
     run: async ({ plan, jobs, done, failed, signal, progress }) => {
-      const here = new JobsInProcess(plan.kinds, open);
+      const here = new JobsInProcess(plan.kinds, open, files);
       let last = performance.now();
       for (const job of jobs) {
         if (performance.now() - last > TURN) {

@@ -3,7 +3,7 @@ import { CircuitsError, requireOptions, ResourceError } from "../errors.ts";
 import { kindsOf, plainError, starterOf, ThreadForJobs } from "../io/internal.ts";
 import type { ThreadJobsOptions } from "../io/node.ts";
 import type { Job } from "../jobs/index.ts";
-import { KINDS, linesOf } from "../jobs/internal.ts";
+import { linesOf } from "../jobs/internal.ts";
 import { closed, connectionOf, isRefusal, loadBullmq, lostRedis, pause, requireCount, textOf } from "./bullmq.ts";
 import type { Progress, QueueConnection, QueuedJob } from "./bullmq.ts";
 
@@ -54,7 +54,8 @@ export async function serveQueue(connection: QueueConnection, options: ServeQueu
   requireCount(patience, 0, "patience", OPERATION);
   const to = connectionOf(connection, true, OPERATION);
   const { Worker, UnrecoverableError } = await loadBullmq(OPERATION);
-  const kinds = { ...KINDS, ...(await kindsOf(options.kinds === undefined ? undefined : String(options.kinds))) };
+  // One that cannot be loaded is told at once, and not by each thread.
+  await kindsOf(options.kinds === undefined ? undefined : String(options.kinds));
   const start = starterOf(options);
   const idle = Array.from({ length: threads }, () => new ThreadForJobs(start));
   const all = [...idle];
@@ -66,13 +67,11 @@ export async function serveQueue(connection: QueueConnection, options: ServeQueu
     const thread = idle.pop() ?? new ThreadForJobs(start);
     const answer = await thread.answer(job, (fraction) => void tell(fraction));
     idle.push(thread);
-    const kind = Object.hasOwn(kinds, job.kind) ? kinds[job.kind] : undefined;
-    if (!(answer instanceof Error) && kind !== undefined) return linesOf(answer, kind);
-    const error = answer instanceof Error ? answer : new Error(`kind ${job.kind} is not known here`);
-    const text = textOf(error);
-    await Promise.race([tell({ error: plainError(error) }), pause(TOLD)]);
-    const isFinal = error instanceof CircuitsError && !(error instanceof ResourceError);
-    throw isFinal ? new UnrecoverableError(text) : Object.assign(error, { message: text });
+    if (!(answer instanceof Error)) return linesOf(answer.rows, answer);
+    const text = textOf(answer);
+    await Promise.race([tell({ error: plainError(answer) }), pause(TOLD)]);
+    const isFinal = answer instanceof CircuitsError && !(answer instanceof ResourceError);
+    throw isFinal ? new UnrecoverableError(text) : Object.assign(answer, { message: text });
   };
   const worker = new Worker(name, work, {
     connection: to,

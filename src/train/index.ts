@@ -8,7 +8,8 @@
  * In reading order: `train.ts` (the loop), `batch.ts` and `batches.ts` (what it reads), `initial-model.ts`,
  * `optimizers.ts` and `updates.ts`, `schedules.ts`, `clip.ts`, `edit-stretches.ts` (activations changed on the way),
  * `checkpoints.ts`, `training-state.ts` and `state-safetensors.ts` (a run taken up again); `data/` (made-up languages
- * with their optimum, text), `film/` (what formed, checkpoint by checkpoint), `recipes/` (runs as data).
+ * with their optimum, text), `film/` (what formed, checkpoint by checkpoint), `recipes/` (runs as data),
+ * `training-job.ts` (runs as jobs of a sweep).
  *
  * @packageDocumentation
  */
@@ -92,3 +93,4 @@ export type {
 } from "./data/index.ts";
 export { trainingRecipe } from "./recipes/index.ts";
 export type { RecipeData, RecipeJSON, RecipeOptions, TrainingRecipe } from "./recipes/index.ts";
+export { trainingJob } from "./training-job.ts";

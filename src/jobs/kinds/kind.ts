@@ -37,16 +37,33 @@ export interface JobTokenizer {
 }
 
 /**
+ * The files of a plan, by their paths from where it lies.
+ * @category Jobs
+ */
+export interface JobFiles {
+  /** The bytes of a file. */
+  read(path: string): Promise<Uint8Array>;
+  /** Keeps a file, whole or not at all, in place of one that is there; makes its folders on the way. */
+  write(path: string, content: string | Uint8Array): Promise<void>;
+}
+
+/**
  * What one job is given.
  * @category Jobs
  */
 export interface JobTask {
+  /** The name of its task. */
+  readonly task: string;
   /** The task's settings, as they stand in the plan. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** All that a job draws at random follows from it. */
   readonly seed: number;
   /** Opens the job's model. */
   readonly model: () => Promise<OpenedModel>;
+  /** What the plan calls that model; `undefined` where there is none. */
+  readonly modelName?: string | undefined;
+  /** Where texts are read and what is saved goes; `undefined` where the runner was given no files. */
+  readonly files?: JobFiles | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Tells how many steps of the job are done, and of how many; call it as often as there is something to tell. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -88,6 +105,9 @@ export const COMMON: Readonly<Record<string, ColumnType>> = {
 export function refusePlan(argument: string, message: string, actual?: unknown): InputError {
   return new InputError(message, { operation: "parseJobPlan", argument, actual });
 }
+
+/** The settings of a task. */
+export type Settings = JobTask["settings"];
 
 /** Refuses a setting that is not a whole number from `least`. */
 export function requireWhole(value: unknown, least: number, argument: string): void {

@@ -4,12 +4,11 @@ import { pathPatching, sweep } from "../../interventions/index.ts";
 import type { Sweep } from "../../interventions/index.ts";
 import { requireChoice } from "../../model/internal.ts";
 import { refusePlan } from "./kind.ts";
-import type { ColumnType, JobKind, JobTask, JobValue, OpenedModel } from "./kind.ts";
+import type { ColumnType, JobKind, JobTask, JobValue, OpenedModel, Settings } from "./kind.ts";
 import { checkMetric, checkPrompts, isDrawn, metricOf, tokensOf } from "./prompts.ts";
 
 type SweepArguments = Parameters<typeof sweep>;
 type PathArguments = Parameters<typeof pathPatching>;
-type Settings = JobTask["settings"];
 
 const MEASURED: Readonly<Record<string, ColumnType>> = {
   ...{ metric: "text", base: "number", other: "number", value: "number", change: "number", effect: "number" },

@@ -2,10 +2,10 @@
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { InputError, requireOptions, ResourceError } from "../../../errors.ts";
-import type { Job, JobRow, JobRunner, JobWork } from "../../../jobs/index.ts";
+import type { Job, JobRunner, JobWork } from "../../../jobs/index.ts";
 import { errorOf } from "../../../jobs/internal.ts";
 import { errorFrom } from "./plain-errors.ts";
-import type { JobAnswer, JobMessage, JobThread } from "./serve-jobs.ts";
+import type { JobAnswer, JobFound, JobMessage, JobThread } from "./serve-jobs.ts";
 
 /**
  * How {@link onThreads} runs jobs.
@@ -106,7 +106,7 @@ class Team {
       const answer = await thread.answer(job, progress && ((fraction) => progress(job, fraction)));
       if (this.#isOver) return;
       if (answer instanceof Error) this.#work.failed(job, answer);
-      else this.#work.done(job, answer);
+      else this.#work.done(job, answer.rows);
     }
   }
 }
@@ -120,13 +120,13 @@ export class ThreadForJobs {
     this.#start = start;
   }
 
-  /** The rows of a job, or what went wrong with it. */
-  async answer(job: Job, tell?: (fraction: number) => void): Promise<readonly JobRow[] | Error> {
+  /** What a job found, or what went wrong with it. */
+  async answer(job: Job, tell?: (fraction: number) => void): Promise<JobFound | Error> {
     for (let attempt = 1; ; attempt++) {
       this.#worker ??= this.#start();
       try {
         const answer = await answerOf(this.#worker, job, tell);
-        return "rows" in answer ? answer.rows : errorFrom(answer.error);
+        return "rows" in answer ? answer : errorFrom(answer.error);
       } catch (error) {
         this.#worker = undefined;
         if (attempt === TRIES) return lostThread(job, errorOf(error));

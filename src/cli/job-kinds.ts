@@ -1,0 +1,15 @@
+/** The kinds of jobs that the programs of the package know beside those of jobs/, which lies below them. */
+import { serveJobs } from "../io/internal.ts";
+import type { JobThread } from "../io/internal.ts";
+import type { JobKinds } from "../jobs/index.ts";
+
+/** Those kinds by name, loaded when a plan or a thread begins. */
+export async function moreKinds(): Promise<JobKinds> {
+  const { trainingJob } = await import("../train/index.ts");
+  return { train: trainingJob };
+}
+
+/** Does the jobs that a thread is sent, of all kinds of the package. */
+export async function serveSweep(thread: JobThread): Promise<void> {
+  await serveJobs(thread, await moreKinds());
+}
