@@ -2,7 +2,7 @@
 import { requireObject } from "../errors.ts";
 import { loadTokenizer, trainTokenizer, writeSafetensors } from "../io/index.ts";
 import type { Tokenizer } from "../io/index.ts";
-import type { JobKind, JobTask, JobValue } from "../jobs/index.ts";
+import type { JobFiles, JobKind, JobTask, JobValue } from "../jobs/index.ts";
 import {
   checkFolder,
   checkText,
@@ -18,12 +18,13 @@ import type { Transformer } from "../model/index.ts";
 import { requireChoice } from "../model/internal.ts";
 import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
+import type { TrainingCheckpoint } from "./checkpoints.ts";
 import { editsByStep } from "./edit-stretches.ts";
 import { filmRecorder, trainingPhases } from "./film/index.ts";
 import type { FilmFrame, FilmMeasure, TrainingFilm, TrainingPhase } from "./film/index.ts";
 import { initialModel } from "./initial-model.ts";
 import { trainingRecipe } from "./recipes/index.ts";
-import type { RecipeJSON, RecipeOptions } from "./recipes/index.ts";
+import type { RecipeJSON, RecipeOptions, TrainingRecipe } from "./recipes/index.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training-error.ts";
 
@@ -64,7 +65,7 @@ export const trainingJob: JobKind = {
     ...{ in_context_score: "number", in_context_error: "number", best_previous: "number" },
     ...{ best_prefix_matching: "number", previous_heads: "whole", induction_heads: "whole" },
     ...{ phase: "text", from_step: "whole", to_step: "whole", heads: "text", measure: "text" },
-    ...{ before: "number", after: "number", low: "number", high: "number", saved: "text", message: "text" },
+    ...{ before: "number", after: "number", low: "number", high: "number", saved: "text", rate: "number" },
   },
   hasModel: false,
   check: checkSettings,
@@ -72,16 +73,9 @@ export const trainingJob: JobKind = {
     const { settings, signal, onProgress } = task;
     const { text, every, measures = MEASURES, save, keep = false } = settings as Partial<Own>;
     const { recipe, tokenizer } = await recipeOf(task, text);
-    const { config, data, options, heldOut, floors } = recipe;
+    const { data, options, heldOut, floors } = recipe;
     const recorder = filmRecorder({ data: heldOut, floors, measures });
-    const folder = save === undefined ? undefined : savedPath(save, task);
-    const put = async (at: string, model: Transformer): Promise<void> => {
-      const files = requireFiles(task);
-      await files.write(`${at}/config.json`, `${JSON.stringify(config, null, 2)}\n`);
-      await files.write(`${at}/model.safetensors`, writeSafetensors(model.weights, { metadata: { format: "pt" } }));
-      if (tokenizer !== undefined) await files.write(`${at}/tokenizer.json`, JSON.stringify(tokenizer));
-    };
-    if (folder !== undefined) requireFiles(task);
+    const saved = save === undefined ? undefined : new SavedRun(savedPath(save, task), requireFiles(task), tokenizer);
     try {
       const { model } = await train(recipe.start(), data, {
         ...options,
@@ -89,25 +83,48 @@ export const trainingJob: JobKind = {
         checkpoints: every ?? Math.max(1, Math.round(options.steps / CHECKPOINTS)),
         onCheckpoint: async (checkpoint) => {
           recorder.add(checkpoint);
-          if (folder !== undefined && keep)
-            await put(`${folder}/checkpoints/step-${digits(checkpoint.step)}`, checkpoint.model);
+          if (keep) await saved?.checkpoint(checkpoint);
         },
       });
-      if (folder !== undefined) {
-        const files = requireFiles(task);
-        await files.write(`${folder}/run.json`, `${JSON.stringify(recipe.toJSON(), null, 2)}\n`);
-        await files.write(`${folder}/film.json`, JSON.stringify(recorder.film));
-        await put(folder, model);
-      }
+      await saved?.end(model, recipe, recorder.film);
     } catch (error) {
       // A run that diverges is what some of a sweep's settings come to, not a job that failed.
       if (!(error instanceof TrainingError)) throw error;
-      const { step, message } = error;
-      return [...checkpointRows(recorder.frames), { about: "diverged", step, message }];
+      const { step, rate } = error;
+      return [...checkpointRows(recorder.frames), { about: "diverged", step, rate }];
     }
-    return rowsOf(recorder.film, folder);
+    return rowsOf(recorder.film, saved?.folder);
   },
 };
+
+/** Where a run is saved: as the folder of a run of the command, without what that needs to go on. */
+class SavedRun {
+  readonly folder: string;
+  readonly #files: JobFiles;
+  readonly #tokenizer: object | undefined;
+
+  constructor(folder: string, files: JobFiles, tokenizer: object | undefined) {
+    this.folder = folder;
+    this.#files = files;
+    this.#tokenizer = tokenizer;
+  }
+
+  async checkpoint({ step, model }: Pick<TrainingCheckpoint, "step" | "model">): Promise<void> {
+    await this.#model(`${this.folder}/checkpoints/step-${String(step).padStart(8, "0")}`, model);
+  }
+
+  async end(model: Transformer, recipe: TrainingRecipe, film: TrainingFilm): Promise<void> {
+    await this.#files.write(`${this.folder}/run.json`, `${JSON.stringify(recipe, null, 2)}\n`);
+    await this.#files.write(`${this.folder}/film.json`, JSON.stringify(film));
+    await this.#model(this.folder, model);
+  }
+
+  async #model(at: string, { config, weights }: Transformer): Promise<void> {
+    await this.#files.write(`${at}/config.json`, `${JSON.stringify(config, null, 2)}\n`);
+    if (this.#tokenizer) await this.#files.write(`${at}/tokenizer.json`, JSON.stringify(this.#tokenizer));
+    await this.#files.write(`${at}/model.safetensors`, writeSafetensors(weights, { metadata: { format: "pt" } }));
+  }
+}
 
 /** What the kind has beside a recipe. */
 interface Own {
@@ -117,8 +134,6 @@ interface Own {
   readonly save: string;
   readonly keep: boolean;
 }
-
-const digits = (step: number): string => String(step).padStart(8, "0");
 
 function checkSettings(settings: Settings): void {
   requireObject(settings, "train", "parseJobPlan", `${RECIPE} text every measures save keep`);
@@ -158,7 +173,7 @@ const recipeIn = (settings: Settings): RecipeJSON =>
 async function recipeOf(
   task: JobTask,
   text: unknown,
-): Promise<{ readonly recipe: ReturnType<typeof trainingRecipe>; readonly tokenizer: object | undefined }> {
+): Promise<{ readonly recipe: TrainingRecipe; readonly tokenizer: object | undefined }> {
   const json = { ...recipeIn(task.settings), seed: task.seed };
   if (text === undefined) return { recipe: trainingRecipe(json), tokenizer: undefined };
   checkText(text, "text");
