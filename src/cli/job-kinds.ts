@@ -5,8 +5,11 @@ import type { JobKinds } from "../jobs/index.ts";
 
 /** Those kinds by name, loaded when a plan or a thread begins. */
 export async function moreKinds(): Promise<JobKinds> {
-  const { trainingJob } = await import("../train/index.ts");
-  return { train: trainingJob };
+  const [{ trainingJob }, { reportJob }] = await Promise.all([
+    import("../train/index.ts"),
+    import("../report/index.ts"),
+  ]);
+  return { train: trainingJob, report: reportJob };
 }
 
 /** Does the jobs that a thread is sent, of all kinds of the package. */

@@ -8,6 +8,7 @@ export type { AnalyseOptions } from "./analysis.ts";
 export type { ReportTokenizer } from "./corpus.ts";
 export { renderReport } from "./page.ts";
 export type { ReportProgress } from "./progress.ts";
+export { reportJob } from "./report-job.ts";
 export { summarise } from "./summary.ts";
 export type {
   ByPosition,

@@ -1,13 +1,15 @@
 /** The command `sweep` as its own process: shards, threads, kills at random, a full disk, and who else reads its results. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { parseJobRows } from "../../src/jobs/index.ts";
 import { Random } from "../../src/tensor/index.ts";
 import { readText } from "../support/files.ts";
-import { commandInFolder, runCommand } from "./command.ts";
+import { randomModel } from "../support/random-model.ts";
+import { commandInFolder, runCommand, saveModel } from "./command.ts";
 
 /** What the test takes of DuckDB, named so that types do not ask for a package that only this test has. */
 interface DuckDB {
@@ -21,7 +23,8 @@ const DUCKDB: string = "@duckdb/node-api";
 
 const command = commandInFolder("export {};\n");
 const document = readText("docs/sweeps.md");
-const block = (language: string): string => new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(document)?.[1] ?? "";
+const block = (language: string, nth = 0): string =>
+  [...document.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, "g"))][nth]?.[1] ?? "";
 
 const write = (name: string, text: string): void => writeFileSync(join(command.folder, name), text);
 const bytes = (name: string): Buffer => readFileSync(join(command.folder, name));
@@ -68,10 +71,6 @@ describe("the plan of docs/sweeps.md", () => {
 
   async function readByDuckDB(): Promise<void> {
     if (!hasPackage(DUCKDB)) return;
-    const { DuckDBInstance } = (await import(DUCKDB)) as DuckDB;
-    const connection = await (await DuckDBInstance.create()).connect();
-    const ask = async (sql: string): Promise<Record<string, unknown>[]> =>
-      (await connection.runAndReadAll(sql)).getRowObjects();
     const sql = block("sql").replace("'plan-results/", `'${command.folder}/plan-results/`);
     const top = await ask(sql);
     expect(top.length).toBe(3);
@@ -114,6 +113,13 @@ describe("the plan of docs/sweeps.md", () => {
   }
 });
 
+/** What DuckDB answers. */
+async function ask(sql: string): Promise<Record<string, unknown>[]> {
+  const { DuckDBInstance } = (await import(DUCKDB)) as DuckDB;
+  const connection = await (await DuckDBInstance.create()).connect();
+  return (await connection.runAndReadAll(sql)).getRowObjects();
+}
+
 /** Packages of the tests alone are there in CI; elsewhere a test without one is shorter. */
 function hasPackage(name: string): boolean {
   if (process.env["CI"] !== undefined) return true;
@@ -124,6 +130,96 @@ function hasPackage(name: string): boolean {
     return false;
   }
 }
+
+/** The files in a folder and its folders, with what they hold. */
+function contentsOf(folder: string, prefix = ""): Record<string, string> {
+  const found = readdirSync(folder, { withFileTypes: true }).map((entry) => {
+    const at = join(folder, entry.name);
+    return entry.isDirectory()
+      ? contentsOf(at, `${prefix}${entry.name}/`)
+      : { [prefix + entry.name]: readFileSync(at).toString("base64") };
+  });
+  return Object.assign({}, ...found) as Record<string, string>;
+}
+
+describe("jobs that train and that report", () => {
+  test("answer the question of docs/sweeps.md: induction forms in two layers on all seeds, and in one on none", async () => {
+    write("seeds.json", block("json", 1));
+    const run = await command.run("sweep", "seeds.json", "--threads", "2");
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    const rows = parseJobRows(bytes("seeds-results/shard-1-of-1.jsonl").toString());
+    const forms = rows.filter(({ phase }) => phase === "induction heads");
+    expect(forms.map(({ task, seed }) => `${task} ${seed}`).sort()).toEqual([0, 1, 2].map((n) => `two-layers ${n}`));
+    const last = rows.filter(({ about, step }) => about === "checkpoint" && step === 400);
+    const mean = (task: string): number => {
+      const losses = last.filter((row) => row["task"] === task).map((row) => Number(row["held_out_loss"]));
+      expect(losses.length).toBe(3);
+      return losses.reduce((a, b) => a + b, 0) / 3;
+    };
+    expect(mean("two-layers")).toBeLessThan(mean("one-layer") - 1);
+    expect(readdirSync(join(command.folder, "runs"))).toEqual([0, 1, 2].map((n) => `two-layers-seed-${n}`));
+    expect(existsSync(join(command.folder, "runs/two-layers-seed-1/model.safetensors"))).toBe(true);
+    if (!hasPackage(DUCKDB)) return;
+    const answer = await ask(block("sql", 1).replace("'seeds-results/", `'${command.folder}/seeds-results/`));
+    const steps = forms.map(({ from_step }) => Number(from_step)).sort((a, b) => a - b);
+    expect(answer.map(({ task, runs, formed, at_step }) => [task, Number(runs), Number(formed), at_step])).toEqual([
+      ["one-layer", 3, 0, null],
+      ["two-layers", 3, 3, steps[1]],
+    ]);
+    for (const { task, loss } of answer) expect(Math.abs(Number(loss) - mean(String(task)))).toBeLessThan(1e-12);
+    const types = await ask(`DESCRIBE SELECT * FROM read_json('${command.folder}/seeds-results/*.jsonl')`);
+    const typeOf = new Map(types.map((column) => [column["column_name"], column["column_type"]]));
+    for (const name of ["step", "from_step", "induction_heads"]) expect(typeOf.get(name)).toBe("BIGINT");
+    for (const name of ["loss", "held_out_loss", "low"]) expect(typeOf.get(name)).toBe("DOUBLE");
+  });
+
+  test("give the same rows and files in one process, on threads, and in shards whose processes are killed", async () => {
+    const random = new Random(5);
+    const plan = JSON.stringify({
+      models: ["tiny"],
+      seeds: { count: 3 },
+      tasks: [
+        { kind: "train", steps: 60, every: 20, data: { kind: "repeated-tokens", batch: 4 }, save: "runs", keep: true },
+        { kind: "report", text: { tokens: Array.from({ length: 60 }, () => random.int(17)) }, save: "pages" },
+      ],
+    });
+    const at = (place: string): string => {
+      const folder = join(command.folder, place);
+      saveModel(randomModel({ n_layers: 1, n_heads: 2 }), join(folder, "tiny"));
+      writeFileSync(join(folder, "plan.json"), plan);
+      return folder;
+    };
+    const run = async (folder: string, ...args: string[]): Promise<void> => {
+      const outcome = await runCommand(command.command, ["sweep", ...args], folder);
+      expect(outcome).toMatchObject({ code: 0, stderr: "" });
+    };
+    const [one, threads, shards] = ["one", "threads", "shards"].map(at) as [string, string, string];
+    await run(one, "plan.json");
+    await run(threads, "plan.json", "--threads", "2");
+    for (const shard of ["1/2", "2/2"]) {
+      for (let kills = 0; kills < 4; kills++) {
+        const args = [command.command, "sweep", "plan.json", "--shard", shard];
+        const child = spawn(process.execPath, args, { cwd: shards, stdio: "ignore" });
+        const ended = new Promise((resolve) => child.on("close", resolve));
+        await Promise.race([ended, pause(200 + random.int(800))]);
+        child.kill("SIGKILL");
+        await ended;
+      }
+      await run(shards, "plan.json", "--shard", shard);
+    }
+    for (const folder of [one, threads, shards]) {
+      await run(folder, "merge", "plan.json");
+      rmSync(join(folder, "plan-results"), { recursive: true });
+    }
+    const expected = contentsOf(one);
+    const saved = Object.keys(expected).filter((name) => /^(runs|pages)\//.test(name));
+    expect(saved.length).toBe(3 * (5 * 2 + 2) + 3 * 2);
+    expect(contentsOf(threads)).toEqual(expected);
+    // A process that is killed while it writes leaves a part, which no one takes for the file.
+    const left = Object.entries(contentsOf(shards)).filter(([name]) => !/\/\.[^/]*\.tmp$/.test(name));
+    expect(Object.fromEntries(left)).toEqual(expected);
+  });
+});
 
 describe("a thousand jobs", () => {
   test("in two shards whose processes are killed fifty times at random: the union is that of one process, to the bit", async () => {

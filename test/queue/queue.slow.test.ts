@@ -12,12 +12,15 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { inProcess, parseJobPlan, parseJobRows, runJobs } from "../../src/jobs/index.ts";
-import { mergeShards, modelsOfPlan, openShard } from "../../src/io/node.ts";
+import { filesOfPlan, mergeShards, modelsOfPlan, openShard } from "../../src/io/node.ts";
 import { onQueue, serveQueue } from "../../src/queue/index.ts";
 import { connectionOf } from "../../src/queue/bullmq.ts";
+import { reportJob } from "../../src/report/index.ts";
 import { Random } from "../../src/tensor/index.ts";
+import { trainingJob } from "../../src/train/index.ts";
+import { randomModel } from "../support/random-model.ts";
 import { refusal } from "../support/refusal.ts";
-import { commandInFolder } from "../cli/command.ts";
+import { commandInFolder, saveModel } from "../cli/command.ts";
 
 const isThere = (name: string): boolean => {
   try {
@@ -111,6 +114,33 @@ queueTests(`a queue${without}`, () => {
     expect([failed, done]).toEqual([[], 40]);
     expect(told).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
     expect(rows).toEqual((await runJobs(plan(20), { on: inProcess(modelsOfPlan()) })).rows);
+  });
+
+  test("trains and reports on workers, and saves where they are: the rows and the files of one process", async () => {
+    const kinds = { train: trainingJob, report: reportJob };
+    const tasks = [
+      { kind: "train", steps: 20, data: { kind: "max-of-k", batch: 4, d_vocab: 8 }, save: "runs" },
+      { kind: "report", text: { tokens: [1, 4, 2, 8, 5, 7, 1, 4, 2, 8, 5, 7] }, save: "pages" },
+    ];
+    const seeds = { count: 2 };
+    const both = parseJobPlan({ models: [{ name: "tiny", path: "../tiny" }], seeds, tasks }, { kinds });
+    saveModel(randomModel({ n_layers: 1, n_heads: 2 }), join(command.folder, "tiny"));
+    const [there, here] = ["there", "here"].map((name) => join(command.folder, name)) as [string, string];
+    const stop = new AbortController();
+    const options = { threads: 2, worker: command.command, folder: there, signal: stop.signal, name: "t" };
+    const served = serveQueue(address(), options);
+    const { rows, failed } = await runJobs(both, { on: onQueue(address(), { name: "t" }) });
+    stop.abort();
+    await served;
+    expect(failed).toEqual([]);
+    const on = inProcess(modelsOfPlan(here), filesOfPlan(here));
+    expect(rows).toEqual((await runJobs(both, { on })).rows);
+    const saved = [
+      "runs/train-seed-1/model.safetensors",
+      "runs/train-seed-0/film.json",
+      "pages/report@tiny-seed-1.html",
+    ];
+    for (const file of saved) expect(readFileSync(join(there, file)).equals(readFileSync(join(here, file)))).toBe(true);
   });
 
   test("tries again what may succeed, and tells of what cannot with its typed error", async () => {

@@ -15,7 +15,9 @@ const planOf = (task: object, seeds: readonly number[] = [0]): JobPlan =>
   parseJobPlan({ seeds, tasks: [{ kind: "train", ...task }] }, { kinds: { train: trainingJob } });
 
 const rowsOf = async (plan: JobPlan, folder?: string): Promise<readonly JobRow[]> => {
-  const { rows, failed } = await runJobs(plan, { on: inProcess(undefined, folder && filesOfPlan(folder)) });
+  const { rows, failed } = await runJobs(plan, {
+    on: inProcess(undefined, folder === undefined ? folder : filesOfPlan(folder)),
+  });
   expect(failed).toEqual([]);
   return rows;
 };
@@ -39,13 +41,14 @@ const contents = (at = folder, prefix = ""): Record<string, string> =>
       ),
   ) as Record<string, string>;
 
-const small = { steps: 12, every: 5, data: { kind: "repeated-tokens", batch: 4 } } satisfies RecipeJSON & object;
+const data: RecipeJSON["data"] = { kind: "repeated-tokens", batch: 4 };
+const small = { steps: 12, every: 5, data };
 
 describe("a run a seed", () => {
   test("its losses are those of train() on the recipe of that seed, at every so many steps, the first and the last", async () => {
     const rows = await rowsOf(planOf(small, [4, 9]));
     for (const seed of [4, 9]) {
-      const recipe = trainingRecipe({ data: small.data as RecipeJSON["data"], steps: 12, seed });
+      const recipe = trainingRecipe({ data, steps: 12, seed });
       const { losses } = await train(recipe.start(), recipe.data, recipe.options);
       const own = rows.filter((row) => row["seed"] === seed && row["about"] === "checkpoint");
       expect(own.map(({ step }) => step)).toEqual([0, 5, 10, 12]);
@@ -59,7 +62,7 @@ describe("a run a seed", () => {
     expect(last?.["saved"]).toBe("runs/train-seed-3");
     expect(rows.filter(({ saved }) => saved !== undefined).length).toBe(1);
     const { model } = await loadFolder(join(folder, "runs/train-seed-3"));
-    const recipe = trainingRecipe({ data: small.data as RecipeJSON["data"], steps: 12, seed: 3 });
+    const recipe = trainingRecipe({ data, steps: 12, seed: 3 });
     const { tokens } = recipe.heldOut;
     const logits = model.forward(tokens);
     const [batch = 0, pos = 0] = tokens.shape;

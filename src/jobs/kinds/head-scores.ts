@@ -8,7 +8,7 @@ import { checkRepeated } from "./prompts.ts";
 type ScoreName = Exclude<keyof HeadScores, "tokens" | "period" | "byQuery">;
 
 /** The scores by the names of their columns. */
-const SCORES: Readonly<Record<string, ScoreName>> = {
+export const SCORES = {
   current: "current",
   previous: "previous",
   first: "first",
@@ -16,7 +16,7 @@ const SCORES: Readonly<Record<string, ScoreName>> = {
   induction: "induction",
   induction_strict: "inductionStrict",
   prefix_matching: "prefixMatching",
-};
+} as const satisfies Readonly<Record<string, ScoreName>>;
 
 async function scored(task: JobTask): Promise<HeadScores> {
   const { model } = await task.model();
@@ -42,7 +42,8 @@ export const headScoresJob: JobKind = {
   },
 };
 
-const FOUND = {
+/** The kinds of heads by the names of their columns. */
+export const FOUND = {
   is_current_token: "currentToken",
   is_previous_token: "previousToken",
   is_first_token: "firstToken",

@@ -34,6 +34,10 @@ export interface JobTokenizer {
   encode(text: string, options?: { readonly bos?: boolean }): number[];
   /** The id of a text that is one token. */
   toSingleToken(text: string): number;
+  /** The text of one token, for reports; shown as `#123` without. */
+  tokenString?(id: number): string;
+  /** The token that begins every sequence, where there is one. */
+  readonly bos?: number | undefined;
 }
 
 /**
