@@ -138,7 +138,7 @@ queueTests(`a queue${without}`, () => {
     const saved = [
       "runs/train-seed-1/model.safetensors",
       "runs/train-seed-0/film.json",
-      "pages/report@tiny-seed-1.html",
+      "pages/report@tiny-seed-1.json",
     ];
     for (const file of saved) expect(readFileSync(join(there, file)).equals(readFileSync(join(here, file)))).toBe(true);
   });
