@@ -266,7 +266,7 @@ function addFiles(program: Program, { Option }: Commander, end: End): void {
 function addSweep(program: Program, commander: Commander, end: End): void {
   const sweep = program
     .command("sweep")
-    .description("run the jobs of a plan: patching, ablation, analysis over checkpoints, seeds or families of models");
+    .description("run the jobs of a plan: patching, ablation, training, reports over seeds, checkpoints or models");
   const withPlan = (command: Program): Program =>
     command
       .argument("<plan>", "a file of JSON: models, seeds and tasks")

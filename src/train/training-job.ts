@@ -55,8 +55,9 @@ const CHECKPOINTS = 50;
  * const tasks = [{ kind: "train", data: { kind: "max-of-k", d_vocab: 8, batch: 8 }, steps: 20, every: 10 }];
  * const plan = parseJobPlan({ seeds: [0, 1], tasks }, { kinds: { train: trainingJob } });
  * const { rows } = await runJobs(plan, { on: inProcess() });
- * console.log(rows.map(({ seed, about, step }) => `${seed} ${about} ${step}`).join(", "));
- * // 0 checkpoint 0, 0 checkpoint 10, 0 checkpoint 20, 1 checkpoint 0, 1 checkpoint 10, 1 checkpoint 20
+ * const measured = rows.filter(({ about }) => about === "checkpoint");
+ * console.log(measured.map(({ seed, step }) => `${seed}: ${step}`).join(", "));
+ * // 0: 0, 0: 10, 0: 20, 1: 0, 1: 10, 1: 20
  * ```
  */
 export const trainingJob: JobKind = {
