@@ -177,7 +177,7 @@ describe("jobs that train and that report", () => {
     const random = new Random(5);
     const plan = JSON.stringify({
       models: ["tiny"],
-      seeds: { count: 3 },
+      seeds: { count: 2 },
       tasks: [
         { kind: "train", steps: 60, every: 20, data: { kind: "repeated-tokens", batch: 4 }, save: "runs", keep: true },
         { kind: "report", text: { tokens: Array.from({ length: 60 }, () => random.int(17)) }, save: "pages" },
@@ -197,7 +197,7 @@ describe("jobs that train and that report", () => {
     await run(one, "plan.json");
     await run(threads, "plan.json", "--threads", "2");
     for (const shard of ["1/2", "2/2"]) {
-      for (let kills = 0; kills < 4; kills++) {
+      for (let kills = 0; kills < 3; kills++) {
         const args = [command.command, "sweep", "plan.json", "--shard", shard];
         const child = spawn(process.execPath, args, { cwd: shards, stdio: "ignore" });
         const ended = new Promise((resolve) => child.on("close", resolve));
@@ -213,7 +213,7 @@ describe("jobs that train and that report", () => {
     }
     const expected = contentsOf(one);
     const saved = Object.keys(expected).filter((name) => /^(runs|pages)\//.test(name));
-    expect(saved.length).toBe(3 * (5 * 2 + 2) + 3 * 2);
+    expect(saved.length).toBe(2 * (5 * 2 + 2) + 2 * 2);
     expect(contentsOf(threads)).toEqual(expected);
     // A process that is killed while it writes leaves a part, which no one takes for the file.
     const left = Object.entries(contentsOf(shards)).filter(([name]) => !/\/\.[^/]*\.tmp$/.test(name));
