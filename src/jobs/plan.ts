@@ -203,6 +203,10 @@ function modelsOf(given: unknown): ModelSource[] {
     throw refusePlan("models", `models is ${nameOf(given)}; give a list of paths, or of { name, path }.`, given);
   const models = given.map((one: unknown, i): ModelSource => {
     if (typeof one === "string" && one !== "") return { name: one, path: one };
+    if (typeof one === "object" && one !== null && "glob" in one) {
+      const mend = "Read the plan by readJobPlan of transformer-circuits/node, or list the models.";
+      throw refusePlan(`models[${i}].glob`, `models[${i}] is a pattern, and no files are known here. ${mend}`, one);
+    }
     requireObject(one, `models[${i}]`, "parseJobPlan", "name path");
     const { name, path } = one as Readonly<Record<string, unknown>>;
     if (typeof name === "string" && typeof path === "string" && name !== "" && path !== "") return { name, path };

@@ -159,6 +159,18 @@ describe("jobs that train and that report", () => {
     expect(mean("two-layers")).toBeLessThan(mean("one-layer") - 1);
     expect(readdirSync(join(command.folder, "runs"))).toEqual([0, 1, 2].map((n) => `two-layers-seed-${n}`));
     expect(existsSync(join(command.folder, "runs/two-layers-seed-1/model.safetensors"))).toBe(true);
+    write("family.json", block("json", 2));
+    expect(await command.run("sweep", "family.json")).toMatchObject({ code: 0, stderr: "" });
+    const family = parseJobRows(bytes("family-results/shard-1-of-1.jsonl").toString());
+    const models = [0, 1, 2].map((n) => `runs/two-layers-seed-${n}`);
+    expect([...new Set(family.map(({ model }) => model))]).toEqual(models);
+    // Without the induction head that a run's phases name, the loss rises by a tenth of a nat and more.
+    for (const { seed, heads } of forms) {
+      const [, layer, head] = /^L(\d+)H(\d+)$/.exec(String(heads)) ?? [];
+      const of = family.filter((row) => row["model"] === models[Number(seed)]);
+      const worth = of.find((row) => row["layer"] === Number(layer) && row["head"] === Number(head));
+      expect([of.length, Number(worth?.["rise"]) > 0.1]).toEqual([4, true]);
+    }
     if (!hasPackage(DUCKDB)) return;
     const answer = await ask(block("sql", 1).replace("'seeds-results/", `'${command.folder}/seeds-results/`));
     const steps = forms.map(({ from_step }) => Number(from_step)).sort((a, b) => a - b);

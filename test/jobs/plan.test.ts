@@ -132,6 +132,10 @@ describe("what is no plan is refused, with the place", () => {
     [{ tasks: [task] }, "runs on models, and the plan names none"],
     [{ models: "bundled", tasks: [task] }, 'models is "bundled"; give a list'],
     [{ models: [{ path: "a" }], tasks: [task] }, "models[0] needs a name and a path"],
+    [
+      { models: [{ glob: "a/*" }], tasks: [task] },
+      "models[0] is a pattern, and no files are known here. Read the plan",
+    ],
     [{ models: ["a", "a"], tasks: [task] }, 'two models are called "a"'],
     [{ models, seeds: [1, 1], tasks: [task] }, "seeds names a seed twice"],
     [{ models, seeds: [-1], tasks: [task] }, "seeds holds -1"],

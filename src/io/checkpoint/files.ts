@@ -22,6 +22,9 @@ const PATTERNS: readonly RegExp[] = [
   /\.npy$/,
 ];
 
+/** Whether a file is taken for weights, or for the index of some. */
+export const isWeights = (name: string): boolean => !BESIDE.test(name) && PATTERNS.some((one) => one.test(name));
+
 /**
  * The one file of a folder that holds its weights, or the index of those that do.
  *

@@ -8,14 +8,17 @@ import { parseJobPlan } from "../../../jobs/index.ts";
 import type { JobFiles, JobKinds, JobPlan, OpenModel } from "../../../jobs/index.ts";
 import { parsePlainJson } from "../../json/plain-json.ts";
 import { loadFolder } from "../folder.ts";
+import { withMatches } from "./matching-models.ts";
 import { cannot } from "./shard-files.ts";
 
 /**
- * Reads the plan of a sweep from a file of JSON, strictly: a name that is there twice is refused.
+ * Reads the plan of a sweep from a file of JSON, strictly: a name that is there twice is refused. In place of
+ * `{ glob }` among its models stand those that match now, in the order of their numbers and names.
  *
  * @param path - the file, as a path or a `file:` URL.
  * @param options - `kinds`, further kinds of jobs by name.
- * @throws {@link InputError} when it cannot be read or is no plan; {@link FormatError} when it is no JSON.
+ * @throws {@link InputError} when it cannot be read or is no plan, or nothing matches a pattern; {@link FormatError}
+ * when it is no JSON.
  * @category Jobs
  * @example
  * ```ts
@@ -38,7 +41,8 @@ export async function readJobPlan(path: string | URL, options: { readonly kinds?
     const why = { ENOENT: "there is no such file", EISDIR: "it is a folder" }[cause.code ?? ""] ?? cause.message;
     throw new InputError(`cannot read ${file}: ${why}.`, { operation, argument: "path", actual: file }, { cause });
   });
-  return parseJobPlan(parsePlainJson(bytes, { operation, name: file }), options);
+  const manifest = parsePlainJson(bytes, { operation, name: file });
+  return parseJobPlan(await withMatches(manifest, dirname(file)), options);
 }
 
 /**
