@@ -288,7 +288,7 @@ function addSweep(program: Program, commander: Commander, end: End): void {
     .requiredOption("--queue <address>", "where Redis is, as redis://host:6379")
     .option("--threads <number>", "how many jobs run side by side", wholeNumber(commander, 1, 256), 1)
     .option("--lock <ms>", "when the jobs of a killed worker go to others", wholeNumber(commander, 100, 1e7), 30_000)
-    .option("--models <folder>", "from where the paths of models count (default: this folder)")
+    .option("--models <folder>", "from where paths count, of models and of what jobs save (default: this folder)")
     .option("--kinds <module>", "a module that exports further kinds of jobs")
     .action(async (options: WorkCommandOptions) => {
       const { sweepWork } = await import("./cli/index.ts");

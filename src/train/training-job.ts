@@ -19,6 +19,7 @@ import { requireChoice } from "../model/internal.ts";
 import { rawData } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { TrainingCheckpoint } from "./checkpoints.ts";
+import type { TextEncoding } from "./data/index.ts";
 import { editsByStep } from "./edit-stretches.ts";
 import { filmRecorder, trainingPhases } from "./film/index.ts";
 import type { FilmFrame, FilmMeasure, TrainingFilm, TrainingPhase } from "./film/index.ts";
@@ -158,9 +159,13 @@ function checkSettings(settings: Settings): void {
     const mend = isText ? 'text is missing: name it, as text: { file: "…" }' : 'text goes with data: { kind: "text" }';
     throw refusePlan("text", `${mend}.`, text);
   }
-  // What the text says is not known yet: any other of as many tokens as anyone asks for stands for it.
+  // What the text says is not known yet: as many tokens as anyone asks for stand for it.
   const encode = (): Int32Array => new Int32Array(2 ** 20);
-  const stand = isText ? { text: "text", tokenizer: (vocabSize: number) => ({ vocabSize, encode }) } : {};
+  const standIn = (vocabSize: number): TextEncoding => {
+    trainTokenizer("text", { vocabSize });
+    return { vocabSize, encode };
+  };
+  const stand = isText ? { text: "text", tokenizer: standIn } : {};
   const { config, options } = trainingRecipe(recipe, stand);
   editsByStep(options.edits, config);
   const smallest = { n_layers: 1, n_heads: 1, d_model: 1, n_ctx: 1, d_vocab: 1, attn_only: true };

@@ -105,6 +105,18 @@ describe("a run a seed", () => {
     expect(contents()).toEqual(first);
   });
 
+  test("under whatever name its task has", async () => {
+    const tasks = ["..", "a\ud800", "-", " ", "%2F", "é", "a@b", "CON:"].map((name) => ({ name, save: "runs" }));
+    const kind = { kind: "train", steps: 1, data: { kind: "max-of-k", batch: 1, d_vocab: 4 } };
+    const plan = parseJobPlan(
+      { tasks: tasks.map((task) => ({ ...kind, ...task })) },
+      { kinds: { train: trainingJob } },
+    );
+    await rowsOf(plan, folder);
+    const names = ["..", "a%EF%BF%BD", "-", "%20", "%252F", "%C3%A9", "a%40b", "CON%3A"];
+    expect(readdirSync(join(folder, "runs")).sort()).toEqual(names.map((name) => `${name}-seed-0`).sort());
+  });
+
   test("of a text, with the tokenizer that is made of it, from a file or the plan", async () => {
     const content = "the cat sat on the mat. ".repeat(60);
     await filesOfPlan(folder).write("cat.txt", content);
@@ -173,6 +185,7 @@ describe("what cannot be is refused before anything runs", () => {
     [{ save: "../runs" }, 'save is "../runs"; give a folder beside the plan'],
     [{ save: "a/../../b" }, "give a folder beside the plan"],
     [{ save: "/scratch" }, "give a folder beside the plan"],
+    [{ save: "a\0b" }, "give a folder beside the plan"],
     [{ save: "C:\\runs" }, "give a folder beside the plan"],
     [{ save: 3 }, "save is 3"],
     [{ save: "runs", keep: 1 }, "keep is 1; give true or false"],
@@ -183,6 +196,7 @@ describe("what cannot be is refused before anything runs", () => {
     [{ data: { kind: "text" }, text: { file: "a.txt", content: "b" } }, "text needs one of"],
     [{ data: { kind: "text" }, text: { content: " \n" } }, "text needs one of"],
     [{ data: { kind: "text" }, text: { tokens: [1, 2] } }, "text is token ids; a run is trained on text"],
+    [{ data: { kind: "text", vocabSize: 100 }, text: { file: "a.txt" } }, "vocabSize is 100. Raise it to 257"],
     [{ data: { kind: "text", heldOut: 2 }, text: { file: "a.txt" } }, "heldOut is 2"],
     [{ models: ["bundled"] }, "runs on no model. Leave models out"],
   ])("%j", (task, text) => {

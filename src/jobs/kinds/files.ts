@@ -27,7 +27,7 @@ export function checkTruth(value: unknown, argument: string): void {
 /** Refuses what is no folder beside the plan: a job writes nowhere else. */
 export function checkFolder(value: unknown, argument: string): asserts value is string | undefined {
   if (value === undefined) return;
-  if (typeof value !== "string" || !/^[^/\\:]+(\/[^/\\:]+)*$/.test(value) || value.split("/").includes("..")) {
+  if (typeof value !== "string" || !/^[^/\\:\0]+(\/[^/\\:\0]+)*$/.test(value) || value.split("/").includes("..")) {
     const mend = 'give a folder beside the plan, as "runs" or "runs/small".';
     throw refusePlan(argument, `${argument} is ${nameOf(value)}; ${mend}`, value);
   }
@@ -40,7 +40,10 @@ export function savedPath(folder: string, { task, modelName, seed }: JobTask): s
 }
 
 /** What is no letter, digit or one of -_.!~'() as in an address, but for the slashes of paths, which are pluses. */
-const inNames = (name: string): string => encodeURIComponent(name).replaceAll("*", "%2A").replaceAll("%2F", "+");
+const inNames = (name: string): string =>
+  encodeURIComponent(name.replace(/\p{Surrogate}/gu, "\ufffd"))
+    .replaceAll("*", "%2A")
+    .replaceAll("%2F", "+");
 
 /** The files that a runner was given. */
 export function requireFiles({ files }: JobTask): JobFiles {
