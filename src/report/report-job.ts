@@ -50,7 +50,10 @@ export const reportJob: JobKind = {
     ...{ about: "text", parameters: "whole", tokens: "whole", loss: "number", loss_error: "number" },
     ...{ uniform: "number", unigram: "number", repeated_first: "number", repeated_second: "number" },
     ...{ path_deviation: "number", path_bound: "number", saved: "text" },
-    ...{ layer: "whole", head: "whole", ...columnsAs(SCORES, "number"), ...columnsAs(FOUND, "boolean") },
+    ...{ layer: "whole", head: "whole", current: "number", previous: "number", first: "number", duplicate: "number" },
+    ...{ induction: "number", induction_strict: "number", prefix_matching: "number", is_current_token: "boolean" },
+    ...{ is_previous_token: "boolean", is_first_token: "boolean", is_duplicate_token: "boolean" },
+    ...{ is_induction: "boolean", is_prefix_matching: "boolean" },
     ...{ copying: "number", copying_z: "number", matching: "number", attribution: "number", ablation: "number" },
     ...{ through: "text", writer_layer: "whole", writer_head: "whole", reader_layer: "whole", reader_head: "whole" },
     ...{ score: "number", z_score: "number", effect: "number", share: "number", chance: "number" },
@@ -77,10 +80,6 @@ export const reportJob: JobKind = {
     return rowsOf(data, `${path}.html`);
   },
 };
-
-function columnsAs<T extends "number" | "boolean">(names: object, type: T): Record<string, T> {
-  return Object.fromEntries(Object.keys(names).map((name) => [name, type]));
-}
 
 function checkSettings(settings: Settings): void {
   requireObject(settings, "report", "parseJobPlan", "text maxTokens sampleLength bos title save");

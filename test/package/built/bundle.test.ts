@@ -98,6 +98,13 @@ describe("the computing entries in a bundle", () => {
     expect(analysis.size).toBeLessThan(204e3);
   });
 
+  test("what reads a report or a film brings neither jobs nor what they run: under 56 kB and 148 kB", async () => {
+    const [report, film] = await Promise.all([using("summarise", "report"), using("trainingPhases", "train")]);
+    expect([...partsIn(report), ...partsIn(film)]).toEqual([]);
+    expect(report.size).toBeLessThan(56e3);
+    expect(film.size).toBeLessThan(148e3);
+  });
+
   test("as a whole it stays under 925 kB, 314 kB compressed, of which the tokenizer is 35 kB, the readers of checkpoints 30 kB and the kernels of backward passes 25 kB", async () => {
     const whole = await bundle(everything);
     expect(whole.size).toBeLessThan(925e3);
