@@ -105,9 +105,10 @@ describe("a project that installs the package", () => {
     { name: "a CommonJS module resolved as Node does", file: "main.cts", module: "node16", moduleResolution: "node16" },
     { name: "a module resolved as bundlers do", file: "main.ts", module: "esnext", moduleResolution: "bundler" },
   ];
-  test.each(resolutions)(
-    "compiles $name, declarations of the package included",
-    ({ file, module, moduleResolution }) => {
+  const compilers = { "TypeScript 6": "typescript/bin/tsc", "TypeScript 7": "typescript-native/bin/tsc" };
+  test.each(resolutions.flatMap((one) => Object.entries(compilers).map(([by, path]) => ({ ...one, by, path }))))(
+    "compiles $name, declarations of the package included, by $by",
+    ({ file, module, moduleResolution, path }) => {
       write(file, program);
       write(
         "tsconfig.json",
@@ -126,7 +127,7 @@ describe("a project that installs the package", () => {
           files: [file],
         }),
       );
-      run(process.execPath, [`${root}/node_modules/typescript/bin/tsc`], project);
+      run(process.execPath, [`${root}/node_modules/${path}`], project);
     },
   );
 });
