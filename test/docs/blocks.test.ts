@@ -4,8 +4,8 @@
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { compile, type Complaint } from "../support/compile.ts";
 import { filesUnder, readText, root } from "../support/files.ts";
+import { compilerComplaints } from "../support/native-compiler.ts";
 import { printedBy } from "./capture.ts";
 import { announcement, blocksOfMarkdown, blocksOfSource, type Block } from "./extract.ts";
 
@@ -25,9 +25,9 @@ mkdirSync(`${root}/${folder}`, { recursive: true });
 for (const block of blocks) writeFileSync(`${root}/${pathOf(block)}`, moduleOf(block));
 
 describe("every documentation block compiles", () => {
-  let complaints: Map<string, Complaint[]>;
+  let complaints: ReadonlyMap<string, readonly string[]>;
   beforeAll(() => {
-    complaints = compile(new Map(blocks.map((block) => [pathOf(block), moduleOf(block)])));
+    complaints = compilerComplaints(blocks.map(pathOf), `${folder}/tsconfig.json`);
   });
   test.each(blocks)("$where", (block) => {
     expect(complaints.get(pathOf(block))).toEqual([]);
