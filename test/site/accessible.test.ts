@@ -77,8 +77,8 @@ siteTests("pages of the site", () => {
         return result.violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ target }) => target.join(" "))]);
       }, tags);
 
-    /** What a scheme decides: colours, and which of two pictures stands there. All other rules hold in both or in none. */
-    const OF_SCHEMES = ["cat.color", "cat.text-alternatives"];
+    /** What a scheme decides: colours, which of two pictures stands there, and what scripts name or draw anew for it. */
+    const OF_SCHEMES = ["cat.color", "cat.text-alternatives", "cat.name-role-value", "cat.aria"];
 
     const shown = [
       "/index.html",
