@@ -18,7 +18,8 @@ export {
 } from "./head-products.ts";
 export { baseRun, siteHook, siteOfHook } from "./base-run.ts";
 export type { BaseRun, Change, PartialSite, Variant } from "./base-run.ts";
-export { asStream, headInputs, partialPass } from "./partial-pass.ts";
+export { asStream, headInputs } from "./partial-inputs.ts";
+export { partialPass } from "./partial-pass.ts";
 export type { PassOptions } from "./partial-pass.ts";
 export type { Rows } from "./partial-rows.ts";
 export { Readout } from "./partial-readout.ts";

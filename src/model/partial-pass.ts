@@ -10,7 +10,7 @@
  * The numbers are those of an edited run, to the bit; where patterns, scores or results are put, which float64 sums
  * follow here, to the rounding of float32.
  */
-import { rawData, tensorOf, withWorkspace } from "../tensor/internal.ts";
+import { rawData, withWorkspace } from "../tensor/internal.ts";
 import type { FloatArray, TakeArray } from "../tensor/internal.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { AttentionLayer } from "./attention.ts";
@@ -18,11 +18,11 @@ import type { HookName } from "./hooks.ts";
 import { siteHook } from "./base-run.ts";
 import type { BaseRun, Change, PartialSite, Placed, Variant } from "./base-run.ts";
 import { project, writeHeads } from "./head-products.ts";
-import type { HeadVectors, Stream } from "./head-products.ts";
 import { ofEachHead } from "./key-value-heads.ts";
 import { mlpAdds } from "./mlp.ts";
 import type { ModelConfig } from "./model-config.ts";
 import { attendRows } from "./partial-attention.ts";
+import { addTo, asHeads, asStream, headInputs, like, ofHeads, placeOf, sum } from "./partial-inputs.ts";
 import { Places, Rows } from "./partial-rows.ts";
 import type { Frame } from "./partial-rows.ts";
 import { rotateRows } from "./rotary.ts";
@@ -355,59 +355,9 @@ function ofAllHeads(change: Change, { n_heads, n_key_value_heads = n_heads }: Mo
   return { ...change, source: ofEachHead(change.source, n_heads), heads };
 }
 
-/** Where in its prompt's text a place of a run is. */
-function placeOf({ tokens, mask }: BaseRun, place: number): number {
-  return mask === undefined ? place % tokens.sizeOf("pos") : (mask.places[place % tokens.size] as number);
-}
-
-const isPadding = ({ tokens, mask }: BaseRun, place: number): boolean => mask?.visible[place % tokens.size] === 0;
-
-/** The inputs of a layer's heads: of queries and keys, and of values. */
-export function headInputs(
-  base: BaseRun,
-  layer: AttentionLayer,
-  stream: Rows,
-): { readonly scores: Rows; readonly values: Rows } {
-  const values = layer.ln1 === undefined ? stream : like(stream, layer.ln1.apply(asStream(stream)));
-  if (base.model.config.positional_embedding_type !== "shortformer") return { scores: values, values };
-  const W_pos = rawData(base.model.weight("pos_embed.W_pos")) as FloatArray;
-  const scores = new Rows(values.frame, values.places, values.width);
-  scores.data.set(values.data.subarray(0, scores.data.length));
-  for (const [row, place] of scores.places.entries()) {
-    if (isPadding(base, place)) continue;
-    const from = placeOf(base, place) * scores.width;
-    addTo(scores.row(row), W_pos.subarray(from, from + scores.width));
-  }
-  return { scores, values };
-}
-
 /** Queries, keys and values where they differ. */
 interface HeadRows {
   readonly q: Rows;
   readonly k: Rows;
   readonly v: Rows;
 }
-
-function addTo(out: FloatArray, x: FloatArray): void {
-  for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) + (x[i] as number);
-}
-
-/** Two activations at the same places, added. */
-function sum(a: Rows, b: Rows): Rows {
-  const out = new Rows(a.frame, a.places, a.width);
-  const length = a.count * a.width;
-  for (let i = 0; i < length; i++) out.data[i] = (a.data[i] as number) + (b.data[i] as number);
-  return out;
-}
-
-export const asStream = (rows: Rows): Stream => tensorOf("batch pos d_model", [1, rows.count, rows.width], rows.data);
-
-const asHeads = (rows: Rows, heads: number): HeadVectors =>
-  tensorOf("batch pos head d_head", [1, rows.count, heads, rows.width / heads], rows.data);
-
-/** A result as rows at the places of its input. */
-const like = (rows: Rows, result: Tensor, width = rows.width): Rows =>
-  new Rows(rows.frame, rows.places, width, rawData(result) as FloatArray);
-
-const ofHeads = (rows: Rows, vectors: HeadVectors): Rows =>
-  like(rows, vectors, vectors.sizeOf("head") * vectors.sizeOf("d_head"));

@@ -32,6 +32,8 @@ import { dataForResult, rawData, reshaped, tensorOf } from "../../../tensor/inte
 import { rotate } from "../../../model/index.ts";
 import type { CircuitGraph } from "../circuits/index.ts";
 import type { MaskedTokens } from "./circuit-prompts.ts";
+import { SenderDifferences } from "./sender-differences.ts";
+import type { MaskedDifferences } from "./sender-differences.ts";
 import { isSenderHook, senderOutputs } from "./sender-outputs.ts";
 import type { SenderOutputs } from "./sender-outputs.ts";
 
@@ -45,15 +47,6 @@ type SideVectors =
   | { readonly all: HeadVectors; readonly each?: undefined }
   | { readonly all?: undefined; readonly each: Map<number, HeadVectors> };
 
-/** The differences $y_s - a_s$ of all senders, on some positions. */
-interface Differences {
-  readonly data: Float32Array;
-  /** Numbers of one sender. */
-  readonly size: number;
-  /** The first position. */
-  readonly from: number;
-}
-
 /** The model, some prompts, and what their senders write when they are ablated. */
 export class EdgeRuns {
   readonly #model: Transformer;
@@ -63,13 +56,10 @@ export class EdgeRuns {
   readonly #mask: PaddingMask | undefined;
   readonly #from: number;
   readonly #ablated: SenderOutputs | undefined;
-  readonly #clean: SenderOutputs;
-  readonly #differences: readonly [all: Differences, tail: Differences];
+  readonly #differences: SenderDifferences;
   readonly #bases: ReadonlyMap<number, Float32Array>;
   readonly #vectors: Readonly<Record<Side, HeadVectors>>[];
   readonly #positions: Tensor<"batch pos d_model"> | undefined;
-  /** Senders whose differences are not those of the clean run. */
-  readonly #changed = new Set<number>();
 
   /**
    * @param prompts - the prompts, and what of them is padding.
@@ -106,53 +96,25 @@ export class EdgeRuns {
         v: cache.get(`${at}.hook_v`),
       };
     });
-    this.#clean = senderOutputs(model, graph, cache);
-    this.#ablated = ablated?.(this.#clean);
+    const clean = senderOutputs(model, graph, cache);
+    this.#ablated = ablated?.(clean);
     const pos_embed = model.W_pos === undefined ? undefined : cache.get("hook_pos_embed");
     const isStandard = model.config.positional_embedding_type === "standard";
     this.#positions = isStandard ? undefined : pos_embed;
     this.#bases = this.#makeBases(isStandard ? pos_embed : undefined);
-    const size = this.#rows * this.#width;
-    const all: Differences = { data: this.#fresh(this.#clean.length), size, from: 0 };
-    const kept = this.#batch * (this.#pos - from) * this.#width;
-    const senders = graph.nodes.length - 1;
-    const tail = from === 0 ? all : { data: this.#fresh(senders * kept), size: kept, from };
-    this.#differences = [all, tail];
-    for (let sender = 0; sender < senders; sender++) this.#reset(sender);
-  }
-
-  /** Sets a sender back to what it writes in the clean run. */
-  #reset(sender: number): void {
-    const [all, tail] = this.#differences;
-    const start = sender * all.size;
-    const { data } = all;
-    data.set(this.#clean.subarray(start, start + all.size), start);
-    const away = this.#ablated;
-    if (away !== undefined)
-      for (let i = start; i < start + all.size; i++) data[i] = (data[i] as number) - (away[i] as number);
-    if (tail !== all) tail.data.set(this.#tailOf(data.subarray(start, start + all.size), all.size), sender * tail.size);
+    this.#differences = new SenderDifferences({
+      clean,
+      ablated: this.#ablated,
+      senders: graph.nodes.length - 1,
+      batch: this.#batch,
+      pos: this.#pos,
+      width: this.#width,
+      from,
+    });
   }
 
   get #width(): number {
     return this.#model.config.d_model;
-  }
-
-  get #rows(): number {
-    return this.#batch * this.#pos;
-  }
-
-  #fresh(length: number): Float32Array {
-    return dataForResult("float32", length) as Float32Array;
-  }
-
-  /** The last positions of each sender's numbers. */
-  #tailOf(data: Float32Array, size: number): Float32Array {
-    const d = this.#width;
-    const [whole, kept] = [this.#pos * d, (this.#pos - this.#from) * d];
-    const prompts = (data.length / size) * this.#batch;
-    const out = this.#fresh(prompts * kept);
-    for (let p = 0; p < prompts; p++) out.set(data.subarray((p + 1) * whole - kept, (p + 1) * whole), p * kept);
-    return out;
   }
 
   /**
@@ -161,8 +123,8 @@ export class EdgeRuns {
   #makeBases(pos_embed: Stream | undefined): ReadonlyMap<number, Float32Array> {
     const { readers } = this.#graph;
     const bases = new Map<number, Float32Array>();
-    const size = this.#rows * this.#width;
-    let sum = this.#fresh(size);
+    const size = this.#batch * this.#pos * this.#width;
+    let sum = dataForResult("float32", size) as Float32Array;
     if (pos_embed === undefined) sum.fill(0);
     else sum.set(rawData(pos_embed));
     let [sender, biases] = [0, 0];
@@ -190,8 +152,8 @@ export class EdgeRuns {
    */
   run(mask: EdgeMask): Stream {
     const weights = new EdgeWeights(this.#graph, mask);
-    this.#restore();
-    const masked = weights.partial.length === 0 ? undefined : this.#masked(weights);
+    this.#differences.restore();
+    const masked = weights.partial.length === 0 ? undefined : this.#differences.masked(weights);
     const last = this.#model.config.n_layers - 1;
     const perLayer = this.#graph.readers.length === 1 ? 0 : (this.#graph.readers.length - 1) / (last + 1);
     for (const layer of this.#model.layers) {
@@ -206,93 +168,22 @@ export class EdgeRuns {
     return this.#inputs([logits], weights, masked, true, last + 1);
   }
 
-  /** Sets the differences back to those of the clean run. */
-  #restore(): void {
-    for (const sender of this.#changed) this.#reset(sender);
-    this.#changed.clear();
-  }
-
-  /** The differences at the positions and in the coordinates of a mask alone, of senders that are kept in part. */
-  #masked(weights: EdgeWeights): readonly [Float32Array, Float32Array] {
-    const both = this.#differences.map(({ data, size, from }) => {
-      const out = this.#fresh(data.length).fill(0);
-      for (const sender of weights.partial)
-        this.#copyMasked(sender, weights, data.subarray(sender * size, (sender + 1) * size), out, size, from);
-      return out;
-    });
-    return both as unknown as readonly [Float32Array, Float32Array];
-  }
-
-  #copyMasked(
-    sender: number,
-    weights: EdgeWeights,
-    data: Float32Array,
-    out: Float32Array,
-    size: number,
-    from: number,
-  ): void {
-    const at = weights.positionsOf(sender);
-    const neurons = weights.neuronsOf(sender);
-    const d = this.#width;
-    const length = this.#pos - from;
-    for (let row = 0; row < this.#batch * length; row++) {
-      const start = sender * size + row * d;
-      const isKept = at === undefined || at[from + (row % length)] === 1;
-      if (!isKept) out.fill(0, start, start + d);
-      else if (neurons === undefined) out.set(data.subarray(row * d, (row + 1) * d), start);
-      else for (let i = 0; i < d; i++) out[start + i] = neurons[i] === 1 ? (data[row * d + i] as number) : 0;
-    }
-  }
-
-  /** Takes what a sender wrote as its own in this run. */
-  #write(
-    sender: number,
-    written: Float32Array,
-    onTail: boolean,
-    weights: EdgeWeights,
-    masked: readonly [Float32Array, Float32Array] | undefined,
-  ): void {
-    const [all, tail] = this.#differences;
-    this.#changed.add(sender);
-    const into = onTail ? tail : all;
-    const start = sender * into.size;
-    const away = this.#ablated;
-    if (away === undefined) into.data.set(written, start);
-    else {
-      const d = this.#width;
-      const [length, skipped] = [(this.#pos - into.from) * d, into.from * d];
-      for (let b = 0, i = 0; b < this.#batch; b++) {
-        let from = sender * all.size + b * this.#pos * d + skipped;
-        for (const end = i + length; i < end; i++)
-          into.data[start + i] = (written[i] as number) - (away[from++] as number);
-      }
-    }
-    if (!onTail && tail !== all) {
-      tail.data.set(this.#tailOf(all.data.subarray(start, start + all.size), all.size), sender * tail.size);
-    }
-    if (masked === undefined || !weights.isPartial(sender)) return;
-    for (const [i, { data, size, from }] of this.#differences.entries()) {
-      if (onTail && i === 0 && tail !== all) continue;
-      const own = data.subarray(sender * size, (sender + 1) * size);
-      this.#copyMasked(sender, weights, own, masked[i] as Float32Array, size, from);
-    }
-  }
-
   /** Whether a reader reads what it read in the clean run. */
   #isClean(reader: number, weights: EdgeWeights): boolean {
-    return weights.isWhole(reader) && ![...this.#changed].some((s) => s < (this.#graph.readers[reader]?.senders ?? 0));
+    const { senders } = this.#graph.readers[reader] ?? { senders: 0 };
+    return weights.isWhole(reader) && !this.#differences.isAnyChanged(senders);
   }
 
   /** What several readers of equal standing read, `[reader · batch, pos, d_model]`. */
   #inputs(
     readers: readonly number[],
     weights: EdgeWeights,
-    masked: readonly [Float32Array, Float32Array] | undefined,
+    masked: MaskedDifferences | undefined,
     onTail: boolean,
     biases: number,
   ): Stream {
     const senders = this.#graph.readers[readers[0] ?? 0]?.senders ?? 0;
-    const { data, size, from } = this.#differences[onTail ? 1 : 0];
+    const { data, size, from } = this.#differences.at(onTail);
     const block = (source: Float32Array): Tensor<"sender element"> =>
       tensorOf("sender element", [senders, size], source.subarray(0, senders * size));
     const rows = (inPart: boolean): Tensor<"reader sender"> => {
@@ -304,7 +195,7 @@ export class EdgeRuns {
     let x = matmul(rows(false), block(data));
     if (masked !== undefined) x = add(x, matmul(rows(true), block(masked[onTail ? 1 : 0])));
     const whole = this.#bases.get(baseKey(senders, biases)) as Float32Array;
-    const base = onTail && from > 0 ? this.#tailOf(whole, this.#rows * this.#width) : whole;
+    const base = onTail && from > 0 ? this.#differences.tailOf(whole) : whole;
     const sum = add(x, tensorOf("element", [size], base) as Tensor as Tensor<"reader element">);
     const shape = [readers.length * this.#batch, this.#pos - from, this.#width];
     return reshaped(sum, "batch pos d_model", shape);
@@ -314,7 +205,7 @@ export class EdgeRuns {
     layer: AttentionLayer,
     first: number,
     weights: EdgeWeights,
-    masked: readonly [Float32Array, Float32Array] | undefined,
+    masked: MaskedDifferences | undefined,
     onTail: boolean,
   ): void {
     const H = layer.heads.length;
@@ -335,7 +226,13 @@ export class EdgeRuns {
     if (heads.length === H && q.all && k.all && v.all) {
       const results = headResults(layer, this.#attend(layer, q.all, k.all, v.all));
       for (const head of heads)
-        this.#write(sender + head, rawData(results.select("head", head)) as Float32Array, onTail, weights, masked);
+        this.#differences.write(
+          sender + head,
+          rawData(results.select("head", head)) as Float32Array,
+          onTail,
+          weights,
+          masked,
+        );
       return;
     }
     const clean = this.#vectors[layer.layer] as Record<Side, HeadVectors>;
@@ -348,7 +245,7 @@ export class EdgeRuns {
       const z = this.#attend(layer, own(q, "q"), own(k, "k"), own(v, "v"));
       const rows = reshaped(z, "row d_head", [z.size / (z.shape[3] ?? 1), z.shape[3] ?? 0]);
       const result = matmul(rows as Tensor, layer.W_O.select("head", head));
-      this.#write(sender + head, rawData(result) as Float32Array, onTail, weights, masked);
+      this.#differences.write(sender + head, rawData(result) as Float32Array, onTail, weights, masked);
     }
   }
 
@@ -359,7 +256,7 @@ export class EdgeRuns {
     dirty: readonly number[],
     first: number,
     weights: EdgeWeights,
-    masked: readonly [Float32Array, Float32Array] | undefined,
+    masked: MaskedDifferences | undefined,
     isTailed: boolean,
   ): SideVectors {
     const clean = (this.#vectors[layer.layer] as Record<Side, HeadVectors>)[side];
@@ -417,7 +314,7 @@ export class EdgeRuns {
     layer: AttentionLayer,
     reader: number,
     weights: EdgeWeights,
-    masked: readonly [Float32Array, Float32Array] | undefined,
+    masked: MaskedDifferences | undefined,
     onTail: boolean,
   ): void {
     const { mlp } = layer;
@@ -425,7 +322,7 @@ export class EdgeRuns {
     if (mlp === undefined || !weights.isLive(sender) || this.#isClean(reader, weights)) return;
     const biases = this.#graph.config.parallel_attn_mlp ? layer.layer : layer.layer + 1;
     const x = this.#inputs([reader], weights, masked, onTail, biases);
-    this.#write(sender, rawData(mlpAdds(mlp, x)) as Float32Array, onTail, weights, masked);
+    this.#differences.write(sender, rawData(mlpAdds(mlp, x)) as Float32Array, onTail, weights, masked);
   }
 }
 
