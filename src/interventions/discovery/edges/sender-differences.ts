@@ -15,7 +15,7 @@ interface Differences {
   readonly from: number;
 }
 
-/** Differences at the positions and in the coordinates of a mask alone: of all positions, and of those that are read. */
+/** Differences at the places and in the coordinates of a mask alone: of all positions, and of those that are read. */
 export type MaskedDifferences = readonly [Float32Array, Float32Array];
 
 /** What the differences are of. */
