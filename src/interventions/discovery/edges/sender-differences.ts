@@ -114,32 +114,21 @@ export class SenderDifferences {
     }
     if (!onTail) this.#copyTail(sender);
     if (masked === undefined || !weights.isPartial(sender)) return;
-    for (const [i, { data, size, from }] of [all, tail].entries()) {
-      if (onTail && i === 0 && tail !== all) continue;
-      const own = data.subarray(sender * size, (sender + 1) * size);
-      this.#copyMasked(sender, weights, own, masked[i] as Float32Array, size, from);
-    }
+    if (!onTail || tail === all) this.#copyMasked(sender, weights, all, masked[0]);
+    this.#copyMasked(sender, weights, tail, masked[1]);
   }
 
   /** Those of senders that are kept in part, at their positions and in their coordinates alone. */
   masked(weights: EdgeWeights): MaskedDifferences {
-    const masked = ({ data, size, from }: Differences): Float32Array => {
-      const out = fresh(data.length).fill(0);
-      for (const sender of weights.partial)
-        this.#copyMasked(sender, weights, data.subarray(sender * size, (sender + 1) * size), out, size, from);
+    const masked = (of: Differences): Float32Array => {
+      const out = fresh(of.data.length).fill(0);
+      for (const sender of weights.partial) this.#copyMasked(sender, weights, of, out);
       return out;
     };
     return [masked(this.#all), masked(this.#tail)];
   }
 
-  #copyMasked(
-    sender: number,
-    weights: EdgeWeights,
-    data: Float32Array,
-    out: Float32Array,
-    size: number,
-    from: number,
-  ): void {
+  #copyMasked(sender: number, weights: EdgeWeights, { data, size, from }: Differences, out: Float32Array): void {
     const at = weights.positionsOf(sender);
     const neurons = weights.neuronsOf(sender);
     const { batch, pos, width: d } = this.#of;
@@ -148,8 +137,8 @@ export class SenderDifferences {
       const start = sender * size + row * d;
       const isKept = at === undefined || at[from + (row % length)] === 1;
       if (!isKept) out.fill(0, start, start + d);
-      else if (neurons === undefined) out.set(data.subarray(row * d, (row + 1) * d), start);
-      else for (let i = 0; i < d; i++) out[start + i] = neurons[i] === 1 ? (data[row * d + i] as number) : 0;
+      else if (neurons === undefined) out.set(data.subarray(start, start + d), start);
+      else for (let i = 0; i < d; i++) out[start + i] = neurons[i] === 1 ? (data[start + i] as number) : 0;
     }
   }
 }
