@@ -7,11 +7,11 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { FormatError, InputError } from "../errors.ts";
-import { writeSafetensors } from "../io/index.ts";
 import { cannot } from "../io/internal.ts";
 import type { Transformer } from "../model/index.ts";
 import { trainingStateFromSafetensors, trainingStateToSafetensors } from "../train/index.ts";
 import type { TrainingState } from "../train/index.ts";
+import { checkpointFolder, modelFiles } from "../train/internal.ts";
 
 const OPERATION = "train";
 const STATE = "training-state.safetensors";
@@ -133,7 +133,7 @@ export class RunFolder {
 
   /** Keeps the model of a step in a folder of its own. */
   keep(step: number, model: Transformer): void {
-    const folder = join("checkpoints", `step-${String(step).padStart(8, "0")}`);
+    const folder = checkpointFolder(step);
     try {
       mkdirSync(join(this.path, folder), { recursive: true });
     } catch (cause) {
@@ -143,8 +143,7 @@ export class RunFolder {
   }
 
   #writeModel(folder: string, model: Transformer): void {
-    this.write(join(folder, "config.json"), `${JSON.stringify(model.config, null, 2)}\n`);
-    this.write(join(folder, "model.safetensors"), writeSafetensors(model.weights, { metadata: { format: "pt" } }));
+    for (const [name, content] of modelFiles(model)) this.write(join(folder, name), content);
   }
 
   /** Refuses a folder that holds a model of something else. */

@@ -1,6 +1,6 @@
 /** Jobs that train: one run a seed, what it loses and what forms in it on the way. */
 import { requireObject } from "../errors.ts";
-import { loadTokenizer, trainTokenizer, writeSafetensors } from "../io/index.ts";
+import { loadTokenizer, trainTokenizer } from "../io/index.ts";
 import type { Tokenizer } from "../io/index.ts";
 import type { JobFiles, JobKind, JobTask, JobValue } from "../jobs/index.ts";
 import {
@@ -26,6 +26,7 @@ import type { FilmFrame, FilmMeasure, TrainingFilm, TrainingPhase } from "./film
 import { initialModel } from "./initial-model.ts";
 import { trainingRecipe } from "./recipes/index.ts";
 import type { RecipeJSON, RecipeOptions, TrainingRecipe } from "./recipes/index.ts";
+import { checkpointFolder, modelFiles } from "./saved-model.ts";
 import { train } from "./train.ts";
 import { TrainingError } from "./training-error.ts";
 
@@ -112,7 +113,7 @@ class SavedRun {
   }
 
   async checkpoint({ step, model }: Pick<TrainingCheckpoint, "step" | "model">): Promise<void> {
-    await this.#model(`${this.folder}/checkpoints/step-${String(step).padStart(8, "0")}`, model);
+    await this.#model(`${this.folder}/${checkpointFolder(step)}`, model);
   }
 
   async end(model: Transformer, recipe: TrainingRecipe, film: TrainingFilm): Promise<void> {
@@ -121,10 +122,9 @@ class SavedRun {
     await this.#model(this.folder, model);
   }
 
-  async #model(at: string, { config, weights }: Transformer): Promise<void> {
-    await this.#files.write(`${at}/config.json`, `${JSON.stringify(config, null, 2)}\n`);
+  async #model(at: string, model: Transformer): Promise<void> {
     if (this.#tokenizer) await this.#files.write(`${at}/tokenizer.json`, JSON.stringify(this.#tokenizer));
-    await this.#files.write(`${at}/model.safetensors`, writeSafetensors(weights, { metadata: { format: "pt" } }));
+    for (const [name, content] of modelFiles(model)) await this.#files.write(`${at}/${name}`, content);
   }
 }
 
