@@ -7,6 +7,7 @@ import type { ActivationFunction } from "../../model/index.ts";
 import { some } from "../checkpoint/files.ts";
 import { fault } from "../bytes/fault.ts";
 import type { Source } from "../bytes/fault.ts";
+import { inPattern } from "../in-pattern.ts";
 
 /**
  * Which tensors of a checkpoint are the model, and what it does not say itself.
@@ -82,8 +83,7 @@ function wrongOption(argument: string, expected: string, actual: unknown, { oper
 }
 
 function patternOf(pattern: string): RegExp {
-  const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${parts.join(".*")}$`);
+  return new RegExp(`^${pattern.split("*").map(inPattern).join(".*")}$`);
 }
 
 /** A name by which a layout is known, and the layout. */

@@ -1,6 +1,6 @@
 /** The files that tasks name: texts that jobs read, and folders in which they save. */
 import { FormatError, InputError, nameOf, requireObject } from "../../errors.ts";
-import { refusePlan } from "./kind.ts";
+import { isId, refusePlan } from "./kind.ts";
 import type { JobFiles, JobTask } from "./kind.ts";
 
 /** A text of a plan: a file of UTF-8, what it says, or token ids. */
@@ -10,7 +10,6 @@ type PlanText = { readonly file: string } | { readonly content: string } | { rea
 export function checkText(value: unknown, argument: string): asserts value is PlanText {
   requireObject(value, argument, "parseJobPlan", "file content tokens");
   const { file, content, tokens } = value as Readonly<Record<string, unknown>>;
-  const isId = (id: unknown): boolean => Number.isSafeInteger(id) && (id as number) >= 0;
   const isText = (text: unknown): boolean => typeof text === "string" && text.trim() !== "";
   const given = [file, content, tokens].filter((one) => one !== undefined);
   if (given.length === 1 && (isText(file ?? content) || (Array.isArray(tokens) && tokens.every(isId)))) return;

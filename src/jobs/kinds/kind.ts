@@ -113,6 +113,9 @@ export function refusePlan(argument: string, message: string, actual?: unknown):
 /** The settings of a task. */
 export type Settings = JobTask["settings"];
 
+/** Whether a value is a token id of some vocabulary. */
+export const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
 /** Refuses a setting that is not a whole number from `least`. */
 export function requireWhole(value: unknown, least: number, argument: string): void {
   if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return;

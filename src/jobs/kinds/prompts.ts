@@ -4,7 +4,7 @@ import { repeatedTokens } from "../../heads/index.ts";
 import type { RepeatedTokensOptions } from "../../heads/index.ts";
 import { crossEntropy, logitDifference, logProbability, probability } from "../../model/index.ts";
 import type { Answers, Metric } from "../../model/index.ts";
-import { refusePlan, requireWhole } from "./kind.ts";
+import { isId, refusePlan, requireWhole } from "./kind.ts";
 import type { JobTokenizer, OpenedModel } from "./kind.ts";
 
 /** Prompts of a plan: random tokens that repeat, token ids, or texts. */
@@ -42,8 +42,6 @@ export function checkRepeated(value: unknown, argument: string): void {
   if (distinct !== undefined && typeof distinct !== "boolean")
     throw refusePlan(`${argument}.distinct`, `${argument}.distinct is ${nameOf(distinct)}; give true or false.`);
 }
-
-const isId = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
 function requireListsOf(lists: unknown, is: (one: unknown) => boolean, argument: string, what: string): void {
   const isFilled = (list: unknown): list is readonly unknown[] => Array.isArray(list) && list.length > 0;

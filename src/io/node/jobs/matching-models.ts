@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { InputError, nameOf, requireObject } from "../../../errors.ts";
 import { isWeights } from "../../checkpoint/files.ts";
+import { inPattern } from "../../in-pattern.ts";
 import { cannot } from "./shard-files.ts";
 
 const OPERATION = "readJobPlan";
@@ -41,7 +42,7 @@ async function pathsOf(parts: readonly string[], folder: string): Promise<string
       paths = before.map((path) => to(path, part));
       continue;
     }
-    const names = new RegExp(`^${part.split("*").map(literal).join("[^/]*")}$`);
+    const names = new RegExp(`^${part.split("*").map(inPattern).join("[^/]*")}$`);
     // An absolute path begins with an empty part, which by itself would be this folder.
     const lists = before.map(async (path) => {
       const inside = await namesIn(resolve(folder, path === undefined ? "." : `${path}/`));
@@ -51,8 +52,6 @@ async function pathsOf(parts: readonly string[], folder: string): Promise<string
   }
   return paths;
 }
-
-const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
 /** The names in a folder but those that are hidden; none where it is no folder. */
 async function namesIn(folder: string): Promise<string[]> {

@@ -1,4 +1,5 @@
 /** Tokens that are found in a text before it is split: those that `tokenizer.json` adds to its model's. */
+import { inPattern } from "../../in-pattern.ts";
 import { trimmedEnd } from "./normalizers.ts";
 import { WORD_CHARACTERS } from "./unicode.ts";
 
@@ -39,10 +40,7 @@ export function finderOf(tokens: readonly AddedToken[]): Finder {
   const byText = new Map(tokens.map((token) => [token.searched, token]));
   if (byText.size === 0) return (text) => (text === "" ? [] : [{ start: 0, text, id: undefined }]);
   const longestFirst = [...byText.keys()].sort((a, b) => b.length - a.length);
-  const expression = new RegExp(
-    longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"),
-    "gu",
-  );
+  const expression = new RegExp(longestFirst.map(inPattern).join("|"), "gu");
   return (text) => {
     const sections: Section[] = [];
     let done = 0;

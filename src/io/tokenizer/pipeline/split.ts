@@ -2,6 +2,7 @@
 import { SplitPreTokenizer } from "@huggingface/tokenizers";
 import { describeValue } from "../../bytes/bytes.ts";
 import { isFields } from "../../json/plain.ts";
+import { inPattern } from "../../in-pattern.ts";
 import type { Part } from "./part.ts";
 
 /** A stretch of a text, and whether the pattern matches it or it lies between matches. */
@@ -42,7 +43,7 @@ export function patternOf(expression: RegExp): Pattern {
 
 /** The pattern of a text that stands for itself. */
 export function literal(text: string): Pattern {
-  return patternOf(new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "gu"));
+  return patternOf(new RegExp(inPattern(text), "gu"));
 }
 
 /** The field `pattern`: a text, or a regular expression in Oniguruma's spelling, which the library translates. */

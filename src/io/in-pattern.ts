@@ -1,0 +1,2 @@
+/** A text as a regular expression takes it to the letter. */
+export const inPattern = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
