@@ -6,8 +6,8 @@ import { root } from "./files.ts";
 const COMPLAINT = /^(?<path>\S.*?)\(\d+,\d+\): error TS\d+: /;
 
 /**
- * Type-checks files under the repository's own options, in one process of the native compiler: 4 s for a thousand, where the
- * compiler in JavaScript takes 25.
+ * Type-checks files under the repository's own options, in one process of the native compiler: 2.6 s for 523 blocks of
+ * documentation, where the compiler in JavaScript takes 16.
  *
  * @param paths - files from the root.
  * @param project - where its configuration is written, from the root.
