@@ -4,6 +4,7 @@
  * runs README's cell and a chapter of the guide in a folder where npm has installed the package.
  */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -116,8 +117,12 @@ browserTests("JupyterLab", () => {
   });
   afterAll(async () => {
     await browser?.close();
-    server?.kill("SIGINT");
-    server?.kill("SIGTERM");
+    // The server ends its kernels by files in the project's folder: both stay until it has.
+    if (server?.exitCode === null && server.signalCode === null) {
+      const ended = once(server, "exit");
+      server.kill("SIGTERM");
+      await ended;
+    }
     project?.remove();
   });
 
